@@ -1,0 +1,3 @@
+from proofdesk.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The database: where it runs, how it is reached, what it holds."""

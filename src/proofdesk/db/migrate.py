@@ -1,0 +1,110 @@
+"""Forward-only migrations: numbered SQL files, applied once, in order, under a lock."""
+
+import contextlib
+import importlib.resources
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+
+from proofdesk.db.pool import APP_ROLE
+from proofdesk.errors import Unavailable
+
+_LOCK = 0x50726F6F  # any number that nobody else uses: "Proo"
+_OLDEST_SERVER = 150000
+_EXTENSIONS = {"vector": (0, 8), "pg_trgm": (1, 0)}
+
+
+def migrate(url: str, dimension: int) -> list[str]:
+    """Bring the database to the newest schema and index vectors of `dimension`; the names of what was applied.
+
+    `url` is that of the database's owner. Safe when several processes do it at once. Raises `Unavailable`, naming
+    what the server lacks.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as conn:
+            _check_server(conn)
+            conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            applied = [name for name, script in _pending(conn) if _apply(conn, name, script)]
+            _index_vectors(conn, dimension)
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"The database cannot be reached: {error}".strip(), code="database_unavailable") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Unavailable(
+            f"The database user may not prepare the schema: {error}. Let an administrator run: CREATE EXTENSION "
+            f"vector; CREATE EXTENSION pg_trgm; CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO <this user>."
+        ) from error
+    return applied
+
+
+def _check_server(conn: psycopg.Connection) -> None:
+    if conn.info.server_version < _OLDEST_SERVER:
+        raise Unavailable(f"PostgreSQL 15 or newer is needed, this is {conn.info.server_version // 10000}.")
+    for name, oldest in _EXTENSIONS.items():
+        row = conn.execute(
+            "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = %s",
+            [name],
+        ).fetchone()
+        wanted = ".".join(map(str, oldest))
+        if row is None:
+            raise Unavailable(f"The extension {name} {wanted} or newer is not installed on the database server.")
+        if tuple(map(int, row[0].split(".")[:2])) < oldest:
+            raise Unavailable(
+                f"The extension {name} is {row[0]}; {wanted} or newer is needed (ALTER EXTENSION UPDATE)."
+            )
+
+
+def _pending(conn: psycopg.Connection) -> Iterator[tuple[str, str]]:
+    _prepare(conn)
+    done = {name for (name,) in conn.execute("SELECT name FROM schema_migrations")}
+    yield from ((name, script) for name, script in _ours() if name not in done)
+    queue = {name: script for name, script in _queue_migrations() if name not in done}
+    if not any(name.startswith("queue/") for name in done):
+        # A new database gets the queue's whole schema at once; its single steps then count as taken.
+        yield "queue/schema", _queue_schema()
+        queue = dict.fromkeys(queue, "")
+    yield from queue.items()
+
+
+def _prepare(conn: psycopg.Connection) -> None:
+    conn.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations"
+        " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE]).fetchone() is None:
+        # Another database of this server may be migrated at the same moment.
+        with contextlib.suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject):
+            conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(APP_ROLE)))
+    conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(APP_ROLE)))
+
+
+def _apply(conn: psycopg.Connection, name: str, script: str) -> bool:
+    with conn.transaction():
+        if script:
+            conn.execute(script.encode())
+        conn.execute("INSERT INTO schema_migrations (name) VALUES (%s)", [name])
+    return True
+
+
+def _ours() -> list[tuple[str, str]]:
+    folder = importlib.resources.files("proofdesk.db") / "migrations"
+    return sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+def _queue_schema() -> str:
+    return (importlib.resources.files("procrastinate.sql") / "schema.sql").read_text("utf-8")
+
+
+def _queue_migrations() -> list[tuple[str, str]]:
+    folder = importlib.resources.files("procrastinate.sql") / "migrations"
+    return sorted((f"queue/{f.name}", f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+def _index_vectors(conn: psycopg.Connection, dimension: int) -> None:
+    # pgvector indexes columns of one dimension, so each has a partial index of its own.
+    conn.execute(
+        sql.SQL(
+            "CREATE INDEX IF NOT EXISTS {name} ON rag_vectors USING hnsw ((embedding::halfvec({dimension}))"
+            " halfvec_cosine_ops) WHERE vector_dims(embedding) = {dimension}"
+        ).format(name=sql.Identifier(f"rag_vectors_hnsw_{dimension}"), dimension=sql.Literal(dimension))
+    )

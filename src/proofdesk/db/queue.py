@@ -1,0 +1,19 @@
+"""The queue of jobs. A job is put in the transaction of the change that causes it: both happen, or neither."""
+
+from functools import cache
+from typing import Any
+
+import procrastinate
+
+from proofdesk.db.rows import Conn
+
+
+@cache
+def app() -> procrastinate.App:
+    """Procrastinate's application; `jobs.worker` registers what the jobs do."""
+    return procrastinate.App(connector=procrastinate.PsycopgConnector())
+
+
+async def put(conn: Conn, job: str, **args: Any) -> int:
+    """Queue a job by name with JSON arguments; workers see it when the transaction commits. Its number."""
+    return await app().configure_task(job, connection=conn).defer_async(**args)

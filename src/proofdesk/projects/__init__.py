@@ -1,0 +1,1 @@
+"""Projects, who may enter them, and the Chatwoot accounts and inboxes they read."""

@@ -1,0 +1,155 @@
+"""Everything that can be set from outside: one field a variable, read once at start.
+
+A field is the lower-cased name of its environment variable. `docs/configuration.md` is generated from this file.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from proofdesk.errors import Invalid
+
+
+def _blank_is_unset(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _default_home() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "proofdesk"
+
+
+Text = Annotated[str | None, BeforeValidator(_blank_is_unset)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
+Number = Annotated[int | None, BeforeValidator(_blank_is_unset)]
+
+
+class Settings(BaseSettings):
+    """The effective configuration. Raises pydantic's `ValidationError`; `load` turns that into one line."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    # Where things are
+    proofdesk_home: Path = Field(default_factory=_default_home, description="Folder of the embedded database.")
+    database_url: Secret = Field(default=None, description="PostgreSQL 15+ with pgvector 0.8+. Unset: the embedded database.")
+    host: str = Field(default="127.0.0.1", description="Address the server listens on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port the server listens on.")
+    public_url: Text = Field(default=None, description="Address people use, for links and the Secure flag of cookies.")
+    web_processes: int = Field(default=1, ge=1, le=64, description="Server processes.")
+    database_pool_size: int = Field(default=10, ge=2, le=200, description="Database connections of one process.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`auto`: for people on a terminal, JSON lines elsewhere."
+    )
+
+    # Access
+    auth_username: str = Field(default="owner", description="Name of the owner account that always exists.")
+    auth_password: Secret = Field(default=None, description="Its password. Unset: made at the first start and shown once.")
+    session_cookie_name: str = Field(default="sid", description="Name of the session cookie.")
+    csrf_cookie_name: str = Field(default="csrf_token", description="Name of the CSRF cookie that scripts may read.")
+    cookie_secure: bool | None = Field(default=None, description="Secure flag; unset: when `PUBLIC_URL` is https.")
+    cors_origin: str = Field(default="", description="Comma-separated origins that may call the API with credentials.")
+    login_rate_limit_max_attempts: int = Field(default=10, ge=1, le=10_000, description="Failed logins in the window.")
+    login_rate_limit_window_minutes: int = Field(default=15, ge=1, le=1440, description="Length of that window.")
+
+    # Chatwoot
+    chatwoot_base_url: Text = Field(default=None, description="Address of Chatwoot, without `/api`.")
+    chatwoot_api_token: Secret = Field(default=None, description="Access token of an administrator of the account.")
+    chatwoot_account_id: Number = Field(default=None, ge=1, description="Account bound on a project's first sync.")
+    chatwoot_lookback_days: Number = Field(
+        default=None, ge=1, le=36_500, description="Only conversations active since; unset: everything."
+    )
+    chatwoot_concurrency: int = Field(default=8, ge=1, le=64, description="Requests in flight.")
+    chatwoot_recheck_minutes: int = Field(
+        default=30, ge=0, le=10_080, description="Conversations active within are re-read for deletions."
+    )
+    chatwoot_reconcile_requests_per_minute: int = Field(
+        default=1500, ge=1, le=600_000, description="Pace of the daily reconcile; Chatwoot's own limit is 3000."
+    )
+    chatwoot_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
+
+    # Chunks and embeddings
+    chunk_size: int = Field(default=1000, ge=100, le=20_000, description="Longest chunk in characters.")
+    min_embed_chars: int = Field(default=30, ge=0, le=1000, description="Shorter messages are joined to neighbours.")
+    embedding_provider: Literal["openai", "local"] | None = Field(
+        default=None, description="Unset: `openai` if a key is set, else `local`."
+    )
+    embedding_model: str = Field(default="text-embedding-3-small", description="Model of the `openai` provider.")
+    embedding_dim: Number = Field(default=None, ge=2, le=4000, description="Dimension; unset: the model's own.")
+    embedding_query_prefix: str = Field(default="", description="Put before queries, for models that want it (e5).")
+    embedding_document_prefix: str = Field(default="", description="Put before texts, for models that want it (e5).")
+    openai_api_key: Secret = Field(default=None, description="Key of OpenAI or of a compatible server.")
+    openai_base_url: Text = Field(default=None, description="Address of a compatible server; unset: OpenAI.")
+    openai_timeout_ms: int = Field(default=20_000, ge=100, le=600_000, description="Longest wait for one answer.")
+    embed_batch_size: int = Field(default=100, ge=1, le=2048, description="Texts in one request.")
+    embed_concurrency: int = Field(default=4, ge=1, le=64, description="Requests in flight.")
+    embed_max_attempts: int = Field(default=5, ge=1, le=100, description="Tries before a chunk stays `failed`.")
+    embed_stale_recovery_minutes: int = Field(
+        default=30, ge=1, le=1440, description="Age at which a claim of a lost worker is taken back."
+    )
+
+    # Search
+    search_hnsw_ef_search: int = Field(default=100, ge=1, le=1000, description="Breadth of the vector index search.")
+
+    # Jobs
+    job_wait_seconds: int = Field(default=25, ge=0, le=600, description="How long a job route waits for its result.")
+    worker_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Pause between looks at the schedule.")
+    worker_tick_limit: int = Field(default=25, ge=1, le=100, description="Due jobs started in one look.")
+    worker_concurrency: int = Field(default=2, ge=1, le=64, description="Jobs one worker runs at a time.")
+    storage_budget_gb: float = Field(default=20, gt=0, description="Budget against which storage is shown.")
+
+    @property
+    def provider(self) -> Literal["openai", "local"]:
+        """The embedding provider in effect."""
+        return self.embedding_provider or ("openai" if self.openai_api_key else "local")
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies carry the Secure flag."""
+        if self.cookie_secure is not None:
+            return self.cookie_secure
+        return (self.public_url or "").startswith("https://")
+
+    @property
+    def cors_origins(self) -> list[str]:
+        """The allowed origins, without trailing slashes."""
+        return [o.strip().rstrip("/") for o in self.cors_origin.split(",") if o.strip()]
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises `Invalid` with one line for each wrong variable: its name, its value (masked if secret) and what is allowed.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise Invalid("\n".join(_line(e["loc"], e["input"], e["msg"]) for e in error.errors())) from None
+    if "*" in settings.cors_origins:
+        raise Invalid("CORS_ORIGIN='*' is refused: name the origins, cookies are sent along with requests.")
+    return settings
+
+
+def shown(settings: Settings) -> dict[str, object]:
+    """The effective settings by variable name, secrets masked."""
+    return {name.upper(): _masked(getattr(settings, name)) for name in Settings.model_fields}
+
+
+def is_secret(name: str) -> bool:
+    """Whether the field of that name holds a secret."""
+    return "SecretStr" in str(Settings.model_fields[name].annotation)
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return "********"
+    return str(value) if isinstance(value, Path) else value
+
+
+def _line(loc: tuple[int | str, ...], value: object, allowed: str) -> str:
+    name = str(loc[0])
+    value = "********" if is_secret(name) else repr(value)
+    return f"{name.upper()}={value}: {allowed[:1].lower()}{allowed[1:]}."

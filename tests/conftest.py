@@ -1,0 +1,109 @@
+"""A real PostgreSQL for every test: built once from the migrations, one copy a test process, emptied after each test."""
+
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from proofdesk.audit.trail import Actor, system
+from proofdesk.db import embedded, migrate
+from proofdesk.db.pool import Database, connected
+from proofdesk.projects import projects, scope
+from proofdesk.projects.scope import Scope
+
+DIMENSION = 256
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The embedded server, one for all test processes, with a migrated database to copy."""
+    root = tmp_path_factory.getbasetemp()
+    home = (root if worker_id == "master" else root.parent) / "server"
+    with embedded.running(home) as url:
+        with _alone(home):
+            _tune(url)
+            migrate.migrate(url, DIMENSION)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, worker_id: str) -> str:
+    """A database of this test process's own, as its owner."""
+    return copy_database(server_url, f"test_{worker_id}")
+
+
+@pytest.fixture
+def owner_conn(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection as the owner of the database: it sees every row of every project."""
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+async def db(database_url: str, owner_conn: psycopg.Connection) -> AsyncIterator[Database]:
+    """The pool that the application would have; all tables are empty."""
+    async with connected(database_url, 8) as database:
+        yield database
+    empty(owner_conn)
+
+
+@pytest.fixture
+async def project(db: Database) -> Scope:
+    """A project, entered by the system."""
+    return await new_project(db, "Studio")
+
+
+async def new_project(db: Database, name: str, actor: Actor | None = None) -> Scope:
+    """Make a project and enter it."""
+    actor = actor or system()
+    made = await projects.create(db, actor, name)
+    return await scope.enter(db, actor, made.id)
+
+
+def copy_database(server_url: str, name: str) -> str:
+    """A fresh copy of the migrated database under another name; its URL."""
+    with psycopg.connect(server_url.replace("/proofdesk?", "/postgres?"), autocommit=True) as conn:
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        # Copying needs the template to be idle, so test processes take turns.
+        conn.execute("SELECT pg_advisory_lock(1)")
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE proofdesk LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'").format(
+                sql.Identifier(name)
+            )
+        )
+        conn.execute("SELECT pg_advisory_unlock(1)")
+    return server_url.replace("/proofdesk?", f"/{name}?")
+
+
+def empty(conn: psycopg.Connection) -> None:
+    """Remove every row but the record of migrations."""
+    tables = conn.execute(
+        "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
+        " WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
+    ).fetchone()
+    assert tables is not None
+    conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(tables[0])))
+
+
+def _tune(url: str) -> None:
+    # What a test stores need not survive a power cut.
+    with psycopg.connect(url, autocommit=True) as conn:
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+            conn.execute(sql.SQL("ALTER SYSTEM SET {}").format(sql.SQL(setting)))  # type: ignore[arg-type]
+        conn.execute("SELECT pg_reload_conf()")
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    with (home / "prepare.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,42 @@
+"""The wall: what the application role may see and do."""
+
+import psycopg
+import pytest
+
+from proofdesk.db.pool import Database
+from proofdesk.projects.scope import Scope
+
+
+async def test_a_query_without_a_project_sees_no_row(db: Database, project: Scope):
+    async with db.transaction() as conn:
+        rows = await (await conn.execute("SELECT * FROM scheduled_jobs")).fetchall()
+    assert rows == []
+
+
+async def test_a_query_inside_a_project_sees_its_rows(db: Database, project: Scope):
+    async with db.scoped(project) as conn:
+        rows = await (await conn.execute("SELECT * FROM scheduled_jobs")).fetchall()
+    assert len(rows) == 3
+
+
+async def test_the_application_role_is_neither_superuser_nor_owner(db: Database):
+    async with db.transaction() as conn:
+        role = await (
+            await conn.execute(
+                "SELECT rolname, rolsuper, rolbypassrls, (SELECT count(*) FROM pg_tables"
+                " WHERE schemaname = 'public' AND tableowner = current_user) FROM pg_roles WHERE rolname = current_user"
+            )
+        ).fetchone()
+    assert role == ("proofdesk_app", False, False, 0)
+
+
+async def test_resetting_the_role_keeps_the_restriction(db: Database):
+    async with db.transaction() as conn:
+        await conn.execute("RESET ROLE")
+        assert await (await conn.execute("SELECT current_user")).fetchone() == ("proofdesk_app",)
+
+
+async def test_the_application_cannot_change_the_schema(db: Database):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with db.transaction() as conn:
+            await conn.execute("DROP TABLE cw_messages")
