@@ -1,0 +1,1 @@
+"""Chatwoot: read through its API, kept as an exact mirror, checked for completeness."""

@@ -1,0 +1,266 @@
+"""Items of Chatwoot, checked and brought into the form in which they are stored. What cannot be is a `BadItem`."""
+
+import json
+import math
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+# A NUL that JSON spells \u0000; an even number of backslashes before it would make it plain text.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
+SENDER_TYPES = {"contact": "contact", "user": "agent", "agent_bot": "bot", "captain_assistant": "bot"}
+
+
+@dataclass(frozen=True)
+class BadItem:
+    """An item that cannot be stored: which, why, and what it was (JSON in ASCII)."""
+
+    entity: str
+    entity_id: str
+    conversation_id: int | None
+    reason: str
+    payload: str
+
+
+def _seconds(value: Any) -> str:
+    """Unix seconds (C: integers, floats for `updated_at`) as ISO 8601 text in UTC."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"not a time in Unix seconds: {value!r:.80}")
+    if not _EARLIEST <= value <= _LATEST:
+        raise ValueError(f"a time outside the years 2000 to 2100: {value!r:.80}")
+    return datetime.fromtimestamp(value, UTC).isoformat()
+
+
+def _seconds_or_none(value: Any) -> str | None:
+    return None if value in (0, None) else _seconds(value)  # Chatwoot says 0 where it has none
+
+
+Id = Annotated[int, Field(strict=True, gt=0, lt=2**63)]
+Time = Annotated[str, BeforeValidator(_seconds)]
+MaybeTime = Annotated[str | None, BeforeValidator(_seconds_or_none)]
+Json = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
+
+
+class Contact(BaseModel):
+    """A contact, in any of the forms in which Chatwoot sends one."""
+
+    id: Id
+    name: Annotated[str, BeforeValidator(lambda value: value or "")] = ""
+    email: str | None = None
+    phone_number: str | None = None
+    identifier: str | None = None
+    blocked: bool = False
+    additional_attributes: Json = {}
+    custom_attributes: Json = {}
+    created_at: MaybeTime = None
+
+
+class _Person(BaseModel):
+    id: Id
+    name: str | None = None
+    type: str | None = None
+
+
+class _Team(BaseModel):
+    id: Id
+
+
+class _Meta(BaseModel):
+    assignee: _Person | None = None
+    team: _Team | None = None
+
+
+class Conversation(BaseModel):
+    """A conversation as the lists send it. `id` is the display id."""
+
+    id: Id
+    uuid: str | None = None
+    inbox_id: Id
+    status: Literal["open", "resolved", "pending", "snoozed"]
+    priority: str | None = None
+    labels: list[str] = []
+    additional_attributes: Json = {}
+    custom_attributes: Json = {}
+    snoozed_until: datetime | None = None
+    waiting_since: MaybeTime = None
+    first_reply_created_at: MaybeTime = None
+    last_activity_at: Time
+    created_at: Time
+    updated_at: Time
+    meta: _Meta = Field(default_factory=_Meta)
+
+
+class Message(BaseModel):
+    """A message as the message list sends it."""
+
+    id: Id
+    conversation_id: Id
+    inbox_id: Id
+    message_type: Annotated[int, Field(strict=True, ge=0, le=3)]
+    content: str | None
+    content_type: str = "text"
+    content_attributes: Json = {}
+    private: bool = False
+    status: str | None = None
+    source_id: str | None = None
+    sender: _Person | None = None
+    attachments: list[dict[str, Any]] = []
+    created_at: Time
+
+
+@dataclass
+class Parsed:
+    """Rows ready to be stored, and what could not be read."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    bad: list[BadItem] = field(default_factory=list)
+
+
+def contacts(items: list[Any]) -> Parsed:
+    """Rows of `cw_contacts`."""
+    return _parse("contact", Contact, items, _contact_row)
+
+
+def conversations(items: list[Any]) -> Parsed:
+    """Rows of `cw_conversations`, each with `read_mark` and `newest_id` (0 when it has no message)."""
+    return _parse("conversation", Conversation, items, _conversation_row)
+
+
+def messages(items: list[Any], conversation_id: int) -> Parsed:
+    """Rows of `cw_messages` of one conversation."""
+    return _parse("message", Message, items, _message_row, conversation_id)
+
+
+def inboxes(items: list[Any]) -> list[dict[str, Any]]:
+    """Rows of `cw_inboxes`. Nothing else of an inbox is taken: it holds mail passwords in clear text."""
+    return [
+        {"inbox_id": i["id"], "name": _plain(i.get("name")), "channel_type": _plain(i.get("channel_type"))}
+        for i in items
+        if isinstance(i, dict) and isinstance(i.get("id"), int)
+    ]
+
+
+def senders(items: list[Any]) -> list[Any]:
+    """The contacts of conversations: anonymous visitors are in no other list."""
+    metas = (i.get("meta") for i in items if isinstance(i, dict))
+    return [m["sender"] for m in metas if isinstance(m, dict) and m.get("sender")]
+
+
+def in_inboxes(items: list[Any], inbox_ids: frozenset[int] | None) -> list[Any]:
+    """The items of these inboxes (None: of all); one without a readable inbox stays, to be told as bad."""
+    if inbox_ids is None:
+        return items
+    return [i for i in items if not isinstance(i, dict) or _inbox(i) is None or _inbox(i) in inbox_ids]
+
+
+def _inbox(item: dict[str, Any]) -> int | None:
+    inbox = item.get("inbox_id")
+    return inbox if isinstance(inbox, int) else None
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _parse(
+    entity: str,
+    model: type[M],
+    items: list[Any],
+    row: Callable[[M, dict[str, Any]], dict[str, Any]],
+    conversation_id: int | None = None,
+) -> Parsed:
+    parsed, seen = Parsed(), set[int]()
+    for item in items:
+        payload = json.dumps(item)
+        reason = _unstorable(item, payload)
+        if reason is None:
+            try:
+                checked = model.model_validate(item)
+                if checked.id not in seen:  # type: ignore[attr-defined]
+                    seen.add(checked.id)  # type: ignore[attr-defined]
+                    parsed.rows.append(row(checked, item))
+                continue
+            except ValidationError as error:
+                first = error.errors()[0]
+                reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        parsed.bad.append(BadItem(entity, _name(item, payload), conversation_id, reason, payload[:20_000]))
+    return parsed
+
+
+def _unstorable(item: Any, payload: str) -> str | None:
+    if not isinstance(item, dict):
+        return "not an object"
+    if _NUL.search(payload):
+        return "a NUL character in a text"
+    if "\\ud" in payload:  # only then can there be half a surrogate pair
+        try:
+            json.dumps(item, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return "half a surrogate pair in a text"
+    return None
+
+
+def _name(item: Any, payload: str) -> str:
+    found = item.get("id") if isinstance(item, dict) else None
+    return json.dumps(found)[:100] if found is not None else f"without id: {zlib.crc32(payload.encode()):x}"
+
+
+def _plain(value: Any) -> str:
+    return str(value or "").replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def _contact_row(contact: Contact, _: dict[str, Any]) -> dict[str, Any]:
+    row = contact.model_dump()
+    row["contact_id"] = row.pop("id")
+    return row
+
+
+def _conversation_row(conversation: Conversation, item: dict[str, Any]) -> dict[str, Any]:
+    row = conversation.model_dump(mode="json", exclude={"meta", "id", "first_reply_created_at"})
+    meta, newest = conversation.meta, _newest(item)
+    sender = item.get("meta", {}).get("sender") or {}
+    row |= {
+        "conversation_id": conversation.id,
+        "contact_id": sender.get("id") if isinstance(sender.get("id"), int) else None,
+        "first_reply_at": conversation.first_reply_created_at,
+        "assignee_id": meta.assignee.id if meta.assignee else None,
+        "assignee_name": meta.assignee.name if meta.assignee else None,
+        "team_id": meta.team.id if meta.team else None,
+        "newest_id": newest.get("id", 0),
+        # C-44: these four tell cheaply that a conversation may have new messages.
+        "read_mark": f"{item['updated_at']}/{item['last_activity_at']}/{newest.get('id')}/{newest.get('updated_at')}",
+    }
+    return row
+
+
+def _newest(item: dict[str, Any]) -> dict[str, Any]:
+    embedded = item.get("messages")
+    first = embedded[0] if isinstance(embedded, list) and embedded else None
+    return first if isinstance(first, dict) and isinstance(first.get("id"), int) else {}
+
+
+def _message_row(message: Message, item: dict[str, Any]) -> dict[str, Any]:
+    row = message.model_dump(exclude={"id", "sender"})
+    sender = message.sender
+    row |= {
+        "message_id": message.id,
+        "message_type": MESSAGE_TYPES[message.message_type],
+        "deleted": message.content_attributes.get("deleted") is True,
+        "sender_type": SENDER_TYPES.get(sender.type or "", "system") if sender else _unsigned(message),
+        "sender_id": sender.id if sender else None,
+        "sender_name": sender.name if sender else None,
+    }
+    return row
+
+
+def _unsigned(message: Message) -> str:
+    # Automation, templates and replies typed in the channel's own app come without a sender.
+    return {0: "contact", 1: "agent"}.get(message.message_type, "system")

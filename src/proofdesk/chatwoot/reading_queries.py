@@ -1,0 +1,185 @@
+"""SQL of reading: how far each conversation and source was read, and what could not be stored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.chatwoot.items import BadItem
+from proofdesk.db.rows import Conn, many, maybe, run, value
+from proofdesk.projects.scope import Scope
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a conversation was read: to the end while the list said `read_mark`, from `message_cursor` on."""
+
+    conversation_id: int
+    read_mark: str | None
+    message_cursor: int
+
+
+async def states(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[State]:
+    """Where reading stands for these conversations; nothing for those that are not stored."""
+    return await many(
+        conn,
+        State,
+        """
+        SELECT conversation_id, read_mark, message_cursor FROM cw_conversations
+        WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = ANY (%(ids)s)""",
+        project=scope.project_id,
+        account=account_id,
+        ids=conversation_ids,
+    )
+
+
+async def advance(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None:
+    """Store how far these conversations (`conversation_id`, `message_cursor`, `read_mark`) are read now."""
+    await run(
+        conn,
+        """
+        UPDATE cw_conversations c SET message_cursor = r.message_cursor, read_mark = r.read_mark
+        FROM jsonb_to_recordset(%(rows)s) AS r (conversation_id bigint, message_cursor bigint, read_mark text)
+        WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.conversation_id = r.conversation_id
+          AND (c.message_cursor, c.read_mark) IS DISTINCT FROM (r.message_cursor, r.read_mark)""",
+        project=scope.project_id,
+        account=account_id,
+        rows=Jsonb(rows),
+    )
+
+
+async def recently_active(conn: Conn, scope: Scope, account_id: int, since: datetime) -> list[int]:
+    """Conversations with a message since then."""
+    rows = await many(
+        conn,
+        State,
+        """
+        SELECT conversation_id, read_mark, message_cursor FROM cw_conversations
+        WHERE project_id = %(project)s AND account_id = %(account)s AND last_activity_at >= %(since)s
+        ORDER BY conversation_id""",
+        project=scope.project_id,
+        account=account_id,
+        since=since,
+    )
+    return [row.conversation_id for row in rows]
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far a source was read; `meta` says where in the first reading."""
+
+    source: str
+    cursor_ts: datetime | None
+    cursor_id: int | None
+    meta: dict[str, Any]
+
+
+async def watermark(conn: Conn, scope: Scope, source: str) -> Watermark | None:
+    """The mark of one source."""
+    return await maybe(
+        conn,
+        Watermark,
+        """
+        SELECT source, cursor_ts, cursor_id, meta FROM sync_watermarks
+        WHERE project_id = %(project)s AND source = %(source)s""",
+        project=scope.project_id,
+        source=source,
+    )
+
+
+async def set_watermark(
+    conn: Conn, scope: Scope, source: str, cursor_ts: datetime | None, meta: dict[str, Any]
+) -> None:
+    """Move the mark of a source, after the last row that it stands for; its id is the greatest message id stored."""
+    await run(
+        conn,
+        """
+        INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts, cursor_id, meta)
+        VALUES (%(project)s, %(account_scope)s, %(source)s, %(ts)s,
+                (SELECT max(message_id) FROM cw_messages WHERE project_id = %(project)s
+                 AND account_id = split_part(%(source)s, ':', 2)::bigint), %(meta)s)
+        ON CONFLICT (project_id, source) DO UPDATE
+        SET cursor_ts = EXCLUDED.cursor_ts, cursor_id = EXCLUDED.cursor_id, meta = EXCLUDED.meta,
+            updated_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        source=source,
+        ts=cursor_ts,
+        meta=Jsonb(meta),
+    )
+
+
+async def quarantine(conn: Conn, scope: Scope, account_id: int, bad: list[BadItem]) -> None:
+    """Keep items that could not be stored, with the reason."""
+    rows = [vars(item) for item in {(b.entity, b.entity_id): b for b in bad}.values()]
+    await run(
+        conn,
+        """
+        INSERT INTO sync_quarantine AS q (project_id, account_scope_id, account_id, entity, entity_id,
+            conversation_id, reason, payload)
+        SELECT %(project)s, %(account_scope)s, %(account)s, r.*
+        FROM jsonb_to_recordset(%(rows)s) AS r (entity text, entity_id text, conversation_id bigint,
+            reason text, payload text)
+        ON CONFLICT (project_id, account_id, entity, entity_id) DO UPDATE
+        SET reason = EXCLUDED.reason, payload = EXCLUDED.payload, conversation_id = EXCLUDED.conversation_id,
+            attempts = q.attempts + 1, last_seen_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        account=account_id,
+        rows=Jsonb(rows),
+    )
+
+
+async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
+    """Take items out of quarantine that could be stored; how many."""
+    return await run(
+        conn,
+        """
+        DELETE FROM sync_quarantine
+        WHERE project_id = %(project)s AND account_id = %(account)s AND entity = %(entity)s
+          AND entity_id = ANY (%(ids)s)""",
+        project=scope.project_id,
+        account=account_id,
+        entity=entity,
+        ids=[str(i) for i in entity_ids],
+    )
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """An item that could not be stored."""
+
+    account_id: int
+    entity: str
+    entity_id: str
+    conversation_id: int | None
+    reason: str
+    attempts: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+async def quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: int) -> list[Quarantined]:
+    """What is in quarantine (of one account, or of all), longest waiting first."""
+    return await many(
+        conn,
+        Quarantined,
+        """
+        SELECT account_id, entity, entity_id, conversation_id, reason, attempts, first_seen_at, last_seen_at
+        FROM sync_quarantine
+        WHERE project_id = %(project)s AND (%(account)s::bigint IS NULL OR account_id = %(account)s)
+        ORDER BY last_seen_at, entity_id LIMIT %(limit)s""",
+        project=scope.project_id,
+        account=account_id,
+        limit=limit,
+    )
+
+
+async def count_quarantined(conn: Conn, scope: Scope) -> int:
+    """How many items are in quarantine."""
+    return await value(
+        conn, "SELECT count(*) FROM sync_quarantine WHERE project_id = %(project)s", project=scope.project_id
+    )

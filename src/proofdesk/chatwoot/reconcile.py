@@ -1,0 +1,190 @@
+"""The reconcile job: walk everything (C-41), repair what differs, and prove that nothing is missing.
+
+Slow on purpose, since Chatwoot limits requests by address, and resumable: after each page it stores how far it is
+and what it has counted. At the end the list is walked once more, for what it does not show (any more).
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofdesk.chatwoot import items, queries, reading_queries, sync
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.mirror import Mirror, Tally
+from proofdesk.db.pool import Database
+from proofdesk.progress import Report
+from proofdesk.projects.queries import Source
+from proofdesk.projects.scope import Scope
+
+
+@dataclass
+class InboxProof:
+    """One inbox: what Chatwoot has, what we have, what was missing here, and what was gone there (in messages)."""
+
+    inbox_id: int
+    theirs: Counter[str] = field(default_factory=Counter)
+    ours: Counter[str] = field(default_factory=Counter)
+    missing: int = 0
+    removed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same in plain dictionaries."""
+        return vars(self) | {"theirs": dict(self.theirs), "ours": dict(self.ours)}
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """The proof by inbox; `complete` when both sides agree on all of it."""
+
+    inboxes: list[InboxProof]
+    repaired: Tally
+
+    @property
+    def complete(self) -> bool:
+        """Whether what we have is what Chatwoot has."""
+        return all(proof.theirs == proof.ours for proof in self.inboxes)
+
+
+async def run(
+    db: Database, client: Chatwoot, scope: Scope, options: sync.Options, per_minute: int, report: Report
+) -> Reconciled:
+    """Walk every source of the project. Raises what `sync.run` raises; a later run goes on where this one stopped."""
+    repaired, proofs = Tally(), list[InboxProof]()
+    client = client.paced(per_minute)
+    for account_id, bound in sync.by_account(await sync.bound_sources(db, scope, options.default_account_id)):
+        for source in bound:
+            inboxes = None if source.inbox_id is None else frozenset([source.inbox_id])
+            mirror = Mirror(db, client, scope, account_id, inboxes, sync.oldest(client, options), repaired)
+            await sync.store_inboxes(mirror, [source])
+            walk = await _resume(mirror, source)
+            await _walk(walk, report)
+            await _remove_unlisted(walk)
+            await _remove_contacts(walk)
+            proofs += walk.proofs.values()
+            await _store(walk, finished=True)
+    return Reconciled(sorted(proofs, key=lambda p: p.inbox_id), repaired)
+
+
+@dataclass
+class _Walk:
+    mirror: Mirror
+    source: Source
+    page: int
+    proofs: dict[int, InboxProof]
+
+    def proof(self, inbox_id: int) -> InboxProof:
+        return self.proofs.setdefault(inbox_id, InboxProof(inbox_id))
+
+
+async def _walk(walk: _Walk, report: Report) -> None:
+    done = 0
+    async for page in sync.pages(walk.mirror, "created_at_asc", walk.source.inbox_id, walk.page):
+        listed = items.conversations(items.in_inboxes(page.items, walk.mirror.inbox_ids)).rows
+        await _check(walk, page.items, listed)
+        done += len(page.items)
+        walk.page += 1
+        await _store(walk)
+        report(done, page.total, "conversations")
+
+
+async def _check(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> None:
+    """Compare a page of conversations with ours, message by message, and repair."""
+    mirror = walk.mirror
+    ids = [row["conversation_id"] for row in listed]
+    before = await _ours(mirror, ids)
+    await mirror.take(page)
+    known = [state.conversation_id for state in await _states(mirror, ids)]
+    theirs = await mirror.reread(known)
+    present = [message for messages in theirs.values() for message in messages]
+    async with mirror.db.scoped(mirror.scope) as conn:
+        gone = await queries.delete_absent_messages(conn, mirror.scope, mirror.account_id, list(theirs), present)
+    mirror.tally.removed += sum(gone.values())
+    after = await _ours(mirror, list(theirs))
+    for row in listed:
+        _count_theirs(walk.proof(row["inbox_id"]), row["conversation_id"], theirs.get(row["conversation_id"], set()))
+    for inbox_id, stored in after.items():
+        proof, removed = walk.proof(inbox_id), gone.get(inbox_id, 0)
+        _add(proof.ours, stored)
+        proof.removed += removed
+        proof.missing += stored.messages - (before[inbox_id].messages if inbox_id in before else 0) + removed
+
+
+async def _ours(mirror: Mirror, ids: list[int]) -> dict[int, queries.InboxTally]:
+    async with mirror.db.scoped(mirror.scope) as conn:
+        return {t.inbox_id: t for t in await queries.tally(conn, mirror.scope, mirror.account_id, ids)}
+
+
+async def _states(mirror: Mirror, ids: list[int]) -> list[reading_queries.State]:
+    async with mirror.db.scoped(mirror.scope) as conn:
+        return await reading_queries.states(conn, mirror.scope, mirror.account_id, ids)
+
+
+async def _remove_unlisted(walk: _Walk) -> None:
+    """What a whole walk does not list and what Chatwoot then answers with 404 is gone there: remove it here."""
+    mirror, listed = walk.mirror, set[int]()
+    async for page in sync.pages(mirror, "created_at_asc", walk.source.inbox_id, 1):
+        listed |= {row["conversation_id"] for row in items.conversations(page.items).rows}
+    async with mirror.db.scoped(mirror.scope) as conn:
+        inboxes = sorted(mirror.inbox_ids) if mirror.inbox_ids is not None else None
+        stored = await queries.stored_conversations(conn, mirror.scope, mirror.account_id, inboxes)
+    gone = [i for i in stored if i not in listed and await mirror.client.conversation(mirror.account_id, i) is None]
+    lost = await _ours(mirror, gone)
+    async with mirror.db.scoped(mirror.scope) as conn:
+        await queries.delete_conversations(conn, mirror.scope, mirror.account_id, gone)
+    mirror.tally.removed += len(gone)
+    for inbox_id, tally in lost.items():
+        walk.proof(inbox_id).removed += tally.messages
+
+
+async def _remove_contacts(walk: _Walk) -> None:
+    """Contacts: edits move no time either, and a merge lets one disappear."""
+    mirror = walk.mirror
+    if mirror.inbox_ids is None:
+        await sync.all_contacts(mirror)
+    async with mirror.db.scoped(mirror.scope) as conn:
+        unseen = await queries.unseen_contacts(conn, mirror.scope, mirror.account_id)
+    gone = [i for i in unseen if await mirror.client.contact(mirror.account_id, i) is None]
+    async with mirror.db.scoped(mirror.scope) as conn:
+        await queries.delete_contacts(conn, mirror.scope, mirror.account_id, gone)
+    mirror.tally.removed += len(gone)
+
+
+def _count_theirs(proof: InboxProof, conversation_id: int, messages: set[int]) -> None:
+    proof.theirs["conversations"] += 1
+    proof.theirs["messages"] += len(messages)
+    _raise(proof.theirs, "highest_conversation_id", conversation_id)
+    _raise(proof.theirs, "highest_message_id", max(messages, default=0))
+
+
+def _add(ours: Counter[str], stored: queries.InboxTally) -> None:
+    ours["conversations"] += stored.conversations
+    ours["messages"] += stored.messages
+    _raise(ours, "highest_conversation_id", stored.highest_conversation_id)
+    _raise(ours, "highest_message_id", stored.highest_message_id)
+
+
+def _raise(counts: Counter[str], name: str, number: int) -> None:
+    counts[name] = max(counts[name], number)
+
+
+async def _resume(mirror: Mirror, source: Source) -> _Walk:
+    async with mirror.db.scoped(mirror.scope) as conn:
+        mark = await reading_queries.watermark(conn, mirror.scope, _name(source))
+    if mark is None or not mark.meta.get("proofs"):
+        return _Walk(mirror, source, 1, {})
+    proofs = [
+        InboxProof(p["inbox_id"], Counter(p["theirs"]), Counter(p["ours"]), p["missing"], p["removed"])
+        for p in mark.meta["proofs"]
+    ]
+    return _Walk(mirror, source, mark.meta["page"], {p.inbox_id: p for p in proofs})
+
+
+async def _store(walk: _Walk, *, finished: bool = False) -> None:
+    proofs = [] if finished else [proof.as_dict() for proof in walk.proofs.values()]
+    meta = {"page": 1 if finished else walk.page, "proofs": proofs}
+    async with walk.mirror.db.scoped(walk.mirror.scope) as conn:
+        await reading_queries.set_watermark(conn, walk.mirror.scope, _name(walk.source), walk.mirror.client.now(), meta)
+
+
+def _name(source: Source) -> str:
+    return f"{sync.name(source)}:reconcile"

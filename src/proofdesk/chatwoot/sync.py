@@ -1,0 +1,280 @@
+"""The sync job: first everything, newest first; from then on what changed.
+
+For each Chatwoot account of the project:
+
+    inboxes → another try for what is in quarantine → first reading of the sources that lack it
+            → changes since the mark → re-read of what was active lately
+
+A mark moves only when everything before it is stored, so a run may be killed anywhere.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from proofdesk.chatwoot import items, queries, reading_queries
+from proofdesk.chatwoot.client import Chatwoot, Page
+from proofdesk.chatwoot.mirror import Mirror, Tally
+from proofdesk.chatwoot.reading_queries import Watermark
+from proofdesk.db.pool import Database
+from proofdesk.errors import Conflict
+from proofdesk.progress import Report
+from proofdesk.projects import sources
+from proofdesk.projects.queries import Source
+from proofdesk.projects.scope import Scope
+
+OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
+LISTED_AGAIN = 3  # how often the list is walked to prove that the first reading left nothing out
+RETRIED_A_RUN = 200  # items in quarantine
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the settings say about syncing."""
+
+    default_account_id: int | None = None
+    lookback: timedelta | None = None
+    recheck: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync changed, and how many items wait in quarantine."""
+
+    tally: Tally = field(default_factory=Tally)
+    in_quarantine: int = 0
+
+
+class SourceBindingError(Conflict):
+    """The project's sources do not fit what Chatwoot has, or there are none."""
+
+    code = "chatwoot_source_binding_error"
+
+
+async def run(db: Database, client: Chatwoot, scope: Scope, options: Options, report: Report) -> Synced:
+    """Bring the mirror of the project up to date. Running it again at once changes nothing.
+
+    Raises `SourceBindingError` when it is not clear what to read, and `ChatwootError` when Chatwoot cannot be read.
+    """
+    synced = Synced()
+    for account_id, bound in by_account(await bound_sources(db, scope, options.default_account_id)):
+        whole = any(s.inbox_id is None for s in bound)
+        mirror = Mirror(
+            db,
+            client,
+            scope,
+            account_id,
+            None if whole else frozenset(s.inbox_id for s in bound if s.inbox_id),
+            oldest(client, options),
+            synced.tally,
+        )
+        await _sync_account(mirror, bound, options, report)
+    async with db.scoped(scope) as conn:
+        waiting = await reading_queries.count_quarantined(conn, scope)
+    return Synced(synced.tally, waiting)
+
+
+async def bound_sources(db: Database, scope: Scope, default_account_id: int | None) -> list[Source]:
+    """What the project reads; a project that reads nothing yet is given the default account.
+
+    Raises `SourceBindingError` when there is no default account or another project has it.
+    """
+    bound = await sources.bound(db, scope)
+    if bound:
+        return bound
+    if default_account_id is None:
+        raise SourceBindingError("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
+    try:
+        return [await sources.bind(db, scope, "chatwoot_account", str(default_account_id))]
+    except sources.SourceAlreadyBound as error:
+        raise SourceBindingError(
+            f"This project reads no Chatwoot source, and another project has account {default_account_id} of"
+            " CHATWOOT_ACCOUNT_ID or an inbox of it. Bind an inbox to this project, or unbind it there.",
+            details={"account_id": default_account_id},
+        ) from error
+
+
+def oldest(client: Chatwoot, options: Options) -> datetime | None:
+    """Conversations without activity since then are left out; None: all are read."""
+    return client.now() - options.lookback if options.lookback else None
+
+
+def by_account(bound: list[Source]) -> Iterator[tuple[int, list[Source]]]:
+    """The sources of each account."""
+    for account_id in sorted({s.account_id for s in bound}):
+        yield account_id, [s for s in bound if s.account_id == account_id]
+
+
+async def store_inboxes(mirror: Mirror, bound: list[Source]) -> None:
+    """Store the inboxes; raises `SourceBindingError` when a bound one is not among them."""
+    listed = items.inboxes(await mirror.client.inboxes(mirror.account_id))
+    missing = [s.external_id for s in bound if s.inbox_id and s.inbox_id not in {i["inbox_id"] for i in listed}]
+    if missing:
+        raise SourceBindingError(
+            f"Chatwoot shows no inbox {', '.join(missing)} (account:inbox) to this token: it was deleted, or the"
+            " token's user is not an administrator.",
+            details={"account_id": mirror.account_id, "inbox_id": int(missing[0].split(":")[1])},
+        )
+    ours = [i for i in listed if mirror.inbox_ids is None or i["inbox_id"] in mirror.inbox_ids]
+    async with mirror.db.scoped(mirror.scope) as conn:
+        await queries.store_inboxes(conn, mirror.scope, mirror.account_id, ours)
+
+
+async def _sync_account(mirror: Mirror, bound: list[Source], options: Options, report: Report) -> None:
+    await store_inboxes(mirror, bound)
+    await _retry_quarantined(mirror)
+    live: list[tuple[Source, datetime]] = []
+    for source in bound:
+        mark = await _mark(mirror, source)
+        if mark is None or mark.meta["phase"] != "live" or mark.cursor_ts is None:
+            await _first_reading(mirror, source, mark, report)
+        else:
+            live.append((source, mark.cursor_ts))
+    if live:
+        await _changes(mirror, live, report)
+    if options.recheck:
+        await _recheck(mirror, options.recheck)
+
+
+async def _retry_quarantined(mirror: Mirror) -> None:
+    async with mirror.db.scoped(mirror.scope) as conn:
+        waiting = await reading_queries.quarantined(conn, mirror.scope, mirror.account_id, RETRIED_A_RUN)
+    await mirror.reread(sorted({q.conversation_id for q in waiting if q.entity == "message" and q.conversation_id}))
+    for item in waiting:
+        if not item.entity_id.isdigit():
+            continue
+        if item.entity == "conversation":
+            found = await mirror.client.conversation(mirror.account_id, int(item.entity_id))
+            await mirror.take([found] if found else [])
+        elif item.entity == "contact":
+            found = await mirror.client.contact(mirror.account_id, int(item.entity_id))
+            await mirror.take_contacts([found] if found else [])
+
+
+# The first reading ----------------------------------------------------------------------------------------------------
+
+
+async def _first_reading(mirror: Mirror, source: Source, mark: Watermark | None, report: Report) -> None:
+    started = mark.cursor_ts if mark else mirror.client.now()
+    # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
+    number = max(1, mark.meta["page"] - 1) if mark and mark.meta["phase"] == "history" else 1
+    done = 0
+    async for page in pages(mirror, "created_at_desc", source.inbox_id, number):
+        await mirror.take(page.items)
+        number += 1
+        done += len(page.items)
+        report(done, page.total, "conversations")
+        await _set_mark(mirror, source, started, {"phase": "history", "page": number})
+    await _prove_complete(mirror, source)
+    if source.inbox_id is None:
+        await all_contacts(mirror)
+    await _set_mark(mirror, source, started, {"phase": "live"})
+
+
+async def _prove_complete(mirror: Mirror, source: Source) -> None:
+    """Walk the list until a walk shows nothing new: deletions may have pulled it up under the first reading."""
+    for _ in range(LISTED_AGAIN):
+        before = mirror.tally.conversations
+        async for page in pages(mirror, "created_at_asc", source.inbox_id, 1):
+            await mirror.take(page.items)
+        if mirror.tally.conversations == before:
+            return
+
+
+async def all_contacts(mirror: Mirror) -> None:
+    """Store every contact that has an address, whether or not it has a conversation."""
+    number = 1
+    while (page := await mirror.client.contacts(mirror.account_id, number, "created_at")).items:
+        await mirror.take_contacts(page.items)
+        number += 1
+
+
+# What changed ---------------------------------------------------------------------------------------------------------
+
+
+async def _changes(mirror: Mirror, live: list[tuple[Source, datetime]], report: Report) -> None:
+    """C-07, then C-06, each with an overlap; the new mark is the server's time at the start."""
+    since = min(mark for _, mark in live) - OVERLAP
+    inbox_id = live[0][0].inbox_id if len(live) == 1 else None
+    started = mirror.client.now()
+    within = math.ceil((started - since).total_seconds())
+    changed = await mirror.client.changed_conversations(mirror.account_id, within, inbox_id)
+    await mirror.take(changed.items)
+    report(len(changed.items), None, "conversations")
+    while await _newly_active(mirror, inbox_id, since) > 1:
+        pass
+    if mirror.inbox_ids is None:
+        await _new_contacts(mirror)
+    for source, _ in live:
+        await _set_mark(mirror, source, started, {"phase": "live"})
+
+
+async def _newly_active(mirror: Mirror, inbox_id: int | None, since: datetime) -> int:
+    """Walk the list by activity back to the mark; how many of its pages had messages that were new to us."""
+    new_pages, number = 0, 1
+    while True:
+        page = await mirror.client.conversations(mirror.account_id, number, "last_activity_at_desc", inbox_id)
+        before = mirror.tally.messages
+        await mirror.take(page.items)
+        new_pages += mirror.tally.messages > before
+        if not page.items or _oldest_activity(page.items) < since.timestamp():
+            return new_pages
+        number += 1
+
+
+async def _new_contacts(mirror: Mirror) -> None:
+    number = 1
+    while (page := await mirror.client.contacts(mirror.account_id, number, "-created_at")).items:
+        if not await mirror.take_contacts(page.items):
+            return
+        number += 1
+
+
+async def _recheck(mirror: Mirror, recheck: timedelta) -> None:
+    """Deletions and delivery states move no time in Chatwoot: read again what was active lately."""
+    since = mirror.client.now() - recheck
+    async with mirror.db.scoped(mirror.scope) as conn:
+        active = await reading_queries.recently_active(conn, mirror.scope, mirror.account_id, since)
+    await mirror.reread(active)
+
+
+# Pages and marks ------------------------------------------------------------------------------------------------------
+
+
+async def pages(mirror: Mirror, sort_by: str, inbox_id: int | None, first: int) -> AsyncIterator[Page]:
+    """Pages until an empty one; while one is worked on, the next is asked for."""
+
+    def ask(number: int) -> asyncio.Task[Page]:
+        return asyncio.create_task(mirror.client.conversations(mirror.account_id, number, sort_by, inbox_id))
+
+    number, asked = first, ask(first)
+    try:
+        while (page := await asked).items:
+            number += 1
+            asked = ask(number)
+            yield page
+    finally:
+        asked.cancel()
+
+
+async def _mark(mirror: Mirror, source: Source) -> Watermark | None:
+    async with mirror.db.scoped(mirror.scope) as conn:
+        return await reading_queries.watermark(conn, mirror.scope, name(source))
+
+
+async def _set_mark(mirror: Mirror, source: Source, ts: datetime | None, meta: dict[str, Any]) -> None:
+    async with mirror.db.scoped(mirror.scope) as conn:
+        await reading_queries.set_watermark(conn, mirror.scope, name(source), ts, meta)
+
+
+def name(source: Source) -> str:
+    """What a source is called among the watermarks."""
+    return f"{source.source_kind}:{source.external_id}"
+
+
+def _oldest_activity(listed: list[Any]) -> float:
+    times = [i.get("last_activity_at") for i in listed if isinstance(i, dict)]
+    return min((t for t in times if isinstance(t, int | float)), default=0)

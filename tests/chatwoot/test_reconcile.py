@@ -1,0 +1,134 @@
+"""Reconcile: finds what polling cannot, repairs it, and proves the result."""
+
+import psycopg
+import pytest
+from tests.chatwoot.conftest import fill, ours, theirs
+
+from proofdesk.chatwoot import reconcile, sync
+from proofdesk.chatwoot.client import ChatwootError
+from proofdesk.db.pool import Database
+from proofdesk.progress import silent
+from proofdesk.projects.scope import Scope
+from proofdesk.simulators.chatwoot import Simulator
+
+OPTIONS = sync.Options(default_account_id=1)
+FAST = 600_000
+
+
+async def test_a_complete_mirror_is_proven_complete(db: Database, project: Scope, studio: Simulator, connect):
+    client = connect(studio)
+    await sync.run(db, client, project, OPTIONS, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    there = {i["inbox_id"]: i for i in studio.truth(rows=False)["by_inbox"]}
+    assert found.complete
+    for proof in found.inboxes:
+        wanted = there[proof.inbox_id]
+        assert proof.theirs == proof.ours
+        assert proof.theirs["conversations"] == wanted["conversations"]
+        assert proof.theirs["messages"] == wanted["messages"]
+        assert proof.theirs["highest_message_id"] == wanted["highest_message_id"]
+        assert (proof.missing, proof.removed) == (0, 0)
+
+
+async def test_a_deletion_that_sync_cannot_see_is_taken_over(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 4)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.delete_message(simulator.truth()["messages"][0]["id"])
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) != theirs(simulator)
+    assert (await reconcile.run(db, client, project, OPTIONS, FAST, silent)).complete
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_conversation_deleted_there_is_removed_here(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 4)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.delete_conversation(ids[1])
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    assert (found.complete, found.inboxes[0].removed) == (True, 3)
+
+
+async def test_a_message_that_vanished_there_is_removed_here(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 2)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.remove_message(simulator.truth()["messages"][0]["id"])
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    assert (found.complete, found.inboxes[0].removed, found.inboxes[0].missing) == (True, 1, 0)
+
+
+async def test_what_was_lost_here_is_read_again_and_counted(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 6)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    owner_conn.execute("DELETE FROM cw_conversations WHERE conversation_id = %s", [ids[0]])
+    owner_conn.execute("DELETE FROM cw_messages WHERE conversation_id = %s AND content LIKE '%% 1 %%'", [ids[3]])
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    assert (found.complete, found.inboxes[0].missing) == (True, 4)
+
+
+async def test_a_renamed_contact_and_a_merged_one_are_noticed(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    first = simulator.create_conversation(1, content="Hello", contact_name="Ana")
+    second = simulator.create_conversation(1, content="Hi", contact_name="Anna")
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    sender = {c["id"]: c["meta"]["sender"]["id"] for c in simulator.truth()["conversations"]}
+    kept, merged = sender[first.id], sender[second.id]
+    simulator.merge_contacts(kept, merged)
+    simulator.rename_contact(kept, "Ana Lima")
+    await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert owner_conn.execute("SELECT contact_id, name FROM cw_contacts").fetchall() == [(kept, "Ana Lima")]
+
+
+async def test_a_failed_run_goes_on_where_it_stopped(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 80)
+    client = connect(simulator, patience=0.3)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.faults.add("500", path="*/conversations", skip=3)
+    with pytest.raises(ChatwootError):
+        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    simulator.faults.clear()
+    simulator.journal.clear()
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert found.complete
+    assert sum(p.theirs["conversations"] for p in found.inboxes) == 80
+    assert simulator.journal.count(path="*/messages") < 80
+
+
+async def test_a_page_that_fails_deletes_nothing(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 10)
+    client = connect(simulator, patience=0.2)
+    await sync.run(db, client, project, OPTIONS, silent)
+    before = ours(owner_conn)
+    simulator.faults.add("502", path="*/messages", skip=4)
+    with pytest.raises(ChatwootError):
+        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert ours(owner_conn) == before
+
+
+async def test_the_pace_is_kept(db: Database, project: Scope, simulator: Simulator, connect):
+    fill(simulator, 10)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    started = simulator.clock.now()
+    await reconcile.run(db, client, project, OPTIONS, 60 * 40, silent)
+    assert simulator.clock.now() - started >= 10 / 40 * 0.9

@@ -1,0 +1,320 @@
+"""Sync: loses nothing, reads nothing twice, notices what changed."""
+
+import dataclasses
+from datetime import timedelta
+
+import psycopg
+import pytest
+from tests.chatwoot.conftest import fill, ours, theirs
+from tests.conftest import new_project
+
+from proofdesk.chatwoot import sync
+from proofdesk.chatwoot.client import ChatwootError
+from proofdesk.db.pool import Database
+from proofdesk.progress import silent
+from proofdesk.projects import sources
+from proofdesk.projects.scope import Scope
+from proofdesk.simulators.chatwoot import Simulator
+
+OPTIONS = sync.Options(default_account_id=1)
+
+
+def changes(conn: psycopg.Connection) -> list[tuple[str, int]]:
+    """Rows written so far, by table."""
+    conn.execute("SELECT pg_stat_force_next_flush()")
+    return conn.execute(
+        "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname LIKE 'cw_%' ORDER BY 1"
+    ).fetchall()
+
+
+def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
+    """Every row version of the mirror: it differs as soon as a row was written, even with the same values."""
+    return conn.execute(
+        "SELECT 'c', xmin::text, conversation_id::text FROM cw_conversations UNION ALL"
+        " SELECT 'm', xmin::text, message_id::text FROM cw_messages UNION ALL"
+        " SELECT 'p', xmin::text, contact_id::text FROM cw_contacts UNION ALL"
+        " SELECT 'i', xmin::text, inbox_id::text FROM cw_inboxes ORDER BY 1, 3"
+    ).fetchall()
+
+
+async def test_the_whole_studio_is_stored_as_it_is(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+):
+    await sync.run(db, connect(studio), project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(studio)
+
+
+async def test_contacts_and_inboxes_come_along(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+):
+    await sync.run(db, connect(studio), project, OPTIONS, silent)
+    contacts = owner_conn.execute("SELECT count(*) FROM cw_contacts").fetchone()
+    inboxes = owner_conn.execute("SELECT count(*) FROM cw_inboxes").fetchone()
+    assert contacts == (studio.truth(rows=False)["counts"]["contacts"],)
+    assert inboxes == (len(studio.account(1).inboxes),)
+
+
+async def test_a_second_full_pass_changes_no_row(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+):
+    client = connect(studio)
+    await sync.run(db, client, project, OPTIONS, silent)
+    before = fingerprint(owner_conn)
+    owner_conn.execute("DELETE FROM sync_watermarks")
+    again = await sync.run(db, client, project, OPTIONS, silent)
+    assert fingerprint(owner_conn) == before
+    assert (again.tally.conversations, again.tally.messages) == (0, 0)
+
+
+async def test_a_conversation_of_many_pages_is_read_to_its_first_message(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 1, 457)
+    await sync.run(db, connect(simulator), project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_nothing_new_costs_at_most_five_requests(db: Database, project: Scope, simulator: Simulator, connect):
+    fill(simulator, 60)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.journal.clear()
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert simulator.journal.count() <= 5
+
+
+async def test_a_new_message_is_read_from_the_cursor_on(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 30, 40)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.append_message(ids[3], "And one more thing")
+    simulator.journal.clear()
+    await sync.run(db, client, project, dataclasses.replace(OPTIONS, recheck=timedelta()), silent)
+    assert ours(owner_conn) == theirs(simulator)
+    read = simulator.journal.find(path="*/messages")
+    assert [entry.path.split("/")[-2] for entry in read] == [str(ids[3])]
+    assert "after=0" not in read[0].query
+
+
+async def test_status_labels_and_assignee_are_noticed(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+):
+    client = connect(studio)
+    await sync.run(db, client, project, OPTIONS, silent)
+    first, second, third = (c["id"] for c in studio.truth()["conversations"][:3])
+    studio.set_status(first, "snoozed")
+    studio.set_labels(second, ["urgent", "print"])
+    studio.assign(third, 1)
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(studio)
+
+
+async def test_a_message_deleted_lately_is_taken_over(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    made = simulator.create_conversation(1, content="The password is hunter2")
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    message = next(m for m in simulator.truth()["messages"] if m["conversation_id"] == made.id)
+    simulator.delete_message(message["id"])
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    assert owner_conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%hunter2%'").fetchone() == (0,)
+
+
+async def test_a_smaller_id_that_appears_later_is_read(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 30)
+    client = connect(simulator)
+    held = simulator.append_message(conversation, "Committed late", held=True)
+    simulator.append_message(conversation, "Committed at once")
+    options = dataclasses.replace(OPTIONS, recheck=timedelta())
+    await sync.run(db, client, project, options, silent)
+    simulator.release_message(held.id)
+    simulator.append_message(conversation, "Afterwards")
+    await sync.run(db, client, project, options, silent)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_second_message_in_the_same_second_is_noticed(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1)
+    at = int(simulator.clock.now())
+    simulator.append_message(conversation, "First", at=at)
+    client = connect(simulator)
+    options = dataclasses.replace(OPTIONS, recheck=timedelta())
+    await sync.run(db, client, project, options, silent)
+    simulator.append_message(conversation, "Second", at=at)
+    await sync.run(db, client, project, options, silent)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_pages_that_shift_while_they_are_read_lose_nothing(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 160)
+    active, gone = iter(ids[::7]), iter(ids[3::11])
+
+    def move() -> None:
+        simulator.append_message(next(active), "Back again")
+        simulator.delete_conversation(next(gone))
+        simulator.create_conversation(1, content="Just arrived")
+
+    simulator.shift(move, every=1, times=10)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, silent)
+    stored, there = ours(owner_conn), theirs(simulator)
+    # A conversation deleted after it was read is the reconcile job's to find; nothing that exists may be missing.
+    assert there[0] <= stored[0]
+    assert there[1] <= stored[1]
+
+
+async def test_every_seventh_request_may_fail(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 60)
+    simulator.faults.add("500", every=7)
+    simulator.faults.add("429", every=13, retry_after=0)
+    simulator.faults.add("cut", every=17)
+    await sync.run(db, connect(simulator, patience=30.0), project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "hint"),
+    [("401_unknown_token", 401, "CHATWOOT_API_TOKEN"), ("404", 404, "CHATWOOT_ACCOUNT_ID")],
+)
+async def test_a_refusal_names_endpoint_account_and_what_to_check(
+    db: Database, project: Scope, simulator: Simulator, connect, fault: str, status: int, hint: str
+):
+    simulator.faults.add(fault)
+    with pytest.raises(ChatwootError, match=hint) as caught:
+        await sync.run(db, connect(simulator), project, OPTIONS, silent)
+    assert caught.value.details["upstream"]["status"] == status
+    assert caught.value.details["upstream"]["endpoint"] == "/api/v1/accounts/1/inboxes"
+    assert caught.value.details["account_id"] == 1
+
+
+async def test_an_inbox_that_is_gone_is_named(db: Database, project: Scope, simulator: Simulator, connect):
+    await sources.bind(db, project, "chatwoot_inbox", "1:77")
+    with pytest.raises(sync.SourceBindingError, match="1:77") as caught:
+        await sync.run(db, connect(simulator), project, OPTIONS, silent)
+    assert caught.value.details["inbox_id"] == 77
+
+
+async def test_a_project_with_inboxes_imports_only_those(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+):
+    inbox = next(iter(studio.account(1).inboxes.values())).id
+    await sources.bind(db, project, "chatwoot_inbox", f"1:{inbox}")
+    await sync.run(db, connect(studio), project, OPTIONS, silent)
+    stored = owner_conn.execute("SELECT DISTINCT inbox_id FROM cw_conversations").fetchall()
+    assert stored == [(inbox,)]
+    expected = next(i for i in studio.truth(rows=False)["by_inbox"] if i["inbox_id"] == inbox)
+    count = owner_conn.execute("SELECT count(*) FROM cw_messages").fetchone()
+    assert count == (expected["messages"],)
+
+
+async def test_an_inbox_bound_later_is_read_from_its_beginning(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+):
+    first, second, *_ = (i.id for i in studio.account(1).inboxes.values())
+    client = connect(studio)
+    await sources.bind(db, project, "chatwoot_inbox", f"1:{first}")
+    await sync.run(db, client, project, OPTIONS, silent)
+    await sources.bind(db, project, "chatwoot_inbox", f"1:{second}")
+    await sync.run(db, client, project, OPTIONS, silent)
+    wanted = {i["inbox_id"]: i["messages"] for i in studio.truth(rows=False)["by_inbox"]}
+    stored = dict(owner_conn.execute("SELECT inbox_id, count(*) FROM cw_messages GROUP BY 1").fetchall())
+    assert stored == {first: wanted[first], second: wanted[second]}
+
+
+async def test_without_a_source_and_a_default_account_the_sync_says_what_to_do(
+    db: Database, project: Scope, simulator: Simulator, connect
+):
+    with pytest.raises(sync.SourceBindingError, match="CHATWOOT_ACCOUNT_ID"):
+        await sync.run(db, connect(simulator), project, sync.Options(), silent)
+
+
+async def test_an_account_of_another_project_is_not_taken(db: Database, project: Scope, simulator: Simulator, connect):
+    await sources.bind(db, await new_project(db, "Other"), "chatwoot_account", "1")
+    with pytest.raises(sync.SourceBindingError, match="another project"):
+        await sync.run(db, connect(simulator), project, OPTIONS, silent)
+
+
+@pytest.mark.parametrize(("content", "reason"), [("before\x00after", "NUL"), ("half an emoji \ud83d", "surrogate")])
+async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_goes_on(
+    db: Database,
+    project: Scope,
+    owner_conn: psycopg.Connection,
+    simulator: Simulator,
+    connect,
+    content: str,
+    reason: str,
+):
+    (conversation,) = fill(simulator, 1)
+    bad = simulator.append_message(conversation, content)
+    simulator.append_message(conversation, "After the bad one")
+    synced = await sync.run(db, connect(simulator), project, OPTIONS, silent)
+    kept = owner_conn.execute("SELECT entity, entity_id, reason FROM sync_quarantine").fetchall()
+    assert [(k[0], k[1]) for k in kept] == [("message", str(bad.id))]
+    assert reason in kept[0][2]
+    assert synced.tally.quarantined == synced.in_quarantine == 1
+    assert ours(owner_conn)[1] == {m for m in theirs(simulator)[1] if m[0] != bad.id}
+
+
+@pytest.mark.parametrize("wrong", [{"created_at": 10**14}, {"created_at": "yesterday"}, {"message_type": "odd"}])
+async def test_a_message_mended_over_there_leaves_the_quarantine(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, wrong: dict
+):
+    (conversation,) = fill(simulator, 1)
+    message = simulator.append_message(conversation, "Odd")
+    simulator.break_message(message.id, wrong)
+    client = connect(simulator)
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    simulator.mend()
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_conversation_that_cannot_be_read_waits_and_is_tried_again(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 5)
+    simulator.break_conversation(ids[2], missing=("inbox_id",))
+    client = connect(simulator)
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert {c[0] for c in ours(owner_conn)[0]} == set(ids) - {ids[2]}
+    simulator.mend()
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_conversation_refused_to_the_token_does_not_stop_the_rest(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 5)
+    simulator.faults.add("401_refused", path=f"*/conversations/{ids[1]}/messages")
+    client = connect(simulator)
+    synced = await sync.run(db, client, project, OPTIONS, silent)
+    assert synced.in_quarantine == 1
+    simulator.faults.clear()
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_only_what_was_active_within_the_lookback_is_read(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    old = simulator.create_conversation(1, content="Long ago", at=int(simulator.clock.now()) - 40 * 86400)
+    new = simulator.create_conversation(1, content="Today")
+    options = dataclasses.replace(OPTIONS, lookback=timedelta(days=30))
+    await sync.run(db, connect(simulator), project, options, silent)
+    stored = {c[0] for c in ours(owner_conn)[0]}
+    assert new.id in stored
+    assert old.id not in stored
