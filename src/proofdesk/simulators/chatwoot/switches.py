@@ -1,0 +1,26 @@
+"""Behaviours that differ between versions and servers, each with the default of Chatwoot 4.15.1."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Switches:
+    """Set an attribute from Python, or `PATCH /_simulator/switches`.
+
+    `touch_on_message_save` is the behaviour before 4.12.0: a deletion or a delivery state
+    moves the conversation's `updated_at`. `tie_order` orders messages of one second by id:
+    ascending, descending or alternating with each request (the real server promises nothing).
+    `attachment_ready_after` is the seconds a new file answers 404. `public_url` begins attachment
+    links and `storage_url` what they redirect to: set both to a running server to make them work.
+    `drop_underscore_headers` is a proxy that loses the header `api_access_token`.
+    """
+
+    version: str = "4.15.1"
+    page_size: int = 25
+    touch_on_message_save: bool = False
+    tie_order: str = "ascending"
+    messages_per_minute: int = 200
+    attachment_ready_after: float = 0.0
+    public_url: str = "https://chat.example.org"
+    storage_url: str = "https://storage.example.org"
+    drop_underscore_headers: bool = False
