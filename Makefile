@@ -1,0 +1,51 @@
+# The two commands: `make demo` and `make test`. Both make what they need first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: demo test check eval docs format lock clean
+
+demo: $(VENV)/runtime
+	@$(BIN)/proofdesk demo $(ARGS)
+
+test: $(VENV)/dev
+	@$(BIN)/python scripts/check.py $(ARGS)
+
+eval: $(VENV)/dev
+	@$(BIN)/python scripts/eval.py $(ARGS)
+
+docs: $(VENV)/dev
+	@$(BIN)/python scripts/reference.py
+
+format: $(VENV)/dev
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+# Hashes only: where packages come from is the machine's business.
+lock: $(VENV)/dev
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/runtime.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.lock
+
+$(VENV)/runtime: requirements/runtime.lock pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCK=requirements/runtime.lock
+	@touch $@
+
+$(VENV)/dev: requirements/dev.lock pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCK=requirements/dev.lock
+	@touch $(VENV)/runtime $@
+
+.PHONY: environment
+environment:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what $(LOCK) names …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@# The sources are put on the path as they lie: an editable install would have to download its build tool unchecked.
+	@$(BIN)/python -c 'import pathlib, sysconfig; (pathlib.Path(sysconfig.get_path("purelib")) / "proofdesk.pth").write_text(str(pathlib.Path("src").resolve()) + "\n")'
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m proofdesk "$$@"\n' > $(BIN)/proofdesk && chmod +x $(BIN)/proofdesk
+
+clean:
+	@rm -rf $(VENV) var .pytest_cache .ruff_cache

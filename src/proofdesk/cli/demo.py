@@ -1,0 +1,127 @@
+"""`demo`: the whole loop on this machine, with a sample studio: read, embed, search, look."""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from proofdesk import settings
+from proofdesk.audit import trail
+from proofdesk.cli import app, jobs, machine, output, server
+from proofdesk.cli import search as search_door
+from proofdesk.jobs import pipeline
+from proofdesk.projects import projects, scope, sources
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources
+from proofdesk.search import hits
+from proofdesk.search.hits import Question
+from proofdesk.settings import Settings
+
+PROJECT = "Kestrel Studio"
+USERNAME = "demo"
+QUERIES = (
+    "when will the business cards be printed",
+    "refund for the cancelled order",
+    "Wann ist der Relaunch fertig?",
+)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop after the searches instead of serving.")] = False,
+) -> None:
+    """Everything on this machine with sample data: no Chatwoot, no key, no database server needed."""
+    from proofdesk.simulators import chatwoot, serving
+
+    started = time.monotonic()
+    chosen = settings.load()
+    simulator = chatwoot.build("studio")
+    with serving.running(chatwoot.create_app(simulator), port=_port(4010)) as chatwoot_url:
+        simulator.switches.public_url = simulator.switches.storage_url = chatwoot_url
+        local = _local(chosen, chatwoot_url, simulator.admin_token)
+        with machine.prepared(local) as loaded:
+            asyncio.run(_loop(loaded))
+            output.say(f"\nDone in {time.monotonic() - started:.1f} s.", "bold")
+            if not once:
+                _serve(loaded)
+    simulator.close()
+
+
+def _local(chosen: Settings, chatwoot_url: str, token: str) -> Settings:
+    """The settings of the demo: a home of its own, so that it never mixes with real data."""
+    home = chosen.proofdesk_home / "demo"
+    return chosen.model_copy(
+        update={
+            "proofdesk_home": home,
+            "database_url": None,
+            "auth_username": USERNAME,
+            "auth_password": SecretStr(_password(home)),
+            "chatwoot_base_url": chatwoot_url,
+            "chatwoot_api_token": SecretStr(token),
+            "chatwoot_account_id": 1,
+            "log_level": "warning",
+            "port": _port(chosen.port),
+        }
+    )
+
+
+def _password(home: Path) -> str:
+    """The demo's password, made once and kept in its home."""
+    kept = home / "password"
+    if not kept.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.token_urlsafe(9))
+    return kept.read_text()
+
+
+def _port(wanted: int) -> int:
+    """The wanted port, or a free one where that is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def _loop(loaded: Settings) -> None:
+    async with machine.opened(loaded) as held:
+        inside = await _project(held)
+        for job, title in ((pipeline.SYNC, "Reading the simulated Chatwoot"), (pipeline.EMBED, "Embedding")):
+            ended = await jobs.here(held, inside, job, title)
+            result = {k: v for k, v in ended.meta["result"].items() if isinstance(v, int)}
+            output.say(f"{title}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in result.items()))
+        for query in QUERIES:
+            output.say(f"\nSearch: {query}", "bold")
+            question = Question(text=query, top_k=3)
+            search_door.show(await hits.find(held.db, inside, held.provider, loaded, question))
+
+
+async def _project(held: Resources) -> Scope:
+    existing = {p.name: p for p in await projects.visible(held.db, trail.system())}
+    project = existing.get(PROJECT) or await projects.create(held.db, trail.system(), PROJECT)
+    inside = await scope.enter(held.db, trail.system(), project.id)
+    if not await sources.bound(held.db, inside):
+        await sources.bind(held.db, inside, "chatwoot_account", "1")
+    return inside
+
+
+def _serve(loaded: Settings) -> None:
+    output.say(f"\nOpen http://{loaded.host}:{loaded.port}/search", "bold")
+    assert loaded.auth_password is not None
+    output.say(f"Username: {loaded.auth_username}   Password: {loaded.auth_password.get_secret_value()}")
+    output.say("Stop with Ctrl-C.")
+    environment = os.environ | {
+        name.upper(): str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        for name in settings.Settings.model_fields
+        if (value := getattr(loaded, name)) is not None
+    }
+    server.together([["serve"], ["worker"]], environment)

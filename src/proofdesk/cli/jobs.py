@@ -1,0 +1,135 @@
+"""`sync`, `reconcile`, `embed`: carry a job out here and now. `tick` and `worker`: by schedule."""
+
+import dataclasses
+from typing import Annotated, Any
+
+import typer
+
+from proofdesk.cli import app, machine, output
+from proofdesk.cli.output import AsJson, InProject
+from proofdesk.errors import ProofdeskError
+from proofdesk.jobs import pipeline, worker
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources
+from proofdesk.scheduler import runs
+from proofdesk.scheduler import tick as schedule
+from proofdesk.scheduler.queries import Run
+
+FOREVER = 365 * 86_400.0
+
+
+class JobFailed(ProofdeskError):
+    """The run ended as failed or cancelled."""
+
+    code = "job_failed"
+
+
+@app.command()
+def sync(project: InProject = None, json: AsJson = False) -> None:
+    """Read Chatwoot into the project: what is new, what changed, what was deleted."""
+    _carry_out(pipeline.SYNC, "Reading Chatwoot", project, json)
+
+
+@app.command()
+def reconcile(project: InProject = None, json: AsJson = False) -> None:
+    """Walk everything in Chatwoot, repair what differs, and prove that nothing is missing."""
+    _carry_out(pipeline.RECONCILE, "Comparing with Chatwoot", project, json)
+
+
+@app.command()
+def embed(
+    project: InProject = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many chunks; unset: all that wait.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Make vectors of what waits for one, so that search finds by meaning."""
+    _carry_out(pipeline.EMBED, "Embedding", project, json, {"limit": limit} if limit else {})
+
+
+@app.command()
+def tick(
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many due jobs.")] = 10, json: AsJson = False
+) -> None:
+    """Look once which jobs are due, and queue them for the workers."""
+    started = machine.run(lambda held: schedule.tick(held.db, limit))
+    if json:
+        return output.as_json([dataclasses.asdict(s) for s in started])
+    return output.table(
+        ("Job", "Run", "Status", "Joined"),
+        [(s.job_type, s.run.id, s.run.status, "yes" if s.joined else "no") for s in started],
+    )
+
+
+@app.command("worker")
+def run_worker(
+    drain: Annotated[bool, typer.Option("--drain", help="Stop when the queue is empty.")] = False,
+) -> None:
+    """Carry out queued jobs and look at the schedule, until stopped."""
+    machine.run(lambda held: worker.work(held, drain=drain))
+
+
+async def here(
+    held: Resources,
+    inside: Scope,
+    job_type: str,
+    title: str,
+    *,
+    shown: bool = True,
+    params: dict[str, Any] | None = None,
+) -> Run:
+    """Carry a job out in this process, or watch the run that is under way. Raises `JobFailed`."""
+    asked = await runs.begin(held.db, inside, job_type, "cli", params)
+    run = asked.run
+    if asked.joined and run.status == "queued":
+        run = await runs.claim(held.db, inside, run.id) or run
+    with output.progress(title, shown=shown) as report:
+        if run.runner == runs.this_runner():
+            ended = await runs.carry_out(held.db, inside, run, pipeline.work(held, job_type), report)
+        else:
+            ended = await runs.wait(held.db, inside, run.id, FOREVER, report)
+    if ended.status != "ok":
+        raise JobFailed(ended.error or f"The run was {ended.status}.", details=ended.error_details)
+    return ended
+
+
+def _carry_out(
+    job_type: str, title: str, project: str | None, json: bool, params: dict[str, Any] | None = None
+) -> None:
+    async def command(held: Resources) -> Run:
+        inside = await machine.entered(held, project)
+        return await here(held, inside, job_type, title, shown=not json, params=params)
+
+    ended = machine.run(command)
+    result = ended.meta["result"]
+    if json:
+        return output.as_json({"run_id": ended.id, "status": ended.status, "result": result})
+    if "inboxes" in result:
+        _show_proof(result)
+    return output.table(
+        ("What", "Number"), [(_words(k), v) for k, v in _flat(result) if isinstance(v, int | str) and k != "complete"]
+    )
+
+
+def _show_proof(result: dict[str, Any]) -> None:
+    sides = [
+        (i["inbox_id"], side, *(i[key].get(name, 0) for name in _PROOF), i["missing"], i["removed"])
+        for i in result["inboxes"]
+        for key, side in (("theirs", "Chatwoot"), ("ours", "Proofdesk"))
+    ]
+    output.table(("Inbox", "Side", "Conversations", "Messages", "Highest", "Highest message", "Missing", "Gone"), sides)
+    output.say("Complete: both sides agree." if result["complete"] else "NOT complete: the sides differ.")
+
+
+_PROOF = ("conversations", "messages", "highest_conversation_id", "highest_message_id")
+
+
+def _flat(result: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [
+        (f"{key} {inner}" if isinstance(value, dict) else key, number)
+        for key, value in result.items()
+        for inner, number in (value.items() if isinstance(value, dict) else [("", value)])
+    ]
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ").strip().capitalize()

@@ -1,0 +1,75 @@
+"""What a command needs of this machine: settings, a migrated database, and everything opened on it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from proofdesk import logs, resources, settings
+from proofdesk.audit import trail
+from proofdesk.auth import accounts
+from proofdesk.cli import output
+from proofdesk.db import embedded, migrate
+from proofdesk.embeddings import client as embeddings
+from proofdesk.errors import Conflict
+from proofdesk.projects import projects, scope
+from proofdesk.projects.scope import ProjectNotFound, Scope
+from proofdesk.resources import Resources
+from proofdesk.settings import Settings
+
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def prepared(given: Settings | None = None) -> Iterator[Settings]:
+    """Settings whose database runs and is migrated: the one of DATABASE_URL, or the embedded one while in the block."""
+    loaded = given or settings.load()
+    logs.setup(loaded)
+    with contextlib.ExitStack() as stack:
+        if loaded.database_url is None:
+            url = stack.enter_context(embedded.running(loaded.proofdesk_home))
+            loaded = loaded.model_copy(update={"database_url": SecretStr(url)})
+        assert loaded.database_url is not None
+        migrate.migrate(loaded.database_url.get_secret_value(), embeddings.dimension_of(loaded))
+        yield loaded
+
+
+def run(command: Callable[[Resources], Awaitable[T]], given: Settings | None = None) -> T:
+    """Run a command with everything opened; the owner account exists then."""
+
+    async def with_resources(loaded: Settings) -> T:
+        async with opened(loaded) as held:
+            return await command(held)
+
+    with prepared(given) as loaded:
+        return asyncio.run(with_resources(loaded))
+
+
+@contextlib.asynccontextmanager
+async def opened(loaded: Settings) -> AsyncIterator[Resources]:
+    """Resources of a prepared machine. A password made for the owner is shown, this once."""
+    async with resources.opened(loaded) as held:
+        password = await accounts.ensure_owner(held.db, loaded)
+        if password is not None:
+            output.note(f"Made the owner account. Username: {loaded.auth_username}  Password: {password}")
+            output.note("It is shown only this once; set AUTH_PASSWORD to choose another.")
+        yield held
+
+
+async def entered(held: Resources, project: str | None) -> Scope:
+    """The project of that name or id, or the only one there is.
+
+    Raises `ProjectNotFound` when there is none and `Conflict` when it is not clear which.
+    """
+    if project is not None:
+        found = await projects.by_name_or_id(held.db, project)
+        return await scope.enter(held.db, trail.system(), found.id)
+    existing = await projects.visible(held.db, trail.system())
+    if not existing:
+        raise ProjectNotFound("There is no project yet: make one with `proofdesk project create NAME`.")
+    if len(existing) > 1:
+        names = ", ".join(p.name for p in existing)
+        raise Conflict(f"There are several projects; choose one with --project: {names}.")
+    return await scope.enter(held.db, trail.system(), existing[0].id)

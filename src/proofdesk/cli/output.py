@@ -1,0 +1,81 @@
+"""How commands talk: tables and progress for people, JSON for programs."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from proofdesk.progress import Report
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+InProject = Annotated[str | None, typer.Option("--project", "-p", help="Name or id; the only one if there is one.")]
+
+console = Console(highlight=False)
+progress_console = Console(stderr=True, highlight=False)
+
+
+def note(text: str) -> None:
+    """Tell a person something; never mixed with the output of a program."""
+    progress_console.print(text, markup=False, soft_wrap=True)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """A line of output."""
+    console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table of output; numbers stand on the right."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(headings):
+        right = bool(rows) and all(isinstance(row[number], int | float) for row in rows)
+        made.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(_cell(value) for value in row))
+    console.print(made)
+
+
+def as_json(value: Any) -> None:
+    """The output for programs."""
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+@contextlib.contextmanager
+def progress(title: str, *, shown: bool = True) -> Iterator[Report]:
+    """A bar that moves with what is reported, on standard error."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=progress_console, disable=not shown) as bars:
+        bar = bars.add_task(title, total=None, unit="")
+
+        def report(done: int, total: int | None, unit: str) -> None:
+            bars.update(bar, completed=done, total=total, unit=unit)
+
+        yield report
+        bars.update(bar, total=bars.tasks[0].completed)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    return str(value)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)

@@ -1,0 +1,53 @@
+"""`search`: ask from the terminal."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+import typer
+
+from proofdesk.cli import app, machine, output
+from proofdesk.cli.output import AsJson, InProject
+from proofdesk.resources import Resources
+from proofdesk.search import hits
+from proofdesk.search.hits import Answer, Question
+
+
+@app.command()
+def search(
+    query: str,
+    project: InProject = None,
+    top: Annotated[int, typer.Option("--top", "-n", min=1, max=50, help="At most so many hits.")] = 10,
+    mode: Annotated[str, typer.Option(help="hybrid, vector or text.", metavar="MODE")] = "hybrid",
+    json: AsJson = False,
+) -> None:
+    """Find messages by meaning and by words; every hit names author, time and link."""
+    if mode not in ("hybrid", "vector", "text"):
+        raise typer.BadParameter("hybrid, vector or text.", param_hint="--mode")
+    chosen: Literal["hybrid", "vector", "text"] = mode
+
+    async def command(held: Resources) -> Answer:
+        inside = await machine.entered(held, project)
+        question = Question(text=query, top_k=top, mode=chosen)
+        return await hits.find(held.db, inside, held.provider, held.settings, question)
+
+    answer = machine.run(command)
+    if json:
+        return output.as_json(dataclasses.asdict(answer))
+    return show(answer)
+
+
+def show(answer: Answer) -> None:
+    """The hits as evidence, or why there are none."""
+    if answer.degraded:
+        output.note(f"Searched by words only: {answer.degraded}.")
+    if answer.diagnosis:
+        return output.say(f"Nothing found. {answer.diagnosis.message}")
+    for number, hit in enumerate(answer.results, 1):
+        who = f"{hit.sender_name or hit.sender_type} ({hit.sender_type})"
+        output.say(f"{number:2}. {_marked(hit.snippet)}")
+        output.say(f"    {who} · {hit.created_at:%Y-%m-%d %H:%M} · {hit.inbox_name} · {hit.source_url or ''}", "dim")
+    return None
+
+
+def _marked(snippet: str) -> str:
+    return " ".join(snippet.replace("[[", "»").replace("]]", "«").split())

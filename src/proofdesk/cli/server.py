@@ -1,0 +1,89 @@
+"""`serve`: the web server. `up`: the server and a worker together."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from granian import Granian
+from granian.constants import Interfaces
+
+from proofdesk.cli import app, machine, output
+from proofdesk.settings import Settings
+
+STOP_WITHIN = 25.0
+
+
+@app.command()
+def serve() -> None:
+    """Serve the web pages and the JSON API until stopped."""
+    with machine.prepared() as loaded:
+        machine.run(_nothing, loaded)
+        _tell_address(loaded)
+        os.environ["DATABASE_URL"] = _url(loaded)
+        Granian(
+            "proofdesk.asgi:from_environment",
+            factory=True,
+            interface=Interfaces.ASGI,
+            address=loaded.host,
+            port=loaded.port,
+            workers=loaded.web_processes,
+            log_enabled=False,
+            websockets=False,
+        ).serve()
+
+
+@app.command()
+def up() -> None:
+    """Serve and work: everything that a small team needs, in one command."""
+    with machine.prepared() as loaded:
+        machine.run(_nothing, loaded)
+        environment = os.environ | {"DATABASE_URL": _url(loaded)}
+        sys.exit(together([["serve"], ["worker"]], environment))
+
+
+def together(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> int:
+    """Run commands of ours side by side until one ends or this process is stopped; the exit status."""
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    program = (sys.executable, "-m", "proofdesk")
+    children = [
+        subprocess.Popen([*program, *command], env=environment, start_new_session=True)  # noqa: S603
+        for command in commands
+    ]
+    while not stopped and all(child.poll() is None for child in children):
+        time.sleep(0.1)
+    return _end(children, asked=stopped)
+
+
+def _end(children: Sequence["subprocess.Popen[bytes]"], *, asked: bool) -> int:
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    for child in children:
+        try:
+            child.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    return 0 if asked else max(1, *(child.returncode or 0 for child in children))
+
+
+async def _nothing(_: object) -> None:
+    """Opening the resources is all: it makes the owner's account."""
+
+
+def _url(loaded: Settings) -> str:
+    assert loaded.database_url is not None
+    return loaded.database_url.get_secret_value()
+
+
+def _tell_address(loaded: Settings) -> None:
+    output.note(f"Proofdesk is at {loaded.public_url or f'http://{loaded.host}:{loaded.port}'}")

@@ -1,0 +1,46 @@
+"""`simulate`: stand-ins for what Proofdesk talks to, for trying out and for tests."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofdesk.cli import app, output
+from proofdesk.errors import Invalid
+
+simulate_app = typer.Typer(help="Stand-ins for Chatwoot and OpenAI on this machine.", no_args_is_help=True)
+app.add_typer(simulate_app, name="simulate")
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+
+
+@simulate_app.command("chatwoot")
+def simulate_chatwoot(
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 4010,
+    corpus: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A .jsonl or .jsonl.gz of conversations.")
+    ] = None,
+    empty: Annotated[bool, typer.Option("--empty", help="No conversations.")] = False,
+) -> None:
+    """A Chatwoot with the sample studio, a corpus file, or nothing in it."""
+    from proofdesk.simulators import chatwoot
+
+    if corpus and empty:
+        raise Invalid("Give either --corpus or --empty.")
+    simulator = chatwoot.build(corpus or ("empty" if empty else "studio"))
+    output.note(f"Simulated Chatwoot: CHATWOOT_BASE_URL=http://{host}:{port} CHATWOOT_ACCOUNT_ID=1")
+    output.note(f"CHATWOOT_API_TOKEN={simulator.admin_token}    (controls under /_simulator, stop with Ctrl-C)")
+    asyncio.run(chatwoot.serve(simulator, host, port))
+
+
+@simulate_app.command("openai")
+def simulate_openai(
+    host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4020
+) -> None:
+    """An OpenAI that only embeds."""
+    from proofdesk.simulators import openai, serving
+
+    output.note(f"Simulated OpenAI: OPENAI_BASE_URL=http://{host}:{port}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
+    asyncio.run(serving.serve(openai.create_app(openai.Simulator()), host, port))

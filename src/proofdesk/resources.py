@@ -1,0 +1,56 @@
+"""What a running process holds: the pool and the clients, opened together and closed together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.db.pool import Database, connected
+from proofdesk.embeddings import client as embeddings
+from proofdesk.embeddings.provider import Provider
+from proofdesk.errors import Unavailable
+from proofdesk.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Each is open for as long as the process runs. `chatwoot` and `provider` are None while not configured."""
+
+    settings: Settings
+    db: Database
+    chatwoot: Chatwoot | None
+    provider: Provider | None
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Resources]:
+    """Open everything for the migrated database of `settings.database_url`."""
+    assert settings.database_url is not None, "whoever starts a process says where the database is"
+    async with AsyncExitStack() as stack:
+        url = settings.database_url.get_secret_value()
+        db = await stack.enter_async_context(connected(url, settings.database_pool_size))
+        chatwoot = _chatwoot(settings)
+        if chatwoot is not None:
+            await stack.enter_async_context(aclosing(chatwoot))
+        provider = _provider(settings)
+        if provider is not None:
+            await stack.enter_async_context(aclosing(provider))
+        yield Resources(settings, db, chatwoot, provider)
+
+
+def _chatwoot(settings: Settings) -> Chatwoot | None:
+    if settings.chatwoot_base_url is None or settings.chatwoot_api_token is None:
+        return None
+    return Chatwoot(
+        settings.chatwoot_base_url,
+        settings.chatwoot_api_token.get_secret_value(),
+        concurrency=settings.chatwoot_concurrency,
+        timeout=settings.chatwoot_timeout_seconds,
+    )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    try:
+        return embeddings.open_provider(settings)
+    except Unavailable:
+        return None  # search answers from text and the job says what is missing

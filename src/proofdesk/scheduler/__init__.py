@@ -1,0 +1,1 @@
+"""Runs of jobs, and when they are due."""
