@@ -1,0 +1,1 @@
+"""Embeddings: messages are cut into chunks, and chunks get the vectors that search compares."""

@@ -1,0 +1,90 @@
+"""Chunks follow the conversations: what changed is cut anew, what did not is left alone."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
+from proofdesk.embeddings.cutting import queries, thread
+from proofdesk.embeddings.cutting.queries import Conversation, Mark
+from proofdesk.embeddings.cutting.thread import Chunk, Limits
+from proofdesk.embeddings.cutting.words import Said
+from proofdesk.progress import Report, silent
+from proofdesk.projects.scope import Scope
+from proofdesk.settings import Settings
+
+BATCH = 200  # conversations a transaction
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What cutting did: conversations looked at, chunks stored (new or changed) and chunks removed."""
+
+    conversations: int = 0
+    stored: int = 0
+    removed: int = 0
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that the settings ask for."""
+    return Limits(settings.chunk_size, settings.min_embed_chars)
+
+
+async def cut(db: Database, scope: Scope, limits: Limits, report: Report = silent) -> Cut:
+    """Cut every conversation whose content changed since it was cut, or that was cut by other rules.
+
+    Several workers may do so at once: each takes conversations that nobody has. Reports conversations.
+    """
+    async with db.scoped(scope) as conn:
+        await queries.adopt_rules(conn, scope, f"{thread.VERSION}/{limits.chunk_size}/{limits.min_embed_chars}")
+        total = await queries.unchunked(conn, scope)
+    done = Cut()
+    while batch := await _cut_batch(db, scope, limits):
+        done = Cut(done.conversations + batch.conversations, done.stored + batch.stored, done.removed + batch.removed)
+        report(done.conversations, max(total, done.conversations), "conversations")
+    return done
+
+
+async def _cut_batch(db: Database, scope: Scope, limits: Limits) -> Cut | None:
+    async with db.scoped(scope) as conn:
+        conversations = await queries.take_unchunked(conn, scope, BATCH)
+        if not conversations:
+            return None
+        said = await queries.said(conn, scope, conversations)
+        chunks = await asyncio.to_thread(_chunks, conversations, said, limits)
+        stored, removed = await _store(conn, scope, conversations, chunks)
+        await queries.mark_chunked(conn, scope, conversations)
+    return Cut(len(conversations), stored, removed)
+
+
+async def _store(
+    conn: Conn, scope: Scope, conversations: Sequence[Conversation], chunks: Sequence[Chunk]
+) -> tuple[int, int]:
+    before = {_key(mark): mark for mark in await queries.lock_chunks(conn, scope, conversations)}
+    wanted = {(c.anchor.account_id, c.anchor.message_id, c.index): c for c in chunks}
+    changed = [chunk for key, chunk in sorted(wanted.items()) if not _same(before.get(key), chunk)]
+    gone = [mark for key, mark in before.items() if key not in wanted]
+    stored = await queries.put_chunks(conn, scope, changed) if changed else 0
+    removed = await queries.drop_chunks(conn, scope, gone) if gone else 0
+    return stored, removed
+
+
+def _chunks(conversations: Sequence[Conversation], said: Sequence[Said], limits: Limits) -> list[Chunk]:
+    threads: dict[tuple[int, int], list[Said]] = defaultdict(list)
+    for message in said:
+        threads[message.account_id, message.conversation_id].append(message)
+    return [
+        chunk
+        for one in conversations
+        for chunk in thread.cut(threads[one.account_id, one.conversation_id], one.inbox, limits)
+    ]
+
+
+def _key(mark: Mark) -> tuple[int, int, int]:
+    return mark.account_id, mark.message_id, mark.chunk_index
+
+
+def _same(mark: Mark | None, chunk: Chunk) -> bool:
+    return mark is not None and mark.content_hash == chunk.content_hash and mark.covers == chunk.covers

@@ -1,0 +1,98 @@
+"""What a message says, and what is told about a chunk before its text when it is embedded. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from proofdesk.embeddings.cutting import sentences
+
+_ASKED_CHARS = 200
+_NAME_CHARS = 60
+_SUBJECT_CHARS = 150
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message as chunks need it: public, not deleted, not an activity line.
+
+    `content` is the new part of an e-mail, and None for what Proofdesk's words are not: templates. `submitted` is
+    what somebody entered into a form of the message.
+    """
+
+    account_id: int
+    conversation_id: int
+    message_id: int
+    inbox_id: int
+    sender_type: str
+    sender_name: str | None
+    content: str | None
+    subject: str | None
+    submitted: Any
+    attachments: list[dict[str, Any]]
+    created_at: datetime
+
+
+def of(message: Said) -> str:
+    """The words of a message, "" when it has none.
+
+    That is its text, what was entered into its form and what was spoken; without any of these, the titles and names
+    of what is attached.
+    """
+    content = (message.content or "").replace("\\\n", "\n").strip()
+    spoken = [str(item.get("transcribed_text") or "").strip() for item in message.attachments]
+    found = [text for text in (content, *_entered(message.submitted), *spoken) if text]
+    return "\n".join(found or _names(message.attachments))
+
+
+def context(message: Said, inbox: str, asked: tuple[Said, str] | None) -> str:
+    """What a chunk needs to be understood alone: who speaks where, about what, and what the other side said before.
+
+    `message` is the one the chunk points at, `asked` the last message of the other side before it with its words.
+    """
+    lines = [f"{_who(message)}, {inbox[:_NAME_CHARS]}"]
+    if message.subject:
+        lines.append(message.subject[:_SUBJECT_CHARS])
+    if asked:
+        before, said = asked
+        lines.append(f"{_who(before)}: {' '.join(sentences.tail(said, _ASKED_CHARS).split())}")
+    return "\n".join(lines)
+
+
+def embedded(context: str, text: str) -> str:
+    """What is given to the model for a chunk."""
+    return f"{context}\n{text}" if context else text
+
+
+def _who(message: Said) -> str:
+    name = (message.sender_name or "").strip()[:_NAME_CHARS]
+    return f"{name} ({message.sender_type})" if name else message.sender_type
+
+
+def _entered(submitted: Any) -> Iterator[str]:
+    # A satisfaction survey has an object with the comment in it; forms and choices are lists of fields.
+    if isinstance(submitted, dict):
+        answer = submitted.get("csat_survey_response")
+        if isinstance(answer, dict):
+            yield str(answer.get("feedback_message") or "").strip()
+    elif isinstance(submitted, list):
+        for field in submitted:
+            if isinstance(field, dict):
+                yield str(field.get("title") or field.get("value") or "").strip()
+
+
+def _names(attachments: list[dict[str, Any]]) -> list[str]:
+    names = [str(item.get("fallback_title") or "").strip() or _file_name(item) for item in attachments]
+    return [name for name in names if name]
+
+
+def _file_name(attachment: dict[str, Any]) -> str:
+    # The address of a stored file ends with its name; one without a stored file leads elsewhere.
+    if attachment.get("file_size") is None:
+        return ""
+    try:
+        path = urlsplit(str(attachment.get("data_url") or "")).path
+    except ValueError:
+        return ""
+    return unquote(path.rpartition("/")[2]).strip()

@@ -1,0 +1,207 @@
+"""Vectors follow the chunks: claim what waits, have it embedded, write what came back.
+
+No connection is held while the provider answers. A claim that is not settled is given back when the run fails or is
+cancelled, and taken back by a later run when its worker is lost.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from proofdesk.db.pool import Database
+from proofdesk.embeddings import queries
+from proofdesk.embeddings.batches import Batches, Outcome, Patience
+from proofdesk.embeddings.cutting import words
+from proofdesk.embeddings.provider import EmbeddingError, Provider
+from proofdesk.embeddings.queries import Claimed, Counts
+from proofdesk.errors import ProofdeskError, Unavailable
+from proofdesk.progress import Report, silent
+from proofdesk.projects.scope import Scope
+from proofdesk.settings import Settings
+
+_T = TypeVar("_T")
+_ROWS = 5000  # rows a transaction, where a model change touches all there are
+
+
+@dataclass(frozen=True)
+class Options:
+    """Texts of a request, requests in flight, minutes after which a claim is taken back, and how to wait."""
+
+    batch_size: int = 100
+    concurrency: int = 4
+    stale_minutes: int = 30
+    patience: Patience = field(default_factory=Patience)
+
+    @staticmethod
+    def of(settings: Settings) -> "Options":
+        """The options that the settings ask for."""
+        return Options(
+            settings.embed_batch_size,
+            settings.embed_concurrency,
+            settings.embed_stale_recovery_minutes,
+            Patience(settings.embed_max_attempts),
+        )
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What a run did: chunks that got a vector, chunks that were refused one, by which model, and what still waits."""
+
+    processed: int
+    failed: int
+    model: str
+    pending: int
+
+    @property
+    def status(self) -> str:
+        return "pending" if self.pending else "ok"
+
+
+async def counts(db: Database, scope: Scope) -> Counts:
+    """The chunks of the project by the state of their vectors."""
+    async with db.scoped(scope) as conn:
+        return await queries.counts(conn, scope)
+
+
+async def retry_failed(db: Database, scope: Scope) -> int:
+    """Let every chunk that was refused wait for another try; how many there are."""
+    async with db.scoped(scope) as conn:
+        return await queries.retry_failed(conn, scope)
+
+
+async def embed_pending(
+    db: Database,
+    scope: Scope,
+    provider: Provider,
+    options: Options,
+    report: Report = silent,
+    limit: int | None = None,
+) -> Embedded:
+    """Embed what waits, newest first, until nothing does or `limit` chunks are done. Reports chunks.
+
+    Chunks that another model embedded wait again; their old vectors answer until every chunk has a new one. Raises
+    `EmbeddingError` when the provider stops answering or refuses everything: then what was claimed waits again.
+    """
+    await _prepare(db, scope, provider, options)
+    run = _Run(db, scope, provider, options, report, limit)
+    await run.to_the_end((await counts(db, scope)).pending)
+    await _finish(db, scope, provider.name)
+    return Embedded(run.ready, run.failed, provider.name, (await counts(db, scope)).pending)
+
+
+async def _prepare(db: Database, scope: Scope, provider: Provider, options: Options) -> None:
+    async with db.scoped(scope) as conn:
+        await queries.register_model(conn, scope, provider.name, provider.dimension)
+        await queries.recover_lost(conn, scope, options.stale_minutes, options.patience.max_attempts)
+    touched = _ROWS
+    while touched:
+        async with db.scoped(scope) as conn:
+            touched = await queries.requeue_other_models(conn, scope, provider.name, _ROWS)
+
+
+async def _finish(db: Database, scope: Scope, model: str) -> None:
+    async with db.scoped(scope) as conn:
+        if not await queries.complete(conn, scope, model):
+            return
+    touched = _ROWS
+    while touched:
+        async with db.scoped(scope) as conn:
+            touched = await queries.drop_other_vectors(conn, scope, model, _ROWS)
+    async with db.scoped(scope) as conn:
+        await queries.forget_other_models(conn, scope, model)
+
+
+class _Run:
+    """Several loops over one supply: each claims, embeds and settles a batch at a time."""
+
+    def __init__(
+        self,
+        db: Database,
+        scope: Scope,
+        provider: Provider,
+        options: Options,
+        report: Report,
+        limit: int | None,
+    ):
+        self._db, self._scope, self._provider = db, scope, provider
+        self._options, self._report = options, report
+        self._batches = Batches(provider, options.patience)
+        self._left = limit
+        self._total = 0
+        self._held: list[list[Claimed]] = []
+        self.ready = self.failed = 0
+
+    async def to_the_end(self, waiting: int) -> None:
+        self._total = waiting if self._left is None else min(waiting, self._left)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._options.concurrency):
+                    group.create_task(self._loop())
+        except BaseExceptionGroup as failures:
+            raise _the_cause(failures) from None
+        finally:
+            await _unbroken(self._give_back())
+
+    async def _loop(self) -> None:
+        while most := self._reserve():
+            chunks = await _unbroken(self._claim(most))
+            if self._left is not None:
+                self._left += most - len(chunks)
+            if not chunks:
+                return
+            outcomes = await self._embed(chunks)
+            await _unbroken(self._settle(chunks, outcomes))
+
+    def _reserve(self) -> int:
+        most = min(self._options.batch_size, self._provider.max_batch)
+        if self._left is not None:
+            most = min(most, self._left)
+            self._left -= most
+        return most
+
+    async def _claim(self, most: int) -> list[Claimed]:
+        async with self._db.scoped(self._scope) as conn:
+            chunks = await queries.claim(conn, self._scope, most)
+        self._held.append(chunks)
+        return chunks
+
+    async def _embed(self, chunks: Sequence[Claimed]) -> list[Outcome]:
+        try:
+            return await self._batches.embed([words.embedded(c.context, c.text) for c in chunks])
+        except EmbeddingError as error:
+            error.details["batch_size"] = len(chunks)
+            raise
+
+    async def _settle(self, chunks: list[Claimed], outcomes: Sequence[Outcome]) -> None:
+        async with self._db.scoped(self._scope) as conn:
+            settled = await queries.settle(conn, self._scope, self._provider.name, chunks, outcomes)
+        self._held.remove(chunks)
+        self.ready += settled.ready
+        self.failed += settled.failed
+        self._report(self.ready + self.failed, max(self._total, self.ready + self.failed), "chunks")
+
+    async def _give_back(self) -> None:
+        # Without a database the claims stay, and are taken back when they are old enough.
+        with contextlib.suppress(Unavailable):
+            for chunks in filter(None, self._held):
+                async with self._db.scoped(self._scope) as conn:
+                    await queries.release(conn, self._scope, chunks)
+
+
+async def _unbroken(step: Coroutine[Any, Any, _T]) -> _T:
+    """Let a short step end although this task is cancelled meanwhile: else a claim could be made and not known."""
+    task = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _the_cause(failures: BaseExceptionGroup) -> BaseException:
+    expected = failures.subgroup(ProofdeskError)
+    group = expected or failures
+    first = group.exceptions[0]
+    return _the_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,12 @@
+"""A simulated OpenAI: embeddings in which similar texts are near, with its errors, limits and failures on demand.
+
+simulator = Simulator()
+with running(create_app(simulator)) as base_url:
+    openai.OpenAI(api_key="any", base_url=f"{base_url}/v1").embeddings.create(model=…, input=…)
+"""
+
+from proofdesk.simulators.openai.app import create_app
+from proofdesk.simulators.openai.serving import serve
+from proofdesk.simulators.openai.simulator import Simulator
+
+__all__ = ["Simulator", "create_app", "serve"]

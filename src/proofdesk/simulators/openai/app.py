@@ -1,0 +1,155 @@
+"""The ASGI application: `/v1/embeddings` and `/v1/models` as OpenAI answers them, and failures on demand."""
+
+import asyncio
+import base64
+import itertools
+import struct
+import time
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proofdesk.simulators.openai import control
+from proofdesk.simulators.openai.ngrams import vector
+from proofdesk.simulators.openai.simulator import CATALOGUE, CUT, PAGE, Entry, Refusal, Simulator
+
+
+class ConnectionCut(Exception):
+    """Breaks the answer off."""
+
+
+class CutResponse(Response):
+    """Begins an answer and breaks the connection off."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise ConnectionCut("the simulated server broke the connection off")
+
+
+def create_app(simulator: Simulator) -> ASGIApp:
+    """The API under `/v1`, with its controls under `/_simulator/`."""
+    numbers = itertools.count(1)
+
+    async def embeddings(request: Request) -> Response:
+        headers = {"x-request-id": f"req_{next(numbers):08d}", "openai-version": "2020-10-01"}
+        try:
+            return await _embeddings(simulator, request, headers)
+        except Refusal as refusal:
+            return _refused(refusal, headers)
+
+    async def models(request: Request) -> Response:
+        rows = [{"id": m, "object": "model", "created": 1_705_948_997, "owned_by": "system"} for m in simulator.models]
+        return JSONResponse({"object": "list", "data": rows})
+
+    routes = [Route("/v1/embeddings", embeddings, methods=["POST"]), Route("/v1/models", models)]
+    return Starlette(routes=[*routes, *control.routes(simulator)])
+
+
+async def _embeddings(simulator: Simulator, request: Request, headers: dict[str, str]) -> Response:
+    body = await _body(request)
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    entry = Entry(str(body.get("model")), len(texts), time.time())
+    simulator.requests.append(entry)
+    if simulator.on_request:
+        simulator.on_request(texts)
+    try:
+        struck = await _strike(simulator, texts, headers)
+        if struck:
+            entry.status = struck.status_code
+            return struck
+        _admit(simulator, request)
+        return _answer(simulator, body, texts, headers)
+    except Refusal as refusal:
+        entry.status = refusal.status
+        raise
+
+
+async def _strike(simulator: Simulator, texts: list[str], headers: dict[str, str]) -> Response | None:
+    striking = [fault for fault in simulator.faults if fault.strikes(texts)]
+    await asyncio.sleep(max((fault.delay for fault in striking), default=0.0))
+    for fault in striking:
+        if fault.kind == CUT:
+            return CutResponse()
+        if fault.kind == PAGE:
+            return PlainTextResponse("<html></html>", media_type="text/html")
+        if fault.kind in CATALOGUE:
+            extra = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
+            return _refused(CATALOGUE[fault.kind], headers | extra)
+    return None
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        raise Refusal(400, "We could not parse the JSON body of your request.") from None
+    if not isinstance(body, dict) or "input" not in body:
+        raise Refusal(400, "Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+    return body
+
+
+def _admit(simulator: Simulator, request: Request) -> None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise Refusal(401, "You didn't provide an API key.")
+    if simulator.switches.key not in (None, key):
+        raise CATALOGUE["invalid_api_key"]
+
+
+def _answer(simulator: Simulator, body: dict[str, Any], texts: list[str], headers: dict[str, str]) -> Response:
+    dimension = _dimension(simulator, body)
+    tokens = _check(simulator, texts)
+    as_base64 = body.get("encoding_format") == "base64" and simulator.switches.base64
+    rows = [
+        {"object": "embedding", "index": index, "embedding": _encoded(vector(text, dimension), as_base64)}
+        for index, text in enumerate(texts)
+    ]
+    simulator.embedded.update(texts)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return JSONResponse({"object": "list", "data": rows, "model": body["model"], "usage": usage}, 200, headers)
+
+
+def _dimension(simulator: Simulator, body: dict[str, Any]) -> int:
+    model, asked = body.get("model"), body.get("dimensions")
+    own = simulator.models.get(str(model))
+    if own is None:
+        text = f"The model `{model}` does not exist or you do not have access to it."
+        raise Refusal(404, text, code="model_not_found")
+    if asked is not None and not str(model).startswith("text-embedding-3"):
+        raise Refusal(400, "This model does not support specifying dimensions.", param="dimensions")
+    if asked is not None and not (isinstance(asked, int) and 0 < asked <= own):
+        raise Refusal(400, f"Invalid value for 'dimensions': must be at most {own}.", param="dimensions")
+    return simulator.switches.dimension or asked or own
+
+
+def _check(simulator: Simulator, texts: list[Any]) -> int:
+    """The tokens of a request. Raises `Refusal` when one of its texts is not to be embedded."""
+    switches = simulator.switches
+    if not texts or len(texts) > 2048:
+        raise Refusal(400, "'$.input' is invalid. Please check the API reference.", param="input")
+    total = 0
+    for index, text in enumerate(texts):
+        if not isinstance(text, str) or not text or (switches.bad_text and switches.bad_text in text):
+            raise Refusal(400, f"'$.input[{index}]' is invalid.", param="input")
+        tokens = len(text.encode()) // 4 + 1
+        if tokens > switches.max_tokens:
+            raise Refusal(400, f"Invalid 'input[{index}]': maximum input length is {switches.max_tokens} tokens.")
+        total += tokens
+    if total > switches.max_tokens_a_request:
+        text = f"Requested {total} tokens, max {switches.max_tokens_a_request} tokens per request."
+        raise Refusal(400, text, "max_tokens_per_request", code="max_tokens_per_request")
+    return total
+
+
+def _encoded(numbers: list[float], as_base64: bool) -> str | list[float]:
+    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode() if as_base64 else numbers
+
+
+def _refused(refusal: Refusal, headers: dict[str, str]) -> Response:
+    error = {"message": refusal.message, "type": refusal.type, "param": refusal.param, "code": refusal.code}
+    return JSONResponse({"error": error}, refusal.status, headers)
