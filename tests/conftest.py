@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -24,15 +26,17 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
-    """The embedded server, one for all test processes, with a migrated database to copy."""
-    root = tmp_path_factory.getbasetemp()
-    home = (root if worker_id == "master" else root.parent) / "server"
+def server_url(testrun_uid: str) -> Iterator[str]:
+    """The embedded server, one for all test processes of a run, with a migrated database to copy."""
+    # Not among pytest's own folders: every run closes those to other users, and run by root the server is one.
+    home = Path(tempfile.gettempdir()) / f"proofdesk-tests-{testrun_uid}"
     with embedded.running(home) as url:
         with _alone(home):
             _tune(url)
             migrate.migrate(url, DIMENSION)
         yield url
+    if not (home / "postgres" / "postmaster.pid").exists():
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +57,13 @@ async def db(database_url: str, owner_conn: psycopg.Connection) -> AsyncIterator
     """The pool that the application would have; all tables are empty."""
     async with connected(database_url, 8) as database:
         yield database
+    empty(owner_conn)
+
+
+@pytest.fixture
+def tidy_url(database_url: str, owner_conn: psycopg.Connection) -> Iterator[str]:
+    """The database for tests that talk to it through other processes only; emptied afterwards."""
+    yield database_url
     empty(owner_conn)
 
 
@@ -98,7 +109,7 @@ def _tune(url: str) -> None:
     # What a test stores need not survive a power cut.
     with psycopg.connect(url, autocommit=True) as conn:
         for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
-            conn.execute(sql.SQL("ALTER SYSTEM SET {}").format(sql.SQL(setting)))  # type: ignore[arg-type]
+            conn.execute(sql.SQL("ALTER SYSTEM SET {}").format(sql.SQL(setting)))
         conn.execute("SELECT pg_reload_conf()")
 
 

@@ -34,7 +34,9 @@ class Settings(BaseSettings):
 
     # Where things are
     proofdesk_home: Path = Field(default_factory=_default_home, description="Folder of the embedded database.")
-    database_url: Secret = Field(default=None, description="PostgreSQL 15+ with pgvector 0.8+. Unset: the embedded database.")
+    database_url: Secret = Field(
+        default=None, description="PostgreSQL 15+ with pgvector 0.8+. Unset: the embedded database."
+    )
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port the server listens on.")
     public_url: Text = Field(default=None, description="Address people use, for links and the Secure flag of cookies.")
@@ -47,7 +49,9 @@ class Settings(BaseSettings):
 
     # Access
     auth_username: str = Field(default="owner", description="Name of the owner account that always exists.")
-    auth_password: Secret = Field(default=None, description="Its password. Unset: made at the first start and shown once.")
+    auth_password: Secret = Field(
+        default=None, description="Its password. Unset: made at the first start and shown once."
+    )
     session_cookie_name: str = Field(default="sid", description="Name of the session cookie.")
     csrf_cookie_name: str = Field(default="csrf_token", description="Name of the CSRF cookie that scripts may read.")
     cookie_secure: bool | None = Field(default=None, description="Secure flag; unset: when `PUBLIC_URL` is https.")
@@ -86,7 +90,9 @@ class Settings(BaseSettings):
     openai_timeout_ms: int = Field(default=20_000, ge=100, le=600_000, description="Longest wait for one answer.")
     embed_batch_size: int = Field(default=100, ge=1, le=2048, description="Texts in one request.")
     embed_concurrency: int = Field(default=4, ge=1, le=64, description="Requests in flight.")
-    embed_max_attempts: int = Field(default=5, ge=1, le=100, description="Tries before a chunk stays `failed`.")
+    embed_max_attempts: int = Field(
+        default=5, ge=1, le=100, description="Tries of one request; also claims a chunk may outlive."
+    )
     embed_stale_recovery_minutes: int = Field(
         default=30, ge=1, le=1440, description="Age at which a claim of a lost worker is taken back."
     )

@@ -12,7 +12,16 @@ from proofdesk.errors import Unavailable
 from tests.conftest import DIMENSION
 
 # Registers of the whole installation: what they say of a project is not the project's content.
-NOT_SCOPED = {"account_scopes", "projects", "app_users", "sessions", "app_settings", "source_claims", "rate_limits", "workers"}
+NOT_SCOPED = {
+    "account_scopes",
+    "projects",
+    "app_users",
+    "sessions",
+    "app_settings",
+    "source_claims",
+    "rate_limits",
+    "workers",
+}
 
 
 @pytest.fixture

@@ -192,6 +192,8 @@ def _parse(
                 first = error.errors()[0]
                 reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         parsed.bad.append(BadItem(entity, _name(item, payload), conversation_id, reason, payload[:20_000]))
+    # Always in one order, so that two writers of the same rows never wait for each other in a circle.
+    parsed.rows.sort(key=lambda row: row[f"{entity}_id"])
     return parsed
 
 

@@ -156,7 +156,9 @@ class Mirror:
             parsed.rows += one.rows
             parsed.bad += one.bad
         cursors = [_cursor_row(r) for r, _ in pages if r.mark is not None]
+        touched = [r.conversation_id for r, _ in pages] + gone
         async with self.db.scoped(self.scope) as conn:
+            await reading_queries.lock(conn, self.scope, self.account_id, touched)
             if gone:
                 self.tally.removed += len(gone)
                 await queries.delete_conversations(conn, self.scope, self.account_id, gone)

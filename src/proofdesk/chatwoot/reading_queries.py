@@ -36,6 +36,23 @@ async def states(conn: Conn, scope: Scope, account_id: int, conversation_ids: li
     )
 
 
+async def lock(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> None:
+    """Hold these conversations until the end of the transaction; take them before their messages are written.
+
+    Whoever cuts or indexes a conversation holds it too, so nobody waits in a circle.
+    """
+    await run(
+        conn,
+        """
+        SELECT FROM cw_conversations
+        WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = ANY (%(ids)s)
+        ORDER BY conversation_id FOR NO KEY UPDATE""",
+        project=scope.project_id,
+        account=account_id,
+        ids=conversation_ids,
+    )
+
+
 async def advance(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None:
     """Store how far these conversations (`conversation_id`, `message_cursor`, `read_mark`) are read now."""
     await run(

@@ -97,6 +97,7 @@ async def _check(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> 
     theirs = await mirror.reread(known)
     present = [message for messages in theirs.values() for message in messages]
     async with mirror.db.scoped(mirror.scope) as conn:
+        await reading_queries.lock(conn, mirror.scope, mirror.account_id, list(theirs))
         gone = await queries.delete_absent_messages(conn, mirror.scope, mirror.account_id, list(theirs), present)
     mirror.tally.removed += sum(gone.values())
     after = await _ours(mirror, list(theirs))
@@ -130,6 +131,7 @@ async def _remove_unlisted(walk: _Walk) -> None:
     gone = [i for i in stored if i not in listed and await mirror.client.conversation(mirror.account_id, i) is None]
     lost = await _ours(mirror, gone)
     async with mirror.db.scoped(mirror.scope) as conn:
+        await reading_queries.lock(conn, mirror.scope, mirror.account_id, gone)
         await queries.delete_conversations(conn, mirror.scope, mirror.account_id, gone)
     mirror.tally.removed += len(gone)
     for inbox_id, tally in lost.items():

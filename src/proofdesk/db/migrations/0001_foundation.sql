@@ -177,7 +177,7 @@ CREATE TABLE cw_conversations (
     PRIMARY KEY (project_id, account_id, conversation_id)
 );
 CREATE INDEX cw_conversations_activity ON cw_conversations (project_id, last_activity_at DESC);
-CREATE INDEX cw_conversations_contact ON cw_conversations (project_id, account_id, contact_id);
+CREATE INDEX cw_conversations_contact ON cw_conversations (contact_id, project_id, account_id);
 CREATE INDEX cw_conversations_unchunked ON cw_conversations (project_id) WHERE content_version <> chunked_version;
 CREATE INDEX cw_conversations_unread ON cw_conversations (project_id) WHERE read_mark IS NULL;
 CALL isolate('cw_conversations');
@@ -206,7 +206,9 @@ CREATE TABLE cw_messages (
     PRIMARY KEY (project_id, account_id, message_id),
     FOREIGN KEY (project_id, account_id, conversation_id) REFERENCES cw_conversations ON DELETE CASCADE
 );
-CREATE INDEX cw_messages_thread ON cw_messages (project_id, account_id, conversation_id, created_at, message_id);
+-- Led by the conversation: before the first ANALYZE the planner would take an index led by (project_id, account_id)
+-- for one as good as the primary key.
+CREATE INDEX cw_messages_thread ON cw_messages (conversation_id, project_id, account_id, created_at, message_id);
 CREATE INDEX cw_messages_latest ON cw_messages (project_id, created_at DESC, message_id DESC);
 CALL isolate('cw_messages');
 
