@@ -1,0 +1,118 @@
+"""JSON: jobs asked for and waited for, their runs, and how things stand."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from proofdesk.api import outcomes
+from proofdesk.api.answers import Answer, shape, success
+from proofdesk.api.bodies import Body, JsonRoute, Limit, Offset, clamped
+from proofdesk.embeddings import vectors
+from proofdesk.projects import projects
+from proofdesk.request import Config, Db, ProjectEditor, ProjectReader
+from proofdesk.scheduler import runs, status
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
+
+Seconds = Annotated[float | None, Field(allow_inf_nan=False), clamped(0, 600)]
+Chunks = Annotated[int | None, clamped(1, 1_000_000_000)]
+Status = Literal["queued", "running", "ok", "failed", "cancelled"]
+
+
+class Waiting(Body):
+    """How long the answer may take; the query string may say it too."""
+
+    wait: Seconds = Field(None, description="Seconds, at most 600; unset: JOB_WAIT_SECONDS.")
+
+
+class Embedding(Waiting):
+    """How much to embed."""
+
+    limit: Chunks = Field(None, description="Chunks; unset: until none is pending.")
+
+
+class RunShape(BaseModel):
+    """One run of a job."""
+
+    id: UUID
+    job_type: str
+    trigger: Literal["manual", "schedule", "webhook", "cli"]
+    status: Status
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    processed_count: int
+    progress: dict[str, Any] | None = Field(description="`{done, total, unit}`")
+    error: str | None
+    error_details: dict[str, Any] | None
+    meta: dict[str, Any]
+    request_id: str | None
+    attempt: int
+
+
+RunAnswer = shape("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
+_LATE: dict[int | str, dict[str, Any]] = {
+    202: {"description": "Not finished in time; `result` is null.", "model": RunAnswer}
+}
+
+
+@router.post("/chatwoot/sync", summary="Read Chatwoot", response_model=RunAnswer, responses=_LATE)
+async def sync(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Answer:
+    """Imports what is new or changed in the project's sources."""
+    asked = await runs.request(db, scope, "chatwoot_sync", "manual", {})
+    return await outcomes.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
+
+
+@router.post("/chatwoot/reconcile", summary="Compare with Chatwoot", response_model=RunAnswer, responses=_LATE)
+async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Answer:
+    """Counts both sides, brings what is missing and removes what was deleted."""
+    asked = await runs.request(db, scope, "chatwoot_reconcile", "manual", {})
+    return await outcomes.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
+
+
+@router.post("/embeddings/run", summary="Embed pending chunks", response_model=RunAnswer, responses=_LATE)
+async def embed(
+    db: Db, settings: Config, scope: ProjectEditor, given: Embedding, wait: Seconds = None, limit: Chunks = None
+) -> Answer:
+    """Makes vectors, so that search finds by meaning."""
+    limit = limit if limit is not None else given.limit
+    asked = await runs.request(db, scope, "embeddings_run", "manual", {} if limit is None else {"limit": limit})
+    return await outcomes.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
+
+
+@router.post("/embeddings/retry-failed", summary="Try failed chunks again", response_model=shape("Reset", reset=int))
+async def retry_failed(db: Db, scope: ProjectEditor) -> Answer:
+    """Failed chunks become pending; the next run takes them."""
+    return success(reset=await vectors.retry_failed(db, scope))
+
+
+@router.get("/status", summary="How things stand", response_model=shape("JobsStatus", **status.FIELDS))
+async def show_status(db: Db, settings: Config, scope: ProjectReader) -> Answer:
+    """Latest runs, counts, storage, watermarks, workers and backlog of the active project."""
+    return success(**await status.read(db, scope, settings))
+
+
+@router.get("/runs", summary="Runs", response_model=shape("Runs", runs=list[RunShape], total=int))
+async def list_runs(
+    db: Db,
+    scope: ProjectReader,
+    job_type: str | None = None,
+    run_status: Annotated[Status | None, Query(alias="status")] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> Answer:
+    """Newest first."""
+    found, total = await runs.history(db, scope, job_type or None, run_status, limit, offset)
+    return success(runs=[outcomes.run(r) for r in found], total=total)
+
+
+@router.get("/runs/{run_id}", summary="One run", response_model=shape("OneRun", run=RunShape))
+async def show_run(db: Db, scope: ProjectReader, run_id: str) -> Answer:
+    """With its progress, and its result in `meta.result`."""
+    wanted = projects.as_id(run_id)
+    if wanted is None:
+        raise runs.RunNotFound("This project has no such run.")
+    return success(run=outcomes.run(await runs.find(db, scope, wanted)))

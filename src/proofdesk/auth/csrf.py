@@ -1,0 +1,36 @@
+"""The token that a page or script of ours sends along with every change: others cannot read it."""
+
+import hmac
+import secrets
+
+from proofdesk.errors import Denied
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class CsrfInvalid(Denied):
+    """The request does not carry the session's token."""
+
+    code = "csrf_invalid"
+
+
+def token() -> str:
+    """A new token of 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def check(expected: str, presented: str | None) -> None:
+    """Compare in constant time. Raises `CsrfInvalid`."""
+    if not hmac.compare_digest(expected.encode(), (presented or "").encode("utf-8", "replace")):
+        raise CsrfInvalid(
+            "The x-csrf-token header does not match this session. Reload the page, or sign in again.", status=403
+        )
+
+
+def check_fetch_site(site: str | None, origin: str | None, allowed: list[str]) -> None:
+    """Refuse a login that a page of somebody else sends: there is no session yet whose token could be asked for.
+
+    `site` is the browser's Sec-Fetch-Site. Raises `CsrfInvalid`.
+    """
+    if site == "cross-site" and origin not in allowed:
+        raise CsrfInvalid("Signing in from another site is refused. Open Proofdesk's own login page.", status=403)

@@ -1,0 +1,244 @@
+"""What every request passes before a door opens: its id, the headers of its answer, the limit of its body, its way.
+
+Plain ASGI, outermost first as `asgi.create_app` puts them together.
+"""
+
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proofdesk import logs
+from proofdesk.errors import Invalid
+from proofdesk.request import JSON_APP, REQUEST_ID, is_form
+
+log = logs.get(__name__)
+
+BODY_LIMIT = 256 * 1024
+_DRAINED = 16 * 1024 * 1024  # a client that is cut off while it sends may never read the answer
+_JSON_PREFIXES = ("/api/v1", "/api", "/v1")
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+    "access-control-allow-headers": "content-type, x-csrf-token, x-request-id",
+    "access-control-max-age": "600",
+}
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class PayloadTooLarge(Invalid):
+    """The body is longer than `BODY_LIMIT`."""
+
+    code = "payload_too_large"
+
+
+class _Step:
+    """A step on the way of a request. What is no request (the server's start and end) passes untouched."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.handle if scope["type"] == "http" else self.app)(scope, receive, send)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; each step does something about it on the way."""
+        await self.app(scope, receive, send)
+
+
+class Traced(_Step):
+    """Gives the request its id and logs it."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        scope[REQUEST_ID] = request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        status, began = 0, time.monotonic()
+
+        async def traced(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        with logs.bound(request_id=request_id):
+            await self.app(scope, receive, traced)
+            took_ms = round((time.monotonic() - began) * 1000, 1)
+            log.info("request", method=scope["method"], path=scope["path"], status=status, took_ms=took_ms)
+
+
+class Guarded(_Step):
+    """Security headers on every answer."""
+
+    def __init__(self, app: ASGIApp, https: bool):
+        super().__init__(app)
+        self.headers = {
+            "content-security-policy": _CSP,
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "same-origin",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "x-frame-options": "DENY",
+        }
+        if https:
+            self.headers["strict-transport-security"] = "max-age=31536000"
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    headers[name] = value
+                headers.setdefault("cache-control", "no-store")
+                headers.add_vary_header("Accept")
+            await send(message)
+
+        await self.app(scope, receive, guarded)
+
+
+class Shared(_Step):
+    """CORS: the configured origins may call with credentials. Others hear nothing of it, so browsers refuse them."""
+
+    def __init__(self, app: ASGIApp, origins: list[str]):
+        super().__init__(app)
+        self.origins = origins
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        if origin not in self.origins:
+            await self.app(scope, receive, send)
+        elif scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            sharing = _sharing(send, _shared(origin) | _PREFLIGHT)
+            await sharing({"type": "http.response.start", "status": 204, "headers": []})
+            await sharing({"type": "http.response.body", "body": b""})
+        else:
+            await self.app(scope, receive, _sharing(send, _shared(origin)))
+
+
+class Caught(_Step):
+    """Logs what nobody expected, and answers for it without a word about the inside."""
+
+    def __init__(self, app: ASGIApp, answer: Callable[[], ASGIApp]):
+        super().__init__(app)
+        self.answer = answer
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception:
+            log.exception("request crashed", method=scope["method"], path=scope["path"])
+            if not started:
+                await self.answer()(scope, receive, send)
+
+
+class Bounded(_Step):
+    """Lets no more than `BODY_LIMIT` bytes of a body through. Reading on raises `PayloadTooLarge`."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        size = 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size <= BODY_LIMIT:
+                return message
+            while message.get("more_body") and size < _DRAINED:
+                message = await receive()
+                size += len(message.get("body", b""))
+            raise PayloadTooLarge(f"A body has at most {BODY_LIMIT // 1024} KiB.")
+
+        await self.app(scope, bounded, send)
+
+
+class Doors(_Step):
+    """Leads to a page or to JSON, and JSON's four prefixes to one: `/x`, `/api/x` and `/api/v1/x` to `/v1/x`.
+
+    A page is asked for by a GET that accepts text/html, by a form, and by whatever has no JSON under its name.
+    """
+
+    def __init__(self, app: ASGIApp, pages: ASGIApp, page_routes: list[BaseRoute]):
+        super().__init__(app)
+        self.pages = pages
+        self.page_routes = page_routes
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        scope[JSON_APP] = scope["app"]
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, _bodiless(send)
+        path = scope["path"]
+        prefix = next((p for p in _JSON_PREFIXES if path == p or path.startswith(p + "/")), None)
+        if prefix is None and self.is_page(scope):
+            await self.pages(scope, receive, send)
+        else:
+            rest = path[len(prefix or "") :]
+            await self.app({**scope, "path": f"/v1{rest}", "raw_path": f"/v1{rest}".encode()}, receive, send)
+
+    def is_page(self, scope: Scope) -> bool:
+        """Whether a request without prefix is for a page."""
+        headers = Headers(scope=scope)
+        if scope["path"].startswith("/static/"):
+            return True
+        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            return self._has_page(scope) or not self._has_json(scope)
+        return is_form(headers.get("content-type", "")) and self._has_page(scope)
+
+    def _has_page(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is Match.FULL for route in self.page_routes)
+
+    def _has_json(self, scope: Scope) -> bool:
+        routes = scope["app"].routes
+        return any(route.matches({**scope, "path": f"/v1{scope['path']}"})[0] is not Match.NONE for route in routes)
+
+
+def _shared(origin: str) -> dict[str, str]:
+    return {
+        "access-control-allow-origin": origin,
+        "access-control-allow-credentials": "true",
+        "access-control-expose-headers": "x-request-id, retry-after",
+    }
+
+
+def _sharing(send: Send, shared: dict[str, str]) -> Send:
+    async def sharing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer = MutableHeaders(scope=message)
+            answer.update(shared)
+            answer.add_vary_header("Origin")
+        await send(message)
+
+    return sharing
+
+
+def _bodiless(send: Send) -> Send:
+    async def headers_only(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return headers_only
+
+
+def _request_id(given: str | None) -> str:
+    if given and len(given) <= 128 and given.isascii() and given.isprintable():
+        return given
+    return uuid4().hex

@@ -1,0 +1,213 @@
+"""What a handler may ask for, each as the type of a parameter: what it works with, and the right it needs.
+
+A handler that takes none of `Viewer`, `ProjectReader`, `ProjectEditor`, `NamedProject` and `Owner` is public.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from proofdesk import resources
+from proofdesk.auth import csrf, sessions
+from proofdesk.auth.queries import Session
+from proofdesk.auth.sessions import Opened
+from proofdesk.db.pool import Database
+from proofdesk.errors import Conflict, Denied, Invalid
+from proofdesk.projects import projects, scope
+from proofdesk.projects.scope import ProjectNotFound, Scope
+from proofdesk.settings import Settings
+
+SESSION = "proofdesk.session"
+REQUEST_ID = "proofdesk.request_id"
+JSON_APP = "proofdesk.json_app"
+
+
+class Unauthorized(Denied):
+    """There is no session, or it has ended."""
+
+    code = "unauthorized"
+
+
+class ActiveProjectRequired(Conflict):
+    """The session has no active project that its person may enter."""
+
+    code = "active_project_required"
+
+
+# What it works with -----------------------------------------------------------------------------------------------
+
+
+def _resources(request: Request) -> resources.Resources:
+    return request.state.resources
+
+
+def _database(request: Request) -> Database:
+    return request.state.resources.db
+
+
+def _settings(request: Request) -> Settings:
+    return request.state.resources.settings
+
+
+Resources = Annotated[resources.Resources, Depends(_resources)]
+Db = Annotated[Database, Depends(_database)]
+Config = Annotated[Settings, Depends(_settings)]
+
+
+# Rights -----------------------------------------------------------------------------------------------------------
+
+
+async def visitor(request: Request) -> Session | None:
+    """The session of the request, read once; None for a stranger."""
+    # Kept in the scope, not in request.state: servers may share the latter between requests.
+    if SESSION not in request.scope:
+        token = session_token(request)
+        request.scope[SESSION] = await sessions.read(_database(request), token) if token else None
+    return request.scope[SESSION]
+
+
+async def viewer(request: Request) -> Session:
+    """The session; for a change its CSRF token is checked. Raises `Unauthorized` or `CsrfInvalid`."""
+    session = await visitor(request)
+    if session is None:
+        raise Unauthorized("Sign in first: there is no session, or it has ended.")
+    if request.method not in csrf.SAFE_METHODS:
+        csrf.check(session.csrf_token, await _presented_token(request))
+    return session
+
+
+async def project_reader(request: Request, session: Annotated[Session, Depends(viewer)]) -> Scope:
+    """The active project, entered. Raises `ActiveProjectRequired`."""
+    if session.active_project_id is not None:
+        try:
+            return await scope.enter(_database(request), actor(request, session), session.active_project_id)
+        except ProjectNotFound:
+            pass  # archived meanwhile, or not this person's any more
+    raise ActiveProjectRequired("Choose a project first: POST /projects/{id}/select.")
+
+
+async def project_editor(inside: Annotated[Scope, Depends(project_reader)]) -> Scope:
+    """The active project, to change what is in it: every member may."""
+    return inside
+
+
+async def named_project(
+    request: Request,
+    session: Annotated[Session, Depends(viewer)],
+    project_id: Annotated[str, Path(description="Id of the project.")],
+) -> Scope:
+    """The project that the path names, entered. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
+    return await enter(request, session, project_id)
+
+
+async def owner(session: Annotated[Session, Depends(viewer)]) -> Session:
+    """The owner's session. Raises `Denied` (`forbidden`)."""
+    if not session.is_owner:
+        raise Denied("Only the owner may do this.", code="forbidden", status=403)
+    return session
+
+
+Visitor = Annotated[Session | None, Depends(visitor)]
+Viewer = Annotated[Session, Depends(viewer)]
+ProjectReader = Annotated[Scope, Depends(project_reader)]
+ProjectEditor = Annotated[Scope, Depends(project_editor)]
+NamedProject = Annotated[Scope, Depends(named_project)]
+Owner = Annotated[Session, Depends(owner)]
+
+
+async def enter(request: Request, session: Session, project_id: str) -> Scope:
+    """Enter a project by the text of its id. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
+    wanted = projects.as_id(project_id)
+    if wanted is None:
+        raise Invalid("A project id is a UUID.", code="invalid_project_id")
+    return await scope.enter(_database(request), actor(request, session), wanted)
+
+
+def actor(request: Request, session: Session) -> sessions.Actor:
+    """The person of the session, acting in this request."""
+    return sessions.actor(session, request.scope.get(REQUEST_ID))
+
+
+def needs_session(dependant: Dependant) -> bool:
+    """Whether a handler or anything it depends on asks for a session."""
+    return dependant.call is viewer or any(map(needs_session, dependant.dependencies))
+
+
+async def active_scope(request: Request, session: Session) -> Scope | None:
+    """The active project when there is one that can be entered."""
+    try:
+        return await project_reader(request, session)
+    except ActiveProjectRequired:
+        return None
+
+
+# Cookies ----------------------------------------------------------------------------------------------------------
+
+
+def session_token(request: Request) -> str | None:
+    """What the session cookie holds."""
+    return request.cookies.get(_settings(request).session_cookie_name)
+
+
+def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
+    """Hand over a new session: a cookie for the browser only, and the CSRF token for scripts to read."""
+    names = ((settings.session_cookie_name, opened.token, True), (settings.csrf_cookie_name, opened.csrf_token, False))
+    for name, value, http_only in names:
+        response.set_cookie(
+            name,
+            value,
+            max_age=sessions.LIFETIME_DAYS * 86_400,
+            path="/",
+            secure=settings.secure_cookies,
+            httponly=http_only,
+            samesite="lax",
+        )
+
+
+def clear_cookies(response: Response, settings: Settings) -> None:
+    """Take both cookies back."""
+    for name, http_only in ((settings.session_cookie_name, True), (settings.csrf_cookie_name, False)):
+        response.delete_cookie(name, path="/", secure=settings.secure_cookies, httponly=http_only, samesite="lax")
+
+
+# How handlers are called ------------------------------------------------------------------------------------------
+
+
+class Route(APIRoute):
+    """A route that reads the body within its limit and knows who asks before anything is parsed."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler behind these checks: text that no database can hold, the session, the body's form."""
+        handle = super().get_route_handler()
+        protected = needs_session(self.dependant)
+
+        async def guarded(request: Request) -> Response:
+            if any(char < " " for char in request.scope["path"]) or b"%00" in request.scope["query_string"]:
+                raise Invalid("The address holds a control character.")
+            if request.method not in csrf.SAFE_METHODS:
+                await request.body()
+            if protected:
+                await viewer(request)
+            return await handle(await self.prepared(request))
+
+        return guarded
+
+    async def prepared(self, request: Request) -> Request:
+        """The request as the handler should see it; a door that is strict about bodies raises `Invalid` here."""
+        return request
+
+
+async def _presented_token(request: Request) -> str | None:
+    header = request.headers.get("x-csrf-token")
+    if header is None and is_form(request.headers.get("content-type", "")):
+        field = (await request.form()).get("csrf_token")
+        return field if isinstance(field, str) else None
+    return header
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a content type is that of an HTML form."""
+    return content_type.split(";")[0].strip().lower() in ("application/x-www-form-urlencoded", "multipart/form-data")

@@ -1,0 +1,1 @@
+"""Data review: what was imported, as it is stored."""

@@ -1,0 +1,42 @@
+"""Conversations as they were imported, and the thread of one."""
+
+from dataclasses import dataclass
+
+from proofdesk import ids
+from proofdesk.db.pool import Database
+from proofdesk.errors import NotFound
+from proofdesk.projects.scope import Scope
+from proofdesk.review import queries
+from proofdesk.review.queries import Conversation, Message
+
+
+class ConversationNotFound(NotFound):
+    """The project has no such conversation."""
+
+    code = "conversation_not_found"
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A conversation with all its messages in order."""
+
+    conversation: Conversation
+    messages: list[Message]
+
+
+async def find(
+    db: Database, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
+) -> list[Conversation]:
+    """Conversations, the last active first."""
+    async with db.scoped(scope) as conn:
+        return await queries.conversations(conn, scope, inbox_id, status, limit, offset)
+
+
+async def thread(db: Database, scope: Scope, conversation_id: str) -> Thread:
+    """The conversation of a global id. Raises `Invalid` for another form and `ConversationNotFound`."""
+    wanted = ids.parse(conversation_id, "conversation")
+    async with db.scoped(scope) as conn:
+        found = await queries.conversation(conn, scope, wanted) if wanted.project_id == scope.project_id else None
+        if found is None:
+            raise ConversationNotFound("This project has no such conversation.")
+        return Thread(found, await queries.thread(conn, scope, wanted))

@@ -1,0 +1,231 @@
+"""SQL of data review. Every statement reads the rows of one project."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from proofdesk.db.rows import Conn, many, maybe, one
+from proofdesk.ids import GlobalId
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A contact."""
+
+    account_id: int
+    contact_id: int
+    name: str
+    email: str | None
+    phone_number: str | None
+    identifier: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation, with the names of its contact and inbox where they are known."""
+
+    account_id: int
+    conversation_id: int
+    contact_id: int | None
+    contact_name: str | None
+    inbox_id: int
+    inbox_name: str | None
+    status: str
+    assignee_id: int | None
+    assignee_name: str | None
+    labels: list[str]
+    last_activity_at: datetime
+    updated_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, with the contact of its conversation."""
+
+    account_id: int
+    message_id: int
+    conversation_id: int
+    contact_id: int | None
+    message_type: str
+    content_type: str
+    sender_type: str
+    sender_name: str | None
+    private: bool
+    deleted: bool
+    content: str | None
+    attachments: list[Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """An inbox that was imported."""
+
+    inbox_id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the project holds: counts, and the labels in use."""
+
+    conversations: int
+    messages: int
+    labels: list[str]
+
+
+async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, offset: int) -> list[Contact]:
+    """Contacts with the pattern in a name, address, number or identifier; the last changed first."""
+    return await many(
+        conn,
+        Contact,
+        """
+        SELECT account_id, contact_id, name, email, phone_number, identifier, updated_at FROM cw_contacts
+        WHERE project_id = %(project)s
+          AND (%(pattern)s::text IS NULL OR name ILIKE %(pattern)s OR email ILIKE %(pattern)s
+               OR phone_number ILIKE %(pattern)s OR identifier ILIKE %(pattern)s)
+        ORDER BY updated_at DESC, account_id, contact_id LIMIT %(limit)s OFFSET %(offset)s""",
+        project=scope.project_id,
+        pattern=pattern,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def conversations(
+    conn: Conn, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
+) -> list[Conversation]:
+    """Conversations, the last active first."""
+    return await many(
+        conn,
+        Conversation,
+        """
+        SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
+               c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
+        FROM cw_conversations c
+        LEFT JOIN cw_contacts k USING (project_id, account_id, contact_id)
+        LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
+        WHERE c.project_id = %(project)s
+          AND (%(inbox)s::bigint IS NULL OR c.inbox_id = %(inbox)s)
+          AND (%(status)s::text IS NULL OR c.status = %(status)s)
+        ORDER BY c.last_activity_at DESC, c.account_id, c.conversation_id LIMIT %(limit)s OFFSET %(offset)s""",
+        project=scope.project_id,
+        inbox=inbox_id,
+        status=status,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def conversation(conn: Conn, scope: Scope, wanted: GlobalId) -> Conversation | None:
+    """One conversation."""
+    return await maybe(
+        conn,
+        Conversation,
+        """
+        SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
+               c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
+        FROM cw_conversations c
+        LEFT JOIN cw_contacts k USING (project_id, account_id, contact_id)
+        LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
+        WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.conversation_id = %(conversation)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        conversation=wanted.number,
+    )
+
+
+async def messages(
+    conn: Conn,
+    scope: Scope,
+    account_id: int | None,
+    conversation_id: int | None,
+    before: datetime | None,
+    before_id: int | None,
+    limit: int,
+) -> list[Message]:
+    """Messages older than a moment, or than the message `before_id` of that moment; the newest first."""
+    return await many(
+        conn,
+        Message,
+        """
+        SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s
+          AND (%(conversation)s::bigint IS NULL
+               OR (m.account_id = %(account)s AND m.conversation_id = %(conversation)s))
+          AND (%(before)s::timestamptz IS NULL OR m.created_at < %(before)s
+               OR (m.created_at = %(before)s AND m.message_id < %(before_id)s::bigint))
+        ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(limit)s""",
+        project=scope.project_id,
+        account=account_id,
+        conversation=conversation_id,
+        before=before,
+        before_id=before_id,
+        limit=limit,
+    )
+
+
+async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
+    """One message."""
+    return await maybe(
+        conn,
+        Message,
+        """
+        SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.message_id = %(message)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        message=wanted.number,
+    )
+
+
+async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[Message]:
+    """All messages of a conversation, in order."""
+    return await many(
+        conn,
+        Message,
+        """
+        SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s
+        ORDER BY m.created_at, m.message_id""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        conversation=wanted.number,
+    )
+
+
+async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
+    """The inboxes that were imported, by name."""
+    return await many(
+        conn,
+        Inbox,
+        """
+        SELECT inbox_id, min(name) AS name FROM cw_inboxes WHERE project_id = %(project)s
+        GROUP BY inbox_id ORDER BY min(name), inbox_id""",
+        project=scope.project_id,
+    )
+
+
+async def holdings(conn: Conn, scope: Scope) -> Holdings:
+    """Counts and labels."""
+    return await one(
+        conn,
+        Holdings,
+        """
+        SELECT (SELECT count(*) FROM cw_conversations WHERE project_id = %(project)s) AS conversations,
+               (SELECT count(*) FROM cw_messages WHERE project_id = %(project)s) AS messages,
+               (SELECT coalesce(array_agg(label ORDER BY label), '{}') FROM (
+                    SELECT DISTINCT unnest(labels) AS label FROM cw_conversations
+                    WHERE project_id = %(project)s ORDER BY label LIMIT 200) AS used) AS labels""",
+        project=scope.project_id,
+    )

@@ -1,0 +1,95 @@
+"""How a project stands: its runs, what it holds, what waits, and whether anybody works."""
+
+import importlib.resources
+from datetime import timedelta
+from typing import Any
+
+from proofdesk.db.pool import Database
+from proofdesk.embeddings import vectors
+from proofdesk.embeddings.queries import Counts
+from proofdesk.errors import Unavailable
+from proofdesk.projects.scope import Scope
+from proofdesk.scheduler import runs
+from proofdesk.scheduler import status_queries as queries
+from proofdesk.scheduler.queries import Run
+from proofdesk.scheduler.status_queries import Backlog, Entities, Storage, Watermark, Workers
+from proofdesk.settings import Settings
+
+FIELDS: dict[str, Any] = {
+    "jobs": list[dict[str, Any]],
+    "rag_counts": Counts,
+    "entities": Entities,
+    "storage": dict[str, Any],
+    "watermarks": list[Watermark],
+    "worker": Workers,
+    "backlog": dict[str, int],
+}
+"""What `read` gives, by name."""
+
+
+async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
+    """All of it, as the fields of `FIELDS`. `scoped_logical_bytes` is an estimate from a sample of rows."""
+    rag_counts = await vectors.counts(db, scope)
+    latest = await runs.latest(db, scope)
+    async with db.scoped(scope) as conn:
+        entities = await queries.entities(conn, scope)
+        storage = await queries.storage(conn, scope)
+        watermarks = await queries.watermarks(conn, scope)
+        workers = await queries.workers(conn, _silence(settings).total_seconds())
+        backlog = await queries.backlog(conn, scope)
+    return {
+        "jobs": [_job(run) for run in latest],
+        "rag_counts": rag_counts,
+        "entities": entities,
+        "storage": _storage(storage, settings),
+        "watermarks": watermarks,
+        "worker": workers,
+        "backlog": _backlog(backlog, rag_counts),
+    }
+
+
+async def check_ready(db: Database) -> None:
+    """Raises `Unavailable` unless the database answers and has every migration that this version was shipped with."""
+    async with db.transaction() as conn:
+        applied = set(await queries.applied_migrations(conn))
+    folder = importlib.resources.files("proofdesk.db") / "migrations"
+    missing = sorted({f.name for f in folder.iterdir() if f.name.endswith(".sql")} - applied)
+    if missing:
+        message = f"The database lacks {len(missing)} migrations, {missing[0]} first. Run `proofdesk migrate`."
+        raise Unavailable(message, code="database_not_migrated", configured=False)
+
+
+def _silence(settings: Settings) -> timedelta:
+    # A worker that missed two of its looks at the schedule is counted as gone.
+    return timedelta(seconds=max(60, 2.5 * settings.worker_interval_seconds))
+
+
+def _job(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "job_name": run.job_type,
+        "status": run.status,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "processed_count": run.processed_count,
+        "progress": run.progress,
+        "error": run.error,
+        "error_details": run.error_details,
+        "meta": run.meta,
+    }
+
+
+def _storage(storage: Storage, settings: Settings) -> dict[str, Any]:
+    budget = int(settings.storage_budget_gb * 1024**3)
+    return {
+        "database_bytes": storage.database_bytes,
+        "scoped_logical_bytes": storage.scoped_logical_bytes,
+        "budget_bytes": budget,
+        "usage_percent": round(storage.database_bytes / budget * 100, 2),
+        "table_bytes": storage.table_bytes,
+    }
+
+
+def _backlog(backlog: Backlog, chunks: Counts) -> dict[str, int]:
+    waiting = chunks.pending + chunks.processing
+    return {"sync_due": backlog.sync_due, "embeddings_pending": waiting, "outbound_due": 0}

@@ -1,0 +1,120 @@
+"""How things look on a page: plain values for templates, made of what the rooms give."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from proofdesk.review.queries import Message
+from proofdesk.search.hits import Hit
+
+ROLES = {"contact": "Contact", "agent": "Agent", "bot": "Bot", "system": "System"}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time: for machines, and for people."""
+
+    iso: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a snippet, marked when it matches the question."""
+
+    text: str
+    marked: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """A piece of evidence."""
+
+    author: str
+    role: str
+    sender: str
+    snippet: list[Part]
+    written: Moment
+    inbox: str
+    conversation: int
+    status: str
+    source_url: str
+    thread_url: str
+    by_meaning: str
+    by_words: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A message of a thread. `note` is set for what is not an ordinary message."""
+
+    author: str
+    role: str
+    sender: str
+    text: str
+    note: str
+    attachments: int
+    written: Moment
+    cited: bool
+
+
+def card(hit: Hit) -> Card:
+    """A hit as evidence."""
+    author = hit.sender_name or (hit.contact["name"] if hit.sender_type == "contact" else None)
+    role = ROLES.get(hit.sender_type, hit.sender_type.title())
+    return Card(
+        author=author or role,
+        role=role if author else "",
+        sender=hit.sender_type,
+        snippet=parts(hit.snippet or hit.text),
+        written=moment(hit.created_at),
+        inbox=hit.inbox_name or f"Inbox {hit.inbox_id}",
+        conversation=hit.conversation_id,
+        status=hit.conversation_status,
+        source_url=hit.source_url or "",
+        thread_url=f"/conversations/{quote(hit.conversation_global_id)}/thread?hit={quote(hit.message_global_id)}",
+        by_meaning=_rank(hit.ranks.get("vector")),
+        by_words=_rank(hit.ranks.get("text")),
+    )
+
+
+def line(message: Message, cited: bool) -> Line:
+    """A message as a line of its thread."""
+    role = ROLES.get(message.sender_type, message.sender_type.title())
+    return Line(
+        author=message.sender_name or role,
+        role=role if message.sender_name else "",
+        sender="note" if message.private else "system" if message.message_type == "activity" else message.sender_type,
+        text=(message.content or "").strip(),
+        note="Deleted" if message.deleted else "Private note" if message.private else "",
+        attachments=len(message.attachments),
+        written=moment(message.created_at),
+        cited=cited,
+    )
+
+
+def parts(snippet: str) -> list[Part]:
+    """A snippet cut at `[[` and `]]`; what stands between them is marked."""
+    found: list[Part] = []
+    for number, piece in enumerate(snippet.split("[[")):
+        marked, close, rest = piece.partition("]]")
+        if number and close:
+            found += [Part(marked, True), Part(rest, False)]
+        else:
+            found.append(Part(("[[" if number else "") + piece, False))
+    return [part for part in found if part.text]
+
+
+def moment(time: datetime) -> Moment:
+    """A time in UTC."""
+    time = time.astimezone(UTC)
+    return Moment(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y, %H:%M} UTC")
+
+
+def number(count: int) -> str:
+    """A count with thin spaces between thousands."""
+    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _rank(rank: int | None) -> str:
+    return "" if rank is None else str(rank)

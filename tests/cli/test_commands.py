@@ -1,0 +1,116 @@
+"""The terminal: every command as its own process, for people and for programs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from proofdesk.simulators.chatwoot import Simulator, build, create_app
+from proofdesk.simulators.serving import running
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def studio() -> Iterator[Simulator]:
+    """The sample studio."""
+    made = build("studio")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def proofdesk(studio: Simulator, tidy_url: str) -> Iterator[Command]:
+    """Runs a command against the test's database and the sample studio."""
+    with running(create_app(studio)) as base_url:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DATABASE_URL": tidy_url,
+            "CHATWOOT_BASE_URL": base_url,
+            "CHATWOOT_API_TOKEN": studio.admin_token,
+            "CHATWOOT_ACCOUNT_ID": "1",
+            "AUTH_PASSWORD": "a long enough password",
+        }
+
+        def run(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+            return subprocess.run(
+                [sys.executable, "-m", "proofdesk", *arguments],
+                env=environment | more,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+        yield run
+
+
+def test_the_loop_by_hand(proofdesk: Command, studio: Simulator):
+    assert proofdesk("project", "create", "Agency").returncode == 0
+    synced = proofdesk("sync", "--json")
+    assert synced.returncode == 0, synced.stderr
+    assert json.loads(synced.stdout)["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
+    embedded = json.loads(proofdesk("embed", "--json").stdout)
+    assert embedded["result"]["failed"] == 0
+    found = json.loads(proofdesk("search", "invoice", "--json").stdout)
+    assert found["results"]
+    shown = proofdesk("search", "invoice")
+    assert shown.returncode == 0
+    assert "/conversations/" in shown.stdout
+    proof = proofdesk("reconcile")
+    assert "Complete: both sides agree." in proof.stdout
+
+
+def test_what_is_wrong_is_told_in_one_line_and_the_status(proofdesk: Command):
+    done = proofdesk("sync")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "proofdesk project create" in done.stderr
+
+
+def test_wrong_usage_has_a_status_of_its_own(proofdesk: Command):
+    assert proofdesk("sync", "--nonsense").returncode == 2
+    assert proofdesk("search", "x", "--mode", "magic").returncode == 2
+
+
+def test_a_wrong_setting_stops_the_start_with_its_name_and_what_is_allowed(proofdesk: Command):
+    done = proofdesk("config", PORT="eighty")
+    assert done.returncode == 1
+    assert "PORT='eighty'" in done.stderr
+    assert "integer" in done.stderr
+
+
+def test_secrets_are_masked(proofdesk: Command, studio: Simulator):
+    for arguments in (("config",), ("config", "--json")):
+        done = proofdesk(*arguments, OPENAI_API_KEY="sk-very-secret", OPENAI_BASE_URL="http://127.0.0.1:1")
+        assert done.returncode == 0, done.stderr
+        assert studio.admin_token not in done.stdout
+        assert "sk-very-secret" not in done.stdout
+
+
+def test_a_refused_token_names_endpoint_and_account(proofdesk: Command, studio: Simulator):
+    proofdesk("project", "create", "Agency")
+    done = proofdesk("sync", CHATWOOT_API_TOKEN="wrong")
+    assert done.returncode == 1
+    assert "/api/v1/accounts/1/inboxes" in done.stderr
+    assert "CHATWOOT_API_TOKEN" in done.stderr
+
+
+def test_sources_are_bound_and_listed(proofdesk: Command):
+    proofdesk("project", "create", "Agency")
+    assert proofdesk("source", "bind", "1:2").returncode == 0
+    again = proofdesk("source", "bind", "1:2")
+    assert (again.returncode, "already" in again.stderr) == (1, True)
+    listed = json.loads(proofdesk("source", "list", "--json").stdout)
+    assert [(s["source_kind"], s["external_id"]) for s in listed] == [("chatwoot_inbox", "1:2")]
+
+
+def test_several_projects_ask_which_one(proofdesk: Command):
+    for name in ("First", "Second"):
+        proofdesk("project", "create", name)
+    done = proofdesk("source", "list")
+    assert (done.returncode, "--project" in done.stderr) == (1, True)
+    assert proofdesk("source", "list", "-p", "First").returncode == 0

@@ -1,0 +1,31 @@
+"""`proofdesk demo` in an empty home: what a person does first."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def demo(home: Path) -> "subprocess.CompletedProcess[str]":
+    """`proofdesk demo --once` with nothing but a home."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PROOFDESK_HOME": str(home / "proofdesk"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-m", "proofdesk", "demo", "--once"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_demo_shows_evidence_and_a_second_one_changes_nothing(tmp_path: Path):
+    first = demo(tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.count("Search: ") == 3
+    assert first.stdout.count("/conversations/") >= 3
+    started = time.monotonic()
+    second = demo(tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert " 0 messages" in second.stdout
+    assert time.monotonic() - started < 30

@@ -1,0 +1,35 @@
+"""What a running process holds, against the sample studio."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from proofdesk.resources import Resources, opened
+from proofdesk.settings import Settings
+from proofdesk.simulators.chatwoot import Simulator, build, create_app
+from proofdesk.simulators.serving import running
+
+
+@pytest.fixture
+def studio() -> Iterator[Simulator]:
+    """The sample studio."""
+    made = build("studio")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def held(studio: Simulator, database_url: str, db: object) -> AsyncIterator[Resources]:
+    """Everything opened, with the studio as Chatwoot and the local model."""
+    with running(create_app(studio)) as base_url:
+        settings = Settings(
+            database_url=SecretStr(database_url),
+            chatwoot_base_url=base_url,
+            chatwoot_api_token=SecretStr(studio.admin_token),
+            chatwoot_account_id=1,
+            embedding_provider="local",
+            worker_interval_seconds=1,
+        )
+        async with opened(settings) as resources:
+            yield resources

@@ -1,0 +1,93 @@
+"""The main flow, stage after stage, as a worker carries it out."""
+
+import dataclasses
+
+import psycopg
+import pytest
+
+from proofdesk.db.pool import Database
+from proofdesk.jobs import pipeline, worker
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources
+from proofdesk.scheduler import runs
+from proofdesk.search import hits
+from proofdesk.search.hits import Question
+from proofdesk.simulators.chatwoot import Simulator
+
+
+async def test_a_worker_turns_a_request_into_findable_evidence(
+    db: Database, project: Scope, held: Resources, studio: Simulator
+):
+    asked = await runs.request(db, project, pipeline.SYNC, "manual")
+    await worker.work(held, drain=True)
+    synced = await runs.find(db, project, asked.run.id)
+    assert synced.status == "ok", synced.error
+    assert synced.meta["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
+    embedded = {run.job_type: run for run in await runs.latest(db, project)}[pipeline.EMBED]
+    assert embedded.status == "ok", "a sync that made chunks asks for their embedding"
+    answer = await hits.find(db, project, held.provider, held.settings, Question(text="invoice"))
+    assert answer.results
+    assert answer.results[0].source_url
+
+
+async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: Scope, held: Resources):
+    alone = dataclasses.replace(held, chatwoot=None)
+    asked = await runs.begin(db, project, pipeline.SYNC, "cli")
+    ended = await runs.carry_out(db, project, asked.run, pipeline.work(alone, pipeline.SYNC))
+    assert ended.status == "failed"
+    assert (ended.error_details or {})["code"] == "chatwoot_not_configured"
+    assert "CHATWOOT_BASE_URL" in (ended.error or "")
+
+
+async def test_the_failure_of_chatwoot_ends_up_in_the_run_with_what_was_asked(
+    db: Database, project: Scope, held: Resources, studio: Simulator
+):
+    studio.faults.add("401_unknown_token")
+    asked = await runs.request(db, project, pipeline.SYNC, "manual")
+    await worker.work(held, drain=True)
+    ended = await runs.find(db, project, asked.run.id)
+    details = ended.error_details or {}
+    assert (ended.status, details["code"]) == ("failed", "chatwoot_sync_failed")
+    assert details["upstream"]["status"] == 401
+    assert studio.admin_token not in f"{ended.error}{details}"
+
+
+async def test_reconcile_gives_its_proof_as_the_result(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+):
+    for job in (pipeline.SYNC, pipeline.RECONCILE):
+        asked = await runs.begin(db, project, job, "cli")
+        ended = await runs.carry_out(db, project, asked.run, pipeline.work(held, job))
+        assert ended.status == "ok", ended.error
+    assert ended.meta["result"]["complete"] is True
+    for proof in ended.meta["result"]["inboxes"]:
+        assert proof["theirs"] == proof["ours"]
+
+
+async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project: Scope, held: Resources):
+    asked = await runs.begin(db, project, pipeline.SYNC, "cli")
+    await worker.carry_out(held, project.project_id, asked.run.id)
+    assert (await runs.find(db, project, asked.run.id)).status == "running"
+
+
+@pytest.mark.parametrize("job", [pipeline.SYNC, pipeline.EMBED, pipeline.RECONCILE])
+async def test_every_job_may_run_twice_and_change_nothing_the_second_time(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, job: str
+):
+    for step in (pipeline.SYNC, pipeline.EMBED, job):
+        asked = await runs.begin(db, project, step, "cli")
+        await runs.carry_out(db, project, asked.run, pipeline.work(held, step))
+    before = _versions(owner_conn)
+    asked = await runs.begin(db, project, job, "cli")
+    ended = await runs.carry_out(db, project, asked.run, pipeline.work(held, job))
+    assert ended.status == "ok", ended.error
+    assert _versions(owner_conn) == before
+
+
+def _versions(conn: psycopg.Connection) -> list[tuple[str, ...]]:
+    return conn.execute(
+        "SELECT 'message', xmin::text, message_id::text FROM cw_messages"
+        " UNION ALL SELECT 'conversation', xmin::text, conversation_id::text FROM cw_conversations"
+        " UNION ALL SELECT 'chunk', xmin::text, message_id || '#' || chunk_index FROM rag_chunks"
+        " UNION ALL SELECT 'vector', xmin::text, message_id || '#' || chunk_index FROM rag_vectors ORDER BY 1, 3"
+    ).fetchall()

@@ -1,0 +1,69 @@
+"""A person with a browser: sign in, search, read the thread."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from proofdesk.audit.trail import system
+from proofdesk.auth import accounts
+from proofdesk.db.pool import Database
+from proofdesk.projects import projects
+from tests.review import stories
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--disable-dev-shm-usage",
+]  # fmt: skip
+
+
+@pytest.fixture
+async def page(server: str) -> AsyncIterator:
+    """A tab; what it complains about fails the test."""
+    if CHROMIUM is None:
+        reason = "Chromium is not installed (apt-get install chromium)."
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        tab = await browser.new_page(base_url=server)
+        complaints: list[str] = []
+        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        yield tab
+        await browser.close()
+        assert complaints == []
+
+
+async def test_a_person_signs_in_searches_and_reads_the_thread(page, db: Database, owner_conn: psycopg.Connection):
+    await accounts.create(db, "amina", "long enough pw")
+    made = await projects.create(db, system(), "Studio")
+    owner_conn.execute("INSERT INTO project_members SELECT %s, %s, id FROM app_users", [made.id, made.account_scope_id])
+    stories.tell(owner_conn, made.id)
+    await stories.make_searchable(db, made.id)
+
+    await page.goto("/search")
+    await page.get_by_label("Username").fill("amina")
+    await page.get_by_label("Password").fill("long enough pw")
+    await page.get_by_role("button", name="Sign in").click()
+
+    await page.get_by_text("Exact words").click()
+    await page.get_by_label("Question or words").fill("refund")
+    await page.keyboard.press("Enter")
+    card = page.locator(".card").filter(has_text="would like a refund")
+    assert await card.locator("mark").first.text_content() == "refund"
+    assert "q=refund" in page.url and "mode=text" in page.url
+
+    await card.get_by_text("Show thread").click()
+    cited = card.locator('[aria-current="true"]')
+    assert "would like a refund" in (await cited.text_content() or "")
+    assert await card.locator(".line").count() == len(stories.DELIVERY)
+
+    await page.get_by_role("button", name="Change between light and dark").click()
+    await page.reload()
+    assert await page.evaluate("document.documentElement.dataset.theme") in ("dark", "light")
+    assert await page.locator(".card").count() > 0
