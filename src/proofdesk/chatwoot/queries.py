@@ -135,6 +135,11 @@ async def store_messages(conn: Conn, scope: Scope, account_id: int, rows: Rows) 
     )
 
 
+async def refresh_statistics(conn: Conn) -> None:
+    """Let the planner know how large the mirror has become."""
+    await run(conn, "SELECT refresh_mirror_statistics()")
+
+
 async def stored_conversations(conn: Conn, scope: Scope, account_id: int, inboxes: list[int] | None) -> list[int]:
     """All conversations stored of these inboxes (None: of the account)."""
     return await _ids(

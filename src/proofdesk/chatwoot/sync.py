@@ -168,6 +168,9 @@ async def _first_reading(mirror: Mirror, source: Source, mark: Watermark | None,
         done += len(page.items)
         report(done, page.total, "conversations")
         await _set_mark(mirror, source, started, {"phase": "history", "page": number})
+        if number & (number - 1) == 0:  # as the tables double
+            async with mirror.db.transaction() as conn:
+                await queries.refresh_statistics(conn)
     await _prove_complete(mirror, source)
     if source.inbox_id is None:
         await all_contacts(mirror)

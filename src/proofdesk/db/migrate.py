@@ -28,7 +28,8 @@ def migrate(url: str, dimension: int) -> list[str]:
             applied = [name for name, script in _pending(conn) if _apply(conn, name, script)]
             _index_vectors(conn, dimension)
     except psycopg.OperationalError as error:
-        raise Unavailable(f"The database cannot be reached: {error}".strip(), code="database_unavailable") from error
+        reason = str(error).strip().splitlines()[0]
+        raise Unavailable(f"The database cannot be reached: {reason}", code="database_unavailable") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise Unavailable(
             f"The database user may not prepare the schema: {error}. Let an administrator run: CREATE EXTENSION "

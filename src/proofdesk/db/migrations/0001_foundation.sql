@@ -241,6 +241,14 @@ CREATE TABLE sync_quarantine (
 );
 CALL isolate('sync_quarantine');
 
+-- A table that grows from nothing is planned as if it were still empty until its statistics are taken: the plans that
+-- check foreign keys are kept by each connection. The first reading calls this as it goes; only the owner may ANALYZE.
+CREATE FUNCTION refresh_mirror_statistics() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+BEGIN
+    ANALYZE (SKIP_LOCKED) cw_contacts, cw_conversations, cw_messages;
+END $$;
+
 -- Chunks and vectors -----------------------------------------------------------------------------------------------
 
 CREATE TABLE rag_chunks (
