@@ -1,0 +1,1 @@
+"""Finding messages by meaning and by words, as evidence."""

@@ -1,0 +1,95 @@
+"""Ranking conversations: by their words, by their meaning, and by both together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from proofdesk.db.rows import Conn
+from proofdesk.projects.scope import Scope
+from proofdesk.search import meaning_queries, queries, ranking
+from proofdesk.search.meaning_queries import ByMeaning, Model
+from proofdesk.search.queries import ByWords, Key, Narrowing, Weighted
+from proofdesk.search.question import Question
+from proofdesk.search.ranking import Ranked
+from proofdesk.search.terms import Sought
+
+BY_WORDS = 100  # conversations taken from the ranking by words
+NEAREST = 200  # chunks taken from the index over vectors
+NEAREST_ALONE = 600  # the same when nothing but meaning ranks: several chunks of one conversation may be near
+LOOKED_UP = 150_000  # postings one search reads; of words beyond that, only those of the best conversations so far
+COMPLETED = 1000  # which are so many
+COMPARED = 8000  # vectors that are rather compared one by one than looked up in the index
+WITHIN = 4  # so many times more conversations are looked at when filters apply within them
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the steps of one search share, its transaction among them. `model` is None without a vector."""
+
+    conn: Conn
+    scope: Scope
+    question: Question
+    narrowing: Narrowing
+    model: Model | None
+    seeking: Sought
+
+
+async def best_conversations(search: Search) -> list[Ranked]:
+    """The conversations in the order of their scores; some more than asked for where filters apply within them."""
+    near = await _by_meaning(search)
+    worded = await _by_words(search, near)
+    if worded and search.model:
+        near += await _distances(search, worded, near)
+    most = search.question.top_k * (WITHIN if search.narrowing.of_chunks else 1)
+    return ranking.fused(worded, near)[:most]
+
+
+async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
+    if search.question.mode == "vector" or not search.seeking.terms:
+        return []
+    conn, scope, average = search.conn, search.scope, search.seeking.average
+    most = max(BY_WORDS, search.question.top_k * WITHIN)
+    rare, common = _by_rarity(search.seeking.terms)
+    also = [Key(n.account_id, n.conversation_id) for n in near]
+    found = await queries.by_words(
+        conn, scope, rare, average, search.narrowing, max(most, COMPLETED) if common else most, also
+    )
+    if not common:
+        return found
+    more = await queries.words_of(conn, scope, common, average, [Key(f.account_id, f.conversation_id) for f in found])
+    completed = [replace(f, score=f.score + more.get(Key(f.account_id, f.conversation_id), 0.0)) for f in found]
+    return sorted(completed, key=lambda f: -f.score)[:most]
+
+
+def _by_rarity(terms: Sequence[Weighted]) -> tuple[list[Weighted], list[Weighted]]:
+    """Terms to look up wherever they are, and those that so many conversations hold that only some are looked at."""
+    held: dict[int, int] = {}
+    for term in terms:
+        held[term.word] = held.get(term.word, 0) + term.df
+    looked_up: set[int] = set()
+    read = 0
+    for word in sorted(held, key=lambda word: held[word]):
+        if read < COMPLETED or read + held[word] <= LOOKED_UP:
+            looked_up.add(word)
+            read += held[word]
+    return [t for t in terms if t.word in looked_up], [t for t in terms if t.word not in looked_up]
+
+
+async def _by_meaning(search: Search) -> list[ByMeaning]:
+    model = search.model
+    if model is None:
+        return []
+    conn, scope, narrowing = search.conn, search.scope, search.narrowing
+    most = NEAREST_ALONE if search.question.mode == "vector" else NEAREST
+    if await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1) > COMPARED:
+        return await meaning_queries.nearest(conn, scope, model, narrowing, most)
+    return await meaning_queries.nearest_of_all(conn, scope, model, narrowing, most)
+
+
+async def _distances(search: Search, worded: Sequence[ByWords], near: Sequence[ByMeaning]) -> list[ByMeaning]:
+    """How near the conversations are that only their words brought up."""
+    known = {(n.account_id, n.conversation_id) for n in near}
+    keys = [Key(w.account_id, w.conversation_id) for w in worded]
+    missing = [key for key in keys if (key.account_id, key.conversation_id) not in known]
+    if not missing or search.model is None:
+        return []
+    return await meaning_queries.distances(search.conn, search.scope, search.model, search.narrowing, missing)

@@ -1,0 +1,52 @@
+"""Why nothing was found, and what to do: the questions of the runbook, asked of the database."""
+
+from dataclasses import asdict, dataclass
+
+from proofdesk.db.rows import Conn
+from proofdesk.projects.scope import Scope
+from proofdesk.search import diagnosis_queries
+from proofdesk.search.diagnosis_queries import Counts
+from proofdesk.search.question import Question
+
+RUNBOOK = "search-returns-no-results"
+
+MESSAGES = {
+    "no_project_data": "This project holds no messages yet. Bind a Chatwoot source and run the Sync job.",
+    "sync_pending": "Messages of this project are still being read or indexed. Let the Sync job finish, then retry.",
+    "embeddings_missing": "No message of this project has an embedding yet. Run the Embeddings job; if it keeps "
+    "failing, set EMBED_BATCH_SIZE=20 and retry. Text search does not need them.",
+    "provider_not_configured": "No embedding provider is configured: set OPENAI_API_KEY, or EMBEDDING_PROVIDER=local. "
+    "Text search works without one.",
+    "no_match": "Nothing in this project matches. Try other or fewer words, or fewer filters.",
+    "no_words": "The query holds no word or number to look for.",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The cause of an empty answer: a code of the wire contract, what to do, the runbook, and what was counted."""
+
+    code: str
+    message: str
+    runbook: str
+    counts: dict[str, int]
+
+
+async def of(conn: Conn, scope: Scope, question: Question, configured: bool, has_words: bool = True) -> Diagnosis:
+    """The first cause that holds. `configured` says whether there is an embedding provider."""
+    counts = await diagnosis_queries.counts(conn, scope)
+    code = _code(counts, question, configured)
+    message = MESSAGES["no_words" if code == "no_match" and not has_words else code]
+    return Diagnosis(code, message, RUNBOOK, asdict(counts))
+
+
+def _code(counts: Counts, question: Question, configured: bool) -> str:
+    if not counts.messages:
+        return "sync_pending" if counts.syncs_pending or counts.conversations_unread else "no_project_data"
+    if not counts.chunks or counts.conversations_unindexed == counts.conversations:
+        return "sync_pending"
+    if question.mode != "text" and not counts.embeddings_ready:
+        return "embeddings_missing" if configured else "provider_not_configured"
+    if question.mode == "vector" and not configured:
+        return "provider_not_configured"
+    return "no_match"

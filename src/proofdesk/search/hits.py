@@ -1,0 +1,155 @@
+"""Searching: a question in, the chunks that answer it out.
+
+    words    terms of the question → conversations by BM25
+    meaning  vector of the question → conversations of the nearest chunks
+    both     fused into one ranking of conversations → of each the chunk that answers best → hits
+
+A conversation is what is ranked, since what is said in it is understood together; a chunk is what is shown.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from proofdesk import ids
+from proofdesk.db.pool import Database
+from proofdesk.embeddings.provider import Provider
+from proofdesk.projects.scope import Scope
+from proofdesk.search import diagnosis, meaning, queries, ranking, terms, words
+from proofdesk.search.conversations import Search, best_conversations
+from proofdesk.search.diagnosis import Diagnosis
+from proofdesk.search.meaning_queries import Candidate, Shown
+from proofdesk.search.passages import best_passages
+from proofdesk.search.question import Filters, Mode, Question
+from proofdesk.search.ranking import Placed
+from proofdesk.search.snippets import Snippet
+from proofdesk.settings import Settings
+
+__all__ = ["Answer", "Diagnosis", "Filters", "Hit", "Mode", "Question", "find"]
+
+TEXT_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A chunk that was found. `distance` is the cosine distance, None without a vector; `ranks` are from 1.
+
+    `score` is comparable within one answer only.
+    """
+
+    id: str
+    conversation_global_id: str
+    message_global_id: str
+    chunk_index: int
+    text: str
+    snippet: str
+    created_at: datetime
+    distance: float | None
+    score: float
+    ranks: dict[str, int | None]
+    sender_type: str
+    sender_name: str | None
+    contact: dict[str, Any]
+    inbox_id: int
+    inbox_name: str | None
+    conversation_id: int
+    conversation_status: str
+    context: str
+    source_url: str | None
+    evidence_ref: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found. `degraded` says what was missing, `diagnosis` why nothing was found; `took_ms` milliseconds."""
+
+    results: list[Hit]
+    embedding_model: str | None
+    search_config: dict[str, Any]
+    took_ms: dict[str, float]
+    degraded: str | None = None
+    diagnosis: Diagnosis | None = None
+
+
+async def find(db: Database, scope: Scope, provider: Provider | None, settings: Settings, question: Question) -> Answer:
+    """Search the project's conversations; `provider` is None when none is configured.
+
+    Without a vector of the question, hybrid search answers from words alone and says so in `degraded`. Raises
+    `EmbeddingUnavailable` when the provider fails and only the vector was asked for.
+    """
+    started = time.perf_counter()
+    text = words.clean(question.text).strip()
+    has_words = bool(words.words(text))
+    narrowing = question.filters.narrowing(scope)
+    meant = meaning.Meaning()
+    if has_words and narrowing:
+        meant = await meaning.of(db, scope, provider, settings, question, text)
+    asked = time.perf_counter()
+    async with db.scoped(scope) as conn:
+        found: list[Hit] = []
+        if has_words and narrowing:
+            await queries.tune(conn, settings.search_hnsw_ef_search)
+            seeking = await terms.sought(conn, scope, text)
+            search = Search(conn, scope, question, narrowing, meant.model, seeking)
+            passages = await best_passages(search, await best_conversations(search))
+            found = [_hit(scope, p.place, p.told, p.snippet, settings.chatwoot_base_url) for p in passages]
+        why = None if found else await diagnosis.of(conn, scope, question, provider is not None, has_words)
+    ended = time.perf_counter()
+    return Answer(
+        results=found,
+        embedding_model=meant.model.name if meant.model else None,
+        search_config=_config(settings, question),
+        took_ms={
+            "embed": round(meant.milliseconds, 1),
+            "query": round((ended - asked) * 1000, 1),
+            "total": round((ended - started) * 1000, 1),
+        },
+        degraded="embedding_unavailable" if meant.failed and question.mode == "hybrid" else None,
+        diagnosis=why,
+    )
+
+
+def _config(settings: Settings, question: Question) -> dict[str, Any]:
+    config: dict[str, Any] = {"mode": question.mode}
+    if question.mode != "vector":
+        config |= {"text": "bm25", "k1": 1.2, "b": 0.75}
+    if question.mode != "text":
+        config |= {"vector": "hnsw", "metric": "cosine", "ef_search": settings.search_hnsw_ef_search}
+    if question.mode == "hybrid":
+        config |= {"fusion": "min-max", "text_weight": ranking.WORDS}
+    return config
+
+
+def _hit(scope: Scope, place: Placed, told: Shown, snippet: Snippet, base_url: str | None) -> Hit:
+    chunk, project, account = place.chunk, scope.project_id, place.chunk.account_id
+    chunk_id = ids.chunk(project, account, chunk.message_id, chunk.chunk_index)
+    return Hit(
+        id=chunk_id,
+        conversation_global_id=ids.conversation(project, account, chunk.conversation_id),
+        message_global_id=ids.message(project, account, chunk.message_id),
+        chunk_index=chunk.chunk_index,
+        text=chunk.text[:TEXT_LENGTH],
+        snippet=snippet.marked,
+        created_at=chunk.created_at,
+        distance=None if chunk.distance is None else round(chunk.distance, 6),
+        score=round(place.score, 6),
+        ranks={"vector": place.ranked.by_meaning, "text": place.ranked.by_words},
+        sender_type=told.sender_type,
+        sender_name=told.sender_name,
+        contact={"id": ids.contact(project, account, told.contact_id), "name": told.contact_name},
+        inbox_id=told.inbox_id,
+        inbox_name=told.inbox_name,
+        conversation_id=chunk.conversation_id,
+        conversation_status=told.status,
+        context=told.context,
+        source_url=_source_url(base_url, chunk),
+        evidence_ref={"source": "rag_chunks", "ref": chunk_id, "snippet": snippet.plain},
+    )
+
+
+def _source_url(base_url: str | None, chunk: Candidate) -> str | None:
+    if not base_url:
+        return None
+    place = f"accounts/{chunk.account_id}/conversations/{chunk.conversation_id}?messageId={chunk.message_id}"
+    return f"{base_url.rstrip('/')}/app/{place}"

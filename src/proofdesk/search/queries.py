@@ -1,0 +1,247 @@
+"""SQL of searching. Each statement names its project, and row-level security would refuse others all the same.
+
+Filters come in two kinds: of conversations and of chunks. Both are conditions of the search itself and not of its
+result, so that a narrow search still fills its list.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+
+from proofdesk.db.rows import Conn, many, run
+from proofdesk.projects.scope import Scope
+
+# Filters that are not set vanish while the statement is planned: parameters are constants then.
+PASSES = {
+    "conversation_passes": sql.SQL("""
+    (%(inboxes)s::bigint[] IS NULL OR c.inbox_id = ANY (%(inboxes)s))
+    AND (%(conversation)s::bigint IS NULL OR c.conversation_id = %(conversation)s)
+    AND (%(contact)s::bigint IS NULL OR c.contact_id = %(contact)s)
+    AND (%(account)s::bigint IS NULL OR c.account_id = %(account)s)
+    AND (%(labels)s::text[] IS NULL OR c.labels && %(labels)s)
+    AND (%(status)s::text IS NULL OR c.status = %(status)s)"""),
+    "chunk_passes": sql.SQL("""
+    (%(from)s::timestamptz IS NULL OR k.created_at >= %(from)s)
+    AND (%(to)s::timestamptz IS NULL OR k.created_at <= %(to)s)
+    AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)"""),
+}
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Filters as parameters. None: not narrowed by that."""
+
+    inboxes: list[int] | None = None
+    account: int | None = None
+    conversation: int | None = None
+    contact: int | None = None
+    labels: list[str] | None = None
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    sender: str | None = None
+
+    @property
+    def of_conversations(self) -> bool:
+        """Whether conversations are narrowed down."""
+        one = (self.account, self.conversation, self.contact, self.inboxes, self.labels, self.status)
+        return any(v is not None for v in one)
+
+    @property
+    def of_chunks(self) -> bool:
+        """Whether chunks are narrowed down within their conversations."""
+        return any(v is not None for v in (self.since, self.until, self.sender))
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the conditions above are filled with."""
+        return {
+            "inboxes": self.inboxes,
+            "account": self.account,
+            "conversation": self.conversation,
+            "contact": self.contact,
+            "labels": self.labels,
+            "status": self.status,
+            "from": self.since,
+            "to": self.until,
+            "sender": self.sender,
+            "any_conversation": not self.of_conversations,
+            "any_chunk": not self.of_chunks,
+        }
+
+
+async def tune(conn: Conn, ef_search: int) -> None:
+    """Settings of this transaction: plans for the given values, and an index scan that goes on until there are enough.
+
+    A plan that is made once for all parameters could not leave out the filters that are not set.
+    """
+    await run(
+        conn,
+        """
+        SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),
+               set_config('max_parallel_workers_per_gather', '0', true), set_config('work_mem', '32MB', true),
+               set_config('hnsw.ef_search', %(ef_search)s::text, true),
+               set_config('hnsw.iterative_scan', 'strict_order', true),
+               set_config('hnsw.max_scan_tuples', '40000', true)""",
+        ef_search=ef_search,
+    )
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of the vocabulary: how many conversations hold it, and its weighted occurrences in tenths."""
+
+    term: str
+    df: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Similar:
+    """A term that looks like a word of the question. `similarity` is that of their trigrams, 0 to 1."""
+
+    word: str
+    term: str
+    df: int
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A term to look for: what word of the question it stands for, and what an occurrence is worth."""
+
+    word: int
+    term: str
+    weight: float
+    df: int
+
+
+@dataclass(frozen=True)
+class Key:
+    """A conversation."""
+
+    account_id: int
+    conversation_id: int
+
+
+@dataclass(frozen=True)
+class ByWords(Key):
+    """A conversation and its BM25 score; 0 when it holds none of the words."""
+
+    score: float
+
+
+async def vocabulary(conn: Conn, scope: Scope, terms: Sequence[str]) -> list[Term]:
+    """Those of the terms that the project has."""
+    return await many(
+        conn,
+        Term,
+        """
+        SELECT term, df, total FROM search_terms
+        WHERE project_id = %(project)s AND term = ANY (%(terms)s::text[]) AND df > 0""",
+        project=scope.project_id,
+        terms=list(terms),
+    )
+
+
+async def similar_terms(conn: Conn, words: Sequence[str], most: int) -> list[Similar]:
+    """The terms of the transaction's project that look most like each of the words."""
+    return await many(
+        conn, Similar, "SELECT * FROM similar_terms(%(words)s::text[], %(most)s)", words=list(words), most=most
+    )
+
+
+async def by_words(
+    conn: Conn,
+    scope: Scope,
+    terms: Sequence[Weighted],
+    average: float,
+    narrowing: Narrowing,
+    most: int,
+    also: Sequence[Key] = (),
+) -> list[ByWords]:
+    """The conversations with the highest BM25, best first, and those of `also` that hold a word.
+
+    `average` is the mean length in tenths of a word. BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of
+    several terms for one word the best counts, and the number of such a word is negative.
+    """
+    return await many(
+        conn,
+        ByWords,
+        sql.SQL(
+            """
+        WITH wanted AS (
+            SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[]) w (word, term, weight)),
+        found AS (
+            SELECT account_id, conversation_id, sum(score) AS score
+            FROM (SELECT p.account_id, p.conversation_id,
+                         w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8) AS score
+                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+                  WHERE w.word >= 0
+                  UNION ALL
+                  SELECT p.account_id, p.conversation_id,
+                         max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8))
+                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+                  WHERE w.word < 0 GROUP BY w.word, p.account_id, p.conversation_id) each
+            GROUP BY account_id, conversation_id),
+        ranked AS (
+            SELECT account_id, conversation_id, score,
+                   row_number() OVER (ORDER BY score DESC, account_id, conversation_id DESC) AS rank
+            FROM found f
+            WHERE (%(any_conversation)s OR EXISTS (
+                    SELECT FROM cw_conversations c
+                    WHERE c.project_id = %(project)s AND c.account_id = f.account_id
+                      AND c.conversation_id = f.conversation_id AND {conversation_passes}))
+              AND (%(any_chunk)s OR EXISTS (
+                    SELECT FROM rag_chunks k
+                    WHERE k.project_id = %(project)s AND k.account_id = f.account_id
+                      AND k.conversation_id = f.conversation_id AND {chunk_passes})))
+        SELECT account_id, conversation_id, score FROM ranked
+        WHERE rank <= %(most)s OR (account_id, conversation_id) IN (
+            SELECT * FROM unnest(%(also_accounts)s::bigint[], %(also_conversations)s::bigint[]))
+        ORDER BY rank"""
+        ).format(**PASSES),
+        project=scope.project_id,
+        words=[t.word for t in terms],
+        terms=[t.term for t in terms],
+        weights=[t.weight * 2.2 for t in terms],
+        slope=9 / average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
+        most=most,
+        also_accounts=[k.account_id for k in also],
+        also_conversations=[k.conversation_id for k in also],
+        **narrowing.params,
+    )
+
+
+async def words_of(
+    conn: Conn, scope: Scope, terms: Sequence[Weighted], average: float, keys: Sequence[Key]
+) -> dict[Key, float]:
+    """What the terms add to the BM25 of these conversations; see `by_words`."""
+    rows = await many(
+        conn,
+        ByWords,
+        """
+        SELECT account_id, conversation_id, sum(score) AS score
+        FROM (SELECT p.account_id, p.conversation_id,
+                     max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
+              FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[]) w (word, term, weight)
+              CROSS JOIN unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) k (account_id, conversation_id)
+              JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+                  AND p.account_id = k.account_id AND p.conversation_id = k.conversation_id
+              GROUP BY w.word, p.account_id, p.conversation_id) each
+        GROUP BY account_id, conversation_id""",
+        project=scope.project_id,
+        words=[t.word for t in terms],
+        terms=[t.term for t in terms],
+        weights=[t.weight * 2.2 for t in terms],
+        slope=9 / average,
+        accounts=[k.account_id for k in keys],
+        conversations=[k.conversation_id for k in keys],
+    )
+    return {Key(row.account_id, row.conversation_id): row.score for row in rows}

@@ -1,0 +1,98 @@
+"""The part of a text that shows why it was found. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proofdesk.search import words
+from proofdesk.search.terms import Worth
+
+LENGTH = 300  # characters, marks not counted
+_LEAD = 60  # characters before the first match
+_TELLING = 0.4  # words worth less than this part of the best match are not marked: "the", "is"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Part of a text, and the same with `[[`…`]]` around what matches."""
+
+    plain: str
+    marked: str
+
+
+@dataclass(frozen=True)
+class _Match:
+    start: int
+    end: int
+    word: int
+    worth: float
+
+
+def cut(text: str, surfaces: Worth, tokens: Worth) -> Snippet:
+    """At most 300 characters of a cleaned text where most of what was asked for stands together.
+
+    `surfaces` are the matching words as they stand in the text, `tokens` the exact ones, each with the word of the
+    question it answers and its worth.
+    """
+    # Brackets of the text itself must not be taken for marks.
+    text = " ".join(text.split()).replace("[[", "[ [").replace("]]", "] ]")
+    matches = _telling(_matches(text, surfaces, tokens))
+    start, end = _window(text, matches)
+    inside = [m for m in matches if m.start >= start and m.end <= end]
+    before, after = "…" if start else "", "…" if end < len(text) else ""
+    return Snippet(before + text[start:end] + after, before + _marked(text, start, end, inside) + after)
+
+
+def worth(spoken: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: Worth) -> float:
+    """What the words of the question among those of a text are worth together, each counted once."""
+    found: dict[int, float] = {}
+    for said, known in ((spoken, surfaces), (exact, tokens)):
+        for number, value in [known[word] for word in said if word in known]:
+            found[number] = max(value, found.get(number, 0.0))
+    return sum(found.values())
+
+
+def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
+    found: list[_Match] = []
+    for located, known in ((words.located_exact(text), tokens), (words.located(text), surfaces)):
+        for word in located:
+            number, value = max((known[f] for f in word.forms if f in known), key=lambda w: w[1], default=(0, 0.0))
+            if value and not any(m.start < word.end and word.start < m.end for m in found):
+                found.append(_Match(word.start, word.end, number, value))
+    return sorted(found, key=lambda m: m.start)
+
+
+def _telling(matches: list[_Match]) -> list[_Match]:
+    most = max((m.worth for m in matches), default=0.0)
+    return [m for m in matches if m.worth >= _TELLING * most]
+
+
+def _window(text: str, matches: list[_Match]) -> tuple[int, int]:
+    if len(text) <= LENGTH:
+        return 0, len(text)
+
+    def gain(first: _Match) -> float:
+        limit = max(0, first.start - _LEAD) + LENGTH
+        return sum({m.word: m.worth for m in matches if first.start <= m.start and m.end <= limit}.values())
+
+    at = max(matches, key=gain).start if matches else 0
+    start = max(0, min(at - _LEAD, len(text) - LENGTH))
+    end = start + LENGTH
+    return _at_word(text, start, at), _back_to_word(text, end)
+
+
+def _at_word(text: str, start: int, at: int) -> int:
+    space = text.find(" ", start, at)
+    return start if start == 0 or space < 0 else space + 1
+
+
+def _back_to_word(text: str, end: int) -> int:
+    space = text.rfind(" ", end - 40, end)
+    return end if end >= len(text) or space < 0 else space
+
+
+def _marked(text: str, start: int, end: int, matches: list[_Match]) -> str:
+    parts, at = [], start
+    for match in matches:
+        parts += [text[at : match.start], "[[", text[match.start : match.end], "]]"]
+        at = match.end
+    return "".join([*parts, text[at:end]]).replace("]][[", "")

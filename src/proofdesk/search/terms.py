@@ -1,0 +1,148 @@
+"""The words of a question as terms to look for: stemmed as the project's conversations are, weighted by rarity.
+
+A word that no conversation holds stands for those that look most like it: names are misspelt more often than not.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from proofdesk.db.rows import Conn
+from proofdesk.projects.scope import Scope
+from proofdesk.search import index, languages, queries, words
+from proofdesk.search.queries import Weighted
+
+SIMILAR_ENOUGH = 0.75  # of 1; below, a word is another word
+SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
+TELLING = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
+_TRIGRAM_CANDIDATES = 20
+_SPELLINGS = 3
+
+Worth = Mapping[str, tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What to look for. `average` is the mean length of a conversation in tenths of a word."""
+
+    terms: list[Weighted]
+    average: float
+    languages: tuple[str, ...]
+
+    @property
+    def worth(self) -> Worth:
+        """Of each term that tells something the word it stands for, and what that is worth."""
+        most = max((t.weight for t in self.terms), default=0.0)
+        return {t.term: (t.word, t.weight) for t in self.terms if t.weight >= TELLING * most}
+
+    @property
+    def exact(self) -> Worth:
+        """The same of exact tokens; empty when the question holds none."""
+        return {term: worth for term, worth in self.worth.items() if _is_exact(term)}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A word or exact token of the question: how often it stands there, and the terms that may stand for it.
+
+    `spelling` is the word without accents, "" of an exact token.
+    """
+
+    times: int
+    terms: list[str]
+    spelling: str = ""
+
+    @property
+    def may_be_misspelt(self) -> bool:
+        return self.spelling.isalpha() and len(self.spelling) >= SHORTEST_MISSPELT
+
+
+async def sought(conn: Conn, scope: Scope, text: str) -> Sought:
+    """The terms of a question, whose text is cleaned. No terms when the project has none of its words."""
+    spoken = [index.WHOLE, *map(index.language_term, languages.NAMES)]
+    present = {t.term: t for t in await queries.vocabulary(conn, scope, spoken)}
+    whole = present.get(index.WHOLE)
+    if whole is None:
+        return Sought([], 1.0, ())
+    known = tuple(name for name in languages.NAMES if index.language_term(name) in present)
+    asked = await _asked(conn, text, known)
+    held = {t.term: t.df for t in await queries.vocabulary(conn, scope, [t for a in asked for t in a.terms])}
+    found = _weighted(asked, held, whole.df)
+    missing = [a for a in asked if a.may_be_misspelt and held.keys().isdisjoint(a.terms)]
+    if missing:
+        found += await _similar(conn, missing, whole.df, len(asked))
+    return Sought(found, max(1.0, whole.total / whole.df), known)
+
+
+async def surfaces(conn: Conn, seeking: Sought, vocabulary: set[str]) -> Worth:
+    """Which of some words, accents and endings kept, answer the question; see `Sought.worth`."""
+    worth = seeking.worth
+    beginnings = {_beginning(term) for term in worth}
+    likely = [word for word in vocabulary if {(folded := words.fold(word))[:2], folded[:3]} & beginnings]
+    pairs = {(language, word) for word in likely for language in _languages_of(word, seeking.languages)}
+    matched: dict[str, tuple[int, float]] = {}
+    for (_, word), forms in (await index.terms_of(conn, pairs, {})).items():
+        for form in forms:
+            if form in worth and worth[form][1] > matched.get(word, (0, 0.0))[1]:
+                matched[word] = worth[form]
+    return matched
+
+
+def _beginning(term: str) -> str:
+    # Stemmers change endings: a word begins like its stem.
+    return term[:3] if len(term) > 3 else term[:2]
+
+
+def _is_exact(term: str) -> bool:
+    return not term.isalnum() or (term.isdigit() and len(term) >= 7)
+
+
+async def _asked(conn: Conn, text: str, known: tuple[str, ...]) -> list[_Asked]:
+    counts = Counter(words.words(text))
+    pairs = {(language, word) for word in counts for language in _languages_of(word, known)}
+    terms = await index.terms_of(conn, pairs, {})
+    forms: dict[str, list[str]] = {word: [] for word in counts}
+    for (_, word), stored in sorted(terms.items()):
+        forms[word] += [term for term in stored if term not in forms[word]]
+    exact = Counter(token.forms for token in words.located_exact(text) if token.forms)
+    spoken = [_Asked(counts[word], found, words.fold(word)) for word, found in forms.items()]
+    return spoken + [_Asked(times, list(token)) for token, times in exact.items()]
+
+
+def _languages_of(word: str, known: tuple[str, ...]) -> set[str]:
+    return {languages.of_word(word, latin) for latin in (languages.DEFAULT, *known) if latin != languages.CYRILLIC}
+
+
+def _weighted(asked: list[_Asked], held: Mapping[str, int], conversations: int) -> list[Weighted]:
+    weighted: list[Weighted] = []
+    for number, one in enumerate(asked, start=1):
+        present = [term for term in one.terms if term in held]
+        # As one word: in another language it may be the stem of something rare.
+        df = max((held[term] for term in present), default=0)
+        word = number if len(present) == 1 else -number
+        weighted += [Weighted(word, term, one.times * idf(df, conversations), df) for term in present]
+    return weighted
+
+
+def idf(df: int, conversations: int) -> float:
+    """What a term is worth that `df` of the conversations hold; as Lucene has it, never below 0."""
+    return math.log(1 + (conversations - df + 0.5) / (df + 0.5))
+
+
+async def _similar(conn: Conn, missing: list[_Asked], conversations: int, number: int) -> list[Weighted]:
+    # Stemmers were not made for misspelt words: both the word and what they make of it are compared.
+    spellings = {spelling for one in missing for spelling in (one.spelling, *one.terms)}
+    found = await queries.similar_terms(conn, sorted(spellings), _TRIGRAM_CANDIDATES)
+    weighted: list[Weighted] = []
+    for place, one in enumerate(missing, start=number + 1):
+        likely: dict[str, tuple[float, int]] = {}
+        for similar in found:
+            likeness = SequenceMatcher(None, similar.word, similar.term, autojunk=False).ratio()
+            if similar.word in (one.spelling, *one.terms) and likeness >= SIMILAR_ENOUGH and similar.term.isalpha():
+                likely[similar.term] = max((likeness, similar.df), likely.get(similar.term, (0.0, 0)))
+        best = sorted(likely.items(), key=lambda term: term[1], reverse=True)[:_SPELLINGS]
+        word = place if len(best) == 1 else -place
+        weighted += [Weighted(word, term, like**2 * idf(df, conversations), df) for term, (like, df) in best]
+    return weighted

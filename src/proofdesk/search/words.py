@@ -1,0 +1,112 @@
+"""Text taken apart for search: words, and exact tokens such as numbers, addresses and file names. Pure.
+
+`INV-2026-0417` gives the words inv, 2026 and 0417 and, besides, the exact token inv-2026-0417: whoever asks for the
+number finds it, whoever asks for a part of it finds that, too. Nothing here depends on a locale.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’ʼ][^\W\d_{_CJK}]+)?")
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+_EXACT = re.compile(rf"(?<![^\W{_CJK}])(?<![.@+-])[^\W{_CJK}]+(?:[-.@+][^\W{_CJK}]+)+|[^\W_{_CJK}]+(?:_[^\W_{_CJK}]+)+")
+_PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
+_PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
+_ELISIONS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is none
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word in lower case and where it stands. `forms` are what is looked for: itself, or the pairs of a CJK run."""
+
+    forms: tuple[str, ...]
+    start: int
+    end: int
+
+
+def clean(text: str) -> str:
+    """Text in composed form, without characters that cannot be seen or stored."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode().translate(_INVISIBLE))
+
+
+def words(text: str) -> list[str]:
+    """The words of a cleaned text in lower case, in order, accents kept: stemmers need them."""
+    lowered = text.lower()
+    if lowered.isascii():
+        found = _ASCII_WORD.findall(lowered)
+        return [part for word in found for part in _parts(word)] if "'" in lowered else found
+    return [form for word in located(lowered) for form in word.forms]
+
+
+def located(text: str) -> Iterator[Word]:
+    """The words of a cleaned text with their places in it."""
+    for match in _WORD.finditer(text):
+        word = _lower(match.group())
+        if "\u3040" <= word[0] <= "\ud7af" or "\uf900" <= word[0] <= "\ufaff":
+            # Written without spaces: each pair of characters stands for a word.
+            for at in range(max(1, len(word) - 1)):
+                yield Word((word[at : at + 2],), match.start() + at, match.start() + min(at + 2, len(word)))
+        else:
+            yield Word(_parts(word), match.start(), match.end())
+
+
+def exact(text: str) -> list[str]:
+    """Numbers with their dashes, addresses, domains, file names and telephone numbers of a cleaned text."""
+    lowered = text.lower()
+    found = [token for match in _EXACT.findall(lowered) for token in _spellings(match)]
+    return found + [token for match in _PHONE.findall(lowered) for token in phone(match)]
+
+
+def located_exact(text: str) -> Iterator[Word]:
+    """The exact tokens of a cleaned text with their places."""
+    for match in _EXACT.finditer(text):
+        yield Word(_spellings(match.group().lower()), match.start(), match.end())
+    for match in _PHONE.finditer(text):
+        yield Word(phone(match.group()), match.start(), match.end())
+
+
+def phone(text: str) -> tuple[str, ...]:
+    """The ways to look for a telephone number: all its digits, and without the prefix of country or city."""
+    digits = "".join(re.findall(r"\d", text))
+    if not 7 <= len(digits) <= 15:
+        return ()
+    return tuple(dict.fromkeys((digits, digits[-10:], digits[-7:])))
+
+
+def fold(word: str) -> str:
+    """A word without accents: é is e, ё is е, ß is ss; й stays й."""
+    if word.isascii():
+        return word
+    kept: list[str] = []
+    for char in unicodedata.normalize("NFD", word.translate(_PLAIN)):
+        if not (unicodedata.combining(char) and kept and kept[-1] < "\u0400"):
+            kept.append(char)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _spellings(token: str) -> tuple[str, ...]:
+    token = fold(token)[:LONGEST]
+    if "@" in token:
+        return token, token.rpartition("@")[2]
+    # A dash between letters only joins words: check-in.
+    if any(c.isdigit() for c in token) or "." in token.rstrip(".") or "_" in token:
+        return (token,)
+    return ()
+
+
+def _lower(word: str) -> str:
+    word = word.lower()
+    return word if word.isascii() else unicodedata.normalize("NFKC", word).replace("’", "'").replace("ʼ", "'")
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    head, _, tail = word.partition("'")
+    return (head[:LONGEST], tail[:LONGEST]) if len(tail) >= _ELISIONS else (head[:LONGEST],)

@@ -1,0 +1,116 @@
+"""A help desk for search tests: conversations written straight into the mirror, then the real stages."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from proofdesk.db.pool import Database
+from proofdesk.embeddings import chunks, vectors
+from proofdesk.embeddings.cutting.thread import Limits
+from proofdesk.embeddings.local import LocalModel
+from proofdesk.projects.scope import Scope
+from proofdesk.search import hits, index
+from proofdesk.search.hits import Answer, Filters, Hit, Question
+from proofdesk.settings import Settings
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+SETTINGS = Settings(embedding_provider="local", chatwoot_base_url="https://desk.example.com/")
+ANNA = ("Anna Petrova", "anna@example.com", "+49 151 5550 1234")
+
+
+@dataclass
+class Desk:
+    """The desk of one project. Conversations are numbered from 1, a day apart; messages a minute apart."""
+
+    db: Database
+    scope: Scope
+    account: int = 1
+    count: int = 0
+    _contacts: dict[tuple[Any, ...], int] = field(default_factory=dict)
+
+    async def talk(self, *lines: str, contact: tuple[Any, ...] = ANNA, inbox: int = 1, **values: Any) -> int:
+        """A conversation; its number. A line that begins with `> ` is the agent's."""
+        self.count += 1
+        row = {"labels": [], "status": "open"} | values
+        who = self._contacts.setdefault(contact, len(self._contacts) + 1)
+        key = {"p": self.scope.project_id, "s": self.scope.account_scope_id, "a": self.account, "c": self.count}
+        key |= {"who": who, "inbox": inbox, "name": contact[0], "email": contact[1], "phone": contact[2]} | row
+        key |= {"at": START + timedelta(days=self.count)}
+        async with self.db.scoped(self.scope) as conn:
+            await conn.execute(_INBOX, key)
+            await conn.execute(_CONTACT, key)
+            await conn.execute(_CONVERSATION, key)
+            for number, line in enumerate(lines):
+                await conn.execute(_MESSAGE, key | _message(self.count * 100 + number, line, number, key["at"]))
+        return self.count
+
+    async def ready(self, *, embed: bool = True) -> None:
+        """Run the stages: chunks, words and, unless told otherwise, vectors."""
+        await chunks.cut(self.db, self.scope, Limits(1000, 30))
+        await index.refresh(self.db, self.scope)
+        if embed:
+            await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.Options())
+
+    async def ask(self, text: str, mode: Any = "hybrid", top_k: int = 10, **filters: Any) -> Answer:
+        """Search with the local model."""
+        question = Question(text, top_k, mode, Filters(**filters))
+        return await hits.find(self.db, self.scope, LocalModel(), SETTINGS, question)
+
+    async def found(self, text: str, mode: Any = "text", **more: Any) -> list[int]:
+        """The numbers of the conversations found, best first."""
+        return [hit.conversation_id for hit in (await self.ask(text, mode, **more)).results]
+
+    async def first(self, text: str, mode: Any = "hybrid", **more: Any) -> Hit:
+        """The best hit."""
+        return (await self.ask(text, mode, **more)).results[0]
+
+    async def change(self, statement: Any, **values: Any) -> None:
+        """Run a statement inside the project."""
+        async with self.db.scoped(self.scope) as conn:
+            await conn.execute(statement, values)
+
+    async def delete(self, message_id: int) -> None:
+        """Delete a message as synchronisation does."""
+        await self.change(
+            "UPDATE cw_messages SET deleted = true, content = 'This message was deleted' WHERE message_id = %(m)s",
+            m=message_id,
+        )
+        await self.change(
+            "UPDATE cw_conversations SET content_version = content_version + 1 WHERE conversation_id = %(c)s",
+            c=message_id // 100,
+        )
+
+    async def rows(self, statement: Any, **values: Any) -> list[tuple[Any, ...]]:
+        """What a query inside the project gives."""
+        async with self.db.scoped(self.scope) as conn:
+            return await (await conn.execute(statement, values)).fetchall()
+
+
+def _message(number: int, line: str, minute: int, start: datetime) -> dict[str, Any]:
+    kind = "outgoing" if line.startswith("> ") else "activity" if line.startswith("* ") else "incoming"
+    by = {"outgoing": "agent", "activity": "system", "incoming": "contact"}[kind]
+    note = line.startswith("> note:")
+    text = line if by == "contact" else line[2:]
+    at = start + timedelta(minutes=minute)
+    return {"m": number, "kind": kind, "by": by, "text": text, "note": note, "at": at, "empty": json.dumps({})}
+
+
+_INBOX = """
+    INSERT INTO cw_inboxes VALUES (%(p)s, %(s)s, %(a)s, %(inbox)s, 'Inbox ' || %(inbox)s, 'Channel::WebWidget')
+    ON CONFLICT DO NOTHING"""
+_CONTACT = """
+    INSERT INTO cw_contacts (project_id, account_scope_id, account_id, contact_id, name, email, phone_number, blocked,
+        additional_attributes, custom_attributes)
+    VALUES (%(p)s, %(s)s, %(a)s, %(who)s, %(name)s, %(email)s, %(phone)s, false, '{}', '{}') ON CONFLICT DO NOTHING"""
+_CONVERSATION = """
+    INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, contact_id,
+        status, labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at, read_mark)
+    VALUES (%(p)s, %(s)s, %(a)s, %(c)s, %(inbox)s, %(who)s, %(status)s, %(labels)s, '{}', '{}', %(at)s, %(at)s, %(at)s,
+        'read')"""
+_MESSAGE = """
+    INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,
+        message_type, content_type, content, private, deleted, sender_type, sender_name, content_attributes,
+        attachments, created_at)
+    VALUES (%(p)s, %(s)s, %(a)s, %(m)s, %(c)s, %(inbox)s, %(kind)s, 'text', %(text)s, %(note)s, false, %(by)s,
+        CASE %(by)s WHEN 'agent' THEN 'Ben' WHEN 'contact' THEN %(name)s END, %(empty)s, '[]', %(at)s)"""

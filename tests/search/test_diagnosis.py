@@ -1,0 +1,74 @@
+"""An empty answer says why, and what to do."""
+
+from typing import Any
+
+import pytest
+
+from proofdesk.embeddings.local import LocalModel
+from proofdesk.search import hits
+from proofdesk.search.diagnosis import Diagnosis
+from proofdesk.search.hits import Question
+from tests.search.desk import SETTINGS, Desk
+
+
+async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", provider: Any = None) -> Diagnosis:
+    """The diagnosis of an answer that is empty."""
+    answer = await hits.find(desk.db, desk.scope, provider, SETTINGS, Question(text, mode=mode))
+    assert answer.results == []
+    assert answer.diagnosis is not None
+    assert answer.diagnosis.runbook == "search-returns-no-results"
+    assert answer.diagnosis.message
+    return answer.diagnosis
+
+
+async def test_an_empty_project_has_no_data(desk: Desk):
+    found = await diagnosis(desk, provider=LocalModel())
+    assert (found.code, found.counts["messages"]) == ("no_project_data", 0)
+
+
+async def test_a_sync_that_runs_is_waited_for(desk: Desk):
+    await desk.change(
+        "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status)"
+        " VALUES (%(p)s, %(s)s, 'chatwoot_sync', 'manual', 'running')",
+        p=desk.scope.project_id,
+        s=desk.scope.account_scope_id,
+    )
+    assert (await diagnosis(desk, provider=LocalModel())).code == "sync_pending"
+
+
+async def test_messages_that_are_not_cut_yet_are_waited_for(desk: Desk):
+    await desk.talk("Hello, where is my parcel?")
+    assert (await diagnosis(desk, "parcel", provider=LocalModel())).code == "sync_pending"
+
+
+@pytest.mark.parametrize(
+    ("mode", "provider", "code"),
+    [
+        ("hybrid", LocalModel(), "embeddings_missing"),
+        ("vector", LocalModel(), "embeddings_missing"),
+        ("hybrid", None, "provider_not_configured"),
+        ("vector", None, "provider_not_configured"),
+        ("text", None, "no_match"),
+    ],
+)
+async def test_without_vectors_the_provider_is_looked_at(desk: Desk, mode: str, provider: Any, code: str):
+    await desk.talk("Hello, where is my parcel?")
+    await desk.ready(embed=False)
+    found = await diagnosis(desk, "wombat", mode, provider)
+    assert (found.code, found.counts["chunks"], found.counts["embeddings_ready"]) == (code, 1, 0)
+
+
+@pytest.mark.parametrize("mode", ["text", "vector", "hybrid"])
+@pytest.mark.parametrize("query", ["?!… —", "\0", "🙂"])
+async def test_a_question_without_a_word_matches_nothing(shop: Desk, mode: str, query: str):
+    found = await diagnosis(shop, query, mode, LocalModel())
+    assert found.code == "no_match"
+    assert "no word" in found.message
+
+
+async def test_words_that_nobody_said_match_nothing(shop: Desk):
+    assert (await diagnosis(shop, "xylophone quux", "text", LocalModel())).code == "no_match"
+
+
+async def test_an_answer_that_is_not_empty_has_no_diagnosis(shop: Desk):
+    assert (await shop.ask("lamp")).diagnosis is None

@@ -1,0 +1,166 @@
+"""Hits: what they tell, their order, filters, and what happens without a provider."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from proofdesk import ids
+from proofdesk.embeddings.local import DIMENSION, NAME
+from proofdesk.embeddings.provider import Failed
+from proofdesk.errors import Unavailable
+from proofdesk.search import conversations, hits
+from proofdesk.search.hits import Question
+from tests.search.desk import SETTINGS, START, Desk
+
+
+class Broken:
+    """A provider that never answers."""
+
+    name, dimension, max_batch = NAME, DIMENSION, 10
+
+    async def embed_query(self, text: str) -> Sequence[float]:
+        raise Failed("The key was refused.", details={"upstream": {"status": 401}})
+
+    async def embed_documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        raise Failed("The key was refused.")
+
+    async def aclose(self) -> None: ...
+
+
+async def test_a_hit_tells_all_that_the_contract_names(shop: Desk):
+    answer = await shop.ask("refund of euros on card")
+    hit = answer.results[0]
+    project = shop.scope.project_id
+    assert hit.id == f"cwmsg:{project}:1:501#0"
+    assert hit.conversation_global_id == f"cw:{project}:1:5"
+    assert hit.message_global_id == f"cwmsg:{project}:1:501"
+    assert (hit.sender_type, hit.sender_name, hit.inbox_id, hit.inbox_name) == ("agent", "Ben", 2, "Inbox 2")
+    assert hit.contact == {"id": f"cwc:{project}:1:2", "name": "Bartholomew Quigley"}
+    assert hit.source_url == "https://desk.example.com/app/accounts/1/conversations/5?messageId=501"
+    assert hit.evidence_ref["source"] == "rag_chunks"
+    assert hit.evidence_ref["ref"] == hit.id
+    assert "[[" not in hit.evidence_ref["snippet"]
+    assert hit.ranks["text"] == 1
+    assert hit.distance is not None
+    assert (hit.created_at, hit.conversation_status) == (START + timedelta(days=5, minutes=1), "resolved")
+    assert set(answer.took_ms) == {"embed", "query", "total"}
+    assert (answer.embedding_model, answer.degraded, answer.diagnosis) == (NAME, None, None)
+
+
+async def test_meaning_finds_what_shares_no_word(shop: Desk):
+    hit = await shop.first("shipment delayed", "vector")
+    assert hit.conversation_id == 1
+    assert hit.ranks == {"vector": 1, "text": None}
+    assert "[[" not in hit.snippet
+
+
+async def test_text_search_knows_no_distance(shop: Desk):
+    hit = await shop.first("lamp", "text")
+    assert (hit.distance, hit.ranks) == (None, {"vector": None, "text": 1})
+
+
+async def test_conversations_take_turns_and_scores_only_fall(desk: Desk):
+    await desk.talk(*[f"The printer prints page number {n} of the document twice" for n in range(6)])
+    await desk.talk("My printer is offline and does not print anything at all")
+    await desk.ready()
+    results = (await desk.ask("printer prints twice", top_k=5)).results
+    assert {hit.conversation_id for hit in results[:2]} == {1, 2}
+    assert [hit.conversation_id for hit in results[2:]] == [1, 1, 1]
+    scores = [hit.score for hit in results]
+    assert scores == sorted(scores, reverse=True)
+    assert len({hit.id for hit in results}) == 5
+
+
+async def test_top_k_bounds_the_list(shop: Desk):
+    assert [len((await shop.ask("please", top_k=k)).results) for k in (1, 3)] == [1, 3]
+
+
+async def test_within_one_conversation_chunks_are_ranked(shop: Desk):
+    conversation = ids.parse(ids.conversation(shop.scope.project_id, 1, 5), "conversation")
+    results = (await shop.ask("five days", conversation=conversation)).results
+    assert [hit.message_global_id.rpartition(":")[2] for hit in results] == ["501", "500"]
+
+
+@pytest.mark.parametrize("mode", ["text", "vector", "hybrid"])
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"inbox_ids": [2]}, {5}),
+        ({"labels": ["vip", "none"]}, {5}),
+        ({"status": "resolved"}, {5}),
+        ({"from_": START + timedelta(days=5, hours=-1), "to": START + timedelta(days=5, hours=1)}, {5}),
+        ({"inbox_ids": [1], "status": "resolved"}, set()),
+        ({"labels": ["no such label"]}, set()),
+    ],
+)
+async def test_filters_leave_what_they_name(shop: Desk, mode: str, filters: dict[str, Any], expected: set[int]):
+    assert set(await shop.found("money back for the lamp please", mode, **filters)) == expected
+
+
+@pytest.mark.parametrize("sender", ["contact", "agent"])
+@pytest.mark.parametrize("mode", ["text", "vector", "hybrid"])
+async def test_only_messages_of_the_sender_are_shown(shop: Desk, sender: str, mode: str):
+    results = (await shop.ask("the app version size card", mode, sender=sender)).results
+    assert {hit.sender_type for hit in results} == {sender}
+
+
+async def test_by_text_a_filtered_message_itself_holds_a_word(shop: Desk):
+    assert await shop.found("lamp", sender="agent") == []
+    assert await shop.found("euros", sender="agent") == [5]
+
+
+async def test_a_contact_filter_finds_that_contact_only(shop: Desk):
+    contact = ids.parse(f"cwc:{shop.scope.project_id}:1:2", "contact")
+    assert set(await shop.found("size of the invoice", "hybrid", contact=contact)) == {5}
+
+
+async def test_a_narrow_filter_still_fills_the_list(desk: Desk, monkeypatch):
+    monkeypatch.setattr(conversations, "BY_WORDS", 5)
+    monkeypatch.setattr(conversations, "NEAREST", 5)
+    monkeypatch.setattr(conversations, "COMPARED", 0)  # as in a big project: by the index
+    for number in range(40):
+        await desk.talk("Where is my parcel with the blue vase?", inbox=2 if number % 10 == 0 else 1)
+    await desk.ready()
+    for mode in ("text", "vector", "hybrid"):
+        assert len(await desk.found("where is my parcel", mode, inbox_ids=[2], top_k=4)) == 4
+
+
+async def test_what_is_not_embedded_yet_is_found_by_its_words(shop: Desk):
+    number = await shop.talk("The ceiling projector hums a strange tune at night")
+    await shop.ready(embed=False)
+    hit = await shop.first("projector hums")
+    assert (hit.conversation_id, hit.distance) == (number, None)
+
+
+async def test_without_a_provider_hybrid_answers_from_words_and_says_so(shop: Desk):
+    await shop.change("DELETE FROM rag_models")
+    answer = await hits.find(shop.db, shop.scope, None, SETTINGS, Question("broken lamp"))
+    assert [hit.conversation_id for hit in answer.results] == [5]
+    assert (answer.degraded, answer.embedding_model) == ("embedding_unavailable", None)
+
+
+async def test_when_the_provider_fails_hybrid_answers_from_words(shop: Desk):
+    answer = await hits.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp"))
+    assert [hit.conversation_id for hit in answer.results] == [5]
+    assert answer.degraded == "embedding_unavailable"
+
+
+async def test_when_the_provider_fails_vector_search_says_why(shop: Desk):
+    with pytest.raises(Unavailable) as caught:
+        await hits.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp", mode="vector"))
+    assert (caught.value.code, caught.value.configured) == ("embedding_unavailable", True)
+
+
+async def test_text_search_needs_no_provider(shop: Desk):
+    answer = await hits.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp", mode="text"))
+    assert (answer.degraded, answer.results[0].conversation_id) == (None, 5)
+
+
+async def test_the_model_before_answers_while_a_new_one_is_built(shop: Desk):
+    class New(Broken):
+        name = "openai:new@256"
+
+    answer = await hits.find(shop.db, shop.scope, New(), SETTINGS, Question("shipment delayed", mode="vector"))
+    assert (answer.embedding_model, answer.results[0].conversation_id) == (NAME, 1)

@@ -1,0 +1,82 @@
+"""The index of words: follows the conversations, and its counts never drift."""
+
+from typing import Any
+
+import psycopg
+
+from proofdesk.search import index
+from tests.conftest import new_project
+from tests.search.desk import Desk
+
+Rows = list[tuple[Any, ...]]
+
+
+async def state(desk: Desk) -> tuple[Rows, Rows]:
+    """Postings and vocabulary."""
+    return (
+        await desk.rows("SELECT term, conversation_id, tf, length FROM search_postings ORDER BY 1, 2"),
+        await desk.rows("SELECT term, df, total FROM search_terms ORDER BY 1"),
+    )
+
+
+async def test_counts_kept_by_changes_equal_counts_made_anew(shop: Desk):
+    await shop.delete(101)
+    await shop.talk("Another parcel is late, and the invoice is wrong, too")
+    await index.refresh(shop.db, shop.scope)
+    await shop.change("DELETE FROM cw_conversations WHERE conversation_id = 3")
+    await shop.change("UPDATE cw_contacts SET name = 'Anne Peterson' WHERE name = 'Anna Petrova'")
+    await index.refresh(shop.db, shop.scope)
+    kept = await state(shop)
+    counted = await shop.rows("SELECT term, count(*), sum(tf) FROM search_postings GROUP BY term ORDER BY term")
+    assert kept[1] == counted
+    await shop.change("DELETE FROM search_postings")
+    assert await state(shop) == ([], [])
+    await shop.change("UPDATE cw_conversations SET indexed_version = 0")
+    await index.refresh(shop.db, shop.scope)
+    assert await state(shop) == kept
+
+
+async def test_nothing_new_writes_nothing(shop: Desk):
+    before = await shop.rows("SELECT xmin::text, term, conversation_id FROM search_postings ORDER BY 2, 3")
+    assert await index.refresh(shop.db, shop.scope) == 0
+    await shop.change("UPDATE cw_conversations SET content_version = content_version + 1")
+    assert await index.refresh(shop.db, shop.scope) == 6
+    assert await shop.rows("SELECT xmin::text, term, conversation_id FROM search_postings ORDER BY 2, 3") == before
+
+
+async def test_progress_is_reported_in_conversations(desk: Desk):
+    told: list[tuple[int, int | None, str]] = []
+    for _ in range(3):
+        await desk.talk("Hello there")
+    await index.refresh(desk.db, desk.scope, lambda *values: told.append(values))
+    assert told == [(3, 3, "conversations")]
+
+
+async def test_a_new_rule_indexes_everything_anew(shop: Desk, monkeypatch):
+    monkeypatch.setattr(index, "VERSION", index.VERSION + 1)
+    assert await index.refresh(shop.db, shop.scope) == 6
+
+
+async def test_a_renamed_contact_is_found_by_the_new_name_only(shop: Desk):
+    await shop.change("UPDATE cw_contacts SET name = 'Zachary Ottoline' WHERE name LIKE 'Bartholomew%%'", x=0)
+    await index.refresh(shop.db, shop.scope)
+    assert await shop.found("ottoline") == [5]
+    assert await shop.found("bartholomew") == []
+
+
+async def test_each_project_has_its_own_vocabulary(shop: Desk, owner_conn: psycopg.Connection):
+    other = Desk(shop.db, await new_project(shop.db, "Other"))
+    await other.talk("My parcel is late", contact=("Olga", None, None))
+    await other.ready(embed=False)
+    sizes = owner_conn.execute("SELECT project_id, df FROM search_terms WHERE term = ''").fetchall()
+    assert dict(sizes) == {shop.scope.project_id: 6, other.scope.project_id: 1}
+    assert await other.rows("SELECT count(*) FROM search_terms WHERE term = 'lamp'") == [(0,)]
+
+
+async def test_similar_terms_come_from_the_project_of_the_transaction_only(shop: Desk):
+    other = Desk(shop.db, await new_project(shop.db, "Other"))
+    asked = "SELECT term FROM similar_terms(ARRAY['quigly'], 5)"
+    assert await other.rows(asked) == []
+    assert await shop.rows(asked) != []
+    async with shop.db.transaction() as conn:
+        assert await (await conn.execute(asked)).fetchall() == []

@@ -1,0 +1,82 @@
+"""Nothing of another project is ever found."""
+
+from typing import Any
+
+import pytest
+
+from proofdesk import ids
+from proofdesk.search import conversations, meaning_queries
+from proofdesk.search.meaning_queries import Model
+from proofdesk.search.queries import Key, Narrowing
+from tests.conftest import new_project
+from tests.search.desk import Desk
+
+TEXT = "The violet submarine does not surface any more, please help"
+
+
+@pytest.fixture
+async def two(desk: Desk) -> tuple[Desk, Desk]:
+    """Two projects with the same text, under the same numbers."""
+    other = Desk(desk.db, await new_project(desk.db, "Other"))
+    for one in (desk, other):
+        await one.talk(TEXT)
+        await one.ready()
+    await other.talk("A pelican of the other project ate the anchor yesterday", contact=("Waldemar", None, None))
+    await other.ready()
+    return desk, other
+
+
+@pytest.mark.parametrize("mode", ["text", "vector", "hybrid"])
+@pytest.mark.parametrize("compared", [0, 8000])
+async def test_the_same_text_is_found_in_each_project_as_its_own(
+    two: tuple[Desk, Desk], mode: str, compared: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(conversations, "COMPARED", compared)
+    for one in two:
+        results = (await one.ask("violet submarine pelican waldemar", mode)).results
+        assert results
+        assert {hit.id.split(":")[1] for hit in results} == {str(one.scope.project_id)}
+
+
+async def test_words_of_another_project_are_unknown(two: tuple[Desk, Desk]):
+    assert [await two[0].found(word) for word in ("pelican", "Waldemar", "waldemarr")] == [[], [], []]
+
+
+@pytest.mark.parametrize("kind", ["conversation", "contact"])
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+async def test_an_id_of_another_project_or_account_finds_nothing(two: tuple[Desk, Desk], kind: Any, mode: str):
+    desk, other = two
+    prefix = ids.PREFIXES[kind]
+    for foreign in (f"{prefix}:{other.scope.project_id}:1:1", f"{prefix}:{desk.scope.project_id}:9:1"):
+        filters: dict[str, Any] = {kind: ids.parse(foreign, kind)}
+        answer = await desk.ask("violet submarine", mode, **filters)
+        assert answer.results == []
+        assert answer.diagnosis is not None
+        assert answer.diagnosis.code == "no_match"
+
+
+async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
+    """A statement that names the other project, or none, sees no row of it."""
+    desk, other = two
+    for table in ("search_postings", "search_terms", "rag_vectors", "rag_chunks"):
+        seen = await desk.rows(f"SELECT DISTINCT project_id FROM {table}")
+        assert seen == [(desk.scope.project_id,)]
+    vector = "[" + ",".join(["0.0625"] * 256) + "]"
+    async with desk.db.scoped(desk.scope) as conn:
+        model = Model("local:wordllama-l2-256", 256, vector)
+        assert await meaning_queries.nearest(conn, other.scope, model, Narrowing(), 10) == []
+        assert await meaning_queries.nearest_of_all(conn, other.scope, model, Narrowing(), 10) == []
+        assert await meaning_queries.chunks(conn, other.scope, model, Narrowing(), [Key(1, 1)]) == []
+
+
+async def test_the_index_over_vectors_is_used_behind_the_wall(two: tuple[Desk, Desk]):
+    async with two[0].db.scoped(two[0].scope) as conn:
+        await conn.execute(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
+        )
+        plan = await conn.execute(
+            "EXPLAIN SELECT message_id FROM rag_vectors WHERE project_id = %s AND vector_dims(embedding) = 256"
+            " ORDER BY embedding::halfvec(256) <=> %s::halfvec(256) LIMIT 5",
+            [two[0].scope.project_id, "[" + ",".join(["0.1"] * 256) + "]"],
+        )
+        assert "rag_vectors_hnsw_256" in str(await plan.fetchall())

@@ -1,0 +1,75 @@
+"""Text taken apart: words, exact tokens, languages."""
+
+from collections import Counter
+
+import pytest
+
+from proofdesk.search import languages, words
+
+
+def test_words_are_lower_case_and_keep_their_accents():
+    assert words.words("Größe 42, été — ЁЖ!") == ["größe", "42", "été", "ёж"]
+
+
+def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
+    assert words.words("don't, we'll, l’adresse") == ["don", "we", "l", "adresse"]
+
+
+@pytest.mark.parametrize(
+    ("word", "plain"), [("été", "ete"), ("ёж", "еж"), ("йод", "йод"), ("straße", "strasse"), ("ñandú", "nandu")]
+)
+def test_accents_are_folded_but_other_letters_stay(word: str, plain: str):
+    assert words.fold(word) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ("see INV-2026-0417.", "inv-2026-0417"),
+        ("write to Books@Studio.example!", "books@studio.example"),
+        ("write to books@studio.example", "studio.example"),
+        ("open https://help.example.com/start", "help.example.com"),
+        ("the file report_final.pdf is empty", "report_final.pdf"),
+        ("call +49 (151) 5550-1234 now", "4915155501234"),
+        ("注文INV-2026-0417です", "inv-2026-0417"),
+    ],
+)
+def test_numbers_addresses_and_file_names_are_kept_whole(text: str, token: str):
+    assert token in words.exact(words.clean(text))
+
+
+def test_a_dash_between_letters_makes_nothing_exact():
+    assert words.exact("check-in at self-service") == []
+
+
+def test_text_without_spaces_is_taken_in_pairs():
+    assert words.words("返金したい") == ["返金", "金し", "した", "たい"]
+
+
+def test_what_no_database_can_hold_is_left_out():
+    assert words.clean("a\0b\ud800c\u00add") == "abcd"
+
+
+def test_composed_and_decomposed_letters_are_the_same():
+    assert words.words(words.clean("cafe\u0301")) == words.words(words.clean("caf\u00e9"))
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("where is my order and when will it come", "english"),
+        ("wo ist meine bestellung und wann kommt sie", "german"),
+        ("je voudrais savoir où est mon colis", "french"),
+        ("¿dónde está mi pedido? no lo tengo y quiero una respuesta", "spanish"),
+        ("vorrei sapere quando arriva il mio pacco", "italian"),
+        ("onde está a minha encomenda? não chegou", "portuguese"),
+        ("waar is mijn pakket en wanneer komt het", "dutch"),
+        ("ok", "english"),
+    ],
+)
+def test_the_language_of_a_sentence_is_told_by_its_small_words(text: str, language: str):
+    assert languages.guess(Counter(words.words(text))) == language
+
+
+def test_cyrillic_words_have_their_own_language_in_any_text():
+    assert languages.of_word("заказ", "german") == "russian"
