@@ -32,9 +32,9 @@ async def connect() -> AsyncIterator[Callable[..., Chatwoot]]:
     """Serves a simulator and gives a client for it; everything is closed at the end of the test."""
     opened: list[tuple[Any, Chatwoot]] = []
 
-    def open_client(simulator: Simulator, **options: Any) -> Chatwoot:
+    def open_client(simulator: Simulator, patience: float = 5.0) -> Chatwoot:
         server = running(create_app(simulator))
-        client = Chatwoot(server.__enter__(), simulator.admin_token, **({"patience": 5.0} | options))
+        client = Chatwoot(server.__enter__(), simulator.admin_token, patience=patience)
         opened.append((server, client))
         return client
 

@@ -19,14 +19,6 @@ from proofdesk.simulators.chatwoot import Simulator
 OPTIONS = sync.Options(default_account_id=1)
 
 
-def changes(conn: psycopg.Connection) -> list[tuple[str, int]]:
-    """Rows written so far, by table."""
-    conn.execute("SELECT pg_stat_force_next_flush()")
-    return conn.execute(
-        "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname LIKE 'cw_%' ORDER BY 1"
-    ).fetchall()
-
-
 def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
     """Every row version of the mirror: it differs as soon as a row was written, even with the same values."""
     return conn.execute(

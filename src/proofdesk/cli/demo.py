@@ -26,9 +26,9 @@ from proofdesk.settings import Settings
 PROJECT = "Kestrel Studio"
 USERNAME = "demo"
 QUERIES = (
-    "when will the business cards be printed",
-    "refund for the cancelled order",
-    "Wann ist der Relaunch fertig?",
+    "charged twice by direct debit",
+    "INV-2026-0439",
+    "Kontaktformular funktioniert nicht",
 )
 
 

@@ -15,6 +15,7 @@ Control = Callable[[Simulator, Body], object]
 
 
 def routes(simulator: Simulator) -> list[Route]:
+    """The routes of the controls."""
     table: list[tuple[str, str, Control]] = [
         ("GET", "/state", state),
         ("POST", "/reset", reset),
@@ -34,11 +35,13 @@ def state(simulator: Simulator, body: Body) -> object:
 
 
 def reset(simulator: Simulator, body: Body) -> object:
+    """Everything as at the start."""
     simulator.reset_controls()
     return {}
 
 
 def set_switches(simulator: Simulator, body: Body) -> object:
+    """Change switches by name; an unknown name is refused."""
     known = {field.name for field in fields(Switches)}
     if unknown := set(body) - known:
         raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(known)}")
@@ -48,19 +51,23 @@ def set_switches(simulator: Simulator, body: Body) -> object:
 
 
 def list_requests(simulator: Simulator, body: Body) -> object:
+    """The requests received, and how many."""
     return {"count": len(simulator.requests), "requests": [asdict(entry) for entry in simulator.requests]}
 
 
 def clear_requests(simulator: Simulator, body: Body) -> object:
+    """Forget the requests received."""
     simulator.requests.clear()
     return {}
 
 
 def add_fault(simulator: Simulator, body: Body) -> object:
+    """Let requests fail; the body holds the arguments of `Simulator.fail`."""
     return asdict(simulator.fail(**body))
 
 
 def clear_faults(simulator: Simulator, body: Body) -> object:
+    """Let no request fail any more."""
     simulator.faults = []
     return {}
 
