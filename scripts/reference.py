@@ -34,9 +34,9 @@ def configuration() -> str:
     lines = [
         "# Configuration",
         "",
-        "Everything is set by environment variables, read once at start; an empty one counts as unset. A wrong value",
-        "stops the start with one line that names the variable and what is allowed. `proofdesk config` shows what is in",
-        "effect, secrets masked. This page is generated from `src/proofdesk/settings.py` (`make docs`).",
+        "Everything is set by environment variables, read once at start; an empty one counts as unset. A wrong",
+        "value stops the start with one line that names the variable and what is allowed. `proofdesk config` shows",
+        "what is in effect, secrets masked. Generated from `src/proofdesk/settings.py` (`make docs`).",
     ]
     for name, field in Settings.model_fields.items():
         if name in _SECTIONS:

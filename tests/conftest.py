@@ -1,4 +1,4 @@
-"""A real PostgreSQL for every test: built once from the migrations, one copy a test process, emptied after each test."""
+"""A real PostgreSQL for every test: built once from the migrations, a copy a process, emptied after each test."""
 
 import contextlib
 import fcntl

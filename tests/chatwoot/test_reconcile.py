@@ -2,7 +2,6 @@
 
 import psycopg
 import pytest
-from tests.chatwoot.conftest import fill, ours, theirs
 
 from proofdesk.chatwoot import reconcile, sync
 from proofdesk.chatwoot.client import ChatwootError
@@ -10,6 +9,7 @@ from proofdesk.db.pool import Database
 from proofdesk.progress import silent
 from proofdesk.projects.scope import Scope
 from proofdesk.simulators.chatwoot import Simulator
+from tests.chatwoot.conftest import fill, ours, theirs
 
 OPTIONS = sync.Options(default_account_id=1)
 FAST = 600_000

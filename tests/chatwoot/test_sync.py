@@ -5,8 +5,6 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from tests.chatwoot.conftest import fill, ours, theirs
-from tests.conftest import new_project
 
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootError
@@ -15,6 +13,8 @@ from proofdesk.progress import silent
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.simulators.chatwoot import Simulator
+from tests.chatwoot.conftest import fill, ours, theirs
+from tests.conftest import new_project
 
 OPTIONS = sync.Options(default_account_id=1)
 
