@@ -68,7 +68,7 @@ def test_a_message_of_some_length_is_shown_as_it_is():
 def test_what_is_embedded_tells_who_speaks_where_and_what_was_asked_before():
     answer = "I need it in size forty-two, and I live in the north of Norway."
     _, chunk = thread.cut(said(agent(QUESTION), Line(answer)), "Shop", LIMITS)
-    assert chunk.context == f"Ivan (contact), Shop\nAnna (agent): {QUESTION}"
+    assert chunk.context == f"contact, Shop\nagent: {QUESTION}"
     assert words.embedded(chunk.context, chunk.text).endswith(f"\n{answer}")
 
 

@@ -32,6 +32,11 @@ class Search:
     model: Model | None
     seeking: Sought
 
+    @property
+    def wanted(self) -> int:
+        """How many conversations to bring up: filters may leave nothing to show of some."""
+        return self.question.top_k * (WITHIN if self.narrowing.of_chunks else 1)
+
 
 async def best_conversations(search: Search) -> list[Ranked]:
     """The conversations in the order of their scores; some more than asked for where filters apply within them."""
@@ -39,15 +44,14 @@ async def best_conversations(search: Search) -> list[Ranked]:
     worded = await _by_words(search, near)
     if worded and search.model:
         near += await _distances(search, worded, near)
-    most = search.question.top_k * (WITHIN if search.narrowing.of_chunks else 1)
-    return ranking.fused(worded, near)[:most]
+    return ranking.fused(worded, near)[: search.wanted]
 
 
 async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
     if search.question.mode == "vector" or not search.seeking.terms:
         return []
     conn, scope, average = search.conn, search.scope, search.seeking.average
-    most = max(BY_WORDS, search.question.top_k * WITHIN)
+    most = max(BY_WORDS, search.wanted)
     rare, common = _by_rarity(search.seeking.terms)
     also = [Key(n.account_id, n.conversation_id) for n in near]
     found = await queries.by_words(

@@ -29,6 +29,7 @@ from proofdesk.settings import Settings
 __all__ = ["Answer", "Diagnosis", "Filters", "Hit", "Mode", "Question", "find"]
 
 TEXT_LENGTH = 500
+BROADER_ALONE = 4
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     async with db.scoped(scope) as conn:
         found: list[Hit] = []
         if has_words and narrowing:
-            await queries.tune(conn, settings.search_hnsw_ef_search)
+            await queries.tune(conn, _breadth(settings, question))
             seeking = await terms.sought(conn, scope, text)
             search = Search(conn, scope, question, narrowing, meant.model, seeking)
             passages = await best_passages(search, await best_conversations(search))
@@ -115,10 +116,15 @@ def _config(settings: Settings, question: Question) -> dict[str, Any]:
     if question.mode != "vector":
         config |= {"text": "bm25", "k1": 1.2, "b": 0.75}
     if question.mode != "text":
-        config |= {"vector": "hnsw", "metric": "cosine", "ef_search": settings.search_hnsw_ef_search}
+        config |= {"vector": "hnsw", "metric": "cosine", "ef_search": _breadth(settings, question)}
     if question.mode == "hybrid":
         config |= {"fusion": "min-max", "text_weight": ranking.WORDS}
     return config
+
+
+def _breadth(settings: Settings, question: Question) -> int:
+    # Alone, meaning has nothing beside it that would bring up what the index missed.
+    return min(1000, settings.search_hnsw_ef_search * (BROADER_ALONE if question.mode == "vector" else 1))
 
 
 def _hit(scope: Scope, place: Placed, told: Shown, snippet: Snippet, base_url: str | None) -> Hit:

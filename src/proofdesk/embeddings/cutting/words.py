@@ -50,24 +50,20 @@ def context(message: Said, inbox: str, asked: tuple[Said, str] | None) -> str:
     """What a chunk needs to be understood alone: who speaks where, about what, and what the other side said before.
 
     `message` is the one the chunk points at, `asked` the last message of the other side before it with its words.
+    People are told by their role: names made vectors of unlike conversations alike, and are found by words anyway.
     """
-    lines = [f"{_who(message)}, {inbox[:_NAME_CHARS]}"]
+    lines = [f"{message.sender_type}, {inbox[:_NAME_CHARS]}"]
     if message.subject:
         lines.append(message.subject[:_SUBJECT_CHARS])
     if asked:
         before, said = asked
-        lines.append(f"{_who(before)}: {' '.join(sentences.tail(said, _ASKED_CHARS).split())}")
+        lines.append(f"{before.sender_type}: {' '.join(sentences.tail(said, _ASKED_CHARS).split())}")
     return "\n".join(lines)
 
 
 def embedded(context: str, text: str) -> str:
     """What is given to the model for a chunk."""
     return f"{context}\n{text}" if context else text
-
-
-def _who(message: Said) -> str:
-    name = (message.sender_name or "").strip()[:_NAME_CHARS]
-    return f"{name} ({message.sender_type})" if name else message.sender_type
 
 
 def _entered(submitted: Any) -> Iterator[str]:
