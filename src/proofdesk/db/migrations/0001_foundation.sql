@@ -375,13 +375,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     ORDER BY j.next_run_at LIMIT most
 $$;
 
--- Every project has a row of each job.
+-- Every project has a row of each job. The first reconcile comes a day after the first sync.
 CREATE FUNCTION schedule_jobs() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    INSERT INTO scheduled_jobs (project_id, account_scope_id, job_type, cadence_seconds)
-    VALUES (NEW.id, NEW.account_scope_id, 'chatwoot_sync', 900),
-           (NEW.id, NEW.account_scope_id, 'embeddings_run', 1200),
-           (NEW.id, NEW.account_scope_id, 'chatwoot_reconcile', 86400);
+    INSERT INTO scheduled_jobs (project_id, account_scope_id, job_type, cadence_seconds, next_run_at)
+    VALUES (NEW.id, NEW.account_scope_id, 'chatwoot_sync', 900, now()),
+           (NEW.id, NEW.account_scope_id, 'embeddings_run', 1200, now()),
+           (NEW.id, NEW.account_scope_id, 'chatwoot_reconcile', 86400, now() + interval '1 day');
     RETURN NEW;
 END $$;
 CREATE TRIGGER schedule_jobs AFTER INSERT ON projects FOR EACH ROW EXECUTE FUNCTION schedule_jobs();
