@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 _SECTIONS = {
     "proofdesk_home": "Where things are",
     "auth_username": "Access",
+    "telegram_bot_token": "Signup and Telegram",
     "chatwoot_base_url": "Chatwoot",
     "chunk_size": "Chunks and embeddings",
     "search_hnsw_ef_search": "Search",

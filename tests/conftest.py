@@ -16,6 +16,8 @@ from proofdesk.db import embedded, migrate
 from proofdesk.db.pool import Database, connected
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
+from proofdesk.simulators.serving import running
+from proofdesk.simulators.telegram import Simulator, create_app
 
 DIMENSION = 256
 
@@ -73,6 +75,20 @@ async def project(db: Database) -> Scope:
     return await new_project(db, "Studio")
 
 
+@pytest.fixture(scope="session")
+def telegram_server() -> Iterator[tuple[Simulator, str]]:
+    """A simulated Telegram and its address, one for all tests of this process."""
+    simulator = Simulator()
+    with running(create_app(simulator)) as url:
+        yield simulator, url
+
+
+@pytest.fixture(scope="session")
+def server_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server writes while it runs."""
+    return tmp_path_factory.mktemp("server") / "server.log"
+
+
 async def new_project(db: Database, name: str, actor: Actor | None = None) -> Scope:
     """Make a project and enter it."""
     actor = actor or system()
@@ -96,13 +112,15 @@ def copy_database(server_url: str, name: str) -> str:
 
 
 def empty(conn: psycopg.Connection) -> None:
-    """Remove every row but the record of migrations."""
+    """Remove every row but the record of migrations; only a superuser gets past the guard of the audit trail."""
     tables = conn.execute(
         "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
         " WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
     ).fetchone()
     assert tables is not None
+    conn.execute("SET session_replication_role = replica")
     conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(tables[0])))
+    conn.execute("RESET session_replication_role")
 
 
 def _tune(url: str) -> None:

@@ -1,9 +1,8 @@
-"""The server: middleware, routes, the table of errors, and what is opened for as long as it runs."""
+"""The server: middleware, routes, how errors are told, and what is opened for as long as it runs."""
 
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -13,25 +12,15 @@ from fastapi.responses import Response
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
-from proofdesk import api, edge, logs, resources, settings, web
+from proofdesk import api, edge, failures, logs, resources, settings, web
 from proofdesk.api.answers import failure
-from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError, Unavailable
+from proofdesk.errors import ProofdeskError
+from proofdesk.failures import Failure
 from proofdesk.request import Unauthorized, clear_cookies, session_token
 from proofdesk.settings import Settings
 from proofdesk.web import shell
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error as a door tells it."""
-
-    status: int
-    code: str
-    message: str
-    details: dict[str, Any] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 def from_environment() -> FastAPI:
@@ -59,50 +48,10 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
     json_app.add_middleware(edge.Bounded)
     json_app.add_middleware(edge.Caught, answer=_crashed)
     json_app.add_middleware(edge.Shared, origins=loaded.cors_origins)
-    json_app.add_middleware(edge.Guarded, https=loaded.secure_cookies)
+    json_app.add_middleware(edge.Guarded, secure=loaded.secure_cookies)
     json_app.add_middleware(edge.Traced)
+    json_app.add_middleware(edge.Forwarded, proxies=loaded.proxies)
     return json_app
-
-
-def translated(error: Exception) -> Failure:
-    """The one table that turns errors into HTTP."""
-    match error:
-        case edge.PayloadTooLarge():
-            status = 413
-        case Invalid():
-            status = 400
-        case Denied():
-            wait = {"retry-after": str(error.retry_after)} if error.retry_after else {}
-            return Failure(error.status, error.code, error.message, error.details, wait)
-        case NotFound():
-            status = 404
-        case Conflict():
-            status = 409
-        case Unavailable():
-            status = 502 if error.configured and error.code != "database_unavailable" else 503
-        case RequestValidationError():
-            return Failure(400, "invalid_request", "Some fields are not as they should be.", {"fields": _fields(error)})
-        case psycopg.DataError():
-            return Failure(400, "invalid_request", "A value is out of the range that can be stored.")
-        case HTTPException():
-            return _refused(error)
-        case _:
-            return Failure(500, "internal_error", "Something went wrong; the log tells what, under this request id.")
-    assert isinstance(error, ProofdeskError)
-    return Failure(status, error.code, error.message, error.details)
-
-
-def _refused(error: HTTPException) -> Failure:
-    said = {
-        404: ("not_found", "There is nothing here."),
-        405: ("method_not_allowed", "This method is not allowed here."),
-    }
-    code, message = said.get(error.status_code, ("invalid_request", "The request cannot be read."))
-    return Failure(error.status_code, code, message, headers=dict(error.headers or {}))
-
-
-def _fields(error: RequestValidationError) -> list[dict[str, str]]:
-    return [{"path": ".".join(map(str, e["loc"][1:])) or str(e["loc"][0]), "message": e["msg"]} for e in error.errors()]
 
 
 def _app(routers: list[Any], tell: Any, **options: Any) -> FastAPI:
@@ -130,12 +79,12 @@ async def _tell_person(request: Request, error: Exception) -> Response:
 
 
 def _noted(error: Exception) -> Failure:
-    told = translated(error)
+    told = failures.translated(error)
     if isinstance(error, psycopg.Error):
         log.warning("value refused by the database", error=str(error))
     return told
 
 
 def _crashed() -> Response:
-    told = translated(Exception())
+    told = failures.translated(Exception())
     return failure(told.status, told.code, told.message)

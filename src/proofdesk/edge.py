@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proofdesk import logs
+from proofdesk import hops, logs
 from proofdesk.errors import Invalid
 from proofdesk.request import JSON_APP, REQUEST_ID, is_form
 
@@ -51,6 +51,23 @@ class _Step:
         await self.app(scope, receive, send)
 
 
+class Forwarded(_Step):
+    """Puts the address and scheme in place that a trusted proxy tells of. Nobody else is believed."""
+
+    def __init__(self, app: ASGIApp, proxies: list[hops.Network]):
+        super().__init__(app)
+        self.proxies = proxies
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        peer = hops.address(scope["client"][0]) if scope.get("client") else None
+        if peer is not None and hops.is_trusted(peer, self.proxies):
+            told = Headers(scope=scope)
+            scope["client"] = (str(hops.client(peer, told.getlist("x-forwarded-for"), self.proxies)), 0)
+            scope["scheme"] = hops.scheme(told.getlist("x-forwarded-proto")) or scope["scheme"]
+        await self.app(scope, receive, send)
+
+
 class Traced(_Step):
     """Gives the request its id and logs it."""
 
@@ -73,10 +90,14 @@ class Traced(_Step):
 
 
 class Guarded(_Step):
-    """Security headers on every answer."""
+    """Security headers on every answer; over https also the order to stay there, and cookies that do.
 
-    def __init__(self, app: ASGIApp, https: bool):
+    `secure` is whether people come over https: True, False, or None when the request tells.
+    """
+
+    def __init__(self, app: ASGIApp, secure: bool | None):
         super().__init__(app)
+        self.secure = secure
         self.headers = {
             "content-security-policy": _CSP,
             "x-content-type-options": "nosniff",
@@ -85,17 +106,17 @@ class Guarded(_Step):
             "cross-origin-resource-policy": "same-origin",
             "x-frame-options": "DENY",
         }
-        if https:
-            self.headers["strict-transport-security"] = "max-age=31536000"
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        secure = self.secure if self.secure is not None else scope["scheme"] == "https"
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if secure:
+                    message = _kept_on_https(message)
                 headers = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
-                    headers[name] = value
+                headers.update(self.headers)
                 headers.setdefault("cache-control", "no-store")
                 headers.add_vary_header("Accept")
             await send(message)
@@ -208,6 +229,11 @@ class Doors(_Step):
     def _has_json(self, scope: Scope) -> bool:
         routes = scope["app"].routes
         return any(route.matches({**scope, "path": f"/v1{scope['path']}"})[0] is not Match.NONE for route in routes)
+
+
+def _kept_on_https(message: Message) -> Message:
+    headers = [(n, v + b"; Secure" if n == b"set-cookie" else v) for n, v in message["headers"]]
+    return {**message, "headers": [*headers, (b"strict-transport-security", b"max-age=31536000")]}
 
 
 def _shared(origin: str) -> dict[str, str]:

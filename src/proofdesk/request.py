@@ -17,7 +17,7 @@ from proofdesk.auth.sessions import Opened
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid
 from proofdesk.projects import projects, scope
-from proofdesk.projects.scope import ProjectNotFound, Scope
+from proofdesk.projects.scope import Keeper, ProjectNotFound, Scope
 from proofdesk.settings import Settings
 
 SESSION = "proofdesk.session"
@@ -97,10 +97,15 @@ async def project_editor(inside: Annotated[Scope, Depends(project_reader)]) -> S
 async def named_project(
     request: Request,
     session: Annotated[Session, Depends(viewer)],
-    project_id: Annotated[str, Path(description="Id of the project.")],
+    project_id: Annotated[str, Path(description="Id of the project.", json_schema_extra={"format": "uuid"})],
 ) -> Scope:
     """The project that the path names, entered. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
     return await enter(request, session, project_id)
+
+
+async def project_keeper(request: Request, inside: Annotated[Scope, Depends(named_project)]) -> Keeper:
+    """The project that the path names, for whoever looks after it. Raises `Denied` (`forbidden`)."""
+    return await scope.keep(_database(request), inside)
 
 
 async def owner(session: Annotated[Session, Depends(viewer)]) -> Session:
@@ -115,6 +120,7 @@ Viewer = Annotated[Session, Depends(viewer)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
 ProjectEditor = Annotated[Scope, Depends(project_editor)]
 NamedProject = Annotated[Scope, Depends(named_project)]
+ProjectKeeper = Annotated[Keeper, Depends(project_keeper)]
 Owner = Annotated[Session, Depends(owner)]
 
 
@@ -153,7 +159,10 @@ def session_token(request: Request) -> str | None:
 
 
 def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
-    """Hand over a new session: a cookie for the browser only, and the CSRF token for scripts to read."""
+    """Hand over a new session: a cookie for the browser only, and the CSRF token for scripts to read.
+
+    `edge` makes both Secure where people come over https.
+    """
     names = ((settings.session_cookie_name, opened.token, True), (settings.csrf_cookie_name, opened.csrf_token, False))
     for name, value, http_only in names:
         response.set_cookie(
@@ -161,7 +170,6 @@ def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
             value,
             max_age=sessions.LIFETIME_DAYS * 86_400,
             path="/",
-            secure=settings.secure_cookies,
             httponly=http_only,
             samesite="lax",
         )
@@ -170,7 +178,7 @@ def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
 def clear_cookies(response: Response, settings: Settings) -> None:
     """Take both cookies back."""
     for name, http_only in ((settings.session_cookie_name, True), (settings.csrf_cookie_name, False)):
-        response.delete_cookie(name, path="/", secure=settings.secure_cookies, httponly=http_only, samesite="lax")
+        response.delete_cookie(name, path="/", httponly=http_only, samesite="lax")
 
 
 # How handlers are called ------------------------------------------------------------------------------------------

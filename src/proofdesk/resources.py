@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+from proofdesk.auth.bot import Bot
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.db.pool import Database, connected
 from proofdesk.embeddings import client as embeddings
@@ -14,12 +15,13 @@ from proofdesk.settings import Settings
 
 @dataclass(frozen=True)
 class Resources:
-    """Each is open for as long as the process runs. `chatwoot` and `provider` are None while not configured."""
+    """Each is open for as long as the process runs. Clients are None while not configured."""
 
     settings: Settings
     db: Database
     chatwoot: Chatwoot | None
     provider: Provider | None
+    bot: Bot | None
 
 
 @asynccontextmanager
@@ -35,7 +37,10 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
         provider = _provider(settings)
         if provider is not None:
             await stack.enter_async_context(aclosing(provider))
-        yield Resources(settings, db, chatwoot, provider)
+        bot = _bot(settings)
+        if bot is not None:
+            await stack.enter_async_context(aclosing(bot))
+        yield Resources(settings, db, chatwoot, provider, bot)
 
 
 def _chatwoot(settings: Settings) -> Chatwoot | None:
@@ -47,6 +52,12 @@ def _chatwoot(settings: Settings) -> Chatwoot | None:
         concurrency=settings.chatwoot_concurrency,
         timeout=settings.chatwoot_timeout_seconds,
     )
+
+
+def _bot(settings: Settings) -> Bot | None:
+    if settings.telegram_bot_token is None:
+        return None
+    return Bot(settings.telegram_api_base_url, settings.telegram_bot_token.get_secret_value())
 
 
 def _provider(settings: Settings) -> Provider | None:

@@ -4,10 +4,11 @@ A field is the lower-cased name of its environment variable. `docs/configuration
 """
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofdesk.errors import Invalid
@@ -20,6 +21,16 @@ def _blank_is_unset(value: object) -> object:
 def _default_home() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "proofdesk"
+
+
+def _only_proxies(text: str) -> str:
+    if any(network.prefixlen == 0 for network in _networks(text)):
+        raise ValueError("name the proxies: whoever is trusted may say what address and scheme a request has")
+    return text
+
+
+def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(name.strip()) for name in text.split(",") if name.strip()]
 
 
 Text = Annotated[str | None, BeforeValidator(_blank_is_unset)]
@@ -54,10 +65,31 @@ class Settings(BaseSettings):
     )
     session_cookie_name: str = Field(default="sid", description="Name of the session cookie.")
     csrf_cookie_name: str = Field(default="csrf_token", description="Name of the CSRF cookie that scripts may read.")
-    cookie_secure: bool | None = Field(default=None, description="Secure flag; unset: when `PUBLIC_URL` is https.")
+    cookie_secure: bool | None = Field(
+        default=None, description="Secure flag; unset: when `PUBLIC_URL` or the request is https."
+    )
     cors_origin: str = Field(default="", description="Comma-separated origins that may call the API with credentials.")
+    trusted_proxies: Annotated[str, AfterValidator(_only_proxies)] = Field(
+        default="",
+        description="Addresses or networks of proxies, comma-separated; their `X-Forwarded-*` headers are believed.",
+    )
     login_rate_limit_max_attempts: int = Field(default=10, ge=1, le=10_000, description="Failed logins in the window.")
     login_rate_limit_window_minutes: int = Field(default=15, ge=1, le=1440, description="Length of that window.")
+
+    # Signup and Telegram
+    telegram_bot_token: Secret = Field(default=None, description="Token of the bot that sends PINs; unset: no signup.")
+    telegram_webhook_secret: Secret = Field(
+        default=None, description="What Telegram's calls must carry; 1 to 256 of `A-Z a-z 0-9 _ -`."
+    )
+    telegram_owner_id: Number = Field(
+        default=None, ge=1, lt=2**63, description="Telegram id of the owner; unset: bound with a one-time code."
+    )
+    telegram_api_base_url: str = Field(default="https://api.telegram.org", description="Address of the Bot API.")
+    signup_pin_secret: Secret = Field(
+        default=None, description="Key under which PINs are stored; unset: made from the bot's token."
+    )
+    signup_pin_ttl_minutes: int = Field(default=10, ge=1, le=1440, description="How long a PIN works.")
+    signup_pin_max_attempts: int = Field(default=8, ge=1, le=20, description="Tries of one PIN.")
 
     # Chatwoot
     chatwoot_base_url: Text = Field(default=None, description="Address of Chatwoot, without `/api`.")
@@ -113,16 +145,21 @@ class Settings(BaseSettings):
         return self.embedding_provider or ("openai" if self.openai_api_key else "local")
 
     @property
-    def secure_cookies(self) -> bool:
-        """Whether cookies carry the Secure flag."""
+    def secure_cookies(self) -> bool | None:
+        """Whether cookies carry the Secure flag; None when that depends on how each request came."""
         if self.cookie_secure is not None:
             return self.cookie_secure
-        return (self.public_url or "").startswith("https://")
+        return True if (self.public_url or "").lower().startswith("https://") else None
 
     @property
     def cors_origins(self) -> list[str]:
         """The allowed origins, without trailing slashes."""
         return [o.strip().rstrip("/") for o in self.cors_origin.split(",") if o.strip()]
+
+    @property
+    def proxies(self) -> list[IPv4Network | IPv6Network]:
+        """The networks of proxies that are believed."""
+        return _networks(self.trusted_proxies)
 
 
 def load() -> Settings:
@@ -158,4 +195,5 @@ def _masked(value: object) -> object:
 def _line(loc: tuple[int | str, ...], value: object, allowed: str) -> str:
     name = str(loc[0])
     value = "********" if is_secret(name) else repr(value)
+    allowed = allowed.removeprefix("Value error, ")
     return f"{name.upper()}={value}: {allowed[:1].lower()}{allowed[1:]}."

@@ -1,5 +1,6 @@
 """The real server with two processes, and a cast of three who call it."""
 
+import contextlib
 import os
 import secrets
 import socket
@@ -18,10 +19,14 @@ import pytest
 from argon2 import PasswordHasher
 
 from proofdesk.db.pool import Database
+from proofdesk.simulators.telegram import Simulator
+from tests.api.declared import HOOKS
 
 PASSWORD = "correct horse battery"
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 ORIGIN = "https://app.example.com"
+WEBHOOK_SECRET = "only-telegram-knows-this"
+PIN_SECRET = "a key for stored pins"
 
 
 @dataclass
@@ -32,6 +37,7 @@ class Person:
     username: str
     client: httpx2.AsyncClient
     csrf: str
+    token: str
     project_id: UUID | None = None
 
 
@@ -45,12 +51,27 @@ class Cast:
 
 
 @pytest.fixture(scope="session")
-def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the server, run by Granian as it is in production."""
-    log = tmp_path_factory.mktemp("server") / "server.log"
-    port = _free_port()
+def server(database_url: str, telegram_server: tuple[Simulator, str], server_log: Path) -> Iterator[str]:
+    """The address of the server, run by Granian as it is in production, with a simulated Telegram."""
+    simulator, telegram_url = telegram_server
+    with serving(
+        database_url,
+        server_log,
+        TELEGRAM_API_BASE_URL=telegram_url,
+        TELEGRAM_BOT_TOKEN=simulator.token,
+        TELEGRAM_WEBHOOK_SECRET=WEBHOOK_SECRET,
+        SIGNUP_PIN_SECRET=PIN_SECRET,
+    ) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(database_url: str, log: Path, **more: str) -> Iterator[str]:
+    """A server of its own, with more environment variables; its address. What it logs goes to the file."""
+    port = free_port()
     with log.open("w") as output:
-        process = subprocess.Popen(_command(port), env=_environment(database_url), stdout=output, stderr=output)
+        environment = _environment(database_url) | more
+        process = subprocess.Popen(_command(port), env=environment, stdout=output, stderr=output)
         try:
             _await_ready(f"http://127.0.0.1:{port}", process, log)
             yield f"http://127.0.0.1:{port}"
@@ -62,7 +83,7 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 async def anyone(server: str, db: Database) -> AsyncIterator[httpx2.AsyncClient]:
     """A client without a session."""
-    async with httpx2.AsyncClient(base_url=server, timeout=30, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=server, timeout=30, trust_env=False, event_hooks=HOOKS) as client:
         yield client
 
 
@@ -93,9 +114,14 @@ def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: b
         [sha256(token.encode()).digest(), row[0], csrf],
     )
     client = httpx2.AsyncClient(
-        base_url=server, timeout=30, trust_env=False, cookies={"sid": token}, headers={"x-csrf-token": csrf}
+        base_url=server,
+        timeout=30,
+        trust_env=False,
+        event_hooks=HOOKS,
+        cookies={"sid": token},
+        headers={"x-csrf-token": csrf},
     )
-    return Person(row[0], username, client, csrf)
+    return Person(row[0], username, client, csrf, token)
 
 
 def _command(port: int) -> list[str]:
@@ -116,7 +142,7 @@ def _environment(database_url: str) -> dict[str, str]:
     return kept | ours
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

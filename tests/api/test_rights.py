@@ -16,6 +16,12 @@ PUBLIC = {
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
     ("GET", "/v1/auth/me"),
+    ("GET", "/v1/auth/signup/status"),
+    ("POST", "/v1/auth/signup/start"),
+    ("POST", "/v1/auth/signup/confirm"),
+    ("POST", "/v1/auth/telegram/webhook"),
+    ("POST", "/auth/signup/start"),
+    ("POST", "/auth/signup/confirm"),
     ("GET", "/login"),
     ("POST", "/login"),
 }

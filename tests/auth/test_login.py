@@ -178,5 +178,5 @@ async def test_somebody_whose_account_is_disabled_is_out(
 
 
 def test_cookies_are_secure_where_people_come_over_https():
-    assert Settings().secure_cookies is False
+    assert not Settings().secure_cookies
     assert Settings(public_url="https://proofdesk.example.com").secure_cookies

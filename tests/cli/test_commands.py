@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from proofdesk.simulators.chatwoot import Simulator, build, create_app
 from proofdesk.simulators.serving import running
+from tests.audit.events import tamper
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -114,3 +117,38 @@ def test_several_projects_ask_which_one(proofdesk: Command):
     done = proofdesk("source", "list")
     assert (done.returncode, "--project" in done.stderr) == (1, True)
     assert proofdesk("source", "list", "-p", "First").returncode == 0
+
+
+def test_users_members_and_sources_are_looked_after(proofdesk: Command):
+    proofdesk("project", "create", "Agency")
+    assert proofdesk("user", "create", "amina", "--password", "long enough pw").returncode == 0
+    assert proofdesk("project", "member", "add", "amina").returncode == 0
+    assert [m["username"] for m in json.loads(proofdesk("project", "member", "list", "--json").stdout)] == ["amina"]
+    assert proofdesk("project", "member", "remove", "amina").returncode == 0
+    assert proofdesk("project", "member", "remove", "amina").returncode == 1
+    assert "ended its sessions" in proofdesk("user", "disable", "amina").stdout
+    [_, amina] = json.loads(proofdesk("user", "list", "--json").stdout)
+    assert (amina["username"], amina["role"], amina["disabled_at"] is None) == ("amina", "member", False)
+    assert proofdesk("user", "enable", "amina").returncode == 0
+    assert "Ended 0 sessions" in proofdesk("user", "end-sessions", "amina").stdout
+    proofdesk("source", "bind", "1:2")
+    assert "stays in the project" in proofdesk("source", "unbind", "1:2").stdout
+    assert "called Atelier" in proofdesk("project", "rename", "Atelier").stdout
+    assert "Its data stays" in proofdesk("project", "archive", "Atelier").stdout
+    assert json.loads(proofdesk("project", "list", "--json").stdout) == []
+
+
+def test_the_trail_is_proved_and_written_out(proofdesk: Command, tidy_url: str, tmp_path: Path):
+    proofdesk("project", "create", "Agency")
+    proofdesk("project", "rename", "Atelier")
+    proofs = json.loads(proofdesk("audit", "verify", "--json").stdout)
+    assert [(p["chain"], p["events"], p["fault"]) for p in proofs] == [("Atelier", 2, ""), ("installation", 1, "")]
+    lines = [json.loads(line) for line in proofdesk("audit", "export").stdout.splitlines()]
+    assert [line["action"] for line in lines] == ["project.created", "project.renamed", "auth.user_created"]
+    assert proofdesk("audit", "export", "-p", "Atelier", "-o", str(tmp_path / "trail.jsonl")).returncode == 0
+    assert len((tmp_path / "trail.jsonl").read_text().splitlines()) == 2
+    assert proofdesk("audit", "export", "-p", "Nowhere").returncode == 1
+    with psycopg.connect(tidy_url) as conn:
+        tamper(conn, "DELETE FROM audit_events WHERE action = 'project.created'")
+    broken = proofdesk("audit", "verify")
+    assert broken.returncode == 1 and "Atelier is broken. Before event" in broken.stderr

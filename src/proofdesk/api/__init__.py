@@ -1,13 +1,15 @@
 """The JSON door: one file a room, all under /v1; `edge` lets the other prefixes in."""
 
-from proofdesk.api import auth, health, jobs, projects, reference, review, search
+from proofdesk.api import audit, auth, health, jobs, projects, reference, review, search, signup
 
 ROUTERS = [
     health.router,
     auth.router,
+    signup.router,
     projects.router,
     jobs.router,
     search.router,
     review.router,
+    audit.router,
     reference.router,
 ]

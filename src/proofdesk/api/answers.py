@@ -66,7 +66,16 @@ class Failure(BaseModel):
     details: dict[str, Any] | None = None
 
 
+def sometimes(kind: Any) -> tuple[Any, Any]:
+    """A field of a shape that is left out where there is nothing to tell."""
+    return kind, Field(None, json_schema_extra=_without_default)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 def shape(name: str, **fields: Any) -> type[BaseModel]:
     """The documented form of a success: the envelope with these fields."""
-    inside: dict[str, Any] = {key: (kind, ...) for key, kind in fields.items()}
+    inside: dict[str, Any] = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
     return create_model(name, ok=(bool, ...), **inside, request_id=(str, ...))

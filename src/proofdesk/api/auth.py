@@ -7,11 +7,12 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from proofdesk import request as asking
-from proofdesk.api.answers import Answer, shape, success
+from proofdesk.api.answers import Answer, shape, sometimes, success
 from proofdesk.api.bodies import Body, JsonRoute
 from proofdesk.auth import csrf, sessions
-from proofdesk.auth.sessions import Login
+from proofdesk.auth.sessions import Login, Opened
 from proofdesk.request import Config, Db, Visitor
+from proofdesk.settings import Settings
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
 
@@ -27,12 +28,12 @@ Signed = shape("SignedIn", username=str, active_project_id=UUID | None, csrf_coo
 Me = shape(
     "Me",
     authenticated=bool,
-    username=str | None,
-    active_project_id=UUID | None,
-    account_scope_id=UUID | None,
-    csrf_cookie_name=str | None,
-    created_at=datetime | None,
-    last_seen_at=datetime | None,
+    username=sometimes(str),
+    active_project_id=sometimes(UUID | None),
+    account_scope_id=sometimes(UUID | None),
+    csrf_cookie_name=sometimes(str),
+    created_at=sometimes(datetime),
+    last_seen_at=sometimes(datetime),
 )
 
 
@@ -40,20 +41,14 @@ Me = shape(
 async def login(request: Request, db: Db, settings: Config, given: Credentials) -> Answer:
     """Opens a session and sets the session and CSRF cookies."""
     opened = await sessions.open(db, settings, presented(request, settings, given.username, given.password))
-    answer = success(
-        username=opened.username,
-        active_project_id=opened.active_project_id,
-        csrf_cookie_name=settings.csrf_cookie_name,
-    )
-    asking.set_cookies(answer, settings, opened)
-    return answer
+    return signed(settings, opened)
 
 
 @router.post("/logout", summary="Sign out", response_model=shape("SignedOut"))
 async def logout(request: Request, db: Db, settings: Config) -> Answer:
     """Ends the session, when there is one."""
     if token := asking.session_token(request):
-        await sessions.close(db, token)
+        await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
     answer = success()
     asking.clear_cookies(answer, settings)
     return answer
@@ -79,9 +74,30 @@ async def me(request: Request, settings: Config, session: Visitor) -> Answer:
     )
 
 
-def presented(request: Request, settings: Config, username: str | None, password: str | None) -> Login:
+def signed(settings: Settings, opened: Opened) -> Answer:
+    """The answer that hands over a new session."""
+    answer = success(
+        username=opened.username,
+        active_project_id=opened.active_project_id,
+        csrf_cookie_name=settings.csrf_cookie_name,
+    )
+    asking.set_cookies(answer, settings, opened)
+    return answer
+
+
+def presented(request: Request, settings: Settings, username: str | None, password: str | None) -> Login:
     """The login that a request presents. Raises `CsrfInvalid` when somebody else's page sent it."""
+    check_own_page(request, settings)
+    request_id = request.scope.get(asking.REQUEST_ID)
+    return Login(username or "", password or "", address(request), asking.session_token(request), request_id)
+
+
+def check_own_page(request: Request, settings: Settings) -> None:
+    """Refuse what a page of another site sends. Raises `CsrfInvalid`."""
     headers = request.headers
     csrf.check_fetch_site(headers.get("sec-fetch-site"), headers.get("origin"), settings.cors_origins)
-    address = request.client.host if request.client else "unknown"
-    return Login(username or "", password or "", address, asking.session_token(request))
+
+
+def address(request: Request) -> str:
+    """The network address of whoever asks."""
+    return request.client.host if request.client else "unknown"

@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from proofdesk.auth import csrf
 from proofdesk.errors import Invalid
@@ -27,6 +27,22 @@ def clamped(least: int, most: int) -> Any:
     """For numbers in query strings: what is out of range counts as the nearest number in it."""
     return AfterValidator(lambda number: None if number is None else max(least, min(most, number)))
 
+
+def told(**schema: Any) -> Any:
+    """For a field that is described as this; the handler refuses other forms with a code of its own."""
+
+    def describe(field: dict[str, Any]) -> None:
+        for name in ("anyOf", "default"):
+            field.pop(name, None)
+        field.update(schema)
+
+    return describe
+
+
+_GLOBAL = ":[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[1-9][0-9]{0,17}:[1-9][0-9]{0,17}$"
+UuidText = Annotated[str, Field(json_schema_extra=told(format="uuid"))]
+ConversationId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cw{_GLOBAL}"))]
+ContactId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cwc{_GLOBAL}"))]
 
 Limit = Annotated[int, clamped(1, 500)]
 Offset = Annotated[int, clamped(0, 10_000_000)]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from proofdesk.api import outcomes
 from proofdesk.api.answers import Answer, shape, success
-from proofdesk.api.bodies import Body, JsonRoute, Limit, Offset, clamped
+from proofdesk.api.bodies import Body, JsonRoute, Limit, Offset, UuidText, clamped
 from proofdesk.embeddings import vectors
 from proofdesk.projects import projects
 from proofdesk.request import Config, Db, ProjectEditor, ProjectReader
@@ -110,7 +110,7 @@ async def list_runs(
 
 
 @router.get("/runs/{run_id}", summary="One run", response_model=shape("OneRun", run=RunShape))
-async def show_run(db: Db, scope: ProjectReader, run_id: str) -> Answer:
+async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> Answer:
     """With its progress, and its result in `meta.result`."""
     wanted = projects.as_id(run_id)
     if wanted is None:

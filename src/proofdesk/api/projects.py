@@ -1,6 +1,7 @@
-"""JSON: projects and what they read."""
+"""JSON: projects, who may enter them, and what they read."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -8,11 +9,11 @@ from pydantic import BaseModel, Field
 
 from proofdesk import request as asking
 from proofdesk.api.answers import Answer, shape, success
-from proofdesk.api.bodies import Body, JsonRoute
+from proofdesk.api.bodies import Body, JsonRoute, UuidText, told
 from proofdesk.auth import sessions
-from proofdesk.projects import projects, sources
-from proofdesk.projects.queries import Project, Source
-from proofdesk.request import Db, NamedProject, Viewer
+from proofdesk.projects import members, projects, sources
+from proofdesk.projects.queries import Member, Project, Source
+from proofdesk.request import Db, NamedProject, ProjectKeeper, Viewer
 
 router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=JsonRoute)
 
@@ -20,16 +21,31 @@ router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=JsonRou
 class NewProject(Body):
     """A project to make."""
 
-    name: str | None = Field(None, description="2 to 160 characters.")
+    name: str | None = Field(None, json_schema_extra=told(type="string", minLength=2, maxLength=160))
     account_scope_key: str | None = Field(None, description="Projects of one customer share a key.")
     account_scope_name: str | None = None
+
+
+class NewName(Body):
+    """Another name for a project."""
+
+    name: str | None = Field(None, json_schema_extra=told(type="string", minLength=2, maxLength=160))
+
+
+class NewMember(Body):
+    """What somebody is in a project."""
+
+    role: Literal["member"] = "member"
 
 
 class NewSource(Body):
     """A Chatwoot account or inbox to read."""
 
-    source_kind: str = Field(description="`chatwoot_account` or `chatwoot_inbox`.")
-    external_id: str = Field(description="`<account>` or `<account>:<inbox>`.")
+    source_kind: str = Field(json_schema_extra=told(enum=list(sources.KINDS)))
+    external_id: str = Field(
+        description="`<account>` or `<account>:<inbox>`.",
+        json_schema_extra=told(pattern="^[1-9][0-9]{0,17}(:[1-9][0-9]{0,17})?$"),
+    )
 
 
 class SourceShape(BaseModel):
@@ -79,10 +95,63 @@ async def create_project(request: Request, db: Db, session: Viewer, given: NewPr
 )
 async def select_project(request: Request, db: Db, session: Viewer, inside: NamedProject) -> Answer:
     """Makes it the active project of this session, and of the next login."""
-    await sessions.work_in(db, session, inside.project_id)
+    await sessions.work_in(db, session, inside, inside.actor.request_id)
     visible = await projects.visible(db, inside.actor)
     project = next((p for p in visible if p.id == inside.project_id), None)
     return success(active_project_id=inside.project_id, project=project)
+
+
+@router.patch("/{project_id}", summary="Rename a project", response_model=shape("ProjectRenamed", project=Project))
+async def rename_project(db: Db, keeper: ProjectKeeper, given: NewName) -> Answer:
+    """The owner may, and whoever made the project."""
+    return success(project=await projects.rename(db, keeper, given.name or ""))
+
+
+@router.post(
+    "/{project_id}/archive",
+    summary="Put a project away",
+    response_model=shape("ProjectArchived", released_sources=list[str], message=str),
+)
+async def archive_project(db: Db, keeper: ProjectKeeper) -> Answer:
+    """Nobody enters it any more; its data stays, and its sources are free for other projects."""
+    freed = await projects.archive(db, keeper)
+    message = "The project is archived. Its data stays; its sources are free for other projects."
+    return success(released_sources=[s.external_id for s in freed], message=message)
+
+
+@router.get(
+    "/{project_id}/members",
+    summary="Who may enter a project",
+    tags=["members"],
+    response_model=shape("Members", members=list[Member]),
+)
+async def list_members(db: Db, inside: NamedProject) -> Answer:
+    """In the order in which they came. The owner may enter every project and is not listed for that."""
+    return success(members=await members.listed(db, inside))
+
+
+@router.put(
+    "/{project_id}/members/{username}",
+    summary="Let somebody into a project",
+    tags=["members"],
+    response_model=shape("MemberAdded", members=list[Member]),
+)
+async def add_member(db: Db, keeper: ProjectKeeper, username: str, given: NewMember) -> Answer:
+    """The owner may, and whoever made the project."""
+    await members.add(db, keeper, username)
+    return success(members=await members.listed(db, keeper))
+
+
+@router.delete(
+    "/{project_id}/members/{username}",
+    summary="Let a member go",
+    tags=["members"],
+    response_model=shape("MemberRemoved", members=list[Member]),
+)
+async def remove_member(db: Db, keeper: ProjectKeeper, username: str) -> Answer:
+    """The project does not exist for him any more."""
+    await members.remove(db, keeper, username)
+    return success(members=await members.listed(db, keeper))
 
 
 @router.get(
@@ -112,15 +181,15 @@ async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Answer:
     "/{project_id}/sources/{source_id}",
     summary="Stop reading a source",
     tags=["sources"],
-    response_model=shape("SourceUnbound"),
+    response_model=shape("SourceUnbound", source=SourceShape, message=str),
 )
-async def unbind_source(db: Db, inside: NamedProject, source_id: str) -> Answer:
-    """What was imported stays."""
+async def unbind_source(db: Db, inside: NamedProject, source_id: UuidText) -> Answer:
+    """The import stops; what was imported stays."""
     wanted = projects.as_id(source_id)
     if wanted is None:
         raise sources.SourceNotFound("This project has no such source.")
-    await sources.unbind(db, inside, wanted)
-    return success()
+    source = await sources.unbind(db, inside, wanted)
+    return success(source=_source(source), message=sources.UNBOUND)
 
 
 def _source(source: Source) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from proofdesk import ids
 from proofdesk.api.answers import Answer, shape, success
-from proofdesk.api.bodies import JsonRoute, Limit, Offset
+from proofdesk.api.bodies import ConversationId, JsonRoute, Limit, Offset
 from proofdesk.errors import Invalid
 from proofdesk.ids import GlobalId
 from proofdesk.request import Db, ProjectReader
@@ -108,7 +108,7 @@ async def list_conversations(
 async def list_messages(
     db: Db,
     scope: ProjectReader,
-    conversation_global_id: str | None = None,
+    conversation_global_id: ConversationId | None = None,
     before: Annotated[str | None, Query(description="A time, or the id of a message to go on from.")] = None,
     limit: Limit = 100,
 ) -> Answer:
@@ -122,7 +122,7 @@ async def list_messages(
     summary="A whole conversation",
     response_model=shape("Thread", conversation=ConversationShape, messages=list[ThreadMessageShape]),
 )
-async def show_thread(db: Db, scope: ProjectReader, conversation_id: str) -> Answer:
+async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> Answer:
     """All its messages, in order."""
     thread = await conversations.thread(db, scope, conversation_id)
     whole = [

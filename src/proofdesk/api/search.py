@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from proofdesk import ids
-from proofdesk.api.answers import Answer, shape, success
-from proofdesk.api.bodies import Body, JsonRoute
+from proofdesk.api.answers import Answer, shape, sometimes, success
+from proofdesk.api.bodies import Body, ContactId, ConversationId, JsonRoute, told
 from proofdesk.errors import Invalid
 from proofdesk.request import ProjectReader, Resources
 from proofdesk.search import hits
@@ -47,8 +47,8 @@ class Narrowed(Body):
     from_: Time = Field(None, alias="from")
     to: Annotated[Time, BeforeValidator(_to_the_end)] = None
     inbox_ids: list[InboxId] | None = Field(None, max_length=200)
-    conversation_global_id: str | None = None
-    contact_global_id: str | None = None
+    conversation_global_id: ConversationId | None = None
+    contact_global_id: ContactId | None = None
     sender: Literal["contact", "agent"] | None = None
     labels: list[str] | None = Field(None, max_length=200)
     status: str | None = None
@@ -57,7 +57,7 @@ class Narrowed(Body):
 class Asked(Body):
     """A question."""
 
-    query: str | None = Field(None, description=f"1 to {LONGEST} characters.")
+    query: str | None = Field(None, json_schema_extra=told(type="string", minLength=1, maxLength=LONGEST))
     topK: int = Field(10, ge=1, le=50)
     mode: Literal["hybrid", "vector", "text"] = "hybrid"
     filters: Narrowed | None = None
@@ -96,8 +96,8 @@ Found = shape(
     search_config=dict[str, Any],
     results=list[Result],
     took_ms=dict[str, float],
-    degraded=str | None,
-    diagnosis=dict[str, Any] | None,
+    degraded=sometimes(str),
+    diagnosis=sometimes(dict[str, Any]),
 )
 
 

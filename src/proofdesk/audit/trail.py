@@ -1,7 +1,16 @@
-"""Who acts: the actor that every scope, job run and change of state carries."""
+"""Who did what: the actor that everything done carries, and the events that are never changed.
+
+An event is recorded in the transaction of the change it tells of: both happen, or neither. Events of a project form a
+chain; so do those without a project, such as logins.
+"""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+from proofdesk.audit import evidence, queries
+from proofdesk.audit.queries import Inside
+from proofdesk.db.rows import Conn
 
 
 @dataclass(frozen=True)
@@ -17,3 +26,41 @@ class Actor:
 def system(request_id: str | None = None) -> Actor:
     """Proofdesk acting on its own, by schedule or from the command line."""
     return Actor("system", None, True, request_id)
+
+
+def nobody(request_id: str | None = None) -> Actor:
+    """Somebody who has not shown who he is."""
+    return Actor("nobody", None, False, request_id)
+
+
+async def record(
+    conn: Conn,
+    actor: Actor,
+    action: str,
+    entity_type: str,
+    entity_id: object,
+    *,
+    scope: Inside | None = None,
+    status: str = "ok",
+    payload: dict[str, Any] | None = None,
+    evidence_refs: list[Any] | None = None,
+) -> None:
+    """Add an event to the project of `scope`, or to the installation's without one. Best done last in a transaction.
+
+    The chain is locked from here to the end of the transaction, so no network call may follow. `payload` holds ids,
+    counts and codes: no secret, no text of messages. Raises `InvalidEvidenceRef` when a reference is not to something
+    in the project.
+    """
+    cited = await evidence.cite(conn, scope, evidence_refs) if scope is not None and evidence_refs else []
+    event = queries.NewEvent(
+        actor_username=actor.username,
+        actor_user_id=actor.user_id,
+        action=action,
+        entity_type=entity_type,
+        entity_id=None if entity_id is None else str(entity_id),
+        status=status,
+        request_id=actor.request_id,
+        payload=payload or {},
+        evidence_refs=cited,
+    )
+    await queries.insert_event(conn, scope, event)

@@ -20,6 +20,18 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Person:
+    """An account as those see it who look after accounts. `sessions` counts those that have not ended."""
+
+    username: str
+    is_owner: bool
+    disabled_at: datetime | None
+    created_at: datetime
+    sessions: int
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Session:
     """A session that has not ended, with the person it belongs to."""
 
@@ -58,24 +70,41 @@ async def account(conn: Conn, username: str) -> Account | None:
     )
 
 
-async def accounts(conn: Conn) -> list[Account]:
-    """All accounts, the owner's first."""
-    return await many(
-        conn,
-        Account,
-        """
-        SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users
-        ORDER BY is_owner DESC, username""",
-    )
-
-
-async def owner(conn: Conn) -> Account | None:
-    """The owner's account."""
+async def locked_account(conn: Conn, username: str) -> Account | None:
+    """The account of that name, disabled or not; nobody changes it or signs in to it until the transaction ends."""
     return await maybe(
         conn,
         Account,
         """
-        SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users WHERE is_owner""",
+        SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users
+        WHERE username IN (%(name)s, lower(%(name)s))
+        ORDER BY username = %(name)s DESC LIMIT 1 FOR NO KEY UPDATE""",
+        name=username,
+    )
+
+
+async def people(conn: Conn) -> list[Person]:
+    """All accounts, the owner's first."""
+    return await many(
+        conn,
+        Person,
+        """
+        SELECT username, is_owner, disabled_at, u.created_at, count(s.user_id) AS sessions,
+               max(s.last_seen_at) AS last_seen_at
+        FROM app_users u LEFT JOIN sessions s
+          ON s.user_id = u.id AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'
+        GROUP BY u.id ORDER BY is_owner DESC, username""",
+    )
+
+
+async def owner(conn: Conn) -> Account | None:
+    """The owner's account, locked as `locked_account` does."""
+    return await maybe(
+        conn,
+        Account,
+        """
+        SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users WHERE is_owner
+        FOR NO KEY UPDATE""",
     )
 
 
@@ -114,14 +143,23 @@ async def rename_account(conn: Conn, account: Account, username: str) -> bool:
 
 
 async def change_password(conn: Conn, user_id: UUID, password_hash: str) -> None:
-    """Store another password and end the account's sessions."""
+    """Store another password."""
     await run(
-        conn,
-        """
-        WITH ended AS (DELETE FROM sessions WHERE user_id = %(user)s)
-        UPDATE app_users SET password_hash = %(hash)s WHERE id = %(user)s""",
-        user=user_id,
-        hash=password_hash,
+        conn, "UPDATE app_users SET password_hash = %(hash)s WHERE id = %(user)s", user=user_id, hash=password_hash
+    )
+
+
+async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
+    """Close an account or open it again; False when it is so already."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE app_users SET disabled_at = CASE WHEN %(disabled)s THEN now() END
+            WHERE id = %(user)s AND (disabled_at IS NULL) = %(disabled)s""",
+            user=user_id,
+            disabled=disabled,
+        )
     )
 
 
@@ -149,18 +187,60 @@ async def session(conn: Conn, id_hash: bytes) -> Session | None:
 
 async def insert_session(
     conn: Conn, id_hash: bytes, account: Account, csrf_token: str, project_id: UUID | None, days: int
-) -> None:
-    """A new session of an account."""
-    await run(
+) -> bool:
+    """A new session of an account; False when it was disabled or given another password since it was read."""
+    return bool(
+        await run(
+            conn,
+            """
+            INSERT INTO sessions (id_hash, user_id, csrf_token, active_project_id, expires_at)
+            SELECT %(id)s, id, %(csrf)s, %(project)s, now() + make_interval(days => %(days)s)
+            FROM app_users WHERE id = %(user)s AND password_hash = %(hash)s AND disabled_at IS NULL FOR SHARE""",
+            id=id_hash,
+            user=account.id,
+            hash=account.password_hash,
+            csrf=csrf_token,
+            project=project_id,
+            days=days,
+        )
+    )
+
+
+async def sessions_of(conn: Conn, user_id: UUID) -> list[Session]:
+    """The account's sessions that have not ended, the one seen last first."""
+    return await many(
         conn,
+        Session,
         """
-        INSERT INTO sessions (id_hash, user_id, csrf_token, active_project_id, expires_at)
-        VALUES (%(id)s, %(user)s, %(csrf)s, %(project)s, now() + make_interval(days => %(days)s))""",
+        SELECT s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id, s.created_at,
+               s.last_seen_at
+        FROM sessions s JOIN app_users u ON u.id = s.user_id
+        WHERE s.user_id = %(user)s AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'
+        ORDER BY s.last_seen_at DESC, s.created_at DESC""",
+        user=user_id,
+    )
+
+
+async def end_sessions(conn: Conn, user_id: UUID, but: bytes | None = None) -> int:
+    """End the account's sessions, all or all but one; how many there were."""
+    return await run(
+        conn,
+        "DELETE FROM sessions WHERE user_id = %(user)s AND (%(but)s::bytea IS NULL OR id_hash <> %(but)s)",
+        user=user_id,
+        but=but,
+    )
+
+
+async def end_session(conn: Conn, id_hash: bytes) -> Session | None:
+    """End a session; it as it was, or None when it had ended."""
+    return await maybe(
+        conn,
+        Session,
+        """
+        DELETE FROM sessions s USING app_users u WHERE u.id = s.user_id AND s.id_hash = %(id)s
+        RETURNING s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id, s.created_at,
+                  s.last_seen_at""",
         id=id_hash,
-        user=account.id,
-        csrf=csrf_token,
-        project=project_id,
-        days=days,
     )
 
 

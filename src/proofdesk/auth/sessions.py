@@ -5,10 +5,12 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.audit.trail import Actor
+from proofdesk.audit import trail
+from proofdesk.audit.trail import Actor, Inside
 from proofdesk.auth import csrf, limits, passwords, queries
 from proofdesk.auth.queries import Account, Session
 from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
 from proofdesk.errors import Denied, Invalid
 from proofdesk.settings import Settings
 
@@ -35,6 +37,7 @@ class Login:
     password: str
     address: str
     replaces: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ async def open(db: Database, settings: Settings, login: Login) -> Opened:
     if not await passwords.matches(account and account.password_hash, login.password) or account is None:
         if standing.username:
             raise limits.LoginRateLimited(standing.username)
+        await _note_failure(db, account, login, who)
         raise InvalidCredentials("The username or the password is wrong.")
     return await _begin(db, account, login, who)
 
@@ -72,16 +76,38 @@ async def read(db: Database, token: str) -> Session | None:
         return await queries.session(conn, _hash(token))
 
 
-async def close(db: Database, token: str) -> None:
+async def close(db: Database, token: str, request_id: str | None = None) -> None:
     """Sign out. Nothing happens when the session has ended already."""
     async with db.transaction() as conn:
-        await queries.delete_session(conn, _hash(token))
+        ended = await queries.end_session(conn, _hash(token))
+        if ended is not None:
+            await trail.record(conn, actor(ended, request_id), "auth.logout", "user", ended.user_id)
 
 
-async def work_in(db: Database, session: Session, project_id: UUID) -> None:
+async def work_in(db: Database, session: Session, inside: Inside, request_id: str | None = None) -> None:
     """Make a project the session's active one; the next login begins there."""
+    async with db.scoped(inside) as conn:
+        await queries.activate_project(conn, session, inside.project_id)
+        if session.active_project_id != inside.project_id:
+            who = actor(session, request_id)
+            await trail.record(conn, who, "project.selected", "project", inside.project_id, scope=inside)
+
+
+async def of_account(db: Database, session: Session) -> list[Session]:
+    """All sessions of the account, the one seen last first."""
     async with db.transaction() as conn:
-        await queries.activate_project(conn, session, project_id)
+        return await queries.sessions_of(conn, session.user_id)
+
+
+async def end_others(db: Database, session: Session, request_id: str | None = None) -> int:
+    """End the account's other sessions; how many there were."""
+    async with db.transaction() as conn:
+        ended = await queries.end_sessions(conn, session.user_id, but=session.id_hash)
+        if ended:
+            payload = {"sessions": ended, "but_this": True}
+            who = actor(session, request_id)
+            await trail.record(conn, who, "auth.sessions_ended", "user", session.user_id, payload=payload)
+    return ended
 
 
 def actor(session: Session, request_id: str | None) -> Actor:
@@ -95,14 +121,36 @@ async def _account(db: Database, username: str) -> Account | None:
 
 
 async def _begin(db: Database, account: Account, login: Login, who: limits.Subjects) -> Opened:
-    token, csrf_token = secrets.token_urlsafe(32), csrf.token()
     async with db.transaction() as conn:
         await queries.give_back_try(conn, who.address, who.username)
-        await queries.clear_ended(conn)
-        if login.replaces:
-            await queries.delete_session(conn, _hash(login.replaces))
-        project_id = await queries.first_project(conn, account)
-        await queries.insert_session(conn, _hash(token), account, csrf_token, project_id, LIFETIME_DAYS)
+        opened = await begin(conn, account, login.replaces)
+        person = Actor(account.username, account.id, account.is_owner, login.request_id)
+        await trail.record(conn, person, "auth.login", "user", account.id, payload={"address": who.address})
+    return opened
+
+
+async def _note_failure(db: Database, account: Account | None, login: Login, who: limits.Subjects) -> None:
+    # At most as often as tries may fail. Of a name that nobody has nothing is kept: people type passwords there.
+    payload = {"address": who.address, "username": account and account.username}
+    async with db.transaction() as conn:
+        stranger = trail.nobody(login.request_id)
+        await trail.record(
+            conn, stranger, "auth.login_failed", "user", account and account.id, status="failed", payload=payload
+        )
+
+
+async def begin(conn: Conn, account: Account, replaces: str | None) -> Opened:
+    """A session for somebody who has proved who he is; `replaces` is the token of an earlier one, which ends.
+
+    Raises `InvalidCredentials` when the account was disabled or given another password in the meantime.
+    """
+    token, csrf_token = secrets.token_urlsafe(32), csrf.token()
+    await queries.clear_ended(conn)
+    if replaces:
+        await queries.delete_session(conn, _hash(replaces))
+    project_id = await queries.first_project(conn, account)
+    if not await queries.insert_session(conn, _hash(token), account, csrf_token, project_id, LIFETIME_DAYS):
+        raise InvalidCredentials("The username or the password is wrong.")
     return Opened(token, csrf_token, account.username, project_id)
 
 

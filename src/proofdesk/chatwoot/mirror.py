@@ -14,6 +14,7 @@ from proofdesk.chatwoot import items, queries, reading_queries
 from proofdesk.chatwoot.client import MESSAGES_A_PAGE, Chatwoot, ChatwootError
 from proofdesk.chatwoot.items import BadItem
 from proofdesk.db.pool import Database
+from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
 OVERLAP = 11  # C-09, C-10: ids can become visible out of order, so reading resumes ten messages back
@@ -87,6 +88,7 @@ class Mirror:
         """Store listed contacts; how many rows changed."""
         parsed = items.contacts(listed)
         async with self.db.scoped(self.scope) as conn:
+            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
             changed = await queries.store_contacts(conn, self.scope, self.account_id, parsed.rows)
             await self._keep_bad(conn, "contact", parsed)
         self.tally.contacts += changed
@@ -106,6 +108,7 @@ class Mirror:
         parsed, people = items.conversations(listed), items.contacts(items.senders(listed))
         rows = [r for r in parsed.rows if self._is_recent(r)]
         async with self.db.scoped(self.scope) as conn:
+            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
             self.tally.contacts += await queries.store_contacts(conn, self.scope, self.account_id, people.rows)
             self.tally.conversations += await queries.store_conversations(conn, self.scope, self.account_id, rows)
             await self._keep_bad(conn, "contact", people)
@@ -158,6 +161,7 @@ class Mirror:
         cursors = [_cursor_row(r) for r, _ in pages if r.mark is not None]
         touched = [r.conversation_id for r, _ in pages] + gone
         async with self.db.scoped(self.scope) as conn:
+            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
             await reading_queries.lock(conn, self.scope, self.account_id, touched)
             if gone:
                 self.tally.removed += len(gone)

@@ -78,13 +78,15 @@ async def run(db: Database, client: Chatwoot, scope: Scope, options: Options, re
 
 
 async def bound_sources(db: Database, scope: Scope, default_account_id: int | None) -> list[Source]:
-    """What the project reads; a project that reads nothing yet is given the default account.
+    """What the project reads; a project that never read anything is given the default account.
 
     Raises `SourceBindingError` when there is no default account or another project has it.
     """
     bound = await sources.bound(db, scope)
     if bound:
         return bound
+    if await sources.was_ever_bound(db, scope):
+        raise SourceBindingError("This project reads no Chatwoot source any more. Bind one to go on.")
     if default_account_id is None:
         raise SourceBindingError("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
     try:

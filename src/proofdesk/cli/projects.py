@@ -1,4 +1,4 @@
-"""`project` and `source`: what there is, and what each reads."""
+"""`project` and `source`: what there is, who may enter it, and what it reads."""
 
 from typing import Annotated
 
@@ -8,13 +8,16 @@ from proofdesk.audit import trail
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
 from proofdesk.errors import Invalid
-from proofdesk.projects import projects, sources
-from proofdesk.projects.queries import Source
+from proofdesk.projects import members, projects, scope, sources
+from proofdesk.projects.queries import Member, Source
+from proofdesk.projects.scope import Keeper
 from proofdesk.resources import Resources
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)
+member_app = typer.Typer(help="Who may enter a project, besides the owner.", no_args_is_help=True)
 source_app = typer.Typer(help="The Chatwoot accounts and inboxes that a project reads.", no_args_is_help=True)
 app.add_typer(project_app, name="project")
+project_app.add_typer(member_app, name="member")
 app.add_typer(source_app, name="source")
 
 
@@ -40,6 +43,62 @@ def list_projects(json: AsJson = False) -> None:
     return output.table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])
 
 
+@project_app.command("rename")
+def rename_project(name: Annotated[str, typer.Argument(help="The new name.")], project: InProject = None) -> None:
+    """Give a project another name."""
+
+    async def command(held: Resources) -> str:
+        return (await projects.rename(held.db, await _kept(held, project), name)).name
+
+    output.say(f"The project is called {machine.run(command)}.")
+
+
+@project_app.command("archive")
+def archive_project(project: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+    """Put a project away: nobody enters it any more, its data stays, its sources are free for other projects."""
+
+    async def command(held: Resources) -> list[Source]:
+        return await projects.archive(held.db, await _kept(held, project))
+
+    freed = ", ".join(s.external_id for s in machine.run(command))
+    output.say(f"Archived {project}. Its data stays." + (f" Free for other projects: {freed}." if freed else ""))
+
+
+@member_app.command("add")
+def add_member(username: str, project: InProject = None) -> None:
+    """Let somebody into a project."""
+
+    async def command(held: Resources) -> None:
+        await members.add(held.db, await _kept(held, project), username)
+
+    machine.run(command)
+    output.say(f"{username} may enter the project.")
+
+
+@member_app.command("remove")
+def remove_member(username: str, project: InProject = None) -> None:
+    """Let a member go."""
+
+    async def command(held: Resources) -> None:
+        await members.remove(held.db, await _kept(held, project), username)
+
+    machine.run(command)
+    output.say(f"{username} may not enter the project any more.")
+
+
+@member_app.command("list")
+def list_members(project: InProject = None, json: AsJson = False) -> None:
+    """Show who may enter a project."""
+
+    async def command(held: Resources) -> list[Member]:
+        return await members.listed(held.db, await machine.entered(held, project))
+
+    found = machine.run(command)
+    if json:
+        return output.as_json([vars(m) for m in found])
+    return output.table(("Username", "Role", "Added"), [(m.username, m.role, m.added_at) for m in found])
+
+
 @source_app.command("bind")
 def bind_source(
     external_id: Annotated[str, typer.Argument(help="ACCOUNT for a whole account, ACCOUNT:INBOX for one inbox.")],
@@ -60,6 +119,20 @@ def bind_source(
     return output.say(f"Bound {bound.source_kind} {bound.external_id}. `proofdesk sync` reads it.")
 
 
+@source_app.command("unbind")
+def unbind_source(
+    external_id: Annotated[str, typer.Argument(help="ACCOUNT or ACCOUNT:INBOX, as `source list` shows it.")],
+    project: InProject = None,
+) -> None:
+    """Stop reading a source. What was imported from it stays."""
+
+    async def command(held: Resources) -> Source:
+        inside = await machine.entered(held, project)
+        return await sources.unbind(held.db, inside, await sources.named(held.db, inside, external_id))
+
+    output.say(f"Unbound {machine.run(command).external_id}. {sources.UNBOUND}")
+
+
 @source_app.command("list")
 def list_sources(project: InProject = None, json: AsJson = False) -> None:
     """Show what a project reads."""
@@ -73,3 +146,7 @@ def list_sources(project: InProject = None, json: AsJson = False) -> None:
     return output.table(
         ("Kind", "Id in Chatwoot", "Bound"), [(s.source_kind, s.external_id, s.created_at) for s in found]
     )
+
+
+async def _kept(held: Resources, project: str | None) -> Keeper:
+    return await scope.keep(held.db, await machine.entered(held, project))

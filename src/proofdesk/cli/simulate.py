@@ -9,7 +9,7 @@ import typer
 from proofdesk.cli import app, output
 from proofdesk.errors import Invalid
 
-simulate_app = typer.Typer(help="Stand-ins for Chatwoot and OpenAI on this machine.", no_args_is_help=True)
+simulate_app = typer.Typer(help="Stand-ins for Chatwoot, OpenAI and Telegram on this machine.", no_args_is_help=True)
 app.add_typer(simulate_app, name="simulate")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -44,3 +44,16 @@ def simulate_openai(
 
     output.note(f"Simulated OpenAI: OPENAI_BASE_URL=http://{host}:{port}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
     asyncio.run(serving.serve(openai.create_app(openai.Simulator()), host, port))
+
+
+@simulate_app.command("telegram")
+def simulate_telegram(
+    host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4030
+) -> None:
+    """A Telegram with one bot. People write to it by POST /_simulator/messages, its answers are at /_simulator/sent."""
+    from proofdesk.simulators import serving, telegram
+
+    simulator = telegram.Simulator()
+    output.note(f"Simulated Telegram: TELEGRAM_API_BASE_URL=http://{host}:{port} TELEGRAM_BOT_TOKEN={simulator.token}")
+    output.note("(controls under /_simulator, stop with Ctrl-C)")
+    asyncio.run(serving.serve(telegram.create_app(simulator), host, port))

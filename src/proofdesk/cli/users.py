@@ -27,10 +27,23 @@ def create_user(username: str, password: Password) -> None:
 def list_users(json: AsJson = False) -> None:
     """Show all accounts."""
     found = machine.run(lambda held: accounts.listed(held.db))
-    rows = [(a.username, "owner" if a.is_owner else "member", a.created_at) for a in found]
     if json:
-        return output.as_json([dict(zip(("username", "role", "created_at"), row, strict=True)) for row in rows])
-    return output.table(("Username", "Role", "Created"), rows)
+        rows = [vars(p) | {"role": "owner" if p.is_owner else "member"} for p in found]
+        return output.as_json(rows)
+    return output.table(
+        ("Username", "Role", "State", "Sessions", "Last seen", "Created"),
+        [
+            (
+                p.username,
+                "owner" if p.is_owner else "member",
+                "disabled" if p.disabled_at else "active",
+                p.sessions,
+                p.last_seen_at,
+                p.created_at,
+            )
+            for p in found
+        ],
+    )
 
 
 @user_app.command("passwd")
@@ -38,3 +51,24 @@ def set_password(username: str, password: Password) -> None:
     """Give an account another password; its sessions end."""
     machine.run(lambda held: accounts.set_password(held.db, username, password))
     output.say(f"Changed the password of {username} and ended its sessions.")
+
+
+@user_app.command("disable")
+def disable_user(username: str) -> None:
+    """Close an account: it cannot sign in any more, and its sessions end."""
+    machine.run(lambda held: accounts.disable(held.db, username))
+    output.say(f"Disabled {username} and ended its sessions. `proofdesk user enable {username}` opens it again.")
+
+
+@user_app.command("enable")
+def enable_user(username: str) -> None:
+    """Open a disabled account again."""
+    machine.run(lambda held: accounts.enable(held.db, username))
+    output.say(f"{username} can sign in again.")
+
+
+@user_app.command("end-sessions")
+def end_sessions(username: str) -> None:
+    """Sign an account out everywhere."""
+    ended = machine.run(lambda held: accounts.end_sessions(held.db, username))
+    output.say(f"Ended {ended} {'session' if ended == 1 else 'sessions'} of {username}.")

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from proofdesk.audit import trail
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import queries
 from proofdesk.embeddings.batches import Batches, Outcome, Patience
@@ -68,7 +69,12 @@ async def counts(db: Database, scope: Scope) -> Counts:
 async def retry_failed(db: Database, scope: Scope) -> int:
     """Let every chunk that was refused wait for another try; how many there are."""
     async with db.scoped(scope) as conn:
-        return await queries.retry_failed(conn, scope)
+        reset = await queries.retry_failed(conn, scope)
+        if reset:
+            payload = {"reset": reset}
+            action = "embeddings.retry_failed"
+            await trail.record(conn, scope.actor, action, "rag_chunks", None, scope=scope, payload=payload)
+    return reset
 
 
 async def embed_pending(

@@ -23,6 +23,23 @@ class Project:
 
 
 @dataclass(frozen=True)
+class Member:
+    """Somebody who may enter a project, the owner of the installation apart."""
+
+    username: str
+    role: str
+    added_at: datetime
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who has an account."""
+
+    id: UUID
+    username: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A Chatwoot account (`inbox_id` is None) or inbox that a project reads."""
 
@@ -110,18 +127,113 @@ async def insert_project(conn: Conn, account_scope_id: UUID, name: str, created_
     )
 
 
-async def add_member(conn: Conn, project: Project, user_id: UUID) -> None:
-    """Make somebody a member; nothing happens when he is one."""
+async def go_into(conn: Conn, project: Project) -> None:
+    """Let the rest of the transaction see the project, which it has just made."""
     await run(conn, "SELECT set_config('proofdesk.project_id', %(project)s, true)", project=str(project.id))
-    await run(
+
+
+async def hold(conn: Conn, scope: "Scope") -> bool:
+    """Keep the project from being archived until the transaction ends; False when it is already."""
+    return bool(
+        await value(
+            conn,
+            "SELECT true FROM projects WHERE id = %(project)s AND archived_at IS NULL FOR SHARE",
+            project=scope.project_id,
+        )
+    )
+
+
+async def rename(conn: Conn, scope: "Scope", name: str) -> str | None:
+    """Give the project another name; the one it had, or None when it is archived."""
+    return await value(
         conn,
         """
-        INSERT INTO project_members (project_id, account_scope_id, user_id)
-        VALUES (%(project)s, %(account_scope)s, %(user)s) ON CONFLICT DO NOTHING""",
-        project=project.id,
-        account_scope=project.account_scope_id,
-        user=user_id,
+        WITH old AS (
+            SELECT id, name FROM projects WHERE id = %(project)s AND archived_at IS NULL FOR NO KEY UPDATE)
+        UPDATE projects p SET name = %(name)s FROM old WHERE p.id = old.id RETURNING old.name""",
+        project=scope.project_id,
+        name=name,
     )
+
+
+async def archive(conn: Conn, scope: "Scope") -> bool:
+    """Put the project away; False when it is already."""
+    return bool(
+        await run(
+            conn,
+            "UPDATE projects SET archived_at = now() WHERE id = %(project)s AND archived_at IS NULL",
+            project=scope.project_id,
+        )
+    )
+
+
+async def keeps(conn: Conn, actor: Actor, project_id: UUID) -> bool:
+    """Whether the actor looks after the project: as owner of the installation, or because he made it."""
+    return actor.is_owner or bool(
+        await value(
+            conn,
+            "SELECT true FROM projects WHERE id = %(project)s AND created_by = %(user)s",
+            project=project_id,
+            user=actor.user_id,
+        )
+    )
+
+
+# Members ----------------------------------------------------------------------------------------------------------
+
+
+async def members(conn: Conn, scope: "Scope") -> list[Member]:
+    """Who may enter the project, in the order in which they came."""
+    return await many(
+        conn,
+        Member,
+        """
+        SELECT u.username, m.role, m.added_at FROM project_members m JOIN app_users u ON u.id = m.user_id
+        WHERE m.project_id = %(project)s ORDER BY m.added_at, u.username""",
+        project=scope.project_id,
+    )
+
+
+async def user(conn: Conn, username: str) -> User | None:
+    """The account of that name as written, or else in small letters."""
+    return await maybe(
+        conn,
+        User,
+        """
+        SELECT id, username FROM app_users WHERE username IN (%(name)s, lower(%(name)s))
+        ORDER BY username = %(name)s DESC LIMIT 1""",
+        name=username,
+    )
+
+
+async def add_member(conn: Conn, project_id: UUID, account_scope_id: UUID, user_id: UUID) -> bool:
+    """Make somebody a member; False when he is one."""
+    return bool(
+        await run(
+            conn,
+            """
+            INSERT INTO project_members (project_id, account_scope_id, user_id)
+            VALUES (%(project)s, %(account_scope)s, %(user)s) ON CONFLICT DO NOTHING""",
+            project=project_id,
+            account_scope=account_scope_id,
+            user=user_id,
+        )
+    )
+
+
+async def remove_member(conn: Conn, scope: "Scope", user_id: UUID) -> bool:
+    """Let a member go; False when he is none."""
+    return bool(
+        await run(
+            conn,
+            "DELETE FROM project_members WHERE project_id = %(project)s AND user_id = %(user)s",
+            project=scope.project_id,
+            user=user_id,
+        )
+    )
+
+
+# Sources ----------------------------------------------------------------------------------------------------------
 
 
 async def sources(conn: Conn, scope: "Scope") -> list[Source]:
@@ -197,21 +309,51 @@ async def insert_source(
     )
 
 
-async def delete_source(conn: Conn, scope: "Scope", source_id: UUID) -> bool:
-    """Let go of a source and of its claim; False when the project has no such source."""
-    return bool(
-        await run(
-            conn,
-            """
-            WITH gone AS (
-                DELETE FROM project_sources WHERE project_id = %(project)s AND id = %(source)s
-                RETURNING source_kind, external_id),
-            freed AS (
-                DELETE FROM source_claims c USING gone g
-                WHERE c.source_kind = g.source_kind AND c.external_id = g.external_id
-                  AND c.claimed_by = %(project)s)
-            SELECT FROM gone""",
-            project=scope.project_id,
-            source=source_id,
-        )
+async def hold_sources(conn: Conn, scope: "Scope", account_id: int, inbox_ids: list[int] | None) -> int:
+    """Keep sources of an account from being let go until the transaction ends; how many of them there are."""
+    return await run(
+        conn,
+        """
+        SELECT FROM project_sources
+        WHERE project_id = %(project)s AND account_id = %(account)s
+          AND (inbox_id = ANY(%(inboxes)s) OR (inbox_id IS NULL AND %(inboxes)s::bigint[] IS NULL))
+        FOR KEY SHARE""",
+        project=scope.project_id,
+        account=account_id,
+        inboxes=inbox_ids,
+    )
+
+
+async def note_bound(conn: Conn, scope: "Scope") -> None:
+    """Remember that the project has had a source."""
+    await run(
+        conn,
+        "UPDATE projects SET first_bound_at = now() WHERE id = %(project)s AND first_bound_at IS NULL",
+        project=scope.project_id,
+    )
+
+
+async def was_ever_bound(conn: Conn, scope: "Scope") -> bool:
+    """Whether the project has, or had, a source."""
+    return await value(
+        conn, "SELECT first_bound_at IS NOT NULL FROM projects WHERE id = %(project)s", project=scope.project_id
+    )
+
+
+async def delete_sources(conn: Conn, scope: "Scope", source_id: UUID | None = None) -> list[Source]:
+    """Let go of a source, or of all, and of the claims; what was let go."""
+    return await many(
+        conn,
+        Source,
+        """
+        WITH gone AS (
+            DELETE FROM project_sources
+            WHERE project_id = %(project)s AND (%(source)s::uuid IS NULL OR id = %(source)s)
+            RETURNING id, source_kind, external_id, account_id, inbox_id, created_at),
+        freed AS (
+            DELETE FROM source_claims c USING gone g
+            WHERE c.source_kind = g.source_kind AND c.external_id = g.external_id AND c.claimed_by = %(project)s)
+        SELECT * FROM gone ORDER BY created_at, external_id""",
+        project=scope.project_id,
+        source=source_id,
     )

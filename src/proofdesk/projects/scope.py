@@ -5,7 +5,7 @@ from uuid import UUID
 
 from proofdesk.audit.trail import Actor
 from proofdesk.db.pool import Database
-from proofdesk.errors import NotFound
+from proofdesk.errors import Denied, NotFound
 from proofdesk.projects import queries
 
 
@@ -16,6 +16,11 @@ class Scope:
     actor: Actor
     project_id: UUID
     account_scope_id: UUID
+
+
+@dataclass(frozen=True)
+class Keeper(Scope):
+    """Somebody who looks after the project: the owner of the installation, or who made it. Made by `keep` only."""
 
 
 class ProjectNotFound(NotFound):
@@ -34,3 +39,16 @@ async def enter(db: Database, actor: Actor, project_id: UUID) -> Scope:
     if project is None:
         raise ProjectNotFound("There is no such project.")
     return Scope(actor, project.id, project.account_scope_id)
+
+
+async def keep(db: Database, inside: Scope) -> Keeper:
+    """Check that whoever is inside looks after the project. Raises `Denied` (`forbidden`)."""
+    if not await may_keep(db, inside):
+        raise Denied("Only the owner, or whoever made the project, may do this.", code="forbidden", status=403)
+    return Keeper(inside.actor, inside.project_id, inside.account_scope_id)
+
+
+async def may_keep(db: Database, inside: Scope) -> bool:
+    """Whether whoever is inside looks after the project."""
+    async with db.transaction() as conn:
+        return await queries.keeps(conn, inside.actor, inside.project_id)

@@ -2,11 +2,16 @@
 
 from uuid import UUID
 
+from proofdesk.audit import trail
 from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
 from proofdesk.errors import Conflict, Invalid, NotFound
 from proofdesk.projects import queries
 from proofdesk.projects.queries import Source
-from proofdesk.projects.scope import Scope
+from proofdesk.projects.scope import ProjectNotFound, Scope
+
+UNBOUND = "The import has stopped. What was imported stays in the project."
+"""What people are told when a source is let go."""
 
 KINDS = ("chatwoot_account", "chatwoot_inbox")
 
@@ -15,6 +20,12 @@ class SourceAlreadyBound(Conflict):
     """This project or another one reads the source, the account around it, or an inbox in it."""
 
     code = "source_already_bound"
+
+
+class SourceLetGo(Conflict):
+    """The source was unbound while it was read."""
+
+    code = "source_unbound"
 
 
 class SourceNotFound(NotFound):
@@ -32,24 +43,56 @@ async def bound(db: Database, scope: Scope) -> list[Source]:
 async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Source:
     """Bind an account (`"<account>"`) or an inbox (`"<account>:<inbox>"`) to the project.
 
-    Raises `Invalid` for another form and `SourceAlreadyBound` when it is taken.
+    Raises `Invalid` for another form, `SourceAlreadyBound` when it is taken, and `ProjectNotFound` when the project
+    was archived meanwhile.
     """
     account_id, inbox_id = parse(kind, external_id)
     external_id = str(account_id) if inbox_id is None else f"{account_id}:{inbox_id}"
     async with db.scoped(scope) as conn:
+        if not await queries.hold(conn, scope):
+            raise ProjectNotFound("There is no such project.")
         await queries.lock_account(conn, account_id)
         if await queries.claimed_by_another(conn, scope, account_id, inbox_id):
             raise SourceAlreadyBound(f"Chatwoot source {external_id} belongs to another project, whole or in part.")
         if not await queries.claim(conn, scope, kind, external_id, account_id):
             raise SourceAlreadyBound(f"Chatwoot source {external_id} is bound to this project already.")
-        return await queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
+        source = await queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
+        await queries.note_bound(conn, scope)
+        await _record(conn, scope, "source.bound", source)
+    return source
 
 
-async def unbind(db: Database, scope: Scope, source_id: UUID) -> None:
-    """Stop reading a source. What was imported from it stays. Raises `SourceNotFound`."""
+async def unbind(db: Database, scope: Scope, source_id: UUID) -> Source:
+    """Stop reading a source; what was imported from it stays. The source as it was. Raises `SourceNotFound`."""
     async with db.scoped(scope) as conn:
-        if not await queries.delete_source(conn, scope, source_id):
+        gone = await queries.delete_sources(conn, scope, source_id)
+        if not gone:
             raise SourceNotFound("This project has no such source.")
+        await _record(conn, scope, "source.unbound", gone[0])
+    return gone[0]
+
+
+async def named(db: Database, scope: Scope, external_id: str) -> UUID:
+    """The id of the project's source that Chatwoot knows as `external_id`. Raises `SourceNotFound`."""
+    for source in await bound(db, scope):
+        if source.external_id == external_id.strip():
+            return source.id
+    raise SourceNotFound(
+        f"This project does not read {external_id[:80]!r}. `proofdesk source list` shows what it does."
+    )
+
+
+async def hold(conn: Conn, scope: Scope, account_id: int, inbox_ids: frozenset[int] | None) -> None:
+    """Keep an account (`inbox_ids` None) or inboxes bound until the transaction ends. Raises `SourceLetGo`."""
+    wanted = None if inbox_ids is None else sorted(inbox_ids)
+    if await queries.hold_sources(conn, scope, account_id, wanted) < (1 if wanted is None else len(wanted)):
+        raise SourceLetGo("Stopped: the source was let go while it was read. What was imported stays.")
+
+
+async def was_ever_bound(db: Database, scope: Scope) -> bool:
+    """Whether the project has a source, or had one that it let go."""
+    async with db.scoped(scope) as conn:
+        return await queries.was_ever_bound(conn, scope)
 
 
 def parse(kind: str, external_id: str) -> tuple[int, int | None]:
@@ -62,3 +105,8 @@ def parse(kind: str, external_id: str) -> tuple[int, int | None]:
         form = "<account>" if wanted == 1 else "<account>:<inbox>"
         raise Invalid(f"external_id of a {kind} has the form {form}, in numbers.", code="invalid_source")
     return int(parts[0]), int(parts[1]) if wanted == 2 else None
+
+
+async def _record(conn: Conn, scope: Scope, action: str, source: Source) -> None:
+    payload = {"source_kind": source.source_kind, "external_id": source.external_id}
+    await trail.record(conn, scope.actor, action, "source", source.id, scope=scope, payload=payload)

@@ -9,7 +9,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,8 +17,10 @@ from uuid import UUID
 import psutil
 
 from proofdesk import logs
+from proofdesk.audit import trail
 from proofdesk.db import queue
 from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
 from proofdesk.errors import NotFound, ProofdeskError
 from proofdesk.progress import Report
 from proofdesk.projects.scope import Scope
@@ -72,6 +74,7 @@ async def request(
         run = await queries.insert(conn, scope, job_type, trigger, params or {}, None)
         if run is not None:
             await queue.put(conn, "run", project_id=str(scope.project_id), run_id=str(run.id))
+            await _record(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
             return Requested(run, False)
         joined = await queries.under_way(conn, scope, job_type)
     return Requested(joined, True) if joined else await request(db, scope, job_type, trigger, params)
@@ -85,6 +88,7 @@ async def begin(
         await _bury_lost(conn, scope, job_type)
         run = await queries.insert(conn, scope, job_type, trigger, params or {}, this_runner())
         if run is not None:
+            await _record(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
             return Requested(run, False)
         joined = await queries.under_way(conn, scope, job_type)
     return Requested(joined, True) if joined else await begin(db, scope, job_type, trigger, params)
@@ -203,16 +207,36 @@ async def _beat(db: Database, scope: Scope, run: Run, pulse: _Pulse, job: asynci
 
 async def _finish(db: Database, scope: Scope, run: Run, status: str, **ending: Any) -> None:
     async with db.scoped(scope) as conn:
-        await queries.finish(conn, scope, run.id, status, **ending)
+        ended = await queries.finish(conn, scope, run.id, status, **ending)
         await queries.settle_schedule(conn, scope, run.job_type, status, ending.get("error"))
+        if ended:
+            await _record_end(conn, scope, run, status, ending)
 
 
-async def _bury_lost(conn: queries.Conn, scope: Scope, job_type: str) -> None:
+async def _record_end(conn: Conn, scope: Scope, run: Run, status: str, ending: dict[str, Any]) -> None:
+    """What a run did, in numbers: no text of messages, no list that grows with what was read."""
+    result = (ending.get("meta") or {}).get("result", {})
+    told = {
+        "processed": ending.get("processed", 0),
+        "counts": {name: value for name, value in result.items() if isinstance(value, int)},
+        "error_code": (ending.get("details") or {}).get("code"),
+    }
+    await _record(conn, scope, "job.finished", run, told, status)
+
+
+async def _record(conn: Conn, scope: Scope, action: str, run: Run, payload: dict[str, Any], status: str = "ok") -> None:
+    told = {"job_type": run.job_type} | payload
+    actor = replace(scope.actor, request_id=run.request_id)
+    await trail.record(conn, actor, action, "worker_run", run.id, scope=scope, status=status, payload=told)
+
+
+async def _bury_lost(conn: Conn, scope: Scope, job_type: str) -> None:
     run = await queries.under_way(conn, scope, job_type)
     if run is not None and run.status == "running" and _is_lost(run):
         details = {"code": "worker_lost", "runner": run.runner}
         error = "The process that ran this job ended without a word."
-        await queries.finish(conn, scope, run.id, "failed", error=error, details=details)
+        if await queries.finish(conn, scope, run.id, "failed", error=error, details=details):
+            await _record_end(conn, scope, run, "failed", {"details": details})
 
 
 def _is_lost(run: Run) -> bool:

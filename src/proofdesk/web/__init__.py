@@ -1,5 +1,15 @@
 """The door for people: pages, one file a room. A page and its htmx update share a partial."""
 
-from proofdesk.web import login, projects, reference, search, threads
+from proofdesk.web import audit, login, people, projects, reference, search, settings, signup, threads
 
-ROUTERS = [login.router, projects.router, search.router, threads.router, reference.router]
+ROUTERS = [
+    login.router,
+    projects.router,
+    search.router,
+    threads.router,
+    reference.router,
+    signup.router,
+    settings.router,
+    people.router,
+    audit.router,
+]

@@ -1,4 +1,4 @@
-"""Pages: sign in and out."""
+"""Pages: sign in and out. The login page also holds the forms of `web.signup`."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk import request as asking
 from proofdesk.api import auth
-from proofdesk.auth import sessions
-from proofdesk.errors import Denied, Invalid
+from proofdesk.auth import sessions, signup
+from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
 from proofdesk.request import Config, Db, Route, Viewer, Visitor
 from proofdesk.web import shell
 
@@ -16,11 +16,13 @@ router = APIRouter(route_class=Route)
 
 
 @router.get("/login")
-async def show_login(request: Request, session: Visitor, next: str = "") -> Response:
-    """The form, or straight on for somebody who is signed in."""
+async def show_login(
+    request: Request, session: Visitor, next: str = "", signup: str = "", create: str | None = None
+) -> Response:
+    """The forms, or straight on for somebody who is signed in. With `signup`, the one that asks for its PIN."""
     if session is not None:
         return RedirectResponse(shell.safe_path(next), 303)
-    return shell.page(request, "login/page.html", {"next": next, "username": "", "error": ""})
+    return await shown(request, next=next, signup_request_id=signup, wanted="" if create is not None else None)
 
 
 @router.post("/login")
@@ -36,10 +38,7 @@ async def login(
     try:
         opened = await sessions.open(db, settings, auth.presented(request, settings, username, password))
     except (Denied, Invalid) as error:
-        status = error.status if isinstance(error, Denied) else 400
-        wait = {"retry-after": str(error.retry_after)} if isinstance(error, Denied) and error.retry_after else None
-        values = {"next": next, "username": username, "error": error.message}
-        return shell.page(request, "login/page.html", values, status=status, headers=wait)
+        return await shown(request, next=next, username=username, error=error)
     answer = RedirectResponse(shell.safe_path(next), 303)
     asking.set_cookies(answer, settings, opened)
     return answer
@@ -49,7 +48,51 @@ async def login(
 async def logout(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
     """End the session."""
     if token := asking.session_token(request):
-        await sessions.close(db, token)
+        await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
     answer = RedirectResponse("/login", 303)
     asking.clear_cookies(answer, settings)
     return answer
+
+
+async def shown(
+    request: Request,
+    *,
+    next: str = "",
+    username: str = "",
+    error: ProofdeskError | None = None,
+    wanted: str | None = None,
+    signup_request_id: str = "",
+    wrong: ProofdeskError | None = None,
+) -> Response:
+    """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for."""
+    held = request.state.resources
+    told = error or wrong
+    values = {
+        "next": next,
+        "username": username,
+        "error": error.message if error else "",
+        "signup": await signup.status(held.db, held.settings),
+        "signup_request_id": signup_request_id,
+        "wanted": wanted or "",
+        "wrong": wrong.message if wrong else "",
+        "open": wanted is not None or wrong is not None,
+        "minutes": held.settings.signup_pin_ttl_minutes,
+    }
+    wait = {"retry-after": str(told.retry_after)} if isinstance(told, Denied) and told.retry_after else None
+    return shell.page(request, "login/page.html", values, status=_status(told), headers=wait)
+
+
+def _status(told: ProofdeskError | None) -> int:
+    match told:
+        case None:
+            return 200
+        case Denied():
+            return told.status
+        case Invalid():
+            return 400
+        case Conflict():
+            return 409
+        case Unavailable(configured=False):
+            return 503
+        case _:
+            return 502

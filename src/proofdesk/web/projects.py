@@ -1,22 +1,22 @@
-"""Pages: a project made or chosen from any page."""
+"""Pages: a project made or chosen from any page, and looked after on the settings page."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk import request as asking
 from proofdesk.auth import sessions
 from proofdesk.errors import Invalid
-from proofdesk.projects import projects
-from proofdesk.request import Db, Route, Viewer
+from proofdesk.projects import members, projects, scope, sources
+from proofdesk.request import Db, ProjectEditor, Route, Viewer
+from proofdesk.web import settings as page
 from proofdesk.web import shell
+from proofdesk.web.settings import Text
 
 router = APIRouter(route_class=Route)
 
 
 @router.post("/projects")
-async def create_project(request: Request, db: Db, session: Viewer, name: Annotated[str, Form()] = "") -> Response:
+async def create_project(request: Request, db: Db, session: Viewer, name: Text = "") -> Response:
     """Make a project and work in it."""
     try:
         project = await projects.create(db, asking.actor(request, session), name)
@@ -24,15 +24,62 @@ async def create_project(request: Request, db: Db, session: Viewer, name: Annota
         frame = await shell.frame(request, db, session)
         values = {"name": name, "error": error.message}
         return shell.page(request, "projects/none.html", values, frame=frame, status=400)
-    await sessions.work_in(db, session, project.id)
+    inside = await asking.enter(request, session, str(project.id))
+    await sessions.work_in(db, session, inside, inside.actor.request_id)
     return RedirectResponse(shell.HOME, 303)
 
 
 @router.post("/projects/select")
-async def select_project(
-    request: Request, db: Db, session: Viewer, project_id: Annotated[str, Form()] = ""
-) -> Response:
+async def select_project(request: Request, db: Db, session: Viewer, project_id: Text = "") -> Response:
     """Work in another project."""
     inside = await asking.enter(request, session, project_id)
-    await sessions.work_in(db, session, inside.project_id)
+    await sessions.work_in(db, session, inside, inside.actor.request_id)
     return RedirectResponse(shell.HOME, 303)
+
+
+@router.post("/settings/project/rename")
+async def rename_project(request: Request, db: Db, session: Viewer, inside: ProjectEditor, name: Text = "") -> Response:
+    """Give the active project another name."""
+    doing = projects.rename(db, await scope.keep(db, inside), name)
+    return await page.after(request, session, doing, "renamed")
+
+
+@router.post("/settings/project/archive")
+async def archive_project(request: Request, db: Db, session: Viewer, inside: ProjectEditor) -> Response:
+    """Put the active project away."""
+    return await page.after(request, session, projects.archive(db, await scope.keep(db, inside)), "archived")
+
+
+@router.post("/settings/members")
+async def add_member(request: Request, db: Db, session: Viewer, inside: ProjectEditor, username: Text = "") -> Response:
+    """Let somebody into the active project."""
+    return await page.after(request, session, members.add(db, await scope.keep(db, inside), username), "member")
+
+
+@router.post("/settings/members/remove")
+async def remove_member(
+    request: Request, db: Db, session: Viewer, inside: ProjectEditor, username: Text = ""
+) -> Response:
+    """Let a member of the active project go."""
+    doing = members.remove(db, await scope.keep(db, inside), username)
+    return await page.after(request, session, doing, "member_removed")
+
+
+@router.post("/settings/sources")
+async def bind_source(
+    request: Request, db: Db, session: Viewer, inside: ProjectEditor, external_id: Text = ""
+) -> Response:
+    """Read an account (`7`) or an inbox (`7:2`)."""
+    kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
+    return await page.after(request, session, sources.bind(db, inside, kind, external_id), "bound")
+
+
+@router.post("/settings/sources/unbind")
+async def unbind_source(
+    request: Request, db: Db, session: Viewer, inside: ProjectEditor, source_id: Text = ""
+) -> Response:
+    """Stop reading a source."""
+    wanted = projects.as_id(source_id)
+    if wanted is None:
+        raise sources.SourceNotFound("This project has no such source.")
+    return await page.after(request, session, sources.unbind(db, inside, wanted), "unbound")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
+from proofdesk import failures
 from proofdesk import request as asking
 from proofdesk.embeddings import vectors
 from proofdesk.errors import Invalid, Unavailable
@@ -70,10 +71,8 @@ async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
     try:
         question = filters.question(filled)
         return Outcome(await hits.find(opened.db, scope, opened.provider, opened.settings, question))
-    except Invalid as error:
-        return Outcome(refused=error.message, status=400)
-    except Unavailable as error:
-        return Outcome(refused=error.message, status=502 if error.configured else 503)
+    except (Invalid, Unavailable) as error:
+        return Outcome(refused=error.message, status=failures.translated(error).status)
 
 
 def _results(filled: Filled, outcome: Outcome) -> dict[str, Any]:

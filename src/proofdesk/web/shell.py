@@ -16,9 +16,11 @@ from starlette.types import Scope as AsgiScope
 from proofdesk import request as asking
 from proofdesk.auth.queries import Session
 from proofdesk.db.pool import Database
+from proofdesk.errors import Conflict, Denied, NotFound, ProofdeskError
 from proofdesk.projects import projects
 
 HOME = "/search"
+PLACES = {"/search": "Search", "/audit": "Audit", "/settings": "Settings"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Frame:
     csrf_token: str
     projects: list[Choice]
     has_project: bool
+    is_owner: bool
+    places: list[Choice]
 
 
 def page(
@@ -63,7 +67,10 @@ async def frame(request: Request, db: Database, session: Session) -> Frame:
     """The header of the session's pages."""
     visible = await projects.visible(db, asking.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
-    return Frame(session.username, session.csrf_token, choices, any(c.chosen for c in choices))
+    chosen = any(c.chosen for c in choices)
+    here = request.url.path
+    places = [Choice(path, label, here == path or here.startswith(f"{path}/")) for path, label in PLACES.items()]
+    return Frame(session.username, session.csrf_token, choices, chosen, session.is_owner, places)
 
 
 def wants_part(request: Request) -> bool:
@@ -93,6 +100,21 @@ def error_page(
     if wants_part(request):
         return partial("errors/_notice.html", told, status)
     return page(request, "errors/page.html", told, status=status, headers=headers)
+
+
+def status_of(error: ProofdeskError | None) -> int:
+    """The status of a form that is shown again with what is wrong."""
+    match error:
+        case None:
+            return 200
+        case Denied():
+            return error.status
+        case NotFound():
+            return 404
+        case Conflict():
+            return 409
+        case _:
+            return 400
 
 
 def safe_path(target: str | None) -> str:

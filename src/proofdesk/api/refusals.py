@@ -1,0 +1,68 @@
+"""The codes that a route gives of its own, by status. What follows from rights and fields is in `failures.by_right`.
+
+A test holds every error that any test of this door provokes against the two.
+"""
+
+_JOB = {
+    409: "chatwoot_source_binding_error job_cancelled",
+    502: "chatwoot_sync_failed",
+    503: "chatwoot_not_configured",
+}
+
+OF_ROUTE: dict[str, dict[int, str]] = {
+    "GET /v1/ready": {503: "database_not_migrated"},
+    "POST /v1/auth/login": {
+        400: "missing_credentials",
+        401: "invalid_credentials",
+        403: "csrf_invalid",
+        429: "login_rate_limited",
+    },
+    "POST /v1/auth/signup/start": {
+        400: "invalid_username invalid_password",
+        403: "csrf_invalid",
+        409: "telegram_owner_not_bound username_taken",
+        429: "signup_rate_limited",
+        502: "telegram_send_failed",
+        503: "telegram_not_configured",
+    },
+    "POST /v1/auth/signup/confirm": {
+        400: "signup_request_invalid pin_expired",
+        401: "invalid_pin",
+        403: "csrf_invalid",
+        409: "username_taken",
+        429: "pin_attempts_exceeded",
+    },
+    "POST /v1/auth/telegram/webhook": {
+        401: "invalid_webhook_secret",
+        429: "webhook_rate_limited",
+        503: "telegram_not_configured",
+    },
+    "POST /v1/projects": {400: "invalid_name"},
+    "PATCH /v1/projects/{project_id}": {400: "invalid_name"},
+    "PUT /v1/projects/{project_id}/members/{username}": {404: "user_not_found"},
+    "DELETE /v1/projects/{project_id}/members/{username}": {404: "member_not_found"},
+    "POST /v1/projects/{project_id}/sources": {400: "invalid_source", 409: "source_already_bound"},
+    "DELETE /v1/projects/{project_id}/sources/{source_id}": {404: "source_not_found"},
+    "POST /v1/jobs/chatwoot/sync": _JOB,
+    "POST /v1/jobs/chatwoot/reconcile": _JOB,
+    "POST /v1/jobs/embeddings/run": {409: "job_cancelled", 502: "embeddings_job_failed", 503: "openai_not_configured"},
+    "GET /v1/jobs/runs/{run_id}": {404: "run_not_found"},
+    "POST /v1/search": {400: "query_required", 502: "embedding_unavailable", 503: "openai_not_configured"},
+    "GET /v1/messages": {404: "message_not_found conversation_not_found"},
+    "GET /v1/conversations/{conversation_id}/thread": {404: "conversation_not_found"},
+}
+
+# What codes mean that are given case by case, or by rooms that this door does not call itself.
+MEANINGS = {
+    "chatwoot_not_configured": "CHATWOOT_BASE_URL or CHATWOOT_API_TOKEN is not set.",
+    "chatwoot_source_binding_error": "There is no source to read, or CHATWOOT_ACCOUNT_ID belongs to another project.",
+    "database_not_migrated": "The schema is older than this version of Proofdesk.",
+    "database_unavailable": "The database cannot be reached, or does not answer.",
+    "forbidden": "Others may do this: the owner, or whoever made the project.",
+    "invalid_name": "A project's name has 2 to 160 characters.",
+    "invalid_password": "A password has 8 to 128 characters.",
+    "invalid_project_id": "A project id is a UUID.",
+    "invalid_source": "The source's kind or id has another form.",
+    "invalid_username": "A username has 3 to 32 of: a-z 0-9 . _ -",
+    "job_cancelled": "Somebody cancelled the run.",
+}

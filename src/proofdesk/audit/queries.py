@@ -1,0 +1,230 @@
+"""SQL of events, their chains, and where each chain ends."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.db.rows import Conn, many, maybe, run, value
+
+
+class Inside(Protocol):
+    """Anything that is inside one project."""
+
+    @property
+    def project_id(self) -> UUID: ...
+
+    @property
+    def account_scope_id(self) -> UUID: ...
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event as its verb tells it; the database adds number, time and hashes."""
+
+    actor_username: str
+    actor_user_id: UUID | None
+    action: str
+    entity_type: str
+    entity_id: str | None
+    status: str
+    request_id: str | None
+    payload: dict[str, Any]
+    evidence_refs: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as it is shown. Without a project it is the installation's."""
+
+    id: int
+    project_id: UUID | None
+    actor_username: str
+    action: str
+    entity_type: str
+    entity_id: str | None
+    status: str
+    request_id: str | None
+    payload: dict[str, Any]
+    evidence_refs: list[dict[str, Any]]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Link:
+    """An event as a link of its chain. `payload_text` and `refs_text` are the JSON as the database writes it."""
+
+    id: int
+    project_id: UUID | None
+    account_scope_id: UUID | None
+    created_at: datetime
+    actor_username: str
+    actor_user_id: UUID | None
+    action: str
+    entity_type: str
+    entity_id: str | None
+    status: str
+    request_id: str | None
+    payload_text: str
+    refs_text: str
+    previous_hash: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a chain ends."""
+
+    events: int
+    last_id: int
+    last_hash: bytes
+
+
+@dataclass(frozen=True)
+class ChainName:
+    """A project that may have a chain, archived ones included."""
+
+    project_id: UUID
+    account_scope_id: UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which events: `action` is one, or a family such as `auth.*`; None asks for all."""
+
+    action: str | None = None
+    entity_type: str | None = None
+    entity_id: str | None = None
+
+
+async def insert_event(conn: Conn, scope: Inside | None, event: NewEvent) -> None:
+    """Add an event to the end of its chain."""
+    # No RETURNING: who adds an event without a project may not be allowed to see it.
+    await run(
+        conn,
+        """
+        INSERT INTO audit_events (project_id, account_scope_id, actor_username, actor_user_id, action, entity_type,
+                                  entity_id, status, request_id, payload, evidence_refs)
+        VALUES (%(project)s, %(account_scope)s, %(username)s, %(user)s, %(action)s, %(entity_type)s,
+                %(entity)s, %(status)s, %(request)s, %(payload)s, %(refs)s)""",
+        project=scope and scope.project_id,
+        account_scope=scope and scope.account_scope_id,
+        username=event.actor_username,
+        user=event.actor_user_id,
+        action=event.action,
+        entity_type=event.entity_type,
+        entity=event.entity_id,
+        status=event.status,
+        request=event.request_id,
+        payload=Jsonb(event.payload),
+        refs=Jsonb(event.evidence_refs),
+    )
+
+
+async def see_own(conn: Conn, user_id: UUID | None) -> None:
+    """Let the transaction see the events without a project that the person caused."""
+    await run(conn, "SELECT set_config('proofdesk.user_id', %(user)s, true)", user=str(user_id or ""))
+
+
+async def see_installation(conn: Conn) -> None:
+    """Let the transaction see all events without a project."""
+    await run(conn, "SELECT set_config('proofdesk.installation', 'seen', true)")
+
+
+async def events(conn: Conn, scope: Inside, asked: Asked, limit: int, offset: int) -> list[Event]:
+    """Events of the project, and those without a project that the transaction may see; the newest first."""
+    return await many(
+        conn,
+        Event,
+        """
+        WITH mine AS (
+            SELECT * FROM audit_events
+            WHERE project_id = %(project)s
+              AND (%(action)s::text IS NULL OR action = %(action)s
+                   OR (right(%(action)s, 2) = '.*' AND starts_with(action, left(%(action)s, -1))))
+              AND (%(entity_type)s::text IS NULL OR entity_type = %(entity_type)s)
+              AND (%(entity)s::text IS NULL OR entity_id = %(entity)s)
+            ORDER BY id DESC LIMIT %(limit)s + %(offset)s),
+        installation AS (
+            SELECT * FROM audit_events
+            WHERE project_id IS NULL
+              AND (%(action)s::text IS NULL OR action = %(action)s
+                   OR (right(%(action)s, 2) = '.*' AND starts_with(action, left(%(action)s, -1))))
+              AND (%(entity_type)s::text IS NULL OR entity_type = %(entity_type)s)
+              AND (%(entity)s::text IS NULL OR entity_id = %(entity)s)
+            ORDER BY id DESC LIMIT %(limit)s + %(offset)s)
+        SELECT id, project_id, actor_username, action, entity_type, entity_id, status, request_id, payload,
+               evidence_refs, created_at
+        FROM (SELECT * FROM mine UNION ALL SELECT * FROM installation) e
+        ORDER BY id DESC LIMIT %(limit)s OFFSET %(offset)s""",
+        project=scope.project_id,
+        action=asked.action,
+        entity_type=asked.entity_type,
+        entity=asked.entity_id,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def count_events(conn: Conn, scope: Inside, asked: Asked) -> int:
+    """How many events `events` has in all."""
+    return await value(
+        conn,
+        """
+        SELECT count(*)
+        FROM (SELECT * FROM audit_events WHERE project_id = %(project)s
+              UNION ALL SELECT * FROM audit_events WHERE project_id IS NULL) e
+        WHERE (%(action)s::text IS NULL OR action = %(action)s
+               OR (right(%(action)s, 2) = '.*' AND starts_with(action, left(%(action)s, -1))))
+          AND (%(entity_type)s::text IS NULL OR entity_type = %(entity_type)s)
+          AND (%(entity)s::text IS NULL OR entity_id = %(entity)s)""",
+        project=scope.project_id,
+        action=asked.action,
+        entity_type=asked.entity_type,
+        entity=asked.entity_id,
+    )
+
+
+# Chains -----------------------------------------------------------------------------------------------------------
+
+
+async def chain_names(conn: Conn) -> list[ChainName]:
+    """All projects, oldest first."""
+    return await many(
+        conn,
+        ChainName,
+        "SELECT id AS project_id, account_scope_id, name FROM projects ORDER BY created_at, id",
+    )
+
+
+async def head(conn: Conn, project_id: UUID | None) -> Head | None:
+    """Where the chain ends; None while it has no event."""
+    return await maybe(
+        conn,
+        Head,
+        """
+        SELECT events, last_id, last_hash FROM audit_heads
+        WHERE project_id = %(project)s OR (project_id IS NULL AND %(project)s::uuid IS NULL)""",
+        project=project_id,
+    )
+
+
+async def links(conn: Conn, project_id: UUID | None, after: int, most: int) -> list[Link]:
+    """The next events of a chain after an id, in order."""
+    return await many(
+        conn,
+        Link,
+        """
+        SELECT id, project_id, account_scope_id, created_at, actor_username, actor_user_id, action, entity_type,
+               entity_id, status, request_id, payload::text AS payload_text, evidence_refs::text AS refs_text,
+               previous_hash, hash
+        FROM audit_events
+        WHERE (project_id = %(project)s OR (project_id IS NULL AND %(project)s::uuid IS NULL)) AND id > %(after)s
+        ORDER BY id LIMIT %(most)s""",
+        project=project_id,
+        after=after,
+        most=most,
+    )

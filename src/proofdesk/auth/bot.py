@@ -1,0 +1,129 @@
+"""Telegram's Bot API: one call a method, one attempt a call.
+
+The token is part of every address there. So what goes wrong is told in our own words, errors of the HTTP client,
+which know the address, are not passed on, and its log lines lose the token, whatever the level of logs is.
+"""
+
+import logging
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+from proofdesk.errors import Unavailable
+
+LONGEST = 4096
+"""Characters of the longest message."""
+
+
+def _without_token(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    if "/bot" in text:
+        record.msg, record.args = re.sub(r"/bot[^/\s]+/", "/bot…/", text), ()
+    return True
+
+
+logging.getLogger("httpx2").addFilter(_without_token)
+
+
+class TelegramError(Unavailable):
+    """A call that Telegram refused or did not answer. `permanent`: the same call will not succeed later."""
+
+    code = "telegram_send_failed"
+
+    def __init__(self, message: str, method: str, status: int | None, retry_after: int | None = None):
+        asked = {"service": "telegram", "method": "POST", "endpoint": f"/{method}", "status": status}
+        super().__init__(message, details={"upstream": asked})
+        self.status = status
+        self.retry_after = retry_after
+        self.permanent = status is not None and status != 429 and status < 500
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The bot itself."""
+
+    id: int
+    username: str
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Where Telegram sends updates, and how that went. `url` is empty while none is set."""
+
+    url: str
+    pending: int
+    last_error: str | None
+    last_error_at: datetime | None
+
+
+class Bot:
+    """One bot. `timeout` is in seconds."""
+
+    def __init__(self, base_url: str, token: str, *, timeout: float = 10):
+        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout)
+        self._token = token
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def me(self) -> Identity:
+        """Who the bot is; also the way to find out whether the token is right."""
+        result = _object(await self._call("getMe"))
+        return Identity(result.get("id", 0), result.get("username", ""))
+
+    async def send(self, chat_id: int, text: str) -> None:
+        """Send a text without markup, of at most `LONGEST` characters."""
+        await self._call("sendMessage", chat_id=chat_id, text=text, link_preview_options={"is_disabled": True})
+
+    async def set_webhook(self, url: str, secret: str | None) -> None:
+        """Let Telegram send messages, and nothing else, to an address; `secret` comes along in a header."""
+        token = {} if secret is None else {"secret_token": secret}
+        await self._call("setWebhook", url=url, allowed_updates=["message"], **token)
+
+    async def webhook(self) -> Webhook:
+        """What is set, and the last error of a delivery."""
+        found = _object(await self._call("getWebhookInfo"))
+        at = found.get("last_error_date")
+        when = datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None
+        return Webhook(
+            found.get("url", ""), found.get("pending_update_count", 0), found.get("last_error_message"), when
+        )
+
+    async def _call(self, method: str, **params: Any) -> Any:
+        try:
+            response = await self._http.post(f"/bot{quote(self._token, safe=':')}/{method}", json=params)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            reason = type(error).__name__
+            raise TelegramError(f"Telegram cannot be reached: {reason}.", method, None) from None
+        try:
+            body = _object(response.json())
+        except ValueError:
+            body = {}
+        if response.status_code != 200 or body.get("ok") is not True:
+            raise self._refusal(method, response.status_code, body)
+        return body.get("result")
+
+    def _refusal(self, method: str, status: int, body: dict[str, Any]) -> TelegramError:
+        said = str(body.get("description") or "an answer that is not the Bot API's.").replace(self._token, "…")[:200]
+        retry_after = _object(body.get("parameters")).get("retry_after")
+        message = f"Telegram answered {status} to {method}: {said} {_hint(method, status)}".strip()
+        # A page with status 200 is a proxy's: asking again may help.
+        code = 502 if status < 400 else status
+        return TelegramError(message, method, code, retry_after if isinstance(retry_after, int) else None)
+
+
+def _hint(method: str, status: int) -> str:
+    if status in (401, 404):
+        return "Check TELEGRAM_BOT_TOKEN."
+    if method == "sendMessage" and status in (400, 403):
+        return "Let the person open a chat with the bot, unblock it and send /bind."
+    return ""
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

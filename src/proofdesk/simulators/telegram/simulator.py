@@ -1,0 +1,182 @@
+"""The controls of a simulated Telegram, for tests in Python. `control.py` offers the same over HTTP."""
+
+import itertools
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+KEPT = 10_000
+CUT, DELAY, PAGE = "cut", "delay", "page"
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    """An error as Telegram words it."""
+
+    status: int
+    description: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+CATALOGUE = {
+    "unauthorized": Refusal(401, "Unauthorized"),
+    "blocked": Refusal(403, "Forbidden: bot was blocked by the user"),
+    "chat_not_found": Refusal(400, "Bad Request: chat not found"),
+    "too_many_requests": Refusal(429, "Too Many Requests: retry after 5", {"retry_after": 5}),
+    "server_error": Refusal(500, "Internal Server Error"),
+    "bad_gateway": Refusal(502, "Bad Gateway"),
+}
+KINDS = (*CATALOGUE, CUT, DELAY, PAGE)
+
+
+@dataclass
+class Fault:
+    """Strikes the next `times` calls of `method` (all methods when empty), after `delay` seconds.
+
+    `kind` is a name of the catalogue, `cut` (the connection breaks), `page` (200 with a web page) or `delay`.
+    """
+
+    kind: str
+    method: str = ""
+    times: int | None = None
+    delay: float = 0.0
+    struck: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind of fault {self.kind!r}; known: {', '.join(KINDS)}")
+
+    def strikes(self, method: str) -> bool:
+        """Count this call, and say whether the fault applies to it."""
+        if self.struck == self.times or self.method not in ("", method):
+            return False
+        self.struck += 1
+        return True
+
+
+@dataclass
+class Person:
+    """Somebody who opened a chat with the bot."""
+
+    id: int
+    first_name: str
+    username: str | None = None
+    blocks: bool = False
+
+
+@dataclass
+class Sent:
+    """A message of the bot."""
+
+    chat_id: int
+    text: str
+    message_id: int
+    at: float
+
+
+@dataclass
+class Hook:
+    """The webhook; its address is empty while none is set."""
+
+    url: str = ""
+    secret_token: str = ""
+    allowed_updates: list[str] = field(default_factory=list)
+    last_error: str | None = None
+    last_error_at: int | None = None
+
+
+@dataclass
+class Delivery:
+    """An update that was posted, and the answer; `status` is None when there was none."""
+
+    update: dict[str, Any]
+    status: int | None
+    body: Any
+
+
+class Simulator:
+    """One bot and the people around it. May be used while the app serves from another thread."""
+
+    def __init__(self, bot_id: int = 7_000_000_001, username: str = "proofdesk_bot") -> None:
+        self.id, self.username = bot_id, username
+        self.token = f"{bot_id}:simulated-bot-token"
+        self.lock = threading.RLock()
+        self.numbers = itertools.count(1)
+        self.reset()
+
+    def reset(self) -> None:
+        """Nobody, nothing sent, no webhook, no faults. Numbers go on, as Telegram's do."""
+        self.people: dict[int, Person] = {}
+        self.sent: deque[Sent] = deque(maxlen=KEPT)
+        self.calls: deque[tuple[str, int]] = deque(maxlen=KEPT)
+        self.deliveries: deque[Delivery] = deque(maxlen=KEPT)
+        self.pending: list[dict[str, Any]] = []
+        self.faults: list[Fault] = []
+        self.hook = Hook()
+
+    def fail(self, kind: str, **values: Any) -> Fault:
+        """Add a fault; `values` as in `Fault`. Raises ValueError for an unknown kind."""
+        fault = Fault(kind, **values)
+        self.faults.append(fault)
+        return fault
+
+    def person(self, id: int, first_name: str = "Ada", username: str | None = None) -> Person:
+        """Somebody who has opened a chat with the bot, so that it may write to him."""
+        return self.people.setdefault(id, Person(id, first_name, username))
+
+    def write(self, sender_id: int, text: str, *, chat: dict[str, Any] | None = None) -> Delivery:
+        """Let somebody write to the bot: in private, or in a chat such as `{"id": -100, "type": "group"}`."""
+        return self.deliver(self.update(sender_id, text, chat=chat))
+
+    def update(self, sender_id: int, text: str, *, chat: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The update that a message makes, not delivered yet."""
+        sender = self.person(sender_id)
+        about = {"id": sender.id, "first_name": sender.first_name}
+        about |= {} if sender.username is None else {"username": sender.username}
+        message: dict[str, Any] = {
+            "message_id": next(self.numbers),
+            "from": {**about, "is_bot": False, "language_code": "en"},
+            "chat": chat or {**about, "type": "private"},
+            "date": int(time.time()),
+            "text": text,
+        }
+        if text.startswith("/"):
+            length = len(text.split()[0])
+            message["entities"] = [{"offset": 0, "length": length, "type": "bot_command"}]
+        return {"update_id": 700_000_000 + next(self.numbers), "message": message}
+
+    def deliver(self, update: dict[str, Any]) -> Delivery:
+        """Post an update to the webhook, for the first time or again. What is not answered with 2xx stays pending."""
+        if not self.hook.url:
+            self.pending.append(update)
+            return self._noted(Delivery(update, None, "no webhook is set"))
+        headers = {"x-telegram-bot-api-secret-token": self.hook.secret_token} if self.hook.secret_token else {}
+        try:
+            answer = httpx2.post(self.hook.url, json=update, headers=headers, timeout=30, trust_env=False)
+        except httpx2.HTTPError as error:
+            return self._failed(Delivery(update, None, type(error).__name__), "Connection refused")
+        done = Delivery(update, answer.status_code, answer.text)
+        if answer.headers.get("content-type") == "application/json":
+            done.body = answer.json()
+        if not answer.is_success:
+            reason = f"Wrong response from the webhook: {answer.status_code} {answer.reason_phrase}"
+            return self._failed(done, reason)
+        return self._noted(done)
+
+    def redeliver(self) -> list[Delivery]:
+        """Try all pending updates once more, as Telegram does after a while."""
+        waiting, self.pending = self.pending, []
+        return [self.deliver(update) for update in waiting]
+
+    def _failed(self, delivery: Delivery, reason: str) -> Delivery:
+        self.pending.append(delivery.update)
+        self.hook.last_error, self.hook.last_error_at = reason, int(time.time())
+        return self._noted(delivery)
+
+    def _noted(self, delivery: Delivery) -> Delivery:
+        self.deliveries.append(delivery)
+        return delivery

@@ -1,0 +1,123 @@
+"""Page: who did what, and whether the record is whole."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from proofdesk import request as asking
+from proofdesk.api.audit import asked
+from proofdesk.audit import chain
+from proofdesk.audit.queries import Asked, Event
+from proofdesk.request import Db, ProjectReader, Route, Viewer
+from proofdesk.web import cards, shell
+from proofdesk.web.shell import Choice
+
+router = APIRouter(route_class=Route)
+
+A_PAGE = 50
+FAMILIES = {
+    "": "Everything", "auth.*": "Accounts and logins", "project.*": "Projects and members", "source.*": "Sources",
+    "job.*": "Jobs", "embeddings.*": "Embeddings", "outbound.*": "Outbound",
+}  # fmt: skip
+
+Which = Annotated[Asked, Depends(asked)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An event as it is shown."""
+
+    id: int
+    action: str
+    actor: str
+    status: str
+    entity: str
+    entity_url: str
+    request_id: str
+    facts: list[tuple[str, str]]
+    refs: list[dict[str, Any]]
+    done: cards.Moment
+
+
+@router.get("/audit")
+async def show_audit(request: Request, db: Db, session: Viewer, which: Which, page: str = "1") -> Response:
+    """A page of events, newest first."""
+    scope = await asking.active_scope(request, session)
+    frame = await shell.frame(request, db, session)
+    if scope is None:
+        return shell.page(request, "projects/none.html", {"name": "", "error": ""}, frame=frame)
+    number = min(int(page), 100_000) if page.isascii() and page.isdigit() and 0 < len(page) < 9 else 1
+    number = max(1, number)
+    events = await chain.history(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
+    total = await chain.count(db, scope, scope.actor, which)
+    values = {
+        "rows": [_row(e) for e in events],
+        "total": cards.number(total),
+        "form": _form(which),
+        "newer_url": _url(which, number - 1) if number > 1 else "",
+        "older_url": _url(which, number + 1) if number * A_PAGE < total else "",
+    }
+    return shell.page(request, "audit/page.html", values, frame=frame)
+
+
+@router.get("/audit/verify")
+async def verify(request: Request, db: Db, session: Viewer, scope: ProjectReader) -> Response:
+    """The proof of the active project's chain and, for the owner, of the installation's; a part for htmx."""
+    proofs = [await chain.verify(db, scope, "This project")]
+    if session.is_owner:
+        proofs.append(await chain.verify(db, None, "Accounts and logins"))
+    values = {"proofs": [{"name": p.chain, "events": cards.number(p.events), "fault": p.fault} for p in proofs]}
+    if shell.wants_part(request):
+        return shell.partial("audit/_proof.html", values)
+    return shell.page(request, "audit/proof.html", values, frame=await shell.frame(request, db, session))
+
+
+def _row(event: Event) -> Row:
+    facts = [(_words(name), _plain(value)) for name, value in event.payload.items() if value not in ({}, [], None)]
+    this = Asked(entity_type=event.entity_type, entity_id=event.entity_id)
+    return Row(
+        id=event.id,
+        action=event.action,
+        actor=event.actor_username,
+        status=event.status,
+        entity=_words(event.entity_type),
+        entity_url=_url(this, 1) if event.entity_id else "",
+        request_id=event.request_id or "",
+        facts=facts,
+        refs=event.evidence_refs,
+        done=cards.moment(event.created_at),
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(name)} {_plain(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _form(which: Asked) -> dict[str, Any]:
+    chosen = which.action or ""
+    families = FAMILIES if chosen in FAMILIES else {**FAMILIES, chosen: chosen}
+    return {
+        "actions": [Choice(value, label, value == chosen) for value, label in families.items()],
+        "entity_type": which.entity_type or "",
+        "entity_id": which.entity_id or "",
+        "is_set": which != Asked(),
+    }
+
+
+def _url(which: Asked, page: int) -> str:
+    fields = {name: value for name, value in vars(which).items() if value} | ({"page": page} if page > 1 else {})
+    return "/audit" + (f"?{urlencode(fields)}" if fields else "")

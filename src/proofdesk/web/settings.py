@@ -1,0 +1,147 @@
+"""Page: settings. One's own password and sessions; the active project; for the owner users and Telegram.
+
+The forms post to `web.people`, `web.projects` and, for Telegram, to this file.
+"""
+
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk import request as asking
+from proofdesk.auth import accounts, commands, sessions, signup, telegram
+from proofdesk.auth.queries import Session
+from proofdesk.db.pool import Database
+from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
+from proofdesk.projects import members, projects, scope, sources
+from proofdesk.projects.scope import Scope
+from proofdesk.request import Config, Db, Owner, Route, Viewer
+from proofdesk.settings import Settings
+from proofdesk.web import cards, shell
+
+router = APIRouter(prefix="/settings", route_class=Route)
+
+Text = Annotated[str, Form()]
+
+DONE = {
+    "password": "Your password is changed. Your other sessions have ended.",
+    "sessions": "Your other sessions have ended.",
+    "user": "The account is made.",
+    "user_password": "The password is changed, and the sessions of the account have ended.",
+    "user_disabled": "The account is disabled, and its sessions have ended.",
+    "user_enabled": "The account can sign in again.",
+    "user_sessions": "The sessions of the account have ended.",
+    "renamed": "The project is renamed.",
+    "archived": "The project is archived. Its data stays; its sources are free for other projects.",
+    "member": "The project has a new member.",
+    "member_removed": "The member is gone: the project does not exist for that account any more.",
+    "bound": "The source is bound. The next sync reads it.",
+    "unbound": sources.UNBOUND,
+}
+
+
+@router.get("")
+async def show_settings(request: Request, session: Viewer, done: str = "") -> Response:
+    """What is set, and how to change it."""
+    return await shown(request, session, said=DONE.get(done, ""))
+
+
+async def after(request: Request, session: Session, doing: Coroutine[Any, Any, Any], done: str) -> Response:
+    """Do it, and show the page with what was done or with what is wrong."""
+    try:
+        await doing
+    except (Invalid, NotFound, Conflict, Denied) as error:
+        return await shown(request, session, wrong=error)
+    return RedirectResponse(f"/settings?done={done}", 303)
+
+
+async def shown(
+    request: Request, session: Session, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
+) -> Response:
+    """The whole page. `said` tells what was done, `wrong` what was not, `code` is a new one for /bind."""
+    db, settings = request.state.resources.db, request.state.resources.settings
+    inside = await asking.active_scope(request, session)
+    values = {
+        "said": said,
+        "wrong": wrong.message if wrong else "",
+        "own": await _own(db, settings, session),
+        "project": await _project(db, inside) if inside else None,
+        "users": await _users(db) if session.is_owner else None,
+        **(await _telegram(db, settings, code) if session.is_owner else {}),
+    }
+    frame = await shell.frame(request, db, session)
+    return shell.page(request, "settings/page.html", values, frame=frame, status=shell.status_of(wrong))
+
+
+@router.post("/telegram/bind-code")
+async def make_bind_code(request: Request, db: Db, settings: Config, session: Owner) -> Response:
+    """Show a one-time code for /bind."""
+    code, _ = await telegram.make_code(db, settings, asking.actor(request, session))
+    return await shown(request, session, code=code)
+
+
+@router.post("/telegram/unbind")
+async def unbind(request: Request, db: Db, session: Owner) -> Response:
+    """Undo the binding."""
+    await telegram.unbind(db, asking.actor(request, session))
+    return RedirectResponse("/settings", 303)
+
+
+async def _telegram(db: Database, settings: Settings, code: str) -> dict[str, Any]:
+    binding = await telegram.bound(db, settings)
+    return {
+        "binding": binding,
+        "bound_at": cards.moment(binding.bound_at).text if binding else "",
+        "signup": await signup.status(db, settings),
+        "code": code,
+        "minutes": commands.CODE_MINUTES,
+        "why_no_code": telegram.why_no_code(settings),
+    }
+
+
+async def _own(db: Database, settings: Settings, session: Session) -> dict[str, Any]:
+    return {
+        "password_is_set": session.is_owner and settings.auth_password is not None,
+        "sessions": [
+            {
+                "begun": cards.moment(s.created_at),
+                "seen": cards.moment(s.last_seen_at),
+                "this": s.id_hash == session.id_hash,
+            }
+            for s in await sessions.of_account(db, session)
+        ],
+    }
+
+
+async def _project(db: Database, inside: Scope) -> dict[str, Any]:
+    visible = await projects.visible(db, inside.actor)
+    return {
+        "name": next((p.name for p in visible if p.id == inside.project_id), ""),
+        "kept": await scope.may_keep(db, inside),
+        "members": [
+            {"username": m.username, "added": cards.moment(m.added_at)} for m in await members.listed(db, inside)
+        ],
+        "sources": [
+            {
+                "id": str(s.id),
+                "external_id": s.external_id,
+                "kind": "Whole account" if s.inbox_id is None else "Inbox",
+                "bound": cards.moment(s.created_at),
+            }
+            for s in await sources.bound(db, inside)
+        ],
+    }
+
+
+async def _users(db: Database) -> list[dict[str, Any]]:
+    return [
+        {
+            "username": p.username,
+            "is_owner": p.is_owner,
+            "disabled": p.disabled_at is not None,
+            "sessions": p.sessions,
+            "seen": cards.moment(p.last_seen_at) if p.last_seen_at else None,
+        }
+        for p in await accounts.listed(db)
+    ]

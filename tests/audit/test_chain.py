@@ -1,0 +1,217 @@
+"""The chain of events: it holds under load, cannot be changed, and tells when it was."""
+
+import asyncio
+import hashlib
+import json
+
+import psycopg
+import pytest
+
+from proofdesk.audit import chain, trail
+from proofdesk.audit.chain import INSTALLATION
+from proofdesk.audit.trail import Actor, system
+from proofdesk.db.pool import Database
+from proofdesk.projects.scope import Scope
+from tests.audit.events import last, tamper
+from tests.conftest import new_project
+
+AWKWARD = {"text": 'quote " slash \\ tab \t bell \x07 line \n — ü 🙂', "number": 1.50, "deep": [{"b": 1, "a": None}]}
+
+
+async def add(db: Database, scope: Scope | None, count: int = 1, **values: object) -> None:
+    for number in range(count):
+        async with db.scoped(scope) if scope else db.transaction() as conn:
+            payload = {"number": number} | values
+            await trail.record(conn, system("req-1"), "test.done", "thing", number, scope=scope, payload=payload)
+
+
+async def ids(db: Database, scope: Scope | None) -> list[int]:
+    return [link.id async for link in chain.links(db, scope)]
+
+
+async def test_an_event_carries_who_what_and_the_request(db: Database, project: Scope, owner_conn: psycopg.Connection):
+    async with db.scoped(project) as conn:
+        who = Actor("amina", project.project_id, False, "req-7")
+        await trail.record(conn, who, "test.done", "thing", 5, scope=project, status="failed", payload={"a": 1})
+    event = last(owner_conn)
+    assert (event["actor_username"], event["actor_user_id"]) == ("amina", project.project_id)
+    assert (event["action"], event["entity_type"], event["entity_id"]) == ("test.done", "thing", "5")
+    assert (event["status"], event["request_id"], event["payload"]) == ("failed", "req-7", {"a": 1})
+    assert (event["project_id"], event["account_scope_id"]) == (project.project_id, project.account_scope_id)
+
+
+async def test_what_is_rolled_back_leaves_no_event(db: Database, project: Scope):
+    before = await chain.verify(db, project)
+    with pytest.raises(RuntimeError):
+        async with db.scoped(project) as conn:
+            await trail.record(conn, system(), "test.done", "thing", 1, scope=project)
+            raise RuntimeError
+    await add(db, project)
+    after = await chain.verify(db, project)
+    assert (after.events, after.fault) == (before.events + 1, "")
+
+
+async def test_fifty_writers_at_once_keep_one_chain(db: Database, project: Scope):
+    other = await new_project(db, "Other")
+    await asyncio.gather(*(add(db, scope, 4) for scope in [project, other, None] * 17))
+    for scope in (project, other, None):
+        proof = await chain.verify(db, scope)
+        assert proof.fault == ""
+        assert proof.events == 17 * 4 + (1 if scope else 0)
+        assert (found := await ids(db, scope)) == sorted(found)
+
+
+async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, project: Scope):
+    async def write(number: int) -> None:
+        async with db.scoped(project) as conn:
+            await trail.record(conn, system(), "test.done", "thing", number, scope=project)
+            if number % 3 == 0:
+                raise LookupError
+
+    await asyncio.gather(*(write(n) for n in range(30)), return_exceptions=True)
+    proof = await chain.verify(db, project)
+    assert (proof.fault, proof.events) == ("", 21)
+
+
+async def test_every_kind_of_value_is_sealed_as_it_is_read(db: Database, project: Scope):
+    await add(db, project, 1, **AWKWARD)
+    async with db.transaction() as conn:
+        await trail.record(conn, system(), "test.done", "thing", None)
+    assert (await chain.verify(db, project)).fault == ""
+    assert (await chain.verify(db, None)).fault == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "first_bad"),
+    [
+        ("UPDATE audit_events SET payload = '{\"number\": 9}' WHERE id = %s", 2),
+        ("UPDATE audit_events SET created_at = created_at + interval '1 us' WHERE id = %s", 2),
+        ("UPDATE audit_events SET actor_username = 'somebody' WHERE id = %s", 2),
+        ("UPDATE audit_events SET evidence_refs = '[{}]' WHERE id = %s", 2),
+        ("DELETE FROM audit_events WHERE id = %s", 3),
+    ],
+    ids=["payload", "time", "actor", "references", "deleted"],
+)
+async def test_a_changed_event_is_found(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, change: str, first_bad: int
+):
+    await add(db, project, 4)
+    numbers = await ids(db, project)
+    tamper(owner_conn, change, numbers[2])
+    proof = await chain.verify(db, project)
+    assert proof.event_id == numbers[first_bad]
+    assert str(numbers[first_bad]) in proof.fault
+
+
+async def test_events_that_changed_places_are_found(db: Database, project: Scope, owner_conn: psycopg.Connection):
+    await add(db, project, 4)
+    numbers = await ids(db, project)
+    for old, new in ((numbers[1], -1), (numbers[2], numbers[1]), (-1, numbers[2])):
+        tamper(owner_conn, "UPDATE audit_events SET id = %s WHERE id = %s", new, old)
+    assert (await chain.verify(db, project)).event_id == numbers[1]
+
+
+async def test_a_forged_hash_breaks_the_link_after_it(db: Database, project: Scope, owner_conn: psycopg.Connection):
+    await add(db, project, 4)
+    numbers = await ids(db, project)
+    tamper(owner_conn, "UPDATE audit_events SET payload = '{}' WHERE id = %s", numbers[2])
+    tamper(
+        owner_conn,
+        "UPDATE audit_events e SET hash = sha256(previous_hash || convert_to(sealed_text(e), 'UTF8')) WHERE id = %s",
+        numbers[2],
+    )
+    assert (await chain.verify(db, project)).event_id == numbers[3]
+
+
+async def test_a_chain_that_was_cut_off_is_found(db: Database, project: Scope, owner_conn: psycopg.Connection):
+    await add(db, project, 4)
+    numbers = await ids(db, project)
+    tamper(owner_conn, "DELETE FROM audit_events WHERE id = %s", numbers[-1])
+    proof = await chain.verify(db, project)
+    assert f"After event {numbers[-2]}, events were removed" in proof.fault
+    tamper(owner_conn, "DELETE FROM audit_heads")
+    assert "where the chain ends is gone" in (await chain.verify(db, project)).fault
+
+
+async def test_an_event_that_moved_to_another_chain_is_found(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    other = await new_project(db, "Other")
+    await add(db, project, 3)
+    numbers = await ids(db, project)
+    tamper(owner_conn, "UPDATE audit_events SET project_id = %s WHERE id = %s", other.project_id, numbers[1])
+    assert (await chain.verify(db, project)).event_id == numbers[2]
+    assert f"Event {numbers[1]} was added behind the end" in (await chain.verify(db, other)).fault
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit_events SET status = 'x'", "DELETE FROM audit_events"])
+async def test_the_application_cannot_change_an_event(db: Database, project: Scope, change: str):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with db.scoped(project) as conn:
+            await conn.execute(change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change", ["TRUNCATE audit_events", "UPDATE audit_heads SET events = 0", "DELETE FROM audit_heads",
+               "SELECT nextval('audit_event_ids')", "ALTER TABLE audit_events DISABLE TRIGGER ALL",
+               "SET session_replication_role = replica"],
+)  # fmt: skip
+async def test_the_application_cannot_get_around_that(db: Database, project: Scope, change: str):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with db.scoped(project) as conn:
+            await conn.execute(change)  # type: ignore[arg-type]
+
+
+async def test_the_application_cannot_choose_number_time_or_hash(db: Database, project: Scope):
+    for column, value in (("id", "1"), ("created_at", "now()"), ("hash", "'x'"), ("previous_hash", "'x'")):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with db.scoped(project) as conn:
+                await conn.execute(f"INSERT INTO audit_events ({column}) VALUES ({value})")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE audit_events SET status = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"]
+)
+async def test_not_even_the_owner_of_the_table_can(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, change: str
+):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        owner_conn.execute(change)  # type: ignore[arg-type]
+
+
+async def test_nobody_writes_into_the_chain_of_another_project(db: Database, project: Scope):
+    other = await new_project(db, "Other")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with db.scoped(project) as conn:
+            await trail.record(conn, system(), "test.done", "thing", 1, scope=other)
+
+
+async def test_an_export_can_be_proved_without_us(db: Database, project: Scope):
+    await add(db, project, 3, **AWKWARD)
+    before = bytes(32)
+    async for link in chain.links(db, project):
+        line = json.loads(json.dumps(chain.exported(link), default=str))
+        assert line["previous_hash"] == before.hex()
+        before = hashlib.sha256(before + line["sealed"].encode()).digest()
+        assert line["hash"] == before.hex()
+        told = json.loads(line["sealed"])
+        shown = [line[n] for n in ("id", "project_id", "account_scope_id", "created_at", "actor_username",
+                                   "actor_user_id", "action", "entity_type", "entity_id", "status", "request_id",
+                                   "payload", "evidence_refs")]  # fmt: skip
+        assert told == shown
+    assert (await chain.verify(db, project)).last_hash == before.hex()
+
+
+async def test_a_long_chain_is_read_in_pieces(db: Database, project: Scope, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(chain, "_BATCH", 3)
+    await add(db, project, 10)
+    proof = await chain.verify(db, project)
+    assert (proof.events, proof.fault) == (11, "")
+
+
+async def test_the_installation_has_a_chain_of_its_own(db: Database, project: Scope):
+    await add(db, None, 2)
+    proof = await chain.verify(db, None)
+    assert (proof.chain, proof.events, proof.fault) == (INSTALLATION, 2, "")
+    async with db.transaction() as conn:
+        assert await (await conn.execute("SELECT * FROM audit_events")).fetchall() == []

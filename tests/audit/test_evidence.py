@@ -1,0 +1,143 @@
+"""Evidence: it exists, is found by its words, and goes when its message goes."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from proofdesk import ids
+from proofdesk.audit import evidence, trail
+from proofdesk.audit.evidence import InvalidEvidenceRef
+from proofdesk.audit.trail import system
+from proofdesk.db.pool import Database
+from proofdesk.projects.scope import Scope
+from tests.audit.events import actions, last
+from tests.conftest import new_project
+from tests.review import stories
+
+
+@pytest.fixture
+async def told(db: Database, project: Scope, owner_conn: psycopg.Connection) -> Scope:
+    """The project has conversations, cut into chunks."""
+    stories.tell(owner_conn, project.project_id)
+    await stories.make_searchable(db, project.project_id)
+    return project
+
+
+async def cite(db: Database, scope: Scope, *refs: Any) -> None:
+    async with db.scoped(scope) as conn:
+        await trail.record(conn, system(), "test.cited", "thing", 1, scope=scope, evidence_refs=list(refs))
+
+
+def message(scope: Scope, number: int = 10103) -> dict[str, Any]:
+    return {"source": "cw_messages", "ref": ids.message(scope.project_id, 7, number)}
+
+
+async def test_each_kind_of_reference_is_checked_and_indexed(db: Database, told: Scope):
+    conversation = {"source": "cw_conversations", "ref": ids.conversation(told.project_id, 7, 101)}
+    async with db.scoped(told) as conn:
+        rows = await (await conn.execute("SELECT message_id, chunk_index FROM rag_chunks LIMIT 1")).fetchall()
+    chunk = {"source": "rag_chunks", "ref": ids.chunk(told.project_id, 7, *rows[0])}
+    outside = {"source": "external", "ref": "https://example.com/1", "snippet": "A letter.", "meta": {"page": 3}}
+    await cite(db, told, message(told), conversation, chunk, outside)
+    found = {item.source_type: item for item in await evidence.find(db, told, "", 10)}
+    assert found.keys() == {"message", "conversation", "chunk", "external"}
+    assert (found["message"].conversation_id, found["message"].contact_id) == (101, 11)
+    assert "would like a refund" in (found["message"].snippet or "")
+    assert found["chunk"].source_table == "rag_chunks" and found["chunk"].snippet
+    assert (found["external"].source_table, found["external"].payload) == (None, {"meta": {"page": 3}})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "text", None, {}, {"source": "cw_messages"}, {"source": "cw_contacts", "ref": "x"},
+        {"source": "cw_messages", "ref": "cwmsg:nonsense"}, {"source": "cw_messages", "ref": 5},
+        {"source": "external", "ref": ""}, {"source": "external", "ref": "x" * 501},
+        {"source": "external", "ref": "a\0"},
+        {"source": "external", "ref": "x", "snippet": 1}, {"source": "external", "ref": "x", "meta": []},
+        {"source": "external", "ref": "x", "meta": {"k": "v" * 5000}},
+    ],
+)  # fmt: skip
+async def test_a_reference_of_another_form_is_refused(db: Database, project: Scope, wrong: Any):
+    with pytest.raises(InvalidEvidenceRef):
+        await cite(db, project, wrong)
+
+
+async def test_a_reference_to_nothing_is_refused_and_nothing_happened(
+    db: Database, told: Scope, owner_conn: psycopg.Connection
+):
+    other = await new_project(db, "Other")
+    stories.tell(owner_conn, other.project_id)
+    chunk = {"source": "rag_chunks", "ref": message(told)["ref"] + "#99"}
+    without = {"source": "rag_chunks", "ref": message(told)["ref"]}
+    for wrong in (message(told, 999), message(other), chunk, without, chunk | {"source": "cw_messages"}):
+        with pytest.raises(InvalidEvidenceRef) as refused:
+            await cite(db, told, message(told), wrong)
+        assert refused.value.code == "invalid_evidence_ref" and refused.value.details == {"index": 1}
+    assert "test.cited" not in actions(owner_conn)
+    assert await evidence.find(db, told, "", 10) == []
+
+
+async def test_what_is_cited_is_found_by_its_words(db: Database, told: Scope):
+    await cite(
+        db,
+        told,
+        message(told),
+        message(told, 10100),
+        {"source": "external", "ref": "файл-7", "snippet": "Счёт оплачен"},
+    )
+    for question, count in (("refund", 1), ("refunds", 1), ("deliv", 2), ("refund delivery", 1), ("оплачен", 1),
+                            ("4471", 1), ("xylophone", 0), ("' & | ! ( :* \\", 0), ("", 3), ("the", 1)):  # fmt: skip
+        assert len(await evidence.find(db, told, question, 10)) == count, question
+    assert len(await evidence.find(db, told, "deliv", 1)) == 1
+
+
+async def test_what_is_cited_elsewhere_is_not_found(db: Database, told: Scope):
+    other = await new_project(db, "Other")
+    await cite(db, told, message(told))
+    assert await evidence.find(db, other, "refund", 10) == []
+    assert await evidence.find(db, other, "", 10) == []
+
+
+async def test_citing_again_adds_nothing(db: Database, told: Scope):
+    for _ in range(3):
+        await cite(db, told, message(told), message(told))
+    assert len(await evidence.find(db, told, "", 10)) == 1
+
+
+async def test_the_chain_holds_no_text_of_a_message(db: Database, told: Scope, owner_conn: psycopg.Connection):
+    await cite(db, told, message(told) | {"snippet": "I would like a refund", "meta": {"why": "asked"}})
+    assert last(owner_conn)["evidence_refs"] == [message(told) | {"meta": {"why": "asked"}}]
+
+
+@pytest.mark.parametrize(
+    "erase",
+    [
+        "UPDATE cw_messages SET deleted = true, content = 'gone' WHERE message_id = 10103",
+        "DELETE FROM cw_messages WHERE message_id = 10103",
+        "DELETE FROM cw_conversations WHERE conversation_id = 101",
+    ],
+    ids=["message emptied", "message gone", "conversation gone"],
+)
+async def test_the_snippet_goes_when_its_message_goes(
+    db: Database, told: Scope, owner_conn: psycopg.Connection, erase: str
+):
+    await cite(db, told, message(told), message(told, 10201))
+    async with db.scoped(told) as conn:
+        await conn.execute(erase)  # type: ignore[arg-type]
+    kept = {item.message_id: item.snippet for item in await evidence.find(db, told, "", 10)}
+    assert kept[10103] is None and kept[10201]
+    assert await evidence.find(db, told, "refund", 10) == []
+
+
+async def test_a_deleted_message_can_be_cited_but_not_quoted(db: Database, told: Scope):
+    async with db.scoped(told) as conn:
+        await conn.execute("UPDATE cw_messages SET deleted = true WHERE message_id = 10103")
+    await cite(db, told, message(told) | {"snippet": "I would like a refund"})
+    assert [item.snippet for item in await evidence.find(db, told, "", 10)] == [None]
+
+
+async def test_too_many_references_are_refused(db: Database, project: Scope):
+    with pytest.raises(InvalidEvidenceRef, match="At most 50"):
+        await cite(db, project, *({"source": "external", "ref": f"{n}"} for n in range(51)))

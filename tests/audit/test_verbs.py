@@ -1,0 +1,170 @@
+"""Every verb that changes something tells of it, once, with the request that caused it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from proofdesk.audit import trail
+from proofdesk.audit.trail import Actor
+from proofdesk.auth import accounts, sessions
+from proofdesk.auth.sessions import Login
+from proofdesk.db.pool import Database
+from proofdesk.embeddings import vectors
+from proofdesk.errors import Denied, Unavailable
+from proofdesk.progress import Report
+from proofdesk.projects.scope import Scope
+from proofdesk.scheduler import runs
+from proofdesk.scheduler.queries import Run
+from proofdesk.scheduler.runs import Outcome
+from proofdesk.settings import Settings
+from tests.audit.events import actions, last
+from tests.review import stories
+
+PASSWORD = "long enough pw"
+SETTINGS = Settings(login_rate_limit_max_attempts=3)
+
+
+async def sign_in(db: Database, username: str = "amina", password: str = PASSWORD) -> str:
+    login = Login(username, password, "203.0.113.9", request_id="req-in")
+    return (await sessions.open(db, SETTINGS, login)).token
+
+
+async def test_accounts_and_logins_leave_one_event_each(db: Database, owner_conn: psycopg.Connection):
+    boss = Actor("boss", None, True, "req-1")
+    await accounts.create(db, "amina", PASSWORD, boss)
+    token = await sign_in(db)
+    await sessions.close(db, token, "req-out")
+    await sessions.close(db, token)
+    await sign_in(db)
+    await accounts.set_password(db, "amina", "another long one", boss)
+    await sign_in(db, password="another long one")
+    assert await accounts.end_sessions(db, "amina", boss) == 1
+    assert await accounts.end_sessions(db, "amina", boss) == 0
+    for _ in range(2):
+        await accounts.disable(db, "amina", boss)
+    for _ in range(2):
+        await accounts.enable(db, "amina", boss)
+    assert actions(owner_conn) == [
+        "auth.user_created", "auth.login", "auth.logout", "auth.login", "auth.password_changed", "auth.login",
+        "auth.sessions_ended", "auth.user_disabled", "auth.user_enabled",
+    ]  # fmt: skip
+    assert (last(owner_conn)["actor_username"], last(owner_conn)["request_id"]) == ("boss", "req-1")
+
+
+async def test_a_failed_login_tells_the_name_only_when_it_is_one(db: Database, owner_conn: psycopg.Connection):
+    await accounts.create(db, "amina", PASSWORD)
+    with pytest.raises(Denied):
+        await sign_in(db, password="wrong one")
+    known = last(owner_conn)
+    assert (known["action"], known["status"], known["actor_username"]) == ("auth.login_failed", "failed", "nobody")
+    assert known["payload"] == {"address": "203.0.113.9", "username": "amina"} and known["request_id"] == "req-in"
+    with pytest.raises(Denied):
+        await sign_in(db, username=PASSWORD)
+    assert last(owner_conn)["payload"] == {"address": "203.0.113.9", "username": None}
+    everything = owner_conn.execute("SELECT string_agg(e::text, ' ') FROM audit_events e").fetchone()
+    assert everything and PASSWORD not in everything[0] and "wrong one" not in everything[0]
+
+
+async def test_failed_logins_leave_no_more_events_than_tries_are_allowed(db: Database, owner_conn: psycopg.Connection):
+    for _ in range(SETTINGS.login_rate_limit_max_attempts + 4):
+        with pytest.raises(Denied):
+            await sign_in(db, username="guess")
+    assert len(actions(owner_conn, "auth.login_failed")) == SETTINGS.login_rate_limit_max_attempts
+
+
+async def test_the_owner_account_tells_what_the_environment_changed(db: Database, owner_conn: psycopg.Connection):
+    for name, password in (("owner", "the first one"), ("owner", "the first one"), ("boss", "the second one")):
+        await accounts.ensure_owner(db, Settings(auth_username=name, auth_password=SecretStr(password)))
+    assert actions(owner_conn) == ["auth.user_created", "auth.user_renamed", "auth.password_changed"]
+
+
+async def _well(scope: Scope, run: Run, report: Report) -> Outcome:
+    return Outcome(3, {"messages": 3, "removed_there": 1, "inboxes": [{"big": "list"}], "model": "m"})
+
+
+async def _badly(scope: Scope, run: Run, report: Report) -> Outcome:
+    raise Unavailable("Chatwoot answered 401: text of a customer", code="chatwoot_sync_failed")
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "told"),
+    [
+        (_well, "ok", {"processed": 3, "counts": {"messages": 3, "removed_there": 1}, "error_code": None}),
+        (_badly, "failed", {"processed": 0, "counts": {}, "error_code": "chatwoot_sync_failed"}),
+    ],
+    ids=["well", "badly"],
+)
+async def test_a_run_tells_that_it_was_asked_for_and_how_it_ended(
+    db: Database,
+    project: Scope,
+    owner_conn: psycopg.Connection,
+    work: Callable[..., Awaitable[Outcome]],
+    status: str,
+    told: dict[str, Any],
+):
+    asked = await runs.begin(db, project, "chatwoot_sync", "cli")
+    assert (await runs.request(db, project, "chatwoot_sync", "manual")).joined
+    await runs.carry_out(db, project, asked.run, work)
+    assert actions(owner_conn, "job.") == ["job.requested", "job.finished"]
+    ended = last(owner_conn)
+    assert (ended["status"], ended["entity_id"]) == (status, str(asked.run.id))
+    assert ended["payload"] == {"job_type": "chatwoot_sync"} | told
+
+
+async def test_a_run_whose_worker_was_lost_is_told_before_the_next(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    await runs.begin(db, project, "chatwoot_sync", "cli")
+    owner_conn.execute("UPDATE worker_runs SET heartbeat_at = now() - interval '2 minutes'")
+    await runs.request(db, project, "chatwoot_sync", "manual", {})
+    assert actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.requested"]
+
+
+async def test_trying_failed_chunks_again_is_told_when_there_were_any(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    stories.tell(owner_conn, project.project_id)
+    await stories.make_searchable(db, project.project_id)
+    await vectors.retry_failed(db, project)
+    assert actions(owner_conn, "embeddings.") == []
+    owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'failed'")
+    reset = await vectors.retry_failed(db, project)
+    assert (last(owner_conn)["action"], last(owner_conn)["payload"]) == ("embeddings.retry_failed", {"reset": reset})
+
+
+async def test_an_event_that_cannot_be_written_undoes_its_change(
+    db: Database, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    await accounts.create(db, "amina", PASSWORD)
+    token = await sign_in(db)
+
+    async def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(trail, "record", broken)
+    for change in (
+        sessions.close(db, token),
+        accounts.disable(db, "amina"),
+        accounts.set_password(db, "amina", "another long one"),
+        accounts.create(db, "jonas", PASSWORD),
+    ):
+        with pytest.raises(RuntimeError):
+            await change
+    assert await sessions.read(db, token) is not None
+    assert [p.username for p in await accounts.listed(db)] == ["amina"]
+
+
+async def test_a_request_id_reaches_the_trail(anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection):
+    await accounts.create(db, "amina", PASSWORD)
+    body = {"username": "amina", "password": PASSWORD}
+    signed = await anyone.post("/auth/login", json=body, headers={"x-request-id": "find-me-in"})
+    assert (last(owner_conn)["action"], last(owner_conn)["request_id"]) == ("auth.login", "find-me-in")
+    headers = {"x-request-id": "find-me-made", "x-csrf-token": signed.cookies["csrf_token"]}
+    await anyone.post("/projects", json={"name": "Studio"}, headers=headers)
+    assert (last(owner_conn)["action"], last(owner_conn)["request_id"]) == ("project.created", "find-me-made")
+    await anyone.post("/auth/logout", headers={"x-request-id": "find-me-out"})
+    assert (last(owner_conn)["action"], last(owner_conn)["request_id"]) == ("auth.logout", "find-me-out")

@@ -1,0 +1,193 @@
+"""What the parameters of query functions are filled with, by name: things of the project that is aimed at.
+
+An entry `room.queries.function.name` goes before one of the bare `name`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any
+
+import proofdesk
+from proofdesk.audit.evidence_queries import Cited
+from proofdesk.audit.queries import Asked, NewEvent
+from proofdesk.chatwoot.items import BadItem
+from proofdesk.embeddings.batches import Outcome
+from proofdesk.embeddings.cutting import queries as cutting
+from proofdesk.embeddings.cutting.thread import Chunk
+from proofdesk.embeddings.cutting.words import Said
+from proofdesk.embeddings.queries import Claimed
+from proofdesk.ids import GlobalId
+from proofdesk.search.index_queries import Posting
+from proofdesk.search.meaning_queries import Candidate, Model
+from proofdesk.search.queries import Key, Narrowing, Weighted
+from tests.conftest import DIMENSION
+from tests.isolation.worlds import World
+from tests.review.stories import ACCOUNT
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+Query = Callable[..., Any]
+
+
+def queries(*, scoped: bool = True) -> Iterator[tuple[str, Query]]:
+    """Every query function that takes a scope, or every one that takes none, with its name."""
+    for module in walk_packages(proofdesk.__path__, "proofdesk."):
+        if not module.name.endswith("queries"):
+            continue
+        for name, function in vars(import_module(module.name)).items():
+            if not inspect.iscoroutinefunction(function) or function.__module__ != module.name or name[0] == "_":
+                continue
+            if ("scope" in inspect.signature(function).parameters) is scoped:
+                yield f"{module.name.removeprefix('proofdesk.')}.{name}", function
+
+
+def filled(name: str, query: Query, world: World) -> dict[str, Any]:
+    """Arguments for the query, but connection and scope."""
+    found: dict[str, Any] = {}
+    for parameter in inspect.signature(query).parameters:
+        if parameter not in ("conn", "scope"):
+            make = TABLE.get(f"{name}.{parameter}") or TABLE.get(parameter)
+            assert make is not None, f"tell in {__name__}.TABLE what to fill {name}({parameter}) with"
+            found[parameter] = make(world)
+    return found
+
+
+def _said(world: World) -> Said:
+    message_id = world.chunk.message_id
+    return Said(ACCOUNT, 101, message_id, 1, "contact", None, world.word, None, None, [], LONG_AGO)
+
+
+def _contact(world: World) -> dict[str, Any]:
+    empty = {"additional_attributes": {}, "custom_attributes": {}}
+    return {"contact_id": 11, "name": f"Somebody {world.word}", "blocked": False, **empty}
+
+
+def _conversation(world: World) -> dict[str, Any]:
+    empty = {"additional_attributes": {}, "custom_attributes": {}}
+    times = dict.fromkeys(("last_activity_at", "created_at", "updated_at"), LONG_AGO.isoformat())
+    return {"conversation_id": 101, "inbox_id": 1, "contact_id": 11, "status": "open", "labels": [], **empty, **times}
+
+
+def _message(world: World) -> dict[str, Any]:
+    texts = {"message_type": "incoming", "content_type": "text", "content": world.word, "sender_type": "contact"}
+    rest = {"private": False, "deleted": False, "content_attributes": {}, "attachments": []}
+    return (
+        {"message_id": 10100, "conversation_id": 101, "inbox_id": 1, "created_at": LONG_AGO.isoformat()} | texts | rest
+    )
+
+
+def _claimed(world: World) -> Claimed:
+    chunk = world.chunk
+    key = (ACCOUNT, chunk.message_id, chunk.chunk_index)
+    return Claimed(*key, chunk.context, chunk.text, chunk.content_hash, chunk.claimed_at)
+
+
+def _mark(world: World) -> cutting.Mark:
+    chunk = world.chunk
+    return cutting.Mark(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash)
+
+
+def _candidate(world: World) -> Candidate:
+    return Candidate(ACCOUNT, 101, world.chunk.message_id, world.chunk.chunk_index, "", LONG_AGO, None)
+
+
+def _event(world: World) -> NewEvent:
+    return NewEvent(world.word, None, "job.requested", "job", None, "ok", None, {}, [])
+
+
+def _always(value: Any) -> Callable[[World], Any]:
+    return lambda _: value
+
+
+TABLE: dict[str, Callable[[World], Any]] = {
+    # Rows of Chatwoot
+    "account_id": _always(ACCOUNT),
+    "inbox_id": _always(1),
+    "inbox_ids": _always(None),
+    "inboxes": _always(None),
+    "contact_ids": _always([11, 12, 77]),
+    "conversation_id": _always(101),
+    "conversation_ids": _always([101, 102, 999]),
+    "message_id": lambda w: w.chunk.message_id,
+    "before": _always(None),
+    "before_id": _always(None),
+    "present": _always([10101]),
+    "since": _always(LONG_AGO),
+    "wanted": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 101),
+    "review.queries.message.wanted": lambda w: GlobalId("message", w.project_id, ACCOUNT, 10100),
+    "chatwoot.queries.store_inboxes.rows": lambda w: [{"inbox_id": 1, "name": w.word, "channel_type": "x"}],
+    "chatwoot.queries.store_contacts.rows": lambda w: [_contact(w)],
+    "chatwoot.queries.store_conversations.rows": lambda w: [_conversation(w)],
+    "chatwoot.queries.store_messages.rows": lambda w: [_message(w)],
+    "chatwoot.reading_queries.advance.rows": _always([{"conversation_id": 101, "message_cursor": 5, "read_mark": "x"}]),
+    "source": _always("chatwoot_account:7"),
+    "cursor_ts": _always(LONG_AGO),
+    "bad": lambda w: [BadItem("message", "1", 101, w.word, "{}")],
+    "entity": _always("message"),
+    "entity_ids": _always(["1"]),
+    # Chunks, vectors and words
+    "rules": lambda w: w.word,
+    "conversations": _always([cutting.Conversation(ACCOUNT, n, "Website chat", 1) for n in (101, 102, 999)]),
+    "embeddings.cutting.queries.put_chunks.chunks": lambda w: [
+        Chunk(_said(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")
+    ],
+    "chunks": lambda w: [_claimed(w)],
+    "marks": lambda w: [_mark(w)],
+    "chunk_index": lambda w: w.chunk.chunk_index,
+    "outcomes": _always([Outcome(None, "refused")]),
+    "model": _always("ours"),
+    "configured": _always("none"),
+    "dimension": _always(DIMENSION),
+    "minutes": _always(1),
+    "max_attempts": _always(1),
+    "postings": lambda w: [Posting(ACCOUNT, 101, w.word, 10, 10)],
+    "search.queries.vocabulary.terms": lambda w: ["refund", w.word],
+    "terms": lambda w: [Weighted(0, "refund", 1.0, 1), Weighted(-1, w.word, 1.0, 1)],
+    "average": _always(100.0),
+    "narrowing": _always(Narrowing(status="open", sender="contact")),
+    "keys": _always([Key(ACCOUNT, n) for n in (101, 102, 999)]),
+    "also": _always([Key(ACCOUNT, 101)]),
+    "chosen": lambda w: [_candidate(w)],
+    **dict.fromkeys(
+        [f"search.meaning_queries.{name}.model" for name in ("nearest", "nearest_of_all", "distances", "chunks")],
+        _always(Model("ours", DIMENSION, str([0.1] * DIMENSION))),
+    ),
+    # Projects and jobs
+    "name": lambda w: f"New {w.word}",
+    "user_id": lambda w: w.member_id,
+    "source_id": lambda w: w.source_id,
+    "kind": _always("chatwoot_inbox"),
+    "external_id": lambda w: f"7:{len(w.word)}",
+    "job_type": _always("chatwoot_sync"),
+    "scheduler.queries.insert.job_type": _always("chatwoot_reconcile"),
+    "trigger": _always("manual"),
+    "params": _always({}),
+    "run_id": lambda w: w.run_id,
+    "runner": _always("host:1:1"),
+    "progress": _always({"done": 1}),
+    "status": _always(None),
+    "scheduler.queries.finish.status": _always("ok"),
+    "scheduler.queries.settle_schedule.status": _always("ok"),
+    "processed": _always(1),
+    "error": _always(None),
+    "details": _always(None),
+    "meta": _always({}),
+    # Audit and evidence
+    "event": _event,
+    "asked": _always(Asked()),
+    "question": _always("delivery"),
+    "refs": lambda w: [w.message()],
+    "ref": lambda w: w.message(),
+    "source_type": _always("message"),
+    "source_table": _always("cw_messages"),
+    "cited": lambda w: Cited(ACCOUNT, 101, 10100, 11, w.word, False),
+    "snippet": lambda w: w.word,
+    # Lists
+    "pattern": _always("%"),
+    "limit": _always(100),
+    "offset": _always(0),
+    "most": _always(100),
+}

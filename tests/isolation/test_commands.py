@@ -1,0 +1,121 @@
+"""Every command, told one project and the ids of another: it finds nothing of that, and changes nothing in it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import typer
+
+from proofdesk.cli import app, load
+from tests.isolation.test_routes import content
+from tests.isolation.worlds import World
+
+# Commands that are not about a project, and why they are not tried.
+MACHINE = {
+    "config": "shows settings",
+    "demo": "makes a database of its own",
+    "migrate": "the schema",
+    "serve": "serves until it is stopped",
+    "up": "serves until it is stopped",
+    "worker": "works for all projects",
+    "tick": "queues what is due, of all projects, and shows types of jobs only",
+    "simulate chatwoot": "no database",
+    "simulate openai": "no database",
+    "simulate telegram": "no database",
+    "project create": "makes a project",
+    "project list": "shows the names of all projects: who is at the terminal is the owner",
+    "telegram bind-code": "the owner's Telegram account",
+    "telegram set-webhook": "the owner's Telegram account",
+    "telegram status": "the owner's Telegram account",
+    "telegram unbind": "the owner's Telegram account",
+    "user create": "accounts of the installation",
+    "user disable": "accounts of the installation",
+    "user enable": "accounts of the installation",
+    "user end-sessions": "accounts of the installation",
+    "user list": "accounts of the installation",
+    "user passwd": "accounts of the installation",
+}
+NOT_THERE = "not there"
+
+
+def test_every_command_is_tried_or_has_a_reason_not_to_be():
+    named = {name for name, _ in _commands()}
+    missing = named - set(MACHINE) - set(_tries("", "", "", Path()))
+    assert not missing, f"tell in {__name__}._tries with which arguments to try {sorted(missing)}"
+
+
+async def test_a_command_in_one_project_shows_and_changes_nothing_of_another(
+    database_url: str, owner_conn: psycopg.Connection, tmp_path: Path, ours: World, theirs: World
+):
+    # A command would wait for a run that is under way.
+    owner_conn.execute("UPDATE worker_runs SET status = 'failed' WHERE project_id = %s", [ours.project_id])
+    before = content(owner_conn, theirs)
+    tries = _tries(str(ours.project_id), theirs.member, theirs.source, tmp_path)
+    calls = [(name, [*name.split(), *arguments]) for name, (arguments, _) in tries.items()]
+    for (name, _), (status, output) in zip(calls, _run(database_url, [c for _, c in calls]), strict=True):
+        assert theirs.word not in (output + _written(tmp_path)).lower(), (
+            f"{name} shows what is of another project: {output}"
+        )
+        assert "Traceback" not in output
+        expected = tries[name][1]
+        assert expected != NOT_THERE or status == 1, f"{name} found what is of another project: {output}"
+        assert content(owner_conn, theirs) == before, f"{name} changed another project"
+
+
+def _tries(project: str, member: str, source: str, folder: Path) -> dict[str, tuple[list[str], str]]:
+    """Arguments for each command that works in a project, and whether what they name is not there."""
+    inside = ["--project", project]
+    return {
+        "search": (["delivery", *inside, "--mode", "text", "--json"], ""),
+        "source list": ([*inside, "--json"], ""),
+        "source bind": ([source, *inside], NOT_THERE),
+        "source unbind": ([source, *inside], NOT_THERE),
+        "project member list": ([*inside, "--json"], ""),
+        "project member remove": ([member, *inside], NOT_THERE),
+        "project member add": (["nobody.of.that.name", *inside], NOT_THERE),
+        "audit verify": ([*inside, "--json"], ""),
+        "audit export": ([*inside, "--to", str(folder / "audit.jsonl")], ""),
+        "sync": ([*inside, "--json"], NOT_THERE),
+        "reconcile": ([*inside, "--json"], NOT_THERE),
+        "embed": ([*inside, "--json"], ""),
+        "project rename": (["Renamed", *inside], ""),
+        "project archive": ([project], ""),
+    }
+
+
+def _written(folder: Path) -> str:
+    return "".join(path.read_text() for path in folder.iterdir())
+
+
+def _commands() -> Iterator[tuple[str, Any]]:
+    load()
+    waiting: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
+    while waiting:
+        path, command = waiting.pop()
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield path, command
+        else:
+            waiting += [(f"{path} {name}".strip(), c) for name, c in inner.items()]
+
+
+def _run(database_url: str, calls: list[list[str]]) -> list[tuple[int, str]]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.isolation.commanding"],
+        input=json.dumps(calls),
+        env=kept
+        | {"DATABASE_URL": database_url, "PYTHONPATH": os.pathsep.join(sys.path), "EMBEDDING_PROVIDER": "local"},
+        cwd=Path(__file__).parent.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)

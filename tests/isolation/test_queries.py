@@ -1,0 +1,184 @@
+"""Each wall alone: row-level security when a query is given another project's scope, and the conditions in SQL when
+row-level security is away."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import sql
+
+from proofdesk.audit import trail
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
+from proofdesk.projects.scope import Scope
+from tests.isolation import arguments
+from tests.isolation.arguments import Query
+from tests.isolation.worlds import TABLES, World
+
+REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ForeignKeyViolation, AssertionError)
+
+# These tables are not behind the wall, since a project must be found before it is entered. What they hold of a project
+# is its name, and which numbers of Chatwoot it claims; `scope` and the conditions in SQL are what guards them.
+NOT_SCOPED = {
+    "projects.queries.hold": "projects",
+    "projects.queries.rename": "projects",
+    "projects.queries.archive": "projects",
+    "projects.queries.claim": "source_claims",
+    "projects.queries.was_ever_bound": "projects",
+}
+# Query functions without a scope, and why they need none; those of `auth` are about people.
+NO_SCOPE = {
+    "audit.queries.see_own": "lets a transaction see a person's own events",
+    "audit.queries.see_installation": "lets a transaction see events that have no project",
+    "audit.queries.chain_names": "which chains there are to be proved, for the terminal",
+    "audit.queries.head": "a project's by id, in a transaction that is inside it, or the installation's",
+    "audit.queries.links": "as `head`",
+    "chatwoot.queries.refresh_statistics": "tells the planner how big tables are",
+    "projects.queries.see_as": "lets a transaction see a person's memberships",
+    "projects.queries.visible_projects": "which projects an actor may enter",
+    "projects.queries.visible_project": "whether an actor may enter a project: this is what a scope is made from",
+    "projects.queries.named_projects": "for the terminal, whose user is the owner",
+    "projects.queries.ensure_account_scope": "before there is a project",
+    "projects.queries.insert_project": "before there is a project",
+    "projects.queries.go_into": "into the project that was just made",
+    "projects.queries.keeps": "whether an actor looks after a project",
+    "projects.queries.user": "an account by name",
+    "projects.queries.add_member": "also to a project that was just made; row security demands to be inside it",
+    "projects.queries.lock_account": "a lock",
+    "scheduler.queries.due": "which job is due, of all projects: ids and types only",
+    "scheduler.queries.insert_worker": "workers serve all projects",
+    "scheduler.queries.beat_worker": "workers serve all projects",
+    "scheduler.queries.delete_worker": "workers serve all projects",
+    "scheduler.status_queries.workers": "workers serve all projects",
+    "scheduler.status_queries.applied_migrations": "the schema",
+    "search.index_queries.stems": "words in, stems out",
+    "search.queries.tune": "a setting of the transaction",
+    "search.queries.similar_terms": "of the transaction's project, by the function in the database",
+}
+ALL = list(arguments.queries())
+
+
+async def test_every_table_of_projects_has_rows_of_both(owner_conn: psycopg.Connection, ours: World, theirs: World):
+    for (table,) in owner_conn.execute(TABLES).fetchall():
+        for world in (ours, theirs):
+            count = owner_conn.execute(
+                sql.SQL("SELECT count(*) FROM {} WHERE project_id = %s").format(sql.Identifier(table)),
+                [world.project_id],
+            ).fetchone()
+            assert count != (0,), f"{table} has no row of {world.keeper}: add one in tests/isolation/worlds.py"
+
+
+def test_these_query_functions_and_no_others_take_no_scope():
+    found = {name for name, _ in arguments.queries(scoped=False) if not name.startswith("auth.")}
+    assert found == set(NO_SCOPE)
+
+
+async def test_row_security_alone_shows_nothing_of_another_project(db: Database, ours: World, theirs: World):
+    """The query is told the other project, the transaction is in ours: it must look as if that did not exist."""
+    nowhere = Scope(trail.system(), uuid4(), uuid4())
+    guilty = []
+    for name, query in ALL:
+        given = arguments.filled(name, query, theirs)
+        async with watched(db, theirs) as watch:
+            there = await watch(ours.project_id, query, theirs.keeper, given)
+            void = await watch(nowhere.project_id, query, nowhere, given)
+        if there != void or watch.changed:
+            guilty.append((name, there, void, watch.changed))
+    assert sorted(name for name, *_ in guilty) == sorted(NOT_SCOPED), guilty
+
+
+async def test_conditions_alone_show_nothing_of_another_project(db: Database, ours: World, theirs: World):
+    """Without row security, and aimed at numbers that both projects have or that only the other has."""
+    guilty = []
+    for name, query in ALL:
+        for aim in (ours, theirs):
+            given = arguments.filled(name, query, aim)
+            async with watched(db, theirs) as watch:
+                with_wall = await watch(ours.project_id, query, ours.keeper, given)
+                without = await watch(ours.project_id, query, ours.keeper, given, wall=False)
+            if with_wall != without or watch.changed:
+                guilty.append((name, aim.word, with_wall, without, watch.changed))
+            # What is refused in its own project would prove nothing here.
+            assert aim is theirs or with_wall != "refused", f"{name} was given what it cannot do"
+    assert guilty == []
+
+
+async def test_a_query_that_forgets_its_project_would_be_noticed(db: Database, ours: World, theirs: World):
+    async def careless(conn: Conn, scope: Scope) -> list[Any]:
+        return await (await conn.execute("SELECT content FROM cw_messages WHERE conversation_id = 101")).fetchall()
+
+    async def destructive(conn: Conn, scope: Scope) -> None:
+        await conn.execute("DELETE FROM cw_messages WHERE conversation_id = 101")
+
+    async with watched(db, theirs) as watch:
+        with_wall = await watch(ours.project_id, careless, ours.keeper, {})
+        assert with_wall and with_wall != await watch(ours.project_id, careless, ours.keeper, {}, wall=False)
+        await watch(ours.project_id, destructive, ours.keeper, {})
+        assert not watch.changed
+        await watch(ours.project_id, destructive, ours.keeper, {}, wall=False)
+        assert watch.changed
+
+
+class Watch:
+    """Runs queries, undoes them, and notes whether the other project changed by any."""
+
+    def __init__(self, conn: Conn, other: World, tables: list[str]):
+        self.conn = conn
+        self.other = other
+        self.tables = tables
+        self.changed = False
+        self.before: list[Any] = []
+
+    async def __call__(
+        self, project_id: UUID, query: Query, inside: Scope, given: dict[str, Any], *, wall: bool = True
+    ) -> Any:
+        """What the query gives in a transaction of that project."""
+        async with self.conn.transaction(force_rollback=True):
+            await self.conn.execute("SELECT set_config('proofdesk.project_id', %s, true)", [str(project_id)])
+            try:
+                async with self.conn.transaction():
+                    if wall:
+                        await self.conn.execute("SET LOCAL ROLE proofdesk_app")
+                    found = _plain(await query(self.conn, inside, **given))
+            except REFUSED:
+                return "refused"
+            await self.conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(self.conn.info.user)))
+            self.changed |= self.before != await self.content()
+        return found
+
+    async def content(self) -> list[Any]:
+        """All that there is of the other project."""
+        rows: list[sql.Composable] = [
+            sql.SQL("SELECT md5(t::text) FROM {} t WHERE project_id = %(id)s").format(sql.Identifier(table))
+            for table in self.tables
+        ]
+        rows.append(sql.SQL("SELECT md5(p::text) FROM projects p WHERE id = %(id)s"))
+        rows.append(sql.SQL("SELECT md5(c::text) FROM source_claims c WHERE claimed_by = %(id)s"))
+        found = await self.conn.execute(sql.SQL(" UNION ALL ").join(rows), {"id": self.other.project_id})
+        return sorted(await found.fetchall())
+
+
+@asynccontextmanager
+async def watched(db: Database, other: World) -> AsyncIterator[Watch]:
+    """A transaction of the owner of the tables, whom row security does not bind, and what is tried in it."""
+    async with db.transaction() as conn:
+        await conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(conn.info.user)))
+        found = await conn.execute(TABLES)
+        watch = Watch(conn, other, [name for (name,) in await found.fetchall()])
+        watch.before = await watch.content()
+        yield watch
+
+
+def _plain(value: Any) -> Any:
+    """The value without what differs from one transaction to the next, and without order."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {k: _plain(v) for k, v in vars(value).items() if k not in ("id", "database_bytes")}
+    if isinstance(value, list | tuple):
+        return sorted((_plain(v) for v in value), key=repr)
+    if isinstance(value, dict):
+        return {repr(k): _plain(v) for k, v in value.items()}
+    return "a time" if isinstance(value, datetime) else value

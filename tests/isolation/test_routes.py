@@ -1,0 +1,222 @@
+"""A member of one project calls every route with the ids of another one, and learns and changes nothing."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from psycopg import sql
+from pydantic import BaseModel
+
+from proofdesk import api, web
+from tests.api.server import PASSWORD, Person, sign_up
+from tests.isolation.worlds import ONLY_THERE, TABLES, World
+
+# What every field of a route is filled with: an id of the project aimed at, or something harmless.
+FIELDS: dict[str, Callable[[World], Any]] = {
+    "project_id": lambda w: str(w.project_id),
+    "source_id": lambda w: str(w.source_id),
+    "run_id": lambda w: str(w.run_id),
+    "conversation_id": lambda w: w.conversation(),
+    "conversation_global_id": lambda w: w.conversation(),
+    "contact_global_id": lambda w: f"cwc:{w.project_id}:7:11",
+    "username": lambda w: w.member,
+    "entity_id": lambda w: str(w.source_id),
+    "hit": lambda w: w.message(),
+    "before": lambda w: w.message(10105),
+    "external_id": lambda w: w.source,
+    "filters": lambda w: {"conversation_global_id": w.conversation()},
+    **dict.fromkeys(["q", "query"], lambda _: "delivery"),
+    "/v1/contacts.q": lambda _: "Amina",
+    **dict.fromkeys(["password", "new"], lambda _: "a long enough password"),
+    "current": lambda _: PASSWORD,
+    "name": lambda _: "Renamed",
+    "wait": lambda _: 0,
+    "mode": lambda _: "text",
+    "role": lambda _: "member",
+    "source_kind": lambda _: "chatwoot_inbox",
+    "signup_request_id": lambda w: str(w.run_id),
+    "pin": lambda _: "000000",
+    "update_id": lambda _: 1,
+    "next": lambda _: "/search",
+    "topK": lambda _: 50,
+    "limit": lambda _: 500,
+    "page": lambda _: 1,
+    **dict.fromkeys(
+        [
+            "account_scope_key", "account_scope_name", "action", "all", "create", "done", "entity_type", "inbox_id",
+            "job_type", "message", "offset", "secret", "signup", "status",
+        ],
+        lambda _: None,
+    ),
+}  # fmt: skip
+# Fields of pages that are read from the address as a whole.
+READ_AS_A_WHOLE = {"/search": ["q", "mode"]}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A route as it is called."""
+
+    method: str
+    path: str
+    in_path: list[str]
+    in_query: list[str]
+    in_body: list[str]
+
+    @property
+    def is_page(self) -> bool:
+        return not self.path.startswith("/v1")
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def _calls() -> Iterator[Call]:
+    for router in (*api.ROUTERS, *web.ROUTERS):
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                places = {kind: sorted(set(_fields(route.dependant, kind))) for kind in ("path", "query", "body")}
+                query = places["query"] + READ_AS_A_WHOLE.get(route.path, [])
+                for method in sorted(route.methods or ()):
+                    yield Call(method, route.path, places["path"], query, places["body"])
+
+
+def _fields(needs: Dependant, kind: str) -> Iterator[str]:
+    for field in getattr(needs, f"{kind}_params"):
+        model = field.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            yield from (inner.alias or name for name, inner in model.model_fields.items())
+        else:
+            yield field.alias
+    for inside in needs.dependencies:
+        yield from _fields(inside, kind)
+
+
+CALLS = list(_calls())
+
+
+@pytest.fixture
+async def ari(server: str, owner_conn: psycopg.Connection, ours: World, theirs: World) -> AsyncIterator[Person]:
+    """Who made and works in our project, and has nothing to do with theirs."""
+    person = sign_up(server, owner_conn, "ari")
+    person.project_id = ours.project_id
+    yield person
+    await person.client.aclose()
+
+
+def test_every_field_of_every_route_can_be_filled():
+    for call in CALLS:
+        for name in (*call.in_path, *call.in_query, *call.in_body):
+            assert name in FIELDS, f"tell in {__name__}.FIELDS what to fill {name} of {call} with"
+
+
+async def test_with_the_ids_of_another_project_nothing_is_found_and_nothing_changes(
+    ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
+):
+    before = content(owner_conn, theirs)
+    for call in CALLS:
+        _restore(owner_conn, ari)
+        answer, text = await _send(ari, call, theirs)
+        assert theirs.word not in text.lower(), f"{call} shows what is of another project:\n{text[:2000]}"
+        assert answer.status_code < 500, call
+        if call.in_path:
+            assert answer.status_code == 404, f"{call} says {answer.status_code} for ids of another project"
+        assert content(owner_conn, theirs) == before, f"{call} changed another project"
+
+
+async def test_inside_ones_own_project_the_ids_of_another_are_not_found(
+    ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
+):
+    before = content(owner_conn, theirs)
+    nested = [c for c in CALLS if "project_id" in c.in_path and len(c.in_path) > 1]
+    assert nested
+    for call in nested:
+        _restore(owner_conn, ari)
+        answer, _ = await _send(ari, call, theirs, project_id=str(ours.project_id))
+        # Accounts are the installation's: whoever looks after a project may let anybody in.
+        assert answer.status_code == (200 if call.method == "PUT" else 404), call
+        assert content(owner_conn, theirs) == before, f"{call} changed another project"
+
+
+async def test_what_only_another_project_has_is_not_found_by_its_number(
+    ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
+):
+    _restore(owner_conn, ari)
+    for world in (ours, theirs):
+        for accept in ("text/html", "*/*"):
+            path = f"/conversations/{world.conversation(ONLY_THERE)}/thread"
+            assert (await ari.client.get(path, headers={"accept": accept})).status_code == 404
+
+
+async def test_with_ones_own_ids_something_is_found(
+    ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
+):
+    """Or else the tests above would prove nothing."""
+    found = set()
+    for call in CALLS:
+        if call.method == "GET" or call.path == "/v1/search":
+            _restore(owner_conn, ari)
+            answer, text = await _send(ari, call, ours)
+            assert answer.status_code in (200, 303), f"{call} says {answer.status_code}"
+            found |= {call.path} if ours.word in text else set()
+    assert found >= {
+        "/v1/search", "/v1/contacts", "/v1/conversations", "/v1/messages", "/v1/conversations/{conversation_id}/thread",
+        "/v1/audit", "/v1/evidence/search", "/search", "/conversations/{conversation_id}/thread", "/audit",
+    }  # fmt: skip
+
+
+async def _send(person: Person, call: Call, aim: World, **instead: str) -> tuple[httpx2.Response, str]:
+    path = call.path
+    for name in call.in_path:
+        path = path.replace("{" + name + "}", instead.get(name) or FIELDS[name](aim))
+    query, body = _filled(call, call.in_query, aim), _filled(call, call.in_body, aim)
+    options: dict[str, Any] = {"params": query, "headers": {"accept": "text/html"} if call.is_page else {}}
+    if call.method != "GET":
+        options["data" if call.is_page else "json"] = body | ({"csrf_token": person.csrf} if call.is_page else {})
+    async with person.client.stream(call.method, path, **options) as answer:
+        endless = "event-stream" in answer.headers.get("content-type", "")
+        text = "" if endless else (await answer.aread()).decode()
+    return answer, text
+
+
+def _filled(call: Call, names: list[str], aim: World) -> dict[str, Any]:
+    values = {name: (FIELDS.get(f"{call.path}.{name}") or FIELDS[name])(aim) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _restore(conn: psycopg.Connection, person: Person) -> None:
+    """The person is signed in, in charge of his project and working in it, whatever the last call did."""
+    conn.execute("UPDATE app_users SET disabled_at = NULL WHERE id = %s", [person.id])
+    conn.execute(
+        "UPDATE projects SET archived_at = NULL, created_by = %s, name = 'Ours' WHERE id = %s",
+        [person.id, person.project_id],
+    )
+    conn.execute("DELETE FROM project_members WHERE project_id = %s", [person.project_id])
+    conn.execute(
+        "INSERT INTO project_members (project_id, account_scope_id, user_id)"
+        " SELECT id, account_scope_id, %s FROM projects WHERE id = %s",
+        [person.id, person.project_id],
+    )
+    conn.execute("DELETE FROM sessions WHERE user_id = %s", [person.id])
+    conn.execute(
+        "INSERT INTO sessions (id_hash, user_id, csrf_token, active_project_id, expires_at)"
+        " VALUES (sha256(%s::bytea), %s, %s, %s, now() + interval '1 day')",
+        [person.token.encode(), person.id, person.csrf, person.project_id],
+    )
+    person.client.cookies.clear()
+    person.client.cookies.set("sid", person.token)
+
+
+def content(conn: psycopg.Connection, world: World) -> list[Any]:
+    """All that there is of a project."""
+    parts: list[sql.Composable] = [
+        sql.SQL("SELECT md5(t::text) FROM {} t WHERE project_id = %(id)s").format(sql.Identifier(table))
+        for (table,) in conn.execute(TABLES).fetchall()
+    ]
+    parts.append(sql.SQL("SELECT md5(p::text) FROM projects p WHERE id = %(id)s"))
+    return sorted(conn.execute(sql.SQL(" UNION ALL ").join(parts), {"id": world.project_id}).fetchall())

@@ -1,0 +1,4 @@
+from tests.api.server import anyone, cast, server
+from tests.chatwoot.conftest import connect, simulator
+
+__all__ = ["anyone", "cast", "connect", "server", "simulator"]

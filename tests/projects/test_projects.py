@@ -1,0 +1,148 @@
+"""Projects and their members: who sees what, who may do what, and what each change leaves in the trail."""
+
+import psycopg
+import pytest
+
+from proofdesk.audit.trail import Actor, system
+from proofdesk.auth import accounts
+from proofdesk.db.pool import Database
+from proofdesk.errors import Denied, Invalid
+from proofdesk.projects import members, projects, scope, sources
+from proofdesk.projects.scope import ProjectNotFound, Scope
+from tests.api.server import Cast, Person
+from tests.audit.events import actions, last
+from tests.conftest import new_project
+
+
+async def person(db: Database, username: str) -> Actor:
+    account = await accounts.create(db, username, "long enough pw")
+    return Actor(account.username, account.id, False)
+
+
+async def test_each_change_leaves_one_event(db: Database, owner_conn: psycopg.Connection):
+    amina = await person(db, "amina")
+    await person(db, "jonas")
+    keeper = await scope.keep(db, await new_project(db, "Studio", amina))
+    await projects.rename(db, keeper, "Atelier")
+    await projects.rename(db, keeper, "Atelier")
+    for _ in range(2):
+        await members.add(db, keeper, "Jonas")
+    await members.remove(db, keeper, "jonas")
+    with pytest.raises(members.MemberNotFound):
+        await members.remove(db, keeper, "jonas")
+    await sources.bind(db, keeper, "chatwoot_account", "7")
+    await projects.archive(db, keeper)
+    assert actions(owner_conn, "project.") == [
+        "project.created", "project.renamed", "project.member_added", "project.member_removed", "project.archived",
+    ]  # fmt: skip
+    assert last(owner_conn)["payload"] == {"sources": ["7"]}
+
+
+async def test_what_is_refused_leaves_none(db: Database, owner_conn: psycopg.Connection):
+    keeper = await scope.keep(db, await new_project(db, "Studio"))
+    before = actions(owner_conn)
+    with pytest.raises(Invalid):
+        await projects.rename(db, keeper, "x")
+    with pytest.raises(members.UserNotFound):
+        await members.add(db, keeper, "nobody")
+    with pytest.raises(Invalid):
+        await projects.create(db, system(), "")
+    assert actions(owner_conn) == before
+
+
+async def test_an_archived_project_is_gone_and_its_data_stays(db: Database, owner_conn: psycopg.Connection):
+    amina = await person(db, "amina")
+    inside = await new_project(db, "Studio", amina)
+    keeper = await scope.keep(db, inside)
+    await sources.bind(db, inside, "chatwoot_account", "7")
+    owner_conn.execute(
+        "INSERT INTO sync_watermarks (project_id, account_scope_id, source) VALUES (%s, %s, 'x')",
+        [inside.project_id, inside.account_scope_id],
+    )
+    assert [s.external_id for s in await projects.archive(db, keeper)] == ["7"]
+    for actor in (amina, system()):
+        assert await projects.visible(db, actor) == []
+        with pytest.raises(ProjectNotFound):
+            await scope.enter(db, actor, inside.project_id)
+    for again in (projects.archive(db, keeper), projects.rename(db, keeper, "Back")):
+        with pytest.raises(ProjectNotFound):
+            await again
+    assert owner_conn.execute("SELECT count(*) FROM sync_watermarks").fetchone() == (1,)
+    await sources.bind(db, await new_project(db, "Next"), "chatwoot_account", "7")
+
+
+async def test_a_plain_member_does_not_look_after_the_project(db: Database):
+    amina, jonas = await person(db, "amina"), await person(db, "jonas")
+    keeper = await scope.keep(db, await new_project(db, "Studio", amina))
+    await members.add(db, keeper, "jonas")
+    inside = await scope.enter(db, jonas, keeper.project_id)
+    assert [m.username for m in await members.listed(db, inside)] == ["amina", "jonas"]
+    with pytest.raises(Denied) as refused:
+        await scope.keep(db, inside)
+    assert (refused.value.code, refused.value.status) == ("forbidden", 403)
+
+
+async def test_members_see_the_project_until_they_are_let_go(cast: Cast):
+    project = cast.member.project_id
+    names = f"/projects/{project}/members"
+
+    async def sees(who: Person) -> bool:
+        listed = (await who.client.get("/projects")).json()["projects"]
+        return str(project) in [p["id"] for p in listed]
+
+    assert not await sees(cast.stranger)
+    for method, path in (("GET", names), ("PUT", f"{names}/stranger"), ("DELETE", f"{names}/member")):
+        answer = await cast.stranger.client.request(method, path)
+        assert (answer.status_code, answer.json()["error"]) == (404, "project_not_found")
+    added = await cast.member.client.put(f"{names}/stranger", json={"role": "member"})
+    assert [(m["username"], m["role"]) for m in added.json()["members"]] == [
+        ("member", "member"),
+        ("stranger", "member"),
+    ]
+    assert added.json()["members"][1]["added_at"].endswith("Z") and await sees(cast.stranger)
+    assert (await cast.stranger.client.get(names)).status_code == 200
+    for method, path, body in (
+        ("PUT", f"{names}/owner", {}), ("DELETE", f"{names}/member", None),
+        ("PATCH", f"/projects/{project}", {"name": "X"}), ("POST", f"/projects/{project}/archive", {}),
+    ):  # fmt: skip
+        refused = await cast.stranger.client.request(method, path, json=body)
+        assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
+    assert (await cast.owner.client.delete(f"{names}/stranger")).status_code == 200
+    assert not await sees(cast.stranger)
+    assert (await cast.stranger.client.get(names)).status_code == 404
+
+
+async def test_members_are_people_with_an_account_and_one_role(cast: Cast):
+    names = f"/projects/{cast.member.project_id}/members"
+    nobody = await cast.member.client.put(f"{names}/not-there", json={})
+    assert (nobody.status_code, nobody.json()["error"]) == (404, "user_not_found")
+    gone = await cast.member.client.delete(f"{names}/stranger")
+    assert (gone.status_code, gone.json()["error"]) == (404, "member_not_found")
+    assert (await cast.member.client.put(f"{names}/stranger", json={"role": "admin"})).status_code == 400
+    assert (await cast.member.client.put(f"{names}/stranger")).status_code == 200
+
+
+async def test_a_project_is_renamed_and_put_away_over_http(cast: Cast):
+    client, path = cast.member.client, f"/projects/{cast.member.project_id}"
+    assert (await client.patch(path, json={"name": "New name"})).json()["project"]["name"] == "New name"
+    assert (await client.patch(path, json={})).json()["error"] == "invalid_name"
+    bound = await client.post(f"{path}/sources", json={"source_kind": "chatwoot_account", "external_id": "7"})
+    assert bound.status_code == 201
+    put_away = (await client.post(f"{path}/archive")).json()
+    assert put_away["released_sources"] == ["7"] and "data stays" in put_away["message"]
+    assert (await client.get("/projects")).json()["projects"] == []
+    assert (await client.get("/jobs/runs")).json()["error"] == "active_project_required"
+    for other in ("/members", "/sources"):
+        assert (await cast.owner.client.get(path + other)).status_code == 404
+
+
+async def test_unbinding_says_that_the_data_stays(cast: Cast):
+    sources_path = f"/projects/{cast.member.project_id}/sources"
+    body = {"source_kind": "chatwoot_account", "external_id": "7"}
+    source = (await cast.member.client.post(sources_path, json=body)).json()["source"]
+    told = (await cast.member.client.delete(f"{sources_path}/{source['id']}")).json()
+    assert told["source"] == source and "import has stopped" in told["message"] and "stays" in told["message"]
+
+
+def test_a_keeper_is_a_scope():
+    assert issubclass(scope.Keeper, Scope)

@@ -1,0 +1,146 @@
+"""Sources under real concurrency, let go while they are read, and never taken back by themselves."""
+
+import asyncio
+
+import psycopg
+import pytest
+
+from proofdesk.audit.trail import Actor, system
+from proofdesk.chatwoot import sync
+from proofdesk.db.pool import Database
+from proofdesk.projects import projects, scope, sources
+from proofdesk.projects.scope import ProjectNotFound, Scope
+from proofdesk.projects.sources import SourceAlreadyBound, SourceLetGo
+from proofdesk.simulators.chatwoot import Simulator
+from tests.audit.events import actions, last
+from tests.chatwoot.conftest import fill
+from tests.conftest import new_project
+
+ACCOUNT, INBOX = ("chatwoot_account", "7"), ("chatwoot_inbox", "7:2")
+
+
+async def race(db: Database, wanted: list[tuple[Scope, tuple[str, str]]]) -> list[object]:
+    """Bind all at the same instant; what came of each."""
+    ready = asyncio.Barrier(len(wanted))
+
+    async def bind(inside: Scope, source: tuple[str, str]) -> object:
+        await ready.wait()
+        return await sources.bind(db, inside, *source)
+
+    return await asyncio.gather(*(bind(*one) for one in wanted), return_exceptions=True)
+
+
+async def claims(conn: psycopg.Connection) -> list[tuple[str, str]]:
+    rows = conn.execute("SELECT claimed_by::text, external_id FROM source_claims ORDER BY 2").fetchall()
+    held = conn.execute("SELECT project_id::text, external_id FROM project_sources ORDER BY 2").fetchall()
+    assert rows == held
+    return rows
+
+
+@pytest.mark.parametrize("source", [ACCOUNT, INBOX], ids=["account", "inbox"])
+async def test_of_projects_that_bind_the_same_at_once_one_gets_it(
+    db: Database, owner_conn: psycopg.Connection, source: tuple[str, str]
+):
+    rivals = [await new_project(db, f"Rival {n}") for n in range(8)]
+    outcomes = await race(db, [(rival, source) for rival in rivals])
+    refused = [o for o in outcomes if isinstance(o, SourceAlreadyBound)]
+    assert len(refused) == 7 and len(await claims(owner_conn)) == 1
+    assert actions(owner_conn, "source.") == ["source.bound"]
+
+
+async def test_an_account_and_an_inbox_of_it_never_go_to_two_projects(db: Database, owner_conn: psycopg.Connection):
+    for number in range(6):
+        first, second = await new_project(db, f"First {number}"), await new_project(db, f"Second {number}")
+        whole, part = ("chatwoot_account", f"{number + 1}"), ("chatwoot_inbox", f"{number + 1}:5")
+        outcomes = await race(db, [(first, whole), (second, part)])
+        assert sum(isinstance(o, SourceAlreadyBound) for o in outcomes) == 1
+    assert len(await claims(owner_conn)) == 6
+
+
+async def test_inboxes_of_one_account_may_go_to_several_projects(db: Database):
+    first, second = await new_project(db, "First"), await new_project(db, "Second")
+    outcomes = await race(db, [(first, ("chatwoot_inbox", "7:1")), (second, INBOX)])
+    assert not any(isinstance(o, BaseException) for o in outcomes)
+    with pytest.raises(SourceAlreadyBound, match="whole or in part"):
+        await sources.bind(db, first, *ACCOUNT)
+
+
+async def test_a_source_that_was_let_go_is_free_and_its_data_stays(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    bound = await sources.bind(db, project, *ACCOUNT)
+    owner_conn.execute(
+        "INSERT INTO cw_inboxes VALUES (%s, %s, 7, 2, 'Shop', 'Channel::Api')",
+        [project.project_id, project.account_scope_id],
+    )
+    assert (await sources.unbind(db, project, bound.id)).external_id == "7"
+    assert last(owner_conn)["action"] == "source.unbound"
+    assert last(owner_conn)["payload"] == {"source_kind": "chatwoot_account", "external_id": "7"}
+    assert owner_conn.execute("SELECT count(*) FROM cw_inboxes").fetchone() == (1,)
+    await sources.bind(db, await new_project(db, "Other"), *INBOX)
+
+
+async def test_an_import_stops_when_its_source_is_let_go(db: Database, project: Scope):
+    bound = await sources.bind(db, project, *ACCOUNT)
+    inboxes = await sources.bind(db, project, *INBOX)
+    async with db.scoped(project) as conn:
+        await sources.hold(conn, project, 7, None)
+        await sources.hold(conn, project, 7, frozenset([2]))
+        letting_go = asyncio.create_task(sources.unbind(db, project, bound.id))
+        await asyncio.sleep(0.1)
+        assert not letting_go.done()  # what is being stored is stored first
+    await letting_go
+    async with db.scoped(project) as conn:
+        with pytest.raises(SourceLetGo):
+            await sources.hold(conn, project, 7, None)
+        with pytest.raises(SourceLetGo):
+            await sources.hold(conn, project, 7, frozenset([2, 3]))
+        await sources.hold(conn, project, 7, frozenset([2]))
+    await sources.unbind(db, project, inboxes.id)
+
+
+async def test_a_sync_stops_in_the_middle_and_keeps_what_it_had(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 100)
+    [bound] = await sync.bound_sources(db, project, 1)
+    letting_go: list[asyncio.Task[object]] = []
+
+    def let_go(*_: object) -> None:
+        if not letting_go:
+            letting_go.append(asyncio.create_task(sources.unbind(db, project, bound.id)))
+
+    with pytest.raises(SourceLetGo):
+        await sync.run(db, connect(simulator), project, sync.Options(default_account_id=1), let_go)
+    await asyncio.gather(*letting_go)
+    stored = owner_conn.execute("SELECT count(*) FROM cw_conversations").fetchone()
+    assert stored is not None and 0 < stored[0] < 100
+
+
+async def test_the_default_account_is_given_once(db: Database, project: Scope):
+    [bound] = await sync.bound_sources(db, project, 7)
+    assert await sync.bound_sources(db, project, 7) == [bound]
+    await sources.unbind(db, project, bound.id)
+    with pytest.raises(sync.SourceBindingError, match="any more"):
+        await sync.bound_sources(db, project, 7)
+
+
+async def test_archiving_and_binding_at_once_leaves_no_claim(db: Database, owner_conn: psycopg.Connection):
+    for number in range(6):
+        inside = await new_project(db, f"Leaving {number}")
+        keeper = await scope.keep(db, inside)
+        await asyncio.gather(
+            sources.bind(db, inside, "chatwoot_account", f"{number + 1}"),
+            projects.archive(db, keeper),
+            return_exceptions=True,
+        )
+        assert await claims(owner_conn) == []
+        with pytest.raises(ProjectNotFound):
+            await sources.bind(db, inside, "chatwoot_account", f"{number + 1}")
+
+
+async def test_events_carry_who_and_the_request(db: Database, project: Scope, owner_conn: psycopg.Connection):
+    actor = Actor("amina", project.project_id, True, "req-9")
+    await sources.bind(db, await scope.enter(db, actor, project.project_id), *ACCOUNT)
+    assert (last(owner_conn)["actor_username"], last(owner_conn)["request_id"]) == ("amina", "req-9")
+    assert system().request_id is None
