@@ -81,7 +81,7 @@ async def _tell_person(request: Request, error: Exception) -> Response:
 def _noted(error: Exception) -> Failure:
     told = failures.translated(error)
     if isinstance(error, psycopg.Error):
-        log.warning("value refused by the database", error=str(error))
+        log.warning("value refused by the database", error=type(error).__name__, sqlstate=error.sqlstate)
     return told
 
 

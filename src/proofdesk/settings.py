@@ -4,6 +4,7 @@ A field is the lower-cased name of its environment variable. `docs/configuration
 """
 
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,6 +33,8 @@ def _only_proxies(text: str) -> str:
 def _networks(text: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(name.strip()) for name in text.split(",") if name.strip()]
 
+
+_ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 
 Text = Annotated[str | None, BeforeValidator(_blank_is_unset)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
@@ -171,8 +174,10 @@ def load() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise Invalid("\n".join(_line(e["loc"], e["input"], e["msg"]) for e in error.errors())) from None
-    if "*" in settings.cors_origins:
-        raise Invalid("CORS_ORIGIN='*' is refused: name the origins, cookies are sent along with requests.")
+    for origin in settings.cors_origins:
+        if not _ORIGIN.fullmatch(origin):
+            allowed = "name origins such as https://app.example.com, since cookies are sent along with their requests"
+            raise Invalid(_line(("cors_origin",), origin, allowed))
     return settings
 
 

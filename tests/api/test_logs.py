@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import httpx2
 import psycopg
 
+from proofdesk.simulators.chatwoot import build, create_app
+from proofdesk.simulators.serving import running
 from tests.api.server import PASSWORD, Cast
 from tests.review import stories
 
@@ -47,3 +52,41 @@ async def test_log_lines_are_json_and_hold_no_secret_and_no_text(
     assert "a-request-to-follow" in {line["request_id"] for line in requests}
     for secret in (SAID, "grandmother", PASSWORD, "wrong one", cast.member.token, cast.member.csrf):
         assert secret not in written
+
+
+async def test_the_lines_of_a_worker_name_the_request_and_hold_no_secret_and_no_text(
+    cast: Cast, database_url: str, owner_conn: psycopg.Connection
+):
+    studio, member = build("studio"), cast.member.client
+    written = ""
+    with running(create_app(studio)) as address:
+        for token in (studio.admin_token, "a-token-that-is-refused"):
+            asked = await member.post("/jobs/chatwoot/sync?wait=0", headers={"x-request-id": f"for-{token[:7]}"})
+            assert asked.status_code == 202
+            written += await asyncio.to_thread(_work, database_url, address, token)
+    studio.close()
+    texts = owner_conn.execute("SELECT content FROM cw_messages WHERE length(content) > 20").fetchall()
+    assert len(texts) > 50 and not any(text in written for (text,) in texts)
+    assert studio.admin_token not in written and "a-token-that-is-refused" not in written
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert [line["request_id"] for line in lines if line["event"] == "run failed"] == ["for-a-token"]
+
+
+def _work(database_url: str, chatwoot: str, token: str) -> str:
+    """Carry out what is queued, in a worker of its own; what it logs."""
+    ours = {
+        "DATABASE_URL": database_url,
+        "LOG_FORMAT": "json",
+        "EMBEDDING_PROVIDER": "local",
+        "AUTH_PASSWORD": PASSWORD,
+        "AUTH_USERNAME": "owner",
+        "CHATWOOT_BASE_URL": chatwoot,
+        "CHATWOOT_API_TOKEN": token,
+        "CHATWOOT_ACCOUNT_ID": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-m", "proofdesk", "worker", "--drain"]
+    done = subprocess.run(
+        command, env=ours | {"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stderr

@@ -30,7 +30,8 @@ def check(expected: str, presented: str | None) -> None:
 def check_fetch_site(site: str | None, origin: str | None, allowed: list[str]) -> None:
     """Refuse a login that a page of somebody else sends: there is no session yet whose token could be asked for.
 
-    `site` is the browser's Sec-Fetch-Site. Raises `CsrfInvalid`.
+    `site` is the browser's Sec-Fetch-Site; `same-site` is another host of our domain, which may be anybody's. Raises
+    `CsrfInvalid`.
     """
-    if site == "cross-site" and origin not in allowed:
+    if site in ("cross-site", "same-site") and origin not in allowed:
         raise CsrfInvalid("Signing in from another site is refused. Open Proofdesk's own login page.", status=403)

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from proofdesk import failures
 from proofdesk import request as asking
 from proofdesk.api import auth
 from proofdesk.auth import sessions, signup
-from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
+from proofdesk.errors import Denied, Invalid, ProofdeskError
 from proofdesk.request import Config, Db, Route, Viewer, Visitor
 from proofdesk.web import shell
 
@@ -66,7 +67,7 @@ async def shown(
 ) -> Response:
     """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for."""
     held = request.state.resources
-    told = error or wrong
+    refused = error or wrong
     values = {
         "next": next,
         "username": username,
@@ -78,21 +79,5 @@ async def shown(
         "open": wanted is not None or wrong is not None,
         "minutes": held.settings.signup_pin_ttl_minutes,
     }
-    wait = {"retry-after": str(told.retry_after)} if isinstance(told, Denied) and told.retry_after else None
-    return shell.page(request, "login/page.html", values, status=_status(told), headers=wait)
-
-
-def _status(told: ProofdeskError | None) -> int:
-    match told:
-        case None:
-            return 200
-        case Denied():
-            return told.status
-        case Invalid():
-            return 400
-        case Conflict():
-            return 409
-        case Unavailable(configured=False):
-            return 503
-        case _:
-            return 502
+    headers = failures.translated(refused).headers if refused else None
+    return shell.page(request, "login/page.html", values, status=shell.status_of(refused), headers=headers)

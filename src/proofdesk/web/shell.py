@@ -13,10 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope as AsgiScope
 
+from proofdesk import failures
 from proofdesk import request as asking
 from proofdesk.auth.queries import Session
 from proofdesk.db.pool import Database
-from proofdesk.errors import Conflict, Denied, NotFound, ProofdeskError
+from proofdesk.errors import ProofdeskError
 from proofdesk.projects import projects
 
 HOME = "/search"
@@ -104,26 +105,17 @@ def error_page(
 
 def status_of(error: ProofdeskError | None) -> int:
     """The status of a form that is shown again with what is wrong."""
-    match error:
-        case None:
-            return 200
-        case Denied():
-            return error.status
-        case NotFound():
-            return 404
-        case Conflict():
-            return 409
-        case _:
-            return 400
+    return failures.translated(error).status if error else 200
 
 
 def safe_path(target: str | None) -> str:
     """`target` when it is a path of ours, else the start page: no other site, no protocol-relative tricks."""
     if not target or not target.startswith("/") or target.startswith("//"):
         return HOME
-    if "\\" in target or not target.isprintable() or urlsplit(target).netloc:
+    if "\\" in target or not target.isprintable():
         return HOME
-    return target
+    # Nor what would begin with two slashes once somebody on the way tidies it up.
+    return HOME if "//" in urlsplit(target).path else target
 
 
 # Templates and files ----------------------------------------------------------------------------------------------
