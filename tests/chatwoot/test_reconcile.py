@@ -129,6 +129,7 @@ async def test_the_pace_is_kept(db: Database, project: Scope, simulator: Simulat
     fill(simulator, 10)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, silent)
-    started = simulator.clock.now()
+    simulator.journal.clear()
     await reconcile.run(db, client, project, OPTIONS, 60 * 40, silent)
-    assert simulator.clock.now() - started >= 10 / 40 * 0.9
+    asked = [entry.at for entry in simulator.journal.find()]
+    assert max(asked) - min(asked) >= (len(asked) - 1) / 40 * 0.9

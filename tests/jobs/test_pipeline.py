@@ -30,6 +30,18 @@ async def test_a_worker_turns_a_request_into_findable_evidence(
     assert answer.results[0].source_url
 
 
+async def test_a_queued_run_whose_job_was_lost_with_its_worker_is_queued_again(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+):
+    asked = await runs.request(db, project, pipeline.EMBED, "manual")
+    owner_conn.execute("DELETE FROM procrastinate_jobs")
+    owner_conn.execute("UPDATE worker_runs SET created_at = now() - interval '5 minutes'")
+    again = await runs.request(db, project, pipeline.EMBED, "manual")
+    assert (again.joined, again.run.id) == (True, asked.run.id)
+    await worker.work(held, drain=True)
+    assert (await runs.find(db, project, asked.run.id)).status == "ok"
+
+
 async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: Scope, held: Resources):
     alone = dataclasses.replace(held, chatwoot=None)
     asked = await runs.begin(db, project, pipeline.SYNC, "cli")

@@ -66,7 +66,8 @@ class Contact(BaseModel):
 
 class _Person(BaseModel):
     id: Id
-    name: str | None = None
+    # A person's odd name is that person's matter: what he said is stored, with what can be stored of the name.
+    name: Annotated[str | None, BeforeValidator(lambda value: None if value is None else _plain(value))] = None
     type: str | None = None
 
 
@@ -155,6 +156,11 @@ def senders(items: list[Any]) -> list[Any]:
     return [m["sender"] for m in metas if isinstance(m, dict) and m.get("sender")]
 
 
+def ids(items: list[Any]) -> set[int]:
+    """The ids of items, whether or not the items can be stored."""
+    return {i["id"] for i in items if isinstance(i, dict) and type(i.get("id")) is int}
+
+
 def in_inboxes(items: list[Any], inbox_ids: frozenset[int] | None) -> list[Any]:
     """The items of these inboxes (None: of all); one without a readable inbox stays, to be told as bad."""
     if inbox_ids is None:
@@ -179,35 +185,37 @@ def _parse(
 ) -> Parsed:
     parsed, seen = Parsed(), set[int]()
     for item in items:
-        payload = json.dumps(item)
-        reason = _unstorable(item, payload)
-        if reason is None:
-            try:
-                checked = model.model_validate(item)
-                if checked.id not in seen:  # type: ignore[attr-defined]
-                    seen.add(checked.id)  # type: ignore[attr-defined]
-                    parsed.rows.append(row(checked, item))
-                continue
-            except ValidationError as error:
-                first = error.errors()[0]
-                reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        parsed.bad.append(BadItem(entity, _name(item, payload), conversation_id, reason, payload[:20_000]))
+        try:
+            made = row(model.model_validate(item), item)
+            # Only what is stored counts: a list item also embeds its contact and its newest message.
+            reason = _unstorable(json.dumps(made))
+        except ValidationError as error:
+            first = error.errors()[0]
+            made, reason = {}, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        if reason is not None:
+            parsed.bad.append(_bad(entity, item, conversation_id, reason))
+        elif (made_id := made[f"{entity}_id"]) not in seen:
+            seen.add(made_id)
+            parsed.rows.append(made)
     # Always in one order, so that two writers of the same rows never wait for each other in a circle.
-    parsed.rows.sort(key=lambda row: row[f"{entity}_id"])
+    parsed.rows.sort(key=lambda made: made[f"{entity}_id"])
     return parsed
 
 
-def _unstorable(item: Any, payload: str) -> str | None:
-    if not isinstance(item, dict):
-        return "not an object"
-    if _NUL.search(payload):
+def _unstorable(row: str) -> str | None:
+    if _NUL.search(row):
         return "a NUL character in a text"
-    if "\\ud" in payload:  # only then can there be half a surrogate pair
+    if "\\ud" in row:  # only then can there be half a surrogate pair
         try:
-            json.dumps(item, ensure_ascii=False).encode()
+            json.dumps(json.loads(row), ensure_ascii=False).encode()
         except UnicodeEncodeError:
             return "half a surrogate pair in a text"
     return None
+
+
+def _bad(entity: str, item: Any, conversation_id: int | None, reason: str) -> BadItem:
+    payload = json.dumps(item)
+    return BadItem(entity, _name(item, payload), conversation_id, reason, payload[:20_000])
 
 
 def _name(item: Any, payload: str) -> str:
@@ -228,10 +236,10 @@ def _contact_row(contact: Contact, _: dict[str, Any]) -> dict[str, Any]:
 def _conversation_row(conversation: Conversation, item: dict[str, Any]) -> dict[str, Any]:
     row = conversation.model_dump(mode="json", exclude={"meta", "id", "first_reply_created_at"})
     meta, newest = conversation.meta, _newest(item)
-    sender = item.get("meta", {}).get("sender") or {}
+    sender = next(iter(senders([item])), None)
     row |= {
         "conversation_id": conversation.id,
-        "contact_id": sender.get("id") if isinstance(sender.get("id"), int) else None,
+        "contact_id": sender["id"] if isinstance(sender, dict) and type(sender.get("id")) is int else None,
         "first_reply_at": conversation.first_reply_created_at,
         "assignee_id": meta.assignee.id if meta.assignee else None,
         "assignee_name": meta.assignee.name if meta.assignee else None,

@@ -56,7 +56,7 @@ class Reading:
 
     def went_on(self, page: list[Any]) -> "Reading":
         """The reading after one more page."""
-        ids = sorted(message_ids(page))
+        ids = sorted(items.ids(page))
         top = ids[-1] if ids else 0
         is_new = top > (self.tail[-1] if self.tail else self.after)
         finished = not is_new or (len(page) < MESSAGES_A_PAGE and top >= self.newest_id)
@@ -77,12 +77,10 @@ class Mirror:
     active_since: datetime | None = None  # older conversations are left out
     tally: Tally = field(default_factory=Tally)
 
-    async def take(self, listed: list[Any]) -> int:
-        """Store listed conversations and read the messages that are new to us; how many the inboxes had."""
-        ours = items.in_inboxes(listed, self.inbox_ids)
-        for part in _parts(ours):
+    async def take(self, listed: list[Any]) -> None:
+        """Store listed conversations of our inboxes and read the messages that are new to us."""
+        for part in _parts(items.in_inboxes(listed, self.inbox_ids)):
             await self._read(await self._store_listed(part))
-        return len(ours)
 
     async def take_contacts(self, listed: list[Any]) -> int:
         """Store listed contacts; how many rows changed."""
@@ -135,7 +133,7 @@ class Mirror:
             refused = [page for page in pages if isinstance(page, BadItem)]
             await self._store_messages(read, gone, refused)
             for reading, page in read:
-                present[reading.conversation_id] |= message_ids(page)
+                present[reading.conversation_id] |= items.ids(page)
             for conversation_id in [*gone, *(int(bad.entity_id) for bad in refused)]:
                 del present[conversation_id]
             readings = [r for r, _ in read if not r.finished]
@@ -178,11 +176,6 @@ class Mirror:
             await reading_queries.release(conn, self.scope, self.account_id, entity, stored)
         if parsed.bad:
             await reading_queries.quarantine(conn, self.scope, self.account_id, parsed.bad)
-
-
-def message_ids(page: list[Any]) -> set[int]:
-    """The ids in a page of messages, whether or not the messages can be stored."""
-    return {i["id"] for i in page if isinstance(i, dict) and type(i.get("id")) is int}
 
 
 def _cursor_row(reading: Reading) -> dict[str, Any]:

@@ -165,6 +165,23 @@ async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity
     )
 
 
+async def release_unseen(
+    conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], since: datetime
+) -> None:
+    """Take out the messages of these conversations that were not found bad again after `since`: mended, or gone."""
+    await run(
+        conn,
+        """
+        DELETE FROM sync_quarantine
+        WHERE project_id = %(project)s AND account_id = %(account)s AND entity = 'message'
+          AND conversation_id = ANY (%(ids)s) AND last_seen_at <= %(since)s""",
+        project=scope.project_id,
+        account=account_id,
+        ids=conversation_ids,
+        since=since,
+    )
+
+
 @dataclass(frozen=True)
 class Quarantined:
     """An item that could not be stored."""

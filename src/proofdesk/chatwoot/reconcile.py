@@ -141,11 +141,10 @@ async def _remove_unlisted(walk: _Walk) -> None:
 async def _remove_contacts(walk: _Walk) -> None:
     """Contacts: edits move no time either, and a merge lets one disappear."""
     mirror = walk.mirror
-    if mirror.inbox_ids is None:
-        await sync.all_contacts(mirror)
+    listed = await sync.all_contacts(mirror) if mirror.inbox_ids is None else set[int]()
     async with mirror.db.scoped(mirror.scope) as conn:
-        unseen = await queries.unseen_contacts(conn, mirror.scope, mirror.account_id)
-    gone = [i for i in unseen if await mirror.client.contact(mirror.account_id, i) is None]
+        unseen = set(await queries.unseen_contacts(conn, mirror.scope, mirror.account_id)) - listed
+    gone = [i for i in sorted(unseen) if await mirror.client.contact(mirror.account_id, i) is None]
     async with mirror.db.scoped(mirror.scope) as conn:
         await queries.delete_contacts(conn, mirror.scope, mirror.account_id, gone)
     mirror.tally.removed += len(gone)

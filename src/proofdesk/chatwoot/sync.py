@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from proofdesk.chatwoot import items, queries, reading_queries
+from proofdesk.chatwoot import items, quarantine, queries, reading_queries
 from proofdesk.chatwoot.client import Chatwoot, Page
 from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.chatwoot.reading_queries import Watermark
@@ -28,7 +28,6 @@ from proofdesk.projects.scope import Scope
 
 OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
 LISTED_AGAIN = 3  # how often the list is walked to prove that the first reading left nothing out
-RETRIED_A_RUN = 200  # items in quarantine
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ async def store_inboxes(mirror: Mirror, bound: list[Source]) -> None:
 
 async def _sync_account(mirror: Mirror, bound: list[Source], options: Options, report: Report) -> None:
     await store_inboxes(mirror, bound)
-    await _retry_quarantined(mirror)
+    await quarantine.retry(mirror)
     live: list[tuple[Source, datetime]] = []
     for source in bound:
         mark = await _mark(mirror, source)
@@ -139,21 +138,6 @@ async def _sync_account(mirror: Mirror, bound: list[Source], options: Options, r
         await _changes(mirror, live, report)
     if options.recheck:
         await _recheck(mirror, options.recheck)
-
-
-async def _retry_quarantined(mirror: Mirror) -> None:
-    async with mirror.db.scoped(mirror.scope) as conn:
-        waiting = await reading_queries.quarantined(conn, mirror.scope, mirror.account_id, RETRIED_A_RUN)
-    await mirror.reread(sorted({q.conversation_id for q in waiting if q.entity == "message" and q.conversation_id}))
-    for item in waiting:
-        if not item.entity_id.isdigit():
-            continue
-        if item.entity == "conversation":
-            found = await mirror.client.conversation(mirror.account_id, int(item.entity_id))
-            await mirror.take([found] if found else [])
-        elif item.entity == "contact":
-            found = await mirror.client.contact(mirror.account_id, int(item.entity_id))
-            await mirror.take_contacts([found] if found else [])
 
 
 # The first reading ----------------------------------------------------------------------------------------------------
@@ -189,12 +173,14 @@ async def _prove_complete(mirror: Mirror, source: Source) -> None:
             return
 
 
-async def all_contacts(mirror: Mirror) -> None:
-    """Store every contact that has an address, whether or not it has a conversation."""
-    number = 1
+async def all_contacts(mirror: Mirror) -> set[int]:
+    """Store every contact that has an address, whether or not it has a conversation; the ids that were listed."""
+    number, listed = 1, set[int]()
     while (page := await mirror.client.contacts(mirror.account_id, number, "created_at")).items:
         await mirror.take_contacts(page.items)
+        listed |= items.ids(page.items)
         number += 1
+    return listed
 
 
 # What changed ---------------------------------------------------------------------------------------------------------

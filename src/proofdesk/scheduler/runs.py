@@ -73,10 +73,14 @@ async def request(
         await _bury_lost(conn, scope, job_type)
         run = await queries.insert(conn, scope, job_type, trigger, params or {}, None)
         if run is not None:
-            await queue.put(conn, "run", project_id=str(scope.project_id), run_id=str(run.id))
+            await _put(conn, scope, run)
             await _record(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
             return Requested(run, False)
         joined = await queries.under_way(conn, scope, job_type)
+        if joined is not None and joined.status == "queued" and _waits_long(joined):
+            # A worker that was killed between taking the job and claiming the run took the job along. One job more
+            # does no harm: a run is claimed once.
+            await _put(conn, scope, joined)
     return Requested(joined, True) if joined else await request(db, scope, job_type, trigger, params)
 
 
@@ -237,6 +241,14 @@ async def _bury_lost(conn: Conn, scope: Scope, job_type: str) -> None:
         error = "The process that ran this job ended without a word."
         if await queries.finish(conn, scope, run.id, "failed", error=error, details=details):
             await _record_end(conn, scope, run, "failed", {"details": details})
+
+
+async def _put(conn: queries.Conn, scope: Scope, run: Run) -> None:
+    await queue.put(conn, "run", project_id=str(scope.project_id), run_id=str(run.id))
+
+
+def _waits_long(run: Run) -> bool:
+    return datetime.now(UTC) - run.created_at > LOST_AFTER
 
 
 def _is_lost(run: Run) -> bool:

@@ -1,0 +1,112 @@
+"""What cannot be stored waits in quarantine with its reason; the rest goes on, and each run tries again."""
+
+import psycopg
+import pytest
+
+from proofdesk.chatwoot import sync
+from proofdesk.db.pool import Database
+from proofdesk.progress import silent
+from proofdesk.projects.scope import Scope
+from proofdesk.simulators.chatwoot import Simulator
+from tests.chatwoot.conftest import fill, ours, theirs
+
+OPTIONS = sync.Options(default_account_id=1)
+
+
+@pytest.mark.parametrize(("content", "reason"), [("before\x00after", "NUL"), ("half an emoji \ud83d", "surrogate")])
+async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_goes_on(
+    db: Database,
+    project: Scope,
+    owner_conn: psycopg.Connection,
+    simulator: Simulator,
+    connect,
+    content: str,
+    reason: str,
+):
+    (conversation,) = fill(simulator, 1)
+    bad = simulator.append_message(conversation, content)
+    simulator.append_message(conversation, "After the bad one")
+    newest = simulator.append_message(conversation, content)  # the list of conversations embeds the newest
+    synced = await sync.run(db, connect(simulator), project, OPTIONS, silent)
+    kept = owner_conn.execute("SELECT entity, entity_id, reason FROM sync_quarantine").fetchall()
+    assert {(k[0], k[1]) for k in kept} == {("message", str(bad.id)), ("message", str(newest.id))}
+    assert reason in kept[0][2]
+    assert synced.tally.quarantined == synced.in_quarantine == 2
+    assert ours(owner_conn)[1] == {m for m in theirs(simulator)[1] if m[0] not in (bad.id, newest.id)}
+
+
+@pytest.mark.parametrize("wrong", [{"created_at": 10**14}, {"created_at": "yesterday"}, {"message_type": "odd"}])
+async def test_a_message_mended_over_there_leaves_the_quarantine(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, wrong: dict
+):
+    # The oldest of many, so that nothing but the quarantine leads back to it.
+    oldest, *_ = fill(simulator, 60)
+    message = next(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == oldest)
+    simulator.break_message(message, wrong)
+    client = connect(simulator)
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    simulator.mend()
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_conversation_that_cannot_be_read_waits_and_is_tried_again(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    # Made long ago on the simulator's clock, so that nothing but the quarantine leads back to it.
+    simulator.clock.freeze(simulator.clock.now() - 86_400)
+    ids = fill(simulator, 60)
+    simulator.clock.run()
+    simulator.break_conversation(ids[0], missing=("inbox_id",))
+    client = connect(simulator)
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert {c[0] for c in ours(owner_conn)[0]} == set(ids[1:])
+    simulator.mend()
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_contact_that_cannot_be_read_waits_while_its_conversation_is_stored(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    simulator.clock.freeze(simulator.clock.now() - 86_400)
+    ids = fill(simulator, 60)
+    sender = next(c["meta"]["sender"]["id"] for c in simulator.truth()["conversations"] if c["id"] == ids[0])
+    simulator.rename_contact(sender, "half\x00name")
+    simulator.clock.run()
+    client = connect(simulator)
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert ours(owner_conn) == theirs(simulator)
+    simulator.rename_contact(sender, "whole name")
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    stored = owner_conn.execute("SELECT name FROM cw_contacts WHERE contact_id = %s", [sender]).fetchone()
+    assert stored == ("whole name",)
+
+
+async def test_what_is_gone_over_there_leaves_the_quarantine(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    first, second = fill(simulator, 2)
+    bad = simulator.append_message(first, "odd\x00")
+    nameless = simulator.append_message(first, "without an id")
+    simulator.break_message(nameless.id, missing=("id",))
+    simulator.break_conversation(second, {"status": "odd"})
+    client = connect(simulator)
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 3
+    simulator.remove_message(bad.id)
+    simulator.remove_message(nameless.id)
+    simulator.delete_conversation(second)
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+
+
+async def test_a_conversation_refused_to_the_token_does_not_stop_the_rest(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 5)
+    simulator.faults.add("401_refused", path=f"*/conversations/{ids[1]}/messages")
+    client = connect(simulator)
+    synced = await sync.run(db, client, project, OPTIONS, silent)
+    assert synced.in_quarantine == 1
+    simulator.faults.clear()
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
