@@ -68,6 +68,15 @@ def test_the_loop_by_hand(proofdesk: Command, studio: Simulator):
     assert "Complete: both sides agree." in proof.stdout
 
 
+def test_what_could_not_be_stored_is_shown_with_its_reason(proofdesk: Command, studio: Simulator):
+    proofdesk("project", "create", "Agency")
+    bad = studio.append_message(101, "half an emoji \ud83d")
+    done = proofdesk("sync")
+    assert done.returncode == 0, done.stderr
+    assert str(bad.id) in done.stdout
+    assert "half a surrogate pair" in done.stdout
+
+
 def test_what_is_wrong_is_told_in_one_line_and_the_status(proofdesk: Command):
     done = proofdesk("sync")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

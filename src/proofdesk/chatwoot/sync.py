@@ -18,7 +18,7 @@ from typing import Any
 from proofdesk.chatwoot import items, quarantine, queries, reading_queries
 from proofdesk.chatwoot.client import Chatwoot, Page
 from proofdesk.chatwoot.mirror import Mirror, Tally
-from proofdesk.chatwoot.reading_queries import Watermark
+from proofdesk.chatwoot.reading_queries import Quarantined, Watermark
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict
 from proofdesk.progress import Report
@@ -27,6 +27,7 @@ from proofdesk.projects.queries import Source
 from proofdesk.projects.scope import Scope
 
 OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
+SHOWN = 20  # items of the quarantine that a run tells of
 LISTED_AGAIN = 3  # how often the list is walked to prove that the first reading left nothing out
 
 
@@ -41,10 +42,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Synced:
-    """What a sync changed, and how many items wait in quarantine."""
+    """What a sync changed, how many items wait in quarantine, and those of them that wait longest."""
 
     tally: Tally = field(default_factory=Tally)
     in_quarantine: int = 0
+    waiting: list[Quarantined] = field(default_factory=list)
 
 
 class SourceBindingError(Conflict):
@@ -72,8 +74,8 @@ async def run(db: Database, client: Chatwoot, scope: Scope, options: Options, re
         )
         await _sync_account(mirror, bound, options, report)
     async with db.scoped(scope) as conn:
-        waiting = await reading_queries.count_quarantined(conn, scope)
-    return Synced(synced.tally, waiting)
+        count = await reading_queries.count_quarantined(conn, scope)
+        return Synced(synced.tally, count, await reading_queries.quarantined(conn, scope, None, SHOWN))
 
 
 async def bound_sources(db: Database, scope: Scope, default_account_id: int | None) -> list[Source]:

@@ -105,9 +105,14 @@ def _carry_out(
         return output.as_json({"run_id": ended.id, "status": ended.status, "result": result})
     if "inboxes" in result:
         _show_proof(result)
-    return output.table(
+    output.table(
         ("What", "Number"), [(_words(k), v) for k, v in _flat(result) if isinstance(v, int | str) and k != "complete"]
     )
+    if waiting := result.get("quarantine"):
+        output.say("\nThese could not be stored; each sync tries again:", "bold")
+        rows = [(w["entity"], w["entity_id"], w["conversation_id"], w["reason"], w["attempts"]) for w in waiting]
+        output.table(("What", "Id", "Conversation", "Why", "Tries"), rows)
+    return None
 
 
 def _show_proof(result: dict[str, Any]) -> None:

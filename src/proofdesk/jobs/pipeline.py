@@ -10,6 +10,7 @@ from typing import Any
 
 from proofdesk.chatwoot import reconcile, sync
 from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.reading_queries import Quarantined
 from proofdesk.embeddings import chunks, vectors
 from proofdesk.errors import Unavailable
 from proofdesk.progress import Report, silent
@@ -45,6 +46,7 @@ async def _sync(resources: Resources, scope: Scope, _: Run, report: Report) -> O
     synced = await sync.run(resources.db, _chatwoot(resources), scope, options, report)
     result = await _prepare(resources, scope, report)
     result |= _counts(synced.tally) | {"in_quarantine": synced.in_quarantine}
+    result["quarantine"] = [_waiting(item) for item in synced.waiting]
     return Outcome(synced.tally.messages, result)
 
 
@@ -105,6 +107,11 @@ def _options(settings: Settings) -> sync.Options:
         lookback=timedelta(days=days) if days else None,
         recheck=timedelta(minutes=settings.chatwoot_recheck_minutes),
     )
+
+
+def _waiting(item: Quarantined) -> dict[str, Any]:
+    told = ("account_id", "entity", "entity_id", "conversation_id", "reason", "attempts")
+    return {name: getattr(item, name) for name in told}
 
 
 def _counts(tally: sync.Tally) -> dict[str, Any]:
