@@ -27,8 +27,8 @@ NOT_SCOPED = {
     "projects.queries.hold": "projects",
     "projects.queries.rename": "projects",
     "projects.queries.archive": "projects",
-    "projects.queries.claim": "source_claims",
-    "projects.queries.was_ever_bound": "projects",
+    "projects.source_queries.claim": "source_claims",
+    "projects.source_queries.was_ever_bound": "projects",
 }
 # Query functions without a scope, and why they need none; those of `auth` are about people.
 NO_SCOPE = {
@@ -48,7 +48,7 @@ NO_SCOPE = {
     "projects.queries.keeps": "whether an actor looks after a project",
     "projects.queries.user": "an account by name",
     "projects.queries.add_member": "also to a project that was just made; row security demands to be inside it",
-    "projects.queries.lock_account": "a lock",
+    "projects.source_queries.lock_account": "a lock",
     "scheduler.queries.due": "which job is due, of all projects: ids and types only",
     "scheduler.queries.insert_worker": "workers serve all projects",
     "scheduler.queries.beat_worker": "workers serve all projects",

@@ -12,7 +12,8 @@ from proofdesk.api.answers import Answer, shape, success
 from proofdesk.api.bodies import Body, JsonRoute, UuidText, told
 from proofdesk.auth import sessions
 from proofdesk.projects import members, projects, sources
-from proofdesk.projects.queries import Member, Project, Source
+from proofdesk.projects.queries import Member, Project
+from proofdesk.projects.source_queries import Source
 from proofdesk.request import Db, NamedProject, ProjectKeeper, Viewer
 
 router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=JsonRoute)

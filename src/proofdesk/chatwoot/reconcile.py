@@ -13,8 +13,8 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.db.pool import Database
 from proofdesk.progress import Report
-from proofdesk.projects.queries import Source
 from proofdesk.projects.scope import Scope
+from proofdesk.projects.source_queries import Source
 
 
 @dataclass

@@ -23,8 +23,8 @@ from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict
 from proofdesk.progress import Report
 from proofdesk.projects import sources
-from proofdesk.projects.queries import Source
 from proofdesk.projects.scope import Scope
+from proofdesk.projects.source_queries import Source
 
 OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
 SHOWN = 20  # items of the quarantine that a run tells of

@@ -9,8 +9,9 @@ from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
 from proofdesk.errors import Invalid
 from proofdesk.projects import members, projects, scope, sources
-from proofdesk.projects.queries import Member, Source
+from proofdesk.projects.queries import Member
 from proofdesk.projects.scope import Keeper
+from proofdesk.projects.source_queries import Source
 from proofdesk.resources import Resources
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)

@@ -9,9 +9,10 @@ from proofdesk.audit.trail import Actor
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.errors import Conflict, Invalid
-from proofdesk.projects import queries
-from proofdesk.projects.queries import Project, Source
+from proofdesk.projects import queries, source_queries
+from proofdesk.projects.queries import Project
 from proofdesk.projects.scope import Keeper, ProjectNotFound, Scope
+from proofdesk.projects.source_queries import Source
 
 DEFAULT_ACCOUNT_SCOPE = "default"
 
@@ -66,7 +67,7 @@ async def archive(db: Database, keeper: Keeper) -> list[Source]:
     async with db.scoped(keeper) as conn:
         if not await queries.archive(conn, keeper):
             raise ProjectNotFound("There is no such project.")
-        freed = await queries.delete_sources(conn, keeper)
+        freed = await source_queries.delete_sources(conn, keeper)
         await _record(conn, keeper, "project.archived", {"sources": [s.external_id for s in freed]})
     return freed
 

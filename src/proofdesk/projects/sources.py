@@ -6,9 +6,9 @@ from proofdesk.audit import trail
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.errors import Conflict, Invalid, NotFound
-from proofdesk.projects import queries
-from proofdesk.projects.queries import Source
+from proofdesk.projects import queries, source_queries
 from proofdesk.projects.scope import ProjectNotFound, Scope
+from proofdesk.projects.source_queries import Source
 
 UNBOUND = "The import has stopped. What was imported stays in the project."
 """What people are told when a source is let go."""
@@ -37,7 +37,7 @@ class SourceNotFound(NotFound):
 async def bound(db: Database, scope: Scope) -> list[Source]:
     """What the project reads, oldest first."""
     async with db.scoped(scope) as conn:
-        return await queries.sources(conn, scope)
+        return await source_queries.sources(conn, scope)
 
 
 async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Source:
@@ -51,13 +51,13 @@ async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Sourc
     async with db.scoped(scope) as conn:
         if not await queries.hold(conn, scope):
             raise ProjectNotFound("There is no such project.")
-        await queries.lock_account(conn, account_id)
-        if await queries.claimed_by_another(conn, scope, account_id, inbox_id):
+        await source_queries.lock_account(conn, account_id)
+        if await source_queries.claimed_by_another(conn, scope, account_id, inbox_id):
             raise SourceAlreadyBound(f"Chatwoot source {external_id} belongs to another project, whole or in part.")
-        if not await queries.claim(conn, scope, kind, external_id, account_id):
+        if not await source_queries.claim(conn, scope, kind, external_id, account_id):
             raise SourceAlreadyBound(f"Chatwoot source {external_id} is bound to this project already.")
-        source = await queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
-        await queries.note_bound(conn, scope)
+        source = await source_queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
+        await source_queries.note_bound(conn, scope)
         await _record(conn, scope, "source.bound", source)
     return source
 
@@ -65,7 +65,7 @@ async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Sourc
 async def unbind(db: Database, scope: Scope, source_id: UUID) -> Source:
     """Stop reading a source; what was imported from it stays. The source as it was. Raises `SourceNotFound`."""
     async with db.scoped(scope) as conn:
-        gone = await queries.delete_sources(conn, scope, source_id)
+        gone = await source_queries.delete_sources(conn, scope, source_id)
         if not gone:
             raise SourceNotFound("This project has no such source.")
         await _record(conn, scope, "source.unbound", gone[0])
@@ -85,14 +85,14 @@ async def named(db: Database, scope: Scope, external_id: str) -> UUID:
 async def hold(conn: Conn, scope: Scope, account_id: int, inbox_ids: frozenset[int] | None) -> None:
     """Keep an account (`inbox_ids` None) or inboxes bound until the transaction ends. Raises `SourceLetGo`."""
     wanted = None if inbox_ids is None else sorted(inbox_ids)
-    if await queries.hold_sources(conn, scope, account_id, wanted) < (1 if wanted is None else len(wanted)):
+    if await source_queries.hold_sources(conn, scope, account_id, wanted) < (1 if wanted is None else len(wanted)):
         raise SourceLetGo("Stopped: the source was let go while it was read. What was imported stays.")
 
 
 async def was_ever_bound(db: Database, scope: Scope) -> bool:
     """Whether the project has a source, or had one that it let go."""
     async with db.scoped(scope) as conn:
-        return await queries.was_ever_bound(conn, scope)
+        return await source_queries.was_ever_bound(conn, scope)
 
 
 def parse(kind: str, external_id: str) -> tuple[int, int | None]:

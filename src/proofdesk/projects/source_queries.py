@@ -1,0 +1,143 @@
+"""SQL of sources and of who owns them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from proofdesk.db.rows import Conn, many, one, run, value
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Chatwoot account (`inbox_id` is None) or inbox that a project reads."""
+
+    id: UUID
+    source_kind: str
+    external_id: str
+    account_id: int
+    inbox_id: int | None
+    created_at: datetime
+
+
+async def sources(conn: Conn, scope: Scope) -> list[Source]:
+    """What the project reads, oldest first."""
+    return await many(
+        conn,
+        Source,
+        """
+        SELECT id, source_kind, external_id, account_id, inbox_id, created_at FROM project_sources
+        WHERE project_id = %(project)s ORDER BY created_at, external_id""",
+        project=scope.project_id,
+    )
+
+
+async def lock_account(conn: Conn, account_id: int) -> None:
+    """Bindings of one account are made one after the other, until the end of the transaction."""
+    await run(
+        conn,
+        "SELECT pg_advisory_xact_lock(hashtextextended('chatwoot_account', %(account)s))",
+        account=account_id,
+    )
+
+
+async def claimed_by_another(conn: Conn, scope: Scope, account_id: int, inbox_id: int | None) -> bool:
+    """Whether another project owns this source, the whole account around it, or an inbox inside it."""
+    return await value(
+        conn,
+        """
+        SELECT EXISTS (
+            SELECT FROM source_claims
+            WHERE account_id = %(account)s AND claimed_by <> %(project)s
+              AND (%(inbox)s::bigint IS NULL OR source_kind = 'chatwoot_account'
+                   OR external_id = %(account)s::text || ':' || %(inbox)s::text))""",
+        account=account_id,
+        inbox=inbox_id,
+        project=scope.project_id,
+    )
+
+
+async def claim(conn: Conn, scope: Scope, kind: str, external_id: str, account_id: int) -> bool:
+    """Take the source for the project; False when it is taken already, by this project or another."""
+    return bool(
+        await run(
+            conn,
+            """
+            INSERT INTO source_claims (source_kind, external_id, account_id, claimed_by)
+            VALUES (%(kind)s, %(external)s, %(account)s, %(project)s) ON CONFLICT DO NOTHING""",
+            kind=kind,
+            external=external_id,
+            account=account_id,
+            project=scope.project_id,
+        )
+    )
+
+
+async def insert_source(
+    conn: Conn, scope: Scope, kind: str, external_id: str, account_id: int, inbox_id: int | None
+) -> Source:
+    """Record a claimed source among the project's."""
+    return await one(
+        conn,
+        Source,
+        """
+        INSERT INTO project_sources (project_id, account_scope_id, source_kind, external_id, account_id, inbox_id)
+        VALUES (%(project)s, %(account_scope)s, %(kind)s, %(external)s, %(account)s, %(inbox)s)
+        RETURNING id, source_kind, external_id, account_id, inbox_id, created_at""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        kind=kind,
+        external=external_id,
+        account=account_id,
+        inbox=inbox_id,
+    )
+
+
+async def hold_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: list[int] | None) -> int:
+    """Keep sources of an account from being let go until the transaction ends; how many of them there are."""
+    return await run(
+        conn,
+        """
+        SELECT FROM project_sources
+        WHERE project_id = %(project)s AND account_id = %(account)s
+          AND (inbox_id = ANY(%(inboxes)s) OR (inbox_id IS NULL AND %(inboxes)s::bigint[] IS NULL))
+        FOR KEY SHARE""",
+        project=scope.project_id,
+        account=account_id,
+        inboxes=inbox_ids,
+    )
+
+
+async def note_bound(conn: Conn, scope: Scope) -> None:
+    """Remember that the project has had a source."""
+    await run(
+        conn,
+        "UPDATE projects SET first_bound_at = now() WHERE id = %(project)s AND first_bound_at IS NULL",
+        project=scope.project_id,
+    )
+
+
+async def was_ever_bound(conn: Conn, scope: Scope) -> bool:
+    """Whether the project has, or had, a source."""
+    return await value(
+        conn, "SELECT first_bound_at IS NOT NULL FROM projects WHERE id = %(project)s", project=scope.project_id
+    )
+
+
+async def delete_sources(conn: Conn, scope: Scope, source_id: UUID | None = None) -> list[Source]:
+    """Let go of a source, or of all, and of the claims; what was let go."""
+    return await many(
+        conn,
+        Source,
+        """
+        WITH gone AS (
+            DELETE FROM project_sources
+            WHERE project_id = %(project)s AND (%(source)s::uuid IS NULL OR id = %(source)s)
+            RETURNING id, source_kind, external_id, account_id, inbox_id, created_at),
+        freed AS (
+            DELETE FROM source_claims c USING gone g
+            WHERE c.source_kind = g.source_kind AND c.external_id = g.external_id AND c.claimed_by = %(project)s)
+        SELECT * FROM gone ORDER BY created_at, external_id""",
+        project=scope.project_id,
+        source=source_id,
+    )
