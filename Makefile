@@ -22,12 +22,24 @@ docs: $(VENV)/dev
 format: $(VENV)/dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+.PHONY: dist image
+
+# The sdist and the wheel, in dist/.
+dist: $(VENV)/dev
+	@$(PYTHON) -m venv var/build && var/build/bin/pip install --quiet --require-hashes -r requirements/build.lock
+	@var/build/bin/python -m build --no-isolation --outdir dist .
+
+image:
+	@docker build --tag proofdesk .
+
 # Hashes only: where packages come from is the machine's business.
 lock: $(VENV)/dev
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/runtime.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --group build -c requirements/dev.lock -o requirements/build.lock
 
 $(VENV)/runtime: requirements/runtime.lock pyproject.toml
 	@$(MAKE) --no-print-directory environment LOCK=requirements/runtime.lock

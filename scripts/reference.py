@@ -1,4 +1,7 @@
-"""Writes docs/configuration.md and docs/reference/commands.md from the code. `--check` only tells whether they are."""
+"""Writes docs/configuration.md, docs/reference/commands.md and deploy/env.example from the code.
+
+`--check` only tells whether they are what the code says.
+"""
 
 import sys
 from pathlib import Path
@@ -27,6 +30,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "configuration.md": configuration(),
         ROOT / "docs" / "reference" / "commands.md": commands(),
+        ROOT / "deploy" / "env.example": environment(),
     }
 
 
@@ -44,6 +48,25 @@ def configuration() -> str:
             lines += ["", f"## {_SECTIONS[name]}", "", "| Variable | Default | Meaning |", "| --- | --- | --- |"]
         secret = " Secret." if is_secret(name) else ""
         lines.append(f"| `{name.upper()}` | {_default(field)} | {field.description}{secret} |")
+    return "\n".join(lines) + "\n"
+
+
+def environment() -> str:
+    """Every variable with its default, commented out, as `compose.yaml` and the systemd units read it."""
+    lines = [
+        "# Settings of Proofdesk: copy this file, and take away the # before what you set.",
+        "# Generated from src/proofdesk/settings.py; docs/configuration.md is the same as a page.",
+        "",
+        "# For compose.yaml alone: the name of the site, and the password that the database is made with",
+        "# (letters and digits: it becomes part of an address).",
+        "#SITE_ADDRESS=proofdesk.example.org",
+        "#POSTGRES_PASSWORD=",
+    ]
+    for name, field in Settings.model_fields.items():
+        if name in _SECTIONS:
+            lines += ["", f"# {_SECTIONS[name]}", ""]
+        default = "" if field.default_factory or field.default is None else str(field.default)
+        lines += [f"# {str(field.description).replace('`', '')}", f"#{name.upper()}={default}"]
     return "\n".join(lines) + "\n"
 
 

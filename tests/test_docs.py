@@ -13,7 +13,12 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 VARIABLE = re.compile(r"`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)`")
-FOREIGN = {"PROOFDESK_CORPUS_DIR", "PROOFDESK_CHATWOOT_SAMPLES"}  # read by tests and the evaluation only
+FOREIGN = {
+    "PROOFDESK_CORPUS_DIR",  # read by tests and the evaluation only
+    "PROOFDESK_CHATWOOT_SAMPLES",
+    "SITE_ADDRESS",  # read by compose.yaml
+    "POSTGRES_PASSWORD",
+}
 
 
 def page_name(path: Path) -> str:

@@ -17,9 +17,11 @@ from tests.isolation.worlds import World
 
 # Commands that are not about a project, and why they are not tried.
 MACHINE = {
+    "backup": "the whole database",
     "config": "shows settings",
     "demo": "makes a database of its own",
     "migrate": "the schema",
+    "restore": "the whole database",
     "serve": "serves until it is stopped",
     "up": "serves until it is stopped",
     "worker": "works for all projects",

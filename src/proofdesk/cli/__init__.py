@@ -19,7 +19,19 @@ app = typer.Typer(
 
 def load() -> typer.Typer:
     """The application with every command."""
-    for room in ("demo", "server", "jobs", "search", "projects", "users", "telegram", "audit", "setup", "simulate"):
+    for room in (
+        "demo",
+        "server",
+        "jobs",
+        "search",
+        "projects",
+        "users",
+        "telegram",
+        "audit",
+        "backup",
+        "setup",
+        "simulate",
+    ):
         importlib.import_module(f"proofdesk.cli.{room}")
     return app
 

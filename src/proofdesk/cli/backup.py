@@ -1,0 +1,41 @@
+"""`backup` and `restore`: the whole database in one file."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofdesk import settings
+from proofdesk.cli import app, machine, output
+from proofdesk.db import backup as dumps
+from proofdesk.db import embedded
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="File to write; kept as it was if this fails.")]) -> None:
+    """Write everything to one file: a consistent snapshot, while others go on working. Keep it as safe as the data."""
+    with _database() as url:
+        dumps.dump(url, file)
+    output.note(f"Wrote {file} ({file.stat().st_size / 1024**2:.1f} MB).")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="File that `backup` wrote.", exists=True)]) -> None:
+    """Fill an empty database, and bring it up to date: also the way from the embedded database to a server."""
+    with _database() as url:
+        dumps.restore(url, file)
+    with machine.prepared():
+        output.note("Restored. `proofdesk audit verify` proves that the record of what was done is whole.")
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[str]:
+    """The URL of the database as it is: nothing is migrated."""
+    loaded = settings.load()
+    if loaded.database_url is not None:
+        yield loaded.database_url.get_secret_value()
+        return
+    with embedded.running(loaded.proofdesk_home) as url:
+        yield url

@@ -1,0 +1,94 @@
+"""What a PostgreSQL that is distributed by project asks of the schema (docs/scaling.md)."""
+
+import inspect
+import re
+
+import psycopg
+
+from tests.isolation import arguments
+
+SCOPED = """
+    SELECT c.oid, c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attname = 'project_id'
+"""
+# Tables with a project_id that stay in one place, and why.
+IN_ONE_PLACE = {
+    "audit_events": "an installation has events without a project: they are distributed once those have a table",
+    "audit_heads": "as audit_events",
+    "project_members": "who may enter which project is asked before one is entered; small, like projects itself",
+}
+REFERENCES = {"projects", "app_users", "account_scopes"}
+# Functions that act with their owner's rights, unbound by row-level security, and what binds them instead.
+DEFINERS = {
+    "count_terms": "a trigger: the projects of the rows that were changed",
+    "due_jobs": "ACROSS PROJECTS: ids and types of jobs that are due, for the scheduler",
+    "find_evidence": "the project that the transaction has set",
+    "refresh_mirror_statistics": "no rows: ANALYZE",
+    "schedule_jobs": "a trigger: the project that was made",
+    "seal_event": "a trigger: the chain of the event",
+    "similar_terms": "the project that the transaction has set",
+}
+
+
+def test_every_key_of_a_projects_table_begins_with_the_project(owner_conn: psycopg.Connection):
+    keys = owner_conn.execute(
+        f"WITH scoped AS ({SCOPED}) SELECT s.relname, i.indexrelid::regclass::text, i.indkey[0], a.attnum"
+        " FROM scoped s JOIN pg_index i ON i.indrelid = s.oid AND i.indisunique"
+        " JOIN pg_attribute a ON a.attrelid = s.oid AND a.attname = 'project_id'"
+    ).fetchall()
+    assert len(keys) > 20
+    assert [(t, k) for t, k, first, project in keys if first != project and t not in IN_ONE_PLACE] == []
+
+
+def test_every_table_of_projects_has_a_primary_key(owner_conn: psycopg.Connection):
+    without = owner_conn.execute(
+        f"WITH scoped AS ({SCOPED}) SELECT relname FROM scoped s"
+        " WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = s.oid AND i.indisprimary)"
+    ).fetchall()
+    assert {name for (name,) in without} <= set(IN_ONE_PLACE)
+
+
+def test_foreign_keys_stay_in_the_project_or_lead_to_reference_tables(owner_conn: psycopg.Connection):
+    keys = owner_conn.execute(
+        f"WITH scoped AS ({SCOPED}) SELECT s.relname, c.confrelid::regclass::text,"
+        " ARRAY(SELECT attname::text FROM unnest(c.conkey) k"
+        "       JOIN pg_attribute ON attrelid = c.conrelid AND attnum = k),"
+        " ARRAY(SELECT attname::text FROM unnest(c.confkey) k"
+        "       JOIN pg_attribute ON attrelid = c.confrelid AND attnum = k)"
+        " FROM scoped s JOIN pg_constraint c ON c.conrelid = s.oid AND c.contype = 'f'"
+    ).fetchall()
+    assert len(keys) > 10
+    for table, target, ours, theirs in keys:
+        colocated = "project_id" in ours and ours.index("project_id") == (
+            theirs.index("project_id") if "project_id" in theirs else -1
+        )
+        assert target in REFERENCES or colocated, (table, target, ours, theirs)
+
+
+def test_reference_tables_refer_to_nothing_that_is_distributed(owner_conn: psycopg.Connection):
+    rows = owner_conn.execute(
+        "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
+        " AND conrelid::regclass::text = ANY(%s)",
+        [list(REFERENCES)],
+    ).fetchall()
+    assert {target for _, target in rows} <= REFERENCES
+
+
+def test_no_query_without_a_project_asks_a_table_of_projects(owner_conn: psycopg.Connection):
+    tables = {name for _, name in owner_conn.execute(SCOPED).fetchall()} - set(IN_ONE_PLACE)
+    named = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+({'|'.join(sorted(tables))})\b", re.I)
+    found = {
+        name: sorted(set(named.findall(inspect.getsource(query))))
+        for name, query in arguments.queries(scoped=False)
+        if named.search(inspect.getsource(query))
+    }
+    assert found == {}
+
+
+def test_functions_that_look_past_the_wall_are_these(owner_conn: psycopg.Connection):
+    """A function with its owner's rights is not bound by the project: each is a door, and is named here."""
+    rows = owner_conn.execute(
+        "SELECT proname::text FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        " AND proname !~ '^procrastinate_' ORDER BY 1"
+    ).fetchall()
+    assert {name for (name,) in rows} == set(DEFINERS)

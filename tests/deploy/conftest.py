@@ -1,0 +1,3 @@
+from tests.isolation.conftest import ours
+
+__all__ = ["ours"]

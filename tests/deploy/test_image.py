@@ -1,0 +1,124 @@
+"""The Dockerfile, step by step in a folder: there is not always an engine where the tests run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+DOCKERFILE = ROOT / "Dockerfile"
+
+
+def test_what_the_dockerfile_builds_is_whole_and_runs_with_nothing_else_on_the_machine(tmp_path: Path):
+    """One test, since building takes longer than everything that is asked about it."""
+    folder = _built(tmp_path / "build")
+    _holds_every_file(folder)
+    _comes_from_the_sdist_as_well(folder)
+    _runs_the_whole_loop(folder, tmp_path / "home")
+
+
+def test_the_dockerfile_has_no_warning():
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run(
+        [hadolint, "--no-color", "--failure-threshold", "warning", DOCKERFILE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_image_does_not_run_as_root_and_tells_its_health():
+    last = DOCKERFILE.read_text("utf-8").rpartition("\nFROM ")[2]
+    assert "\nUSER 10001\n" in last
+    assert "/health" in last.partition("HEALTHCHECK")[2]
+
+
+def _built(folder: Path) -> Path:
+    """What the build stage leaves behind: every RUN line of it, carried out over what .dockerignore lets in."""
+    folder.mkdir()
+    for name in _context():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    for step in _steps("build"):
+        done = subprocess.run(
+            ["/bin/sh", "-ec", step], cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{step}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return folder
+
+
+def _runs_the_whole_loop(built: Path, home: Path) -> None:
+    home.mkdir()
+    done = subprocess.run(
+        [built / "app" / "bin" / "proofdesk", "demo", "--once"],
+        cwd=home,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PROOFDESK_HOME": str(home / "proofdesk")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Search: ") == 3
+
+
+def _holds_every_file(built: Path) -> None:
+    installed = next((built / "app").glob("lib/python3*/site-packages/proofdesk"))
+    ours = {p.relative_to(built / "src/proofdesk") for p in (built / "src/proofdesk").rglob("*") if p.is_file()}
+    theirs = {p.relative_to(installed) for p in installed.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    assert {p for p in ours if p.suffix != ".pyc"} == theirs
+    assert any(p.suffix == ".js" and "static" in p.parts for p in theirs)
+
+
+def _comes_from_the_sdist_as_well(built: Path) -> None:
+    """Who packages Proofdesk elsewhere starts from the sdist."""
+    made = [*built.glob("dist/*.tar.gz"), *built.glob("dist/*.whl")]
+    assert len(made) == 2, made
+    unpacked = built / "unpacked"
+    unpacked.mkdir()
+    subprocess.run(["tar", "xzf", made[0], "-C", unpacked, "--strip-components=1"], check=True)
+    python = built / "tools" / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "build", "--no-isolation", "--wheel", "--outdir", built / "again", unpacked],
+        check=True,
+        capture_output=True,
+        env=_environment(),
+    )
+    again = next((built / "again").glob("*.whl"))
+    assert again.name == made[1].name
+    assert _names(again) == _names(made[1])
+
+
+def _context() -> list[str]:
+    """The tracked and the not ignored files that .dockerignore lets in."""
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")]
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *allowed],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
+
+
+def _steps(stage: str) -> list[str]:
+    text = DOCKERFILE.read_text("utf-8").replace("\\\n", " ")
+    body = text.partition(f" AS {stage}\n")[2].partition("\nFROM ")[0]
+    steps = [line.removeprefix("RUN ") for line in body.splitlines() if line.startswith("RUN ")]
+    assert len(steps) >= 4
+    return steps
+
+
+def _environment() -> dict[str, str]:
+    """What the build may see of this machine: where programs and packages come from."""
+    kept = ("PATH", "HOME", "PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "SSL_", "HTTP", "http", "NODE_EXTRA")
+    return {name: value for name, value in os.environ.items() if name.startswith(kept) and name != "PYTHONPATH"}
+
+
+def _names(wheel: Path) -> list[str]:
+    listed = subprocess.run(["unzip", "-Z1", wheel], capture_output=True, text=True, check=True)
+    return sorted(listed.stdout.splitlines())
