@@ -20,6 +20,10 @@ from proofdesk.embeddings.cutting.thread import Chunk
 from proofdesk.embeddings.cutting.words import Said
 from proofdesk.embeddings.queries import Claimed
 from proofdesk.ids import GlobalId
+from proofdesk.outbound import queries as outbound
+from proofdesk.outbound.attempt_queries import Decided, Ending
+from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.search.index_queries import Posting
 from proofdesk.search.meaning_queries import Candidate, Model
 from proofdesk.search.queries import Key, Narrowing, Weighted
@@ -96,6 +100,19 @@ def _candidate(world: World) -> Candidate:
 
 def _event(world: World) -> NewEvent:
     return NewEvent(world.word, None, "job.requested", "job", None, "ok", None, {}, [])
+
+
+def _draft(world: World) -> outbound.NewDraft:
+    return outbound.NewDraft("email", "a@example.com", {"text": world.word}, "new", None, 5, None, [], b"")
+
+
+def _contact_id(world: World) -> str:
+    return f"cwc:{world.project_id}:{ACCOUNT}:11"
+
+
+def _policy(world: World) -> Policy:
+    whose = (world.policy_id, world.project_id, world.keeper.account_scope_id, _contact_id(world), "email")
+    return Policy(*whose, False, True, 24, 3, 1, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO)
 
 
 def _always(value: Any) -> Callable[[World], Any]:
@@ -185,6 +202,39 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "source_table": _always("cw_messages"),
     "cited": lambda w: Cited(ACCOUNT, 101, 10100, 11, w.word, False),
     "snippet": lambda w: w.word,
+    # Outbound
+    "draft": _draft,
+    "channel": _always("email"),
+    "channels": _always(["email"]),
+    "recipient": _contact_id,
+    "recipients": lambda w: ["amina@example.com", w.conversation()],
+    "outbound.policy_queries.know.recipients": _always(["amina@example.com"]),
+    "policy_ids": lambda w: [w.policy_id],
+    "policies": lambda w: [_policy(w)],
+    "outbound.policy_queries.change.wanted": _always(Change(opted_out=True)),
+    **dict.fromkeys(
+        [f"outbound.policy_queries.{name}.wanted" for name in ("page", "count")],
+        lambda w: Wanted(_contact_id(w), "email"),
+    ),
+    "contact_id": _always(11),
+    "idempotency_key": _always("key of draft"),
+    "dedupe_key": _always("dedupe key of draft"),
+    "outbound_id": lambda w: w.outbound["draft"],
+    **{
+        f"outbound.queries.{verb}.outbound_id": lambda w, s=state: w.outbound[s]
+        for verb, state in (("retry", "failed"), ("redraft", "cancelled"))
+    },
+    "outbound.attempt_queries.attempts.outbound_id": lambda w: w.outbound["sent"],
+    "outbound_ids": lambda w: list(w.outbound.values()),
+    "outbound.attempt_queries.begin.outbound_ids": lambda w: [w.outbound["approved"]],
+    "started_at": _always(LONG_AGO),
+    "lease": _always(60.0),
+    "decided": lambda w: [Decided(w.outbound["approved"], "sending", None, None, [w.policy_id])],
+    "endings": lambda w: [Ending(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)],
+    **dict.fromkeys(
+        [f"outbound.queries.{name}.asked" for name in ("page", "count")],
+        lambda w: outbound.Asked(pattern=f"%{w.word}%"),
+    ),
     # Lists
     "pattern": _always("%"),
     "limit": _always(100),

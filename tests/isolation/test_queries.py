@@ -38,6 +38,7 @@ NO_SCOPE = {
     "audit.queries.head": "a project's by id, in a transaction that is inside it, or the installation's",
     "audit.queries.links": "as `head`",
     "chatwoot.queries.refresh_statistics": "tells the planner how big tables are",
+    "outbound.attempt_queries.clock": "the time",
     "projects.queries.see_as": "lets a transaction see a person's memberships",
     "projects.queries.visible_projects": "which projects an actor may enter",
     "projects.queries.visible_project": "whether an actor may enter a project: this is what a scope is made from",

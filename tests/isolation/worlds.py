@@ -49,6 +49,8 @@ class World:
     source_id: UUID
     source: str
     chunk: Chunk
+    policy_id: UUID
+    outbound: dict[str, UUID]  # a message of each state, by the state
 
     @property
     def project_id(self) -> UUID:
@@ -81,7 +83,10 @@ async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, 
         told: dict[str, Any] = {"scope": keeper, "payload": {"word": word}, "evidence_refs": [ref]}
         await trail.record(app, keeper.actor, "source.seen", "source", source.id, **told)
     run_id = _only(conn.execute("SELECT id FROM worker_runs WHERE project_id = %s AND status = 'running'", [made.id]))
-    return World(keeper, member_id, member, word, run_id[0], source.id, source.external_id, _chunk(conn, made.id))
+    policy_id = _write_policy(conn, keeper)
+    outbound = _write_outbound(conn, keeper, word, policy_id)
+    of_source = (source.id, source.external_id)
+    return World(keeper, member_id, member, word, run_id[0], *of_source, _chunk(conn, made.id), policy_id, outbound)
 
 
 def _mark(conn: psycopg.Connection, project_id: UUID, word: str) -> None:
@@ -118,6 +123,61 @@ def _fill(conn: psycopg.Connection, keeper: Keeper, member_id: UUID) -> None:
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):
         conn.execute(statement.encode(), values)
+
+
+def _write_policy(conn: psycopg.Connection, keeper: Keeper) -> UUID:
+    both, contact = [keeper.project_id, keeper.account_scope_id], f"cwc:{keeper.project_id}:{stories.ACCOUNT}:11"
+    (policy_id,) = _only(conn.execute(
+        "INSERT INTO contact_channel_policies (project_id, account_scope_id, channel, contact_global_id)"
+        " VALUES (%s, %s, 'email', %s) RETURNING id",
+        [*both, contact],
+    ))  # fmt: skip
+    conn.execute(
+        "INSERT INTO contact_channel_names (project_id, account_scope_id, name, channel, policy_id)"
+        " SELECT %s, %s, unnest(ARRAY[%s, 'amina@example.com']), 'email', %s",
+        [*both, contact, policy_id],
+    )
+    return policy_id
+
+
+def _write_outbound(conn: psycopg.Connection, keeper: Keeper, word: str, policy_id: UUID) -> dict[str, UUID]:
+    both = [keeper.project_id, keeper.account_scope_id]
+    paths = (
+        ["draft"], ["approved"], ["approved", "cancelled"], ["approved", "blocked_opt_out"],
+        ["approved", "sending"], ["approved", "sending", "failed"], ["approved", "sending", "sent"],
+    )  # fmt: skip
+    return {path[-1]: _lead(conn, both, word, path, policy_id) for path in paths}
+
+
+def _lead(conn: psycopg.Connection, both: list[Any], word: str, path: list[str], policy_id: UUID) -> UUID:
+    """A message led through these states."""
+    (made,) = _only(conn.execute(
+        "INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,"
+        " idempotency_key, dedupe_key, request_hash, max_retries, created_by, policy_ids)"
+        " VALUES (%s, %s, 'email', 'amina@example.com', jsonb_build_object('subject', %s::text, 'text', 'Hello'), '[]',"
+        " %s, %s, '', 5, 'somebody', ARRAY[%s]) RETURNING id",
+        [*both, word, f"key of {path[-1]}", f"dedupe key of {path[-1]}", policy_id],
+    ))  # fmt: skip
+    for status in path:
+        conn.execute(
+            "UPDATE outbound_messages SET status = %(status)s::text, next_attempt_at ="
+            " CASE WHEN %(status)s IN ('approved', 'failed') THEN now() - interval '1 hour' END,"
+            " approved_by = 'somebody', approved_at = now(), approved_hash = content_hash,"
+            " cancelled_by = CASE WHEN %(status)s = 'cancelled' THEN 'somebody' END,"
+            " cancelled_at = CASE WHEN %(status)s = 'cancelled' THEN now() END,"
+            " sent_at = CASE WHEN %(status)s = 'sent' THEN now() END"
+            " WHERE id = %(id)s AND %(status)s <> 'draft'",
+            {"status": status, "id": made},
+        )
+    if "sending" in path:
+        conn.execute(
+            "INSERT INTO outbound_attempts (project_id, account_scope_id, outbound_id, number, started_at, lease_until,"
+            " finished_at, outcome) SELECT project_id, account_scope_id, id, 1, now() - interval '1 hour',"
+            " now() - interval '1 minute', CASE WHEN status <> 'sending' THEN now() END,"
+            " nullif(status, 'sending') FROM outbound_messages WHERE id = %s",
+            [made],
+        )
+    return made
 
 
 def _chunk(conn: psycopg.Connection, project_id: UUID) -> Chunk:

@@ -1,0 +1,229 @@
+"""SQL of delivery: messages claimed and decided, attempts begun, ended, and lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.db.rows import Conn, many, one, run
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call of a provider. Without an outcome it is under way, or its worker was lost."""
+
+    number: int
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    provider_message_id: str | None
+    error: str | None
+    duration_ms: int | None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An attempt that is written down and may be made."""
+
+    outbound_id: UUID
+    number: int
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What becomes of a claimed message; `next_attempt_at` None where nothing is to follow by itself."""
+
+    id: UUID
+    status: str
+    last_error: str | None
+    next_attempt_at: datetime | None
+    policy_ids: list[UUID]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, and what becomes of its message.
+
+    `wait`: seconds until the retry that is granted, None without one. `took`: seconds; None: until now.
+    """
+
+    outbound_id: UUID
+    number: int
+    outcome: str
+    provider_message_id: str | None
+    error: str | None
+    took: float | None
+    wait: float | None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """An attempt whose ending was stored."""
+
+    outbound_id: UUID
+    outcome: str
+    started_at: datetime
+    policy_ids: list[UUID]
+
+
+@dataclass(frozen=True)
+class _Id:
+    id: UUID
+
+
+@dataclass(frozen=True)
+class _Clock:
+    now: datetime
+
+
+async def lock_due(conn: Conn, scope: Scope, limit: int) -> list[UUID]:
+    """Lock messages whose time has come, until the transaction ends; those that others have are passed over."""
+    due = await many(
+        conn,
+        _Id,
+        """
+        SELECT id FROM outbound_messages
+        WHERE project_id = %(project)s AND next_attempt_at <= clock_timestamp()
+        ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED""",
+        project=scope.project_id,
+        limit=limit,
+    )
+    return [found.id for found in due]
+
+
+async def clock(conn: Conn) -> datetime:
+    """The time of the database, by which all workers go."""
+    return (await one(conn, _Clock, "SELECT clock_timestamp() AS now")).now
+
+
+async def decide(conn: Conn, scope: Scope, decided: Sequence[Decided]) -> None:
+    """Store what becomes of claimed messages."""
+    await run(
+        conn,
+        """
+        UPDATE outbound_messages o
+        SET status = d.status, last_error = d.last_error, next_attempt_at = d.next_attempt_at,
+            policy_ids = d.policy_ids,
+            cancelled_by = CASE WHEN d.status = 'cancelled' THEN %(by)s END,
+            cancelled_at = CASE WHEN d.status = 'cancelled' THEN clock_timestamp() END
+        FROM jsonb_to_recordset(%(rows)s)
+            AS d (id uuid, status text, last_error text, next_attempt_at timestamptz, policy_ids uuid[])
+        WHERE o.project_id = %(project)s AND o.id = d.id""",
+        project=scope.project_id,
+        by=scope.actor.username,
+        rows=Jsonb([_plain(row) for row in decided]),
+    )
+
+
+async def begin(
+    conn: Conn, scope: Scope, outbound_ids: Sequence[UUID], started_at: datetime, lease: float
+) -> list[Begun]:
+    """Write down the next attempt of each message, to be made within so many seconds."""
+    return await many(
+        conn,
+        Begun,
+        """
+        INSERT INTO outbound_attempts (project_id, account_scope_id, outbound_id, number, started_at, lease_until)
+        SELECT o.project_id, o.account_scope_id, o.id,
+               1 + coalesce((SELECT max(a.number) FROM outbound_attempts a
+                             WHERE a.project_id = o.project_id AND a.outbound_id = o.id), 0),
+               %(started)s, %(started)s + make_interval(secs => %(lease)s)
+        FROM outbound_messages o
+        WHERE o.project_id = %(project)s AND o.id = ANY (%(ids)s) AND o.status = 'sending'
+        RETURNING outbound_id, number, started_at""",
+        project=scope.project_id,
+        ids=list(outbound_ids),
+        started=started_at,
+        lease=lease,
+    )
+
+
+async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settled]:
+    """Store how attempts ended, and what that makes of their messages; those that have an outcome already are left."""
+    return await many(
+        conn,
+        Settled,
+        """
+        WITH told AS MATERIALIZED (
+            SELECT * FROM jsonb_to_recordset(%(rows)s) AS t (outbound_id uuid, number integer, outcome text,
+                provider_message_id text, error text, took float, wait float)),
+        ended AS (
+            UPDATE outbound_attempts a
+            SET outcome = t.outcome, provider_message_id = t.provider_message_id, error = t.error,
+                finished_at = coalesce(a.started_at + make_interval(secs => t.took), clock_timestamp())
+            FROM told t
+            WHERE a.project_id = %(project)s AND a.outbound_id = t.outbound_id AND a.number = t.number
+              AND a.outcome IS NULL
+            RETURNING a.outbound_id, a.started_at, a.finished_at, a.outcome, t.error, t.wait)
+        UPDATE outbound_messages o
+        SET status = CASE WHEN e.outcome = 'sent' THEN 'sent' ELSE 'failed' END,
+            sent_at = CASE WHEN e.outcome = 'sent' THEN e.finished_at END,
+            last_error = e.error,
+            retry_count = o.retry_count + CASE WHEN e.wait IS NULL THEN 0 ELSE 1 END,
+            next_attempt_at = clock_timestamp() + make_interval(secs => e.wait)
+        FROM ended e WHERE o.project_id = %(project)s AND o.id = e.outbound_id
+        RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids""",
+        project=scope.project_id,
+        rows=Jsonb([_plain(row) for row in endings]),
+    )
+
+
+async def take_lost(conn: Conn, scope: Scope, lease: float, limit: int) -> list[Begun]:
+    """Attempts that were not heard of within their lease, the oldest first, leased anew to whoever asks."""
+    return await many(
+        conn,
+        Begun,
+        """
+        UPDATE outbound_attempts SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+        WHERE project_id = %(project)s AND (outbound_id, number) IN (
+            SELECT outbound_id, number FROM outbound_attempts
+            WHERE project_id = %(project)s AND outcome IS NULL AND lease_until < clock_timestamp()
+            ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+        RETURNING outbound_id, number, started_at""",
+        project=scope.project_id,
+        lease=lease,
+        limit=limit,
+    )
+
+
+async def wake_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -> None:
+    """Let messages be decided anew that waited for a channel which has a provider now."""
+    await run(
+        conn,
+        """
+        UPDATE outbound_messages SET next_attempt_at = clock_timestamp()
+        WHERE project_id = %(project)s AND next_attempt_at > clock_timestamp()
+          AND last_error = 'provider_not_configured' AND channel = ANY (%(channels)s)""",
+        project=scope.project_id,
+        channels=list(channels),
+    )
+
+
+async def attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[Attempt]:
+    """The attempts of a message, in order."""
+    return await many(
+        conn,
+        Attempt,
+        """
+        SELECT number, started_at, finished_at, outcome, provider_message_id, error, duration_ms
+        FROM outbound_attempts WHERE project_id = %(project)s AND outbound_id = %(id)s ORDER BY number""",
+        project=scope.project_id,
+        id=outbound_id,
+    )
+
+
+def _plain(row: Decided | Ending) -> dict[str, Any]:
+    return {name: _json(value) for name, value in vars(row).items()}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_json(v) for v in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value

@@ -1,0 +1,133 @@
+"""Policies: what people allow on a channel. A person is met by any of his names, and keeps those he had."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from proofdesk import ids
+from proofdesk.audit import trail
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
+from proofdesk.errors import Invalid
+from proofdesk.outbound import policy, policy_queries
+from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.policy_queries import Change, Person, Wanted
+from proofdesk.projects.scope import Scope
+
+CHANNELS = ("chatwoot", "email", "telegram")
+_LONGEST_REASON = 500
+_ADDRESS = {
+    "email": re.compile(r"[^@\s]+@[^@\s]+"),
+    "telegram": re.compile(r"-?[0-9]{1,19}", re.ASCII),
+    "chatwoot": re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9]{3,20}", re.ASCII),
+}
+
+
+class InvalidChannel(Invalid):
+    """Not one of `CHANNELS`."""
+
+    code = "invalid_channel"
+
+
+class InvalidOptOut(Invalid):
+    """A change of a policy that names nobody, changes nothing, or undoes an opt-out without a reason."""
+
+    code = "invalid_opt_out_payload"
+
+
+async def change(
+    db: Database,
+    scope: Scope,
+    who: str,
+    channel: str,
+    wanted: Change,
+    *,
+    reason: str | None = None,
+    evidence_refs: list[Any] | None = None,
+) -> Policy:
+    """Change what is named of a person's policy, by his contact's global id or his address.
+
+    Raises `InvalidChannel`, `InvalidOptOut`, `InvalidEvidenceRef`.
+    """
+    check_channel(channel)
+    if wanted == Change():
+        raise InvalidOptOut("Name what is to change: opted_out, stop_on_reply, frequency_window_hours, …")
+    async with db.scoped(scope) as conn:
+        name = await _named(conn, scope, who, channel)
+        [person] = await known(conn, scope, [(channel, name)])
+        before = await policy_queries.hold(conn, scope, person.policy_ids)
+        _check_opt_in(before, wanted, reason, evidence_refs)
+        await policy_queries.change(conn, scope, person.policy_ids, wanted)
+        if wanted.frequency_cap is not None or wanted.frequency_window_hours is not None:
+            await policy_queries.wake_deferred(conn, scope, person.policy_ids)
+        after = await policy_queries.of_person(conn, scope, channel, name)
+        await _record(conn, scope, after[0], wanted, reason, evidence_refs)
+    return policy.strictest(after, datetime.now(UTC))
+
+
+async def find(db: Database, scope: Scope, wanted: Wanted, limit: int, offset: int) -> tuple[list[Policy], int]:
+    """Policies, the last changed first, and how many there are in all. A window that is over counts nothing."""
+    async with db.scoped(scope) as conn:
+        found = await policy_queries.page(conn, scope, wanted, limit, offset)
+        total = await policy_queries.count(conn, scope, wanted)
+    now = datetime.now(UTC)
+    return [policy.live(p, now) for p in found], total
+
+
+async def known(conn: Conn, scope: Scope, recipients: list[tuple[str, str]]) -> list[Person]:
+    """Who these are, as pairs of channel and recipient; each has a policy then."""
+    asked = set(recipients)
+    people: list[Person] = []
+    while asked:
+        found = await policy_queries.know(conn, scope, [c for c, _ in asked], [r for _, r in asked])
+        people += found
+        asked -= {(p.channel, p.recipient) for p in found}
+    return people
+
+
+def check_channel(channel: str) -> None:
+    """Raises `InvalidChannel`."""
+    if channel not in CHANNELS:
+        raise InvalidChannel(f"A channel is one of: {', '.join(CHANNELS)}.")
+
+
+async def _named(conn: Conn, scope: Scope, who: str, channel: str) -> str:
+    name = who.strip()
+    if not name.startswith(("cwc:", "cw:")):
+        if len(name) > 320 or not _ADDRESS[channel].fullmatch(name):
+            raise InvalidOptOut(f"{name[:80]!r} is neither a contact's global id nor an address of {channel}.")
+        return name.lower()
+    try:
+        named = ids.parse(name, "contact" if name.startswith("cwc:") else "conversation")
+    except Invalid as error:
+        raise InvalidOptOut(error.message) from error
+    exists = policy_queries.is_known if named.kind == "contact" else policy_queries.has_conversation
+    if named.project_id != scope.project_id or not await exists(conn, scope, named.account_id, named.number):
+        raise InvalidOptOut(f"This project has no {named.kind} {name[:80]!r}.")
+    return name.lower()
+
+
+def _check_opt_in(before: list[Policy], wanted: Change, reason: str | None, evidence_refs: list[Any] | None) -> None:
+    opts_in = wanted.opted_out is False and any(p.opted_out for p in before)
+    if opts_in and not ((reason or "").strip() or evidence_refs):
+        raise InvalidOptOut(
+            "Who opted out is let in again with a `reason` or `evidence_refs` only: say what allows it."
+        )
+
+
+async def _record(
+    conn: Conn, scope: Scope, changed: Policy, wanted: Change, reason: str | None, evidence_refs: list[Any] | None
+) -> None:
+    action = {True: "outbound.opt_out", False: "outbound.opt_in", None: "outbound.policy"}[wanted.opted_out]
+    told = {name: value for name, value in vars(wanted).items() if value not in (None, False) or name == "opted_out"}
+    payload = {"channel": changed.channel, "contact": changed.contact_global_id, "changed": told}
+    await trail.record(
+        conn,
+        scope.actor,
+        action,
+        "contact_channel_policy",
+        changed.id,
+        scope=scope,
+        payload=payload | ({"reason": reason.strip()[:_LONGEST_REASON]} if reason and reason.strip() else {}),
+        evidence_refs=evidence_refs,
+    )

@@ -1,0 +1,266 @@
+"""SQL of messages: drafted, shown, decided about by people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.db.rows import Conn, many, maybe, run, value
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Outbound:
+    """A message. `content_hash` is in hex; without `next_attempt_at`, nothing happens until a person acts."""
+
+    id: UUID
+    project_id: UUID
+    account_scope_id: UUID
+    channel: str
+    recipient_ref: str
+    payload: dict[str, Any]
+    content_hash: str
+    evidence_refs: list[dict[str, Any]]
+    status: str
+    idempotency_key: str
+    dedupe_key: str | None
+    retry_count: int
+    max_retries: int
+    scheduled_at: datetime | None
+    next_attempt_at: datetime | None
+    created_by: str
+    approved_by: str | None
+    approved_at: datetime | None
+    cancelled_by: str | None
+    cancelled_at: datetime | None
+    sent_at: datetime | None
+    last_error: str | None
+    policy_ids: list[UUID]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class NewDraft:
+    """What a draft is made of. `request_hash` is over all that was asked for."""
+
+    channel: str
+    recipient_ref: str
+    payload: dict[str, Any]
+    idempotency_key: str
+    dedupe_key: str | None
+    max_retries: int
+    scheduled_at: datetime | None
+    evidence_refs: list[dict[str, Any]]
+    request_hash: bytes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which messages: `pattern` for LIKE in lower case, over recipient, content and keys; None asks for all."""
+
+    status: str | None = None
+    channel: str | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """The message that has a key."""
+
+    id: UUID
+    request_hash: bytes
+
+
+async def insert(conn: Conn, scope: Scope, draft: NewDraft) -> Keyed | None:
+    """A new draft; None while another message has one of its keys."""
+    return await maybe(
+        conn,
+        Keyed,
+        """
+        INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, idempotency_key,
+                                       dedupe_key, max_retries, scheduled_at, evidence_refs, request_hash, created_by)
+        VALUES (%(project)s, %(account_scope)s, %(channel)s, %(recipient)s, %(payload)s, %(key)s,
+                %(dedupe)s, %(max_retries)s, %(scheduled)s, %(refs)s, %(hash)s, %(by)s)
+        ON CONFLICT DO NOTHING RETURNING id, request_hash""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        channel=draft.channel,
+        recipient=draft.recipient_ref,
+        payload=Jsonb(draft.payload),
+        key=draft.idempotency_key,
+        dedupe=draft.dedupe_key,
+        max_retries=draft.max_retries,
+        scheduled=draft.scheduled_at,
+        refs=Jsonb(draft.evidence_refs),
+        hash=draft.request_hash,
+        by=scope.actor.username,
+    )
+
+
+async def with_key(conn: Conn, scope: Scope, idempotency_key: str) -> Keyed | None:
+    """The message that has this idempotency key."""
+    return await maybe(
+        conn,
+        Keyed,
+        """
+        SELECT id, request_hash FROM outbound_messages
+        WHERE project_id = %(project)s AND idempotency_key = %(key)s""",
+        project=scope.project_id,
+        key=idempotency_key,
+    )
+
+
+async def with_dedupe_key(conn: Conn, scope: Scope, dedupe_key: str) -> UUID | None:
+    """The message that holds this dedupe key."""
+    return await value(
+        conn,
+        """
+        SELECT id FROM outbound_messages
+        WHERE project_id = %(project)s AND dedupe_key = %(key)s AND status NOT IN ('blocked_opt_out', 'cancelled')""",
+        project=scope.project_id,
+        key=dedupe_key,
+    )
+
+
+async def by_ids(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[Outbound]:
+    """These messages, what is due first before what is due later."""
+    return await many(
+        conn,
+        Outbound,
+        """
+        SELECT id, project_id, account_scope_id, channel, recipient_ref, payload,
+               encode(content_hash, 'hex') AS content_hash, evidence_refs, status, idempotency_key, dedupe_key,
+               retry_count, max_retries, scheduled_at, next_attempt_at, created_by, approved_by, approved_at,
+               cancelled_by, cancelled_at, sent_at, last_error, policy_ids, created_at, updated_at
+        FROM outbound_messages WHERE project_id = %(project)s AND id = ANY (%(ids)s) ORDER BY next_attempt_at, id""",
+        project=scope.project_id,
+        ids=list(outbound_ids),
+    )
+
+
+async def page(conn: Conn, scope: Scope, asked: Asked, limit: int, offset: int) -> list[Outbound]:
+    """Messages, the newest first."""
+    return await many(
+        conn,
+        Outbound,
+        """
+        SELECT id, project_id, account_scope_id, channel, recipient_ref, payload,
+               encode(content_hash, 'hex') AS content_hash, evidence_refs, status, idempotency_key, dedupe_key,
+               retry_count, max_retries, scheduled_at, next_attempt_at, created_by, approved_by, approved_at,
+               cancelled_by, cancelled_at, sent_at, last_error, policy_ids, created_at, updated_at
+        FROM outbound_messages
+        WHERE project_id = %(project)s
+          AND (%(status)s::text IS NULL OR status = %(status)s)
+          AND (%(channel)s::text IS NULL OR channel = %(channel)s)
+          AND (%(pattern)s::text IS NULL
+               OR lower(concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key)) LIKE %(pattern)s)
+        ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s""",
+        project=scope.project_id,
+        status=asked.status,
+        channel=asked.channel,
+        pattern=asked.pattern,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def count(conn: Conn, scope: Scope, asked: Asked) -> int:
+    """How many messages `page` has in all."""
+    return await value(
+        conn,
+        """
+        SELECT count(*) FROM outbound_messages
+        WHERE project_id = %(project)s
+          AND (%(status)s::text IS NULL OR status = %(status)s)
+          AND (%(channel)s::text IS NULL OR channel = %(channel)s)
+          AND (%(pattern)s::text IS NULL
+               OR lower(concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key)) LIKE %(pattern)s)""",
+        project=scope.project_id,
+        status=asked.status,
+        channel=asked.channel,
+        pattern=asked.pattern,
+    )
+
+
+async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+    """Lock a message until the transaction ends; False when there is none."""
+    return bool(
+        await value(
+            conn,
+            """
+            SELECT true FROM outbound_messages WHERE project_id = %(project)s AND id = %(id)s FOR UPDATE""",
+            project=scope.project_id,
+            id=outbound_id,
+        )
+    )
+
+
+async def approve(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+    """Approve a draft as it is; False when it is none."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE outbound_messages
+            SET status = 'approved', approved_by = %(by)s, approved_at = clock_timestamp(),
+                approved_hash = content_hash, next_attempt_at = coalesce(scheduled_at, clock_timestamp())
+            WHERE project_id = %(project)s AND id = %(id)s AND status = 'draft'""",
+            project=scope.project_id,
+            id=outbound_id,
+            by=scope.actor.username,
+        )
+    )
+
+
+async def cancel(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+    """Cancel what is not out yet nor on its way; False when that cannot be."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE outbound_messages
+            SET status = 'cancelled', cancelled_by = %(by)s, cancelled_at = now(), next_attempt_at = NULL
+            WHERE project_id = %(project)s AND id = %(id)s AND status IN ('draft', 'approved', 'failed')""",
+            project=scope.project_id,
+            id=outbound_id,
+            by=scope.actor.username,
+        )
+    )
+
+
+async def retry(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+    """Let a failed message be sent again, with all its retries, on the approval it has; False when it did not fail."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE outbound_messages
+            SET status = 'approved', retry_count = 0, next_attempt_at = greatest(scheduled_at, now())
+            WHERE project_id = %(project)s AND id = %(id)s AND status = 'failed'""",
+            project=scope.project_id,
+            id=outbound_id,
+        )
+    )
+
+
+async def redraft(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+    """Make a draft again of what failed, was blocked or cancelled; False when it is none of these, or another message
+    has its dedupe key by now."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE outbound_messages o SET status = 'draft'
+            WHERE project_id = %(project)s AND id = %(id)s AND status IN ('failed', 'blocked_opt_out', 'cancelled')
+              AND NOT EXISTS (
+                  SELECT FROM outbound_messages other
+                  WHERE other.project_id = o.project_id AND other.dedupe_key = o.dedupe_key AND other.id <> o.id
+                    AND other.status NOT IN ('blocked_opt_out', 'cancelled'))""",
+            project=scope.project_id,
+            id=outbound_id,
+        )
+    )
