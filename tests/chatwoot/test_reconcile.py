@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot import reconcile, sync
-from proofdesk.chatwoot.client import ChatwootError
+from proofdesk.chatwoot.answers import ChatwootError
 from proofdesk.db.pool import Database
 from proofdesk.progress import silent
 from proofdesk.projects.scope import Scope

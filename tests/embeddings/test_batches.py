@@ -49,6 +49,16 @@ async def test_too_many_texts_for_one_request_are_all_embedded_in_smaller_ones()
     assert all(outcome.vector for outcome in outcomes)
 
 
+async def test_how_many_texts_a_request_may_have_is_learnt_from_good_texts_only():
+    batches = Batches(Scripted(lambda texts: Refused("too many") if len(texts) > 3 else None), QUICK)
+    assert batches.lowered_to is None
+    await batches.embed(list("abcdefgh"))
+    assert batches.lowered_to == 2
+    one_is_bad = Batches(Scripted(refuses("c")), QUICK)
+    await one_is_bad.embed(list("abcd"))
+    assert one_is_bad.lowered_to is None
+
+
 async def test_a_plain_sentence_decides_whether_texts_are_at_fault():
     provider = Scripted(lambda texts: Refused("unknown parameter"))
     with pytest.raises(Failed, match="unknown parameter It refuses any text"):

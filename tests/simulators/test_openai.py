@@ -101,6 +101,8 @@ def test_a_key_is_asked_for_and_may_have_to_be_the_right_one(url: str, client: o
         ("forbidden", openai.PermissionDeniedError),
         ("bad_request", openai.BadRequestError),
         ("cut", openai.APIConnectionError),
+        ("half", openai.APIConnectionError),
+        ("bad_gateway", openai.InternalServerError),
     ],
 )
 def test_failures_strike_when_they_are_told_to(client: openai.OpenAI, simulator: Simulator, kind: str, error: type):
@@ -122,6 +124,13 @@ def test_a_rate_limit_names_the_time_to_wait(client: openai.OpenAI, simulator: S
 def test_vectors_can_have_the_wrong_length(client: openai.OpenAI, simulator: Simulator):
     simulator.switches.dimension = 8
     assert len(client.embeddings.create(model=SMALL, input="a").data[0].embedding) == 8
+
+
+def test_a_vector_can_be_missing_and_the_others_misnumbered(client: openai.OpenAI, simulator: Simulator):
+    simulator.fail("short", times=1)
+    assert len(client.embeddings.create(model=SMALL, input=["a", "b"]).data) == 1
+    simulator.fail("misnumbered", times=1)
+    assert [row.index for row in client.embeddings.create(model=SMALL, input=["a", "b"]).data] == [1, 2]
 
 
 def test_models_are_listed(client: openai.OpenAI):

@@ -5,7 +5,6 @@ How Chatwoot behaves is told where it surprises; `C-nn` are the numbers of its c
 
 import asyncio
 import copy
-import email.utils
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,45 +13,38 @@ from typing import Any
 import httpx2
 import stamina
 
-from proofdesk.errors import Unavailable
+from proofdesk.chatwoot import answers
+from proofdesk.chatwoot.answers import Answer, Asked, ChatwootError
 
 MESSAGES_A_PAGE = 100
-_RETRIED = {429, 500, 502, 503, 504}  # C-03
-
-
-class ChatwootError(Unavailable):
-    """A request that Chatwoot refused or did not answer. `permanent`: asking again will not help."""
-
-    code = "chatwoot_sync_failed"
-
-    def __init__(self, message: str, *, endpoint: str, status: int | None, account_id: int, **asked: Any):
-        request_id, inbox_id = asked.get("request_id"), asked.get("inbox_id")
-        upstream = {"service": "chatwoot", "method": "GET", "endpoint": endpoint}
-        upstream |= {"status": status, "request_id": request_id}
-        super().__init__(message, details={"upstream": upstream, "account_id": account_id, "inbox_id": inbox_id})
-        self.status = status
-        self.permanent = status is not None and status not in _RETRIED
-        # C-01: a 401 may just as well mean that this one thing is not for this token.
-        self.forbidden = status in (401, 403) and "access token" not in message.lower()
-        self.retry_after: float | None = asked.get("retry_after")
 
 
 @dataclass(frozen=True)
 class Page:
-    """Items as Chatwoot sent them, how many there are in all, and the server's clock when it answered."""
+    """Items as Chatwoot sent them, how many there are in all, and the answer they came in."""
 
     items: list[Any]
     total: int | None
-    server_time: datetime
+    answer: Answer
 
 
 class Chatwoot:
     """One Chatwoot installation, seen with one token. At most `concurrency` requests are in flight.
 
-    `patience` is how long, in seconds, one call goes on being retried; `timeout` is that of one attempt.
+    `patience` is how long, in seconds, one call goes on being retried; `timeout` is the longest that one answer may
+    take to its end, and `largest` the most bytes that it may have.
     """
 
-    def __init__(self, base_url: str, token: str, *, concurrency: int = 8, timeout: float = 30, patience: float = 120):
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        concurrency: int = 8,
+        timeout: float = 30,
+        patience: float = 120,
+        largest: int = 256 * 1024**2,
+    ):
         self._http = httpx2.AsyncClient(
             base_url=base_url.rstrip("/"),
             # This spelling of the header survives proxies that drop names with underscores.
@@ -63,7 +55,7 @@ class Chatwoot:
         self._turns = asyncio.Semaphore(concurrency)
         self._clock_ahead = timedelta()
         self._pace: _Pace | None = None
-        self._patience = patience
+        self._token, self._timeout, self._patience, self._largest = token, timeout, patience, largest
 
     def paced(self, per_minute: int) -> "Chatwoot":
         """The same client with its requests evenly spread, at most so many a minute."""
@@ -79,10 +71,9 @@ class Chatwoot:
         """The time on the server's clock, which is what its times compare with."""
         return datetime.now(UTC) + self._clock_ahead
 
-    async def inboxes(self, account_id: int) -> list[Any]:
-        """All inboxes that the token may see."""
-        body, _ = await self._get(account_id, "/inboxes")
-        return _list(body, "payload")
+    async def inboxes(self, account_id: int) -> Answer:
+        """All inboxes that the token may see, as the list `payload`."""
+        return await self._get(account_id, "/inboxes")
 
     async def conversations(self, account_id: int, page: int, sort_by: str, inbox_id: int | None = None) -> Page:
         """One page of all conversations of every status; past the end it is empty (C-05)."""
@@ -96,42 +87,42 @@ class Chatwoot:
 
     async def conversation(self, account_id: int, conversation_id: int) -> dict[str, Any] | None:
         """One conversation; None when it does not exist any more (C-04)."""
-        return await self._get_or_none(account_id, f"/conversations/{conversation_id}")
+        answer = await self._get_or_none(account_id, f"/conversations/{conversation_id}")
+        return answer and answer.object()
 
     async def messages(self, account_id: int, conversation_id: int, after: int) -> list[Any] | None:
         """Up to 100 messages with greater ids, oldest first; None when the conversation is gone."""
-        body = await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", after=after)
-        return None if body is None else _list(body, "payload")
+        answer = await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", after=after)
+        return None if answer is None else answer.list("payload")
 
     async def contacts(self, account_id: int, page: int, sort: str) -> Page:
         """One page of the contacts that have an address; past the end it is empty."""
-        body, at = await self._get(account_id, "/contacts", page=page, sort=sort, include_contact_inboxes="false")
-        return Page(_list(body, "payload"), _dict(body, "meta").get("count"), at)
+        answer = await self._get(account_id, "/contacts", page=page, sort=sort, include_contact_inboxes="false")
+        return Page(answer.list("payload"), answer.object("meta").get("count"), answer)
 
     async def contact(self, account_id: int, contact_id: int) -> dict[str, Any] | None:
         """One contact; None when it does not exist any more."""
-        body = await self._get_or_none(account_id, f"/contacts/{contact_id}")
-        return None if body is None else _dict(body, "payload")
+        answer = await self._get_or_none(account_id, f"/contacts/{contact_id}")
+        return answer and answer.object("payload")
 
     async def _conversations(self, account_id: int, params: dict[str, Any], inbox_id: int | None) -> Page:
         if inbox_id is not None:
             params["inbox_id"] = inbox_id
-        body, at = await self._get(account_id, "/conversations", **params)
-        data = _dict(body, "data")
-        return Page(_list(data, "payload"), _dict(data, "meta").get("all_count"), at)
+        answer = await self._get(account_id, "/conversations", **params)
+        return Page(answer.list("data", "payload"), answer.object("data", "meta").get("all_count"), answer)
 
-    async def _get_or_none(self, account_id: int, path: str, **params: Any) -> Any:
+    async def _get_or_none(self, account_id: int, path: str, **params: Any) -> Answer | None:
         try:
-            return (await self._get(account_id, path, **params))[0]
+            return await self._get(account_id, path, **params)
         except ChatwootError as error:
-            if error.status == 404:
+            if error.gone:
                 return None
             raise
 
-    async def _get(self, account_id: int, path: str, **params: Any) -> tuple[Any, datetime]:
-        endpoint = f"/api/v1/accounts/{account_id}{path}"
+    async def _get(self, account_id: int, path: str, **params: Any) -> Answer:
+        asked = Asked(account_id, f"/api/v1/accounts/{account_id}{path}", params)
         async for attempt in stamina.retry_context(
-            on=_backoff,
+            on=self._backoff,
             attempts=None,
             timeout=self._patience,
             wait_initial=0.1,
@@ -140,28 +131,44 @@ class Chatwoot:
         ):
             with attempt:
                 async with self._turns:
-                    return await self._attempt(account_id, endpoint, params)
+                    if self._pace is not None:
+                        await self._pace.turn()
+                    return await self._attempt(asked)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _attempt(self, account_id: int, endpoint: str, params: dict[str, Any]) -> tuple[Any, datetime]:
-        asked = {"endpoint": endpoint, "account_id": account_id, "inbox_id": params.get("inbox_id")}
-        if self._pace is not None:
-            await self._pace.turn()
+    def _backoff(self, error: Exception) -> bool | float:
+        if not isinstance(error, ChatwootError) or error.permanent:
+            return False
+        if error.retry_after is None:
+            return True
+        return error.retry_after if error.retry_after <= self._patience else False
+
+    async def _attempt(self, asked: Asked) -> Answer:
+        response = None
         try:
-            response = await self._http.get(endpoint, params=params)
+            # The client's own timeouts are from one byte to the next: an answer that trickles never meets them.
+            async with (
+                asyncio.timeout(self._timeout),
+                self._http.stream("GET", asked.endpoint, params=asked.params) as response,
+            ):
+                body = await self._body(asked, response)
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise answers.late(asked, response, self._timeout) from error
         except httpx2.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise ChatwootError(f"Chatwoot cannot be reached: {reason}.", status=None, **asked) from error
+            raise answers.broken(error, asked, response) from error
         if response.status_code != 200:
-            raise _refusal(response, asked)
-        try:
-            body = response.json()
-        except ValueError as error:
-            what = f"Chatwoot answered {endpoint} with something that is not JSON."
-            raise ChatwootError(what, status=502, **asked) from error
-        server_time = _clock(response)
-        self._clock_ahead = server_time - datetime.now(UTC)
-        return body, server_time
+            raise answers.refusal(asked, response, body, self._token)
+        answer = answers.understood(asked, response, body)
+        self._clock_ahead = answer.server_time - datetime.now(UTC)
+        return answer
+
+    async def _body(self, asked: Asked, response: httpx2.Response) -> bytes:
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > self._largest:
+                raise answers.endless(asked, response, self._largest)
+        return bytes(body)
 
 
 class _Pace:
@@ -173,67 +180,3 @@ class _Pace:
         mine = max(self._next, time.monotonic())
         self._next = mine + self._spacing
         await asyncio.sleep(mine - time.monotonic())
-
-
-def _backoff(error: Exception) -> bool | float:
-    if not isinstance(error, ChatwootError) or error.permanent:
-        return False
-    return error.retry_after if error.retry_after is not None else True
-
-
-def _refusal(response: httpx2.Response, asked: dict[str, Any]) -> ChatwootError:
-    status = response.status_code
-    where = f"GET {asked['endpoint']} (account {asked['account_id']}"
-    where += f", inbox {asked['inbox_id']})" if asked["inbox_id"] else ")"
-    said = _said(response)
-    hint = {
-        401: "Check CHATWOOT_API_TOKEN and that its user is an administrator of the account."
-        if "access token" not in said.lower()
-        else "CHATWOOT_API_TOKEN is not valid there; a proxy may also drop the header.",
-        404: "Check CHATWOOT_ACCOUNT_ID and the bound sources.",
-        429: "Chatwoot is throttling; lower CHATWOOT_CONCURRENCY.",
-    }.get(status, "")
-    if status in range(300, 400):
-        hint = "An API address does not redirect; check CHATWOOT_BASE_URL (https, no path)."
-    message = f"Chatwoot answered {status} to {where}: {said} {hint}".strip()
-    return ChatwootError(
-        message,
-        status=status,
-        request_id=response.headers.get("x-request-id"),
-        retry_after=_retry_after(response),
-        **asked,
-    )
-
-
-def _said(response: httpx2.Response) -> str:
-    # C-02: errors come as JSON in two forms, as text, as a proxy's HTML, or empty.
-    try:
-        body = response.json()
-    except ValueError:
-        html = "html" in response.headers.get("content-type", "")
-        return "a page of a proxy." if html else response.text.strip()[:200]
-    if isinstance(body, dict):
-        body = body.get("error") or body.get("errors") or body.get("message") or body
-    return str(body)[:200]
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    return min(float(value), 60.0) if value.isdigit() else None
-
-
-def _clock(response: httpx2.Response) -> datetime:
-    try:
-        return email.utils.parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
-
-
-def _dict(body: Any, key: str) -> dict[str, Any]:
-    found = body.get(key) if isinstance(body, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _list(body: Any, key: str) -> list[Any]:
-    found = body.get(key) if isinstance(body, dict) else None
-    return found if isinstance(found, list) else []

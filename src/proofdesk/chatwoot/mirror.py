@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from proofdesk.chatwoot import items, queries, reading_queries
-from proofdesk.chatwoot.client import MESSAGES_A_PAGE, Chatwoot, ChatwootError
+from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.chatwoot.client import MESSAGES_A_PAGE, Chatwoot
 from proofdesk.chatwoot.items import BadItem
 from proofdesk.db.pool import Database
 from proofdesk.projects import sources

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofdesk.chatwoot import items, queries, reading_queries, sync
+from proofdesk.chatwoot import items, listing, queries, reading_queries, sync
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.db.pool import Database
@@ -78,7 +78,9 @@ class _Walk:
 
 async def _walk(walk: _Walk, report: Report) -> None:
     done = 0
-    async for page in sync.pages(walk.mirror, "created_at_asc", walk.source.inbox_id, walk.page):
+    async for page in listing.ahead(
+        walk.mirror.client, walk.mirror.account_id, "created_at_asc", walk.source.inbox_id, walk.page
+    ):
         listed = items.conversations(items.in_inboxes(page.items, walk.mirror.inbox_ids)).rows
         await _check(walk, page.items, listed)
         done += len(page.items)
@@ -123,7 +125,7 @@ async def _states(mirror: Mirror, ids: list[int]) -> list[reading_queries.State]
 async def _remove_unlisted(walk: _Walk) -> None:
     """What a whole walk does not list and what Chatwoot then answers with 404 is gone there: remove it here."""
     mirror, listed = walk.mirror, set[int]()
-    async for page in sync.pages(mirror, "created_at_asc", walk.source.inbox_id, 1):
+    async for page in listing.ahead(mirror.client, mirror.account_id, "created_at_asc", walk.source.inbox_id):
         listed |= {row["conversation_id"] for row in items.conversations(page.items).rows}
     async with mirror.db.scoped(mirror.scope) as conn:
         inboxes = sorted(mirror.inbox_ids) if mirror.inbox_ids is not None else None

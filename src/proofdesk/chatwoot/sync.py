@@ -8,15 +8,14 @@ For each Chatwoot account of the project:
 A mark moves only when everything before it is stored, so a run may be killed anywhere.
 """
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from proofdesk.chatwoot import items, quarantine, queries, reading_queries
-from proofdesk.chatwoot.client import Chatwoot, Page
+from proofdesk.chatwoot import items, listing, quarantine, queries, reading_queries
+from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.chatwoot.reading_queries import Quarantined, Watermark
 from proofdesk.db.pool import Database
@@ -113,13 +112,14 @@ def by_account(bound: list[Source]) -> Iterator[tuple[int, list[Source]]]:
 
 async def store_inboxes(mirror: Mirror, bound: list[Source]) -> None:
     """Store the inboxes; raises `SourceBindingError` when a bound one is not among them."""
-    listed = items.inboxes(await mirror.client.inboxes(mirror.account_id))
+    answer = await mirror.client.inboxes(mirror.account_id)
+    listed = items.inboxes(answer.list("payload"))
     missing = [s.external_id for s in bound if s.inbox_id and s.inbox_id not in {i["inbox_id"] for i in listed}]
     if missing:
         raise SourceBindingError(
             f"Chatwoot shows no inbox {', '.join(missing)} (account:inbox) to this token: it was deleted, or the"
             " token's user is not an administrator.",
-            details={"account_id": mirror.account_id, "inbox_id": int(missing[0].split(":")[1])},
+            details=answer.details() | {"inbox_id": int(missing[0].split(":")[1])},
         )
     ours = [i for i in listed if mirror.inbox_ids is None or i["inbox_id"] in mirror.inbox_ids]
     async with mirror.db.scoped(mirror.scope) as conn:
@@ -150,7 +150,7 @@ async def _first_reading(mirror: Mirror, source: Source, mark: Watermark | None,
     # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
     number = max(1, mark.meta["page"] - 1) if mark and mark.meta["phase"] == "history" else 1
     done = 0
-    async for page in pages(mirror, "created_at_desc", source.inbox_id, number):
+    async for page in listing.ahead(mirror.client, mirror.account_id, "created_at_desc", source.inbox_id, number):
         await mirror.take(page.items)
         number += 1
         done += len(page.items)
@@ -169,7 +169,7 @@ async def _prove_complete(mirror: Mirror, source: Source) -> None:
     """Walk the list until a walk shows nothing new: deletions may have pulled it up under the first reading."""
     for _ in range(LISTED_AGAIN):
         before = mirror.tally.conversations
-        async for page in pages(mirror, "created_at_asc", source.inbox_id, 1):
+        async for page in listing.ahead(mirror.client, mirror.account_id, "created_at_asc", source.inbox_id):
             await mirror.take(page.items)
         if mirror.tally.conversations == before:
             return
@@ -177,11 +177,10 @@ async def _prove_complete(mirror: Mirror, source: Source) -> None:
 
 async def all_contacts(mirror: Mirror) -> set[int]:
     """Store every contact that has an address, whether or not it has a conversation; the ids that were listed."""
-    number, listed = 1, set[int]()
-    while (page := await mirror.client.contacts(mirror.account_id, number, "created_at")).items:
+    listed = set[int]()
+    async for page in listing.contacts(mirror.client, mirror.account_id, "created_at"):
         await mirror.take_contacts(page.items)
         listed |= items.ids(page.items)
-        number += 1
     return listed
 
 
@@ -207,23 +206,20 @@ async def _changes(mirror: Mirror, live: list[tuple[Source, datetime]], report: 
 
 async def _newly_active(mirror: Mirror, inbox_id: int | None, since: datetime) -> int:
     """Walk the list by activity back to the mark; how many of its pages had messages that were new to us."""
-    new_pages, number = 0, 1
-    while True:
-        page = await mirror.client.conversations(mirror.account_id, number, "last_activity_at_desc", inbox_id)
+    new_pages = 0
+    async for page in listing.conversations(mirror.client, mirror.account_id, "last_activity_at_desc", inbox_id):
         before = mirror.tally.messages
         await mirror.take(page.items)
         new_pages += mirror.tally.messages > before
-        if not page.items or _oldest_activity(page.items) < since.timestamp():
-            return new_pages
-        number += 1
+        if _oldest_activity(page.items) < since.timestamp():
+            break
+    return new_pages
 
 
 async def _new_contacts(mirror: Mirror) -> None:
-    number = 1
-    while (page := await mirror.client.contacts(mirror.account_id, number, "-created_at")).items:
+    async for page in listing.contacts(mirror.client, mirror.account_id, "-created_at"):
         if not await mirror.take_contacts(page.items):
             return
-        number += 1
 
 
 async def _recheck(mirror: Mirror, recheck: timedelta) -> None:
@@ -234,23 +230,7 @@ async def _recheck(mirror: Mirror, recheck: timedelta) -> None:
     await mirror.reread(active)
 
 
-# Pages and marks ------------------------------------------------------------------------------------------------------
-
-
-async def pages(mirror: Mirror, sort_by: str, inbox_id: int | None, first: int) -> AsyncIterator[Page]:
-    """Pages until an empty one; while one is worked on, the next is asked for."""
-
-    def ask(number: int) -> asyncio.Task[Page]:
-        return asyncio.create_task(mirror.client.conversations(mirror.account_id, number, sort_by, inbox_id))
-
-    number, asked = first, ask(first)
-    try:
-        while (page := await asked).items:
-            number += 1
-            asked = ask(number)
-            yield page
-    finally:
-        asked.cancel()
+# Marks ----------------------------------------------------------------------------------------------------------------
 
 
 async def _mark(mirror: Mirror, source: Source) -> Watermark | None:

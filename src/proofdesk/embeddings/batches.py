@@ -32,12 +32,16 @@ class Outcome:
 
 
 class Batches:
-    """The batches of one run. Whether texts are at fault is judged by whether the provider takes a plain one."""
+    """The batches of one run. Whether texts are at fault is judged by whether the provider takes a plain one.
+
+    `lowered_to` is how many texts a request may have, once the provider refused good texts because they were too many.
+    """
 
     def __init__(self, provider: Provider, patience: Patience):
         self._provider = provider
         self._patience = patience
         self._proven = False
+        self.lowered_to: int | None = None
 
     async def embed(self, texts: Sequence[str]) -> list[Outcome]:
         """One outcome for each text. Raises `Failed` or `Busy` when the provider embeds nothing at all."""
@@ -46,14 +50,17 @@ class Batches:
         except Refused as refusal:
             return await self._halved(texts, refusal)
         self._proven = True
-        return await asyncio.to_thread(_outcomes, vectors, self._provider.dimension, len(texts))
+        return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
 
     async def _halved(self, texts: Sequence[str], refusal: Refused) -> list[Outcome]:
         await self._prove(refusal)
         if len(texts) == 1:
             return [Outcome(None, refusal.message)]
-        middle = len(texts) // 2
-        return [*await self.embed(texts[:middle]), *await self.embed(texts[middle:])]
+        middle = (len(texts) + 1) // 2
+        outcomes = [*await self.embed(texts[:middle]), *await self.embed(texts[middle:])]
+        if all(outcome.vector for outcome in outcomes):
+            self.lowered_to = min(middle, self.lowered_to or middle)
+        return outcomes
 
     async def _prove(self, refusal: Refused) -> None:
         # A wrong setting is refused like a bad text. Without this, it would turn every chunk to `failed`.
@@ -102,16 +109,6 @@ class Batches:
 def _given_up(busy: Busy, why: str) -> Busy:
     message = f"{busy.message} {why} Nothing is lost: the next run goes on from here."
     return Busy(message, details=busy.details, retry_after=busy.retry_after, throttled=busy.throttled)
-
-
-def _outcomes(vectors: Sequence[Vector], dimension: int, count: int) -> list[Outcome]:
-    lengths = {len(vector) for vector in vectors}
-    if lengths != {dimension} or len(vectors) != count:
-        raise Failed(
-            f"The model gives vectors of {', '.join(map(str, sorted(lengths)))} numbers, {dimension} are expected. "
-            "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`.",
-        )
-    return [_outcome(vector) for vector in vectors]
 
 
 def _outcome(vector: Vector) -> Outcome:

@@ -1,13 +1,13 @@
 """Vectors from OpenAI, or from any server that speaks its `/embeddings`."""
 
-import email.utils
-import time
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import httpx2
 import openai
 
+from proofdesk import retry_after
 from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed, Refused, Vector
 
 _REFUSED = (400, 413, 422)  # what compatible servers answer to a text that is too long, or to too many texts
@@ -43,6 +43,8 @@ class OpenAIModel:
         self._shorten = shorten
         self._query_prefix = query_prefix
         self._document_prefix = document_prefix
+        self._key = key
+        self._timeout = timeout
         self._client = openai.AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
@@ -60,30 +62,51 @@ class OpenAIModel:
     async def _embed(self, texts: list[str]) -> list[list[float]]:
         dimensions = self.dimension if self._shorten else openai.omit
         try:
-            answer = await self._client.embeddings.create(model=self._model, input=texts, dimensions=dimensions)
-            vectors = [row.embedding for row in sorted(answer.data, key=lambda row: row.index)]
-        except openai.APIError as error:
-            raise self._explained(error, len(texts)) from error
-        except (AttributeError, TypeError, ValueError) as error:
-            raise self._not_understood(len(texts)) from error
-        if len(vectors) != len(texts):
-            raise self._not_understood(len(texts))
+            # The client's own timeout is from one byte to the next: an answer that trickles never meets it.
+            async with asyncio.timeout(self._timeout):
+                answer = await self._client.embeddings.with_raw_response.create(
+                    model=self._model, input=texts, dimensions=dimensions
+                )
+        except (TimeoutError, openai.APITimeoutError) as error:
+            raise self._late(len(texts)) from error
+        except openai.APIStatusError as error:
+            details = self._details(len(texts), error.status_code, error.request_id)
+            raise _of_status(error, details, self._key) from error
+        except openai.APIConnectionError as error:
+            raise self._broken(error, len(texts)) from error
+        return self._read(answer, len(texts))
+
+    def _read(self, answer: Any, count: int) -> list[list[float]]:
+        details = self._details(count, answer.status_code, answer.headers.get("x-request-id"))
+        try:
+            rows = sorted(answer.parse().data, key=lambda row: row.index)
+            indexes, vectors = [row.index for row in rows], [row.embedding for row in rows]
+            lengths = {len(vector) for vector in vectors}
+        except (openai.APIError, AttributeError, TypeError, ValueError) as error:
+            what = f"{self._endpoint} does not answer like an embedding provider. Check OPENAI_BASE_URL."
+            raise Failed(what, details=details) from error
+        if indexes != list(range(count)):
+            what = f"The embedding provider gave {len(vectors)} vectors, or numbered them wrongly, for {count} texts."
+            raise Failed(f"{what} Check OPENAI_BASE_URL; if it is right, its server is at fault.", details=details)
+        if lengths != {self.dimension}:
+            given = ", ".join(map(str, sorted(lengths)))
+            what = f"The model gives vectors of {given} numbers, {self.dimension} are expected."
+            hint = "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`."
+            raise Failed(f"{what} {hint}", details=details)
         return vectors
 
-    def _explained(self, error: openai.APIError, count: int) -> EmbeddingError:
-        if isinstance(error, openai.APIStatusError):
-            return _of_status(error, self._details(count, error.status_code, error.request_id))
-        if isinstance(error, openai.APIConnectionError):
-            late = isinstance(error, openai.APITimeoutError)
-            what = "did not answer in time" if late else "cannot be reached"
-            return Busy(f"The embedding provider {what} ({self._endpoint}).", details=self._details(count))
-        return self._not_understood(count)
+    def _late(self, count: int) -> Busy:
+        what = f"The embedding provider did not answer within {self._timeout:g} seconds ({self._endpoint})."
+        hint = "Raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE if that goes on."
+        return Busy(f"{what} {hint}", details=self._details(count))
 
-    def _not_understood(self, count: int) -> Failed:
-        return Failed(
-            f"{self._endpoint} does not answer like an embedding provider. Check OPENAI_BASE_URL.",
-            details=self._details(count),
-        )
+    def _broken(self, error: openai.APIConnectionError, count: int) -> Busy:
+        if isinstance(error.__cause__, httpx2.ConnectError):
+            what = f"The embedding provider cannot be reached ({self._endpoint})."
+            hint = "Check OPENAI_BASE_URL and the network."
+        else:
+            what, hint = f"The embedding provider's answer broke off ({self._endpoint}).", "Check the network."
+        return Busy(f"{what} {hint}", details=self._details(count))
 
     @property
     def _endpoint(self) -> str:
@@ -101,8 +124,8 @@ class OpenAIModel:
         return {"upstream": upstream, "batch_size": count}
 
 
-def _of_status(error: openai.APIStatusError, details: dict[str, Any]) -> EmbeddingError:
-    status, said = error.status_code, _said(error)
+def _of_status(error: openai.APIStatusError, details: dict[str, Any], key: str) -> EmbeddingError:
+    status, said = error.status_code, _said(error).replace(key, "***")
     if status == 401:  # what the server says here may repeat the key
         return Failed("The embedding provider refused the key (401). Check OPENAI_API_KEY.", details=details)
     if status == 402 or error.code in _SPENT or error.type in _SPENT:
@@ -116,7 +139,7 @@ def _of_status(error: openai.APIStatusError, details: dict[str, Any]) -> Embeddi
         return Busy(
             f"The embedding provider is busy or out of order ({status}): {said}",
             details=details,
-            retry_after=_retry_after(error.response.headers),
+            retry_after=retry_after.seconds(error.response.headers),
             throttled=status == 429,
         )
     return Failed(
@@ -131,20 +154,3 @@ def _said(error: openai.APIStatusError) -> str:
     text = str(body.get("message") or error.response.reason_phrase or "no reason given")
     text = " ".join(text.split())[:300]
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds, from `retry-after-ms` or from `Retry-After` in either of its forms (RFC 9110, 10.2.3)."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        return max(0.0, float(headers["retry-after"]))
-    except KeyError:
-        return None
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, moment.timestamp() - time.time())
-    except ValueError:
-        return None

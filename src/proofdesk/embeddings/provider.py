@@ -21,11 +21,11 @@ class Provider(Protocol):
     max_batch: int
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """One vector for each text, in their order. Raises `EmbeddingError`."""
+        """One vector of `dimension` numbers for each text, in their order. Raises `EmbeddingError`."""
         ...
 
     async def embed_query(self, text: str) -> Vector:
-        """The vector to search with. Raises `EmbeddingError`."""
+        """The vector to search with, as long. Raises `EmbeddingError`."""
         ...
 
     async def aclose(self) -> None:

@@ -48,12 +48,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a run did: chunks that got a vector, chunks that were refused one, by which model, and what still waits."""
+    """What a run did: chunks that got a vector, chunks that were refused one, by which model, and what still waits.
+
+    `batch_size` is how many texts a request was to have, `lowered_to` how many the provider turned out to take.
+    """
 
     processed: int
     failed: int
     model: str
     pending: int
+    batch_size: int
+    lowered_to: int | None
 
     @property
     def status(self) -> str:
@@ -94,7 +99,8 @@ async def embed_pending(
     run = _Run(db, scope, provider, options, report, limit)
     await run.to_the_end((await counts(db, scope)).pending)
     await _finish(db, scope, provider.name)
-    return Embedded(run.ready, run.failed, provider.name, (await counts(db, scope)).pending)
+    pending = (await counts(db, scope)).pending
+    return Embedded(run.ready, run.failed, provider.name, pending, run.batch_size, run.lowered_to)
 
 
 async def _prepare(db: Database, scope: Scope, provider: Provider, options: Options) -> None:
@@ -134,10 +140,15 @@ class _Run:
         self._db, self._scope, self._provider = db, scope, provider
         self._options, self._report = options, report
         self._batches = Batches(provider, options.patience)
+        self.batch_size = min(options.batch_size, provider.max_batch)
         self._left = limit
         self._total = 0
         self._held: list[list[Claimed]] = []
         self.ready = self.failed = 0
+
+    @property
+    def lowered_to(self) -> int | None:
+        return self._batches.lowered_to
 
     async def to_the_end(self, waiting: int) -> None:
         self._total = waiting if self._left is None else min(waiting, self._left)
@@ -161,7 +172,7 @@ class _Run:
             await _unbroken(self._settle(chunks, outcomes))
 
     def _reserve(self) -> int:
-        most = min(self._options.batch_size, self._provider.max_batch)
+        most = min(self.batch_size, self.lowered_to or self.batch_size)
         if self._left is not None:
             most = min(most, self._left)
             self._left -= most

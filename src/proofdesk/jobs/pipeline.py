@@ -89,6 +89,7 @@ async def _embed(resources: Resources, scope: Scope, run: Run, report: Report) -
     options = vectors.Options.of(resources.settings)
     done = await vectors.embed_pending(resources.db, scope, provider, options, report, run.params.get("limit"))
     result = {"processed": done.processed, "failed": done.failed, "model": done.model, "status": done.status}
+    result |= {"batch_size": done.batch_size, "batch_lowered_to": done.lowered_to}
     return Outcome(done.processed, result)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from proofdesk.simulators.chatwoot import Simulator, create_app
 from proofdesk.simulators.chatwoot.refusals import CATALOGUE
+from proofdesk.simulators.serving import running
 
 from .conftest import InProcess
 
@@ -82,6 +83,48 @@ def test_a_cut_connection_is_a_protocol_error(client: httpx2.Client, simulator: 
     with pytest.raises(httpx2.RemoteProtocolError):
         client.get("/conversations")
     assert client.get("/conversations").status_code == 200
+
+
+def test_an_answer_can_break_in_the_middle(simulator: Simulator):
+    simulator.faults.add("half", times=1)
+    with (
+        running(create_app(simulator)) as url,
+        httpx2.stream(
+            "GET", f"{url}/api/v1/accounts/1/conversations", headers={"Api-Access-Token": simulator.admin_token}
+        ) as answer,
+    ):
+        body = bytearray()
+        with pytest.raises(httpx2.RemoteProtocolError):
+            for part in answer.iter_bytes():
+                body += part
+    assert 0 < len(body) < int(answer.headers["content-length"]) and answer.headers["x-request-id"]
+    assert b'{"data":{' in body
+
+
+def test_an_answer_can_go_on_for_ever(simulator: Simulator):
+    simulator.faults.add("trickle")
+    with running(create_app(simulator)) as url, httpx2.stream("GET", f"{url}/api/v1/profile") as answer:
+        parts = answer.iter_raw()
+        assert [next(parts).strip() for _ in range(3)] == [b""] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [("200_garbled", "application/json"), ("200_strange", "application/json"), ("200_page", "text/html")],
+)
+def test_something_else_can_answer_in_its_place(
+    kind: str, media_type: str, client: httpx2.Client, simulator: Simulator
+):
+    simulator.faults.add(kind)
+    answer = client.get("/conversations")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith(media_type)
+    assert "data" not in answer.text
+
+
+def test_a_proxy_can_lose_the_query(client: httpx2.Client, simulator: Simulator):
+    simulator.switches.drop_queries = True
+    first, second = (client.get("/contacts", params={"page": page}).json()["payload"] for page in (1, 2))
+    assert first == second
 
 
 def test_a_lost_reply_leaves_the_message_stored(client: httpx2.Client, simulator: Simulator):

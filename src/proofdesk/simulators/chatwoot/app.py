@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proofdesk.simulators import broken
 from proofdesk.simulators.chatwoot import faults
 from proofdesk.simulators.chatwoot.faults import Fault
 from proofdesk.simulators.chatwoot.journal import Entry
@@ -16,7 +17,6 @@ from proofdesk.simulators.chatwoot.refusals import CATALOGUE
 from proofdesk.simulators.chatwoot.routes import call, control, reply, storage
 from proofdesk.simulators.chatwoot.routes.table import BELOW_ACCOUNT, SERVER
 from proofdesk.simulators.chatwoot.simulator import Simulator
-from proofdesk.simulators.serving import ConnectionCut
 
 UNTROUBLED = ("/_simulator", "/_storage", "/rails/")
 
@@ -74,7 +74,11 @@ class Front:
         if fault.kind == faults.LOST_REPLY:
             await self._app(scope, receive, _discard)
         if fault.kind in (faults.LOST_REPLY, faults.CUT):
-            await _cut(send)
+            await broken.cut(send, reply.numbered())
+        if fault.kind == faults.HALF:
+            await broken.half(self._app, scope, receive, send)
+        if fault.kind == faults.TRICKLE:
+            await broken.trickle(receive, send, reply.numbered())
         answer = CATALOGUE[fault.kind]
         entry.status = answer.status
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
@@ -110,10 +114,3 @@ async def _unknown(request: Request, error: Exception) -> Any:
 
 async def _discard(message: Message) -> None:
     """The reply that never arrives."""
-
-
-async def _cut(send: Send) -> None:
-    """Begin an answer and break the connection off."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"{", "more_body": True})
-    raise ConnectionCut("the simulated server broke the connection off")

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from proofdesk.simulators.broken import CUT, HALF, TRICKLE
 from proofdesk.simulators.chatwoot.refusals import CATALOGUE
 
-CUT, LOST_REPLY, DELAY = "cut", "lost_reply", "delay"
-KINDS = (*CATALOGUE, CUT, LOST_REPLY, DELAY)
+LOST_REPLY, DELAY = "lost_reply", "delay"
+KINDS = (*CATALOGUE, CUT, HALF, TRICKLE, LOST_REPLY, DELAY)
 
 
 @dataclass(slots=True)
@@ -14,7 +15,8 @@ class Fault:
     """Strikes each `every`-th matching request, at most `times` times, after `skip` matching ones.
 
     `kind` is a name of the catalogue of refusals, `cut` (the connection breaks before the
-    application runs), `lost_reply` (it breaks after the application stored its rows) or `delay`.
+    application runs), `half` (it breaks in the middle of the real answer), `trickle` (blanks without an
+    end), `lost_reply` (it breaks after the application stored its rows) or `delay`.
     `path` is a shell pattern. `delay` seconds pass first whatever the kind. `retry_after` adds
     the header that a proxy may set; Chatwoot itself never does.
     """

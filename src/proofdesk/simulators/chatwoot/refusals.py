@@ -1,9 +1,13 @@
-"""Every way Chatwoot, or the proxy in front of it, says no. There is no single error format."""
+"""Every way Chatwoot, or the proxy in front of it, says no. There is no single error format.
+
+Those of status 200 are answers of something else in its place.
+"""
 
 from dataclasses import dataclass
 
 from proofdesk.simulators.chatwoot.records import Attributes
 
+SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
 NOT_FOUND_PAGE = "<!DOCTYPE html><html><head><title>Not found (404)</title></head><body></body></html>"
 BAD_GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 UNAVAILABLE_PAGE = "<html><head><title>503 Service Unavailable</title></head><body>nginx</body></html>"
@@ -32,6 +36,9 @@ def _error(status: int, text: str) -> Answer:
 
 
 CATALOGUE: dict[str, Answer] = {
+    "200_garbled": Answer(200, '{"payload":[{"id":', "application/json; charset=utf-8"),
+    "200_page": Answer(200, SIGN_IN_PAGE, "text/html; charset=utf-8"),
+    "200_strange": Answer(200, {"status": "maintenance"}),
     "400": Answer(400, {"status": 400, "error": "Bad Request"}),
     "401_no_token": Answer(401, {"errors": ["You need to sign in or sign up before continuing."]}),
     "401_unknown_token": _error(401, "Invalid Access Token"),

@@ -12,7 +12,8 @@ class Switches:
     ascending, descending or alternating with each request (the real server promises nothing).
     `attachment_ready_after` is the seconds a new file answers 404. `public_url` begins attachment
     links and `storage_url` what they redirect to: set both to a running server to make them work.
-    `drop_underscore_headers` is a proxy that loses the header `api_access_token`.
+    `drop_underscore_headers` is a proxy that loses the header `api_access_token`, `drop_queries` one
+    that loses what stands behind the `?`.
     """
 
     version: str = "4.15.1"
@@ -24,3 +25,4 @@ class Switches:
     public_url: str = "https://chat.example.org"
     storage_url: str = "https://storage.example.org"
     drop_underscore_headers: bool = False
+    drop_queries: bool = False

@@ -7,6 +7,6 @@ with running(create_app(simulator)) as base_url:
 
 from proofdesk.simulators.openai.app import create_app
 from proofdesk.simulators.openai.serving import serve
-from proofdesk.simulators.openai.simulator import Simulator
+from proofdesk.simulators.openai.simulator import Simulator, Switches
 
-__all__ = ["Simulator", "create_app", "serve"]
+__all__ = ["Simulator", "Switches", "create_app", "serve"]

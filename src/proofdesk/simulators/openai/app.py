@@ -9,26 +9,42 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proofdesk.simulators import broken
+from proofdesk.simulators.broken import CUT, HALF, TRICKLE
 from proofdesk.simulators.openai import control
 from proofdesk.simulators.openai.ngrams import vector
-from proofdesk.simulators.openai.simulator import CATALOGUE, CUT, PAGE, Entry, Refusal, Simulator
+from proofdesk.simulators.openai.simulator import (
+    CATALOGUE,
+    DELAY,
+    GARBLED,
+    GATEWAY,
+    MISNUMBERED,
+    PAGE,
+    SHORT,
+    Entry,
+    Refusal,
+    Simulator,
+)
 
 
-class ConnectionCut(Exception):
-    """Breaks the answer off."""
+class Broken(Response):
+    """An answer that breaks on its way, in place of `whole`."""
 
-
-class CutResponse(Response):
-    """Begins an answer and breaks the connection off."""
+    def __init__(self, kind: str, whole: Response, headers: dict[str, str]):
+        super().__init__()
+        self._kind, self._whole, self._headers = kind, whole, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
-        raise ConnectionCut("the simulated server broke the connection off")
+        if self._kind == CUT:
+            await broken.cut(send, self._headers)
+        elif self._kind == HALF:
+            await broken.half(self._whole, scope, receive, send)
+        else:
+            await broken.trickle(receive, send, self._headers)
 
 
 def create_app(simulator: Simulator) -> ASGIApp:
@@ -57,30 +73,21 @@ async def _embeddings(simulator: Simulator, request: Request, headers: dict[str,
     simulator.requests.append(entry)
     if simulator.on_request:
         simulator.on_request(texts)
+    striking = [fault for fault in simulator.faults if fault.strikes(texts)]
+    await asyncio.sleep(max((fault.delay for fault in striking), default=0.0))
+    kind = next((fault.kind for fault in striking if fault.kind != DELAY), None)
     try:
-        struck = await _strike(simulator, texts, headers)
-        if struck:
-            entry.status = struck.status_code
-            return struck
+        if kind in CATALOGUE:
+            asked = next(fault.retry_after for fault in striking if fault.kind == kind)
+            headers |= {} if asked is None else {"retry-after": f"{asked:g}"}
+            raise CATALOGUE[kind]
         _admit(simulator, request)
-        return _answer(simulator, body, texts, headers)
+        answered = _answer(simulator, body, texts, headers, kind)
+        entry.status = answered.status_code
+        return answered
     except Refusal as refusal:
         entry.status = refusal.status
         raise
-
-
-async def _strike(simulator: Simulator, texts: list[str], headers: dict[str, str]) -> Response | None:
-    striking = [fault for fault in simulator.faults if fault.strikes(texts)]
-    await asyncio.sleep(max((fault.delay for fault in striking), default=0.0))
-    for fault in striking:
-        if fault.kind == CUT:
-            return CutResponse()
-        if fault.kind == PAGE:
-            return PlainTextResponse("<html></html>", media_type="text/html")
-        if fault.kind in CATALOGUE:
-            extra = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
-            return _refused(CATALOGUE[fault.kind], headers | extra)
-    return None
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -101,17 +108,32 @@ def _admit(simulator: Simulator, request: Request) -> None:
         raise CATALOGUE["invalid_api_key"]
 
 
-def _answer(simulator: Simulator, body: dict[str, Any], texts: list[str], headers: dict[str, str]) -> Response:
+def _answer(
+    simulator: Simulator, body: dict[str, Any], texts: list[str], headers: dict[str, str], kind: str | None
+) -> Response:
+    if kind in (PAGE, GATEWAY):
+        return HTMLResponse("<html></html>", 200 if kind == PAGE else 502)
+    if kind == GARBLED:
+        return Response('{"object":"list","data":[{', 200, headers, "application/json")
+    whole = JSONResponse(_vectors(simulator, body, texts, kind), 200, headers)
+    return Broken(kind, whole, headers) if kind in (CUT, HALF, TRICKLE) else whole
+
+
+def _vectors(simulator: Simulator, body: dict[str, Any], texts: list[str], kind: str | None) -> dict[str, Any]:
     dimension = _dimension(simulator, body)
     tokens = _check(simulator, texts)
     as_base64 = body.get("encoding_format") == "base64" and simulator.switches.base64
     rows = [
-        {"object": "embedding", "index": index, "embedding": _encoded(vector(text, dimension), as_base64)}
-        for index, text in enumerate(texts)
+        {
+            "object": "embedding",
+            "index": index + (kind == MISNUMBERED),
+            "embedding": _encoded(vector(text, dimension), as_base64),
+        }
+        for index, text in enumerate(texts[:-1] if kind == SHORT else texts)
     ]
     simulator.embedded.update(texts)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return JSONResponse({"object": "list", "data": rows, "model": body["model"], "usage": usage}, 200, headers)
+    return {"object": "list", "data": rows, "model": body["model"], "usage": usage}
 
 
 def _dimension(simulator: Simulator, body: dict[str, Any]) -> int:

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from proofdesk.simulators.broken import CUT, HALF, TRICKLE
+
 KEPT = 100_000
 MODELS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
-CUT, DELAY, PAGE = "cut", "delay", "page"
+DELAY, PAGE, GATEWAY, GARBLED = "delay", "page", "bad_gateway", "garbled"
+SHORT, MISNUMBERED = "short", "misnumbered"
 
 
 @dataclass(eq=False)
@@ -39,14 +42,16 @@ CATALOGUE = {
     "server_error": Refusal(500, "The server had an error while processing your request.", "server_error"),
     "unavailable": Refusal(503, "The engine is currently overloaded, please try again later.", "server_error"),
 }
-KINDS = (*CATALOGUE, CUT, DELAY, PAGE)
+KINDS = (*CATALOGUE, CUT, HALF, TRICKLE, DELAY, PAGE, GATEWAY, GARBLED, SHORT, MISNUMBERED)
 
 
 @dataclass
 class Fault:
     """Strikes each `every`-th matching request, at most `times` times, after `skip` matching ones.
 
-    `kind` is a name of the catalogue, `cut` (the connection breaks), `page` (200 with a web page) or `delay`.
+    `kind` is a name of the catalogue; `cut` (the connection breaks), `half` (in the middle of the real answer),
+    `trickle` (blanks without an end); `page` (200 with a web page), `bad_gateway` (502 with one), `garbled` (JSON that
+    stops); `short` (the last vector is missing), `misnumbered` (they are counted from one); or `delay`.
     `delay` seconds pass first whatever the kind. Requests match that hold the text `containing`.
     """
 

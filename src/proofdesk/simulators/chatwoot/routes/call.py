@@ -96,7 +96,8 @@ async def read(request: Request, simulator: Simulator) -> Call:
         except ValueError:
             raise refuse("400") from None
     path = {name: int(value) for name, value in request.path_params.items()}
-    return Call(simulator, path, request.query_params, body, files, values=body if isinstance(body, dict) else {})
+    query = QueryParams() if simulator.switches.drop_queries else request.query_params
+    return Call(simulator, path, query, body, files, values=body if isinstance(body, dict) else {})
 
 
 def token(request: Request, installation: Installation) -> str | None:

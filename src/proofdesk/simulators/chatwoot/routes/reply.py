@@ -37,8 +37,12 @@ def endpoint(simulator: Simulator, handler: Handler, allowed: str) -> Endpoint:
 def of(answer: Answer, headers: dict[str, str] | None = None) -> Response:
     """An answer with its media type and a request id."""
     body = answer.body if isinstance(answer.body, str | bytes) else encode(answer.body)
-    sent = {"Content-Type": answer.media_type, "X-Request-Id": str(uuid.uuid4())} | (headers or {})
-    return Response(body, answer.status, sent)
+    return Response(body, answer.status, {"Content-Type": answer.media_type} | numbered() | (headers or {}))
+
+
+def numbered() -> dict[str, str]:
+    """The header that comes with each answer, the server's log tag."""
+    return {"X-Request-Id": str(uuid.uuid4())}
 
 
 def encode(value: object) -> bytes:

@@ -1,0 +1,200 @@
+"""What Chatwoot answers: read as JSON, or told as an error that says what to do. `C-nn` as in `client`."""
+
+import builtins
+import email.utils
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+
+from proofdesk import retry_after
+from proofdesk.errors import Unavailable
+
+_RETRIED = {429, 500, 502, 503, 504}  # C-03
+_GONE = "Resource could not be found"
+_NOT_LOST = "Nothing is lost: the next run goes on from here."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: of which account, where, and with which query."""
+
+    account_id: int
+    endpoint: str
+    params: dict[str, Any]
+
+    def __str__(self) -> str:
+        inbox = f", inbox {self.inbox_id}" if self.inbox_id else ""
+        return f"GET {self.endpoint} (account {self.account_id}{inbox})"
+
+    @property
+    def inbox_id(self) -> int | None:
+        """The inbox that was asked for, if it was one."""
+        return self.params.get("inbox_id")
+
+    def details(self, response: httpx2.Response | None) -> dict[str, Any]:
+        """What was asked and what came back, for the details of an error."""
+        upstream = {
+            "service": "chatwoot",
+            "method": "GET",
+            "endpoint": self.endpoint,
+            "status": response.status_code if response is not None else None,
+            "request_id": response.headers.get("x-request-id") if response is not None else None,
+        }
+        return {"upstream": upstream, "account_id": self.account_id, "inbox_id": self.inbox_id}
+
+
+class ChatwootError(Unavailable):
+    """A request that Chatwoot refused or did not answer.
+
+    `permanent`: asking again will not help. `forbidden`: this one thing is not for the token, which is a good one.
+    `gone`: the thing is not there (any more).
+    """
+
+    code = "chatwoot_sync_failed"
+
+    def __init__(
+        self,
+        message: str,
+        asked: Asked,
+        response: httpx2.Response | None = None,
+        *,
+        permanent: bool = False,
+        forbidden: bool = False,
+        gone: bool = False,
+    ):
+        super().__init__(message if permanent else f"{message} {_NOT_LOST}", details=asked.details(response))
+        self.permanent, self.forbidden, self.gone = permanent, forbidden, gone
+        self.retry_after = retry_after.seconds(response.headers) if response is not None else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body that is JSON, and the server's clock when it came. Another shape than the expected raises."""
+
+    asked: Asked
+    response: httpx2.Response
+    body: Any
+    server_time: datetime
+
+    def object(self, *keys: str) -> dict[str, Any]:
+        """The object under these keys."""
+        return self._at(keys, dict)
+
+    def list(self, *keys: str) -> builtins.list[Any]:
+        """The list under these keys. An empty one ends a walk, so one that is missing must not look empty."""
+        return self._at(keys, list)
+
+    def details(self) -> dict[str, Any]:
+        """What was asked and what came back, for the details of an error."""
+        return self.asked.details(self.response)
+
+    def _at(self, keys: tuple[str, ...], kind: type) -> Any:
+        found = self.body
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if not isinstance(found, kind):
+            raise _not_understood("JSON that is not Chatwoot's", self.asked, self.response)
+        return found
+
+
+def understood(asked: Asked, response: httpx2.Response, body: bytes) -> Answer:
+    """The answer in this body."""
+    try:
+        return Answer(asked, response, json.loads(body), _clock(response))
+    except ValueError as error:
+        raise _not_understood("something that is not JSON", asked, response) from error
+
+
+def late(asked: Asked, response: httpx2.Response | None, seconds: float) -> ChatwootError:
+    """The answer did not come, or did not end, in time."""
+    what = f"Chatwoot did not finish its answer to {asked} within {seconds:g} seconds."
+    hint = "Look at its load and at the network, or raise CHATWOOT_TIMEOUT_SECONDS."
+    return ChatwootError(f"{what} {hint}", asked, response)
+
+
+def endless(asked: Asked, response: httpx2.Response, most: int) -> ChatwootError:
+    """The answer is longer than any that can be meant."""
+    what = f"Chatwoot's answer to {asked} does not end: it has more than {most} bytes."
+    return ChatwootError(f"{what} Check CHATWOOT_BASE_URL.", asked, response, permanent=True)
+
+
+def repeated(answer: Answer) -> ChatwootError:
+    """A list shows the same items on page after page."""
+    what = f"Chatwoot shows the same items again and again, lastly to {answer.asked}."
+    hint = "A proxy may drop or cache what stands behind the `?` of an address; check CHATWOOT_BASE_URL."
+    return ChatwootError(f"{what} {hint}", answer.asked, answer.response, permanent=True)
+
+
+def broken(error: httpx2.HTTPError, asked: Asked, response: httpx2.Response | None) -> ChatwootError:
+    """No answer, or only a part of one."""
+    reason = (str(error) or type(error).__name__).rstrip(".")
+    if response is not None:
+        return ChatwootError(f"Chatwoot's answer to {asked} broke off: {reason}.", asked, response)
+    hint = "Check that it runs, the network, and CHATWOOT_BASE_URL."
+    return ChatwootError(f"Chatwoot cannot be reached for {asked}: {reason}. {hint}", asked)
+
+
+def _not_understood(what: str, asked: Asked, response: httpx2.Response) -> ChatwootError:
+    hint = "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
+    return ChatwootError(f"Chatwoot answered {asked} with {what}. {hint}", asked, response)
+
+
+def refusal(asked: Asked, response: httpx2.Response, body: bytes, token: str) -> ChatwootError:
+    """An answer that is an error. The token is taken out of what is told."""
+    status = response.status_code
+    said, in_errors = _said(response, body)
+    # C-01: only these two mean the token. Any other 401 says that this one thing is not for its user.
+    bad_token = status == 401 and (in_errors or "invalid access token" in said.lower())
+    wait = retry_after.seconds(response.headers)
+    parts = [
+        f"Chatwoot answered {status} to {asked}: {said.replace(token, '***').rstrip('.') or 'nothing'}.",
+        f"It asks to wait for {wait:g} seconds." if wait else "",
+        _hint(status, asked, bad_token=bad_token),
+    ]
+    return ChatwootError(
+        " ".join(filter(None, parts)),
+        asked,
+        response,
+        permanent=status not in _RETRIED,
+        forbidden=status in (401, 403) and not bad_token,
+        gone=status == 404 and said == _GONE,
+    )
+
+
+def _hint(status: int, asked: Asked, *, bad_token: bool) -> str:
+    if bad_token:
+        return "CHATWOOT_API_TOKEN is not valid there: set the token of an administrator; a proxy may also drop it."
+    if status in (401, 403):
+        return f"The token is valid, but not for this: make its user an administrator of account {asked.account_id}."
+    if status == 404:
+        return "Check CHATWOOT_ACCOUNT_ID, the bound sources and CHATWOOT_BASE_URL."
+    if status == 429:
+        return "Chatwoot is throttling: lower CHATWOOT_CONCURRENCY, or raise RACK_ATTACK_LIMIT there."
+    if status >= 500:
+        return "Chatwoot or a proxy before it is out of order: look at its log."
+    if status in range(300, 400):
+        return "An API address does not redirect; check CHATWOOT_BASE_URL (https, no path)."
+    return "Check CHATWOOT_BASE_URL and the version of Chatwoot."
+
+
+def _said(response: httpx2.Response, body: bytes) -> tuple[str, bool]:
+    """The reason, and whether it came as `errors`. C-02: it is JSON in two forms, text, a proxy's HTML, or empty."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        html = "html" in response.headers.get("content-type", "")
+        return "a page of a proxy" if html else body.decode(errors="replace").strip()[:200], False
+    if not isinstance(told, dict):
+        return str(told)[:200], False
+    reason = told.get("error") or told.get("errors") or told.get("message") or told
+    return str(reason[0] if isinstance(reason, list) and reason else reason)[:200], "errors" in told
+
+
+def _clock(response: httpx2.Response) -> datetime:
+    try:
+        return email.utils.parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)

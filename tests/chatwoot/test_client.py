@@ -1,0 +1,62 @@
+"""The client alone: how long it waits, how much it reads, and what it does not tell."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.simulators.chatwoot import Simulator, create_app
+from proofdesk.simulators.chatwoot.refusals import CATALOGUE, Answer
+from proofdesk.simulators.serving import running
+from tests.chatwoot.conftest import fill
+
+Connect = Callable[..., Chatwoot]
+
+
+async def refusal(client: Chatwoot) -> ChatwootError:
+    with pytest.raises(ChatwootError) as raised:
+        await client.inboxes(1)
+    return raised.value
+
+
+async def test_the_time_that_a_proxy_asks_for_is_waited(simulator: Simulator, connect: Connect):
+    simulator.faults.add("429", times=1, retry_after=1)
+    started = time.monotonic()
+    await connect(simulator).inboxes(1)
+    assert time.monotonic() - started >= 1
+
+
+async def test_more_time_than_there_is_patience_is_told_at_once(simulator: Simulator, connect: Connect):
+    simulator.faults.add("503", retry_after=3600)
+    error = await refusal(connect(simulator))
+    assert "It asks to wait for 3600 seconds." in error.message and simulator.journal.count() == 1
+
+
+async def test_an_answer_without_an_end_is_not_kept(simulator: Simulator):
+    fill(simulator, 20)
+    with running(create_app(simulator)) as url:
+        client = Chatwoot(url, simulator.admin_token, patience=0.1, largest=10_000)
+        with pytest.raises(ChatwootError, match="does not end: it has more than 10000 bytes") as raised:
+            await client.conversations(1, 1, "created_at_desc")
+        assert raised.value.permanent
+        await client.aclose()
+
+
+async def test_a_token_that_comes_back_in_a_refusal_is_not_told(
+    simulator: Simulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
+):
+    echo = Answer(422, {"error": f"Bad header: {simulator.admin_token}"})
+    monkeypatch.setitem(CATALOGUE, "422_rule", echo)
+    simulator.faults.add("422_rule")
+    error = await refusal(connect(simulator))
+    assert "Bad header: ***" in error.message and simulator.admin_token not in f"{error.message}{error.details}"
+
+
+async def test_only_chatwoots_own_404_means_that_something_is_gone(simulator: Simulator, connect: Connect):
+    client = connect(simulator)
+    assert await client.conversation(1, 77) is None and await client.messages(1, 77, 0) is None
+    simulator.faults.add("404_page")
+    with pytest.raises(ChatwootError, match="a page of a proxy"):
+        await client.messages(1, 77, 0)
