@@ -12,6 +12,8 @@ class ProofdeskError(Exception):
     """Base of all errors that Proofdesk raises on purpose."""
 
     code = "internal_error"
+    pauses = False
+    """Whether to try again is no use before somebody acts: a schedule pauses then."""
 
     def __init__(self, message: str, *, code: str | None = None, details: dict[str, Any] | None = None):
         super().__init__(message)

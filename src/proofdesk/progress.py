@@ -1,6 +1,6 @@
 """How long-running work tells how far it is."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 Report = Callable[[int, int | None, str], None]
 """Called with what is done, the total where it is known, and the unit in the plural. Must not block."""
@@ -8,3 +8,12 @@ Report = Callable[[int, int | None, str], None]
 
 def silent(done: int, total: int | None, unit: str) -> None:
     """Report to nobody."""
+
+
+LeaveOff = Callable[[], Awaitable[bool]]
+"""Asked between batches or pages, where everything is stored: whether to leave off, for a later run to go on."""
+
+
+async def never() -> bool:
+    """Go on to the end."""
+    return False

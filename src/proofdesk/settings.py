@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     job_wait_seconds: int = Field(default=25, ge=0, le=600, description="How long a job route waits for its result.")
     worker_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Pause between looks at the schedule.")
     worker_tick_limit: int = Field(default=25, ge=1, le=100, description="Due jobs started in one look.")
+    run_retention_days: int = Field(
+        default=30, ge=1, le=3650, description="Days for which runs are kept; the last of each job type always is."
+    )
     worker_concurrency: int = Field(default=2, ge=1, le=64, description="Jobs one worker runs at a time.")
     storage_budget_gb: float = Field(default=20, gt=0, description="Budget against which storage is shown.")
 
@@ -146,6 +149,11 @@ class Settings(BaseSettings):
     def provider(self) -> Literal["openai", "local"]:
         """The embedding provider in effect."""
         return self.embedding_provider or ("openai" if self.openai_api_key else "local")
+
+    @property
+    def has_chatwoot(self) -> bool:
+        """Whether it is said where Chatwoot is and how to get in."""
+        return self.chatwoot_base_url is not None and self.chatwoot_api_token is not None
 
     @property
     def secure_cookies(self) -> bool | None:

@@ -21,6 +21,10 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "project_id": lambda w: str(w.project_id),
     "source_id": lambda w: str(w.source_id),
     "run_id": lambda w: str(w.run_id),
+    # Every project has the same job types: there is none that only another has.
+    "/v1/jobs/scheduler/{job_type}.job_type": lambda _: "none_of_ours",
+    "/v1/jobs/scheduler/{job_type}.status": lambda _: "paused",
+    "cadence_seconds": lambda _: 60,
     "conversation_id": lambda w: w.conversation(),
     "conversation_global_id": lambda w: w.conversation(),
     "contact_global_id": lambda w: f"cwc:{w.project_id}:7:11",
@@ -173,7 +177,7 @@ async def test_with_ones_own_ids_something_is_found(
 async def _send(person: Person, call: Call, aim: World, **instead: str) -> tuple[httpx2.Response, str]:
     path = call.path
     for name in call.in_path:
-        path = path.replace("{" + name + "}", instead.get(name) or FIELDS[name](aim))
+        path = path.replace("{" + name + "}", instead.get(name) or _value(call, name, aim))
     query, body = _filled(call, call.in_query, aim), _filled(call, call.in_body, aim)
     options: dict[str, Any] = {"params": query, "headers": {"accept": "text/html"} if call.is_page else {}}
     if call.method != "GET":
@@ -185,8 +189,12 @@ async def _send(person: Person, call: Call, aim: World, **instead: str) -> tuple
 
 
 def _filled(call: Call, names: list[str], aim: World) -> dict[str, Any]:
-    values = {name: (FIELDS.get(f"{call.path}.{name}") or FIELDS[name])(aim) for name in names}
+    values = {name: _value(call, name, aim) for name in names}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(call: Call, name: str, aim: World) -> Any:
+    return (FIELDS.get(f"{call.path}.{name}") or FIELDS[name])(aim)
 
 
 def _restore(conn: psycopg.Connection, person: Person) -> None:

@@ -13,11 +13,15 @@ from proofdesk.api.bodies import Body, JsonRoute, Limit, Offset, UuidText, clamp
 from proofdesk.embeddings import vectors
 from proofdesk.projects import projects
 from proofdesk.request import Config, Db, ProjectEditor, ProjectReader
-from proofdesk.scheduler import runs, status
+from proofdesk.scheduler import runs, schedules, status, tick
+from proofdesk.scheduler.schedule_queries import Schedule
+
+JobStatus = Literal["active", "paused"]
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
 Seconds = Annotated[float | None, Field(allow_inf_nan=False), clamped(0, 600)]
+Due = Annotated[int | None, clamped(1, 100)]
 Chunks = Annotated[int | None, clamped(1, 1_000_000_000)]
 Status = Literal["queued", "running", "ok", "failed", "cancelled"]
 
@@ -32,6 +36,39 @@ class Embedding(Waiting):
     """How much to embed."""
 
     limit: Chunks = Field(None, description="Chunks; unset: until none is pending.")
+
+
+class Ticking(Waiting):
+    """How many due jobs to start."""
+
+    limit: Due = Field(None, description="Jobs, at most 100; unset: 10.")
+
+
+class Rescheduling(Body):
+    """What to change of a schedule; what is absent stays as it is."""
+
+    status: JobStatus | None = None
+    cadence_seconds: int | None = Field(None, ge=30, le=86_400)
+
+
+class TickDetail(BaseModel):
+    """A job that a tick started, and how its run stands."""
+
+    job_type: str
+    status: Status
+    run_id: UUID
+    project_id: UUID
+    details: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class TickResult(BaseModel):
+    """What a tick started; what is neither ok nor failed is under way."""
+
+    processed: int
+    ok: int
+    failed: int
+    details: list[TickDetail]
 
 
 class RunShape(BaseModel):
@@ -51,6 +88,7 @@ class RunShape(BaseModel):
     meta: dict[str, Any]
     request_id: str | None
     attempt: int
+    cancel_requested_at: datetime | None
 
 
 RunAnswer = shape("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
@@ -95,6 +133,30 @@ async def show_status(db: Db, settings: Config, scope: ProjectReader) -> Answer:
     return success(**await status.read(db, scope, settings))
 
 
+@router.get("/scheduler", summary="Schedules", response_model=shape("Schedules", jobs=list[Schedule]))
+async def list_schedules(db: Db, scope: ProjectReader) -> Answer:
+    """Every job of the active project: when it runs next, and how it went last. A job may have paused itself."""
+    return success(jobs=await schedules.listed(db, scope))
+
+
+@router.patch("/scheduler/{job_type}", summary="Change a schedule", response_model=shape("OneSchedule", job=Schedule))
+async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, given: Rescheduling) -> Answer:
+    """Pauses or resumes a job, or gives it another cadence; it is then due a cadence after it last ran."""
+    changed = await schedules.change(db, scope, job_type, status=given.status, cadence_seconds=given.cadence_seconds)
+    return success(job=changed)
+
+
+@router.post("/scheduler/tick", summary="Start what is due", response_model=shape("Tick", result=TickResult))
+async def start_due(
+    db: Db, settings: Config, scope: ProjectEditor, given: Ticking, wait: Seconds = None, limit: Due = None
+) -> Answer:
+    """Starts due jobs of the active project and waits for their results, at most so long."""
+    started = await tick.tick(db, settings, limit or given.limit or 10, scope)
+    wait = wait if wait is not None else given.wait
+    patience = settings.job_wait_seconds if wait is None else wait
+    return success(result=(await tick.results(db, scope.actor, started, patience)).as_dict())
+
+
 @router.get("/runs", summary="Runs", response_model=shape("Runs", runs=list[RunShape], total=int))
 async def list_runs(
     db: Db,
@@ -112,7 +174,17 @@ async def list_runs(
 @router.get("/runs/{run_id}", summary="One run", response_model=shape("OneRun", run=RunShape))
 async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> Answer:
     """With its progress, and its result in `meta.result`."""
+    return success(run=outcomes.run(await runs.find(db, scope, _known(run_id))))
+
+
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=shape("Cancelled", run=RunShape))
+async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> Answer:
+    """A queued run ends at once; one that is running stops within seconds, between pages or batches."""
+    return success(run=outcomes.run(await runs.cancel(db, scope, _known(run_id))))
+
+
+def _known(run_id: str) -> UUID:
     wanted = projects.as_id(run_id)
     if wanted is None:
         raise runs.RunNotFound("This project has no such run.")
-    return success(run=outcomes.run(await runs.find(db, scope, wanted)))
+    return wanted

@@ -15,7 +15,7 @@ _FAILED = {"embeddings_run": "embeddings_job_failed"}
 _CAUSES = {"chatwoot_source_binding_error": 409, "chatwoot_not_configured": 503, "openai_not_configured": 503}
 _SHOWN = (
     "id", "job_type", "trigger", "status", "created_at", "started_at", "finished_at", "processed_count", "progress",
-    "error", "error_details", "meta", "request_id", "attempt",
+    "error", "error_details", "meta", "request_id", "attempt", "cancel_requested_at",
 )  # fmt: skip
 
 

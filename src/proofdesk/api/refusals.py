@@ -47,6 +47,8 @@ OF_ROUTE: dict[str, dict[int, str]] = {
     "POST /v1/jobs/chatwoot/reconcile": _JOB,
     "POST /v1/jobs/embeddings/run": {409: "job_cancelled", 502: "embeddings_job_failed", 503: "openai_not_configured"},
     "GET /v1/jobs/runs/{run_id}": {404: "run_not_found"},
+    "POST /v1/jobs/runs/{run_id}/cancel": {404: "run_not_found", 409: "run_is_over"},
+    "PATCH /v1/jobs/scheduler/{job_type}": {404: "job_type_not_found"},
     "POST /v1/search": {400: "query_required", 502: "embedding_unavailable", 503: "openai_not_configured"},
     "GET /v1/messages": {404: "message_not_found conversation_not_found"},
     "GET /v1/conversations/{conversation_id}/thread": {404: "conversation_not_found"},

@@ -20,7 +20,7 @@ from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.chatwoot.reading_queries import Quarantined, Watermark
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict
-from proofdesk.progress import Report
+from proofdesk.progress import LeaveOff, Report, never
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
@@ -41,11 +41,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Synced:
-    """What a sync changed, how many items wait in quarantine, and those of them that wait longest."""
+    """What a sync changed, how many items wait in quarantine, and those of them that wait longest.
+
+    `finished` is False when it left off: the next one goes on at the page where this one stopped.
+    """
 
     tally: Tally = field(default_factory=Tally)
     in_quarantine: int = 0
     waiting: list[Quarantined] = field(default_factory=list)
+    finished: bool = True
 
 
 class SourceBindingError(Conflict):
@@ -54,12 +58,25 @@ class SourceBindingError(Conflict):
     code = "chatwoot_source_binding_error"
 
 
-async def run(db: Database, client: Chatwoot, scope: Scope, options: Options, report: Report) -> Synced:
+class NothingBound(SourceBindingError):
+    """There is no source to read, and none that could be bound by itself."""
+
+    pauses = True
+
+
+class _LeftOff(Exception):
+    """It was asked to leave off, and did so at a page that is marked."""
+
+
+async def run(
+    db: Database, client: Chatwoot, scope: Scope, options: Options, report: Report, leave_off: LeaveOff = never
+) -> Synced:
     """Bring the mirror of the project up to date. Running it again at once changes nothing.
 
-    Raises `SourceBindingError` when it is not clear what to read, and `ChatwootError` when Chatwoot cannot be read.
+    A first reading may leave off at each page. Raises `SourceBindingError` when it is not clear what to read, and
+    `ChatwootError` when Chatwoot cannot be read.
     """
-    synced = Synced()
+    tally, finished = Tally(), True
     for account_id, bound in by_account(await bound_sources(db, scope, options.default_account_id)):
         whole = any(s.inbox_id is None for s in bound)
         mirror = Mirror(
@@ -69,30 +86,34 @@ async def run(db: Database, client: Chatwoot, scope: Scope, options: Options, re
             account_id,
             None if whole else frozenset(s.inbox_id for s in bound if s.inbox_id),
             oldest(client, options),
-            synced.tally,
+            tally,
         )
-        await _sync_account(mirror, bound, options, report)
+        try:
+            await _sync_account(mirror, bound, options, report, leave_off)
+        except _LeftOff:
+            finished = False
+            break
     async with db.scoped(scope) as conn:
         count = await reading_queries.count_quarantined(conn, scope)
-        return Synced(synced.tally, count, await reading_queries.quarantined(conn, scope, None, SHOWN))
+        return Synced(tally, count, await reading_queries.quarantined(conn, scope, None, SHOWN), finished)
 
 
 async def bound_sources(db: Database, scope: Scope, default_account_id: int | None) -> list[Source]:
     """What the project reads; a project that never read anything is given the default account.
 
-    Raises `SourceBindingError` when there is no default account or another project has it.
+    Raises `NothingBound` when there is no default account or another project has it.
     """
     bound = await sources.bound(db, scope)
     if bound:
         return bound
     if await sources.was_ever_bound(db, scope):
-        raise SourceBindingError("This project reads no Chatwoot source any more. Bind one to go on.")
+        raise NothingBound("This project reads no Chatwoot source any more. Bind one to go on.")
     if default_account_id is None:
-        raise SourceBindingError("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
+        raise NothingBound("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
     try:
         return [await sources.bind(db, scope, "chatwoot_account", str(default_account_id))]
     except sources.SourceAlreadyBound as error:
-        raise SourceBindingError(
+        raise NothingBound(
             f"This project reads no Chatwoot source, and another project has account {default_account_id} of"
             " CHATWOOT_ACCOUNT_ID or an inbox of it. Bind an inbox to this project, or unbind it there.",
             details={"account_id": default_account_id},
@@ -126,14 +147,16 @@ async def store_inboxes(mirror: Mirror, bound: list[Source]) -> None:
         await queries.store_inboxes(conn, mirror.scope, mirror.account_id, ours)
 
 
-async def _sync_account(mirror: Mirror, bound: list[Source], options: Options, report: Report) -> None:
+async def _sync_account(
+    mirror: Mirror, bound: list[Source], options: Options, report: Report, leave_off: LeaveOff
+) -> None:
     await store_inboxes(mirror, bound)
     await quarantine.retry(mirror)
     live: list[tuple[Source, datetime]] = []
     for source in bound:
         mark = await _mark(mirror, source)
         if mark is None or mark.meta["phase"] != "live" or mark.cursor_ts is None:
-            await _first_reading(mirror, source, mark, report)
+            await _first_reading(mirror, source, mark, report, leave_off)
         else:
             live.append((source, mark.cursor_ts))
     if live:
@@ -145,7 +168,9 @@ async def _sync_account(mirror: Mirror, bound: list[Source], options: Options, r
 # The first reading ----------------------------------------------------------------------------------------------------
 
 
-async def _first_reading(mirror: Mirror, source: Source, mark: Watermark | None, report: Report) -> None:
+async def _first_reading(
+    mirror: Mirror, source: Source, mark: Watermark | None, report: Report, leave_off: LeaveOff
+) -> None:
     started = mark.cursor_ts if mark else mirror.client.now()
     # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
     number = max(1, mark.meta["page"] - 1) if mark and mark.meta["phase"] == "history" else 1
@@ -159,6 +184,8 @@ async def _first_reading(mirror: Mirror, source: Source, mark: Watermark | None,
         if number & (number - 1) == 0:  # as the tables double
             async with mirror.db.transaction() as conn:
                 await queries.refresh_statistics(conn)
+        if await leave_off():
+            raise _LeftOff
     await _prove_complete(mirror, source)
     if source.inbox_id is None:
         await all_contacts(mirror)

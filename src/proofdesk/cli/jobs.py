@@ -1,10 +1,12 @@
 """`sync`, `reconcile`, `embed`: carry a job out here and now. `tick` and `worker`: by schedule."""
 
-import dataclasses
+import asyncio
+import signal
 from typing import Annotated, Any
 
 import typer
 
+from proofdesk.audit import trail
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
 from proofdesk.errors import ProofdeskError
@@ -48,16 +50,29 @@ def embed(
 
 @app.command()
 def tick(
-    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many due jobs.")] = 10, json: AsJson = False
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Name or id; unset: all projects.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many due jobs.")] = 10,
+    wait: Annotated[
+        float | None, typer.Option(min=0, max=600, help="Seconds to wait for results; unset: JOB_WAIT_SECONDS.")
+    ] = None,
+    json: AsJson = False,
 ) -> None:
-    """Look once which jobs are due, and queue them for the workers."""
-    started = machine.run(lambda held: schedule.tick(held.db, limit))
+    """Start what is due, for the workers to carry out, and wait for the results."""
+
+    async def command(held: Resources) -> schedule.Result:
+        inside = None if project is None else await machine.entered(held, project)
+        started = await schedule.tick(held.db, held.settings, limit, inside)
+        patience = held.settings.job_wait_seconds if wait is None else wait
+        return await schedule.results(held.db, trail.system(), started, patience)
+
+    result = machine.run(command)
     if json:
-        return output.as_json([dataclasses.asdict(s) for s in started])
-    return output.table(
-        ("Job", "Run", "Status", "Joined"),
-        [(s.job_type, s.run.id, s.run.status, "yes" if s.joined else "no") for s in started],
-    )
+        output.as_json(result.as_dict())
+    else:
+        told = [(d["project_id"], d["job_type"], d["run_id"], d["status"], d.get("error")) for d in result.details]
+        output.table(("Project", "Job", "Run", "Status", "Error"), told)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 @app.command("worker")
@@ -65,7 +80,14 @@ def run_worker(
     drain: Annotated[bool, typer.Option("--drain", help="Stop when the queue is empty.")] = False,
 ) -> None:
     """Carry out queued jobs and look at the schedule, until stopped."""
-    machine.run(lambda held: worker.work(held, drain=drain))
+
+    async def command(held: Resources) -> None:
+        stopping = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        await worker.work(held, drain=drain, stopping=stopping)
+
+    machine.run(command)
 
 
 async def here(

@@ -18,7 +18,7 @@ from proofdesk.embeddings.cutting import words
 from proofdesk.embeddings.provider import EmbeddingError, Provider
 from proofdesk.embeddings.queries import Claimed, Counts
 from proofdesk.errors import ProofdeskError, Unavailable
-from proofdesk.progress import Report, silent
+from proofdesk.progress import LeaveOff, Report, never, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
@@ -51,6 +51,7 @@ class Embedded:
     """What a run did: chunks that got a vector, chunks that were refused one, by which model, and what still waits.
 
     `batch_size` is how many texts a request was to have, `lowered_to` how many the provider turned out to take.
+    `finished` is False when it left off.
     """
 
     processed: int
@@ -59,6 +60,7 @@ class Embedded:
     pending: int
     batch_size: int
     lowered_to: int | None
+    finished: bool = True
 
     @property
     def status(self) -> str:
@@ -89,18 +91,22 @@ async def embed_pending(
     options: Options,
     report: Report = silent,
     limit: int | None = None,
+    leave_off: LeaveOff = never,
+    already: int = 0,
 ) -> Embedded:
-    """Embed what waits, newest first, until nothing does or `limit` chunks are done. Reports chunks.
+    """Embed what waits, newest first, until nothing does, `limit` chunks are done, or it leaves off after a batch.
+
+    Reports chunks, those counted that `already` were done before it left off. `limit` is for what is left.
 
     Chunks that another model embedded wait again; their old vectors answer until every chunk has a new one. Raises
     `EmbeddingError` when the provider stops answering or refuses everything: then what was claimed waits again.
     """
     await _prepare(db, scope, provider, options)
-    run = _Run(db, scope, provider, options, report, limit)
+    run = _Run(db, scope, provider, options, _beyond(already, report), limit, leave_off)
     await run.to_the_end((await counts(db, scope)).pending)
     await _finish(db, scope, provider.name)
     pending = (await counts(db, scope)).pending
-    return Embedded(run.ready, run.failed, provider.name, pending, run.batch_size, run.lowered_to)
+    return Embedded(run.ready, run.failed, provider.name, pending, run.batch_size, run.lowered_to, not run.left_off)
 
 
 async def _prepare(db: Database, scope: Scope, provider: Provider, options: Options) -> None:
@@ -136,15 +142,17 @@ class _Run:
         options: Options,
         report: Report,
         limit: int | None,
+        leave_off: LeaveOff,
     ):
         self._db, self._scope, self._provider = db, scope, provider
-        self._options, self._report = options, report
+        self._options, self._report, self._leave_off = options, report, leave_off
         self._batches = Batches(provider, options.patience)
         self.batch_size = min(options.batch_size, provider.max_batch)
         self._left = limit
         self._total = 0
         self._held: list[list[Claimed]] = []
         self.ready = self.failed = 0
+        self.left_off = False
 
     @property
     def lowered_to(self) -> int | None:
@@ -170,6 +178,9 @@ class _Run:
                 return
             outcomes = await self._embed(chunks)
             await _unbroken(self._settle(chunks, outcomes))
+            if await self._leave_off():
+                self.left_off = True
+                return
 
     def _reserve(self) -> int:
         most = min(self.batch_size, self.lowered_to or self.batch_size)
@@ -205,6 +216,13 @@ class _Run:
             for chunks in filter(None, self._held):
                 async with self._db.scoped(self._scope) as conn:
                     await queries.release(conn, self._scope, chunks)
+
+
+def _beyond(already: int, report: Report) -> Report:
+    def beyond(done: int, total: int | None, unit: str) -> None:
+        report(already + done, None if total is None else already + total, unit)
+
+    return beyond
 
 
 async def _unbroken(step: Coroutine[Any, Any, _T]) -> _T:

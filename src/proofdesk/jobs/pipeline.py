@@ -1,10 +1,14 @@
 """What the jobs do. The main flow, each stage handing rows to the next, so that each can run alone or twice:
 
 chatwoot_sync:   chatwoot.sync → embeddings.chunks → search.index   then asks for
-embeddings_run:  embeddings.vectors
+embeddings_run:  embeddings.vectors → _look_after_search
+maintenance:     what is old is removed → _look_after_search
+
+A handler gets the run's `Turn`: it reports to it, and asks it between batches or pages whether to leave off. Then it
+gives what it did so far as an `Outcome` that is not finished, and finds that in `run.meta` when it is called again.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,38 +23,40 @@ from proofdesk.resources import Resources
 from proofdesk.scheduler import runs
 from proofdesk.scheduler.queries import Run
 from proofdesk.scheduler.runs import Outcome, Work
+from proofdesk.scheduler.turns import Turn
 from proofdesk.search import index
 from proofdesk.settings import Settings
 
-SYNC, EMBED, RECONCILE = "chatwoot_sync", "embeddings_run", "chatwoot_reconcile"
+SYNC, EMBED, RECONCILE, MAINTAIN = "chatwoot_sync", "embeddings_run", "chatwoot_reconcile", "maintenance"
 
 
 class ChatwootNotConfigured(Unavailable):
     """CHATWOOT_BASE_URL or CHATWOOT_API_TOKEN is missing."""
 
     code = "chatwoot_not_configured"
+    pauses = True
 
 
 def work(resources: Resources, job_type: str) -> Work:
     """What to do for a job of that type."""
-    jobs = {SYNC: _sync, EMBED: _embed, RECONCILE: _reconcile}
+    jobs = {SYNC: _sync, EMBED: _embed, RECONCILE: _reconcile, MAINTAIN: _maintain}
 
-    async def carry_out(scope: Scope, run: Run, report: Report) -> Outcome:
-        return await jobs[job_type](resources, scope, run, report)
+    async def carry_out(scope: Scope, run: Run, turn: Turn) -> Outcome:
+        return await jobs[job_type](resources, scope, run, turn)
 
     return carry_out
 
 
-async def _sync(resources: Resources, scope: Scope, _: Run, report: Report) -> Outcome:
+async def _sync(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
     options = _options(resources.settings)
-    synced = await sync.run(resources.db, _chatwoot(resources), scope, options, report)
-    result = await _prepare(resources, scope, report)
-    result |= _counts(synced.tally) | {"in_quarantine": synced.in_quarantine}
+    synced = await sync.run(resources.db, _chatwoot(resources), scope, options, turn, turn.is_over)
+    result = await _prepare(resources, scope, turn)
+    result |= _sums(run, _counts(synced.tally)) | {"in_quarantine": synced.in_quarantine}
     result["quarantine"] = [_waiting(item) for item in synced.waiting]
-    return Outcome(synced.tally.messages, result)
+    return Outcome(synced.tally.messages, result, synced.finished)
 
 
-async def _reconcile(resources: Resources, scope: Scope, _: Run, report: Report) -> Outcome:
+async def _reconcile(resources: Resources, scope: Scope, _: Run, turn: Turn) -> Outcome:
     settings = resources.settings
     found = await reconcile.run(
         resources.db,
@@ -58,9 +64,9 @@ async def _reconcile(resources: Resources, scope: Scope, _: Run, report: Report)
         scope,
         _options(settings),
         settings.chatwoot_reconcile_requests_per_minute,
-        report,
+        turn,
     )
-    prepared = await _prepare(resources, scope, report)
+    prepared = await _prepare(resources, scope, turn)
     proof = {"inboxes": [inbox.as_dict() for inbox in found.inboxes], "complete": found.complete}
     return Outcome(found.repaired.messages + found.repaired.removed, proof | prepared | _counts(found.repaired))
 
@@ -75,7 +81,7 @@ async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[s
     return {"chunks": asdict(cut), "embeddings_pending": counts.pending}
 
 
-async def _embed(resources: Resources, scope: Scope, run: Run, report: Report) -> Outcome:
+async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
     # Whatever was read and not cut yet, because a sync was killed in between, comes along.
     await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), silent)
     await index.refresh(resources.db, scope, silent)
@@ -86,11 +92,52 @@ async def _embed(resources: Resources, scope: Scope, run: Run, report: Report) -
             code="openai_not_configured",
             configured=False,
         )
-    options = vectors.Options.of(resources.settings)
-    done = await vectors.embed_pending(resources.db, scope, provider, options, report, run.params.get("limit"))
-    result = {"processed": done.processed, "failed": done.failed, "model": done.model, "status": done.status}
+    already, limit = _done(run), run.params.get("limit")
+    done = await vectors.embed_pending(
+        resources.db,
+        scope,
+        provider,
+        _embedding(resources.settings, run),
+        turn,
+        None if limit is None else max(0, limit - already),
+        turn.is_over,
+        already,
+    )
+    result = _sums(run, {"processed": done.processed, "failed": done.failed})
+    result |= {"model": done.model, "status": done.status}
     result |= {"batch_size": done.batch_size, "batch_lowered_to": done.lowered_to}
-    return Outcome(done.processed, result)
+    finished = done.finished or not done.pending
+    if finished:
+        await _look_after_search(resources, scope)
+    return Outcome(done.processed, result, finished)
+
+
+async def _maintain(resources: Resources, scope: Scope, _: Run, __: Turn) -> Outcome:
+    removed = await runs.forget_old(resources.db, scope, resources.settings.run_retention_days)
+    await _look_after_search(resources, scope)
+    return Outcome(removed, {"runs_removed": removed})
+
+
+async def _look_after_search(resources: Resources, scope: Scope) -> None:
+    """What keeps search fast: called when everything is embedded, and by maintenance."""
+    await index.refresh(resources.db, scope, silent)
+
+
+def _embedding(settings: Settings, run: Run) -> vectors.Options:
+    options = vectors.Options.of(settings)
+    # Runs of a project do not overlap: what a lost one had claimed, its next try may take back at once.
+    return replace(options, stale_minutes=0) if run.attempt > 1 else options
+
+
+def _sums(run: Run, counts: dict[str, Any]) -> dict[str, Any]:
+    """The counts of this turn together with those of the turns before it."""
+    before = run.meta.get("result", {})
+    return {name: number + before.get(name, 0) for name, number in counts.items()}
+
+
+def _done(run: Run) -> int:
+    before = run.meta.get("result", {})
+    return before.get("processed", 0) + before.get("failed", 0)
 
 
 def _chatwoot(resources: Resources) -> Chatwoot:

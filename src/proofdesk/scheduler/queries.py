@@ -1,4 +1,4 @@
-"""SQL of runs and schedules."""
+"""SQL of runs and workers."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,12 +32,23 @@ class Run:
     attempt: int
     runner: str | None
     heartbeat_at: datetime | None
+    cancel_requested_at: datetime | None
 
 
 async def insert(
-    conn: Conn, scope: Scope, job_type: str, trigger: str, params: dict[str, Any], runner: str | None
+    conn: Conn,
+    scope: Scope,
+    job_type: str,
+    trigger: str,
+    params: dict[str, Any],
+    *,
+    runner: str | None = None,
+    attempts: int = 0,
 ) -> Run | None:
-    """A new run, queued, or running at once when `runner` is given; None while another one is under way."""
+    """A new run, queued, or running at once when `runner` is given; None while another one is under way.
+
+    `attempts` says how many runs were lost before it that it is another try of.
+    """
     return await maybe(
         conn,
         Run,
@@ -48,10 +59,11 @@ async def insert(
                 CASE WHEN %(runner)s::text IS NULL THEN 'queued' ELSE 'running' END, %(runner)s,
                 CASE WHEN %(runner)s::text IS NOT NULL THEN now() END,
                 CASE WHEN %(runner)s::text IS NOT NULL THEN now() END,
-                CASE WHEN %(runner)s::text IS NULL THEN 0 ELSE 1 END)
+                %(attempts)s + CASE WHEN %(runner)s::text IS NULL THEN 0 ELSE 1 END)
         ON CONFLICT (project_id, job_type) WHERE status IN ('queued', 'running') DO NOTHING
         RETURNING id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
-                  error, error_details, meta, params, request_id, attempt, runner, heartbeat_at""",
+                  error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+                  cancel_requested_at""",
         project=scope.project_id,
         account_scope=scope.account_scope_id,
         job_type=job_type,
@@ -59,6 +71,7 @@ async def insert(
         params=Jsonb(params),
         request=scope.actor.request_id,
         runner=runner,
+        attempts=attempts,
     )
 
 
@@ -69,7 +82,8 @@ async def under_way(conn: Conn, scope: Scope, job_type: str) -> Run | None:
         Run,
         """
         SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
-               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
         FROM worker_runs
         WHERE project_id = %(project)s AND job_type = %(job_type)s AND status IN ('queued', 'running')""",
         project=scope.project_id,
@@ -84,7 +98,8 @@ async def run_by_id(conn: Conn, scope: Scope, run_id: UUID) -> Run | None:
         Run,
         """
         SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
-               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
         FROM worker_runs WHERE project_id = %(project)s AND id = %(run)s""",
         project=scope.project_id,
         run=run_id,
@@ -99,7 +114,8 @@ async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
         """
         SELECT DISTINCT ON (job_type)
                id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
-               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
         FROM worker_runs WHERE project_id = %(project)s ORDER BY job_type, created_at DESC""",
         project=scope.project_id,
     )
@@ -114,7 +130,8 @@ async def run_history(
         Run,
         """
         SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
-               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
         FROM worker_runs
         WHERE project_id = %(project)s
           AND (%(job_type)s::text IS NULL OR job_type = %(job_type)s)
@@ -144,35 +161,36 @@ async def count_runs(conn: Conn, scope: Scope, job_type: str | None, status: str
 
 
 async def claim(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | None:
-    """Take a queued run; None when somebody else has it or it is over."""
+    """Take a queued run; None when somebody else has it or it is over. One that was handed on is no new attempt."""
     return await maybe(
         conn,
         Run,
         """
         UPDATE worker_runs
-        SET status = 'running', runner = %(runner)s, started_at = now(), heartbeat_at = now(), attempt = attempt + 1
+        SET status = 'running', runner = %(runner)s, heartbeat_at = now(),
+            started_at = coalesce(started_at, now()), attempt = attempt + CASE WHEN started_at IS NULL THEN 1 ELSE 0 END
         WHERE project_id = %(project)s AND id = %(run)s AND status = 'queued'
         RETURNING id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
-                  error, error_details, meta, params, request_id, attempt, runner, heartbeat_at""",
+                  error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+                  cancel_requested_at""",
         project=scope.project_id,
         run=run_id,
         runner=runner,
     )
 
 
-async def beat(conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: dict[str, Any] | None) -> bool:
-    """Say that the run is alive and how far it is; False when it is no longer this runner's."""
-    return bool(
-        await run(
-            conn,
-            """
-            UPDATE worker_runs SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress)
-            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s""",
-            project=scope.project_id,
-            run=run_id,
-            runner=runner,
-            progress=Jsonb(progress) if progress else None,
-        )
+async def beat(conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: dict[str, Any] | None) -> bool | None:
+    """Say that the run is alive and how far it is; whether it is to be cancelled, None when it is another's by now."""
+    return await value(
+        conn,
+        """
+        UPDATE worker_runs SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress)
+        WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s
+        RETURNING cancel_requested_at IS NOT NULL""",
+        project=scope.project_id,
+        run=run_id,
+        runner=runner,
+        progress=Jsonb(progress) if progress else None,
     )
 
 
@@ -182,24 +200,30 @@ async def finish(
     run_id: UUID,
     status: str,
     *,
+    runner: str | None,
     processed: int = 0,
+    progress: dict[str, Any] | None = None,
     error: str | None = None,
     details: dict[str, Any] | None = None,
     meta: dict[str, Any] | None = None,
 ) -> bool:
-    """End a run that is under way; False when it is over already."""
+    """End a run that `runner` has, or that nobody has; False when it is over already or another's by now."""
     return bool(
         await run(
             conn,
             """
             UPDATE worker_runs
-            SET status = %(status)s, finished_at = now(), processed_count = %(processed)s, error = %(error)s,
-                error_details = %(details)s, meta = meta || %(meta)s
-            WHERE project_id = %(project)s AND id = %(run)s AND status IN ('queued', 'running')""",
+            SET status = %(status)s, finished_at = now(), processed_count = processed_count + %(processed)s,
+                progress = coalesce(%(progress)s, progress), error = %(error)s, error_details = %(details)s,
+                meta = meta || %(meta)s
+            WHERE project_id = %(project)s AND id = %(run)s AND status IN ('queued', 'running')
+              AND runner IS NOT DISTINCT FROM %(runner)s""",
             project=scope.project_id,
             run=run_id,
             status=status,
+            runner=runner,
             processed=processed,
+            progress=Jsonb(progress) if progress else None,
             error=error,
             details=Jsonb(details) if details else None,
             meta=Jsonb(meta or {}),
@@ -207,47 +231,102 @@ async def finish(
     )
 
 
-async def settle_schedule(conn: Conn, scope: Scope, job_type: str, status: str, error: str | None) -> None:
-    """Note on the schedule how the job's last run ended; the next one is due a cadence later."""
-    await run(
-        conn,
-        """
-        UPDATE scheduled_jobs
-        SET last_run_at = now(), last_status = %(status)s, last_error = %(error)s,
-            next_run_at = now() + make_interval(secs => cadence_seconds)
-        WHERE project_id = %(project)s AND job_type = %(job_type)s""",
-        project=scope.project_id,
-        job_type=job_type,
-        status=status,
-        error=error,
-    )
-
-
-@dataclass(frozen=True)
-class DueJob:
-    """A scheduled job whose time has come."""
-
-    project_id: UUID
-    job_type: str
-
-
-async def due(conn: Conn, most: int) -> list[DueJob]:
-    """Due jobs of all projects, the longest overdue first."""
-    return await many(conn, DueJob, "SELECT project_id, job_type FROM due_jobs(%(most)s)", most=most)
-
-
-async def postpone(conn: Conn, scope: Scope, job_type: str) -> bool:
-    """Move a due job to its next time; False when another scheduler was faster."""
+async def hand_on(
+    conn: Conn,
+    scope: Scope,
+    run_id: UUID,
+    *,
+    runner: str | None,
+    processed: int,
+    progress: dict[str, Any] | None,
+    meta: dict[str, Any],
+) -> bool:
+    """Queue a running run again, with what it did so far; False when it is another's by now."""
     return bool(
         await run(
             conn,
             """
-            UPDATE scheduled_jobs SET next_run_at = now() + make_interval(secs => cadence_seconds)
-            WHERE project_id = %(project)s AND job_type = %(job_type)s AND status = 'active'
-              AND next_run_at <= now()""",
+            UPDATE worker_runs
+            SET status = 'queued', runner = NULL, heartbeat_at = NULL, meta = meta || %(meta)s,
+                processed_count = processed_count + %(processed)s, progress = coalesce(%(progress)s, progress)
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s""",
             project=scope.project_id,
-            job_type=job_type,
+            run=run_id,
+            runner=runner,
+            processed=processed,
+            progress=Jsonb(progress) if progress else None,
+            meta=Jsonb(meta),
         )
+    )
+
+
+async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
+    """Ask whoever has the run to stop; False when nobody has it."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE worker_runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running'""",
+            project=scope.project_id,
+            run=run_id,
+        )
+    )
+
+
+async def delete_old_runs(conn: Conn, scope: Scope, days: int) -> int:
+    """Remove runs that ended so long ago, but of each job type the last one that ended; how many."""
+    return await run(
+        conn,
+        """
+        DELETE FROM worker_runs r
+        WHERE project_id = %(project)s AND finished_at < now() - make_interval(days => %(days)s)
+          AND EXISTS (SELECT FROM worker_runs n
+                      WHERE n.project_id = %(project)s AND n.job_type = r.job_type AND n.finished_at IS NOT NULL
+                        AND (n.created_at, n.id) > (r.created_at, r.id))""",
+        project=scope.project_id,
+        days=days,
+    )
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that some process has, of any project."""
+
+    project_id: UUID
+    run_id: UUID
+    runner: str | None
+    heartbeat_at: datetime | None
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class Unqueued:
+    """A queued run that nothing in the queue names."""
+
+    project_id: UUID
+    run_id: UUID
+
+
+async def running(conn: Conn) -> list[Running]:
+    """The runs under way, of all projects: ids, and who has them."""
+    return await many(conn, Running, "SELECT project_id, run_id, runner, heartbeat_at, request_id FROM running_runs()")
+
+
+async def unqueued(conn: Conn, seconds: float) -> list[Unqueued]:
+    """Runs of all projects that have waited so long without a job of the queue; they are locked."""
+    return await many(conn, Unqueued, "SELECT project_id, run_id FROM unqueued_runs(%(seconds)s)", seconds=seconds)
+
+
+async def others_wait(conn: Conn, scope: Scope) -> bool:
+    """Whether a job of another project could start if there were a free worker."""
+    return await value(
+        conn,
+        """
+        SELECT EXISTS (SELECT FROM procrastinate_jobs
+                       WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+                         AND args ->> 'project_id' <> %(project)s::text)""",
+        project=scope.project_id,
     )
 
 

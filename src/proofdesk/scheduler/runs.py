@@ -1,36 +1,31 @@
 """Runs: asked for, joined, carried out, waited for. Two of one job type in one project never overlap.
 
-queued ──claim──▶ running ──▶ ok | failed | cancelled. A run whose runner is lost becomes failed (`worker_lost`)
-when somebody next asks for the job.
+queued ──claim──▶ running ──▶ ok | failed | cancelled. A run whose turn is over, or whose worker stops, goes back to
+queued with what it did so far. One whose worker is lost fails as `worker_lost`, and `recovery` has it tried again.
 """
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import psutil
-
 from proofdesk import logs
-from proofdesk.audit import trail
-from proofdesk.db import queue
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
-from proofdesk.errors import NotFound, ProofdeskError
+from proofdesk.errors import Conflict, NotFound
 from proofdesk.progress import Report
 from proofdesk.projects.scope import Scope
-from proofdesk.scheduler import queries
+from proofdesk.scheduler import endings, execution, queries, turns
+from proofdesk.scheduler.endings import this_runner
+from proofdesk.scheduler.execution import Outcome, Work
 from proofdesk.scheduler.queries import Run
+from proofdesk.scheduler.turns import Turn
 
-log = logs.get(__name__)
+__all__ = ["Outcome", "Work"]
 
 HEARTBEAT_SECONDS = 2.0
-LOST_AFTER = timedelta(seconds=60)
 ACTIVE = ("queued", "running")
 
 
@@ -42,27 +37,16 @@ class Requested:
     joined: bool
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a job gives back: how many items it processed, and its result for `meta["result"]`."""
-
-    processed: int
-    result: dict[str, Any]
-
-
-Work = Callable[[Scope, Run, Report], Awaitable[Outcome]]
-
-
 class RunNotFound(NotFound):
     """The project has no such run."""
 
     code = "run_not_found"
 
 
-def this_runner() -> str:
-    """This process, told apart from an earlier one that had the same number."""
-    process = psutil.Process()
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
+class RunIsOver(Conflict):
+    """The run has ended: there is nothing to cancel."""
+
+    code = "run_is_over"
 
 
 async def request(
@@ -70,18 +54,10 @@ async def request(
 ) -> Requested:
     """Queue a run for the workers, or join the one that is under way."""
     async with db.scoped(scope) as conn:
-        await _bury_lost(conn, scope, job_type)
-        run = await queries.insert(conn, scope, job_type, trigger, params or {}, None)
-        if run is not None:
-            await _put(conn, scope, run)
-            await _record(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
-            return Requested(run, False)
-        joined = await queries.under_way(conn, scope, job_type)
-        if joined is not None and joined.status == "queued" and _waits_long(joined):
-            # A worker that was killed between taking the job and claiming the run took the job along. One job more
-            # does no harm: a run is claimed once.
-            await _put(conn, scope, joined)
-    return Requested(joined, True) if joined else await request(db, scope, job_type, trigger, params)
+        asked = await _ask(conn, scope, job_type, trigger, params or {}, None)
+        if asked and not asked.joined:
+            await turns.offer(conn, scope, asked.run.id)
+    return asked or await request(db, scope, job_type, trigger, params)
 
 
 async def begin(
@@ -89,13 +65,16 @@ async def begin(
 ) -> Requested:
     """Start a run in this process, without the workers, or join the one that is under way."""
     async with db.scoped(scope) as conn:
-        await _bury_lost(conn, scope, job_type)
-        run = await queries.insert(conn, scope, job_type, trigger, params or {}, this_runner())
-        if run is not None:
-            await _record(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
-            return Requested(run, False)
-        joined = await queries.under_way(conn, scope, job_type)
-    return Requested(joined, True) if joined else await begin(db, scope, job_type, trigger, params)
+        asked = await _ask(conn, scope, job_type, trigger, params or {}, this_runner())
+    return asked or await begin(db, scope, job_type, trigger, params)
+
+
+async def retry(conn: Conn, scope: Scope, lost: Run) -> None:
+    """Queue another try of a run that lost its worker, unless there is one already."""
+    run = await queries.insert(conn, scope, lost.job_type, lost.trigger, lost.params, attempts=lost.attempt)
+    if run is not None:
+        await turns.offer(conn, scope, run.id)
+        await endings.record(conn, scope, "job.retried", run, {"lost": str(lost.id), "attempt": lost.attempt + 1})
 
 
 async def claim(db: Database, scope: Scope, run_id: UUID) -> Run | None:
@@ -104,39 +83,49 @@ async def claim(db: Database, scope: Scope, run_id: UUID) -> Run | None:
         return await queries.claim(conn, scope, run_id, this_runner())
 
 
-async def carry_out(db: Database, scope: Scope, run: Run, work: Work, report: Report | None = None) -> Run:
-    """Do the work of a run that this process has, beating its heart meanwhile; the run as it ended.
+async def carry_out(
+    db: Database,
+    scope: Scope,
+    run: Run,
+    work: Work,
+    report: Report | None = None,
+    *,
+    stopping: asyncio.Event | None = None,
+    heartbeat: float = HEARTBEAT_SECONDS,
+) -> Run:
+    """Do the work of a run that this process has, beating its heart meanwhile; the run as it is then.
 
-    Whatever goes wrong ends up in the run, not in an exception, except that being stopped is passed on.
+    Whatever goes wrong ends up in the run, not in an exception, except that being stopped is passed on. A worker gives
+    `stopping`: its runs make room for other projects, and are handed on when it stops; others are cancelled then.
     """
-    pulse = _Pulse(report)
+    turn = Turn(db, scope, run, report, stopping)
     with logs.bound(job_type=run.job_type, run_id=str(run.id), request_id=run.request_id):
-        job = asyncio.ensure_future(work(scope, run, pulse.report))
-        heart = asyncio.create_task(_beat(db, scope, run, pulse, job))
+        job = asyncio.ensure_future(work(scope, run, turn))
+        heart = asyncio.create_task(execution.beat(db, scope, run, turn, job, heartbeat))
         try:
-            outcome = await job
-            await _finish(db, scope, run, "ok", processed=outcome.processed, meta={"result": outcome.result})
-        except ProofdeskError as error:
-            log.warning("run failed", error=error.message, code=error.code)
-            details = {"code": error.code, **error.details}
-            await _finish(db, scope, run, "failed", error=error.message, details=details, processed=pulse.done)
-        except asyncio.CancelledError:
-            if pulse.cancelled:
-                await _finish(db, scope, run, "cancelled", error="Cancelled.", processed=pulse.done)
-            else:
-                details = {"code": "worker_stopped"}
-                stop = _finish(db, scope, run, "failed", error="The worker was stopped.", details=details)
-                await asyncio.shield(stop)
-                raise
-        except Exception as error:
-            log.exception("run crashed")
-            message = f"Unexpected {type(error).__name__}; the log of this run has the details."
-            await _finish(db, scope, run, "failed", error=message, details={"code": "internal_error"})
+            await execution.see_through(db, scope, run, job, turn, is_worker=stopping is not None)
         finally:
             heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heart
     return await find(db, scope, run.id)
+
+
+async def cancel(db: Database, scope: Scope, run_id: UUID) -> Run:
+    """Cancel a queued run at once; have one that is running stop, which it does within seconds.
+
+    Raises `RunNotFound` and, when the run has ended, `RunIsOver`.
+    """
+    async with db.scoped(scope) as conn:
+        run = await _existing(conn, scope, run_id)
+        by = f"Cancelled by {scope.actor.username}."
+        if run.status == "queued" and await endings.finish(conn, scope, run, "cancelled", error=by):
+            return await _existing(conn, scope, run_id)
+        if not await queries.request_cancel(conn, scope, run_id):
+            raise RunIsOver("The run has ended; there is nothing to cancel.")
+        if run.cancel_requested_at is None:
+            await endings.record(conn, scope, "job.cancel_requested", run, {"by": scope.actor.username})
+        return await _existing(conn, scope, run_id)
 
 
 async def wait(db: Database, scope: Scope, run_id: UUID, seconds: float, report: Report | None = None) -> Run:
@@ -156,10 +145,7 @@ async def wait(db: Database, scope: Scope, run_id: UUID, seconds: float, report:
 async def find(db: Database, scope: Scope, run_id: UUID) -> Run:
     """One run. Raises `RunNotFound`."""
     async with db.scoped(scope) as conn:
-        run = await queries.run_by_id(conn, scope, run_id)
-    if run is None:
-        raise RunNotFound("This project has no such run.")
-    return run
+        return await _existing(conn, scope, run_id)
 
 
 async def latest(db: Database, scope: Scope) -> list[Run]:
@@ -177,87 +163,31 @@ async def history(
         return runs, await queries.count_runs(conn, scope, job_type, status)
 
 
-class _Pulse:
-    """What the work last reported, for the heartbeat to store."""
-
-    def __init__(self, listener: Report | None):
-        self.listener = listener
-        self.progress: dict[str, Any] | None = None
-        self.cancelled = False
-
-    @property
-    def done(self) -> int:
-        return self.progress["done"] if self.progress else 0
-
-    def report(self, done: int, total: int | None, unit: str) -> None:
-        self.progress = {"done": done, "total": total, "unit": unit}
-        if self.listener:
-            self.listener(done, total, unit)
-
-
-async def _beat(db: Database, scope: Scope, run: Run, pulse: _Pulse, job: asyncio.Future[Any]) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        try:
-            async with db.scoped(scope) as conn:
-                mine = await queries.beat(conn, scope, run.id, run.runner or "", pulse.progress)
-        except ProofdeskError:
-            continue  # the database is away for a moment; the work will notice if it stays away
-        if not mine:
-            pulse.cancelled = True
-            job.cancel()
-            return
-
-
-async def _finish(db: Database, scope: Scope, run: Run, status: str, **ending: Any) -> None:
+async def forget_old(db: Database, scope: Scope, days: int) -> int:
+    """Remove runs that ended so many days ago, but the last of each job type; how many."""
     async with db.scoped(scope) as conn:
-        ended = await queries.finish(conn, scope, run.id, status, **ending)
-        await queries.settle_schedule(conn, scope, run.job_type, status, ending.get("error"))
-        if ended:
-            await _record_end(conn, scope, run, status, ending)
+        return await queries.delete_old_runs(conn, scope, days)
 
 
-async def _record_end(conn: Conn, scope: Scope, run: Run, status: str, ending: dict[str, Any]) -> None:
-    """What a run did, in numbers: no text of messages, no list that grows with what was read."""
-    result = (ending.get("meta") or {}).get("result", {})
-    told = {
-        "processed": ending.get("processed", 0),
-        "counts": {name: value for name, value in result.items() if isinstance(value, int)},
-        "error_code": (ending.get("details") or {}).get("code"),
-    }
-    await _record(conn, scope, "job.finished", run, told, status)
+async def _ask(
+    conn: Conn, scope: Scope, job_type: str, trigger: str, params: dict[str, Any], runner: str | None
+) -> Requested | None:
+    """Make a run, or find the one under way; None when that ended in between."""
+    attempts = 0
+    found = await queries.under_way(conn, scope, job_type)
+    if found is not None and found.status == "running" and endings.is_lost(found.runner, found.heartbeat_at):
+        await endings.bury(conn, scope, found)
+        attempts = found.attempt
+    run = await queries.insert(conn, scope, job_type, trigger, params, runner=runner, attempts=attempts)
+    if run is not None:
+        await endings.record(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
+        return Requested(run, False)
+    joined = await queries.under_way(conn, scope, job_type)
+    return Requested(joined, True) if joined else None
 
 
-async def _record(conn: Conn, scope: Scope, action: str, run: Run, payload: dict[str, Any], status: str = "ok") -> None:
-    told = {"job_type": run.job_type} | payload
-    actor = replace(scope.actor, request_id=run.request_id)
-    await trail.record(conn, actor, action, "worker_run", run.id, scope=scope, status=status, payload=told)
-
-
-async def _bury_lost(conn: Conn, scope: Scope, job_type: str) -> None:
-    run = await queries.under_way(conn, scope, job_type)
-    if run is not None and run.status == "running" and _is_lost(run):
-        details = {"code": "worker_lost", "runner": run.runner}
-        error = "The process that ran this job ended without a word."
-        if await queries.finish(conn, scope, run.id, "failed", error=error, details=details):
-            await _record_end(conn, scope, run, "failed", {"details": details})
-
-
-async def _put(conn: queries.Conn, scope: Scope, run: Run) -> None:
-    await queue.put(conn, "run", project_id=str(scope.project_id), run_id=str(run.id))
-
-
-def _waits_long(run: Run) -> bool:
-    return datetime.now(UTC) - run.created_at > LOST_AFTER
-
-
-def _is_lost(run: Run) -> bool:
-    if run.heartbeat_at is None or datetime.now(UTC) - run.heartbeat_at > LOST_AFTER:
-        return True
-    host, pid, started = (run.runner or "::").rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
-    except (psutil.Error, ValueError):
-        return True
+async def _existing(conn: Conn, scope: Scope, run_id: UUID) -> Run:
+    run = await queries.run_by_id(conn, scope, run_id)
+    if run is None:
+        raise RunNotFound("This project has no such run.")
+    return run

@@ -1,34 +1,71 @@
-"""A tick: look which jobs are due, in all projects, and ask for a run of each."""
+"""A tick: take what is due, of all projects or of one, and queue a run of each; then wait for the results."""
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
 
 from proofdesk.audit import trail
+from proofdesk.audit.trail import Actor
+from proofdesk.db import queue
 from proofdesk.db.pool import Database
 from proofdesk.projects import scope
-from proofdesk.scheduler import queries, runs
+from proofdesk.projects.scope import Scope
+from proofdesk.scheduler import runs, schedule_queries
 from proofdesk.scheduler.queries import Run
+from proofdesk.scheduler.schedule_queries import Started
+from proofdesk.settings import Settings
 
 
 @dataclass(frozen=True)
-class Started:
-    """A due job and the run that serves it."""
+class Result:
+    """What became of the jobs that a tick started; those that are neither ok nor failed are under way."""
 
-    project_id: str
-    job_type: str
-    run: Run
-    joined: bool
+    processed: int
+    ok: int
+    failed: int
+    details: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the contract spells it."""
+        return asdict(self)
 
 
-async def tick(db: Database, most: int) -> list[Started]:
-    """Queue a run for at most so many due jobs, the longest overdue first. Several schedulers may tick at once."""
+async def tick(
+    db: Database, settings: Settings, most: int, inside: Scope | None = None, actor: Actor | None = None
+) -> list[Started]:
+    """Queue a run for at most so many due jobs, the longest overdue first; in one transaction with all it entails.
+
+    Several may tick at once: each job is taken by one of them. Schedules that wait for something that is there by now
+    go on first.
+    """
+    actor = actor or (inside.actor if inside else trail.system())
     async with db.transaction() as conn:
-        due = await queries.due(conn, most)
-    started = []
-    for job in due:
-        inside = await scope.enter(db, trail.system(), job.project_id)
-        async with db.scoped(inside) as conn:
-            mine = await queries.postpone(conn, inside, job.job_type)
-        if mine:
-            asked = await runs.request(db, inside, job.job_type, "schedule")
-            started.append(Started(str(job.project_id), job.job_type, asked.run, asked.joined))
+        await schedule_queries.resume_mended(conn, settings.has_chatwoot, settings.chatwoot_account_id)
+        started = await schedule_queries.start_due(conn, actor, most, inside.project_id if inside else None)
+        new = [{"project_id": str(s.project_id), "run_id": str(s.run_id)} for s in started if not s.joined]
+        await queue.put_all(conn, "run", new)
     return started
+
+
+async def results(db: Database, actor: Actor, started: Sequence[Started], seconds: float) -> Result:
+    """Wait for the runs, all of them together at most so long; how each stands then."""
+    projects = {project: await scope.enter(db, actor, project) for project in {s.project_id for s in started}}
+    waiting = (runs.wait(db, projects[s.project_id], s.run_id, seconds) for s in started)
+    ended = await asyncio.gather(*waiting)
+    return Result(
+        processed=len(ended),
+        ok=sum(run.status == "ok" for run in ended),
+        failed=sum(run.status in ("failed", "cancelled") for run in ended),
+        details=[_detail(s.project_id, run) for s, run in zip(started, ended, strict=True)],
+    )
+
+
+def _detail(project_id: UUID, run: Run) -> dict[str, Any]:
+    told = {"job_type": run.job_type, "status": run.status, "run_id": run.id, "project_id": project_id}
+    if run.status == "ok":
+        return told | {"details": run.meta.get("result")}
+    if run.status in runs.ACTIVE:
+        return told
+    return told | {"error": run.error, "details": run.error_details}

@@ -1,0 +1,50 @@
+"""What a killed worker left behind is found by the others and tried again."""
+
+import contextlib
+from datetime import timedelta
+
+from proofdesk import logs
+from proofdesk.audit import trail
+from proofdesk.db import queue
+from proofdesk.db.pool import Database
+from proofdesk.errors import NotFound
+from proofdesk.projects import scope
+from proofdesk.scheduler import endings, queries, runs
+from proofdesk.scheduler.endings import LOST_AFTER, MAX_ATTEMPTS
+from proofdesk.scheduler.queries import Running
+
+log = logs.get(__name__)
+
+EVERY_SECONDS = 10.0
+"""How often each worker looks: with `LOST_AFTER`, a lost run is found within a minute."""
+
+
+async def sweep(db: Database, lost_after: timedelta = LOST_AFTER) -> None:
+    """Bury runs whose worker is gone and queue another try, and queue again what dropped out of the queue.
+
+    Any number of workers may do it at once.
+    """
+    async with db.transaction() as conn:
+        found = await queries.running(conn)
+    for run in found:
+        if endings.is_lost(run.runner, run.heartbeat_at, lost_after):
+            await _recover(db, run)
+    async with db.transaction() as conn:
+        dropped = await queries.unqueued(conn, lost_after.total_seconds())
+        args = [{"project_id": str(run.project_id), "run_id": str(run.run_id)} for run in dropped]
+        await queue.put_all(conn, "run", args)
+
+
+async def _recover(db: Database, found: Running) -> None:
+    # Each in a transaction of its own project: one that cannot be recovered does not keep the others.
+    with contextlib.suppress(NotFound):
+        inside = await scope.enter(db, trail.system(found.request_id), found.project_id)
+        async with db.scoped(inside) as conn:
+            lost = await queries.run_by_id(conn, inside, found.run_id)
+            if lost is None or (lost.runner, lost.heartbeat_at) != (found.runner, found.heartbeat_at):
+                return
+            if not await endings.bury(conn, inside, lost):
+                return
+            if lost.attempt < MAX_ATTEMPTS and lost.cancel_requested_at is None:
+                await runs.retry(conn, inside, lost)
+        log.warning("a lost run was found", run_id=str(lost.id), job_type=lost.job_type, attempt=lost.attempt)
