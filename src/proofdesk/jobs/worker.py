@@ -25,6 +25,7 @@ log = logs.get(__name__)
 CHECKPOINT_WITHIN = 12.0
 """Seconds in which running jobs come to a batch's or a page's end when the worker is asked to stop; then they are cut
 off, which they survive, and handed on. All of it has 20 seconds."""
+_FOREVER = 365 * 86_400.0
 _AGAIN_AFTER = 0.2  # seconds, when the database went away, or a job put another one while the queue was drained
 
 
@@ -65,7 +66,7 @@ async def _take_jobs(app: procrastinate.App, resources: Resources, stopping: asy
             wait=not drain,
             delete_jobs="always",
             fetch_job_polling_interval=5.0,
-            shutdown_graceful_timeout=None,  # `carry_out` sees to that
+            shutdown_graceful_timeout=_FOREVER,  # `carry_out` sees to it that jobs end
             install_signal_handlers=False,
         )
     )
