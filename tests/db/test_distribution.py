@@ -20,13 +20,21 @@ IN_ONE_PLACE = {
 REFERENCES = {"projects", "app_users", "account_scopes"}
 # Functions that act with their owner's rights, unbound by row-level security, and what binds them instead.
 DEFINERS = {
+    "contacts_behind": "the project that the transaction has set",
     "count_terms": "a trigger: the projects of the rows that were changed",
-    "due_jobs": "ACROSS PROJECTS: ids and types of jobs that are due, for the scheduler",
     "find_evidence": "the project that the transaction has set",
+    "names_of": "the project that the transaction has set",
+    "newest_inbound": "the project that the transaction has set",
+    "note_inbound": "a trigger: the projects of the messages that arrived",
     "refresh_mirror_statistics": "no rows: ANALYZE",
+    "resume_jobs": "ACROSS PROJECTS: lets schedules go on whose cause to wait is gone; shows nothing",
+    "running_runs": "ACROSS PROJECTS: ids and processes of runs under way, for recovery",
+    "schedule_job": "a trigger: the project that was made",
     "schedule_jobs": "a trigger: the project that was made",
     "seal_event": "a trigger: the chain of the event",
     "similar_terms": "the project that the transaction has set",
+    "start_due_jobs": "ACROSS PROJECTS: starts jobs that are due; shows their ids and types, to the scheduler",
+    "unqueued_runs": "ACROSS PROJECTS: ids of runs that dropped out of the queue, for recovery",
 }
 
 
