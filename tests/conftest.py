@@ -16,6 +16,7 @@ from proofdesk.db import embedded, migrate
 from proofdesk.db.pool import Database, connected
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
+from proofdesk.simulators import smtp
 from proofdesk.simulators.serving import running
 from proofdesk.simulators.telegram import Simulator, create_app
 
@@ -81,6 +82,22 @@ def telegram_server() -> Iterator[tuple[Simulator, str]]:
     simulator = Simulator()
     with running(create_app(simulator)) as url:
         yield simulator, url
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[tuple[smtp.Simulator, str]]:
+    """A simulated mail relay and its address for SMTP_URL, one for all tests of this process."""
+    simulator = smtp.Simulator()
+    with smtp.running(simulator) as url:
+        yield simulator, url
+
+
+@pytest.fixture
+def relay(mail_server: tuple[smtp.Simulator, str]) -> Iterator[smtp.Simulator]:
+    """The simulated relay, which has taken nothing yet and fails nowhere."""
+    mail_server[0].reset()
+    yield mail_server[0]
+    mail_server[0].reset()
 
 
 @pytest.fixture(scope="session")

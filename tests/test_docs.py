@@ -18,6 +18,7 @@ FOREIGN = {
     "PROOFDESK_CHATWOOT_SAMPLES",
     "SITE_ADDRESS",  # read by compose.yaml
     "POSTGRES_PASSWORD",
+    "SSL_CERT_FILE",  # read by OpenSSL
 }
 
 

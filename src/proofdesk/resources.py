@@ -10,18 +10,26 @@ from proofdesk.db.pool import Database, connected
 from proofdesk.embeddings import client as embeddings
 from proofdesk.embeddings.provider import Provider
 from proofdesk.errors import Unavailable
+from proofdesk.outbound.providers import channels
+from proofdesk.outbound.providers.provider import Provider as Channel
+from proofdesk.outbound.unsubscribe import Links
 from proofdesk.settings import Settings
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Each is open for as long as the process runs. Clients are None while not configured."""
+    """Each is open for as long as the process runs. Clients are None while not configured.
+
+    `outbound` holds the channels that are configured, by name.
+    """
 
     settings: Settings
     db: Database
     chatwoot: Chatwoot | None
     provider: Provider | None
     bot: Bot | None
+    links: Links
+    outbound: dict[str, Channel]
 
 
 @asynccontextmanager
@@ -40,7 +48,9 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
         bot = _bot(settings)
         if bot is not None:
             await stack.enter_async_context(aclosing(bot))
-        yield Resources(settings, db, chatwoot, provider, bot)
+        links = Links(db, settings.public_url)
+        outbound = channels.configured(settings, links, chatwoot, bot)
+        yield Resources(settings, db, chatwoot, provider, bot, links, outbound)
 
 
 def _chatwoot(settings: Settings) -> Chatwoot | None:

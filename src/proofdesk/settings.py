@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from proofdesk import relay
 from proofdesk.errors import Invalid
 
 
@@ -32,6 +33,18 @@ def _only_proxies(text: str) -> str:
 
 def _networks(text: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(name.strip()) for name in text.split(",") if name.strip()]
+
+
+def _names_relay(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        relay.parse(url.get_secret_value())
+    return url
+
+
+def _names_sender(text: str | None) -> str | None:
+    if text is not None:
+        relay.sender(text)
+    return text
 
 
 _ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
@@ -110,6 +123,17 @@ class Settings(BaseSettings):
     )
     chatwoot_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
 
+    # Mail
+    smtp_url: Annotated[Secret, AfterValidator(_names_relay)] = Field(
+        default=None,
+        description="Mail relay: `smtp://user:password@host:587` (STARTTLS, unless it is on this machine or"
+        " `?tls=none`), or `smtps://`. Unset: no e-mail.",
+    )
+    smtp_from: Annotated[Text, AfterValidator(_names_sender)] = Field(
+        default=None, description="Who writes: `Studio <hello@example.com>`. Needed with `SMTP_URL`."
+    )
+    smtp_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
+
     # Chunks and embeddings
     chunk_size: int = Field(default=1000, ge=100, le=20_000, description="Longest chunk in characters.")
     min_embed_chars: int = Field(default=30, ge=0, le=1000, description="Shorter messages are joined to neighbours.")
@@ -186,6 +210,8 @@ def load() -> Settings:
         if not _ORIGIN.fullmatch(origin):
             allowed = "name origins such as https://app.example.com, since cookies are sent along with their requests"
             raise Invalid(_line(("cors_origin",), origin, allowed))
+    if settings.smtp_url is not None and settings.smtp_from is None:
+        raise Invalid(_line(("smtp_from",), "", "name who writes, such as Studio <hello@example.com>"))
     return settings
 
 

@@ -29,6 +29,7 @@ MACHINE = {
     "simulate chatwoot": "no database",
     "simulate openai": "no database",
     "simulate telegram": "no database",
+    "simulate smtp": "no database",
     "project create": "makes a project",
     "project list": "shows the names of all projects: who is at the terminal is the owner",
     "telegram bind-code": "the owner's Telegram account",

@@ -18,6 +18,8 @@ from proofdesk.errors import Unavailable
 LONGEST = 4096
 """Characters of the longest message."""
 
+_NEVER_HANDED_OVER = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
+
 
 def _without_token(record: logging.LogRecord) -> bool:
     text = record.getMessage()
@@ -30,16 +32,28 @@ logging.getLogger("httpx2").addFilter(_without_token)
 
 
 class TelegramError(Unavailable):
-    """A call that Telegram refused or did not answer. `permanent`: the same call will not succeed later."""
+    """A call that Telegram refused or did not answer. `permanent`: the same call will not succeed later.
+
+    `perhaps_done`: nothing tells whether the call was carried out.
+    """
 
     code = "telegram_send_failed"
 
-    def __init__(self, message: str, method: str, status: int | None, retry_after: int | None = None):
+    def __init__(
+        self,
+        message: str,
+        method: str,
+        status: int | None,
+        retry_after: int | None = None,
+        *,
+        handed_over: bool = True,
+    ):
         asked = {"service": "telegram", "method": "POST", "endpoint": f"/{method}", "status": status}
         super().__init__(message, details={"upstream": asked})
         self.status = status
         self.retry_after = retry_after
         self.permanent = status is not None and status != 429 and status < 500
+        self.perhaps_done = handed_over and (status is None or status >= 500)
 
 
 @dataclass(frozen=True)
@@ -76,9 +90,11 @@ class Bot:
         result = _object(await self._call("getMe"))
         return Identity(result.get("id", 0), result.get("username", ""))
 
-    async def send(self, chat_id: int, text: str) -> None:
-        """Send a text without markup, of at most `LONGEST` characters."""
-        await self._call("sendMessage", chat_id=chat_id, text=text, link_preview_options={"is_disabled": True})
+    async def send(self, chat_id: int, text: str) -> int | None:
+        """Send a text without markup, of at most `LONGEST` characters; the message's number in that chat."""
+        options = {"link_preview_options": {"is_disabled": True}}
+        sent = _object(await self._call("sendMessage", chat_id=chat_id, text=text, **options)).get("message_id")
+        return sent if isinstance(sent, int) else None
 
     async def set_webhook(self, url: str, secret: str | None) -> None:
         """Let Telegram send messages, and nothing else, to an address; `secret` comes along in a header."""
@@ -98,8 +114,9 @@ class Bot:
         try:
             response = await self._http.post(f"/bot{quote(self._token, safe=':')}/{method}", json=params)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            reason = type(error).__name__
-            raise TelegramError(f"Telegram cannot be reached: {reason}.", method, None) from None
+            unreached = f"Telegram cannot be reached: {type(error).__name__}."
+            handed_over = not isinstance(error, _NEVER_HANDED_OVER)
+            raise TelegramError(unreached, method, None, handed_over=handed_over) from None
         try:
             body = _object(response.json())
         except ValueError:

@@ -12,6 +12,7 @@ import httpx2
 from proofdesk import retry_after
 from proofdesk.errors import Unavailable
 
+_NEVER_HANDED_OVER = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _RETRIED = {429, 500, 502, 503, 504}  # C-03
 _GONE = "Resource could not be found"
 _NOT_LOST = "Nothing is lost: the next run goes on from here."
@@ -19,15 +20,21 @@ _NOT_LOST = "Nothing is lost: the next run goes on from here."
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: of which account, where, and with which query."""
+    """A request: of which account, where, and with which query; one that writes has something `posted`."""
 
     account_id: int
     endpoint: str
     params: dict[str, Any]
+    posted: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         inbox = f", inbox {self.inbox_id}" if self.inbox_id else ""
-        return f"GET {self.endpoint} (account {self.account_id}{inbox})"
+        return f"{self.method} {self.endpoint} (account {self.account_id}{inbox})"
+
+    @property
+    def method(self) -> str:
+        """Of HTTP."""
+        return "GET" if self.posted is None else "POST"
 
     @property
     def inbox_id(self) -> int | None:
@@ -38,7 +45,7 @@ class Asked:
         """What was asked and what came back, for the details of an error."""
         upstream = {
             "service": "chatwoot",
-            "method": "GET",
+            "method": self.method,
             "endpoint": self.endpoint,
             "status": response.status_code if response is not None else None,
             "request_id": response.headers.get("x-request-id") if response is not None else None,
@@ -50,7 +57,8 @@ class ChatwootError(Unavailable):
     """A request that Chatwoot refused or did not answer.
 
     `permanent`: asking again will not help. `forbidden`: this one thing is not for the token, which is a good one.
-    `gone`: the thing is not there (any more).
+    `gone`: the thing is not there (any more). `perhaps_done`: it was a write, and nothing tells whether it was carried
+    out.
     """
 
     code = "chatwoot_sync_failed"
@@ -64,9 +72,13 @@ class ChatwootError(Unavailable):
         permanent: bool = False,
         forbidden: bool = False,
         gone: bool = False,
+        handed_over: bool = True,
     ):
-        super().__init__(message if permanent else f"{message} {_NOT_LOST}", details=asked.details(response))
+        goes_on = asked.posted is None and not permanent
+        super().__init__(f"{message} {_NOT_LOST}" if goes_on else message, details=asked.details(response))
         self.permanent, self.forbidden, self.gone = permanent, forbidden, gone
+        self.status = None if response is None else response.status_code
+        self.perhaps_done = asked.posted is not None and handed_over and self.status not in range(300, 500)
         self.retry_after = retry_after.seconds(response.headers) if response is not None else None
 
 
@@ -108,11 +120,11 @@ def understood(asked: Asked, response: httpx2.Response, body: bytes) -> Answer:
         raise _not_understood("something that is not JSON", asked, response) from error
 
 
-def late(asked: Asked, response: httpx2.Response | None, seconds: float) -> ChatwootError:
+def late(error: Exception, asked: Asked, response: httpx2.Response | None, seconds: float) -> ChatwootError:
     """The answer did not come, or did not end, in time."""
     what = f"Chatwoot did not finish its answer to {asked} within {seconds:g} seconds."
     hint = "Look at its load and at the network, or raise CHATWOOT_TIMEOUT_SECONDS."
-    return ChatwootError(f"{what} {hint}", asked, response)
+    return ChatwootError(f"{what} {hint}", asked, response, handed_over=not isinstance(error, _NEVER_HANDED_OVER))
 
 
 def endless(asked: Asked, response: httpx2.Response, most: int) -> ChatwootError:
@@ -134,7 +146,8 @@ def broken(error: httpx2.HTTPError, asked: Asked, response: httpx2.Response | No
     if response is not None:
         return ChatwootError(f"Chatwoot's answer to {asked} broke off: {reason}.", asked, response)
     hint = "Check that it runs, the network, and CHATWOOT_BASE_URL."
-    return ChatwootError(f"Chatwoot cannot be reached for {asked}: {reason}. {hint}", asked)
+    what = f"Chatwoot cannot be reached for {asked}: {reason}. {hint}"
+    return ChatwootError(what, asked, handed_over=not isinstance(error, _NEVER_HANDED_OVER))
 
 
 def _not_understood(what: str, asked: Asked, response: httpx2.Response) -> ChatwootError:

@@ -1,4 +1,4 @@
-"""Chatwoot's application API, read only: one call a method, retried while that can help.
+"""Chatwoot's application API: one call a method. Reads are retried while that can help, the one write never is.
 
 How Chatwoot behaves is told where it surprises; `C-nn` are the numbers of its client rules in our contract.
 """
@@ -63,6 +63,12 @@ class Chatwoot:
         slow._pace = _Pace(per_minute)
         return slow
 
+    def patient(self, seconds: float) -> "Chatwoot":
+        """The same client with another patience."""
+        other = copy.copy(self)
+        other._patience = seconds
+        return other
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -95,6 +101,20 @@ class Chatwoot:
         answer = await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", after=after)
         return None if answer is None else answer.list("payload")
 
+    async def newest_messages(self, account_id: int, conversation_id: int, before: int | None) -> list[dict[str, Any]]:
+        """The last 20 messages, or those before an id, oldest first; none when the conversation is gone."""
+        params = {} if before is None else {"before": before}
+        return _items(await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", **params))
+
+    async def post_message(self, account_id: int, conversation_id: int, body: dict[str, Any]) -> dict[str, Any]:
+        """Store a message, which Chatwoot then delivers; as stored. One attempt: a second would store another (C-21).
+
+        Raises `ChatwootError`; its `perhaps_done` says whether the message may be stored all the same.
+        """
+        endpoint = f"/api/v1/accounts/{account_id}/conversations/{conversation_id}/messages"
+        async with self._turns:
+            return (await self._attempt(Asked(account_id, endpoint, {}, body))).object()
+
     async def contacts(self, account_id: int, page: int, sort: str) -> Page:
         """One page of the contacts that have an address; past the end it is empty."""
         answer = await self._get(account_id, "/contacts", page=page, sort=sort, include_contact_inboxes="false")
@@ -104,6 +124,10 @@ class Chatwoot:
         """One contact; None when it does not exist any more."""
         answer = await self._get_or_none(account_id, f"/contacts/{contact_id}")
         return answer and answer.object("payload")
+
+    async def contact_conversations(self, account_id: int, contact_id: int) -> list[dict[str, Any]]:
+        """A contact's newest conversations, up to 20; none when the contact is gone."""
+        return _items(await self._get_or_none(account_id, f"/contacts/{contact_id}/conversations"))
 
     async def _conversations(self, account_id: int, params: dict[str, Any], inbox_id: int | None) -> Page:
         if inbox_id is not None:
@@ -149,11 +173,11 @@ class Chatwoot:
             # The client's own timeouts are from one byte to the next: an answer that trickles never meets them.
             async with (
                 asyncio.timeout(self._timeout),
-                self._http.stream("GET", asked.endpoint, params=asked.params) as response,
+                self._http.stream(asked.method, asked.endpoint, params=asked.params, json=asked.posted) as response,
             ):
                 body = await self._body(asked, response)
         except (TimeoutError, httpx2.TimeoutException) as error:
-            raise answers.late(asked, response, self._timeout) from error
+            raise answers.late(error, asked, response, self._timeout) from error
         except httpx2.HTTPError as error:
             raise answers.broken(error, asked, response) from error
         if response.status_code != 200:
@@ -180,3 +204,9 @@ class _Pace:
         mine = max(self._next, time.monotonic())
         self._next = mine + self._spacing
         await asyncio.sleep(mine - time.monotonic())
+
+
+def _items(answer: Answer | None) -> list[dict[str, Any]]:
+    """The payload, but what is no object with an id."""
+    listed = [] if answer is None else answer.list("payload")
+    return [item for item in listed if isinstance(item, dict) and isinstance(item.get("id"), int)]

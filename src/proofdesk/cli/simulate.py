@@ -9,7 +9,9 @@ import typer
 from proofdesk.cli import app, output
 from proofdesk.errors import Invalid
 
-simulate_app = typer.Typer(help="Stand-ins for Chatwoot, OpenAI and Telegram on this machine.", no_args_is_help=True)
+simulate_app = typer.Typer(
+    help="Stand-ins for Chatwoot, OpenAI, Telegram and a mail relay on this machine.", no_args_is_help=True
+)
 app.add_typer(simulate_app, name="simulate")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -57,3 +59,17 @@ def simulate_telegram(
     output.note(f"Simulated Telegram: TELEGRAM_API_BASE_URL=http://{host}:{port} TELEGRAM_BOT_TOKEN={simulator.token}")
     output.note("(controls under /_simulator, stop with Ctrl-C)")
     asyncio.run(serving.serve(telegram.create_app(simulator), host, port))
+
+
+@simulate_app.command("smtp")
+def simulate_smtp(
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the relay.")] = 4025,
+    control_port: Annotated[int, typer.Option(help="Port of the controls, over HTTP.")] = 4026,
+) -> None:
+    """A mail relay that delivers nothing. What it was handed is at /_simulator/sent of the control port."""
+    from proofdesk.simulators import smtp
+
+    output.note(f"Simulated mail relay: SMTP_URL=smtp://{host}:{port} SMTP_FROM=studio@example.com")
+    output.note(f"(controls at http://{host}:{control_port}/_simulator, stop with Ctrl-C)")
+    asyncio.run(smtp.serve(smtp.Simulator(), host, port, control_port))

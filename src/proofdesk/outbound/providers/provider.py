@@ -1,6 +1,7 @@
 """What delivery asks of a channel, and what a channel may answer."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,12 +10,18 @@ from proofdesk.errors import Invalid, Unavailable
 
 @dataclass(frozen=True)
 class Message:
-    """One approved message, as it goes out. `payload` was checked by the provider's own `check` when it was drafted."""
+    """One approved message, as it goes out. `payload` was checked by the provider's own `check` when it was drafted.
+
+    `inbox_ids`: the inboxes of Chatwoot that the project reads; None: all of the account. `attempted_at`: when its
+    first attempt began whose outcome is not known, so that `find` need not look further back.
+    """
 
     id: UUID
     project_id: UUID
     recipient_ref: str
     payload: dict[str, Any]
+    inbox_ids: frozenset[int] | None = None
+    attempted_at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proofdesk.simulators.serving import ConnectionCut
 from proofdesk.simulators.telegram import control
 from proofdesk.simulators.telegram.methods import METHODS
-from proofdesk.simulators.telegram.simulator import CATALOGUE, CUT, PAGE, Refusal, Simulator
+from proofdesk.simulators.telegram.simulator import CATALOGUE, CUT, LOST_REPLY, PAGE, Refusal, Simulator
 
 _TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 
@@ -63,6 +63,8 @@ async def _answer(simulator: Simulator, request: Request, method: str) -> Respon
     params = await _params(request)
     with simulator.lock:
         result, description = known(simulator, params)
+    if any(fault.kind == LOST_REPLY for fault in striking):
+        return CutResponse()
     return JSONResponse({"ok": True, "result": result} | ({"description": description} if description else {}))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 KEPT = 10_000
-CUT, DELAY, PAGE = "cut", "delay", "page"
+CUT, LOST_REPLY, DELAY, PAGE = "cut", "lost_reply", "delay", "page"
 
 
 @dataclass(eq=False)
@@ -30,20 +30,23 @@ CATALOGUE = {
     "server_error": Refusal(500, "Internal Server Error"),
     "bad_gateway": Refusal(502, "Bad Gateway"),
 }
-KINDS = (*CATALOGUE, CUT, DELAY, PAGE)
+KINDS = (*CATALOGUE, CUT, LOST_REPLY, DELAY, PAGE)
 
 
 @dataclass
 class Fault:
-    """Strikes the next `times` calls of `method` (all methods when empty), after `delay` seconds.
+    """Strikes each `every`-th call of `method` (all methods when empty), at most `times` calls, after `delay` seconds.
 
-    `kind` is a name of the catalogue, `cut` (the connection breaks), `page` (200 with a web page) or `delay`.
+    `kind` is a name of the catalogue, `cut` (the connection breaks), `lost_reply` (it breaks after the call was carried
+    out), `page` (200 with a web page) or `delay`.
     """
 
     kind: str
     method: str = ""
     times: int | None = None
     delay: float = 0.0
+    every: int = 1
+    seen: int = 0
     struck: int = 0
 
     def __post_init__(self) -> None:
@@ -53,6 +56,9 @@ class Fault:
     def strikes(self, method: str) -> bool:
         """Count this call, and say whether the fault applies to it."""
         if self.struck == self.times or self.method not in ("", method):
+            return False
+        self.seen += 1
+        if self.seen % self.every:
             return False
         self.struck += 1
         return True

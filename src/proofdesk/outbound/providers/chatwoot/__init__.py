@@ -1,0 +1,1 @@
+"""The channel `chatwoot`: a message into a conversation."""

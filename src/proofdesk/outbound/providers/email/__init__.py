@@ -1,0 +1,1 @@
+"""The channel `email`: SMTP through a relay."""

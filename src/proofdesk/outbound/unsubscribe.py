@@ -1,0 +1,69 @@
+"""Links by which somebody says, without an account, that he wants no more mail (RFC 8058).
+
+A link names the project, the message it came with and its recipient, and is signed: nobody can make one for somebody
+else. It never expires: a letter may be read years later, and no is no.
+"""
+
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+import httpx2
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from proofdesk.db.pool import Database
+from proofdesk.errors import NotFound
+from proofdesk.outbound import unsubscribe_queries
+
+PATH = "/webhooks/unsubscribe/"
+
+
+class LinkNotFound(NotFound):
+    """The link was not made by this installation, or lost a part of itself on the way."""
+
+    code = "unsubscribe_link_invalid"
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a link names."""
+
+    project_id: UUID
+    message_id: UUID
+    recipient: str
+
+
+class Links:
+    """Makes and reads links. The key is made once for the installation and kept in its database, so that links work
+    after a restart and in every process."""
+
+    def __init__(self, db: Database, public_url: str | None):
+        self._db = db
+        self._base = None if public_url is None else str(httpx2.URL(public_url.rstrip("/") + PATH))
+        self._signer: Signer | None = None
+
+    async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
+        """The link for a recipient of a message; None while PUBLIC_URL does not say where people find us."""
+        if self._base is None:
+            return None
+        named = base64_encode(project_id.bytes + message_id.bytes + recipient.encode())
+        return self._base + (await self._signing()).sign(named).decode()
+
+    async def read(self, token: str) -> Named:
+        """What a link names. Raises `LinkNotFound`."""
+        try:
+            named = base64_decode((await self._signing()).unsign(token))
+            return Named(UUID(bytes=named[:16]), UUID(bytes=named[16:32]), named[32:].decode())
+        except (BadData, ValueError):
+            raise LinkNotFound(
+                "This link is not complete, or not one of ours. Open it from the letter again, or answer the letter."
+            ) from None
+
+    async def _signing(self) -> Signer:
+        if self._signer is None:
+            async with self._db.transaction() as conn:
+                key = await unsubscribe_queries.link_key(conn, secrets.token_urlsafe(32))
+            self._signer = Signer(key, "unsubscribe", digest_method=sha256)
+        return self._signer

@@ -1,0 +1,81 @@
+"""Which channels an installation can use, and what its settings have to say for that."""
+
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from proofdesk import resources, settings
+from proofdesk.db.pool import Database
+from proofdesk.errors import Invalid
+from proofdesk.outbound.providers import channels
+from proofdesk.outbound.unsubscribe import LinkNotFound, Links, Named
+from proofdesk.settings import Settings
+
+
+async def test_a_channel_can_be_used_when_it_is_configured(database_url: str, db: Database):
+    bare = Settings(database_url=SecretStr(database_url))
+    async with resources.opened(bare) as held:
+        assert held.outbound == {}
+    mail = bare.model_copy(update={"smtp_url": SecretStr("smtp://mail.example.com"), "smtp_from": "a@b.example"})
+    full = mail.model_copy(
+        update={
+            "telegram_bot_token": SecretStr("1:a"),
+            "chatwoot_base_url": "http://127.0.0.1:1",
+            "chatwoot_api_token": SecretStr("x"),
+        }
+    )
+    async with resources.opened(full) as held:
+        assert set(held.outbound) == set(channels.CHANNELS) == set(channels.NEEDED)
+
+
+def test_what_a_channel_carries_is_checked_without_configuration():
+    assert channels.check("telegram", "5", {"text": "x"}) == ("5", {"text": "x"})
+    with pytest.raises(channels.InvalidChannel, match="chatwoot, email, telegram"):
+        channels.check("pigeon", "5", {"text": "x"})
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"SMTP_URL": "smtp://u:hush@h?tls=no", "SMTP_FROM": "a@b.example"}, "SMTP_URL=********: name an address"),
+        ({"SMTP_URL": "smtp://mail.example.com"}, "SMTP_FROM='': name who writes"),
+        ({"SMTP_FROM": "nobody"}, "SMTP_FROM='nobody': name one sender"),
+    ],
+)
+def test_wrong_settings_stop_the_start_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], line: str
+):
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Invalid) as refused:
+        settings.load()
+    assert refused.value.message.startswith(line) and "\n" not in refused.value.message
+    assert "hush" not in refused.value.message
+
+
+def test_the_address_of_the_relay_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SMTP_URL", "smtp://desk:hush@mail.example.com")
+    monkeypatch.setenv("SMTP_FROM", "Studio <a@b.example>")
+    assert settings.shown(settings.load())["SMTP_URL"] == "********"
+
+
+async def test_links_work_in_every_process_and_say_whom_they_are_for(db: Database):
+    project, message = uuid4(), uuid4()
+    one, other = Links(db, "https://desk.example.com/"), Links(db, "https://desk.example.com")
+    url = await one.url(project, message, "юля@почта.рф")
+    assert url is not None and url.startswith("https://desk.example.com/webhooks/unsubscribe/")
+    token = url.rpartition("/")[2]
+    assert await other.read(token) == Named(project, message, "юля@почта.рф")
+    assert await Links(db, None).url(project, message, "a@b.example") is None
+    assert (await Links(db, "https://почта.рф").url(project, message, "a@b.example") or "").isascii()
+
+
+async def test_a_link_that_was_changed_is_none_of_ours(db: Database):
+    links = Links(db, "https://desk.example.com")
+    url = await links.url(uuid4(), uuid4(), "ada@example.com")
+    assert url is not None
+    named, _, signature = url.rpartition("/")[2].partition(".")
+    for token in ("", ".", named, f"{named}.", f"{named[:-4]}AAAA.{signature}", f"{named}.{signature[:-2]}xx", "ё.ё"):
+        with pytest.raises(LinkNotFound):
+            await links.read(token)

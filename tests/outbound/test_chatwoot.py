@@ -1,0 +1,266 @@
+"""Messages into conversations of a simulated Chatwoot, and how a lost answer is settled truly."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from proofdesk import ids
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.outbound.providers.chatwoot.channel import KEY, LONGEST, Channel
+from proofdesk.outbound.providers.provider import (
+    InvalidPayload,
+    InvalidRecipient,
+    LookupUnsupported,
+    Message,
+    SendFailed,
+)
+from proofdesk.simulators.chatwoot import Simulator, build, create_app
+from proofdesk.simulators.chatwoot.records import Conversation
+from proofdesk.simulators.serving import running
+
+PROJECT = UUID("8e0f6f9a-2c1b-4d5e-9f00-1a2b3c4d5e6f")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    made = build("empty")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def conversation(simulator: Simulator) -> Conversation:
+    return simulator.create_conversation(1, content="Is it ready?", contact_name="Ada Byron")
+
+
+@pytest.fixture
+async def client(simulator: Simulator) -> AsyncIterator[Chatwoot]:
+    with running(create_app(simulator)) as url:
+        made = Chatwoot(url, simulator.admin_token, timeout=20)
+        yield made
+        await made.aclose()
+
+
+@pytest.fixture
+def channel(client: Chatwoot) -> Channel:
+    return Channel(client)
+
+
+def to_conversation(number: int, text: str = "It is ready.", project_id: UUID = PROJECT) -> Message:
+    """A message that was checked as a draft is."""
+    recipient, payload = Channel.check(ids.conversation(PROJECT, 1, number), {"text": text})
+    return Message(uuid4(), project_id, recipient, payload)
+
+
+def to_contact(number: int) -> Message:
+    """A message to whichever conversation of a contact can be answered."""
+    recipient, payload = Channel.check(f"cwc:{PROJECT}:1:{number}", {"text": "It is ready."})
+    return Message(uuid4(), PROJECT, recipient, payload)
+
+
+def outgoing(conversation: Conversation) -> list[str | None]:
+    """What agents wrote there."""
+    return [m.content for m in conversation.messages if m.message_type == 1]
+
+
+async def test_a_message_is_stored_once_with_our_key(channel: Channel, conversation: Conversation):
+    message = to_conversation(conversation.id, "It is *ready* {or so}")
+    receipt = await channel.send(message)
+    stored = conversation.messages[-1]
+    assert (stored.content, stored.private) == (message.payload["text"], False)
+    assert stored.content_attributes == {KEY: message.key}
+    assert receipt.provider_message_id == str(stored.id)
+    assert await channel.find(message) == receipt
+    assert await channel.find(to_conversation(conversation.id)) is None
+
+
+async def test_a_lost_answer_is_settled_by_the_key(channel: Channel, simulator: Simulator, conversation: Conversation):
+    simulator.faults.add("lost_reply", method="POST", times=1)
+    message = replace(to_conversation(conversation.id), attempted_at=datetime.now(UTC))
+    with pytest.raises(SendFailed) as failed:
+        await channel.send(message)
+    assert failed.value.delivered_unknown and not failed.value.permanent
+    found = await channel.find(message)
+    assert found is not None and found.provider_message_id == str(conversation.messages[-1].id)
+    assert len(outgoing(conversation)) == 1
+
+
+async def test_a_message_that_is_not_there_is_only_believed_absent_when_it_cannot_come_any_more(
+    client: Chatwoot, simulator: Simulator, conversation: Conversation
+):
+    simulator.faults.add("cut", method="POST", times=1)
+    message = replace(to_conversation(conversation.id), attempted_at=datetime.now(UTC))
+    with pytest.raises(SendFailed) as failed:
+        await Channel(client).send(message)
+    assert failed.value.delivered_unknown
+    with pytest.raises(SendFailed, match="may still be storing") as too_early:
+        await Channel(client, settles_within=600).find(message)
+    assert too_early.value.delivered_unknown and 0 < (too_early.value.retry_after or 0) <= 600
+    assert await Channel(client, settles_within=0).find(message) is None
+
+
+async def test_a_conversation_is_read_back_to_the_attempt_and_no_further(
+    channel: Channel, simulator: Simulator, conversation: Conversation
+):
+    message = to_conversation(conversation.id)
+    await channel.send(message)
+    mine = conversation.messages[-1]
+    for number in range(70):
+        simulator.append_message(conversation.id, f"more {number}", at=mine.created_at + 600 + 10 * number)
+    attempted = datetime.fromtimestamp(mine.created_at, UTC)
+    found = await channel.find(replace(message, attempted_at=attempted))
+    assert found is not None and found.provider_message_id == str(mine.id)
+    pages = len(simulator.journal.entries)
+    absent = replace(to_conversation(conversation.id), attempted_at=attempted + timedelta(seconds=1290))
+    with pytest.raises(SendFailed, match="still be storing"):  # its attempt lies in the future
+        await channel.find(absent)
+    assert len(simulator.journal.entries) - pages == 1
+
+
+@pytest.mark.parametrize("how", ["deleted", "retried"])
+async def test_where_a_key_may_have_been_lost_a_person_must_look(
+    channel: Channel, simulator: Simulator, conversation: Conversation, how: str
+):
+    message = to_conversation(conversation.id)
+    await channel.send(message)
+    mine = conversation.messages[-1]
+    if how == "deleted":
+        simulator.delete_message(mine.id)
+    else:
+        mine.content_attributes = None  # as Chatwoot's own "retry" leaves it
+    attempted = datetime.now(UTC)
+    with pytest.raises(LookupUnsupported):
+        await channel.find(replace(message, attempted_at=attempted))
+    mine.created_at -= 3600
+    with pytest.raises(SendFailed, match="still be storing"):
+        await channel.find(replace(message, attempted_at=attempted))
+
+
+@pytest.mark.parametrize(
+    ("kind", "permanent", "unknown", "wait"),
+    [
+        ("422_rule", False, False, 60),
+        ("422_record", True, False, None),
+        ("429", False, False, 60),
+        ("401_unknown_token", False, False, None),
+        ("401_not_member", True, False, None),
+        ("404", True, False, None),
+        ("500", False, True, None),
+        ("502", False, True, None),
+    ],
+)
+async def test_an_answer_tells_whether_it_is_there_and_whether_to_try_again(
+    channel: Channel,
+    simulator: Simulator,
+    conversation: Conversation,
+    kind: str,
+    permanent: bool,
+    unknown: bool,
+    wait: float | None,
+):
+    simulator.faults.add(kind, method="POST")
+    with pytest.raises(SendFailed) as failed:
+        await channel.send(to_conversation(conversation.id))
+    told = failed.value
+    assert (told.permanent, told.delivered_unknown, told.retry_after) == (permanent, unknown, wait)
+    assert told.details["upstream"]["method"] == "POST"
+    assert [e.method for e in simulator.journal.entries].count("POST") == 1  # never repeated by the client
+    assert outgoing(conversation) == []
+
+
+async def test_a_crowded_conversation_takes_the_message_later(
+    channel: Channel, simulator: Simulator, conversation: Conversation
+):
+    simulator.switches.messages_per_minute = 1
+    with pytest.raises(SendFailed, match="Too many messages") as failed:
+        await channel.send(to_conversation(conversation.id))
+    assert (failed.value.permanent, failed.value.retry_after) == (False, 60)
+
+
+async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
+    simulator: Simulator, conversation: Conversation
+):
+    with running(create_app(simulator)) as url:
+        impatient = Chatwoot(url, simulator.admin_token, timeout=1)
+        simulator.faults.add("delay", delay=3, method="POST")
+        with pytest.raises(SendFailed) as failed:
+            await Channel(impatient).send(to_conversation(conversation.id))
+        assert failed.value.delivered_unknown
+        await impatient.aclose()
+    nowhere = Chatwoot("http://127.0.0.1:1", "token")
+    with pytest.raises(SendFailed) as failed:
+        await Channel(nowhere, patience=0.1).send(to_conversation(conversation.id))
+    assert not failed.value.delivered_unknown and not failed.value.permanent
+    await nowhere.aclose()
+
+
+async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
+    channel: Channel, simulator: Simulator, conversation: Conversation
+):
+    with pytest.raises(SendFailed, match="no conversation") as failed:
+        await channel.send(to_conversation(999))
+    assert failed.value.permanent
+    conversation.can_reply = False
+    with pytest.raises(SendFailed, match="takes no answer any more") as failed:
+        await channel.send(to_conversation(conversation.id))
+    assert failed.value.permanent and not failed.value.delivered_unknown
+    assert outgoing(conversation) == []
+
+
+async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
+    channel: Channel, simulator: Simulator, conversation: Conversation
+):
+    now = simulator.clock.now()
+    contact_id = conversation.contact.id
+    older = simulator.create_conversation(1, contact_id, content="older", at=now - 7200)
+    closed = simulator.create_conversation(1, contact_id, content="closed", at=now + 60)
+    closed.can_reply = False
+    message = to_contact(contact_id)
+    receipt = await channel.send(message)
+    assert outgoing(conversation) == ["It is ready."] and not outgoing(older) and not outgoing(closed)
+    # Somebody writes elsewhere before the lost answer is looked into: it is found all the same.
+    simulator.append_message(older.id, "newer now", at=now + 120)
+    assert await channel.find(message) == receipt
+    with pytest.raises(SendFailed, match="no conversation") as failed:
+        await channel.send(to_contact(4321))
+    assert failed.value.permanent
+
+
+async def test_a_contact_is_answered_only_in_inboxes_that_the_project_reads(
+    channel: Channel, simulator: Simulator, conversation: Conversation
+):
+    message = replace(to_contact(conversation.contact.id), inbox_ids=frozenset({77}))
+    with pytest.raises(SendFailed, match="no conversation"):
+        await channel.send(message)
+    await channel.send(replace(message, inbox_ids=frozenset({1, 77})))
+    assert len(outgoing(conversation)) == 1
+    assert await channel.find(message) is None
+
+
+async def test_a_recipient_of_another_project_gets_nothing(channel: Channel, conversation: Conversation):
+    with pytest.raises(SendFailed, match="another project") as failed:
+        await channel.send(to_conversation(conversation.id, project_id=uuid4()))
+    assert failed.value.permanent and outgoing(conversation) == []
+
+
+@pytest.mark.parametrize("text", ["Dear {{contact.name}}", "{%if x%}", "`{{ code }}`"])
+def test_what_chatwoot_would_fill_in_is_refused_since_something_else_would_arrive(text: str):
+    with pytest.raises(InvalidPayload, match="another text than the approved one"):
+        Channel.check(f"cw:{PROJECT}:1:5", {"text": text})
+
+
+def test_a_note_to_nobody_is_refused_and_what_is_not_known_is_left_out():
+    with pytest.raises(InvalidPayload, match="private note"):
+        Channel.check(f"cw:{PROJECT}:1:5", {"text": "x", "private": True})
+    with pytest.raises(InvalidPayload, match=str(LONGEST)):
+        Channel.check(f"cw:{PROJECT}:1:5", {"text": "x" * (LONGEST + 1)})
+    assert Channel.check(f" cw:{PROJECT}:1:5 ", {"text": "x", "y": 1}) == (f"cw:{PROJECT}:1:5", {"text": "x"})
+
+
+@pytest.mark.parametrize("recipient", ["", "5", "cw:1:2:3", f"cwmsg:{PROJECT}:1:5", f"cw:{PROJECT}:1:0", "a@b.example"])
+def test_a_recipient_is_a_conversation_or_a_contact(recipient: str):
+    with pytest.raises(InvalidRecipient, match="conversation"):
+        Channel.check(recipient, {"text": "x"})

@@ -1,0 +1,282 @@
+"""Mail, handed to a real relay on this machine."""
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from email.headerregistry import Address
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proofdesk import relay as relays
+from proofdesk.outbound.providers.email import letter
+from proofdesk.outbound.providers.email.address import Mailbox
+from proofdesk.outbound.providers.email.channel import Channel
+from proofdesk.outbound.providers.provider import (
+    InvalidPayload,
+    InvalidRecipient,
+    LookupUnsupported,
+    Message,
+    SendFailed,
+)
+from proofdesk.simulators import smtp
+from proofdesk.simulators.smtp import Simulator
+
+FROM = "Kestrel Studio <hello@kestrel.example>"
+SENDER = relays.sender(FROM)
+HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"}
+
+
+class Links:
+    """Links as the application makes them, without its database."""
+
+    def __init__(self, base: str | None = "https://desk.example.com/u/"):
+        self.base = base
+
+    async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
+        """The link."""
+        return None if self.base is None else f"{self.base}{message_id.hex}{'_-x=9' * 80}"
+
+
+def message(to: str = "Ada@Example.com", **payload: str) -> Message:
+    """A message that was checked as a draft is."""
+    recipient, checked = Channel.check(to, {"text": "Hello Ada,\n\nyour invoice is <paid> & done."} | payload)
+    return Message(uuid4(), uuid4(), recipient, checked)
+
+
+def channel(url: str, links: Links | None = None, timeout: float = 20) -> Channel:
+    """The channel through the relay of an URL."""
+    return Channel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
+
+
+@pytest.fixture
+def email(relay: Simulator, mail_server: tuple[Simulator, str]) -> Channel:
+    return channel(mail_server[1])
+
+
+async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: Channel, relay: Simulator):
+    sent = message(subject="Ваш счёт № 7", reply_to="Desk@Kestrel.example")
+    receipt = await email.send(sent)
+    (taken,) = relay.taken
+    found = taken.letter
+    assert (taken.sender, taken.recipients) == ("hello@kestrel.example", ["ada@example.com"])
+    assert (found["From"], found["To"]) == ("Kestrel Studio <hello@kestrel.example>", "ada@example.com")
+    assert (found["Subject"], found["Reply-To"]) == ("Ваш счёт № 7", "desk@kestrel.example")
+    assert found["Message-ID"] == f"<{sent.key}@kestrel.example>" == receipt.provider_message_id
+    assert found["Date"].datetime.tzinfo is not None
+    assert found["List-Unsubscribe"] == f"<https://desk.example.com/u/{sent.id.hex}{'_-x=9' * 80}>"
+    assert found["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert found.get_content_type() == "multipart/alternative"
+    assert taken.part("plain").strip() == "Hello Ada,\n\nyour invoice is <paid> & done."
+    assert "<p>your invoice is &lt;paid&gt; &amp; done.</p>" in taken.part("html")
+
+
+async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_too(email: Channel, relay: Simulator):
+    await email.send(message(text=".\n..two\nüber\r\nlast", html="<b>Hello</b>\n.\n"))
+    assert relay.taken[0].part("plain").splitlines() == [".", "..two", "über", "last"]
+    assert relay.taken[0].part("html").splitlines() == ["<b>Hello</b>", "."]
+
+
+async def test_without_a_public_address_there_is_no_link_and_without_https_no_single_click(
+    relay: Simulator, mail_server: tuple[Simulator, str]
+):
+    await channel(mail_server[1], Links(None)).send(message())
+    await channel(mail_server[1], Links("http://127.0.0.1:8080/u/")).send(message())
+    without, plain = (taken.letter for taken in relay.taken)
+    assert without["List-Unsubscribe"] is None
+    assert plain["List-Unsubscribe"].startswith("<http://") and plain["List-Unsubscribe-Post"] is None
+
+
+async def test_addresses_beyond_ascii_are_understood(email: Channel, relay: Simulator):
+    await email.send(message("Ada@MÜLLER.de"))
+    await email.send(message("Юля@почта.рф"))
+    assert [taken.recipients for taken in relay.taken] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
+    assert relay.taken[1].raw.count("юля@".encode()) == 1
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(("kind", "code", "permanent"), [("later", 451, False), ("never", 550, True)])
+async def test_a_refusal_is_certain_and_tells_whether_to_try_again(
+    email: Channel, relay: Simulator, step: str, kind: str, code: int, permanent: bool
+):
+    relay.fail(kind, step=step)
+    with pytest.raises(SendFailed, match=f"answered {code} to {step}") as failed:
+        await email.send(message())
+    assert (failed.value.permanent, failed.value.delivered_unknown) == (permanent, False)
+    assert failed.value.details["upstream"]["status"] == code
+    assert not relay.taken
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
+async def test_a_connection_that_breaks_after_the_text_leaves_delivery_unknown(
+    email: Channel, relay: Simulator, kind: str, taken: int
+):
+    relay.fail(kind)
+    with pytest.raises(SendFailed) as failed:
+        await email.send(message())
+    assert failed.value.delivered_unknown and not failed.value.permanent
+    assert len(relay.taken) == taken
+    with pytest.raises(LookupUnsupported):
+        await email.find(message())
+
+
+async def test_silence_after_the_text_is_waited_for_only_so_long(relay: Simulator, mail_server: tuple[Simulator, str]):
+    relay.fail("delay", delay=60)
+    with pytest.raises(SendFailed, match="DATA") as failed:
+        await channel(mail_server[1], timeout=0.5).send(message())
+    assert failed.value.delivered_unknown
+
+
+async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: Channel, relay: Simulator):
+    relay.fail("cut", step="RCPT")
+    with pytest.raises(SendFailed, match="RCPT") as failed:
+        await email.send(message())
+    assert not failed.value.delivered_unknown and not failed.value.permanent
+    with pytest.raises(SendFailed, match="cannot be reached") as failed:
+        await channel("smtp://127.0.0.1:1").send(message())
+    assert not failed.value.delivered_unknown and not failed.value.permanent
+
+
+async def test_a_wrong_password_is_told_clearly_and_is_no_fault_of_the_message():
+    simulator = Simulator(login=("desk", "s3cret p@ss"))
+    with smtp.running(simulator) as url:
+        right, wrong = (url.replace("smtp://", f"smtp://desk:{p}@") for p in ("s3cret%20p%40ss", "nope-nope"))
+        await channel(right).send(message())
+        assert simulator.taken[0].username == "desk"
+        for address in (wrong, url):
+            with pytest.raises(SendFailed, match=r"refuses the login.*Check SMTP_URL") as failed:
+                await channel(address).send(message())
+            assert not failed.value.permanent and not failed.value.delivered_unknown
+            assert "nope-nope" not in f"{failed.value.message} {failed.value.details}"
+    assert len(simulator.taken) == 1
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that signs itself, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "relay.pem"
+    options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=relay"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
+    subprocess.run(["openssl", *options.split(), *names], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(params=[False, True], ids=["starttls", "implicit"])
+def encrypted(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tuple[Simulator, str]]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, str(certificate) + ".key")
+    simulator = Simulator()
+    with smtp.running(simulator, tls=context, implicit=request.param) as url:
+        yield simulator, url + ("" if request.param else "?tls=starttls")
+
+
+async def test_the_certificate_is_verified(
+    encrypted: tuple[Simulator, str], certificate: Path, monkeypatch: pytest.MonkeyPatch
+):
+    simulator, url = encrypted
+    with pytest.raises(SendFailed, match=r"(?i)certificate") as failed:
+        await channel(url).send(message())
+    assert not failed.value.permanent and not failed.value.delivered_unknown
+    assert not simulator.taken
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    await channel(url).send(message())
+    assert simulator.taken[0].encrypted
+
+
+async def test_a_relay_that_cannot_encrypt_is_not_used_where_that_is_asked_for(
+    relay: Simulator, mail_server: tuple[Simulator, str]
+):
+    with pytest.raises(SendFailed, match="STARTTLS"):
+        await channel(mail_server[1] + "?tls=starttls").send(message())
+    assert not relay.taken
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example.com", ("mail.example.com", 587, None, None, "starttls")),
+        ("smtps://u:p%40ss@mail.example.com", ("mail.example.com", 465, "u", "p@ss", "implicit")),
+        ("smtp://u:p@10.0.0.5:25?tls=none", ("10.0.0.5", 25, "u", "p", "none")),
+        ("smtp://localhost:1025", ("localhost", 1025, None, None, "none")),
+        ("smtp://[::1]:1025/", ("::1", 1025, None, None, "none")),
+    ],
+)
+def test_the_address_of_a_relay_says_how_to_reach_it(url: str, expected: tuple[object, ...]):
+    found = relays.parse(url)
+    assert (found.host, found.port, found.username, found.password, found.tls) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:99999", "smtp://h?tls=maybe", "smtp://h?x=1",
+     "smtps://h?tls=none", "smtp://user@h", "smtp://h/path", "smtp://h#x", "smtp://[broken"],
+)  # fmt: skip
+def test_any_other_address_of_a_relay_is_refused(url: str):
+    with pytest.raises(ValueError, match="smtp://user:password@"):
+        relays.parse(url)
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "a@b.example, c@d.example", "Ada\r\nBcc: x@y.example <a@b.example>"])
+def test_there_is_one_sender(text: str):
+    with pytest.raises(ValueError, match="one sender"):
+        relays.sender(text)
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    ["", "ada", "ada@", "@example.com", "Ada <ada@example.com>", "a@example.com,b@example.com", "a b@example.com",
+     "a@example.com\r\nBcc: b@example.com", "a@example.com\nb", "a@exa\u2028mple.com", "a@@example.com"],
+)  # fmt: skip
+def test_a_recipient_is_one_address(recipient: str):
+    with pytest.raises(InvalidRecipient, match="one e-mail address"):
+        Channel.check(recipient, {"text": "Hello"})
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{}, {"text": ""}, {"text": " \n"}, {"text": 7}, {"text": ["x"]}, {"text": "a\0b"}, {"text": "\ud83d"},
+     {"text": "x" * 100_001}, {"text": "x", "subject": "a\r\nBcc: b@example.com"}, {"text": "x", "subject": "a\u2028b"},
+     {"text": "x", "subject": "a" * 251}, {"text": "x", "html": {"a": 1}}, {"text": "x", "reply_to": "a\n@b.example"}],
+)  # fmt: skip
+def test_a_payload_that_makes_no_letter_is_refused(payload: dict[str, object]):
+    with pytest.raises(InvalidPayload):
+        Channel.check("ada@example.com", payload)
+
+
+def test_a_payload_is_put_in_its_one_form():
+    assert Channel.check(" Ada@Example.COM ", {"content": "Hello\nmore", "x": 1, "html": ""}) == (
+        "ada@example.com",
+        {"subject": "Hello", "text": "Hello\nmore"},
+    )
+    assert Channel.check("a@b.example", {"text": "x " * 99})[1]["subject"].endswith("…")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.fixed_dictionaries({n: st.text(max_size=40) for n in ("subject", "text", "html", "reply_to")}),
+    trick=st.sampled_from(
+        ["", "\r\nBcc: eve@example.com\r\n\r\n", "\nX-Evil: 1\n", "\rX-Evil: 1", "\x85X-Evil: 1\u2029Bcc: e"]
+    ),
+)
+def test_no_payload_adds_a_header(texts: dict[str, str], trick: str):
+    tricky = {name: text + trick for name, text in texts.items()}
+    for payload in (tricky, {"text": tricky["text"]}, {"text": "x", "subject": tricky["subject"]}):
+        try:
+            recipient, checked = Channel.check("ada@example.com", payload)
+        except InvalidPayload:
+            continue
+        message, to = Message(uuid4(), uuid4(), recipient, checked), Mailbox(recipient, recipient, False)
+        raw = letter.written(message, SENDER, to, None, in_utf8=False).as_bytes()
+        head = raw.split(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
+        named = {line.split(":")[0] for line in head if not line.startswith((" ", "\t"))}
+        assert named - {"Reply-To"} == HEADERS
+        assert b"\r" not in raw.replace(b"\r\n", b"") and b"\n" not in raw.replace(b"\r\n", b"")
+
+
+def test_a_display_name_that_would_break_a_header_is_quoted():
+    odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
+    made = letter.written(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
+    assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()

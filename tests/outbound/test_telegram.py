@@ -1,0 +1,121 @@
+"""Messages of the bot, over the simulated Bot API."""
+
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import pytest
+
+from proofdesk.auth.bot import Bot
+from proofdesk.outbound.providers.provider import (
+    InvalidPayload,
+    InvalidRecipient,
+    LookupUnsupported,
+    Message,
+    SendFailed,
+)
+from proofdesk.outbound.providers.telegram.channel import Channel
+from proofdesk.simulators.telegram import Simulator
+
+ADA = 4711
+
+
+@pytest.fixture
+def simulator(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
+    telegram_server[0].reset()
+    yield telegram_server[0]
+    telegram_server[0].reset()
+
+
+@pytest.fixture
+async def bot(simulator: Simulator, telegram_server: tuple[Simulator, str]) -> AsyncIterator[Bot]:
+    made = Bot(telegram_server[1], simulator.token, timeout=20)
+    yield made
+    await made.aclose()
+
+
+def message(text: str = "Hello", to: str = str(ADA)) -> Message:
+    """A message that was checked as a draft is."""
+    recipient, payload = Channel.check(to, {"text": text})
+    return Message(uuid4(), uuid4(), recipient, payload)
+
+
+async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: Simulator):
+    simulator.person(ADA)
+    receipt = await Channel(bot).send(message("Привет {{name}} <b>"))
+    assert [(m.chat_id, m.text) for m in simulator.sent] == [(ADA, "Привет {{name}} <b>")]
+    assert receipt.provider_message_id == str(simulator.sent[0].message_id)
+    with pytest.raises(LookupUnsupported):
+        await Channel(bot).find(message())
+
+
+async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulator: Simulator):
+    with pytest.raises(SendFailed, match="chat not found") as failed:
+        await Channel(bot).send(message())
+    assert failed.value.permanent
+    simulator.person(ADA).blocks = True
+    with pytest.raises(SendFailed, match="blocked by the user") as failed:
+        await Channel(bot).send(message())
+    assert failed.value.permanent and not failed.value.delivered_unknown
+
+
+async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: Simulator):
+    simulator.person(ADA)
+    simulator.fail("too_many_requests", times=1)
+    with pytest.raises(SendFailed) as failed:
+        await Channel(bot).send(message())
+    assert (failed.value.retry_after, failed.value.permanent, failed.value.delivered_unknown) == (5, False, False)
+
+
+@pytest.mark.parametrize(("kind", "arrived"), [("cut", 0), ("lost_reply", 1), ("server_error", 0), ("page", 0)])
+async def test_without_an_answer_of_telegrams_own_delivery_is_unknown(
+    bot: Bot, simulator: Simulator, kind: str, arrived: int
+):
+    simulator.person(ADA)
+    simulator.fail(kind, times=1)
+    with pytest.raises(SendFailed) as failed:
+        await Channel(bot).send(message())
+    assert failed.value.delivered_unknown and not failed.value.permanent
+    assert len(simulator.sent) == arrived
+
+
+async def test_silence_leaves_delivery_unknown(simulator: Simulator, telegram_server: tuple[Simulator, str]):
+    impatient = Bot(telegram_server[1], simulator.token, timeout=0.2)
+    simulator.person(ADA)
+    simulator.fail("delay", delay=1, times=1)
+    with pytest.raises(SendFailed) as failed:
+        await Channel(impatient).send(message())
+    assert failed.value.delivered_unknown
+    await impatient.aclose()
+
+
+async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator: Simulator):
+    nowhere = Bot("http://127.0.0.1:1", simulator.token)
+    with pytest.raises(SendFailed) as failed:
+        await Channel(nowhere).send(message())
+    assert not failed.value.delivered_unknown and not failed.value.permanent
+    assert simulator.token not in failed.value.message
+    await nowhere.aclose()
+
+
+async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[Simulator, str]):
+    wrong = Bot(telegram_server[1], "123456:WRONG-token")
+    with pytest.raises(SendFailed, match="TELEGRAM_BOT_TOKEN") as failed:
+        await Channel(wrong).send(message())
+    assert not failed.value.permanent and not failed.value.delivered_unknown
+    await wrong.aclose()
+
+
+@pytest.mark.parametrize("recipient", ["", "ada", "@ada", "0", "-0", "1.5", "+1", "٣٤", "1" * 17, "1 2"])
+def test_a_recipient_is_the_number_of_a_chat(recipient: str):
+    with pytest.raises(InvalidRecipient, match="number of a chat"):
+        Channel.check(recipient, {"text": "Hello"})
+
+
+def test_groups_have_negative_numbers():
+    assert Channel.check(" -1001234567890 ", {"text": "Hello", "x": 1}) == ("-1001234567890", {"text": "Hello"})
+
+
+@pytest.mark.parametrize("text", ["", " ", "x" * 4097, None, 5])
+def test_a_text_has_1_to_4096_characters(text: object):
+    with pytest.raises(InvalidPayload):
+        Channel.check(str(ADA), {"text": text})

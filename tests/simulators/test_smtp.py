@@ -1,0 +1,72 @@
+"""The simulated relay, through a mail client of the standard library and its controls over HTTP."""
+
+import smtplib
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from proofdesk.simulators import smtp
+from proofdesk.simulators.serving import running
+from proofdesk.simulators.smtp import Simulator, create_app
+
+
+@pytest.fixture
+def simulator() -> Simulator:
+    return Simulator()
+
+
+@pytest.fixture
+def port(simulator: Simulator) -> Iterator[int]:
+    with smtp.running(simulator) as url:
+        yield int(url.rpartition(":")[2])
+
+
+def _send(port: int, to: str = "ada@example.com", text: str = "Hello") -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+        client.sendmail("studio@example.com", [to], f"Subject: Yes\r\nTo: {to}\r\n\r\n{text}")
+
+
+def test_what_is_handed_over_is_recorded(port: int, simulator: Simulator):
+    _send(port, text="one\r\n.\r\n..two")
+    (taken,) = simulator.taken
+    assert (taken.sender, taken.recipients, taken.encrypted) == ("studio@example.com", ["ada@example.com"], False)
+    assert (taken.letter["Subject"], taken.part("plain").strip()) == ("Yes", "one\n.\n..two")
+
+
+def test_refusals_strike_where_and_as_often_as_they_are_told(port: int, simulator: Simulator):
+    simulator.fail("never", step="RCPT", to="bob@example.com")
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        _send(port, "bob@example.com")
+    simulator.fail("later", every=2, times=1)
+    _send(port)
+    with pytest.raises(smtplib.SMTPDataError):
+        _send(port)
+    _send(port)
+    assert len(simulator.taken) == 2
+    with pytest.raises(ValueError, match="kind"):
+        simulator.fail("nonsense")
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
+def test_connections_break_before_or_after_a_message_is_taken(port: int, simulator: Simulator, kind: str, taken: int):
+    simulator.fail(kind)
+    with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
+        _send(port)
+    assert len(simulator.taken) == taken
+
+
+def test_the_controls_work_over_http_too(port: int, simulator: Simulator):
+    with running(create_app(simulator)) as url, httpx2.Client(base_url=f"{url}/_simulator", trust_env=False) as control:
+        assert control.post("/faults", json={"kind": "never", "times": 1}).json()["step"] == "DATA"
+        assert control.post("/faults", json={"kind": "nonsense"}).status_code == 422
+        with pytest.raises(smtplib.SMTPDataError):
+            _send(port)
+        assert control.delete("/faults").status_code == 200
+        _send(port)
+        (sent,) = control.get("/sent").json()["sent"]
+        assert (sent["to"], sent["text"].strip()) == (["ada@example.com"], "Hello")
+        assert ["Subject", "Yes"] in sent["headers"]
+        assert control.get("/state").json() == {"sent": 1, "sessions": 2, "faults": []}
+        control.post("/reset")
+        assert control.get("/sent").json() == {"sent": []}
