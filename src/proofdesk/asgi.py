@@ -18,7 +18,7 @@ from proofdesk.errors import ProofdeskError
 from proofdesk.failures import Failure
 from proofdesk.request import Unauthorized, clear_cookies, session_token
 from proofdesk.settings import Settings
-from proofdesk.web import shell
+from proofdesk.web import assets, packing, shell
 
 log = logs.get(__name__)
 
@@ -42,7 +42,8 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
     json_app = _app(api.ROUTERS, _tell_program, lifespan=lifespan)
     pages = _app(web.ROUTERS, _tell_person)
     pages.add_exception_handler(Exception, _tell_person)
-    shell.serve_static(pages)
+    assets.serve(pages)
+    pages.add_middleware(packing.Packed)
     # The last one added is the first one passed.
     json_app.add_middleware(edge.Doors, pages=pages, page_routes=pages.routes)
     json_app.add_middleware(edge.Bounded)

@@ -30,7 +30,7 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "contact_global_id": lambda w: f"cwc:{w.project_id}:7:11",
     "username": lambda w: w.member,
     "entity_id": lambda w: str(w.source_id),
-    "hit": lambda w: w.message(),
+    **dict.fromkeys(["hit", "message_id"], lambda w: w.message()),
     "before": lambda w: w.message(10105),
     "external_id": lambda w: w.source,
     "filters": lambda w: {"conversation_global_id": w.conversation()},

@@ -54,16 +54,20 @@ async def test_a_person_signs_in_searches_and_reads_the_thread(page, db: Databas
     await page.get_by_text("Exact words").click()
     await page.get_by_label("Question or words").fill("refund")
     await page.keyboard.press("Enter")
-    card = page.locator(".card").filter(has_text="would like a refund")
-    assert await card.locator("mark").first.text_content() == "refund"
+    hit = page.locator(".hit").filter(has_text="would like a refund")
+    assert await hit.locator("mark").first.text_content() == "refund"
     assert "q=refund" in page.url and "mode=text" in page.url
 
-    await card.get_by_text("Show thread").click()
-    cited = card.locator('[aria-current="true"]')
+    await hit.locator(".hit-open").click()
+    cited = page.locator("#beside #cited")
     assert "would like a refund" in (await cited.text_content() or "")
-    assert await card.locator(".line").count() == len(stories.DELIVERY)
+    assert await page.locator("#beside .line").count() == len(stories.DELIVERY)
+    assert "open=cwmsg" in page.url
+    await page.keyboard.press("Escape")
+    assert await page.locator("#beside .line").count() == 0 and "open=" not in page.url
 
-    await page.get_by_role("button", name="Change between light and dark").click()
+    await page.get_by_role("button", name="amina").click()
+    await page.get_by_role("button", name="Dark").click()
     await page.reload()
-    assert await page.evaluate("document.documentElement.dataset.theme") in ("dark", "light")
-    assert await page.locator(".card").count() > 0
+    assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert await page.locator(".hit").count() > 0

@@ -8,7 +8,7 @@ import pytest
 
 from proofdesk.auth import accounts
 from proofdesk.db.pool import Database
-from proofdesk.web import cards, shell
+from proofdesk.web import assets, cards, shell
 from tests.api.server import Cast
 from tests.review import stories
 
@@ -68,7 +68,7 @@ async def test_htmx_is_sent_to_the_login_page_as_a_whole(anyone: httpx2.AsyncCli
 async def test_evidence_is_shown_with_its_author_place_and_time(told: Cast):
     page = (await told.member.client.get("/search?q=refund&mode=text", headers=HTML)).text
     assert "<mark>refund</mark>" in page
-    assert "Amina Okafor" in page and "Website chat" in page and "Conversation #101" in page
+    assert "Amina Okafor" in page and "Website chat" in page and "#101" in page
     assert re.search(r'<time datetime="2026-03-0\dT\d\d:00:00Z">\d Mar 2026, \d\d:00 UTC</time>', page)
     assert "&lt;b&gt;today&lt;/b&gt;" in page and "<b>today" not in page
     assert 'aria-live="polite"' in page and "result" in page
@@ -78,7 +78,7 @@ async def test_a_page_and_its_update_share_their_rows(told: Cast):
     page = await told.member.client.get("/search?q=refund&mode=text", headers=HTML)
     part = await told.member.client.get("/search?q=refund&mode=text", headers=PART)
     assert "<html" in page.text and "<html" not in part.text
-    assert part.text.count('class="card"') == page.text.count('class="card"') > 0
+    assert part.text.count('class="hit"') == page.text.count('class="hit"') > 0
 
 
 async def test_what_is_not_found_is_explained(told: Cast):
@@ -93,16 +93,20 @@ async def test_filters_are_kept_in_the_address_and_shown_again(told: Cast):
     page = (await told.member.client.get(f"/search?{query}", headers=HTML)).text
     assert '<option value="1" selected>Website chat</option>' in page
     assert '<option value="vip" selected>vip</option>' in page
-    assert 'value="2026-03-03"' in page and '6<span class="unseen"> set' in page
+    assert 'value="2026-03-03"' in page and page.count("(remove this filter)") == 6
+    without = (
+        "/search?q=delivery&amp;mode=text&amp;inbox=1&amp;sender=agent&amp;status=open&amp;from=2026-03-01&amp;to="
+    )
+    assert f'href="{without}2026-03-03">label vip' in page
     wrong = await told.member.client.get("/search?q=delivery&from=2026-99-99", headers=HTML)
     assert wrong.status_code == 400 and "From is a day" in wrong.text
 
 
 async def test_the_first_visit_tells_what_there_is(told: Cast):
     page = (await told.member.client.get("/search", headers=HTML)).text
-    assert "<dd>9</dd>" in page and "Searchable by meaning" in page
+    assert "9 messages of 2 conversations" in page and "searchable by meaning" in page
     empty = (await told.stranger.client.get("/search", headers=HTML)).text
-    assert "This project is still empty" in empty and f"proofdesk sync --project {told.stranger.project_id}" in empty
+    assert "This project is still empty" in empty and 'action="/jobs/chatwoot/sync"' in empty
 
 
 async def test_a_thread_shows_the_message_that_was_found(told: Cast):
@@ -139,7 +143,7 @@ async def test_projects_are_made_and_switched_by_forms(cast: Cast):
     made = await owner.client.post("/projects", data={"name": "New", "csrf_token": owner.csrf})
     assert (made.status_code, made.headers["location"]) == (303, "/search")
     page = (await owner.client.get("/search", headers=HTML)).text
-    assert re.search(r'<option value="[^"]+" selected>New</option>', page)
+    assert '<span class="name clip">New</span>' in page and page.count('aria-current="true"') == 1
     fields = {"project_id": str(cast.member.project_id), "csrf_token": owner.csrf}
     assert (await owner.client.post("/projects/select", data=fields)).status_code == 303
     assert (await owner.client.get("/auth/me")).json()["active_project_id"] == str(cast.member.project_id)
@@ -157,10 +161,13 @@ async def test_a_missing_page_is_told_with_the_request_id(cast: Cast):
 
 
 async def test_static_files_with_a_version_last(anyone: httpx2.AsyncClient):
-    lasting = await anyone.get(shell.asset("proofdesk.css"))
+    lasting = await anyone.get(assets.asset("app.css"))
     assert lasting.status_code == 200 and "immutable" in lasting.headers["cache-control"]
-    assert (await anyone.get("/static/proofdesk.css")).headers["cache-control"] == "no-cache"
-    assert (await anyone.get("/static/../shell.py")).status_code == 404
+    assert lasting.headers["content-encoding"] == "gzip" and "light-dark(" in lasting.text
+    again = await anyone.get("/static/app.css", headers={"if-none-match": lasting.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
+    for nothing in ("../shell.py", "styles/nothing.css", "built"):
+        assert (await anyone.get(f"/static/{nothing}")).status_code == 404
 
 
 async def test_pages_hold_no_script_or_style_of_their_own(told: Cast):
@@ -168,6 +175,41 @@ async def test_pages_hold_no_script_or_style_of_their_own(told: Cast):
         page = (await told.member.client.get(path, headers=HTML)).text
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?! src=\"/static/)", page), path
         assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page.replace('class="out" href="http', "")), path
+
+
+async def test_pages_are_packed_and_their_length_tells_nothing(cast: Cast):
+    sizes = set()
+    for _ in range(12):
+        async with cast.member.client.stream("GET", "/settings", headers=HTML) as page:
+            assert page.headers["content-encoding"] == "gzip" and "Accept-Encoding" in page.headers["vary"]
+            sizes.add(page.headers["content-length"])
+    assert len(sizes) > 1
+    plain = await cast.member.client.get("/settings", headers=HTML | {"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers and "</html>" in plain.text
+
+
+async def test_jobs_are_asked_for_by_a_button(told: Cast):
+    member = told.member
+    asked = await member.client.post("/jobs/chatwoot/sync", data={}, headers=PART)
+    assert (asked.status_code, asked.headers["hx-trigger"]) == (
+        204,
+        '{"toast": {"text": "Sync is under way.", "tone": "good"}}',
+    )
+    form = {"csrf_token": member.csrf}
+    back = await member.client.post("/jobs/chatwoot/sync", data=form, headers={"referer": "http://x/search?q=a"})
+    assert (back.status_code, back.headers["location"]) == (303, "/search?q=a")
+    run = (await member.client.get("/jobs/runs")).json()["runs"]
+    assert [r["job_type"] for r in run] == ["chatwoot_sync"]
+
+
+async def test_the_thread_stands_beside_the_results_that_the_address_names(told: Cast):
+    project = told.member.project_id
+    address = f"/search?q=refund&mode=text&open=cwmsg:{project}:7:10103"
+    page = (await told.member.client.get(address, headers=HTML)).text
+    assert page.count("Private note") == 1 and 'id="cited"' in page and 'href="/search?q=refund&amp;mode=text"' in page
+    assert "Private note" not in (await told.stranger.client.get(address, headers=HTML)).text
+    around = await told.member.client.get(f"/messages/cwmsg:{project}:7:10103/thread", headers=PART)
+    assert around.text.count('id="cited"') == 1
 
 
 async def test_the_reference_names_every_operation(cast: Cast):

@@ -22,6 +22,7 @@ from proofdesk.resources import Resources
 from proofdesk.search import hits
 from proofdesk.search.hits import Question
 from proofdesk.settings import Settings
+from proofdesk.web import assets
 
 PROJECT = "Kestrel Studio"
 USERNAME = "demo"
@@ -40,6 +41,7 @@ def demo(
     from proofdesk.simulators import chatwoot, serving
 
     started = time.monotonic()
+    assets.files()
     chosen = settings.load()
     simulator = chatwoot.build("studio")
     with serving.running(chatwoot.create_app(simulator), port=_port(4010)) as chatwoot_url:

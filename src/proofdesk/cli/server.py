@@ -12,6 +12,7 @@ from granian.constants import Interfaces
 
 from proofdesk.cli import app, machine, output
 from proofdesk.settings import Settings
+from proofdesk.web import assets
 
 STOP_WITHIN = 25.0
 
@@ -19,6 +20,7 @@ STOP_WITHIN = 25.0
 @app.command()
 def serve() -> None:
     """Serve the web pages and the JSON API until stopped."""
+    assets.files()
     with machine.prepared() as loaded:
         machine.run(_nothing, loaded)
         _tell_address(loaded)
@@ -38,6 +40,7 @@ def serve() -> None:
 @app.command()
 def up() -> None:
     """Serve and work: everything that a small team needs, in one command."""
+    assets.files()
     with machine.prepared() as loaded:
         machine.run(_nothing, loaded)
         environment = os.environ | {"DATABASE_URL": _url(loaded)}

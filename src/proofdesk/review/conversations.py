@@ -32,6 +32,16 @@ async def find(
         return await queries.conversations(conn, scope, inbox_id, status, limit, offset)
 
 
+async def thread_of(db: Database, scope: Scope, message_id: str) -> Thread:
+    """The conversation of a message, by the message's global id. Raises as `thread` does."""
+    wanted = ids.parse(message_id, "message")
+    async with db.scoped(scope) as conn:
+        found = await queries.message(conn, scope, wanted) if wanted.project_id == scope.project_id else None
+    if found is None:
+        raise ConversationNotFound("This project has no such message.")
+    return await thread(db, scope, ids.conversation(scope.project_id, found.account_id, found.conversation_id))
+
+
 async def thread(db: Database, scope: Scope, conversation_id: str) -> Thread:
     """The conversation of a global id. Raises `Invalid` for another form and `ConversationNotFound`."""
     wanted = ids.parse(conversation_id, "conversation")

@@ -9,14 +9,20 @@ from proofdesk.review.queries import Holdings, Inbox
 
 
 @dataclass(frozen=True)
-class Overview:
-    """Counts, and what can be filtered by."""
+class Facets:
+    """What can be filtered by."""
 
-    holdings: Holdings
     inboxes: list[Inbox]
+    labels: list[str]
 
 
-async def overview(db: Database, scope: Scope) -> Overview:
-    """Counts, labels and inboxes."""
+async def counted(db: Database, scope: Scope) -> Holdings:
+    """Counts."""
     async with db.scoped(scope) as conn:
-        return Overview(await queries.holdings(conn, scope), await queries.inboxes(conn, scope))
+        return await queries.holdings(conn, scope)
+
+
+async def facets(db: Database, scope: Scope) -> Facets:
+    """Inboxes and labels."""
+    async with db.scoped(scope) as conn:
+        return Facets(await queries.inboxes(conn, scope), await queries.labels(conn, scope))

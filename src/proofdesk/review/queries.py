@@ -71,11 +71,15 @@ class Inbox:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What the project holds: counts, and the labels in use."""
+    """What the project holds."""
 
     conversations: int
     messages: int
-    labels: list[str]
+
+
+@dataclass(frozen=True)
+class _Label:
+    label: str
 
 
 async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, offset: int) -> list[Contact]:
@@ -216,16 +220,26 @@ async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
     )
 
 
+async def labels(conn: Conn, scope: Scope) -> list[str]:
+    """The labels in use, at most 200."""
+    found = await many(
+        conn,
+        _Label,
+        """
+        SELECT DISTINCT unnest(labels) AS label FROM cw_conversations
+        WHERE project_id = %(project)s ORDER BY label LIMIT 200""",
+        project=scope.project_id,
+    )
+    return [one.label for one in found]
+
+
 async def holdings(conn: Conn, scope: Scope) -> Holdings:
-    """Counts and labels."""
+    """Counts."""
     return await one(
         conn,
         Holdings,
         """
         SELECT (SELECT count(*) FROM cw_conversations WHERE project_id = %(project)s) AS conversations,
-               (SELECT count(*) FROM cw_messages WHERE project_id = %(project)s) AS messages,
-               (SELECT coalesce(array_agg(label ORDER BY label), '{}') FROM (
-                    SELECT DISTINCT unnest(labels) AS label FROM cw_conversations
-                    WHERE project_id = %(project)s ORDER BY label LIMIT 200) AS used) AS labels""",
+               (SELECT count(*) FROM cw_messages WHERE project_id = %(project)s) AS messages""",
         project=scope.project_id,
     )

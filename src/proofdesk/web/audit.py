@@ -1,9 +1,9 @@
 """Page: who did what, and whether the record is whole."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -13,7 +13,7 @@ from proofdesk.api.audit import asked
 from proofdesk.audit import chain
 from proofdesk.audit.queries import Asked, Event
 from proofdesk.request import Db, ProjectReader, Route, Viewer
-from proofdesk.web import cards, shell
+from proofdesk.web import cards, projects, shell
 from proofdesk.web.shell import Choice
 
 router = APIRouter(route_class=Route)
@@ -39,7 +39,7 @@ class Row:
     entity_url: str
     request_id: str
     facts: list[tuple[str, str]]
-    refs: list[dict[str, Any]]
+    refs: list[dict[str, str]]
     done: cards.Moment
 
 
@@ -47,21 +47,20 @@ class Row:
 async def show_audit(request: Request, db: Db, session: Viewer, which: Which, page: str = "1") -> Response:
     """A page of events, newest first."""
     scope = await asking.active_scope(request, session)
-    frame = await shell.frame(request, db, session)
     if scope is None:
-        return shell.page(request, "projects/none.html", {"name": "", "error": ""}, frame=frame)
+        return await projects.choose(request, session)
     number = min(int(page), 100_000) if page.isascii() and page.isdigit() and 0 < len(page) < 9 else 1
     number = max(1, number)
     events = await chain.history(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
     total = await chain.count(db, scope, scope.actor, which)
     values = {
         "rows": [_row(e) for e in events],
-        "total": cards.number(total),
+        "total": cards.counted(total, "event"),
         "form": _form(which),
         "newer_url": _url(which, number - 1) if number > 1 else "",
         "older_url": _url(which, number + 1) if number * A_PAGE < total else "",
     }
-    return shell.page(request, "audit/page.html", values, frame=frame)
+    return shell.page(request, "audit/page.html", values, frame=await shell.frame(request, db, session))
 
 
 @router.get("/audit/verify")
@@ -72,7 +71,7 @@ async def verify(request: Request, db: Db, session: Viewer, scope: ProjectReader
         proofs.append(await chain.verify(db, None, "Accounts and logins"))
     values = {"proofs": [{"name": p.chain, "events": cards.number(p.events), "fault": p.fault} for p in proofs]}
     if shell.wants_part(request):
-        return shell.partial("audit/_proof.html", values)
+        return shell.partial(request, "audit/_proof.html", values)
     return shell.page(request, "audit/proof.html", values, frame=await shell.frame(request, db, session))
 
 
@@ -88,9 +87,19 @@ def _row(event: Event) -> Row:
         entity_url=_url(this, 1) if event.entity_id else "",
         request_id=event.request_id or "",
         facts=facts,
-        refs=event.evidence_refs,
+        refs=[_ref(ref) for ref in event.evidence_refs],
         done=cards.moment(event.created_at),
     )
+
+
+def _ref(ref: dict[str, Any]) -> dict[str, str]:
+    """A reference as it is shown; one to a message opens in place."""
+    name = str(ref.get("ref", ""))
+    message = name.partition("#")[0] if ref.get("source") in ("cw_messages", "rag_chunks") else ""
+    url = f"/messages/{quote(message)}/thread" if message else ""
+    if ref.get("source") == "cw_conversations":
+        url = cards.thread_url(name)
+    return {"ref": name, "snippet": str(ref.get("snippet") or ""), "url": url}
 
 
 def _plain(value: Any) -> str:
@@ -111,7 +120,11 @@ def _form(which: Asked) -> dict[str, Any]:
     chosen = which.action or ""
     families = FAMILIES if chosen in FAMILIES else {**FAMILIES, chosen: chosen}
     return {
-        "actions": [Choice(value, label, value == chosen) for value, label in families.items()],
+        "action": chosen,
+        "families": [
+            Choice(_url(replace(which, action=value or None), 1), label, value == chosen)
+            for value, label in families.items()
+        ],
         "entity_type": which.entity_type or "",
         "entity_id": which.entity_id or "",
         "is_set": which != Asked(),

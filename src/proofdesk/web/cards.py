@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
+from uuid import UUID
 
+from proofdesk import ids
 from proofdesk.review.queries import Message
 from proofdesk.search.hits import Hit
+from proofdesk.settings import Settings
 
 ROLES = {"contact": "Contact", "agent": "Agent", "bot": "Bot", "system": "System"}
 
@@ -28,20 +31,30 @@ class Part:
 
 @dataclass(frozen=True)
 class Card:
-    """A piece of evidence."""
+    """A piece of evidence, and how to get at it."""
 
+    message: str
     author: str
     role: str
     sender: str
     snippet: list[Part]
     written: Moment
-    inbox: str
-    conversation: int
-    status: str
     source_url: str
     thread_url: str
+    compose_url: str
     by_meaning: str
     by_words: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """What was found in one conversation."""
+
+    conversation: int
+    contact: str
+    inbox: str
+    status: str
+    cards: list[Card]
 
 
 @dataclass(frozen=True)
@@ -58,24 +71,55 @@ class Line:
     cited: bool
 
 
+def groups(hits: list[Hit]) -> list[Group]:
+    """Hits by conversation, the best conversation first."""
+    found: dict[str, Group] = {}
+    for hit in hits:
+        inbox = hit.inbox_name or f"Inbox {hit.inbox_id}"
+        group = Group(hit.conversation_id, hit.contact["name"] or "", inbox, hit.conversation_status, [])
+        found.setdefault(hit.conversation_global_id, group).cards.append(card(hit))
+    return list(found.values())
+
+
 def card(hit: Hit) -> Card:
     """A hit as evidence."""
     author = hit.sender_name or (hit.contact["name"] if hit.sender_type == "contact" else None)
     role = ROLES.get(hit.sender_type, hit.sender_type.title())
     return Card(
+        message=hit.message_global_id,
         author=author or role,
         role=role if author else "",
         sender=hit.sender_type,
         snippet=parts(hit.snippet or hit.text),
         written=moment(hit.created_at),
-        inbox=hit.inbox_name or f"Inbox {hit.inbox_id}",
-        conversation=hit.conversation_id,
-        status=hit.conversation_status,
         source_url=hit.source_url or "",
-        thread_url=f"/conversations/{quote(hit.conversation_global_id)}/thread?hit={quote(hit.message_global_id)}",
+        thread_url=thread_url(hit.conversation_global_id, hit.message_global_id),
+        compose_url=compose_url(hit.id),
         by_meaning=_rank(hit.ranks.get("vector")),
         by_words=_rank(hit.ranks.get("text")),
     )
+
+
+def thread_url(conversation_id: str, message_id: str = "") -> str:
+    """The page of a conversation, at a message."""
+    return f"/conversations/{quote(conversation_id)}/thread" + (f"?hit={quote(message_id)}" if message_id else "")
+
+
+def contact_url(project_id: UUID, account_id: int, contact_id: int | None) -> str:
+    """The page of a contact; nothing when it is not known."""
+    found = ids.contact(project_id, account_id, contact_id)
+    return f"/contacts/{quote(found)}" if found else ""
+
+
+def chatwoot_url(settings: Settings, account_id: int, conversation_id: int) -> str:
+    """A conversation in Chatwoot; nothing when no Chatwoot is set."""
+    base = (settings.chatwoot_base_url or "").rstrip("/")
+    return f"{base}/app/accounts/{account_id}/conversations/{conversation_id}" if base else ""
+
+
+def compose_url(evidence: str) -> str:
+    """The page that writes a message with that as its evidence."""
+    return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
 
 
 def line(message: Message, cited: bool) -> Line:
@@ -114,6 +158,11 @@ def moment(time: datetime) -> Moment:
 def number(count: int) -> str:
     """A count with thin spaces between thousands."""
     return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count and what is counted: `1 message`, `1 200 messages`."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def _rank(rank: int | None) -> str:

@@ -9,13 +9,13 @@ from fastapi import Request
 
 from proofdesk.api.search import LONGEST, QueryRequired
 from proofdesk.errors import Invalid
-from proofdesk.review.holdings import Overview
+from proofdesk.review.holdings import Facets
 from proofdesk.search.hits import Filters, Question
 from proofdesk.web.shell import Choice
 
 MOST = 50
 MODES = {"hybrid": "Meaning and words", "vector": "Meaning", "text": "Exact words"}
-SENDERS = {"": "Anyone", "contact": "Contact", "agent": "Agent"}
+SENDERS = {"": "Anyone", "contact": "Contacts", "agent": "Agents"}
 STATUSES = {"": "Any status", "open": "Open", "pending": "Pending", "snoozed": "Snoozed", "resolved": "Resolved"}
 
 
@@ -32,6 +32,7 @@ class Filled:
     from_: str = ""
     to: str = ""
     k: int = 10
+    open: str = ""
 
 
 def filled(request: Request) -> Filled:
@@ -48,6 +49,7 @@ def filled(request: Request) -> Filled:
         from_=given.get("from", "")[:10],
         to=given.get("to", "")[:10],
         k=MOST if given.get("k") == str(MOST) else 10,
+        open=given.get("open", "")[:200],
     )
 
 
@@ -71,11 +73,10 @@ def question(filled: Filled) -> Question:
     )
 
 
-def form(filled: Filled, overview: Overview) -> dict[str, Any]:
-    """What the template shows: the fields, their options, and how many filters are set."""
-    inboxes = {"": "All inboxes"} | {str(i.inbox_id): i.name for i in overview.inboxes}
-    labels = {"": "Any label"} | {label: label for label in overview.holdings.labels}
-    set_now = [filled.inbox, filled.sender, filled.status, filled.label, filled.from_, filled.to]
+def form(filled: Filled, facets: Facets) -> dict[str, Any]:
+    """What the template shows: the fields and their options."""
+    inboxes = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in facets.inboxes}
+    labels = {"": "Any label"} | {label: label for label in facets.labels}
     return {
         "q": filled.q,
         "longest": LONGEST,
@@ -86,15 +87,31 @@ def form(filled: Filled, overview: Overview) -> dict[str, Any]:
         "labels": _choices(labels, filled.label),
         "from": filled.from_,
         "to": filled.to,
-        "filters_set": sum(map(bool, set_now)),
-        "clear_url": "/search?" + urlencode({"q": filled.q, "mode": filled.mode}),
     }
 
 
-def more_url(filled: Filled) -> str:
-    """The address of the same question with more results."""
-    fields = {name.rstrip("_"): value for name, value in asdict(replace(filled, k=MOST)).items() if value}
-    return "/search?" + urlencode(fields)
+def chips(filled: Filled, inboxes: dict[str, str]) -> list[dict[str, str]]:
+    """The filters that are set, each with the address of the search without it."""
+    said = {
+        "inbox": f"in {inboxes.get(filled.inbox, 'inbox ' + filled.inbox)}",
+        "sender": f"by {SENDERS[filled.sender].lower()}",
+        "status": STATUSES[filled.status].lower(),
+        "label": f"label {filled.label}",
+        "from_": f"from {filled.from_}",
+        "to": f"to {filled.to}",
+    }
+    return [
+        {"label": label, "url": url(replace(filled, **{name: ""}, open=""))}
+        for name, label in said.items()
+        if getattr(filled, name)
+    ]
+
+
+def url(filled: Filled) -> str:
+    """The address of a search."""
+    plain = asdict(Filled())
+    fields = {name.rstrip("_"): value for name, value in asdict(filled).items() if value != plain[name]}
+    return "/search" + (f"?{urlencode(fields)}" if fields else "")
 
 
 def _choices(options: dict[str, str], chosen: str) -> list[Choice]:

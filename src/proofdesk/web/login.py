@@ -15,6 +15,13 @@ from proofdesk.web import shell
 
 router = APIRouter(route_class=Route)
 
+FIXES = {
+    signup.TelegramNotConfigured.code: "Where: in the environment of the server. @BotFather in Telegram makes a bot "
+    "and gives its token; then start Proofdesk anew.",
+    signup.OwnerNotBound.code: "Where: the owner signs in here, opens Settings, Telegram, and makes a code.",
+}
+"""Where somebody makes up for what signup is missing, by its code."""
+
 
 @router.get("/login")
 async def show_login(
@@ -68,11 +75,13 @@ async def shown(
     """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for."""
     held = request.state.resources
     refused = error or wrong
+    status = await signup.status(held.db, held.settings)
     values = {
         "next": next,
         "username": username,
         "error": error.message if error else "",
-        "signup": await signup.status(held.db, held.settings),
+        "signup": status,
+        "fix": FIXES.get(status.missing[0], "") if status.missing else "",
         "signup_request_id": signup_request_id,
         "wanted": wanted or "",
         "wrong": wrong.message if wrong else "",

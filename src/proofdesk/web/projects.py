@@ -5,14 +5,44 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk import request as asking
 from proofdesk.auth import sessions
-from proofdesk.errors import Invalid
+from proofdesk.auth.queries import Session
+from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.request import Db, ProjectEditor, Route, Viewer
+from proofdesk.web import cards, shell
 from proofdesk.web import settings as page
-from proofdesk.web import shell
 from proofdesk.web.settings import Text
 
 router = APIRouter(route_class=Route)
+
+
+@router.get("/projects")
+async def show_projects(request: Request, session: Viewer) -> Response:
+    """The projects that one may enter."""
+    return await choose(request, session)
+
+
+async def choose(
+    request: Request, session: Session, *, name: str = "", wrong: ProofdeskError | None = None
+) -> Response:
+    """The page on which a project is chosen or made: also what a page shows that needs one."""
+    db = request.state.resources.db
+    visible = await projects.visible(db, asking.actor(request, session))
+    values = {
+        "found": [
+            {
+                "id": str(p.id),
+                "name": p.name,
+                "made": cards.moment(p.created_at),
+                "here": p.id == session.active_project_id,
+            }
+            for p in visible
+        ],
+        "name": name,
+        "wrong": wrong.message if wrong else "",
+    }
+    frame = await shell.frame(request, db, session)
+    return shell.page(request, "projects/page.html", values, frame=frame, status=shell.status_of(wrong))
 
 
 @router.post("/projects")
@@ -21,9 +51,7 @@ async def create_project(request: Request, db: Db, session: Viewer, name: Text =
     try:
         project = await projects.create(db, asking.actor(request, session), name)
     except Invalid as error:
-        frame = await shell.frame(request, db, session)
-        values = {"name": name, "error": error.message}
-        return shell.page(request, "projects/none.html", values, frame=frame, status=400)
+        return await choose(request, session, name=name, wrong=error)
     inside = await asking.enter(request, session, str(project.id))
     await sessions.work_in(db, session, inside, inside.actor.request_id)
     return RedirectResponse(shell.HOME, 303)

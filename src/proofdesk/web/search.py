@@ -1,6 +1,6 @@
 """Page: search. Its state is in the address, so it works without scripts and can be shared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -9,14 +9,14 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk import failures
 from proofdesk import request as asking
 from proofdesk.embeddings import vectors
-from proofdesk.errors import Invalid, Unavailable
+from proofdesk.errors import Invalid, NotFound, Unavailable
 from proofdesk.projects.scope import Scope
 from proofdesk.request import Resources, Route, Viewer
-from proofdesk.review import holdings
-from proofdesk.review.holdings import Overview
+from proofdesk.review import conversations, holdings
+from proofdesk.review.holdings import Facets
 from proofdesk.search import hits
 from proofdesk.search.hits import Answer
-from proofdesk.web import cards, filters, shell
+from proofdesk.web import cards, filters, projects, shell, threads
 from proofdesk.web.filters import Filled
 
 router = APIRouter(route_class=Route)
@@ -27,6 +27,14 @@ TITLES = {
     "embeddings_missing": "Search by meaning is not ready",
     "provider_not_configured": "Search by meaning is not set up",
 }
+
+FIXES = {
+    "no_project_data": ["source", "sync"],
+    "sync_pending": ["sync"],
+    "embeddings_missing": ["embed"],
+}
+"""What a button can do about an empty answer."""
+BY_WORDS = ("embeddings_missing", "provider_not_configured")
 
 FilledIn = Annotated[Filled, Depends(filters.filled)]
 
@@ -51,18 +59,27 @@ async def show_search(request: Request, opened: Resources, session: Viewer, fill
     """The form and, when something is asked, the evidence; only the latter for htmx."""
     scope = await asking.active_scope(request, session)
     if scope is None:
-        frame = await shell.frame(request, opened.db, session)
-        return shell.page(request, "projects/none.html", {"name": "", "error": ""}, frame=frame)
+        return await projects.choose(request, session)
     outcome = await _ask(opened, scope, filled)
-    found = _results(filled, outcome)
+    facets = await holdings.facets(opened.db, scope)
+    found = _results(filled, outcome, facets) | {"beside": await _beside(request, opened, scope, filled)}
     if shell.wants_part(request):
-        return shell.partial("search/_results.html", found, outcome.status)
-    overview = await holdings.overview(opened.db, scope)
-    form = filters.form(filled, overview)
-    first = await _first_visit(opened, scope, overview) if not filled.q else None
-    values = {**found, "form": form, "first": first}
+        return shell.partial(request, "search/_results.html", found, outcome.status)
+    first = await _first_visit(opened, scope) if not filled.q else None
+    values = {**found, "form": filters.form(filled, facets), "first": first}
     frame = await shell.frame(request, opened.db, session)
     return shell.page(request, "search/page.html", values, frame=frame, status=outcome.status)
+
+
+async def _beside(request: Request, opened: Resources, scope: Scope, filled: Filled) -> dict[str, Any] | None:
+    """The thread that is open beside the results, when the address names one of its messages."""
+    if not filled.open:
+        return None
+    try:
+        thread = await conversations.thread_of(opened.db, scope, filled.open)
+    except (Invalid, NotFound):
+        return None
+    return threads.values(opened.settings, scope, thread, filled.open, closes=filters.url(replace(filled, open="")))
 
 
 async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
@@ -75,32 +92,50 @@ async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
         return Outcome(refused=error.message, status=failures.translated(error).status)
 
 
-def _results(filled: Filled, outcome: Outcome) -> dict[str, Any]:
+def _results(filled: Filled, outcome: Outcome, facets: Facets) -> dict[str, Any]:
     answer = outcome.answer
     found = answer.results if answer else []
+    opening = {h.message_global_id: filters.url(replace(filled, open=h.message_global_id)) for h in found}
     return {
         "asked": bool(filled.q),
         "refused": outcome.refused,
-        "cards": [cards.card(hit) for hit in found],
+        "groups": cards.groups(found),
+        "opening": opening,
+        "open": filled.open,
+        "passages": len(found),
         "took_ms": round(answer.took_ms["total"]) if answer else 0,
         "degraded": bool(answer and answer.degraded),
-        "diagnosis": _diagnosis(answer),
-        "more_url": filters.more_url(filled) if len(found) == filled.k and filled.k < filters.MOST else "",
+        "diagnosis": _diagnosis(filled, answer),
+        "chips": filters.chips(filled, {str(i.inbox_id): i.name for i in facets.inboxes}),
+        "more_url": filters.url(replace(filled, k=filters.MOST, open=""))
+        if len(found) == filled.k and filled.k < filters.MOST
+        else "",
+        "can_compose": shell.has("/outbound"),
     }
 
 
-def _diagnosis(answer: Answer | None) -> dict[str, str] | None:
+def _diagnosis(filled: Filled, answer: Answer | None) -> dict[str, Any] | None:
     if answer is None or answer.diagnosis is None:
         return None
-    return {"title": TITLES.get(answer.diagnosis.code, "No match"), "message": answer.diagnosis.message}
-
-
-async def _first_visit(opened: Resources, scope: Scope, overview: Overview) -> dict[str, Any]:
-    ready = (await vectors.counts(opened.db, scope)).ready
+    why = answer.diagnosis
+    in_words = replace(filled, mode="text", open="")
     return {
-        "empty": overview.holdings.messages == 0,
-        "conversations": cards.number(overview.holdings.conversations),
-        "messages": cards.number(overview.holdings.messages),
-        "ready": cards.number(ready),
-        "project_id": str(scope.project_id),
+        "code": why.code,
+        "title": TITLES.get(why.code, "No match"),
+        "message": why.message,
+        "fixes": FIXES.get(why.code, []),
+        "words_url": filters.url(in_words) if filled.mode != "text" and why.code in BY_WORDS else "",
+        "clear_url": filters.url(Filled(q=filled.q, mode=filled.mode)) if why.code == "no_match" else "",
+        "runbook_url": f"/runbooks/{why.runbook}" if shell.has("/runbooks") else "",
+        "counts": {name.replace("_", " "): cards.number(count) for name, count in why.counts.items()},
+    }
+
+
+async def _first_visit(opened: Resources, scope: Scope) -> dict[str, Any]:
+    held = await holdings.counted(opened.db, scope)
+    return {
+        "empty": held.messages == 0,
+        "conversations": cards.number(held.conversations),
+        "messages": cards.number(held.messages),
+        "ready": cards.number((await vectors.counts(opened.db, scope)).ready),
     }

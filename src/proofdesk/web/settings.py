@@ -18,6 +18,7 @@ from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.scope import Scope
 from proofdesk.request import Config, Db, Owner, Route, Viewer
 from proofdesk.settings import Settings
+from proofdesk.settings import shown as shown_settings
 from proofdesk.web import cards, shell
 
 router = APIRouter(prefix="/settings", route_class=Route)
@@ -68,10 +69,11 @@ async def shown(
         "own": await _own(db, settings, session),
         "project": await _project(db, inside) if inside else None,
         "users": await _users(db) if session.is_owner else None,
+        "configuration": _configuration(settings) if session.is_owner else None,
         **(await _telegram(db, settings, code) if session.is_owner else {}),
     }
     frame = await shell.frame(request, db, session)
-    return shell.page(request, "settings/page.html", values, frame=frame, status=shell.status_of(wrong))
+    return shell.page(request, "settings/page.html", values, frame=frame, status=shell.status_of(wrong), toast=said)
 
 
 @router.post("/telegram/bind-code")
@@ -92,7 +94,7 @@ async def _telegram(db: Database, settings: Settings, code: str) -> dict[str, An
     binding = await telegram.bound(db, settings)
     return {
         "binding": binding,
-        "bound_at": cards.moment(binding.bound_at).text if binding else "",
+        "bound_at": cards.moment(binding.bound_at) if binding else None,
         "signup": await signup.status(db, settings),
         "code": code,
         "minutes": commands.CODE_MINUTES,
@@ -132,6 +134,14 @@ async def _project(db: Database, inside: Scope) -> dict[str, Any]:
             for s in await sources.bound(db, inside)
         ],
     }
+
+
+def _configuration(settings: Settings) -> list[dict[str, Any]]:
+    plain = {name.upper() for name, field in Settings.model_fields.items() if getattr(settings, name) == field.default}
+    return [
+        {"name": name, "value": "" if value is None else str(value), "is_set": name not in plain}
+        for name, value in shown_settings(settings).items()
+    ]
 
 
 async def _users(db: Database) -> list[dict[str, Any]]:

@@ -1,17 +1,14 @@
-"""What all pages share: the frame, templates, static files, the way to the login page and errors."""
+"""What all pages share: the frame, templates, the way to the login page and errors."""
 
-import hashlib
-import importlib.resources
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope as AsgiScope
 
 from proofdesk import failures
 from proofdesk import request as asking
@@ -19,9 +16,37 @@ from proofdesk.auth.queries import Session
 from proofdesk.db.pool import Database
 from proofdesk.errors import ProofdeskError
 from proofdesk.projects import projects
+from proofdesk.web import cards
+from proofdesk.web.assets import asset
 
 HOME = "/search"
-PLACES = {"/search": "Search", "/audit": "Audit", "/settings": "Settings"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page of the rail. `apart` begins another group, `here` is where one is."""
+
+    path: str
+    label: str
+    icon: str
+    apart: bool = False
+    here: bool = False
+
+
+PLACES = (
+    Place("/search", "Search", "search"),
+    Place("/audit", "Audit", "scroll-text", apart=True),
+    Place("/projects", "Projects", "folder", apart=True),
+    Place("/settings", "Settings", "settings"),
+)
+
+HINTS = {
+    "not_found": "The address may be mistyped, or what stood here belongs to another project than the active one.",
+    "csrf_invalid": "The page was open for too long, or in another session. Go back, load it again and repeat it.",
+    "internal_error": "Try again. If it stays so, give the request id below to whoever runs Proofdesk.",
+    "database_unavailable": "Try again in a minute. If it stays so, give the request id to whoever runs Proofdesk.",
+}
+"""What somebody can do about an error whose message does not say it."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +60,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Frame:
-    """What the header shows."""
+    """What stands around a page: who looks, in which project, and where else one can go."""
 
     username: str
-    csrf_token: str
     projects: list[Choice]
-    has_project: bool
+    project: str
     is_owner: bool
-    places: list[Choice]
+    places: list[Place]
 
 
 def page(
@@ -53,25 +77,57 @@ def page(
     frame: Frame | None = None,
     status: int = 200,
     headers: dict[str, str] | None = None,
+    toast: str = "",
 ) -> HTMLResponse:
-    """A whole page. `frame` is None where nobody is signed in."""
-    shared = {"frame": frame, "theme": _theme(request), "asset": asset}
-    return HTMLResponse(_templates().get_template(template).render(**shared, **values), status, headers)
+    """A whole page. `frame` is None where nobody is signed in; `toast` tells what was done."""
+    shared = _shared(request) | {"frame": frame, "theme": _theme(request), "toast": toast}
+    return HTMLResponse(_templates().get_template(template).render(shared | values), status, headers)
 
 
-def partial(template: str, values: dict[str, Any], status: int = 200) -> HTMLResponse:
-    """A part of a page, for htmx."""
-    return HTMLResponse(_templates().get_template(template).render(**values), status)
+def partial(
+    request: Request, template: str, values: dict[str, Any], status: int = 200, *, toast: str = "", tone: str = "good"
+) -> HTMLResponse:
+    """A part of a page, for htmx; with a toast that tells what was done."""
+    headers = _toast(toast, tone) if toast else None
+    return HTMLResponse(_templates().get_template(template).render(_shared(request) | values), status, headers)
+
+
+def toasted(text: str, tone: str = "good") -> Response:
+    """Nothing but a toast: htmx leaves the page as it is."""
+    return Response(status_code=204, headers=_toast(text, tone))
+
+
+def _toast(text: str, tone: str) -> dict[str, str]:
+    return {"hx-trigger": json.dumps({"toast": {"text": text, "tone": tone}})}
+
+
+def came_from(request: Request) -> str:
+    """The page of ours on which a form was sent, as the browser tells it."""
+    told = urlsplit(request.headers.get("referer", ""))
+    return safe_path(f"{told.path}?{told.query}" if told.query else told.path)
 
 
 async def frame(request: Request, db: Database, session: Session) -> Frame:
-    """The header of the session's pages."""
+    """The frame of the session's pages."""
     visible = await projects.visible(db, asking.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
-    chosen = any(c.chosen for c in choices)
-    here = request.url.path
-    places = [Choice(path, label, here == path or here.startswith(f"{path}/")) for path, label in PLACES.items()]
-    return Frame(session.username, session.csrf_token, choices, chosen, session.is_owner, places)
+    active = next((c.label for c in choices if c.chosen), "")
+    return Frame(session.username, choices, active, session.is_owner, _places(request.url.path))
+
+
+def has(path: str) -> bool:
+    """Whether the rail leads to that page: others offer a way there only when there is one."""
+    return any(place.path == path for place in PLACES)
+
+
+def _places(path: str) -> list[Place]:
+    return [replace(p, here=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in PLACES]
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    """What every template may use."""
+    session: Session | None = request.scope.get(asking.SESSION)
+    return {"csrf_token": session.csrf_token if session else ""}
 
 
 def wants_part(request: Request) -> bool:
@@ -97,9 +153,15 @@ def error_page(
     request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> HTMLResponse:
     """An error, for a person: a page, or a line where htmx asked for a part."""
-    told = {"status": status, "code": code, "message": message, "request_id": request.scope.get(asking.REQUEST_ID, "")}
+    told = {
+        "status": status,
+        "code": code,
+        "message": message,
+        "hint": HINTS.get(code, ""),
+        "request_id": request.scope.get(asking.REQUEST_ID, ""),
+    }
     if wants_part(request):
-        return partial("errors/_notice.html", told, status)
+        return partial(request, "errors/_notice.html", told, status)
     return page(request, "errors/page.html", told, status=status, headers=headers)
 
 
@@ -118,39 +180,21 @@ def safe_path(target: str | None) -> str:
     return HOME if "//" in urlsplit(target).path else target
 
 
-# Templates and files ----------------------------------------------------------------------------------------------
-
-
-class _Static(StaticFiles):
-    def file_response(self, full_path: Any, stat_result: Any, scope: AsgiScope, status_code: int = 200) -> Response:
-        answer = super().file_response(full_path, stat_result, scope, status_code)
-        # An address with a version never changes its content.
-        lasting = b"v=" in scope.get("query_string", b"")
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable" if lasting else "no-cache"
-        return answer
-
-
-def serve_static(app: FastAPI) -> None:
-    """Mount the static files."""
-    app.mount("/static", _Static(packages=[("proofdesk.web", "static")]), name="static")
-
-
-@cache
-def asset(name: str) -> str:
-    """The address of a static file, with its version."""
-    content = (importlib.resources.files("proofdesk.web") / "static" / name).read_bytes()
-    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+# Templates --------------------------------------------------------------------------------------------------------
 
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("proofdesk.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
+    made.globals |= {"asset": asset, "number": cards.number, "counted": cards.counted}
+    return made
 
 
 def _theme(request: Request) -> str:

@@ -1,6 +1,7 @@
 """Page: the conversation around a message."""
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -8,9 +9,10 @@ from fastapi.responses import Response
 
 from proofdesk import ids
 from proofdesk.projects.scope import Scope
-from proofdesk.request import Db, ProjectReader, Route, Viewer
+from proofdesk.request import Config, Db, ProjectReader, Route, Viewer
 from proofdesk.review import conversations
 from proofdesk.review.conversations import Thread
+from proofdesk.settings import Settings
 from proofdesk.web import cards, shell
 
 router = APIRouter(route_class=Route)
@@ -30,25 +32,60 @@ class Window:
 
 @router.get("/conversations/{conversation_id}/thread")
 async def show_thread(
-    request: Request, db: Db, session: Viewer, scope: ProjectReader, conversation_id: str, hit: str = "", all: str = ""
+    request: Request,
+    db: Db,
+    settings: Config,
+    session: Viewer,
+    scope: ProjectReader,
+    conversation_id: str,
+    hit: str = "",
+    all: str = "",
 ) -> Response:
     """The messages around `hit`, or all of them; as a part for htmx."""
     thread = await conversations.thread(db, scope, conversation_id)
-    window = _window(scope, thread, hit, whole=bool(all))
+    if shell.wants_part(request):
+        return shell.partial(
+            request, "thread/_thread.html", {"beside": values(settings, scope, thread, hit, bool(all))}
+        )
+    shown = {"beside": values(settings, scope, thread, hit, bool(all) or not hit)}
+    return shell.page(request, "thread/page.html", shown, frame=await shell.frame(request, db, session))
+
+
+@router.get("/messages/{message_id}/thread")
+async def show_around(
+    request: Request, db: Db, settings: Config, session: Viewer, scope: ProjectReader, message_id: str
+) -> Response:
+    """The same, for whoever knows the message only."""
+    thread = await conversations.thread_of(db, scope, message_id)
+    shown = {"beside": values(settings, scope, thread, message_id)}
+    if shell.wants_part(request):
+        return shell.partial(request, "thread/_thread.html", shown)
+    return shell.page(request, "thread/page.html", shown, frame=await shell.frame(request, db, session))
+
+
+def values(
+    settings: Settings, scope: Scope, thread: Thread, hit: str, whole: bool = False, closes: str = ""
+) -> dict[str, Any]:
+    """What the template of a thread shows. `closes` is the address without it, where it stands beside something."""
+    window = _window(scope, thread, hit, whole=whole)
     found = thread.conversation
-    values = {
+    of = ids.conversation(scope.project_id, found.account_id, found.conversation_id)
+    return {
         "number": found.conversation_id,
         "contact": found.contact_name or "",
+        "contact_url": cards.contact_url(scope.project_id, found.account_id, found.contact_id),
         "inbox": found.inbox_name or f"Inbox {found.inbox_id}",
         "status": found.status,
+        "labels": found.labels,
+        "assignee": found.assignee_name or "",
         "lines": window.lines,
         "before": window.before,
         "after": window.after,
-        "whole_url": f"/conversations/{quote(conversation_id)}/thread?all=1&hit={quote(hit)}",
+        "whole_url": f"{cards.thread_url(of)}?all=1&hit={quote(hit)}",
+        "page_url": cards.thread_url(of, hit),
+        "source_url": cards.chatwoot_url(settings, found.account_id, found.conversation_id),
+        "closes": closes,
     }
-    if shell.wants_part(request):
-        return shell.partial("thread/_thread.html", values)
-    return shell.page(request, "thread/page.html", values, frame=await shell.frame(request, db, session))
 
 
 def _window(scope: Scope, thread: Thread, hit: str, *, whole: bool) -> Window:

@@ -1,35 +1,126 @@
 // What pages do beyond HTML and htmx. Everything works without it, only less comfortably.
+// Listeners sit on the document, since htmx puts other bodies into the page.
 
 // Light or dark: the choice is a cookie, so that the server draws the page right from the start.
-const toggle = document.querySelector("[data-theme-toggle]");
-if (toggle) {
-  toggle.hidden = false;
-  toggle.addEventListener("click", () => {
-    const root = document.documentElement;
-    const dark = root.dataset.theme === "auto"
-      ? window.matchMedia("(prefers-color-scheme: dark)").matches
-      : root.dataset.theme === "dark";
-    root.dataset.theme = dark ? "light" : "dark";
-    const secure = location.protocol === "https:" ? "; secure" : "";
-    document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax${secure}`;
-  });
+function theme(chosen) {
+  document.documentElement.dataset.theme = chosen;
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `theme=${chosen}; path=/; max-age=31536000; samesite=lax${secure}`;
+  showTheme();
+}
+function showTheme() {
+  for (const button of document.querySelectorAll("[data-set-theme]"))
+    button.setAttribute("aria-pressed", String(button.dataset.setTheme === document.documentElement.dataset.theme));
 }
 
-// A form of one select needs no button.
-for (const form of document.querySelectorAll("[data-sends-itself]")) {
-  form.classList.add("sends-itself");
-  form.addEventListener("change", () => form.requestSubmit());
+// Times: in the zone of whoever reads, the exact one on hover.
+const near = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+function ago(when) {
+  const seconds = (when - Date.now()) / 1000;
+  for (const [unit, length] of STEPS) if (Math.abs(seconds) >= length) return near.format(Math.trunc(seconds / length), unit);
+  return near.format(Math.trunc(seconds), "second");
+}
+function showTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const when = new Date(time.dateTime);
+    if (Number.isNaN(when.valueOf()) || !time.dateTime.includes("T")) continue;
+    const far = Math.abs(when - Date.now()) > 30 * 86400e3;
+    time.textContent = "ago" in time.dataset && !far ? ago(when) : short.format(when);
+    time.title = full.format(when);
+  }
 }
 
-// While results are fetched, say so to those who cannot see it.
-const results = document.getElementById("results");
-document.addEventListener("htmx:before:request", (event) => {
-  if (results && event.target.classList?.contains("ask")) results.setAttribute("aria-busy", "true");
-});
-document.addEventListener("htmx:finally:request", () => results?.setAttribute("aria-busy", "false"));
+// Plots are drawn from the table beside them, which stays for those who do not see them.
+function showPlots(root) {
+  for (const plot of root.querySelectorAll("[data-plot]:not([data-drawn])"))
+    import(plot.dataset.plot).then((module) => module.draw(plot));
+}
 
-// A mode or filter that is changed after a question asks it again.
-const ask = document.querySelector("form.ask");
-ask?.addEventListener("change", (event) => {
-  if (event.target.id !== "q" && ask.elements.q.value.trim()) ask.requestSubmit();
+function show(root) {
+  showTheme();
+  showTimes(root);
+  showPlots(root);
+  for (const toast of root.querySelectorAll(".toast:not(.bad)")) leave(toast);
+}
+
+// Toasts: the server sends them with the page, or as `HX-Trigger: {"toast": {"text": …, "tone": …}}`.
+function toast({ text, tone = "good" }) {
+  const made = document.getElementById("toast").content.firstElementChild.cloneNode(true);
+  made.classList.add(tone);
+  made.querySelector("p").textContent = text;
+  document.querySelector(".toasts").append(made);
+  if (tone !== "bad") leave(made);
+}
+const leave = (made) => setTimeout(() => made.matches(":hover, :focus-within") ? leave(made) : made.remove(), 8000);
+
+document.addEventListener("toast", (event) => toast(event.detail));
+document.addEventListener("htmx:error", (event) => {
+  if (event.detail.error?.name !== "AbortError") toast({ tone: "bad", text: "The server did not answer. Check the connection and try again." });
 });
+document.addEventListener("htmx:after:swap", (event) => {
+  show(document);
+  if (event.detail.ctx.target === document.body) document.getElementById("main")?.focus({ preventScroll: true });
+});
+
+// The thread beside the results: it shows the message that was found, and closes without another request.
+function closeThread() {
+  const hit = document.querySelector(".hit[aria-current]");
+  hit?.removeAttribute("aria-current");
+  document.getElementById("beside").replaceChildren();
+  const address = new URL(location);
+  address.searchParams.delete("open");
+  history.pushState(null, "", address);
+  hit?.querySelector(".hit-open").focus({ preventScroll: true });
+}
+document.addEventListener("htmx:after:swap", (event) => {
+  const beside = event.detail.ctx.target;
+  if (beside?.id !== "beside") return;
+  beside.focus({ preventScroll: true });
+  const cited = beside.querySelector("#cited");
+  if (cited) beside.scrollTop = cited.offsetTop - beside.clientHeight / 3;
+});
+
+document.addEventListener("click", (event) => {
+  const on = (selector) => event.target.closest?.(selector);
+  if (on("[data-set-theme]")) theme(on("[data-set-theme]").dataset.setTheme);
+  if (on(".hit-open"))
+    for (const hit of document.querySelectorAll(".hit")) hit.toggleAttribute("aria-current", hit.contains(event.target));
+  if (on("[data-closes]") && on(".beside")) {
+    event.preventDefault();
+    closeThread();
+  }
+  if (on("[data-dismiss]")) on(".toast").remove();
+  if (on("[data-expands]")) {
+    const burger = on("[data-expands]");
+    burger.setAttribute("aria-expanded", String(burger.getAttribute("aria-expanded") !== "true"));
+  }
+  // Where the browser does not know command and commandfor itself.
+  const opener = on("[commandfor]");
+  if (opener && !("commandForElement" in HTMLButtonElement.prototype)) {
+    const dialog = document.getElementById(opener.getAttribute("commandfor"));
+    if (opener.getAttribute("command") === "show-modal") dialog.showModal(); else dialog.close();
+  }
+  if (event.target.matches?.("dialog[open]")) event.target.close(); // beside it
+});
+document.addEventListener("keydown", (event) => {
+  const burger = document.querySelector('[data-expands][aria-expanded="true"]');
+  if (event.key === "Escape" && document.querySelector("#beside > *") && !document.querySelector("dialog[open], :popover-open")) closeThread();
+  if (event.key === "Escape" && burger) { burger.setAttribute("aria-expanded", "false"); burger.focus(); }
+  const writing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !writing && !event.ctrlKey && !event.metaKey) {
+    const box = document.querySelector('input[type="search"]');
+    if (box) { event.preventDefault(); box.focus(); box.select(); }
+  }
+});
+
+// A form whose fields are choices sends itself.
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (form?.matches("[data-sends-itself]") && event.target.type !== "search") form.requestSubmit();
+});
+
+show(document);
+setInterval(() => showTimes(document), 30_000);
