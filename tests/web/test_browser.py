@@ -51,7 +51,7 @@ async def test_a_person_signs_in_searches_and_reads_the_thread(page, db: Databas
     await page.get_by_label("Password").fill("long enough pw")
     await page.get_by_role("button", name="Sign in").click()
 
-    await page.get_by_text("Exact words").click()
+    await page.get_by_label("Exact words").check()
     await page.get_by_label("Question or words").fill("refund")
     await page.keyboard.press("Enter")
     hit = page.locator(".hit").filter(has_text="would like a refund")
