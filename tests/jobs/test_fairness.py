@@ -1,0 +1,89 @@
+"""One project with a great backlog does not keep the others waiting: counted in batches, not in seconds."""
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from proofdesk.db.pool import Database
+from proofdesk.embeddings.provider import Vector
+from proofdesk.jobs import pipeline, worker
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources
+from proofdesk.scheduler import runs
+from proofdesk.scheduler.turns import STEPS
+from tests.conftest import DIMENSION, new_project
+from tests.review import stories
+
+BACKLOG = 240
+
+
+class Counting:
+    """A model that embeds one text a request and remembers whose it was."""
+
+    name, dimension, max_batch = "counting", DIMENSION, 1
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
+        self.asked += texts
+        await asyncio.sleep(0)
+        return [[0.1] * DIMENSION for _ in texts]
+
+    async def embed_query(self, text: str) -> Vector:
+        return [0.1] * DIMENSION
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_small_projects_are_done_while_a_great_one_goes_on(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, concurrency: int
+):
+    model = Counting()
+    settings = held.settings.model_copy(
+        update={"worker_concurrency": concurrency, "embed_concurrency": 1, "min_embed_chars": 0}
+    )
+    working = dataclasses.replace(held, provider=model, settings=settings)
+    _write(owner_conn, project.project_id, "great", BACKLOG)
+    asked = [(await runs.request(db, project, pipeline.EMBED, "manual")).run.id]
+    small: dict[str, Scope] = {}
+    for number in range(9):
+        small[f"small{number}"] = other = await new_project(db, f"Small {number}")
+        _write(owner_conn, other.project_id, f"small{number}", 2)
+        asked.append((await runs.request(db, other, pipeline.EMBED, "manual")).run.id)
+    await worker.work(working, drain=True)
+
+    whose = [next(w for w in text.split() if w.startswith(("great", "small"))) for text in model.asked]
+    last_small = max(i for i, who in enumerate(whose) if who != "great")
+    # With one place, the great one has one turn before all the others; with two, it never leaves the second.
+    assert whose[: last_small + 1].count("great") <= STEPS * concurrency * 2
+    assert whose.count("great") == BACKLOG and all(whose.count(name) == 2 for name in small)
+    great = await runs.find(db, project, asked[0])
+    assert (great.status, great.attempt, great.processed_count) == ("ok", 1, BACKLOG)
+    assert great.meta["result"]["processed"] == BACKLOG
+    assert great.progress == {"done": BACKLOG, "total": BACKLOG, "unit": "chunks"}
+    assert len(await runs.latest(db, project)) == 1, "a run is one row of history, however many turns it had"
+
+
+async def test_who_is_alone_is_not_interrupted(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+):
+    _write(owner_conn, project.project_id, "great", 3 * STEPS)
+    asked = await runs.request(db, project, pipeline.EMBED, "manual")
+    await worker.work(dataclasses.replace(held, provider=Counting()), drain=True)
+    assert (await runs.find(db, project, asked.run.id)).status == "ok"
+    jobs = owner_conn.execute("SELECT last_value FROM procrastinate_jobs_id_seq").fetchone()
+    assert jobs is not None
+
+
+def _write(conn: psycopg.Connection, project_id: UUID, word: str, many: int) -> None:
+    """So many conversations of a message each."""
+    for number in range(many):
+        said = [stories.Written("contact", "Amina Okafor", f"{word} asks where the parcel number {number} has got to.")]
+        stories._conversation(conn, project_id, 1000 + number, 1, 11, "open", [], said)
