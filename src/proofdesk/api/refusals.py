@@ -50,6 +50,8 @@ OF_ROUTE: dict[str, dict[int, str]] = {
     "POST /v1/jobs/runs/{run_id}/cancel": {404: "run_not_found", 409: "run_is_over"},
     "PATCH /v1/jobs/scheduler/{job_type}": {404: "job_type_not_found"},
     "POST /v1/search": {400: "query_required", 502: "embedding_unavailable", 503: "openai_not_configured"},
+    "POST /v1/runbooks/{slug}/run": {404: "runbook_not_found"},
+    "GET /v1/runbooks/{slug}/evidence": {404: "runbook_not_found"},
     "GET /v1/messages": {404: "message_not_found conversation_not_found"},
     "GET /v1/conversations/{conversation_id}/thread": {404: "conversation_not_found"},
 }

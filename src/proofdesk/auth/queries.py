@@ -185,6 +185,17 @@ async def session(conn: Conn, id_hash: bytes) -> Session | None:
     )
 
 
+async def session_has_ended(conn: Conn, id_hash: bytes) -> bool | None:
+    """Whether a session has ended; None when there is none (any more). Notes nothing."""
+    return await value(
+        conn,
+        """
+        SELECT s.expires_at <= now() OR s.last_seen_at <= now() - interval '3 days' OR u.disabled_at IS NOT NULL
+        FROM sessions s JOIN app_users u ON u.id = s.user_id WHERE s.id_hash = %(id)s""",
+        id=id_hash,
+    )
+
+
 async def insert_session(
     conn: Conn, id_hash: bytes, account: Account, csrf_token: str, project_id: UUID | None, days: int
 ) -> bool:

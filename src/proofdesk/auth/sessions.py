@@ -76,6 +76,13 @@ async def read(db: Database, token: str) -> Session | None:
         return await queries.session(conn, _hash(token))
 
 
+async def state(db: Database, token: str) -> str:
+    """`active`, `ended`, or `unknown` when there is no such session any more."""
+    async with db.transaction() as conn:
+        ended = await queries.session_has_ended(conn, _hash(token))
+    return "unknown" if ended is None else "ended" if ended else "active"
+
+
 async def close(db: Database, token: str, request_id: str | None = None) -> None:
     """Sign out. Nothing happens when the session has ended already."""
     async with db.transaction() as conn:

@@ -20,16 +20,20 @@ _NOT_LOST = "Nothing is lost: the next run goes on from here."
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: of which account, where, and with which query; one that writes has something `posted`."""
+    """A request: of which account (None: the server's own), where, and with which query.
 
-    account_id: int
+    One that writes has something `posted`.
+    """
+
+    account_id: int | None
     endpoint: str
     params: dict[str, Any]
     posted: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         inbox = f", inbox {self.inbox_id}" if self.inbox_id else ""
-        return f"{self.method} {self.endpoint} (account {self.account_id}{inbox})"
+        account = f" (account {self.account_id}{inbox})" if self.account_id else ""
+        return f"{self.method} {self.endpoint}{account}"
 
     @property
     def method(self) -> str:
@@ -57,8 +61,8 @@ class ChatwootError(Unavailable):
     """A request that Chatwoot refused or did not answer.
 
     `permanent`: asking again will not help. `forbidden`: this one thing is not for the token, which is a good one.
-    `gone`: the thing is not there (any more). `perhaps_done`: it was a write, and nothing tells whether it was carried
-    out.
+    `unsigned`: no token arrived there. `gone`: the thing is not there (any more). `perhaps_done`: it was a write, and
+    nothing tells whether it was carried out.
     """
 
     code = "chatwoot_sync_failed"
@@ -71,12 +75,13 @@ class ChatwootError(Unavailable):
         *,
         permanent: bool = False,
         forbidden: bool = False,
+        unsigned: bool = False,
         gone: bool = False,
         handed_over: bool = True,
     ):
         goes_on = asked.posted is None and not permanent
         super().__init__(f"{message} {_NOT_LOST}" if goes_on else message, details=asked.details(response))
-        self.permanent, self.forbidden, self.gone = permanent, forbidden, gone
+        self.permanent, self.forbidden, self.unsigned, self.gone = permanent, forbidden, unsigned, gone
         self.status = None if response is None else response.status_code
         self.perhaps_done = asked.posted is not None and handed_over and self.status not in range(300, 500)
         self.retry_after = retry_after.seconds(response.headers) if response is not None else None
@@ -173,6 +178,7 @@ def refusal(asked: Asked, response: httpx2.Response, body: bytes, token: str) ->
         response,
         permanent=status not in _RETRIED,
         forbidden=status in (401, 403) and not bad_token,
+        unsigned=status == 401 and in_errors,
         gone=status == 404 and said == _GONE,
     )
 
@@ -181,7 +187,7 @@ def _hint(status: int, asked: Asked, *, bad_token: bool) -> str:
     if bad_token:
         return "CHATWOOT_API_TOKEN is not valid there: set the token of an administrator; a proxy may also drop it."
     if status in (401, 403):
-        return f"The token is valid, but not for this: make its user an administrator of account {asked.account_id}."
+        return f"The token is valid, but not for this: make its user an administrator of {_account(asked)}."
     if status == 404:
         return "Check CHATWOOT_ACCOUNT_ID, the bound sources and CHATWOOT_BASE_URL."
     if status == 429:
@@ -191,6 +197,10 @@ def _hint(status: int, asked: Asked, *, bad_token: bool) -> str:
     if status in range(300, 400):
         return "An API address does not redirect; check CHATWOOT_BASE_URL (https, no path)."
     return "Check CHATWOOT_BASE_URL and the version of Chatwoot."
+
+
+def _account(asked: Asked) -> str:
+    return f"account {asked.account_id}" if asked.account_id else "the account"
 
 
 def _said(response: httpx2.Response, body: bytes) -> tuple[str, bool]:

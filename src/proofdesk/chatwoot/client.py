@@ -56,6 +56,7 @@ class Chatwoot:
         self._clock_ahead = timedelta()
         self._pace: _Pace | None = None
         self._token, self._timeout, self._patience, self._largest = token, timeout, patience, largest
+        self._attempts: int | None = None
 
     def paced(self, per_minute: int) -> "Chatwoot":
         """The same client with its requests evenly spread, at most so many a minute."""
@@ -69,6 +70,12 @@ class Chatwoot:
         other._patience = seconds
         return other
 
+    def once(self) -> "Chatwoot":
+        """The same client, which tries each call once: for whoever wants to know how things are now."""
+        quick = copy.copy(self)
+        quick._attempts = 1
+        return quick
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -76,6 +83,14 @@ class Chatwoot:
     def now(self) -> datetime:
         """The time on the server's clock, which is what its times compare with."""
         return datetime.now(UTC) + self._clock_ahead
+
+    async def server(self) -> Answer:
+        """The server itself, which tells its `version` to anybody; tried once."""
+        return await self._attempt(Asked(None, "/api", {}))
+
+    async def profile(self) -> Answer:
+        """The token's user and, in `accounts`, his `role` in each; tried once. It repeats the token."""
+        return await self._attempt(Asked(None, "/api/v1/profile", {}))
 
     async def inboxes(self, account_id: int) -> Answer:
         """All inboxes that the token may see, as the list `payload`."""
@@ -147,7 +162,7 @@ class Chatwoot:
         asked = Asked(account_id, f"/api/v1/accounts/{account_id}{path}", params)
         async for attempt in stamina.retry_context(
             on=self._backoff,
-            attempts=None,
+            attempts=self._attempts,
             timeout=self._patience,
             wait_initial=0.1,
             wait_max=30.0,

@@ -17,21 +17,15 @@ app = typer.Typer(
 )
 
 
+_ROOMS = (
+    "demo", "server", "jobs", "search", "projects", "users", "telegram", "audit", "backup",
+    "doctor", "setup", "simulate",
+)  # fmt: skip
+
+
 def load() -> typer.Typer:
     """The application with every command."""
-    for room in (
-        "demo",
-        "server",
-        "jobs",
-        "search",
-        "projects",
-        "users",
-        "telegram",
-        "audit",
-        "backup",
-        "setup",
-        "simulate",
-    ):
+    for room in _ROOMS:
         importlib.import_module(f"proofdesk.cli.{room}")
     return app
 

@@ -92,7 +92,7 @@ class OpenAIModel:
             given = ", ".join(map(str, sorted(lengths)))
             what = f"The model gives vectors of {given} numbers, {self.dimension} are expected."
             hint = "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`."
-            raise Failed(f"{what} {hint}", details=details)
+            raise Failed(f"{what} {hint}", details=details | {"dimension": max(lengths)})
         return vectors
 
     def _late(self, count: int) -> Busy:

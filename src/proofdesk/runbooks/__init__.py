@@ -1,1 +1,1 @@
-"""Runbooks: what can break, checks that look at the real thing, and the cause by name."""
+"""Incidents that explain themselves: what to look at, which cause it is, what to do, and the evidence of it."""

@@ -1,0 +1,56 @@
+"""What several checks want to know. Each is asked once a run: `await case.know(facts.counts)`."""
+
+from proofdesk.embeddings import vectors
+from proofdesk.embeddings.queries import Counts
+from proofdesk.projects import sources
+from proofdesk.projects.source_queries import Source
+from proofdesk.runbooks import queries
+from proofdesk.runbooks.case import Case
+from proofdesk.runbooks.findings import Seen, fail, ok, warn
+from proofdesk.scheduler import runs
+from proofdesk.scheduler.queries import Run
+
+
+async def counts(case: Case) -> Counts:
+    """Chunks by status."""
+    return await vectors.counts(case.resources.db, case.inside)
+
+
+async def reading(case: Case) -> queries.Reading:
+    """How far the conversations came."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        return await queries.reading(conn, case.inside)
+
+
+async def latest_runs(case: Case) -> dict[str, Run]:
+    """The newest run of each job."""
+    return {run.job_type: run for run in await runs.latest(case.resources.db, case.inside)}
+
+
+async def bound(case: Case) -> list[Source]:
+    """What the project reads."""
+    return await sources.bound(case.resources.db, case.inside)
+
+
+async def how_it_ended(case: Case, *job_types: str) -> Seen:
+    """Whether the newest runs of these jobs failed, and of what."""
+    latest = await case.know(latest_runs)
+    found = sorted((latest[name] for name in job_types if name in latest), key=lambda r: r.created_at, reverse=True)
+    failed = next((run for run in found if run.status == "failed"), None)
+    if failed is not None:
+        return fail(told(failed), f"The last run of {failed.job_type} failed: {_sentence(failed.error)}")
+    if not found:
+        return warn("There was no run yet.")
+    return ok(f"{found[0].job_type} is {found[0].status}.")
+
+
+def told(run: Run) -> str:
+    """How a run failed, and what was asked of whom."""
+    upstream = (run.error_details or {}).get("upstream") or {}
+    asked = " ".join(str(upstream[name]) for name in ("method", "endpoint", "status") if upstream.get(name))
+    return f"{run.job_type}: {_sentence(run.error)}" + (f" Asked: {asked}." if asked else "")
+
+
+def _sentence(error: str | None) -> str:
+    text = (error or "no reason given").strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,30 @@
+"""What several runbooks propose."""
+
+from proofdesk.runbooks.findings import Fix
+
+SYNC = Fix("Run the Sync job.", "POST", "/jobs/chatwoot/sync", {}, "proofdesk sync")
+EMBED = Fix("Run the Embeddings job.", "POST", "/jobs/embeddings/run", {}, "proofdesk embed")
+RETRY_FAILED = Fix("Let the failed chunks be tried again.", "POST", "/jobs/embeddings/retry-failed", {})
+TICK = Fix("Run a scheduler tick.", "POST", "/jobs/scheduler/tick", {}, "proofdesk tick")
+SMALLER = Fix("Set EMBED_BATCH_SIZE=20, restart, and run the Embeddings job again.")
+MIGRATE = Fix("Bring the database up to date.", command="proofdesk migrate")
+WORKER = Fix("Start a worker, or `proofdesk up`, which has one.", command="proofdesk worker")
+CREATE_PROJECT = Fix("Make a project.", "POST", "/projects", {"name": "…"}, "proofdesk project create NAME")
+SELECT_PROJECT = Fix("Choose a project.", "POST", "/projects/{id}/select", {})
+BIND = Fix(
+    "Bind a Chatwoot account or inbox to the project.",
+    "POST",
+    "/projects/{id}/sources",
+    {"source_kind": "chatwoot_account", "external_id": "…"},
+    "proofdesk source bind ACCOUNT[:INBOX]",
+)
+
+
+def set_variable(name: str, what: str) -> Fix:
+    """Set a variable of the environment; it is read at start."""
+    return Fix(f"Set {name} {what}, then restart.")
+
+
+def see(slug: str) -> Fix:
+    """Another runbook goes further."""
+    return Fix(f"Run the runbook {slug}.", "POST", f"/runbooks/{slug}/run", {}, f"proofdesk doctor {slug}")

@@ -1,0 +1,107 @@
+"""What may leave the house: no secret, and nothing by which a person can be told."""
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from proofdesk.runbooks.queries import Known
+from proofdesk.settings import Settings
+
+# By the name of the field, whatever it holds.
+_SECRETS = re.compile(
+    r"token$|secret|password|passwd|authorization|^(set-)?cookie$|_hash$|^pin$|api_?key|^database_url$"
+)
+_PEOPLE = re.compile(
+    r"^((user|actor|sender|contact|assignee|first|last|display|available)_?)?name$"
+    r"|(^|_)(username|email|phone|phone_number|identifier|chat_id|telegram_id|recipient_ref|address|to|cc|bcc)$"
+)
+_TEXTS = re.compile(r"(^|_)(content|text|snippet|subject|body|html|question|query)$")
+# By their form, wherever they stand.
+_PATTERNS = (
+    (re.compile(r"(?<=://)[^/@\s]+@"), "…@"),
+    (re.compile(r"\bBearer\s+\S+", re.IGNORECASE), "Bearer …"),
+    (re.compile(r"\b\d{6,}:[A-Za-z0-9_-]{10,}"), "[token]"),
+    (re.compile(r"\bsk-[A-Za-z0-9_-]{4,}"), "[token]"),
+    (re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{24,}"), "[token]"),
+    (re.compile(r"\b(PIN|code)\b\W{0,3}\d{4,8}\b", re.IGNORECASE), r"\1 …"),
+    (re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)+"), "[e-mail]"),
+    (re.compile(r"(?<![\w-])(\+|00)\d[\d\s().-]{6,}\d"), "[phone]"),
+    (re.compile(r"""(?<!\w)(["'“«‘])[^"'”»’]{20,}(["'”»’])(?!\w)"""), r"\1…\2"),
+)
+_ADDRESS = re.compile(r"(?<![\w.:])[0-9a-fA-F:.]{7,}(?![\w:])")
+
+
+class Mask:
+    """Takes out what must not be shown. `known` is what the project knows of people and occurs in the texts."""
+
+    def __init__(self, settings: Settings, known: Iterable[Known] = ()):
+        values = (getattr(settings, name) for name in Settings.model_fields)
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        self._secrets = sorted((s for s in secrets if len(s) > 3), key=len, reverse=True)
+        known = sorted(known, key=lambda k: len(k.word), reverse=True)
+        self._names = [re.compile(rf"(?<!\w){re.escape(k.word)}(?!\w)", re.IGNORECASE) for k in known if not k.is_text]
+        self._texts = [k.word for k in known if k.is_text]
+
+    def value(self, value: Any, name: str = "") -> Any:
+        """The same as plain JSON, masked."""
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        if isinstance(value, dict):
+            return {str(key): self.value(inner, str(key).lower()) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.value(inner, name) for inner in value]
+        if isinstance(value, datetime):
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if value is None or isinstance(value, bool | float):
+            return value
+        return self._named(value, name)
+
+    def text(self, text: str) -> str:
+        """A text with what must not be shown taken out of it."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        for beginning in self._texts:
+            text = text.partition(beginning)[0] + "[text]" if beginning in text else text
+        for name in self._names:
+            text = name.sub("[name]", text)
+        for pattern, instead in _PATTERNS:
+            text = pattern.sub(instead, text)
+        return _ADDRESS.sub(_coarse, text)
+
+    def _named(self, value: Any, name: str) -> Any:
+        if _SECRETS.search(name):
+            return "[secret]"
+        if _PEOPLE.search(name) and not isinstance(value, UUID):
+            return "[person]" if value != "" else value
+        if isinstance(value, str) and _TEXTS.search(name):
+            return f"[text of {len(value)} characters]"
+        return value if isinstance(value, int) else self.text(str(value))
+
+
+def strings(value: Any) -> Iterable[str]:
+    """Every text in a value."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for inner in value.values() for text in strings(inner))
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from (text for inner in value for text in strings(inner))
+
+
+def _coarse(found: re.Match[str]) -> str:
+    """An address of the network without its last part; loopback tells nothing of anybody."""
+    try:
+        address = ip_address(found[0])
+    except ValueError:
+        return found[0]
+    if address.is_loopback:
+        return found[0]
+    return f"{found[0].rpartition('.')[0]}.x" if address.version == 4 else f"{':'.join(found[0].split(':')[:3])}::x"

@@ -1,0 +1,85 @@
+"""Calls to the services that Proofdesk depends on, through the clients that it works with. One try each."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.embeddings.batches import PROBE
+from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed
+from proofdesk.runbooks.case import CannotLookError, Case
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What the provider made of a plain sentence: the length of its vector, or why there is none.
+
+    `kind` names the fault: unreachable, key, quota, throttled, model,
+    dimension, setting (no embedding server) or out of order.
+    """
+
+    length: int | None = None
+    kind: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ChatwootSeen:
+    """What Chatwoot answered, step by step; a step that was not reached is None. Errors are those of the client."""
+
+    version: str | None = None
+    unreachable: ChatwootError | None = None
+    refused: ChatwootError | None = None
+    roles: dict[int, str] = field(default_factory=dict)
+
+
+async def embedding(case: Case) -> Embedded:
+    """Have a sentence embedded. Raises `CannotLookError` without a provider."""
+    provider = case.resources.provider
+    if provider is None:
+        raise CannotLookError("There is no embedding provider to ask.")
+    try:
+        return Embedded(length=len(await provider.embed_query(PROBE)))
+    except EmbeddingError as error:
+        return Embedded(error.details.get("dimension"), _kind(error), error.message)
+
+
+def _kind(error: EmbeddingError) -> str:
+    status = error.details.get("upstream", {}).get("status")
+    if isinstance(error, Busy):
+        return "unreachable" if status is None else "throttled" if error.throttled else "out of order"
+    if isinstance(error, Failed):
+        if "dimension" in error.details:
+            return "dimension"
+        if status in (401, 403):
+            return "key"
+        return "quota" if status in (402, 429) else "model" if status == 404 else "setting"
+    return "model"
+
+
+async def chatwoot(case: Case) -> ChatwootSeen:
+    """Ask Chatwoot who it is, then who we are to it. Raises `CannotLookError` while it is not configured."""
+    if case.resources.chatwoot is None:
+        raise CannotLookError("Chatwoot is not configured.")
+    client = case.resources.chatwoot.once()
+    try:
+        version = (await client.server()).object().get("version")
+    except ChatwootError as error:
+        return ChatwootSeen(unreachable=error)
+    try:
+        profile = (await client.profile()).object()
+    except ChatwootError as error:
+        return ChatwootSeen(version, refused=error)
+    return ChatwootSeen(str(version), roles=_roles(profile))
+
+
+def _roles(profile: dict[str, Any]) -> dict[int, str]:
+    accounts = profile.get("accounts")
+    listed = [a for a in accounts if isinstance(a, dict)] if isinstance(accounts, list) else []
+    return {a["id"]: str(a.get("role")) for a in listed if isinstance(a.get("id"), int)}
+
+
+async def inboxes(case: Case, account_id: int) -> set[int]:
+    """The inboxes of an account that the token sees. Raises `ChatwootError`."""
+    assert case.resources.chatwoot is not None, "asked after Chatwoot answered"
+    found = await case.resources.chatwoot.once().inboxes(account_id)
+    return {row["id"] for row in found.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}

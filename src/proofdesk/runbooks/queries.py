@@ -1,0 +1,230 @@
+"""SQL of what runbooks look at. Nothing here changes a row."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proofdesk.db.rows import Conn, many, maybe, one, value
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Group:
+    """Chunks that were refused for one reason."""
+
+    error: str
+    chunks: int
+
+
+@dataclass(frozen=True)
+class ModelCount:
+    """Chunks that have a vector of a model."""
+
+    model: str
+    chunks: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A chunk that search should find by its own words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Conversations by how far they came: read from Chatwoot, cut into chunks, indexed by their words."""
+
+    conversations: int
+    unread: int
+    uncut: int
+    unindexed: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A scheduled job. `overdue_seconds` is negative while it is not due."""
+
+    job_type: str
+    status: str
+    cadence_seconds: int
+    next_run_at: datetime
+    last_run_at: datetime | None
+    last_status: str | None
+    last_error: str | None
+    overdue_seconds: float
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run that is under way, and for how long nothing was heard of it."""
+
+    job_type: str
+    status: str
+    silent_seconds: float
+    runner: str | None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A counter of the rate limits and for how many minutes it runs already."""
+
+    purpose: str
+    hits: int
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """Something of a person that occurs in a text: a name or an address, or (`is_text`) what he wrote begins so."""
+
+    word: str
+    is_text: bool
+
+
+async def clock(conn: Conn) -> datetime:
+    """The time on the database's clock."""
+    return await value(conn, "SELECT clock_timestamp()")
+
+
+async def has_vector_index(conn: Conn, dimension: int) -> bool:
+    """Whether vectors of that length are indexed, and the index is usable."""
+    return await value(
+        conn,
+        """
+        SELECT EXISTS (
+            SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE i.indrelid = 'rag_vectors'::regclass AND i.indisvalid
+              AND c.relname = 'rag_vectors_hnsw_' || %(dimension)s::text)""",
+        dimension=dimension,
+    )
+
+
+async def limits(conn: Conn, purposes: list[str]) -> list[Limit]:
+    """The fullest counter of each purpose."""
+    return await many(
+        conn,
+        Limit,
+        """
+        SELECT DISTINCT ON (purpose) purpose, hits,
+               (extract(epoch FROM now() - window_started_at) / 60)::float AS minutes
+        FROM rate_limits WHERE purpose = ANY(%(purposes)s) ORDER BY purpose, hits DESC""",
+        purposes=purposes,
+    )
+
+
+async def known_in(conn: Conn, scope: Scope, text: str) -> list[Known]:
+    """People's names, addresses and numbers, and beginnings of messages, that occur in a text."""
+    return await many(
+        conn,
+        Known,
+        """
+        WITH people AS (
+            SELECT unnest(ARRAY[name, email, phone_number, identifier]) AS word FROM cw_contacts
+            WHERE project_id = %(project)s
+            UNION SELECT assignee_name FROM cw_conversations WHERE project_id = %(project)s),
+        latest AS (
+            SELECT left(content, 40) AS word FROM cw_messages
+            WHERE project_id = %(project)s AND length(content) >= 8 ORDER BY created_at DESC LIMIT 50000)
+        SELECT word, false AS is_text FROM people
+        WHERE length(word) >= 3 AND strpos(lower(%(text)s), lower(word)) > 0
+        UNION SELECT word, true FROM latest WHERE strpos(%(text)s, word) > 0""",
+        project=scope.project_id,
+        text=text,
+    )
+
+
+async def project_name(conn: Conn, scope: Scope) -> str:
+    """What the project is called."""
+    return await value(conn, "SELECT name FROM projects WHERE id = %(project)s", project=scope.project_id)
+
+
+async def reading(conn: Conn, scope: Scope) -> Reading:
+    """How far the project's conversations came."""
+    return await one(
+        conn,
+        Reading,
+        """
+        SELECT count(*) AS conversations, count(*) FILTER (WHERE read_mark IS NULL) AS unread,
+               count(*) FILTER (WHERE content_version <> chunked_version) AS uncut,
+               count(*) FILTER (WHERE content_version <> indexed_version) AS unindexed
+        FROM cw_conversations WHERE project_id = %(project)s""",
+        project=scope.project_id,
+    )
+
+
+async def models(conn: Conn, scope: Scope) -> list[ModelCount]:
+    """How many chunks are ready by each model, most first."""
+    return await many(
+        conn,
+        ModelCount,
+        """
+        SELECT coalesce(embedding_model, '') AS model, count(*) AS chunks FROM rag_chunks
+        WHERE project_id = %(project)s AND embedding_status = 'ready' GROUP BY 1 ORDER BY 2 DESC""",
+        project=scope.project_id,
+    )
+
+
+async def sample(conn: Conn, scope: Scope) -> Sample | None:
+    """The newest chunk that is indexed by its words."""
+    return await maybe(
+        conn,
+        Sample,
+        """
+        SELECT k.text FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE k.project_id = %(project)s AND c.content_version = c.indexed_version
+        ORDER BY k.created_at DESC LIMIT 1""",
+        project=scope.project_id,
+    )
+
+
+async def failed_chunks(conn: Conn, scope: Scope, most: int) -> list[Group]:
+    """Refused chunks by reason, most first; numbers in reasons, which differ from text to text, count as one."""
+    return await many(
+        conn,
+        Group,
+        """
+        SELECT min(coalesce(error, 'no reason given')) AS error, count(*) AS chunks FROM rag_chunks
+        WHERE project_id = %(project)s AND embedding_status = 'failed'
+        GROUP BY regexp_replace(coalesce(error, ''), '[0-9]+', '#', 'g') ORDER BY 2 DESC, 1 LIMIT %(most)s""",
+        project=scope.project_id,
+        most=most,
+    )
+
+
+async def stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
+    """Chunks that somebody claimed so long ago that he must be lost."""
+    return await value(
+        conn,
+        """
+        SELECT count(*) FROM rag_chunks WHERE project_id = %(project)s AND embedding_status = 'processing'
+          AND claimed_at < clock_timestamp() - make_interval(mins => %(minutes)s)""",
+        project=scope.project_id,
+        minutes=minutes,
+    )
+
+
+async def schedules(conn: Conn, scope: Scope) -> list[Schedule]:
+    """The project's scheduled jobs, the longest overdue first."""
+    return await many(
+        conn,
+        Schedule,
+        """
+        SELECT job_type, status, cadence_seconds, next_run_at, last_run_at, last_status, last_error,
+               extract(epoch FROM now() - next_run_at)::float AS overdue_seconds
+        FROM scheduled_jobs WHERE project_id = %(project)s ORDER BY next_run_at, job_type""",
+        project=scope.project_id,
+    )
+
+
+async def under_way(conn: Conn, scope: Scope) -> list[Waiting]:
+    """Runs that are queued or running, the longest silent first."""
+    return await many(
+        conn,
+        Waiting,
+        """
+        SELECT job_type, status, runner,
+               extract(epoch FROM now() - coalesce(heartbeat_at, created_at))::float AS silent_seconds
+        FROM worker_runs WHERE project_id = %(project)s AND status IN ('queued', 'running')
+        ORDER BY 4 DESC""",
+        project=scope.project_id,
+    )

@@ -1,0 +1,63 @@
+"""A house in order; its servers are shared by the tests of a module, and put back in order after each."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proofdesk.db.pool import Database
+from proofdesk.projects.scope import Scope as Inside
+from proofdesk.simulators import chatwoot, openai
+from proofdesk.simulators.serving import running
+from proofdesk.simulators.telegram import Simulator as Telegram
+from tests.api.server import anyone, cast, server
+from tests.runbooks.house import House, build
+
+__all__ = ["anyone", "cast", "server"]
+
+
+class Proxy:
+    """What stands before Chatwoot; it drops the header with the token when told to."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+        self.drops = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.drops:
+            scope = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"api-access-token"]}
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def servers(telegram_server: tuple[Telegram, str]) -> Iterator[dict[str, Any]]:
+    """Simulated services and their addresses."""
+    cw, ai = chatwoot.build("empty"), openai.Simulator()
+    proxy = Proxy(chatwoot.create_app(cw))
+    with running(proxy) as cw_url, running(openai.create_app(ai)) as ai_url:
+        yield {"chatwoot": (cw, cw_url), "openai": (ai, ai_url), "telegram": telegram_server, "proxy": (proxy, cw_url)}
+    cw.close()
+
+
+@pytest.fixture
+async def house(
+    db: Database, owner_conn: psycopg.Connection, project: Inside, servers: dict[str, Any], database_url: str
+) -> Any:
+    """Everything works."""
+    yield await build(db, owner_conn, project, servers, database_url)
+    servers["chatwoot"][0].reset_controls()
+    servers["openai"][0].reset_controls()
+    servers["telegram"][0].reset()
+    servers["proxy"][0].drops = False
+
+
+@pytest.fixture
+def drop_header(servers: dict[str, Any], house: House) -> Any:
+    """Tells the proxy to drop the header with the token."""
+
+    def drop() -> None:
+        servers["proxy"][0].drops = True
+
+    return drop

@@ -1,0 +1,149 @@
+"""An installation in which everything works, and ways to break it: real services behind the real clients."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from pydantic import SecretStr
+
+from proofdesk.db.pool import Database
+from proofdesk.embeddings import chunks, vectors
+from proofdesk.embeddings.cutting.thread import Limits
+from proofdesk.projects import sources
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources, opened
+from proofdesk.runbooks import book
+from proofdesk.runbooks.case import Asking, Case
+from proofdesk.runbooks.findings import Diagnosis
+from proofdesk.search import index
+from proofdesk.settings import Settings
+from proofdesk.simulators import chatwoot, openai, telegram
+from proofdesk.simulators.telegram.simulator import Hook
+from tests.search.desk import Desk
+
+ASKING = Asking(
+    method="POST",
+    scheme="https",
+    host="desk.example.com",
+    peer="192.0.2.7",
+    cookies=frozenset({"sid", "csrf_token"}),
+    session="active",
+    csrf="right",
+    origin="https://desk.example.com",
+)
+WEBHOOK_SECRET = "only-telegram-knows-this"
+
+
+@dataclass
+class House:
+    """The installation. What is changed in `settings` and `asking` holds for the next look."""
+
+    db: Database
+    conn: psycopg.Connection
+    scope: Scope
+    chatwoot: chatwoot.Simulator
+    openai: openai.Simulator
+    telegram: telegram.Simulator
+    settings: dict[str, Any]
+    asking: Asking | None = ASKING
+    outbound_id: UUID | None = None
+    inside: bool = True
+    clock: list[datetime] = field(default_factory=list)
+
+    def set(self, **settings: Any) -> None:
+        """Change settings."""
+        self.settings |= settings
+
+    def sql(self, statement: str, **values: Any) -> None:
+        """Change rows as the owner of the database; `project` and `account_scope` are given."""
+        ours = {"project": self.scope.project_id, "account_scope": self.scope.account_scope_id}
+        self.conn.execute(statement.encode(), ours | values)
+
+    def rows(self, statement: str, **values: Any) -> list[Any]:
+        """What a query gives to the owner of the database."""
+        return self.conn.execute(statement.encode(), {"project": self.scope.project_id} | values).fetchall()
+
+    def failed_run(self, job_type: str, error: str, details: str = "{}", ago: str = "1 minute") -> None:
+        """A run that failed."""
+        self.sql(
+            "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, created_at, started_at,"
+            " finished_at, error, error_details) VALUES (%(project)s, %(account_scope)s, %(job)s, 'manual', 'failed',"
+            " now() - %(ago)s::interval, now(), now(), %(error)s, %(details)s::jsonb)",
+            job=job_type,
+            error=error,
+            details=details,
+            ago=ago,
+        )
+
+    @asynccontextmanager
+    async def case(self) -> AsyncIterator[Case]:
+        """The case of a look at this house."""
+        now = self.clock[0] if self.clock else None
+        async with self._opened() as held:
+            clock = {"now": lambda: now} if now else {}
+            scope = self.scope if self.inside else None
+            yield Case(held, self.scope.actor, scope, self.asking, self.outbound_id, **clock)
+
+    async def look(self, slug: str) -> Diagnosis:
+        """Run a runbook."""
+        async with self.case() as case:
+            return await book.run(case, book.find(slug))
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Resources]:
+        async with opened(Settings(**self.settings)) as held:
+            yield held
+
+
+async def build(
+    db: Database, conn: psycopg.Connection, scope: Scope, servers: dict[str, tuple[Any, str]], database_url: str
+) -> House:
+    """A house in which nothing is wrong."""
+    (cw, cw_url), (ai, ai_url), (tg, tg_url) = servers["chatwoot"], servers["openai"], servers["telegram"]
+    settings: dict[str, Any] = {
+        "database_url": SecretStr(database_url),
+        "database_pool_size": 4,
+        "public_url": "https://desk.example.com",
+        "chatwoot_base_url": cw_url,
+        "chatwoot_api_token": SecretStr(cw.admin_token),
+        "chatwoot_account_id": 1,
+        "chatwoot_timeout_seconds": 3,
+        "openai_api_key": SecretStr("sk-right"),
+        "openai_base_url": f"{ai_url}/v1",
+        "openai_timeout_ms": 3000,
+        "embedding_dim": 256,
+        "telegram_api_base_url": tg_url,
+        "telegram_bot_token": SecretStr(tg.token),
+        "telegram_webhook_secret": SecretStr(WEBHOOK_SECRET),
+    }
+    house = House(db, conn, scope, cw, ai, tg, settings)
+    ai.switches.key = "sk-right"
+    await sources.bind(db, scope, "chatwoot_account", "1")
+    desk = Desk(db, scope)
+    await desk.talk("My parcel has not arrived, it is two weeks late now", "> Sorry! I will ask the courier today")
+    await desk.talk("Please send invoice INV-2026-0417 to our accountant", "> Sent to the accountant just now")
+    await chunks.cut(db, scope, Limits(1000, 30))
+    await index.refresh(db, scope)
+    async with opened(Settings(**settings)) as held:
+        assert held.provider is not None
+        await vectors.embed_pending(db, scope, held.provider, vectors.Options())
+    for job_type in ("chatwoot_sync", "embeddings_run"):
+        house.sql(
+            "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, created_at, finished_at)"
+            " VALUES (%(project)s, %(account_scope)s, %(job)s, 'schedule', 'ok', now() - interval '1 hour', now())",
+            job=job_type,
+        )
+    house.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '10 minutes', last_status = 'ok'")
+    house.sql("INSERT INTO workers (runner) VALUES ('host:1:1')")
+    house.sql("INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (4711, 4711, 'Ada Lovelace')")
+    tg.hook = Hook("https://desk.example.com/auth/telegram/webhook", WEBHOOK_SECRET)
+    return house
+
+
+def at(*ago: int) -> datetime:
+    """A moment so many minutes away from now."""
+    return datetime.fromtimestamp(datetime.now(UTC).timestamp() + 60 * sum(ago), UTC)
