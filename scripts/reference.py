@@ -92,8 +92,8 @@ def runbooks() -> str:
         "that fails, since what comes after it may fail because of it. Looking changes nothing. Errors of the API name",
         "their runbook in `details.runbook`.",
         "",
-        "The evidence (`proofdesk doctor NAME --evidence FILE`, `GET /runbooks/NAME/evidence`) is a zip with a report",
-        "to paste into an issue, and JSON. Secrets, names, addresses and texts of messages are taken out of it; read it",
+        "The evidence (`proofdesk doctor NAME --evidence FILE`, `GET /runbooks/NAME/evidence`) is a zip: a report to",
+        "paste into an issue, and JSON. Secrets, names, addresses and texts of messages are taken out of it; read it",
         "once all the same before it leaves the house. Generated from `src/proofdesk/runbooks/` (`make docs`).",
     ]
     return "\n".join([*lines, *(line for runbook in book.all() for line in _runbook(runbook))]) + "\n"

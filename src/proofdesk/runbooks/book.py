@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from proofdesk import logs
 from proofdesk.errors import NotFound, ProofdeskError
-from proofdesk.runbooks import chatwoot, embeddings, search
+from proofdesk.runbooks import auth, chatwoot, embeddings, scheduler, search, signup
 from proofdesk.runbooks.case import CannotLookError, Case
 from proofdesk.runbooks.findings import Cause, Check, Diagnosis, Finding, Fix, Runbook, Seen, fail, skip
 
@@ -14,7 +14,8 @@ log = logs.get(__name__)
 LIMIT = 8.0
 """Seconds for one check."""
 
-_BOOK = {r.slug: r for r in (search.RUNBOOK, chatwoot.RUNBOOK, embeddings.RUNBOOK)}
+_ROOMS = (search, chatwoot, auth, scheduler, embeddings, signup)
+_BOOK: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
 
 
 _OF_ERROR = {

@@ -1,0 +1,206 @@
+"""Scheduler or worker failing: who works, what is due, what failed and whose fault that was."""
+
+from proofdesk.runbooks import facts, fixes, gathering, queries
+from proofdesk.runbooks.case import Case
+from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, warn
+from proofdesk.scheduler import status
+from proofdesk.scheduler.runs import LOST_AFTER
+
+_SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
+
+
+async def database_is_ready(case: Case) -> Seen:
+    """Whether the database has the schema of this version."""
+    await status.check_ready(case.resources.db)
+    return ok("The database answers and has every migration.")
+
+
+async def somebody_works(case: Case) -> Seen:
+    """Whether a worker was heard of."""
+    found = (await case.know(gathering.jobs_status))["worker"]
+    if found.alive:
+        return ok(f"{found.workers} alive, heard of at {found.last_heartbeat_at:%H:%M:%S} UTC.")
+    last = (
+        f"the last one was heard of at {found.last_heartbeat_at:%Y-%m-%d %H:%M} UTC" if found.last_heartbeat_at else ""
+    )
+    return fail(f"No worker is alive; {last or 'none was ever heard of'}.")
+
+
+async def no_run_is_lost(case: Case) -> Seen:
+    """Whether a run is under way whose process is gone, or waits although somebody works."""
+    limit = LOST_AFTER.total_seconds()
+    async with case.resources.db.scoped(case.inside) as conn:
+        waiting = await queries.under_way(conn, case.inside)
+    lost = [w for w in waiting if w.status == "running" and w.silent_seconds > limit]
+    if lost:
+        return fail(" ".join(f"{w.job_type} runs, and was silent for {w.silent_seconds:.0f} s." for w in lost))
+    return ok(f"{len(waiting)} runs under way, none of them lost.")
+
+
+async def sources_are_bound(case: Case) -> Seen:
+    """Whether Chatwoot jobs have something to read."""
+    bound = await case.know(facts.bound)
+    if bound:
+        return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
+    if case.settings.chatwoot_account_id is not None:
+        return ok("No source yet; the first sync binds CHATWOOT_ACCOUNT_ID if that is free.")
+    return fail("The project has no row in `project_sources`, and CHATWOOT_ACCOUNT_ID is not set.")
+
+
+async def nothing_is_paused(case: Case) -> Seen:
+    """Whether a schedule stands still."""
+    paused = [s for s in await case.know(schedules) if s.status == "paused"]
+    if not paused:
+        return ok("Every schedule is active.")
+    told = "; ".join(f"{s.job_type} is paused" + (f" ({s.last_error})" if s.last_error else "") for s in paused)
+    resume = [_resume(s.job_type) for s in paused]
+    return fail(f"{told}.", f"The schedule of {paused[0].job_type} is paused.", *resume)
+
+
+async def runs_end_well(case: Case) -> Seen:
+    """The newest run of each job, and whose fault a failure was."""
+    latest = await case.know(facts.latest_runs)
+    failed = sorted((r for r in latest.values() if r.status == "failed"), key=lambda r: r.created_at, reverse=True)
+    if not failed:
+        return ok("The newest run of each job did not fail.")
+    service = ((failed[0].error_details or {}).get("upstream") or {}).get("service")
+    because = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no reason given'}"
+    further = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
+    return fail(
+        " ".join(facts.told(run) for run in failed), because, *further, *map(_again, (r.job_type for r in failed))
+    )
+
+
+async def schedules_are_well(case: Case) -> Seen:
+    """Whether a schedule keeps an error."""
+    wrong = [s for s in await case.know(schedules) if s.last_error and s.status == "active"]
+    if wrong:
+        return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in wrong))
+    return ok("No schedule keeps an error.")
+
+
+async def nothing_is_overdue(case: Case) -> Seen:
+    """Whether something is due for longer than the scheduler looks away."""
+    patience = max(120.0, 3.0 * case.settings.worker_interval_seconds)
+    late = [s for s in await case.know(schedules) if s.status == "active" and s.overdue_seconds > patience]
+    if late:
+        return fail("; ".join(f"{s.job_type} is overdue by {s.overdue_seconds / 60:.0f} minutes" for s in late) + ".")
+    return ok("Nothing is overdue.")
+
+
+async def little_waits(case: Case) -> Seen:
+    """What waits for the workers."""
+    backlog = (await case.know(gathering.jobs_status))["backlog"]
+    told = ", ".join(f"{name} {number}" for name, number in backlog.items())
+    return warn(f"Waiting: {told}.") if any(backlog.values()) else ok(f"Waiting: {told}.")
+
+
+async def schedules(case: Case) -> list[queries.Schedule]:
+    """The project's schedules."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        return await queries.schedules(conn, case.inside)
+
+
+def _resume(job_type: str) -> Fix:
+    return Fix(
+        f"Mend the reason, then resume {job_type}.", "PATCH", f"/jobs/scheduler/{job_type}", {"status": "active"}
+    )
+
+
+def _again(job_type: str) -> Fix:
+    known = {
+        "chatwoot_sync": fixes.SYNC,
+        "embeddings_run": fixes.EMBED,
+        "chatwoot_reconcile": Fix("Run Reconcile.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"),
+        "outbound_process": Fix("Send what is due.", "POST", "/outbound/process", {}),
+    }
+    return known.get(job_type, fixes.TICK)
+
+
+RUNBOOK = Runbook(
+    slug="scheduler-worker-failing",
+    title="Scheduler tick / worker jobs failing",
+    symptom="`POST /jobs/scheduler/tick` reports failures, or `worker_runs` holds failed rows.",
+    impact="Nothing is read, embedded or sent by itself.",
+    checks=(
+        Check(
+            "database",
+            "Database",
+            "The database answers and has every migration of this version.",
+            "The database cannot be reached, or its schema is older than this version.",
+            database_is_ready,
+            (fixes.MIGRATE,),
+        ),
+        Check(
+            "worker",
+            "Worker",
+            "A worker told of itself within the last minutes.",
+            "No worker is alive, so nothing is carried out.",
+            somebody_works,
+            (fixes.WORKER,),
+        ),
+        Check(
+            "lost-runs",
+            "Lost runs",
+            "Every run under way is heard of.",
+            "The process that ran a job is gone; the job stands still until somebody asks for it again.",
+            no_run_is_lost,
+            (fixes.TICK,),
+        ),
+        Check(
+            "sources",
+            "Sources",
+            "`project_sources` has a row of the project, or the default account is free.",
+            "The project reads no Chatwoot source, so its Chatwoot jobs have nothing to do.",
+            sources_are_bound,
+            (fixes.BIND,),
+        ),
+        Check(
+            "paused",
+            "Paused schedules",
+            "Every schedule is `active`.",
+            "A schedule is paused.",
+            nothing_is_paused,
+            (Fix("Mend the reason, then resume it.", "PATCH", "/jobs/scheduler/{job_type}", {"status": "active"}),),
+        ),
+        Check(
+            "runs",
+            "Newest runs",
+            "The newest run of each job did not fail.",
+            "The newest run of a job failed.",
+            runs_end_well,
+            (fixes.SYNC, fixes.EMBED, fixes.TICK),
+        ),
+        Check(
+            "last-errors",
+            "Schedules",
+            "No row of `scheduled_jobs` has a `last_error`.",
+            "A scheduled job keeps failing.",
+            schedules_are_well,
+            (fixes.SYNC, fixes.EMBED, fixes.TICK),
+        ),
+        Check(
+            "overdue",
+            "Due jobs",
+            "No `next_run_at` lies long behind.",
+            "Due jobs are not started: no scheduler looks, or all workers are busy.",
+            nothing_is_overdue,
+            (fixes.TICK, fixes.WORKER),
+        ),
+        Check(
+            "backlog",
+            "Backlog",
+            "Nothing waits.",
+            "Work waits for the workers.",
+            little_waits,
+            (fixes.TICK, fixes.set_variable("WORKER_CONCURRENCY", "to more, or start more workers")),
+        ),
+    ),
+    exhibits=(
+        Exhibit("Schedules, as a tick sees them", schedules),
+        Exhibit("Latest failed runs and their upstream errors", gathering.failed_runs),
+        Exhibit("Status of the jobs", gathering.jobs_status),
+        Exhibit("Accounts and inboxes", gathering.sources),
+    ),
+    variables=("WORKER_INTERVAL_SECONDS", "WORKER_TICK_LIMIT", "WORKER_CONCURRENCY", "CHATWOOT_ACCOUNT_ID"),
+)
