@@ -34,7 +34,8 @@ async def test_every_error_has_the_envelope(anyone: httpx2.AsyncClient):
         assert answer.status_code == status, path
         assert answer.headers["x-request-id"] == "asked by a test"
         told = answer.json()
-        assert told.keys() == {"ok", "error", "message", "request_id"}
+        assert told.keys() - {"details"} == {"ok", "error", "message", "request_id"}
+        assert told.get("details") == ({"runbook": "auth-loop"} if status == 401 else None)
         assert (told["ok"], told["error"], told["request_id"]) == (False, code, "asked by a test")
 
 
