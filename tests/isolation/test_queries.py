@@ -59,7 +59,6 @@ NO_SCOPE = {
     "runbooks.queries.clock": "the time",
     "runbooks.queries.has_vector_index": "the schema",
     "runbooks.queries.limits": "counters of the installation",
-    "scheduler.queries.due": "which job is due, of all projects: ids and types only",
     "scheduler.queries.insert_worker": "workers serve all projects",
     "scheduler.queries.beat_worker": "workers serve all projects",
     "scheduler.queries.delete_worker": "workers serve all projects",

@@ -41,20 +41,6 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """A scheduled job. `overdue_seconds` is negative while it is not due."""
-
-    job_type: str
-    status: str
-    cadence_seconds: int
-    next_run_at: datetime
-    last_run_at: datetime | None
-    last_status: str | None
-    last_error: str | None
-    overdue_seconds: float
-
-
-@dataclass(frozen=True)
 class Waiting:
     """A run that is under way, and for how long nothing was heard of it."""
 
@@ -200,19 +186,6 @@ async def stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
           AND claimed_at < clock_timestamp() - make_interval(mins => %(minutes)s)""",
         project=scope.project_id,
         minutes=minutes,
-    )
-
-
-async def schedules(conn: Conn, scope: Scope) -> list[Schedule]:
-    """The project's scheduled jobs, the longest overdue first."""
-    return await many(
-        conn,
-        Schedule,
-        """
-        SELECT job_type, status, cadence_seconds, next_run_at, last_run_at, last_status, last_error,
-               extract(epoch FROM now() - next_run_at)::float AS overdue_seconds
-        FROM scheduled_jobs WHERE project_id = %(project)s ORDER BY next_run_at, job_type""",
-        project=scope.project_id,
     )
 
 

@@ -3,8 +3,9 @@
 from proofdesk.runbooks import facts, fixes, gathering, queries
 from proofdesk.runbooks.case import Case
 from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, warn
-from proofdesk.scheduler import status
-from proofdesk.scheduler.runs import LOST_AFTER
+from proofdesk.scheduler import schedules, status
+from proofdesk.scheduler.endings import LOST_AFTER
+from proofdesk.scheduler.schedule_queries import Schedule
 
 _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
@@ -49,12 +50,12 @@ async def sources_are_bound(case: Case) -> Seen:
 
 async def nothing_is_paused(case: Case) -> Seen:
     """Whether a schedule stands still."""
-    paused = [s for s in await case.know(schedules) if s.status == "paused"]
+    paused = [s for s in await case.know(scheduled) if s.status == "paused"]
     if not paused:
         return ok("Every schedule is active.")
-    told = "; ".join(f"{s.job_type} is paused" + (f" ({s.last_error})" if s.last_error else "") for s in paused)
+    told = "; ".join(f"{s.job_type} is paused: {_why(s)}" for s in paused)
     resume = [_resume(s.job_type) for s in paused]
-    return fail(f"{told}.", f"The schedule of {paused[0].job_type} is paused.", *resume)
+    return fail(told, f"The schedule of {paused[0].job_type} is paused: {_why(paused[0])}", *resume)
 
 
 async def runs_end_well(case: Case) -> Seen:
@@ -73,7 +74,7 @@ async def runs_end_well(case: Case) -> Seen:
 
 async def schedules_are_well(case: Case) -> Seen:
     """Whether a schedule keeps an error."""
-    wrong = [s for s in await case.know(schedules) if s.last_error and s.status == "active"]
+    wrong = [s for s in await case.know(scheduled) if s.last_error and s.status == "active"]
     if wrong:
         return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in wrong))
     return ok("No schedule keeps an error.")
@@ -82,9 +83,10 @@ async def schedules_are_well(case: Case) -> Seen:
 async def nothing_is_overdue(case: Case) -> Seen:
     """Whether something is due for longer than the scheduler looks away."""
     patience = max(120.0, 3.0 * case.settings.worker_interval_seconds)
-    late = [s for s in await case.know(schedules) if s.status == "active" and s.overdue_seconds > patience]
+    found = [(s, (case.now() - s.next_run_at).total_seconds()) for s in await case.know(scheduled)]
+    late = [(s.job_type, seconds / 60) for s, seconds in found if s.status == "active" and seconds > patience]
     if late:
-        return fail("; ".join(f"{s.job_type} is overdue by {s.overdue_seconds / 60:.0f} minutes" for s in late) + ".")
+        return fail("; ".join(f"{job_type} is overdue by {minutes:.0f} minutes" for job_type, minutes in late) + ".")
     return ok("Nothing is overdue.")
 
 
@@ -95,10 +97,15 @@ async def little_waits(case: Case) -> Seen:
     return warn(f"Waiting: {told}.") if any(backlog.values()) else ok(f"Waiting: {told}.")
 
 
-async def schedules(case: Case) -> list[queries.Schedule]:
+async def scheduled(case: Case) -> list[Schedule]:
     """The project's schedules."""
-    async with case.resources.db.scoped(case.inside) as conn:
-        return await queries.schedules(conn, case.inside)
+    return await schedules.listed(case.resources.db, case.inside)
+
+
+def _why(schedule: Schedule) -> str:
+    if schedule.paused_cause is None:
+        return "somebody paused it."
+    return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
 
 
 def _resume(job_type: str) -> Fix:
@@ -197,7 +204,7 @@ RUNBOOK = Runbook(
         ),
     ),
     exhibits=(
-        Exhibit("Schedules, as a tick sees them", schedules),
+        Exhibit("Schedules, as a tick sees them", scheduled),
         Exhibit("Latest failed runs and their upstream errors", gathering.failed_runs),
         Exhibit("Status of the jobs", gathering.jobs_status),
         Exhibit("Accounts and inboxes", gathering.sources),
