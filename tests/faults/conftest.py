@@ -14,6 +14,7 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import client as embeddings
 from proofdesk.jobs import worker
+from proofdesk.outbound.unsubscribe import Links
 from proofdesk.resources import Resources
 from proofdesk.settings import Settings
 from proofdesk.simulators import chatwoot, openai
@@ -127,7 +128,13 @@ class Desk:
         )
         provider = embeddings.open_provider(settings)
         held = Resources(
-            settings, self.db, client if configured else None, provider if provider_configured else None, None
+            settings=settings,
+            db=self.db,
+            chatwoot=client if configured else None,
+            provider=provider if provider_configured else None,
+            bot=None,
+            links=Links(self.db, None),
+            outbound={},
         )
         await worker.work(held, drain=True)
         await client.aclose()

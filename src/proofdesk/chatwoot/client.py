@@ -56,7 +56,6 @@ class Chatwoot:
         self._clock_ahead = timedelta()
         self._pace: _Pace | None = None
         self._token, self._timeout, self._patience, self._largest = token, timeout, patience, largest
-        self._attempts: int | None = None
 
     def paced(self, per_minute: int) -> "Chatwoot":
         """The same client with its requests evenly spread, at most so many a minute."""
@@ -69,12 +68,6 @@ class Chatwoot:
         other = copy.copy(self)
         other._patience = seconds
         return other
-
-    def once(self) -> "Chatwoot":
-        """The same client, which tries each call once: for whoever wants to know how things are now."""
-        quick = copy.copy(self)
-        quick._attempts = 1
-        return quick
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -162,7 +155,7 @@ class Chatwoot:
         asked = Asked(account_id, f"/api/v1/accounts/{account_id}{path}", params)
         async for attempt in stamina.retry_context(
             on=self._backoff,
-            attempts=self._attempts,
+            attempts=None,
             timeout=self._patience,
             wait_initial=0.1,
             wait_max=30.0,

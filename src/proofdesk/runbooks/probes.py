@@ -8,6 +8,8 @@ from proofdesk.embeddings.batches import PROBE
 from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed
 from proofdesk.runbooks.case import CannotLookError, Case
 
+_ONE_TRY = 1e-6  # seconds of patience
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -60,7 +62,7 @@ async def chatwoot(case: Case) -> ChatwootSeen:
     """Ask Chatwoot who it is, then who we are to it. Raises `CannotLookError` while it is not configured."""
     if case.resources.chatwoot is None:
         raise CannotLookError("Chatwoot is not configured.")
-    client = case.resources.chatwoot.once()
+    client = case.resources.chatwoot
     try:
         version = (await client.server()).object().get("version")
     except ChatwootError as error:
@@ -81,5 +83,5 @@ def _roles(profile: dict[str, Any]) -> dict[int, str]:
 async def inboxes(case: Case, account_id: int) -> set[int]:
     """The inboxes of an account that the token sees. Raises `ChatwootError`."""
     assert case.resources.chatwoot is not None, "asked after Chatwoot answered"
-    found = await case.resources.chatwoot.once().inboxes(account_id)
+    found = await case.resources.chatwoot.patient(_ONE_TRY).inboxes(account_id)
     return {row["id"] for row in found.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
