@@ -16,7 +16,7 @@ async def test_a_query_without_a_project_sees_no_row(db: Database, project: Scop
 async def test_a_query_inside_a_project_sees_its_rows(db: Database, project: Scope):
     async with db.scoped(project) as conn:
         rows = await (await conn.execute("SELECT * FROM scheduled_jobs")).fetchall()
-    assert len(rows) == 3
+    assert rows
 
 
 async def test_the_application_role_is_neither_superuser_nor_owner(db: Database):

@@ -137,6 +137,7 @@ async def _alive(resources: Resources, app: procrastinate.App, *, looks_at_sched
         await recovery.sweep(db)
         await rescue(app, LOST_AFTER)
 
+    await _tried(recover)  # so that draining the queue takes along what was lost
     clocks = [
         asyncio.create_task(_every(recovery.EVERY_SECONDS, recover)),
         asyncio.create_task(_every(settings.worker_interval_seconds, look)),
@@ -162,13 +163,18 @@ async def rescue(app: procrastinate.App, silent_for: timedelta) -> None:
 
 async def _every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:
     while True:
-        try:
-            await look()
-        except (ProofdeskError, ConnectorException) as error:
-            log.warning("could not look; trying again", error=str(error))
-        except Exception:
-            log.exception("looking failed; trying again")
+        await _tried(look)
         await asyncio.sleep(seconds)
+
+
+async def _tried(look: Callable[[], Awaitable[None]]) -> None:
+    """Whatever goes wrong, the next look comes."""
+    try:
+        await look()
+    except (ProofdeskError, ConnectorException) as error:
+        log.warning("could not look; trying again", error=str(error))
+    except Exception:
+        log.exception("looking failed; trying again")
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

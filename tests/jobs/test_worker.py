@@ -1,0 +1,198 @@
+"""Workers that are stopped, killed and cut off from their database: what they had goes on elsewhere."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import procrastinate
+import psycopg
+
+from proofdesk.db import embedded, migrate
+from proofdesk.db.pool import Database, connected
+from proofdesk.jobs import pipeline, worker
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources, opened
+from proofdesk.scheduler import runs
+from proofdesk.scheduler.queries import Run
+from proofdesk.settings import Settings
+from proofdesk.simulators.chatwoot import Simulator
+from tests.chatwoot.conftest import ours, theirs
+from tests.conftest import DIMENSION, new_project
+
+STOPS_WITHIN = 20
+
+
+def start_worker(held: Resources) -> "subprocess.Popen[bytes]":
+    """`proofdesk worker` as a process of its own, for the same database and Chatwoot."""
+    settings = held.settings
+    assert settings.database_url and settings.chatwoot_api_token and settings.chatwoot_base_url
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "CHATWOOT_BASE_URL": settings.chatwoot_base_url,
+        "CHATWOOT_API_TOKEN": settings.chatwoot_api_token.get_secret_value(),
+        "CHATWOOT_ACCOUNT_ID": "1",
+        "EMBEDDING_PROVIDER": "local",
+        "LOG_LEVEL": "warning",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "proofdesk", "worker"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+async def until(what: Callable[[], Awaitable[bool]], seconds: float = 90) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not await what():
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def reading(db: Database, project: Scope, held: Resources, studio: Simulator) -> AsyncIterator[tuple]:
+    """A worker process in the middle of a first reading, and the run it has."""
+    studio.faults.add("delay", delay=0.02)
+    asked = await runs.request(db, project, pipeline.SYNC, "manual")
+    process = start_worker(held)
+
+    async def has_begun() -> bool:
+        assert process.poll() is None, process.communicate()[0].decode()
+        return (await runs.find(db, project, asked.run.id)).status == "running" and studio.journal.count() > 5
+
+    try:
+        await until(has_begun)
+        yield process, asked.run
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+async def finished(db: Database, project: Scope, held: Resources, studio: Simulator) -> list[Run]:
+    """The runs there are after another worker has done what there was to do."""
+    studio.faults.clear()
+    await worker.work(held, drain=True)
+    return (await runs.history(db, project, pipeline.SYNC, None, 10, 0))[0]
+
+
+async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
+    db: Database, project: Scope, held: Resources, studio: Simulator, owner_conn: psycopg.Connection
+):
+    async with reading(db, project, held, studio) as (process, run):
+        process.send_signal(signal.SIGTERM)
+        asked_at = time.monotonic()
+        output = process.communicate(timeout=60)[0].decode()
+        assert process.returncode == 0, output
+        assert time.monotonic() - asked_at < STOPS_WITHIN
+    kept = await runs.find(db, project, run.id)
+    assert (kept.status, kept.runner) == ("queued", None), kept
+    [ended] = await finished(db, project, held, studio)
+    assert (ended.id, ended.status, ended.attempt) == (run.id, "ok", 1)
+    assert ours(owner_conn) == theirs(studio)
+
+
+async def test_what_a_killed_worker_had_is_done_by_another(
+    db: Database, project: Scope, held: Resources, studio: Simulator, owner_conn: psycopg.Connection
+):
+    async with reading(db, project, held, studio) as (process, run):
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert owner_conn.execute("SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'").fetchone() == (1,)
+    again, lost = await finished(db, project, held, studio)
+    assert (lost.id, lost.status, (lost.error_details or {})["code"]) == (run.id, "failed", "worker_lost")
+    assert (again.status, again.attempt) == ("ok", 2)
+    assert ours(owner_conn) == theirs(studio)
+    # The dead worker is known to be dead only after a while: then its job leaves the queue too.
+    owner_conn.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '46 seconds'")
+    await worker.work(held, drain=True)
+    assert owner_conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
+    assert owner_conn.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
+
+
+async def test_a_job_whose_worker_died_before_it_began_is_given_to_another(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+):
+    asked = await runs.request(db, project, pipeline.MAINTAIN, "manual")
+    owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')")
+    owner_conn.execute(
+        "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
+    )
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+    async with app.open_async(db.pool):
+        await worker.rescue(app, timedelta(minutes=2))
+        assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("doing",)]
+        await asyncio.gather(*(worker.rescue(app, timedelta(seconds=45)) for _ in range(3)))
+        assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("todo",)]
+    await worker.work(held, drain=True)
+    assert (await runs.find(db, project, asked.run.id)).status == "ok"
+
+
+async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+):
+    for job in (pipeline.SYNC, pipeline.EMBED):
+        await runs.request(db, project, job, "manual")
+        await worker.work(held, drain=True)
+    minutes = held.settings.embed_stale_recovery_minutes
+    owner_conn.execute(
+        "UPDATE rag_chunks SET embedding_status = 'processing', claimed_at = now() - make_interval(mins => %s)"
+        " WHERE message_id IN (SELECT message_id FROM rag_chunks ORDER BY message_id LIMIT 3)",
+        [minutes + 1],
+    )
+    owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now() WHERE job_type = 'embeddings_run'")
+    stopping = asyncio.Event()
+    working = asyncio.create_task(worker.work(held, stopping=stopping))
+
+    async def all_ready() -> bool:
+        row = owner_conn.execute("SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'").fetchone()
+        return row == (0,)
+
+    await until(all_ready)
+    stopping.set()
+    await asyncio.wait_for(working, STOPS_WITHIN)
+
+
+async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
+    with embedded.running(tmp_path) as url:
+        migrate.migrate(url, DIMENSION)
+        settings = Settings(database_url=url, embedding_provider="local", worker_interval_seconds=1)  # type: ignore[arg-type]
+        async with opened(settings) as held, connected(url, 4) as db:
+            project = await new_project(db, "Studio")
+            stopping = asyncio.Event()
+            working = asyncio.create_task(worker.work(held, stopping=stopping))
+            await _done(db, project)
+            _stop(tmp_path)
+            await asyncio.sleep(0.5)
+            with embedded.running(tmp_path):
+                await _done(db, project)
+                assert not working.done()
+                stopping.set()
+                await asyncio.wait_for(working, STOPS_WITHIN)
+
+
+async def _done(db: Database, project: Scope) -> None:
+    asked = await runs.request(db, project, pipeline.MAINTAIN, "manual")
+
+    async def is_over() -> bool:
+        return (await runs.find(db, project, asked.run.id)).status == "ok"
+
+    await until(is_over)
+
+
+def _stop(home: Path) -> None:
+    """Stop the server at once, whoever uses it."""
+    pid = int((home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGINT)
+    deadline = time.monotonic() + 30
+    while (home / "postgres" / "postmaster.pid").exists():
+        assert time.monotonic() < deadline, "the server did not stop"
+        time.sleep(0.05)
