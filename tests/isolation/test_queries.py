@@ -41,6 +41,7 @@ NO_SCOPE = {
     "chatwoot.queries.refresh_statistics": "tells the planner how big tables are",
     "outbound.attempt_queries.clock": "the time",
     "outbound.unsubscribe_queries.link_key": "a setting of the installation",
+    "outbound.unsubscribe_queries.make_link_key": "a setting of the installation",
     "projects.queries.see_as": "lets a transaction see a person's memberships",
     "projects.queries.visible_projects": "which projects an actor may enter",
     "projects.queries.visible_project": "whether an actor may enter a project: this is what a scope is made from",

@@ -68,6 +68,10 @@ FIELDS: dict[str, Callable[[World], Any]] = {
 READ_AS_A_WHOLE = {"/search": ["q", "mode"]}
 
 
+# A link is itself the right to what it names, whoever has it; made by the installation only.
+BY_LINK = {"/v1/webhooks/unsubscribe/{token}", "/webhooks/unsubscribe/{token}"}
+
+
 @dataclass(frozen=True)
 class Call:
     """A route as it is called."""
@@ -89,7 +93,7 @@ class Call:
 def _calls() -> Iterator[Call]:
     for router in (*api.ROUTERS, *web.ROUTERS):
         for route in router.routes:
-            if isinstance(route, APIRoute):
+            if isinstance(route, APIRoute) and route.path not in BY_LINK:
                 places = {kind: sorted(set(_fields(route.dependant, kind))) for kind in ("path", "query", "body")}
                 query = places["query"] + READ_AS_A_WHOLE.get(route.path, [])
                 for method in sorted(route.methods or ()):

@@ -1,6 +1,18 @@
 """The JSON door: one file a room, all under /v1; `edge` lets the other prefixes in."""
 
-from proofdesk.api import audit, auth, health, jobs, projects, reference, review, runbooks, search, signup
+from proofdesk.api import (
+    audit,
+    auth,
+    health,
+    jobs,
+    projects,
+    reference,
+    review,
+    runbooks,
+    search,
+    signup,
+    unsubscribe,
+)
 
 ROUTERS = [
     health.router,
@@ -13,4 +25,5 @@ ROUTERS = [
     audit.router,
     runbooks.router,
     reference.router,
+    unsubscribe.router,
 ]

@@ -53,6 +53,8 @@ OF_ROUTE: dict[str, dict[int, str]] = {
     "POST /v1/runbooks/{slug}/run": {404: "runbook_not_found"},
     "GET /v1/runbooks/{slug}/evidence": {404: "runbook_not_found"},
     "GET /v1/messages": {404: "message_not_found conversation_not_found"},
+    "GET /v1/webhooks/unsubscribe/{token}": {404: "unsubscribe_link_invalid"},
+    "POST /v1/webhooks/unsubscribe/{token}": {404: "unsubscribe_link_invalid"},
     "GET /v1/conversations/{conversation_id}/thread": {404: "conversation_not_found"},
 }
 

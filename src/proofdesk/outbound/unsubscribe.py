@@ -13,17 +13,27 @@ import httpx2
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from proofdesk.audit import trail
 from proofdesk.db.pool import Database
 from proofdesk.errors import NotFound
-from proofdesk.outbound import unsubscribe_queries
+from proofdesk.outbound import policies, unsubscribe_queries
+from proofdesk.outbound.policy_queries import Change, Wanted
+from proofdesk.projects import scope
+from proofdesk.projects.scope import ProjectNotFound
 
 PATH = "/webhooks/unsubscribe/"
+CHANNEL = "email"
 
 
 class LinkNotFound(NotFound):
     """The link was not made by this installation, or lost a part of itself on the way."""
 
     code = "unsubscribe_link_invalid"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This link is not complete, or not one of ours. Open it from the letter again, or answer the letter."
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,6 @@ class Links:
     def __init__(self, db: Database, public_url: str | None):
         self._db = db
         self._base = None if public_url is None else str(httpx2.URL(public_url.rstrip("/") + PATH))
-        self._signer: Signer | None = None
 
     async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
         """The link for a recipient of a message; None while PUBLIC_URL does not say where people find us."""
@@ -57,13 +66,29 @@ class Links:
             named = base64_decode((await self._signing()).unsign(token))
             return Named(UUID(bytes=named[:16]), UUID(bytes=named[16:32]), named[32:].decode())
         except (BadData, ValueError):
-            raise LinkNotFound(
-                "This link is not complete, or not one of ours. Open it from the letter again, or answer the letter."
-            ) from None
+            raise LinkNotFound from None
 
     async def _signing(self) -> Signer:
-        if self._signer is None:
-            async with self._db.transaction() as conn:
-                key = await unsubscribe_queries.link_key(conn, secrets.token_urlsafe(32))
-            self._signer = Signer(key, "unsubscribe", digest_method=sha256)
-        return self._signer
+        async with self._db.transaction() as conn:
+            key = await unsubscribe_queries.link_key(conn)
+            key = key or await unsubscribe_queries.make_link_key(conn, secrets.token_urlsafe(32))
+        return Signer(key, "unsubscribe", digest_method=sha256)
+
+
+async def carry_out(db: Database, links: Links, token: str, request_id: str | None = None) -> Named:
+    """Opt the recipient that a link names out of e-mail in its project, with the letter as evidence; once.
+
+    Raises `LinkNotFound`.
+    """
+    named = await links.read(token)
+    try:
+        inside = await scope.enter(db, trail.system(request_id), named.project_id)
+    except ProjectNotFound:
+        raise LinkNotFound from None
+    wanted = Wanted(named.recipient, CHANNEL, opted_out=True)
+    if not (await policies.find(db, inside, wanted, 1, 0))[0]:
+        letter = {"source": "external", "ref": f"outbound:{named.message_id}"}
+        reason = "the link of a letter"
+        out = Change(opted_out=True)
+        await policies.change(db, inside, named.recipient, CHANNEL, out, reason=reason, evidence_refs=[letter])
+    return named

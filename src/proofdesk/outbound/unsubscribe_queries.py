@@ -4,14 +4,18 @@ from proofdesk.db import rows
 from proofdesk.db.rows import Conn
 
 
-async def link_key(conn: Conn, fresh: str) -> str:
-    """The key of this installation; `fresh` becomes it when there is none yet."""
+async def link_key(conn: Conn) -> str | None:
+    """The key of this installation."""
+    return await rows.value(conn, "SELECT value #>> '{}' FROM app_settings WHERE key = 'unsubscribe_key'")
+
+
+async def make_link_key(conn: Conn, fresh: str) -> str:
+    """Let `fresh` be the key, unless another process was quicker; the key."""
     return await rows.value(
         conn,
         """
         INSERT INTO app_settings (key, value) VALUES ('unsubscribe_key', to_jsonb(%(fresh)s::text))
         ON CONFLICT (key) DO UPDATE SET value = app_settings.value
-        RETURNING value #>> '{}'
-        """,
+        RETURNING value #>> '{}'""",
         fresh=fresh,
     )

@@ -1,6 +1,18 @@
 """The door for people: pages, one file a room. A page and its htmx update share a partial."""
 
-from proofdesk.web import audit, jobs, login, people, projects, reference, search, settings, signup, threads
+from proofdesk.web import (
+    audit,
+    jobs,
+    login,
+    people,
+    projects,
+    reference,
+    search,
+    settings,
+    signup,
+    threads,
+    unsubscribe,
+)
 
 ROUTERS = [
     login.router,
@@ -13,4 +25,5 @@ ROUTERS = [
     settings.router,
     people.router,
     audit.router,
+    unsubscribe.router,
 ]

@@ -1,0 +1,111 @@
+"""The link of a letter, opened and posted to at the real server by somebody without an account."""
+
+from uuid import UUID, uuid4
+
+import httpx2
+import psycopg
+import pytest
+
+from proofdesk.db.pool import Database
+from proofdesk.outbound.providers.email.channel import Channel
+from proofdesk.outbound.providers.provider import Message
+from proofdesk.outbound.unsubscribe import Links
+from proofdesk.projects import projects, scope
+from proofdesk.projects.scope import Scope
+from proofdesk.relay import parse, sender
+from proofdesk.simulators.smtp import Simulator
+
+HTML = {"accept": "text/html"}
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@pytest.fixture
+async def path(db: Database, project: Scope) -> str:
+    """The path of a link of the project."""
+    url = await Links(db, "https://desk.example.com").url(project.project_id, uuid4(), "ada@example.com")
+    assert url is not None
+    return url.removeprefix("https://desk.example.com")
+
+
+def opted_out(conn: psycopg.Connection) -> list[tuple[str, str, bool]]:
+    return conn.execute("SELECT contact_global_id, channel, opted_out FROM contact_channel_policies").fetchall()
+
+
+async def test_a_letter_leads_to_a_page_whose_button_opts_out(
+    anyone: httpx2.AsyncClient,
+    db: Database,
+    project: Scope,
+    owner_conn: psycopg.Connection,
+    relay: Simulator,
+    mail_server: tuple[Simulator, str],
+):
+    recipient, payload = Channel.check("Ada@Example.com", {"text": "Hello"})
+    message = Message(uuid4(), project.project_id, recipient, payload)
+    links = Links(db, "https://desk.example.com")
+    await Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links).send(message)
+    letter = relay.taken[0].letter
+    assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    path = letter["List-Unsubscribe"].strip("<>").removeprefix("https://desk.example.com")
+
+    page = await anyone.get(path, headers=HTML)
+    assert page.status_code == 200 and "ada@example.com" in page.text and f'action="{path}"' in page.text
+    assert opted_out(owner_conn) == []  # opening is not asking
+
+    done = await anyone.post(path, data=ONE_CLICK, headers=HTML)
+    assert done.status_code == 200 and "gets no more mail" in done.text
+    assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
+    event = owner_conn.execute(
+        "SELECT project_id, actor_username, request_id, evidence_refs, payload FROM audit_events"
+        " WHERE action = 'outbound.opt_out'"
+    ).fetchall()
+    assert event[0][:3] == (project.project_id, "system", done.headers["x-request-id"])
+    assert [(e["source"], e["ref"]) for e in event[0][3]] == [("external", f"outbound:{message.id}")]
+    assert event[0][4]["reason"] == "the link of a letter"
+
+
+@pytest.mark.parametrize("form", ["urlencoded", "multipart"])
+async def test_a_mail_program_posts_without_cookie_or_token_and_as_often_as_it_likes(
+    anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, path: str, form: str
+):
+    for _ in range(2):
+        if form == "urlencoded":
+            answer = await anyone.post(path, data=ONE_CLICK)
+        else:
+            answer = await anyone.post(path, files={"List-Unsubscribe": (None, b"One-Click")})
+        assert answer.status_code == 200
+    assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
+    events = owner_conn.execute("SELECT count(*) FROM audit_events WHERE action = 'outbound.opt_out'").fetchone()
+    assert events == (1,)
+
+
+async def test_programs_get_json(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, path: str):
+    shown = await anyone.get(path)
+    assert (shown.status_code, shown.json()["recipient"], shown.json()["channel"]) == (200, "ada@example.com", "email")
+    assert opted_out(owner_conn) == []
+    assert (await anyone.post(f"/api/v1{path}")).json()["ok"]
+    assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
+
+
+async def test_somebody_elses_project_is_not_touched(
+    anyone: httpx2.AsyncClient, db: Database, project: Scope, owner_conn: psycopg.Connection, path: str
+):
+    other = await projects.create(db, project.actor, "Other")
+    await anyone.post(path, data=ONE_CLICK)
+    found = owner_conn.execute("SELECT project_id FROM contact_channel_policies").fetchall()
+    assert found == [(project.project_id,)] and other.id != project.project_id
+
+
+async def test_a_link_that_is_none_of_ours_gets_a_kind_page(
+    anyone: httpx2.AsyncClient, db: Database, project: Scope, owner_conn: psycopg.Connection, path: str
+):
+    gone = await Links(db, "https://d.example").url(uuid4(), UUID(int=0), "ada@example.com")
+    assert gone is not None
+    for wrong in (path[:-3], path + "x", "/webhooks/unsubscribe/nonsense", gone.removeprefix("https://d.example")):
+        page = await anyone.post(wrong, data=ONE_CLICK, headers=HTML)
+        assert page.status_code == 404 and "answer the letter" in page.text
+        told = await anyone.post(wrong)
+        assert (told.status_code, told.json()["error"]) == (404, "unsubscribe_link_invalid")
+    assert (await anyone.get(path[:-3], headers=HTML)).status_code == 404
+    await projects.archive(db, await scope.keep(db, project))
+    assert (await anyone.post(path)).status_code == 404
+    assert opted_out(owner_conn) == []
