@@ -134,6 +134,13 @@ class Settings(BaseSettings):
     )
     smtp_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
 
+    # Outbound
+    outbound_opt_out_words: str = Field(
+        default="stop, unsubscribe, opt out, стоп, отписаться, отпишите, отпишите меня, abmelden, abbestellen,"
+        " désabonner, darse de baja, baja, disiscrivimi, descadastrar, afmelden",
+        description="Whole messages by which a contact opts out, comma-separated.",
+    )
+
     # Chunks and embeddings
     chunk_size: int = Field(default=1000, ge=100, le=20_000, description="Longest chunk in characters.")
     min_embed_chars: int = Field(default=30, ge=0, le=1000, description="Shorter messages are joined to neighbours.")
@@ -190,6 +197,11 @@ class Settings(BaseSettings):
     def cors_origins(self) -> list[str]:
         """The allowed origins, without trailing slashes."""
         return [o.strip().rstrip("/") for o in self.cors_origin.split(",") if o.strip()]
+
+    @property
+    def opt_out_words(self) -> list[str]:
+        """The words that opt out, in small letters."""
+        return sorted({w.strip().lower() for w in self.outbound_opt_out_words.split(",") if w.strip()})
 
     @property
     def proxies(self) -> list[IPv4Network | IPv6Network]:

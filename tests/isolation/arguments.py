@@ -228,6 +228,9 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "contact_id": _always(11),
     "idempotency_key": _always("key of draft"),
     "dedupe_key": _always("dedupe key of draft"),
+    "words": lambda w: [w.word],
+    "spellings": _always(["stop", "delivery"]),
+    "trimmed": _always(" ."),
     "outbound_id": lambda w: w.outbound["draft"],
     **{
         f"outbound.queries.{verb}.outbound_id": lambda w, s=state: w.outbound[s]

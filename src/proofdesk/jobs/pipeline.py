@@ -1,6 +1,6 @@
 """What the jobs do. The main flow, each stage handing rows to the next, so that each can run alone or twice:
 
-chatwoot_sync:   chatwoot.sync → embeddings.chunks → search.index   then asks for
+chatwoot_sync:   chatwoot.sync → outbound.inbound → embeddings.chunks → search.index   then asks for
 embeddings_run:  embeddings.vectors → _look_after_search
 maintenance:     what is old is removed → _look_after_search
 
@@ -17,6 +17,7 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.reading_queries import Quarantined
 from proofdesk.embeddings import chunks, vectors
 from proofdesk.errors import Unavailable
+from proofdesk.outbound import inbound
 from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.resources import Resources
@@ -72,13 +73,14 @@ async def _reconcile(resources: Resources, scope: Scope, _: Run, turn: Turn) -> 
 
 
 async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[str, Any]:
-    """Make what was read findable: by words at once, by meaning as soon as it is embedded."""
+    """Heed who opted out by what was read; make it findable: by words at once, by meaning as soon as it is embedded."""
+    opted_out = await inbound.heed(resources.db, scope, resources.settings.opt_out_words)
     cut = await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), report)
     await index.refresh(resources.db, scope, report)
     counts = await vectors.counts(resources.db, scope)
     if counts.pending:
         await runs.request(resources.db, scope, EMBED, "schedule")
-    return {"chunks": asdict(cut), "embeddings_pending": counts.pending}
+    return {"chunks": asdict(cut), "embeddings_pending": counts.pending, "opted_out": opted_out}
 
 
 async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:

@@ -1,0 +1,145 @@
+"""Contacts who write STOP: the mirror of a simulated Chatwoot, from the message to the policy and its proof."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from proofdesk import ids
+from proofdesk.db.pool import Database
+from proofdesk.jobs import pipeline
+from proofdesk.outbound import inbound, policies
+from proofdesk.outbound.policy_queries import Change
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources, opened
+from proofdesk.scheduler import runs
+from proofdesk.settings import Settings
+from proofdesk.simulators.chatwoot import Simulator, build, create_app, foundation
+from proofdesk.simulators.serving import running
+
+WORDS = Settings().opt_out_words
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A Chatwoot with an API inbox (1), a mail inbox (2) and a Telegram inbox (3)."""
+    made = build("empty")
+    for name, kind in (("Mail", "Channel::Email"), ("Bot", "Channel::Telegram")):
+        foundation.add_inbox(made.installation, made.account(), name, kind)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
+    with running(create_app(simulator)) as url:
+        settings = Settings(
+            database_url=SecretStr(database_url),
+            chatwoot_base_url=url,
+            chatwoot_api_token=SecretStr(simulator.admin_token),
+            chatwoot_account_id=1,
+            embedding_provider="local",
+        )
+        async with opened(settings) as resources:
+            yield resources
+
+
+async def synced(held: Resources, project: Scope) -> dict[str, Any]:
+    """The result of a sync job."""
+    asked = await runs.begin(held.db, project, pipeline.SYNC, "cli")
+    ended = await runs.carry_out(held.db, project, asked.run, pipeline.work(held, pipeline.SYNC))
+    assert ended.status == "ok", ended.error
+    return ended.meta["result"]
+
+
+def out(conn: psycopg.Connection) -> set[tuple[str, str]]:
+    """Who is opted out of what."""
+    return set(
+        conn.execute("SELECT channel, contact_global_id FROM contact_channel_policies WHERE opted_out").fetchall()
+    )
+
+
+def events(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return conn.execute(
+        "SELECT actor_username, payload ->> 'channel', evidence_refs -> 0 ->> 'ref' FROM audit_events"
+        " WHERE action = 'outbound.opt_out' ORDER BY 2"
+    ).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("inbox", "channels"), [(1, ["chatwoot"]), (2, ["chatwoot", "email"]), (3, ["chatwoot", "telegram"])]
+)
+async def test_a_contact_who_writes_stop_is_opted_out_once_with_his_message_as_evidence(
+    held: Resources,
+    project: Scope,
+    simulator: Simulator,
+    owner_conn: psycopg.Connection,
+    inbox: int,
+    channels: list[str],
+):
+    talk = simulator.create_conversation(inbox, content="Where is my order?", contact_name="Ada")
+    assert (await synced(held, project))["opted_out"] == 0
+    said = simulator.append_message(talk.id, "  STOP!\n")
+    assert (await synced(held, project))["opted_out"] == len(channels)
+    contact = f"cwc:{project.project_id}:1:{talk.contact.id}"
+    assert out(owner_conn) == {(channel, contact) for channel in channels}
+    message = ids.message(project.project_id, 1, said.id)
+    assert events(owner_conn) == [("system", channel, message) for channel in channels]
+    simulator.append_message(talk.id, "stop")
+    assert (await synced(held, project))["opted_out"] == 0
+    assert len(events(owner_conn)) == len(channels)
+
+
+async def test_the_first_reading_heeds_what_was_said_long_ago(
+    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    for text in ("Отписаться.", "ОТПИСАТЬСЯ", "unsubscribe", "«Opt out»", "Désabonner"):
+        simulator.create_conversation(1, content=text, at=simulator.clock.now() - 90_000_000)
+    for text in ("Please stop calling me", "unsubscribed", "stopp", "stop stop", ""):
+        simulator.create_conversation(1, content=text)
+    talk = simulator.create_conversation(1, content="Hello")
+    simulator.append_message(talk.id, "stop", message_type="outgoing")
+    assert (await synced(held, project))["opted_out"] == 5
+    assert len(out(owner_conn)) == 5
+
+
+async def test_of_a_letter_only_the_new_part_counts(
+    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    talk = simulator.create_conversation(2, content="Stop\n\nOn Monday Studio wrote:\n> Hello", contact_name="Ada")
+    talk.messages[-1].content_attributes = {"email": {"text_content": {"quoted": "Stop\n", "full": "…"}}}
+    other = simulator.create_conversation(2, content="stop", contact_name="Bob")
+    other.messages[-1].content_attributes = {"email": {"text_content": {"quoted": "Never stop, please"}}}
+    await synced(held, project)
+    assert {who for _, who in out(owner_conn)} == {f"cwc:{project.project_id}:1:{talk.contact.id}"}
+
+
+async def test_an_opt_in_after_the_message_stands_and_a_new_message_undoes_it(
+    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    talk = simulator.create_conversation(1, content="stop", at=simulator.clock.now() - 60)
+    await synced(held, project)
+    contact = f"cwc:{project.project_id}:1:{talk.contact.id}"
+    assert out(owner_conn) == {("chatwoot", contact)}
+    change = Change(opted_out=False)
+    await policies.change(held.db, project, contact, "chatwoot", change, reason="asked on the telephone")
+    for words in (WORDS, [*WORDS, "enough"]):  # other words make it look through everything again
+        assert await inbound.heed(held.db, project, words) == 0
+    assert out(owner_conn) == set()
+    simulator.append_message(talk.id, "Stop", at=datetime.now(UTC).timestamp() + 5)
+    await synced(held, project)
+    assert out(owner_conn) == {("chatwoot", contact)}
+
+
+async def test_only_what_is_new_is_looked_through_and_other_words_are_looked_for_everywhere(
+    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    simulator.create_conversation(1, content="basta", contact_name="Ada")
+    await synced(held, project)
+    owner_conn.execute("UPDATE cw_messages SET updated_at = now() - interval '1 hour', content = 'stop'")
+    assert await inbound.heed(held.db, project, WORDS) == 0, "what was looked through is not read again"
+    assert await inbound.heed(held.db, project, [*WORDS, "basta"]) == 1
+    assert len(events(owner_conn)) == 1
