@@ -21,8 +21,11 @@ REFERENCES = {"projects", "app_users", "account_scopes"}
 # Functions that act with their owner's rights, unbound by row-level security, and what binds them instead.
 DEFINERS = {
     "contacts_behind": "the project that the transaction has set",
+    "count_chunks": "a trigger: the projects of the rows that were changed",
+    "count_rows": "a trigger: the projects of the rows that were changed",
     "count_terms": "a trigger: the projects of the rows that were changed",
     "find_evidence": "the project that the transaction has set",
+    "gather_counts": "the project that the transaction has set",
     "names_of": "the project that the transaction has set",
     "newest_inbound": "the project that the transaction has set",
     "note_inbound": "a trigger: the projects of the messages that arrived",

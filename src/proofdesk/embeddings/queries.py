@@ -46,16 +46,16 @@ class Settled:
 
 
 async def counts(conn: Conn, scope: Scope) -> Counts:
-    """The chunks of the project by state."""
+    """The chunks of the project by state, as triggers have counted them."""
     return await one(
         conn,
         Counts,
         """
-        SELECT count(*) FILTER (WHERE embedding_status = 'pending') AS pending,
-               count(*) FILTER (WHERE embedding_status = 'processing') AS processing,
-               count(*) FILTER (WHERE embedding_status = 'ready') AS ready,
-               count(*) FILTER (WHERE embedding_status = 'failed') AS failed
-        FROM rag_chunks WHERE project_id = %(project)s""",
+        SELECT coalesce(sum(n) FILTER (WHERE kind = 'pending'), 0)::bigint AS pending,
+               coalesce(sum(n) FILTER (WHERE kind = 'processing'), 0)::bigint AS processing,
+               coalesce(sum(n) FILTER (WHERE kind = 'ready'), 0)::bigint AS ready,
+               coalesce(sum(n) FILTER (WHERE kind = 'failed'), 0)::bigint AS failed
+        FROM project_counts WHERE project_id = %(project)s""",
         project=scope.project_id,
     )
 

@@ -1,10 +1,14 @@
 """How a project stands: its runs, what it holds, what waits, and whether anybody works."""
 
 import importlib.resources
+import time
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
 from proofdesk.embeddings import vectors
 from proofdesk.embeddings.queries import Counts
 from proofdesk.errors import Unavailable
@@ -12,7 +16,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.scheduler import runs
 from proofdesk.scheduler import status_queries as queries
 from proofdesk.scheduler.queries import Run
-from proofdesk.scheduler.status_queries import Backlog, Entities, Storage, Watermark, Workers
+from proofdesk.scheduler.status_queries import Backlog, Entities, Sizes, Watermark, Workers
 from proofdesk.settings import Settings
 
 FIELDS: dict[str, Any] = {
@@ -26,14 +30,18 @@ FIELDS: dict[str, Any] = {
 }
 """What `read` gives, by name."""
 
+SIZES_KEPT = 30.0  # seconds
+
+_measured: WeakKeyDictionary[Database, dict[UUID, tuple[float, Sizes]]] = WeakKeyDictionary()
+
 
 async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
-    """All of it, as the fields of `FIELDS`. `scoped_logical_bytes` is an estimate from a sample of rows."""
+    """All of it, as the fields of `FIELDS`. Sizes are up to half a minute old, `scoped_logical_bytes` an estimate."""
     rag_counts = await vectors.counts(db, scope)
     latest = await runs.latest(db, scope)
     async with db.scoped(scope) as conn:
         entities = await queries.entities(conn, scope)
-        storage = await queries.storage(conn, scope)
+        sizes = await _sizes(db, conn, scope)
         watermarks = await queries.watermarks(conn, scope)
         workers = await queries.workers(conn, _silence(settings).total_seconds())
         backlog = await queries.backlog(conn, scope)
@@ -41,11 +49,17 @@ async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]
         "jobs": [_job(run) for run in latest],
         "rag_counts": rag_counts,
         "entities": entities,
-        "storage": _storage(storage, settings),
+        "storage": _storage(sizes, entities, rag_counts, settings),
         "watermarks": watermarks,
         "worker": workers,
         "backlog": _backlog(backlog, rag_counts),
     }
+
+
+async def gather_counts(db: Database, scope: Scope) -> None:
+    """Keep adding up what the project holds cheap: every connection that ever wrote has left rows behind."""
+    async with db.scoped(scope) as conn:
+        await queries.gather_counts(conn)
 
 
 async def check_ready(db: Database) -> None:
@@ -79,14 +93,31 @@ def _job(run: Run) -> dict[str, Any]:
     }
 
 
-def _storage(storage: Storage, settings: Settings) -> dict[str, Any]:
+async def _sizes(db: Database, conn: Conn, scope: Scope) -> Sizes:
+    # Measuring asks the file system about every file of the database.
+    measured = _measured.setdefault(db, {})
+    at, sizes = measured.get(scope.project_id, (0.0, None))
+    if sizes is None or time.monotonic() - at > SIZES_KEPT:
+        sizes = await queries.sizes(conn, scope)
+        measured[scope.project_id] = (time.monotonic(), sizes)
+    return sizes
+
+
+def _storage(sizes: Sizes, held: Entities, chunks: Counts, settings: Settings) -> dict[str, Any]:
     budget = int(settings.storage_budget_gb * 1024**3)
+    logical = (
+        sizes.message * held.messages
+        + sizes.chunk * held.rag_chunks
+        + sizes.vector * chunks.ready
+        + sizes.conversation * held.conversations
+        + sizes.contact * held.contacts
+    )
     return {
-        "database_bytes": storage.database_bytes,
-        "scoped_logical_bytes": storage.scoped_logical_bytes,
+        "database_bytes": sizes.database_bytes,
+        "scoped_logical_bytes": round(logical),
         "budget_bytes": budget,
-        "usage_percent": round(storage.database_bytes / budget * 100, 2),
-        "table_bytes": storage.table_bytes,
+        "usage_percent": round(sizes.database_bytes / budget * 100, 2),
+        "table_bytes": sizes.table_bytes,
     }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from proofdesk.db.rows import Conn, many, one
+from proofdesk.db.rows import Conn, many, one, value
 from proofdesk.projects.scope import Scope
 
 
@@ -19,12 +19,16 @@ class Entities:
 
 
 @dataclass(frozen=True)
-class Storage:
-    """Bytes of the whole database and of its tables, and an estimate of the project's rows."""
+class Sizes:
+    """Bytes of the whole database and of its tables, and the mean bytes of a row of the project."""
 
     database_bytes: int
-    scoped_logical_bytes: int
     table_bytes: dict[str, int]
+    message: float
+    chunk: float
+    vector: float
+    conversation: float
+    contact: float
 
 
 @dataclass(frozen=True)
@@ -60,24 +64,31 @@ class _Migration:
 
 
 async def entities(conn: Conn, scope: Scope) -> Entities:
-    """Counts of the project's rows."""
+    """Counts of the project's rows, as triggers have kept them."""
     return await one(
         conn,
         Entities,
         """
-        SELECT (SELECT count(*) FROM cw_contacts WHERE project_id = %(project)s) AS contacts,
-               (SELECT count(*) FROM cw_conversations WHERE project_id = %(project)s) AS conversations,
-               (SELECT count(*) FROM cw_messages WHERE project_id = %(project)s) AS messages,
-               (SELECT count(*) FROM rag_chunks WHERE project_id = %(project)s) AS rag_chunks""",
+        SELECT coalesce(sum(n) FILTER (WHERE kind = 'contacts'), 0)::bigint AS contacts,
+               coalesce(sum(n) FILTER (WHERE kind = 'conversations'), 0)::bigint AS conversations,
+               coalesce(sum(n) FILTER (WHERE kind = 'messages'), 0)::bigint AS messages,
+               coalesce(sum(n) FILTER (WHERE kind IN ('pending', 'processing', 'ready', 'failed')), 0)::bigint
+                   AS rag_chunks
+        FROM project_counts WHERE project_id = %(project)s""",
         project=scope.project_id,
     )
 
 
-async def storage(conn: Conn, scope: Scope) -> Storage:
-    """Sizes. A row's size is the mean over a thousand rows of the project, so that this stays cheap when it grows."""
+async def gather_counts(conn: Conn) -> int:
+    """Put the counts of connections that have ended together, in the transaction's project; rows that were there."""
+    return await value(conn, "SELECT gather_counts()")
+
+
+async def sizes(conn: Conn, scope: Scope) -> Sizes:
+    """Bytes on disk, and the mean size of the project's rows over a thousand of each kind. Looks at every file."""
     return await one(
         conn,
-        Storage,
+        Sizes,
         """
         WITH messages AS (
             SELECT pg_column_size(content) + pg_column_size(content_attributes)
@@ -95,16 +106,11 @@ async def storage(conn: Conn, scope: Scope) -> Storage:
             SELECT pg_column_size(additional_attributes) + pg_column_size(custom_attributes) + 180 AS size
             FROM cw_contacts WHERE project_id = %(project)s LIMIT 1000)
         SELECT pg_database_size(current_database()) AS database_bytes,
-            (coalesce((SELECT avg(size) FROM messages), 0)
-                 * (SELECT count(*) FROM cw_messages WHERE project_id = %(project)s)
-             + coalesce((SELECT avg(size) FROM chunks), 0)
-                 * (SELECT count(*) FROM rag_chunks WHERE project_id = %(project)s)
-             + coalesce((SELECT avg(size) FROM vectors), 0)
-                 * (SELECT count(*) FROM rag_vectors WHERE project_id = %(project)s)
-             + coalesce((SELECT avg(size) FROM conversations), 0)
-                 * (SELECT count(*) FROM cw_conversations WHERE project_id = %(project)s)
-             + coalesce((SELECT avg(size) FROM contacts), 0)
-                 * (SELECT count(*) FROM cw_contacts WHERE project_id = %(project)s))::bigint AS scoped_logical_bytes,
+            coalesce((SELECT avg(size) FROM messages), 0)::float8 AS message,
+            coalesce((SELECT avg(size) FROM chunks), 0)::float8 AS chunk,
+            coalesce((SELECT avg(size) FROM vectors), 0)::float8 AS vector,
+            coalesce((SELECT avg(size) FROM conversations), 0)::float8 AS conversation,
+            coalesce((SELECT avg(size) FROM contacts), 0)::float8 AS contact,
             (SELECT json_object_agg(relname, pg_total_relation_size(oid)) FROM pg_class
              WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
                AND (relname LIKE 'cw\\_%%' OR relname LIKE 'rag\\_%%' OR relname IN

@@ -27,17 +27,21 @@ async def counts(conn: Conn, scope: Scope) -> Counts:
         conn,
         Counts,
         """
-        SELECT c.*, (SELECT count(*) FROM cw_messages WHERE project_id = %(project)s) AS messages, k.*,
-               (SELECT count(*) FROM worker_runs WHERE project_id = %(project)s AND job_type = 'chatwoot_sync'
-                AND status IN ('queued', 'running')) AS syncs_pending
-        FROM (SELECT count(*) AS conversations,
-                     count(*) FILTER (WHERE read_mark IS NULL) AS conversations_unread,
-                     count(*) FILTER (WHERE content_version <> indexed_version) AS conversations_unindexed
-              FROM cw_conversations WHERE project_id = %(project)s) c,
-             (SELECT count(*) AS chunks,
-                     count(*) FILTER (WHERE embedding_status = 'ready') AS embeddings_ready,
-                     count(*) FILTER (WHERE embedding_status IN ('pending', 'processing')) AS embeddings_pending,
-                     count(*) FILTER (WHERE embedding_status = 'failed') AS embeddings_failed
-              FROM rag_chunks WHERE project_id = %(project)s) k""",
+        SELECT c.*, w.*,
+               (SELECT count(*) FROM cw_conversations
+                WHERE project_id = %(project)s AND read_mark IS NULL) AS conversations_unread,
+               (SELECT count(*) FROM cw_conversations
+                WHERE project_id = %(project)s AND content_version <> indexed_version) AS conversations_unindexed
+        FROM (SELECT coalesce(sum(n) FILTER (WHERE kind = 'conversations'), 0)::bigint AS conversations,
+                     coalesce(sum(n) FILTER (WHERE kind = 'messages'), 0)::bigint AS messages,
+                     coalesce(sum(n) FILTER (WHERE kind IN ('pending', 'processing', 'ready', 'failed')), 0)::bigint
+                         AS chunks,
+                     coalesce(sum(n) FILTER (WHERE kind = 'ready'), 0)::bigint AS embeddings_ready,
+                     coalesce(sum(n) FILTER (WHERE kind IN ('pending', 'processing')), 0)::bigint
+                         AS embeddings_pending,
+                     coalesce(sum(n) FILTER (WHERE kind = 'failed'), 0)::bigint AS embeddings_failed
+              FROM project_counts WHERE project_id = %(project)s) c,
+             (SELECT count(*) AS syncs_pending FROM worker_runs
+              WHERE project_id = %(project)s AND job_type = 'chatwoot_sync' AND status IN ('queued', 'running')) w""",
         project=scope.project_id,
     )
