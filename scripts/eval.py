@@ -28,11 +28,11 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.db import embedded, migrate
 from proofdesk.db.pool import Database, connected
 from proofdesk.embeddings import chunks, vectors
-from proofdesk.embeddings.local import DIMENSION, LocalModel
+from proofdesk.embeddings.local import LocalModel
 from proofdesk.progress import silent
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
-from proofdesk.search import hits, index, words
+from proofdesk.search import hits, index, vector_index, words
 from proofdesk.search.hits import Question
 from proofdesk.settings import Settings
 from proofdesk.simulators.chatwoot import build, create_app
@@ -205,7 +205,7 @@ async def _corpus_ids(db: Database, inside: Scope) -> dict[str, str]:
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
     with embedded.running(HOME) as url:
-        migrate.migrate(url, DIMENSION)
+        migrate.migrate(url)
         async with connected(url, 8) as db:
             yield db
 
@@ -226,6 +226,8 @@ async def _project(db: Database, corpus: Path) -> Scope:
         await index.refresh(db, inside)
     with _timed("vectors"):
         await vectors.embed_pending(db, inside, LocalModel(), vectors.Options.of(_settings()))
+    with _timed("vector index"), embedded.running(HOME) as url:
+        await vector_index.look_after(db, url, inside)
     with _timed("vacuum"):
         await _vacuum()
     return inside

@@ -46,7 +46,7 @@ def server_url(testrun_uid: str) -> Iterator[str]:
     with embedded.running(home) as url:
         with _alone(home):
             _tune(url)
-            migrate.migrate(url, DIMENSION)
+            migrate.migrate(url)
         yield url
     if not (home / "postgres" / "postmaster.pid").exists():
         shutil.rmtree(home, ignore_errors=True)

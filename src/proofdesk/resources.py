@@ -31,6 +31,12 @@ class Resources:
     links: Links
     outbound: dict[str, Channel]
 
+    @property
+    def owner_url(self) -> str:
+        """The database as its owner: for what the application's role may not do."""
+        assert self.settings.database_url is not None, "whoever starts a process says where the database is"
+        return self.settings.database_url.get_secret_value()
+
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Resources]:

@@ -77,6 +77,13 @@ def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path):
             assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
+def test_the_server_keeps_an_index_in_memory_from_its_second_start_on(tmp_path: Path):
+    with embedded.running(tmp_path):
+        pass
+    with embedded.running(tmp_path) as url, psycopg.connect(url) as conn:
+        assert conn.execute("SHOW shared_buffers").fetchone() == ("512MB",)
+
+
 def test_words_of_every_script_are_lower_cased_in_an_empty_environment(tmp_path: Path):
     script = textwrap.dedent("""
         import sys, pathlib, psycopg

@@ -9,7 +9,6 @@ from psycopg import sql
 
 from proofdesk.db import migrate
 from proofdesk.errors import Unavailable
-from tests.conftest import DIMENSION
 
 # Registers of the whole installation: what they say of a project is not the project's content.
 NOT_SCOPED = {
@@ -40,22 +39,23 @@ def new_database(server_url: str, worker_id: str) -> Iterator[str]:
 
 def test_several_processes_may_migrate_at_once(new_database: str):
     with ThreadPoolExecutor(6) as starters:
-        applied = list(starters.map(lambda _: migrate.migrate(new_database, DIMENSION), range(6)))
+        applied = list(starters.map(lambda _: migrate.migrate(new_database), range(6)))
     assert sorted(len(names) for names in applied)[:5] == [0, 0, 0, 0, 0]
     assert "0001_foundation.sql" in max(applied, key=len)
 
 
-def test_a_new_dimension_gets_an_index(new_database: str):
-    migrate.migrate(new_database, 256)
-    migrate.migrate(new_database, 1536)
-    with psycopg.connect(new_database) as conn:
-        names = conn.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'rag_vectors_hnsw%'").fetchall()
-    assert {name for (name,) in names} == {"rag_vectors_hnsw_256", "rag_vectors_hnsw_1536"}
+def test_the_index_over_vectors_of_all_projects_is_gone_from_a_database_that_had_it(new_database: str):
+    migrate.migrate(new_database)
+    with psycopg.connect(new_database, autocommit=True) as conn:
+        conn.execute("CREATE INDEX rag_vectors_hnsw_256 ON rag_vectors ((1))")
+        conn.execute("DELETE FROM schema_migrations WHERE name = '0010_vectors.sql'")
+        migrate.migrate(new_database)
+        assert conn.execute("SELECT FROM pg_indexes WHERE indexname LIKE 'rag_vectors_hnsw%'").fetchall() == []
 
 
 def test_a_database_that_does_not_answer_is_told():
     with pytest.raises(Unavailable, match="cannot be reached"):
-        migrate.migrate("postgresql://nobody@127.0.0.1:1/none", DIMENSION)
+        migrate.migrate("postgresql://nobody@127.0.0.1:1/none")
 
 
 def test_a_user_who_may_not_prepare_the_schema_is_told_what_an_administrator_runs(new_database: str):
@@ -63,7 +63,7 @@ def test_a_user_who_may_not_prepare_the_schema_is_told_what_an_administrator_run
         conn.execute("DROP ROLE IF EXISTS plain")
         conn.execute("CREATE ROLE plain LOGIN")
     with pytest.raises(Unavailable, match="CREATE EXTENSION"):
-        migrate.migrate(new_database.replace("postgres:@", "plain:@"), DIMENSION)
+        migrate.migrate(new_database.replace("postgres:@", "plain:@"))
     with psycopg.connect(new_database, autocommit=True) as conn:
         conn.execute("DROP ROLE plain")
 

@@ -14,6 +14,7 @@ import proofdesk
 from proofdesk.audit.evidence_queries import Cited
 from proofdesk.audit.queries import Asked, NewEvent
 from proofdesk.chatwoot.items import BadItem
+from proofdesk.db.halfvec import Halfvec
 from proofdesk.embeddings.batches import Outcome
 from proofdesk.embeddings.cutting import queries as cutting
 from proofdesk.embeddings.cutting.thread import Chunk
@@ -163,6 +164,8 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "postings": lambda w: [Posting(ACCOUNT, 101, w.word, 10, 10)],
     "search.queries.vocabulary.terms": lambda w: ["refund", w.word],
     "terms": lambda w: [Weighted(0, "refund", 1.0, 1), Weighted(-1, w.word, 1.0, 1)],
+    "common": lambda w: [Weighted(1, "delivery", 1.0, 1)],
+    "completed": _always(100),
     "average": _always(100.0),
     "narrowing": _always(Narrowing(status="open", sender="contact")),
     "keys": _always([Key(ACCOUNT, n) for n in (101, 102, 999)]),
@@ -170,7 +173,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "chosen": lambda w: [_candidate(w)],
     **dict.fromkeys(
         [f"search.meaning_queries.{name}.model" for name in ("nearest", "nearest_of_all", "distances", "chunks")],
-        _always(Model("ours", DIMENSION, str([0.1] * DIMENSION))),
+        _always(Model("ours", DIMENSION, Halfvec([0.1] * DIMENSION))),
     ),
     # Projects and jobs
     "name": lambda w: f"New {w.word}",

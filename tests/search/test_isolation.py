@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from proofdesk import ids
+from proofdesk.db.halfvec import Halfvec
 from proofdesk.search import conversations, meaning_queries
 from proofdesk.search.meaning_queries import Model
 from proofdesk.search.queries import Key, Narrowing
@@ -61,22 +62,8 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
     for table in ("search_postings", "search_terms", "rag_vectors", "rag_chunks"):
         seen = await desk.rows(f"SELECT DISTINCT project_id FROM {table}")
         assert seen == [(desk.scope.project_id,)]
-    vector = "[" + ",".join(["0.0625"] * 256) + "]"
     async with desk.db.scoped(desk.scope) as conn:
-        model = Model("local:wordllama-l2-256", 256, vector)
+        model = Model("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
         assert await meaning_queries.nearest(conn, other.scope, model, Narrowing(), 10) == []
         assert await meaning_queries.nearest_of_all(conn, other.scope, model, Narrowing(), 10) == []
         assert await meaning_queries.chunks(conn, other.scope, model, Narrowing(), [Key(1, 1)]) == []
-
-
-async def test_the_index_over_vectors_is_used_behind_the_wall(two: tuple[Desk, Desk]):
-    async with two[0].db.scoped(two[0].scope) as conn:
-        await conn.execute(
-            "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
-        )
-        plan = await conn.execute(
-            "EXPLAIN SELECT message_id FROM rag_vectors WHERE project_id = %s AND vector_dims(embedding) = 256"
-            " ORDER BY embedding::halfvec(256) <=> %s::halfvec(256) LIMIT 5",
-            [two[0].scope.project_id, "[" + ",".join(["0.1"] * 256) + "]"],
-        )
-        assert "rag_vectors_hnsw_256" in str(await plan.fetchall())

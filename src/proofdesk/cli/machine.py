@@ -12,7 +12,6 @@ from proofdesk.audit import trail
 from proofdesk.auth import accounts
 from proofdesk.cli import output
 from proofdesk.db import embedded, migrate
-from proofdesk.embeddings import client as embeddings
 from proofdesk.errors import Conflict
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import ProjectNotFound, Scope
@@ -32,7 +31,7 @@ def prepared(given: Settings | None = None) -> Iterator[Settings]:
             url = stack.enter_context(embedded.running(loaded.proofdesk_home))
             loaded = loaded.model_copy(update={"database_url": SecretStr(url)})
         assert loaded.database_url is not None
-        migrate.migrate(loaded.database_url.get_secret_value(), embeddings.dimension_of(loaded))
+        migrate.migrate(loaded.database_url.get_secret_value())
         yield loaded
 
 

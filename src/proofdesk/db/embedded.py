@@ -72,6 +72,8 @@ def _create_database(url: str) -> None:
                 " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
             ).format(sql.Identifier(DATABASE))
         )
+        # From the next start on: an index over vectors that does not fit is read from the file system page by page.
+        conn.execute("ALTER SYSTEM SET shared_buffers = '512MB'")
 
 
 def _leave(home: Path, users: IO[str]) -> None:

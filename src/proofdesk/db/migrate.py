@@ -15,8 +15,8 @@ _OLDEST_SERVER = 150000
 _EXTENSIONS = {"vector": (0, 8), "pg_trgm": (1, 0)}
 
 
-def migrate(url: str, dimension: int) -> list[str]:
-    """Bring the database to the newest schema and index vectors of `dimension`; the names of what was applied.
+def migrate(url: str) -> list[str]:
+    """Bring the database to the newest schema; the names of what was applied.
 
     `url` is that of the database's owner. Safe when several processes do it at once. Raises `Unavailable`, naming
     what the server lacks.
@@ -26,7 +26,6 @@ def migrate(url: str, dimension: int) -> list[str]:
             _check_server(conn)
             conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             applied = [name for name, script in _pending(conn) if _apply(conn, name, script)]
-            _index_vectors(conn, dimension)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise Unavailable(f"The database cannot be reached: {reason}", code="database_unavailable") from error
@@ -99,13 +98,3 @@ def _queue_schema() -> str:
 def _queue_migrations() -> list[tuple[str, str]]:
     folder = importlib.resources.files("procrastinate.sql") / "migrations"
     return sorted((f"queue/{f.name}", f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".sql"))
-
-
-def _index_vectors(conn: psycopg.Connection, dimension: int) -> None:
-    # pgvector indexes columns of one dimension, so each has a partial index of its own.
-    conn.execute(
-        sql.SQL(
-            "CREATE INDEX IF NOT EXISTS {name} ON rag_vectors USING hnsw ((embedding::halfvec({dimension}))"
-            " halfvec_cosine_ops) WHERE vector_dims(embedding) = {dimension}"
-        ).format(name=sql.Identifier(f"rag_vectors_hnsw_{dimension}"), dimension=sql.Literal(dimension))
-    )

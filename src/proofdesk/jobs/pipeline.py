@@ -2,7 +2,7 @@
 
 chatwoot_sync:   chatwoot.sync → outbound.inbound → embeddings.chunks → search.index   then asks for
 embeddings_run:  embeddings.vectors → _look_after_search
-maintenance:     what is old is removed → _look_after_search
+maintenance:     what is old is removed → _look_after_search → scheduler.status.gather_counts
 
 A handler gets the run's `Turn`: it reports to it, and asks it between batches or pages whether to leave off. Then it
 gives what it did so far as an `Outcome` that is not finished, and finds that in `run.meta` when it is called again.
@@ -21,11 +21,11 @@ from proofdesk.outbound import inbound
 from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.resources import Resources
-from proofdesk.scheduler import runs
+from proofdesk.scheduler import runs, status
 from proofdesk.scheduler.queries import Run
 from proofdesk.scheduler.runs import Outcome, Work
 from proofdesk.scheduler.turns import Turn
-from proofdesk.search import index
+from proofdesk.search import index, vector_index
 from proofdesk.settings import Settings
 
 SYNC, EMBED, RECONCILE, MAINTAIN = "chatwoot_sync", "embeddings_run", "chatwoot_reconcile", "maintenance"
@@ -117,12 +117,14 @@ async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Ou
 async def _maintain(resources: Resources, scope: Scope, _: Run, __: Turn) -> Outcome:
     removed = await runs.forget_old(resources.db, scope, resources.settings.run_retention_days)
     await _look_after_search(resources, scope)
+    await status.gather_counts(resources.db, scope)
     return Outcome(removed, {"runs_removed": removed})
 
 
 async def _look_after_search(resources: Resources, scope: Scope) -> None:
     """What keeps search fast: called when everything is embedded, and by maintenance."""
     await index.refresh(resources.db, scope, silent)
+    await vector_index.look_after(resources.db, resources.owner_url, scope)
 
 
 def _embedding(settings: Settings, run: Run) -> vectors.Options:

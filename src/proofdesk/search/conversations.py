@@ -1,7 +1,7 @@
 """Ranking conversations: by their words, by their meaning, and by both together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
@@ -12,12 +12,12 @@ from proofdesk.search.question import Question
 from proofdesk.search.ranking import Ranked
 from proofdesk.search.terms import Sought
 
-BY_WORDS = 100  # conversations taken from the ranking by words
-NEAREST = 200  # chunks taken from the index over vectors
+BY_WORDS = 50  # conversations taken from the ranking by words
+NEAREST = 100  # chunks taken from the ranking by meaning
 NEAREST_ALONE = 600  # the same when nothing but meaning ranks: several chunks of one conversation may be near
-LOOKED_UP = 150_000  # postings one search reads; of words beyond that, only those of the best conversations so far
-COMPLETED = 1000  # which are so many
-COMPARED = 8000  # vectors that are rather compared one by one than looked up in the index
+LOOKED_UP = 3000  # postings one search reads; of words beyond that, only those of the best conversations so far
+COMPLETED = 200  # which are so many
+COMPARED = 8000  # vectors left by filters that are rather compared one by one than looked up in the index
 WITHIN = 4  # so many times more conversations are looked at when filters apply within them
 
 
@@ -50,18 +50,20 @@ async def best_conversations(search: Search) -> list[Ranked]:
 async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
     if search.question.mode == "vector" or not search.seeking.terms:
         return []
-    conn, scope, average = search.conn, search.scope, search.seeking.average
     most = max(BY_WORDS, search.wanted)
     rare, common = _by_rarity(search.seeking.terms)
-    also = [Key(n.account_id, n.conversation_id) for n in near]
+    also = {Key(n.account_id, n.conversation_id) for n in near}
     found = await queries.by_words(
-        conn, scope, rare, average, search.narrowing, max(most, COMPLETED) if common else most, also
+        search.conn,
+        search.scope,
+        rare,
+        common,
+        search.seeking.average,
+        search.narrowing,
+        max(most, COMPLETED) if common else most,
+        sorted(also, key=lambda key: (key.account_id, key.conversation_id)),
     )
-    if not common:
-        return found
-    more = await queries.words_of(conn, scope, common, average, [Key(f.account_id, f.conversation_id) for f in found])
-    completed = [replace(f, score=f.score + more.get(Key(f.account_id, f.conversation_id), 0.0)) for f in found]
-    return sorted(completed, key=lambda f: -f.score)[:most]
+    return [f for place, f in enumerate(found) if place < most or Key(f.account_id, f.conversation_id) in also]
 
 
 def _by_rarity(terms: Sequence[Weighted]) -> tuple[list[Weighted], list[Weighted]]:
@@ -84,9 +86,11 @@ async def _by_meaning(search: Search) -> list[ByMeaning]:
         return []
     conn, scope, narrowing = search.conn, search.scope, search.narrowing
     most = NEAREST_ALONE if search.question.mode == "vector" else NEAREST
-    if await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1) > COMPARED:
-        return await meaning_queries.nearest(conn, scope, model, narrowing, most)
-    return await meaning_queries.nearest_of_all(conn, scope, model, narrowing, most)
+    if narrowing.narrows:
+        left = await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1)
+        if left <= COMPARED:
+            return await meaning_queries.nearest_of_all(conn, scope, model, narrowing, most)
+    return await meaning_queries.nearest(conn, scope, model, narrowing, most)
 
 
 async def _distances(search: Search, worded: Sequence[ByWords], near: Sequence[ByMeaning]) -> list[ByMeaning]:

@@ -90,7 +90,7 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     async with db.scoped(scope) as conn:
         found: list[Hit] = []
         if has_words and narrowing:
-            await queries.tune(conn, _breadth(settings, question))
+            await queries.tune(conn, _breadth(settings, question), narrowing.narrows)
             seeking = await terms.sought(conn, scope, text)
             search = Search(conn, scope, question, narrowing, meant.model, seeking)
             passages = await best_passages(search, await best_conversations(search))

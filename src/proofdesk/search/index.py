@@ -48,6 +48,8 @@ async def terms_of(conn: Conn, pairs: Iterable[Pair], known: Terms) -> Terms:
     A word with accents is stored as it is stemmed with them and without: "devolución" is found by "devolucion".
     """
     wanted = {pair for pair in pairs if pair not in known}
+    if not wanted:
+        return known
     asked = [*wanted, *{(language, words.fold(word)) for language, word in wanted if not word.isascii()}]
     stems = {(s.language, s.word): words.fold(s.stem) for s in await index_queries.stems(conn, asked)}
     for language, word in wanted:

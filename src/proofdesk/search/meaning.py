@@ -5,10 +5,10 @@ import math
 import time
 from dataclasses import dataclass
 
+from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import client
 from proofdesk.embeddings import queries as embedding_queries
-from proofdesk.embeddings.batches import literal
 from proofdesk.embeddings.provider import Provider
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.projects.scope import Scope
@@ -76,7 +76,7 @@ async def _model(provider: Provider, text: str) -> Model | None:
     vector = await provider.embed_query(text)
     if math.hypot(*vector) < 1e-6:
         return None  # nothing in it that the model knows
-    return Model(provider.name, len(vector), literal(vector))
+    return Model(provider.name, len(vector), Halfvec(vector))
 
 
 def _since(started: float) -> float:

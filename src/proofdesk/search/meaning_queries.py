@@ -1,7 +1,7 @@
 """SQL of searching by meaning, and of the chunks that are shown.
 
-The index over vectors is one for all projects, and a scan of it meets the vectors of others, too. Where a project, or
-what is left of it by filters, is small, comparing all that is left is quicker and exact.
+A large project has an index over its vectors, see `search.vector_index`. Where a project, or what filters leave of it,
+is small, comparing all that is left is quicker and exact.
 """
 
 from collections.abc import Sequence
@@ -10,18 +10,19 @@ from datetime import datetime
 
 from psycopg import sql
 
+from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.rows import Conn, many, value
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import PASSES, Key, Narrowing
+from proofdesk.search.queries import ALL_PASS, Key, Narrowing
 
 
 @dataclass(frozen=True)
 class Model:
-    """The model whose vectors are searched, and a question's vector by it as pgvector reads it."""
+    """The model whose vectors are searched, and a question's vector by it."""
 
     name: str
     dimension: int
-    vector: str
+    vector: Halfvec
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,20 @@ class Shown:
 
 
 async def comparable(conn: Conn, scope: Scope, model: str, narrowing: Narrowing, most: int) -> int:
-    """How many vectors the search is among; counted up to `most`."""
+    """How many vectors pass the filters; counted up to `most`."""
     return await value(
         conn,
         sql.SQL(
             """
         SELECT count(*) FROM (
             SELECT FROM rag_vectors v
-            WHERE v.project_id = %(project)s AND v.model = %(model)s AND (
-                (%(any_conversation)s AND %(any_chunk)s)
-                OR (v.account_id, v.message_id, v.chunk_index) IN (
-                    SELECT k.account_id, k.message_id, k.chunk_index
-                    FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-                    WHERE k.project_id = %(project)s AND {conversation_passes} AND {chunk_passes}))
+            WHERE v.project_id = %(project)s AND v.model = %(model)s
+              AND (v.account_id, v.message_id, v.chunk_index) IN (
+                  SELECT k.account_id, k.message_id, k.chunk_index
+                  FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+                  WHERE k.project_id = %(project)s AND {conversation_passes} AND {chunk_passes})
             LIMIT %(most)s) counted"""
-        ).format(**PASSES),
+        ).format(**narrowing.passes),
         project=scope.project_id,
         model=model,
         most=most,
@@ -83,7 +83,15 @@ async def comparable(conn: Conn, scope: Scope, model: str, narrowing: Narrowing,
 
 
 async def nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> list[ByMeaning]:
-    """The conversations of the `most` nearest chunks by the index, nearest first."""
+    """The conversations of the `most` nearest chunks, nearest first: by the project's index if it has one.
+
+    Project and model stand in the statement itself, since that is what the index of a project is found by, and so does
+    `most`: a plan for any number would read thousands.
+    """
+    filtered = sql.SQL("""EXISTS (
+                  SELECT FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+                  WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
+                    AND k.chunk_index = v.chunk_index AND {conversation_passes} AND {chunk_passes})""")
     return await many(
         conn,
         ByMeaning,
@@ -93,21 +101,21 @@ async def nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, 
             SELECT v.account_id, v.message_id, v.chunk_index,
                    v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
             FROM rag_vectors v
-            WHERE v.project_id = %(project)s AND v.model = %(model)s AND vector_dims(v.embedding) = {dimension}
-              AND ((%(any_conversation)s AND %(any_chunk)s) OR EXISTS (
-                  SELECT FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-                  WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
-                    AND k.chunk_index = v.chunk_index AND {conversation_passes} AND {chunk_passes}))
-            ORDER BY v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) LIMIT %(most)s)
+            WHERE v.project_id = {project} AND v.model = {model} AND {passes}
+            ORDER BY v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) LIMIT {most})
         SELECT k.account_id, k.conversation_id, min(n.distance) AS distance
         FROM near n JOIN rag_chunks k USING (account_id, message_id, chunk_index)
         WHERE k.project_id = %(project)s
         GROUP BY k.account_id, k.conversation_id ORDER BY distance, k.account_id, k.conversation_id DESC"""
-        ).format(dimension=sql.Literal(model.dimension), **PASSES),
+        ).format(
+            dimension=sql.Literal(model.dimension),
+            project=sql.Literal(scope.project_id),
+            model=sql.Literal(model.name),
+            most=sql.Literal(most),
+            passes=filtered.format(**narrowing.passes) if narrowing.narrows else ALL_PASS,
+        ),
         project=scope.project_id,
-        model=model.name,
         vector=model.vector,
-        most=most,
         **narrowing.params,
     )
 
@@ -126,7 +134,7 @@ async def nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narr
         WHERE c.project_id = %(project)s AND v.model = %(model)s AND {conversation_passes} AND {chunk_passes}
         GROUP BY k.account_id, k.conversation_id
         ORDER BY distance, k.account_id, k.conversation_id DESC LIMIT %(most)s"""
-        ).format(**PASSES),
+        ).format(**narrowing.passes),
         project=scope.project_id,
         model=model.name,
         vector=model.vector,
@@ -150,7 +158,7 @@ async def distances(
         JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
         WHERE k.project_id = %(project)s AND v.project_id = %(project)s AND v.model = %(model)s AND {chunk_passes}
         GROUP BY k.account_id, k.conversation_id"""
-        ).format(**PASSES),
+        ).format(**narrowing.passes),
         project=scope.project_id,
         model=model.name,
         vector=model.vector,
@@ -185,7 +193,7 @@ async def chunks(
                 AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private)))
           AND {chunk_passes}
         ORDER BY k.account_id, k.conversation_id, k.created_at, k.message_id, k.chunk_index"""
-        ).format(**PASSES),
+        ).format(**narrowing.passes),
         project=scope.project_id,
         model=model.name if model else None,
         vector=model.vector if model else None,

@@ -14,20 +14,19 @@ from psycopg import sql
 from proofdesk.db.rows import Conn, many, run
 from proofdesk.projects.scope import Scope
 
-# Filters that are not set vanish while the statement is planned: parameters are constants then.
-PASSES = {
-    "conversation_passes": sql.SQL("""
+# Within each, a filter that is not set vanishes while the statement is planned: parameters are constants then.
+CONVERSATION_PASSES = sql.SQL("""
     (%(inboxes)s::bigint[] IS NULL OR c.inbox_id = ANY (%(inboxes)s))
     AND (%(conversation)s::bigint IS NULL OR c.conversation_id = %(conversation)s)
     AND (%(contact)s::bigint IS NULL OR c.contact_id = %(contact)s)
     AND (%(account)s::bigint IS NULL OR c.account_id = %(account)s)
     AND (%(labels)s::text[] IS NULL OR c.labels && %(labels)s)
-    AND (%(status)s::text IS NULL OR c.status = %(status)s)"""),
-    "chunk_passes": sql.SQL("""
+    AND (%(status)s::text IS NULL OR c.status = %(status)s)""")
+CHUNK_PASSES = sql.SQL("""
     (%(from)s::timestamptz IS NULL OR k.created_at >= %(from)s)
     AND (%(to)s::timestamptz IS NULL OR k.created_at <= %(to)s)
-    AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)"""),
-}
+    AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)""")
+ALL_PASS = sql.SQL("true")
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,19 @@ class Narrowing:
         return any(v is not None for v in (self.since, self.until, self.sender))
 
     @property
+    def narrows(self) -> bool:
+        """Whether there is any filter."""
+        return self.of_conversations or self.of_chunks
+
+    @property
+    def passes(self) -> dict[str, sql.SQL]:
+        """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
+        return {
+            "conversation_passes": CONVERSATION_PASSES if self.of_conversations else ALL_PASS,
+            "chunk_passes": CHUNK_PASSES if self.of_chunks else ALL_PASS,
+        }
+
+    @property
     def params(self) -> dict[str, Any]:
         """What the conditions above are filled with."""
         return {
@@ -68,24 +80,25 @@ class Narrowing:
             "from": self.since,
             "to": self.until,
             "sender": self.sender,
-            "any_conversation": not self.of_conversations,
-            "any_chunk": not self.of_chunks,
         }
 
 
-async def tune(conn: Conn, ef_search: int) -> None:
-    """Settings of this transaction: plans for the given values, and an index scan that goes on until there are enough.
+async def tune(conn: Conn, ef_search: int, filtered: bool) -> None:
+    """Settings of this transaction: an index scan goes on until there are enough, and what is searched is in memory.
 
-    A plan that is made once for all parameters could not leave out the filters that are not set.
+    Statements without filters are planned once for each connection. With filters, planning for the given values is
+    what leaves out those that are not set.
     """
     await run(
         conn,
         """
-        SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),
-               set_config('max_parallel_workers_per_gather', '0', true), set_config('work_mem', '32MB', true),
+        SELECT set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true),
+               set_config('plan_cache_mode', %(plans)s, true), set_config('work_mem', '32MB', true),
+               set_config('random_page_cost', '1.1', true),
                set_config('hnsw.ef_search', %(ef_search)s::text, true),
                set_config('hnsw.iterative_scan', 'strict_order', true),
                set_config('hnsw.max_scan_tuples', '40000', true)""",
+        plans="force_custom_plan" if filtered else "force_generic_plan",
         ef_search=ef_search,
     )
 
@@ -161,87 +174,69 @@ async def by_words(
     conn: Conn,
     scope: Scope,
     terms: Sequence[Weighted],
+    common: Sequence[Weighted],
     average: float,
     narrowing: Narrowing,
-    most: int,
+    completed: int,
     also: Sequence[Key] = (),
 ) -> list[ByWords]:
     """The conversations with the highest BM25, best first, and those of `also` that hold a word.
 
-    `average` is the mean length in tenths of a word. BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of
-    several terms for one word the best counts, and the number of such a word is negative.
+    `terms` are looked up wherever they are; of `common` ones only the `completed` best conversations by those terms
+    are looked at, and those of `also`. `average` is the mean length in tenths of a word. BM25 after Robertson and
+    Zaragoza (2009), k1 = 1.2, b = 0.75; of several terms for one word the best counts, and the number of such a word
+    is negative.
     """
+    filtered = sql.SQL("""EXISTS (
+                    SELECT FROM cw_conversations c JOIN rag_chunks k USING (project_id, account_id, conversation_id)
+                    WHERE c.project_id = %(project)s AND k.project_id = %(project)s AND c.account_id = f.account_id
+                      AND c.conversation_id = f.conversation_id AND {conversation_passes} AND {chunk_passes})""")
     return await many(
         conn,
         ByWords,
         sql.SQL(
             """
-        WITH wanted AS (
-            SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[]) w (word, term, weight)),
-        found AS (
+        WITH wanted AS MATERIALIZED (
+            SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[], %(commons)s::boolean[])
+                w (word, term, weight, common)),
+        found AS MATERIALIZED (
             SELECT account_id, conversation_id, sum(score) AS score
             FROM (SELECT p.account_id, p.conversation_id,
                          w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8) AS score
                   FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                  WHERE w.word >= 0
+                  WHERE w.word >= 0 AND NOT w.common
                   UNION ALL
                   SELECT p.account_id, p.conversation_id,
                          max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8))
                   FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                  WHERE w.word < 0 GROUP BY w.word, p.account_id, p.conversation_id) each
+                  WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
             GROUP BY account_id, conversation_id),
-        ranked AS (
-            SELECT account_id, conversation_id, score,
-                   row_number() OVER (ORDER BY score DESC, account_id, conversation_id DESC) AS rank
-            FROM found f
-            WHERE (%(any_conversation)s OR EXISTS (
-                    SELECT FROM cw_conversations c
-                    WHERE c.project_id = %(project)s AND c.account_id = f.account_id
-                      AND c.conversation_id = f.conversation_id AND {conversation_passes}))
-              AND (%(any_chunk)s OR EXISTS (
-                    SELECT FROM rag_chunks k
-                    WHERE k.project_id = %(project)s AND k.account_id = f.account_id
-                      AND k.conversation_id = f.conversation_id AND {chunk_passes})))
-        SELECT account_id, conversation_id, score FROM ranked
-        WHERE rank <= %(most)s OR (account_id, conversation_id) IN (
-            SELECT * FROM unnest(%(also_accounts)s::bigint[], %(also_conversations)s::bigint[]))
-        ORDER BY rank"""
-        ).format(**PASSES),
+        best AS (
+            SELECT account_id, conversation_id FROM found f
+            WHERE {passes}
+            ORDER BY score DESC, account_id, conversation_id DESC LIMIT %(completed)s),
+        looked_at AS MATERIALIZED (
+            SELECT account_id, conversation_id FROM best
+            UNION SELECT * FROM unnest(%(also_accounts)s::bigint[], %(also_conversations)s::bigint[]))
+        SELECT l.account_id, l.conversation_id, coalesce(f.score, 0) + coalesce(more.score, 0) AS score
+        FROM looked_at l LEFT JOIN found f USING (account_id, conversation_id)
+        CROSS JOIN LATERAL (
+            SELECT sum(each.score) AS score
+            FROM (SELECT max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
+                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+                      AND p.account_id = l.account_id AND p.conversation_id = l.conversation_id
+                  WHERE w.common GROUP BY w.word) each) more
+        WHERE f.score > 0 OR more.score > 0
+        ORDER BY score DESC, account_id, conversation_id DESC"""
+        ).format(passes=filtered.format(**narrowing.passes) if narrowing.narrows else ALL_PASS),
         project=scope.project_id,
-        words=[t.word for t in terms],
-        terms=[t.term for t in terms],
-        weights=[t.weight * 2.2 for t in terms],
+        words=[t.word for t in (*terms, *common)],
+        terms=[t.term for t in (*terms, *common)],
+        weights=[t.weight * 2.2 for t in (*terms, *common)],
+        commons=[*[False for _ in terms], *[True for _ in common]],
         slope=9 / average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
-        most=most,
+        completed=completed,
         also_accounts=[k.account_id for k in also],
         also_conversations=[k.conversation_id for k in also],
         **narrowing.params,
     )
-
-
-async def words_of(
-    conn: Conn, scope: Scope, terms: Sequence[Weighted], average: float, keys: Sequence[Key]
-) -> dict[Key, float]:
-    """What the terms add to the BM25 of these conversations; see `by_words`."""
-    rows = await many(
-        conn,
-        ByWords,
-        """
-        SELECT account_id, conversation_id, sum(score) AS score
-        FROM (SELECT p.account_id, p.conversation_id,
-                     max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
-              FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[]) w (word, term, weight)
-              CROSS JOIN unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) k (account_id, conversation_id)
-              JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                  AND p.account_id = k.account_id AND p.conversation_id = k.conversation_id
-              GROUP BY w.word, p.account_id, p.conversation_id) each
-        GROUP BY account_id, conversation_id""",
-        project=scope.project_id,
-        words=[t.word for t in terms],
-        terms=[t.term for t in terms],
-        weights=[t.weight * 2.2 for t in terms],
-        slope=9 / average,
-        accounts=[k.account_id for k in keys],
-        conversations=[k.conversation_id for k in keys],
-    )
-    return {Key(row.account_id, row.conversation_id): row.score for row in rows}

@@ -55,7 +55,10 @@ def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
     found: list[_Match] = []
     for located, known in ((words.located_exact(text), tokens), (words.located(text), surfaces)):
         for word in located:
-            number, value = max((known[f] for f in word.forms if f in known), key=lambda w: w[1], default=(0, 0.0))
+            answers = [known[form] for form in word.forms if form in known]
+            if not answers:
+                continue
+            number, value = max(answers, key=lambda answer: answer[1])
             if value and not any(m.start < word.end and word.start < m.end for m in found):
                 found.append(_Match(word.start, word.end, number, value))
     return sorted(found, key=lambda m: m.start)

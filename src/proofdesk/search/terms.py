@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
 from proofdesk.search import index, languages, queries, words
+from proofdesk.search.index import Pair, Terms
 from proofdesk.search.queries import Weighted
 
 SIMILAR_ENOUGH = 0.75  # of 1; below, a word is another word
@@ -19,6 +20,10 @@ SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
 TELLING = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
 _TRIGRAM_CANDIDATES = 20
 _SPELLINGS = 3
+_REMEMBERED = 50_000
+
+# What words are stored as. It depends on nothing but the word and its language, so the process remembers it.
+_known: Terms = {}
 
 Worth = Mapping[str, tuple[int, float]]
 
@@ -61,14 +66,17 @@ class _Asked:
 
 async def sought(conn: Conn, scope: Scope, text: str) -> Sought:
     """The terms of a question, whose text is cleaned. No terms when the project has none of its words."""
+    counts, exact = Counter(words.words(text)), _exact(text)
+    forms = await _stems(conn, {(language, word) for word in counts for language in _languages_of(word)})
     spoken = [index.WHOLE, *map(index.language_term, languages.NAMES)]
-    present = {t.term: t for t in await queries.vocabulary(conn, scope, spoken)}
+    wanted = {*spoken, *(term for stored in forms.values() for term in stored), *(t for a in exact for t in a.terms)}
+    present = {t.term: t for t in await queries.vocabulary(conn, scope, sorted(wanted))}
     whole = present.get(index.WHOLE)
     if whole is None:
         return Sought([], 1.0, ())
     known = tuple(name for name in languages.NAMES if index.language_term(name) in present)
-    asked = await _asked(conn, text, known)
-    held = {t.term: t.df for t in await queries.vocabulary(conn, scope, [t for a in asked for t in a.terms])}
+    asked = [_asked(word, times, forms, known) for word, times in counts.items()] + exact
+    held = {term: found.df for term, found in present.items()}
     found = _weighted(asked, held, whole.df)
     missing = [a for a in asked if a.may_be_misspelt and held.keys().isdisjoint(a.terms)]
     if missing:
@@ -83,7 +91,7 @@ async def surfaces(conn: Conn, seeking: Sought, vocabulary: set[str]) -> Worth:
     likely = [word for word in vocabulary if {(folded := words.fold(word))[:2], folded[:3]} & beginnings]
     pairs = {(language, word) for word in likely for language in _languages_of(word, seeking.languages)}
     matched: dict[str, tuple[int, float]] = {}
-    for (_, word), forms in (await index.terms_of(conn, pairs, {})).items():
+    for (_, word), forms in (await _stems(conn, pairs)).items():
         for form in forms:
             if form in worth and worth[form][1] > matched.get(word, (0, 0.0))[1]:
                 matched[word] = worth[form]
@@ -99,19 +107,24 @@ def _is_exact(term: str) -> bool:
     return not term.isalnum() or (term.isdigit() and len(term) >= 7)
 
 
-async def _asked(conn: Conn, text: str, known: tuple[str, ...]) -> list[_Asked]:
-    counts = Counter(words.words(text))
-    pairs = {(language, word) for word in counts for language in _languages_of(word, known)}
-    terms = await index.terms_of(conn, pairs, {})
-    forms: dict[str, list[str]] = {word: [] for word in counts}
-    for (_, word), stored in sorted(terms.items()):
-        forms[word] += [term for term in stored if term not in forms[word]]
-    exact = Counter(token.forms for token in words.located_exact(text) if token.forms)
-    spoken = [_Asked(counts[word], found, words.fold(word)) for word, found in forms.items()]
-    return spoken + [_Asked(times, list(token)) for token, times in exact.items()]
+async def _stems(conn: Conn, pairs: set[Pair]) -> Terms:
+    if len(_known) > _REMEMBERED:
+        _known.clear()
+    known = await index.terms_of(conn, pairs, _known)
+    return {pair: known[pair] for pair in pairs}
 
 
-def _languages_of(word: str, known: tuple[str, ...]) -> set[str]:
+def _asked(word: str, times: int, forms: Terms, known: tuple[str, ...]) -> _Asked:
+    stored = [term for language in sorted(_languages_of(word, known)) for term in forms[language, word]]
+    return _Asked(times, list(dict.fromkeys(stored)), words.fold(word))
+
+
+def _exact(text: str) -> list[_Asked]:
+    tokens = Counter(token.forms for token in words.located_exact(text) if token.forms)
+    return [_Asked(times, list(token)) for token, times in tokens.items()]
+
+
+def _languages_of(word: str, known: tuple[str, ...] = languages.NAMES) -> set[str]:
     return {languages.of_word(word, latin) for latin in (languages.DEFAULT, *known) if latin != languages.CYRILLIC}
 
 

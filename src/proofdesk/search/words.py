@@ -48,6 +48,9 @@ def words(text: str) -> list[str]:
 
 def located(text: str) -> Iterator[Word]:
     """The words of a cleaned text with their places in it."""
+    if text.isascii():
+        yield from (Word(_parts(m.group()), m.start(), m.end()) for m in _ASCII_WORD.finditer(text.lower()))
+        return
     for match in _WORD.finditer(text):
         word = _lower(match.group())
         if "\u3040" <= word[0] <= "\ud7af" or "\uf900" <= word[0] <= "\ufaff":

@@ -1,0 +1,191 @@
+"""The index over a project's vectors: built when there are many, used by search, dropped when it serves nobody."""
+
+import asyncio
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import sql
+
+from proofdesk.db import vector_indexes
+from proofdesk.db.halfvec import Halfvec
+from proofdesk.db.pool import Database
+from proofdesk.embeddings.batches import literal
+from proofdesk.projects.scope import Scope
+from proofdesk.search import meaning_queries, queries, vector_index
+from proofdesk.search.meaning_queries import Model
+from proofdesk.search.queries import Narrowing
+from tests.conftest import new_project
+from tests.plans import explained
+
+DIMENSION = 8
+MANY = 400
+
+
+@pytest.fixture(autouse=True)
+def a_few_are_many(monkeypatch: pytest.MonkeyPatch, owner_conn: psycopg.Connection):
+    monkeypatch.setattr(vector_index, "BUILT_FROM", MANY)
+    monkeypatch.setattr(vector_index, "KEPT_TO", MANY // 2)
+    yield
+    for (name,) in owner_conn.execute("SELECT indexname FROM pg_indexes WHERE indexname ~ '^rag_vectors_[0-9a-f]{32}'"):
+        owner_conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def vectors() -> np.ndarray:
+    """Vectors around a few directions, as they are stored."""
+    random = np.random.default_rng(3)
+    centres = random.standard_normal((20, DIMENSION))[random.integers(0, 20, MANY)]
+    return (centres + 0.3 * random.standard_normal((MANY, DIMENSION))).astype(np.float16)
+
+
+async def test_a_project_gets_an_index_when_it_grows_and_search_uses_it(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    put(owner_conn, project, "one", vectors[:-1])
+    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+    assert await used(database_url, project, "one", vectors[0]) == set()
+    put(owner_conn, project, "one", vectors[-1:], first=MANY)
+    tended = await vector_index.look_after(db, database_url, project)
+    name = vector_indexes.name_of(project.project_id, "one")
+    assert tended == vector_index.Tended(built=[name])
+    assert await used(database_url, project, "one", vectors[0]) == {name}
+    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+
+
+async def test_the_index_finds_what_comparing_all_finds(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    put(owner_conn, project, "one", vectors)
+    await vector_index.look_after(db, database_url, project)
+    stored = vectors.astype(np.float64)
+    stored /= np.linalg.norm(stored, axis=1, keepdims=True)
+    for asked in range(0, MANY, 20):
+        exact = set(np.argsort(-(stored @ stored[asked]))[:10].tolist())
+        async with db.scoped(project) as conn:
+            await queries.tune(conn, 100, False)
+            await conn.execute("SET LOCAL enable_sort = off")
+            model = Model("one", DIMENSION, Halfvec(vectors[asked].tolist()))
+            near = await meaning_queries.nearest(conn, project, model, Narrowing(), 10)
+        assert {found.conversation_id - 1 for found in near} == exact
+
+
+async def test_an_index_is_dropped_when_the_project_shrinks_but_not_at_once(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    put(owner_conn, project, "one", vectors)
+    (name,) = (await vector_index.look_after(db, database_url, project)).built
+    owner_conn.execute("DELETE FROM rag_vectors WHERE message_id > %s", [MANY // 2])
+    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+    owner_conn.execute("DELETE FROM rag_vectors WHERE message_id = 1")
+    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended(dropped=[name])
+    assert await used(database_url, project, "one", vectors[5]) == set()
+
+
+async def test_while_a_new_model_is_made_the_index_is_that_of_the_old_one(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    put(owner_conn, project, "old", vectors)
+    (old,) = (await vector_index.look_after(db, database_url, project)).built
+    put(owner_conn, project, "new", vectors, complete=False)
+    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+    assert await used(database_url, project, "old", vectors[0]) == {old}
+    owner_conn.execute("UPDATE rag_models SET complete_at = now()")
+    owner_conn.execute("DELETE FROM rag_vectors WHERE model = 'old'")
+    owner_conn.execute("DELETE FROM rag_models WHERE model = 'old'")
+    tended = await vector_index.look_after(db, database_url, project)
+    new = vector_indexes.name_of(project.project_id, "new")
+    assert (tended.built, tended.dropped) == ([new], [old])
+
+
+async def test_an_index_that_was_given_up_is_built_anew(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    """As a server leaves it that stopped in the middle: there, but not valid, and search does without it."""
+    put(owner_conn, project, "one", vectors)
+    (name,) = (await vector_index.look_after(db, database_url, project)).built
+    owner_conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [name])
+    assert await used(database_url, project, "one", vectors[0]) == set()
+    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended([name], [name])
+    assert await used(database_url, project, "one", vectors[0]) == {name}
+
+
+async def test_two_who_look_after_it_at_once_build_one_index(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    put(owner_conn, project, "one", vectors)
+    done = await asyncio.gather(*(vector_index.look_after(db, database_url, project) for _ in range(3)))
+    assert [d.error for d in done] == [None, None, None]
+    assert sum(len(d.built) for d in done) == 1
+    assert [index.valid for index in await indexes(db, project)] == [True]
+
+
+async def test_a_database_that_refuses_is_told_and_search_goes_on(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    put(owner_conn, project, "one", vectors)
+    owner_conn.execute("DROP ROLE IF EXISTS nobody_special")
+    owner_conn.execute("CREATE ROLE nobody_special LOGIN")
+    tended = await vector_index.look_after(db, database_url.replace("postgres:@", "nobody_special:@"), project)
+    assert tended.error is not None and "owner" in tended.error
+    assert await used(database_url, project, "one", vectors[0]) == set()
+
+
+async def test_the_index_of_one_project_holds_nothing_of_another(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    other = await new_project(db, "Other")
+    for scope in (project, other):
+        put(owner_conn, scope, "one", vectors)
+        await vector_index.look_after(db, database_url, scope)
+    for scope in (project, other):
+        assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.name_of(scope.project_id, "one")}
+    async with db.scoped(project) as conn:
+        model = Model("one", DIMENSION, Halfvec(vectors[0].tolist()))
+        assert await meaning_queries.nearest(conn, other, model, Narrowing(), 10) == []
+
+
+async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
+    """The indexes over vectors that search by meaning goes through."""
+    async with explained(database_url, scope) as (conn, plans):
+        await queries.tune(conn, 100, False)
+        await conn.execute("SET LOCAL enable_sort = off")  # so few are as quickly compared
+        asked = Model(model, DIMENSION, Halfvec(vector.tolist()))
+        found = await meaning_queries.nearest(conn, scope, asked, Narrowing(), 10)
+        assert found
+        return {name for name in await plans.indexes() if name.startswith(f"rag_vectors_{scope.project_id.hex}")}
+
+
+async def indexes(db: Database, scope: Scope) -> list[vector_indexes.VectorIndex]:
+    async with db.scoped(scope) as conn:
+        return await vector_indexes.existing(conn, scope.project_id)
+
+
+def put(conn: psycopg.Connection, scope: Scope, model: str, vectors: np.ndarray, first: int = 1, complete: bool = True):
+    """Messages with a chunk and a vector each, a conversation for every one."""
+    values = {"project": scope.project_id, "scope": scope.account_scope_id, "model": model, "complete": complete}
+    values |= {"first": first, "vectors": [literal(v.astype(float).tolist()) for v in vectors], "dimension": DIMENSION}
+    for statement in _WRITTEN:
+        conn.execute(statement.encode(), values)
+    conn.execute("ANALYZE rag_vectors, rag_chunks")
+
+
+_NUMBERED = """
+    FROM unnest(%(vectors)s::text[]) WITH ORDINALITY v (vector, place), LATERAL (SELECT place - 1 + %(first)s AS n) o
+    ON CONFLICT DO NOTHING"""
+_WRITTEN = (
+    "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, status, labels,"
+    " additional_attributes, custom_attributes, last_activity_at, created_at, updated_at)"
+    " SELECT %(project)s, %(scope)s, 1, n, 1, 'open', '{}', '{}', '{}', now(), now(), now()" + _NUMBERED,
+    "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
+    " message_type, content_type, private, deleted, sender_type, content_attributes, attachments, created_at)"
+    " SELECT %(project)s, %(scope)s, 1, n, n, 1, 'incoming', 'text', false, false, 'contact', '{}', '[]', now()"
+    + _NUMBERED,
+    "INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,"
+    " inbox_id, sender_type, sender_types, covers, text, context, content_hash, embedding_status, created_at)"
+    " SELECT %(project)s, %(scope)s, 1, n, 0, n, 1, 'contact', '{contact}', ARRAY[n], 'text', '', '', 'ready', now()"
+    + _NUMBERED,
+    "INSERT INTO rag_vectors SELECT %(project)s, %(scope)s, 1, n, 0, %(model)s, vector::halfvec" + _NUMBERED,
+    "INSERT INTO rag_models (project_id, account_scope_id, model, dimension, complete_at) VALUES (%(project)s,"
+    " %(scope)s, %(model)s, %(dimension)s, CASE WHEN %(complete)s THEN now() END) ON CONFLICT DO NOTHING",
+)
