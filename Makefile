@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test eval docs format lock assets screenshots clean
+.PHONY: demo test eval bench docs format lock assets screenshots clean
 
 demo: $(VENV)/runtime assets
 	@$(BIN)/proofdesk demo $(ARGS)
@@ -15,6 +15,9 @@ test: $(VENV)/dev assets
 
 eval: $(VENV)/dev
 	@$(BIN)/python scripts/eval.py $(ARGS)
+
+bench: $(VENV)/dev
+	@$(BIN)/python -m bench.run $(ARGS)
 
 docs: $(VENV)/dev
 	@$(BIN)/python scripts/reference.py

@@ -1,0 +1,154 @@
+"""A desk full of conversations, written straight into the tables: made-up words by topic, and vectors in clusters.
+
+Words follow Zipf's law, half of them from the words of a topic. Vectors lie around the direction of their topic and,
+nearer, around that of their conversation, as embeddings of real texts do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import psycopg
+
+MODEL = "bench"
+ACCOUNT = 1
+CHUNKS = 4  # of a conversation
+WORDS = 40  # of a chunk
+TOPICS = 300
+BATCH = 2_000  # conversations written at once
+
+_SYLLABLES = [consonant + vowel for consonant, vowel in product("bdfgklmnprstvz", "aeiou")]
+_EVERYWHERE = np.array(["".join(s) for s in product(_SYLLABLES, _SYLLABLES, ("", "n", "r"))])  # 14,700 words
+_OF_TOPIC = np.array(["".join(s) for s in product(_SYLLABLES, _SYLLABLES, _SYLLABLES[:8])])  # 39,200 words
+_START = datetime(2025, 1, 1, tzinfo=UTC)
+_TABLES = {
+    "cw_conversations": "conversation_id inbox_id status labels additional_attributes custom_attributes"
+    " last_activity_at created_at updated_at read_mark chunked_version",
+    "cw_messages": "message_id conversation_id inbox_id message_type content_type content private deleted sender_type"
+    " content_attributes attachments created_at",
+    "rag_chunks": "message_id chunk_index conversation_id inbox_id sender_type sender_types covers text context"
+    " content_hash embedding_status embedding_model created_at",
+}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What stands in a project. Message `n` has chunk `n`, its vector, and is in conversation `n // CHUNKS`."""
+
+    project_id: UUID
+    account_scope_id: UUID
+    chunks: int
+    dimension: int
+    seed: int
+
+    def vectors(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The vectors of some conversations at a time, with the number of the first."""
+        for first, topics in self._batches():
+            random = np.random.default_rng([self.seed, first, 1])
+            own = _near(random, _directions(self.dimension)[topics], 0.8)
+            yield first * CHUNKS, _near(random, np.repeat(own, CHUNKS, axis=0), 0.6).astype(np.float16)
+
+    def texts(self) -> Iterator[tuple[int, list[str]]]:
+        """The texts of some conversations at a time, with the number of the first."""
+        for first, topics in self._batches():
+            random = np.random.default_rng([self.seed, first, 2])
+            yield first * CHUNKS, _texts(random, np.repeat(topics, CHUNKS), WORDS)
+
+    def questions(self, count: int) -> list[tuple[str, np.ndarray]]:
+        """Texts with vectors of the topics of the desk, of three to ten words."""
+        random = np.random.default_rng([self.seed, 3])
+        topics = random.integers(0, TOPICS, count)
+        vectors = _near(random, _directions(self.dimension)[topics], 0.8).astype(np.float16)
+        texts = [_texts(random, topics[n : n + 1], int(random.integers(3, 11)))[0] for n in range(count)]
+        return list(zip(texts, vectors.astype(np.float32), strict=True))
+
+    def _batches(self) -> Iterator[tuple[int, np.ndarray]]:
+        topics = np.random.default_rng([self.seed, 0]).integers(0, TOPICS, self.chunks // CHUNKS)
+        for first in range(0, len(topics), BATCH):
+            yield first, topics[first : first + BATCH]
+
+
+def fill(conn: psycopg.Connection, project_id: UUID, chunks: int, dimension: int, seed: int = 7) -> Desk:
+    """Write that many ready chunks into an empty project; `conn` is the owner's. Words are to be indexed afterwards."""
+    row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
+    assert row is not None, "the project exists"
+    desk = Desk(project_id, row[0], chunks, dimension, seed)
+    for (first, texts), (_, vectors) in zip(desk.texts(), desk.vectors(), strict=True):
+        with conn.transaction():
+            _write(conn, desk, first, texts)
+            with conn.cursor().copy("COPY rag_vectors FROM STDIN (FORMAT binary)") as copy:
+                copy.write(_binary(desk, first, vectors))
+    conn.execute(
+        "INSERT INTO rag_models (project_id, account_scope_id, model, dimension, complete_at)"
+        " VALUES (%s, %s, %s, %s, now())",
+        [project_id, desk.account_scope_id, MODEL, dimension],
+    )
+    conn.execute("VACUUM ANALYZE cw_conversations, cw_messages, rag_chunks, rag_vectors")
+    return desk
+
+
+def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str]) -> None:
+    rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
+    for number, text in enumerate(texts, first):
+        conversation, at = number // CHUNKS, _START + timedelta(seconds=number)
+        kind, by = ("outgoing", "agent") if number % CHUNKS else ("incoming", "contact")
+        if number % CHUNKS == 0:
+            rows["cw_conversations"].append((conversation, 1, "open", [], "{}", "{}", at, at, at, "read", 1))
+        message = (number, conversation, 1, kind, "text", text, False, False, by, "{}", "[]", at)
+        rows["cw_messages"].append(message)
+        digest = number.to_bytes(8, "big")
+        chunk = (number, 0, conversation, 1, by, [by], [number], text, "", digest, "ready", MODEL, at)
+        rows["rag_chunks"].append(chunk)
+    for table, columns in _TABLES.items():
+        names = f"project_id, account_scope_id, account_id, {', '.join(columns.split())}"
+        with conn.cursor().copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
+            for row in rows[table]:
+                copy.write_row((desk.project_id, desk.account_scope_id, ACCOUNT, *row))
+
+
+def _binary(desk: Desk, first: int, vectors: np.ndarray) -> bytes:
+    """Rows of rag_vectors as PostgreSQL's binary COPY reads them: each field after its length."""
+    halves = np.dtype([("dimension", ">i2"), ("unused", ">i2"), ("halves", ">f2", (desk.dimension,))])
+    kinds = {"project": "V16", "scope": "V16", "account": ">i8", "message": ">i8", "index": ">i4",
+             "model": f"S{len(MODEL)}", "vector": halves}  # fmt: skip
+    fields: list[Any] = [("count", ">i2")]
+    for name, kind in kinds.items():
+        fields += [(f"{name}_length", ">i4"), (name, kind)]
+    rows = np.zeros(len(vectors), np.dtype(fields))
+    rows["count"] = len(kinds)
+    for name, kind in kinds.items():
+        rows[f"{name}_length"] = np.dtype(kind).itemsize
+    rows["project"], rows["scope"] = np.void(desk.project_id.bytes), np.void(desk.account_scope_id.bytes)
+    rows["account"], rows["model"] = ACCOUNT, MODEL.encode()
+    rows["message"] = np.arange(first, first + len(vectors))
+    rows["vector"]["dimension"], rows["vector"]["halves"] = desk.dimension, vectors
+    return b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows.tobytes() + b"\xff\xff"
+
+
+def _directions(dimension: int) -> np.ndarray:
+    return _near(np.random.default_rng(1), np.zeros((TOPICS, dimension)), 1.0)
+
+
+def _near(random: np.random.Generator, centres: np.ndarray, spread: float) -> np.ndarray:
+    """Unit vectors around others; `spread` is the length of what is added."""
+    noise = random.standard_normal(centres.shape, dtype=np.float32)
+    found = centres + spread * noise / np.sqrt(centres.shape[1])
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def _texts(random: np.random.Generator, topics: np.ndarray, words: int) -> list[str]:
+    """A text of each topic: every other word is one of its own."""
+    general = _EVERYWHERE[_zipf(random, (len(topics), words), len(_EVERYWHERE))]
+    own = len(_OF_TOPIC) // TOPICS
+    topical = _OF_TOPIC[topics[:, None] * own + _zipf(random, (len(topics), words), own)]
+    chosen = np.where(random.random((len(topics), words)) < 0.5, topical, general)
+    return [" ".join(row) for row in chosen]
+
+
+def _zipf(random: np.random.Generator, shape: tuple[int, ...], words: int) -> np.ndarray:
+    """Ranks whose frequency falls with the rank: the logarithm of a rank is spread evenly."""
+    return (np.exp(random.random(shape) * np.log(words + 1)) - 1).astype(int)

@@ -1,0 +1,213 @@
+"""Search in projects of 1,000, 10,000 and 100,000 chunks that share a database, and in a small one beside very many.
+
+    python -m bench.search [--others 1000000]
+
+Measured is `hits.find`, which the page and the API call, with a provider that answers at once. The floor is the bare
+nearest-neighbour query of pgvector on the same rows; recall is that of the vectors alone, against comparing all.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import psycopg
+
+from bench import desk
+from bench.figures import Figure, percentile, table
+from proofdesk.audit.trail import system
+from proofdesk.db import embedded, migrate
+from proofdesk.db.halfvec import Halfvec
+from proofdesk.db.pool import Database, connected
+from proofdesk.db.rows import Conn
+from proofdesk.projects import projects, scope
+from proofdesk.projects.scope import Scope
+from proofdesk.search import conversations, hits, index, queries, vector_index
+from proofdesk.search.hits import Question
+from proofdesk.settings import Settings
+
+DIMENSION = 1536
+SIZES = (1_000, 10_000, 100_000)
+QUESTIONS = 200
+_SETTINGS = Settings(embedding_provider="local")
+_BARE = (
+    "SELECT message_id FROM rag_vectors WHERE project_id = '{project}' AND model = '{model}'"
+    " ORDER BY embedding::halfvec({dimension}) <=> %s::halfvec({dimension}) LIMIT {most}"
+)
+
+
+@dataclass
+class Ready:
+    """A provider that knows the vectors of its questions."""
+
+    vectors: dict[str, list[float]]
+    name: str = desk.MODEL
+    dimension: int = DIMENSION
+    max_batch: int = 1
+
+    async def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
+        return [self.vectors[text] for text in texts]
+
+    async def embed_query(self, text: str) -> list[float]:
+        return self.vectors[text]
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Milliseconds of each search and of each bare query, those of the processor for one search, and the recall."""
+
+    searches: list[float]
+    bare: list[float]
+    processor: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A database to measure in."""
+
+    url: str
+    db: Database
+
+    async def project(self, chunks: int) -> tuple[Scope, desk.Desk]:
+        """A project with that many chunks, every stage up to date."""
+        made = await projects.create(self.db, system(), f"{chunks:,} chunks")
+        inside = await scope.enter(self.db, system(), made.id)
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            filled = await asyncio.to_thread(desk.fill, conn, made.id, chunks, DIMENSION)
+            await index.refresh(self.db, inside)
+            await vector_index.look_after(self.db, self.url, inside)
+            conn.execute("VACUUM ANALYZE search_postings, search_terms, cw_conversations")
+        return inside, filled
+
+    async def measured(self, inside: Scope, filled: desk.Desk) -> Measured:
+        """Ask the project its questions, and the bare query beside each."""
+        asked = filled.questions(QUESTIONS)
+        provider = Ready({text: vector.tolist() for text, vector in asked})
+        for text, _ in asked[:20]:
+            await hits.find(self.db, inside, provider, _SETTINGS, Question(text))
+        searches, bare, found = [], [], []
+        processor = 0.0
+        async with self._bare(filled) as conn:
+            server = psutil.Process(conn.info.backend_pid).parent()
+            assert server is not None, "a connection is served by a child of the server"
+            for text, vector in asked:
+                before = _processor(server)
+                started = time.perf_counter()
+                await hits.find(self.db, inside, provider, _SETTINGS, Question(text))
+                searches.append((time.perf_counter() - started) * 1000)
+                processor += _processor(server) - before
+                started = time.perf_counter()
+                found.append(await _nearest(conn, filled, vector, 10))
+                bare.append((time.perf_counter() - started) * 1000)
+        recall = _recall(filled, [vector for _, vector in asked], found)
+        return Measured(searches, bare, processor * 1000 / QUESTIONS, recall)
+
+    @asynccontextmanager
+    async def _bare(self, filled: desk.Desk) -> AsyncIterator[Conn]:
+        async with await psycopg.AsyncConnection.connect(self.url) as conn:
+            await queries.tune(conn, max(_SETTINGS.search_hnsw_ef_search, conversations.NEAREST), False)
+            for _, vector in filled.questions(10):
+                await _nearest(conn, filled, vector, 10)
+            yield conn
+
+
+async def figures(others: int = 1_000_000) -> list[Figure]:
+    """The rows of the table about search."""
+    with _database() as url:
+        async with connected(url, 4) as db:
+            return await _figures(Bench(url, db), others)
+
+
+@contextlib.contextmanager
+def _database() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as home:
+        Path(home).chmod(0o755)  # run by root, the database server is another user
+        with embedded.running(Path(home) / "home"):
+            """Some settings of the server hold from its second start on."""
+        with embedded.running(Path(home) / "home") as url:
+            migrate.migrate(url)
+            with psycopg.connect(url, autocommit=True) as conn:
+                for setting in ("max_wal_size = '4GB'", "synchronous_commit = off"):
+                    conn.execute(f"ALTER SYSTEM SET {setting}".encode())
+                conn.execute("SELECT pg_reload_conf()")
+            yield url
+
+
+async def _figures(bench: Bench, others: int) -> list[Figure]:
+    rows, made = [], []
+    for chunks in SIZES:
+        made.append(await bench.project(chunks))
+        rows.append(_figure(f"hybrid search in {chunks:,} chunks", await bench.measured(*made[-1]), 6, 12, 0.99))
+    held = sum(SIZES[1:])
+    while held < others:
+        _, filled = await bench.project(100_000)
+        held += filled.chunks
+    beside = f"hybrid search in {SIZES[0]:,} chunks while others hold {held:,}"
+    return [*rows, _figure(beside, await bench.measured(*made[0]), None, 12, 1.0)]
+
+
+def _figure(work: str, found: Measured, p50: float | None, p95: float, recall: float) -> Figure:
+    took = percentile(found.searches, 50), percentile(found.searches, 95)
+    floor = percentile(found.bare, 50), percentile(found.bare, 95)
+    goal = f"p50 ≤ {p50} ms, p95 ≤ {p95} ms" if p50 else f"p95 ≤ {p95} ms"
+    return Figure(
+        work=work,
+        goal=f"{goal}, recall@10 ≥ {recall}",
+        measured=f"p50 {took[0]:.1f} ms, p95 {took[1]:.1f} ms, recall {found.recall:.3f},"
+        f" {found.processor:.1f} ms of processor",
+        floor=f"bare pgvector query: p50 {floor[0]:.1f} ms, p95 {floor[1]:.1f} ms",
+        times=took[0] / floor[0],
+        met=(p50 is None or took[0] <= p50) and took[1] <= p95 and found.recall >= recall,
+    )
+
+
+async def _nearest(conn: Conn, filled: desk.Desk, vector: np.ndarray, most: int) -> list[int]:
+    statement = _BARE.format(project=filled.project_id, model=desk.MODEL, dimension=DIMENSION, most=most)
+    rows = await conn.execute(statement.encode(), [Halfvec(vector.tolist())])
+    return [number for (number,) in await rows.fetchall()]
+
+
+def _recall(filled: desk.Desk, vectors: Sequence[np.ndarray], found: Sequence[Sequence[int]]) -> float:
+    """The share of the ten nearest that were found; one as near as the tenth counts as well."""
+    asked = np.stack(vectors)
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    near = np.concatenate([asked @ _unit(part).T for _, part in filled.vectors()], axis=1)
+    tenth = np.sort(near, axis=1)[:, -10]
+    hit = [sum(near[n, number] >= tenth[n] - 1e-6 for number in numbers) for n, numbers in enumerate(found)]
+    return sum(hit) / (10 * len(found))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    plain = vectors.astype(np.float32)
+    return plain / np.linalg.norm(plain, axis=1, keepdims=True)
+
+
+def _processor(server: psutil.Process) -> float:
+    """Seconds of the processor that this process and those of the database server have used."""
+    total = time.process_time()
+    for process in server.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            total += used.user + used.system
+    return total
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Measure search.")
+    parser.add_argument("--others", type=int, default=1_000_000, help="chunks held beside those of the small project")
+    print(table(asyncio.run(figures(parser.parse_args().others))))
+
+
+if __name__ == "__main__":
+    main()
