@@ -29,7 +29,7 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "cadence_seconds": lambda _: 60,
     "conversation_id": lambda w: w.conversation(),
     "conversation_global_id": lambda w: w.conversation(),
-    "contact_global_id": lambda w: f"cwc:{w.project_id}:7:11",
+    **dict.fromkeys(["contact_global_id", "contact_id"], lambda w: f"cwc:{w.project_id}:7:11"),
     "username": lambda w: w.member,
     "entity_id": lambda w: str(w.source_id),
     **dict.fromkeys(["hit", "message_id"], lambda w: w.message()),

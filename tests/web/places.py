@@ -5,17 +5,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Look:
-    """A page worth looking at. `name` is that of its picture; `open` is what a click opens first, if anything."""
+    """A page worth looking at; `name` is that of its picture. `click` is followed first, from the page at `path`."""
 
     name: str
     path: str
     signed_in: bool = True
+    click: str = ""
 
 
 PAGES = (
     Look("login", "/login", signed_in=False),
-    Look("search", "/search?q=refund+for+a+late+delivery"),
+    Look("overview", "/"),
+    Look("search", "/search?q=delivery"),
+    Look("search-thread", "/search?q=delivery", click=".hit-open"),
     Look("search-start", "/search"),
+    Look("search-nothing", "/search?q=xylophone&mode=text&status=open"),
+    Look("conversations", "/conversations"),
+    Look("thread", "/conversations", click=".row-link"),
+    Look("contacts", "/contacts"),
+    Look("contact", "/contacts", click=".row-link"),
     Look("audit", "/audit"),
     Look("projects", "/projects"),
     Look("settings", "/settings"),

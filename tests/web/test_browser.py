@@ -1,5 +1,6 @@
 """A person with a browser: sign in, search, read the thread."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -20,9 +21,9 @@ FLAGS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-async def page(server: str) -> AsyncIterator:
-    """A tab; what it complains about fails the test."""
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator:
+    """The machine's browser; a test without one is skipped, or fails where it must run."""
     if CHROMIUM is None:
         reason = "Chromium is not installed (apt-get install chromium)."
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -30,12 +31,19 @@ async def page(server: str) -> AsyncIterator:
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(server: str) -> AsyncIterator:
+    """A tab; what it complains about fails the test."""
+    async with chromium() as browser:
         tab = await browser.new_page(base_url=server)
         complaints: list[str] = []
         tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         yield tab
-        await browser.close()
         assert complaints == []
 
 

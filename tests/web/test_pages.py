@@ -36,7 +36,7 @@ async def test_who_is_not_signed_in_comes_back_to_where_he_wanted(anyone: httpx2
     done = await anyone.post("/login", data=fields)
     assert (done.status_code, done.headers["location"]) == (303, "/search?q=late+delivery&mode=text")
     again = await anyone.get("/login", headers=HTML)
-    assert (again.status_code, again.headers["location"]) == (303, "/search")
+    assert (again.status_code, again.headers["location"]) == (303, "/")
 
 
 async def test_a_login_that_fails_shows_the_form_again_with_the_reason(anyone: httpx2.AsyncClient):
@@ -53,7 +53,7 @@ async def test_a_login_that_fails_shows_the_form_again_with_the_reason(anyone: h
 def test_after_login_one_stays_here():
     strange = ("//evil.example", "/\\evil.example", "\\\\evil", "https://evil.example", "", "/\t/evil", "/a\r\nx: y")
     for target in (*strange, "javascript:1", None):
-        assert shell.safe_path(target) == "/search"
+        assert shell.safe_path(target) == "/"
 
 
 def test_a_path_of_ours_is_kept():
@@ -141,7 +141,7 @@ async def test_projects_are_made_and_switched_by_forms(cast: Cast):
     refused = await owner.client.post("/projects", data={"name": "x", "csrf_token": owner.csrf})
     assert refused.status_code == 400 and "2 to 160" in refused.text
     made = await owner.client.post("/projects", data={"name": "New", "csrf_token": owner.csrf})
-    assert (made.status_code, made.headers["location"]) == (303, "/search")
+    assert (made.status_code, made.headers["location"]) == (303, "/")
     page = (await owner.client.get("/search", headers=HTML)).text
     assert '<span class="name clip">New</span>' in page and page.count('aria-current="true"') == 1
     fields = {"project_id": str(cast.member.project_id), "csrf_token": owner.csrf}

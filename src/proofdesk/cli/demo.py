@@ -117,7 +117,7 @@ async def _project(held: Resources) -> Scope:
 
 
 def _serve(loaded: Settings) -> None:
-    output.say(f"\nOpen http://{loaded.host}:{loaded.port}/search", "bold")
+    output.say(f"\nOpen http://{loaded.host}:{loaded.port}/", "bold")
     assert loaded.auth_password is not None
     output.say(f"Username: {loaded.auth_username}   Password: {loaded.auth_password.get_secret_value()}")
     output.say("Stop with Ctrl-C.")

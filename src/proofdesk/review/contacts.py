@@ -1,15 +1,45 @@
 """Contacts as they were imported."""
 
+from dataclasses import dataclass
+
+from proofdesk import ids
 from proofdesk.db.pool import Database
+from proofdesk.errors import NotFound
 from proofdesk.projects.scope import Scope
 from proofdesk.review import queries
-from proofdesk.review.queries import Contact
+from proofdesk.review.queries import Contact, Conversation
+
+MOST_CONVERSATIONS = 100
+
+
+class ContactNotFound(NotFound):
+    """The project has no such contact."""
+
+    code = "contact_not_found"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A contact with his last conversations."""
+
+    contact: Contact
+    conversations: list[Conversation]
 
 
 async def find(db: Database, scope: Scope, q: str | None, limit: int, offset: int) -> list[Contact]:
     """Contacts with `q` in their name, address, number or identifier; all of them when it is blank."""
     async with db.scoped(scope) as conn:
         return await queries.contacts(conn, scope, _pattern(q), limit, offset)
+
+
+async def known(db: Database, scope: Scope, contact_id: str) -> Known:
+    """The contact of a global id. Raises `Invalid` for another form and `ContactNotFound`."""
+    wanted = ids.parse(contact_id, "contact")
+    async with db.scoped(scope) as conn:
+        found = await queries.contact(conn, scope, wanted) if wanted.project_id == scope.project_id else None
+        if found is None:
+            raise ContactNotFound("This project has no such contact.")
+        return Known(found, await queries.conversations_of(conn, scope, wanted, MOST_CONVERSATIONS))
 
 
 def _pattern(q: str | None) -> str | None:

@@ -65,6 +65,7 @@ class Message:
 class Inbox:
     """An inbox that was imported."""
 
+    account_id: int
     inbox_id: int
     name: str
 
@@ -97,6 +98,40 @@ async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, of
         pattern=pattern,
         limit=limit,
         offset=offset,
+    )
+
+
+async def contact(conn: Conn, scope: Scope, wanted: GlobalId) -> Contact | None:
+    """One contact."""
+    return await maybe(
+        conn,
+        Contact,
+        """
+        SELECT account_id, contact_id, name, email, phone_number, identifier, updated_at FROM cw_contacts
+        WHERE project_id = %(project)s AND account_id = %(account)s AND contact_id = %(contact)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        contact=wanted.number,
+    )
+
+
+async def conversations_of(conn: Conn, scope: Scope, wanted: GlobalId, limit: int) -> list[Conversation]:
+    """Conversations of a contact, the last active first."""
+    return await many(
+        conn,
+        Conversation,
+        """
+        SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
+               c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
+        FROM cw_conversations c
+        LEFT JOIN cw_contacts k USING (project_id, account_id, contact_id)
+        LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
+        WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.contact_id = %(contact)s
+        ORDER BY c.last_activity_at DESC, c.conversation_id LIMIT %(limit)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        contact=wanted.number,
+        limit=limit,
     )
 
 
@@ -214,8 +249,8 @@ async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
         conn,
         Inbox,
         """
-        SELECT inbox_id, min(name) AS name FROM cw_inboxes WHERE project_id = %(project)s
-        GROUP BY inbox_id ORDER BY min(name), inbox_id""",
+        SELECT account_id, inbox_id, name FROM cw_inboxes WHERE project_id = %(project)s
+        ORDER BY name, account_id, inbox_id""",
         project=scope.project_id,
     )
 

@@ -43,7 +43,7 @@ async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]
         entities = await queries.entities(conn, scope)
         sizes = await _sizes(db, conn, scope)
         watermarks = await queries.watermarks(conn, scope)
-        workers = await queries.workers(conn, _silence(settings).total_seconds())
+        workers = await queries.workers(conn, silence(settings).total_seconds())
         backlog = await queries.backlog(conn, scope)
     return {
         "jobs": [_job(run) for run in latest],
@@ -73,8 +73,8 @@ async def check_ready(db: Database) -> None:
         raise Unavailable(message, code="database_not_migrated", configured=False)
 
 
-def _silence(settings: Settings) -> timedelta:
-    # A worker that missed two of its looks at the schedule is counted as gone.
+def silence(settings: Settings) -> timedelta:
+    """How long a worker may be silent: one that missed two of its looks at the schedule is counted as gone."""
     return timedelta(seconds=max(60, 2.5 * settings.worker_interval_seconds))
 
 

@@ -2,8 +2,11 @@
 
 from proofdesk.web import (
     audit,
+    contacts,
+    conversations,
     jobs,
     login,
+    overview,
     people,
     projects,
     reference,
@@ -16,10 +19,13 @@ from proofdesk.web import (
 
 ROUTERS = [
     login.router,
+    overview.router,
     projects.router,
     search.router,
     jobs.router,
+    conversations.router,
     threads.router,
+    contacts.router,
     reference.router,
     signup.router,
     settings.router,

@@ -49,8 +49,7 @@ async def show_audit(request: Request, db: Db, session: Viewer, which: Which, pa
     scope = await asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
-    number = min(int(page), 100_000) if page.isascii() and page.isdigit() and 0 < len(page) < 9 else 1
-    number = max(1, number)
+    number = shell.page_number(page)
     events = await chain.history(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
     total = await chain.count(db, scope, scope.actor, which)
     values = {

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 from proofdesk import ids
-from proofdesk.review.queries import Message
+from proofdesk.review.overview import Held
+from proofdesk.review.queries import Contact, Conversation, Message
 from proofdesk.search.hits import Hit
 from proofdesk.settings import Settings
 
@@ -58,6 +60,33 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Talk:
+    """A conversation."""
+
+    number: int
+    url: str
+    contact: str
+    contact_url: str
+    inbox: str
+    status: str
+    assignee: str
+    labels: list[str]
+    active: Moment
+
+
+@dataclass(frozen=True)
+class Who:
+    """A contact."""
+
+    name: str
+    url: str
+    email: str
+    phone: str
+    identifier: str
+    changed: Moment
+
+
+@dataclass(frozen=True)
 class Line:
     """A message of a thread. `note` is set for what is not an ordinary message."""
 
@@ -79,6 +108,33 @@ def groups(hits: list[Hit]) -> list[Group]:
         group = Group(hit.conversation_id, hit.contact["name"] or "", inbox, hit.conversation_status, [])
         found.setdefault(hit.conversation_global_id, group).cards.append(card(hit))
     return list(found.values())
+
+
+def talk(project_id: UUID, found: Conversation) -> Talk:
+    """A conversation as a row of a list."""
+    return Talk(
+        number=found.conversation_id,
+        url=thread_url(ids.conversation(project_id, found.account_id, found.conversation_id)),
+        contact=found.contact_name or "Unknown contact",
+        contact_url=contact_url(project_id, found.account_id, found.contact_id),
+        inbox=found.inbox_name or f"Inbox {found.inbox_id}",
+        status=found.status,
+        assignee=found.assignee_name or "",
+        labels=found.labels,
+        active=moment(found.last_activity_at),
+    )
+
+
+def who(project_id: UUID, found: Contact) -> Who:
+    """A contact as a row of a list."""
+    return Who(
+        name=found.name or "Without a name",
+        url=contact_url(project_id, found.account_id, found.contact_id),
+        email=found.email or "",
+        phone=found.phone_number or "",
+        identifier=found.identifier or "",
+        changed=moment(found.updated_at),
+    )
 
 
 def card(hit: Hit) -> Card:
@@ -135,6 +191,35 @@ def line(message: Message, cited: bool) -> Line:
         written=moment(message.created_at),
         cited=cited,
     )
+
+
+def holdings(held: Held) -> dict[str, Any]:
+    """What a project reads and holds, for a page."""
+    names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes}
+    read = [names.get((s.account_id, s.inbox_id or 0), "") for s in held.sources]
+    return {
+        "counts": held.entities,
+        "chunks": [
+            ("ready", held.chunks.ready, "good"),
+            ("processing", held.chunks.processing, "info"),
+            ("pending", held.chunks.pending, "warn"),
+            ("failed", held.chunks.failed, "bad"),
+        ],
+        "failed": held.chunks.failed,
+        "pending": held.chunks.pending,
+        "sources": [
+            {
+                "id": str(source.id),
+                "external_id": source.external_id,
+                "name": name or (f"Inbox {source.inbox_id}" if source.inbox_id else f"Account {source.account_id}"),
+                "whole": source.inbox_id is None,
+                "inboxes": [n for (account, _), n in names.items() if account == source.account_id],
+                "bound": moment(source.created_at),
+            }
+            for source, name in zip(held.sources, read, strict=True)
+        ],
+        "synced": moment(held.synced_at) if held.synced_at else None,
+    }
 
 
 def parts(snippet: str) -> list[Part]:

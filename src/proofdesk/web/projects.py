@@ -8,7 +8,8 @@ from proofdesk.auth import sessions
 from proofdesk.auth.queries import Session
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.projects import members, projects, scope, sources
-from proofdesk.request import Db, ProjectEditor, Route, Viewer
+from proofdesk.request import Db, NamedProject, ProjectEditor, Route, Viewer
+from proofdesk.review import overview
 from proofdesk.web import cards, shell
 from proofdesk.web import settings as page
 from proofdesk.web.settings import Text
@@ -43,6 +44,17 @@ async def choose(
     }
     frame = await shell.frame(request, db, session)
     return shell.page(request, "projects/page.html", values, frame=frame, status=shell.status_of(wrong))
+
+
+@router.get("/projects/{project_id}/sources")
+async def show_holdings(request: Request, db: Db, session: Viewer, inside: NamedProject) -> Response:
+    """What a project reads and holds; a part of its card."""
+    held = await overview.holds(db, inside)
+    values = {"held": cards.holdings(held), "active": inside.project_id == session.active_project_id}
+    if shell.wants_part(request):
+        return shell.partial(request, "projects/_holdings.html", values)
+    frame = await shell.frame(request, db, session)
+    return shell.page(request, "projects/holdings.html", values, frame=frame)
 
 
 @router.post("/projects")

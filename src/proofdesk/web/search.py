@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from proofdesk import failures
 from proofdesk import request as asking
@@ -46,12 +46,6 @@ class Outcome:
     answer: Answer | None = None
     refused: str = ""
     status: int = 200
-
-
-@router.get("/")
-async def start(session: Viewer) -> Response:
-    """The start page is search."""
-    return RedirectResponse(shell.HOME, 303)
 
 
 @router.get("/search")

@@ -19,7 +19,7 @@ from proofdesk.projects import projects
 from proofdesk.web import cards
 from proofdesk.web.assets import asset
 
-HOME = "/search"
+HOME = "/"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class Place:
 
 
 PLACES = (
+    Place("/", "Overview", "layout-dashboard"),
     Place("/search", "Search", "search"),
+    Place("/conversations", "Conversations", "messages-square"),
+    Place("/contacts", "Contacts", "users"),
     Place("/audit", "Audit", "scroll-text", apart=True),
     Place("/projects", "Projects", "folder", apart=True),
     Place("/settings", "Settings", "settings"),
@@ -128,6 +131,11 @@ def _shared(request: Request) -> dict[str, Any]:
     """What every template may use."""
     session: Session | None = request.scope.get(asking.SESSION)
     return {"csrf_token": session.csrf_token if session else ""}
+
+
+def page_number(text: str) -> int:
+    """The number of a page of a list, from 1, whatever the address says."""
+    return max(1, min(int(text), 100_000)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
 
 
 def wants_part(request: Request) -> bool:

@@ -33,7 +33,7 @@ export async function draw(figure) {
     plot = new Plot({
       width: canvas.clientWidth,
       height: 176,
-      padding: [12, 8, 0, 0],
+      padding: [12, 24, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
@@ -45,12 +45,23 @@ export async function draw(figure) {
         label: name, stroke: tones[at % tones.length], width: 2, points: { show: false },
         ...(figure.dataset.shape === "bars" ? { fill: tones[at % tones.length], width: 0, paths: Plot.paths.bars({ size: [0.7, 48], radius: 0.15 }) } : {}),
       }))],
-      hooks: { setCursor: [(u) => { said.textContent = u.cursor.idx == null ? "" : tell(u.cursor.idx); }] },
+      hooks: { setCursor: [(u) => { tell(u.cursor.idx); }] },
     }, [times, ...series], canvas);
   };
-  const said = Object.assign(document.createElement("p"), { className: "soft small plot-said", ariaHidden: "true" });
-  canvas.after(said);
-  const tell = (at) => `${MONTHS.format(times[at] * 1000)}: ${names.map((name, n) => `${series[n][at]} ${name.toLowerCase()}`).join(", ")}`;
+  // The legend names the lines, and tells their figures of the day under the pointer.
+  const legend = Object.assign(document.createElement("ul"), { className: "legend", ariaHidden: "true" });
+  const keys = names.map((_, at) => {
+    const item = legend.appendChild(document.createElement("li"));
+    item.append(Object.assign(document.createElement("i"), { className: `key ${["one", "two", "three"][at % 3]}` }), document.createElement("span"));
+    return item.lastChild;
+  });
+  const day = legend.insertBefore(document.createElement("li"), legend.firstChild);
+  figure.prepend(legend);
+  const tell = (at) => {
+    day.textContent = at == null ? "" : MONTHS.format(times[at] * 1000);
+    keys.forEach((key, n) => { key.textContent = names[n] + (at == null ? "" : ` ${series[n][at]}`); });
+  };
+  tell(null);
   make();
   new ResizeObserver(() => { if (figure.isConnected && Math.abs(plot.width - canvas.clientWidth) > 1) plot.setSize({ width: canvas.clientWidth, height: 176 }); }).observe(canvas);
   new MutationObserver(() => figure.isConnected && make()).observe(document.documentElement, { attributeFilter: ["data-theme"] });

@@ -1,0 +1,77 @@
+"""Page: conversations, the last active first."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from proofdesk import request as asking
+from proofdesk.request import Db, Route, Viewer
+from proofdesk.review import conversations, holdings
+from proofdesk.review.queries import Inbox
+from proofdesk.web import cards, projects, shell
+from proofdesk.web.filters import STATUSES
+from proofdesk.web.shell import Choice
+
+router = APIRouter(route_class=Route)
+
+A_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the address says; nonsense counts as nothing."""
+
+    inbox: str = ""
+    status: str = ""
+    page: int = 1
+
+
+def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wanted:
+    """The filters of the address."""
+    return Wanted(
+        inbox=inbox_id if inbox_id.isascii() and inbox_id.isdigit() and len(inbox_id) < 19 else "",
+        status=status if status in STATUSES else "",
+        page=shell.page_number(page),
+    )
+
+
+@router.get("/conversations")
+async def list_conversations(
+    request: Request, db: Db, session: Viewer, which: Annotated[Wanted, Depends(wanted)]
+) -> Response:
+    """A page of them."""
+    scope = await asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * A_PAGE
+    found = await conversations.find(db, scope, inbox, which.status or None, A_PAGE + 1, first)
+    facets = await holdings.facets(db, scope)
+    values = {
+        "talks": [cards.talk(scope.project_id, c) for c in found[:A_PAGE]],
+        "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
+        "inboxes": _inboxes(which, facets.inboxes),
+        "status": which.status,
+        "is_set": bool(which.inbox or which.status),
+        "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",
+        "newer_url": _url(replace(which, page=which.page - 1)) if which.page > 1 else "",
+        "older_url": _url(replace(which, page=which.page + 1)) if len(found) > A_PAGE else "",
+    }
+    return shell.page(request, "conversations/page.html", values, frame=await shell.frame(request, db, session))
+
+
+def _choice(which: Wanted, status: str, label: str) -> Choice:
+    return Choice(_url(replace(which, status=status, page=1)), label, which.status == status)
+
+
+def _inboxes(which: Wanted, found: list[Inbox]) -> list[Choice]:
+    names = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in found}
+    return [Choice(value, label, value == which.inbox) for value, label in names.items()]
+
+
+def _url(which: Wanted) -> str:
+    fields = {"inbox_id": which.inbox, "status": which.status, "page": which.page if which.page > 1 else ""}
+    query = urlencode({name: value for name, value in fields.items() if value})
+    return "/conversations" + (f"?{query}" if query else "")

@@ -1,0 +1,81 @@
+"""Page: how the active project is doing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from proofdesk import request as asking
+from proofdesk.api.search import LONGEST
+from proofdesk.request import Config, Db, Route, Viewer
+from proofdesk.review import overview
+from proofdesk.review.overview import Overview
+from proofdesk.scheduler import status
+from proofdesk.scheduler.queries import Run
+from proofdesk.web import cards, projects, shell
+
+router = APIRouter(route_class=Route)
+
+JOBS = {
+    "chatwoot_sync": "Sync",
+    "embeddings_run": "Embeddings",
+    "chatwoot_reconcile": "Reconcile",
+    "outbound_process": "Outbound",
+}
+RUNBOOKS = {
+    "chatwoot_sync": "chatwoot-sync-fails",
+    "chatwoot_reconcile": "chatwoot-sync-fails",
+    "embeddings_run": "embeddings-fail",
+    "outbound_process": "outbound-blocked",
+}
+STALE_AFTER = timedelta(hours=1)
+
+
+@router.get("/")
+async def show_overview(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
+    """Freshness, chunks, messages a day, and the last failures."""
+    scope = await asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    found = await overview.of(db, scope, status.silence(settings).total_seconds())
+    frame = await shell.frame(request, db, session)
+    return shell.page(request, "overview/page.html", _values(found), frame=frame)
+
+
+def _values(found: Overview) -> dict[str, Any]:
+    held = found.held
+    return {
+        "longest": LONGEST,
+        "empty": held.entities.messages == 0,
+        "held": cards.holdings(held),
+        "stale": held.synced_at is None or datetime.now(UTC) - held.synced_at > STALE_AFTER,
+        "has_runbooks": shell.has("/runbooks"),
+        "workers": found.workers.workers,
+        "latest": [_job(run) for run in found.latest],
+        "failures": [_failure(run) for run in found.failures],
+        "days": [{"at": cards.moment(d.day), "received": d.received, "sent": d.sent} for d in found.days],
+        "received": cards.number(sum(d.received for d in found.days)),
+        "sent": cards.number(sum(d.sent for d in found.days)),
+    }
+
+
+def _job(run: Run) -> dict[str, Any]:
+    return {
+        "name": JOBS.get(run.job_type, run.job_type.replace("_", " ")),
+        "status": run.status,
+        "at": cards.moment(run.finished_at or run.started_at or run.created_at),
+        "processed": run.processed_count,
+        "progress": run.progress,
+    }
+
+
+def _failure(run: Run) -> dict[str, Any]:
+    slug = RUNBOOKS.get(run.job_type, "scheduler-worker-failing")
+    return {
+        "name": JOBS.get(run.job_type, run.job_type.replace("_", " ")),
+        "at": cards.moment(run.finished_at or run.created_at),
+        "error": run.error or "It failed without saying why.",
+        "request_id": run.request_id or "",
+        "runbook_url": f"/runbooks/{slug}" if shell.has("/runbooks") else "",
+    }

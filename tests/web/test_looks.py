@@ -1,0 +1,61 @@
+"""Every page as a person meets it: light enough, and without a barrier that axe knows, in both themes."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from proofdesk.db.pool import Database
+from tests.api.server import Cast
+from tests.review import stories
+from tests.web.places import PAGES, Look
+from tests.web.test_browser import chromium
+
+AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+FINDINGS = """async () => (await axe.run({resultTypes: ["violations"]})).violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .map((found) => `${found.id}: ${found.nodes.map((node) => node.target + " " + node.any.map((a) => a.message)).join("; ")}`)"""
+HEAVIEST = 150 * 1024
+
+
+@pytest.fixture
+async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str) -> AsyncIterator:
+    """A tab of the owner, whose project has conversations; its cache is empty."""
+    project = cast.member.project_id
+    assert project is not None
+    stories.tell(owner_conn, project)
+    await stories.make_searchable(db, project)
+    await cast.owner.client.post(f"/projects/{project}/select")
+    async with chromium() as browser:
+        # Axe is put into the page past its policy; the pages themselves are held to it in test_pages.
+        context = await browser.new_context(base_url=server, bypass_csp=True, reduced_motion="reduce")
+        await context.add_cookies([{"name": "sid", "value": cast.owner.token, "url": server}])
+        yield await context.new_page()
+
+
+@pytest.mark.parametrize("look", PAGES, ids=lambda look: look.name)
+async def test_a_page_is_light_and_open_to_everybody(tab, look: Look):
+    if not look.signed_in:
+        await tab.context.clear_cookies()
+    transferred = await _weighed(tab)
+    await tab.goto(look.path, wait_until="networkidle")
+    assert 5_000 < sum(transferred) <= HEAVIEST
+    if look.click:
+        await tab.locator(look.click).first.click()
+        await tab.locator(".line, .facts").first.wait_for()
+    for theme in ("light", "dark"):
+        await tab.emulate_media(color_scheme=theme)
+        await tab.evaluate(AXE)
+        assert await tab.evaluate(FINDINGS) == [], theme
+    await tab.set_viewport_size({"width": 390, "height": 844})
+    assert await tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def _weighed(tab) -> list[int]:
+    """The bytes of each answer, as they come over the wire."""
+    session, transferred = await tab.context.new_cdp_session(tab), []
+    session.on("Network.loadingFinished", lambda event: transferred.append(int(event["encodedDataLength"])))
+    await session.send("Network.enable")
+    await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    return transferred
