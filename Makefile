@@ -26,6 +26,10 @@ docs: $(VENV)/dev
 assets: $(VENV)/runtime
 	@$(BIN)/python scripts/assets.py
 
+# Pictures of every page, in docs/img.
+screenshots: $(VENV)/dev assets
+	@$(BIN)/python scripts/screenshots.py
+
 format: $(VENV)/dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 

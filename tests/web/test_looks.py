@@ -15,7 +15,7 @@ from tests.web.test_browser import chromium
 AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 FINDINGS = """async () => (await axe.run({resultTypes: ["violations"]})).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
-    .map((found) => `${found.id}: ${found.nodes.map((node) => node.target + " " + node.any.map((a) => a.message)).join("; ")}`)"""
+    .map((found) => found.id + ": " + found.nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; "))"""
 HEAVIEST = 150 * 1024
 
 

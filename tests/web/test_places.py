@@ -31,6 +31,7 @@ async def test_the_overview_tells_what_there_is_and_how_fresh_it_is(told: Cast, 
     assert "Never read from Chatwoot yet" in page and ">stale<" in page and "No worker is running" in page
     assert re.search(r"Messages</dt><dd>9<", page) and "No run of this project has failed" in page
     assert page.count('data-value="') == 60 and '<td class="number" data-value="3">3</td>' in page
+    assert told.member.project_id is not None
     both = [told.member.project_id, stories.scope_of(owner_conn, told.member.project_id)]
     owner_conn.execute(
         "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, finished_at, error)"
