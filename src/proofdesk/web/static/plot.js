@@ -38,7 +38,7 @@ export async function draw(figure) {
       cursor: { y: false, points: { size: 7 } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((t) => MONTHS.format(t * 1000)), space: 64 },
+        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((t) => MONTHS.format(t * 1000)), space: 64, size: 28 },
         { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5] },
       ],
       series: [{}, ...names.map((name, at) => ({
