@@ -5,6 +5,7 @@ FROM python:3.13-slim AS build
 WORKDIR /build
 COPY . .
 RUN python -m venv tools && tools/bin/pip install --quiet --require-hashes -r requirements/build.lock
+RUN tools/bin/python scripts/assets.py
 RUN tools/bin/python -m build --no-isolation --outdir dist .
 RUN python -m venv --without-pip app
 RUN tools/bin/uv pip install --quiet --python app/bin/python --require-hashes -r requirements/runtime.lock

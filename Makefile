@@ -36,7 +36,7 @@ format: $(VENV)/dev
 .PHONY: dist image
 
 # The sdist and the wheel, in dist/.
-dist: $(VENV)/dev
+dist: $(VENV)/dev assets
 	@$(PYTHON) -m venv var/build && var/build/bin/pip install --quiet --require-hashes -r requirements/build.lock
 	@var/build/bin/python -m build --no-isolation --outdir dist .
 
