@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test eval bench docs format lock assets screenshots clean
+.PHONY: demo test eval bench chaos docs format lock assets screenshots clean
 
 demo: $(VENV)/runtime assets
 	@$(BIN)/proofdesk demo $(ARGS)
@@ -18,6 +18,9 @@ eval: $(VENV)/dev
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench.run $(ARGS)
+
+chaos: $(VENV)/dev
+	@$(BIN)/python scripts/chaos $(ARGS)
 
 docs: $(VENV)/dev
 	@$(BIN)/python scripts/reference.py
