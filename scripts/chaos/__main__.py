@@ -25,7 +25,7 @@ from world import DIMENSION, World, texts
 from proofdesk.cli import output
 from proofdesk.db import embedded, migrate
 
-PAUSE = 0.5
+PAUSE, TELL_EVERY = 0.5, 10.0
 
 
 def main() -> int:
@@ -57,6 +57,7 @@ async def _run(options: argparse.Namespace, url: str, home: Path) -> list[str]:
             world.fail_one_in(options.faults)
         with Crew(options.workers, world.environment(url), home, chance) as crew:
             await _under_fire(options, world, crew, db)
+            _let_arrive(world, db, 1.0)
             world.relent()
             verdict.slow_down(db)
             await _quiet(options, world, crew, db)
@@ -67,18 +68,27 @@ async def _run(options: argparse.Namespace, url: str, home: Path) -> list[str]:
 
 
 async def _under_fire(options: argparse.Namespace, world: World, crew: Crew, db: psycopg.Connection) -> None:
-    """Kill a worker every so often, until everything is here or the time is over; a tenth of it arrives meanwhile."""
-    until, number = time.monotonic() + options.seconds, 0
+    """Kill a worker every so often, while there is work; a tenth of the messages arrives meanwhile."""
+    until, told, worth = time.monotonic() + options.seconds, time.monotonic(), options.between
     while time.monotonic() < until and crew.kills < options.kills:
-        if world.arrived and crew.kills and verdict.complete(db, world):
-            break
         await asyncio.sleep(options.kill_every)
-        world.let_arrive(0.1)
-        crew.kill_one(verdict.at_work(db))
-        number += 1
-        if number % 5 == 0:
+        crew.look_after()
+        if verdict.complete(db, world):
+            if world.arrived:
+                return
+            _let_arrive(world, db)
+        elif world.requests >= worth and crew.kill_one(verdict.at_work(db)):
+            worth = world.requests + options.between
+            _let_arrive(world, db)
+        if time.monotonic() > told + TELL_EVERY:
+            told = time.monotonic()
             _tell(world, crew, db)
-    world.let_arrive(1.0)
+
+
+def _let_arrive(world: World, db: psycopg.Connection, share: float = 0.1) -> None:
+    if not world.arrived:
+        world.let_arrive(share)
+        verdict.announce(db)
 
 
 async def _quiet(options: argparse.Namespace, world: World, crew: Crew, db: psycopg.Connection) -> None:
@@ -87,7 +97,7 @@ async def _quiet(options: argparse.Namespace, world: World, crew: Crew, db: psyc
     while time.monotonic() < until and not (verdict.complete(db, world) and verdict.idle(db)):
         await asyncio.sleep(PAUSE)
         crew.look_after()
-        if time.monotonic() > told + 10:
+        if time.monotonic() > told + TELL_EVERY:
             told = time.monotonic()
             _tell(world, crew, db)
 
@@ -116,6 +126,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--projects", type=int, default=20)
     parser.add_argument("--messages", type=int, default=20_000, help="in all projects together")
     parser.add_argument("--kill-every", type=float, default=2.0, metavar="SECONDS")
+    parser.add_argument(
+        "--between", type=int, default=10, metavar="REQUESTS", help="at least so many between two kills"
+    )
     parser.add_argument("--kills", type=int, default=10_000, help="at most so many")
     parser.add_argument("--faults", type=int, default=10, metavar="N", help="one request in N fails; 0: none")
     parser.add_argument("--seconds", type=float, default=600, help="the longest that workers are killed")

@@ -43,14 +43,16 @@ class Crew:
                 command = [sys.executable, "-m", "proofdesk", "worker"]
                 self._running.append(subprocess.Popen(command, env=self._environment, stdout=log, stderr=log))
 
-    def kill_one(self, at_work: set[int]) -> None:
+    def kill_one(self, at_work: set[int]) -> bool:
         """SIGKILL for one of those that have come up (by process id), and somebody new in his place."""
         self.look_after()
         victims = [worker for worker in self._running if worker.pid in at_work]
-        if victims:
-            victim = self._chance.choice(victims)
-            victim.send_signal(signal.SIGKILL)
-            victim.wait()
-            self._running.remove(victim)
-            self.kills += 1
-            self.look_after()
+        if not victims:
+            return False
+        victim = self._chance.choice(victims)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        self._running.remove(victim)
+        self.kills += 1
+        self.look_after()
+        return True

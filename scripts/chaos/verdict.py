@@ -27,6 +27,11 @@ def hurry(db: psycopg.Connection) -> None:
     db.execute("UPDATE scheduled_jobs SET cadence_seconds = %s WHERE job_type <> 'chatwoot_reconcile'", [OFTEN])
 
 
+def announce(db: psycopg.Connection) -> None:
+    """Something was written: what read well lately is due again, as it would be after Chatwoot's webhook."""
+    db.execute("UPDATE scheduled_jobs SET next_run_at = now() WHERE job_type = 'chatwoot_sync' AND last_status = 'ok'")
+
+
 def slow_down(db: psycopg.Connection) -> None:
     """Let jobs that end well be due seldom, so that there is an end."""
     db.execute("UPDATE scheduled_jobs SET cadence_seconds = %s WHERE job_type <> 'chatwoot_reconcile'", [SELDOM])
@@ -45,9 +50,9 @@ def counts(db: psycopg.Connection) -> Counts:
 
 
 def complete(db: psycopg.Connection, world: World) -> bool:
-    """Whether everything is stored, cut and embedded."""
+    """Whether everything that was written is stored, cut and embedded."""
     here = counts(db)
-    return (here.messages, here.waiting) == (world.messages, 0) and here.ready > 0 and not _uncut(db)
+    return (here.messages, here.waiting) == (world.written, 0) and here.ready > 0 and not _uncut(db)
 
 
 def idle(db: psycopg.Connection) -> bool:

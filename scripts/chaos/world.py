@@ -69,6 +69,16 @@ class World:
         """Whether the last message has been written."""
         return not self._coming
 
+    @property
+    def written(self) -> int:
+        """How many messages there are by now."""
+        return self.messages - len(self._coming)
+
+    @property
+    def requests(self) -> int:
+        """How many requests there were by now."""
+        return self.chatwoot.journal.count() + len(self.openai.requests)
+
     async def found(self, url: str) -> None:
         """Make a project for each account; all is due at once and again every 30 seconds."""
         async with connected(url, 2) as db:
