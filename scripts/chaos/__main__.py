@@ -62,7 +62,7 @@ async def _run(options: argparse.Namespace, url: str, home: Path) -> list[str]:
             verdict.slow_down(db)
             await _quiet(options, world, crew, db)
             spent = time.monotonic() - started
-            wrong = verdict.wrong(db, world) + crew.died_alone
+            wrong = verdict.wrong(db, world, hasty=options.hasty) + crew.died_alone
         verdict.show(db, world, crew, spent)
     return wrong
 
@@ -70,14 +70,14 @@ async def _run(options: argparse.Namespace, url: str, home: Path) -> list[str]:
 async def _under_fire(options: argparse.Namespace, world: World, crew: Crew, db: psycopg.Connection) -> None:
     """Kill a worker every so often, while there is work; a tenth of the messages arrives meanwhile."""
     until, told, worth = time.monotonic() + options.seconds, time.monotonic(), options.between
-    while time.monotonic() < until and crew.kills < options.kills:
+    while time.monotonic() < until:
         await asyncio.sleep(options.kill_every)
         crew.look_after()
         if verdict.complete(db, world):
             if world.arrived:
                 return
             _let_arrive(world, db)
-        elif world.requests >= worth and crew.kill_one(verdict.at_work(db)):
+        elif crew.kills < options.kills and world.requests >= worth and crew.kill_one(verdict.at_work(db)):
             worth = world.requests + options.between
             _let_arrive(world, db)
         if time.monotonic() > told + TELL_EVERY:
@@ -94,7 +94,7 @@ def _let_arrive(world: World, db: psycopg.Connection, share: float = 0.1) -> Non
 async def _quiet(options: argparse.Namespace, world: World, crew: Crew, db: psycopg.Connection) -> None:
     """Wait until everything is here and nobody has anything to do."""
     until, told = time.monotonic() + options.settle, time.monotonic()
-    while time.monotonic() < until and not (verdict.complete(db, world) and verdict.idle(db)):
+    while time.monotonic() < until and not (verdict.complete(db, world) and verdict.idle(db, hasty=options.hasty)):
         await asyncio.sleep(PAUSE)
         crew.look_after()
         if time.monotonic() > told + TELL_EVERY:
@@ -127,13 +127,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=20_000, help="in all projects together")
     parser.add_argument("--kill-every", type=float, default=2.0, metavar="SECONDS")
     parser.add_argument(
-        "--between", type=int, default=10, metavar="REQUESTS", help="at least so many between two kills"
+        "--between", type=int, default=100, metavar="REQUESTS", help="at least so many between two kills"
     )
     parser.add_argument("--kills", type=int, default=10_000, help="at most so many")
     parser.add_argument("--faults", type=int, default=10, metavar="N", help="one request in N fails; 0: none")
     parser.add_argument("--seconds", type=float, default=600, help="the longest that workers are killed")
     parser.add_argument("--settle", type=float, default=600, help="the longest to wait for the rest afterwards")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument(
+        "--hasty", action="store_true", help="do not wait until the queue forgets what dead workers held"
+    )
     parser.add_argument("--database", metavar="URL", help="an empty, migrated database; unset: one of its own")
     return parser.parse_args()
 

@@ -55,9 +55,13 @@ def complete(db: psycopg.Connection, world: World) -> bool:
     return (here.messages, here.waiting) == (world.written, 0) and here.ready > 0 and not _uncut(db)
 
 
-def idle(db: psycopg.Connection) -> bool:
-    """Whether nobody has anything to do."""
-    return _number(db, "SELECT count(*) FROM procrastinate_jobs") == 0 and counts(db).busy == 0
+def idle(db: psycopg.Connection, *, hasty: bool) -> bool:
+    """Whether nobody has anything to do; `hasty`: apart from what the queue still lists for workers that are dead."""
+    return _number(db, HELD if hasty else LEFT) == 0 and counts(db).busy == 0
+
+
+LEFT = "SELECT count(*) FROM procrastinate_jobs"
+HELD = LEFT + " WHERE status <> 'doing'"
 
 
 def at_work(db: psycopg.Connection) -> set[int]:
@@ -65,10 +69,10 @@ def at_work(db: psycopg.Connection) -> set[int]:
     return {int(runner.split(":")[1]) for (runner,) in db.execute("SELECT runner FROM workers").fetchall()}
 
 
-def wrong(db: psycopg.Connection, world: World) -> list[str]:
+def wrong(db: psycopg.Connection, world: World, *, hasty: bool) -> list[str]:
     """Whatever is missing, doubled or stuck."""
     found = [line for account in world.accounts for line in _of_account(db, world, account)]
-    for said, query in STUCK.items():
+    for said, query in {**STUCK, "jobs are left in the queue": HELD if hasty else LEFT}.items():
         if number := _number(db, query):
             found.append(f"{number} {said}")
     return found
@@ -76,7 +80,6 @@ def wrong(db: psycopg.Connection, world: World) -> list[str]:
 
 STUCK = {
     "runs are still under way": "SELECT count(*) FROM worker_runs WHERE status IN ('queued', 'running')",
-    "jobs are left in the queue": "SELECT count(*) FROM procrastinate_jobs",
     "scheduled jobs are paused": "SELECT count(*) FROM scheduled_jobs WHERE status <> 'active'",
     "chunks are not ready": "SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'",
     "chunks have not exactly one vector": (

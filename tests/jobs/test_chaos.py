@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SMALL = {"workers": 2, "projects": 3, "messages": 600, "kill-every": 1, "kills": 4, "seconds": 60, "settle": 150}
+SMALL = {"workers": 2, "projects": 3, "messages": 600, "kill-every": 0.2, "between": 45, "kills": 4}
+SMALL |= {"seconds": 90, "settle": 150}
 
 
 def test_killed_workers_and_failing_upstreams_lose_nothing(tidy_url: str):

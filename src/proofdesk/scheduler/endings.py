@@ -16,8 +16,10 @@ from proofdesk.scheduler.queries import Run
 
 LOST_AFTER = timedelta(seconds=45)
 """A run that was not heard of for so long has lost its worker; heartbeats come every two seconds."""
-MAX_ATTEMPTS = 3
-"""Runs of a job in a row that lose their worker before it is not tried again."""
+MAX_ATTEMPTS = 10
+"""Runs of a job in a row that lose their worker before it is not tried again, when the last one came to nothing."""
+MOST_ATTEMPTS = 100
+"""The same when each got on a bit: workers are killed for reasons of their own, too."""
 
 
 async def finish(
@@ -54,11 +56,15 @@ async def bury(conn: Conn, scope: Scope, run: Run) -> bool:
         return await finish(conn, scope, run, "cancelled", error="Cancelled; its worker was lost before that.")
     details = {"code": "worker_lost", "runner": run.runner}
     error = "The process that ran this job ended without a word."
-    last = run.attempt >= MAX_ATTEMPTS
-    if last:
+    if is_last(run):
         error += f" That was attempt {run.attempt}: it is not tried again until somebody asks for it or resumes it."
-    pause_for = "worker_lost" if last else None
+    pause_for = "worker_lost" if is_last(run) else None
     return await finish(conn, scope, run, "failed", error=error, details=details, pause_for=pause_for)
+
+
+def is_last(run: Run) -> bool:
+    """Whether a job that lost its worker once more is not tried again: it may be what kills them."""
+    return run.attempt >= (MAX_ATTEMPTS if run.progress is None else MOST_ATTEMPTS)
 
 
 def is_lost(runner: str | None, heartbeat_at: datetime | None, after: timedelta = LOST_AFTER) -> bool:

@@ -10,7 +10,7 @@ from proofdesk.db.pool import Database
 from proofdesk.errors import NotFound
 from proofdesk.projects import scope
 from proofdesk.scheduler import endings, queries, runs
-from proofdesk.scheduler.endings import LOST_AFTER, MAX_ATTEMPTS
+from proofdesk.scheduler.endings import LOST_AFTER
 from proofdesk.scheduler.queries import Running
 
 log = logs.get(__name__)
@@ -45,6 +45,6 @@ async def _recover(db: Database, found: Running) -> None:
                 return
             if not await endings.bury(conn, inside, lost):
                 return
-            if lost.attempt < MAX_ATTEMPTS and lost.cancel_requested_at is None:
+            if not endings.is_last(lost) and lost.cancel_requested_at is None:
                 await runs.retry(conn, inside, lost)
         log.warning("a lost run was found", run_id=str(lost.id), job_type=lost.job_type, attempt=lost.attempt)
