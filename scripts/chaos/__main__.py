@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 import verdict
 from crew import Crew
-from world import DIMENSION, World, texts
+from world import World, texts
 
 from proofdesk.cli import output
 from proofdesk.db import embedded, migrate
@@ -116,7 +116,7 @@ def _database(given: str | None, home: Path) -> Iterator[str]:
         yield given
         return
     with embedded.running(home / "database") as url:
-        migrate.migrate(url, DIMENSION)
+        migrate.migrate(url)
         yield url
 
 
