@@ -133,3 +133,26 @@ async def test_the_pace_is_kept(db: Database, project: Scope, simulator: Simulat
     await reconcile.run(db, client, project, OPTIONS, 60 * 40, silent)
     asked = [entry.at for entry in simulator.journal.find()]
     assert max(asked) - min(asked) >= (len(asked) - 1) / 40 * 0.9
+
+
+async def test_a_reconcile_that_leaves_off_goes_on_and_walks_no_source_twice(
+    db: Database, project: Scope, simulator: Simulator, connect
+):
+    fill(simulator, 60, 1)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    turns, walked = 0, dict[str, list[reconcile.InboxProof]]()
+    while not (found := await reconcile.run(db, client, project, OPTIONS, FAST, silent, always, walked)).finished:
+        assert not found.complete
+        turns, walked = turns + 1, found.walked
+    assert turns == 3, "once after each page"
+    assert found.complete and found.inboxes[0].theirs["conversations"] == 60
+    simulator.journal.clear()
+    again = await reconcile.run(db, client, project, OPTIONS, FAST, silent, always, found.walked)
+    assert again.complete and again.inboxes == found.inboxes
+    assert simulator.journal.count() == 0
+
+
+async def always() -> bool:
+    """Leave off."""
+    return True

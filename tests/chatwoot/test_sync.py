@@ -251,3 +251,22 @@ async def test_only_what_was_active_within_the_lookback_is_read(
     stored = {c[0] for c in ours(owner_conn)[0]}
     assert new.id in stored
     assert old.id not in stored
+
+
+async def test_a_first_reading_that_leaves_off_goes_on_at_its_page(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    asked = 0
+
+    async def every_second_page() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked % 2 == 0
+
+    fill(simulator, 60, 1)
+    client = connect(simulator)
+    finished = [(await sync.run(db, client, project, OPTIONS, silent, every_second_page)).finished for _ in range(3)]
+    # Pages 1 and 2; then, going on a page earlier, 2 and 3; then 3 and what comes after the last.
+    assert finished == [False, False, True]
+    assert ours(owner_conn) == theirs(simulator)
+    assert simulator.journal.count(path="*/messages") <= 60 + 25, "what was stored is not read again"

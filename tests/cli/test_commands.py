@@ -161,3 +161,15 @@ def test_the_trail_is_proved_and_written_out(proofdesk: Command, tidy_url: str, 
         tamper(conn, "DELETE FROM audit_events WHERE action = 'project.created'")
     broken = proofdesk("audit", "verify")
     assert broken.returncode == 1 and "Atelier is broken. Before event" in broken.stderr
+
+
+def test_a_tick_starts_what_is_due_and_tells_how_it_went(proofdesk: Command):
+    for name in ("Agency", "Studio"):
+        proofdesk("project", "create", name)
+    started = json.loads(proofdesk("tick", "--project", "Agency", "--wait", "0", "--json").stdout)
+    assert started["processed"] > 0 and (started["ok"], started["failed"]) == (0, 0)
+    assert {detail["status"] for detail in started["details"]} == {"queued"}
+    others = json.loads(proofdesk("tick", "--wait", "0", "--json", "--limit", "100").stdout)
+    assert {d["project_id"] for d in others["details"]}.isdisjoint(d["project_id"] for d in started["details"])
+    assert proofdesk("worker", "--drain").returncode == 0
+    assert json.loads(proofdesk("tick", "--wait", "0", "--json").stdout)["processed"] == 0

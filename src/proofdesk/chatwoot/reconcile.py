@@ -12,7 +12,7 @@ from proofdesk.chatwoot import items, listing, queries, reading_queries, sync
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.db.pool import Database
-from proofdesk.progress import Report
+from proofdesk.progress import LeaveOff, Report, never
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
 
@@ -31,38 +31,63 @@ class InboxProof:
         """The same in plain dictionaries."""
         return vars(self) | {"theirs": dict(self.theirs), "ours": dict(self.ours)}
 
+    @staticmethod
+    def of(stored: dict[str, Any]) -> "InboxProof":
+        """The proof that was put into dictionaries."""
+        theirs, ours = Counter(stored["theirs"]), Counter(stored["ours"])
+        return InboxProof(stored["inbox_id"], theirs, ours, stored["missing"], stored["removed"])
+
 
 @dataclass(frozen=True)
 class Reconciled:
-    """The proof by inbox; `complete` when both sides agree on all of it."""
+    """The proof by inbox, of each source that was walked to its end; `finished` when that is all of them."""
 
-    inboxes: list[InboxProof]
+    walked: dict[str, list[InboxProof]]
     repaired: Tally
+    finished: bool = True
+
+    @property
+    def inboxes(self) -> list[InboxProof]:
+        """The proofs of all sources."""
+        return sorted((proof for proofs in self.walked.values() for proof in proofs), key=lambda p: p.inbox_id)
 
     @property
     def complete(self) -> bool:
-        """Whether what we have is what Chatwoot has."""
-        return all(proof.theirs == proof.ours for proof in self.inboxes)
+        """Whether what we have is what Chatwoot has, all of it."""
+        return self.finished and all(proof.theirs == proof.ours for proof in self.inboxes)
 
 
 async def run(
-    db: Database, client: Chatwoot, scope: Scope, options: sync.Options, per_minute: int, report: Report
+    db: Database,
+    client: Chatwoot,
+    scope: Scope,
+    options: sync.Options,
+    per_minute: int,
+    report: Report,
+    leave_off: LeaveOff = never,
+    walked: dict[str, list[InboxProof]] | None = None,
 ) -> Reconciled:
-    """Walk every source of the project. Raises what `sync.run` raises; a later run goes on where this one stopped."""
-    repaired, proofs = Tally(), list[InboxProof]()
+    """Walk every source of the project but those that were `walked` before it left off, which it does at a page.
+
+    Raises what `sync.run` raises; a later run goes on where this one stopped.
+    """
+    repaired, walked = Tally(), dict(walked or {})
     client = client.paced(per_minute)
     for account_id, bound in sync.by_account(await sync.bound_sources(db, scope, options.default_account_id)):
         for source in bound:
+            if sync.name(source) in walked:
+                continue
             inboxes = None if source.inbox_id is None else frozenset([source.inbox_id])
             mirror = Mirror(db, client, scope, account_id, inboxes, sync.oldest(client, options), repaired)
             await sync.store_inboxes(mirror, [source])
             walk = await _resume(mirror, source)
-            await _walk(walk, report)
+            if not await _walk(walk, report, leave_off):
+                return Reconciled(walked, repaired, finished=False)
             await _remove_unlisted(walk)
             await _remove_contacts(walk)
-            proofs += walk.proofs.values()
+            walked[sync.name(source)] = list(walk.proofs.values())
             await _store(walk, finished=True)
-    return Reconciled(sorted(proofs, key=lambda p: p.inbox_id), repaired)
+    return Reconciled(walked, repaired)
 
 
 @dataclass
@@ -76,7 +101,8 @@ class _Walk:
         return self.proofs.setdefault(inbox_id, InboxProof(inbox_id))
 
 
-async def _walk(walk: _Walk, report: Report) -> None:
+async def _walk(walk: _Walk, report: Report, leave_off: LeaveOff) -> bool:
+    """Walk the pages that are left; False when it left off after one."""
     done = 0
     async for page in listing.ahead(
         walk.mirror.client, walk.mirror.account_id, "created_at_asc", walk.source.inbox_id, walk.page
@@ -87,6 +113,9 @@ async def _walk(walk: _Walk, report: Report) -> None:
         walk.page += 1
         await _store(walk)
         report(done, page.total, "conversations")
+        if await leave_off():
+            return False
+    return True
 
 
 async def _check(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> None:
@@ -175,10 +204,7 @@ async def _resume(mirror: Mirror, source: Source) -> _Walk:
         mark = await reading_queries.watermark(conn, mirror.scope, _name(source))
     if mark is None or not mark.meta.get("proofs"):
         return _Walk(mirror, source, 1, {})
-    proofs = [
-        InboxProof(p["inbox_id"], Counter(p["theirs"]), Counter(p["ours"]), p["missing"], p["removed"])
-        for p in mark.meta["proofs"]
-    ]
+    proofs = [InboxProof.of(stored) for stored in mark.meta["proofs"]]
     return _Walk(mirror, source, mark.meta["page"], {p.inbox_id: p for p in proofs})
 
 

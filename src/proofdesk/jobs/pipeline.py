@@ -57,8 +57,8 @@ async def _sync(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Out
     return Outcome(synced.tally.messages, result, synced.finished)
 
 
-async def _reconcile(resources: Resources, scope: Scope, _: Run, turn: Turn) -> Outcome:
-    settings = resources.settings
+async def _reconcile(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
+    settings, before = resources.settings, run.meta.get("result", {}).get("walked", {})
     found = await reconcile.run(
         resources.db,
         _chatwoot(resources),
@@ -66,10 +66,17 @@ async def _reconcile(resources: Resources, scope: Scope, _: Run, turn: Turn) -> 
         _options(settings),
         settings.chatwoot_reconcile_requests_per_minute,
         turn,
+        turn.is_over,
+        {source: [reconcile.InboxProof.of(p) for p in proofs] for source, proofs in before.items()},
     )
+    repaired = _sums(run, _counts(found.repaired))
+    processed = found.repaired.messages + found.repaired.removed
+    if not found.finished:
+        walked = {source: [p.as_dict() for p in proofs] for source, proofs in found.walked.items()}
+        return Outcome(processed, repaired | {"walked": walked}, finished=False)
     prepared = await _prepare(resources, scope, turn)
     proof = {"inboxes": [inbox.as_dict() for inbox in found.inboxes], "complete": found.complete}
-    return Outcome(found.repaired.messages + found.repaired.removed, proof | prepared | _counts(found.repaired))
+    return Outcome(processed, proof | prepared | repaired)
 
 
 async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[str, Any]:

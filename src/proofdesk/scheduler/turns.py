@@ -17,7 +17,8 @@ from proofdesk.scheduler import queries
 from proofdesk.scheduler.queries import Run
 
 STEPS = 10
-"""Batches or pages that a turn has at least, so that taking up the work again costs little beside it."""
+"""Batches or pages that a turn has at least, so that taking up the work again costs little beside it. More than one:
+a first reading goes on a page earlier than it left off."""
 
 
 class Turn:
