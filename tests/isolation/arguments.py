@@ -251,6 +251,13 @@ TABLE: dict[str, Callable[[World], Any]] = {
         lambda w: outbound.Asked(pattern=f"%{w.word}%"),
     ),
     # Runbooks
+    **{
+        f"runbooks.outbound_queries.policies.{name}": value
+        for name, value in (
+            ("channels", _always(["email", "email"])),
+            ("recipients", lambda w: ["amina@example.com", _contact_id(w)]),
+        )
+    },
     "purposes": _always(["login"]),
     "text": lambda w: f"Somebody {w.word}",
     # Lists

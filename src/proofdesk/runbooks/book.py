@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from proofdesk import logs
 from proofdesk.errors import NotFound, ProofdeskError
-from proofdesk.runbooks import auth, chatwoot, embeddings, scheduler, search, signup
+from proofdesk.runbooks import auth, chatwoot, embeddings, outbound, scheduler, search, signup
 from proofdesk.runbooks.case import CannotLookError, Case
 from proofdesk.runbooks.findings import Cause, Check, Diagnosis, Finding, Fix, Runbook, Seen, fail, skip
 
@@ -14,7 +14,7 @@ log = logs.get(__name__)
 LIMIT = 8.0
 """Seconds for one check."""
 
-_ROOMS = (search, chatwoot, auth, scheduler, embeddings, signup)
+_ROOMS = (search, chatwoot, auth, scheduler, embeddings, signup, outbound)
 _BOOK: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
 
 

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from proofdesk.auth.bot import TelegramError
 from proofdesk.chatwoot.answers import ChatwootError
 from proofdesk.embeddings.batches import PROBE
 from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed
+from proofdesk.outbound.providers.email.channel import Channel as MailChannel
+from proofdesk.outbound.providers.provider import SendFailed
 from proofdesk.runbooks.case import CannotLookError, Case
 
 _ONE_TRY = 1e-6  # seconds of patience
@@ -85,3 +88,19 @@ async def inboxes(case: Case, account_id: int) -> set[int]:
     assert case.resources.chatwoot is not None, "asked after Chatwoot answered"
     found = await case.resources.chatwoot.patient(_ONE_TRY).inboxes(account_id)
     return {row["id"] for row in found.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
+
+
+async def channel(case: Case, name: str) -> str:
+    """Why the service behind a configured channel does not answer; empty when it does."""
+    if name == "chatwoot":
+        seen = await case.know(chatwoot)
+        wrong = seen.unreachable or seen.refused
+        return wrong.message if wrong else ""
+    try:
+        if name == "telegram" and case.resources.bot is not None:
+            await case.resources.bot.me()
+        elif isinstance(mail := case.resources.outbound[name], MailChannel):
+            await mail.greet()
+    except (TelegramError, SendFailed) as error:
+        return error.message
+    return ""

@@ -72,6 +72,17 @@ class Channel:
             await _leave(smtp)
         return Receipt(letter.message_id(message, self._sender))
 
+    async def greet(self) -> None:
+        """Connect, sign in and leave: whether the relay is there for us. Raises `SendFailed`."""
+        smtp = self._client()
+        try:
+            await smtp.connect()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            smtp.close()
+            raise self._failed(error, "CONNECT") from error
+        finally:
+            await _leave(smtp)
+
     async def find(self, message: Message) -> Receipt | None:
         """A relay cannot be asked: raises `LookupUnsupported`."""
         raise LookupUnsupported
