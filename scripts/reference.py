@@ -23,6 +23,7 @@ _SECTIONS = {
     "chatwoot_base_url": "Chatwoot",
     "chunk_size": "Chunks and embeddings",
     "search_hnsw_ef_search": "Search",
+    "outbound_four_eyes": "Outbound",
     "job_wait_seconds": "Jobs",
 }
 

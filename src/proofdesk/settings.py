@@ -166,6 +166,16 @@ class Settings(BaseSettings):
     # Search
     search_hnsw_ef_search: int = Field(default=100, ge=1, le=1000, description="Breadth of the vector index search.")
 
+    # Outbound
+    outbound_four_eyes: bool = Field(default=False, description="Whoever drafts a message may not approve it.")
+    outbound_concurrency: int = Field(default=16, ge=1, le=256, description="Messages on their way at once.")
+    outbound_lease_seconds: float = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        description="Age at which an attempt without outcome counts as lost; a call is cut off at half of it.",
+    )
+
     # Jobs
     job_wait_seconds: int = Field(default=25, ge=0, le=600, description="How long a job route waits for its result.")
     worker_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Pause between looks at the schedule.")

@@ -9,7 +9,8 @@ import pytest
 
 from proofdesk.audit import chain, trail
 from proofdesk.audit.chain import INSTALLATION
-from proofdesk.audit.trail import Actor, system
+from proofdesk.audit.queries import Asked
+from proofdesk.audit.trail import Actor, Told, system
 from proofdesk.db.pool import Database
 from proofdesk.projects.scope import Scope
 from tests.audit.events import last, tamper
@@ -59,6 +60,17 @@ async def test_fifty_writers_at_once_keep_one_chain(db: Database, project: Scope
         assert proof.fault == ""
         assert proof.events == 17 * 4 + (1 if scope else 0)
         assert (found := await ids(db, scope)) == sorted(found)
+
+
+async def test_many_events_at_once_are_a_chain_in_their_order(db: Database, project: Scope):
+    events = [Told("outbound.send", "outbound_message", n, "sent", {"attempt": n}) for n in range(40)]
+    async with db.scoped(project) as conn:
+        await trail.record_many(conn, project, project.actor, events)
+        await trail.record_many(conn, project, project.actor, [])
+    proof = await chain.verify(db, project)
+    assert proof.fault == ""
+    found = await chain.history(db, project, project.actor, Asked(action="outbound.send"), 100, 0)
+    assert [(e.entity_id, e.payload) for e in reversed(found)] == [(str(n), {"attempt": n}) for n in range(40)]
 
 
 async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, project: Scope):

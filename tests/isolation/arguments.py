@@ -206,6 +206,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "meta": _always({}),
     # Audit and evidence
     "event": _event,
+    "events": lambda w: [_event(w), _event(w)],
     "asked": _always(Asked()),
     "question": _always("delivery"),
     "refs": lambda w: [w.message()],

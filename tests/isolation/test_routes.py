@@ -36,7 +36,19 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "before": lambda w: w.message(10105),
     "external_id": lambda w: w.source,
     "filters": lambda w: {"conversation_global_id": w.conversation()},
+    "outbound_id": lambda w: str(w.outbound["draft"]),
+    "recipient_ref": lambda w: w.conversation(),
+    "/v1/outbound/draft.channel": lambda _: "chatwoot",
+    "/v1/outbound/opt-out.channel": lambda _: "email",
+    "payload": lambda _: {"text": "Hello"},
+    "idempotency_key": lambda _: "key of draft",
+    "dedupe_key": lambda _: "dedupe key of draft",
+    "evidence_refs": lambda w: [{"source": "cw_messages", "ref": w.message()}],
+    "opted_out": lambda _: False,
+    "reason": lambda _: "a reason",
+    **dict.fromkeys(["frequency_cap", "frequency_window_hours"], lambda _: 7),
     **dict.fromkeys(["q", "query"], lambda _: "delivery"),
+    "/v1/outbound.q": lambda w: w.word,
     "/v1/contacts.q": lambda _: "Amina",
     **dict.fromkeys(["password", "new"], lambda _: "a long enough password"),
     "current": lambda _: PASSWORD,
@@ -47,7 +59,6 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "source_kind": lambda _: "chatwoot_inbox",
     # A runbook is nobody's. Theirs is one that there is not.
     "slug": lambda w: "nonsense" if w.word == "bramble" else "search-returns-no-results",
-    "outbound_id": lambda w: str(w.run_id),
     "client_time": lambda _: None,
     "signup_request_id": lambda w: str(w.run_id),
     "pin": lambda _: "000000",
@@ -58,8 +69,9 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "page": lambda _: 1,
     **dict.fromkeys(
         [
-            "account_scope_key", "account_scope_name", "action", "all", "create", "done", "entity_type", "inbox_id",
-            "job_type", "message", "offset", "secret", "signup", "status",
+            "account_scope_key", "account_scope_name", "action", "all", "channel", "create", "done", "entity_type",
+            "inbox_id", "job_type", "mark_replied", "max_retries", "message", "offset", "scheduled_at", "secret",
+            "signup", "status", "stop_on_reply",
         ],
         lambda _: None,
     ),
@@ -180,7 +192,8 @@ async def test_with_ones_own_ids_something_is_found(
             found |= {call.path} if ours.word in text else set()
     assert found >= {
         "/v1/search", "/v1/contacts", "/v1/conversations", "/v1/messages", "/v1/conversations/{conversation_id}/thread",
-        "/v1/audit", "/v1/evidence/search", "/search", "/conversations/{conversation_id}/thread", "/audit",
+        "/v1/audit", "/v1/evidence/search", "/v1/outbound", "/v1/outbound/{outbound_id}", "/search",
+        "/conversations/{conversation_id}/thread", "/audit",
     }  # fmt: skip
 
 

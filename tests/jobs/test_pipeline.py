@@ -7,6 +7,8 @@ import pytest
 
 from proofdesk.db.pool import Database
 from proofdesk.jobs import pipeline, worker
+from proofdesk.outbound import approval, drafts, messages
+from proofdesk.outbound.drafts import Wish
 from proofdesk.projects.scope import Scope
 from proofdesk.resources import Resources
 from proofdesk.scheduler import recovery, runs
@@ -81,7 +83,40 @@ async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project:
     assert (await runs.find(db, project, asked.run.id)).status == "running"
 
 
-@pytest.mark.parametrize("job", [pipeline.SYNC, pipeline.EMBED, pipeline.RECONCILE])
+async def test_a_worker_sends_what_was_approved_into_the_conversation(
+    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+):
+    asked = await runs.begin(db, project, pipeline.SYNC, "cli")
+    await runs.carry_out(db, project, asked.run, pipeline.work(held, pipeline.SYNC))
+    [place] = owner_conn.execute(
+        "SELECT format('cw:%s:%s:%s', project_id, account_id, conversation_id) FROM cw_conversations"
+        " WHERE contact_id IS NOT NULL ORDER BY last_activity_at DESC LIMIT 1"
+    ).fetchall()
+    draft, _ = await drafts.create(db, project, Wish("chatwoot", place[0], {"text": "A word from the worker"}, "key"))
+    message = await approval.give(db, project, draft.id)
+    asked = await runs.request(db, project, pipeline.OUTBOUND, "schedule")
+    await worker.work(held, drain=True)
+    ended = await runs.find(db, project, asked.run.id)
+    assert (ended.status, ended.processed_count) == ("ok", 1), ended.error
+    assert ended.meta["result"]["sent"] == 1
+    dossier = await messages.dossier(db, project, message.id)
+    assert dossier.outbound.status == "sent"
+    assert dossier.history[-1].request_id == ended.request_id
+    await runs.request(db, project, pipeline.SYNC, "manual")
+    await worker.work(held, drain=True)
+    number = dossier.attempts[0].provider_message_id
+    stored = owner_conn.execute("SELECT content FROM cw_messages WHERE message_id = %s::bigint", [number]).fetchone()
+    assert stored == ("A word from the worker",), "the conversation has it, and a sync brings it back"
+
+
+async def test_every_project_has_a_schedule_for_what_is_due(project: Scope, owner_conn: psycopg.Connection):
+    row = owner_conn.execute(
+        "SELECT status, cadence_seconds FROM scheduled_jobs WHERE job_type = 'outbound_process'"
+    ).fetchone()
+    assert row == ("active", 300)
+
+
+@pytest.mark.parametrize("job", [pipeline.SYNC, pipeline.EMBED, pipeline.RECONCILE, pipeline.OUTBOUND])
 async def test_every_job_may_run_twice_and_change_nothing_the_second_time(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, job: str
 ):

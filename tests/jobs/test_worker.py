@@ -24,7 +24,7 @@ from proofdesk.scheduler.queries import Run
 from proofdesk.settings import Settings
 from proofdesk.simulators.chatwoot import Simulator
 from tests.chatwoot.conftest import ours, theirs
-from tests.conftest import DIMENSION, new_project
+from tests.conftest import new_project
 
 STOPS_WITHIN = 20
 
@@ -163,7 +163,7 @@ async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
 
 async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
     with embedded.running(tmp_path) as url:
-        migrate.migrate(url, DIMENSION)
+        migrate.migrate(url)
         settings = Settings(database_url=url, embedding_provider="local", worker_interval_seconds=1)  # type: ignore[arg-type]
         async with opened(settings) as held, connected(url, 4) as db:
             project = await new_project(db, "Studio")

@@ -1,3 +1,17 @@
+import psycopg
+import pytest
+
+from proofdesk.db.pool import Database
+from proofdesk.projects.scope import Scope
 from tests.api.server import anyone, cast, server
+from tests.outbound.desk import Desk
+from tests.review import stories
 
 __all__ = ["anyone", "cast", "server"]
+
+
+@pytest.fixture
+async def desk(db: Database, project: Scope, owner_conn: psycopg.Connection) -> Desk:
+    """A project with two contacts, Amina (11) and Luis (12), and a mail provider that takes everything."""
+    stories.tell(owner_conn, project.project_id)
+    return Desk(db, project, owner_conn)

@@ -167,5 +167,6 @@ async def test_an_unknown_job_cannot_be_changed(db: Database, project: Scope):
 
 async def test_every_project_has_a_row_of_each_job(db: Database, project: Scope):
     cadences = {s.job_type: s.cadence_seconds for s in await schedules.listed(db, project)}
-    expected = {"chatwoot_sync": 900, "embeddings_run": 1200, "chatwoot_reconcile": 86_400, "maintenance": 3600}
+    expected = {"chatwoot_sync": 900, "embeddings_run": 1200, "outbound_process": 300, "chatwoot_reconcile": 86_400}
+    expected |= {"maintenance": 3600}
     assert cadences.items() >= expected.items()

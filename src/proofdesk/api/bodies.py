@@ -44,6 +44,23 @@ UuidText = Annotated[str, Field(json_schema_extra=told(format="uuid"))]
 ConversationId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cw{_GLOBAL}"))]
 ContactId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cwc{_GLOBAL}"))]
 
+# What events and messages rest on; `audit.evidence` checks each, with a code of its own.
+REFERENCES: dict[str, Any] = {
+    "type": "array",
+    "maxItems": 50,
+    "items": {
+        "type": "object",
+        "properties": {
+            "source": {"enum": ["cw_messages", "cw_conversations", "rag_chunks", "external"]},
+            "ref": {"type": "string", "minLength": 1, "maxLength": 500},
+            "snippet": {"type": "string"},
+            "meta": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        "required": ["source", "ref"],
+        "additionalProperties": False,
+    },
+}
+
 Limit = Annotated[int, clamped(1, 500)]
 Offset = Annotated[int, clamped(0, 10_000_000)]
 

@@ -9,6 +9,8 @@ _JOB = {
     503: "chatwoot_not_configured",
 }
 
+_DECIDED = {404: "outbound_not_found", 409: "outbound_invalid_state"}
+
 OF_ROUTE: dict[str, dict[int, str]] = {
     "GET /v1/ready": {503: "database_not_migrated"},
     "POST /v1/auth/login": {
@@ -49,6 +51,23 @@ OF_ROUTE: dict[str, dict[int, str]] = {
     "GET /v1/jobs/runs/{run_id}": {404: "run_not_found"},
     "POST /v1/jobs/runs/{run_id}/cancel": {404: "run_not_found", 409: "run_is_over"},
     "PATCH /v1/jobs/scheduler/{job_type}": {404: "job_type_not_found"},
+    "POST /v1/outbound/draft": {
+        400: "invalid_channel invalid_recipient_ref idempotency_key_required invalid_payload invalid_evidence_ref",
+        409: "idempotency_conflict duplicate_outbound",
+    },
+    "POST /v1/outbound/opt-out": {400: "invalid_opt_out_payload invalid_channel invalid_evidence_ref"},
+    "GET /v1/outbound/{outbound_id}": {404: "outbound_not_found"},
+    "GET /v1/outbound/{outbound_id}/preflight": {404: "outbound_not_found"},
+    "POST /v1/outbound/{outbound_id}/approve": {400: "invalid_evidence_ref", 403: "four_eyes_required", **_DECIDED},
+    "POST /v1/outbound/{outbound_id}/send": {
+        404: "outbound_not_found",
+        409: "outbound_invalid_state outbound_blocked_opt_out outbound_blocked_stop_on_reply",
+        429: "frequency_cap_reached",
+        502: "outbound_send_failed",
+    },
+    "POST /v1/outbound/{outbound_id}/cancel": _DECIDED,
+    "POST /v1/outbound/{outbound_id}/retry": _DECIDED,
+    "POST /v1/outbound/{outbound_id}/redraft": _DECIDED,
     "POST /v1/search": {400: "query_required", 502: "embedding_unavailable", 503: "openai_not_configured"},
     "POST /v1/runbooks/{slug}/run": {404: "runbook_not_found"},
     "GET /v1/runbooks/{slug}/evidence": {404: "runbook_not_found"},

@@ -1,5 +1,6 @@
 """SQL of events, their chains, and where each chain ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -122,6 +123,31 @@ async def insert_event(conn: Conn, scope: Inside | None, event: NewEvent) -> Non
         payload=Jsonb(event.payload),
         refs=Jsonb(event.evidence_refs),
     )
+
+
+async def insert_events(conn: Conn, scope: Inside, events: Sequence[NewEvent]) -> None:
+    """Add events of a project to the end of its chain, in their order."""
+    await run(
+        conn,
+        """
+        INSERT INTO audit_events (project_id, account_scope_id, actor_username, actor_user_id, action, entity_type,
+                                  entity_id, status, request_id, payload, evidence_refs)
+        SELECT %(project)s, %(account_scope)s, e.actor_username, e.actor_user_id, e.action, e.entity_type,
+               e.entity_id, e.status, e.request_id, e.payload, e.evidence_refs
+        FROM ROWS FROM (jsonb_to_recordset(%(events)s) AS (
+            actor_username text, actor_user_id uuid, action text, entity_type text, entity_id text, status text,
+            request_id text, payload jsonb, evidence_refs jsonb)) WITH ORDINALITY AS e (
+            actor_username, actor_user_id, action, entity_type, entity_id, status, request_id, payload, evidence_refs,
+            place)
+        ORDER BY e.place""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        events=Jsonb([vars(event) | {"actor_user_id": _text(event.actor_user_id)} for event in events]),
+    )
+
+
+def _text(user_id: UUID | None) -> str | None:
+    return None if user_id is None else str(user_id)
 
 
 async def see_own(conn: Conn, user_id: UUID | None) -> None:

@@ -43,3 +43,11 @@ async def run(conn: Conn, statement: Statement, **params: Any) -> int:
     """Run a statement for its effect; the number of rows it touched."""
     cursor = await conn.execute(statement, params)
     return cursor.rowcount
+
+
+def containing(words: str | None) -> str | None:
+    """For LIKE: texts that contain these words as they are; None, which asks for all, when there are none."""
+    if not words or not words.strip():
+        return None
+    literal = words.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{literal}%"

@@ -6,9 +6,8 @@ cancelled, and taken back by a later run when its worker is lost.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from proofdesk.audit import trail
 from proofdesk.db.pool import Database
@@ -21,8 +20,8 @@ from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.progress import LeaveOff, Report, never, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
+from proofdesk.tasks import unbroken
 
-_T = TypeVar("_T")
 _ROWS = 5000  # rows a transaction, where a model change touches all there are
 
 
@@ -167,17 +166,17 @@ class _Run:
         except BaseExceptionGroup as failures:
             raise _the_cause(failures) from None
         finally:
-            await _unbroken(self._give_back())
+            await unbroken(self._give_back())
 
     async def _loop(self) -> None:
         while most := self._reserve():
-            chunks = await _unbroken(self._claim(most))
+            chunks = await unbroken(self._claim(most))
             if self._left is not None:
                 self._left += most - len(chunks)
             if not chunks:
                 return
             outcomes = await self._embed(chunks)
-            await _unbroken(self._settle(chunks, outcomes))
+            await unbroken(self._settle(chunks, outcomes))
             if await self._leave_off():
                 self.left_off = True
                 return
@@ -223,16 +222,6 @@ def _beyond(already: int, report: Report) -> Report:
         report(already + done, None if total is None else already + total, unit)
 
     return beyond
-
-
-async def _unbroken(step: Coroutine[Any, Any, _T]) -> _T:
-    """Let a short step end although this task is cancelled meanwhile: else a claim could be made and not known."""
-    task = asyncio.ensure_future(step)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _the_cause(failures: BaseExceptionGroup) -> BaseException:

@@ -1,8 +1,9 @@
 """What the jobs do. The main flow, each stage handing rows to the next, so that each can run alone or twice:
 
-chatwoot_sync:   chatwoot.sync → outbound.inbound → embeddings.chunks → search.index   then asks for
-embeddings_run:  embeddings.vectors → _look_after_search
-maintenance:     what is old is removed → _look_after_search → scheduler.status.gather_counts
+chatwoot_sync:     chatwoot.sync → outbound.inbound → embeddings.chunks → search.index   then asks for
+embeddings_run:    embeddings.vectors → _look_after_search
+outbound_process:  outbound.delivery, for whatever is due
+maintenance:       what is old is removed → _look_after_search → scheduler.status.gather_counts
 
 A handler gets the run's `Turn`: it reports to it, and asks it between batches or pages whether to leave off. Then it
 gives what it did so far as an `Outcome` that is not finished, and finds that in `run.meta` when it is called again.
@@ -17,7 +18,7 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.reading_queries import Quarantined
 from proofdesk.embeddings import chunks, vectors
 from proofdesk.errors import Unavailable
-from proofdesk.outbound import inbound
+from proofdesk.outbound import delivery, inbound
 from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.resources import Resources
@@ -29,6 +30,7 @@ from proofdesk.search import index, vector_index
 from proofdesk.settings import Settings
 
 SYNC, EMBED, RECONCILE, MAINTAIN = "chatwoot_sync", "embeddings_run", "chatwoot_reconcile", "maintenance"
+OUTBOUND = "outbound_process"
 
 
 class ChatwootNotConfigured(Unavailable):
@@ -40,7 +42,7 @@ class ChatwootNotConfigured(Unavailable):
 
 def work(resources: Resources, job_type: str) -> Work:
     """What to do for a job of that type."""
-    jobs = {SYNC: _sync, EMBED: _embed, RECONCILE: _reconcile, MAINTAIN: _maintain}
+    jobs = {SYNC: _sync, EMBED: _embed, RECONCILE: _reconcile, MAINTAIN: _maintain, OUTBOUND: _send_due}
 
     async def carry_out(scope: Scope, run: Run, turn: Turn) -> Outcome:
         return await jobs[job_type](resources, scope, run, turn)
@@ -126,6 +128,15 @@ async def _maintain(resources: Resources, scope: Scope, _: Run, __: Turn) -> Out
     await _look_after_search(resources, scope)
     await status.gather_counts(resources.db, scope)
     return Outcome(removed, {"runs_removed": removed})
+
+
+async def _send_due(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
+    asked_by = replace(scope, actor=replace(scope.actor, request_id=run.request_id))
+    options = delivery.Options.of(resources.settings)
+    tally = await delivery.process(
+        resources.db, asked_by, resources.outbound, options, report=turn, leave_off=turn.is_over
+    )
+    return Outcome(tally.processed, _sums(run, tally.counts), not tally.left_off)
 
 
 async def _look_after_search(resources: Resources, scope: Scope) -> None:

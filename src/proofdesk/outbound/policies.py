@@ -12,21 +12,13 @@ from proofdesk.errors import Invalid
 from proofdesk.outbound import policy, policy_queries
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Person, Wanted
+from proofdesk.outbound.providers import channels
+from proofdesk.outbound.providers.email import address
+from proofdesk.outbound.providers.email.address import NotAnAddress
 from proofdesk.projects.scope import Scope
 
-CHANNELS = ("chatwoot", "email", "telegram")
 _LONGEST_REASON = 500
-_ADDRESS = {
-    "email": re.compile(r"[^@\s]+@[^@\s]+"),
-    "telegram": re.compile(r"-?[0-9]{1,19}", re.ASCII),
-    "chatwoot": re.compile(r"[^@\s]+@[^@\s]+|\+?[0-9]{3,20}", re.ASCII),
-}
-
-
-class InvalidChannel(Invalid):
-    """Not one of `CHANNELS`."""
-
-    code = "invalid_channel"
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 
 
 class InvalidOptOut(Invalid):
@@ -47,9 +39,9 @@ async def change(
 ) -> Policy:
     """Change what is named of a person's policy, by his contact's global id or his address.
 
-    Raises `InvalidChannel`, `InvalidOptOut`, `InvalidEvidenceRef`.
+    Raises `channels.InvalidChannel`, `InvalidOptOut`, `InvalidEvidenceRef`.
     """
-    check_channel(channel)
+    channels.check_channel(channel)
     if wanted == Change():
         raise InvalidOptOut("Name what is to change: opted_out, stop_on_reply, frequency_window_hours, …")
     async with db.scoped(scope) as conn:
@@ -85,26 +77,30 @@ async def known(conn: Conn, scope: Scope, recipients: list[tuple[str, str]]) -> 
     return people
 
 
-def check_channel(channel: str) -> None:
-    """Raises `InvalidChannel`."""
-    if channel not in CHANNELS:
-        raise InvalidChannel(f"A channel is one of: {', '.join(CHANNELS)}.")
-
-
 async def _named(conn: Conn, scope: Scope, who: str, channel: str) -> str:
     name = who.strip()
     if not name.startswith(("cwc:", "cw:")):
-        if len(name) > 320 or not _ADDRESS[channel].fullmatch(name):
-            raise InvalidOptOut(f"{name[:80]!r} is neither a contact's global id nor an address of {channel}.")
-        return name.lower()
+        return _address(name, channel)
     try:
         named = ids.parse(name, "contact" if name.startswith("cwc:") else "conversation")
     except Invalid as error:
         raise InvalidOptOut(error.message) from error
-    exists = policy_queries.is_known if named.kind == "contact" else policy_queries.has_conversation
+    exists = policy_queries.has_contact if named.kind == "contact" else policy_queries.has_conversation
     if named.project_id != scope.project_id or not await exists(conn, scope, named.account_id, named.number):
         raise InvalidOptOut(f"This project has no {named.kind} {name[:80]!r}.")
     return name.lower()
+
+
+def _address(name: str, channel: str) -> str:
+    """An address in the form that drafts have: of e-mail, or the number of a chat; a contact of Chatwoot has either."""
+    if channel != "email" and _NUMBER.fullmatch(name):
+        return name
+    try:
+        if channel != "telegram":
+            return address.parse(name).shown
+    except NotAnAddress:
+        pass
+    raise InvalidOptOut(f"{name[:80]!r} is neither a contact's global id nor an address of {channel}.")
 
 
 def _check_opt_in(before: list[Policy], wanted: Change, reason: str | None, evidence_refs: list[Any] | None) -> None:

@@ -244,7 +244,7 @@ async def count(conn: Conn, scope: Scope, wanted: Wanted) -> int:
     )
 
 
-async def is_known(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
+async def has_contact(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
     """Whether the project has this contact."""
     return await value(
         conn,

@@ -60,7 +60,7 @@ class NewDraft:
 
 @dataclass(frozen=True)
 class Asked:
-    """Which messages: `pattern` for LIKE in lower case, over recipient, content and keys; None asks for all."""
+    """Which messages: `pattern` is for LIKE, over id, recipient, content and keys; None asks for all."""
 
     status: str | None = None
     channel: str | None = None
@@ -157,7 +157,7 @@ async def page(conn: Conn, scope: Scope, asked: Asked, limit: int, offset: int) 
           AND (%(status)s::text IS NULL OR status = %(status)s)
           AND (%(channel)s::text IS NULL OR channel = %(channel)s)
           AND (%(pattern)s::text IS NULL
-               OR lower(concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key)) LIKE %(pattern)s)
+               OR concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
         ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s""",
         project=scope.project_id,
         status=asked.status,
@@ -178,7 +178,7 @@ async def count(conn: Conn, scope: Scope, asked: Asked) -> int:
           AND (%(status)s::text IS NULL OR status = %(status)s)
           AND (%(channel)s::text IS NULL OR channel = %(channel)s)
           AND (%(pattern)s::text IS NULL
-               OR lower(concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key)) LIKE %(pattern)s)""",
+               OR concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)""",
         project=scope.project_id,
         status=asked.status,
         channel=asked.channel,

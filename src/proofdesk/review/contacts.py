@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from proofdesk import ids
 from proofdesk.db.pool import Database
+from proofdesk.db.rows import containing
 from proofdesk.errors import NotFound
 from proofdesk.projects.scope import Scope
 from proofdesk.review import queries
@@ -29,7 +30,7 @@ class Known:
 async def find(db: Database, scope: Scope, q: str | None, limit: int, offset: int) -> list[Contact]:
     """Contacts with `q` in their name, address, number or identifier; all of them when it is blank."""
     async with db.scoped(scope) as conn:
-        return await queries.contacts(conn, scope, _pattern(q), limit, offset)
+        return await queries.contacts(conn, scope, containing(q), limit, offset)
 
 
 async def known(db: Database, scope: Scope, contact_id: str) -> Known:
@@ -40,10 +41,3 @@ async def known(db: Database, scope: Scope, contact_id: str) -> Known:
         if found is None:
             raise ContactNotFound("This project has no such contact.")
         return Known(found, await queries.conversations_of(conn, scope, wanted, MOST_CONVERSATIONS))
-
-
-def _pattern(q: str | None) -> str | None:
-    if not q or not q.strip():
-        return None
-    literal = q.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{literal}%"

@@ -123,4 +123,4 @@ def _storage(sizes: Sizes, held: Entities, chunks: Counts, settings: Settings) -
 
 def _backlog(backlog: Backlog, chunks: Counts) -> dict[str, int]:
     waiting = chunks.pending + chunks.processing
-    return {"sync_due": backlog.sync_due, "embeddings_pending": waiting, "outbound_due": 0}
+    return {**vars(backlog), "embeddings_pending": waiting}

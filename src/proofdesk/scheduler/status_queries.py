@@ -56,6 +56,7 @@ class Backlog:
     """What is due."""
 
     sync_due: int
+    outbound_due: int
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,10 @@ async def backlog(conn: Conn, scope: Scope) -> Backlog:
         conn,
         Backlog,
         """
-        SELECT count(*) AS sync_due FROM scheduled_jobs
-        WHERE project_id = %(project)s AND job_type = 'chatwoot_sync' AND status = 'active' AND next_run_at <= now()""",
+        SELECT (SELECT count(*) FROM scheduled_jobs WHERE project_id = %(project)s AND job_type = 'chatwoot_sync'
+                  AND status = 'active' AND next_run_at <= now()) AS sync_due,
+               (SELECT count(*) FROM outbound_messages
+                WHERE project_id = %(project)s AND next_attempt_at <= now()) AS outbound_due""",
         project=scope.project_id,
     )
 

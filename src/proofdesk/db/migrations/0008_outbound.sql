@@ -271,3 +271,10 @@ BEGIN
 END $$;
 CREATE TRIGGER guard_attempt BEFORE UPDATE OR DELETE ON outbound_attempts
     FOR EACH ROW EXECUTE FUNCTION guard_attempt();
+
+-- Jobs -------------------------------------------------------------------------------------------------------------
+
+CREATE TRIGGER schedule_outbound AFTER INSERT ON projects
+    FOR EACH ROW EXECUTE FUNCTION schedule_job('outbound_process', '300', '0');
+INSERT INTO scheduled_jobs (project_id, account_scope_id, job_type, cadence_seconds)
+SELECT id, account_scope_id, 'outbound_process', 300 FROM projects;

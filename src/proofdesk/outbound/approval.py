@@ -1,0 +1,99 @@
+"""What people decide about a message: approve, cancel, let it be tried again, make a draft of it again."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from proofdesk.audit import trail
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
+from proofdesk.errors import Denied
+from proofdesk.outbound import messages, policy_queries, queries
+from proofdesk.outbound.messages import InvalidState
+from proofdesk.outbound.policy import OPTED_OUT
+from proofdesk.outbound.queries import Outbound
+from proofdesk.projects.scope import Scope
+
+Step = Callable[[Conn, Scope, UUID], Awaitable[bool]]
+
+
+class FourEyesRequired(Denied):
+    """Whoever drafted a message may not approve it: OUTBOUND_FOUR_EYES is set."""
+
+    code = "four_eyes_required"
+
+
+async def give(
+    db: Database, scope: Scope, outbound_id: UUID, *, four_eyes: bool = False, evidence_refs: list[Any] | None = None
+) -> Outbound:
+    """Approve a draft, as it is now and for as long as it says the same.
+
+    Raises `OutboundNotFound`, `InvalidState`, `FourEyesRequired` or `InvalidEvidenceRef`.
+    """
+    async with db.scoped(scope) as conn:
+        draft = await messages.hold(conn, scope, outbound_id)
+        if four_eyes and draft.created_by == scope.actor.username:
+            raise FourEyesRequired("Somebody else has to approve this: whoever drafts does not approve.", status=403)
+        told = {"content_hash": draft.content_hash}
+        return await _take(conn, scope, draft, queries.approve, "approve", told, evidence_refs)
+
+
+async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+    """Let a message never go out. Raises `OutboundNotFound` or `InvalidState`."""
+    async with db.scoped(scope) as conn:
+        found = await messages.hold(conn, scope, outbound_id)
+        return await _take(conn, scope, found, queries.cancel, "cancel")
+
+
+async def retry(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+    """Let a message that failed be tried again, with all its retries and the approval it has.
+
+    Whoever asks for it takes it upon himself that a message whose delivery is not known may arrive twice. Raises
+    `OutboundNotFound` or `InvalidState`.
+    """
+    async with db.scoped(scope) as conn:
+        found = await messages.hold(conn, scope, outbound_id)
+        return await _take(conn, scope, found, queries.retry, "retry", {"after": found.last_error})
+
+
+async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+    """Make a draft again, to be approved anew, of what failed, was cancelled, or was blocked and is not any more.
+
+    Raises `OutboundNotFound`, or `InvalidState`: somebody who opted out has to be opted in first.
+    """
+    async with db.scoped(scope) as conn:
+        found = await messages.hold(conn, scope, outbound_id)
+        person = messages.person(await policy_queries.of_person(conn, scope, found.channel, found.recipient_ref))
+        if found.status == "blocked_opt_out" and person is not None and person.opted_out:
+            raise InvalidState(
+                "The recipient has opted out: only an explicit opt-in, with its reason, lets this be drafted again.",
+                found,
+                reason=OPTED_OUT,
+            )
+        return await _take(conn, scope, found, queries.redraft, "redraft", {"after": found.last_error})
+
+
+async def _take(
+    conn: Conn,
+    scope: Scope,
+    before: Outbound,
+    step: Step,
+    verb: str,
+    told: dict[str, Any] | None = None,
+    evidence_refs: list[Any] | None = None,
+) -> Outbound:
+    """One step of a message that is held, with its event. Raises `InvalidState`."""
+    if not await step(conn, scope, before.id):
+        raise InvalidState(f"A message that is {before.status} cannot be: {verb}.", before)
+    payload = {"from": before.status, **(told or {})}
+    await trail.record(
+        conn,
+        scope.actor,
+        f"outbound.{verb}",
+        messages.ENTITY,
+        before.id,
+        scope=scope,
+        payload=payload,
+        evidence_refs=evidence_refs,
+    )
+    return await messages.read(conn, scope, before.id)

@@ -1,0 +1,129 @@
+"""Claims: messages taken by one worker, decided about, and their attempts written down, in one transaction.
+
+Rows are locked in one order, messages before policies and policies by their ids: whoever opts out, and a sync that
+stores a message of the recipient, comes before the decision or waits for it.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from proofdesk.audit import trail
+from proofdesk.audit.trail import Told
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
+from proofdesk.outbound import attempt_queries, messages, policies, policy, policy_queries
+from proofdesk.outbound import queries as outbound_queries
+from proofdesk.outbound.attempt_queries import Begun, Decided
+from proofdesk.outbound.messages import InvalidState
+from proofdesk.outbound.policy import Decision, Policy
+from proofdesk.outbound.queries import Outbound
+from proofdesk.projects.scope import Scope
+
+NOT_CONFIGURED = "provider_not_configured"
+_LOOK_AGAIN = timedelta(minutes=5)  # whether the channel is configured by now
+_ACTIONS = {"blocked_opt_out": "outbound.opt_out_block", "cancelled": "outbound.cancel", "deferred": "outbound.defer"}
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A message on its way. No call may be made after `until` (of `time.monotonic`): others may think it lost then."""
+
+    outbound: Outbound
+    attempt: Begun
+    began: float
+    until: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What was taken: messages to be sent now, and those that may not be, each with the reason."""
+
+    sending: list[Claimed] = field(default_factory=list)
+    held_back: list[tuple[Outbound, Decision]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.sending) + len(self.held_back)
+
+
+async def due(db: Database, scope: Scope, channels: Collection[str], lease: float, most: int) -> Claim:
+    """Take at most so many messages whose time has come. `channels` are those that can be used now."""
+    began = time.monotonic()
+    async with db.scoped(scope) as conn:
+        ids = await attempt_queries.lock_due(conn, scope, most)
+        if not ids:
+            return Claim()
+        found = await outbound_queries.by_ids(conn, scope, ids)
+        return await _decided(conn, scope, found, channels, lease, began)
+
+
+async def one(db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID) -> Claim:
+    """Take one message, although its retry or its window may be later. Raises `OutboundNotFound` or `InvalidState`."""
+    began = time.monotonic()
+    async with db.scoped(scope) as conn:
+        found = await messages.hold(conn, scope, outbound_id)
+        if found.next_attempt_at is None:
+            raise InvalidState(f"A message that is {found.status} cannot be sent: {_what_to_do(found)}", found)
+        now = await attempt_queries.clock(conn)
+        if found.scheduled_at is not None and found.scheduled_at > now:
+            raise InvalidState(f"The message is scheduled for {found.scheduled_at:%Y-%m-%dT%H:%M:%SZ}.", found)
+        return await _decided(conn, scope, [found], channels, lease, began)
+
+
+async def _decided(
+    conn: Conn, scope: Scope, found: Sequence[Outbound], channels: Collection[str], lease: float, began: float
+) -> Claim:
+    people = await policies.known(conn, scope, [(m.channel, m.recipient_ref) for m in found])
+    of = {(p.channel, p.recipient): p.policy_ids for p in people}
+    held = {p.id: p for p in await policy_queries.hold(conn, scope, [i for p in people for i in p.policy_ids])}
+    heard = await policy_queries.newest_inbound(conn, scope, [m.recipient_ref for m in found])
+    now = await attempt_queries.clock(conn)
+    decisions = []
+    for message in found:
+        ids = of[message.channel, message.recipient_ref]
+        decision = _decision(message, [held[i] for i in ids], heard.get(message.recipient_ref), channels, now)
+        if decision == policy.PASS:
+            held |= {i: policy.reserve(held[i], now) for i in ids}
+        decisions.append((message, decision, ids))
+    passed = {message.id: message for message, decision, _ in decisions if decision == policy.PASS}
+    await attempt_queries.decide(conn, scope, [_row(*each) for each in decisions])
+    begun = await attempt_queries.begin(conn, scope, list(passed), now, lease) if passed else []
+    if passed:
+        await policy_queries.put_counts(conn, scope, list(held.values()))
+    held_back = [(message, decision) for message, decision, _ in decisions if decision != policy.PASS]
+    await trail.record_many(conn, scope, scope.actor, [_event(m, d) for m, d in held_back if m.last_error != d.reason])
+    return Claim([Claimed(passed[b.outbound_id], b, began, began + lease / 2) for b in begun], held_back)
+
+
+def _decision(
+    message: Outbound, allowed: list[Policy], heard: datetime | None, channels: Collection[str], now: datetime
+) -> Decision:
+    assert message.approved_at is not None, "only what is approved is ever due"
+    person = policy.strictest(allowed, now)
+    newest = policy.latest([person.last_inbound_at, heard])
+    decision = policy.decide(message.approved_at, person, newest, now)
+    if decision == policy.PASS and message.channel not in channels:
+        return Decision("deferred", NOT_CONFIGURED, now + _LOOK_AGAIN)
+    return decision
+
+
+def _row(message: Outbound, decision: Decision, policy_ids: list[UUID]) -> Decided:
+    status = {"pass": "sending", "deferred": message.status}.get(decision.verdict, decision.verdict)
+    return Decided(message.id, status, decision.reason, decision.until, policy_ids)
+
+
+def _event(message: Outbound, decision: Decision) -> Told:
+    payload = {"reason": decision.reason, "from": message.status, "channel": message.channel}
+    until = {"until": decision.until.isoformat()} if decision.until else {}
+    return Told(_ACTIONS[decision.verdict], messages.ENTITY, message.id, decision.verdict, payload | until)
+
+
+def _what_to_do(found: Outbound) -> str:
+    return {
+        "draft": "approve it first.",
+        "sending": "it is on its way.",
+        "sent": "it is out already.",
+        "failed": "let it be tried again first: /retry.",
+    }.get(found.status, "make a draft of it again: /redraft.")

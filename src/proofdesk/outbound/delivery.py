@@ -1,0 +1,197 @@
+"""Delivery, the whole flow on this page: claim (gates, attempt) → send, with nothing held → settle.
+
+claims.due ──▶ calls.send ──▶ outcomes.settle, each on its own transaction or none. Before it, `sweep` settles what
+earlier workers left behind.
+"""
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from proofdesk.db.pool import Database
+from proofdesk.errors import Conflict, Denied
+from proofdesk.outbound import attempt_queries, calls, claims, messages, outcomes, sweep
+from proofdesk.outbound.attempt_queries import Ending
+from proofdesk.outbound.calls import Calls, Providers
+from proofdesk.outbound.claims import NOT_CONFIGURED, Claim
+from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN, Patience
+from proofdesk.outbound.policy import CAP_REACHED
+from proofdesk.outbound.providers.channels import NEEDED
+from proofdesk.outbound.providers.provider import SendFailed
+from proofdesk.outbound.queries import Outbound
+from proofdesk.progress import LeaveOff, Report, never, silent
+from proofdesk.projects.scope import Scope
+from proofdesk.settings import Settings
+from proofdesk.tasks import unbroken
+
+Flying = set[asyncio.Task[Ending | None]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Messages on their way at once, seconds after which an attempt counts as lost, and how retries wait."""
+
+    concurrency: int = 16
+    lease: float = 300.0
+    patience: Patience = field(default_factory=Patience)
+
+    @staticmethod
+    def of(settings: Settings) -> "Options":
+        """The options that the settings ask for."""
+        return Options(settings.outbound_concurrency, settings.outbound_lease_seconds)
+
+
+@dataclass
+class Tally:
+    """What became of the messages that were looked at. `swept`: attempts of earlier workers that were settled.
+    `left_off`: more may be due."""
+
+    processed: int = 0
+    sent: int = 0
+    failed: int = 0
+    blocked: int = 0
+    skipped: int = 0
+    swept: int = 0
+    left_off: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers, by name."""
+        return {name: number for name, number in vars(self).items() if name != "left_off"}
+
+    def held_back(self, claim: Claim) -> None:
+        """Count what was taken, and of it what may not go out."""
+        self.processed += len(claim)
+        deferred = sum(decision.verdict == "deferred" for _, decision in claim.held_back)
+        self.skipped += deferred
+        self.blocked += len(claim.held_back) - deferred
+
+
+class BlockedOptOut(Conflict):
+    """The recipient has opted out of the channel."""
+
+    code = "outbound_blocked_opt_out"
+
+
+class BlockedStopOnReply(Conflict):
+    """The recipient wrote after the message was approved."""
+
+    code = "outbound_blocked_stop_on_reply"
+
+
+class FrequencyCapReached(Denied):
+    """The recipient was written to as often as his policy allows."""
+
+    code = CAP_REACHED
+
+
+async def process(
+    db: Database,
+    scope: Scope,
+    providers: Providers,
+    options: Options,
+    limit: int | None = None,
+    report: Report = silent,
+    leave_off: LeaveOff = never,
+) -> Tally:
+    """Send what is due, at most `limit` messages, several at a time. Any number of workers may do this at once.
+
+    Whoever cancels it waits until what is on its way has been answered and settled.
+    """
+    calling = await calls.of_project(db, scope, providers, options.patience)
+    tally = Tally(swept=await sweep.run(db, scope, calling, options.lease))
+    async with db.scoped(scope) as conn:
+        await attempt_queries.wake_unconfigured(conn, scope, list(providers))
+    flying: Flying = set()
+    try:
+        await _keep_sending(_Claims(db, scope, calling, options, limit, leave_off), tally, flying, report)
+    finally:
+        await unbroken(_land(db, scope, flying, tally))
+    return tally
+
+
+async def send(db: Database, scope: Scope, providers: Providers, options: Options, outbound_id: UUID) -> Outbound:
+    """Send one message now; the message as it is then.
+
+    Raises `OutboundNotFound`, `InvalidState`, `BlockedOptOut`, `BlockedStopOnReply`, `FrequencyCapReached`, or
+    `SendFailed` when the provider did not take it.
+    """
+    calling = await calls.of_project(db, scope, providers, options.patience)
+    claim = await claims.one(db, scope, providers, options.lease, outbound_id)
+    flying: Flying = {asyncio.create_task(calling.send(claimed)) for claimed in claim.sending}
+    await unbroken(_land(db, scope, flying, Tally()))
+    found = await messages.one(db, scope, outbound_id)
+    _refuse(found, claim)
+    return found
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """What is taken from, as often as there is room for more."""
+
+    db: Database
+    scope: Scope
+    calling: Calls
+    options: Options
+    limit: int | None
+    leave_off: LeaveOff
+
+    async def take(self, tally: Tally, flying: Flying) -> bool:
+        """Take what there is room for, and have it sent; False when there was less, or no more is wanted."""
+        room = self.options.concurrency - len(flying)
+        most = room if self.limit is None else min(room, self.limit - tally.processed)
+        claim = await claims.due(self.db, self.scope, self.calling.providers, self.options.lease, most)
+        tally.held_back(claim)
+        flying |= {asyncio.create_task(self.calling.send(claimed)) for claimed in claim.sending}
+        return len(claim) == most and tally.processed != self.limit
+
+
+async def _keep_sending(due: _Claims, tally: Tally, flying: Flying, report: Report) -> None:
+    more = True
+    while more or flying:
+        if more and len(flying) < due.options.concurrency:
+            more = await unbroken(due.take(tally, flying))
+        if flying:
+            done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+            await unbroken(_settle(due.db, due.scope, done, flying, tally))
+        report(tally.processed - len(flying), None, "messages")
+        if more and await due.leave_off():
+            tally.left_off, more = True, False
+
+
+async def _land(db: Database, scope: Scope, flying: Flying, tally: Tally) -> None:
+    if flying:
+        await asyncio.wait(flying)
+        await _settle(db, scope, set(flying), flying, tally)
+
+
+async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tally: Tally) -> None:
+    flying -= done
+    endings = [task.result() for task in done]
+    settled = await outcomes.settle(db, scope, [ending for ending in endings if ending is not None])
+    sent = sum(one.outcome == "sent" for one in settled)
+    tally.sent += sent
+    tally.failed += len(done) - sent
+
+
+def _refuse(found: Outbound, claim: Claim) -> None:
+    if found.status == "sent":
+        return
+    reason = claim.held_back[0][1].reason if claim.held_back else None
+    if found.status == "blocked_opt_out":
+        raise BlockedOptOut("The recipient has opted out of this channel; the message was blocked.")
+    if found.status == "cancelled":
+        raise BlockedStopOnReply("The recipient wrote after this was approved; the message was cancelled.")
+    if reason == CAP_REACHED and claim.held_back[0][1].until is not None:
+        until = claim.held_back[0][1].until
+        raise FrequencyCapReached(
+            f"The recipient was written to as often as allowed; the next window opens at {until:%Y-%m-%dT%H:%M:%SZ}.",
+            status=429,
+            retry_after=max(1, math.ceil((until - found.updated_at).total_seconds())),
+        )
+    if reason == NOT_CONFIGURED:
+        what = f"{NOT_CONFIGURED}: set {NEEDED[found.channel]}. The message waits and is not counted as tried."
+        raise SendFailed(what, details={"last_error": NOT_CONFIGURED})
+    last_error = found.last_error if found.status == "failed" else DELIVERY_UNKNOWN
+    raise SendFailed(f"The message was not sent: {last_error}.", details={"last_error": last_error})

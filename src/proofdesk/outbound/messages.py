@@ -1,0 +1,93 @@
+"""Messages as they are read: lists, and one with all that is known about it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from proofdesk.audit import chain
+from proofdesk.audit import queries as audit
+from proofdesk.audit.queries import Event
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn, containing
+from proofdesk.errors import Conflict, NotFound
+from proofdesk.outbound import attempt_queries, policy, policy_queries, queries
+from proofdesk.outbound.attempt_queries import Attempt
+from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.queries import Asked, Outbound
+from proofdesk.projects.scope import Scope
+
+STATES = ("draft", "approved", "sending", "sent", "failed", "blocked_opt_out", "cancelled")
+ENTITY = "outbound_message"
+_MOST_EVENTS = 500
+
+
+class OutboundNotFound(NotFound):
+    """The project has no such message."""
+
+    code = "outbound_not_found"
+
+
+class InvalidState(Conflict):
+    """The message is not in a state that allows this."""
+
+    code = "outbound_invalid_state"
+
+    def __init__(self, message: str, found: Outbound, **details: Any):
+        super().__init__(message, details={"status": found.status, "last_error": found.last_error, **details})
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """A message with every attempt to deliver it, what its recipient allows now, and who did what about it."""
+
+    outbound: Outbound
+    attempts: list[Attempt]
+    policy: Policy | None
+    history: list[Event]
+
+
+async def find(
+    db: Database, scope: Scope, status: str | None, channel: str | None, words: str | None, limit: int, offset: int
+) -> tuple[list[Outbound], int]:
+    """Messages, the newest first, and how many there are in all; `words` are looked for in all they say."""
+    asked = Asked(status, channel, containing(words))
+    async with db.scoped(scope) as conn:
+        return await queries.page(conn, scope, asked, limit, offset), await queries.count(conn, scope, asked)
+
+
+async def one(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+    """A message. Raises `OutboundNotFound`."""
+    async with db.scoped(scope) as conn:
+        return await read(conn, scope, outbound_id)
+
+
+async def dossier(db: Database, scope: Scope, outbound_id: UUID) -> Dossier:
+    """All that is known about a message. Raises `OutboundNotFound`."""
+    async with db.scoped(scope) as conn:
+        found = await read(conn, scope, outbound_id)
+        attempts = await attempt_queries.attempts(conn, scope, outbound_id)
+        policies = await policy_queries.of_person(conn, scope, found.channel, found.recipient_ref)
+    about = audit.Asked(entity_type=ENTITY, entity_id=str(outbound_id))
+    history = await chain.history(db, scope, scope.actor, about, _MOST_EVENTS, 0)
+    return Dossier(found, attempts, person(policies), history[::-1])
+
+
+async def read(conn: Conn, scope: Scope, outbound_id: UUID) -> Outbound:
+    """A message, in the transaction of the caller. Raises `OutboundNotFound`."""
+    found = await queries.by_ids(conn, scope, [outbound_id])
+    if not found:
+        raise OutboundNotFound("This project has no such message.")
+    return found[0]
+
+
+async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> Outbound:
+    """A message, locked until the transaction of the caller ends. Raises `OutboundNotFound`."""
+    await queries.hold(conn, scope, outbound_id)
+    return await read(conn, scope, outbound_id)
+
+
+def person(policies: list[Policy]) -> Policy | None:
+    """What a recipient allows, as of now; None when he was never met."""
+    now = datetime.now(UTC)
+    return policy.live(policy.strictest(policies, now), now) if policies else None

@@ -1,0 +1,95 @@
+"""How attempts end: what a provider's answer means, and what it makes of the message."""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from proofdesk.audit import trail
+from proofdesk.audit.trail import Told
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
+from proofdesk.outbound import attempt_queries, messages, policy, policy_queries
+from proofdesk.outbound.attempt_queries import Begun, Ending, Settled
+from proofdesk.outbound.providers.provider import Receipt, SendFailed
+from proofdesk.outbound.queries import Outbound
+from proofdesk.projects.scope import Scope
+
+DELIVERY_UNKNOWN = "delivery_unknown"
+_LONGEST_ERROR = 500
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a retry waits, in seconds: doubling from `first_wait`, each time anything from half of it to all."""
+
+    first_wait: float = 30.0
+    longest_wait: float = 3600.0
+
+
+def sent(attempt: Begun, receipt: Receipt, began: float | None) -> Ending:
+    """The provider has it. `began`, of `time.monotonic`, is None when this was found out later."""
+    return _ending(attempt, "sent", began, receipt=receipt.provider_message_id)
+
+
+def unknown(attempt: Begun, began: float | None) -> Ending:
+    """Nobody can tell, so a person has to."""
+    return _ending(attempt, "unknown", began, error=DELIVERY_UNKNOWN)
+
+
+def failed(attempt: Begun, message: Outbound, error: SendFailed, patience: Patience, began: float | None) -> Ending:
+    """It was certainly not delivered. There is another attempt if that can help and retries are left."""
+    reason = f"provider_error: {' '.join(error.message.split())}"[:_LONGEST_ERROR]
+    if error.permanent or message.retry_count >= message.max_retries:
+        return _ending(attempt, "failed", began, error=reason)
+    wait = min(patience.first_wait * 2**message.retry_count, patience.longest_wait)
+    wait = max(wait * random.uniform(0.5, 1), error.retry_after or 0)  # noqa: S311  spreads retries, guards nothing
+    return replace(_ending(attempt, "failed", began, error=reason), wait=wait)
+
+
+async def settle(db: Database, scope: Scope, endings: Sequence[Ending]) -> list[Settled]:
+    """Store how attempts ended: the messages, the places in windows, the record. What was settled before stays."""
+    async with db.scoped(scope) as conn:
+        settled = await attempt_queries.end(conn, scope, endings)
+        await _count(conn, scope, settled)
+        ended = {ending.outbound_id: ending for ending in endings}
+        await trail.record_many(conn, scope, scope.actor, [_event(ended[s.outbound_id]) for s in settled])
+    return settled
+
+
+async def _count(conn: Conn, scope: Scope, settled: Sequence[Settled]) -> None:
+    """Note when somebody was last written to, and give back the places of what was not delivered."""
+    ids = [i for s in settled if s.outcome != "unknown" for i in s.policy_ids]
+    before = {p.id: p for p in await policy_queries.hold(conn, scope, ids)} if ids else {}
+    after = dict(before)
+    now = await attempt_queries.clock(conn)
+    for one in settled:
+        for policy_id in one.policy_ids if one.outcome != "unknown" else ():
+            if one.outcome == "failed":
+                after[policy_id] = policy.give_back(after[policy_id], one.started_at)
+            else:
+                after[policy_id] = replace(after[policy_id], last_outbound_at=now)
+    changed = [p for p in after.values() if p != before[p.id]]
+    if changed:
+        await policy_queries.put_counts(conn, scope, changed)
+    freed = [p.id for p in changed if p.sent_in_window < before[p.id].sent_in_window]
+    if freed:
+        await policy_queries.wake_deferred(conn, scope, freed)
+
+
+def _event(ending: Ending) -> Told:
+    payload = {
+        "attempt": ending.number,
+        "provider_message_id": ending.provider_message_id,
+        "error": ending.error,
+        "retry_in_seconds": None if ending.wait is None else round(ending.wait),
+    }
+    told = {name: value for name, value in payload.items() if value is not None}
+    return Told("outbound.send", messages.ENTITY, ending.outbound_id, ending.outcome, told)
+
+
+def _ending(
+    attempt: Begun, outcome: str, began: float | None, *, receipt: str | None = None, error: str | None = None
+) -> Ending:
+    took = None if began is None else time.monotonic() - began
+    return Ending(attempt.outbound_id, attempt.number, outcome, receipt, error, took, None)

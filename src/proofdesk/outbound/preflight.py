@@ -1,0 +1,98 @@
+"""Preflight: which gates a message would pass now, why not, and from when on it could be sent. It changes nothing."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from proofdesk.db.pool import Database
+from proofdesk.outbound import attempt_queries, messages, policy, policy_queries
+from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.providers.channels import NEEDED
+from proofdesk.outbound.queries import Outbound
+from proofdesk.projects.scope import Scope
+
+GATES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate, and what it says to a person."""
+
+    gate: str
+    passes: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """All gates in their order. `sendable_at` is None while a person has to act first."""
+
+    gates: list[Gate]
+    sendable_at: datetime | None
+
+
+async def check(db: Database, scope: Scope, channels: Collection[str], outbound_id: UUID) -> Preflight:
+    """Look at a message; `channels` are those that can be used now. Raises `OutboundNotFound`."""
+    async with db.scoped(scope) as conn:
+        found = await messages.read(conn, scope, outbound_id)
+        allowed = await policy_queries.of_person(conn, scope, found.channel, found.recipient_ref)
+        heard = await policy_queries.newest_inbound(conn, scope, [found.recipient_ref])
+        now = await attempt_queries.clock(conn)
+    person = policy.strictest(allowed, now) if allowed else None
+    newest = policy.latest([person and person.last_inbound_at, heard.get(found.recipient_ref)])
+    return look(found, person, newest, channels, now)
+
+
+def look(
+    found: Outbound, person: Policy | None, newest: datetime | None, channels: Collection[str], now: datetime
+) -> Preflight:
+    """The gates for what is known; `newest` is when the recipient last wrote."""
+    cap, opens_at = _cap(person, now)
+    gates = [_opt_out(person), _reply(found, person, newest), cap, _state(found, now), _provider(found, channels)]
+    waits = [moment for moment in (opens_at, found.scheduled_at, now) if moment is not None]
+    hopeless = [g for g in gates if not g.passes and g.gate != "frequency_cap"]
+    can_wait = found.next_attempt_at is not None and all(g.gate == "state" for g in hopeless)
+    return Preflight(gates, max(waits) if can_wait else None)
+
+
+def _opt_out(person: Policy | None) -> Gate:
+    passes = person is None or not person.opted_out
+    return Gate("opt_out", passes, "Not opted out." if passes else "The recipient has opted out of this channel.")
+
+
+def _reply(found: Outbound, person: Policy | None, newest: datetime | None) -> Gate:
+    if person is not None and not person.stop_on_reply:
+        return Gate("stop_on_reply", True, "A reply does not stop messages to this recipient.")
+    if found.approved_at is None or newest is None or newest <= found.approved_at:
+        return Gate("stop_on_reply", True, "Nothing was written by the recipient since the approval.")
+    return Gate("stop_on_reply", False, f"The recipient wrote at {_moment(newest)}, after the approval.")
+
+
+def _cap(person: Policy | None, now: datetime) -> tuple[Gate, datetime | None]:
+    if person is None:
+        return Gate("frequency_cap", True, "The recipient was never written to."), None
+    count, cap = policy.live(person, now).sent_in_window, person.frequency_cap
+    detail = f"{count} of {cap} messages in {person.frequency_window_hours} hours."
+    if count < cap:
+        return Gate("frequency_cap", True, detail), None
+    end = person.window_ends_at
+    return Gate("frequency_cap", False, f"{detail} The window is over at {_moment(end or now)}."), end
+
+
+def _state(found: Outbound, now: datetime) -> Gate:
+    if found.next_attempt_at is None:
+        return Gate("state", False, f"The message is {found.status}; what can be sent is approved.")
+    if found.scheduled_at is not None and found.scheduled_at > now:
+        return Gate("state", False, f"The message is scheduled for {_moment(found.scheduled_at)}.")
+    return Gate("state", True, f"The message is {found.status}.")
+
+
+def _provider(found: Outbound, channels: Collection[str]) -> Gate:
+    if found.channel in channels:
+        return Gate("provider", True, f"The channel {found.channel} is configured.")
+    return Gate("provider", False, f"The channel {found.channel} is not configured: set {NEEDED[found.channel]}.")
+
+
+def _moment(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,166 @@
+"""A project from which messages are sent, and a provider of which everything can be asked."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from proofdesk.audit.trail import Actor
+from proofdesk.db.pool import Database
+from proofdesk.outbound import approval, delivery, drafts, messages, policies
+from proofdesk.outbound.attempt_queries import Attempt
+from proofdesk.outbound.delivery import Options, Tally
+from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.outcomes import Patience
+from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.policy_queries import Change
+from proofdesk.outbound.providers.provider import LookupUnsupported, Message, Receipt, SendFailed
+from proofdesk.outbound.queries import Outbound
+from proofdesk.projects.scope import Scope
+from tests.review import stories
+
+NUMBERS = count(1)
+LUIS = "luis@example.com"
+Behaviour = Callable[[Message], SendFailed | float | None]
+
+
+def takes_all(_: Message) -> None:
+    """What a provider does when nothing is wrong."""
+
+
+@dataclass
+class FakeProvider:
+    """Keeps what it was given. `behave` tells for each message what goes wrong, or how many seconds it takes."""
+
+    channel: str = "email"
+    behave: Behaviour = takes_all
+    can_look_up: bool = False
+    taken: list[Message] = field(default_factory=list)
+    calls: int = 0
+
+    @staticmethod
+    def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return recipient_ref, payload
+
+    async def send(self, message: Message) -> Receipt:
+        self.calls += 1
+        wrong = self.behave(message)
+        if isinstance(wrong, float):
+            await asyncio.sleep(wrong)
+        if isinstance(wrong, SendFailed):
+            raise wrong
+        self.taken.append(message)
+        return Receipt(f"receipt {message.key}")
+
+    async def find(self, message: Message) -> Receipt | None:
+        if not self.can_look_up:
+            raise LookupUnsupported
+        return next((Receipt(f"receipt {m.key}") for m in self.taken if m.key == message.key), None)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@dataclass
+class Desk:
+    """What tests do again and again."""
+
+    db: Database
+    scope: Scope
+    conn: psycopg.Connection
+    mail: FakeProvider = field(default_factory=FakeProvider)
+    options: Options = field(default_factory=lambda: Options(4, 60, Patience(3600, 3600)))
+
+    async def draft(self, recipient: str = LUIS, **more: Any) -> Outbound:
+        given: dict[str, Any] = {
+            "channel": "email",
+            "payload": {"subject": "News", "text": "Hello"},
+            "idempotency_key": f"key {next(NUMBERS)}",
+        }
+        made, _ = await drafts.create(self.db, self.scope, Wish(recipient_ref=recipient, **(given | more)))
+        return made
+
+    async def approved(self, recipient: str = LUIS, **more: Any) -> Outbound:
+        made = await self.draft(recipient, **more)
+        return await approval.give(self.db, self.scope, made.id)
+
+    async def process(self, limit: int | None = None) -> Tally:
+        return await delivery.process(self.db, self.scope, {"email": self.mail}, self.options, limit)
+
+    async def send(self, message: Outbound) -> Outbound:
+        return await delivery.send(self.db, self.scope, {"email": self.mail}, self.options, message.id)
+
+    async def read(self, message: Outbound) -> Outbound:
+        return await messages.one(self.db, self.scope, message.id)
+
+    async def attempts(self, message: Outbound) -> list[Attempt]:
+        return (await messages.dossier(self.db, self.scope, message.id)).attempts
+
+    async def actions(self, message: Outbound) -> list[str]:
+        return [e.action for e in (await messages.dossier(self.db, self.scope, message.id)).history]
+
+    async def policy(self, who: str = LUIS, **change: Any) -> Policy:
+        reason = change.pop("reason", None)
+        return await policies.change(self.db, self.scope, who, "email", Change(**change), reason=reason)
+
+    def as_somebody(self, name: str) -> Scope:
+        return replace(self.scope, actor=Actor(name, None, False, None))
+
+    def contact(self, number: int = 12) -> str:
+        return f"cwc:{self.scope.project_id}:{stories.ACCOUNT}:{number}"
+
+    def conversation(self, number: int = 102) -> str:
+        return f"cw:{self.scope.project_id}:{stories.ACCOUNT}:{number}"
+
+    def later(self, hours: float) -> None:
+        """Let time pass, for all that outbound has stored."""
+        for table, columns in (
+            ("contact_channel_policies", ["window_started_at", "last_inbound_at", "last_outbound_at"]),
+            ("outbound_messages", ["next_attempt_at", "approved_at", "scheduled_at"]),
+        ):
+            moved = ", ".join(f"{c} = {c} - %(by)s" for c in columns)
+            known = "" if table != "outbound_messages" else " WHERE status <> 'sent'"
+            self.conn.execute(f"UPDATE {table} SET {moved}{known}".encode(), {"by": timedelta(hours=hours)})
+        self.conn.execute(
+            "UPDATE outbound_attempts SET lease_until = lease_until - %s WHERE outcome IS NULL",
+            [timedelta(hours=hours)],
+        )
+
+    def hear(self, conversation: int, text: str = "Please wait", at: datetime | None = None) -> None:
+        """The contact of a conversation writes, now or then."""
+        self.conn.execute(
+            "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
+            " message_type, content_type, content, private, deleted, sender_type, content_attributes, attachments,"
+            " created_at) VALUES (%s, %s, %s, %s, %s, 1, 'incoming', 'text', %s, false, false, 'contact', '{}', '[]',"
+            " coalesce(%s, clock_timestamp()))",
+            [
+                self.scope.project_id,
+                self.scope.account_scope_id,
+                stories.ACCOUNT,
+                900_000 + next(NUMBERS),
+                conversation,
+                text,
+                at,
+            ],
+        )
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.conn.execute(statement.encode(), values).fetchall()
+
+    def total(self, statement: str) -> int:
+        return self.rows(statement)[0][0]
+
+
+def refused(message: str = "Busy", **how: Any) -> Behaviour:
+    """A provider that says no."""
+    return lambda _: SendFailed(message, **how)
+
+
+def ids(found: list[Message]) -> list[UUID]:
+    """Which messages these are."""
+    return [m.id for m in found]

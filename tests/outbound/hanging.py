@@ -1,0 +1,31 @@
+"""A worker whose provider never answers: `python -m tests.outbound.hanging PROJECT`. It says when it calls."""
+
+import asyncio
+import os
+import sys
+from uuid import UUID
+
+from proofdesk.audit import trail
+from proofdesk.db.pool import connected
+from proofdesk.outbound import delivery
+from proofdesk.outbound.delivery import Options
+from proofdesk.outbound.providers.provider import Message
+from proofdesk.projects import scope
+from tests.outbound.desk import FakeProvider
+
+
+def hang(_: Message) -> float:
+    """Tell, and never answer."""
+    sys.stdout.write("calling\n")
+    sys.stdout.flush()
+    return 3600.0
+
+
+async def main() -> None:
+    """Send what is due."""
+    async with connected(os.environ["DATABASE_URL"], 2) as db:
+        inside = await scope.enter(db, trail.system(), UUID(sys.argv[1]))
+        await delivery.process(db, inside, {"email": FakeProvider(behave=hang)}, Options(4, 60))
+
+
+asyncio.run(main())

@@ -1,0 +1,235 @@
+"""Outbound over HTTP: a server of two processes and a simulated Telegram."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from proofdesk.simulators.telegram import Simulator
+from tests.api.server import Cast, Person
+from tests.review import stories
+
+NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
+
+
+@pytest.fixture
+def chats(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
+    """What Telegram got."""
+    simulator = telegram_server[0]
+    simulator.reset()
+    simulator.person(42)
+    simulator.write(42, "/start")
+    yield simulator
+    simulator.reset()
+
+
+def told(key: str = "key", **more: Any) -> dict[str, Any]:
+    """A wish for a message to chat 42."""
+    return {
+        "channel": "telegram", "recipient_ref": "42", "payload": {"text": "Hello"}, "idempotency_key": key,
+    } | more  # fmt: skip
+
+
+async def draft(person: Person, key: str = "key", **more: Any) -> dict[str, Any]:
+    """A draft."""
+    made = await person.client.post("/outbound/draft", json=told(key, **more))
+    assert made.status_code == 201, made.text
+    return made.json()["outbound"]
+
+
+async def approved(person: Person, key: str = "key", **more: Any) -> dict[str, Any]:
+    """An approved message."""
+    made = await draft(person, key, **more)
+    answer = await person.client.post(f"/outbound/{made['id']}/approve")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["outbound"]
+
+
+async def refusal(person: Person, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
+    """Status and code of a POST that is refused."""
+    answer = await person.client.post(path, json=body or {})
+    return answer.status_code, answer.json().get("error")
+
+
+async def test_a_message_goes_from_draft_to_the_chat(cast: Cast, chats: Simulator):
+    client = cast.member.client
+    made = await draft(cast.member)
+    assert {"id", "project_id", "account_scope_id", "channel", "recipient_ref", "payload", "evidence_refs", "status",
+            "idempotency_key", "dedupe_key", "retry_count", "max_retries", "next_attempt_at", "approved_by",
+            "approved_at", "sent_at", "last_error", "created_at", "updated_at", "created_by",
+            "content_hash"} <= made.keys()  # fmt: skip
+    assert (made["status"], made["created_by"], made["max_retries"]) == ("draft", "member", 5)
+    looked = (await client.get(f"/outbound/{made['id']}/preflight")).json()
+    assert [g["gate"] for g in looked["gates"]] == list(NAMES)
+    assert [g["gate"] for g in looked["gates"] if not g["pass"]] == ["state"] and looked["sendable_at"] is None
+    await client.post(f"/outbound/{made['id']}/approve")
+    looked = (await client.get(f"/outbound/{made['id']}/preflight")).json()
+    assert all(g["pass"] for g in looked["gates"]) and looked["sendable_at"]
+    sent = (await client.post(f"/outbound/{made['id']}/send")).json()["outbound"]
+    assert (sent["status"], sent["approved_by"]) == ("sent", "member")
+    assert [m.text for m in chats.sent] == ["Hello"]
+    whole = (await client.get(f"/outbound/{made['id']}")).json()
+    assert [a["outcome"] for a in whole["attempts"]] == ["sent"]
+    assert [e["action"] for e in whole["history"]] == ["outbound.draft", "outbound.approve", "outbound.send"]
+    assert (whole["policy"]["sent_in_window"], whole["policy"]["frequency_cap"]) == (1, 3)
+    assert await refusal(cast.member, f"/outbound/{made['id']}/send") == (409, "outbound_invalid_state")
+
+
+async def test_fifty_identical_requests_at_once_make_one_message(cast: Cast, owner_conn: psycopg.Connection):
+    answers = await asyncio.gather(*(cast.member.client.post("/outbound/draft", json=told()) for _ in range(50)))
+    assert sorted({a.status_code for a in answers}) == [200, 201]
+    assert sum(a.status_code == 201 for a in answers) == 1
+    assert len({a.json()["outbound"]["id"] for a in answers}) == 1
+    assert owner_conn.execute("SELECT count(*) FROM outbound_messages").fetchone() == (1,)
+
+
+async def test_ten_people_who_send_at_once_send_once(cast: Cast, chats: Simulator):
+    message = await approved(cast.member)
+    path = f"/outbound/{message['id']}/send"
+    answers = await asyncio.gather(*(cast.member.client.post(path) for _ in range(10)))
+    assert sorted(a.status_code for a in answers) == [200, *[409] * 9]
+    assert len(chats.sent) == 1
+
+
+async def test_keys_are_held_to(cast: Cast):
+    made = await draft(cast.member, dedupe_key="once")
+    other = told(payload={"text": "Something else"})
+    assert await refusal(cast.member, "/outbound/draft", other) == (409, "idempotency_conflict")
+    answer = await cast.member.client.post("/outbound/draft", json=told("other", dedupe_key="once"))
+    assert (answer.status_code, answer.json()["error"]) == (409, "duplicate_outbound")
+    assert answer.json()["details"] == {"id": made["id"]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"channel": "pigeon"}, "invalid_channel"),
+        ({"channel": 7}, "invalid_channel"),
+        ({"recipient_ref": None}, "invalid_recipient_ref"),
+        ({"recipient_ref": "@ada"}, "invalid_recipient_ref"),
+        ({"idempotency_key": ""}, "idempotency_key_required"),
+        ({"payload": []}, "invalid_payload"),
+        ({"payload": {"text": ""}}, "invalid_payload"),
+        ({"max_retries": 21}, "invalid_request"),
+        ({"scheduled_at": "tomorrow"}, "invalid_request"),
+        ({"evidence_refs": [{"source": "cw_messages", "ref": "nothing"}]}, "invalid_evidence_ref"),
+    ],
+)
+async def test_a_wrong_draft_is_refused_with_its_code(cast: Cast, wrong: dict[str, Any], code: str):
+    assert await refusal(cast.member, "/outbound/draft", told(**wrong)) == (400, code)
+
+
+async def test_each_gate_has_its_answer(cast: Cast, chats: Simulator):
+    client = cast.member.client
+
+    async def allow(**change: Any) -> dict[str, Any]:
+        body = {"contact_global_id": "42", "channel": "telegram", **change}
+        answer = await client.post("/outbound/opt-out", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["policy"]
+
+    assert (await allow(opted_out=True))["opted_out"] is True
+    blocked = await approved(cast.member, "1")
+    assert await refusal(cast.member, f"/outbound/{blocked['id']}/send") == (409, "outbound_blocked_opt_out")
+    assert await refusal(cast.member, f"/outbound/{blocked['id']}/redraft") == (409, "outbound_invalid_state")
+    policy = await allow(opted_out=False, reason="He asked for it", frequency_cap=1)
+    assert (policy["opted_out"], policy["frequency_cap"], policy["stop_on_reply"]) == (False, 1, True)
+    again = await client.post(f"/outbound/{blocked['id']}/redraft")
+    assert again.json()["outbound"]["status"] == "draft"
+    stopped = await approved(cast.member, "2")
+    await allow(mark_replied=True)
+    assert await refusal(cast.member, f"/outbound/{stopped['id']}/send") == (409, "outbound_blocked_stop_on_reply")
+    first, second = await approved(cast.member, "3"), await approved(cast.member, "4")
+    assert (await client.post(f"/outbound/{first['id']}/send")).status_code == 200
+    capped = await client.post(f"/outbound/{second['id']}/send")
+    assert (capped.status_code, capped.json()["error"]) == (429, "frequency_cap_reached")
+    assert 86_000 < int(capped.headers["retry-after"]) <= 86_401
+    assert len(chats.sent) == 1
+    listed = (await client.get("/outbound/policies?contact_global_id=42&channel=telegram&opted_out=false")).json()
+    assert (listed["total"], listed["policies"][0]["contact_global_id"]) == (1, "42")
+
+
+async def test_a_provider_that_refuses_is_told_and_can_be_tried_again(cast: Cast, chats: Simulator):
+    chats.fail("blocked", method="sendMessage")
+    message = await approved(cast.member)
+    assert await refusal(cast.member, f"/outbound/{message['id']}/send") == (502, "outbound_send_failed")
+    shown = (await cast.member.client.get(f"/outbound/{message['id']}")).json()["outbound"]
+    assert shown["status"] == "failed" and shown["last_error"].startswith("provider_error: ")
+    chats.faults.clear()
+    assert (await cast.member.client.post(f"/outbound/{message['id']}/retry")).status_code == 200
+    done = await cast.member.client.post("/outbound/process", json={"limit": 5})
+    assert done.json()["result"] == {
+        "processed": 1, "sent": 1, "failed": 0, "blocked": 0, "skipped": 0, "swept": 0,
+    }  # fmt: skip
+
+
+async def test_a_channel_that_is_not_configured_is_told(cast: Cast):
+    payload = {"subject": "News", "text": "Hello"}
+    message = await approved(cast.member, channel="email", recipient_ref="a@example.com", payload=payload)
+    answer = await cast.member.client.post(f"/outbound/{message['id']}/send")
+    assert (answer.status_code, answer.json()["error"]) == (502, "outbound_send_failed")
+    assert answer.json()["details"]["last_error"] == "provider_not_configured"
+    shown = (await cast.member.client.get(f"/outbound/{message['id']}")).json()
+    assert (shown["outbound"]["status"], shown["attempts"]) == ("approved", [])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {}, {"opted_out": "yes"}, {"frequency_cap": 0}, {"frequency_cap": 201}, {"frequency_window_hours": 721},
+        {"opted_out": True, "contact_global_id": ""}, {"opted_out": True, "contact_global_id": None},
+        {"opted_out": True, "contact_global_id": "nobody"}, {"stop_on_reply": True, "evidence_refs": 7},
+    ],
+)  # fmt: skip
+async def test_a_wrong_opt_out_is_refused(cast: Cast, wrong: dict[str, Any]):
+    body = {"contact_global_id": "42", "channel": "telegram"} | wrong
+    assert await refusal(cast.member, "/outbound/opt-out", body) == (400, "invalid_opt_out_payload")
+    assert await refusal(cast.member, "/outbound/opt-out", body | {"channel": "x"}) == (400, "invalid_channel")
+
+
+async def test_messages_are_listed_and_found(cast: Cast, owner_conn: psycopg.Connection):
+    client = cast.member.client
+    made = [await draft(cast.member, f"k{n}", payload={"text": f"Number {n}"}) for n in range(3)]
+    await client.post(f"/outbound/{made[0]['id']}/cancel")
+    assert [m["id"] for m in (await client.get("/outbound")).json()["outbound"]] == [m["id"] for m in made[::-1]]
+    for query, expected in (
+        ("status=cancelled", [0]), ("q=number%202", [2]), ("channel=email", []), ("q=%25", []), ("status=nonsense", []),
+    ):  # fmt: skip
+        found = (await client.get(f"/outbound?{query}")).json()
+        assert [m["id"] for m in found["outbound"]] == [made[n]["id"] for n in expected], query
+        assert found["total"] == len(expected)
+    cut = (await client.get("/outbound?limit=1&offset=1")).json()
+    assert ([m["id"] for m in cut["outbound"]], cut["total"]) == ([made[1]["id"]], 3)
+    status = (await client.get("/jobs/status")).json()
+    assert status["backlog"]["outbound_due"] == 0
+    await client.post(f"/outbound/{made[1]['id']}/approve")
+    assert (await client.get("/jobs/status")).json()["backlog"]["outbound_due"] == 1
+
+
+async def test_what_belongs_to_another_project_is_not_found(cast: Cast):
+    message = await approved(cast.member)
+    for step in ("approve", "send", "cancel", "retry", "redraft"):
+        assert await refusal(cast.stranger, f"/outbound/{message['id']}/{step}") == (404, "outbound_not_found")
+        assert await refusal(cast.stranger, f"/outbound/7/{step}") == (404, "outbound_not_found")
+    for path in ("", "/preflight"):
+        answer = await cast.stranger.client.get(f"/outbound/{message['id']}{path}")
+        assert (answer.status_code, answer.json()["error"]) == (404, "outbound_not_found")
+    assert (await cast.stranger.client.get("/outbound")).json()["total"] == 0
+    processed = await cast.stranger.client.post("/outbound/process")
+    assert processed.json()["result"]["processed"] == 0
+
+
+async def test_a_contact_is_written_to_and_opted_out_by_his_id(cast: Cast, owner_conn: psycopg.Connection):
+    project = cast.member.project_id
+    assert project is not None
+    stories.tell(owner_conn, project)
+    contact = f"cwc:{project}:{stories.ACCOUNT}:11"
+    conversation = f"cw:{project}:{stories.ACCOUNT}:101"
+    body = {"contact_global_id": contact, "channel": "chatwoot", "opted_out": True}
+    assert (await cast.member.client.post("/outbound/opt-out", json=body)).json()["policy"]["opted_out"]
+    message = await approved(cast.member, channel="chatwoot", recipient_ref=conversation)
+    assert await refusal(cast.member, f"/outbound/{message['id']}/send") == (409, "outbound_blocked_opt_out")
+    strange = told(channel="chatwoot", recipient_ref=contact)
+    assert await refusal(cast.stranger, "/outbound/draft", strange) == (400, "invalid_recipient_ref")

@@ -1,0 +1,253 @@
+"""From approval to delivery: claimed, called with nothing held, settled truly."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from proofdesk.outbound import approval, calls, claims, delivery, outcomes, sweep
+from proofdesk.outbound.delivery import Options, Tally
+from proofdesk.outbound.messages import InvalidState, OutboundNotFound
+from proofdesk.outbound.outcomes import Patience
+from proofdesk.outbound.providers.provider import Message, SendFailed
+from tests.conftest import new_project
+from tests.outbound.desk import Desk, ids, refused
+
+
+async def test_what_is_approved_goes_out_once_and_every_step_is_on_record(desk: Desk):
+    message = await desk.approved(evidence_refs=[{"source": "cw_messages", "ref": _first_message(desk)}])
+    assert await desk.process() == Tally(processed=1, sent=1)
+    assert await desk.process() == Tally()
+    sent = await desk.read(message)
+    assert (sent.status, sent.last_error, sent.next_attempt_at) == ("sent", None, None)
+    assert sent.sent_at is not None
+    assert ids(desk.mail.taken) == [message.id]
+    [attempt] = await desk.attempts(message)
+    assert (attempt.number, attempt.outcome, attempt.provider_message_id) == (1, "sent", f"receipt {message.id}")
+    assert attempt.duration_ms is not None and attempt.finished_at is not None
+    assert await desk.actions(message) == ["outbound.draft", "outbound.approve", "outbound.send"]
+
+
+async def test_nothing_leaves_without_an_approval(desk: Desk):
+    draft = await desk.draft()
+    assert await desk.process() == Tally()
+    with pytest.raises(InvalidState, match="approve it first"):
+        await desk.send(draft)
+    assert desk.mail.calls == 0
+
+
+async def test_a_message_is_not_sent_before_its_time(desk: Desk):
+    message = await desk.approved(scheduled_at=datetime.now(UTC) + timedelta(hours=2))
+    assert await desk.process() == Tally()
+    with pytest.raises(InvalidState, match="scheduled for"):
+        await desk.send(message)
+    desk.later(hours=3)
+    assert await desk.process() == Tally(processed=1, sent=1)
+
+
+async def test_no_connection_is_held_while_the_provider_answers(desk: Desk):
+    held: list[int] = []
+
+    def counted(_: object) -> None:
+        stats = desk.db.pool.get_stats()
+        held.append(stats["pool_size"] - stats["pool_available"])
+        [state] = desk.rows("SELECT status FROM outbound_messages")
+        assert state == ("sending",), "the attempt is written before the call"
+        assert desk.total("SELECT count(*) FROM outbound_attempts WHERE outcome IS NULL") == 1
+
+    desk.mail.behave = counted
+    await desk.approved()
+    assert (await desk.process()).sent == 1
+    assert held == [0]
+
+
+async def test_what_fails_is_tried_again_later_until_no_retry_is_left(desk: Desk):
+    desk.mail.behave = refused("Mailbox is busy")
+    message = await desk.approved(max_retries=2)
+    for retry_count in (1, 2):
+        assert await desk.process() == Tally(processed=1, failed=1)
+        failed = await desk.read(message)
+        assert (failed.status, failed.retry_count) == ("failed", retry_count)
+        assert failed.last_error == "provider_error: Mailbox is busy"
+        assert failed.next_attempt_at is not None and failed.next_attempt_at > datetime.now(UTC)
+        assert await desk.process() == Tally(), "not before its time"
+        desk.later(hours=2)
+    assert await desk.process() == Tally(processed=1, failed=1)
+    failed = await desk.read(message)
+    assert (failed.status, failed.retry_count, failed.next_attempt_at) == ("failed", 2, None)
+    assert [a.number for a in await desk.attempts(message)] == [1, 2, 3]
+    with pytest.raises(InvalidState, match="/retry"):
+        await desk.send(message)
+
+
+async def test_retries_wait_longer_each_time_and_never_all_the_same(desk: Desk):
+    desk.options = Options(4, 60, Patience(first_wait=100, longest_wait=300))
+    desk.mail.behave = refused()
+    waits: list[list[float]] = [[], [], []]
+    made = [await desk.approved(f"{n}@example.com") for n in range(8)]
+    for step in range(3):
+        await desk.process()
+        for message in made:
+            due = (await desk.read(message)).next_attempt_at
+            assert due is not None
+            waits[step].append((due - datetime.now(UTC)).total_seconds())
+        desk.later(hours=1)
+    for wait, (least, most) in zip(waits, ((45, 100), (95, 200), (145, 300)), strict=True):
+        assert least <= min(wait) < max(wait) <= most
+
+
+async def test_a_provider_that_asks_for_patience_gets_it(desk: Desk):
+    desk.mail.behave = refused("Too many", retry_after=7200)
+    message = await desk.approved()
+    await desk.process()
+    due = (await desk.read(message)).next_attempt_at
+    assert due is not None and due > datetime.now(UTC) + timedelta(minutes=119)
+
+
+async def test_what_can_never_work_is_not_tried_again_but_a_person_may_ask_for_it(desk: Desk):
+    desk.mail.behave = refused("No such mailbox", permanent=True)
+    message = await desk.approved()
+    with pytest.raises(SendFailed, match="No such mailbox"):
+        await desk.send(message)
+    desk.later(hours=100)
+    assert await desk.process() == Tally()
+    desk.mail.behave = lambda _: None
+    again = await approval.retry(desk.db, desk.scope, message.id)
+    assert (again.status, again.retry_count, again.approved_by) == ("approved", 0, "system")
+    assert await desk.process() == Tally(processed=1, sent=1)
+    assert [a.outcome for a in await desk.attempts(message)] == ["failed", "sent"]
+
+
+async def test_without_a_provider_the_message_waits_and_nothing_is_counted(desk: Desk):
+    message = await desk.approved()
+    nobody = await delivery.process(desk.db, desk.scope, {}, desk.options)
+    assert nobody == Tally(processed=1, skipped=1)
+    waiting = await desk.read(message)
+    assert (waiting.status, waiting.last_error, waiting.retry_count) == ("approved", "provider_not_configured", 0)
+    assert waiting.next_attempt_at is not None
+    assert await desk.attempts(message) == []
+    with pytest.raises(SendFailed, match="SMTP_URL"):
+        await delivery.send(desk.db, desk.scope, {}, desk.options, message.id)
+    assert await desk.process() == Tally(processed=1, sent=1), "at once when there is one"
+
+
+async def test_what_may_have_arrived_is_left_to_a_person(desk: Desk):
+    desk.mail.behave = refused("Connection lost", delivered_unknown=True)
+    message = await desk.approved()
+    with pytest.raises(SendFailed, match="delivery_unknown"):
+        await desk.send(message)
+    unknown = await desk.read(message)
+    assert (unknown.status, unknown.last_error, unknown.next_attempt_at) == ("failed", "delivery_unknown", None)
+    desk.later(hours=100)
+    assert await desk.process() == Tally()
+    assert [a.outcome for a in await desk.attempts(message)] == ["unknown"]
+    desk.mail.behave = lambda _: None
+    await approval.retry(desk.db, desk.scope, message.id)
+    assert await desk.process() == Tally(processed=1, sent=1)
+
+
+async def test_a_provider_that_can_be_asked_is_asked(desk: Desk):
+    desk.mail.can_look_up = True
+    message = await desk.approved()
+
+    def taken_and_silent(given: Message) -> SendFailed:
+        desk.mail.taken.append(given)
+        return SendFailed("Connection lost", delivered_unknown=True)
+
+    desk.mail.behave = taken_and_silent
+    assert (await desk.send(message)).status == "sent"
+    desk.mail.behave = refused("Connection lost", delivered_unknown=True)
+    other = await desk.approved("somebody@example.com")
+    assert await desk.process() == Tally(processed=1, failed=1)
+    failed = await desk.read(other)
+    assert failed.status == "failed" and failed.next_attempt_at is not None, "it certainly did not arrive"
+
+
+async def test_a_provider_that_never_answers_is_cut_off(desk: Desk):
+    desk.options = Options(4, 6, Patience())  # cut off at 3 seconds
+    desk.mail.behave = lambda _: 60.0
+    message = await desk.approved()
+    assert await desk.process() == Tally(processed=1, failed=1)
+    assert (await desk.read(message)).last_error == "delivery_unknown"
+
+
+async def test_a_provider_that_crashes_may_have_sent(desk: Desk):
+    def crash(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    desk.mail.behave = crash
+    message = await desk.approved()
+    assert await desk.process() == Tally(processed=1, failed=1)
+    assert (await desk.read(message)).last_error == "delivery_unknown"
+
+
+async def test_the_sweep_leaves_alone_what_is_still_under_way(desk: Desk):
+    message = await desk.approved()
+    await _lose(desk)
+    assert await desk.process() == Tally()
+    assert (await desk.read(message)).status == "sending"
+    desk.later(hours=1)
+    assert await desk.process() == Tally(swept=1)
+    swept = await desk.read(message)
+    assert (swept.status, swept.last_error, swept.next_attempt_at) == ("failed", "delivery_unknown", None)
+    assert desk.mail.calls == 0
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_the_sweep_finds_out_where_the_provider_can_tell(desk: Desk, arrived: bool):
+    desk.mail.can_look_up = True
+    message = await desk.approved()
+    claimed = await _lose(desk)
+    if arrived:
+        desk.mail.taken.append(claimed)
+    desk.later(hours=1)
+    assert (await desk.process()).swept == 1
+    found = await desk.read(message)
+    assert found.status == ("sent" if arrived else "failed")
+    assert (found.next_attempt_at is None) == arrived, "what certainly did not arrive is tried again"
+    assert desk.mail.calls == 0
+
+
+async def test_an_attempt_is_settled_once(desk: Desk):
+    message = await desk.approved()
+    claim = await claims.due(desk.db, desk.scope, ["email"], 0, 5)
+    calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
+    assert await sweep.run(desk.db, desk.scope, calling, 60) == 1
+    late = outcomes.failed(claim.sending[0].attempt, message, SendFailed("late"), Patience(), None)
+    assert await outcomes.settle(desk.db, desk.scope, [late]) == []
+    assert (await desk.read(message)).last_error == "delivery_unknown"
+
+
+async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
+    await desk.approved()
+    claim = await claims.due(desk.db, desk.scope, ["email"], 0, 5)
+    calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
+    ending = await calling.send(claim.sending[0])
+    assert ending is not None and ending.outcome == "failed"
+    assert desk.mail.calls == 0
+
+
+async def test_a_limit_is_kept_and_what_is_due_longest_goes_first(desk: Desk):
+    made = [await desk.approved(f"{n}@example.com") for n in range(7)]
+    assert await desk.process(limit=3) == Tally(processed=3, sent=3)
+    assert sorted(ids(desk.mail.taken)) == sorted(m.id for m in made[:3])
+    assert await desk.process() == Tally(processed=4, sent=4)
+
+
+async def test_a_message_of_another_project_is_not_sent(desk: Desk):
+    message = await desk.approved()
+    other = await new_project(desk.db, "Other")
+    with pytest.raises(OutboundNotFound):
+        await delivery.send(desk.db, other, {"email": desk.mail}, desk.options, message.id)
+    assert await delivery.process(desk.db, other, {"email": desk.mail}, desk.options) == Tally()
+    assert desk.mail.calls == 0
+
+
+async def _lose(desk: Desk) -> Message:
+    """Claim what is due as a worker that then dies."""
+    claim = await claims.due(desk.db, desk.scope, ["email"], 60, 5)
+    calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
+    return calling._letter(claim.sending[0].outbound)
+
+
+def _first_message(desk: Desk) -> str:
+    return f"cwmsg:{desk.scope.project_id}:7:10100"

@@ -1,0 +1,212 @@
+"""Drafts and what people decide about them; the table itself holds to the states."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+import pytest
+
+from proofdesk.audit.evidence import InvalidEvidenceRef
+from proofdesk.outbound import approval, drafts
+from proofdesk.outbound.approval import FourEyesRequired
+from proofdesk.outbound.delivery import Tally
+from proofdesk.outbound.drafts import DuplicateOutbound, IdempotencyConflict, IdempotencyKeyRequired, Wish
+from proofdesk.outbound.messages import STATES, InvalidState
+from proofdesk.outbound.providers.channels import InvalidChannel
+from proofdesk.outbound.providers.provider import InvalidPayload, InvalidRecipient
+from tests.outbound.desk import LUIS, Desk, refused
+
+TEXT = {"subject": "News", "text": "Hello"}
+LEGAL = {
+    ("draft", "approved"), ("draft", "cancelled"), ("approved", "sending"), ("approved", "blocked_opt_out"),
+    ("approved", "cancelled"), ("sending", "sent"), ("sending", "failed"), ("failed", "sending"),
+    ("failed", "approved"), ("failed", "blocked_opt_out"), ("failed", "cancelled"), ("failed", "draft"),
+    ("blocked_opt_out", "draft"), ("cancelled", "draft"),
+}  # fmt: skip
+
+
+async def test_the_same_wish_gives_the_same_message_and_another_is_refused(desk: Desk):
+    wish = Wish("email", "Luis@Example.com", TEXT, "key")
+    first, is_new = await drafts.create(desk.db, desk.scope, wish)
+    again, is_new_again = await drafts.create(desk.db, desk.scope, Wish("email", LUIS, TEXT, "key"))
+    assert (is_new, is_new_again, again.id) == (True, False, first.id)
+    await approval.give(desk.db, desk.scope, first.id)
+    for other in (
+        Wish("email", LUIS, {"subject": "News", "text": "Something else"}, "key"),
+        Wish("email", "a@example.com", TEXT, "key"),
+        Wish("email", LUIS, TEXT, "key", max_retries=1),
+    ):
+        with pytest.raises(IdempotencyConflict):
+            await drafts.create(desk.db, desk.scope, other)
+    replayed, _ = await drafts.create(desk.db, desk.scope, wish)
+    assert (replayed.status, replayed.payload) == ("approved", first.payload)
+
+
+async def test_fifty_wishes_at_once_make_one_message(desk: Desk):
+    wish = Wish("email", LUIS, TEXT, "key", dedupe_key="only one")
+    made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, wish) for _ in range(50)))
+    assert len({m.id for m, _ in made}) == 1
+    assert sum(is_new for _, is_new in made) == 1
+    assert desk.total("SELECT count(*) FROM audit_events WHERE action = 'outbound.draft'") == 1
+
+
+async def test_a_dedupe_key_lets_one_message_through_until_it_is_let_go(desk: Desk):
+    first = await desk.draft(dedupe_key="invoice 7")
+    with pytest.raises(DuplicateOutbound) as refusal:
+        await desk.draft(dedupe_key="invoice 7")
+    assert refusal.value.details == {"id": str(first.id)}
+    await approval.cancel(desk.db, desk.scope, first.id)
+    second = await desk.draft(dedupe_key="invoice 7")
+    with pytest.raises(InvalidState):
+        await approval.redraft(desk.db, desk.scope, first.id)
+    assert (await desk.read(second)).status == "draft"
+
+
+async def test_twenty_messages_with_one_dedupe_key_at_once_are_one(desk: Desk):
+    wishes = [Wish("email", LUIS, TEXT, f"key {n}", dedupe_key="one") for n in range(20)]
+    made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, w) for w in wishes), return_exceptions=True)
+    assert sum(isinstance(m, DuplicateOutbound) for m in made) == 19
+    assert desk.total("SELECT count(*) FROM outbound_messages") == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"channel": "pigeon"}, InvalidChannel),
+        ({"channel": None}, InvalidChannel),
+        ({"recipient_ref": "nobody"}, InvalidRecipient),
+        ({"recipient_ref": 7}, InvalidRecipient),
+        ({"recipient_ref": " "}, InvalidRecipient),
+        ({"channel": "telegram", "recipient_ref": LUIS}, InvalidRecipient),
+        ({"channel": "chatwoot", "recipient_ref": "cw:{}:7:999", "payload": {"text": "x"}}, InvalidRecipient),
+        ({"channel": "chatwoot", "recipient_ref": "cwc:{}:7:999", "payload": {"text": "x"}}, InvalidRecipient),
+        ({"channel": "chatwoot", "recipient_ref": "cw:00000000-0000-0000-0000-000000000001:7:101",
+          "payload": {"text": "x"}}, InvalidRecipient),
+        ({"payload": "text"}, InvalidPayload),
+        ({"payload": {}}, InvalidPayload),
+        ({"idempotency_key": None}, IdempotencyKeyRequired),
+        ({"idempotency_key": "  "}, IdempotencyKeyRequired),
+        ({"idempotency_key": "k" * 201}, IdempotencyKeyRequired),
+        ({"evidence_refs": [{"source": "cw_messages", "ref": "cwmsg:{}:7:999"}]}, InvalidEvidenceRef),
+        ({"evidence_refs": ["x"]}, InvalidEvidenceRef),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_a_wish_is_told_and_nothing_is_kept(desk: Desk, wrong: dict[str, Any], error: Any):
+    given: dict[str, Any] = {"channel": "email", "recipient_ref": LUIS, "payload": TEXT, "idempotency_key": "k"} | wrong
+    if isinstance(given["recipient_ref"], str):
+        given["recipient_ref"] = given["recipient_ref"].format(desk.scope.project_id)
+    with pytest.raises(error):
+        await drafts.create(desk.db, desk.scope, Wish(**given))
+    assert desk.total("SELECT count(*) FROM outbound_messages") == 0
+
+
+async def test_an_approval_says_who_and_when_and_for_what(desk: Desk):
+    message = await desk.draft()
+    given = await approval.give(desk.db, desk.as_somebody("ari"), message.id)
+    assert (given.status, given.created_by, given.approved_by) == ("approved", "system", "ari")
+    assert given.approved_at is not None
+    with pytest.raises(InvalidState):
+        await approval.give(desk.db, desk.scope, message.id)
+    assert desk.rows("SELECT encode(approved_hash, 'hex') FROM outbound_messages") == [(message.content_hash,)]
+
+
+async def test_with_four_eyes_nobody_approves_what_he_drafted(desk: Desk):
+    message = await desk.draft()
+    with pytest.raises(FourEyesRequired):
+        await approval.give(desk.db, desk.scope, message.id, four_eyes=True)
+    given = await approval.give(desk.db, desk.as_somebody("ari"), message.id, four_eyes=True)
+    assert given.approved_by == "ari"
+
+
+@pytest.mark.parametrize(
+    "change", ['payload = \'{"text": "Else"}\'', "recipient_ref = 'a@example.com'", "channel = 'telegram'"]
+)
+async def test_whatever_changes_the_content_takes_the_approval_with_it(desk: Desk, change: str):
+    message = await desk.approved()
+    desk.conn.execute(f"UPDATE outbound_messages SET {change}".encode())
+    changed = await desk.read(message)
+    assert (changed.status, changed.approved_by, changed.next_attempt_at) == ("draft", None, None)
+    assert changed.content_hash != message.content_hash
+    assert await desk.process() == Tally()
+
+
+async def test_an_approval_of_other_content_cannot_be_stored(desk: Desk):
+    await desk.draft()
+    with pytest.raises(psycopg.errors.CheckViolation, match="approved_as_it_is"):
+        desk.conn.execute(
+            "UPDATE outbound_messages SET status = 'approved', approved_by = 'x', approved_at = now(),"
+            " approved_hash = '\\x00', next_attempt_at = now()"
+        )
+
+
+@pytest.mark.parametrize("status", STATES)
+async def test_the_table_lets_a_message_go_the_drawn_ways_only(desk: Desk, status: str):
+    for wanted in STATES:
+        await _lead_to(desk, status)
+        legal = (status, wanted) in LEGAL
+        with desk.conn.transaction(force_rollback=True):
+            if legal or wanted == status != "sent":
+                _become(desk, wanted)
+            else:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    _become(desk, wanted)
+
+
+async def test_a_message_that_was_sent_is_never_changed_by_anybody(desk: Desk):
+    await desk.approved()
+    assert (await desk.process()).sent == 1
+    for statement in (
+        "UPDATE outbound_messages SET payload = '{}'",
+        "UPDATE outbound_messages SET last_error = 'x'",
+        "DELETE FROM outbound_messages",
+        "UPDATE outbound_attempts SET outcome = 'failed'",
+        "DELETE FROM outbound_attempts",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            desk.conn.execute(statement)
+
+
+async def test_the_application_cannot_change_what_a_message_says(desk: Desk):
+    await desk.draft()
+    for column, value in (("payload", "'{}'"), ("recipient_ref", "'x'"), ("channel", "'telegram'")):
+        async with desk.db.scoped(desk.scope) as conn:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await conn.execute(f"UPDATE outbound_messages SET {column} = {value}".encode())
+
+
+async def test_what_failed_or_was_cancelled_can_be_drafted_again(desk: Desk):
+    message = await desk.approved()
+    cancelled = await approval.cancel(desk.db, desk.as_somebody("ari"), message.id)
+    assert (cancelled.status, cancelled.cancelled_by) == ("cancelled", "ari")
+    assert (await approval.redraft(desk.db, desk.scope, message.id)).status == "draft"
+    await approval.give(desk.db, desk.scope, message.id)
+    desk.mail.behave = refused(permanent=True)
+    await desk.process()
+    assert (await approval.redraft(desk.db, desk.scope, message.id)).status == "draft"
+    for verb in (approval.retry, approval.redraft):
+        with pytest.raises(InvalidState):
+            await verb(desk.db, desk.scope, message.id)
+
+
+async def _lead_to(desk: Desk, status: str) -> None:
+    desk.conn.execute("SET session_replication_role = replica")
+    desk.conn.execute("TRUNCATE outbound_messages, outbound_attempts")
+    desk.conn.execute("RESET session_replication_role")
+    await desk.draft()
+    path = {"draft": [], "approved": ["approved"], "sending": ["approved", "sending"]}.get(status)
+    if path is None:
+        path = ["approved", *(["sending"] if status in ("sent", "failed") else []), status]
+    for step in path:
+        _become(desk, step)
+
+
+def _become(desk: Desk, status: str) -> None:
+    desk.conn.execute(
+        "UPDATE outbound_messages SET status = %(status)s::text,"
+        " next_attempt_at = CASE WHEN %(status)s IN ('approved', 'failed') THEN now() END,"
+        " approved_by = 'x', approved_at = now(), approved_hash = content_hash,"
+        " cancelled_by = CASE WHEN %(status)s = 'cancelled' THEN 'x' END,"
+        " cancelled_at = CASE WHEN %(status)s = 'cancelled' THEN now() END,"
+        " sent_at = CASE WHEN %(status)s = 'sent' THEN now() END",
+        {"status": status},
+    )

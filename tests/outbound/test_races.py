@@ -1,0 +1,171 @@
+"""Many at once, and death in between: nothing leaves twice, nobody who said no is written to."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from proofdesk.outbound import delivery
+from proofdesk.outbound.delivery import Tally
+from proofdesk.outbound.messages import InvalidState
+from proofdesk.outbound.providers.provider import Message, SendFailed
+from tests.outbound.desk import Desk
+
+
+async def test_several_workers_at_once_send_each_message_once(desk: Desk):
+    made = [await desk.approved(f"{n}@example.com") for n in range(40)]
+    desk.mail.behave = lambda _: 0.01
+    tallies = await asyncio.gather(*(desk.process() for _ in range(5)))
+    assert sum(t.sent for t in tallies) == 40
+    assert Counter(m.id for m in desk.mail.taken) == Counter(m.id for m in made)
+
+
+async def test_ten_sends_at_once_call_the_provider_once(desk: Desk):
+    message = await desk.approved()
+    desk.mail.behave = lambda _: 0.05
+    told = await asyncio.gather(*(desk.send(message) for _ in range(10)), return_exceptions=True)
+    assert sum(isinstance(t, InvalidState) for t in told) == 9
+    assert desk.mail.calls == 1
+
+
+async def test_a_cap_is_not_exceeded_by_many_at_once(desk: Desk):
+    await desk.policy("one@example.com", frequency_cap=5)
+    made = [await desk.approved("one@example.com") for _ in range(20)]
+    told = await asyncio.gather(*(desk.send(m) for m in made), return_exceptions=True)
+    assert len(desk.mail.taken) == 5
+    assert sum(isinstance(t, delivery.FrequencyCapReached) for t in told) == 15
+    assert desk.rows("SELECT sent_in_window FROM contact_channel_policies") == [(5,)]
+
+
+async def test_places_are_given_back_under_load_and_the_cap_still_holds(desk: Desk):
+    await desk.policy("one@example.com", frequency_cap=3)
+    for _ in range(12):
+        await desk.approved("one@example.com", max_retries=0)
+    desk.mail.behave = lambda m: SendFailed("No", permanent=True) if m.id.int % 2 else None
+    for _ in range(4):
+        await asyncio.gather(*(desk.process() for _ in range(3)))
+    assert len(desk.mail.taken) <= 3
+    waiting = desk.total("SELECT count(*) FROM outbound_messages WHERE last_error = 'frequency_cap_reached'")
+    failed = desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'failed'")
+    assert len(desk.mail.taken) + waiting + failed == 12
+    assert not waiting or len(desk.mail.taken) == 3, "what was given back was taken again"
+
+
+async def test_an_opt_out_that_is_being_stored_is_waited_for(desk: Desk, database_url: str):
+    message = await desk.approved()
+    with psycopg.connect(database_url) as other:
+        other.execute("UPDATE contact_channel_policies SET opted_out = true")
+        sending = asyncio.create_task(desk.process())
+        await _waits(desk)
+        other.commit()
+    assert await sending == Tally(processed=1, blocked=1)
+    assert (await desk.read(message)).status == "blocked_opt_out"
+    assert desk.mail.calls == 0
+
+
+async def test_a_reply_that_the_sync_is_storing_is_waited_for(desk: Desk, database_url: str):
+    await desk.approved()
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT set_config('proofdesk.project_id', %s, false)", [str(desk.scope.project_id)])
+        mine, desk.conn = desk.conn, other
+        desk.hear(102)
+        desk.conn = mine
+        sending = asyncio.create_task(desk.process())
+        await _waits(desk)
+        other.commit()
+    assert await sending == Tally(processed=1, blocked=1)
+    assert desk.mail.calls == 0
+
+
+async def test_opt_outs_in_the_middle_of_sending_reach_everybody_who_is_not_out_yet(desk: Desk):
+    people = [f"{n}@example.com" for n in range(30)]
+    for person in people:
+        await desk.approved(person)
+    out: dict[str, float] = {}
+    sent: dict[str, float] = {}
+
+    def note(message: Message) -> float:
+        sent[message.recipient_ref] = time.monotonic()
+        return 0.005
+
+    async def opt_out(person: str) -> None:
+        await desk.policy(person, opted_out=True)
+        out[person] = time.monotonic()
+
+    desk.mail.behave = note
+    await asyncio.gather(desk.process(), desk.process(), *(opt_out(p) for p in people[::-1]))
+    assert all(sent[p] < out[p] + 1 for p in sent if p in out), "claimed before the opt-out, not after it"
+    blocked = desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'blocked_opt_out'")
+    assert blocked + len(sent) == 30
+    late = desk.rows(
+        "SELECT 1 FROM outbound_attempts a JOIN outbound_messages m ON m.id = a.outbound_id"
+        " JOIN contact_channel_policies p ON p.id = m.policy_ids[1] JOIN audit_events e"
+        " ON e.entity_id = p.id::text AND e.action = 'outbound.opt_out' WHERE a.started_at > e.created_at"
+    )
+    assert late == []
+
+
+async def test_whoever_stops_it_waits_for_what_is_on_its_way(desk: Desk):
+    desk.mail.behave = lambda _: 0.3
+    for n in range(3):
+        await desk.approved(f"{n}@example.com")
+    sending = asyncio.create_task(desk.process())
+    await _until(lambda: desk.mail.calls == 3)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'sent'") == 3
+
+
+async def test_a_worker_killed_between_claim_and_answer_leaves_one_attempt_for_a_person(desk: Desk, database_url: str):
+    message = await desk.approved()
+    await asyncio.to_thread(_kill_while_it_calls, database_url, str(desk.scope.project_id))
+    assert await desk.process() == Tally(), "it may still be under way"
+    desk.later(hours=1)
+    assert await desk.process() == Tally(swept=1)
+    found = await desk.read(message)
+    assert (found.status, found.last_error, found.next_attempt_at) == ("failed", "delivery_unknown", None)
+    assert [a.outcome for a in await desk.attempts(message)] == ["unknown"]
+    assert desk.mail.calls == 0
+    assert desk.rows("SELECT sent_in_window FROM contact_channel_policies") == [(1,)], "it may have arrived"
+
+
+def _kill_while_it_calls(database_url: str, project: str) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.outbound.hanging", project],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "DATABASE_URL": database_url},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert worker.stdout is not None and worker.stdout.readline() == b"calling\n"
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        worker.communicate()
+
+
+async def _waits(desk: Desk) -> None:
+    """Until a connection waits for a lock of another."""
+    await _until(
+        lambda: (
+            desk.total(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            > 0
+        )
+    )
+    assert desk.mail.calls == 0
+
+
+async def _until(happened: Callable[[], bool], seconds: float = 30) -> None:
+    began = datetime.now(UTC)
+    while not happened():
+        assert (datetime.now(UTC) - began).total_seconds() < seconds
+        await asyncio.sleep(0.01)
