@@ -1,8 +1,12 @@
 """The server: middleware, routes, how errors are told, and what is opened for as long as it runs."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -16,6 +20,8 @@ from proofdesk import api, edge, failures, logs, resources, settings, web
 from proofdesk.api.answers import failure
 from proofdesk.errors import ProofdeskError
 from proofdesk.failures import Failure
+from proofdesk.monitoring import meters
+from proofdesk.monitoring.figures import Board
 from proofdesk.request import Unauthorized, clear_cookies, session_token
 from proofdesk.settings import Settings
 from proofdesk.web import assets, packing, shell
@@ -37,7 +43,10 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with resources.opened(loaded) as opened:
-            yield {"resources": opened}
+            looking = asyncio.create_task(meters.watch(opened.db, opened.feed))
+            with _when_stopping(opened.feed.close):
+                yield {"resources": opened, "board": Board(opened.db, loaded)}
+            looking.cancel()
 
     json_app = _app(api.ROUTERS, _tell_program, lifespan=lifespan)
     pages = _app(web.ROUTERS, _tell_person)
@@ -50,6 +59,7 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
     json_app.add_middleware(edge.Caught, answer=_crashed)
     json_app.add_middleware(edge.Shared, origins=loaded.cors_origins)
     json_app.add_middleware(edge.Guarded, secure=loaded.secure_cookies)
+    json_app.add_middleware(edge.Counted)
     json_app.add_middleware(edge.Traced)
     json_app.add_middleware(edge.Forwarded, proxies=loaded.proxies)
     return json_app
@@ -62,6 +72,34 @@ def _app(routers: list[Any], tell: Any, **options: Any) -> FastAPI:
     for kind in (ProofdeskError, RequestValidationError, HTTPException, psycopg.DataError):
         app.add_exception_handler(kind, tell)
     return app
+
+
+@contextmanager
+def _when_stopping(act: Callable[[], None]) -> Iterator[None]:
+    """Do something as soon as the process is told to stop.
+
+    The server waits for open answers before it ends the lifespan, and a stream would never end by itself.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be waited for
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    # Those of the event loop are told in another way, which this leaves as it is.
+    former = {number: signal.getsignal(number) for number in numbers}
+
+    def stopping(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(act)
+        if callable(handler := former[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in numbers:
+        signal.signal(number, stopping)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 async def _tell_program(request: Request, error: Exception) -> Response:

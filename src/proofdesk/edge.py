@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proofdesk import hops, logs
 from proofdesk.errors import Invalid
-from proofdesk.request import FORWARDED, JSON_APP, REQUEST_ID, is_form
+from proofdesk.monitoring import meters
+from proofdesk.request import FORWARDED, IS_HEAD, JSON_APP, JSON_SCOPE, REQUEST_ID, is_form
 
 log = logs.get(__name__)
 
@@ -88,6 +89,21 @@ class Traced(_Step):
             await self.app(scope, receive, traced)
             took_ms = round((time.monotonic() - began) * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], status=status, took_ms=took_ms)
+
+
+class Counted(_Step):
+    """Counts the answer by the route that gave it, and how long it took to begin."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        began = time.monotonic()
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                meters.answered(_route(scope), scope["method"], message["status"], time.monotonic() - began)
+            await send(message)
+
+        await self.app(scope, receive, counted)
 
 
 class Guarded(_Step):
@@ -205,15 +221,18 @@ class Doors(_Step):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         scope[JSON_APP] = scope["app"]
+        asked = scope
         if scope["method"] == "HEAD":
-            scope, send = {**scope, "method": "GET"}, _bodiless(send)
+            scope, send = {**scope, "method": "GET", IS_HEAD: True}, _bodiless(send)
         path = scope["path"]
         prefix = next((p for p in _JSON_PREFIXES if path == p or path.startswith(p + "/")), None)
         if prefix is None and self.is_page(scope):
             await self.pages(scope, receive, send)
         else:
             rest = path[len(prefix or "") :]
-            await self.app({**scope, "path": f"/v1{rest}", "raw_path": f"/v1{rest}".encode()}, receive, send)
+            inside = {**scope, "path": f"/v1{rest}", "raw_path": f"/v1{rest}".encode()}
+            asked[JSON_SCOPE] = inside
+            await self.app(inside, receive, send)
 
     def is_page(self, scope: Scope) -> bool:
         """Whether a request without prefix is for a page."""
@@ -230,6 +249,13 @@ class Doors(_Step):
     def _has_json(self, scope: Scope) -> bool:
         routes = scope["app"].routes
         return any(route.matches({**scope, "path": f"/v1{scope['path']}"})[0] is not Match.NONE for route in routes)
+
+
+def _route(scope: Scope) -> str | None:
+    """The template of the route that answers, never the path that was asked for."""
+    if scope["path"].startswith("/static/"):
+        return "/static"
+    return getattr(scope.get(JSON_SCOPE, scope).get("route"), "path", None)
 
 
 def _kept_on_https(message: Message) -> Message:

@@ -3,7 +3,10 @@
 A handler that takes none of `Viewer`, `ProjectReader`, `ProjectEditor`, `NamedProject` and `Owner` is public.
 """
 
-from collections.abc import Callable, Coroutine
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
@@ -15,15 +18,20 @@ from proofdesk.auth import csrf, sessions
 from proofdesk.auth.queries import Session
 from proofdesk.auth.sessions import Opened
 from proofdesk.db.pool import Database
-from proofdesk.errors import Conflict, Denied, Invalid
+from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
+from proofdesk.monitoring.figures import Board
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Keeper, ProjectNotFound, Scope
+from proofdesk.scheduler.queries import Run
 from proofdesk.settings import Settings
 
 SESSION = "proofdesk.session"
 REQUEST_ID = "proofdesk.request_id"
 JSON_APP = "proofdesk.json_app"
 FORWARDED = "proofdesk.forwarded"
+IS_HEAD = "proofdesk.is_head"
+JSON_SCOPE = "proofdesk.json_scope"
+KEEP_ALIVE = 15.0  # seconds after which an open stream shows that it is alive, and looks whether it may go on
 
 
 class Unauthorized(Denied):
@@ -53,9 +61,14 @@ def _settings(request: Request) -> Settings:
     return request.state.resources.settings
 
 
+def _board(request: Request) -> Board:
+    return request.state.board
+
+
 Resources = Annotated[resources.Resources, Depends(_resources)]
 Db = Annotated[Database, Depends(_database)]
 Config = Annotated[Settings, Depends(_settings)]
+Watched = Annotated[Board, Depends(_board)]
 
 
 # Rights -----------------------------------------------------------------------------------------------------------
@@ -116,6 +129,15 @@ async def owner(session: Annotated[Session, Depends(viewer)]) -> Session:
     return session
 
 
+def following(request: Request, inside: Annotated[Scope, Depends(project_reader)]) -> AsyncIterator[Run | None]:
+    """The active project's runs: the newest of each type, then each as it changes; None where all is quiet.
+
+    It ends with the session, with the right to read the project, and when another project becomes the active one.
+    """
+    return _followed(request, inside)
+
+
+Following = Annotated[AsyncIterator[Run | None], Depends(following)]
 Visitor = Annotated[Session | None, Depends(visitor)]
 Viewer = Annotated[Session, Depends(viewer)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
@@ -149,6 +171,34 @@ async def active_scope(request: Request, session: Session) -> Scope | None:
         return await project_reader(request, session)
     except ActiveProjectRequired:
         return None
+
+
+async def _followed(request: Request, inside: Scope) -> AsyncIterator[Run | None]:
+    if request.scope.get(IS_HEAD):
+        return
+    looked = time.monotonic()
+    async with aclosing(_resources(request).feed.follow(inside, KEEP_ALIVE)) as runs:
+        async for run in runs:
+            if run is None or time.monotonic() - looked >= KEEP_ALIVE:
+                if not await _still_reads(request, inside):
+                    return
+                looked = time.monotonic()
+            yield run
+
+
+async def _still_reads(request: Request, inside: Scope) -> bool:
+    token = session_token(request)
+    try:
+        async with asyncio.timeout(KEEP_ALIVE):
+            session = await sessions.read(_database(request), token, seen=False) if token else None
+            if session is None or session.active_project_id != inside.project_id:
+                return False
+            await scope.enter(_database(request), inside.actor, inside.project_id)
+    except ProjectNotFound:
+        return False
+    except (Unavailable, TimeoutError):
+        pass  # the database is away for a moment, and with it everything there would be to see
+    return True
 
 
 # Cookies ----------------------------------------------------------------------------------------------------------

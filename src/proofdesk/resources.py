@@ -13,6 +13,7 @@ from proofdesk.errors import Unavailable
 from proofdesk.outbound.providers import channels
 from proofdesk.outbound.providers.provider import Provider as Channel
 from proofdesk.outbound.unsubscribe import Links
+from proofdesk.scheduler.events import Feed
 from proofdesk.settings import Settings
 
 
@@ -30,6 +31,7 @@ class Resources:
     bot: Bot | None
     links: Links
     outbound: dict[str, Channel]
+    feed: Feed
 
     @property
     def owner_url(self) -> str:
@@ -56,7 +58,8 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
             await stack.enter_async_context(aclosing(bot))
         links = Links(db, settings.public_url)
         outbound = channels.configured(settings, links, chatwoot, bot)
-        yield Resources(settings, db, chatwoot, provider, bot, links, outbound)
+        feed = await stack.enter_async_context(aclosing(Feed(db, url)))
+        yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed)
 
 
 def _chatwoot(settings: Settings) -> Chatwoot | None:

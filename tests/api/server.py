@@ -27,6 +27,7 @@ HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 ORIGIN = "https://app.example.com"
 WEBHOOK_SECRET = "only-telegram-knows-this"
 PIN_SECRET = "a key for stored pins"
+APP = "proofdesk.asgi:from_environment"
 
 
 @dataclass
@@ -66,12 +67,15 @@ def server(database_url: str, telegram_server: tuple[Simulator, str], server_log
 
 
 @contextlib.contextmanager
-def serving(database_url: str, log: Path, **more: str) -> Iterator[str]:
-    """A server of its own, with more environment variables; its address. What it logs goes to the file."""
+def serving(database_url: str, log: Path, app: str = APP, **more: str) -> Iterator[str]:
+    """A server of its own, with more environment variables; its address. What it logs goes to the file.
+
+    However many streams are open, it has to stop in time.
+    """
     port = free_port()
     with log.open("w") as output:
         environment = _environment(database_url) | more
-        process = subprocess.Popen(_command(port), env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(_command(port, app), env=environment, stdout=output, stderr=output)
         try:
             _await_ready(f"http://127.0.0.1:{port}", process, log)
             yield f"http://127.0.0.1:{port}"
@@ -124,9 +128,9 @@ def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: b
     return Person(row[0], username, client, csrf, token)
 
 
-def _command(port: int) -> list[str]:
+def _command(port: int, app: str) -> list[str]:
     options = ["--interface", "asgi", "--factory", "--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
-    return [sys.executable, "-W", "error", "-m", "granian", *options, "--no-ws", "proofdesk.asgi:from_environment"]
+    return [sys.executable, "-W", "error", "-m", "granian", *options, "--no-ws", app]
 
 
 def _environment(database_url: str) -> dict[str, str]:
@@ -152,7 +156,8 @@ def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         try:
-            if httpx2.get(f"{url}/ready", trust_env=False).status_code == 200:
+            # Not /ready: that waits for a worker, and none runs here.
+            if httpx2.get(f"{url}/health", trust_env=False).status_code == 200:
                 return
         except httpx2.TransportError:
             pass

@@ -6,6 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 import httpx2
+import psycopg
 
 from tests.api.server import ORIGIN, Cast
 
@@ -123,9 +124,16 @@ async def test_only_configured_origins_are_let_in(anyone: httpx2.AsyncClient):
         assert not any(name.startswith("access-control") for name in refused.headers)
 
 
-async def test_health_and_readiness_are_told(anyone: httpx2.AsyncClient):
+async def test_health_and_readiness_are_told(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection):
     assert (await anyone.get("/health")).json()["status"] == "up"
-    assert (await anyone.get("/ready")).json()["status"] == "ready"
+    silent = await anyone.get("/ready")
+    assert (silent.status_code, silent.json()["error"]) == (503, "worker_silent")
+    assert "proofdesk worker" in silent.json()["message"]
+    owner_conn.execute("INSERT INTO workers (runner, last_heartbeat_at) VALUES ('x', now() - interval '10 minutes')")
+    assert (await anyone.get("/ready")).json()["error"] == "worker_silent"
+    owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")
+    told = (await anyone.get("/ready")).json()
+    assert told["status"] == "ready" and told["worker"]["alive"] and told["worker"]["workers"] == 1
 
 
 async def test_html_is_for_those_who_ask_for_it(cast: Cast):

@@ -13,6 +13,7 @@ from tests.api.server import Cast, Person
 PUBLIC = {
     ("GET", "/v1/health"),
     ("GET", "/v1/ready"),
+    ("GET", "/v1/metrics"),
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
     ("GET", "/v1/auth/me"),

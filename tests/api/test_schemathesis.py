@@ -33,7 +33,12 @@ CHECKS = [
 EXAMPLES = 2000
 SCHEMA = schemathesis.openapi.from_dict(reference.described(app()))
 SCHEMA.config.generation.update(with_security_parameters=False)
-OPERATIONS: list[APIOperation] = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
+ENDLESS = ("/v1/jobs/events",)
+OPERATIONS: list[APIOperation] = [
+    operation
+    for found in SCHEMA.get_all_operations()
+    if isinstance(found, Ok) and (operation := found.ok()).path not in ENDLESS
+]
 # Of each operation that takes anything: half of them as described, half of them not.
 TAKING = [o for o in OPERATIONS if o.path_parameters or o.query or o.body]
 EACH = settings(
@@ -63,6 +68,7 @@ def person(server: str, owner_conn: psycopg.Connection, tidy_url: str) -> Iterat
         [somebody.id],
     )
     owner_conn.execute("UPDATE sessions SET active_project_id = %s", [row[0]])
+    owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")
     stories.tell(owner_conn, row[0])
     yield somebody
 

@@ -20,8 +20,10 @@ IN_ONE_PLACE = {
 REFERENCES = {"projects", "app_users", "account_scopes"}
 # Functions that act with their owner's rights, unbound by row-level security, and what binds them instead.
 DEFINERS = {
+    "chunks_by_status": "ACROSS PROJECTS: numbers only, for monitoring",
     "contacts_behind": "the project that the transaction has set",
     "count_chunks": "a trigger: the projects of the rows that were changed",
+    "count_ended_run": "a trigger: a register of the installation, numbers only",
     "count_rows": "a trigger: the projects of the rows that were changed",
     "count_terms": "a trigger: the projects of the rows that were changed",
     "find_evidence": "the project that the transaction has set",
@@ -29,14 +31,17 @@ DEFINERS = {
     "names_of": "the project that the transaction has set",
     "newest_inbound": "the project that the transaction has set",
     "note_inbound": "a trigger: the projects of the messages that arrived",
+    "outbound_by_status": "ACROSS PROJECTS: numbers only, for monitoring",
     "refresh_mirror_statistics": "no rows: ANALYZE",
     "resume_jobs": "ACROSS PROJECTS: lets schedules go on whose cause to wait is gone; shows nothing",
     "running_runs": "ACROSS PROJECTS: ids and processes of runs under way, for recovery",
+    "runs_under_way": "ACROSS PROJECTS: numbers only, for monitoring",
     "schedule_job": "a trigger: the project that was made",
     "schedule_jobs": "a trigger: the project that was made",
     "seal_event": "a trigger: the chain of the event",
     "similar_terms": "the project that the transaction has set",
     "start_due_jobs": "ACROSS PROJECTS: starts jobs that are due; shows their ids and types, to the scheduler",
+    "sync_lag": "ACROSS PROJECTS: a number, for monitoring",
     "unqueued_runs": "ACROSS PROJECTS: ids of runs that dropped out of the queue, for recovery",
 }
 

@@ -20,6 +20,7 @@ NOT_SCOPED = {
     "source_claims",
     "rate_limits",
     "workers",
+    "run_totals",
     "signup_requests",
     "telegram_owner",
     "telegram_bind_codes",

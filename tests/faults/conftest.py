@@ -16,6 +16,7 @@ from proofdesk.embeddings import client as embeddings
 from proofdesk.jobs import worker
 from proofdesk.outbound.unsubscribe import Links
 from proofdesk.resources import Resources
+from proofdesk.scheduler.events import Feed
 from proofdesk.settings import Settings
 from proofdesk.simulators import chatwoot, openai
 from proofdesk.simulators.serving import running
@@ -135,6 +136,7 @@ class Desk:
             bot=None,
             links=Links(self.db, None),
             outbound={},
+            feed=Feed(self.db, NOWHERE),
         )
         await worker.work(held, drain=True)
         await client.aclose()

@@ -186,6 +186,8 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "trigger": _always("manual"),
     "params": _always({}),
     "run_id": lambda w: w.run_id,
+    "run_ids": lambda w: [w.run_id],
+    "with_latest": _always(True),
     "runner": _always("host:1:1"),
     "scheduler.queries.insert.runner": _always(None),
     "attempts": _always(0),

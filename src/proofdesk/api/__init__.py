@@ -3,6 +3,7 @@
 from proofdesk.api import (
     audit,
     auth,
+    events,
     health,
     jobs,
     outbound,
@@ -22,6 +23,7 @@ ROUTERS = [
     signup.router,
     projects.router,
     jobs.router,
+    events.router,
     search.router,
     review.router,
     policies.router,

@@ -1,14 +1,17 @@
-"""JSON: is the process up, is it ready."""
+"""Is the process up, is it ready, and how does everything fare: for monitors, without a session."""
 
 import anyio
 from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
 
 from proofdesk import __version__
 from proofdesk.api.answers import Answer, shape, success
 from proofdesk.api.bodies import JsonRoute
 from proofdesk.errors import Unavailable
-from proofdesk.request import Db
+from proofdesk.monitoring import exposition
+from proofdesk.request import Config, Db, Watched
 from proofdesk.scheduler import status
+from proofdesk.scheduler.status_queries import Workers
 
 router = APIRouter(prefix="/v1", tags=["health"], route_class=JsonRoute)
 
@@ -21,13 +24,20 @@ async def health() -> Answer:
     return success(status="up", version=__version__)
 
 
-@router.get("/ready", summary="Is the server ready", response_model=shape("Ready", status=str))
-async def ready(db: Db) -> Answer:
-    """The database answers and is migrated; 503 otherwise."""
+@router.get("/ready", summary="Is the server ready", response_model=shape("Ready", status=str, worker=Workers))
+async def ready(db: Db, settings: Config) -> Answer:
+    """The database answers and is migrated, and a worker was heard of lately; 503 otherwise."""
     try:
         with anyio.fail_after(_PATIENCE):
             await status.check_ready(db)
+            working = await status.check_worker(db, settings)
     except TimeoutError as error:
         message = f"The database did not answer within {_PATIENCE} seconds."
         raise Unavailable(message, code="database_unavailable", configured=False) from error
-    return success(status="ready")
+    return success(status="ready", worker=working)
+
+
+@router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse)
+async def metrics(board: Watched) -> Response:
+    """In its text format; docs/monitoring.md tells what each means. Totals only: nothing of any project."""
+    return Response(await exposition.text(board), media_type=exposition.CONTENT_TYPE)

@@ -12,7 +12,7 @@ _JOB = {
 _DECIDED = {404: "outbound_not_found", 409: "outbound_invalid_state"}
 
 OF_ROUTE: dict[str, dict[int, str]] = {
-    "GET /v1/ready": {503: "database_not_migrated"},
+    "GET /v1/ready": {503: "database_not_migrated worker_silent"},
     "POST /v1/auth/login": {
         400: "missing_credentials",
         401: "invalid_credentials",
@@ -90,4 +90,5 @@ MEANINGS = {
     "invalid_source": "The source's kind or id has another form.",
     "invalid_username": "A username has 3 to 32 of: a-z 0-9 . _ -",
     "job_cancelled": "Somebody cancelled the run.",
+    "worker_silent": "No worker was heard of lately: nothing is read, embedded or sent.",
 }

@@ -166,8 +166,8 @@ async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
 # Sessions ---------------------------------------------------------------------------------------------------------
 
 
-async def session(conn: Conn, id_hash: bytes) -> Session | None:
-    """A session that has not ended; notes that it was seen when the last note is a minute old."""
+async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Session | None:
+    """A session that has not ended; if it is `seen`, that is noted when the last note is a minute old."""
     return await maybe(
         conn,
         Session,
@@ -179,9 +179,11 @@ async def session(conn: Conn, id_hash: bytes) -> Session | None:
             WHERE s.id_hash = %(id)s AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'),
         seen AS (
             UPDATE sessions SET last_seen_at = now()
-            WHERE id_hash IN (SELECT id_hash FROM found WHERE last_seen_at < now() - interval '1 minute'))
+            WHERE %(seen)s AND id_hash IN (
+                SELECT id_hash FROM found WHERE last_seen_at < now() - interval '1 minute'))
         SELECT * FROM found""",
         id=id_hash,
+        seen=seen,
     )
 
 

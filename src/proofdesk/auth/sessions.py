@@ -70,10 +70,13 @@ async def open(db: Database, settings: Settings, login: Login) -> Opened:
     return await _begin(db, account, login, who)
 
 
-async def read(db: Database, token: str) -> Session | None:
-    """The session of a token, when it has not ended. Notes at most once a minute that it was seen."""
+async def read(db: Database, token: str, *, seen: bool = True) -> Session | None:
+    """The session of a token, when it has not ended. Notes at most once a minute that it was seen.
+
+    A page that was left open asks without being `seen`, so that it does not keep its session from ending.
+    """
     async with db.transaction() as conn:
-        return await queries.session(conn, _hash(token))
+        return await queries.session(conn, _hash(token), seen=seen)
 
 
 async def state(db: Database, token: str) -> str:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from granian import Granian
 from granian.constants import Interfaces
 
 from proofdesk.cli import app, machine, output
+from proofdesk.monitoring import meters
 from proofdesk.settings import Settings
 from proofdesk.web import assets
 
@@ -25,16 +27,7 @@ def serve() -> None:
         machine.run(_nothing, loaded)
         _tell_address(loaded)
         os.environ["DATABASE_URL"] = _url(loaded)
-        Granian(
-            "proofdesk.asgi:from_environment",
-            factory=True,
-            interface=Interfaces.ASGI,
-            address=loaded.host,
-            port=loaded.port,
-            workers=loaded.web_processes,
-            log_enabled=False,
-            websockets=False,
-        ).serve()
+        _serve(loaded)
 
 
 @app.command()
@@ -45,6 +38,22 @@ def up() -> None:
         machine.run(_nothing, loaded)
         environment = os.environ | {"DATABASE_URL": _url(loaded)}
         sys.exit(together([["serve"], ["worker"]], environment))
+
+
+def _serve(loaded: Settings) -> None:
+    # Each process counts into a file of its own there.
+    with tempfile.TemporaryDirectory(prefix="proofdesk-metrics-") as folder:
+        os.environ[meters.FOLDER] = folder
+        Granian(
+            "proofdesk.asgi:from_environment",
+            factory=True,
+            interface=Interfaces.ASGI,
+            address=loaded.host,
+            port=loaded.port,
+            workers=loaded.web_processes,
+            log_enabled=False,
+            websockets=False,
+        ).serve()
 
 
 def together(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> int:

@@ -121,6 +121,33 @@ async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
     )
 
 
+async def changed_runs(conn: Conn, scope: Scope, run_ids: list[UUID], *, with_latest: bool) -> list[Run]:
+    """Those runs, and with them the newest of each job type if wanted; in the order in which they were made."""
+    return await many(
+        conn,
+        Run,
+        """
+        SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
+        FROM worker_runs
+        WHERE project_id = %(project)s AND id IN (
+            SELECT unnest(%(runs)s::uuid[])
+            UNION
+            (SELECT DISTINCT ON (job_type) id FROM worker_runs
+             WHERE project_id = %(project)s AND %(latest)s ORDER BY job_type, created_at DESC))
+        ORDER BY created_at, id""",
+        project=scope.project_id,
+        runs=run_ids,
+        latest=with_latest,
+    )
+
+
+async def listen(conn: Conn) -> None:
+    """From now on the connection hears which run of which project changed."""
+    await run(conn, "LISTEN proofdesk_runs")
+
+
 async def run_history(
     conn: Conn, scope: Scope, job_type: str | None, status: str | None, limit: int, offset: int
 ) -> list[Run]:

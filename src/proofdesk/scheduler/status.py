@@ -62,6 +62,21 @@ async def gather_counts(db: Database, scope: Scope) -> None:
         await queries.gather_counts(conn)
 
 
+async def check_worker(db: Database, settings: Settings) -> Workers:
+    """The workers. Raises `Unavailable` (`worker_silent`) unless one was heard of lately."""
+    working = await workers(db, settings)
+    if not working.alive:
+        message = f"No worker was heard of within {silence(settings).total_seconds():g} seconds. Start one: `proofdesk worker`."
+        raise Unavailable(message, code="worker_silent", configured=False)
+    return working
+
+
+async def workers(db: Database, settings: Settings) -> Workers:
+    """Whether anybody works for the projects of this database, on whatever machine."""
+    async with db.transaction() as conn:
+        return await queries.workers(conn, silence(settings).total_seconds())
+
+
 async def check_ready(db: Database) -> None:
     """Raises `Unavailable` unless the database answers and has every migration that this version was shipped with."""
     async with db.transaction() as conn:

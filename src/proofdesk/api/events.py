@@ -1,0 +1,29 @@
+"""Server-sent events: the runs of the active project as they change."""
+
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from proofdesk.api import outcomes
+from proofdesk.api.answers import plain
+from proofdesk.api.bodies import JsonRoute
+from proofdesk.request import Following
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
+
+_AGAIN_AFTER = 2000  # milliseconds
+
+
+@router.get("/events", summary="Runs as they change", response_class=EventSourceResponse)
+async def follow_runs(following: Following) -> AsyncIterator[ServerSentEvent]:
+    """An event `run` for the latest run of each job type, then one for each change; its data is a run as in
+    `/jobs/runs/{run_id}`. Whoever connects again is shown the current state first, so that nothing is missed."""
+    yield ServerSentEvent(comment="runs of the active project", retry=_AGAIN_AFTER)
+    async for run in following:
+        if run is None:
+            yield ServerSentEvent(comment="quiet")
+        else:
+            told = json.dumps(outcomes.run(run), default=plain, ensure_ascii=False, separators=(",", ":"))
+            yield ServerSentEvent(event="run", id=str(run.id), raw_data=told)

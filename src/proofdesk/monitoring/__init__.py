@@ -1,0 +1,1 @@
+"""How the installation fares, in numbers: what each server process counts, and what the database holds."""
