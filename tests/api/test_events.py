@@ -26,7 +26,6 @@ from proofdesk.scheduler import runs
 from proofdesk.scheduler.queries import Run
 from proofdesk.scheduler.runs import Outcome
 from tests.api.server import Cast, Person, serving, sign_up
-from tests.conftest import DIMENSION
 
 PATIENCE = 30.0
 
@@ -195,7 +194,7 @@ def private() -> Iterator[Private]:
     with tempfile.TemporaryDirectory(prefix="proofdesk-private-") as name:
         folder = Path(name)
         with embedded.running(folder) as database_url:
-            migrate.migrate(database_url, DIMENSION)
+            migrate.migrate(database_url)
             with serving(database_url, folder / "server.log", "tests.api.hasty:from_environment") as url:
                 yield Private(folder, url, database_url)
 

@@ -66,7 +66,8 @@ async def check_worker(db: Database, settings: Settings) -> Workers:
     """The workers. Raises `Unavailable` (`worker_silent`) unless one was heard of lately."""
     working = await workers(db, settings)
     if not working.alive:
-        message = f"No worker was heard of within {silence(settings).total_seconds():g} seconds. Start one: `proofdesk worker`."
+        seconds = silence(settings).total_seconds()
+        message = f"No worker was heard of within {seconds:g} seconds. Start one: `proofdesk worker`."
         raise Unavailable(message, code="worker_silent", configured=False)
     return working
 
