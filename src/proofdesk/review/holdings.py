@@ -26,3 +26,9 @@ async def facets(db: Database, scope: Scope) -> Facets:
     """Inboxes and labels."""
     async with db.scoped(scope) as conn:
         return Facets(await queries.inboxes(conn, scope), await queries.labels(conn, scope))
+
+
+async def inboxes(db: Database, scope: Scope) -> list[Inbox]:
+    """Inboxes alone."""
+    async with db.scoped(scope) as conn:
+        return await queries.inboxes(conn, scope)

@@ -48,11 +48,10 @@ async def list_conversations(
         return await projects.choose(request, session)
     inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * A_PAGE
     found = await conversations.find(db, scope, inbox, which.status or None, A_PAGE + 1, first)
-    facets = await holdings.facets(db, scope)
     values = {
         "talks": [cards.talk(scope.project_id, c) for c in found[:A_PAGE]],
         "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
-        "inboxes": _inboxes(which, facets.inboxes),
+        "inboxes": _inboxes(which, await holdings.inboxes(db, scope)),
         "status": which.status,
         "is_set": bool(which.inbox or which.status),
         "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",
