@@ -58,7 +58,8 @@ async def test_a_command_in_one_project_shows_and_changes_nothing_of_another(
     # A command would wait for a run that is under way.
     owner_conn.execute("UPDATE worker_runs SET status = 'failed' WHERE project_id = %s", [ours.project_id])
     before = content(owner_conn, theirs)
-    tries = _tries(str(ours.project_id), theirs.member, theirs.source, tmp_path)
+    draft, contact = str(theirs.outbound["draft"]), f"cwc:{theirs.project_id}:7:11"
+    tries = _tries(str(ours.project_id), theirs.member, theirs.source, tmp_path, draft, contact)
     calls = [(name, [*name.split(), *arguments]) for name, (arguments, _) in tries.items()]
     for (name, _), (status, output) in zip(calls, _run(database_url, [c for _, c in calls]), strict=True):
         assert theirs.word not in (output + _written(tmp_path)).lower(), (
@@ -70,7 +71,9 @@ async def test_a_command_in_one_project_shows_and_changes_nothing_of_another(
         assert content(owner_conn, theirs) == before, f"{name} changed another project"
 
 
-def _tries(project: str, member: str, source: str, folder: Path) -> dict[str, tuple[list[str], str]]:
+def _tries(
+    project: str, member: str, source: str, folder: Path, outbound: str = "", contact: str = ""
+) -> dict[str, tuple[list[str], str]]:
     """Arguments for each command that works in a project, and whether what they name is not there."""
     inside = ["--project", project]
     return {
@@ -87,6 +90,13 @@ def _tries(project: str, member: str, source: str, folder: Path) -> dict[str, tu
         "reconcile": ([*inside, "--json"], NOT_THERE),
         "doctor": ([*inside, "--json"], ""),
         "embed": ([*inside, "--json"], ""),
+        "outbound list": ([*inside, "--json"], ""),
+        "outbound draft": (["email", "ada@example.com", "--text", "Hello", *inside], ""),
+        **{f"outbound {verb}": ([outbound, *inside], NOT_THERE) for verb in ("show", "send", "cancel")},
+        "outbound approve": ([outbound, "--as", "nobody.of.that.name", *inside], NOT_THERE),
+        "outbound process": ([*inside, "--json"], ""),
+        "policy show": ([*inside, "--json"], ""),
+        "policy set": ([contact, "email", "--opt-out", *inside], NOT_THERE),
         "project rename": (["Renamed", *inside], ""),
         "project archive": ([project], ""),
     }

@@ -81,6 +81,15 @@ async def create(db: Database, username: str, password: str, by: Actor | None = 
     return account
 
 
+async def actor(db: Database, username: str) -> Actor:
+    """Who acts when a person is named, as at a terminal. Raises `UserNotFound`, also when the account is disabled."""
+    async with db.transaction() as conn:
+        found = await queries.account(conn, username.strip())
+    if found is None:
+        raise UserNotFound(f"There is no account {username[:80]!r} that may do anything.")
+    return Actor(found.username, found.id, found.is_owner)
+
+
 async def listed(db: Database) -> list[Person]:
     """All accounts, the owner's first."""
     async with db.transaction() as conn:

@@ -18,7 +18,7 @@ app = typer.Typer(
 
 
 _ROOMS = (
-    "demo", "server", "jobs", "search", "projects", "users", "telegram", "audit", "backup",
+    "demo", "server", "jobs", "search", "projects", "users", "telegram", "audit", "backup", "outbound", "policies",
     "doctor", "setup", "simulate",
 )  # fmt: skip
 

@@ -57,18 +57,20 @@ async def opened(loaded: Settings) -> AsyncIterator[Resources]:
         yield held
 
 
-async def entered(held: Resources, project: str | None) -> Scope:
-    """The project of that name or id, or the only one there is.
+async def entered(held: Resources, project: str | None, by: str | None = None) -> Scope:
+    """The project of that name or id, or the only one there is, entered by the system or by the person `by` names.
 
-    Raises `ProjectNotFound` when there is none and `Conflict` when it is not clear which.
+    Raises `ProjectNotFound` when there is none, or none for that person, `Conflict` when it is not clear which, and
+    `UserNotFound`.
     """
+    actor = trail.system() if by is None else await accounts.actor(held.db, by)
     if project is not None:
         found = await projects.by_name_or_id(held.db, project)
-        return await scope.enter(held.db, trail.system(), found.id)
+        return await scope.enter(held.db, actor, found.id)
     existing = await projects.visible(held.db, trail.system())
     if not existing:
         raise ProjectNotFound("There is no project yet: make one with `proofdesk project create NAME`.")
     if len(existing) > 1:
         names = ", ".join(p.name for p in existing)
         raise Conflict(f"There are several projects; choose one with --project: {names}.")
-    return await scope.enter(held.db, trail.system(), existing[0].id)
+    return await scope.enter(held.db, actor, existing[0].id)

@@ -1,0 +1,189 @@
+"""`outbound`: messages from draft to delivery."""
+
+import dataclasses
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import typer
+
+from proofdesk.cli import app, machine, output
+from proofdesk.cli.output import AsJson, InProject
+from proofdesk.outbound import approval, delivery, drafts, messages
+from proofdesk.outbound.delivery import Options
+from proofdesk.outbound.drafts import DEFAULT_RETRIES, Wish
+from proofdesk.outbound.messages import Dossier, OutboundNotFound
+from proofdesk.outbound.queries import Outbound
+from proofdesk.projects import projects
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources
+
+outbound_app = typer.Typer(help="Messages, from draft to delivery.", no_args_is_help=True)
+app.add_typer(outbound_app, name="outbound")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `outbound list` shows it.")]
+As = Annotated[str | None, typer.Option("--as", metavar="USER", help="Who does it; unset: the system.")]
+Person = Annotated[str, typer.Option("--as", metavar="USER", help="Who approves: nothing leaves without a person.")]
+Evidence = Annotated[
+    list[str] | None, typer.Option(metavar="REF", help="What it rests on: cwmsg:…, cw:…, or another reference.")
+]
+
+
+@outbound_app.command("list")
+def list_outbound(
+    status: Annotated[str | None, typer.Option(help=", ".join(messages.STATES))] = None,
+    channel: Annotated[str | None, typer.Option(help="chatwoot, email or telegram.")] = None,
+    q: Annotated[str | None, typer.Option("--query", "-q", help="Words in recipient, content or keys.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 50,
+    project: InProject = None,
+    json: AsJson = False,
+) -> None:
+    """Show messages, the newest first."""
+
+    async def command(held: Resources) -> tuple[list[Outbound], int]:
+        inside = await machine.entered(held, project)
+        return await messages.find(held.db, inside, status, channel, q, limit, 0)
+
+    found, total = machine.run(command)
+    if json:
+        return output.as_json({"outbound": [_shown(m) for m in found], "total": total})
+    rows = [(m.id, m.status, m.channel, m.recipient_ref, m.last_error, m.next_attempt_at) for m in found]
+    return output.table(("Id", "State", "Channel", "To", "Last error", "Next try"), rows)
+
+
+@outbound_app.command("show")
+def show_outbound(outbound_id: Id, project: InProject = None, json: AsJson = False) -> None:
+    """Show a message with its attempts, what its recipient allows, and who did what about it."""
+
+    async def command(held: Resources) -> Dossier:
+        return await messages.dossier(held.db, await machine.entered(held, project), _id(outbound_id))
+
+    found = machine.run(command)
+    if json:
+        return output.as_json(dataclasses.asdict(found) | {"outbound": _shown(found.outbound)})
+    _tell(found.outbound)
+    output.say(str(found.outbound.payload["text"]))
+    attempts = [(a.number, a.started_at, a.outcome, a.provider_message_id, a.error) for a in found.attempts]
+    output.table(("Attempt", "Began", "Outcome", "Provider's id", "Error"), attempts)
+    return output.table(("When", "Who", "What"), [(e.created_at, e.actor_username, e.action) for e in found.history])
+
+
+@outbound_app.command("draft")
+def draft_outbound(
+    channel: Annotated[str, typer.Argument(help="chatwoot, email or telegram.")],
+    recipient: Annotated[str, typer.Argument(help="A conversation or contact, an address, or a chat's number.")],
+    text: Annotated[str, typer.Option(help="What it says; `-` reads it from standard input.")],
+    subject: Annotated[str | None, typer.Option(help="Of a letter.")] = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency key; unset: a new one.")] = None,
+    dedupe_key: Annotated[str | None, typer.Option(help="At most one message that is not void has it.")] = None,
+    at: Annotated[datetime | None, typer.Option(help="Not sent before; UTC.")] = None,
+    max_retries: Annotated[int, typer.Option(min=0, max=drafts.MOST_RETRIES)] = DEFAULT_RETRIES,
+    evidence: Evidence = None,
+    by: As = None,
+    project: InProject = None,
+    json: AsJson = False,
+) -> None:
+    """Write a message that somebody may then approve. The same key and content again gives the same message."""
+    payload = {"text": sys.stdin.read() if text == "-" else text} | ({"subject": subject} if subject else {})
+    wish = Wish(
+        channel, recipient, payload, key or str(uuid4()), dedupe_key, max_retries,
+        None if at is None else at.replace(tzinfo=UTC), _references(evidence),
+    )  # fmt: skip
+
+    async def command(held: Resources) -> Outbound:
+        return (await drafts.create(held.db, await machine.entered(held, project, by), wish))[0]
+
+    _told(machine.run(command), json)
+
+
+@outbound_app.command("approve")
+def approve_outbound(
+    outbound_id: Id, by: Person, evidence: Evidence = None, project: InProject = None, json: AsJson = False
+) -> None:
+    """Let a draft go out, as it is now."""
+
+    async def approve(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
+        four_eyes = held.settings.outbound_four_eyes
+        return await approval.give(
+            held.db, inside, wanted, four_eyes=four_eyes, evidence_refs=_references(evidence) or None
+        )
+
+    _told(_done(approve, outbound_id, project, by), json)
+
+
+@outbound_app.command("send")
+def send_outbound(outbound_id: Id, by: As = None, project: InProject = None, json: AsJson = False) -> None:
+    """Send an approved message now, through the same gates as all others."""
+
+    async def send(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
+        return await delivery.send(held.db, inside, held.outbound, Options.of(held.settings), wanted)
+
+    _told(_done(send, outbound_id, project, by), json)
+
+
+@outbound_app.command("cancel")
+def cancel_outbound(outbound_id: Id, by: As = None, project: InProject = None, json: AsJson = False) -> None:
+    """Let a message never go out."""
+
+    async def cancel(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
+        return await approval.cancel(held.db, inside, wanted)
+
+    _told(_done(cancel, outbound_id, project, by), json)
+
+
+@outbound_app.command("process")
+def process_outbound(
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Unset: all that is due.")] = None,
+    project: InProject = None,
+    json: AsJson = False,
+) -> None:
+    """Send what is due: approved messages whose time has come, and retries."""
+
+    async def command(held: Resources) -> dict[str, int]:
+        inside = await machine.entered(held, project)
+        tally = await delivery.process(held.db, inside, held.outbound, Options.of(held.settings), limit)
+        return tally.counts
+
+    counts = machine.run(command)
+    if json:
+        return output.as_json(counts)
+    return output.say(", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+def _done(
+    verb: Callable[[Resources, Scope, UUID], Awaitable[Outbound]], outbound_id: str, project: str | None, by: str | None
+) -> Outbound:
+    async def command(held: Resources) -> Outbound:
+        return await verb(held, await machine.entered(held, project, by), _id(outbound_id))
+
+    return machine.run(command)
+
+
+def _told(found: Outbound, json: bool) -> None:
+    if json:
+        return output.as_json(_shown(found))
+    return _tell(found)
+
+
+def _tell(found: Outbound) -> None:
+    output.say(f"{found.id}: {found.status}, {found.channel} to {found.recipient_ref}", "bold")
+    if found.last_error:
+        output.say(f"Last error: {found.last_error}")
+
+
+def _shown(found: Outbound) -> dict[str, Any]:
+    return {name: value for name, value in vars(found).items() if name != "policy_ids"}
+
+
+def _references(evidence: list[str] | None) -> list[Any]:
+    sources = {"cwmsg": "cw_messages", "cw": "cw_conversations"}
+    return [{"source": sources.get(ref.partition(":")[0], "external"), "ref": ref} for ref in evidence or []]
+
+
+def _id(text: str) -> UUID:
+    wanted = projects.as_id(text)
+    if wanted is None:
+        raise OutboundNotFound("This project has no such message.")
+    return wanted
