@@ -24,6 +24,7 @@ def test_the_demo_shows_evidence_and_a_second_one_changes_nothing(tmp_path: Path
     assert first.returncode == 0, first.stderr
     assert first.stdout.count("Search: ") == 3
     assert first.stdout.count("/conversations/") >= 3
+    assert "approved by demo: sent" in first.stdout
     started = time.monotonic()
     second = demo(tmp_path)
     assert second.returncode == 0, second.stderr

@@ -1,4 +1,4 @@
-"""`demo`: the whole loop on this machine, with a sample studio: read, embed, search, look."""
+"""`demo`: the whole loop on this machine, with a sample studio: read, embed, search, write, look."""
 
 import asyncio
 import os
@@ -7,15 +7,20 @@ import socket
 import time
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 from pydantic import SecretStr
 
 from proofdesk import settings
 from proofdesk.audit import trail
+from proofdesk.auth import accounts
 from proofdesk.cli import app, jobs, machine, output, server
 from proofdesk.cli import search as search_door
 from proofdesk.jobs import pipeline
+from proofdesk.outbound import approval, delivery, drafts, messages
+from proofdesk.outbound.delivery import Options
+from proofdesk.outbound.drafts import Wish
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
 from proofdesk.resources import Resources
@@ -25,6 +30,7 @@ from proofdesk.settings import Settings
 from proofdesk.web import assets
 
 PROJECT = "Kestrel Studio"
+RECIPIENT = "amara@example.com"
 USERNAME = "demo"
 QUERIES = (
     "charged twice by direct debit",
@@ -38,24 +44,29 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the searches instead of serving.")] = False,
 ) -> None:
     """Everything on this machine with sample data: no Chatwoot, no key, no database server needed."""
-    from proofdesk.simulators import chatwoot, serving
+    from proofdesk.simulators import chatwoot, serving, smtp
 
     started = time.monotonic()
     assets.files()
     chosen = settings.load()
-    simulator = chatwoot.build("studio")
-    with serving.running(chatwoot.create_app(simulator), port=_port(4010)) as chatwoot_url:
+    simulator, relay = chatwoot.build("studio"), smtp.Simulator()
+    with (
+        serving.running(chatwoot.create_app(simulator), port=_port(4010)) as chatwoot_url,
+        smtp.running(relay, port=_port(4025)) as smtp_url,
+        serving.running(smtp.create_app(relay), port=_port(4026)) as mail_url,
+    ):
         simulator.switches.public_url = simulator.switches.storage_url = chatwoot_url
-        local = _local(chosen, chatwoot_url, simulator.admin_token)
+        local = _local(chosen, chatwoot_url, simulator.admin_token, smtp_url)
         with machine.prepared(local) as loaded:
             asyncio.run(_loop(loaded))
+            output.say(f"What the simulated mail relay took: {mail_url}/_simulator/sent", "dim")
             output.say(f"\nDone in {time.monotonic() - started:.1f} s.", "bold")
             if not once:
                 _serve(loaded)
     simulator.close()
 
 
-def _local(chosen: Settings, chatwoot_url: str, token: str) -> Settings:
+def _local(chosen: Settings, chatwoot_url: str, token: str, smtp_url: str) -> Settings:
     """The settings of the demo: a home of its own, so that it never mixes with real data."""
     home = chosen.proofdesk_home / "demo"
     return chosen.model_copy(
@@ -67,6 +78,8 @@ def _local(chosen: Settings, chatwoot_url: str, token: str) -> Settings:
             "chatwoot_base_url": chatwoot_url,
             "chatwoot_api_token": SecretStr(token),
             "chatwoot_account_id": 1,
+            "smtp_url": SecretStr(smtp_url),
+            "smtp_from": f"{PROJECT} <hello@kestrel.example>",
             "log_level": "warning",
             "port": _port(chosen.port),
         }
@@ -105,6 +118,22 @@ async def _loop(loaded: Settings) -> None:
             output.say(f"\nSearch: {query}", "bold")
             question = Question(text=query, top_k=3)
             search_door.show(await hits.find(held.db, inside, held.provider, loaded, question))
+        await _write(held, inside)
+
+
+async def _write(held: Resources, inside: Scope) -> None:
+    """A message the way each goes: drafted, approved by a person, through the gates, to the relay."""
+    payload = {
+        "subject": "Your invoice",
+        "text": "Hello,\n\nthe second debit was returned today. Sorry for the trouble.",
+    }
+    drafted, _ = await drafts.create(held.db, inside, Wish("email", RECIPIENT, payload, str(uuid4())))
+    person = await scope.enter(held.db, await accounts.actor(held.db, USERNAME), inside.project_id)
+    await approval.give(held.db, person, drafted.id)
+    await delivery.process(held.db, inside, held.outbound, Options.of(held.settings))
+    sent = await messages.one(held.db, inside, drafted.id)
+    why = f" ({sent.last_error})" if sent.last_error else ""
+    output.say(f"\nMail to {RECIPIENT}, approved by {sent.approved_by}: {sent.status}{why}", "bold")
 
 
 async def _project(held: Resources) -> Scope:
