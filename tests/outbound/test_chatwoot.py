@@ -200,7 +200,7 @@ async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
 async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
     channel: Channel, simulator: Simulator, conversation: Conversation
 ):
-    with pytest.raises(SendFailed, match="no conversation") as failed:
+    with pytest.raises(SendFailed, match="sees no conversation") as failed:
         await channel.send(to_conversation(999))
     assert failed.value.permanent
     conversation.can_reply = False
@@ -224,7 +224,7 @@ async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
     # Somebody writes elsewhere before the lost answer is looked into: it is found all the same.
     simulator.append_message(older.id, "newer now", at=now + 120)
     assert await channel.find(message) == receipt
-    with pytest.raises(SendFailed, match="no conversation") as failed:
+    with pytest.raises(SendFailed, match="sees no conversation") as failed:
         await channel.send(to_contact(4321))
     assert failed.value.permanent
 
@@ -233,8 +233,11 @@ async def test_a_contact_is_answered_only_in_inboxes_that_the_project_reads(
     channel: Channel, simulator: Simulator, conversation: Conversation
 ):
     message = replace(to_contact(conversation.contact.id), inbox_ids=frozenset({77}))
-    with pytest.raises(SendFailed, match="no conversation"):
+    with pytest.raises(SendFailed, match="sees no conversation"):
         await channel.send(message)
+    own = replace(to_conversation(conversation.id), inbox_ids=frozenset({77}))
+    with pytest.raises(SendFailed, match="sees no conversation"):
+        await channel.send(own)
     await channel.send(replace(message, inbox_ids=frozenset({1, 77})))
     assert len(outgoing(conversation)) == 1
     assert await channel.find(message) is None

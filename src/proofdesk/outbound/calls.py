@@ -84,7 +84,7 @@ class Calls:
         if message.channel != "chatwoot":
             return None
         kind = "contact" if message.recipient_ref.startswith("cwc:") else "conversation"
-        return self.inboxes.get(ids.parse(message.recipient_ref, kind).account_id)
+        return self.inboxes.get(ids.parse(message.recipient_ref, kind).account_id, frozenset())
 
 
 async def of_project(db: Database, scope: Scope, providers: Providers, patience: Patience) -> Calls:

@@ -107,11 +107,11 @@ class Channel:
         recipient = _parsed(message.recipient_ref, message)
         if recipient.kind == "conversation":
             found = await self._client.conversation(recipient.account_id, recipient.number)
-            candidates = [] if found is None else [found]
+            candidates = [] if found is None or not _may_see(found, message) else [found]
         else:
             candidates = await self._conversations(recipient, message)
         if not candidates:
-            raise SendFailed(f"Chatwoot has no conversation of {message.recipient_ref} any more.", permanent=True)
+            raise SendFailed(f"The project sees no conversation of {message.recipient_ref} any more.", permanent=True)
         open_ones = [c for c in candidates if c.get("can_reply") is not False]
         if not open_ones:
             raise SendFailed(
@@ -132,7 +132,7 @@ class Channel:
     async def _conversations(self, contact: GlobalId, message: Message) -> list[dict[str, Any]]:
         """Those of a contact that the project may see."""
         listed = await self._client.contact_conversations(contact.account_id, contact.number)
-        return [c for c in listed if message.inbox_ids is None or c.get("inbox_id") in message.inbox_ids]
+        return [c for c in listed if _may_see(c, message)]
 
     async def _written(self, place: GlobalId, since: datetime | None) -> AsyncIterator[dict[str, Any]]:
         """Messages of a conversation, newest pages first, back to a time."""
@@ -146,6 +146,10 @@ class Channel:
             before = min(item["id"] for item in page)
             if min(_time(item) for item in page) < oldest:
                 return
+
+
+def _may_see(conversation: dict[str, Any], message: Message) -> bool:
+    return message.inbox_ids is None or conversation.get("inbox_id") in message.inbox_ids
 
 
 def _parsed(recipient_ref: str, message: Message | None = None) -> GlobalId:

@@ -1,0 +1,76 @@
+"""The whole way into Chatwoot: synced, drafted, approved, posted once although the answer was lost."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from proofdesk.chatwoot import sync
+from proofdesk.db.pool import Database
+from proofdesk.outbound import approval, delivery, drafts, messages
+from proofdesk.outbound.delivery import Options
+from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.queries import Outbound
+from proofdesk.progress import silent
+from proofdesk.projects import sources
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources, opened
+from proofdesk.settings import Settings
+from proofdesk.simulators.chatwoot import Simulator, build, create_app
+from proofdesk.simulators.serving import running
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    made = build("empty")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
+    with running(create_app(simulator)) as url:
+        settings = Settings(
+            database_url=SecretStr(database_url),
+            chatwoot_base_url=url,
+            chatwoot_api_token=SecretStr(simulator.admin_token),
+            embedding_provider="local",
+        )
+        async with opened(settings) as resources:
+            yield resources
+
+
+async def written(held: Resources, project: Scope, recipient: str) -> Outbound:
+    """A message to the recipient after it was delivered, or was not."""
+    wish = Wish("chatwoot", recipient, {"text": "It is ready."}, recipient)
+    drafted, _ = await drafts.create(held.db, project, wish)
+    await approval.give(held.db, project, drafted.id)
+    await delivery.process(held.db, project, held.outbound, Options.of(held.settings))
+    return await messages.one(held.db, project, drafted.id)
+
+
+async def test_a_lost_answer_makes_one_message_and_it_counts_as_sent(
+    held: Resources, project: Scope, simulator: Simulator
+):
+    talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
+    await sources.bind(held.db, project, "chatwoot_account", "1")
+    assert held.chatwoot is not None
+    await sync.run(held.db, held.chatwoot, project, sync.Options(), silent)
+    simulator.faults.add("lost_reply", method="POST", times=1)
+    sent = await written(held, project, f"cw:{project.project_id}:1:{talk.id}")
+    assert (sent.status, sent.last_error) == ("sent", None)
+    assert [m.content for m in talk.messages] == ["Is it ready?", "It is ready."]
+
+
+async def test_nothing_is_written_into_an_account_that_the_project_reads_no_more(
+    held: Resources, project: Scope, simulator: Simulator
+):
+    talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
+    bound = await sources.bind(held.db, project, "chatwoot_account", "1")
+    assert held.chatwoot is not None
+    await sync.run(held.db, held.chatwoot, project, sync.Options(), silent)
+    await sources.unbind(held.db, project, bound.id)
+    for recipient in (f"cw:{project.project_id}:1:{talk.id}", f"cwc:{project.project_id}:1:{talk.contact.id}"):
+        kept = await written(held, project, recipient)
+        assert kept.status == "failed" and "sees no conversation" in (kept.last_error or "")
+    assert len(talk.messages) == 1
