@@ -40,7 +40,7 @@ def fused(by_words: Sequence[ByWords], by_meaning: Sequence[ByMeaning]) -> list[
     words = {Key(found.account_id, found.conversation_id): found.score for found in by_words}
     meaning = {Key(found.account_id, found.conversation_id): -found.distance for found in by_meaning}
     share = WORDS if words and meaning else float(bool(words))
-    keys = [*words, *(key for key in meaning if key not in words)]
+    keys = [*(words | meaning)]
     spread_words, spread_meaning = _spread(words, keys, 0.0), _spread(meaning, keys, None)
     scores = {key: share * spread_words[key] + (1 - share) * spread_meaning[key] for key in keys}
     places = _places(words), _places(meaning)

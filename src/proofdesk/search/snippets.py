@@ -53,8 +53,8 @@ def worth(spoken: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: 
 
 def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
     found: list[_Match] = []
-    for located, known in ((words.located_exact(text), tokens), (words.located(text), surfaces)):
-        for word in located:
+    for locate, known in ((words.located_exact, tokens), (words.located, surfaces)):
+        for word in locate(text) if known else ():
             answers = [known[form] for form in word.forms if form in known]
             if not answers:
                 continue
