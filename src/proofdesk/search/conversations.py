@@ -12,11 +12,12 @@ from proofdesk.search.question import Question
 from proofdesk.search.ranking import Ranked
 from proofdesk.search.terms import Sought
 
-BY_WORDS = 50  # conversations taken from the ranking by words
-NEAREST = 100  # chunks taken from the ranking by meaning
-NEAREST_ALONE = 600  # the same when nothing but meaning ranks: several chunks of one conversation may be near
-LOOKED_UP = 3000  # postings one search reads; of words beyond that, only those of the best conversations so far
-COMPLETED = 200  # which are so many
+BY_WORDS = 20  # conversations taken from the ranking by words, if no more are wanted
+NEAREST = 50  # chunks taken from the ranking by meaning
+NEAREST_ALONE = 600  # the same when nothing but meaning ranks
+LOOKED_UP = 2000  # postings one search reads; of words beyond that, only those of the best conversations so far
+COMPLETED = 80  # which are so many
+EACH = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
 COMPARED = 8000  # vectors left by filters that are rather compared one by one than looked up in the index
 WITHIN = 4  # so many times more conversations are looked at when filters apply within them
 
@@ -60,7 +61,7 @@ async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
         common,
         search.seeking.average,
         search.narrowing,
-        max(most, COMPLETED) if common else most,
+        max(COMPLETED, EACH * search.wanted) if common else most,
         sorted(also, key=lambda key: (key.account_id, key.conversation_id)),
     )
     return [f for place, f in enumerate(found) if place < most or Key(f.account_id, f.conversation_id) in also]
@@ -85,7 +86,7 @@ async def _by_meaning(search: Search) -> list[ByMeaning]:
     if model is None:
         return []
     conn, scope, narrowing = search.conn, search.scope, search.narrowing
-    most = NEAREST_ALONE if search.question.mode == "vector" else NEAREST
+    most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
     if narrowing.narrows:
         left = await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1)
         if left <= COMPARED:
