@@ -9,6 +9,7 @@ import typer
 from proofdesk.audit import trail
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
+from proofdesk.cli.progress import progress
 from proofdesk.errors import ProofdeskError
 from proofdesk.jobs import pipeline, worker
 from proofdesk.projects.scope import Scope
@@ -63,7 +64,8 @@ def tick(
         inside = None if project is None else await machine.entered(held, project)
         started = await schedule.tick(held.db, held.settings, limit, inside)
         patience = held.settings.job_wait_seconds if wait is None else wait
-        return await schedule.results(held.db, trail.system(), started, patience)
+        with progress("Due jobs", shown=not json) as report:
+            return await schedule.results(held.db, trail.system(), started, patience, report)
 
     result = machine.run(command)
     if json:
@@ -104,7 +106,7 @@ async def here(
     run = asked.run
     if asked.joined and run.status == "queued":
         run = await runs.claim(held.db, inside, run.id) or run
-    with output.progress(title, shown=shown) as report:
+    with progress(title, shown=shown) as report:
         if run.runner == runs.this_runner():
             ended = await runs.carry_out(held.db, inside, run, pipeline.work(held, job_type), report)
         else:

@@ -1,17 +1,13 @@
-"""How commands talk: tables and progress for people, JSON for programs."""
+"""How commands talk: tables for people, JSON for programs."""
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-
-from proofdesk.progress import Report
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 InProject = Annotated[str | None, typer.Option("--project", "-p", help="Name or id; the only one if there is one.")]
@@ -44,27 +40,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def as_json(value: Any) -> None:
     """The output for programs."""
     typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
-
-
-@contextlib.contextmanager
-def progress(title: str, *, shown: bool = True) -> Iterator[Report]:
-    """A bar that moves with what is reported, on standard error."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=progress_console, disable=not shown) as bars:
-        bar = bars.add_task(title, total=None, unit="")
-
-        def report(done: int, total: int | None, unit: str) -> None:
-            bars.update(bar, completed=done, total=total, unit=unit)
-
-        yield report
-        bars.update(bar, total=bars.tasks[0].completed)
 
 
 def _cell(value: object) -> str:

@@ -10,6 +10,7 @@ from proofdesk.audit import trail
 from proofdesk.audit.trail import Actor
 from proofdesk.db import queue
 from proofdesk.db.pool import Database
+from proofdesk.progress import Report, silent
 from proofdesk.projects import scope
 from proofdesk.projects.scope import Scope
 from proofdesk.scheduler import runs, schedule_queries
@@ -49,11 +50,21 @@ async def tick(
     return started
 
 
-async def results(db: Database, actor: Actor, started: Sequence[Started], seconds: float) -> Result:
+async def results(
+    db: Database, actor: Actor, started: Sequence[Started], seconds: float, report: Report = silent
+) -> Result:
     """Wait for the runs, all of them together at most so long; how each stands then."""
     projects = {project: await scope.enter(db, actor, project) for project in {s.project_id for s in started}}
-    waiting = (runs.wait(db, projects[s.project_id], s.run_id, seconds) for s in started)
-    ended = await asyncio.gather(*waiting)
+    over = 0
+
+    async def ending(job: Started) -> Run:
+        nonlocal over
+        run = await runs.wait(db, projects[job.project_id], job.run_id, seconds)
+        over += run.status not in runs.ACTIVE
+        report(over, len(started), "jobs")
+        return run
+
+    ended = await asyncio.gather(*map(ending, started))
     return Result(
         processed=len(ended),
         ok=sum(run.status == "ok" for run in ended),

@@ -1,0 +1,66 @@
+"""How far a command is, at a terminal and elsewhere."""
+
+import io
+import re
+import time
+
+import pytest
+from rich.console import Console
+
+from proofdesk.cli import progress as shows
+from proofdesk.cli.progress import progress
+
+
+def _console(*, terminal: bool) -> tuple[Console, io.StringIO]:
+    told = io.StringIO()
+    return Console(file=told, force_terminal=terminal, width=120, color_system=None), told
+
+
+def test_a_terminal_shows_count_rate_and_remaining_time():
+    console, told = _console(terminal=True)
+    with progress("Embedding", console=console) as report:
+        until = time.monotonic() + 30
+        done = 0
+        while not re.search(r"\d+/1000 +chunks +\d+(\.\d)?/s +0:00:\d\d +0:0\d:\d\d", told.getvalue()):
+            assert time.monotonic() < until, told.getvalue()
+            time.sleep(0.02)
+            done += 1
+            report(done, 1000, "chunks")
+
+
+def test_each_stage_has_a_rate_of_its_own():
+    console, told = _console(terminal=True)
+    with progress("Reading", console=console) as report:
+        report(5_000_000, 5_000_000, "conversations")
+        report(0, 10, "chunks")
+        report(1, 10, "chunks")
+    last = told.getvalue().rsplit("Reading", 1)[1]
+    assert "1/1" in last and "chunks" in last and "conversations" not in last
+
+
+def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shows, "LINE_EVERY", 0.0)
+    console, told = _console(terminal=False)
+    with progress("Embedding", console=console) as report:
+        report(0, 200, "chunks")
+        report(100, 200, "chunks")
+    lines = told.getvalue().splitlines()
+    assert re.fullmatch(r"Embedding: 100 of 200 chunks, \d+(\.\d)?/s, 0:00:0\d left", lines[1]), lines
+    assert "\x1b" not in told.getvalue() and "\r" not in told.getvalue()
+
+
+def test_lines_do_not_flood_and_the_end_of_each_stage_is_told():
+    console, told = _console(terminal=False)
+    with progress("Reading", console=console) as report:
+        for done in range(1001):
+            report(done, 1000, "conversations")
+        report(7, None, "chunks")
+    lines = told.getvalue().splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["Reading: 1000 of 1000 conversations", "Reading: 7 chunks"]
+
+
+def test_for_programs_nothing_is_shown():
+    console, told = _console(terminal=True)
+    with progress("Embedding", shown=False, console=console) as report:
+        report(1, 2, "chunks")
+    assert told.getvalue() == ""
