@@ -42,6 +42,8 @@ def _calls() -> list[tuple[str, str]]:
 def _filled(path: str, project_id: object = "0") -> str:
     for name in ("project_id", "source_id", "run_id"):
         path = path.replace("{" + name + "}", str(project_id))
+    path = path.replace("{message_id}", f"cwmsg:{project_id}:7:10100")
+    path = path.replace("{contact_id}", f"cwc:{project_id}:7:11")
     return path.replace("{conversation_id}", f"cw:{project_id}:7:101")
 
 

@@ -117,6 +117,7 @@ def _fill(conn: psycopg.Connection, keeper: Keeper, member_id: UUID) -> None:
         "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, runner, heartbeat_at)"
         " SELECT %(project)s, %(account_scope)s, 'chatwoot_sync', 'manual', s, 'host:1:1', now()"
         " FROM unnest(ARRAY['running', 'failed', 'ok']) s",
+        "INSERT INTO workers (runner) VALUES ('host:1:1')",
         "INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts)"
         " VALUES (%(project)s, %(account_scope)s, 'chatwoot_account:7', now())",
         "INSERT INTO sync_quarantine (project_id, account_scope_id, account_id, entity, entity_id, reason, payload)"
