@@ -16,6 +16,7 @@ PUBLIC = {
     ("GET", "/v1/metrics"),
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
+    ("POST", "/v1/auth/check"),
     ("GET", "/v1/auth/me"),
     ("GET", "/v1/auth/signup/status"),
     ("POST", "/v1/auth/signup/start"),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from proofdesk import cases
 from proofdesk.api.answers import Answer, shape, success
 from proofdesk.api.bodies import Body, JsonRoute
-from proofdesk.request import Viewer
+from proofdesk.request import Viewer, Visitor
 from proofdesk.runbooks import book, evidence
 from proofdesk.runbooks.findings import Diagnosis
 
@@ -26,11 +26,16 @@ OutboundId = Annotated[UUID | None, Query(description="The message that `outboun
 Time = Annotated[datetime | None, AfterValidator(_in_utc)]
 
 
-class Running(Body):
+class Checking(Body):
+    """What only whoever asks can know."""
+
+    client_time: Time = Field(None, description="The time on the clock of whoever asks.")
+
+
+class Running(Checking):
     """What a run is about."""
 
     outbound_id: UUID | None = Field(None, description="The message that `outbound-blocked` is about; unset: all.")
-    client_time: Time = Field(None, description="The time on the clock of whoever asks.")
 
 
 class RunbookShape(BaseModel):
@@ -94,6 +99,13 @@ async def run(request: Request, session: Viewer, slug: Slug, given: Running) -> 
     runbook = book.find(slug)
     case = await cases.of(request, session, given.outbound_id, given.client_time)
     return _told(await book.run(case, runbook))
+
+
+@router.post("/auth/check", summary="Why am I not let in?", response_model=DiagnosisAnswer)
+async def check(request: Request, session: Visitor, given: Checking) -> Answer:
+    """The runbook `auth-loop` for whoever cannot sign in: it tells of this request, and nothing of anybody else."""
+    case = await cases.of(request, session, sent_at=given.client_time)
+    return _told(await book.run(case, book.find("auth-loop")))
 
 
 @router.get(

@@ -118,6 +118,8 @@ async def csrf_token_came_along(case: Case) -> Seen:
 async def logins_are_not_limited(case: Case) -> Seen:
     """Whether too many logins failed."""
     settings = case.settings
+    if case.asking is not None and case.asking.session != "active":
+        raise CannotLookError("Only who is signed in is told about others.")
     async with case.resources.db.transaction() as conn:
         counted = await queries.limits(conn, list(_LOGIN))
     most, minutes = settings.login_rate_limit_max_attempts, settings.login_rate_limit_window_minutes
@@ -196,7 +198,7 @@ _AGAIN = Fix("Clear the browser's cookies of this site and sign in again.")
 RUNBOOK = Runbook(
     slug="auth-loop",
     title="Auth loop / unauthorized",
-    symptom="Pages lead back to the login, or the API answers 401 or 403.",
+    symptom="Pages lead back to the login, or the API answers 401 or 403. (`POST /auth/check` needs no session.)",
     impact="Nobody can work.",
     checks=(
         Check(

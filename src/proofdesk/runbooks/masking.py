@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -43,6 +44,7 @@ class Mask:
     def __init__(self, settings: Settings, known: Iterable[Known] = ()):
         values = (getattr(settings, name) for name in Settings.model_fields)
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        secrets += [unquote(urlsplit(s).password or "") for s in secrets if "://" in s]
         self._secrets = sorted((s for s in secrets if len(s) > 3), key=len, reverse=True)
         known = sorted(known, key=lambda k: len(k.word), reverse=True)
         self._names = [re.compile(rf"(?<!\w){re.escape(k.word)}(?!\w)", re.IGNORECASE) for k in known if not k.is_text]

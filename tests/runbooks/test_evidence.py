@@ -1,0 +1,131 @@
+"""The bundle holds what its runbook says, and nothing by which a secret or a person could be told."""
+
+import io
+import json
+import logging
+import zipfile
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from proofdesk import logs
+from proofdesk.audit import trail
+from proofdesk.runbooks import book, evidence
+from proofdesk.runbooks.masking import Mask
+from proofdesk.settings import Settings
+from tests.runbooks.house import ASKING, House
+
+SECRETS = {
+    "openai_api_key": "sk-planted-key-0001",
+    "chatwoot_api_token": "PlantedChatwootToken",
+    "telegram_bot_token": "7000000001:planted-bot-token-xyz",
+    "telegram_webhook_secret": "planted_webhook_secret",
+    "signup_pin_secret": "planted pin secret",
+    "auth_password": "planted owner password",
+    "smtp_url": "smtp://mailer:planted-relay-password@127.0.0.1:9?tls=none",
+}
+PEOPLE = ("Zebulon Quackenbush", "zebulon@quackenbush.example", "+49 151 2345 6789", "203.0.113.77", "amina.the.agent")
+TEXTS = ("The grand piano must be moved before Thursday noon", "Dear Zebulon, your grand piano is on its way")
+OTHERS = ("sid-value-planted-A1b2C3d4E5f6G7h8", "PIN 493817", "Bearer planted-bearer-token", "planted-relay-password")
+
+
+async def _plant(house: House) -> None:
+    """Secrets and people in settings, rows, errors of runs, headers, events and the log."""
+    house.sql(
+        "UPDATE cw_contacts SET name = %(name)s, email = %(mail)s, phone_number = %(phone)s",
+        name=PEOPLE[0], mail=PEOPLE[1], phone=PEOPLE[2],
+    )  # fmt: skip
+    house.sql("UPDATE cw_messages SET content = %(text)s", text=TEXTS[0])
+    house.sql("UPDATE cw_conversations SET assignee_name = %(name)s", name=PEOPLE[4])
+    everything = " ".join((*SECRETS.values(), *PEOPLE, *OTHERS, f'refused "{TEXTS[1]}"', TEXTS[0]))
+    for job_type in ("chatwoot_sync", "embeddings_run"):
+        house.failed_run(job_type, everything, json.dumps({"said": everything, "email": PEOPLE[1]}))
+    house.sql("UPDATE scheduled_jobs SET last_error = %(all)s, last_status = 'failed'", all=everything)
+    house.sql("UPDATE rag_chunks SET embedding_status = 'failed', error = %(all)s", all=everything)
+    house.sql(
+        "INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,"
+        " idempotency_key, request_hash, max_retries, created_by) VALUES (%(project)s, %(account_scope)s, 'email',"
+        " %(to)s, %(payload)s::jsonb, '[]', 'k', '', 5, 'ben')",
+        to=PEOPLE[1],
+        payload=json.dumps({"subject": TEXTS[0], "text": TEXTS[1]}),
+    )
+    async with house.db.transaction() as conn:
+        payload = {"address": PEOPLE[3], "username": PEOPLE[4], "note": everything}
+        await trail.record(conn, trail.nobody(), "auth.login_failed", "user", None, status="failed", payload=payload)
+    headers = {"cookie": "[not shown]", "x-forwarded-for": PEOPLE[3], "referer": f"https://x.example/?t={OTHERS[0]}"}
+    house.asking = replace(ASKING, peer=PEOPLE[3], headers=headers, forwarded={"x-forwarded-for": PEOPLE[3]})
+    record = logging.LogRecord("proofdesk.auth", logging.WARNING, "", 0, everything, None, None)
+    keeper = logs._Keeper()
+    keeper.setFormatter(logs._formatter([], _Json()))
+    keeper.emit(record)
+
+
+class _Json:
+    def __call__(self, _: Any, __: Any, event: dict[str, Any]) -> str:
+        return json.dumps({"logger": "proofdesk.auth", "event": event["event"], "status": 401})
+
+
+def _unpacked(content: bytes) -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+async def _bundle(house: House, slug: str) -> dict[str, str]:
+    async with house.case() as case:
+        return _unpacked((await evidence.bundle(case, book.find(slug))).content)
+
+
+async def test_no_secret_and_no_person_is_in_any_bundle(house: House):
+    await _plant(house)
+    house.set(**{name: SecretStr(value) for name, value in SECRETS.items()}, smtp_from="desk@example.com")
+    leaked = []
+    for runbook in book.all():
+        files = await _bundle(house, runbook.slug)
+        assert sorted(files) == ["report.json", "report.md"]
+        for needle in (*SECRETS.values(), *PEOPLE, *TEXTS, *OTHERS, TEXTS[1][:25], "Quackenbush", "493817"):
+            leaked += [(runbook.slug, name, needle) for name, text in files.items() if needle.lower() in text.lower()]
+    assert leaked == []
+
+
+CAPTURED = {
+    "search-returns-no-results": ("Status of the jobs", "Error of the last run", "Project"),
+    "chatwoot-sync-fails": ("Failing request", "Accounts and inboxes"),
+    "auth-loop": ("Request and response headers", "Log of this process about signing in"),
+    "scheduler-worker-failing": ("Schedules, as a tick sees them", "Latest failed runs and their upstream errors"),
+    "embeddings-fail": ("Error of the last run", "Counts of messages and chunks"),
+    "signup-disabled": ("Signup status", "Webhook delivery status", "Log of this process about signing in and up"),
+    "outbound-blocked": ("Messages with attempts and policy", "Related events of the trail (`outbound.*`)"),
+}
+
+
+@pytest.mark.parametrize("slug", CAPTURED)
+async def test_what_the_runbook_says_to_capture_is_there(house: House, slug: str):
+    upstream = {"upstream": {"service": "chatwoot", "method": "GET", "endpoint": "/api/v1/x", "status": 500}}
+    house.failed_run("chatwoot_sync", "Chatwoot answered 500.", json.dumps(upstream | {"account_id": 1}))
+    files = await _bundle(house, slug)
+    report = json.loads(files["report.json"])
+    assert set(CAPTURED[slug]) <= set(report["evidence"])
+    assert not [t for t, content in report["evidence"].items() if str(content).startswith("Could not be gathered")]
+    assert all(f"## {title}" in files["report.md"] for title in report["evidence"])
+    assert {c["id"] for c in report["checks"]} == {c.id for c in book.find(slug).checks}
+    if slug == "search-returns-no-results":
+        assert report["evidence"]["Project"]["project"] == "Studio"
+        assert report["evidence"]["Status of the jobs"]["rag_counts"]["ready"] > 0
+    if slug == "chatwoot-sync-fails":
+        [run] = report["evidence"]["Failing request"]
+        assert (run["error"], run["error_details"]["upstream"]["endpoint"]) == ("Chatwoot answered 500.", "/api/v1/x")
+        assert report["evidence"]["Accounts and inboxes"]["sources"] == [{"account_id": 1, "inbox_id": None}]
+    if slug == "embeddings-fail":
+        assert "EMBED_BATCH_SIZE=100" in report["settings"]
+
+
+def test_what_helps_an_engineer_stays_readable():
+    mask = Mask(Settings())
+    kept = (
+        "Chatwoot answered 502 to GET /api/v1/accounts/1/inboxes (account 1): a page of a proxy.",
+        "7b1d1c9e-6b0f-4b67-9a29-2a6f0a3b5c77 failed at 2026-03-02T09:14:05Z after 30000 ms",
+        "openai:text-embedding-3-small@256 does not exist; see rag_vectors_hnsw_256",
+    )
+    assert [mask.text(text) for text in kept] == list(kept)
