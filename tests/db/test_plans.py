@@ -43,7 +43,7 @@ KEYS = [Key(1, n) for n in range(1, 11)]
 
 Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
-    "the session of a request": lambda c, s: auth_queries.session(c, b"1"),
+    "the session of a request": lambda c, s: auth_queries.session(c, b"1", seen=True),
     "the project of a request": lambda c, s: project_queries.visible_project(c, s.actor, s.project_id),
     "the newest messages": lambda c, s: review_queries.messages(c, s, None, None, None, None, 50),
     "the conversations active last": lambda c, s: review_queries.conversations(c, s, None, None, 50, 0),
