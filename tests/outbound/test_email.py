@@ -69,6 +69,7 @@ async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: Channel, 
     assert found["Date"].datetime.tzinfo is not None
     assert found["List-Unsubscribe"] == f"<https://desk.example.com/u/{sent.id.hex}{'_-x=9' * 80}>"
     assert found["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert b"List-Unsubscribe: <https://" in taken.raw, "mail programs read no encoded words there"
     assert found.get_content_type() == "multipart/alternative"
     assert taken.part("plain").strip() == "Hello Ada,\n\nyour invoice is <paid> & done."
     assert "<p>your invoice is &lt;paid&gt; &amp; done.</p>" in taken.part("html")
