@@ -57,9 +57,20 @@ async def test_a_dedupe_key_lets_one_message_through_until_it_is_let_go(desk: De
     assert refusal.value.details == {"id": str(first.id)}
     await approval.cancel(desk.db, desk.scope, first.id)
     second = await desk.draft(dedupe_key="invoice 7")
-    with pytest.raises(InvalidState):
+    with pytest.raises(DuplicateOutbound):
         await approval.redraft(desk.db, desk.scope, first.id)
-    assert (await desk.read(second)).status == "draft"
+    assert [(await desk.read(m)).status for m in (first, second)] == ["cancelled", "draft"]
+
+
+async def test_of_messages_that_are_drafted_again_at_once_one_gets_their_dedupe_key(desk: Desk):
+    made = []
+    for _ in range(6):
+        made.append(await desk.draft(dedupe_key="invoice 7"))
+        await approval.cancel(desk.db, desk.scope, made[-1].id)
+    again = (approval.redraft(desk.db, desk.scope, m.id) for m in made)
+    told = await asyncio.gather(*again, return_exceptions=True)
+    assert sum(isinstance(t, DuplicateOutbound) for t in told) == 5, told
+    assert desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'draft'") == 1
 
 
 async def test_twenty_messages_with_one_dedupe_key_at_once_are_one(desk: Desk):

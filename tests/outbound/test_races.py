@@ -8,13 +8,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
+from proofdesk.jobs.worker import CHECKPOINT_WITHIN
 from proofdesk.outbound import delivery
-from proofdesk.outbound.delivery import Tally
+from proofdesk.outbound.delivery import Options, Tally
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.providers.provider import Message, SendFailed
 from tests.outbound.desk import Desk
@@ -123,6 +125,25 @@ async def test_whoever_stops_it_waits_for_what_is_on_its_way(desk: Desk):
     with pytest.raises(asyncio.CancelledError):
         await sending
     assert desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'sent'") == 3
+
+
+async def test_whoever_stops_it_waits_only_so_long_and_the_sweep_settles_the_rest(desk: Desk):
+    desk.options = replace(desk.options, landing=0.2)
+    desk.mail.behave = lambda m: 600.0 if m.recipient_ref == "0@example.com" else 0.05
+    made = [await desk.approved(f"{n}@example.com") for n in range(3)]
+    sending = asyncio.create_task(desk.process())
+    await _until(lambda: desk.mail.calls == 3)
+    sending.cancel()
+    await asyncio.wait([sending], timeout=20)
+    assert sending.cancelled()
+    assert [(await desk.read(m)).status for m in made] == ["sending", "sent", "sent"]
+    desk.later(hours=1)
+    assert await desk.process() == Tally(swept=1)
+    assert (await desk.read(made[0])).last_error == "delivery_unknown"
+
+
+def test_a_worker_that_is_stopped_has_time_for_its_calls():
+    assert CHECKPOINT_WITHIN + Options().landing < 18, "all of it has 20 seconds"
 
 
 async def test_a_worker_killed_between_claim_and_answer_leaves_one_attempt_for_a_person(desk: Desk, database_url: str):

@@ -67,7 +67,10 @@ OF_ROUTE: dict[str, dict[int, str]] = {
     },
     "POST /v1/outbound/{outbound_id}/cancel": _DECIDED,
     "POST /v1/outbound/{outbound_id}/retry": _DECIDED,
-    "POST /v1/outbound/{outbound_id}/redraft": _DECIDED,
+    "POST /v1/outbound/{outbound_id}/redraft": {
+        404: "outbound_not_found",
+        409: "outbound_invalid_state duplicate_outbound",
+    },
     "POST /v1/search": {400: "query_required", 502: "embedding_unavailable", 503: "openai_not_configured"},
     "POST /v1/runbooks/{slug}/run": {404: "runbook_not_found"},
     "GET /v1/runbooks/{slug}/evidence": {404: "runbook_not_found"},

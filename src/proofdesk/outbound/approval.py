@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
+
 from proofdesk.audit import trail
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.errors import Denied
 from proofdesk.outbound import messages, policy_queries, queries
+from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policy import OPTED_OUT
 from proofdesk.outbound.queries import Outbound
@@ -59,8 +62,18 @@ async def retry(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
 async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
     """Make a draft again, to be approved anew, of what failed, was cancelled, or was blocked and is not any more.
 
-    Raises `OutboundNotFound`, or `InvalidState`: somebody who opted out has to be opted in first.
+    Raises `OutboundNotFound`, `DuplicateOutbound` when another message has taken its dedupe key meanwhile, or
+    `InvalidState`: somebody who opted out has to be opted in first.
     """
+    try:
+        return await _redraft(db, scope, outbound_id)
+    except UniqueViolation as error:
+        raise DuplicateOutbound(
+            "Another message has this one's dedupe key by now: only one of them can go out."
+        ) from error
+
+
+async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
     async with db.scoped(scope) as conn:
         found = await messages.hold(conn, scope, outbound_id)
         person = messages.person(await policy_queries.of_person(conn, scope, found.channel, found.recipient_ref))

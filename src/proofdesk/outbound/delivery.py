@@ -30,11 +30,15 @@ Flying = set[asyncio.Task[Ending | None]]
 
 @dataclass(frozen=True)
 class Options:
-    """Messages on their way at once, seconds after which an attempt counts as lost, and how retries wait."""
+    """Messages on their way at once, seconds after which an attempt counts as lost, and how retries wait.
+
+    `landing`: seconds that calls under way have left when delivery is broken off; the sweep settles those it cut short.
+    """
 
     concurrency: int = 16
     lease: float = 300.0
     patience: Patience = field(default_factory=Patience)
+    landing: float = 4.0
 
     @staticmethod
     def of(settings: Settings) -> "Options":
@@ -97,7 +101,7 @@ async def process(
 ) -> Tally:
     """Send what is due, at most `limit` messages, several at a time. Any number of workers may do this at once.
 
-    Whoever cancels it waits until what is on its way has been answered and settled.
+    Whoever cancels it waits until what is on its way has been answered and settled, for `Options.landing` at most.
     """
     calling = await calls.of_project(db, scope, providers, options.patience)
     tally = Tally(swept=await sweep.run(db, scope, calling, options.lease))
@@ -107,7 +111,7 @@ async def process(
     try:
         await _keep_sending(_Claims(db, scope, calling, options, limit, leave_off), tally, flying, report)
     finally:
-        await unbroken(_land(db, scope, flying, tally))
+        await unbroken(_land(db, scope, flying, tally, options.landing))
     return tally
 
 
@@ -160,15 +164,20 @@ async def _keep_sending(due: _Claims, tally: Tally, flying: Flying, report: Repo
             tally.left_off, more = True, False
 
 
-async def _land(db: Database, scope: Scope, flying: Flying, tally: Tally) -> None:
-    if flying:
-        await asyncio.wait(flying)
-        await _settle(db, scope, set(flying), flying, tally)
+async def _land(db: Database, scope: Scope, flying: Flying, tally: Tally, within: float | None = None) -> None:
+    if not flying:
+        return
+    _, late = await asyncio.wait(flying, timeout=within)
+    for call in late:  # its attempt stays without an outcome, as if the worker had died
+        call.cancel()
+    if late:
+        await asyncio.wait(late)
+    await _settle(db, scope, set(flying), flying, tally)
 
 
 async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tally: Tally) -> None:
     flying -= done
-    endings = [task.result() for task in done]
+    endings = [task.result() for task in done if not task.cancelled()]
     settled = await outcomes.settle(db, scope, [ending for ending in endings if ending is not None])
     sent = sum(one.outcome == "sent" for one in settled)
     tally.sent += sent

@@ -248,18 +248,16 @@ async def retry(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
 
 
 async def redraft(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
-    """Make a draft again of what failed, was blocked or cancelled; False when it is none of these, or another message
-    has its dedupe key by now."""
+    """Make a draft again of what failed, was blocked or cancelled; False when it is none of these.
+
+    Raises `UniqueViolation` when another message has its dedupe key by now.
+    """
     return bool(
         await run(
             conn,
             """
-            UPDATE outbound_messages o SET status = 'draft'
-            WHERE project_id = %(project)s AND id = %(id)s AND status IN ('failed', 'blocked_opt_out', 'cancelled')
-              AND NOT EXISTS (
-                  SELECT FROM outbound_messages other
-                  WHERE other.project_id = o.project_id AND other.dedupe_key = o.dedupe_key AND other.id <> o.id
-                    AND other.status NOT IN ('blocked_opt_out', 'cancelled'))""",
+            UPDATE outbound_messages SET status = 'draft'
+            WHERE project_id = %(project)s AND id = %(id)s AND status IN ('failed', 'blocked_opt_out', 'cancelled')""",
             project=scope.project_id,
             id=outbound_id,
         )
