@@ -25,6 +25,8 @@ PAGES = (
     Look("contacts", "/contacts"),
     Look("contact", "/contacts", click=".row-link"),
     Look("audit", "/audit"),
+    Look("runbooks", "/runbooks"),
+    Look("runbook", "/runbooks/search-returns-no-results", click=".card .button.main"),
     Look("projects", "/projects"),
     Look("settings", "/settings"),
     Look("api-reference", "/docs"),

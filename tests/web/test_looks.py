@@ -43,7 +43,7 @@ async def test_a_page_is_light_and_open_to_everybody(tab, look: Look):
     assert 5_000 < sum(transferred) <= HEAVIEST
     if look.click:
         await tab.locator(look.click).first.click()
-        await tab.locator(".line, .facts").first.wait_for()
+        await tab.locator(".line, .facts, .lights").first.wait_for()
     for theme in ("light", "dark"):
         await tab.emulate_media(color_scheme=theme)
         await tab.evaluate(AXE)

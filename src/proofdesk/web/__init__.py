@@ -10,6 +10,7 @@ from proofdesk.web import (
     people,
     projects,
     reference,
+    runbooks,
     search,
     settings,
     signup,
@@ -31,5 +32,6 @@ ROUTERS = [
     settings.router,
     people.router,
     audit.router,
+    runbooks.router,
     unsubscribe.router,
 ]

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk import failures
 from proofdesk import request as asking
 from proofdesk.api import auth
-from proofdesk.auth import sessions, signup
+from proofdesk.auth import limits, sessions, signup
 from proofdesk.errors import Denied, Invalid, ProofdeskError
 from proofdesk.request import Config, Db, Route, Viewer, Visitor
 from proofdesk.web import shell
@@ -80,6 +80,7 @@ async def shown(
         "next": next,
         "username": username,
         "error": error.message if error else "",
+        "locked_out": isinstance(error, limits.LoginRateLimited),
         "signup": status,
         "fix": FIXES.get(status.missing[0], "") if status.missing else "",
         "signup_request_id": signup_request_id,

@@ -15,7 +15,9 @@ from proofdesk import request as asking
 from proofdesk.auth.queries import Session
 from proofdesk.db.pool import Database
 from proofdesk.errors import ProofdeskError
+from proofdesk.failures import Failure
 from proofdesk.projects import projects
+from proofdesk.runbooks import book
 from proofdesk.web import cards
 from proofdesk.web.assets import asset
 
@@ -39,6 +41,7 @@ PLACES = (
     Place("/conversations", "Conversations", "messages-square"),
     Place("/contacts", "Contacts", "users"),
     Place("/audit", "Audit", "scroll-text", apart=True),
+    Place("/runbooks", "Runbooks", "wrench"),
     Place("/projects", "Projects", "folder", apart=True),
     Place("/settings", "Settings", "settings"),
 )
@@ -157,20 +160,19 @@ def to_login(request: Request) -> Response:
     return answer
 
 
-def error_page(
-    request: Request, status: int, code: str, message: str, headers: dict[str, str] | None = None
-) -> HTMLResponse:
-    """An error, for a person: a page, or a line where htmx asked for a part."""
+def error_page(request: Request, failure: Failure) -> HTMLResponse:
+    """An error, for a person: a page, or a line where htmx asked for a part; with the runbook for it."""
     told = {
-        "status": status,
-        "code": code,
-        "message": message,
-        "hint": HINTS.get(code, ""),
+        "status": failure.status,
+        "code": failure.code,
+        "message": failure.message,
+        "hint": HINTS.get(failure.code, ""),
+        "runbook": book.of_error(failure.code, failure.details.get("cause")) or "",
         "request_id": request.scope.get(asking.REQUEST_ID, ""),
     }
     if wants_part(request):
-        return partial(request, "errors/_notice.html", told, status)
-    return page(request, "errors/page.html", told, status=status, headers=headers)
+        return partial(request, "errors/_notice.html", told, failure.status)
+    return page(request, "errors/page.html", told, status=failure.status, headers=failure.headers)
 
 
 def status_of(error: ProofdeskError | None) -> int:
