@@ -222,6 +222,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "channel": _always("email"),
     "channels": _always(["email"]),
     "recipient": _contact_id,
+    "number": _always(101),
     "recipients": lambda w: ["amina@example.com", w.conversation()],
     "outbound.policy_queries.know.recipients": _always(["amina@example.com"]),
     "policy_ids": lambda w: [w.policy_id],
@@ -250,7 +251,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "decided": lambda w: [Decided(w.outbound["approved"], "sending", None, None, [w.policy_id])],
     "endings": lambda w: [Ending(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)],
     **dict.fromkeys(
-        [f"outbound.queries.{name}.asked" for name in ("page", "count")],
+        [f"outbound.queries.{name}.asked" for name in ("page", "count", "by_state")],
         lambda w: outbound.Asked(pattern=f"%{w.word}%"),
     ),
     # Runbooks

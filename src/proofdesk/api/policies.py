@@ -9,10 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofdesk.api.answers import Answer, shape, success
 from proofdesk.api.bodies import REFERENCES, Body, JsonRoute, Offset, clamped, told
+from proofdesk.db.pool import Database
 from proofdesk.outbound import policies
 from proofdesk.outbound.policies import InvalidOptOut
+from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.outbound.providers import channels
+from proofdesk.projects.scope import Scope
 from proofdesk.request import Db, ProjectEditor, ProjectReader
 
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
@@ -92,6 +95,11 @@ async def list_policies(
 @router.post("/opt-out", summary="Change a policy", response_model=shape("PolicyChanged", policy=PolicyShape))
 async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> Answer:
     """Opt somebody out, or in again with a reason; what is left out stays as it is."""
+    return success(policy=await change(db, scope, given))
+
+
+async def change(db: Database, scope: Scope, given: PolicyChange) -> Policy:
+    """Check what was given, and change the policy. Raises as `policies.change` does."""
     asked = _checked(given)
     wanted = Change(
         asked.opted_out,
@@ -100,16 +108,8 @@ async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> An
         asked.frequency_cap,
         bool(asked.mark_replied),
     )
-    changed = await policies.change(
-        db,
-        scope,
-        asked.contact_global_id,
-        asked.channel,
-        wanted,
-        reason=asked.reason,
-        evidence_refs=asked.evidence_refs,
-    )
-    return success(policy=changed)
+    told = {"reason": asked.reason, "evidence_refs": asked.evidence_refs}
+    return await policies.change(db, scope, asked.contact_global_id, asked.channel, wanted, **told)
 
 
 def _checked(given: PolicyChange) -> _Checked:

@@ -78,6 +78,12 @@ async def check(conn: Conn, scope: Inside, refs: list[Any]) -> list[tuple[Refere
     return found
 
 
+async def quoted(db: Database, scope: Inside, refs: list[Any]) -> list[tuple[Reference, Cited]]:
+    """The references and the rows they name, for whoever is about to cite them. Raises `InvalidEvidenceRef`."""
+    async with db.scoped(scope) as conn:
+        return await check(conn, scope, refs)
+
+
 async def find(db: Database, scope: Inside, question: str, limit: int) -> list[Item]:
     """What is cited in the project and holds all words of the question; without one, what was cited last."""
     async with db.scoped(scope) as conn:

@@ -56,6 +56,13 @@ async def find(
         return await queries.page(conn, scope, asked, limit, offset), await queries.count(conn, scope, asked)
 
 
+async def by_state(db: Database, scope: Scope, channel: str | None = None, words: str | None = None) -> dict[str, int]:
+    """How many messages are in each of the states."""
+    async with db.scoped(scope) as conn:
+        found = await queries.by_state(conn, scope, Asked(None, channel, containing(words)))
+    return dict.fromkeys(STATES, 0) | {each.status: each.messages for each in found}
+
+
 async def one(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
     """A message. Raises `OutboundNotFound`."""
     async with db.scoped(scope) as conn:

@@ -75,6 +75,14 @@ class Keyed:
     request_hash: bytes
 
 
+@dataclass(frozen=True)
+class InState:
+    """How many messages are in a state."""
+
+    status: str
+    messages: int
+
+
 async def insert(conn: Conn, scope: Scope, draft: NewDraft) -> Keyed | None:
     """A new draft; None while another message has one of its keys."""
     return await maybe(
@@ -181,6 +189,24 @@ async def count(conn: Conn, scope: Scope, asked: Asked) -> int:
                OR concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)""",
         project=scope.project_id,
         status=asked.status,
+        channel=asked.channel,
+        pattern=asked.pattern,
+    )
+
+
+async def by_state(conn: Conn, scope: Scope, asked: Asked) -> list[InState]:
+    """How many messages are in each state, whichever is asked for; a state without any is not in it."""
+    return await many(
+        conn,
+        InState,
+        """
+        SELECT status, count(*) AS messages FROM outbound_messages
+        WHERE project_id = %(project)s
+          AND (%(channel)s::text IS NULL OR channel = %(channel)s)
+          AND (%(pattern)s::text IS NULL
+               OR concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
+        GROUP BY status""",
+        project=scope.project_id,
         channel=asked.channel,
         pattern=asked.pattern,
     )

@@ -7,13 +7,17 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from proofdesk import request as asking
+from proofdesk.outbound import policies, recipients
+from proofdesk.outbound.policy_queries import Wanted
 from proofdesk.request import Db, ProjectReader, Route, Viewer
 from proofdesk.review import contacts
-from proofdesk.web import cards, projects, shell
+from proofdesk.web import cards, letters, projects, shell
+from proofdesk.web.policies import CHANGED
 
 router = APIRouter(route_class=Route)
 
 A_PAGE = 50
+MOST_WRITTEN = 20
 
 
 @router.get("/contacts")
@@ -38,16 +42,29 @@ async def list_contacts(request: Request, db: Db, session: Viewer, q: str = "", 
 
 
 @router.get("/contacts/{contact_id}")
-async def show_contact(request: Request, db: Db, session: Viewer, scope: ProjectReader, contact_id: str) -> Response:
-    """One of them, with his last conversations."""
+async def show_contact(
+    request: Request, db: Db, session: Viewer, scope: ProjectReader, contact_id: str, done: str = ""
+) -> Response:
+    """One of them, with his last conversations, what he allows, and what was written to him."""
     known = await contacts.known(db, scope, contact_id)
+    allowed, _ = await policies.find(db, scope, Wanted(contact_id.lower()), A_PAGE, 0)
+    written = await recipients.written_to(db, scope, contact_id.lower(), MOST_WRITTEN)
+    named = await recipients.named(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
+    here = cards.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)
     values = {
         "who": cards.who(scope.project_id, known.contact),
         "number": known.contact.contact_id,
         "talks": [cards.talk(scope.project_id, c) for c in known.conversations],
         "most": contacts.MOST_CONVERSATIONS,
+        "policies": [letters.rules(p, named) for p in allowed],
+        "rows": [letters.row(m, named) for m in written],
+        "most_written": MOST_WRITTEN,
+        "back": f"{here}?done=policy",
+        "compose_url": f"/outbound?{urlencode({'compose': 1, 'to': contact_id.lower()})}",
     }
-    return shell.page(request, "contacts/contact.html", values, frame=await shell.frame(request, db, session))
+    frame = await shell.frame(request, db, session)
+    said = CHANGED if done == "policy" else ""
+    return shell.page(request, "contacts/contact.html", values, frame=frame, toast=said)
 
 
 def _url(q: str, page: int) -> str:

@@ -8,12 +8,13 @@ from fastapi.responses import Response
 
 from proofdesk import request as asking
 from proofdesk.api.search import LONGEST
+from proofdesk.outbound import messages
 from proofdesk.request import Config, Db, Route, Viewer
 from proofdesk.review import overview
 from proofdesk.review.overview import Overview
 from proofdesk.scheduler import status
 from proofdesk.scheduler.queries import Run
-from proofdesk.web import cards, projects, shell
+from proofdesk.web import cards, letters, projects, shell
 
 router = APIRouter(route_class=Route)
 
@@ -34,13 +35,14 @@ STALE_AFTER = timedelta(hours=1)
 
 @router.get("/")
 async def show_overview(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
-    """Freshness, chunks, messages a day, and the last failures."""
+    """Freshness, chunks, messages a day, outbound, and the last failures."""
     scope = await asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     found = await overview.of(db, scope, status.silence(settings).total_seconds())
     frame = await shell.frame(request, db, session)
-    return shell.page(request, "overview/page.html", _values(found), frame=frame)
+    values = _values(found) | {"funnel": _funnel(await messages.by_state(db, scope))}
+    return shell.page(request, "overview/page.html", values, frame=frame)
 
 
 def _values(found: Overview) -> dict[str, Any]:
@@ -58,6 +60,19 @@ def _values(found: Overview) -> dict[str, Any]:
         "received": cards.number(sum(d.received for d in found.days)),
         "sent": cards.number(sum(d.sent for d in found.days)),
     }
+
+
+def _funnel(counts: dict[str, int]) -> list[dict[str, Any]]:
+    """The states of outbound from draft to delivery, and where messages are left."""
+    return [
+        {
+            "name": letters.STATES[state],
+            "count": cards.number(count),
+            "url": f"/outbound?status={state}",
+            "state": state,
+        }
+        for state, count in counts.items()
+    ]
 
 
 def _job(run: Run) -> dict[str, Any]:

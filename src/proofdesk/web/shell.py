@@ -40,6 +40,7 @@ PLACES = (
     Place("/search", "Search", "search"),
     Place("/conversations", "Conversations", "messages-square"),
     Place("/contacts", "Contacts", "users"),
+    Place("/outbound", "Outbound", "send"),
     Place("/audit", "Audit", "scroll-text", apart=True),
     Place("/runbooks", "Runbooks", "wrench"),
     Place("/projects", "Projects", "folder", apart=True),

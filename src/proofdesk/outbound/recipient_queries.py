@@ -1,0 +1,110 @@
+"""SQL of recipients: who they are, who can be written to, and what was written to somebody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from proofdesk.db.rows import Conn, many
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Named:
+    """The contact that a recipient stands for."""
+
+    recipient: str
+    account_id: int
+    contact_id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """A contact with his addresses, and the conversation with him that is meant: mostly the last one."""
+
+    account_id: int
+    contact_id: int
+    name: str
+    email: str | None
+    chat: str | None
+    conversation_id: int | None
+    status: str | None
+
+
+@dataclass(frozen=True)
+class _Id:
+    id: UUID
+
+
+async def named(conn: Conn, scope: Scope, recipients: Sequence[str]) -> list[Named]:
+    """The contacts behind recipients; somebody who is none is not in it."""
+    return await many(
+        conn,
+        Named,
+        """
+        SELECT DISTINCT ON (r.recipient) r.recipient, c.account_id, c.contact_id, c.name
+        FROM unnest(%(recipients)s::text[]) AS r (recipient) CROSS JOIN LATERAL contacts_behind(r.recipient) b
+        JOIN cw_contacts c ON c.account_id = b.account_id AND c.contact_id = b.contact_id
+        WHERE c.project_id = %(project)s
+        ORDER BY r.recipient, c.account_id, c.contact_id""",
+        project=scope.project_id,
+        recipients=sorted(set(recipients)),
+    )
+
+
+async def reachable(
+    conn: Conn, scope: Scope, channel: str, pattern: str | None, number: int | None, limit: int
+) -> list[Reachable]:
+    """Contacts that the channel reaches, with the pattern in a name or an address, or with the conversation of that
+    number; the last changed first."""
+    return await many(
+        conn,
+        Reachable,
+        """
+        SELECT c.account_id, c.contact_id, c.name, c.email, c.chat, v.conversation_id, v.status
+        FROM (SELECT project_id, account_id, contact_id, name, email, updated_at,
+                     additional_attributes ->> 'social_telegram_user_id' AS chat
+              FROM cw_contacts
+              WHERE project_id = %(project)s
+                AND CASE %(channel)s::text WHEN 'email' THEN email <> ''
+                    WHEN 'telegram' THEN additional_attributes ? 'social_telegram_user_id' ELSE true END
+                AND (%(pattern)s::text IS NULL OR name ILIKE %(pattern)s OR email ILIKE %(pattern)s
+                     OR phone_number ILIKE %(pattern)s OR identifier ILIKE %(pattern)s
+                     OR (account_id, contact_id) IN (
+                         SELECT account_id, contact_id FROM cw_conversations
+                         WHERE project_id = %(project)s AND conversation_id = %(number)s::bigint))
+              ORDER BY updated_at DESC, account_id, contact_id LIMIT %(limit)s) c
+        LEFT JOIN LATERAL (
+            SELECT conversation_id, status FROM cw_conversations o
+            WHERE o.project_id = %(project)s AND o.account_id = c.account_id AND o.contact_id = c.contact_id
+            ORDER BY o.conversation_id IS NOT DISTINCT FROM %(number)s::bigint DESC, o.last_activity_at DESC LIMIT 1
+        ) v ON true
+        ORDER BY c.updated_at DESC, c.account_id, c.contact_id""",
+        project=scope.project_id,
+        channel=channel,
+        pattern=pattern,
+        number=number,
+        limit=limit,
+    )
+
+
+async def written_to(conn: Conn, scope: Scope, recipient: str, limit: int) -> list[UUID]:
+    """The messages to a person by any of his names or conversations, the newest first."""
+    found = await many(
+        conn,
+        _Id,
+        """
+        WITH called AS MATERIALIZED (
+            SELECT name FROM names_of(%(recipient)s)
+            UNION SELECT format('cw:%%s:%%s:%%s', v.project_id, v.account_id, v.conversation_id)
+            FROM contacts_behind(%(recipient)s) b
+            JOIN cw_conversations v ON v.account_id = b.account_id AND v.contact_id = b.contact_id
+            WHERE v.project_id = %(project)s)
+        SELECT id FROM outbound_messages
+        WHERE project_id = %(project)s AND lower(recipient_ref) IN (SELECT name FROM called)
+        ORDER BY created_at DESC, id LIMIT %(limit)s""",
+        project=scope.project_id,
+        recipient=recipient,
+        limit=limit,
+    )
+    return [one.id for one in found]
