@@ -69,7 +69,6 @@ NO_SCOPE = {
     "scheduler.schedule_queries.start_due": "starts what is due, of all projects: ids and types only",
     "scheduler.schedule_queries.resume_mended": "resumes schedules of all projects; shows nothing",
     "runbooks.queries.clock": "the time",
-    "runbooks.queries.has_vector_index": "the schema",
     "runbooks.queries.limits": "counters of the installation",
     "scheduler.queries.listen": "ids of runs that change, of all projects",
     "scheduler.queries.insert_worker": "workers serve all projects",

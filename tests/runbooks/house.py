@@ -144,6 +144,23 @@ async def build(
     return house
 
 
+def many_vectors(house: House) -> None:
+    """As many vectors as should have an index, which nobody built."""
+    one = "(SELECT * FROM rag_chunks ORDER BY message_id LIMIT 1) k"
+    house.sql(
+        "INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,"
+        " inbox_id, sender_type, sender_types, covers, text, context, content_hash, embedding_status, embedding_model,"
+        " created_at) SELECT project_id, account_scope_id, account_id, message_id, n, conversation_id, inbox_id,"
+        " sender_type, sender_types, covers, text, context, content_hash, embedding_status, embedding_model, created_at"
+        f" FROM {one}, generate_series(100, 2200) n"
+    )
+    house.sql(
+        "INSERT INTO rag_vectors (project_id, account_scope_id, account_id, message_id, chunk_index, model, embedding)"
+        " SELECT c.project_id, c.account_scope_id, c.account_id, c.message_id, c.chunk_index, v.model, v.embedding"
+        " FROM rag_chunks c JOIN (SELECT * FROM rag_vectors LIMIT 1) v USING (project_id) WHERE c.chunk_index >= 100"
+    )
+
+
 def at(*ago: int) -> datetime:
     """A moment so many minutes away from now."""
     return datetime.fromtimestamp(datetime.now(UTC).timestamp() + 60 * sum(ago), UTC)

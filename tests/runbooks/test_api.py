@@ -27,7 +27,8 @@ SLUGS = [
 # Codes that say all there is to say, or that no check could say more about.
 WITHOUT = {
     "database_unavailable", "forbidden", "invalid_credentials", "invalid_pin", "job_cancelled", "username_taken",
-    "pin_attempts_exceeded", "run_is_over", "duplicate_outbound", "idempotency_conflict", "invalid_unsubscribe_link",
+    "pin_attempts_exceeded", "run_is_over", "four_eyes_required", "duplicate_outbound", "idempotency_conflict",
+    "invalid_unsubscribe_link",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.runbooks.house import House
+from tests.runbooks.house import House, many_vectors
 
 SLUG = "embeddings-fail"
 TOO_LARGE = '{"batch_size": 100, "upstream": {"service": "openai", "status": 400}}'
@@ -23,7 +23,7 @@ FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
     "no such model": ("model", lambda h: h.set(embedding_model="text-embedding-9")),
     "not an embedding server": ("model", lambda h: h.openai.fail("page")),
     "another dimension": ("dimension", lambda h: setattr(h.openai.switches, "dimension", 64)),
-    "no index": ("index", lambda h: h.set(embedding_dim=128)),
+    "no index": ("index", many_vectors),
     "batches that are too large": ("batch-size", lambda h: h.failed_run("embeddings_run", "Too large.", TOO_LARGE)),
     "stuck chunks": ("stuck", lambda h: h.sql(STUCK)),
     "refused chunks": ("refused", lambda h: h.sql(REFUSED)),

@@ -7,14 +7,14 @@ import pytest
 from pydantic import SecretStr
 
 from proofdesk.projects import sources
-from tests.runbooks.house import House
+from tests.runbooks.house import House, many_vectors
 
 SLUG = "search-returns-no-results"
 BUSY = (
     "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status)"
     " VALUES (%(project)s, %(account_scope)s, 'chatwoot_sync', 'manual', 'queued')"
 )
-EMPTY = "TRUNCATE cw_messages, cw_conversations, rag_chunks, rag_vectors, search_postings"
+EMPTY = "DELETE FROM cw_conversations"
 OTHER = "UPDATE rag_chunks SET embedding_model = 'openai:older'"
 TOO_LARGE = '{"batch_size": 100, "upstream": {"service": "openai", "status": 400}}'
 
@@ -31,7 +31,7 @@ FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
     "a failed embeddings run": ("embeddings-run", lambda h: h.failed_run("embeddings_run", "It broke.")),
     "pending chunks": ("chunks", lambda h: h.sql("UPDATE rag_chunks SET embedding_status = 'pending'")),
     "vectors of another model": ("model", lambda h: (h.sql(OTHER), h.sql("DELETE FROM rag_models"))),
-    "no index": ("index", lambda h: h.set(embedding_dim=128)),
+    "no index": ("index", many_vectors),
     "lost words": ("probe", lambda h: (h.sql("TRUNCATE search_postings"), h.sql("DELETE FROM rag_vectors"))),
 }
 

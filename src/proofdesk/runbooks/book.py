@@ -23,7 +23,7 @@ _OF_ERROR = {
     "search-returns-no-results": "active_project_required",
     "chatwoot-sync-fails": "chatwoot_sync_failed chatwoot_not_configured chatwoot_source_binding_error "
     "source_already_bound",
-    "scheduler-worker-failing": "worker_lost database_not_migrated",
+    "scheduler-worker-failing": "worker_lost worker_silent database_not_migrated",
     "embeddings-fail": "embeddings_job_failed openai_not_configured embedding_unavailable",
     "signup-disabled": "telegram_not_configured telegram_owner_not_bound telegram_send_failed signup_rate_limited "
     "invalid_webhook_secret webhook_rate_limited",

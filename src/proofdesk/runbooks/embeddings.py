@@ -5,6 +5,7 @@ from proofdesk.errors import Invalid
 from proofdesk.runbooks import facts, fixes, gathering, probes, queries
 from proofdesk.runbooks.case import Case
 from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
+from proofdesk.search import vector_index
 
 _EMBED = "embeddings_run"
 _GROUPS = 10
@@ -70,15 +71,11 @@ async def dimension_fits(case: Case) -> Seen:
 
 
 async def is_indexed(case: Case) -> Seen:
-    """Whether the database indexes vectors of the configured length."""
-    try:
-        wanted = client.dimension_of(case.settings)
-    except Invalid as error:
-        return fail(error.message)
-    async with case.resources.db.transaction() as conn:
-        there = await queries.has_vector_index(conn, wanted)
-    name = f"rag_vectors_hnsw_{wanted}"
-    return ok(f"{name} is there.") if there else fail(f"{name} is missing or broken.")
+    """Whether the project's vectors are indexed, if they are many."""
+    lacking = await vector_index.lacking(case.resources.db, case.inside)
+    if lacking:
+        return fail("; ".join(f"{served.vectors} vectors of {served.model} have no index" for served in lacking) + ".")
+    return ok(f"No model with {vector_index.BUILT_FROM} vectors or more lacks its index.")
 
 
 async def batches_are_taken(case: Case) -> Seen:
@@ -166,10 +163,10 @@ ACCEPTED = Check(
 INDEXED = Check(
     "index",
     "Index",
-    "The database has an index over vectors of the configured length.",
-    "The index over the vectors is missing, so search by meaning is slow or gives up.",
+    "The project's vectors have an index, if they are many.",
+    "The index over the vectors is missing or was never finished, so each search compares all of them.",
     is_indexed,
-    (fixes.MIGRATE,),
+    (fixes.EMBED,),
 )
 BATCHES = Check(
     "batch-size",
@@ -219,7 +216,7 @@ RUNBOOK = Runbook(
             "Vectors have EMBEDDING_DIM numbers, or as many as the model gives by itself.",
             "The model gives vectors of another length than is configured.",
             dimension_fits,
-            (fixes.set_variable("EMBEDDING_DIM", "to what the model gives"), fixes.MIGRATE),
+            (fixes.set_variable("EMBEDDING_DIM", "to what the model gives"), fixes.EMBED),
         ),
         INDEXED,
         BATCHES,

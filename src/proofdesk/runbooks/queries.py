@@ -72,19 +72,6 @@ async def clock(conn: Conn) -> datetime:
     return await value(conn, "SELECT clock_timestamp()")
 
 
-async def has_vector_index(conn: Conn, dimension: int) -> bool:
-    """Whether vectors of that length are indexed, and the index is usable."""
-    return await value(
-        conn,
-        """
-        SELECT EXISTS (
-            SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-            WHERE i.indrelid = 'rag_vectors'::regclass AND i.indisvalid
-              AND c.relname = 'rag_vectors_hnsw_' || %(dimension)s::text)""",
-        dimension=dimension,
-    )
-
-
 async def limits(conn: Conn, purposes: list[str]) -> list[Limit]:
     """The fullest counter of each purpose."""
     return await many(

@@ -66,6 +66,11 @@ async def look_after(db: Database, owner_url: str, scope: Scope) -> Tended:
     return Tended(built, dropped)
 
 
+async def lacking(db: Database, scope: Scope) -> list[Served]:
+    """The models whose vectors should have an index by now, and have none that can be used."""
+    return (await _plan(db, scope)).build
+
+
 async def _plan(db: Database, scope: Scope) -> _Plan:
     async with db.scoped(scope) as conn:
         served = await queries.served(conn, scope)
