@@ -1,4 +1,4 @@
-"""Brings what the web pages take from npm into the package: htmx, uPlot, the icons and fonts that are used.
+"""Brings into the package what the web pages take from npm, and from docs/: htmx, uPlot, icons, fonts, and the help.
 
 `make` calls it before anything else; when nothing changed it does nothing. Where there is no Node, the locked wheel of
 requirements/node.lock brings one into the environment.
@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 MODULES = ROOT / "node_modules"
 TARGET = ROOT / "src" / "proofdesk" / "web" / "static" / "built"
 STAMP = TARGET / "made-from"
+DOCS = ROOT / "docs"
+HELP = ROOT / "src" / "proofdesk" / "web" / "docs"
 
 FILES = {
     "htmx.js": "htmx.org/dist/htmx.min.js",
@@ -52,12 +54,23 @@ def main() -> int:
     with (ROOT / "package-lock.json").open() as lock:  # one at a time
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
+            _copy_docs()
             if not _is_made():
                 _make()
         except NoAssets as error:
             print(f"The files of the web pages could not be made.\n{error}", file=sys.stderr)
             return 1
     return 0
+
+
+def _copy_docs() -> None:
+    """The pages as they are now, and no others."""
+    pages = {page.relative_to(DOCS): page.read_bytes() for page in DOCS.rglob("*.md")}
+    for gone in [old for old in HELP.rglob("*.md") if old.relative_to(HELP) not in pages]:
+        gone.unlink()
+    for name, text in pages.items():
+        (HELP / name).parent.mkdir(parents=True, exist_ok=True)
+        (HELP / name).write_bytes(text)
 
 
 def _is_made() -> bool:

@@ -64,8 +64,9 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "mode": lambda _: "text",
     "role": lambda _: "member",
     "source_kind": lambda _: "chatwoot_inbox",
-    # A runbook is nobody's. Theirs is one that there is not.
+    # A runbook is nobody's, and so is a page of the documentation. Theirs is one that there is not.
     "slug": lambda w: "nonsense" if w.word == "bramble" else "search-returns-no-results",
+    "topic": lambda w: "nonsense" if w.word == "bramble" else "index",
     "client_time": lambda _: None,
     "signup_request_id": lambda w: str(w.run_id),
     "pin": lambda _: "000000",

@@ -33,6 +33,8 @@ PAGES = (
     Look("runbook", "/runbooks/search-returns-no-results", click=".card .button.main"),
     Look("projects", "/projects"),
     Look("settings", "/settings"),
+    Look("help", "/help"),
+    Look("help-page", "/help/architecture"),
     Look("api-reference", "/docs"),
     Look("not-found", "/nowhere"),
 )

@@ -5,6 +5,7 @@ from proofdesk.web import (
     composer,
     contacts,
     conversations,
+    help,
     jobs,
     login,
     outbound,
@@ -39,5 +40,6 @@ ROUTERS = [
     people.router,
     audit.router,
     runbooks.router,
+    help.router,
     unsubscribe.router,
 ]
