@@ -28,6 +28,7 @@ PAGES = (
     Look("outbound-message", "/outbound", click="#messages .row-link"),
     Look("outbound-compose", "/outbound?compose=1"),
     Look("outbound-policies", "/outbound/policies"),
+    Look("jobs", "/jobs"),
     Look("audit", "/audit"),
     Look("runbooks", "/runbooks"),
     Look("runbook", "/runbooks/search-returns-no-results", click=".card .button.main"),

@@ -16,7 +16,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.scheduler import runs
 from proofdesk.scheduler import status_queries as queries
 from proofdesk.scheduler.queries import Run
-from proofdesk.scheduler.status_queries import Backlog, Entities, Sizes, Watermark, Workers
+from proofdesk.scheduler.status_queries import Backlog, Day, Entities, Sizes, Watermark, Workers
 from proofdesk.settings import Settings
 
 FIELDS: dict[str, Any] = {
@@ -60,6 +60,12 @@ async def gather_counts(db: Database, scope: Scope) -> None:
     """Keep adding up what the project holds cheap: every connection that ever wrote has left rows behind."""
     async with db.scoped(scope) as conn:
         await queries.gather_counts(conn)
+
+
+async def throughput(db: Database, scope: Scope, days: int) -> list[Day]:
+    """What jobs did on each of the last days, in UTC, the oldest first."""
+    async with db.scoped(scope) as conn:
+        return await queries.throughput(conn, scope, days)
 
 
 async def check_worker(db: Database, settings: Settings) -> Workers:

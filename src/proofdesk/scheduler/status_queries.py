@@ -1,7 +1,7 @@
 """SQL of how a project stands."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from proofdesk.db.rows import Conn, many, one, value
@@ -57,6 +57,15 @@ class Backlog:
 
     sync_due: int
     outbound_due: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """What jobs did on a day, in UTC."""
+
+    day: date
+    messages_read: int
+    chunks_embedded: int
 
 
 @dataclass(frozen=True)
@@ -163,3 +172,24 @@ async def backlog(conn: Conn, scope: Scope) -> Backlog:
 async def applied_migrations(conn: Conn) -> list[str]:
     """Names of the migrations that the database has."""
     return [m.name for m in await many(conn, _Migration, "SELECT name FROM schema_migrations")]
+
+
+async def throughput(conn: Conn, scope: Scope, days: int) -> list[Day]:
+    """What was done on each of the last days, the oldest first, today among them."""
+    return await many(
+        conn,
+        Day,
+        """
+        WITH days AS (
+            SELECT (now() AT TIME ZONE 'UTC')::date - n AS day FROM generate_series(0, %(days)s::int - 1) n)
+        SELECT day, coalesce(sum(processed_count) FILTER (WHERE job_type <> 'embeddings_run'), 0)::bigint
+                    AS messages_read,
+               coalesce(sum(processed_count) FILTER (WHERE job_type = 'embeddings_run'), 0)::bigint AS chunks_embedded
+        FROM days LEFT JOIN worker_runs r
+          ON r.project_id = %(project)s AND job_type IN ('chatwoot_sync', 'chatwoot_reconcile', 'embeddings_run')
+         AND created_at >= (now() AT TIME ZONE 'UTC')::date - %(days)s::int
+         AND (finished_at AT TIME ZONE 'UTC')::date = day
+        GROUP BY day ORDER BY day""",
+        project=scope.project_id,
+        days=days,
+    )

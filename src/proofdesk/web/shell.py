@@ -41,6 +41,7 @@ PLACES = (
     Place("/conversations", "Conversations", "messages-square"),
     Place("/contacts", "Contacts", "users"),
     Place("/outbound", "Outbound", "send"),
+    Place("/jobs", "Jobs", "activity"),
     Place("/audit", "Audit", "scroll-text", apart=True),
     Place("/runbooks", "Runbooks", "wrench"),
     Place("/projects", "Projects", "folder", apart=True),

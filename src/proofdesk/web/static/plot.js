@@ -20,6 +20,7 @@ export async function draw(figure) {
   const canvas = Object.assign(document.createElement("div"), { className: "canvas", ariaHidden: "true" });
   figure.prepend(canvas);
   const colour = (name) => getComputedStyle(figure).getPropertyValue(name).trim();
+  const half = times.length > 1 ? (times[1] - times[0]) / 2 : 43200;
   let plot;
   const make = () => {
     plot?.destroy();
@@ -36,7 +37,8 @@ export async function draw(figure) {
       padding: [12, 24, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
-      scales: { y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
+      // Bars are as wide as they are: half of one stands beyond the first and the last time.
+      scales: { x: { range: (_, low, high) => (figure.dataset.shape === "bars" ? [low - half, high + half] : [low, high]) }, y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
       axes: [
         { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((t) => MONTHS.format(t * 1000)), space: 64, size: 28 },
         { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5] },
