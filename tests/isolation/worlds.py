@@ -124,6 +124,7 @@ def _fill(conn: psycopg.Connection, keeper: Keeper, member_id: UUID) -> None:
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):
         conn.execute(statement.encode(), values)
+    conn.execute("INSERT INTO workers (runner) VALUES ('host:1:1')")
 
 
 def _write_policy(conn: psycopg.Connection, keeper: Keeper) -> UUID:
