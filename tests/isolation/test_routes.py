@@ -25,7 +25,9 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "run_id": lambda w: str(w.run_id),
     # Every project has the same job types: there is none that only another has.
     "/v1/jobs/scheduler/{job_type}.job_type": lambda _: "none_of_ours",
+    "/jobs/scheduler/{job_type}.job_type": lambda _: "none_of_ours",
     "/v1/jobs/scheduler/{job_type}.status": lambda _: "paused",
+    "/jobs/scheduler/{job_type}.status": lambda _: "paused",
     "cadence_seconds": lambda _: 60,
     "conversation_id": lambda w: w.conversation(),
     "conversation_global_id": lambda w: w.conversation(),

@@ -12,7 +12,7 @@ _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
 async def database_is_ready(case: Case) -> Seen:
     """Whether the database has the schema of this version."""
-    await status.check_schema(case.resources.db)
+    await status.check_ready(case.resources.db)
     return ok("The database answers and has every migration.")
 
 

@@ -10,8 +10,9 @@ END $$;
 CREATE TRIGGER tell_of_new_run AFTER INSERT ON worker_runs FOR EACH ROW EXECUTE FUNCTION tell_of_run();
 -- A heartbeat that brings no progress is no news.
 CREATE TRIGGER tell_of_changed_run AFTER UPDATE ON worker_runs FOR EACH ROW
-    WHEN ((OLD.status, OLD.progress, OLD.attempt, OLD.processed_count, OLD.error, OLD.meta)
-          IS DISTINCT FROM (NEW.status, NEW.progress, NEW.attempt, NEW.processed_count, NEW.error, NEW.meta))
+    WHEN ((OLD.status, OLD.progress, OLD.attempt, OLD.processed_count, OLD.error, OLD.meta, OLD.cancel_requested_at)
+          IS DISTINCT FROM
+          (NEW.status, NEW.progress, NEW.attempt, NEW.processed_count, NEW.error, NEW.meta, NEW.cancel_requested_at))
     EXECUTE FUNCTION tell_of_run();
 
 -- How many runs ever ended, by type and outcome, of all projects: history is removed after some weeks, and a number
