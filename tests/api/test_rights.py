@@ -82,8 +82,9 @@ async def test_what_belongs_to_another_project_does_not_exist(cast: Cast):
     named = [call for call in _calls() if "{" in call[1]]
     assert len(named) >= 6
     for method, path in named:
-        body = {"source_kind": "chatwoot_account", "external_id": "9"} if method == "POST" else None
-        headers = {} if path.startswith("/v1") else {"accept": "text/html"}
+        headers = _kind(method, path)
+        is_json = method == "POST" and not headers
+        body = {"source_kind": "chatwoot_account", "external_id": "9"} if is_json else None
         target = _filled(path, cast.member.project_id)
         answer = await cast.stranger.client.request(method, target, json=body, headers=headers)
         assert answer.status_code == 404, path

@@ -28,7 +28,7 @@ _OF_ERROR = {
     "signup-disabled": "telegram_not_configured telegram_owner_not_bound telegram_send_failed signup_rate_limited "
     "invalid_webhook_secret webhook_rate_limited",
     "outbound-blocked": "outbound_blocked_opt_out outbound_blocked_stop_on_reply frequency_cap_reached "
-    "outbound_send_failed outbound_invalid_state",
+    "outbound_send_failed outbound_invalid_state four_eyes_required",
 }
 _BY_CODE = {code: slug for slug, codes in _OF_ERROR.items() for code in codes.split()}
 
