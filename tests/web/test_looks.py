@@ -22,12 +22,22 @@ PLOTS_ARE_DRAWN = "[...document.querySelectorAll('[data-plot]')].every((plot) =>
 
 @pytest.fixture
 async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str) -> AsyncIterator:
-    """A tab of the owner, whose project has conversations; its cache is empty."""
+    """A tab of the owner, whose project has conversations and a draft; its cache is empty."""
     project = cast.member.project_id
     assert project is not None
     stories.tell(owner_conn, project)
     await stories.make_searchable(db, project)
     await cast.owner.client.post(f"/projects/{project}/select")
+    await cast.owner.client.post(
+        "/outbound/draft",
+        json={
+            "channel": "email",
+            "recipient_ref": "amina@example.com",
+            "payload": {"text": "Your refund is on its way."},
+            "idempotency_key": "one",
+            "evidence_refs": [{"source": "cw_messages", "ref": f"cwmsg:{project}:{stories.ACCOUNT}:10103"}],
+        },
+    )
     async with chromium() as browser:
         # Axe is put into the page past its policy; the pages themselves are held to it in test_pages.
         context = await browser.new_context(base_url=server, bypass_csp=True, reduced_motion="reduce")
