@@ -21,6 +21,7 @@ bench: $(VENV)/dev
 
 chaos: $(VENV)/dev
 	@$(BIN)/python scripts/chaos $(ARGS)
+	@$(BIN)/python scripts/chaos/sending.py $(SENDING)
 
 docs: $(VENV)/dev
 	@$(BIN)/python scripts/reference.py

@@ -1,9 +1,10 @@
-"""Chaos: workers are killed and upstreams fail while projects are read and embedded; at the end nothing may be amiss.
+"""Chaos in reading: workers are killed and upstreams fail while projects are read and embedded.
 
     make chaos                         (or: python scripts/chaos --projects 3 --messages 600 --workers 2)
 
 Everything runs on this machine: an embedded database of its own, a simulated Chatwoot with an account for each
-project, a simulated OpenAI, and the workers as processes. Exit status 1 when anything is missing, doubled or stuck.
+project, a simulated OpenAI, and the workers as processes. Exit status 1 when anything is missing, doubled or stuck at
+the end.
 """
 
 import argparse

@@ -1,8 +1,11 @@
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 
 from proofdesk.db.pool import Database
 from proofdesk.projects.scope import Scope
+from proofdesk.simulators.telegram import Simulator
 from tests.api.server import anyone, cast, server
 from tests.outbound.desk import Desk
 from tests.review import stories
@@ -15,3 +18,14 @@ async def desk(db: Database, project: Scope, owner_conn: psycopg.Connection) -> 
     """A project with two contacts, Amina (11) and Luis (12), and a mail provider that takes everything."""
     stories.tell(owner_conn, project.project_id)
     return Desk(db, project, owner_conn)
+
+
+@pytest.fixture
+def chats(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
+    """What Telegram got."""
+    simulator = telegram_server[0]
+    simulator.reset()
+    simulator.person(42)
+    simulator.write(42, "/start")
+    yield simulator
+    simulator.reset()

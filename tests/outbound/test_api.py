@@ -1,7 +1,6 @@
 """Outbound over HTTP: a server of two processes and a simulated Telegram."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -12,17 +11,6 @@ from tests.api.server import Cast, Person
 from tests.review import stories
 
 NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
-
-
-@pytest.fixture
-def chats(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
-    """What Telegram got."""
-    simulator = telegram_server[0]
-    simulator.reset()
-    simulator.person(42)
-    simulator.write(42, "/start")
-    yield simulator
-    simulator.reset()
 
 
 def told(key: str = "key", **more: Any) -> dict[str, Any]:

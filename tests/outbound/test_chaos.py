@@ -1,0 +1,23 @@
+"""The small second part of `make chaos`: workers are killed while providers fail, and nothing leaves twice."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SMALL = {"workers": 2, "projects": 2, "messages": 60, "kill-every": 0.2, "between": 8, "kills": 2}
+SMALL |= {"faults": 4, "hangs": 30, "lease": 4, "seconds": 90, "settle": 150, "seed": 6}
+
+
+def test_killed_workers_and_failing_providers_send_nothing_twice_and_nothing_unwanted(tidy_url: str):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    options = [f"--{name}={value}" for name, value in SMALL.items()]
+    command = [sys.executable, "scripts/chaos/sending.py", *options, "--hasty", "--database", tidy_url]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if line.strip()]
+    numbers = {what.strip(): number for what, number in told if number.isdecimal()}
+    assert numbers["messages"] == "60"
+    for what in ("kills", "delivered", "attempts: unknown", "opted out"):
+        assert int(numbers[what]) > 0, done.stdout

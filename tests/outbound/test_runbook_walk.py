@@ -1,0 +1,237 @@
+"""The operators' page on blocked or failing delivery, line by line, over HTTP and with what the providers got."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from proofdesk.simulators import smtp
+from proofdesk.simulators.telegram import Simulator
+from tests.api.server import Cast, Person, serving
+from tests.outbound.test_api import approved, draft, refusal
+
+LETTER = {"channel": "email", "recipient_ref": "luis@example.com", "payload": {"subject": "News", "text": "Hello"}}
+
+
+@pytest.fixture
+def member(cast: Cast, chats: Simulator) -> Person:
+    """Whoever walks through the page. Chat 42 takes messages."""
+    return cast.member
+
+
+@pytest.fixture
+async def mended(
+    member: Person, database_url: str, mail_server: tuple[smtp.Simulator, str], tmp_path: Path
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """The same person at a server that was started again with a relay for mail."""
+    relay = {"SMTP_URL": mail_server[1], "SMTP_FROM": "Studio <hello@example.com>"}
+    with serving(database_url, tmp_path / "server.log", **relay) as url:
+        async with httpx2.AsyncClient(
+            base_url=url,
+            timeout=30,
+            trust_env=False,
+            cookies={"sid": member.token},
+            headers={"x-csrf-token": member.csrf},
+        ) as client:
+            yield client
+
+
+async def process(client: httpx2.AsyncClient) -> dict[str, int]:
+    """What `POST /outbound/process` did, without what it did not do."""
+    answer = await client.post("/outbound/process")
+    assert answer.status_code == 200, answer.text
+    return {name: number for name, number in answer.json()["result"].items() if number}
+
+
+async def allow(person: Person, **change: Any) -> httpx2.Response:
+    """A change of what chat 42 allows."""
+    body = {"contact_global_id": "42", "channel": "telegram", **change}
+    return await person.client.post("/outbound/opt-out", json=body)
+
+
+async def whole(person: Person, message: dict[str, Any]) -> dict[str, Any]:
+    """A message with attempts, policy and history."""
+    return (await person.client.get(f"/outbound/{message['id']}")).json()
+
+
+async def step(person: Person, message: dict[str, Any], verb: str) -> dict[str, Any]:
+    """The message after somebody decided about it."""
+    answer = await person.client.post(f"/outbound/{message['id']}/{verb}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["outbound"]
+
+
+async def state(person: Person, message: dict[str, Any]) -> tuple[str, str | None]:
+    """Status and `last_error`, as `GET /outbound` lists them."""
+    listed = (await person.client.get("/outbound")).json()["outbound"]
+    return next((m["status"], m["last_error"]) for m in listed if m["id"] == message["id"])
+
+
+async def test_the_symptom_each_state_short_of_sent_is_listed_with_what_holds_it_back(member: Person, chats: Simulator):
+    drafted = await draft(member, "drafted")
+    capped = await approved(member, "capped")
+    await allow(member, frequency_cap=1)
+    chats.fail("blocked", times=1)
+    failed = await approved(member, "failed", recipient_ref="43")
+    other = await approved(member, "other", recipient_ref="44")
+    await member.client.post(
+        "/outbound/opt-out", json={"contact_global_id": "44", "channel": "telegram", "opted_out": True}
+    )
+    chats.person(43)
+    assert await refusal(member, f"/outbound/{failed['id']}/send") == (502, "outbound_send_failed")
+    first = await approved(member, "first")
+    await step(member, first, "send")
+    assert await process(member.client) == {"processed": 2, "blocked": 1, "skipped": 1}
+    assert await state(member, drafted) == ("draft", None)
+    assert await state(member, capped) == ("approved", "frequency_cap_reached")
+    assert await state(member, other) == ("blocked_opt_out", "recipient_opted_out")
+    status, error = await state(member, failed)
+    assert status == "failed" and error is not None and error.startswith("provider_error: ")
+    for message in (drafted, capped, other, failed):
+        listed = (await member.client.get(f"/outbound?status={(await state(member, message))[0]}")).json()["outbound"]
+        assert [m["id"] for m in listed] == [message["id"]]
+    assert [m.text for m in chats.sent] == ["Hello"], "only the first went out"
+
+
+async def test_the_checks_show_the_policy_row_and_the_attempts_as_they_are_stored(
+    member: Person, chats: Simulator, owner_conn: psycopg.Connection
+):
+    await allow(member, frequency_cap=7, frequency_window_hours=48, stop_on_reply=False)
+    chats.fail("too_many_requests", times=1)
+    message = await approved(member)
+    assert await process(member.client) == {"processed": 1, "failed": 1}
+    await step(member, message, "retry")
+    assert await process(member.client) == {"processed": 1, "sent": 1}
+    shown = await whole(member, message)
+    names = ("opted_out", "stop_on_reply", "frequency_cap", "frequency_window_hours", "sent_in_window")
+    row = owner_conn.execute(
+        "SELECT opted_out, stop_on_reply, frequency_cap, frequency_window_hours, sent_in_window"
+        " FROM contact_channel_policies WHERE contact_global_id = '42'"
+    ).fetchone()
+    assert row == (False, False, 7, 48, 1)
+    assert tuple(shown["policy"][name] for name in names) == row
+    tried = owner_conn.execute(
+        "SELECT number, outcome, error, provider_message_id FROM outbound_attempts WHERE outbound_id = %s ORDER BY 1",
+        [message["id"]],
+    ).fetchall()
+    assert [(a["number"], a["outcome"], a["error"], a["provider_message_id"]) for a in shown["attempts"]] == tried
+    assert [outcome for _, outcome, *_ in tried] == ["failed", "sent"] and "Too Many Requests" in tried[0][2]
+
+
+async def test_what_an_opt_out_blocked_is_unlocked_by_an_explicit_opt_in_and_by_nothing_else(
+    member: Person, chats: Simulator
+):
+    await allow(member, opted_out=True)
+    message = await approved(member)
+    assert await process(member.client) == {"processed": 1, "blocked": 1}
+    await allow(member, frequency_cap=200, stop_on_reply=False)
+    for verb in ("approve", "send", "retry", "redraft"):
+        assert await refusal(member, f"/outbound/{message['id']}/{verb}") == (409, "outbound_invalid_state"), verb
+    assert await process(member.client) == {}
+    silent = await allow(member, opted_out=False)
+    assert (silent.status_code, silent.json()["error"]) == (400, "invalid_opt_out_payload"), "a reason is needed"
+    assert (await allow(member, opted_out=False, reason="He called and asked for it")).status_code == 200
+    assert await process(member.client) == {} and await state(member, message) == (
+        "blocked_opt_out", "recipient_opted_out",
+    ), "the opt-in alone sends nothing"  # fmt: skip
+    assert (await step(member, message, "redraft"))["approved_by"] is None
+    assert await process(member.client) == {}, "it has to be approved anew"
+    await step(member, message, "approve")
+    assert await process(member.client) == {"processed": 1, "sent": 1}
+    assert len(chats.sent) == 1
+
+
+@pytest.mark.parametrize("way", ["the window is over", "the cap is changed"])
+async def test_a_cap_lets_the_message_go_when_its_window_is_over_or_the_cap_is_changed(
+    member: Person, chats: Simulator, owner_conn: psycopg.Connection, way: str
+):
+    await allow(member, frequency_cap=1)
+    made = [await approved(member, key) for key in ("first", "second")]
+    assert await process(member.client) == {"processed": 2, "sent": 1, "skipped": 1}
+    assert await process(member.client) == {}, "it waits for the window's end"
+    waiting = await whole(member, made[1])
+    assert (waiting["outbound"]["status"], waiting["outbound"]["last_error"]) == ("approved", "frequency_cap_reached")
+    if way == "the cap is changed":
+        await allow(member, frequency_cap=2)
+    else:
+        owner_conn.execute(
+            "UPDATE contact_channel_policies SET window_started_at = window_started_at - interval '1 day'"
+        )
+        owner_conn.execute(
+            "UPDATE outbound_messages SET next_attempt_at = next_attempt_at - interval '1 day'"
+            " WHERE last_error = 'frequency_cap_reached'"
+        )
+    assert await process(member.client) == {"processed": 1, "sent": 1}
+    assert await state(member, made[1]) == ("sent", None)
+    assert len(chats.sent) == 2
+
+
+async def test_wrong_credentials_are_mended_and_process_sends_what_had_failed(
+    member: Person, chats: Simulator, owner_conn: psycopg.Connection
+):
+    right = chats.token
+    try:
+        chats.token = "7000000001:renewed"
+        message = await approved(member)
+        assert await process(member.client) == {"processed": 1, "failed": 1}
+        status, error = await state(member, message)
+        assert status == "failed" and error is not None and "Check TELEGRAM_BOT_TOKEN" in error
+    finally:
+        chats.token = right
+    owner_conn.execute("UPDATE outbound_messages SET next_attempt_at = now()")  # the wait before a retry is over
+    assert await process(member.client) == {"processed": 1, "sent": 1}
+    assert [a["outcome"] for a in (await whole(member, message))["attempts"]] == ["failed", "sent"]
+    assert len(chats.sent) == 1
+
+
+async def test_a_channel_that_was_not_configured_is_configured_and_process_sends_what_waited(
+    member: Person, mended: httpx2.AsyncClient, relay: smtp.Simulator
+):
+    message = await approved(member, **LETTER)
+    assert await process(member.client) == {"processed": 1, "skipped": 1}
+    assert await state(member, message) == ("approved", "provider_not_configured")
+    assert await process(mended) == {"processed": 1, "sent": 1}
+    assert await state(member, message) == ("sent", None)
+    assert [m.recipients for m in relay.taken] == [["luis@example.com"]]
+
+
+async def test_a_wrong_recipient_is_mended_by_another_message_and_the_old_one_never_goes_out(
+    member: Person, chats: Simulator
+):
+    wrong = await approved(member, "wrong", recipient_ref="41")
+    assert await process(member.client) == {"processed": 1, "failed": 1}
+    status, error = await state(member, wrong)
+    assert status == "failed" and error is not None and "chat not found" in error
+    assert await process(member.client) == {}, "that can never work, so it is not tried again"
+    await step(member, wrong, "cancel")
+    await approved(member, "right")
+    assert await process(member.client) == {"processed": 1, "sent": 1}
+    assert [m.chat_id for m in chats.sent] == [42]
+
+
+async def test_the_evidence_is_there_payload_states_policy_and_events(member: Person, chats: Simulator):
+    await allow(member, opted_out=True, reason="He wrote STOP")
+    message = await approved(member)
+    await process(member.client)
+    await allow(member, opted_out=False, reason="He called and asked for it")
+    await step(member, message, "redraft")
+    await step(member, message, "approve")
+    await process(member.client)
+    shown = await whole(member, message)
+    assert shown["outbound"]["payload"] == {"text": "Hello"} and shown["outbound"]["status"] == "sent"
+    assert [(e["action"].removeprefix("outbound."), e["actor_username"]) for e in shown["history"]] == [
+        ("draft", "member"), ("approve", "member"), ("opt_out_block", "member"),
+        ("redraft", "member"), ("approve", "member"), ("send", "member"),
+    ]  # fmt: skip
+    assert (
+        shown["history"][2]["payload"] | {"reason": "recipient_opted_out", "from": "approved"}
+        == shown["history"][2]["payload"]
+    )
+    assert (shown["policy"]["opted_out"], shown["policy"]["sent_in_window"]) == (False, 1)
+    events = (await member.client.get("/audit?action=outbound.*")).json()["events"]
+    told = {e["action"]: e["payload"].get("reason") for e in events}
+    assert (told["outbound.opt_out"], told["outbound.opt_in"]) == ("He wrote STOP", "He called and asked for it")
+    assert len(events) == len(shown["history"]) + 2
