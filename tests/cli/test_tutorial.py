@@ -1,0 +1,44 @@
+"""The tutorial does what it says: its commands, one after the other, as a shell runs them."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from proofdesk.db.pool import Database
+from proofdesk.simulators import chatwoot, serving
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+
+
+async def test_its_commands_lead_to_a_message_that_was_approved_and_sent(
+    tmp_path: Path, database_url: str, db: Database
+):
+    script = "\n".join(re.findall(r"^```sh run\n(.*?)^```", PAGE.read_text("utf-8"), re.S | re.M))
+    assert script.count("proofdesk ") >= 9
+    simulator = chatwoot.build("studio")
+    with serving.running(chatwoot.create_app(simulator)) as url:
+        simulator.switches.public_url = simulator.switches.storage_url = url
+        here = script.replace("http://127.0.0.1:4010", url)
+        done = await asyncio.to_thread(_run, here, tmp_path, database_url)
+    simulator.close()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "direct" in done.stdout and ": sent" in done.stdout and "whole" in done.stdout
+
+
+def _run(script: str, home: Path, database_url: str) -> "subprocess.CompletedProcess[str]":
+    program = home / "bin" / "proofdesk"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m proofdesk "$@"\n')
+    program.chmod(0o755)
+    environment = {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "DATABASE_URL": database_url,
+        "PROOFDESK_HOME": str(home / "proofdesk"),
+    }
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
