@@ -35,11 +35,13 @@ def due_now(db: psycopg.Connection) -> None:
     )
 
 
-def let_time_pass(db: psycopg.Connection) -> None:
+def let_time_pass(db: psycopg.Connection, lease: float) -> None:
     """Let half a minute pass for calls that nobody can be making any more, after which Chatwoot has dropped them."""
     db.execute(
         "UPDATE outbound_attempts SET started_at = started_at - interval '30 seconds' WHERE outcome IS NULL"
-        " AND lease_until < clock_timestamp() AND started_at > clock_timestamp() - interval '30 seconds'"
+        " AND started_at BETWEEN clock_timestamp() - interval '30 seconds'"
+        " AND clock_timestamp() - make_interval(secs => %s)",
+        [lease],
     )
 
 

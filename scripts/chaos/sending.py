@@ -95,18 +95,21 @@ async def _run(options: argparse.Namespace, url: str, home: Path) -> list[str]:
 
 
 async def _under_fire(stage: Stage) -> None:
-    """Kill a worker every so often, while there is something to send; people change their minds meanwhile."""
+    """Kill a worker every so often, while there is something to send; people change their minds meanwhile.
+
+    It is over with the last kill that was asked for.
+    """
     options = stage.options
     until, told = time.monotonic() + options.seconds, time.monotonic()
     worth, next_kill, disturbed = options.between, time.monotonic(), 0
-    while time.monotonic() < until and proof.left(stage.db):
+    while time.monotonic() < until and stage.crew.kills < options.kills and proof.left(stage.db):
         await asyncio.sleep(PAUSE)
         stage.look()
         arrived = stage.arrived()
         if disturbed < len(stage.world.people) // DISTURBED and arrived > options.between // 2:
             disturbed += 1
             await stage.world.disturb(stage.resources)
-        due = stage.crew.kills < options.kills and arrived >= worth and time.monotonic() >= next_kill
+        due = arrived >= worth and time.monotonic() >= next_kill
         if due and stage.crew.kill_one(verdict.at_work(stage.db)):
             worth, next_kill = arrived + options.between, time.monotonic() + options.kill_every
         if time.monotonic() > told + TELL_EVERY:
@@ -121,7 +124,7 @@ async def _quiet(stage: Stage) -> None:
         await asyncio.sleep(PAUSE)
         stage.look()
         if stage.options.hasty:
-            proof.let_time_pass(stage.db)
+            proof.let_time_pass(stage.db, stage.options.lease)
         if time.monotonic() > told + TELL_EVERY:
             told = time.monotonic()
             _tell(stage)
