@@ -210,7 +210,7 @@ async def test_a_person_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, s
     assert wrong.status_code == 401 and "tries left: 7" in wrong.text and hidden[1] in wrong.text
     fields = {"signup_request_id": hidden[1], "pin": _pin(simulator)}
     done = await anyone.post("/auth/signup/confirm", data=fields)
-    assert (done.status_code, done.headers["location"]) == (303, "/search")
+    assert (done.status_code, done.headers["location"]) == (303, "/")
     assert (await anyone.get("/auth/me")).json()["username"] == "amina"
     again = await anyone.post("/auth/signup/confirm", data=fields)
     assert again.status_code == 400 and "Start again" in again.text and 'action="/login"' in again.text

@@ -47,7 +47,7 @@ FAULTS = {
     "half a page": Fault("half", 200, ("broke off", LATER)),
     "cut": Fault("cut", 200, ("broke off", LATER)),
     "a page that never ends": Fault(
-        "trickle", 200, ("within 0.4 seconds", "CHATWOOT_TIMEOUT_SECONDS", LATER), how={"seconds": 0.4, "patience": 0.6}
+        "trickle", 200, ("within 1.5 seconds", "CHATWOOT_TIMEOUT_SECONDS", LATER), how={"seconds": 1.5, "patience": 1.6}
     ),
     "no answer": Fault(
         "delay",
