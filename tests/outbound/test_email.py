@@ -1,5 +1,6 @@
 """Mail, handed to a real relay on this machine."""
 
+import gc
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -174,6 +175,8 @@ def encrypted(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tup
         yield simulator, url + ("" if request.param else "?tls=starttls")
 
 
+# asyncio may leave the socket of a handshake that failed to the collector, which is made to come in this very test.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_the_certificate_is_verified(
     encrypted: tuple[Simulator, str], certificate: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -185,6 +188,8 @@ async def test_the_certificate_is_verified(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     await channel(url).send(message())
     assert simulator.taken[0].encrypted
+    del failed
+    gc.collect()
 
 
 async def test_a_relay_that_cannot_encrypt_is_not_used_where_that_is_asked_for(
