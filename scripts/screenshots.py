@@ -130,7 +130,7 @@ def _open(tab, page: Look) -> None:
     path = page.path
     for asked, instead in QUERIES.items():
         path = path.replace(asked, instead)
-    tab.goto(path, wait_until="networkidle")
+    tab.goto(path, wait_until="load")
     if page.click:
         tab.locator(page.click).first.click()
         tab.wait_for_load_state("networkidle")
