@@ -1,6 +1,5 @@
 """Page: who did what, and whether the record is whole."""
 
-import json
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -75,14 +74,16 @@ async def verify(request: Request, db: Db, session: Viewer, scope: ProjectReader
 
 
 def _row(event: Event) -> Row:
-    facts = [(_words(name), _plain(value)) for name, value in event.payload.items() if value not in ({}, [], None)]
+    facts = [
+        (cards.words(name), cards.plain(value)) for name, value in event.payload.items() if value not in ({}, [], None)
+    ]
     this = Asked(entity_type=event.entity_type, entity_id=event.entity_id)
     return Row(
         id=event.id,
         action=event.action,
         actor=event.actor_username,
         status=event.status,
-        entity=_words(event.entity_type),
+        entity=cards.words(event.entity_type),
         entity_url=_url(this, 1) if event.entity_id else "",
         request_id=event.request_id or "",
         facts=facts,
@@ -99,20 +100,6 @@ def _ref(ref: dict[str, Any]) -> dict[str, str]:
     if ref.get("source") == "cw_conversations":
         url = cards.thread_url(name)
     return {"ref": name, "snippet": str(ref.get("snippet") or ""), "url": url}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{_words(name)} {_plain(inner)}" for name, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _form(which: Asked) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """How things look on a page: plain values for templates, made of what the rooms give."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -248,6 +249,22 @@ def number(count: int) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """A count and what is counted: `1 message`, `1 200 messages`."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def words(name: str) -> str:
+    """The name of a field as words."""
+    return name.replace("_", " ")
+
+
+def plain(value: Any) -> str:
+    """What a field holds, in a line; numbers as they are, since they may be ids."""
+    if isinstance(value, dict):
+        return ", ".join(f"{words(name)} {plain(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _rank(rank: int | None) -> str:

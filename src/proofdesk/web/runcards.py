@@ -1,6 +1,5 @@
 """How runs and schedules look on a page."""
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,7 @@ from proofdesk.runbooks import book
 from proofdesk.scheduler.queries import Run
 from proofdesk.scheduler.schedule_queries import Schedule
 from proofdesk.scheduler.status_queries import Day
-from proofdesk.web import cards
+from proofdesk.web import cards, shell
 from proofdesk.web.shell import Choice
 
 LABELS = {
@@ -48,8 +47,8 @@ class Which:
     @classmethod
     def of(cls, job_type: str, status: str, page: str) -> "Which":
         """What a query string asks for; nonsense asks for everything."""
-        number = int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 1
-        return cls(job_type if job_type in LABELS else "", status if status in STATUSES else "", max(1, number))
+        known = job_type if job_type in LABELS else "", status if status in STATUSES else ""
+        return cls(*known, shell.page_number(page))
 
     def types(self) -> list[Choice]:
         """The chips of job types; the value of each is where it leads."""
@@ -165,9 +164,9 @@ def detail(run: Run) -> RunDetail:
     result = run.meta.get("result") or {}
     return RunDetail(
         card=card(run),
-        facts=[(_words(n), _plain(v)) for n, v in told.items() if v not in (None, "", [], {})],
-        upstream=[(_words(n), _plain(v)) for n, v in upstream.items() if v is not None],
-        counts=[(_words(n), _plain(v)) for n, v in result.items() if v not in (None, [], {})],
+        facts=[(cards.words(n), cards.plain(v)) for n, v in told.items() if v not in (None, "", [], {})],
+        upstream=[(cards.words(n), cards.plain(v)) for n, v in upstream.items() if v is not None],
+        counts=[(cards.words(n), cards.plain(v)) for n, v in result.items() if v not in (None, [], {})],
         request_id=run.request_id or "",
     )
 
@@ -231,19 +230,3 @@ def _lasting(seconds: float) -> str:
             more = int(rest // smaller[0])
             return f"{whole} {unit}" + (f" {more} {smaller[1]}" if more else "")
     return f"{seconds:.1f} s" if 0 < seconds < 10 and seconds != int(seconds) else f"{int(seconds)} s"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{_words(name)} {_plain(inner)}" for name, inner in value.items())
-    if isinstance(value, list):
-        return f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(_plain, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return cards.number(value)
-    return value if isinstance(value, str) else json.dumps(value)
