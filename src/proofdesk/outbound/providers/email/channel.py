@@ -1,5 +1,6 @@
 """Mail through a relay: one connection a message, so that nothing of one can hold up or leak into another."""
 
+import asyncio
 import contextlib
 import ssl
 from email.headerregistry import Address
@@ -66,7 +67,7 @@ class Channel:
             step = "DATA"
             await smtp.data(written.as_bytes())
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            smtp.close()
+            _hang_up(smtp, smtp.transport)
             raise self._failed(error, step) from error
         finally:
             await _leave(smtp)
@@ -78,7 +79,7 @@ class Channel:
         try:
             await smtp.connect()
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            smtp.close()
+            _hang_up(smtp, smtp.transport)
             raise self._failed(error, "CONNECT") from error
         finally:
             await _leave(smtp)
@@ -125,10 +126,18 @@ class Channel:
 
 async def _leave(smtp: aiosmtplib.SMTP) -> None:
     # The message is handed over or not by now; how the relay takes the farewell changes nothing.
+    transport = smtp.transport
     with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
         if smtp.is_connected:
             await smtp.quit(timeout=_QUIT_WITHIN)
+    _hang_up(smtp, transport)
+
+
+def _hang_up(smtp: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
+    # A gentle close of TLS keeps the connection for up to half a minute, waiting for the relay to say farewell too.
     smtp.close()
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
 
 
 def _answer(error: Exception) -> tuple[int | None, str]:
