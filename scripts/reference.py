@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md, docs/runbooks.md, docs/reference/commands.md and deploy/env.example from the code.
+"""Writes docs/configuration.md, docs/runbooks.md, docs/reference/*.md and deploy/env.example from the code.
 
 `--check` only tells whether they are what the code says.
 """
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import api_page
 import click
 import typer
 
@@ -32,6 +33,7 @@ def pages() -> dict[Path, str]:
     """What each generated page holds."""
     return {
         ROOT / "docs" / "configuration.md": configuration(),
+        ROOT / "docs" / "reference" / "api.md": api_page.page(),
         ROOT / "docs" / "reference" / "commands.md": commands(),
         ROOT / "docs" / "runbooks.md": runbooks(),
         ROOT / "deploy" / "env.example": environment(),
@@ -170,14 +172,15 @@ def _row(parameter: Any) -> str:
 
 def main() -> int:
     """Write the pages, or compare them; 1 when they differ."""
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text("utf-8") != text]
+    written = pages()
+    stale = [path for path, text in written.items() if not path.exists() or path.read_text("utf-8") != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is not what the code says: run `make docs`.")
         return 1 if stale else 0
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(pages()[path], "utf-8")
+        path.write_text(written[path], "utf-8")
     return 0
 
 

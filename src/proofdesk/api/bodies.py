@@ -1,10 +1,12 @@
 """JSON bodies and numbers in query strings: read leniently where that is harmless, refused with a reason elsewhere."""
 
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from proofdesk.auth import csrf
 from proofdesk.errors import Invalid
@@ -23,9 +25,23 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-def clamped(least: int, most: int) -> Any:
-    """For numbers in query strings: what is out of range counts as the nearest number in it."""
-    return AfterValidator(lambda number: None if number is None else max(least, min(most, number)))
+@dataclass(frozen=True)
+class clamped:
+    """For numbers in query strings: what is out of range counts as the nearest number in it, so it is no bound."""
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The number, drawn into the range."""
+        return core_schema.no_info_after_validator_function(self._near, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Said in words: a number beyond the range is not refused."""
+        return handler(schema) | {"description": f"{self.least} to {self.most}; beyond counts as the nearest."}
+
+    def _near(self, number: float | None) -> float | None:
+        return None if number is None else max(self.least, min(self.most, number))
 
 
 def told(**schema: Any) -> Any:

@@ -87,11 +87,13 @@ MEANINGS = {
     "database_not_migrated": "The schema is older than this version of Proofdesk.",
     "database_unavailable": "The database cannot be reached, or does not answer.",
     "forbidden": "Others may do this: the owner, or whoever made the project.",
+    "internal_error": "A fault of Proofdesk: the log tells what, under the request's id.",
     "invalid_name": "A project's name has 2 to 160 characters.",
     "invalid_password": "A password has 8 to 128 characters.",
     "invalid_project_id": "A project id is a UUID.",
     "invalid_source": "The source's kind or id has another form.",
     "invalid_username": "A username has 3 to 32 of: a-z 0-9 . _ -",
     "job_cancelled": "Somebody cancelled the run.",
+    "payload_too_large": "A body holds at most 256 KiB.",
     "worker_silent": "No worker was heard of lately: nothing is read, embedded or sent.",
 }
