@@ -23,8 +23,11 @@ chaos: $(VENV)/dev
 	@$(BIN)/python scripts/chaos $(ARGS)
 	@$(BIN)/python scripts/chaos/sending.py $(SENDING)
 
+# The pages of docs/ that are written from the code and from the database, and the diagrams. Those need Chromium.
 docs: $(VENV)/dev
 	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python scripts/data_model.py
+	@$(BIN)/python scripts/diagrams.py
 
 # htmx, plots, icons and fonts of the web pages, from npm; nothing happens when they are there already.
 assets: $(VENV)/runtime

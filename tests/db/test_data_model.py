@@ -1,0 +1,47 @@
+"""docs/data-model.md is what the database says, and the database says what each table is for."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from scripts import data_model, diagrams
+
+from tests.conftest import copy_database
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def migrated(server_url: str, worker_id: str) -> str:
+    """A database as the migrations left it: tests build indexes in theirs."""
+    return copy_database(server_url, f"model_{worker_id}")
+
+
+def test_the_page_and_its_diagrams_are_what_the_database_says(migrated: str):
+    with psycopg.connect(migrated) as conn:
+        written = data_model.pages(conn)
+    assert len(written) == 1 + len(data_model.AREAS)
+    differing = [path.name for path, text in written.items() if path.read_text("utf-8") != text]
+    assert differing == [], "run `make docs`"
+
+
+def test_every_table_says_what_it_is_for(migrated: str):
+    with psycopg.connect(migrated) as conn:
+        model = data_model.Model(conn)
+    assert [table for table, comment in model.tables.items() if not comment] == []
+
+
+def test_a_table_that_nobody_put_into_an_area_is_refused(migrated: str):
+    with psycopg.connect(migrated) as conn:
+        conn.execute("CREATE TABLE stray (id integer)")
+        with pytest.raises(KeyError, match="stray"):
+            data_model.pages(conn)
+
+
+def test_every_picture_is_of_its_source_and_every_source_is_shown():
+    assert [source.name for source in diagrams.stale()] == [], "run `make docs`"
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    sources = list(diagrams.FOLDER.glob("*.mmd"))
+    assert len(sources) >= 10
+    assert [s.stem for s in sources if f"(diagrams/{s.stem}.svg)" not in pages] == []
+    assert {p.stem for p in diagrams.FOLDER.glob("*.svg")} == {s.stem for s in sources}
