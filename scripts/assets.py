@@ -21,16 +21,16 @@ DOCS = ROOT / "docs"
 HELP = ROOT / "src" / "proofdesk" / "web" / "docs"
 
 FILES = {
-    "htmx.js": "htmx.org/dist/htmx.min.js",
-    "htmx-sse.js": "htmx.org/dist/ext/hx-sse.min.js",
-    "htmx.LICENSE.txt": "htmx.org/LICENSE",
-    "uplot.js": "uplot/dist/uPlot.iife.min.js",
-    "uplot.css": "uplot/dist/uPlot.min.css",
-    "uplot.LICENSE.txt": "uplot/LICENSE",
-    "lucide.LICENSE.txt": "lucide-static/LICENSE",
-    "onest-latin.woff2": "@fontsource-variable/onest/files/onest-latin-wght-normal.woff2",
-    "onest-cyrillic.woff2": "@fontsource-variable/onest/files/onest-cyrillic-wght-normal.woff2",
-    "onest.LICENSE.txt": "@fontsource-variable/onest/LICENSE",
+    # One file: as two, htmx may look at the page before its extension has come, and what that would do never happens.
+    "htmx.js": ("htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js"),
+    "htmx.LICENSE.txt": ("htmx.org/LICENSE",),
+    "uplot.js": ("uplot/dist/uPlot.iife.min.js",),
+    "uplot.css": ("uplot/dist/uPlot.min.css",),
+    "uplot.LICENSE.txt": ("uplot/LICENSE",),
+    "lucide.LICENSE.txt": ("lucide-static/LICENSE",),
+    "onest-latin.woff2": ("@fontsource-variable/onest/files/onest-latin-wght-normal.woff2",),
+    "onest-cyrillic.woff2": ("@fontsource-variable/onest/files/onest-cyrillic-wght-normal.woff2",),
+    "onest.LICENSE.txt": ("@fontsource-variable/onest/LICENSE",),
 }
 ICONS = (
     "activity", "archive", "arrow-left", "arrow-right", "ban", "bell", "book-open", "check", "check-check",
@@ -88,8 +88,8 @@ def _make() -> None:
     _fetch()
     with tempfile.TemporaryDirectory(dir=MODULES) as folder:
         made = Path(folder)
-        for name, source in FILES.items():
-            shutil.copyfile(MODULES / source, made / name)
+        for name, sources in FILES.items():
+            (made / name).write_bytes(b"\n".join((MODULES / source).read_bytes() for source in sources))
         (made / "icons.svg").write_text(_sprite(), "utf-8")
         (made / STAMP.name).write_text(_recipe(), "utf-8")
         made.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The server with short pauses, for tests of streams: `granian --factory tests.api.hasty:from_environment`."""
+"""The server with short pauses, for tests of streams."""
 
 from fastapi import FastAPI
 

@@ -53,7 +53,7 @@ class Cast:
 
 @pytest.fixture(scope="session")
 def server(database_url: str, telegram_server: tuple[Simulator, str], server_log: Path) -> Iterator[str]:
-    """The address of the server, run by Granian as it is in production, with a simulated Telegram."""
+    """The address of the server, run as `proofdesk serve` runs it, with a simulated Telegram."""
     simulator, telegram_url = telegram_server
     with serving(
         database_url,
@@ -129,8 +129,10 @@ def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: b
 
 
 def _command(port: int, app: str) -> list[str]:
-    options = ["--interface", "asgi", "--factory", "--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
-    return [sys.executable, "-W", "error", "-m", "granian", *options, "--no-ws", app]
+    listen = (
+        "import sys; from proofdesk.cli import server; server.listen(sys.argv[1], '127.0.0.1', int(sys.argv[2]), 2)"
+    )
+    return [sys.executable, "-W", "error", "-c", listen, app, str(port)]
 
 
 def _environment(database_url: str) -> dict[str, str]:

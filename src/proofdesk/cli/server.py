@@ -1,12 +1,14 @@
 """`serve`: the web server. `up`: the server and a worker together."""
 
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -17,6 +19,7 @@ from proofdesk.settings import Settings
 from proofdesk.web import assets
 
 STOP_WITHIN = 25.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @app.command()
@@ -44,16 +47,29 @@ def _serve(loaded: Settings) -> None:
     # Each process counts into a file of its own there.
     with tempfile.TemporaryDirectory(prefix="proofdesk-metrics-") as folder:
         os.environ[meters.FOLDER] = folder
-        Granian(
-            "proofdesk.asgi:from_environment",
-            factory=True,
-            interface=Interfaces.ASGI,
-            address=loaded.host,
-            port=loaded.port,
-            workers=loaded.web_processes,
-            log_enabled=False,
-            websockets=False,
-        ).serve()
+        listen("proofdesk.asgi:from_environment", loaded.host, loaded.port, loaded.web_processes)
+
+
+def listen(factory: str, host: str, port: int, processes: int) -> None:
+    """Serve what `factory` (`module:name`) makes in each of the processes, until this one is stopped."""
+    Granian(
+        factory,
+        interface=Interfaces.ASGI,
+        address=host,
+        port=port,
+        workers=processes,
+        workers_kill_timeout=int(STOP_WITHIN) - 5,
+        log_enabled=False,
+        websockets=False,
+    ).serve(target_loader=_made)
+
+
+def _made(factory: str) -> Any:
+    # A process that is told to stop while it still loads has nothing to end, and goes at once. What Granian's parent
+    # left it instead takes note of the signal and does nothing, and everybody would wait for it for ever.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    return pkgutil.resolve_name(factory)()
 
 
 def together(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> int:
@@ -64,7 +80,7 @@ def together(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> 
         nonlocal stopped
         stopped = True
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, stop)
     program = (sys.executable, "-m", "proofdesk")
     children = [

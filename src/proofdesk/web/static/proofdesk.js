@@ -58,7 +58,18 @@ const leave = (made) => setTimeout(() => made.matches(":hover, :focus-within") ?
 
 document.addEventListener("toast", (event) => toast(event.detail));
 document.addEventListener("htmx:error", (event) => {
-  if (event.detail.error?.name !== "AbortError") toast({ tone: "bad", text: "The server did not answer. Check the connection and try again." });
+  const { ctx, error } = event.detail;
+  if (ctx?.sourceElement.matches("[data-quiet]")) stale(ctx, true);
+  else if (error?.name !== "AbortError") toast({ tone: "bad", text: "The server did not answer. Check the connection and try again." });
+});
+// What follows changes by itself says in one place that it cannot, for as long as it cannot.
+document.addEventListener("htmx:after:request", (event) => stale(event.detail.ctx, event.detail.ctx.response.status >= 500));
+function stale(ctx, failed) {
+  if (ctx.sourceElement.id === "live") document.getElementById("stale").hidden = !failed;
+}
+// Times are made those of the reader before they take the place of others, or one would see them change.
+document.addEventListener("htmx:before:swap", (event) => {
+  for (const task of event.detail.tasks) showTimes(task.fragment);
 });
 document.addEventListener("htmx:after:swap", (event) => {
   show(document);
