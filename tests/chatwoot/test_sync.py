@@ -32,8 +32,10 @@ def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
 async def test_the_whole_studio_is_stored_as_it_is(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
 ):
-    await sync.run(db, connect(studio), project, OPTIONS, silent)
+    synced = await sync.run(db, connect(studio), project, OPTIONS, silent)
     assert ours(owner_conn) == theirs(studio)
+    stored = owner_conn.execute("SELECT count(*) FROM cw_messages").fetchone()
+    assert (synced.tally.messages,) == stored, "pages are taken at the same time, and each is counted"
 
 
 async def test_contacts_and_inboxes_come_along(

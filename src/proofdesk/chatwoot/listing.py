@@ -1,8 +1,11 @@
 """Walking Chatwoot's lists page by page, to an empty page, and no further than there is something to see."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from proofdesk.chatwoot import answers, items
 from proofdesk.chatwoot.client import Chatwoot, Page
@@ -11,41 +14,47 @@ from proofdesk.chatwoot.client import Chatwoot, Page
 _MOST_REPEATED = 20
 
 
-async def ahead(
-    client: Chatwoot, account_id: int, sort_by: str, inbox_id: int | None = None, first: int = 1
-) -> AsyncIterator[Page]:
-    """Pages of conversations until an empty one; while one is worked on, the next is asked for."""
+async def conversations(
+    client: Chatwoot, account_id: int, sort_by: str, inbox_id: int | None, *, first: int = 1, ahead: int = 0
+) -> AsyncGenerator[Page]:
+    """Pages of conversations until an empty one; up to `ahead` more are asked for while one is worked on."""
 
-    def ask(number: int) -> asyncio.Task[Page]:
-        return asyncio.create_task(client.conversations(account_id, number, sort_by, inbox_id))
+    async def ask(number: int) -> Page:
+        return await client.conversations(account_id, number, sort_by, inbox_id)
 
-    number, asked, seen = first, ask(first), _Seen()
+    async for page in _walk(ask, first, ahead):
+        yield page
+
+
+async def contacts(client: Chatwoot, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[Page]:
+    """Pages of contacts until an empty one; up to `ahead` more are asked for while one is worked on."""
+
+    async def ask(number: int) -> Page:
+        return await client.contacts(account_id, number, sort)
+
+    async for page in _walk(ask, 1, ahead):
+        yield page
+
+
+async def _walk(ask: Callable[[int], Coroutine[Any, Any, Page]], first: int, ahead: int) -> AsyncGenerator[Page]:
+    number, last, seen = first + 1, 0, _Seen()
+    asked = deque([asyncio.create_task(ask(first))])
     try:
-        while (page := await asked).items:
+        while (page := await asked.popleft()).items:
             seen.add(page)
-            number += 1
-            asked = ask(number)
+            last = last or math.ceil((page.total or 0) / len(page.items))
+            # Beyond the last one that the list tells of there is only the empty one, which is asked for alone.
+            while len(asked) < ahead and (number <= last or not asked):
+                asked.append(asyncio.create_task(ask(number)))
+                number += 1
             yield page
+            if not asked:
+                asked.append(asyncio.create_task(ask(number)))
+                number += 1
     finally:
-        asked.cancel()
-
-
-async def conversations(client: Chatwoot, account_id: int, sort_by: str, inbox_id: int | None) -> AsyncIterator[Page]:
-    """Pages of conversations until an empty one, each asked for when it is wanted."""
-    number, seen = 1, _Seen()
-    while (page := await client.conversations(account_id, number, sort_by, inbox_id)).items:
-        seen.add(page)
-        yield page
-        number += 1
-
-
-async def contacts(client: Chatwoot, account_id: int, sort: str) -> AsyncIterator[Page]:
-    """Pages of contacts until an empty one, each asked for when it is wanted."""
-    number, seen = 1, _Seen()
-    while (page := await client.contacts(account_id, number, sort)).items:
-        seen.add(page)
-        yield page
-        number += 1
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 @dataclass

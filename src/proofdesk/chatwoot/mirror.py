@@ -5,20 +5,23 @@ and stored together with the cursors that stand for them. A run that is killed i
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from proofdesk.chatwoot import items, queries, reading_queries
 from proofdesk.chatwoot.answers import ChatwootError
-from proofdesk.chatwoot.client import MESSAGES_A_PAGE, Chatwoot
+from proofdesk.chatwoot.client import MESSAGES_A_PAGE, Chatwoot, Page
 from proofdesk.chatwoot.items import BadItem
 from proofdesk.db.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
 OVERLAP = 11  # C-09, C-10: ids can become visible out of order, so reading resumes ten messages back
+PAGES_AT_ONCE = 2  # while the messages of one are stored, those of the next are read
 AT_ONCE = 50  # conversations whose messages are read together; bounds the memory
 
 
@@ -83,6 +86,22 @@ class Mirror:
         for part in _parts(items.in_inboxes(listed, self.inbox_ids)):
             await self._read(await self._store_listed(part))
 
+    async def take_pages(self, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+        """Take what the pages list, each while the one before is being stored; gives those that are, in their order."""
+        taking: deque[tuple[Page, asyncio.Task[None]]] = deque()
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    taking.append((page, asyncio.create_task(self.take(page.items))))
+                    if len(taking) == PAGES_AT_ONCE:
+                        yield await _first(taking)
+            while taking:
+                yield await _first(taking)
+        finally:
+            for _, task in taking:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in taking), return_exceptions=True)
+
     async def take_contacts(self, listed: list[Any]) -> int:
         """Store listed contacts; how many rows changed."""
         parsed = items.contacts(listed)
@@ -108,12 +127,14 @@ class Mirror:
         rows = [r for r in parsed.rows if self._is_recent(r)]
         async with self.db.scoped(self.scope) as conn:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
-            self.tally.contacts += await queries.store_contacts(conn, self.scope, self.account_id, people.rows)
-            self.tally.conversations += await queries.store_conversations(conn, self.scope, self.account_id, rows)
+            contacts = await queries.store_contacts(conn, self.scope, self.account_id, people.rows)
+            conversations = await queries.store_conversations(conn, self.scope, self.account_id, rows)
             await self._keep_bad(conn, "contact", people)
             await self._keep_bad(conn, "conversation", parsed)
             ids = [r["conversation_id"] for r in rows]
             states = await reading_queries.states(conn, self.scope, self.account_id, ids)
+        self.tally.contacts += contacts
+        self.tally.conversations += conversations
         cursors = {s.conversation_id: s for s in states}
         return [
             Reading(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
@@ -163,12 +184,13 @@ class Mirror:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
             await reading_queries.lock(conn, self.scope, self.account_id, touched)
             if gone:
-                self.tally.removed += len(gone)
                 await queries.delete_conversations(conn, self.scope, self.account_id, gone)
-            self.tally.messages += await queries.store_messages(conn, self.scope, self.account_id, parsed.rows)
+            stored = await queries.store_messages(conn, self.scope, self.account_id, parsed.rows)
             await self._keep_bad(conn, "message", parsed)
             await self._keep_bad(conn, "conversation", items.Parsed(bad=refused))
             await reading_queries.advance(conn, self.scope, self.account_id, cursors)
+        self.tally.messages += stored
+        self.tally.removed += len(gone)
 
     async def _keep_bad(self, conn: queries.Conn, entity: str, parsed: items.Parsed) -> None:
         self.tally.bad.update((b.entity, b.entity_id) for b in parsed.bad)
@@ -185,6 +207,13 @@ def _cursor_row(reading: Reading) -> dict[str, Any]:
         "message_cursor": reading.cursor if reading.finished else reading.after,
         "read_mark": reading.mark if reading.finished else None,
     }
+
+
+async def _first(taking: deque[tuple[Page, asyncio.Task[None]]]) -> Page:
+    page, task = taking[0]
+    await task
+    taking.popleft()
+    return page
 
 
 def _parts(things: list[Any]) -> Iterable[list[Any]]:

@@ -104,8 +104,8 @@ class _Walk:
 async def _walk(walk: _Walk, report: Report, leave_off: LeaveOff) -> bool:
     """Walk the pages that are left; False when it left off after one."""
     done = 0
-    async for page in listing.ahead(
-        walk.mirror.client, walk.mirror.account_id, "created_at_asc", walk.source.inbox_id, walk.page
+    async for page in listing.conversations(
+        walk.mirror.client, walk.mirror.account_id, "created_at_asc", walk.source.inbox_id, first=walk.page, ahead=1
     ):
         listed = items.conversations(items.in_inboxes(page.items, walk.mirror.inbox_ids)).rows
         await _check(walk, page.items, listed)
@@ -154,7 +154,9 @@ async def _states(mirror: Mirror, ids: list[int]) -> list[reading_queries.State]
 async def _remove_unlisted(walk: _Walk) -> None:
     """What a whole walk does not list and what Chatwoot then answers with 404 is gone there: remove it here."""
     mirror, listed = walk.mirror, set[int]()
-    async for page in listing.ahead(mirror.client, mirror.account_id, "created_at_asc", walk.source.inbox_id):
+    async for page in listing.conversations(
+        mirror.client, mirror.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
+    ):
         listed |= {row["conversation_id"] for row in items.conversations(page.items).rows}
     async with mirror.db.scoped(mirror.scope) as conn:
         inboxes = sorted(mirror.inbox_ids) if mirror.inbox_ids is not None else None

@@ -10,6 +10,7 @@ A mark moves only when everything before it is stored, so a run may be killed an
 
 import math
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from proofdesk.projects.source_queries import Source
 
 OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
 SHOWN = 20  # items of the quarantine that a run tells of
+AHEAD = 8  # pages of a list that are asked for while one is worked on, where all of it is read
 LISTED_AGAIN = 3  # how often the list is walked to prove that the first reading left nothing out
 
 
@@ -175,17 +177,20 @@ async def _first_reading(
     # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
     number = max(1, mark.meta["page"] - 1) if mark and mark.meta["phase"] == "history" else 1
     done = 0
-    async for page in listing.ahead(mirror.client, mirror.account_id, "created_at_desc", source.inbox_id, number):
-        await mirror.take(page.items)
-        number += 1
-        done += len(page.items)
-        report(done, page.total, "conversations")
-        await _set_mark(mirror, source, started, {"phase": "history", "page": number})
-        if number & (number - 1) == 0:  # as the tables double
-            async with mirror.db.transaction() as conn:
-                await queries.refresh_statistics(conn)
-        if await leave_off():
-            raise _LeftOff
+    listed = listing.conversations(
+        mirror.client, mirror.account_id, "created_at_desc", source.inbox_id, first=number, ahead=AHEAD
+    )
+    async with aclosing(mirror.take_pages(listed)) as taken:
+        async for page in taken:
+            number += 1
+            done += len(page.items)
+            report(done, page.total, "conversations")
+            await _set_mark(mirror, source, started, {"phase": "history", "page": number})
+            if number & (number - 1) == 0:  # as the tables double
+                async with mirror.db.transaction() as conn:
+                    await queries.refresh_statistics(conn)
+            if await leave_off():
+                raise _LeftOff
     await _prove_complete(mirror, source)
     if source.inbox_id is None:
         await all_contacts(mirror)
@@ -196,8 +201,9 @@ async def _prove_complete(mirror: Mirror, source: Source) -> None:
     """Walk the list until a walk shows nothing new: deletions may have pulled it up under the first reading."""
     for _ in range(LISTED_AGAIN):
         before = mirror.tally.conversations
-        async for page in listing.ahead(mirror.client, mirror.account_id, "created_at_asc", source.inbox_id):
-            await mirror.take(page.items)
+        listed = listing.conversations(mirror.client, mirror.account_id, "created_at_asc", source.inbox_id, ahead=AHEAD)
+        async for _ in mirror.take_pages(listed):
+            pass
         if mirror.tally.conversations == before:
             return
 
@@ -205,7 +211,7 @@ async def _prove_complete(mirror: Mirror, source: Source) -> None:
 async def all_contacts(mirror: Mirror) -> set[int]:
     """Store every contact that has an address, whether or not it has a conversation; the ids that were listed."""
     listed = set[int]()
-    async for page in listing.contacts(mirror.client, mirror.account_id, "created_at"):
+    async for page in listing.contacts(mirror.client, mirror.account_id, "created_at", ahead=AHEAD):
         await mirror.take_contacts(page.items)
         listed |= items.ids(page.items)
     return listed
