@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import batches, chunks, queries, vectors
 from proofdesk.embeddings.batches import Patience
@@ -40,7 +41,7 @@ async def test_everything_that_waits_is_embedded(db: Database, project: Scope, p
 async def test_the_nearest_vector_is_that_of_the_text_asked_for(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider)
     ((context,),) = await rows(db, project, "SELECT context FROM rag_chunks WHERE conversation_id = 7")
-    asked = batches.literal(await provider.embed_query(f"{context}\n{ten[6]}"))
+    asked = Halfvec(await provider.embed_query(f"{context}\n{ten[6]}"))
     (nearest, *_) = await rows(
         db,
         project,
@@ -98,7 +99,7 @@ async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, proje
     owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '1 day' WHERE claimed_at IS NOT NULL")
     await embed(db, project, provider)
     async with db.scoped(project) as conn:
-        settled = await queries.settle(conn, project, "old:model", late, [batches.Outcome("[1,2]")] * 2)
+        settled = await queries.settle(conn, project, "old:model", late, [batches.Outcome(Halfvec([1, 2]))] * 2)
         assert await queries.release(conn, project, late) == 0
     assert settled == queries.Settled(0, 0)
     assert await models(db, project) == {MODEL: 10}

@@ -10,7 +10,6 @@ from psycopg import sql
 from proofdesk.db import vector_indexes
 from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.pool import Database
-from proofdesk.embeddings.batches import literal
 from proofdesk.projects.scope import Scope
 from proofdesk.search import meaning_queries, queries, vector_index
 from proofdesk.search.meaning_queries import Model
@@ -164,7 +163,7 @@ async def indexes(db: Database, scope: Scope) -> list[vector_indexes.VectorIndex
 def put(conn: psycopg.Connection, scope: Scope, model: str, vectors: np.ndarray, first: int = 1, complete: bool = True):
     """Messages with a chunk and a vector each, a conversation for every one."""
     values = {"project": scope.project_id, "scope": scope.account_scope_id, "model": model, "complete": complete}
-    values |= {"first": first, "vectors": [literal(v.astype(float).tolist()) for v in vectors], "dimension": DIMENSION}
+    values |= {"first": first, "vectors": [str(v.tolist()) for v in vectors], "dimension": DIMENSION}
     for statement in _WRITTEN:
         conn.execute(statement.encode(), values)
     conn.execute("ANALYZE rag_vectors, rag_chunks")

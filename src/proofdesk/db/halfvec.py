@@ -17,11 +17,30 @@ class Halfvec:
         self.binary = struct.pack(f">hh{len(numbers)}e", len(numbers), 0, *numbers)
 
 
-class _HalfvecDumper(Dumper):
-    format = Format.BINARY  # of no named type, since pgvector's has another number in each database
+class Halfvecs:
+    """Several, where one may be missing, as one parameter: `%(vectors)s::halfvec[]`.
 
-    def dump(self, obj: Halfvec) -> bytes:
+    `type_number` is what `'halfvec'::regtype::oid` gives: pgvector's type has another number in each database.
+    """
+
+    def __init__(self, type_number: int, vectors: Sequence[Halfvec | None]):
+        dimensions, may_miss, first = 1, 1, 1
+        head = struct.pack(">iiIii", dimensions, may_miss, type_number, len(vectors), first)
+        self.binary = head + b"".join(
+            _MISSING if v is None else _LENGTH.pack(len(v.binary)) + v.binary for v in vectors
+        )
+
+
+_LENGTH = struct.Struct(">i")
+_MISSING = _LENGTH.pack(-1)
+
+
+class _BinaryDumper(Dumper):
+    format = Format.BINARY  # of no named type: the statement tells it
+
+    def dump(self, obj: Halfvec | Halfvecs) -> bytes:
         return obj.binary
 
 
-psycopg.adapters.register_dumper(Halfvec, _HalfvecDumper)
+psycopg.adapters.register_dumper(Halfvec, _BinaryDumper)
+psycopg.adapters.register_dumper(Halfvecs, _BinaryDumper)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from proofdesk.db.halfvec import Halfvec
 from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed, Provider, Refused, Vector
 
 PROBE = "A plain sentence."
@@ -25,9 +26,9 @@ class Patience:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one text: a vector as pgvector reads it, or the reason why there is none."""
+    """What became of one text: a vector as the database holds it, or the reason why there is none."""
 
-    vector: str | None
+    vector: Halfvec | None
     reason: str | None = None
 
 
@@ -114,9 +115,4 @@ def _given_up(busy: Busy, why: str) -> Busy:
 def _outcome(vector: Vector) -> Outcome:
     if not _SHORTEST < math.hypot(*vector) < _LONGEST:  # false for NaN, too
         return Outcome(None, "The embedding provider gave no usable vector for this text.")
-    return Outcome(literal(vector))
-
-
-def literal(vector: Vector) -> str:
-    """A vector as pgvector reads it. Five digits are more than the 16 bits of a `halfvec` hold."""
-    return f"[{','.join(['%.5g'] * len(vector))}]" % tuple(vector)
+    return Outcome(Halfvec(vector))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from proofdesk.db.halfvec import Halfvecs
 from proofdesk.db.rows import Conn, many, one, run, value
 from proofdesk.embeddings.batches import Outcome
 from proofdesk.projects.scope import Scope
@@ -157,7 +158,7 @@ async def settle(
         """
         WITH made AS (
             SELECT * FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[],
-                %(hashes)s::bytea[], %(claims)s::timestamptz[], %(vectors)s::text[], %(reasons)s::text[])
+                %(hashes)s::bytea[], %(claims)s::timestamptz[], %(vectors)s::halfvec[], %(reasons)s::text[])
                 t (account_id, message_id, chunk_index, content_hash, claimed_at, vector, reason)),
         ours AS (
             SELECT k.account_id, k.message_id, k.chunk_index, m.vector, m.reason
@@ -173,7 +174,7 @@ async def settle(
         stored AS (
             INSERT INTO rag_vectors
                 (project_id, account_scope_id, account_id, message_id, chunk_index, model, embedding)
-            SELECT %(project)s, %(account_scope)s, account_id, message_id, chunk_index, %(model)s, vector::halfvec
+            SELECT %(project)s, %(account_scope)s, account_id, message_id, chunk_index, %(model)s, vector
             FROM ours WHERE vector IS NOT NULL
             ON CONFLICT (project_id, account_id, message_id, chunk_index, model)
                 DO UPDATE SET embedding = excluded.embedding)
@@ -187,9 +188,13 @@ async def settle(
         indexes=[c.chunk_index for c in chunks],
         hashes=[c.content_hash for c in chunks],
         claims=[c.claimed_at for c in chunks],
-        vectors=[o.vector for o in outcomes],
+        vectors=Halfvecs(await _type_number(conn), [o.vector for o in outcomes]),
         reasons=[o.reason for o in outcomes],
     )
+
+
+async def _type_number(conn: Conn) -> int:
+    return await value(conn, "SELECT 'halfvec'::regtype::oid")
 
 
 async def release(conn: Conn, scope: Scope, chunks: Sequence[Claimed]) -> int:
