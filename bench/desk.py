@@ -72,26 +72,36 @@ class Desk:
             yield first, topics[first : first + BATCH]
 
 
-def fill(conn: psycopg.Connection, project_id: UUID, chunks: int, dimension: int, seed: int = 7) -> Desk:
-    """Write that many ready chunks into an empty project; `conn` is the owner's. Words are to be indexed afterwards."""
+def fill(
+    conn: psycopg.Connection, project_id: UUID, chunks: int, dimension: int, seed: int = 7, *, embedded: bool = True
+) -> Desk:
+    """Write that many chunks into an empty project; `conn` is the owner's. Words are to be indexed afterwards.
+
+    They are ready, with their vectors, or not `embedded` yet.
+    """
     row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
     assert row is not None, "the project exists"
     desk = Desk(project_id, row[0], chunks, dimension, seed)
-    for (first, texts), (_, vectors) in zip(desk.texts(), desk.vectors(), strict=True):
-        with conn.transaction():
-            _write(conn, desk, first, texts)
-            with conn.cursor().copy("COPY rag_vectors FROM STDIN (FORMAT binary)") as copy:
-                copy.write(_binary(desk, first, vectors))
-    conn.execute(
-        "INSERT INTO rag_models (project_id, account_scope_id, model, dimension, complete_at)"
-        " VALUES (%s, %s, %s, %s, now())",
-        [project_id, desk.account_scope_id, MODEL, dimension],
-    )
+    for first, texts in desk.texts():
+        _write(conn, desk, first, texts, ("ready", MODEL) if embedded else ("pending", None))
+    if embedded:
+        _embed(conn, desk)
     conn.execute("VACUUM ANALYZE cw_conversations, cw_messages, rag_chunks, rag_vectors")
     return desk
 
 
-def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str]) -> None:
+def _embed(conn: psycopg.Connection, desk: Desk) -> None:
+    for first, vectors in desk.vectors():
+        with conn.cursor().copy("COPY rag_vectors FROM STDIN (FORMAT binary)") as copy:
+            copy.write(_binary(desk, first, vectors))
+    conn.execute(
+        "INSERT INTO rag_models (project_id, account_scope_id, model, dimension, complete_at)"
+        " VALUES (%s, %s, %s, %s, now())",
+        [desk.project_id, desk.account_scope_id, MODEL, desk.dimension],
+    )
+
+
+def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str], state: tuple[str, str | None]) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
     for number, text in enumerate(texts, first):
         conversation, at = number // CHUNKS, _START + timedelta(seconds=number)
@@ -101,7 +111,7 @@ def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str]) -
         message = (number, conversation, 1, kind, "text", text, False, False, by, "{}", "[]", at)
         rows["cw_messages"].append(message)
         digest = number.to_bytes(8, "big")
-        chunk = (number, 0, conversation, 1, by, [by], [number], text, "", digest, "ready", MODEL, at)
+        chunk = (number, 0, conversation, 1, by, [by], [number], text, "", digest, *state, at)
         rows["rag_chunks"].append(chunk)
     for table, columns in _TABLES.items():
         names = f"project_id, account_scope_id, account_id, {', '.join(columns.split())}"

@@ -1,13 +1,18 @@
-"""What was measured: figures beside their goal and beside a floor of the same run."""
+"""What was measured: figures beside their goal and beside a floor of the same run, and how they grow."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+LINEAR = 1.1  # a power of the size up to which growth counts as linear: measurements scatter
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement: it took `times` the floor, and `met` the goal or not."""
+    """One measurement: it took `times` the floor, and `met` the goal or not.
+
+    More than `at_most` times the floor is a fault on any machine, however busy it is.
+    """
 
     work: str
     goal: str
@@ -15,6 +20,43 @@ class Figure:
     floor: str = ""
     times: float | None = None
     met: bool | None = None
+    at_most: float = math.inf
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it is further from its floor than any machine explains."""
+        return self.times is not None and self.times > self.at_most
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How one measurement grows: `value` in `unit` at each size, which counts `of`. `name` is that of its picture."""
+
+    name: str
+    title: str
+    of: str
+    unit: str
+    points: Sequence[tuple[int, float]]
+
+    @property
+    def power(self) -> float:
+        """The power of the size with which it grows from the first size to the last: 1 is linear, 0 not at all."""
+        (first, least), (last, most) = self.points[0], self.points[-1]
+        return math.log(most / least) / math.log(last / first)
+
+    @property
+    def verdict(self) -> str:
+        """That in words; what grows faster than its size is a defect."""
+        grows = f"grows with the power {self.power:.2f} of the {self.of}"
+        return f"{grows}: a defect" if self.power > LINEAR else grows
+
+
+@dataclass
+class Found:
+    """What one program measured."""
+
+    figures: list[Figure] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -1,8 +1,9 @@
-"""Runs every measurement and writes what came out into docs/performance.md.
+"""Runs every measurement and writes what came out into docs/performance.md, how it grows as pictures into docs/img.
 
-    make bench                         (or: python -m bench.run [--only search])
+    make bench                           (or: python -m bench.run [--only sync])
+    make bench ARGS="--quick --check"    small sizes; fails when something is far beyond its floor
 
-A measurement is a module of this package with `async def figures() -> list[Figure]`; its rows follow those before it.
+A measurement is a module of this package with `async def measure(quick) -> Found`; its rows follow those before it.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import asyncio
 import os
 import platform
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,29 +20,61 @@ from typing import Any
 
 import psutil
 
-from bench import search
-from bench.figures import Figure, table
+from bench import embedding, outbound, search, serving, start, sync
+from bench.figures import Curve, Found, table
+from bench.plot import svg
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
+PICTURES = ROOT / "docs" / "img"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-ALL: dict[str, Callable[[], Coroutine[Any, Any, list[Figure]]]] = {"search": search.figures}
+ALL: dict[str, Callable[[bool], Coroutine[Any, Any, Found]]] = {
+    "sync": sync.measure,
+    "embedding": embedding.measure,
+    "search": search.measure,
+    "serving": serving.measure,
+    "outbound": outbound.measure,
+    "start": start.measure,
+}
 
 
-def main() -> None:
-    """Measure, print, and write the page when everything was measured."""
+def main() -> int:
+    """Measure, print, and write the page when everything was measured at full size; 1 when a check failed."""
+    options = _options()
+    found = Found()
+    for name in [options.only] if options.only else ALL:
+        began = time.monotonic()
+        one = asyncio.run(ALL[name](options.quick))
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        found.figures += one.figures
+        found.curves += one.curves
+    measured = f"{_machine()}\n\n{table(found.figures)}"
+    print(measured)
+    print("\n".join(f"{curve.title} {curve.verdict}." for curve in found.curves))
+    if not options.only and not options.quick:
+        _write(measured, found.curves)
+    faults = [one for one in found.figures if one.is_fault] if options.check else []
+    for one in faults:
+        print(f"{one.work}: {one.times:.1f} times its floor; more than {one.at_most:g} is a fault.", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure how fast everything is.")
     parser.add_argument("--only", choices=sorted(ALL), help="one measurement; the page is left alone")
-    only = parser.parse_args().only
-    found: list[Figure] = []
-    for name in [only] if only else ALL:
-        found += asyncio.run(ALL[name]())
-    measured = f"{_machine()}\n\n{table(found)}"
-    print(measured)
-    if not only:
-        before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}", "utf-8")
+    parser.add_argument("--quick", action="store_true", help="small sizes, in a minute; the page is left alone")
+    parser.add_argument("--check", action="store_true", help="fail when a ratio to a floor is far too large")
+    return parser.parse_args()
+
+
+def _write(measured: str, curves: list[Curve]) -> None:
+    for curve in curves:
+        (PICTURES / f"growth-{curve.name}.svg").write_text(svg(curve), "utf-8")
+    shown = [f"![{c.title}, by {c.of}](img/growth-{c.name}.svg)\n\n{c.title} {c.verdict}." for c in curves]
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    growth = "\n\n".join(["### Growth", "The dashed line is what grows in proportion to its size.", *shown])
+    PAGE.write_text(f"{before}{BEGIN}\n{measured}\n\n{growth}\n{END}{after}", "utf-8")
 
 
 def _machine() -> str:
@@ -63,4 +98,4 @@ def _processor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

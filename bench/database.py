@@ -1,0 +1,28 @@
+"""A database of its own for each measurement: the embedded server, migrated, with room to write."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from proofdesk.db import embedded, migrate
+
+_SETTINGS = ("max_wal_size = '4GB'", "synchronous_commit = off")
+
+
+@contextlib.contextmanager
+def fresh() -> Iterator[str]:
+    """The URL of an empty database as its owner; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # run by root, the database server is another user
+        with embedded.running(Path(folder) / "home"):
+            """Some settings of the server hold from its second start on."""
+        with embedded.running(Path(folder) / "home") as url:
+            migrate.migrate(url)
+            with psycopg.connect(url, autocommit=True) as conn:
+                for setting in _SETTINGS:
+                    conn.execute(f"ALTER SYSTEM SET {setting}".encode())
+                conn.execute("SELECT pg_reload_conf()")
+            yield url

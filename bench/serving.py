@@ -1,0 +1,153 @@
+"""The server under load, as people and programs call it: two processes, sixteen connections, a session.
+
+Measured by wrk, which takes a part of the same two cores. The floor is the emptiest route of the same server:
+/health passes everything that each request passes, but needs neither session nor database.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx2
+import psycopg
+
+from bench import database
+from bench.figures import Curve, Figure, Found
+from proofdesk.audit.trail import system
+from proofdesk.db.pool import connected
+from proofdesk.projects import projects
+
+SIZES = (10_000, 100_000, 1_000_000)  # messages
+CONNECTIONS, PROCESSES = 16, 2
+PASSWORD = secrets.token_urlsafe(16)
+START_WITHIN = 30.0
+_CONVERSATIONS = """
+    INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, contact_id,
+        status, labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at, read_mark,
+        chunked_version)
+    SELECT id, account_scope_id, 1, n, 1, n, 'open', '{}', '{}', '{}', now(), now(), now(), '', 1
+    FROM projects, generate_series(%s::int / 32, %s::int / 32) n ON CONFLICT DO NOTHING"""
+_MESSAGES = """
+    INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,
+        message_type, content_type, content, private, deleted, sender_type, content_attributes, attachments, created_at)
+    SELECT id, account_scope_id, 1, n, n / 32, 1, 'outgoing', 'text',
+        'Your parcel left our workshop on Tuesday and should be with you by tomorrow. Order ' || n, false, false,
+        'agent', '{}', '[]', now() - make_interval(secs => 60 * (2000000 - n))
+    FROM projects, generate_series(%s::int, %s::int) n"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests a second, and the milliseconds that 99 of 100 took at most."""
+
+    rate: float
+    p99: float
+
+    @property
+    def each(self) -> float:
+        """Milliseconds of the server for one request."""
+        return 1000 / self.rate
+
+
+async def measure(quick: bool) -> Found:
+    """The rows of the table about the server; one that says so where wrk is missing."""
+    if shutil.which("wrk") is None:
+        return Found([Figure("requests", "", "not measured: wrk is not installed")])
+    seconds = 2 if quick else 5
+    with database.fresh() as url:
+        async with connected(url, 2) as db:
+            project = await projects.create(db, system(), "Served")
+        with running(url) as there:
+            cookie = _signed_in(there, str(project.id))
+            floor = _loaded(f"{there}/health", cookie, seconds)
+            empty = _loaded(f"{there}/projects", cookie, seconds)
+            rows: list[tuple[int, Load, Load]] = []
+            for before, size in zip((0, *SIZES), SIZES[:1] if quick else SIZES, strict=False):
+                _talk(url, before + 1, size)
+                messages = _loaded(f"{there}/messages?limit=50", cookie, seconds)
+                rows.append((size, messages, _loaded(f"{there}/jobs/status", cookie, seconds)))
+    size, messages, status = rows[-1]
+    figures = [
+        _figure("GET /projects", empty, floor, 5_000, 12),
+        _figure(f"GET /messages?limit=50 of {size:,} messages", messages, floor, 4_000, 20),
+        _figure(f"GET /jobs/status with {size:,} messages", status, floor, 500, 40, p99=50),
+    ]
+    return Found(figures, [] if quick else _curves(rows))
+
+
+def _curves(rows: list[tuple[int, Load, Load]]) -> list[Curve]:
+    return [
+        Curve("messages", "A page of messages takes", "messages", "ms", [(n, m.each) for n, m, _ in rows]),
+        Curve("status", "How things stand is told in", "messages", "ms", [(n, s.each) for n, _, s in rows]),
+    ]
+
+
+def _figure(work: str, load: Load, floor: Load, goal: int, at_most: float, p99: float | None = None) -> Figure:
+    return Figure(
+        work=work,
+        goal=f"≥ {goal:,} requests/s" + (f", p99 ≤ {p99:g} ms" if p99 else ""),
+        measured=f"{load.rate:,.0f} requests/s, p99 {load.p99:.0f} ms",
+        floor=f"/health: {floor.rate:,.0f} requests/s, p99 {floor.p99:.0f} ms",
+        times=floor.rate / load.rate,
+        met=load.rate >= goal and (p99 is None or load.p99 <= p99),
+        at_most=at_most,
+    )
+
+
+def _loaded(url: str, cookie: str, seconds: int) -> Load:
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-H", f"cookie: {cookie}", url]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in told, told
+    rate, late = re.search(r"Requests/sec:\s+([\d.]+)", told), re.search(r"99%\s+([\d.]+)(us|ms|s)", told)
+    assert rate and late, told
+    return Load(float(rate[1]), float(late[1]) * {"us": 0.001, "ms": 1, "s": 1000}[late[2]])
+
+
+def _talk(url: str, first: int, last: int) -> None:
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(_CONVERSATIONS, [first, last])
+        conn.execute(_MESSAGES, [first, last])
+        conn.execute("VACUUM ANALYZE cw_conversations, cw_messages")
+
+
+@contextlib.contextmanager
+def running(url: str) -> Iterator[str]:
+    """The base URL of a server with that database, as `proofdesk serve` runs it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {"DATABASE_URL": url, "PORT": str(port), "WEB_PROCESSES": str(PROCESSES), "AUTH_PASSWORD": PASSWORD}
+    command = [sys.executable, "-m", "proofdesk", "serve"]
+    with subprocess.Popen(command, env=os.environ | given, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def wait_for(address: str) -> None:
+    """Ask until it answers 200."""
+    until = time.monotonic() + START_WITHIN
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx2.HTTPError):
+            if httpx2.get(address).status_code == 200:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(address)
+
+
+def _signed_in(there: str, project_id: str) -> str:
+    with httpx2.Client(base_url=there) as client:
+        client.post("/auth/login", json={"username": "owner", "password": PASSWORD}).raise_for_status()
+        token = {"x-csrf-token": client.cookies["csrf_token"]}
+        client.post(f"/projects/{project_id}/select", headers=token).raise_for_status()
+        return f"sid={client.cookies['sid']}"

@@ -1,0 +1,76 @@
+"""How long `proofdesk up` takes until it is ready, with a database that exists, and what memory it then holds.
+
+The floor is the database server's own start.
+"""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from bench.figures import Figure, Found
+from bench.serving import wait_for
+from proofdesk.db import embedded, migrate
+
+_SETTLED = 3.0  # seconds, after which an idle process is idle
+
+
+async def measure(quick: bool) -> Found:
+    """The rows of the table about starting."""
+    with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # run by root, the database server is another user
+        home = Path(folder) / "home"
+        with embedded.running(home) as url:
+            migrate.migrate(url)
+        _up(home)  # once before: what is compiled and read for the first time is not measured
+        began = time.perf_counter()
+        with embedded.running(home):
+            alone = time.perf_counter() - began
+        ready, memory = _up(home)
+    return Found([_started(ready, alone), *(_held(name, held) for name, held in memory.items())])
+
+
+def _started(ready: float, alone: float) -> Figure:
+    return Figure(
+        work="`proofdesk up` until it is ready, database existing",
+        goal="≤ 3 s",
+        measured=f"{ready:.1f} s",
+        floor=f"the database server alone {alone:.2f} s",
+        times=ready / alone,
+        met=ready <= 3,
+        at_most=60,
+    )
+
+
+def _held(name: str, held: float) -> Figure:
+    return Figure(f"memory of an idle {name}", "≤ 150 MB", f"{held:.0f} MB", met=held <= 150)
+
+
+def _up(home: Path) -> tuple[float, dict[str, float]]:
+    """Seconds until it is ready, and the memory of its server and its worker."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {"PROOFDESK_HOME": str(home), "PORT": str(port), "AUTH_PASSWORD": secrets.token_urlsafe(16)}
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "proofdesk", "up"]
+    with subprocess.Popen(command, env=os.environ | given, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/ready")
+            ready = time.perf_counter() - began
+            time.sleep(_SETTLED)
+            parts = {child.cmdline()[-1]: child for child in psutil.Process(process.pid).children()}
+            return ready, {name: _megabytes(parts[part]) for name, part in (("server", "serve"), ("worker", "worker"))}
+        finally:
+            process.terminate()
+
+
+def _megabytes(process: psutil.Process) -> float:
+    """What a process and its children hold; what they share is counted once."""
+    return sum(one.memory_full_info().pss for one in [process, *process.children(recursive=True)]) / 2**20

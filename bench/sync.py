@@ -1,0 +1,187 @@
+"""The first reading of a Chatwoot, with no delay there and with some, and a sync that finds nothing new.
+
+Measured is `sync.run`, in a process of its own, so that its memory is known: everything is fetched, checked and stored.
+The floors are the same pages fetched and thrown away, and the same rows copied into a table with the same indexes.
+"""
+
+import asyncio
+import json
+import math
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+import psycopg
+
+from bench import database, upstream
+from bench.figures import Curve, Figure, Found
+from proofdesk.audit.trail import system
+from proofdesk.chatwoot import sync
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.db.pool import connected
+from proofdesk.progress import silent
+from proofdesk.projects import projects, scope
+
+CONVERSATIONS = 2_000
+GROWTH = (312, 3_125, 31_250)  # conversations: 10,000 messages to a million
+CONCURRENCY, DELAY = 8, 0.05
+_OPTIONS = sync.Options(default_account_id=1)
+
+
+@dataclass(frozen=True)
+class Synced:
+    """Seconds and requests of a first sync and of one more after it, and the most memory it took, in MB."""
+
+    messages: int
+    seconds: float
+    requests: int
+    again_seconds: float
+    again_requests: int
+    peak: float
+
+
+async def measure(quick: bool) -> Found:
+    """The rows of the table about sync, and how it grows."""
+    size = 200 if quick else CONVERSATIONS
+    found = Found()
+    with database.fresh() as url:
+        with upstream.running(size) as there:
+            synced = _apart(url, there)
+            fetched, copied = await _fetch(there, size), _copy(url)
+        found.figures += [_first(synced, fetched, copied), _nothing_new(synced)]
+    with database.fresh() as url, upstream.running(size, DELAY) as there:
+        found.figures.append(_delayed(_apart(url, there)))
+    if not quick:
+        grown = [_grown(conversations) for conversations in GROWTH]
+        found.figures.append(_memory(grown[-1]))
+        found.curves += [
+            Curve("sync", "A first sync takes", "messages", "s", [(s.messages, s.seconds) for s in grown]),
+            Curve("sync-memory", "A first sync needs", "messages", "MB", [(s.messages, s.peak) for s in grown]),
+        ]
+    return found
+
+
+def _grown(conversations: int) -> Synced:
+    with database.fresh() as url, upstream.running(conversations) as there:
+        return _apart(url, there)
+
+
+def _first(synced: Synced, fetched: float, copied: float) -> Figure:
+    rate = synced.messages / synced.seconds
+    return Figure(
+        work=f"first sync of {synced.messages:,} messages",
+        goal="≥ 12,000 messages/s",
+        measured=f"{rate:,.0f} messages/s",
+        floor=f"fetched and thrown away {synced.messages / fetched:,.0f}/s, copied {synced.messages / copied:,.0f}/s",
+        times=synced.seconds / (fetched + copied),
+        met=rate >= 12_000,
+        at_most=25,
+    )
+
+
+def _delayed(synced: Synced) -> Figure:
+    least = DELAY * synced.requests / CONCURRENCY
+    share = least / synced.seconds
+    return Figure(
+        work=f"the same with {DELAY * 1000:.0f} ms of delay, {CONCURRENCY} requests at a time",
+        goal="≥ 80 % of what the delay allows",
+        measured=f"{synced.messages / synced.seconds:,.0f} messages/s, {share:.0%}",
+        floor=f"{synced.requests:,} requests, {least:.1f} s",
+        times=1 / share,
+        met=share >= 0.8,
+        at_most=4,
+    )
+
+
+def _nothing_new(synced: Synced) -> Figure:
+    return Figure(
+        work="sync with nothing new",
+        goal="≤ 5 requests, ≤ 0.3 s",
+        measured=f"{synced.again_requests} requests, {synced.again_seconds:.2f} s",
+        met=synced.again_requests <= 5 and synced.again_seconds <= 0.3,
+    )
+
+
+def _memory(synced: Synced) -> Figure:
+    return Figure(
+        work=f"memory of a first sync of {synced.messages:,} messages",
+        goal="≤ 250 MB at its peak",
+        measured=f"{synced.peak:.0f} MB",
+        met=synced.peak <= 250,
+    )
+
+
+# The floors -----------------------------------------------------------------------------------------------------------
+
+
+async def _fetch(there: str, conversations: int) -> float:
+    """Seconds for the pages of a first sync over as many plain connections, none of them looked at."""
+    waiting = _pages(conversations)
+    address = urlsplit(there)
+
+    async def fetch() -> None:
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        for target in waiting:
+            writer.write(f"GET /api/v1/accounts/1{target} HTTP/1.1\r\nhost: bench\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.rpartition(b"content-length:")[2]))
+        writer.close()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(fetch() for _ in range(CONCURRENCY)))
+    return time.perf_counter() - started
+
+
+def _pages(conversations: int) -> Iterator[str]:
+    for page in range(1, math.ceil(conversations / 25) + 2):
+        yield f"/conversations?sort_by=created_at_desc&page={page}"
+        yield f"/conversations?sort_by=created_at_asc&page={page}"
+    for page in range(1, math.ceil(conversations / 15) + 2):
+        yield f"/contacts?page={page}"
+    for conversation in range(1, conversations + 1):
+        yield f"/conversations/{conversation}/messages?after=0"
+
+
+def _copy(url: str) -> float:
+    """Seconds for the stored messages to be copied into a table that has the same columns and indexes."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        with conn.cursor().copy("COPY cw_messages TO STDOUT (FORMAT binary)") as copy:
+            rows = [bytes(block) for block in copy]
+        conn.execute("CREATE TABLE copied (LIKE cw_messages INCLUDING ALL)")
+        started = time.perf_counter()
+        with conn.cursor().copy("COPY copied FROM STDIN (FORMAT binary)") as copy:
+            for block in rows:
+                copy.write(block)
+        return time.perf_counter() - started
+
+
+# The process that syncs -----------------------------------------------------------------------------------------------
+
+
+def _apart(url: str, there: str) -> Synced:
+    done = subprocess.run([sys.executable, "-m", "bench.sync", url, there], capture_output=True, text=True, check=True)
+    return Synced(**json.loads(done.stdout))
+
+
+async def _synced(url: str, there: str) -> Synced:
+    client = Chatwoot(there, "token", concurrency=CONCURRENCY)
+    async with connected(url, 8) as db:
+        made = await projects.create(db, system(), "Synced")
+        inside = await scope.enter(db, system(), made.id)
+        before, began = upstream.requests(there), time.perf_counter()
+        synced = await sync.run(db, client, inside, _OPTIONS, silent)
+        first, ended = upstream.requests(there) - before, time.perf_counter()
+        await sync.run(db, client, inside, _OPTIONS, silent)
+        again = time.perf_counter() - ended
+    await client.aclose()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    requests = upstream.requests(there) - before - first
+    return Synced(synced.tally.messages, ended - began, first, again, requests, peak)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(asyncio.run(_synced(*sys.argv[1:3])))))
