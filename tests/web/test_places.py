@@ -50,19 +50,6 @@ async def test_an_empty_project_says_what_to_do(cast: Cast):
         assert "They come with the first sync." in await seen(cast.member, path)
 
 
-async def test_a_project_shows_its_sources_by_name_and_what_it_holds(told: Cast):
-    member = told.member
-    bound = {"source_kind": "chatwoot_inbox", "external_id": f"{stories.ACCOUNT}:2"}
-    await member.client.post(f"/projects/{member.project_id}/sources", json=bound)
-    address = f"/projects/{member.project_id}/sources"
-    assert address in await seen(member, "/projects")
-    part = await seen(member, address, **PART)
-    assert "<html" not in part and "Support mail" in part and re.search(r"Contacts</dt><dd>2<", part)
-    assert "Support mail" in await seen(member, address)
-    for path in (address, f"{address}?x=1"):
-        assert (await told.stranger.client.get(path, headers=PART)).status_code == 404
-
-
 async def test_conversations_are_filtered_and_lead_to_their_thread(told: Cast):
     page = await seen(told.member, "/conversations")
     assert page.index("Luis Marin") < page.index("Amina Okafor") and "1 to 2" in page

@@ -108,38 +108,23 @@ async def test_a_password_that_the_environment_sets_is_not_changed_here(db: Data
         await accounts.change_own_password(db, set_outside, session, PASSWORD, "a brand new one", by, "192.0.2.1")
 
 
-async def test_sources_are_bound_and_let_go_by_forms(cast: Cast):
-    page = await done(cast.member, "/settings/sources", external_id="7:2")
-    source = re.search(r'name="source_id" value="([^"]+)"', page)
-    assert source and "The next sync reads it" in page
-    taken = await post(cast.stranger, "/settings/sources", external_id="7")
-    assert taken.status_code == 409 and "another project" in taken.text
-    assert (await post(cast.stranger, "/settings/sources/unbind", source_id=source[1])).status_code == 404
-    page = await done(cast.member, "/settings/sources/unbind", source_id=source[1])
-    assert "The import has stopped. What was imported stays" in page
-    for wrong in ("7:", "x", ""):
-        assert (await post(cast.member, "/settings/sources", external_id=wrong)).status_code == 400
-
-
 async def test_the_project_is_looked_after_by_forms(cast: Cast):
     page = await done(cast.member, "/settings/members", username="stranger")
     assert "Remove stranger?" in page
     assert (await post(cast.member, "/settings/members", username="nobody-here")).status_code == 404
     await cast.stranger.client.post(f"/projects/{cast.member.project_id}/select")
     page = await shown(cast.stranger)
-    assert "Who may enter Project A" in page and "Add member" not in page and "Archive Project A" not in page
-    for path in ("members", "members/remove", "project/rename", "project/archive"):
+    assert "Who may enter Project A" in page and "Add member" not in page and "Rename" not in page
+    for path in ("members", "members/remove", "project/rename"):
         refused = await post(cast.stranger, f"/settings/{path}", username="member", name="Mine now")
         assert refused.status_code == 403, path
     await done(cast.member, "/settings/members/remove", username="stranger")
-    assert "What Atelier reads" in await done(cast.member, "/settings/project/rename", name="Atelier")
-    assert "The project is archived" in await done(cast.member, "/settings/project/archive")
-    assert "Atelier" not in await shown(cast.member)
+    assert "Who may enter Atelier" in await done(cast.member, "/settings/project/rename", name="Atelier")
 
 
 async def test_forms_need_the_token_of_the_session(cast: Cast):
     cast.owner.client.headers.pop("x-csrf-token")
-    for path in ("users", "users/disable", "password", "sessions/end", "project/archive", "sources", "members"):
+    for path in ("users", "users/disable", "password", "sessions/end", "project/rename", "members"):
         answer = await cast.owner.client.post(f"/settings/{path}", data={"username": "member"})
         assert answer.status_code == 403, path
 

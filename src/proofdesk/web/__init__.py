@@ -18,6 +18,7 @@ from proofdesk.web import (
     search,
     settings,
     signup,
+    sources,
     threads,
     unsubscribe,
 )
@@ -26,6 +27,7 @@ ROUTERS = [
     login.router,
     overview.router,
     projects.router,
+    sources.router,
     search.router,
     jobs.router,
     conversations.router,

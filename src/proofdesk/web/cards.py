@@ -8,6 +8,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from proofdesk import ids
+from proofdesk.chatwoot.offers import Offers
+from proofdesk.projects.source_queries import Source
 from proofdesk.review.overview import Held
 from proofdesk.review.queries import Contact, Conversation, Message
 from proofdesk.search.hits import Hit
@@ -194,10 +196,10 @@ def line(message: Message, cited: bool) -> Line:
     )
 
 
-def holdings(held: Held) -> dict[str, Any]:
-    """What a project reads and holds, for a page."""
-    names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes}
-    read = [names.get((s.account_id, s.inbox_id or 0), "") for s in held.sources]
+def holdings(held: Held, offered: Offers | None = None) -> dict[str, Any]:
+    """What a project reads and holds, for a page; names are those of Chatwoot where it told them, or of the mirror."""
+    told = offered or Offers()
+    names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes} | told.inboxes
     return {
         "counts": held.entities,
         "chunks": [
@@ -212,15 +214,21 @@ def holdings(held: Held) -> dict[str, Any]:
             {
                 "id": str(source.id),
                 "external_id": source.external_id,
-                "name": name or (f"Inbox {source.inbox_id}" if source.inbox_id else f"Account {source.account_id}"),
+                "name": _source_name(source, names, told),
                 "whole": source.inbox_id is None,
                 "inboxes": [n for (account, _), n in names.items() if account == source.account_id],
                 "bound": moment(source.created_at),
             }
-            for source, name in zip(held.sources, read, strict=True)
+            for source in held.sources
         ],
         "synced": moment(held.synced_at) if held.synced_at else None,
     }
+
+
+def _source_name(source: Source, names: dict[tuple[int, int], str], told: Offers) -> str:
+    if source.inbox_id is None:
+        return told.accounts.get(source.account_id) or f"Account {source.account_id}"
+    return names.get((source.account_id, source.inbox_id)) or f"Inbox {source.inbox_id}"
 
 
 def parts(snippet: str) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Pages: a project made or chosen from any page, and looked after on the settings page."""
+"""Pages: a project is made, chosen from any page and put away; the settings have its name and its members."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -7,24 +7,25 @@ from proofdesk import request as asking
 from proofdesk.auth import sessions
 from proofdesk.auth.queries import Session
 from proofdesk.errors import Invalid, ProofdeskError
-from proofdesk.projects import members, projects, scope, sources
-from proofdesk.request import Db, NamedProject, ProjectEditor, Route, Viewer
-from proofdesk.review import overview
+from proofdesk.projects import members, projects, scope
+from proofdesk.request import Db, ProjectEditor, ProjectKeeper, Route, Viewer
 from proofdesk.web import cards, shell
 from proofdesk.web import settings as page
 from proofdesk.web.settings import Text
 
 router = APIRouter(route_class=Route)
 
+DONE = {"archived": "The project is archived. Its data stays; its sources are free for other projects."}
+
 
 @router.get("/projects")
-async def show_projects(request: Request, session: Viewer) -> Response:
+async def show_projects(request: Request, session: Viewer, done: str = "") -> Response:
     """The projects that one may enter."""
-    return await choose(request, session)
+    return await choose(request, session, said=DONE.get(done, ""))
 
 
 async def choose(
-    request: Request, session: Session, *, name: str = "", wrong: ProofdeskError | None = None
+    request: Request, session: Session, *, name: str = "", wrong: ProofdeskError | None = None, said: str = ""
 ) -> Response:
     """The page on which a project is chosen or made: also what a page shows that needs one."""
     db = request.state.resources.db
@@ -43,18 +44,7 @@ async def choose(
         "wrong": wrong.message if wrong else "",
     }
     frame = await shell.frame(request, db, session)
-    return shell.page(request, "projects/page.html", values, frame=frame, status=shell.status_of(wrong))
-
-
-@router.get("/projects/{project_id}/sources")
-async def show_holdings(request: Request, db: Db, session: Viewer, inside: NamedProject) -> Response:
-    """What a project reads and holds; a part of its card."""
-    held = await overview.holds(db, inside)
-    values = {"held": cards.holdings(held), "active": inside.project_id == session.active_project_id}
-    if shell.wants_part(request):
-        return shell.partial(request, "projects/_holdings.html", values)
-    frame = await shell.frame(request, db, session)
-    return shell.page(request, "projects/holdings.html", values, frame=frame)
+    return shell.page(request, "projects/page.html", values, frame=frame, status=shell.status_of(wrong), toast=said)
 
 
 @router.post("/projects")
@@ -77,17 +67,18 @@ async def select_project(request: Request, db: Db, session: Viewer, project_id: 
     return RedirectResponse(shell.HOME, 303)
 
 
+@router.post("/projects/{project_id}/archive")
+async def archive_project(db: Db, keeper: ProjectKeeper) -> Response:
+    """Put a project away."""
+    await projects.archive(db, keeper)
+    return RedirectResponse("/projects?done=archived", 303)
+
+
 @router.post("/settings/project/rename")
 async def rename_project(request: Request, db: Db, session: Viewer, inside: ProjectEditor, name: Text = "") -> Response:
     """Give the active project another name."""
     doing = projects.rename(db, await scope.keep(db, inside), name)
     return await page.after(request, session, doing, "renamed")
-
-
-@router.post("/settings/project/archive")
-async def archive_project(request: Request, db: Db, session: Viewer, inside: ProjectEditor) -> Response:
-    """Put the active project away."""
-    return await page.after(request, session, projects.archive(db, await scope.keep(db, inside)), "archived")
 
 
 @router.post("/settings/members")
@@ -103,23 +94,3 @@ async def remove_member(
     """Let a member of the active project go."""
     doing = members.remove(db, await scope.keep(db, inside), username)
     return await page.after(request, session, doing, "member_removed")
-
-
-@router.post("/settings/sources")
-async def bind_source(
-    request: Request, db: Db, session: Viewer, inside: ProjectEditor, external_id: Text = ""
-) -> Response:
-    """Read an account (`7`) or an inbox (`7:2`)."""
-    kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
-    return await page.after(request, session, sources.bind(db, inside, kind, external_id), "bound")
-
-
-@router.post("/settings/sources/unbind")
-async def unbind_source(
-    request: Request, db: Db, session: Viewer, inside: ProjectEditor, source_id: Text = ""
-) -> Response:
-    """Stop reading a source."""
-    wanted = projects.as_id(source_id)
-    if wanted is None:
-        raise sources.SourceNotFound("This project has no such source.")
-    return await page.after(request, session, sources.unbind(db, inside, wanted), "unbound")

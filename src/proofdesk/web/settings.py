@@ -14,7 +14,7 @@ from proofdesk.auth import accounts, commands, sessions, signup, telegram
 from proofdesk.auth.queries import Session
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
-from proofdesk.projects import members, projects, scope, sources
+from proofdesk.projects import members, projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.request import Config, Db, Owner, Route, Viewer
 from proofdesk.settings import Settings
@@ -34,11 +34,8 @@ DONE = {
     "user_enabled": "The account can sign in again.",
     "user_sessions": "The sessions of the account have ended.",
     "renamed": "The project is renamed.",
-    "archived": "The project is archived. Its data stays; its sources are free for other projects.",
     "member": "The project has a new member.",
     "member_removed": "The member is gone: the project does not exist for that account any more.",
-    "bound": "The source is bound. The next sync reads it.",
-    "unbound": sources.UNBOUND,
 }
 
 
@@ -123,15 +120,6 @@ async def _project(db: Database, inside: Scope) -> dict[str, Any]:
         "kept": await scope.may_keep(db, inside),
         "members": [
             {"username": m.username, "added": cards.moment(m.added_at)} for m in await members.listed(db, inside)
-        ],
-        "sources": [
-            {
-                "id": str(s.id),
-                "external_id": s.external_id,
-                "kind": "Whole account" if s.inbox_id is None else "Inbox",
-                "bound": cards.moment(s.created_at),
-            }
-            for s in await sources.bound(db, inside)
         ],
     }
 
