@@ -41,7 +41,7 @@ JSON over HTTP, on the server's own port. Generated from the code (`make docs`);
 What any route may refuse, and what each code means, is [at the end](#errors); routes list what is their own. The
 examples go on from this, with the address of yours:
 
-```sh run
+```sh
 desk() { curl --silent --show-error --cookie jar --cookie-jar jar \\
     --header "x-csrf-token: $(awk '$6 == "csrf_token" {print $7}' jar 2>/dev/null)" \\
     --header "content-type: application/json" "http://127.0.0.1:8080$1" "${@:2}"; }
@@ -91,7 +91,7 @@ def _section(operation: Operation, shapes: set[str], example: Any) -> Iterator[s
         told = (f"{status} " + ", ".join(f"`{refusal.code}`" for refusal in some) for status, some in by_status)
         yield from ("", f"Refuses: {'; '.join(told)}.")
     if example is not None:
-        yield from ("", "```sh run", _curl(operation, example), "```")
+        yield from ("", "```sh", _curl(operation, example), "```")
 
 
 def _table(title: str, fields: Iterable[Field], shapes: set[str]) -> Iterator[str]:

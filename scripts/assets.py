@@ -13,12 +13,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
 TARGET = ROOT / "src" / "proofdesk" / "web" / "static" / "built"
 STAMP = TARGET / "made-from"
 DOCS = ROOT / "docs"
 HELP = ROOT / "src" / "proofdesk" / "web" / "docs"
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s:]+)\)")
 
 FILES = {
     # One file: as two, htmx may look at the page before its extension has come, and what that would do never happens.
@@ -64,13 +65,16 @@ def main() -> int:
 
 
 def _copy_docs() -> None:
-    """The pages as they are now, and no others."""
-    pages = {page.relative_to(DOCS): page.read_bytes() for page in DOCS.rglob("*.md")}
-    for gone in [old for old in HELP.rglob("*.md") if old.relative_to(HELP) not in pages]:
+    """The pages as they are now with the pictures that they show, and nothing else."""
+    pages = list(DOCS.rglob("*.md"))
+    shown = [page.parent / name for page in pages for name in PICTURE.findall(page.read_text("utf-8"))]
+    wanted = {file.resolve().relative_to(DOCS): file.read_bytes() for file in (*pages, *shown) if file.is_file()}
+    for gone in [old for old in HELP.rglob("*") if old.is_file() and old.relative_to(HELP) not in wanted]:
         gone.unlink()
-    for name, text in pages.items():
+    for name, content in wanted.items():
         (HELP / name).parent.mkdir(parents=True, exist_ok=True)
-        (HELP / name).write_bytes(text)
+        if not (HELP / name).is_file() or (HELP / name).read_bytes() != content:
+            (HELP / name).write_bytes(content)
 
 
 def _is_made() -> bool:

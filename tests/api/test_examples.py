@@ -2,21 +2,19 @@
 
 import asyncio
 import json
-import re
 import subprocess
 from pathlib import Path
 
 from proofdesk.audit.trail import system
 from proofdesk.db.pool import Database
 from proofdesk.projects import scope
+from tests import samples
 from tests.api.server import PASSWORD, Cast
 from tests.search.desk import Desk
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
-
 
 async def test_every_example_is_answered_as_the_page_says(server: str, cast: Cast, db: Database, tmp_path: Path):
-    blocks = re.findall(r"^```sh run\n(.*?)^```", PAGE.read_text("utf-8"), re.S | re.M)
+    blocks = samples.of("docs/reference/api.md")
     assert cast.member.project_id is not None
     desk = Desk(db, await scope.enter(db, system(), cast.member.project_id))
     await desk.talk("My parcel is two weeks late now", "> Sorry! I will ask the courier today")

@@ -3,6 +3,9 @@
 import asyncio
 import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,6 +16,7 @@ from proofdesk.audit.queries import Asked
 from proofdesk.audit.trail import Actor, Told, system
 from proofdesk.db.pool import Database
 from proofdesk.projects.scope import Scope
+from tests import samples
 from tests.audit.events import last, tamper
 from tests.conftest import new_project
 
@@ -198,7 +202,15 @@ async def test_nobody_writes_into_the_chain_of_another_project(db: Database, pro
             await trail.record(conn, system(), "test.done", "thing", 1, scope=other)
 
 
-async def test_an_export_can_be_proved_without_us(db: Database, project: Scope):
+async def test_an_export_is_proved_by_the_program_in_the_documentation(db: Database, project: Scope, tmp_path: Path):
+    await add(db, project, 3, **AWKWARD)
+    (prover,) = samples.of("docs/audit.md")
+    lines = [json.dumps(chain.exported(link), default=str) + "\n" async for link in chain.links(db, project)]
+    assert _proved(prover, tmp_path, "".join(lines)) == ""
+    assert "AssertionError" in _proved(prover, tmp_path, "".join(lines).replace("test.done", "test.gone"))
+
+
+async def test_an_export_says_of_each_event_what_its_seal_covers(db: Database, project: Scope):
     await add(db, project, 3, **AWKWARD)
     before = bytes(32)
     async for link in chain.links(db, project):
@@ -212,6 +224,12 @@ async def test_an_export_can_be_proved_without_us(db: Database, project: Scope):
                                    "payload", "evidence_refs")]  # fmt: skip
         assert told == shown
     assert (await chain.verify(db, project)).last_hash == before.hex()
+
+
+def _proved(prover: str, folder: Path, trail: str) -> str:
+    (folder / "trail.jsonl").write_text(trail)
+    command = [sys.executable, "-I", "-c", prover]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stderr
 
 
 async def test_a_long_chain_is_read_in_pieces(db: Database, project: Scope, monkeypatch: pytest.MonkeyPatch):

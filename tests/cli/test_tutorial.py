@@ -2,21 +2,19 @@
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from proofdesk.db.pool import Database
 from proofdesk.simulators import chatwoot, serving
-
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+from tests import samples
 
 
 async def test_its_commands_lead_to_a_message_that_was_approved_and_sent(
     tmp_path: Path, database_url: str, db: Database
 ):
-    script = "\n".join(re.findall(r"^```sh run\n(.*?)^```", PAGE.read_text("utf-8"), re.S | re.M))
+    script = "\n".join(samples.of("docs/tutorial.md"))
     assert script.count("proofdesk ") >= 9
     simulator = chatwoot.build("studio")
     with serving.running(chatwoot.create_app(simulator)) as url:

@@ -9,20 +9,26 @@ import psycopg
 from psycopg import sql
 
 from proofdesk.db import embedded
+from tests import samples
 from tests.isolation.worlds import World
 
 
 async def test_everything_comes_back_on_another_server(database_url: str, ours: World, tmp_path: Path):
-    file, home = tmp_path / "proofdesk.dump", tmp_path / "elsewhere"
-    written = proofdesk("backup", file, DATABASE_URL=database_url)
+    backup, restore = samples.of("docs/operations.md")
+    folder, home = tmp_path / "backups", tmp_path / "elsewhere"
+    folder.mkdir()
+    written = shell(backup.replace("/backups", str(folder)), DATABASE_URL=database_url)
     assert written.returncode == 0, written.stderr
+    (file,) = folder.iterdir()
     assert file.stat().st_mode & 0o077 == 0, "nobody else may read it"
-    back = proofdesk("restore", file, PROOFDESK_HOME=str(home))
+    restore = restore.replace("/backups/proofdesk-2026-01-31.dump", str(file)).replace("postgresql://…", "")
+    fill, prove = restore.splitlines()
+    back = shell(fill, PROOFDESK_HOME=str(home))
     assert back.returncode == 0, back.stderr
     with embedded.running(home) as url:
         assert content(url) == content(database_url)
-        proof = proofdesk("audit", "verify", DATABASE_URL=url)
-        assert proof.returncode == 0, proof.stdout + proof.stderr
+        proof = shell(prove, DATABASE_URL=url)
+        assert proof.returncode == 0 and "whole" in proof.stdout, proof.stdout + proof.stderr
         again = proofdesk("restore", file, PROOFDESK_HOME=str(home))
         assert again.returncode == 1 and "holds Proofdesk already" in again.stderr
 
@@ -60,10 +66,20 @@ def content(url: str) -> dict[str, tuple[int, str]]:
         return found
 
 
+def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run commands as a page of the documentation writes them."""
+    program = f'proofdesk() {{ "{sys.executable}" -m proofdesk "$@"; }}\n'
+    return _run(["bash", "-euc", program + script], environment)
+
+
 def proofdesk(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of ours."""
+    return _run([sys.executable, "-m", "proofdesk", *map(str, arguments)], environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "proofdesk", *map(str, arguments)],
+        command,
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(sys.path)} | environment,
         capture_output=True,
         text=True,

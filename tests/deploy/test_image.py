@@ -71,6 +71,8 @@ def _holds_every_file(built: Path) -> None:
     theirs = {p.relative_to(installed) for p in installed.rglob("*") if p.is_file() and p.suffix != ".pyc"}
     assert {p for p in ours if p.suffix != ".pyc"} == theirs
     assert any(p.suffix == ".js" and "static" in p.parts for p in theirs)
+    pages = {p.relative_to(ROOT / "docs") for p in (ROOT / "docs").rglob("*.md")}
+    assert {p.relative_to("web/docs") for p in theirs if p.suffix == ".md"} == pages, "the help is whole"
 
 
 def _comes_from_the_sdist_as_well(built: Path) -> None:

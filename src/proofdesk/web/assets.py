@@ -1,6 +1,7 @@
 """The files of the pages: bundled, packed, and named by their content, so that browsers may keep them for good.
 
-`static/styles/*.css` become one sheet, tokens first. `static/built/` comes from npm by scripts/assets.py.
+`static/styles/*.css` become one sheet, tokens first. `static/built/` comes from npm by scripts/assets.py, which brings
+the pictures of the documentation as well: they are served as `docs/…`.
 """
 
 import gzip
@@ -23,6 +24,7 @@ from proofdesk.errors import Unavailable
 STYLES = "app.css"
 FIRST = ("tokens.css", "base.css", "components.css")
 TEXT = {".css", ".js", ".svg", ".txt"}
+KINDS = {".woff2": "font/woff2", ".webp": "image/webp"}
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -56,7 +58,7 @@ def serve(app: FastAPI) -> None:
 @cache
 def files() -> dict[str, File]:
     """Every file by its name. Raises `AssetsMissing`."""
-    read = _read("")
+    read = _read("static", "") | {n: body for n, body in _read("docs", "docs/").items() if not n.endswith(".md")}
     if "built/htmx.js" not in read:
         raise AssetsMissing("The files that the pages take from npm are missing: run `make assets`.")
     made = {name: _file(name, body) for name, body in read.items() if not name.endswith(".css")}
@@ -64,12 +66,12 @@ def files() -> dict[str, File]:
     return made | {STYLES: _file(STYLES, _pointed(sheet, made))}
 
 
-def _read(folder: str) -> dict[str, bytes]:
-    root = importlib.resources.files("proofdesk.web") / "static"
+def _read(folder: str, called: str) -> dict[str, bytes]:
+    """Every file in a folder of this package, by its name after `called`."""
     found: dict[str, bytes] = {}
-    for entry in (root / folder).iterdir():
-        name = f"{folder}{entry.name}"
-        found |= _read(f"{name}/") if entry.is_dir() else {name: entry.read_bytes()}
+    for entry in (importlib.resources.files("proofdesk.web") / folder).iterdir():
+        inside, name = f"{folder}/{entry.name}", f"{called}{entry.name}"
+        found |= _read(inside, f"{name}/") if entry.is_dir() else {name: entry.read_bytes()}
     return found
 
 
@@ -90,7 +92,7 @@ def _pointed(sheet: bytes, made: dict[str, File]) -> bytes:
 
 
 def _file(name: str, body: bytes) -> File:
-    kind = mimetypes.guess_type(name)[0] or ("font/woff2" if name.endswith(".woff2") else "application/octet-stream")
+    kind = KINDS.get(PurePosixPath(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     packed = gzip.compress(body, 9, mtime=0) if PurePosixPath(name).suffix in TEXT else None
     return File(body, packed, kind, hashlib.sha256(body).hexdigest()[:12])
 

@@ -1,4 +1,7 @@
-"""Page: the documentation, in the design of the rest. scripts/assets.py brings docs/ into the package."""
+"""Page: the documentation, in the design of the rest. scripts/assets.py brings docs/ into the package.
+
+What a page shows is Markdown that looks the same on a Git host: tables, code, and pictures. Diagrams are pictures, too.
+"""
 
 import importlib.resources
 import posixpath
@@ -19,10 +22,12 @@ from markupsafe import Markup
 from proofdesk.errors import NotFound
 from proofdesk.request import Db, Route, Viewer
 from proofdesk.web import shell
+from proofdesk.web.assets import asset, files
 
 router = APIRouter(route_class=Route)
 
 INDEX = "index"
+_COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,11 @@ def _topic(path: str) -> str:
 def _page(path: str, sources: dict[str, str]) -> Page:
     # No HTML: a page of the documentation can do no more than its Markdown says.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = markdown.parse(sources[path])
+    tokens = markdown.parse(_COMMENT.sub("", sources[path]))
     headings = list(_anchored(tokens))
     for token in tokens:
         _lead(token.children or [], path, sources)
+        _show(token.children or [], path)
         if token.type in ("fence", "code_block", "table_open"):
             token.attrSet("tabindex", "0")  # whoever has no mouse scrolls it, too
     title = next((text for tag, text, _ in headings if tag == "h1"), path)
@@ -119,10 +125,25 @@ def _lead(tokens: list[Token], path: str, sources: dict[str, str]) -> None:
             token.tag = "span"
 
 
+def _show(tokens: list[Token], path: str) -> None:
+    """Pictures come from the package, and when they are scrolled to; one that is not there leaves its words."""
+    for token in tokens:
+        if token.type == "image":
+            name = "docs/" + _beside(path, str(token.attrGet("src") or ""))
+            if name in files():
+                token.attrs |= {"src": asset(name), "loading": "lazy"}
+            else:
+                token.type, token.tag, token.children = "text", "", None
+
+
+def _beside(path: str, name: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+
+
 def _address(href: str, path: str, sources: dict[str, str]) -> str:
     parts = urlsplit(href)
     if parts.scheme in ("http", "https") or href.startswith("#"):
         return href
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(path), parts.path))
+    target = _beside(path, parts.path)
     anchor = f"#{parts.fragment}" if parts.fragment else ""
     return f"/help/{_topic(target)}{anchor}" if target in sources else ""
