@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test eval bench chaos docs format lock assets screenshots clean
+.PHONY: demo test eval bench chaos docs site format lock assets screenshots clean
 
 demo: $(VENV)/runtime assets
 	@$(BIN)/proofdesk demo $(ARGS)
@@ -36,6 +36,10 @@ assets: $(VENV)/runtime
 # Pictures of every page, in docs/img.
 screenshots: $(VENV)/dev assets
 	@$(BIN)/python scripts/screenshots.py
+
+# The documentation as a site, in var/site; a link that leads nowhere stops it.
+site: $(VENV)/dev
+	@$(BIN)/zensical build --strict --clean
 
 format: $(VENV)/dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
