@@ -1,6 +1,7 @@
 """Each way in which a message stays where it is is planted, and named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ from pydantic import SecretStr
 
 from proofdesk.outbound import policies
 from proofdesk.outbound.policy_queries import Change
+from proofdesk.scheduler import schedules
 from proofdesk.simulators import smtp
 from tests.runbooks.house import House
 
@@ -129,6 +131,26 @@ async def test_of_all_messages_together_a_draft_is_nothing_unusual(mailing: Hous
     found = await mailing.look(SLUG)
     assert found.verdict == verdict
     assert next(c.status for c in found.checks if c.id == "approval") == ("fail" if one else "warn")
+
+
+@pytest.mark.parametrize(
+    ("check", "plant"),
+    [(FAULTS[name][0], FAULTS[name][1]) for name in ("blocked", "stopped by a reply", "a cap that was noted")],
+)
+async def test_what_the_gates_hold_back_is_the_product_at_work(mailing: House, check: str, plant: Any):
+    plant(mailing)
+    mailing.outbound_id = None
+    found = await mailing.look(SLUG)
+    assert (found.verdict, found.cause) == ("ok", None)
+    assert next(c.status for c in found.checks if c.id == check) == "warn"
+
+
+async def test_a_pause_is_why_one_message_does_not_go_and_who_made_it_is_named(mailing: House):
+    ben = replace(mailing.scope, actor=replace(mailing.scope.actor, username="ben"))
+    await schedules.change(mailing.db, ben, "outbound_process", status="paused")
+    found = await mailing.look(SLUG)
+    assert found.cause is not None and found.cause.check == "paused" and "ben paused it" in found.cause.message
+    assert found.fixes[0].path == "/jobs/scheduler/outbound_process"
 
 
 async def _cause(house: House) -> str | None:

@@ -1,10 +1,13 @@
 """Each way in which jobs stand still is planted, and named."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from proofdesk.scheduler import schedules
 from tests.runbooks.house import House
 
 SLUG = "scheduler-worker-failing"
@@ -25,7 +28,10 @@ FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
     "no source": ("sources", lambda h: (h.set(chatwoot_account_id=None), h.sql("DELETE FROM project_sources"))),
     "a paused schedule": (
         "paused",
-        lambda h: h.sql("UPDATE scheduled_jobs SET status = 'paused' WHERE job_type = 'chatwoot_sync'"),
+        lambda h: h.sql(
+            "UPDATE scheduled_jobs SET status = 'paused', paused_cause = 'workers_lost',"
+            " last_error = 'Ten workers were lost.' WHERE job_type = 'chatwoot_sync'"
+        ),
     ),
     "a failed run": ("runs", lambda h: h.failed_run("embeddings_run", "The key was refused.", OPENAI)),
     "a schedule with an error": (
@@ -75,3 +81,23 @@ async def test_what_merely_waits_is_no_fault(house: House):
     house.sql("UPDATE rag_chunks SET embedding_status = 'pending'")
     found = await house.look(SLUG)
     assert [(c.id, c.status) for c in found.checks if c.status != "ok"] == [("backlog", "warn")]
+
+
+async def test_a_pause_by_a_person_is_told_with_his_name_and_is_no_fault(house: House):
+    ben = replace(house.scope, actor=replace(house.scope.actor, username="ben"))
+    await schedules.change(house.db, ben, "chatwoot_sync", status="paused")
+    await schedules.change(house.db, ben, "outbound_process", status="paused")
+    for slug in (SLUG, "outbound-blocked"):
+        found = await house.look(slug)
+        check = next(c for c in found.checks if c.id == "paused")
+        assert (found.verdict, found.cause, check.status) == ("ok", None, "warn"), found
+        assert f"ben paused it, {datetime.now(UTC):%Y-%m-%d}" in check.observed
+    assert [f.path for f in found.fixes] == ["/jobs/scheduler/outbound_process"]
+
+
+async def test_of_two_pauses_the_one_that_nobody_meant_is_the_cause(house: House):
+    await schedules.change(house.db, house.scope, "chatwoot_reconcile", status="paused")
+    house.sql("UPDATE scheduled_jobs SET status = 'paused', paused_cause = 'x' WHERE job_type = 'embeddings_run'")
+    found = await house.look(SLUG)
+    assert found.cause is not None and "embeddings_run" in found.cause.message
+    assert "chatwoot_reconcile is paused" in next(c.observed for c in found.checks if c.id == "paused")

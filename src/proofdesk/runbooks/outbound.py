@@ -36,18 +36,22 @@ async def somebody_sends(case: Case) -> Seen:
 
 
 async def schedule_is_active(case: Case) -> Seen:
-    """Whether sending is paused."""
+    """Whether sending is paused. By a person, that is meant so, unless one message is asked about."""
     paused = [s for s in await case.know(scheduler.scheduled) if s.job_type == _JOB and s.status == "paused"]
-    return fail(f"{_JOB} is paused.") if paused else ok(f"{_JOB} is not paused.")
+    if not paused:
+        return ok(f"{_JOB} is not paused.")
+    told = f"{_JOB} is paused: {await scheduler.why_paused(case, paused[0])}"
+    return warn(told) if paused[0].paused_cause is None and case.outbound_id is None else fail(told, told)
 
 
 async def nobody_opted_out(case: Case) -> Seen:
-    """Whether the recipient said no."""
+    """Whether the recipient said no. Of all messages together that is what the gate is for."""
     return await _none(
         case,
         lambda h: h.message.status == "blocked_opt_out" or (held.is_open(h) and h.gate == OPTED_OUT),
         "opted_out is true",
         "No recipient opted out.",
+        gently=True,
     )
 
 
@@ -129,12 +133,13 @@ async def provider_takes_it(case: Case) -> Seen:
 
 
 async def cap_is_not_reached(case: Case) -> Seen:
-    """Whether the recipient got as many as he may in his window."""
+    """Whether the recipient got as many as he may in his window, which ends by itself."""
     return await _none(
         case,
         lambda h: held.is_open(h) and CAP_REACHED in (h.gate, h.message.last_error),
         "frequency_cap is reached",
         "No recipient's cap is reached.",
+        gently=True,
     )
 
 

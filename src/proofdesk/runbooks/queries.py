@@ -51,6 +51,15 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Who paused a schedule last, and when."""
+
+    job_type: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Limit:
     """A counter of the rate limits and for how many minutes it runs already."""
 
@@ -186,5 +195,20 @@ async def under_way(conn: Conn, scope: Scope) -> list[Waiting]:
                extract(epoch FROM now() - coalesce(heartbeat_at, created_at))::float AS silent_seconds
         FROM worker_runs WHERE project_id = %(project)s AND status IN ('queued', 'running')
         ORDER BY 4 DESC""",
+        project=scope.project_id,
+    )
+
+
+async def pauses(conn: Conn, scope: Scope) -> list[Pause]:
+    """The last pause of each schedule by a person."""
+    return await many(
+        conn,
+        Pause,
+        """
+        SELECT DISTINCT ON (payload ->> 'job_type') payload ->> 'job_type' AS job_type, actor_username AS by,
+               created_at AS at
+        FROM audit_events
+        WHERE project_id = %(project)s AND action = 'job.schedule_changed' AND payload #>> '{status,to}' = 'paused'
+        ORDER BY payload ->> 'job_type', id DESC""",
         project=scope.project_id,
     )

@@ -49,13 +49,16 @@ async def sources_are_bound(case: Case) -> Seen:
 
 
 async def nothing_is_paused(case: Case) -> Seen:
-    """Whether a schedule stands still."""
+    """Whether a schedule stands still: one that paused itself is a fault, one that a person paused is meant so."""
     paused = [s for s in await case.know(scheduled) if s.status == "paused"]
     if not paused:
         return ok("Every schedule is active.")
-    told = "; ".join(f"{s.job_type} is paused: {_why(s)}" for s in paused)
-    resume = [_resume(s.job_type) for s in paused]
-    return fail(told, f"The schedule of {paused[0].job_type} is paused: {_why(paused[0])}", *resume)
+    why = {s.job_type: await why_paused(case, s) for s in paused}
+    told = "; ".join(f"{job_type} is paused: {reason}" for job_type, reason in why.items())
+    itself = [s.job_type for s in paused if s.paused_cause is not None]
+    if not itself:
+        return warn(told, None, *map(_resume_when_wanted, why))
+    return fail(told, f"The schedule of {itself[0]} is paused: {why[itself[0]]}", *map(_resume, itself))
 
 
 async def runs_end_well(case: Case) -> Seen:
@@ -102,10 +105,21 @@ async def scheduled(case: Case) -> list[Schedule]:
     return await schedules.listed(case.resources.db, case.inside)
 
 
-def _why(schedule: Schedule) -> str:
+async def why_paused(case: Case, schedule: Schedule) -> str:
+    """Who paused a schedule and when, or of what it paused itself."""
     if schedule.paused_cause is None:
-        return "somebody paused it."
+        by = (await case.know(_pauses)).get(schedule.job_type)
+        return f"{by.by} paused it, {by.at:%Y-%m-%d %H:%M} UTC." if by else "a person paused it."
     return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
+
+
+async def _pauses(case: Case) -> dict[str, queries.Pause]:
+    async with case.resources.db.scoped(case.inside) as conn:
+        return {pause.job_type: pause for pause in await queries.pauses(conn, case.inside)}
+
+
+def _resume_when_wanted(job_type: str) -> Fix:
+    return Fix(f"Resume {job_type} when it is wanted again.", "PATCH", _resume(job_type).path, {"status": "active"})
 
 
 def _resume(job_type: str) -> Fix:
@@ -165,8 +179,8 @@ RUNBOOK = Runbook(
         Check(
             "paused",
             "Paused schedules",
-            "Every schedule is `active`.",
-            "A schedule is paused.",
+            "Every schedule is `active`; one that a person paused is told, and no fault.",
+            "A schedule paused itself.",
             nothing_is_paused,
             (Fix("Mend the reason, then resume it.", "PATCH", "/jobs/scheduler/{job_type}", {"status": "active"}),),
         ),
