@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx2
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ConnectionTimeoutError
 
 from proofdesk import retry_after
 from proofdesk.errors import Unavailable
 
-_NEVER_HANDED_OVER = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_NEVER_HANDED_OVER = (ClientConnectorError, ConnectionTimeoutError)
 _RETRIED = {429, 500, 502, 503, 504}  # C-03
 _GONE = "Resource could not be found"
 _NOT_LOST = "Nothing is lost: the next run goes on from here."
@@ -45,13 +45,13 @@ class Asked:
         """The inbox that was asked for, if it was one."""
         return self.params.get("inbox_id")
 
-    def details(self, response: httpx2.Response | None) -> dict[str, Any]:
+    def details(self, response: ClientResponse | None) -> dict[str, Any]:
         """What was asked and what came back, for the details of an error."""
         upstream = {
             "service": "chatwoot",
             "method": self.method,
             "endpoint": self.endpoint,
-            "status": response.status_code if response is not None else None,
+            "status": response.status if response is not None else None,
             "request_id": response.headers.get("x-request-id") if response is not None else None,
         }
         return {"upstream": upstream, "account_id": self.account_id, "inbox_id": self.inbox_id}
@@ -71,7 +71,7 @@ class ChatwootError(Unavailable):
         self,
         message: str,
         asked: Asked,
-        response: httpx2.Response | None = None,
+        response: ClientResponse | None = None,
         *,
         permanent: bool = False,
         forbidden: bool = False,
@@ -82,7 +82,7 @@ class ChatwootError(Unavailable):
         goes_on = asked.posted is None and not permanent
         super().__init__(f"{message} {_NOT_LOST}" if goes_on else message, details=asked.details(response))
         self.permanent, self.forbidden, self.unsigned, self.gone = permanent, forbidden, unsigned, gone
-        self.status = None if response is None else response.status_code
+        self.status = None if response is None else response.status
         self.perhaps_done = asked.posted is not None and handed_over and self.status not in range(300, 500)
         self.retry_after = retry_after.seconds(response.headers) if response is not None else None
 
@@ -92,7 +92,7 @@ class Answer:
     """A body that is JSON, and the server's clock when it came. Another shape than the expected raises."""
 
     asked: Asked
-    response: httpx2.Response
+    response: ClientResponse
     body: Any
     server_time: datetime
 
@@ -117,7 +117,7 @@ class Answer:
         return found
 
 
-def understood(asked: Asked, response: httpx2.Response, body: bytes) -> Answer:
+def understood(asked: Asked, response: ClientResponse, body: bytes) -> Answer:
     """The answer in this body."""
     try:
         return Answer(asked, response, json.loads(body), _clock(response))
@@ -125,14 +125,14 @@ def understood(asked: Asked, response: httpx2.Response, body: bytes) -> Answer:
         raise _not_understood("something that is not JSON", asked, response) from error
 
 
-def late(error: Exception, asked: Asked, response: httpx2.Response | None, seconds: float) -> ChatwootError:
+def late(error: Exception, asked: Asked, response: ClientResponse | None, seconds: float) -> ChatwootError:
     """The answer did not come, or did not end, in time."""
     what = f"Chatwoot did not finish its answer to {asked} within {seconds:g} seconds."
     hint = "Look at its load and at the network, or raise CHATWOOT_TIMEOUT_SECONDS."
     return ChatwootError(f"{what} {hint}", asked, response, handed_over=not isinstance(error, _NEVER_HANDED_OVER))
 
 
-def endless(asked: Asked, response: httpx2.Response, most: int) -> ChatwootError:
+def endless(asked: Asked, response: ClientResponse, most: int) -> ChatwootError:
     """The answer is longer than any that can be meant."""
     what = f"Chatwoot's answer to {asked} does not end: it has more than {most} bytes."
     return ChatwootError(f"{what} Check CHATWOOT_BASE_URL.", asked, response, permanent=True)
@@ -145,7 +145,7 @@ def repeated(answer: Answer) -> ChatwootError:
     return ChatwootError(f"{what} {hint}", answer.asked, answer.response, permanent=True)
 
 
-def broken(error: httpx2.HTTPError, asked: Asked, response: httpx2.Response | None) -> ChatwootError:
+def broken(error: ClientError, asked: Asked, response: ClientResponse | None) -> ChatwootError:
     """No answer, or only a part of one."""
     reason = (str(error) or type(error).__name__).rstrip(".")
     if response is not None:
@@ -155,14 +155,14 @@ def broken(error: httpx2.HTTPError, asked: Asked, response: httpx2.Response | No
     return ChatwootError(what, asked, handed_over=not isinstance(error, _NEVER_HANDED_OVER))
 
 
-def _not_understood(what: str, asked: Asked, response: httpx2.Response) -> ChatwootError:
+def _not_understood(what: str, asked: Asked, response: ClientResponse) -> ChatwootError:
     hint = "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
     return ChatwootError(f"Chatwoot answered {asked} with {what}. {hint}", asked, response)
 
 
-def refusal(asked: Asked, response: httpx2.Response, body: bytes, token: str) -> ChatwootError:
+def refusal(asked: Asked, response: ClientResponse, body: bytes, token: str) -> ChatwootError:
     """An answer that is an error. The token is taken out of what is told."""
-    status = response.status_code
+    status = response.status
     said, in_errors = _said(response, body)
     # C-01: only these two mean the token. Any other 401 says that this one thing is not for its user.
     bad_token = status == 401 and (in_errors or "invalid access token" in said.lower())
@@ -203,7 +203,7 @@ def _account(asked: Asked) -> str:
     return f"account {asked.account_id}" if asked.account_id else "the account"
 
 
-def _said(response: httpx2.Response, body: bytes) -> tuple[str, bool]:
+def _said(response: ClientResponse, body: bytes) -> tuple[str, bool]:
     """The reason, and whether it came as `errors`. C-02: it is JSON in two forms, text, a proxy's HTML, or empty."""
     try:
         told = json.loads(body)
@@ -216,7 +216,7 @@ def _said(response: httpx2.Response, body: bytes) -> tuple[str, bool]:
     return str(reason[0] if isinstance(reason, list) and reason else reason)[:200], "errors" in told
 
 
-def _clock(response: httpx2.Response) -> datetime:
+def _clock(response: ClientResponse) -> datetime:
     try:
         return email.utils.parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
     except (KeyError, ValueError):
