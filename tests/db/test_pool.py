@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from proofdesk.db.pool import Database
+from proofdesk.db.pool import Database, connected
 from proofdesk.projects.scope import Scope
 
 
@@ -40,3 +40,31 @@ async def test_the_application_cannot_change_the_schema(db: Database):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.transaction() as conn:
             await conn.execute("DROP TABLE cw_messages")
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
+    database_url: str, owner_conn: psycopg.Connection
+):
+    async with connected(database_url, 1) as db:
+        for _ in range(3):
+            async with db.transaction() as conn:
+                await conn.execute("SELECT 1")
+                backend = conn.info.backend_pid
+            owner_conn.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])  # waits until it is gone
+
+
+async def test_what_fails_in_the_middle_is_undone_as_a_whole(db: Database, project: Scope):
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        async with db.scoped(project) as conn:
+            await conn.execute("DELETE FROM scheduled_jobs")
+            await conn.execute("SELECT 1 / 0")
+    async with db.scoped(project) as conn:
+        assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
+
+
+async def test_a_project_is_left_with_its_transaction(database_url: str, project: Scope):
+    async with connected(database_url, 1) as db:  # the same connection both times
+        async with db.scoped(project) as conn:
+            assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
+        async with db.transaction() as conn:
+            assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall() == []

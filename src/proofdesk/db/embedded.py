@@ -19,6 +19,7 @@ from psycopg import sql
 from proofdesk.errors import Unavailable
 
 DATABASE = "proofdesk"
+BUFFERS = 2 * 2**30  # bytes; a quarter of the memory of a smaller machine, as PostgreSQL's manual has it
 
 
 @contextlib.contextmanager
@@ -72,8 +73,9 @@ def _create_database(url: str) -> None:
                 " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
             ).format(sql.Identifier(DATABASE))
         )
-        # From the next start on: an index over vectors that does not fit is read from the file system page by page.
-        conn.execute("ALTER SYSTEM SET shared_buffers = '512MB'")
+        # From the next start on. An index over vectors that does not fit is read from the file system page by page.
+        megabytes = min(psutil.virtual_memory().total // 4, BUFFERS) // 2**20
+        conn.execute(sql.SQL("ALTER SYSTEM SET shared_buffers = {}").format(f"{megabytes}MB"))
 
 
 def _leave(home: Path, users: IO[str]) -> None:

@@ -1,11 +1,17 @@
-"""The pool of connections, and the two ways to open a transaction: with a project and without."""
+"""The pool of connections, and the two ways to open a transaction: with a project and without.
 
+Each asks as little of the network as it can: what opens a transaction is sent at once, and a connection is tried before
+it is used only when it looks as if the server had hung up.
+"""
+
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from proofdesk.db.rows import Conn
@@ -33,20 +39,26 @@ class Database:
 
         Raises `Unavailable` when no connection can be had.
         """
-        try:
-            async with self.pool.connection() as conn:
-                yield conn
-        except (PoolTimeout, psycopg.OperationalError) as error:
-            raise Unavailable(
-                f"The database cannot be reached: {_first_line(error)}.", code="database_unavailable"
-            ) from error
+        async with self._opened(sql.SQL("BEGIN")) as conn:
+            yield conn
 
     @asynccontextmanager
     async def scoped(self, scope: InProject) -> AsyncIterator[Conn]:
         """One transaction inside the project of `scope`; row-level security shows its rows only."""
-        async with self.transaction() as conn:
-            await conn.execute("SELECT set_config('proofdesk.project_id', %s, true)", [str(scope.project_id)])
+        project = sql.Literal(str(scope.project_id))
+        async with self._opened(sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}").format(project)) as conn:
             yield conn
+
+    @asynccontextmanager
+    async def _opened(self, beginning: sql.Composable) -> AsyncIterator[Conn]:
+        try:
+            async with self.pool.connection() as conn:
+                await conn.execute(beginning.as_bytes(conn), prepare=False)
+                yield conn  # the pool commits, or rolls back what failed
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise Unavailable(
+                f"The database cannot be reached: {_first_line(error)}.", code="database_unavailable"
+            ) from error
 
 
 @asynccontextmanager
@@ -62,10 +74,28 @@ async def connected(url: str, size: int, *, patience: float = 10) -> AsyncIterat
         max_size=size,
         timeout=patience,
         open=False,
-        check=AsyncConnectionPool.check_connection,
+        configure=_leave_beginning_to_us,
+        check=_tried_if_spoken_to,
     )
     async with pool:
         yield Database(pool)
+
+
+async def _leave_beginning_to_us(conn: Conn) -> None:
+    """The driver would begin each transaction in a round trip of its own."""
+    await conn.set_autocommit(True)
+
+
+async def _tried_if_spoken_to(conn: Conn) -> None:
+    """Raises when a connection that was not in use is no connection any more.
+
+    A server says something unasked only to take its leave. One that vanished without a word is not found by asking,
+    either, before the network gives up.
+    """
+    spoken = select.poll()
+    spoken.register(conn.fileno(), select.POLLIN)
+    if spoken.poll(0):
+        await AsyncConnectionPool.check_connection(conn)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,11 +19,10 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis, meaning, queries, ranking, terms, words
 from proofdesk.search.conversations import Search, best_conversations
 from proofdesk.search.diagnosis import Diagnosis
-from proofdesk.search.meaning_queries import Candidate, Shown
-from proofdesk.search.passages import best_passages
+from proofdesk.search.meaning import Meaning
+from proofdesk.search.meaning_queries import Candidate
+from proofdesk.search.passages import Passage, best_passages
 from proofdesk.search.question import Filters, Mode, Question
-from proofdesk.search.ranking import Placed
-from proofdesk.search.snippets import Snippet
 from proofdesk.settings import Settings
 
 __all__ = ["Answer", "Diagnosis", "Filters", "Hit", "Mode", "Question", "find"]
@@ -81,32 +80,31 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     """
     started = time.perf_counter()
     text = words.clean(question.text).strip()
-    has_words = bool(words.words(text))
-    narrowing = question.filters.narrowing(scope)
-    meant = meaning.Meaning()
-    if has_words and narrowing:
-        meant = await meaning.of(db, scope, provider, settings, question, text)
-    asked = time.perf_counter()
-    async with db.scoped(scope) as conn:
-        found: list[Hit] = []
-        if has_words and narrowing:
+    narrowing, has_words = question.filters.narrowing(scope), bool(words.words(text))
+    meant, found, degraded = Meaning(), list[Hit](), False
+    if narrowing is None or not has_words:
+        async with db.scoped(scope) as conn:
+            why = await diagnosis.of(conn, scope, question, provider is not None, has_words)
+    else:
+        async with meaning.asked(db, scope, provider, settings, question, text) as (conn, meant):
             await queries.tune(conn, _breadth(settings, question), narrowing.narrows)
             seeking = await terms.sought(conn, scope, text)
             search = Search(conn, scope, question, narrowing, meant.model, seeking)
             passages = await best_passages(search, await best_conversations(search))
-            found = [_hit(scope, p.place, p.told, p.snippet, settings.chatwoot_base_url) for p in passages]
-        why = None if found else await diagnosis.of(conn, scope, question, provider is not None, has_words)
-    ended = time.perf_counter()
+            found = [_hit(scope, passage, settings.chatwoot_base_url) for passage in passages]
+            why = None if found else await diagnosis.of(conn, scope, question, provider is not None)
+        degraded = question.mode == "hybrid" and meant.model is None
+    total = (time.perf_counter() - started) * 1000
     return Answer(
         results=found,
         embedding_model=meant.model.name if meant.model else None,
         search_config=_config(settings, question),
         took_ms={
             "embed": round(meant.milliseconds, 1),
-            "query": round((ended - asked) * 1000, 1),
-            "total": round((ended - started) * 1000, 1),
+            "query": round(total - meant.milliseconds, 1),
+            "total": round(total, 1),
         },
-        degraded="embedding_unavailable" if meant.failed and question.mode == "hybrid" else None,
+        degraded="embedding_unavailable" if degraded else None,
         diagnosis=why,
     )
 
@@ -127,7 +125,8 @@ def _breadth(settings: Settings, question: Question) -> int:
     return min(1000, settings.search_hnsw_ef_search * (BROADER_ALONE if question.mode == "vector" else 1))
 
 
-def _hit(scope: Scope, place: Placed, told: Shown, snippet: Snippet, base_url: str | None) -> Hit:
+def _hit(scope: Scope, passage: Passage, base_url: str | None) -> Hit:
+    place, snippet = passage.place, passage.snippet
     chunk, project, account = place.chunk, scope.project_id, place.chunk.account_id
     chunk_id = ids.chunk(project, account, chunk.message_id, chunk.chunk_index)
     return Hit(
@@ -141,14 +140,14 @@ def _hit(scope: Scope, place: Placed, told: Shown, snippet: Snippet, base_url: s
         distance=None if chunk.distance is None else round(chunk.distance, 6),
         score=round(place.score, 6),
         ranks={"vector": place.ranked.by_meaning, "text": place.ranked.by_words},
-        sender_type=told.sender_type,
-        sender_name=told.sender_name,
-        contact={"id": ids.contact(project, account, told.contact_id), "name": told.contact_name},
-        inbox_id=told.inbox_id,
-        inbox_name=told.inbox_name,
+        sender_type=chunk.sender_type,
+        sender_name=chunk.sender_name,
+        contact={"id": ids.contact(project, account, chunk.contact_id), "name": chunk.contact_name},
+        inbox_id=chunk.inbox_id,
+        inbox_name=chunk.inbox_name,
         conversation_id=chunk.conversation_id,
-        conversation_status=told.status,
-        context=told.context,
+        conversation_status=chunk.status,
+        context=chunk.context,
         source_url=_source_url(base_url, chunk),
         evidence_ref={"source": "rag_chunks", "ref": chunk_id, "snippet": snippet.plain},
     )

@@ -1,12 +1,15 @@
 """The vector of a question, by the model whose vectors the project has."""
 
-import contextlib
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
 from proofdesk.embeddings import client
 from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.embeddings.provider import Provider
@@ -25,58 +28,72 @@ class EmbeddingUnavailable(Unavailable):
 
 @dataclass(frozen=True)
 class Meaning:
-    """A question's vector. `model` is None when there is none: not wanted, no provider, or it failed (`failed`)."""
+    """A question's vector. `model` is None when there is none: not wanted, no provider, or it failed (`failure`)."""
 
     model: Model | None = None
-    failed: bool = False
+    failure: Unavailable | None = None
     milliseconds: float = 0.0
 
 
-async def of(
+# The model that served the last search of a project: nearly always the one that serves the next.
+_served: dict[UUID, str] = {}
+
+
+@asynccontextmanager
+async def asked(
     db: Database, scope: Scope, provider: Provider | None, settings: Settings, question: Question, text: str
-) -> Meaning:
-    """Embed the question; no connection is held meanwhile.
+) -> AsyncIterator[tuple[Conn, Meaning]]:
+    """A transaction to search in, and the vector of `text` by the model whose vectors serve in it.
 
-    While vectors of another model are being built, those of the one before are searched, and it embeds the question.
-    Raises `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
+    The question is embedded before it begins, since no connection is held meanwhile, and once more should another model
+    serve by then: while vectors of a new model are being built, those of the one before are searched. Raises
+    `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
     """
-    if question.mode == "text":
-        return Meaning()
-    async with db.scoped(scope) as conn:
-        serving = await embedding_queries.serving_model(conn, scope, provider.name if provider else "")
-    started = time.perf_counter()
-    try:
-        model = await _embedded(provider, settings, serving, text)
-    except Unavailable as error:
-        if question.mode == "vector":
-            raise EmbeddingUnavailable(
-                f"The question could not be embedded: {error.message} Text search still works.", details=error.details
-            ) from error
-        return Meaning(failed=True, milliseconds=_since(started))
-    return Meaning(model, failed=model is None, milliseconds=_since(started))
+    configured = provider.name if provider else ""
+    name = _served.get(scope.project_id, configured)
+    while True:
+        meant = Meaning() if question.mode == "text" else await _embedded(provider, settings, name, text)
+        async with db.scoped(scope) as conn:
+            serving = await embedding_queries.serving_model(conn, scope, configured)
+            if serving == name or question.mode == "text":
+                _refuse_without_vector(meant, question)
+                yield conn, meant
+                return
+        name = _served[scope.project_id] = serving
 
 
-async def _embedded(provider: Provider | None, settings: Settings, serving: str, text: str) -> Model | None:
-    if provider is None or provider.name != serving:
-        earlier = _earlier(settings, serving)
+def _refuse_without_vector(meant: Meaning, question: Question) -> None:
+    if meant.failure and question.mode == "vector":
+        raise EmbeddingUnavailable(
+            f"The question could not be embedded: {meant.failure.message} Text search still works.",
+            details=meant.failure.details,
+        ) from meant.failure
+
+
+async def _embedded(provider: Provider | None, settings: Settings, name: str, text: str) -> Meaning:
+    if provider is None or provider.name != name:
+        earlier = _earlier(settings, name)
         if earlier is not None:
-            async with contextlib.aclosing(earlier):
-                return await _model(earlier, text)
-    return await _model(provider, text) if provider else None
+            async with aclosing(earlier):
+                return await _vector(earlier, text)
+    return await _vector(provider, text) if provider else Meaning()
 
 
-def _earlier(settings: Settings, serving: str) -> Provider | None:
+def _earlier(settings: Settings, name: str) -> Provider | None:
     # The present settings may not know how to reach it any more.
-    with contextlib.suppress(ProofdeskError):
-        return client.open_provider(settings, serving) if serving else None
+    with suppress(ProofdeskError):
+        return client.open_provider(settings, name) if name else None
     return None
 
 
-async def _model(provider: Provider, text: str) -> Model | None:
-    vector = await provider.embed_query(text)
-    if math.hypot(*vector) < 1e-6:
-        return None  # nothing in it that the model knows
-    return Model(provider.name, len(vector), Halfvec(vector))
+async def _vector(provider: Provider, text: str) -> Meaning:
+    started = time.perf_counter()
+    try:
+        vector = await provider.embed_query(text)
+    except Unavailable as error:
+        return Meaning(failure=error, milliseconds=_since(started))
+    known = math.hypot(*vector) >= 1e-6  # else nothing in it that the model knows
+    return Meaning(Model(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started))
 
 
 def _since(started: float) -> float:

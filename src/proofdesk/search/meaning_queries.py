@@ -34,25 +34,16 @@ class ByMeaning(Key):
 
 @dataclass(frozen=True)
 class Candidate(Key):
-    """A chunk of a conversation that was found, with its cosine distance if it has a vector."""
+    """A chunk of a conversation that was found, with its cosine distance if it has a vector, and what is told of it."""
 
     message_id: int
     chunk_index: int
     text: str
+    context: str
     created_at: datetime
     distance: float | None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What is told about a chunk besides its text."""
-
-    account_id: int
-    message_id: int
-    chunk_index: int
     sender_type: str
     sender_name: str | None
-    context: str
     contact_id: int | None
     contact_name: str | None
     inbox_id: int
@@ -180,13 +171,19 @@ async def chunks(
         Candidate,
         sql.SQL(
             """
-        SELECT k.account_id, k.conversation_id, k.message_id, k.chunk_index, k.text, k.created_at,
-               v.embedding <=> %(vector)s::halfvec AS distance
+        SELECT k.account_id, k.conversation_id, k.message_id, k.chunk_index, k.text, k.context, k.created_at,
+               v.embedding <=> %(vector)s::halfvec AS distance, k.sender_type, s.sender_name, c.contact_id,
+               p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
         FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) n (account_id, conversation_id)
         JOIN rag_chunks k USING (account_id, conversation_id)
         JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        JOIN cw_messages s USING (project_id, account_id, message_id)
         LEFT JOIN rag_vectors v ON v.project_id = %(project)s AND v.account_id = k.account_id
             AND v.message_id = k.message_id AND v.chunk_index = k.chunk_index AND v.model = %(model)s
+        LEFT JOIN cw_contacts p ON p.project_id = %(project)s AND p.account_id = k.account_id
+            AND p.contact_id = c.contact_id
+        LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = k.account_id
+            AND i.inbox_id = k.inbox_id
         WHERE k.project_id = %(project)s AND c.project_id = %(project)s
           AND (c.content_version = c.chunked_version OR NOT EXISTS (
               SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = k.account_id
@@ -200,30 +197,4 @@ async def chunks(
         accounts=[key.account_id for key in keys],
         conversations=[key.conversation_id for key in keys],
         **narrowing.params,
-    )
-
-
-async def shown(conn: Conn, scope: Scope, chosen: Sequence[Candidate]) -> list[Shown]:
-    """What is told about each of these chunks."""
-    return await many(
-        conn,
-        Shown,
-        """
-        SELECT k.account_id, k.message_id, k.chunk_index, k.sender_type, m.sender_name, k.context, c.contact_id,
-               p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
-        FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[])
-            n (account_id, message_id, chunk_index)
-        JOIN rag_chunks k USING (account_id, message_id, chunk_index)
-        JOIN cw_messages m USING (project_id, account_id, message_id)
-        JOIN cw_conversations c ON c.project_id = %(project)s AND c.account_id = k.account_id
-            AND c.conversation_id = k.conversation_id
-        LEFT JOIN cw_contacts p ON p.project_id = %(project)s AND p.account_id = k.account_id
-            AND p.contact_id = c.contact_id
-        LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = k.account_id
-            AND i.inbox_id = k.inbox_id
-        WHERE k.project_id = %(project)s AND m.project_id = %(project)s""",
-        project=scope.project_id,
-        accounts=[c.account_id for c in chosen],
-        messages=[c.message_id for c in chosen],
-        indexes=[c.chunk_index for c in chosen],
     )

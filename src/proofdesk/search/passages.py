@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from proofdesk.search import meaning_queries, ranking, snippets, terms, words
 from proofdesk.search.conversations import Search
-from proofdesk.search.meaning_queries import Candidate, Shown
+from proofdesk.search.meaning_queries import Candidate
 from proofdesk.search.queries import Key
 from proofdesk.search.ranking import Placed, Ranked, identity
 from proofdesk.search.snippets import Snippet
@@ -19,10 +19,9 @@ _Of = dict[tuple[int, int, int], _T]
 
 @dataclass(frozen=True)
 class Passage:
-    """A chunk with its place among the hits, what is told about it, and the part that shows why it was found."""
+    """A chunk with its place among the hits, and the part that shows why it was found."""
 
     place: Placed
-    told: Shown
     snippet: Snippet
 
 
@@ -40,12 +39,7 @@ async def best_passages(search: Search, conversations: Sequence[Ranked]) -> list
         search.question.top_k,
         matching_only=search.model is None,
     )
-    told = {(s.account_id, s.message_id, s.chunk_index): s for s in await _told(search, placed)}
-    return [
-        Passage(place, told[key], snippets.cut(texts[key], surfaces, tokens))
-        for place in placed
-        if (key := identity(place.chunk)) in told
-    ]
+    return [Passage(place, snippets.cut(texts[identity(place.chunk)], surfaces, tokens)) for place in placed]
 
 
 async def _matching(search: Search, texts: _Of[str]) -> tuple[Worth, Worth, _Of[float]]:
@@ -78,7 +72,3 @@ def _answering(
 async def _chunks(search: Search, conversations: Sequence[Ranked]) -> list[Candidate]:
     keys = [one.key for one in conversations]
     return await meaning_queries.chunks(search.conn, search.scope, search.model, search.narrowing, keys)
-
-
-async def _told(search: Search, placed: Sequence[Placed]) -> list[Shown]:
-    return await meaning_queries.shown(search.conn, search.scope, [place.chunk for place in placed])

@@ -7,7 +7,7 @@ number finds it, whoever asks for a part of it finds that, too. Nothing here dep
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
 
@@ -21,8 +21,7 @@ _PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ø": "o", "ł": "l", "đ": "d",
 _ELISIONS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is none
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """A word in lower case and where it stands. `forms` are what is looked for: itself, or the pairs of a CJK run."""
 
     forms: tuple[str, ...]
@@ -49,7 +48,8 @@ def words(text: str) -> list[str]:
 def located(text: str) -> Iterator[Word]:
     """The words of a cleaned text with their places in it."""
     if text.isascii():
-        yield from (Word(_parts(m.group()), m.start(), m.end()) for m in _ASCII_WORD.finditer(text.lower()))
+        for match in _ASCII_WORD.finditer(text.lower()):
+            yield Word(_parts(match.group()), match.start(), match.end())
         return
     for match in _WORD.finditer(text):
         word = _lower(match.group())
