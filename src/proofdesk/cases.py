@@ -57,6 +57,8 @@ def _csrf(request: Request, session: Session | None) -> str | None:
         return None
     presented = request.headers.get("x-csrf-token")
     if presented is None:
-        # A form has it as a field, and who posts one has passed the right to; the header is not missed then.
-        return "right" if session and is_form(request.headers.get("content-type", "")) else "missing"
+        # A form has it as a field, and who posts one with a session has passed the right to; the header is not missed.
+        if is_form(request.headers.get("content-type", "")):
+            return "right" if session else None
+        return "missing"
     return "right" if session is not None and presented == session.csrf_token else "wrong"

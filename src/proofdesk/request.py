@@ -226,6 +226,13 @@ def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
         )
 
 
+def set_probe(response: Response, settings: Settings) -> None:
+    """A cookie that says nothing, of the form of the session's: the runbook `auth-loop` sees whether it comes back."""
+    response.set_cookie(
+        settings.session_cookie_name + sessions.PROBE, "1", max_age=600, path="/", httponly=True, samesite="lax"
+    )
+
+
 def clear_cookies(response: Response, settings: Settings) -> None:
     """Take both cookies back."""
     for name, http_only in ((settings.session_cookie_name, True), (settings.csrf_cookie_name, False)):

@@ -26,6 +26,7 @@ PUBLIC = {
     ("POST", "/v1/webhooks/unsubscribe/{token}"),
     ("GET", "/webhooks/unsubscribe/{token}"),
     ("POST", "/webhooks/unsubscribe/{token}"),
+    ("POST", "/auth/check"),
     ("POST", "/auth/signup/start"),
     ("POST", "/auth/signup/confirm"),
     ("GET", "/login"),

@@ -15,6 +15,8 @@ from proofdesk.errors import Denied, Invalid
 from proofdesk.settings import Settings
 
 LIFETIME_DAYS = 14
+PROBE = "_probe"
+"""Ends the name of a cookie like the session's that the login page sets: whether it comes back tells if that would."""
 
 
 class MissingCredentials(Invalid):

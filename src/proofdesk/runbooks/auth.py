@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from proofdesk import logs
 from proofdesk.audit import chain
 from proofdesk.audit.queries import Asked
+from proofdesk.auth.sessions import PROBE
 from proofdesk.runbooks import fixes, queries
 from proofdesk.runbooks.case import Asking, CannotLookError, Case
 from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
@@ -79,6 +80,8 @@ async def cookie_came_along(case: Case) -> Seen:
     request, name = case.request, case.settings.session_cookie_name
     if name in request.cookies:
         return ok(f"The cookie {name} came along.")
+    if name + PROBE in request.cookies:
+        return ok("The browser keeps the cookies of Proofdesk and sends them back. Nobody is signed in with it yet.")
     others = ", ".join(sorted(request.cookies)) or "none"
     way = " It passed a proxy, which may strip cookies." if request.forwarded else ""
     return fail(f"The cookie {name} did not come along; cookies that did: {others}.{way}")
@@ -104,7 +107,7 @@ async def csrf_token_came_along(case: Case) -> Seen:
         return fail(f"The cookie {case.settings.csrf_cookie_name}, from which scripts take the token, is not there.")
     match request.csrf:
         case None:
-            return skip("A GET carries no token.")
+            return skip("This request needs no token.")
         case "right":
             return ok("The header x-csrf-token holds the session's token.")
         case "missing":

@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proofdesk import failures
+from proofdesk import cases, failures
 from proofdesk import request as asking
 from proofdesk.api import auth
 from proofdesk.auth import limits, sessions, signup
 from proofdesk.errors import Denied, Invalid, ProofdeskError
 from proofdesk.request import Config, Db, Route, Viewer, Visitor
+from proofdesk.runbooks import book
+from proofdesk.runbooks.findings import Diagnosis
 from proofdesk.web import shell
 
 router = APIRouter(route_class=Route)
@@ -62,6 +64,15 @@ async def logout(request: Request, db: Db, settings: Config, session: Viewer) ->
     return answer
 
 
+@router.post("/auth/check")
+async def check(request: Request, session: Visitor, next: Annotated[str, Form()] = "") -> Response:
+    """Why this browser does not stay signed in: the runbook `auth-loop`, about this very request."""
+    found = await book.run(await cases.of(request, session), book.find("auth-loop"))
+    if shell.wants_part(request):
+        return shell.partial(request, "login/_check.html", {"found": found, "next": next})
+    return await shown(request, next=next, found=found)
+
+
 async def shown(
     request: Request,
     *,
@@ -71,8 +82,12 @@ async def shown(
     wanted: str | None = None,
     signup_request_id: str = "",
     wrong: ProofdeskError | None = None,
+    found: Diagnosis | None = None,
 ) -> Response:
-    """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for."""
+    """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for.
+
+    `found` is what the check of this browser found, when it was asked for.
+    """
     held = request.state.resources
     refused = error or wrong
     status = await signup.status(held.db, held.settings)
@@ -81,6 +96,7 @@ async def shown(
         "username": username,
         "error": error.message if error else "",
         "locked_out": isinstance(error, limits.LoginRateLimited),
+        "found": found,
         "signup": status,
         "fix": FIXES.get(status.missing[0], "") if status.missing else "",
         "signup_request_id": signup_request_id,
@@ -90,4 +106,6 @@ async def shown(
         "minutes": held.settings.signup_pin_ttl_minutes,
     }
     headers = failures.translated(refused).headers if refused else None
-    return shell.page(request, "login/page.html", values, status=shell.status_of(refused), headers=headers)
+    answer = shell.page(request, "login/page.html", values, status=shell.status_of(refused), headers=headers)
+    asking.set_probe(answer, held.settings)
+    return answer
