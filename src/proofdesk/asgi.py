@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
-from proofdesk import api, edge, failures, logs, resources, settings, web
+from proofdesk import api, edge, failures, logs, resources, settings
 from proofdesk.api.answers import failure
 from proofdesk.errors import ProofdeskError
 from proofdesk.failures import Failure
@@ -24,7 +24,7 @@ from proofdesk.monitoring import meters
 from proofdesk.monitoring.figures import Board
 from proofdesk.request import Unauthorized, clear_cookies, session_token
 from proofdesk.settings import Settings
-from proofdesk.web import assets, packing, shell
+from proofdesk.web import assets, packing, routers, shell
 
 log = logs.get(__name__)
 
@@ -49,7 +49,7 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
             looking.cancel()
 
     json_app = _app(api.ROUTERS, _tell_program, lifespan=lifespan)
-    pages = _app(web.ROUTERS, _tell_person)
+    pages = _app(routers.ROUTERS, _tell_person)
     pages.add_exception_handler(Exception, _tell_person)
     assets.serve(pages)
     pages.add_middleware(packing.Packed)

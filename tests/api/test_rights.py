@@ -5,9 +5,10 @@ import psycopg
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from proofdesk import api, asgi, web
+from proofdesk import api, asgi
 from proofdesk.request import needs_session
 from proofdesk.settings import Settings
+from proofdesk.web import routers
 from tests.api.server import Cast, Person
 
 PUBLIC = {
@@ -32,7 +33,7 @@ PUBLIC = {
     ("GET", "/login"),
     ("POST", "/login"),
 }
-ROUTES = [r for router in (*api.ROUTERS, *web.ROUTERS) for r in router.routes if isinstance(r, APIRoute)]
+ROUTES = [r for router in (*api.ROUTERS, *routers.ROUTERS) for r in router.routes if isinstance(r, APIRoute)]
 
 
 def _calls() -> list[tuple[str, str]]:

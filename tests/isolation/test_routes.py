@@ -14,7 +14,8 @@ from fastapi.routing import APIRoute
 from psycopg import sql
 from pydantic import BaseModel
 
-from proofdesk import api, web
+from proofdesk import api
+from proofdesk.web import routers
 from tests.api.server import PASSWORD, Person, sign_up
 from tests.isolation.worlds import ONLY_THERE, TABLES, World
 
@@ -113,7 +114,7 @@ class Call:
 
 
 def _calls() -> Iterator[Call]:
-    for router in (*api.ROUTERS, *web.ROUTERS):
+    for router in (*api.ROUTERS, *routers.ROUTERS):
         for route in router.routes:
             if isinstance(route, APIRoute) and route.path not in BY_LINK:
                 places = {kind: sorted(set(_fields(route.dependant, kind))) for kind in ("path", "query", "body")}

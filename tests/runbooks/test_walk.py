@@ -7,9 +7,10 @@ import psycopg
 import pytest
 from fastapi.routing import APIRoute
 
-from proofdesk import api, web
+from proofdesk import api
 from proofdesk.runbooks import book
 from proofdesk.settings import Settings
+from proofdesk.web import routers
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT.parent / "shared" / "RUNBOOKS.md"
@@ -69,7 +70,7 @@ def test_every_incident_of_the_page_is_in_the_book_under_its_title():
 def test_every_route_of_the_page_is_there():
     there = {
         f"{method} {route.path.removeprefix('/v1')}"
-        for router in (*api.ROUTERS, *web.ROUTERS)
+        for router in (*api.ROUTERS, *routers.ROUTERS)
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -49,7 +49,7 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={files()[name].version}"
 
 
-def serve(app: FastAPI) -> None:
+def serve(app: Starlette) -> None:
     """Serve the files under /static. Raises `AssetsMissing`."""
     files()
     app.mount("/static", _answer, name="static")
