@@ -32,6 +32,7 @@ from proofdesk.settings import Settings
 
 DIMENSION = 1536
 SIZES = (1_000, 10_000, 100_000)
+QUICK = (1_000, 3_000)
 QUESTIONS = 200
 _SETTINGS = Settings(embedding_provider="local")
 _BARE = (
@@ -120,7 +121,7 @@ class Bench:
 
 async def measure(quick: bool, others: int = 1_000_000) -> Found:
     """The rows of the table about search."""
-    sizes = SIZES[:-1] if quick else SIZES
+    sizes = QUICK if quick else SIZES
     with database.fresh() as url:
         async with connected(url, 4) as db:
             return await _measure(Bench(url, db), sizes, 0 if quick else others)

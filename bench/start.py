@@ -1,6 +1,6 @@
 """How long `proofdesk up` takes until it is ready, with a database that exists, and what memory it then holds.
 
-The floor is the database server's own start.
+The floor is the start of the database server and of an interpreter with the libraries that any such server needs.
 """
 
 import os
@@ -18,6 +18,7 @@ from bench.figures import Figure, Found
 from bench.serving import wait_for
 from proofdesk.db import embedded, migrate
 
+_LIBRARIES = "fastapi, granian, psycopg_pool, procrastinate"
 _SETTLED = 3.0  # seconds, after which an idle process is idle
 
 
@@ -31,6 +32,7 @@ async def measure(quick: bool) -> Found:
         _up(home)  # once before: what is compiled and read for the first time is not measured
         began = time.perf_counter()
         with embedded.running(home):
+            subprocess.run([sys.executable, "-c", f"import {_LIBRARIES}"], check=True)
             alone = time.perf_counter() - began
         ready, memory = _up(home)
     return Found([_started(ready, alone), *(_held(name, held) for name, held in memory.items())])
@@ -41,10 +43,10 @@ def _started(ready: float, alone: float) -> Figure:
         work="`proofdesk up` until it is ready, database existing",
         goal="≤ 3 s",
         measured=f"{ready:.1f} s",
-        floor=f"the database server alone {alone:.2f} s",
+        floor=f"the database server and the libraries {alone:.1f} s",
         times=ready / alone,
         met=ready <= 3,
-        at_most=60,
+        at_most=15,
     )
 
 
