@@ -46,7 +46,7 @@ async def measure(quick: bool) -> Found:
             alone, copied = await _alone(there, chunks), _copy(url, project_id)
             grown = [] if quick else [(await _embedded(db, url, there, size))[0] for size in GROWTH]
     points = [(one.chunks, one.indexed) for one in grown]
-    curve = Curve("embedding", "Chunks are embedded, and have an index, after", "chunks", "s", points)
+    curve = Curve("embedding", "Time until chunks are embedded and indexed", "chunks", "s", points)
     return Found([_figure(embedded, alone, copied)], [curve] if grown else [])
 
 

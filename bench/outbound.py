@@ -27,7 +27,7 @@ from proofdesk.outbound.providers.provider import Message, Receipt
 from proofdesk.projects import projects, scope
 
 MESSAGES = 4_000
-GROWTH = (200, 2_000, 20_000)
+GROWTH = (100, 1_000, 10_000)
 WORKERS = 4
 _WRITE = """
     INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,
@@ -78,7 +78,7 @@ async def measure(quick: bool) -> Found:
         met=rate >= 400,
         at_most=100,
     )
-    return Found([figure], [Curve("outbound", "Messages are sent in", "messages", "s", grown)] if grown else [])
+    return Found([figure], [Curve("outbound", "Time until messages are sent", "messages", "s", grown)] if grown else [])
 
 
 async def _sent(url: str, messages: int) -> float:

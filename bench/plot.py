@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from bench.figures import Curve
 
-_WIDTH, _HEIGHT, _LEFT, _BELOW, _ABOVE = 420, 260, 56, 44, 34
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BELOW, _ABOVE = 420, 260, 56, 44, 44, 34
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#52606d}.title{font-weight:600;fill:#1f2933}"
     ".grid{stroke:#e4e7eb}.linear{stroke:#9aa5b1;stroke-dasharray:4 4}.curve{stroke:#2563eb;stroke-width:2;fill:none}"
@@ -15,7 +15,7 @@ _STYLE = (
 
 def svg(curve: Curve) -> str:
     """The picture, of one file without anything from elsewhere."""
-    across = _scale([size for size, _ in curve.points], _LEFT, _WIDTH - 24)
+    across = _scale([size for size, _ in curve.points], _LEFT, _WIDTH - _RIGHT)
     first, least = curve.points[0]
     proportional = [least * size / first for size, _ in curve.points]
     up = _scale([*(value for _, value in curve.points), proportional[-1]], _HEIGHT - _BELOW, _ABOVE)
@@ -41,7 +41,7 @@ def _grid(curve: Curve, across: Callable[[float], float], up: Callable[[float], 
         yield f'<line class="grid" x1="{x:.0f}" y1="{_ABOVE}" x2="{x:.0f}" y2="{_HEIGHT - _BELOW}"/>'
         yield f'<text x="{x:.0f}" y="{_HEIGHT - _BELOW + 16}" text-anchor="middle">{size:,}</text>'
         yield f'<text x="{x + 6:.0f}" y="{y - 8:.0f}" text-anchor="end">{value:.3g}</text>'
-    yield f'<text x="{_WIDTH - 24}" y="{_HEIGHT - 8}" text-anchor="end">{curve.of}</text>'
+    yield f'<text x="{_WIDTH - 12}" y="{_HEIGHT - 8}" text-anchor="end">{curve.of}</text>'
     yield f'<text x="12" y="{_ABOVE + 10}">{curve.unit}</text>'
 
 

@@ -140,7 +140,7 @@ async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Found:
         held += filled.chunks
     beside = f"hybrid search in {sizes[0]:,} chunks while others hold {held:,}"
     rows.append(_figure(beside, await bench.measured(*made[0]), None, 12, 1.0))
-    return Found(rows, [Curve("search", "Half of the searches take at most", "chunks", "ms", medians)])
+    return Found(rows, [Curve("search", "Median time of a search", "chunks", "ms", medians)])
 
 
 def _figure(work: str, found: Measured, p50: float | None, p95: float, recall: float) -> Figure:

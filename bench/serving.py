@@ -85,8 +85,8 @@ async def measure(quick: bool) -> Found:
 
 def _curves(rows: list[tuple[int, Load, Load]]) -> list[Curve]:
     return [
-        Curve("messages", "A page of messages takes", "messages", "ms", [(n, m.each) for n, m, _ in rows]),
-        Curve("status", "How things stand is told in", "messages", "ms", [(n, s.each) for n, _, s in rows]),
+        Curve("messages", "Time of a page of messages", "messages", "ms", [(n, m.each) for n, m, _ in rows]),
+        Curve("status", "Time of how things stand", "messages", "ms", [(n, s.each) for n, _, s in rows]),
     ]
 
 

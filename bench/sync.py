@@ -59,8 +59,8 @@ async def measure(quick: bool) -> Found:
         grown = [_grown(conversations) for conversations in GROWTH]
         found.figures.append(_memory(grown[-1]))
         found.curves += [
-            Curve("sync", "A first sync takes", "messages", "s", [(s.messages, s.seconds) for s in grown]),
-            Curve("sync-memory", "A first sync needs", "messages", "MB", [(s.messages, s.peak) for s in grown]),
+            Curve("sync", "Time of a first sync", "messages", "s", [(s.messages, s.seconds) for s in grown]),
+            Curve("sync-memory", "Memory of a first sync", "messages", "MB", [(s.messages, s.peak) for s in grown]),
         ]
     return found
 
