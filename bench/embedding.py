@@ -7,6 +7,7 @@ quick, comes after that. The floors are the service alone, asked for the same ba
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -24,7 +25,7 @@ from proofdesk.search import vector_index
 from proofdesk.settings import Settings
 
 CHUNKS = 10_000
-GROWTH = (500, 5_000, 50_000)
+GROWTH = (500, 5_000, 50_000)  # the first has no index of its own
 _OPTIONS = vectors.Options.of(Settings())
 
 
@@ -45,9 +46,16 @@ async def measure(quick: bool) -> Found:
             embedded, project_id = await _embedded(db, url, there, chunks)
             alone, copied = await _alone(there, chunks), _copy(url, project_id)
             grown = [] if quick else [(await _embedded(db, url, there, size))[0] for size in GROWTH]
-    points = [(one.chunks, one.indexed) for one in grown]
-    curve = Curve("embedding", "Time until chunks are embedded and indexed", "chunks", "s", points)
-    return Found([_figure(embedded, alone, copied)], [curve] if grown else [])
+    return Found([_figure(embedded, alone, copied)], _curves(grown) if grown else [])
+
+
+def _curves(grown: Sequence[Embedded]) -> list[Curve]:
+    stored = [(one.chunks, one.seconds) for one in grown]
+    indexes = [(one.chunks, one.indexed - one.seconds) for one in grown if one.chunks >= vector_index.BUILT_FROM]
+    return [
+        Curve("embedding", "Time until chunks are found by meaning", "chunks", "s", stored),
+        Curve("vector-index", "Time of the index over their vectors", "chunks", "s", indexes),
+    ]
 
 
 def _figure(embedded: Embedded, alone: float, copied: float) -> Figure:
@@ -59,7 +67,7 @@ def _figure(embedded: Embedded, alone: float, copied: float) -> Figure:
         floor=f"the service alone {embedded.chunks / alone:,.0f}/s, copied {embedded.chunks / copied:,.0f}/s",
         times=embedded.seconds / (alone + copied),
         met=rate >= 1_200,
-        at_most=20,
+        at_most=60,
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-LINEAR = 1.1  # a power of the size up to which growth counts as linear: measurements scatter
+LINEAR = 1.15  # a power of the size up to which growth counts as linear: measurements scatter
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ async def measure(quick: bool) -> Found:
                 rows.append((size, messages, _loaded(f"{there}/jobs/status", cookie, seconds)))
     size, messages, status = rows[-1]
     figures = [
-        _figure("GET /projects", empty, floor, 5_000, 12),
-        _figure(f"GET /messages?limit=50 of {size:,} messages", messages, floor, 4_000, 20),
+        _figure("GET /projects", empty, floor, 5_000, 15),
+        _figure(f"GET /messages?limit=50 of {size:,} messages", messages, floor, 4_000, 35),
         _figure(f"GET /jobs/status with {size:,} messages", status, floor, 500, 40, p99=50),
     ]
     return Found(figures, [] if quick else _curves(rows))

@@ -79,7 +79,7 @@ def _first(synced: Synced, fetched: float, copied: float) -> Figure:
         floor=f"fetched and thrown away {synced.messages / fetched:,.0f}/s, copied {synced.messages / copied:,.0f}/s",
         times=synced.seconds / (fetched + copied),
         met=rate >= 12_000,
-        at_most=25,
+        at_most=40,
     )
 
 
@@ -93,7 +93,7 @@ def _delayed(synced: Synced) -> Figure:
         floor=f"{synced.requests:,} requests, {least:.1f} s",
         times=1 / share,
         met=share >= 0.8,
-        at_most=4,
+        at_most=8,
     )
 
 
