@@ -112,11 +112,13 @@ async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
         conn,
         Run,
         """
-        SELECT DISTINCT ON (job_type)
-               id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
-               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
-               cancel_requested_at
-        FROM worker_runs WHERE project_id = %(project)s ORDER BY job_type, created_at DESC""",
+        SELECT r.id, r.job_type, r.trigger, r.status, r.created_at, r.started_at, r.finished_at, r.processed_count,
+               r.progress, r.error, r.error_details, r.meta, r.params, r.request_id, r.attempt, r.runner,
+               r.heartbeat_at, r.cancel_requested_at
+        FROM scheduled_jobs j CROSS JOIN LATERAL (
+            SELECT * FROM worker_runs w WHERE w.project_id = j.project_id AND w.job_type = j.job_type
+            ORDER BY w.created_at DESC LIMIT 1) r
+        WHERE j.project_id = %(project)s ORDER BY j.job_type""",
         project=scope.project_id,
     )
 

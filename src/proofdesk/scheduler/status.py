@@ -9,11 +9,11 @@ from weakref import WeakKeyDictionary
 
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
-from proofdesk.embeddings import vectors
+from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.embeddings.queries import Counts
 from proofdesk.errors import Unavailable
 from proofdesk.projects.scope import Scope
-from proofdesk.scheduler import runs
+from proofdesk.scheduler import queries as run_queries
 from proofdesk.scheduler import status_queries as queries
 from proofdesk.scheduler.queries import Run
 from proofdesk.scheduler.status_queries import Backlog, Day, Entities, Sizes, Watermark, Workers
@@ -37,9 +37,9 @@ _measured: WeakKeyDictionary[Database, dict[UUID, tuple[float, Sizes]]] = WeakKe
 
 async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
     """All of it, as the fields of `FIELDS`. Sizes are up to half a minute old, `scoped_logical_bytes` an estimate."""
-    rag_counts = await vectors.counts(db, scope)
-    latest = await runs.latest(db, scope)
     async with db.scoped(scope) as conn:
+        rag_counts = await embedding_queries.counts(conn, scope)
+        latest = await run_queries.latest_runs(conn, scope)
         entities = await queries.entities(conn, scope)
         sizes = await _sizes(db, conn, scope)
         watermarks = await queries.watermarks(conn, scope)
