@@ -114,7 +114,7 @@ async def _tell_person(request: Request, error: Exception) -> Response:
     told = _noted(error)
     if isinstance(error, Unauthorized):
         return shell.to_login(request)
-    return shell.error_page(request, told)
+    return await shell.error_page(request, told)
 
 
 def _noted(error: Exception) -> Failure:

@@ -1,5 +1,6 @@
 """The application itself, without a server: when its database is away, and when something breaks."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proofdesk import asgi
 from proofdesk.db.pool import Database
 from proofdesk.settings import Settings
+from proofdesk.web import shell
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
@@ -25,9 +27,12 @@ async def test_without_its_database_it_is_up_but_not_ready():
     app = asgi.create_app(Settings(embedding_provider="local"), NOWHERE)
     async with app.router.lifespan_context(app) as state, _client(app, dict(state or {})) as client:
         assert (await client.get("/health")).status_code == 200
-        answer = await client.get("/ready")
+        headers = {"cookie": "sid=x", "accept": "text/html", "x-request-id": "away"}
+        answer, page = await asyncio.gather(client.get("/ready"), client.get("/search", headers=headers))
         assert (answer.status_code, answer.json()["error"]) == (503, "database_unavailable")
         assert "postgresql://" not in answer.text
+        assert page.status_code == 503 and "away" in page.text and 'aria-label="Pages"' not in page.text
+        assert shell.HINTS[503] in page.text
 
 
 async def test_with_a_migration_missing_it_is_not_ready(

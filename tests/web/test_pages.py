@@ -160,6 +160,26 @@ async def test_a_missing_page_is_told_with_the_request_id(cast: Cast):
     assert page.status_code == 404 and "There is nothing here." in page.text and "find-me" in page.text
 
 
+async def test_an_error_leaves_somebody_signed_in_among_the_pages(cast: Cast, anyone: httpx2.AsyncClient):
+    member, refused = cast.member, cast.stranger
+    await member.client.put(f"/projects/{member.project_id}/members/stranger", json={"role": "member"})
+    form = {"csrf_token": member.csrf}
+    for status, doing in (
+        (404, member.client.get("/nowhere", headers=HTML)),
+        (404, member.client.get("/static/nothing", headers=HTML)),
+        (403, refused.client.post(f"/projects/{member.project_id}/archive", data=form | {"csrf_token": refused.csrf})),
+        (403, member.client.post("/projects", data={"name": "x", "csrf_token": ""}, headers={"x-csrf-token": "no"})),
+        (409, cast.owner.client.post("/jobs/chatwoot/sync", data={"csrf_token": cast.owner.csrf})),
+        (400, member.client.post("/jobs/scheduler/chatwoot_sync", data=form | {"cadence_seconds": "1"})),
+    ):
+        page = await doing
+        assert page.status_code == status and 'aria-label="Pages"' in page.text, (status, page.status_code)
+        hint = shell.HINTS["csrf_invalid"] if "csrf_invalid" in page.text else shell.HINTS[status]
+        assert hint in page.text and page.headers["x-request-id"] in page.text
+    stranger = await anyone.get("/nowhere", headers=HTML)
+    assert stranger.status_code == 404 and 'aria-label="Pages"' not in stranger.text
+
+
 async def test_static_files_with_a_version_last(anyone: httpx2.AsyncClient):
     lasting = await anyone.get(assets.asset("app.css"))
     assert lasting.status_code == 200 and "immutable" in lasting.headers["cache-control"]

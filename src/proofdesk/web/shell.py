@@ -1,5 +1,6 @@
 """What all pages share: the frame, templates, the way to the login page and errors."""
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from proofdesk import failures
+from proofdesk import failures, logs
 from proofdesk import request as asking
 from proofdesk.auth.queries import Session
 from proofdesk.db.pool import Database
@@ -20,6 +21,8 @@ from proofdesk.projects import projects
 from proofdesk.runbooks import book
 from proofdesk.web import cards
 from proofdesk.web.assets import asset
+
+log = logs.get(__name__)
 
 HOME = "/"
 
@@ -49,12 +52,17 @@ PLACES = (
 )
 
 HINTS = {
-    "not_found": "The address may be mistyped, or what stood here belongs to another project than the active one.",
     "csrf_invalid": "The page was open for too long, or in another session. Go back, load it again and repeat it.",
-    "internal_error": "Try again. If it stays so, give the request id below to whoever runs Proofdesk.",
-    "database_unavailable": "Try again in a minute. If it stays so, give the request id to whoever runs Proofdesk.",
+    400: "Go back and put it right.",
+    403: "Ask the owner of this Proofdesk, or whoever made the project.",
+    404: "The address may be mistyped, or what stood here belongs to another project than the active one.",
+    409: "Go back, load the page again, and look how it stands now.",
+    500: "Try again. If it stays so, give the request id below to whoever runs Proofdesk.",
+    503: "Try again in a minute. If it stays so, give the request id below to whoever runs Proofdesk.",
 }
-"""What somebody can do about an error whose message does not say it."""
+"""What somebody can do about an error, by its code, or else by its status."""
+
+RAIL_WITHIN = 2.0  # seconds that an error page waits for what stands around it
 
 
 @dataclass(frozen=True)
@@ -162,19 +170,31 @@ def to_login(request: Request) -> Response:
     return answer
 
 
-def error_page(request: Request, failure: Failure) -> HTMLResponse:
+async def error_page(request: Request, failure: Failure) -> HTMLResponse:
     """An error, for a person: a page, or a line where htmx asked for a part; with the runbook for it."""
     told = {
         "status": failure.status,
         "code": failure.code,
         "message": failure.message,
-        "hint": HINTS.get(failure.code, ""),
+        "hint": HINTS.get(failure.code) or HINTS.get(failure.status, ""),
         "runbook": book.of_error(failure.code, failure.details.get("cause")) or "",
         "request_id": request.scope.get(asking.REQUEST_ID, ""),
     }
     if wants_part(request):
         return partial(request, "errors/_notice.html", told, failure.status)
-    return page(request, "errors/page.html", told, status=failure.status, headers=failure.headers)
+    around = None if failure.code == "database_unavailable" else await _frame_if_any(request)
+    return page(request, "errors/page.html", told, frame=around, status=failure.status, headers=failure.headers)
+
+
+async def _frame_if_any(request: Request) -> Frame | None:
+    """What stands around the pages of somebody signed in. What broke may be what it is read with: then nothing."""
+    try:
+        async with asyncio.timeout(RAIL_WITHIN):
+            session = await asking.visitor(request)
+            return await frame(request, request.state.resources.db, session) if session else None
+    except Exception:  # the page of an error must come in any case
+        log.exception("an error page stands alone")
+        return None
 
 
 def status_of(error: ProofdeskError | None) -> int:
