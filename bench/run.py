@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from bench import embedding, outbound, search, serving, start, sync
+from bench import embedding, outbound, pages, search, serving, start, sync
 from bench.figures import Curve, Found, table
 from bench.plot import svg
 
@@ -33,6 +33,7 @@ ALL: dict[str, Callable[[bool], Coroutine[Any, Any, Found]]] = {
     "embedding": embedding.measure,
     "search": search.measure,
     "serving": serving.measure,
+    "pages": pages.measure,
     "outbound": outbound.measure,
     "start": start.measure,
 }

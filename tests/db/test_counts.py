@@ -8,6 +8,8 @@ import pytest
 
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import vectors
+from proofdesk.monitoring import queries as monitoring
+from proofdesk.outbound import messages
 from proofdesk.projects.scope import Scope
 from proofdesk.scheduler import status, status_queries
 from tests.conftest import new_project
@@ -17,7 +19,8 @@ SCANNED = """
         SELECT project_id, 'contacts' AS kind FROM cw_contacts
         UNION ALL SELECT project_id, 'conversations' FROM cw_conversations
         UNION ALL SELECT project_id, 'messages' FROM cw_messages
-        UNION ALL SELECT project_id, embedding_status FROM rag_chunks) held
+        UNION ALL SELECT project_id, embedding_status FROM rag_chunks
+        UNION ALL SELECT project_id, concat_ws(' ', 'outbound', channel, status) FROM outbound_messages) held
     GROUP BY 1, 2 ORDER BY 1, 2"""
 COUNTED = "SELECT project_id, kind, sum(n) FROM project_counts GROUP BY 1, 2 HAVING sum(n) <> 0 ORDER BY 1, 2"
 
@@ -43,7 +46,16 @@ CHUNKS = """
         sender_type, sender_types, covers, text, context, content_hash, created_at)
     SELECT %(p)s, %(s)s, 1, n, 0, n, 1, 'contact', '{contact}', ARRAY[n], 'Hello', '', '', now()
     FROM generate_series(%(a)s::int, %(b)s) n ON CONFLICT DO NOTHING"""
+OUTBOUND = """
+    INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload,
+        evidence_refs, idempotency_key, request_hash, max_retries, created_by)
+    SELECT %(p)s, %(s)s, CASE WHEN n %% 2 = 0 THEN 'email' ELSE 'telegram' END, n::text, '{"text": "Hello"}', '[]',
+        n::text, '', 5, 'anna'
+    FROM generate_series(%(a)s::int, %(b)s) n ON CONFLICT DO NOTHING"""
 CHANGES = (
+    "UPDATE outbound_messages SET status = 'cancelled', cancelled_by = 'anna', cancelled_at = now()"
+    " WHERE project_id = %(p)s AND status = 'draft' AND idempotency_key::int BETWEEN %(a)s AND %(b)s - 3",
+    "UPDATE outbound_messages SET last_error = NULL WHERE project_id = %(p)s",
     "UPDATE rag_chunks SET embedding_status = CASE message_id %% 3 WHEN 0 THEN 'ready' WHEN 1 THEN 'failed' ELSE"
     " 'processing' END WHERE project_id = %(p)s AND message_id BETWEEN %(a)s AND %(b)s",
     "UPDATE rag_chunks SET text = 'Bye' WHERE project_id = %(p)s AND message_id BETWEEN %(a)s AND %(b)s",
@@ -52,7 +64,7 @@ CHANGES = (
     "DELETE FROM cw_conversations WHERE project_id = %(p)s AND conversation_id BETWEEN %(a)s + 1 AND %(b)s",
     "DELETE FROM cw_contacts WHERE project_id = %(p)s AND contact_id BETWEEN %(a)s AND %(b)s",
 )
-FILLED = (CONTACTS, CONVERSATIONS, MESSAGES, CHUNKS)
+FILLED = (CONTACTS, CONVERSATIONS, MESSAGES, CHUNKS, OUTBOUND)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -64,7 +76,7 @@ async def test_the_counts_are_those_of_a_scan_after_any_changes(
     scopes = [project, await new_project(db, "Other")]
     for _ in range(12):
         start = chosen.randrange(1, 40)
-        statements = [*FILLED, *chosen.sample(CHANGES, 2)]
+        statements = [*FILLED, *chosen.sample(CHANGES, 3)]
         await write(db, chosen.choice(scopes), statements, start, start + 9, undone=chosen.random() < 0.3)
         assert owner_conn.execute(COUNTED).fetchall() == owner_conn.execute(SCANNED).fetchall()
 
@@ -85,6 +97,11 @@ async def test_many_who_write_at_once_are_counted_and_none_waits_for_another(
     async with db.scoped(project) as conn:
         held = await status_queries.entities(conn, project)
     assert held == status_queries.Entities(contacts=120, conversations=120, messages=120, rag_chunks=120)
+    assert (await messages.by_state(db, project))["draft"] == 120
+    assert (await messages.by_state(db, project, "email"))["draft"] == 60
+    assert (await messages.by_state(db, project, "email", "Hello"))["draft"] == 60
+    monitored = await figures(db)
+    assert [(o.channel, o.messages) for o in monitored] == [("email", 60), ("telegram", 60)]
     assert (await vectors.counts(db, project)).pending == 120
 
 
@@ -107,6 +124,11 @@ async def test_the_application_cannot_change_what_was_counted(db: Database, proj
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.scoped(project) as conn:
             await conn.execute("UPDATE project_counts SET n = 0")
+
+
+async def figures(db: Database) -> list[monitoring.Outbound]:
+    async with db.transaction() as conn:
+        return await monitoring.outbound_by_status(conn)
 
 
 def values(scope: Scope, first: int, last: int) -> dict[str, object]:

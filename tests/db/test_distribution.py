@@ -24,6 +24,7 @@ DEFINERS = {
     "contacts_behind": "the project that the transaction has set",
     "count_chunks": "a trigger: the projects of the rows that were changed",
     "count_ended_run": "a trigger: a register of the installation, numbers only",
+    "count_outbound": "a trigger: the projects of the rows that were changed",
     "count_rows": "a trigger: the projects of the rows that were changed",
     "count_terms": "a trigger: the projects of the rows that were changed",
     "find_evidence": "the project that the transaction has set",

@@ -21,6 +21,8 @@ from proofdesk.db.pool import connected
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.ids import GlobalId
+from proofdesk.outbound import queries as outbound_queries
+from proofdesk.outbound import recipient_queries
 from proofdesk.projects import projects, scope
 from proofdesk.projects import queries as project_queries
 from proofdesk.projects.scope import Scope
@@ -36,7 +38,7 @@ from tests.plans import explained
 
 LARGE, SMALL = 4000, 40  # conversations with four messages each
 BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings",
-       "search_terms", "worker_runs"}  # fmt: skip
+       "search_terms", "worker_runs", "outbound_messages"}  # fmt: skip
 MODEL = Model("one", 3, Halfvec([1, 0, 0]))
 TERMS = [Weighted(0, "w1", 1.0, 10), Weighted(1, "w2", 1.0, 10)]
 KEYS = [Key(1, n) for n in range(1, 11)]
@@ -49,6 +51,8 @@ HOT: dict[str, Hot] = {
     "the conversations active last": lambda c, s: review_queries.conversations(c, s, None, None, 50, 0),
     "a conversation": lambda c, s: review_queries.thread(c, s, GlobalId("conversation", s.project_id, 1, 7)),
     "its latest runs": scheduler_queries.latest_runs,
+    "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
+    "messages to a person": lambda c, s: recipient_queries.written_to(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
     "words of a question": lambda c, s: search_queries.vocabulary(c, s, ["w1", "w2", ":english"]),
     "conversations by words": lambda c, s: search_queries.by_words(
@@ -104,6 +108,7 @@ async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: st
     async with explained(filled_url, inside) as (conn, plans):
         await status_queries.entities(conn, inside)
         await embedding_queries.counts(conn, inside)
+        await outbound_queries.by_state(conn, inside, "email")
         assert {n["Relation Name"] for n in await plans.nodes() if "Relation Name" in n} == {"project_counts"}
 
 
@@ -147,6 +152,10 @@ _FILLED = (
     "INSERT INTO search_postings SELECT %(p)s, %(s)s, 'w' || w, 1, c, 1, 9"
     " FROM generate_series(1, 10) w, generate_series(1, %(n)s::int) c WHERE (c * w) %% 3 = 0",
     "INSERT INTO search_postings SELECT %(p)s, %(s)s, 'rare' || c, 1, c, 1, 9 FROM generate_series(1, %(n)s::int) c",
+    "INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, content_hash,"
+    " evidence_refs, idempotency_key, request_hash, max_retries, created_by)"
+    " SELECT %(p)s, %(s)s, 'email', n || '@example.com', '{\"text\": \"Hello\"}', '', '[]', n::text, '', 5, 'anna'"
+    " FROM generate_series(1, %(n)s::int) n",
     "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, created_at)"
     " SELECT %(p)s, %(s)s, 'chatwoot_sync', 'schedule', 'ok', now() - n * interval '15 min'"
     " FROM generate_series(1, %(n)s::int) n",

@@ -96,7 +96,8 @@ def _mark(world: World) -> cutting.Mark:
 
 
 def _candidate(world: World) -> Candidate:
-    return Candidate(ACCOUNT, 101, world.chunk.message_id, world.chunk.chunk_index, "", LONG_AGO, None)
+    place = (ACCOUNT, 101, world.chunk.message_id, world.chunk.chunk_index)
+    return Candidate(*place, "", "", LONG_AGO, None, "contact", None, None, None, 1, None, "open")
 
 
 def _event(world: World) -> NewEvent:
@@ -251,7 +252,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "decided": lambda w: [Decided(w.outbound["approved"], "sending", None, None, [w.policy_id])],
     "endings": lambda w: [Ending(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)],
     **dict.fromkeys(
-        [f"outbound.queries.{name}.asked" for name in ("page", "count", "by_state")],
+        [f"outbound.queries.{name}.asked" for name in ("page", "by_state_found")],
         lambda w: outbound.Asked(pattern=f"%{w.word}%"),
     ),
     # Runbooks

@@ -53,14 +53,23 @@ async def find(
     """Messages, the newest first, and how many there are in all; `words` are looked for in all they say."""
     asked = Asked(status, channel, containing(words))
     async with db.scoped(scope) as conn:
-        return await queries.page(conn, scope, asked, limit, offset), await queries.count(conn, scope, asked)
+        found = await queries.page(conn, scope, asked, limit, offset)
+        states = await _by_state(conn, scope, asked)
+    return found, states.get(status, 0) if status else sum(states.values())
 
 
 async def by_state(db: Database, scope: Scope, channel: str | None = None, words: str | None = None) -> dict[str, int]:
     """How many messages are in each of the states."""
     async with db.scoped(scope) as conn:
-        found = await queries.by_state(conn, scope, Asked(None, channel, containing(words)))
-    return dict.fromkeys(STATES, 0) | {each.status: each.messages for each in found}
+        return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, Asked(None, channel, containing(words)))
+
+
+async def _by_state(conn: Conn, scope: Scope, asked: Asked) -> dict[str, int]:
+    if asked.pattern is None:
+        found = await queries.by_state(conn, scope, asked.channel)
+    else:
+        found = await queries.by_state_found(conn, scope, asked)
+    return {each.status: each.messages for each in found}
 
 
 async def one(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:

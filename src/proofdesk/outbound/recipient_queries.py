@@ -101,7 +101,7 @@ async def written_to(conn: Conn, scope: Scope, recipient: str, limit: int) -> li
             JOIN cw_conversations v ON v.account_id = b.account_id AND v.contact_id = b.contact_id
             WHERE v.project_id = %(project)s)
         SELECT id FROM outbound_messages
-        WHERE project_id = %(project)s AND lower(recipient_ref) IN (SELECT name FROM called)
+        WHERE project_id = %(project)s AND recipient_lower = ANY (ARRAY(SELECT name FROM called))
         ORDER BY created_at DESC, id LIMIT %(limit)s""",
         project=scope.project_id,
         recipient=recipient,

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from proofdesk.db.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.review import queries
-from proofdesk.review.queries import Holdings, Inbox
+from proofdesk.review.queries import Inbox
+from proofdesk.scheduler import status_queries
+from proofdesk.scheduler.status_queries import Entities
 
 
 @dataclass(frozen=True)
@@ -16,10 +18,10 @@ class Facets:
     labels: list[str]
 
 
-async def counted(db: Database, scope: Scope) -> Holdings:
+async def counted(db: Database, scope: Scope) -> Entities:
     """Counts."""
     async with db.scoped(scope) as conn:
-        return await queries.holdings(conn, scope)
+        return await status_queries.entities(conn, scope)
 
 
 async def facets(db: Database, scope: Scope) -> Facets:

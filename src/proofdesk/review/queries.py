@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from proofdesk.db.rows import Conn, many, maybe, one
+from proofdesk.db.rows import Conn, many, maybe
 from proofdesk.ids import GlobalId
 from proofdesk.projects.scope import Scope
 
@@ -68,14 +68,6 @@ class Inbox:
     account_id: int
     inbox_id: int
     name: str
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """What the project holds."""
-
-    conversations: int
-    messages: int
 
 
 @dataclass(frozen=True)
@@ -145,13 +137,14 @@ async def conversations(
         """
         SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
                c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
-        FROM cw_conversations c
+        FROM (SELECT * FROM cw_conversations
+              WHERE project_id = %(project)s
+                AND (%(inbox)s::bigint IS NULL OR inbox_id = %(inbox)s)
+                AND (%(status)s::text IS NULL OR status = %(status)s)
+              ORDER BY last_activity_at DESC, account_id, conversation_id LIMIT %(limit)s OFFSET %(offset)s) c
         LEFT JOIN cw_contacts k USING (project_id, account_id, contact_id)
         LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
-        WHERE c.project_id = %(project)s
-          AND (%(inbox)s::bigint IS NULL OR c.inbox_id = %(inbox)s)
-          AND (%(status)s::text IS NULL OR c.status = %(status)s)
-        ORDER BY c.last_activity_at DESC, c.account_id, c.conversation_id LIMIT %(limit)s OFFSET %(offset)s""",
+        ORDER BY c.last_activity_at DESC, c.account_id, c.conversation_id""",
         project=scope.project_id,
         inbox=inbox_id,
         status=status,
@@ -266,15 +259,3 @@ async def labels(conn: Conn, scope: Scope) -> list[str]:
         project=scope.project_id,
     )
     return [one.label for one in found]
-
-
-async def holdings(conn: Conn, scope: Scope) -> Holdings:
-    """Counts."""
-    return await one(
-        conn,
-        Holdings,
-        """
-        SELECT (SELECT count(*) FROM cw_conversations WHERE project_id = %(project)s) AS conversations,
-               (SELECT count(*) FROM cw_messages WHERE project_id = %(project)s) AS messages""",
-        project=scope.project_id,
-    )

@@ -102,12 +102,11 @@ async def _live(db: Db, settings: Config, scope: ProjectReader, which: runcards.
     """What changes while one looks."""
     offset = (which.page - 1) * A_PAGE
     ran, total = await runs.history(db, scope, which.job_type or None, which.status or None, A_PAGE, offset)
-    stands = await standing.read(db, scope, settings)
     return {
         "active": [runcards.card(run) for run in await runs.latest(db, scope) if run.status in runs.ACTIVE],
         "jobs": runcards.schedule_cards(await schedules.listed(db, scope)),
-        "worker": stands["worker"],
-        "chunks": stands["rag_counts"],
+        "worker": await standing.workers(db, settings),
+        "chunks": await vectors.counts(db, scope),
         "ran": [runcards.card(run) for run in ran],
         "which": which,
         "types": which.types(),

@@ -87,11 +87,10 @@ function closeThread() {
   hit?.querySelector(".hit-open").focus({ preventScroll: true });
 }
 document.addEventListener("htmx:after:swap", (event) => {
-  const beside = event.detail.ctx.target;
-  if (beside?.id !== "beside") return;
-  beside.focus({ preventScroll: true });
-  const cited = beside.querySelector("#cited");
-  if (cited) beside.scrollTop = cited.offsetTop - beside.clientHeight / 3;
+  const into = event.detail.ctx.target;
+  if (into?.id === "beside") into.focus({ preventScroll: true });
+  const cited = into?.matches?.("#beside, .around") && into.querySelector(".cited");
+  if (cited) into.scrollTop = cited.offsetTop - into.clientHeight / 3;
 });
 
 document.addEventListener("click", (event) => {
