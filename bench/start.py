@@ -46,7 +46,7 @@ def _started(ready: float, alone: float) -> Figure:
         floor=f"the database server and the libraries {alone:.1f} s",
         times=ready / alone,
         met=ready <= 3,
-        at_most=20,
+        at_most=40,
     )
 
 
