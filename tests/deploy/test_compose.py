@@ -1,5 +1,6 @@
 """compose.yaml, env.example and the systemd units: valid, and about variables that exist."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
+from fastapi.routing import APIRoute
 
+from proofdesk import api
+from proofdesk.cli import app, load
 from proofdesk.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,3 +71,59 @@ def test_the_unit_starts_what_there_is_and_not_as_root(unit: Path):
     assert re.search(r"^ExecStart=/opt/proofdesk/bin/proofdesk (serve|worker)$", text, re.M)
     assert re.search(r"^User=proofdesk$", text, re.M)
     assert set(re.findall(r"([A-Z_]+)=", re.search(r"^Environment=(.*)$", text, re.M)[1])) <= KNOWN  # type: ignore[index]
+
+
+def test_what_is_started_is_a_command_that_there_is():
+    load()
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    started = [s["command"] for s in compose()["services"].values() if "command" in s]
+    started += [json.loads(command) for command in re.findall(r"^CMD (\[.*\])$", dockerfile, re.M)]
+    started += [re.findall(r"^ExecStart=(.*)$", unit.read_text("utf-8"), re.M)[0].split() for unit in UNITS]
+    assert len(started) == 6
+    for program, name, *options in started:
+        assert program.rsplit("/", 1)[-1] == "proofdesk" and name in known
+        known[name].make_context(name, list(options))  # raises for an option that there is not
+
+
+def test_every_file_that_compose_mounts_or_reads_is_there():
+    mounts = [m.split(":") for service in compose()["services"].values() for m in service.get("volumes", [])]
+    files = [source for source, *_ in mounts if source.startswith("./")]
+    assert files == ["./deploy/Caddyfile"] and all((ROOT / file).is_file() for file in files)
+    assert {source for source, *_ in mounts if not source.startswith("./")} == set(compose()["volumes"])
+    context = [service["build"] for service in compose()["services"].values() if "build" in service]
+    assert [(ROOT / folder / "Dockerfile").is_file() for folder in context] == [True]
+
+
+def test_health_is_asked_for_at_routes_that_there_are():
+    there = {route.path for router in api.ROUTERS for route in router.routes if isinstance(route, APIRoute)}
+    asked = re.findall(r"127\.0\.0\.1:8080(/\w+)", (ROOT / "Dockerfile").read_text("utf-8"))
+    caddyfile = (ROOT / "deploy" / "Caddyfile").read_text("utf-8")
+    asked += re.findall(r"health_uri (/\w+)", caddyfile)
+    assert len(asked) == 2 and {f"/v1{path}" for path in asked} <= there
+    hidden = re.findall(r"^\t@metrics path (.*)$", caddyfile, re.M)[0].split()
+    assert hidden == [f"{prefix}/metrics" for prefix in ("", "/v1", "/api", "/api/v1")], "under every prefix"
+
+
+def test_the_proxy_leads_to_the_server_and_is_believed():
+    services = compose()["services"]
+    caddyfile = (ROOT / "deploy" / "Caddyfile").read_text("utf-8")
+    name, _, port = re.findall(r"reverse_proxy (\S+)", caddyfile)[0].partition(":")
+    assert port in services[name]["expose"]
+    (subnet,) = compose()["networks"]["inside"]["ipam"]["config"]
+    given = {**compose()["x-proofdesk"]["environment"], "PORT": port}
+    values = {n.lower(): v.replace("${SITE_ADDRESS:?set it in .env}", "desk.example.org") for n, v in given.items()}
+    settings = Settings(**values)
+    assert [str(network) for network in settings.proxies] == [subnet["subnet"]]
+    assert settings.secure_cookies is True, "PUBLIC_URL is https"
+
+
+def test_the_proxys_file_is_what_caddy_reads(tmp_path: Path):
+    caddy = shutil.which("caddy")
+    assert caddy, "Debian's package caddy"
+    file = ROOT / "deploy" / "Caddyfile"
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SITE_ADDRESS": "desk.example.org"}
+    command = [caddy, "adapt", "--validate", "--adapter", "caddyfile", "--config", file]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "desk.example.org" in done.stdout and "server:8080" in done.stdout

@@ -32,7 +32,7 @@ COMMENT ON TABLE project_sources IS 'What a project reads: accounts of Chatwoot,
 COMMENT ON COLUMN project_sources.external_id IS 'An account, or account:inbox.';
 COMMENT ON TABLE source_claims IS 'Which project owns a source, for all projects in one place: a source belongs to one.';
 COMMENT ON TABLE project_counts IS 'How many there are of what a project holds, counted by triggers.';
-COMMENT ON COLUMN project_counts.kind IS 'contacts, conversations, messages, or the state of a chunk.';
+COMMENT ON COLUMN project_counts.kind IS 'contacts, conversations, messages, the state of a chunk, or outbound with channel and state.';
 COMMENT ON COLUMN project_counts.backend IS 'The connection that counts in this row, so that writers never wait; 0 for those that ended.';
 COMMENT ON COLUMN project_counts.n IS 'To be added up over backends; one alone may be below zero.';
 
