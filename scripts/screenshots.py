@@ -131,6 +131,8 @@ def _open(tab, page: Look) -> None:
     for asked, instead in QUERIES.items():
         path = path.replace(asked, instead)
     tab.goto(path, wait_until="load")
+    tab.wait_for_timeout(300)
+    tab.wait_for_function("!document.querySelector('main .htmx-request')")  # parts that come by themselves
     if page.click:
         tab.locator(page.click).first.click()
         tab.wait_for_load_state("networkidle")

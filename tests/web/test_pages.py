@@ -180,6 +180,13 @@ async def test_an_error_leaves_somebody_signed_in_among_the_pages(cast: Cast, an
     assert stranger.status_code == 404 and 'aria-label="Pages"' not in stranger.text
 
 
+async def test_what_stands_between_backticks_is_code_and_nothing_more(cast: Cast):
+    page = (await cast.member.client.get("/runbooks/search-returns-no-results", headers=HTML)).text
+    assert "<code>/search</code> finds nothing" in page
+    assert "<code>proofdesk worker</code>" in (await cast.member.client.get("/jobs", headers=HTML)).text
+    assert shell.coded("<b>`<i>`") == "&lt;b&gt;<code>&lt;i&gt;</code>"
+
+
 async def test_static_files_with_a_version_last(anyone: httpx2.AsyncClient):
     lasting = await anyone.get(assets.asset("app.css"))
     assert lasting.status_code == 200 and "immutable" in lasting.headers["cache-control"]

@@ -9,6 +9,7 @@ import pytest
 
 from proofdesk.db.pool import Database
 from proofdesk.runbooks import book
+from proofdesk.web import shell
 from tests.api.server import Cast
 from tests.review import stories
 from tests.web.test_browser import chromium
@@ -35,7 +36,7 @@ async def test_the_list_tells_every_incident_by_its_symptom(cast: Cast):
 async def test_a_runbook_offers_its_checks_and_runs_nothing_before_it_is_asked(cast: Cast):
     page = (await cast.member.client.get(NOTHING_FOUND, headers=HTML)).text
     runbook = book.find("search-returns-no-results")
-    assert runbook.symptom in page and runbook.impact in page and "Run the checks" in page
+    assert shell.coded(runbook.symptom) in page and shell.coded(runbook.impact) in page and "Run the checks" in page
     assert 'class="light' not in page and 'id="cause"' not in page
 
 
