@@ -139,15 +139,26 @@ def copy_database(server_url: str, name: str) -> str:
 
 
 def empty(conn: psycopg.Connection) -> None:
-    """Remove every row but the record of migrations; only a superuser gets past the guard of the audit trail."""
-    tables = conn.execute(
-        "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
-        " WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
-    ).fetchone()
-    assert tables is not None
-    conn.execute("SET session_replication_role = replica")
-    conn.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(tables[0])))
-    conn.execute("RESET session_replication_role")
+    """Remove every row but the record of migrations; only a superuser gets past the guard of the audit trail.
+
+    A table that holds little is emptied row by row, which takes a fortieth of the time of making it anew.
+    """
+    conn.execute("""
+        DO $$
+        DECLARE
+            emptied regclass;
+        BEGIN
+            SET LOCAL session_replication_role = replica;
+            FOR emptied IN SELECT format('public.%I', tablename) FROM pg_tables
+                           WHERE schemaname = 'public' AND tablename <> 'schema_migrations'
+            LOOP
+                IF pg_relation_size(emptied) > 1000000 THEN
+                    EXECUTE format('TRUNCATE %s CASCADE', emptied);
+                ELSE
+                    EXECUTE format('DELETE FROM %s', emptied);
+                END IF;
+            END LOOP;
+        END $$""")
 
 
 def _tune(url: str) -> None:
