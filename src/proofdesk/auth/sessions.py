@@ -77,7 +77,7 @@ async def read(db: Database, token: str, *, seen: bool = True) -> Session | None
 
     A page that was left open asks without being `seen`, so that it does not keep its session from ending.
     """
-    async with db.transaction() as conn:
+    async with db.statement() as conn:
         return await queries.session(conn, _hash(token), seen=seen)
 
 

@@ -43,6 +43,12 @@ class Database:
             yield conn
 
     @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Conn]:
+        """The same for one single statement, which is a transaction by itself: nothing is sent before or after it."""
+        async with self._opened() as conn:
+            yield conn
+
+    @asynccontextmanager
     async def scoped(self, scope: InProject) -> AsyncIterator[Conn]:
         """One transaction inside the project of `scope`; row-level security shows its rows only."""
         project = sql.Literal(str(scope.project_id))
@@ -50,10 +56,11 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def _opened(self, beginning: sql.Composable) -> AsyncIterator[Conn]:
+    async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[Conn]:
         try:
             async with self.pool.connection() as conn:
-                await conn.execute(beginning.as_bytes(conn), prepare=False)
+                if beginning:
+                    await conn.execute(beginning.as_bytes(conn), prepare=False)
                 yield conn  # the pool commits, or rolls back what failed
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise Unavailable(

@@ -7,7 +7,7 @@ from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
 from proofdesk.search import meaning_queries, queries, ranking
 from proofdesk.search.meaning_queries import ByMeaning, Model
-from proofdesk.search.queries import ByWords, Key, Narrowing, Weighted
+from proofdesk.search.queries import ByWords, Narrowing, Weighted
 from proofdesk.search.question import Question
 from proofdesk.search.ranking import Ranked
 from proofdesk.search.terms import Sought
@@ -53,7 +53,7 @@ async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
         return []
     most = max(BY_WORDS, search.wanted)
     rare, common = _by_rarity(search.seeking.terms)
-    also = {Key(n.account_id, n.conversation_id) for n in near}
+    also = {n.key for n in near}
     found = await queries.by_words(
         search.conn,
         search.scope,
@@ -62,9 +62,9 @@ async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
         search.seeking.average,
         search.narrowing,
         max(COMPLETED, EACH * search.wanted) if common else most,
-        sorted(also, key=lambda key: (key.account_id, key.conversation_id)),
+        sorted(also),
     )
-    return [f for place, f in enumerate(found) if place < most or Key(f.account_id, f.conversation_id) in also]
+    return [f for place, f in enumerate(found) if place < most or f.key in also]
 
 
 def _by_rarity(terms: Sequence[Weighted]) -> tuple[list[Weighted], list[Weighted]]:
@@ -96,9 +96,8 @@ async def _by_meaning(search: Search) -> list[ByMeaning]:
 
 async def _distances(search: Search, worded: Sequence[ByWords], near: Sequence[ByMeaning]) -> list[ByMeaning]:
     """How near the conversations are that only their words brought up."""
-    known = {(n.account_id, n.conversation_id) for n in near}
-    keys = [Key(w.account_id, w.conversation_id) for w in worded]
-    missing = [key for key in keys if (key.account_id, key.conversation_id) not in known]
+    known = {n.key for n in near}
+    missing = [w.key for w in worded if w.key not in known]
     if not missing or search.model is None:
         return []
     return await meaning_queries.distances(search.conn, search.scope, search.model, search.narrowing, missing)

@@ -13,7 +13,7 @@ from psycopg import sql
 from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.rows import Conn, many, value
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import ALL_PASS, Key, Narrowing
+from proofdesk.search.queries import ALL_PASS, Found, Key, Narrowing
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Model:
 
 
 @dataclass(frozen=True)
-class ByMeaning(Key):
+class ByMeaning(Found):
     """A conversation and the cosine distance of its nearest chunk."""
 
     distance: float
 
 
 @dataclass(frozen=True)
-class Candidate(Key):
+class Candidate(Found):
     """A chunk of a conversation that was found, with its cosine distance if it has a vector, and what is told of it."""
 
     message_id: int

@@ -29,7 +29,7 @@ async def best_passages(search: Search, conversations: Sequence[Ranked]) -> list
     """At most `top_k` chunks: of each conversation the one that answers best, then the second best of each."""
     by_conversation: dict[Key, list[Candidate]] = defaultdict(list)
     for chunk in await _chunks(search, conversations):
-        by_conversation[Key(chunk.account_id, chunk.conversation_id)].append(chunk)
+        by_conversation[chunk.key].append(chunk)
     texts = {identity(c): words.clean(c.text) for found in by_conversation.values() for c in found}
     surfaces, tokens, worth = await _matching(search, texts)
     placed = ranking.placed(

@@ -7,7 +7,7 @@ result, so that a narrow search still fills its list.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import sql
 
@@ -135,8 +135,7 @@ class Weighted:
     df: int
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A conversation."""
 
     account_id: int
@@ -144,7 +143,20 @@ class Key:
 
 
 @dataclass(frozen=True)
-class ByWords(Key):
+class Found:
+    """Something of a conversation that was found."""
+
+    account_id: int
+    conversation_id: int
+
+    @property
+    def key(self) -> Key:
+        """The conversation."""
+        return Key(self.account_id, self.conversation_id)
+
+
+@dataclass(frozen=True)
+class ByWords(Found):
     """A conversation and its BM25 score; 0 when it holds none of the words."""
 
     score: float

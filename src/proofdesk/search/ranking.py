@@ -37,8 +37,8 @@ class Placed:
 
 def fused(by_words: Sequence[ByWords], by_meaning: Sequence[ByMeaning]) -> list[Ranked]:
     """All conversations found in either way, best first; what was not found in one way is the last there."""
-    words = {Key(found.account_id, found.conversation_id): found.score for found in by_words}
-    meaning = {Key(found.account_id, found.conversation_id): -found.distance for found in by_meaning}
+    words = {found.key: found.score for found in by_words}
+    meaning = {found.key: -found.distance for found in by_meaning}
     share = WORDS if words and meaning else float(bool(words))
     keys = [*(words | meaning)]
     spread_words, spread_meaning = _spread(words, keys, 0.0), _spread(meaning, keys, None)

@@ -111,5 +111,7 @@ def _lower(word: str) -> str:
 
 
 def _parts(word: str) -> tuple[str, ...]:
+    if "'" not in word:
+        return (word[:LONGEST],)
     head, _, tail = word.partition("'")
     return (head[:LONGEST], tail[:LONGEST]) if len(tail) >= _ELISIONS else (head[:LONGEST],)
