@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,16 @@ def pytest_configure(config: pytest.Config) -> None:
         script = Path(__file__).parent.parent / "scripts" / "assets.py"
         if subprocess.run([sys.executable, str(script)], check=False).returncode:
             pytest.exit("The files of the web pages could not be made.", 1)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests wait for processes, providers and browsers about as long as they compute."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is left with it when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")

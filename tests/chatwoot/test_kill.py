@@ -8,6 +8,7 @@ import sys
 import time
 
 import psycopg
+import pytest
 
 from proofdesk.projects.scope import Scope
 from proofdesk.simulators.chatwoot import Simulator, create_app
@@ -46,6 +47,7 @@ def kill_after(process: "subprocess.Popen[bytes]", simulator: Simulator, request
     return True
 
 
+@pytest.mark.long
 async def test_twenty_kills_at_random_points_end_with_exactly_what_chatwoot_has(
     project: Scope, database_url: str, owner_conn: psycopg.Connection, simulator: Simulator
 ):

@@ -128,6 +128,7 @@ def test_several_projects_ask_which_one(proofdesk: Command):
     assert proofdesk("source", "list", "-p", "First").returncode == 0
 
 
+@pytest.mark.long
 def test_users_members_and_sources_are_looked_after(proofdesk: Command):
     proofdesk("project", "create", "Agency")
     assert proofdesk("user", "create", "amina", "--password", "long enough pw").returncode == 0

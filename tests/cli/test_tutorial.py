@@ -6,11 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from proofdesk.db.pool import Database
 from proofdesk.simulators import chatwoot, serving
 from tests import samples
 
 
+@pytest.mark.long
 async def test_its_commands_lead_to_a_message_that_was_approved_and_sent(
     tmp_path: Path, database_url: str, db: Database
 ):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from proofdesk.db import embedded
@@ -13,6 +14,7 @@ from tests import samples
 from tests.isolation.worlds import World
 
 
+@pytest.mark.long
 async def test_everything_comes_back_on_another_server(database_url: str, ours: World, tmp_path: Path):
     backup, restore = samples.of("docs/operations.md")
     folder, home = tmp_path / "backups", tmp_path / "elsewhere"

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = ROOT / "Dockerfile"
 
 
+@pytest.mark.long
 def test_what_the_dockerfile_builds_is_whole_and_runs_with_nothing_else_on_the_machine(tmp_path: Path):
     """One test, since building takes longer than everything that is asked about it."""
     folder = _built(tmp_path / "build")

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SMALL = {"workers": 2, "projects": 3, "messages": 600, "kill-every": 0.2, "between": 45, "kills": 4}
 SMALL |= {"seconds": 90, "settle": 150}
 
 
+@pytest.mark.long
 def test_killed_workers_and_failing_upstreams_lose_nothing(tidy_url: str):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [

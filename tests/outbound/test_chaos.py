@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SMALL = {"workers": 2, "projects": 2, "messages": 60, "kill-every": 0.2, "between": 8, "kills": 2}
 SMALL |= {"faults": 4, "hangs": 30, "lease": 4, "seconds": 90, "settle": 150, "seed": 6}
 
 
+@pytest.mark.long
 def test_killed_workers_and_failing_providers_send_nothing_twice_and_nothing_unwanted(tidy_url: str):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     options = [f"--{name}={value}" for name, value in SMALL.items()]
