@@ -1,9 +1,7 @@
 """The terminal: every command as its own process, for people and for programs."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from proofdesk.simulators.chatwoot import Simulator, build, create_app
 from proofdesk.simulators.serving import running
 from tests.audit.events import tamper
+from tests.cli.conftest import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -26,30 +25,17 @@ def studio() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def proofdesk(studio: Simulator, tidy_url: str) -> Iterator[Command]:
+def proofdesk(terminal: Terminal, studio: Simulator, tidy_url: str) -> Iterator[Command]:
     """Runs a command against the test's database and the sample studio."""
     with running(create_app(studio)) as base_url:
         environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(sys.path),
             "DATABASE_URL": tidy_url,
             "CHATWOOT_BASE_URL": base_url,
             "CHATWOOT_API_TOKEN": studio.admin_token,
             "CHATWOOT_ACCOUNT_ID": "1",
             "AUTH_PASSWORD": "a long enough password",
         }
-
-        def run(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-            return subprocess.run(
-                [sys.executable, "-m", "proofdesk", *arguments],
-                env=environment | more,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-
-        yield run
+        yield lambda *arguments, **more: terminal(arguments, environment | more)
 
 
 def test_the_loop_by_hand(proofdesk: Command, studio: Simulator):
@@ -128,7 +114,6 @@ def test_several_projects_ask_which_one(proofdesk: Command):
     assert proofdesk("source", "list", "-p", "First").returncode == 0
 
 
-@pytest.mark.long
 def test_users_members_and_sources_are_looked_after(proofdesk: Command):
     proofdesk("project", "create", "Agency")
     assert proofdesk("user", "create", "amina", "--password", "long enough pw").returncode == 0

@@ -29,6 +29,7 @@ def test_a_server_that_is_stopped_while_it_starts_is_gone_at_once(tmp_path: Path
         until = time.monotonic() + 60
         while len(list(begun.iterdir())) < 2 and time.monotonic() < until:
             time.sleep(0.02)
+        assert len(list(begun.iterdir())) == 2
         process.send_signal(number)
         began = time.monotonic()
         process.wait(60)

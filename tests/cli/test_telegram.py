@@ -1,14 +1,13 @@
 """The bot from the terminal."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from proofdesk.simulators.telegram import Simulator
+from tests.cli.conftest import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -21,11 +20,11 @@ def simulator(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def proofdesk(simulator: Simulator, telegram_server: tuple[Simulator, str], tidy_url: str) -> Command:
+def proofdesk(
+    terminal: Terminal, simulator: Simulator, telegram_server: tuple[Simulator, str], tidy_url: str
+) -> Command:
     """Runs a command against the test's database and the simulated Telegram."""
     environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(sys.path),
         "DATABASE_URL": tidy_url,
         "AUTH_PASSWORD": "a long enough password",
         "TELEGRAM_API_BASE_URL": telegram_server[1],
@@ -36,10 +35,7 @@ def proofdesk(simulator: Simulator, telegram_server: tuple[Simulator, str], tidy
     }
 
     def run(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "proofdesk", *arguments]
-        done = subprocess.run(
-            command, env=environment | more, capture_output=True, text=True, timeout=60, check=False
-        )  # fmt: skip
+        done = terminal(arguments, environment | more)
         for secret in (simulator.token, "only-telegram-knows-this", "a key for stored pins"):
             assert secret not in done.stdout + done.stderr
         return done
