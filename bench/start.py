@@ -60,6 +60,8 @@ def _up(home: Path) -> tuple[float, dict[str, float]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     given = {"PROOFDESK_HOME": str(home), "PORT": str(port), "AUTH_PASSWORD": secrets.token_urlsafe(16)}
+    # As after an installation: the machine may forbid to keep what is compiled.
+    given |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home.parent / "compiled")}
     began = time.perf_counter()
     command = [sys.executable, "-m", "proofdesk", "up"]
     with subprocess.Popen(command, env=os.environ | given, stderr=subprocess.DEVNULL) as process:

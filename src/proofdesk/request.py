@@ -47,21 +47,26 @@ class ActiveProjectRequired(Conflict):
 
 
 # What it works with -----------------------------------------------------------------------------------------------
+# All of what is depended on is `async`: anything else is handed to a thread, and each request waits for it.
 
 
-def _resources(request: Request) -> resources.Resources:
+def _held(request: Request) -> resources.Resources:
     return request.state.resources
 
 
-def _database(request: Request) -> Database:
-    return request.state.resources.db
+async def _resources(request: Request) -> resources.Resources:
+    return _held(request)
 
 
-def _settings(request: Request) -> Settings:
-    return request.state.resources.settings
+async def _database(request: Request) -> Database:
+    return _held(request).db
 
 
-def _board(request: Request) -> Board:
+async def _settings(request: Request) -> Settings:
+    return _held(request).settings
+
+
+async def _board(request: Request) -> Board:
     return request.state.board
 
 
@@ -79,7 +84,7 @@ async def visitor(request: Request) -> Session | None:
     # Kept in the scope, not in request.state: servers may share the latter between requests.
     if SESSION not in request.scope:
         token = session_token(request)
-        request.scope[SESSION] = await sessions.read(_database(request), token) if token else None
+        request.scope[SESSION] = await sessions.read(_held(request).db, token) if token else None
     return request.scope[SESSION]
 
 
@@ -97,7 +102,7 @@ async def project_reader(request: Request, session: Annotated[Session, Depends(v
     """The active project, entered. Raises `ActiveProjectRequired`."""
     if session.active_project_id is not None:
         try:
-            return await scope.enter(_database(request), actor(request, session), session.active_project_id)
+            return await scope.enter(_held(request).db, actor(request, session), session.active_project_id)
         except ProjectNotFound:
             pass  # archived meanwhile, or not this person's any more
     raise ActiveProjectRequired("Choose a project first: POST /projects/{id}/select.")
@@ -119,7 +124,7 @@ async def named_project(
 
 async def project_keeper(request: Request, inside: Annotated[Scope, Depends(named_project)]) -> Keeper:
     """The project that the path names, for whoever looks after it. Raises `Denied` (`forbidden`)."""
-    return await scope.keep(_database(request), inside)
+    return await scope.keep(_held(request).db, inside)
 
 
 async def owner(session: Annotated[Session, Depends(viewer)]) -> Session:
@@ -129,7 +134,7 @@ async def owner(session: Annotated[Session, Depends(viewer)]) -> Session:
     return session
 
 
-def following(request: Request, inside: Annotated[Scope, Depends(project_reader)]) -> AsyncIterator[Run | None]:
+async def following(request: Request, inside: Annotated[Scope, Depends(project_reader)]) -> AsyncIterator[Run | None]:
     """The active project's runs: the newest of each type, then each as it changes; None where all is quiet.
 
     It ends with the session, with the right to read the project, and when another project becomes the active one.
@@ -152,7 +157,7 @@ async def enter(request: Request, session: Session, project_id: str) -> Scope:
     wanted = projects.as_id(project_id)
     if wanted is None:
         raise Invalid("A project id is a UUID.", code="invalid_project_id")
-    return await scope.enter(_database(request), actor(request, session), wanted)
+    return await scope.enter(_held(request).db, actor(request, session), wanted)
 
 
 def actor(request: Request, session: Session) -> sessions.Actor:
@@ -177,7 +182,7 @@ async def _followed(request: Request, inside: Scope) -> AsyncIterator[Run | None
     if request.scope.get(IS_HEAD):
         return
     looked = time.monotonic()
-    async with aclosing(_resources(request).feed.follow(inside, KEEP_ALIVE)) as runs:
+    async with aclosing(_held(request).feed.follow(inside, KEEP_ALIVE)) as runs:
         async for run in runs:
             if run is None or time.monotonic() - looked >= KEEP_ALIVE:
                 if not await _still_reads(request, inside):
@@ -190,10 +195,10 @@ async def _still_reads(request: Request, inside: Scope) -> bool:
     token = session_token(request)
     try:
         async with asyncio.timeout(KEEP_ALIVE):
-            session = await sessions.read(_database(request), token, seen=False) if token else None
+            session = await sessions.read(_held(request).db, token, seen=False) if token else None
             if session is None or session.active_project_id != inside.project_id:
                 return False
-            await scope.enter(_database(request), inside.actor, inside.project_id)
+            await scope.enter(_held(request).db, inside.actor, inside.project_id)
     except ProjectNotFound:
         return False
     except (Unavailable, TimeoutError):
@@ -206,7 +211,7 @@ async def _still_reads(request: Request, inside: Scope) -> bool:
 
 def session_token(request: Request) -> str | None:
     """What the session cookie holds."""
-    return request.cookies.get(_settings(request).session_cookie_name)
+    return request.cookies.get(_held(request).settings.session_cookie_name)
 
 
 def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:

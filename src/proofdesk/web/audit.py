@@ -23,7 +23,12 @@ FAMILIES = {
     "job.*": "Jobs", "embeddings.*": "Embeddings", "outbound.*": "Outbound",
 }  # fmt: skip
 
-Which = Annotated[Asked, Depends(asked)]
+
+async def _which(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> Asked:
+    return asked(action, entity_type, entity_id)
+
+
+Which = Annotated[Asked, Depends(_which)]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Wanted:
     page: int = 1
 
 
-def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wanted:
+async def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wanted:
     """The filters of the address."""
     return Wanted(
         inbox=inbox_id if inbox_id.isascii() and inbox_id.isdigit() and len(inbox_id) < 19 else "",

@@ -35,7 +35,7 @@ class Filled:
     open: str = ""
 
 
-def filled(request: Request) -> Filled:
+async def filled(request: Request) -> Filled:
     """What the address says; a field that it says nonsense about counts as empty."""
     given = {name: value.strip() for name, value in request.query_params.items()}
     inbox = given.get("inbox", "")
