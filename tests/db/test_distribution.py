@@ -17,6 +17,12 @@ IN_ONE_PLACE = {
     "audit_heads": "as audit_events",
     "project_members": "who may enter which project is asked before one is entered; small, like projects itself",
 }
+# Indexes without the project, and who looks through them.
+ACROSS_PROJECTS = {
+    "project_members_user": "which projects somebody may enter",
+    "scheduled_jobs_due": "the scheduler: what is due anywhere",
+    "scheduled_jobs_waiting": "the scheduler: which schedules may go on",
+}
 REFERENCES = {"projects", "app_users", "account_scopes"}
 # Functions that act with their owner's rights, unbound by row-level security, and what binds them instead.
 DEFINERS = {
@@ -55,6 +61,16 @@ def test_every_key_of_a_projects_table_begins_with_the_project(owner_conn: psyco
     ).fetchall()
     assert len(keys) > 20
     assert [(t, k) for t, k, first, project in keys if first != project and t not in IN_ONE_PLACE] == []
+
+
+def test_no_index_of_a_projects_table_holds_rows_of_all_projects_together(owner_conn: psycopg.Connection):
+    together = owner_conn.execute(
+        f"WITH scoped AS ({SCOPED}) SELECT i.indexrelid::regclass::text"
+        " FROM scoped s JOIN pg_index i ON i.indrelid = s.oid"
+        " JOIN pg_attribute a ON a.attrelid = s.oid AND a.attname = 'project_id'"
+        " WHERE NOT a.attnum = ANY (i.indkey)"
+    ).fetchall()
+    assert {name for (name,) in together} == ACROSS_PROJECTS.keys()
 
 
 def test_every_table_of_projects_has_a_primary_key(owner_conn: psycopg.Connection):

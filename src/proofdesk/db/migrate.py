@@ -12,7 +12,7 @@ from proofdesk.errors import Unavailable
 
 _LOCK = 0x50726F6F  # any number that nobody else uses: "Proo"
 _OLDEST_SERVER = 150000
-_EXTENSIONS = {"vector": (0, 8), "pg_trgm": (1, 0)}
+_EXTENSIONS = {"vector": (0, 8), "pg_trgm": (1, 0), "btree_gin": (1, 0)}
 
 
 def migrate(url: str) -> list[str]:
@@ -30,9 +30,10 @@ def migrate(url: str) -> list[str]:
         reason = str(error).strip().splitlines()[0]
         raise Unavailable(f"The database cannot be reached: {reason}", code="database_unavailable") from error
     except psycopg.errors.InsufficientPrivilege as error:
+        extensions = " ".join(f"CREATE EXTENSION {name};" for name in _EXTENSIONS)
         raise Unavailable(
-            f"The database user may not prepare the schema: {error}. Let an administrator run: CREATE EXTENSION "
-            f"vector; CREATE EXTENSION pg_trgm; CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO <this user>."
+            f"The database user may not prepare the schema: {error}. Let an administrator run: {extensions}"
+            f" CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO <this user>."
         ) from error
     return applied
 

@@ -1,0 +1,36 @@
+"""What every request passes and asks for."""
+
+import gc
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from proofdesk import api, asgi
+from proofdesk.settings import Settings
+from proofdesk.web import routers
+
+ROUTES = [r for router in (*api.ROUTERS, *routers.ROUTERS) for r in router.routes if isinstance(r, APIRoute)]
+
+
+def _called(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    if dependant.call is not None:
+        yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _called(inner)
+
+
+def test_no_request_is_handed_to_a_thread():
+    called = {call for route in ROUTES for call in _called(route.dependant)}
+    assert len(called) > len(ROUTES) / 2
+    assert [c for c in called if not (inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c))] == []
+
+
+async def test_what_a_started_server_holds_is_not_looked_through_for_garbage(database_url: str):
+    app = asgi.create_app(Settings(embedding_provider="local"), database_url)
+    gc.unfreeze()
+    async with app.router.lifespan_context(app):
+        assert gc.get_freeze_count() > 10_000
+    gc.unfreeze()
