@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,14 @@ def _built(folder: Path) -> Path:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
+    # In the image there is a `python`; a machine may have `python3` alone.
+    programs = folder.with_name("programs")
+    programs.mkdir()
+    (programs / "python").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+    environment = _environment() | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     for step in _steps("build"):
         done = subprocess.run(
-            ["/bin/sh", "-ec", step], cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+            ["/bin/sh", "-ec", step], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{step}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return folder
@@ -126,5 +132,5 @@ def _environment() -> dict[str, str]:
 
 
 def _names(wheel: Path) -> list[str]:
-    listed = subprocess.run(["unzip", "-Z1", wheel], capture_output=True, text=True, check=True)
-    return sorted(listed.stdout.splitlines())
+    with zipfile.ZipFile(wheel) as packed:
+        return sorted(packed.namelist())
