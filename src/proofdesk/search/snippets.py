@@ -54,9 +54,7 @@ def worth(spoken: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: 
 def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
     found: list[_Match] = []
     for locate, known in ((words.located_exact, tokens), (words.located, surfaces)):
-        for word in locate(text) if known else ():
-            if known.keys().isdisjoint(word.forms):
-                continue
+        for word in locate(text, known.keys()) if known else ():
             number, value = max((known[form] for form in word.forms if form in known), key=lambda answer: answer[1])
             if value and not any(m.start < word.end and word.start < m.end for m in found):
                 found.append(_Match(word.start, word.end, number, value))

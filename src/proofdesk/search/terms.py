@@ -4,8 +4,8 @@ A word that no conversation holds stands for those that look most like it: names
 """
 
 import math
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -13,7 +13,7 @@ from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
 from proofdesk.search import index, languages, queries, words
 from proofdesk.search.index import Pair, Terms
-from proofdesk.search.queries import Weighted
+from proofdesk.search.queries import Similar, Weighted
 
 SIMILAR_ENOUGH = 0.75  # of 1; below, a word is another word
 SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
@@ -88,7 +88,7 @@ async def surfaces(conn: Conn, seeking: Sought, vocabulary: set[str]) -> Worth:
     """Which of some words, accents and endings kept, answer the question; see `Sought.worth`."""
     worth = seeking.worth
     beginnings = {_beginning(term) for term in worth}
-    likely = [word for word in vocabulary if {(folded := words.fold(word))[:2], folded[:3]} & beginnings]
+    likely = [w for w in vocabulary if (plain := words.fold(w))[:3] in beginnings or plain[:2] in beginnings]
     pairs = {(language, word) for word in likely for language in _languages_of(word, seeking.languages)}
     matched: dict[str, tuple[int, float]] = {}
     for (_, word), forms in (await _stems(conn, pairs)).items():
@@ -120,7 +120,7 @@ def _asked(word: str, times: int, forms: Terms, known: tuple[str, ...]) -> _Aske
 
 
 def _exact(text: str) -> list[_Asked]:
-    tokens = Counter(token.forms for token in words.located_exact(text) if token.forms)
+    tokens = Counter(token.forms for token in words.all_exact(text) if token.forms)
     return [_Asked(times, list(token)) for token, times in tokens.items()]
 
 
@@ -147,15 +147,29 @@ def idf(df: int, conversations: int) -> float:
 async def _similar(conn: Conn, missing: list[_Asked], conversations: int, number: int) -> list[Weighted]:
     # Stemmers were not made for misspelt words: both the word and what they make of it are compared.
     spellings = {spelling for one in missing for spelling in (one.spelling, *one.terms)}
-    found = await queries.similar_terms(conn, sorted(spellings), _TRIGRAM_CANDIDATES)
+    found: dict[str, list[Similar]] = defaultdict(list)
+    for similar in await queries.similar_terms(conn, sorted(spellings), _TRIGRAM_CANDIDATES):
+        found[similar.word].append(similar)
     weighted: list[Weighted] = []
     for place, one in enumerate(missing, start=number + 1):
         likely: dict[str, tuple[float, int]] = {}
-        for similar in found:
-            likeness = SequenceMatcher(None, similar.word, similar.term, autojunk=False).ratio()
-            if similar.word in (one.spelling, *one.terms) and likeness >= SIMILAR_ENOUGH and similar.term.isalpha():
-                likely[similar.term] = max((likeness, similar.df), likely.get(similar.term, (0.0, 0)))
+        for spelling in sorted({one.spelling, *one.terms}):
+            for term, like in _alike(spelling, found[spelling]):
+                likely[term] = max(like, likely.get(term, (0.0, 0)))
         best = sorted(likely.items(), key=lambda term: term[1], reverse=True)[:_SPELLINGS]
         word = place if len(best) == 1 else -place
         weighted += [Weighted(word, term, like**2 * idf(df, conversations), df) for term, (like, df) in best]
     return weighted
+
+
+def _alike(spelling: str, candidates: list[Similar]) -> Iterator[tuple[str, tuple[float, int]]]:
+    """The candidates that may be what was meant: how alike they are, and how many conversations hold them."""
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(spelling)  # what it finds out about the second, it remembers
+    for one in candidates:
+        matcher.set_seq1(one.term)
+        # The upper bound costs an eighth of what it bounds.
+        if one.term.isalpha() and matcher.quick_ratio() >= SIMILAR_ENOUGH:
+            likeness = matcher.ratio()
+            if likeness >= SIMILAR_ENOUGH:
+                yield one.term, (likeness, one.df)

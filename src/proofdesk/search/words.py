@@ -6,7 +6,7 @@ number finds it, whoever asks for a part of it finds that, too. Nothing here dep
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
@@ -42,23 +42,17 @@ def words(text: str) -> list[str]:
     if lowered.isascii():
         found = _ASCII_WORD.findall(lowered)
         return [part for word in found for part in _parts(word)] if "'" in lowered else found
-    return [form for word in located(lowered) for form in word.forms]
+    return [form for word in _located(lowered) for form in word.forms]
 
 
-def located(text: str) -> Iterator[Word]:
-    """The words of a cleaned text with their places in it."""
+def located(text: str, among: Set[str]) -> Iterator[Word]:
+    """The words of a cleaned text of which a form is among some, with their places in it."""
     if text.isascii():
         for match in _ASCII_WORD.finditer(text.lower()):
-            yield Word(_parts(match.group()), match.start(), match.end())
+            if not among.isdisjoint(forms := _parts(match.group())):
+                yield Word(forms, match.start(), match.end())
         return
-    for match in _WORD.finditer(text):
-        word = _lower(match.group())
-        if "\u3040" <= word[0] <= "\ud7af" or "\uf900" <= word[0] <= "\ufaff":
-            # Written without spaces: each pair of characters stands for a word.
-            for at in range(max(1, len(word) - 1)):
-                yield Word((word[at : at + 2],), match.start() + at, match.start() + min(at + 2, len(word)))
-        else:
-            yield Word(_parts(word), match.start(), match.end())
+    yield from (word for word in _located(text) if not among.isdisjoint(word.forms))
 
 
 def exact(text: str) -> list[str]:
@@ -68,7 +62,12 @@ def exact(text: str) -> list[str]:
     return found + [token for match in _PHONE.findall(lowered) for token in phone(match)]
 
 
-def located_exact(text: str) -> Iterator[Word]:
+def located_exact(text: str, among: Set[str]) -> Iterator[Word]:
+    """The exact tokens of a cleaned text of which a form is among some, with their places."""
+    return (word for word in all_exact(text) if not among.isdisjoint(word.forms))
+
+
+def all_exact(text: str) -> Iterator[Word]:
     """The exact tokens of a cleaned text with their places."""
     for match in _EXACT.finditer(text):
         yield Word(_spellings(match.group().lower()), match.start(), match.end())
@@ -93,6 +92,17 @@ def fold(word: str) -> str:
         if not (unicodedata.combining(char) and kept and kept[-1] < "\u0400"):
             kept.append(char)
     return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _located(text: str) -> Iterator[Word]:
+    for match in _WORD.finditer(text):
+        word = _lower(match.group())
+        if "\u3040" <= word[0] <= "\ud7af" or "\uf900" <= word[0] <= "\ufaff":
+            # Written without spaces: each pair of characters stands for a word.
+            for at in range(max(1, len(word) - 1)):
+                yield Word((word[at : at + 2],), match.start() + at, match.start() + min(at + 2, len(word)))
+        else:
+            yield Word(_parts(word), match.start(), match.end())
 
 
 def _spellings(token: str) -> tuple[str, ...]:
