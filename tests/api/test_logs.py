@@ -24,7 +24,7 @@ def lines_of(log: Path, start: int, requests: int) -> str:
     until = time.monotonic() + 10
     while time.monotonic() < until:
         written = log.read_bytes()[start:].decode()
-        if written.endswith("\n") and written.count('"event": "request"') >= requests:
+        if written.endswith("\n") and written.count('"event":"request"') >= requests:
             return written
         time.sleep(0.02)
     raise AssertionError("the server did not write of every request")

@@ -2,10 +2,8 @@
 
 import io
 import json
-import logging
 import zipfile
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -56,15 +54,8 @@ async def _plant(house: House) -> None:
         await trail.record(conn, trail.nobody(), "auth.login_failed", "user", None, status="failed", payload=payload)
     headers = {"cookie": "[not shown]", "x-forwarded-for": PEOPLE[3], "referer": f"https://x.example/?t={OTHERS[0]}"}
     house.asking = replace(ASKING, peer=PEOPLE[3], headers=headers, forwarded={"x-forwarded-for": PEOPLE[3]})
-    record = logging.LogRecord("proofdesk.auth", logging.WARNING, "", 0, everything, None, None)
-    keeper = logs._Keeper()
-    keeper.setFormatter(logs._formatter([], _Json()))
-    keeper.emit(record)
-
-
-class _Json:
-    def __call__(self, _: Any, __: Any, event: dict[str, Any]) -> str:
-        return json.dumps({"logger": "proofdesk.auth", "event": event["event"], "status": 401})
+    event = {"logger": "proofdesk.auth", "event": everything, "status": 401}
+    logs._keep(None, "warning", event)
 
 
 def _unpacked(content: bytes) -> dict[str, str]:

@@ -1,39 +1,51 @@
 """The envelope around every JSON answer, and how values look in it."""
 
-import dataclasses
-import json
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
+import msgspec
 import structlog
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, Field, create_model
+from starlette.types import Receive, Scope, Send
 
 from proofdesk.runbooks import book
 
 
-class Answer(JSONResponse):
-    """JSON with times in UTC and `Z`, ids as text, and rows as objects."""
+class Answer(Response):
+    """JSON with times in UTC and `Z`, ids as text, and rows as objects.
+
+    It is encoded without the id of a request, which is put in as it is sent: one answer may be sent to several who
+    asked the same.
+    """
+
+    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """Encode the content."""
-        return json.dumps(content, default=plain, ensure_ascii=False, separators=(",", ":")).encode()
+        return encoded(content)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer as that to the request under way."""
+        body = bytes(self.body)[:-1] + b',"request_id":' + encoded(request_id()) + b"}"
+        headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def success(status: int = 200, /, **fields: Any) -> Answer:
     """`{"ok": true, …fields, "request_id"}`."""
-    return Answer({"ok": True, **fields, "request_id": request_id()}, status)
+    return Answer({"ok": True, **fields}, status)
 
 
 def failure(
     status: int, code: str, message: str, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None
 ) -> Answer:
-    """`{"ok": false, "error", "message", "request_id", "details"?}`; `details.runbook` where there is one."""
+    """`{"ok": false, "error", "message", "details"?, "request_id"}`; `details.runbook` where there is one."""
     details = dict(details or {})
     if runbook := book.of_error(code, details.get("cause")):
         details["runbook"] = runbook
-    content = {"ok": False, "error": code, "message": message, "request_id": request_id()}
+    content = {"ok": False, "error": code, "message": message}
     return Answer(content | ({"details": details} if details else {}), status, headers)
 
 
@@ -42,20 +54,7 @@ def request_id() -> str:
     return structlog.contextvars.get_contextvars().get("request_id", "")
 
 
-def moment(time: datetime) -> str:
-    """ISO 8601 in UTC with `Z`."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def plain(value: object) -> object:
-    """A value as JSON knows it: for `json.dumps(default=…)`."""
-    if isinstance(value, datetime):
-        return moment(value)
-    if isinstance(value, UUID):
-        return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    raise TypeError(f"no JSON for {type(value).__name__}")
+encoded = msgspec.json.Encoder().encode
 
 
 # How answers are documented ---------------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
 """Server-sent events: the runs of the active project as they change."""
 
-import json
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from proofdesk.api import outcomes
-from proofdesk.api.answers import plain
+from proofdesk.api.answers import encoded
 from proofdesk.api.bodies import JsonRoute
 from proofdesk.request import Following
 
@@ -25,5 +24,4 @@ async def follow_runs(following: Following) -> AsyncIterator[ServerSentEvent]:
         if run is None:
             yield ServerSentEvent(comment="quiet")
         else:
-            told = json.dumps(outcomes.run(run), default=plain, ensure_ascii=False, separators=(",", ":"))
-            yield ServerSentEvent(event="run", id=str(run.id), raw_data=told)
+            yield ServerSentEvent(event="run", id=str(run.id), raw_data=encoded(outcomes.run(run)).decode())

@@ -1,6 +1,5 @@
 """Auth loop: whether the request that asks could sign in and stay signed in."""
 
-import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -163,15 +162,14 @@ async def log_lines(case: Case) -> Any:
     """What this process logged last about signing in; for the owner only, since others are in it."""
     if not case.actor.is_owner:
         raise CannotLookError("The owner's bundle holds the log.")
-    lines = [json.loads(line) for line in logs.recent()]
-    return [line for line in lines if _is_about_auth(line)]
+    return [event for event in logs.recent() if _is_about_auth(event)]
 
 
-def _is_about_auth(line: dict[str, Any]) -> bool:
+def _is_about_auth(event: dict[str, Any]) -> bool:
     return (
-        "/auth/" in str(line.get("path"))
-        or line.get("status") in (401, 403, 429)
-        or str(line.get("logger")).startswith("proofdesk.auth")
+        "/auth/" in str(event.get("path"))
+        or event.get("status") in (401, 403, 429)
+        or str(event.get("logger")).startswith("proofdesk.auth")
     )
 
 
