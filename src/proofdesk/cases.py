@@ -7,7 +7,7 @@ from fastapi import Request
 
 from proofdesk.audit import trail
 from proofdesk.auth import csrf, sessions
-from proofdesk.auth.queries import Session
+from proofdesk.auth.queries import Visit
 from proofdesk.request import FORWARDED, active_scope, actor, is_form, session_token
 from proofdesk.runbooks.case import Asking, Case
 
@@ -16,18 +16,18 @@ _SHOWN = ("host", "origin", "referer", "user-agent", "accept", "content-type", "
 
 
 async def of(
-    request: Request, session: Session | None, outbound_id: UUID | None = None, sent_at: datetime | None = None
+    request: Request, session: Visit | None, outbound_id: UUID | None = None, sent_at: datetime | None = None
 ) -> Case:
     """The case of a request; without a session it is nobody's and in no project."""
     resources = request.state.resources
     asking = await _asking(request, session, sent_at)
     if session is None:
         return Case(resources, trail.nobody(), asking=asking)
-    scope = await active_scope(request, session)
+    scope = active_scope(request, session)
     return Case(resources, actor(request, session), scope, asking, outbound_id)
 
 
-async def _asking(request: Request, session: Session | None, sent_at: datetime | None) -> Asking:
+async def _asking(request: Request, session: Visit | None, sent_at: datetime | None) -> Asking:
     headers = request.headers
     token = session_token(request)
     state = None if token is None else "active" if session else await sessions.state(request.state.resources.db, token)
@@ -52,7 +52,7 @@ def _is_shown(name: str) -> bool:
     return name in _SHOWN or name.startswith("x-forwarded-")
 
 
-def _csrf(request: Request, session: Session | None) -> str | None:
+def _csrf(request: Request, session: Visit | None) -> str | None:
     if request.method in csrf.SAFE_METHODS:
         return None
     presented = request.headers.get("x-csrf-token")

@@ -15,13 +15,13 @@ from fastapi.routing import APIRoute
 
 from proofdesk import resources
 from proofdesk.auth import csrf, sessions
-from proofdesk.auth.queries import Session
+from proofdesk.auth.queries import Session, Visit
 from proofdesk.auth.sessions import Opened
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
 from proofdesk.monitoring.figures import Board
 from proofdesk.projects import projects, scope
-from proofdesk.projects.scope import Keeper, ProjectNotFound, Scope
+from proofdesk.projects.scope import Keeper, Scope
 from proofdesk.scheduler.queries import Run
 from proofdesk.settings import Settings
 
@@ -79,7 +79,7 @@ Watched = Annotated[Board, Depends(_board)]
 # Rights -----------------------------------------------------------------------------------------------------------
 
 
-async def visitor(request: Request) -> Session | None:
+async def visitor(request: Request) -> Visit | None:
     """The session of the request, read once; None for a stranger."""
     # Kept in the scope, not in request.state: servers may share the latter between requests.
     if SESSION not in request.scope:
@@ -88,7 +88,7 @@ async def visitor(request: Request) -> Session | None:
     return request.scope[SESSION]
 
 
-async def viewer(request: Request) -> Session:
+async def viewer(request: Request) -> Visit:
     """The session; for a change its CSRF token is checked. Raises `Unauthorized` or `CsrfInvalid`."""
     session = await visitor(request)
     if session is None:
@@ -98,14 +98,12 @@ async def viewer(request: Request) -> Session:
     return session
 
 
-async def project_reader(request: Request, session: Annotated[Session, Depends(viewer)]) -> Scope:
+async def project_reader(request: Request, session: Annotated[Visit, Depends(viewer)]) -> Scope:
     """The active project, entered. Raises `ActiveProjectRequired`."""
-    if session.active_project_id is not None:
-        try:
-            return await scope.enter(_held(request).db, actor(request, session), session.active_project_id)
-        except ProjectNotFound:
-            pass  # archived meanwhile, or not this person's any more
-    raise ActiveProjectRequired("Choose a project first: POST /projects/{id}/select.")
+    inside = active_scope(request, session)
+    if inside is None:
+        raise ActiveProjectRequired("Choose a project first: POST /projects/{id}/select.")
+    return inside
 
 
 async def project_editor(inside: Annotated[Scope, Depends(project_reader)]) -> Scope:
@@ -115,7 +113,7 @@ async def project_editor(inside: Annotated[Scope, Depends(project_reader)]) -> S
 
 async def named_project(
     request: Request,
-    session: Annotated[Session, Depends(viewer)],
+    session: Annotated[Visit, Depends(viewer)],
     project_id: Annotated[str, Path(description="Id of the project.", json_schema_extra={"format": "uuid"})],
 ) -> Scope:
     """The project that the path names, entered. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
@@ -127,7 +125,7 @@ async def project_keeper(request: Request, inside: Annotated[Scope, Depends(name
     return await scope.keep(_held(request).db, inside)
 
 
-async def owner(session: Annotated[Session, Depends(viewer)]) -> Session:
+async def owner(session: Annotated[Visit, Depends(viewer)]) -> Visit:
     """The owner's session. Raises `Denied` (`forbidden`)."""
     if not session.is_owner:
         raise Denied("Only the owner may do this.", code="forbidden", status=403)
@@ -143,13 +141,13 @@ async def following(request: Request, inside: Annotated[Scope, Depends(project_r
 
 
 Following = Annotated[AsyncIterator[Run | None], Depends(following)]
-Visitor = Annotated[Session | None, Depends(visitor)]
-Viewer = Annotated[Session, Depends(viewer)]
+Visitor = Annotated[Visit | None, Depends(visitor)]
+Viewer = Annotated[Visit, Depends(viewer)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
 ProjectEditor = Annotated[Scope, Depends(project_editor)]
 NamedProject = Annotated[Scope, Depends(named_project)]
 ProjectKeeper = Annotated[Keeper, Depends(project_keeper)]
-Owner = Annotated[Session, Depends(owner)]
+Owner = Annotated[Visit, Depends(owner)]
 
 
 async def enter(request: Request, session: Session, project_id: str) -> Scope:
@@ -170,12 +168,9 @@ def needs_session(dependant: Dependant) -> bool:
     return dependant.call is viewer or any(map(needs_session, dependant.dependencies))
 
 
-async def active_scope(request: Request, session: Session) -> Scope | None:
+def active_scope(request: Request, session: Visit) -> Scope | None:
     """The active project when there is one that can be entered."""
-    try:
-        return await project_reader(request, session)
-    except ActiveProjectRequired:
-        return None
+    return scope.active(actor(request, session), session)
 
 
 async def _followed(request: Request, inside: Scope) -> AsyncIterator[Run | None]:
@@ -196,14 +191,9 @@ async def _still_reads(request: Request, inside: Scope) -> bool:
     try:
         async with asyncio.timeout(KEEP_ALIVE):
             session = await sessions.read(_held(request).db, token, seen=False) if token else None
-            if session is None or session.active_project_id != inside.project_id:
-                return False
-            await scope.enter(_held(request).db, inside.actor, inside.project_id)
-    except ProjectNotFound:
-        return False
     except (Unavailable, TimeoutError):
-        pass  # the database is away for a moment, and with it everything there would be to see
-    return True
+        return True  # the database is away for a moment, and with it everything there would be to see
+    return session is not None and scope.active(inside.actor, session) == inside
 
 
 # Cookies ----------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ DEFINERS = {
     "count_terms": "a trigger: the projects of the rows that were changed",
     "find_evidence": "the project that the transaction has set",
     "gather_counts": "the project that the transaction has set",
+    "memberships": "the person who is asked about: ids, from which `scope` finds what he may enter",
     "names_of": "the project that the transaction has set",
     "newest_inbound": "the project that the transaction has set",
     "note_inbound": "a trigger: the projects of the messages that arrived",

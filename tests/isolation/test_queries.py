@@ -53,7 +53,6 @@ NO_SCOPE = {
         ),
         "numbers of the whole installation, and nothing else",
     ),
-    "projects.queries.see_as": "lets a transaction see a person's memberships",
     "projects.queries.visible_projects": "which projects an actor may enter",
     "projects.queries.visible_project": "whether an actor may enter a project: this is what a scope is made from",
     "projects.queries.named_projects": "for the terminal, whose user is the owner",

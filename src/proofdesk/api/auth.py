@@ -62,7 +62,7 @@ async def me(request: Request, settings: Config, session: Visitor) -> Answer:
         if asking.session_token(request):
             asking.clear_cookies(answer, settings)
         return answer
-    inside = await asking.active_scope(request, session)
+    inside = asking.active_scope(request, session)
     return success(
         authenticated=True,
         username=session.username,

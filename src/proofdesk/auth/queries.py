@@ -46,6 +46,13 @@ class Session:
 
 
 @dataclass(frozen=True)
+class Visit(Session):
+    """A session in use. `account_scope_id` is that of its active project; None unless its person may enter it."""
+
+    account_scope_id: UUID | None
+
+
+@dataclass(frozen=True)
 class Counter:
     """Tries of one subject in its window."""
 
@@ -166,16 +173,18 @@ async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
 # Sessions ---------------------------------------------------------------------------------------------------------
 
 
-async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Session | None:
+async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Visit | None:
     """A session that has not ended; if it is `seen`, that is noted when the last note is a minute old."""
     return await maybe(
         conn,
-        Session,
+        Visit,
         """
         WITH found AS (
             SELECT s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id,
-                   s.created_at, s.last_seen_at
+                   s.created_at, s.last_seen_at, p.account_scope_id
             FROM sessions s JOIN app_users u ON u.id = s.user_id AND u.disabled_at IS NULL
+            LEFT JOIN projects p ON p.id = s.active_project_id AND p.archived_at IS NULL
+              AND (u.is_owner OR p.id IN (SELECT memberships(u.id)))
             WHERE s.id_hash = %(id)s AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'),
         seen AS (
             UPDATE sessions SET last_seen_at = now()
@@ -280,15 +289,12 @@ async def clear_ended(conn: Conn) -> None:
 
 async def first_project(conn: Conn, account: Account) -> UUID | None:
     """Where a login begins: the project worked in last, or the only one there is; None when neither can be entered."""
-    await run(conn, "SELECT set_config('proofdesk.user_id', %(user)s, true)", user=str(account.id))
     return await value(
         conn,
         """
         WITH mine AS (
-            SELECT id FROM projects p
-            WHERE archived_at IS NULL
-              AND (%(owner)s OR EXISTS (
-                  SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = %(user)s)))
+            SELECT id FROM projects
+            WHERE archived_at IS NULL AND (%(owner)s OR id IN (SELECT memberships(%(user)s))))
         SELECT id FROM mine WHERE id = %(last)s OR (SELECT count(*) FROM mine) = 1""",
         owner=account.is_owner,
         user=account.id,

@@ -8,7 +8,7 @@ from uuid import UUID
 from proofdesk.audit import trail
 from proofdesk.audit.trail import Actor, Inside
 from proofdesk.auth import csrf, limits, passwords, queries
-from proofdesk.auth.queries import Account, Session
+from proofdesk.auth.queries import Account, Session, Visit
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.errors import Denied, Invalid
@@ -72,7 +72,7 @@ async def open(db: Database, settings: Settings, login: Login) -> Opened:
     return await _begin(db, account, login, who)
 
 
-async def read(db: Database, token: str, *, seen: bool = True) -> Session | None:
+async def read(db: Database, token: str, *, seen: bool = True) -> Visit | None:
     """The session of a token, when it has not ended. Notes at most once a minute that it was seen.
 
     A page that was left open asks without being `seen`, so that it does not keep its session from ending.

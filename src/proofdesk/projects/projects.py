@@ -74,7 +74,7 @@ async def archive(db: Database, keeper: Keeper) -> list[Source]:
 
 async def visible(db: Database, actor: Actor) -> list[Project]:
     """The projects the actor may enter, oldest first."""
-    async with db.transaction() as conn:
+    async with db.statement() as conn:
         return await queries.visible_projects(conn, actor)
 
 

@@ -39,22 +39,15 @@ class User:
     username: str
 
 
-async def see_as(conn: Conn, actor: Actor) -> None:
-    """Let the transaction see the memberships of the actor; the owner enters without any."""
-    if not actor.is_owner:
-        await run(conn, "SELECT set_config('proofdesk.user_id', %(user)s, true)", user=str(actor.user_id or ""))
-
-
 async def visible_projects(conn: Conn, actor: Actor) -> list[Project]:
     """All projects the actor may enter, oldest first."""
-    await see_as(conn, actor)
     return await many(
         conn,
         Project,
         """
-        SELECT id, name, account_scope_id, created_at FROM projects p
+        SELECT id, name, account_scope_id, created_at FROM projects
         WHERE archived_at IS NULL
-          AND (%(owner)s OR EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = %(user)s))
+          AND (%(owner)s OR id IN (SELECT memberships(%(user)s)))
         ORDER BY created_at, id""",
         owner=actor.is_owner,
         user=actor.user_id,
@@ -63,14 +56,13 @@ async def visible_projects(conn: Conn, actor: Actor) -> list[Project]:
 
 async def visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Project | None:
     """One project, when the actor may enter it."""
-    await see_as(conn, actor)
     return await maybe(
         conn,
         Project,
         """
-        SELECT id, name, account_scope_id, created_at FROM projects p
+        SELECT id, name, account_scope_id, created_at FROM projects
         WHERE id = %(project)s AND archived_at IS NULL
-          AND (%(owner)s OR EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = %(user)s))
+          AND (%(owner)s OR id IN (SELECT memberships(%(user)s)))
         """,
         project=project_id,
         owner=actor.is_owner,

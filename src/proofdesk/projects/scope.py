@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from proofdesk.audit.trail import Actor
+from proofdesk.auth.queries import Visit
 from proofdesk.db.pool import Database
 from proofdesk.errors import Denied, NotFound
 from proofdesk.projects import queries
@@ -11,7 +12,7 @@ from proofdesk.projects import queries
 
 @dataclass(frozen=True)
 class Scope:
-    """An actor inside a project. Made by `enter` only."""
+    """An actor inside a project. Made by `enter` and `active` only."""
 
     actor: Actor
     project_id: UUID
@@ -34,11 +35,18 @@ async def enter(db: Database, actor: Actor, project_id: UUID) -> Scope:
 
     Raises `ProjectNotFound` otherwise, without telling which of these it was.
     """
-    async with db.transaction() as conn:
+    async with db.statement() as conn:
         project = await queries.visible_project(conn, actor, project_id)
     if project is None:
         raise ProjectNotFound("There is no such project.")
     return Scope(actor, project.id, project.account_scope_id)
+
+
+def active(actor: Actor, visit: Visit) -> Scope | None:
+    """The project that somebody works in, if any. Reading his session has checked the same as `enter`."""
+    if visit.active_project_id is None or visit.account_scope_id is None:
+        return None
+    return Scope(actor, visit.active_project_id, visit.account_scope_id)
 
 
 async def keep(db: Database, inside: Scope) -> Keeper:

@@ -50,7 +50,7 @@ class Row:
 @router.get("/audit")
 async def show_audit(request: Request, db: Db, session: Viewer, which: Which, page: str = "1") -> Response:
     """A page of events, newest first."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     number = shell.page_number(page)

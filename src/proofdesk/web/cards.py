@@ -11,7 +11,7 @@ from proofdesk import ids
 from proofdesk.chatwoot.offers import Offers
 from proofdesk.projects.source_queries import Source
 from proofdesk.review.overview import Held
-from proofdesk.review.queries import Contact, Conversation, Message
+from proofdesk.review.queries import Contact, Conversation, WholeMessage
 from proofdesk.search.hits import Hit
 from proofdesk.settings import Settings
 
@@ -181,7 +181,7 @@ def compose_url(evidence: str) -> str:
     return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
 
 
-def line(message: Message, cited: bool) -> Line:
+def line(message: WholeMessage, cited: bool) -> Line:
     """A message as a line of its thread."""
     role = ROLES.get(message.sender_type, message.sender_type.title())
     return Line(

@@ -23,7 +23,7 @@ MOST_WRITTEN = 20
 @router.get("/contacts")
 async def list_contacts(request: Request, db: Db, session: Viewer, q: str = "", page: str = "1") -> Response:
     """A page of them; with `q` in a name, address, number or identifier."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     number = shell.page_number(page)

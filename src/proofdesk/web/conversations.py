@@ -43,7 +43,7 @@ async def list_conversations(
     request: Request, db: Db, session: Viewer, which: Annotated[Wanted, Depends(wanted)]
 ) -> Response:
     """A page of them."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * A_PAGE

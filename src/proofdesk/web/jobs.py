@@ -32,7 +32,7 @@ async def show_jobs(
     page: str = "1",
 ) -> Response:
     """What is under way, the schedules, and what ran."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     which = runcards.Which.of(job_type, status, page)

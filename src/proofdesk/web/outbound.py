@@ -52,7 +52,7 @@ async def show_outbound(
     to: str = "",
 ) -> Response:
     """A page of messages, the newest first; or, with `compose`, the form that writes one."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     if compose:

@@ -36,7 +36,7 @@ STALE_AFTER = timedelta(hours=1)
 @router.get("/")
 async def show_overview(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
     """Freshness, chunks, messages a day, outbound, and the last failures."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     found = await overview.of(db, scope, status.silence(settings).total_seconds())

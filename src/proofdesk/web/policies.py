@@ -37,7 +37,7 @@ async def list_policies(
     done: str = "",
 ) -> Response:
     """A page of them, the last changed first."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     asked = Wanted(contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None)

@@ -51,7 +51,7 @@ class Outcome:
 @router.get("/search")
 async def show_search(request: Request, opened: Resources, session: Viewer, filled: FilledIn) -> Response:
     """The form and, when something is asked, the evidence; only the latter for htmx."""
-    scope = await asking.active_scope(request, session)
+    scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     outcome = await _ask(opened, scope, filled)

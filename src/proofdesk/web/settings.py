@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk import request as asking
 from proofdesk.auth import accounts, commands, sessions, signup, telegram
-from proofdesk.auth.queries import Session
+from proofdesk.auth.queries import Session, Visit
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.projects import members, projects, scope
@@ -45,7 +45,7 @@ async def show_settings(request: Request, session: Viewer, done: str = "") -> Re
     return await shown(request, session, said=DONE.get(done, ""))
 
 
-async def after(request: Request, session: Session, doing: Coroutine[Any, Any, Any], done: str) -> Response:
+async def after(request: Request, session: Visit, doing: Coroutine[Any, Any, Any], done: str) -> Response:
     """Do it, and show the page with what was done or with what is wrong."""
     try:
         await doing
@@ -55,11 +55,11 @@ async def after(request: Request, session: Session, doing: Coroutine[Any, Any, A
 
 
 async def shown(
-    request: Request, session: Session, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
+    request: Request, session: Visit, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
 ) -> Response:
     """The whole page. `said` tells what was done, `wrong` what was not, `code` is a new one for /bind."""
     db, settings = request.state.resources.db, request.state.resources.settings
-    inside = await asking.active_scope(request, session)
+    inside = asking.active_scope(request, session)
     values = {
         "said": said,
         "wrong": wrong.message if wrong else "",
