@@ -8,22 +8,22 @@ from proofdesk.errors import Invalid
 PREFIXES = {"contact": "cwc", "conversation": "cw", "message": "cwmsg"}
 
 
-def contact(project_id: UUID, account_id: int, contact_id: int | None) -> str | None:
+def contact(project_id: UUID | str, account_id: int, contact_id: int | None) -> str | None:
     """`cwc:<project>:<account>:<contact>`, or None when the contact is not known."""
     return None if contact_id is None else f"cwc:{project_id}:{account_id}:{contact_id}"
 
 
-def conversation(project_id: UUID, account_id: int, conversation_id: int) -> str:
+def conversation(project_id: UUID | str, account_id: int, conversation_id: int) -> str:
     """`cw:<project>:<account>:<conversation>`, the conversation being Chatwoot's display id."""
     return f"cw:{project_id}:{account_id}:{conversation_id}"
 
 
-def message(project_id: UUID, account_id: int, message_id: int) -> str:
+def message(project_id: UUID | str, account_id: int, message_id: int) -> str:
     """`cwmsg:<project>:<account>:<message>`."""
     return f"cwmsg:{project_id}:{account_id}:{message_id}"
 
 
-def chunk(project_id: UUID, account_id: int, message_id: int, chunk_index: int) -> str:
+def chunk(project_id: UUID | str, account_id: int, message_id: int, chunk_index: int) -> str:
     """`cwmsg:<project>:<account>:<message>#<index>`: stable for as long as the message is."""
     return f"{message(project_id, account_id, message_id)}#{chunk_index}"
 

@@ -47,7 +47,10 @@ Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
     "the session of a request": lambda c, s: auth_queries.session(c, b"1", seen=True),
     "the project of a request": lambda c, s: project_queries.visible_project(c, s.actor, s.project_id),
-    "the newest messages": lambda c, s: review_queries.messages(c, s, None, None, None, None, 50),
+    "the newest messages": lambda c, s: review_queries.messages(c, s, None, None, 50),
+    "the newest messages of a conversation": lambda c, s: review_queries.messages_of(
+        c, s, GlobalId("conversation", s.project_id, 1, 7), None, None, 50
+    ),
     "the conversations active last": lambda c, s: review_queries.conversations(c, s, None, None, 50, 0),
     "a conversation": lambda c, s: review_queries.thread(c, s, GlobalId("conversation", s.project_id, 1, 7)),
     "its latest runs": scheduler_queries.latest_runs,

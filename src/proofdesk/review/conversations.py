@@ -7,7 +7,7 @@ from proofdesk.db.pool import Database
 from proofdesk.errors import NotFound
 from proofdesk.projects.scope import Scope
 from proofdesk.review import queries
-from proofdesk.review.queries import Conversation, Message
+from proofdesk.review.queries import Conversation, WholeMessage
 
 
 class ConversationNotFound(NotFound):
@@ -21,7 +21,7 @@ class Thread:
     """A conversation with all its messages in order."""
 
     conversation: Conversation
-    messages: list[Message]
+    messages: list[WholeMessage]
 
 
 async def find(

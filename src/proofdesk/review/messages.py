@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from proofdesk import ids
-from proofdesk.db.pool import Database
+from proofdesk.db.pool import PLANNED_ONCE, Database
 from proofdesk.errors import NotFound
 from proofdesk.ids import GlobalId
 from proofdesk.projects.scope import Scope
@@ -29,7 +29,7 @@ async def find(
     within = ids.parse(conversation_id, "conversation") if conversation_id else None
     if within and within.project_id != scope.project_id:
         return []
-    async with db.scoped(scope) as conn:
+    async with db.scoped(scope, PLANNED_ONCE) as conn:
         moment, number = before, None
         if isinstance(before, GlobalId):
             mark = await queries.message(conn, scope, before) if before.project_id == scope.project_id else None
@@ -37,8 +37,9 @@ async def find(
                 raise MessageNotFound("This project has no such message to go on from.")
             moment, number = mark.created_at, mark.message_id
         assert not isinstance(moment, GlobalId)
-        account, conversation = (within.account_id, within.number) if within else (None, None)
-        return await queries.messages(conn, scope, account, conversation, moment, number, limit)
+        if within:
+            return await queries.messages_of(conn, scope, within, moment, number, limit)
+        return await queries.messages(conn, scope, moment, number, limit)
 
 
 def snippet(content: str | None) -> str:

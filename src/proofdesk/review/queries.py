@@ -43,7 +43,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Message:
-    """A message, with the contact of its conversation."""
+    """A message, with the contact of its conversation. Where many are listed, of its content the beginning."""
 
     account_id: int
     message_id: int
@@ -56,9 +56,15 @@ class Message:
     private: bool
     deleted: bool
     content: str | None
-    attachments: list[Any]
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True)
+class WholeMessage(Message):
+    """The same with what is attached."""
+
+    attachments: list[Any]
 
 
 @dataclass(frozen=True)
@@ -172,13 +178,7 @@ async def conversation(conn: Conn, scope: Scope, wanted: GlobalId) -> Conversati
 
 
 async def messages(
-    conn: Conn,
-    scope: Scope,
-    account_id: int | None,
-    conversation_id: int | None,
-    before: datetime | None,
-    before_id: int | None,
-    limit: int,
+    conn: Conn, scope: Scope, before: datetime | None, before_id: int | None, limit: int
 ) -> list[Message]:
     """Messages older than a moment, or than the message `before_id` of that moment; the newest first."""
     return await many(
@@ -186,17 +186,38 @@ async def messages(
         Message,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
-               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at
+               m.sender_type, m.sender_name, m.private, m.deleted, left(m.content, 1000) AS content,
+               m.created_at, m.updated_at
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-        WHERE m.project_id = %(project)s
-          AND (%(conversation)s::bigint IS NULL
-               OR (m.account_id = %(account)s AND m.conversation_id = %(conversation)s))
-          AND (%(before)s::timestamptz IS NULL OR m.created_at < %(before)s
-               OR (m.created_at = %(before)s AND m.message_id < %(before_id)s::bigint))
+        WHERE m.project_id = %(project)s AND (m.created_at, m.message_id)
+              < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 0))
         ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(limit)s""",
         project=scope.project_id,
-        account=account_id,
-        conversation=conversation_id,
+        before=before,
+        before_id=before_id,
+        limit=limit,
+    )
+
+
+async def messages_of(
+    conn: Conn, scope: Scope, within: GlobalId, before: datetime | None, before_id: int | None, limit: int
+) -> list[Message]:
+    """The same of one conversation."""
+    return await many(
+        conn,
+        Message,
+        """
+        SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
+               m.sender_type, m.sender_name, m.private, m.deleted, left(m.content, 1000) AS content,
+               m.created_at, m.updated_at
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s
+          AND (m.created_at, m.message_id)
+              < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 0))
+        ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(limit)s""",
+        project=scope.project_id,
+        account=within.account_id,
+        conversation=within.number,
         before=before,
         before_id=before_id,
         limit=limit,
@@ -210,7 +231,7 @@ async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
         Message,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
-               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.created_at, m.updated_at
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.message_id = %(message)s""",
         project=scope.project_id,
@@ -219,11 +240,11 @@ async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
     )
 
 
-async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[Message]:
+async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessage]:
     """All messages of a conversation, in order."""
     return await many(
         conn,
-        Message,
+        WholeMessage,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at
