@@ -28,7 +28,7 @@ from proofdesk.projects import projects
 SIZES = (10_000, 100_000, 1_000_000)  # messages
 CONNECTIONS, PROCESSES = 16, 2
 PASSWORD = secrets.token_urlsafe(16)
-START_WITHIN = 120.0
+START_WITHIN = 20.0
 _CONVERSATIONS = """
     INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, contact_id,
         status, labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at, read_mark,

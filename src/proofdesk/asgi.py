@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
-from proofdesk import api, edge, failures, logs, resources, settings
+from proofdesk import api, doors, edge, failures, logs, resources, settings
 from proofdesk.api.answers import failure
 from proofdesk.errors import ProofdeskError
 from proofdesk.failures import Failure
@@ -58,7 +58,7 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
     assets.serve(pages)
     pages.add_middleware(packing.Packed)
     # The last one added is the first one passed.
-    json_app.add_middleware(edge.Doors, pages=pages, page_routes=pages.routes)
+    json_app.add_middleware(doors.Doors, pages=pages, page_routes=pages.routes)
     json_app.add_middleware(edge.Bounded)
     json_app.add_middleware(edge.Caught, answer=_crashed)
     json_app.add_middleware(edge.Shared, origins=loaded.cors_origins)

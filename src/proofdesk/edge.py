@@ -1,4 +1,4 @@
-"""What every request passes before a door opens: its id, the headers of its answer, the limit of its body, its way.
+"""What every request passes before a door opens: its id, the headers of its answer, the limit of its body.
 
 Plain ASGI, outermost first as `asgi.create_app` puts them together.
 """
@@ -8,19 +8,17 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proofdesk import hops, logs
 from proofdesk.errors import Invalid
 from proofdesk.monitoring import meters
-from proofdesk.request import FORWARDED, IS_HEAD, JSON_APP, JSON_SCOPE, REQUEST_ID, is_form
+from proofdesk.request import FORWARDED, JSON_SCOPE, REQUEST_ID
 
 log = logs.get(__name__)
 
 BODY_LIMIT = 256 * 1024
 _DRAINED = 16 * 1024 * 1024  # a client that is cut off while it sends may never read the answer
-_JSON_PREFIXES = ("/api/v1", "/api", "/v1")
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
     "access-control-allow-headers": "content-type, x-csrf-token, x-request-id",
@@ -38,7 +36,7 @@ class PayloadTooLarge(Invalid):
     code = "payload_too_large"
 
 
-class _Step:
+class Step:
     """A step on the way of a request. What is no request (the server's start and end) passes untouched."""
 
     def __init__(self, app: ASGIApp):
@@ -52,7 +50,7 @@ class _Step:
         await self.app(scope, receive, send)
 
 
-class Forwarded(_Step):
+class Forwarded(Step):
     """Puts the address and scheme in place that a trusted proxy tells of. Nobody else is believed."""
 
     def __init__(self, app: ASGIApp, proxies: list[hops.Network]):
@@ -70,7 +68,7 @@ class Forwarded(_Step):
         await self.app(scope, receive, send)
 
 
-class Traced(_Step):
+class Traced(Step):
     """Gives the request its id and logs it."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +80,7 @@ class Traced(_Step):
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                message = _with(message, [(b"x-request-id", request_id.encode())])
             await send(message)
 
         with logs.bound(request_id=request_id):
@@ -91,7 +89,7 @@ class Traced(_Step):
             log.info("request", method=scope["method"], path=scope["path"], status=status, took_ms=took_ms)
 
 
-class Counted(_Step):
+class Counted(Step):
     """Counts the answer by the route that gave it, and how long it took to begin."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +104,7 @@ class Counted(_Step):
         await self.app(scope, receive, counted)
 
 
-class Guarded(_Step):
+class Guarded(Step):
     """Security headers on every answer; over https also the order to stay there, and cookies that do.
 
     `secure` is whether people come over https: True, False, or None when the request tells.
@@ -115,14 +113,14 @@ class Guarded(_Step):
     def __init__(self, app: ASGIApp, secure: bool | None):
         super().__init__(app)
         self.secure = secure
-        self.headers = {
-            "content-security-policy": _CSP,
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "same-origin",
-            "cross-origin-opener-policy": "same-origin",
-            "cross-origin-resource-policy": "same-origin",
-            "x-frame-options": "DENY",
-        }
+        self.headers = [
+            (b"content-security-policy", _CSP.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+            (b"x-frame-options", b"DENY"),
+        ]
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -132,8 +130,8 @@ class Guarded(_Step):
             if message["type"] == "http.response.start":
                 if secure:
                     message = _kept_on_https(message)
+                message = _with(message, self.headers)
                 headers = MutableHeaders(scope=message)
-                headers.update(self.headers)
                 headers.setdefault("cache-control", "no-store")
                 headers.add_vary_header("Accept")
             await send(message)
@@ -141,7 +139,7 @@ class Guarded(_Step):
         await self.app(scope, receive, guarded)
 
 
-class Shared(_Step):
+class Shared(Step):
     """CORS: the configured origins may call with credentials. Others hear nothing of it, so browsers refuse them."""
 
     def __init__(self, app: ASGIApp, origins: list[str]):
@@ -162,7 +160,7 @@ class Shared(_Step):
             await self.app(scope, receive, _sharing(send, _shared(origin)))
 
 
-class Caught(_Step):
+class Caught(Step):
     """Logs what nobody expected, and answers for it without a word about the inside."""
 
     def __init__(self, app: ASGIApp, answer: Callable[[], ASGIApp]):
@@ -186,7 +184,7 @@ class Caught(_Step):
                 await self.answer()(scope, receive, send)
 
 
-class Bounded(_Step):
+class Bounded(Step):
     """Lets no more than `BODY_LIMIT` bytes of a body through. Reading on raises `PayloadTooLarge`."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,50 +205,6 @@ class Bounded(_Step):
         await self.app(scope, bounded, send)
 
 
-class Doors(_Step):
-    """Leads to a page or to JSON, and JSON's four prefixes to one: `/x`, `/api/x` and `/api/v1/x` to `/v1/x`.
-
-    A page is asked for by a GET that accepts text/html, by a form, and by whatever has no JSON under its name.
-    """
-
-    def __init__(self, app: ASGIApp, pages: ASGIApp, page_routes: list[BaseRoute]):
-        super().__init__(app)
-        self.pages = pages
-        self.page_routes = page_routes
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        scope[JSON_APP] = scope["app"]
-        asked = scope
-        if scope["method"] == "HEAD":
-            scope, send = {**scope, "method": "GET", IS_HEAD: True}, _bodiless(send)
-        path = scope["path"]
-        prefix = next((p for p in _JSON_PREFIXES if path == p or path.startswith(p + "/")), None)
-        if prefix is None and self.is_page(scope):
-            await self.pages(scope, receive, send)
-        else:
-            rest = path[len(prefix or "") :]
-            inside = {**scope, "path": f"/v1{rest}", "raw_path": f"/v1{rest}".encode()}
-            asked[JSON_SCOPE] = inside
-            await self.app(inside, receive, send)
-
-    def is_page(self, scope: Scope) -> bool:
-        """Whether a request without prefix is for a page."""
-        headers = Headers(scope=scope)
-        if scope["path"].startswith("/static/"):
-            return True
-        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-            return self._has_page(scope) or not self._has_json(scope)
-        return is_form(headers.get("content-type", "")) and self._has_page(scope)
-
-    def _has_page(self, scope: Scope) -> bool:
-        return any(route.matches(scope)[0] is Match.FULL for route in self.page_routes)
-
-    def _has_json(self, scope: Scope) -> bool:
-        routes = scope["app"].routes
-        return any(route.matches({**scope, "path": f"/v1{scope['path']}"})[0] is not Match.NONE for route in routes)
-
-
 def _route(scope: Scope) -> str | None:
     """The template of the route that answers, never the path that was asked for."""
     if scope["path"].startswith("/static/"):
@@ -258,9 +212,14 @@ def _route(scope: Scope) -> str | None:
     return getattr(scope.get(JSON_SCOPE, scope).get("route"), "path", None)
 
 
+def _with(message: Message, headers: list[tuple[bytes, bytes]]) -> Message:
+    """The beginning of an answer with headers besides, which no route sets itself."""
+    return {**message, "headers": [*message["headers"], *headers]}
+
+
 def _kept_on_https(message: Message) -> Message:
     headers = [(n, v + b"; Secure" if n == b"set-cookie" else v) for n, v in message["headers"]]
-    return {**message, "headers": [*headers, (b"strict-transport-security", b"max-age=31536000")]}
+    return _with({**message, "headers": headers}, [(b"strict-transport-security", b"max-age=31536000")])
 
 
 def _shared(origin: str) -> dict[str, str]:
@@ -280,15 +239,6 @@ def _sharing(send: Send, shared: dict[str, str]) -> Send:
         await send(message)
 
     return sharing
-
-
-def _bodiless(send: Send) -> Send:
-    async def headers_only(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            message = {**message, "body": b""}
-        await send(message)
-
-    return headers_only
 
 
 def _request_id(given: str | None) -> str:

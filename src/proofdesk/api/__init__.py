@@ -17,19 +17,20 @@ from proofdesk.api import (
     unsubscribe,
 )
 
+# A path is compared with one after the other: first what is asked for most.
 ROUTERS = [
     health.router,
-    auth.router,
-    signup.router,
+    review.router,
     projects.router,
     jobs.router,
     events.router,
     search.router,
-    review.router,
     policies.router,
     outbound.router,
     audit.router,
     runbooks.router,
+    auth.router,
+    signup.router,
     reference.router,
     unsubscribe.router,
 ]
