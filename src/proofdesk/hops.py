@@ -1,6 +1,7 @@
 """Who a request comes from, when proxies that we trust passed it on."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -31,6 +32,7 @@ def is_trusted(found: Address, trusted: Sequence[Network]) -> bool:
     return any(found in network for network in trusted)
 
 
+@lru_cache(1024)
 def address(text: str) -> Address | None:
     """The address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`; None when there is none."""
     text = text.strip()
