@@ -29,6 +29,10 @@ from proofdesk.web import assets, packing, routers, shell
 
 log = logs.get(__name__)
 
+# FastAPI's own would send addresses, with what people search for, wherever the environment says; `monitoring` counts
+# without them. Looking whether it is wanted took a quarter of a request that reads nothing.
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
+
 
 def from_environment() -> FastAPI:
     """The application of a server process. The database is that of DATABASE_URL, which whoever starts it has set."""
@@ -70,7 +74,9 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
 
 
 def _app(routers: list[Any], tell: Any, **options: Any) -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, **options)
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY, **options
+    )
     for router in routers:
         app.router.routes.extend(router.routes)
     for kind in (ProofdeskError, RequestValidationError, HTTPException, psycopg.DataError):

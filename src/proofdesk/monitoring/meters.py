@@ -58,12 +58,16 @@ def _meters() -> _Meters:
     return _Meters()
 
 
+@cache
+def _of_answers(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return _meters().requests.labels(route, method, status), _meters().latency.labels(route, method)
+
+
 def answered(route: str | None, method: str, status: int, seconds: float) -> None:
     """Count an answer. A path that is no route must be None: people ask for anything."""
-    route = route or "none"
-    method = method if method in _METHODS else "other"
-    _meters().requests.labels(route, method, status).inc()
-    _meters().latency.labels(route, method).observe(seconds)
+    requests, latency = _of_answers(route or "none", method if method in _METHODS else "other", status)
+    requests.inc()
+    latency.observe(seconds)
 
 
 async def watch(db: Database, feed: Feed) -> None:
