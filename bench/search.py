@@ -138,7 +138,10 @@ class Bench:
     @asynccontextmanager
     async def _bare(self, filled: desk.Desk) -> AsyncIterator[Conn]:
         async with await psycopg.AsyncConnection.connect(self.url) as conn:
-            await queries.tune(conn, max(_SETTINGS.search_hnsw_ef_search, conversations.NEAREST), False)
+            for name, value in queries.tuning(
+                max(_SETTINGS.search_hnsw_ef_search, conversations.NEAREST), False
+            ).items():
+                await conn.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
             for _, vector in filled.questions(10):
                 await _nearest(conn, filled, vector, 10)
             yield conn

@@ -1,13 +1,13 @@
 """The plans that statements really run by, told by the server itself while the application's own functions run."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 
-from proofdesk.db.pool import APP_ROLE
+from proofdesk.db.pool import APP_ROLE, NOTHING
 from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
 
@@ -37,7 +37,9 @@ class Plans:
 
 
 @asynccontextmanager
-async def explained(owner_url: str, scope: Scope) -> AsyncIterator[tuple[Conn, Plans]]:
+async def explained(
+    owner_url: str, scope: Scope, settings: Mapping[str, object] = NOTHING
+) -> AsyncIterator[tuple[Conn, Plans]]:
     """A connection as the application has it, inside a transaction of the project, and the plans of what it runs."""
     conn = await psycopg.AsyncConnection.connect(owner_url, autocommit=True)
     plans = Plans(conn)
@@ -53,7 +55,8 @@ async def explained(owner_url: str, scope: Scope) -> AsyncIterator[tuple[Conn, P
         await conn.execute(f"SET ROLE {APP_ROLE}".encode())
         conn.add_notice_handler(plans.hear)
         async with conn.transaction(force_rollback=True):
-            await conn.execute("SELECT set_config('proofdesk.project_id', %s, true)", [str(scope.project_id)])
+            for name, value in {"proofdesk.project_id": scope.project_id, **settings}.items():
+                await conn.execute("SELECT set_config(%s, %s, true)", [name, str(value)])
             await plans.nodes()
             yield conn, plans
 

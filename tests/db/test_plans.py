@@ -31,8 +31,7 @@ from proofdesk.scheduler import queries as scheduler_queries
 from proofdesk.scheduler import status_queries
 from proofdesk.search import meaning_queries
 from proofdesk.search import queries as search_queries
-from proofdesk.search.meaning_queries import Model
-from proofdesk.search.queries import Key, Narrowing, Weighted
+from proofdesk.search.queries import Key, Model, Narrowing, Weighted
 from tests.conftest import copy_database
 from tests.plans import explained
 
@@ -59,10 +58,9 @@ HOT: dict[str, Hot] = {
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
     "words of a question": lambda c, s: search_queries.vocabulary(c, s, ["w1", "w2", ":english"]),
     "conversations by words": lambda c, s: search_queries.by_words(
-        c, s, TERMS[:1], TERMS[1:], 9.0, Narrowing(), 9, KEYS
+        c, s, TERMS[:1], TERMS[1:], 9.0, Narrowing(), 9, 9, KEYS, MODEL
     ),
     "chunks by meaning": lambda c, s: meaning_queries.nearest(c, s, MODEL, Narrowing(), 200),
-    "how near conversations are": lambda c, s: meaning_queries.distances(c, s, MODEL, Narrowing(), KEYS),
     "chunks of conversations": lambda c, s: meaning_queries.chunks(c, s, MODEL, Narrowing(), KEYS),
 }
 
@@ -94,10 +92,8 @@ async def inside(filled_url: str, request: pytest.FixtureRequest) -> Scope:
 @pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
 async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Scope, planned: str):
     guilty = []
-    async with explained(filled_url, inside) as (conn, plans):
-        await search_queries.tune(conn, 100, False)
-        await conn.execute(f"SET LOCAL plan_cache_mode = {planned}".encode())
-        await plans.nodes()
+    settings = {**search_queries.tuning(100, False), "plan_cache_mode": planned}
+    async with explained(filled_url, inside, settings) as (conn, plans):
         for name, hot in HOT.items():
             await hot(conn, inside)
             nodes = await plans.nodes()

@@ -26,8 +26,8 @@ from proofdesk.outbound.attempt_queries import Decided, Ending
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.search.index_queries import Posting
-from proofdesk.search.meaning_queries import Candidate, Model
-from proofdesk.search.queries import Key, Narrowing, Weighted
+from proofdesk.search.meaning_queries import Candidate
+from proofdesk.search.queries import Key, Model, Narrowing, Weighted
 from tests.conftest import DIMENSION
 from tests.isolation.worlds import World
 from tests.review.stories import ACCOUNT
@@ -171,10 +171,11 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "average": _always(100.0),
     "narrowing": _always(Narrowing(status="open", sender="contact")),
     "keys": _always([Key(ACCOUNT, n) for n in (101, 102, 999)]),
-    "also": _always([Key(ACCOUNT, 101)]),
+    "near": _always([Key(ACCOUNT, 101)]),
     "chosen": lambda w: [_candidate(w)],
     **dict.fromkeys(
-        [f"search.meaning_queries.{name}.model" for name in ("nearest", "nearest_of_all", "distances", "chunks")],
+        [f"search.meaning_queries.{name}.model" for name in ("nearest", "nearest_of_all", "chunks")]
+        + ["search.queries.by_words.model"],
         _always(Model("ours", DIMENSION, Halfvec([0.1] * DIMENSION))),
     ),
     # Projects and jobs

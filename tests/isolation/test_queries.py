@@ -77,7 +77,6 @@ NO_SCOPE = {
     "scheduler.status_queries.workers": "workers serve all projects",
     "scheduler.status_queries.applied_migrations": "the schema",
     "search.index_queries.stems": "words in, stems out",
-    "search.queries.tune": "a setting of the transaction",
     "search.queries.similar_terms": "of the transaction's project, by the function in the database",
 }
 ALL = list(arguments.queries())

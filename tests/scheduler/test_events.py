@@ -1,14 +1,14 @@
 """How runs reach those who watch: what a burst costs, and who waits for whom."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
-from proofdesk.db.pool import Database, InProject
+from proofdesk.db.pool import NOTHING, Database, InProject
 from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
 from proofdesk.scheduler import queries, runs
@@ -25,10 +25,10 @@ class Counted(Database):
     readings = 0
 
     @asynccontextmanager
-    async def scoped(self, scope: InProject) -> AsyncIterator[Conn]:
+    async def scoped(self, scope: InProject, settings: Mapping[str, object] = NOTHING) -> AsyncIterator[Conn]:
         """As always."""
         self.readings += 1
-        async with super().scoped(scope) as conn:
+        async with super().scoped(scope, settings) as conn:
             yield conn
 
 

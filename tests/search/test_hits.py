@@ -56,6 +56,14 @@ async def test_meaning_finds_what_shares_no_word(shop: Desk):
     assert "[[" not in hit.snippet
 
 
+async def test_what_only_words_bring_up_is_compared_by_its_meaning_as_well(shop: Desk, monkeypatch):
+    monkeypatch.setattr(conversations, "NEAREST", 1)
+    monkeypatch.setattr(conversations, "EACH", 0)
+    brought_up = [hit for hit in (await shop.ask("refund of euros for the lamp")).results if hit.ranks["text"]]
+    assert len({hit.conversation_id for hit in brought_up}) > 1
+    assert all(hit.ranks["vector"] for hit in brought_up)
+
+
 async def test_text_search_knows_no_distance(shop: Desk):
     hit = await shop.first("lamp", "text")
     assert (hit.distance, hit.ranks) == (None, {"vector": None, "text": 1})

@@ -7,8 +7,7 @@ import pytest
 from proofdesk import ids
 from proofdesk.db.halfvec import Halfvec
 from proofdesk.search import conversations, meaning_queries
-from proofdesk.search.meaning_queries import Model
-from proofdesk.search.queries import Key, Narrowing
+from proofdesk.search.queries import Key, Model, Narrowing
 from tests.conftest import new_project
 from tests.search.desk import Desk
 

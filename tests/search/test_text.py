@@ -103,7 +103,7 @@ async def test_words_that_very_many_have_are_counted_for_the_best_conversations_
     query = "please send the invoice INV-2026-0418"
     at_once = (await shop.ask(query, "text")).results
     monkeypatch.setattr(conversations, "LOOKED_UP", 0)
-    monkeypatch.setattr(conversations, "COMPLETED", 3)
+    monkeypatch.setattr(conversations, "COMPLETED_ALONE", 3)
     later = (await shop.ask(query, "text")).results
     assert [hit.id for hit in later[:2]] == [hit.id for hit in at_once[:2]]
     assert len(later) < len(at_once)

@@ -12,8 +12,7 @@ from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.search import meaning_queries, queries, vector_index
-from proofdesk.search.meaning_queries import Model
-from proofdesk.search.queries import Narrowing
+from proofdesk.search.queries import Model, Narrowing
 from tests.conftest import new_project
 from tests.plans import explained
 
@@ -61,8 +60,7 @@ async def test_the_index_finds_what_comparing_all_finds(
     stored /= np.linalg.norm(stored, axis=1, keepdims=True)
     for asked in range(0, MANY, 20):
         exact = set(np.argsort(-(stored @ stored[asked]))[:10].tolist())
-        async with db.scoped(project) as conn:
-            await queries.tune(conn, 100, False)
+        async with db.scoped(project, queries.tuning(100, False)) as conn:
             await conn.execute("SET LOCAL enable_sort = off")
             model = Model("one", DIMENSION, Halfvec(vectors[asked].tolist()))
             near = await meaning_queries.nearest(conn, project, model, Narrowing(), 10)
@@ -146,8 +144,7 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
 
 async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
     """The indexes over vectors that search by meaning goes through."""
-    async with explained(database_url, scope) as (conn, plans):
-        await queries.tune(conn, 100, False)
+    async with explained(database_url, scope, queries.tuning(100, False)) as (conn, plans):
         await conn.execute("SET LOCAL enable_sort = off")  # so few are as quickly compared
         asked = Model(model, DIMENSION, Halfvec(vector.tolist()))
         found = await meaning_queries.nearest(conn, scope, asked, Narrowing(), 10)

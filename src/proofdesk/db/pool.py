@@ -7,7 +7,8 @@ it is used only when it looks as if the server had hung up.
 import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from functools import cache
+from typing import LiteralString, Protocol, cast
 from uuid import UUID
 
 import psycopg
@@ -21,6 +22,9 @@ APP_ROLE = "proofdesk_app"
 NOTHING: Mapping[str, object] = {}
 PLANNED_ONCE: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
 """For statements whose plan is right for whatever they ask: planning takes longer than reading a page."""
+
+
+_BEGINNING = sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}")
 
 
 class InProject(Protocol):
@@ -57,10 +61,8 @@ class Database:
 
         `settings` are those of the database that are to hold in it besides.
         """
-        beginning = sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}").format(str(scope.project_id))
-        for name, value in settings.items():
-            beginning += sql.SQL("; SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), value)
-        async with self._opened(beginning) as conn:
+        project = sql.Literal(str(scope.project_id))
+        async with self._opened(_BEGINNING.format(project) + _local(*settings.items())) as conn:
             yield conn
 
     @asynccontextmanager
@@ -111,6 +113,13 @@ async def _tried_if_spoken_to(conn: Conn) -> None:
     spoken.register(conn.fileno(), select.POLLIN)
     if spoken.poll(0):
         await AsyncConnectionPool.check_connection(conn)
+
+
+@cache
+def _local(*settings: tuple[str, object]) -> sql.Composed:
+    parts = [sql.SQL("; SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), value) for name, value in settings]
+    written = sql.Composed(parts).as_string()  # once: taking it apart again costs more than sending it
+    return sql.Composed([sql.SQL(cast(LiteralString, written))])
 
 
 def _first_line(error: Exception) -> str:

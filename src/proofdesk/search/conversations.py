@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
 from proofdesk.search import meaning_queries, queries, ranking
-from proofdesk.search.meaning_queries import ByMeaning, Model
-from proofdesk.search.queries import ByWords, Narrowing, Weighted
+from proofdesk.search.meaning_queries import ByMeaning
+from proofdesk.search.queries import ByWords, Model, Narrowing, Weighted
 from proofdesk.search.question import Question
 from proofdesk.search.ranking import Ranked
 from proofdesk.search.terms import Sought
@@ -16,7 +16,8 @@ BY_WORDS = 20  # conversations taken from the ranking by words, if no more are w
 NEAREST = 50  # chunks taken from the ranking by meaning
 NEAREST_ALONE = 600  # the same when nothing but meaning ranks
 LOOKED_UP = 2000  # postings one search reads; of words beyond that, only those of the best conversations so far
-COMPLETED = 80  # which are so many
+COMPLETED = 50  # which are so many
+COMPLETED_ALONE = 80  # the same when nothing but words ranks
 EACH = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
 COMPARED = 8000  # vectors left by filters that are rather compared one by one than looked up in the index
 WITHIN = 4  # so many times more conversations are looked at when filters apply within them
@@ -43,8 +44,7 @@ async def best_conversations(search: Search) -> list[Ranked]:
     """The conversations in the order of their scores; some more than asked for where filters apply within them."""
     near = await _by_meaning(search)
     worded = await _by_words(search, near)
-    if worded and search.model:
-        near += await _distances(search, worded, near)
+    near += [ByMeaning(w.account_id, w.conversation_id, w.distance) for w in worded if w.distance is not None]
     return ranking.fused(worded, near)[: search.wanted]
 
 
@@ -53,18 +53,19 @@ async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
         return []
     most = max(BY_WORDS, search.wanted)
     rare, common = _by_rarity(search.seeking.terms)
-    also = {n.key for n in near}
-    found = await queries.by_words(
+    completed = max(COMPLETED if search.model else COMPLETED_ALONE, EACH * search.wanted) if common else most
+    return await queries.by_words(
         search.conn,
         search.scope,
         rare,
         common,
         search.seeking.average,
         search.narrowing,
-        max(COMPLETED, EACH * search.wanted) if common else most,
-        sorted(also),
+        most,
+        completed,
+        [n.key for n in near],
+        search.model,
     )
-    return [f for place, f in enumerate(found) if place < most or f.key in also]
 
 
 def _by_rarity(terms: Sequence[Weighted]) -> tuple[list[Weighted], list[Weighted]]:
@@ -75,7 +76,7 @@ def _by_rarity(terms: Sequence[Weighted]) -> tuple[list[Weighted], list[Weighted
     looked_up: set[int] = set()
     read = 0
     for word in sorted(held, key=lambda word: held[word]):
-        if read < COMPLETED or read + held[word] <= LOOKED_UP:
+        if read < COMPLETED_ALONE or read + held[word] <= LOOKED_UP:
             looked_up.add(word)
             read += held[word]
     return [t for t in terms if t.word in looked_up], [t for t in terms if t.word not in looked_up]
@@ -92,12 +93,3 @@ async def _by_meaning(search: Search) -> list[ByMeaning]:
         if left <= COMPARED:
             return await meaning_queries.nearest_of_all(conn, scope, model, narrowing, most)
     return await meaning_queries.nearest(conn, scope, model, narrowing, most)
-
-
-async def _distances(search: Search, worded: Sequence[ByWords], near: Sequence[ByMeaning]) -> list[ByMeaning]:
-    """How near the conversations are that only their words brought up."""
-    known = {n.key for n in near}
-    missing = [w.key for w in worded if w.key not in known]
-    if not missing or search.model is None:
-        return []
-    return await meaning_queries.distances(search.conn, search.scope, search.model, search.narrowing, missing)

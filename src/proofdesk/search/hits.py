@@ -86,8 +86,8 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
         async with db.scoped(scope) as conn:
             why = await diagnosis.of(conn, scope, question, provider is not None, has_words)
     else:
-        async with meaning.asked(db, scope, provider, settings, question, text) as (conn, meant):
-            await queries.tune(conn, _breadth(settings, question), narrowing.narrows)
+        tuning = queries.tuning(_breadth(settings, question), narrowing.narrows)
+        async with meaning.asked(db, scope, provider, settings, question, text, tuning) as (conn, meant):
             seeking = await terms.sought(conn, scope, text)
             search = Search(conn, scope, question, narrowing, meant.model, seeking)
             passages = await best_passages(search, await best_conversations(search))

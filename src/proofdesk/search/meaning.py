@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +15,7 @@ from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.embeddings.provider import Provider
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.projects.scope import Scope
-from proofdesk.search.meaning_queries import Model
+from proofdesk.search.queries import Model
 from proofdesk.search.question import Question
 from proofdesk.settings import Settings
 
@@ -41,7 +41,13 @@ _served: dict[UUID, str] = {}
 
 @asynccontextmanager
 async def asked(
-    db: Database, scope: Scope, provider: Provider | None, settings: Settings, question: Question, text: str
+    db: Database,
+    scope: Scope,
+    provider: Provider | None,
+    settings: Settings,
+    question: Question,
+    text: str,
+    tuning: Mapping[str, object],
 ) -> AsyncIterator[tuple[Conn, Meaning]]:
     """A transaction to search in, and the vector of `text` by the model whose vectors serve in it.
 
@@ -53,7 +59,7 @@ async def asked(
     name = _served.get(scope.project_id, configured)
     while True:
         meant = Meaning() if question.mode == "text" else await _embedded(provider, settings, name, text)
-        async with db.scoped(scope) as conn:
+        async with db.scoped(scope, tuning) as conn:
             serving = await embedding_queries.serving_model(conn, scope, configured)
             if serving == name or question.mode == "text":
                 _refuse_without_vector(meant, question)

@@ -10,19 +10,9 @@ from datetime import datetime
 
 from psycopg import sql
 
-from proofdesk.db.halfvec import Halfvec
 from proofdesk.db.rows import Conn, many, value
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import ALL_PASS, Found, Key, Narrowing
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model whose vectors are searched, and a question's vector by it."""
-
-    name: str
-    dimension: int
-    vector: Halfvec
+from proofdesk.search.queries import ALL_PASS, Found, Key, Model, Narrowing
 
 
 @dataclass(frozen=True)
@@ -130,31 +120,6 @@ async def nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narr
         model=model.name,
         vector=model.vector,
         most=most,
-        **narrowing.params,
-    )
-
-
-async def distances(
-    conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, keys: Sequence[Key]
-) -> list[ByMeaning]:
-    """The distance of the nearest chunk of each of these conversations; those without a vector are missing."""
-    return await many(
-        conn,
-        ByMeaning,
-        sql.SQL(
-            """
-        SELECT k.account_id, k.conversation_id, min(v.embedding <=> %(vector)s::halfvec) AS distance
-        FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) n (account_id, conversation_id)
-        JOIN rag_chunks k USING (account_id, conversation_id)
-        JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
-        WHERE k.project_id = %(project)s AND v.project_id = %(project)s AND v.model = %(model)s AND {chunk_passes}
-        GROUP BY k.account_id, k.conversation_id"""
-        ).format(**narrowing.passes),
-        project=scope.project_id,
-        model=model.name,
-        vector=model.vector,
-        accounts=[key.account_id for key in keys],
-        conversations=[key.conversation_id for key in keys],
         **narrowing.params,
     )
 

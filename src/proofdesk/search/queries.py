@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from psycopg import sql
 
-from proofdesk.db.rows import Conn, many, run
+from proofdesk.db.halfvec import Halfvec
+from proofdesk.db.rows import Conn, many
 from proofdesk.projects.scope import Scope
 
 # Within each, a filter that is not set vanishes while the statement is planned: parameters are constants then.
@@ -83,24 +84,32 @@ class Narrowing:
         }
 
 
-async def tune(conn: Conn, ef_search: int, filtered: bool) -> None:
-    """Settings of this transaction: an index scan goes on until there are enough, and what is searched is in memory.
+@dataclass(frozen=True)
+class Model:
+    """The model whose vectors are searched, and a question's vector by it."""
+
+    name: str
+    dimension: int
+    vector: Halfvec
+
+
+def tuning(ef_search: int, filtered: bool) -> dict[str, object]:
+    """Settings of a transaction to search in: an index scan goes on until there are enough, and what is searched is in
+    memory.
 
     Statements without filters are planned once for each connection. With filters, planning for the given values is
     what leaves out those that are not set.
     """
-    await run(
-        conn,
-        """
-        SELECT set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true),
-               set_config('plan_cache_mode', %(plans)s, true), set_config('work_mem', '32MB', true),
-               set_config('random_page_cost', '1.1', true),
-               set_config('hnsw.ef_search', %(ef_search)s::text, true),
-               set_config('hnsw.iterative_scan', 'strict_order', true),
-               set_config('hnsw.max_scan_tuples', '40000', true)""",
-        plans="force_custom_plan" if filtered else "force_generic_plan",
-        ef_search=ef_search,
-    )
+    return {
+        "jit": "off",
+        "max_parallel_workers_per_gather": 0,
+        "plan_cache_mode": "force_custom_plan" if filtered else "force_generic_plan",
+        "work_mem": "32MB",
+        "random_page_cost": 1.1,
+        "hnsw.ef_search": ef_search,
+        "hnsw.iterative_scan": "strict_order",
+        "hnsw.max_scan_tuples": 40000,
+    }
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
@@ -157,9 +166,10 @@ class Found:
 
 @dataclass(frozen=True)
 class ByWords(Found):
-    """A conversation and its BM25 score; 0 when it holds none of the words."""
+    """A conversation and its BM25 score; its cosine distance, if meaning did not bring it up and it has a vector."""
 
     score: float
+    distance: float | None
 
 
 async def vocabulary(conn: Conn, scope: Scope, terms: Sequence[str]) -> list[Term]:
@@ -189,13 +199,16 @@ async def by_words(
     common: Sequence[Weighted],
     average: float,
     narrowing: Narrowing,
+    most: int,
     completed: int,
-    also: Sequence[Key] = (),
+    near: Sequence[Key] = (),
+    model: Model | None = None,
 ) -> list[ByWords]:
-    """The conversations with the highest BM25, best first, and those of `also` that hold a word.
+    """The `most` conversations with the highest BM25, best first, and those of `near` that hold a word.
 
+    `near` are the conversations that meaning brought up; how near the others are, by `model`, is told besides.
     `terms` are looked up wherever they are; of `common` ones only the `completed` best conversations by those terms
-    are looked at, and those of `also`. `average` is the mean length in tenths of a word. BM25 after Robertson and
+    are looked at, and those of `near`. `average` is the mean length in tenths of a word. BM25 after Robertson and
     Zaragoza (2009), k1 = 1.2, b = 0.75; of several terms for one word the best counts, and the number of such a word
     is negative.
     """
@@ -223,24 +236,40 @@ async def by_words(
                   FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
                   WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
             GROUP BY account_id, conversation_id),
+        near AS MATERIALIZED (
+            SELECT * FROM unnest(%(near_accounts)s::bigint[], %(near_conversations)s::bigint[])
+                n (account_id, conversation_id)),
         best AS (
             SELECT account_id, conversation_id FROM found f
             WHERE {passes}
             ORDER BY score DESC, account_id, conversation_id DESC LIMIT %(completed)s),
-        looked_at AS MATERIALIZED (
-            SELECT account_id, conversation_id FROM best
-            UNION SELECT * FROM unnest(%(also_accounts)s::bigint[], %(also_conversations)s::bigint[]))
-        SELECT l.account_id, l.conversation_id, coalesce(f.score, 0) + coalesce(more.score, 0) AS score
-        FROM looked_at l LEFT JOIN found f USING (account_id, conversation_id)
-        CROSS JOIN LATERAL (
-            SELECT sum(each.score) AS score
-            FROM (SELECT max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
-                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                      AND p.account_id = l.account_id AND p.conversation_id = l.conversation_id
-                  WHERE w.common GROUP BY w.word) each) more
-        WHERE f.score > 0 OR more.score > 0
-        ORDER BY score DESC, account_id, conversation_id DESC"""
-        ).format(passes=filtered.format(**narrowing.passes) if narrowing.narrows else ALL_PASS),
+        scored AS (
+            SELECT l.account_id, l.conversation_id, coalesce(f.score, 0) + coalesce(more.score, 0) AS score
+            FROM (SELECT * FROM best UNION SELECT * FROM near) l
+            LEFT JOIN found f USING (account_id, conversation_id)
+            CROSS JOIN LATERAL (
+                SELECT sum(each.score) AS score
+                FROM (SELECT max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
+                      FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+                          AND p.account_id = l.account_id AND p.conversation_id = l.conversation_id
+                      WHERE w.common GROUP BY w.word) each) more
+            WHERE f.score > 0 OR more.score > 0),
+        placed AS (
+            SELECT *, row_number() OVER (ORDER BY score DESC, account_id, conversation_id DESC) AS place,
+                   (account_id, conversation_id) IN (SELECT account_id, conversation_id FROM near) AS is_near
+            FROM scored)
+        SELECT r.account_id, r.conversation_id, r.score, CASE WHEN NOT r.is_near THEN (
+                   SELECT min(v.embedding <=> %(vector)s::halfvec)
+                   FROM rag_chunks k JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
+                   WHERE k.project_id = %(project)s AND v.project_id = %(project)s AND v.model = %(model)s
+                     AND k.account_id = r.account_id AND k.conversation_id = r.conversation_id
+                     AND {chunk_passes}) END AS distance
+        FROM placed r WHERE r.is_near OR r.place <= %(most)s
+        ORDER BY r.place"""
+        ).format(
+            passes=filtered.format(**narrowing.passes) if narrowing.narrows else ALL_PASS,
+            chunk_passes=narrowing.passes["chunk_passes"],
+        ),
         project=scope.project_id,
         words=[t.word for t in (*terms, *common)],
         terms=[t.term for t in (*terms, *common)],
@@ -248,7 +277,10 @@ async def by_words(
         commons=[*[False for _ in terms], *[True for _ in common]],
         slope=9 / average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
         completed=completed,
-        also_accounts=[k.account_id for k in also],
-        also_conversations=[k.conversation_id for k in also],
+        most=most,
+        near_accounts=[k.account_id for k in near],
+        near_conversations=[k.conversation_id for k in near],
+        model=model.name if model else None,
+        vector=model.vector if model else None,
         **narrowing.params,
     )
