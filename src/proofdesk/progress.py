@@ -17,3 +17,8 @@ LeaveOff = Callable[[], Awaitable[bool]]
 async def never() -> bool:
     """Go on to the end."""
     return False
+
+
+def has_doubled(number: int) -> bool:
+    """Whether a growing number is twice what it was when this held last: at 2, 4, 8 and so on."""
+    return number > 1 and number & (number - 1) == 0

@@ -41,6 +41,7 @@ DEFINERS = {
     "note_inbound": "a trigger: the projects of the messages that arrived",
     "outbound_by_status": "ACROSS PROJECTS: numbers only, for monitoring",
     "refresh_mirror_statistics": "no rows: ANALYZE",
+    "refresh_search_statistics": "no rows: ANALYZE",
     "resume_jobs": "ACROSS PROJECTS: lets schedules go on whose cause to wait is gone; shows nothing",
     "running_runs": "ACROSS PROJECTS: ids and processes of runs under way, for recovery",
     "runs_under_way": "ACROSS PROJECTS: numbers only, for monitoring",

@@ -39,6 +39,7 @@ NO_SCOPE = {
     "audit.queries.head": "a project's by id, in a transaction that is inside it, or the installation's",
     "audit.queries.links": "as `head`",
     "chatwoot.queries.refresh_statistics": "tells the planner how big tables are",
+    "embeddings.cutting.queries.refresh_statistics": "as that",
     "outbound.attempt_queries.clock": "the time",
     "outbound.unsubscribe_queries.link_key": "a setting of the installation",
     "outbound.unsubscribe_queries.make_link_key": "a setting of the installation",

@@ -3,7 +3,10 @@
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
+from proofdesk.embeddings import chunks
+from proofdesk.embeddings.cutting.thread import Limits
 from proofdesk.search import index
 from tests.conftest import new_project
 from tests.search.desk import Desk
@@ -80,3 +83,29 @@ async def test_similar_terms_come_from_the_project_of_the_transaction_only(shop:
     assert await shop.rows(asked) != []
     async with shop.db.transaction() as conn:
         assert await (await conn.execute(asked)).fetchall() == []
+
+
+async def test_the_planner_hears_of_a_project_while_it_is_filled(desk: Desk, owner_conn: psycopg.Connection):
+    """It would take one that its statistics do not know to be empty, and read all of it for each batch."""
+    await desk.talk("Where is my parcel? It was to be here on Monday")
+    for table, key in (("cw_conversations", "conversation_id"), ("cw_messages", "message_id")):
+        more = sql.SQL("jsonb_build_object('conversation_id', n, {}, n)").format(key)
+        copied = sql.SQL("SELECT (jsonb_populate_record(t, {})).* FROM {} t, generate_series(1000, 1400) n")
+        await desk.change(
+            sql.SQL("INSERT INTO {} ").format(sql.Identifier(table)) + copied.format(more, sql.Identifier(table))
+        )
+    assert _known(owner_conn, desk) == set()
+    await chunks.cut(desk.db, desk.scope, Limits(1000, 30))
+    assert _known(owner_conn, desk) == {"rag_chunks"}
+    assert await index.refresh(desk.db, desk.scope) == 402
+    assert _known(owner_conn, desk) == {"rag_chunks", "search_postings", "search_terms"}
+
+
+def _known(conn: psycopg.Connection, desk: Desk) -> set[str]:
+    """Which tables of search the planner knows to hold rows of the project."""
+    rows = conn.execute(
+        "SELECT tablename FROM pg_stats WHERE attname = 'project_id' AND position(%s IN most_common_vals::text) > 0"
+        " AND tablename IN ('rag_chunks', 'search_postings', 'search_terms')",
+        [str(desk.scope.project_id)],
+    )
+    return {name for (name,) in rows}

@@ -21,7 +21,7 @@ from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.chatwoot.reading_queries import Quarantined, Watermark
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict
-from proofdesk.progress import LeaveOff, Report, never
+from proofdesk.progress import LeaveOff, Report, has_doubled, never
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
@@ -186,7 +186,7 @@ async def _first_reading(
             done += len(page.items)
             report(done, page.total, "conversations")
             await _set_mark(mirror, source, started, {"phase": "history", "page": number})
-            if number & (number - 1) == 0:  # as the tables double
+            if has_doubled(number):
                 async with mirror.db.transaction() as conn:
                     await queries.refresh_statistics(conn)
             if await leave_off():

@@ -11,7 +11,7 @@ from proofdesk.embeddings.cutting import queries, thread
 from proofdesk.embeddings.cutting.queries import Conversation, Mark
 from proofdesk.embeddings.cutting.thread import Chunk, Limits
 from proofdesk.embeddings.cutting.words import Said
-from proofdesk.progress import Report, silent
+from proofdesk.progress import Report, has_doubled, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
@@ -40,8 +40,12 @@ async def cut(db: Database, scope: Scope, limits: Limits, report: Report = silen
     async with db.scoped(scope) as conn:
         await queries.adopt_rules(conn, scope, f"{thread.VERSION}/{limits.chunk_size}/{limits.min_embed_chars}")
         total = await queries.unchunked(conn, scope)
-    done = Cut()
+    done, batches = Cut(), 0
     while batch := await _cut_batch(db, scope, limits):
+        batches += 1
+        if has_doubled(batches):
+            async with db.transaction() as conn:
+                await queries.refresh_statistics(conn)
         done = Cut(done.conversations + batch.conversations, done.stored + batch.stored, done.removed + batch.removed)
         report(done.conversations, max(total, done.conversations), "conversations")
     return done

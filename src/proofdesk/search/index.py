@@ -8,7 +8,7 @@ from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings.cutting import queries as cutting_queries
 from proofdesk.embeddings.cutting.words import Said
-from proofdesk.progress import Report, silent
+from proofdesk.progress import Report, has_doubled, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.search import documents, index_queries, words
 from proofdesk.search.documents import Document
@@ -30,9 +30,13 @@ async def refresh(db: Database, scope: Scope, report: Report = silent) -> int:
     async with db.scoped(scope) as conn:
         await index_queries.adopt_rules(conn, scope, str(VERSION))
         total = await index_queries.unindexed(conn, scope)
-    done, known = 0, Terms()
+    done, batches, known = 0, 0, Terms()
     while batch := await _refresh_batch(db, scope, known):
         done += batch
+        batches += 1
+        if has_doubled(batches):
+            async with db.transaction() as conn:
+                await cutting_queries.refresh_statistics(conn)
         report(done, max(total, done), "conversations")
     return done
 

@@ -187,6 +187,11 @@ async def drop_chunks(conn: Conn, scope: Scope, marks: Sequence[Mark]) -> int:
     )
 
 
+async def refresh_statistics(conn: Conn) -> None:
+    """Let the planner know how much there is to search by now."""
+    await run(conn, "SELECT refresh_search_statistics()")
+
+
 async def mark_chunked(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> None:
     """Note which version of their content the chunks of conversations were cut from."""
     await run(
