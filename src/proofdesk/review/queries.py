@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg import sql
+
 from proofdesk.db.rows import Conn, many, maybe
 from proofdesk.ids import GlobalId
 from proofdesk.projects.scope import Scope
@@ -184,18 +186,19 @@ async def messages(
     return await many(
         conn,
         Message,
-        """
+        sql.SQL(
+            """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, left(m.content, 1000) AS content,
                m.created_at, m.updated_at
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s AND (m.created_at, m.message_id)
               < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 0))
-        ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(limit)s""",
+        ORDER BY m.created_at DESC, m.message_id DESC LIMIT {limit}"""
+        ).format(limit=limit),  # a plan for any limit is one for a tenth of all rows
         project=scope.project_id,
         before=before,
         before_id=before_id,
-        limit=limit,
     )
 
 
@@ -206,7 +209,8 @@ async def messages_of(
     return await many(
         conn,
         Message,
-        """
+        sql.SQL(
+            """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, left(m.content, 1000) AS content,
                m.created_at, m.updated_at
@@ -214,13 +218,13 @@ async def messages_of(
         WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s
           AND (m.created_at, m.message_id)
               < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 0))
-        ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(limit)s""",
+        ORDER BY m.created_at DESC, m.message_id DESC LIMIT {limit}"""
+        ).format(limit=limit),  # a plan for any limit is one for a tenth of all rows
         project=scope.project_id,
         account=within.account_id,
         conversation=within.number,
         before=before,
         before_id=before_id,
-        limit=limit,
     )
 
 
