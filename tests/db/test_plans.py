@@ -17,7 +17,7 @@ from proofdesk.audit import trail
 from proofdesk.auth import queries as auth_queries
 from proofdesk.db import vector_indexes
 from proofdesk.db.halfvec import Halfvec
-from proofdesk.db.pool import connected
+from proofdesk.db.pool import PLANNED_ONCE, connected
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.ids import GlobalId
@@ -46,8 +46,8 @@ Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
     "the session of a request": lambda c, s: auth_queries.session(c, b"1", seen=True),
     "the project of a request": lambda c, s: project_queries.visible_project(c, s.actor, s.project_id),
-    "the newest messages": lambda c, s: review_queries.messages(c, s, None, None, 50),
-    "the newest messages of a conversation": lambda c, s: review_queries.messages_of(
+    "the newest messages": lambda c, s: review_queries.messages(c, s, None, None, None, 50),
+    "the newest messages of a conversation": lambda c, s: review_queries.messages(
         c, s, GlobalId("conversation", s.project_id, 1, 7), None, None, 50
     ),
     "the conversations active last": lambda c, s: review_queries.conversations(c, s, None, None, 50, 0),
@@ -101,6 +101,16 @@ async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Sco
             read = {n["Relation Name"] for n in nodes if n["Node Type"] == "Seq Scan"} & BIG
             guilty += [f"{name} reads the whole of {table}" for table in sorted(read)]
     assert guilty == []
+
+
+@pytest.mark.parametrize("name", ["the newest messages", "the newest messages of a conversation"])
+async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_made_once(
+    filled_url: str, inside: Scope, name: str
+):
+    async with explained(filled_url, inside, PLANNED_ONCE) as (conn, plans):
+        await HOT[name](conn, inside)
+        kinds = {node["Node Type"] for node in await plans.nodes()}
+        assert "Nested Loop" in kinds and not {"Sort", "Incremental Sort", "Hash Join", "Merge Join"} & kinds
 
 
 async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: str, inside: Scope):

@@ -136,7 +136,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "present": _always([10101]),
     "since": _always(LONG_AGO),
     "wanted": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 101),
-    "review.queries.messages_of.within": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 1),
+    "review.queries.messages.within": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 1),
     "review.queries.message.wanted": lambda w: GlobalId("message", w.project_id, ACCOUNT, 10100),
     "chatwoot.queries.store_inboxes.rows": lambda w: [{"inbox_id": 1, "name": w.word, "channel_type": "x"}],
     "chatwoot.queries.store_contacts.rows": lambda w: [_contact(w)],

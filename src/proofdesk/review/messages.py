@@ -37,9 +37,7 @@ async def find(
                 raise MessageNotFound("This project has no such message to go on from.")
             moment, number = mark.created_at, mark.message_id
         assert not isinstance(moment, GlobalId)
-        if within:
-            return await queries.messages_of(conn, scope, within, moment, number, limit)
-        return await queries.messages(conn, scope, moment, number, limit)
+        return await queries.messages(conn, scope, within, moment, number, limit)
 
 
 def snippet(content: str | None) -> str:
