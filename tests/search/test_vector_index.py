@@ -47,6 +47,8 @@ async def test_a_project_gets_an_index_when_it_grows_and_search_uses_it(
     tended = await vector_index.look_after(db, database_url, project)
     name = vector_indexes.name_of(project.project_id, "one")
     assert tended == vector_index.Tended(built=[name])
+    (options,) = owner_conn.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [name]).fetchone() or ((),)
+    assert options == [f"ef_construction={vector_indexes.BREADTH}"], "with fewer, some vectors are out of reach"
     assert await used(database_url, project, "one", vectors[0]) == {name}
     assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
 
