@@ -1,6 +1,7 @@
 """Logs: one JSON line an event for machines, coloured text on a terminal, `request_id` on every line."""
 
 import collections
+import json
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
@@ -75,4 +76,7 @@ def _keep(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableM
 
 
 def _json(event: Any, default: Callable[[Any], Any]) -> str:
-    return msgspec.json.encode(event, enc_hook=default).decode()
+    try:
+        return msgspec.json.encode(event, enc_hook=default).decode()
+    except UnicodeEncodeError:  # half a surrogate pair: a name of a file, or a path of a request, that is no text
+        return json.dumps(event, default=default, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -22,8 +22,6 @@ APP_ROLE = "proofdesk_app"
 NOTHING: Mapping[str, object] = {}
 PLANNED_ONCE: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
 """For statements whose plan is right for whatever they ask: planning takes longer than reading a page."""
-
-
 _BEGINNING = sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}")
 
 
