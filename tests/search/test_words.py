@@ -13,6 +13,7 @@ def test_words_are_lower_case_and_keep_their_accents():
 
 def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
     assert words.words("don't, we'll, l’adresse") == ["don", "we", "l", "adresse"]
+    assert words.words("Don't say 'tis rock'n'roll, dogs'!") == ["don", "say", "tis", "rock", "roll", "dogs"]
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,6 @@ class Taken(Conversation):
 
 
 @dataclass(frozen=True)
-class Stem:
-    """What the stemmer of a language makes of a word."""
-
-    language: str
-    word: str
-    stem: str
-
-
-@dataclass(frozen=True)
 class Posting:
     """How often a conversation holds a term, and its length, both weighted and in tenths."""
 
@@ -81,22 +72,6 @@ async def take_unindexed(conn: Conn, scope: Scope, most: int) -> list[Taken]:
         LIMIT %(most)s FOR NO KEY UPDATE OF c SKIP LOCKED""",
         project=scope.project_id,
         most=most,
-    )
-
-
-async def stems(conn: Conn, pairs: Sequence[tuple[str, str]]) -> list[Stem]:
-    """The stems of (language, word) pairs by the dictionaries that the migration made."""
-    return await many(
-        conn,
-        Stem,
-        """
-        SELECT w.language, w.word, coalesce((ts_lexize(d.dictionary, w.word))[1], w.word) AS stem
-        FROM unnest(%(languages)s::text[], %(words)s::text[]) w (language, word)
-        JOIN (SELECT language, ('public.stem_' || language)::regdictionary AS dictionary
-              FROM unnest(%(distinct)s::text[]) l (language)) d USING (language)""",
-        languages=[language for language, _ in pairs],
-        words=[word for _, word in pairs],
-        distinct=sorted({language for language, _ in pairs}),
     )
 
 

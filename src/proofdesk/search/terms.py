@@ -5,14 +5,14 @@ A word that no conversation holds stands for those that look most like it: names
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
-from proofdesk.search import index, languages, queries, words
-from proofdesk.search.index import Pair, Terms
+from proofdesk.search import index, languages, queries, stems, words
 from proofdesk.search.queries import Similar, Weighted
 
 SIMILAR_ENOUGH = 0.75  # of 1; below, a word is another word
@@ -20,10 +20,7 @@ SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
 TELLING = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
 _TRIGRAM_CANDIDATES = 20
 _SPELLINGS = 3
-_REMEMBERED = 50_000
-
-# What words are stored as. It depends on nothing but the word and its language, so the process remembers it.
-_known: Terms = {}
+_REMEMBERED = 20_000
 
 Worth = Mapping[str, tuple[int, float]]
 
@@ -48,6 +45,9 @@ class Sought:
         return {term: worth for term, worth in self.worth.items() if _is_exact(term)}
 
 
+NOTHING = Sought([], 1.0, ())
+
+
 @dataclass(frozen=True)
 class _Asked:
     """A word or exact token of the question: how often it stands there, and the terms that may stand for it.
@@ -56,7 +56,7 @@ class _Asked:
     """
 
     times: int
-    terms: list[str]
+    terms: Sequence[str]
     spelling: str = ""
 
     @property
@@ -67,15 +67,14 @@ class _Asked:
 async def sought(conn: Conn, scope: Scope, text: str) -> Sought:
     """The terms of a question, whose text is cleaned. No terms when the project has none of its words."""
     counts, exact = Counter(words.words(text)), _exact(text)
-    forms = await _stems(conn, {(language, word) for word in counts for language in _languages_of(word)})
     spoken = [index.WHOLE, *map(index.language_term, languages.NAMES)]
-    wanted = {*spoken, *(term for stored in forms.values() for term in stored), *(t for a in exact for t in a.terms)}
+    wanted = {*spoken, *(term for word in counts for term in _terms_of(word)), *(t for a in exact for t in a.terms)}
     present = {t.term: t for t in await queries.vocabulary(conn, scope, sorted(wanted))}
     whole = present.get(index.WHOLE)
     if whole is None:
-        return Sought([], 1.0, ())
+        return NOTHING
     known = tuple(name for name in languages.NAMES if index.language_term(name) in present)
-    asked = [_asked(word, times, forms, known) for word, times in counts.items()] + exact
+    asked = [_Asked(times, _terms_of(word, known), words.fold(word)) for word, times in counts.items()] + exact
     held = {term: found.df for term, found in present.items()}
     found = _weighted(asked, held, whole.df)
     missing = [a for a in asked if a.may_be_misspelt and held.keys().isdisjoint(a.terms)]
@@ -84,17 +83,16 @@ async def sought(conn: Conn, scope: Scope, text: str) -> Sought:
     return Sought(found, max(1.0, whole.total / whole.df), known)
 
 
-async def surfaces(conn: Conn, seeking: Sought, vocabulary: set[str]) -> Worth:
+def surfaces(seeking: Sought, vocabulary: set[str]) -> Worth:
     """Which of some words, accents and endings kept, answer the question; see `Sought.worth`."""
     worth = seeking.worth
-    beginnings = {_beginning(term) for term in worth}
-    likely = [w for w in vocabulary if (plain := words.fold(w))[:3] in beginnings or plain[:2] in beginnings]
-    pairs = {(language, word) for word in likely for language in _languages_of(word, seeking.languages)}
+    beginnings = tuple({_beginning(term) for term in worth})
     matched: dict[str, tuple[int, float]] = {}
-    for (_, word), forms in (await _stems(conn, pairs)).items():
-        for form in forms:
-            if form in worth and worth[form][1] > matched.get(word, (0, 0.0))[1]:
-                matched[word] = worth[form]
+    for word in vocabulary:
+        if word.startswith(beginnings) or (not word.isascii() and words.fold(word).startswith(beginnings)):
+            for term in _terms_of(word, seeking.languages):
+                if term in worth and worth[term][1] > matched.get(word, (0, 0.0))[1]:
+                    matched[word] = worth[term]
     return matched
 
 
@@ -107,25 +105,17 @@ def _is_exact(term: str) -> bool:
     return not term.isalnum() or (term.isdigit() and len(term) >= 7)
 
 
-async def _stems(conn: Conn, pairs: set[Pair]) -> Terms:
-    if len(_known) > _REMEMBERED:
-        _known.clear()
-    known = await index.terms_of(conn, pairs, _known)
-    return {pair: known[pair] for pair in pairs}
-
-
-def _asked(word: str, times: int, forms: Terms, known: tuple[str, ...]) -> _Asked:
-    stored = [term for language in sorted(_languages_of(word, known)) for term in forms[language, word]]
-    return _Asked(times, list(dict.fromkeys(stored)), words.fold(word))
-
-
 def _exact(text: str) -> list[_Asked]:
     tokens = Counter(token.forms for token in words.all_exact(text) if token.forms)
-    return [_Asked(times, list(token)) for token, times in tokens.items()]
+    return [_Asked(times, token) for token, times in tokens.items()]
 
 
-def _languages_of(word: str, known: tuple[str, ...] = languages.NAMES) -> set[str]:
-    return {languages.of_word(word, latin) for latin in (languages.DEFAULT, *known) if latin != languages.CYRILLIC}
+@lru_cache(_REMEMBERED)
+def _terms_of(word: str, known: tuple[str, ...] = languages.NAMES) -> tuple[str, ...]:
+    """What stands for a word in any of the languages that are `known`."""
+    latin = (name for name in (languages.DEFAULT, *known) if name != languages.CYRILLIC)
+    spoken = sorted({languages.of_word(word, name) for name in latin})
+    return tuple(dict.fromkeys(term for language in spoken for term in stems.of_word(language, word)))
 
 
 def _weighted(asked: list[_Asked], held: Mapping[str, int], conversations: int) -> list[Weighted]:

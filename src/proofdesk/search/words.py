@@ -14,6 +14,8 @@ LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’ʼ][^\W\d_{_CJK}]+)?")
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+# What is no part of a word becomes a space: a quarter of the time of looking for words.
+_ASCII_WORDS = {n: chr(n).lower() if chr(n).isalnum() or chr(n) == "'" else " " for n in range(128)}
 _EXACT = re.compile(rf"(?<![^\W{_CJK}])(?<![.@+-])[^\W{_CJK}]+(?:[-.@+][^\W{_CJK}]+)+|[^\W_{_CJK}]+(?:_[^\W_{_CJK}]+)+")
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
@@ -38,19 +40,21 @@ def clean(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a cleaned text in lower case, in order, accents kept: stemmers need them."""
-    lowered = text.lower()
-    if lowered.isascii():
-        found = _ASCII_WORD.findall(lowered)
-        return [part for word in found for part in _parts(word)] if "'" in lowered else found
-    return [form for word in _located(lowered) for form in word.forms]
+    if not text.isascii():
+        return [form for word in _located(text.lower()) for form in word.forms]
+    found = text.translate(_ASCII_WORDS).split()
+    if "'" not in text:
+        return found
+    return [part for run in found for part in (_apart(run) if "'" in run else (run,))]
 
 
 def located(text: str, among: Set[str]) -> Iterator[Word]:
     """The words of a cleaned text of which a form is among some, with their places in it."""
     if text.isascii():
         for match in _ASCII_WORD.finditer(text.lower()):
-            if not among.isdisjoint(forms := _parts(match.group())):
-                yield Word(forms, match.start(), match.end())
+            word = match[0]
+            if word in among or ("'" in word and not among.isdisjoint(_parts(word))):
+                yield Word(_parts(word), match.start(), match.end())
         return
     yield from (word for word in _located(text) if not among.isdisjoint(word.forms))
 
@@ -118,6 +122,10 @@ def _spellings(token: str) -> tuple[str, ...]:
 def _lower(word: str) -> str:
     word = word.lower()
     return word if word.isascii() else unicodedata.normalize("NFKC", word).replace("’", "'").replace("ʼ", "'")
+
+
+def _apart(run: str) -> list[str]:
+    return [part for word in _ASCII_WORD.findall(run) for part in _parts(word)]
 
 
 def _parts(word: str) -> tuple[str, ...]:
