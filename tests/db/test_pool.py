@@ -1,10 +1,24 @@
 """The wall: what the application role may see and do."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import psycopg
 import pytest
+from psycopg.types.string import StrDumper
 
+from proofdesk.db import rows
 from proofdesk.db.pool import Database, connected
 from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Told:
+    word: str
+
+
+class Name(str):
+    """A text that is told apart from others on its way to the database."""
 
 
 async def test_a_query_without_a_project_sees_no_row(db: Database, project: Scope):
@@ -68,3 +82,51 @@ async def test_a_project_is_left_with_its_transaction(database_url: str, project
             assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
         async with db.transaction() as conn:
             assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall() == []
+
+
+async def test_a_pipeline_is_inside_its_project_and_its_settings_end_with_it(db: Database, project: Scope):
+    shown = "SELECT current_setting('work_mem') AS memory, current_project() AS project"
+    async with db.pipelined(project, {"work_mem": "7MB"}) as conn:
+        assert await (await conn.execute(shown)).fetchone() == ("7MB", project.project_id)
+        assert await (await conn.execute("SELECT DISTINCT project_id FROM scheduled_jobs")).fetchall() == [
+            (project.project_id,)
+        ]
+    async with db.transaction() as conn:
+        assert (await (await conn.execute(shown)).fetchone())[0] != "7MB"  # type: ignore[index]
+
+
+async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connection_serves_on(
+    database_url: str, project: Scope
+):
+    async with connected(database_url, 1) as db:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            async with db.pipelined(project, {}) as conn:
+                await rows.together(
+                    rows.value(conn, "SELECT 1"), rows.value(conn, "SELECT 1 / 0"), rows.value(conn, "SELECT 2")
+                )
+        async with db.pipelined(project, {}) as conn:
+            assert await rows.value(conn, "SELECT 3") == 3
+
+
+async def test_what_is_asked_last_is_fetched_after_the_pipeline(db: Database, project: Scope):
+    async with db.pipelined(project, {}) as conn:
+        cursor = await rows.asked(conn, Told, "SELECT current_project()::text AS word")
+    assert await cursor.fetchall() == [Told(str(project.project_id))]
+
+
+async def test_queries_of_a_pipeline_are_sent_before_the_first_is_answered(db: Database, project: Scope):
+    seen: list[str] = []
+
+    class NotesThatItIsSent(StrDumper):
+        def dump(self, obj: str) -> Any:
+            seen.append(f"{obj} sent")
+            return super().dump(obj)
+
+    async with db.pipelined(project, {}) as conn:
+        conn.adapters.register_dumper(Name, NotesThatItIsSent)
+
+        async def asked(name: str) -> None:
+            seen.append(f"{await rows.value(conn, 'SELECT %(name)s::text', name=Name(name))} answered")
+
+        await rows.together(asked("one"), asked("two"), asked("three"))
+    assert seen == ["one sent", "two sent", "three sent", "one answered", "two answered", "three answered"]

@@ -26,8 +26,7 @@ from proofdesk.outbound.attempt_queries import Decided, Ending
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.search.index_queries import Posting
-from proofdesk.search.meaning_queries import Candidate
-from proofdesk.search.queries import Key, Model, Narrowing, Weighted
+from proofdesk.search.queries import ByMeaning, Model, Narrowing, Ranking, Weighted
 from tests.conftest import DIMENSION
 from tests.isolation.worlds import World
 from tests.review.stories import ACCOUNT
@@ -95,9 +94,20 @@ def _mark(world: World) -> cutting.Mark:
     return cutting.Mark(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash)
 
 
-def _candidate(world: World) -> Candidate:
-    place = (ACCOUNT, 101, world.chunk.message_id, world.chunk.chunk_index)
-    return Candidate(*place, "", "", LONG_AGO, None, "contact", None, None, None, 1, None, "open")
+MODEL = Model("ours", DIMENSION, Halfvec([0.1] * DIMENSION))
+
+
+def _ranking(world: World) -> Ranking:
+    return Ranking(
+        terms=[Weighted(0, "refund", 1.0, 1), Weighted(-1, world.word, 1.0, 1)],
+        common=[Weighted(1, "delivery", 1.0, 1)],
+        average=100.0,
+        completed=100,
+        by_words=100,
+        near=[ByMeaning(ACCOUNT, number, 0.1) for number in (101, 102, 999)],
+        model=MODEL,
+        wanted=100,
+    )
 
 
 def _event(world: World) -> NewEvent:
@@ -165,18 +175,11 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "max_attempts": _always(1),
     "postings": lambda w: [Posting(ACCOUNT, 101, w.word, 10, 10)],
     "search.queries.vocabulary.terms": lambda w: ["refund", w.word],
-    "terms": lambda w: [Weighted(0, "refund", 1.0, 1), Weighted(-1, w.word, 1.0, 1)],
-    "common": lambda w: [Weighted(1, "delivery", 1.0, 1)],
-    "completed": _always(100),
-    "average": _always(100.0),
+    "ranking": lambda w: _ranking(w),
     "narrowing": _always(Narrowing(status="open", sender="contact")),
-    "keys": _always([Key(ACCOUNT, n) for n in (101, 102, 999)]),
-    "near": _always([Key(ACCOUNT, 101)]),
-    "chosen": lambda w: [_candidate(w)],
     **dict.fromkeys(
-        [f"search.meaning_queries.{name}.model" for name in ("nearest", "nearest_of_all", "chunks")]
-        + ["search.queries.by_words.model"],
-        _always(Model("ours", DIMENSION, Halfvec([0.1] * DIMENSION))),
+        [f"search.meaning_queries.{name}.model" for name in ("nearest", "nearest_of_all")],
+        _always(MODEL),
     ),
     # Projects and jobs
     "name": lambda w: f"New {w.word}",

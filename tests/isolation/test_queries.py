@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg import sql
+from psycopg import AsyncCursor, sql
 
 from proofdesk.audit import trail
 from proofdesk.db.pool import Database
@@ -77,7 +77,6 @@ NO_SCOPE = {
     "scheduler.status_queries.gather_counts": "of the transaction's project, by the function in the database",
     "scheduler.status_queries.workers": "workers serve all projects",
     "scheduler.status_queries.applied_migrations": "the schema",
-    "search.index_queries.stems": "words in, stems out",
     "search.queries.similar_terms": "of the transaction's project, by the function in the database",
 }
 ALL = list(arguments.queries())
@@ -164,7 +163,8 @@ class Watch:
                 async with self.conn.transaction():
                     if wall:
                         await self.conn.execute("SET LOCAL ROLE proofdesk_app")
-                    found = _plain(await query(self.conn, inside, **given))
+                    found = await query(self.conn, inside, **given)
+                    found = _plain(await found.fetchall() if isinstance(found, AsyncCursor) else found)
             except REFUSED:
                 return "refused"
             await self.conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(self.conn.info.user)))

@@ -6,8 +6,8 @@ import pytest
 
 from proofdesk import ids
 from proofdesk.db.halfvec import Halfvec
-from proofdesk.search import conversations, meaning_queries
-from proofdesk.search.queries import Key, Model, Narrowing
+from proofdesk.search import conversations, meaning_queries, queries
+from proofdesk.search.queries import ByMeaning, Model, Narrowing, Ranking, Weighted
 from tests.conftest import new_project
 from tests.search.desk import Desk
 
@@ -65,4 +65,6 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
         model = Model("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
         assert await meaning_queries.nearest(conn, other.scope, model, Narrowing(), 10) == []
         assert await meaning_queries.nearest_of_all(conn, other.scope, model, Narrowing(), 10) == []
-        assert await meaning_queries.chunks(conn, other.scope, model, Narrowing(), [Key(1, 1)]) == []
+        ranking = Ranking([Weighted(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, [ByMeaning(1, 1, 0.1)], model, 9)
+        found = await queries.best_chunks(conn, other.scope, ranking, Narrowing())
+        assert await found.fetchall() == []

@@ -64,6 +64,17 @@ class Database:
             yield conn
 
     @asynccontextmanager
+    async def pipelined(self, scope: InProject, settings: Mapping[str, object]) -> AsyncIterator[Conn]:
+        """The same for reading, as a pipeline: what opens it is sent with the first statement, and queries that
+        `rows.together` asks are sent one after another, not each when the one before is answered.
+        """
+        async with self._opened() as conn, conn.pipeline():
+            await conn.execute("BEGIN")
+            await conn.execute(_set_for_transaction(*settings), [str(scope.project_id), *map(str, settings.values())])
+            yield conn
+            await conn.execute("COMMIT")
+
+    @asynccontextmanager
     async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[Conn]:
         try:
             async with self.pool.connection() as conn:
@@ -118,6 +129,13 @@ def _local(*settings: tuple[str, object]) -> sql.Composed:
     parts = [sql.SQL("; SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), value) for name, value in settings]
     written = sql.Composed(parts).as_string()  # once: taking it apart again costs more than sending it
     return sql.Composed([sql.SQL(cast(LiteralString, written))])
+
+
+@cache
+def _set_for_transaction(*names: str) -> sql.Composed:
+    """One statement: SET takes no parameters, and several cannot be sent at once in a pipeline."""
+    each = [sql.SQL("set_config({}, %s, true)").format(name) for name in ("proofdesk.project_id", *names)]
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(each))
 
 
 def _first_line(error: Exception) -> str:

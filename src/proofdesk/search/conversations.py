@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from proofdesk.db import rows
+from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
+from proofdesk.embeddings import queries as embedding_queries
+from proofdesk.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
-from proofdesk.search import meaning_queries, queries, ranking
-from proofdesk.search.meaning_queries import ByMeaning
-from proofdesk.search.queries import ByWords, Model, Narrowing, Weighted
+from proofdesk.search import meaning, meaning_queries, queries, terms
+from proofdesk.search.meaning import Meaning
+from proofdesk.search.queries import ByMeaning, Candidate, Model, Narrowing, Ranking, Weighted
 from proofdesk.search.question import Question
-from proofdesk.search.ranking import Ranked
 from proofdesk.search.terms import Sought
+from proofdesk.settings import Settings
 
 BY_WORDS = 20  # conversations taken from the ranking by words, if no more are wanted
 NEAREST = 50  # chunks taken from the ranking by meaning
@@ -25,14 +29,13 @@ WITHIN = 4  # so many times more conversations are looked at when filters apply 
 
 @dataclass(frozen=True)
 class Search:
-    """What the steps of one search share, its transaction among them. `model` is None without a vector."""
+    """What is looked for. `text` is that of the question, cleaned; `ef_search` how broadly HNSW looks for it."""
 
-    conn: Conn
     scope: Scope
     question: Question
     narrowing: Narrowing
-    model: Model | None
-    seeking: Sought
+    text: str
+    ef_search: int
 
     @property
     def wanted(self) -> int:
@@ -40,31 +43,70 @@ class Search:
         return self.question.top_k * (WITHIN if self.narrowing.of_chunks else 1)
 
 
-async def best_conversations(search: Search) -> list[Ranked]:
-    """The conversations in the order of their scores; some more than asked for where filters apply within them."""
-    near = await _by_meaning(search)
-    worded = await _by_words(search, near)
-    near += [ByMeaning(w.account_id, w.conversation_id, w.distance) for w in worded if w.distance is not None]
-    return ranking.fused(worded, near)[: search.wanted]
+@dataclass(frozen=True)
+class Best:
+    """The chunks of the best conversations that pass the filters, those of the best conversation first."""
+
+    chunks: list[Candidate]
+    meant: Meaning
+    seeking: Sought
 
 
-async def _by_words(search: Search, near: Sequence[ByMeaning]) -> list[ByWords]:
-    if search.question.mode == "vector" or not search.seeking.terms:
+async def best_conversations(db: Database, search: Search, provider: Provider | None, settings: Settings) -> Best:
+    """Some more than asked for where filters apply within them.
+
+    The question is embedded before the transaction begins, since no connection is held meanwhile, and once more should
+    another model serve by then: while vectors of a new model are being built, those of the one before are searched.
+    Raises `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
+    """
+    scope, mode = search.scope, search.question.mode
+    configured = provider.name if provider else ""
+    name = meaning.served_last(scope, configured)
+    while True:
+        meant = await meaning.of(search.text, name, provider, settings, mode)
+        async with db.pipelined(scope, queries.tuning(search.ef_search, search.narrowing.narrows)) as conn:
+            serving, seeking, near = await rows.together(
+                embedding_queries.serving_model(conn, scope, configured),
+                _sought(conn, search),
+                _nearest(conn, search, meant.model),
+            )
+            if serving == name or mode == "text":
+                meaning.refuse_without_vector(meant, mode)
+                ranking = _ranking(search, seeking, near, meant.model)
+                chunks = await queries.best_chunks(conn, scope, ranking, search.narrowing)
+                break
+        name = meaning.serves(scope, serving)
+    return Best(await chunks.fetchall(), meant, seeking)
+
+
+async def _sought(conn: Conn, search: Search) -> Sought:
+    return terms.NOTHING if search.question.mode == "vector" else await terms.sought(conn, search.scope, search.text)
+
+
+async def _nearest(conn: Conn, search: Search, model: Model | None) -> list[ByMeaning]:
+    if model is None:
         return []
+    scope, narrowing = search.scope, search.narrowing
+    most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
+    if narrowing.narrows:
+        left = await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1)
+        if left <= COMPARED:
+            return await meaning_queries.nearest_of_all(conn, scope, model, narrowing, most)
+    return await meaning_queries.nearest(conn, scope, model, narrowing, most)
+
+
+def _ranking(search: Search, seeking: Sought, near: Sequence[ByMeaning], model: Model | None) -> Ranking:
+    rare, common = _by_rarity(seeking.terms)
     most = max(BY_WORDS, search.wanted)
-    rare, common = _by_rarity(search.seeking.terms)
-    completed = max(COMPLETED if search.model else COMPLETED_ALONE, EACH * search.wanted) if common else most
-    return await queries.by_words(
-        search.conn,
-        search.scope,
-        rare,
-        common,
-        search.seeking.average,
-        search.narrowing,
-        most,
-        completed,
-        [n.key for n in near],
-        search.model,
+    return Ranking(
+        terms=rare,
+        common=common,
+        average=seeking.average,
+        completed=max(COMPLETED if model else COMPLETED_ALONE, EACH * search.wanted) if common else most,
+        by_words=most,
+        near=near,
+        model=model,
+        wanted=search.wanted,
     )
 
 
@@ -80,16 +122,3 @@ def _by_rarity(terms: Sequence[Weighted]) -> tuple[list[Weighted], list[Weighted
             looked_up.add(word)
             read += held[word]
     return [t for t in terms if t.word in looked_up], [t for t in terms if t.word not in looked_up]
-
-
-async def _by_meaning(search: Search) -> list[ByMeaning]:
-    model = search.model
-    if model is None:
-        return []
-    conn, scope, narrowing = search.conn, search.scope, search.narrowing
-    most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
-    if narrowing.narrows:
-        left = await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1)
-        if left <= COMPARED:
-            return await meaning_queries.nearest_of_all(conn, scope, model, narrowing, most)
-    return await meaning_queries.nearest(conn, scope, model, narrowing, most)

@@ -16,12 +16,12 @@ from proofdesk import ids
 from proofdesk.db.pool import Database
 from proofdesk.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
-from proofdesk.search import diagnosis, meaning, queries, ranking, terms, words
+from proofdesk.search import diagnosis, queries, words
 from proofdesk.search.conversations import Search, best_conversations
 from proofdesk.search.diagnosis import Diagnosis
 from proofdesk.search.meaning import Meaning
-from proofdesk.search.meaning_queries import Candidate
 from proofdesk.search.passages import Passage, best_passages
+from proofdesk.search.queries import Candidate
 from proofdesk.search.question import Filters, Mode, Question
 from proofdesk.settings import Settings
 
@@ -81,22 +81,18 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     started = time.perf_counter()
     text = words.clean(question.text).strip()
     narrowing, has_words = question.filters.narrowing(scope), bool(words.words(text))
-    meant, found, degraded = Meaning(), list[Hit](), False
-    if narrowing is None or not has_words:
+    meant, passages, why, degraded = Meaning(), list[Passage](), None, False
+    if narrowing is not None and has_words:
+        search = Search(scope, question, narrowing, text, _breadth(settings, question))
+        best = await best_conversations(db, search, provider, settings)
+        meant, passages = best.meant, best_passages(search, best)
+        degraded = question.mode == "hybrid" and meant.model is None
+    if not passages:
         async with db.scoped(scope) as conn:
             why = await diagnosis.of(conn, scope, question, provider is not None, has_words)
-    else:
-        tuning = queries.tuning(_breadth(settings, question), narrowing.narrows)
-        async with meaning.asked(db, scope, provider, settings, question, text, tuning) as (conn, meant):
-            seeking = await terms.sought(conn, scope, text)
-            search = Search(conn, scope, question, narrowing, meant.model, seeking)
-            passages = await best_passages(search, await best_conversations(search))
-            found = [_hit(scope, passage, settings.chatwoot_base_url) for passage in passages]
-            why = None if found else await diagnosis.of(conn, scope, question, provider is not None)
-        degraded = question.mode == "hybrid" and meant.model is None
     total = (time.perf_counter() - started) * 1000
     return Answer(
-        results=found,
+        results=[_hit(scope, passage, settings.chatwoot_base_url) for passage in passages],
         embedding_model=meant.model.name if meant.model else None,
         search_config=_config(settings, question),
         took_ms={
@@ -116,7 +112,7 @@ def _config(settings: Settings, question: Question) -> dict[str, Any]:
     if question.mode != "text":
         config |= {"vector": "hnsw", "metric": "cosine", "ef_search": _breadth(settings, question)}
     if question.mode == "hybrid":
-        config |= {"fusion": "min-max", "text_weight": ranking.WORDS}
+        config |= {"fusion": "min-max", "text_weight": queries.WORDS}
     return config
 
 
@@ -139,7 +135,7 @@ def _hit(scope: Scope, passage: Passage, base_url: str | None) -> Hit:
         created_at=chunk.created_at,
         distance=None if chunk.distance is None else round(chunk.distance, 6),
         score=round(place.score, 6),
-        ranks={"vector": place.ranked.by_meaning, "text": place.ranked.by_words},
+        ranks={"vector": chunk.by_meaning, "text": chunk.by_words},
         sender_type=chunk.sender_type,
         sender_name=chunk.sender_name,
         contact={"id": ids.contact(project, account, chunk.contact_id), "name": chunk.contact_name},

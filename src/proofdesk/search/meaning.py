@@ -2,21 +2,17 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from proofdesk.db.halfvec import Halfvec
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
 from proofdesk.embeddings import client
-from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.embeddings.provider import Provider
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.projects.scope import Scope
 from proofdesk.search.queries import Model
-from proofdesk.search.question import Question
+from proofdesk.search.question import Mode
 from proofdesk.settings import Settings
 
 
@@ -39,37 +35,25 @@ class Meaning:
 _served: dict[UUID, str] = {}
 
 
-@asynccontextmanager
-async def asked(
-    db: Database,
-    scope: Scope,
-    provider: Provider | None,
-    settings: Settings,
-    question: Question,
-    text: str,
-    tuning: Mapping[str, object],
-) -> AsyncIterator[tuple[Conn, Meaning]]:
-    """A transaction to search in, and the vector of `text` by the model whose vectors serve in it.
-
-    The question is embedded before it begins, since no connection is held meanwhile, and once more should another model
-    serve by then: while vectors of a new model are being built, those of the one before are searched. Raises
-    `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
-    """
-    configured = provider.name if provider else ""
-    name = _served.get(scope.project_id, configured)
-    while True:
-        meant = Meaning() if question.mode == "text" else await _embedded(provider, settings, name, text)
-        async with db.scoped(scope, tuning) as conn:
-            serving = await embedding_queries.serving_model(conn, scope, configured)
-            if serving == name or question.mode == "text":
-                _refuse_without_vector(meant, question)
-                yield conn, meant
-                return
-        name = _served[scope.project_id] = serving
+def served_last(scope: Scope, configured: str) -> str:
+    """The model that served the last search of the project; `configured` before the first."""
+    return _served.get(scope.project_id, configured)
 
 
-def _refuse_without_vector(meant: Meaning, question: Question) -> None:
-    if meant.failure and question.mode == "vector":
+def serves(scope: Scope, model: str) -> str:
+    """The same model, remembered for the next search."""
+    _served[scope.project_id] = model
+    return model
+
+
+async def of(text: str, model: str, provider: Provider | None, settings: Settings, mode: Mode) -> Meaning:
+    """The vector of a text by that model. `provider` is the one that is configured, perhaps of another model."""
+    return Meaning() if mode == "text" else await _embedded(provider, settings, model, text)
+
+
+def refuse_without_vector(meant: Meaning, mode: Mode) -> None:
+    """Raises `EmbeddingUnavailable` when the provider failed and nothing but the vector was asked for."""
+    if meant.failure and mode == "vector":
         raise EmbeddingUnavailable(
             f"The question could not be embedded: {meant.failure.message} Text search still works.",
             details=meant.failure.details,

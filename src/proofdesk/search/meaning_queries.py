@@ -1,44 +1,14 @@
-"""SQL of searching by meaning, and of the chunks that are shown.
+"""SQL of searching by meaning.
 
 A large project has an index over its vectors, see `search.vector_index`. Where a project, or what filters leave of it,
 is small, comparing all that is left is quicker and exact.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-
 from psycopg import sql
 
 from proofdesk.db.rows import Conn, many, value
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import ALL_PASS, Found, Key, Model, Narrowing
-
-
-@dataclass(frozen=True)
-class ByMeaning(Found):
-    """A conversation and the cosine distance of its nearest chunk."""
-
-    distance: float
-
-
-@dataclass(frozen=True)
-class Candidate(Found):
-    """A chunk of a conversation that was found, with its cosine distance if it has a vector, and what is told of it."""
-
-    message_id: int
-    chunk_index: int
-    text: str
-    context: str
-    created_at: datetime
-    distance: float | None
-    sender_type: str
-    sender_name: str | None
-    contact_id: int | None
-    contact_name: str | None
-    inbox_id: int
-    inbox_name: str | None
-    status: str
+from proofdesk.search.queries import ALL_PASS, ByMeaning, Model, Narrowing
 
 
 async def comparable(conn: Conn, scope: Scope, model: str, narrowing: Narrowing, most: int) -> int:
@@ -120,46 +90,5 @@ async def nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narr
         model=model.name,
         vector=model.vector,
         most=most,
-        **narrowing.params,
-    )
-
-
-async def chunks(
-    conn: Conn, scope: Scope, model: Model | None, narrowing: Narrowing, keys: Sequence[Key]
-) -> list[Candidate]:
-    """The chunks of these conversations that pass the filters.
-
-    While a conversation waits for its chunks to be cut anew, those with a message that was deleted are left out.
-    """
-    return await many(
-        conn,
-        Candidate,
-        sql.SQL(
-            """
-        SELECT k.account_id, k.conversation_id, k.message_id, k.chunk_index, k.text, k.context, k.created_at,
-               v.embedding <=> %(vector)s::halfvec AS distance, k.sender_type, s.sender_name, c.contact_id,
-               p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
-        FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) n (account_id, conversation_id)
-        JOIN rag_chunks k USING (account_id, conversation_id)
-        JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-        JOIN cw_messages s USING (project_id, account_id, message_id)
-        LEFT JOIN rag_vectors v ON v.project_id = %(project)s AND v.account_id = k.account_id
-            AND v.message_id = k.message_id AND v.chunk_index = k.chunk_index AND v.model = %(model)s
-        LEFT JOIN cw_contacts p ON p.project_id = %(project)s AND p.account_id = k.account_id
-            AND p.contact_id = c.contact_id
-        LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = k.account_id
-            AND i.inbox_id = k.inbox_id
-        WHERE k.project_id = %(project)s AND c.project_id = %(project)s
-          AND (c.content_version = c.chunked_version OR NOT EXISTS (
-              SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = k.account_id
-                AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private)))
-          AND {chunk_passes}
-        ORDER BY k.account_id, k.conversation_id, k.created_at, k.message_id, k.chunk_index"""
-        ).format(**narrowing.passes),
-        project=scope.project_id,
-        model=model.name if model else None,
-        vector=model.vector if model else None,
-        accounts=[key.account_id for key in keys],
-        conversations=[key.conversation_id for key in keys],
         **narrowing.params,
     )

@@ -1,0 +1,79 @@
+"""What words and meaning say of conversations, put into one order by the database."""
+
+import pytest
+
+from proofdesk.search import queries
+from proofdesk.search.queries import WORDS, ByMeaning, Candidate, Model, Narrowing, Ranking, Weighted
+from tests.search.desk import Desk
+
+LAMP = Weighted(1, "lamp", 2.0, 1)
+NEAR = [ByMeaning(1, 1, 0.2), ByMeaning(1, 2, 0.4), ByMeaning(1, 3, 0.6)]
+
+
+async def ranked(shop: Desk, terms: list[Weighted], near: list[ByMeaning], **given: int) -> list[Candidate]:
+    """One chunk of each conversation, best first."""
+    most = {"completed": 9, "by_words": 9, "wanted": 9} | given
+    ranking = Ranking(terms, [], 100.0, most["completed"], most["by_words"], near, None, most["wanted"])
+    async with shop.db.scoped(shop.scope) as conn:
+        found = await (await queries.best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
+    return list({chunk.key: chunk for chunk in reversed(found)}.values())[::-1]
+
+
+def told(found: list[Candidate]) -> list[tuple[int, float, int | None, int | None]]:
+    return [(one.conversation_id, round(one.score, 6), one.by_words, one.by_meaning) for one in found]
+
+
+async def test_by_meaning_alone_the_nearest_is_worth_1_and_the_farthest_0(shop: Desk):
+    assert told(await ranked(shop, [], NEAR)) == [(1, 1.0, None, 1), (2, 0.5, None, 2), (3, 0.0, None, 3)]
+
+
+async def test_by_words_alone_the_best_is_worth_1(shop: Desk):
+    assert told(await ranked(shop, [LAMP], [])) == [(5, 1.0, 1, None)]
+    both = await ranked(shop, [LAMP, Weighted(2, "pleas", 1.0, 3)], [])
+    assert both[0].conversation_id == 5
+    assert (both[0].score, both[-1].score) == (1.0, 0.0)
+
+
+async def test_words_count_for_their_share_and_who_has_no_vector_is_the_farthest(shop: Desk):
+    found = told(await ranked(shop, [LAMP], NEAR))
+    rest = 1 - WORDS
+    assert found == [
+        (5, WORDS, 1, None),
+        (1, round(rest, 6), None, 1),
+        (2, round(rest / 2, 6), None, 2),
+        (3, 0.0, None, 3),
+    ]
+
+
+async def test_one_that_both_found_is_worth_both(shop: Desk):
+    found = told(await ranked(shop, [LAMP], [*NEAR, ByMeaning(1, 5, 0.2)]))
+    assert found[:2] == [(5, 1.0, 1, 1), (1, round(1 - WORDS, 6), None, 2)]
+
+
+async def test_only_so_many_are_compared_and_shown(shop: Desk):
+    words = [LAMP, Weighted(2, "invoic", 1.0, 2)]
+    assert len(await ranked(shop, words, [])) == 3
+    assert len(await ranked(shop, words, [], by_words=2)) == 2
+    assert len(await ranked(shop, words, [], completed=1)) == 1
+    assert len(await ranked(shop, words, NEAR, wanted=2)) == 2
+
+
+async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk):
+    lamp = (await shop.first("lamp")).distance
+    assert lamp is not None
+    vector = (
+        await shop.rows(
+            "SELECT embedding::text, model FROM rag_vectors v JOIN rag_chunks k USING"
+            " (project_id, account_id, message_id, chunk_index) WHERE conversation_id = 5"
+        )
+    )[0]
+    model = Model(vector[1], 256, queries.Halfvec([float(n) for n in vector[0].strip("[]").split(",")]))
+    ranking = Ranking([LAMP], [], 100.0, 9, 9, NEAR, model, 9)
+    async with shop.db.scoped(shop.scope) as conn:
+        found = await (await queries.best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
+    assert (found[0].conversation_id, found[0].by_words, found[0].by_meaning) == (5, 1, 1)
+
+
+@pytest.mark.parametrize("terms", [[], [LAMP]])
+async def test_where_nothing_is_found_nothing_is_shown(desk: Desk, terms: list[Weighted]):
+    assert await ranked(desk, terms, []) == []
