@@ -68,11 +68,9 @@ class Database:
         """The same for reading, as a pipeline: what opens it is sent with the first statement, and queries that
         `rows.together` asks are sent one after another, not each when the one before is answered.
         """
-        async with self._opened() as conn, conn.pipeline():
-            await conn.execute("BEGIN")
+        async with self._opened() as conn, conn.pipeline():  # which is a transaction by itself
             await conn.execute(_set_for_transaction(*settings), [str(scope.project_id), *map(str, settings.values())])
             yield conn
-            await conn.execute("COMMIT")
 
     @asynccontextmanager
     async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[Conn]:
