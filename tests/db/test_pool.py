@@ -101,7 +101,7 @@ async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connect
     async with connected(database_url, 1) as db:
         with pytest.raises(psycopg.errors.DivisionByZero):
             async with db.pipelined(project, {}) as conn:
-                await rows.together(
+                await rows.side_by_side(
                     rows.value(conn, "SELECT 1"), rows.value(conn, "SELECT 1 / 0"), rows.value(conn, "SELECT 2")
                 )
         async with db.pipelined(project, {}) as conn:
@@ -128,5 +128,5 @@ async def test_queries_of_a_pipeline_are_sent_before_the_first_is_answered(db: D
         async def asked(name: str) -> None:
             seen.append(f"{await rows.value(conn, 'SELECT %(name)s::text', name=Name(name))} answered")
 
-        await rows.together(asked("one"), asked("two"), asked("three"))
+        await rows.side_by_side(asked("one"), asked("two"), asked("three"))
     assert seen == ["one sent", "two sent", "three sent", "one answered", "two answered", "three answered"]

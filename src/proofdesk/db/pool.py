@@ -66,7 +66,7 @@ class Database:
     @asynccontextmanager
     async def pipelined(self, scope: InProject, settings: Mapping[str, object]) -> AsyncIterator[Conn]:
         """The same for reading, as a pipeline: what opens it is sent with the first statement, and queries that
-        `rows.together` asks are sent one after another, not each when the one before is answered.
+        `rows.side_by_side` asks are sent one after another, not each when the one before is answered.
         """
         async with self._opened() as conn, conn.pipeline():  # which is a transaction by itself
             await conn.execute(_set_for_transaction(*settings), [str(scope.project_id), *map(str, settings.values())])

@@ -59,7 +59,7 @@ async def run(conn: Conn, statement: Statement, **params: Any) -> int:
     return cursor.rowcount
 
 
-async def together(one: Awaitable[A], other: Awaitable[B], third: Awaitable[C]) -> tuple[A, B, C]:
+async def side_by_side(one: Awaitable[A], other: Awaitable[B], third: Awaitable[C]) -> tuple[A, B, C]:
     """What three queries in a pipeline find, see `Database.pipelined`: each is sent before the others are answered.
 
     Raises what the one that failed has raised, when none is under way any more.

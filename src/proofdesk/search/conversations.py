@@ -65,7 +65,7 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
     while True:
         meant = await meaning.of(search.text, name, provider, settings, mode)
         async with db.pipelined(scope, queries.tuning(search.ef_search, search.narrowing.narrows)) as conn:
-            serving, seeking, near = await rows.together(
+            serving, seeking, near = await rows.side_by_side(
                 embedding_queries.serving_model(conn, scope, configured),
                 _sought(conn, search),
                 _nearest(conn, search, meant.model),

@@ -90,9 +90,10 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     if not passages:
         async with db.scoped(scope) as conn:
             why = await diagnosis.of(conn, scope, question, provider is not None, has_words)
+    results = [_hit(scope, passage, settings.chatwoot_base_url) for passage in passages]
     total = (time.perf_counter() - started) * 1000
     return Answer(
-        results=[_hit(scope, passage, settings.chatwoot_base_url) for passage in passages],
+        results=results,
         embedding_model=meant.model.name if meant.model else None,
         search_config=_config(settings, question),
         took_ms={
