@@ -246,6 +246,9 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
     conversations compared: a weighted sum of min-max normalised scores (Bruch, Gai and Ingber 2023, "An Analysis of
     Fusion Functions for Hybrid Retrieval"). Who has no word is worth 0 by words; who has no vector is the farthest.
 
+    Step by step: `found` by rare words, the `best` of those, `worded` with common words and those that are near,
+    `compared` also by how near they are, and `fused` into one order.
+
     While a conversation waits for its chunks to be cut anew, those with a message that was deleted are left out.
     """
     filtered = sql.SQL("""EXISTS (
