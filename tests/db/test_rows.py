@@ -3,6 +3,7 @@
 from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
+from psycopg import errors
 
 from proofdesk.db import rows
 from proofdesk.db.pool import Database
@@ -33,3 +34,12 @@ async def test_a_statement_without_rows_has_none_to_make(db: Database):
     async with db.statement() as conn:
         assert await rows.many(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") == []
         assert await rows.maybe(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") is None
+
+
+async def test_of_queries_that_failed_together_the_one_that_stopped_the_others_is_told():
+    async def failing(error: Exception) -> None:
+        raise error
+
+    aborted = errors.PipelineAborted("pipeline aborted")
+    with pytest.raises(errors.DivisionByZero):
+        await rows.side_by_side(failing(aborted), failing(errors.DivisionByZero()), failing(aborted))
