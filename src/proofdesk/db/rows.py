@@ -35,7 +35,7 @@ async def asked(conn: Conn, row: type[Row], statement: Statement, **params: Any)
 async def maybe(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row | None:
     """The first row, or None when there is none."""
     async with conn.cursor(row_factory=_made(row)) as cursor:
-        await cursor.execute(statement, params)
+        await _sent(conn, cursor.execute(statement, params))
         return await cursor.fetchone()
 
 

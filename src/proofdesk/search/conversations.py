@@ -63,7 +63,7 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
     configured = provider.name if provider else ""
     name = meaning.served_last(scope, configured)
     while True:
-        meant = await meaning.of(search.text, name, provider, settings, mode)
+        meant = Meaning() if mode == "text" else await meaning.of(search.text, name, provider, settings)
         async with db.pipelined(scope, queries.tuning(search.ef_search, search.narrowing.narrows)) as conn:
             serving, seeking, near = await rows.side_by_side(
                 embedding_queries.serving_model(conn, scope, configured),
@@ -75,7 +75,8 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
                 ranking = _ranking(search, seeking, near, meant.model)
                 chunks = await queries.best_chunks(conn, scope, ranking, search.narrowing)
                 break
-        name = meaning.serves(scope, serving)
+        name = serving
+        meaning.remember(scope, serving)
     return Best(await chunks.fetchall(), meant, seeking)
 
 

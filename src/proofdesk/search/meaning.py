@@ -40,15 +40,19 @@ def served_last(scope: Scope, configured: str) -> str:
     return _served.get(scope.project_id, configured)
 
 
-def serves(scope: Scope, model: str) -> str:
-    """The same model, remembered for the next search."""
+def remember(scope: Scope, model: str) -> None:
+    """Note that this model serves."""
     _served[scope.project_id] = model
-    return model
 
 
-async def of(text: str, model: str, provider: Provider | None, settings: Settings, mode: Mode) -> Meaning:
+async def of(text: str, model: str, provider: Provider | None, settings: Settings) -> Meaning:
     """The vector of a text by that model. `provider` is the one that is configured, perhaps of another model."""
-    return Meaning() if mode == "text" else await _embedded(provider, settings, model, text)
+    if provider is None or provider.name != model:
+        earlier = _earlier(settings, model)
+        if earlier is not None:
+            async with aclosing(earlier):
+                return await _vector(earlier, text)
+    return await _vector(provider, text) if provider else Meaning()
 
 
 def refuse_without_vector(meant: Meaning, mode: Mode) -> None:
@@ -58,15 +62,6 @@ def refuse_without_vector(meant: Meaning, mode: Mode) -> None:
             f"The question could not be embedded: {meant.failure.message} Text search still works.",
             details=meant.failure.details,
         ) from meant.failure
-
-
-async def _embedded(provider: Provider | None, settings: Settings, name: str, text: str) -> Meaning:
-    if provider is None or provider.name != name:
-        earlier = _earlier(settings, name)
-        if earlier is not None:
-            async with aclosing(earlier):
-                return await _vector(earlier, text)
-    return await _vector(provider, text) if provider else Meaning()
 
 
 def _earlier(settings: Settings, name: str) -> Provider | None:
