@@ -31,7 +31,7 @@ from proofdesk.scheduler import queries as scheduler_queries
 from proofdesk.scheduler import status_queries
 from proofdesk.search import meaning_queries
 from proofdesk.search import queries as search_queries
-from proofdesk.search.queries import ByMeaning, Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Model, Narrowing, Ranking, Weighted
 from tests.conftest import copy_database
 from tests.plans import explained
 
@@ -40,7 +40,7 @@ BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks
        "search_terms", "worker_runs", "outbound_messages"}  # fmt: skip
 MODEL = Model("one", 3, Halfvec([1, 0, 0]))
 TERMS = [Weighted(0, "w1", 1.0, 10), Weighted(1, "w2", 1.0, 10)]
-RANKING = Ranking(TERMS[:1], TERMS[1:], 9.0, 9, 9, [ByMeaning(1, n, 0.1) for n in range(1, 11)], MODEL, 10)
+RANKING = Ranking(TERMS[:1], TERMS[1:], 9.0, 9, 9, MODEL, 10)
 
 Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
@@ -56,8 +56,8 @@ HOT: dict[str, Hot] = {
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
     "messages to a person": lambda c, s: recipient_queries.written_to(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
-    "words of a question": lambda c, s: search_queries.vocabulary(c, s, ["w1", "w2", ":english"]),
-    "chunks by meaning": lambda c, s: meaning_queries.nearest(c, s, MODEL, Narrowing(), 200),
+    "words of a question": lambda c, s: search_queries.known(c, s, ["w1", "w2", ":english"], "", "one"),
+    "chunks by meaning": lambda c, s: meaning_queries.keep_nearest(c, s, MODEL, Narrowing(), 200),
     "chunks of the best conversations": lambda c, s: search_queries.best_chunks(c, s, RANKING, Narrowing()),
 }
 

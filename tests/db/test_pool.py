@@ -1,11 +1,10 @@
 """The wall: what the application role may see and do."""
 
+import time
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 import pytest
-from psycopg.types.string import StrDumper
 
 from proofdesk.db import rows
 from proofdesk.db.pool import Database, connected
@@ -15,10 +14,6 @@ from proofdesk.projects.scope import Scope
 @dataclass(frozen=True)
 class Told:
     word: str
-
-
-class Name(str):
-    """A text that is told apart from others on its way to the database."""
 
 
 async def test_a_query_without_a_project_sees_no_row(db: Database, project: Scope):
@@ -101,9 +96,9 @@ async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connect
     async with connected(database_url, 1) as db:
         with pytest.raises(psycopg.errors.DivisionByZero):
             async with db.pipelined(project, {}) as conn:
-                await rows.side_by_side(
-                    rows.value(conn, "SELECT 1"), rows.value(conn, "SELECT 1 / 0"), rows.value(conn, "SELECT 2")
-                )
+                assert await rows.value(conn, "SELECT 1") == 1
+                await rows.run(conn, "SELECT 1 / 0")
+                await rows.asked(conn, Told, "SELECT 'never' AS word")
         async with db.pipelined(project, {}) as conn:
             assert await rows.value(conn, "SELECT 3") == 3
 
@@ -114,19 +109,13 @@ async def test_what_is_asked_last_is_fetched_after_the_pipeline(db: Database, pr
     assert await cursor.fetchall() == [Told(str(project.project_id))]
 
 
-async def test_queries_of_a_pipeline_are_sent_before_the_first_is_answered(db: Database, project: Scope):
-    seen: list[str] = []
-
-    class NotesThatItIsSent(StrDumper):
-        def dump(self, obj: str) -> Any:
-            seen.append(f"{obj} sent")
-            return super().dump(obj)
-
+async def test_in_a_pipeline_what_is_not_fetched_is_not_waited_for_and_what_comes_next_sees_its_effect(
+    db: Database, project: Scope
+):
     async with db.pipelined(project, {}) as conn:
-        conn.adapters.register_dumper(Name, NotesThatItIsSent)
-
-        async def asked(name: str) -> None:
-            seen.append(f"{await rows.value(conn, 'SELECT %(name)s::text', name=Name(name))} answered")
-
-        await rows.side_by_side(asked("one"), asked("two"), asked("three"))
-    assert seen == ["one sent", "two sent", "three sent", "one answered", "two answered", "three answered"]
+        started = time.perf_counter()
+        assert await rows.run(conn, "SELECT set_config('test.word', 'kept', true), pg_sleep(0.5)") == -1
+        cursor = await rows.asked(conn, Told, "SELECT current_setting('test.word') AS word")
+        assert time.perf_counter() - started < 0.4
+    assert time.perf_counter() - started >= 0.5
+    assert await cursor.fetchall() == [Told("kept")]

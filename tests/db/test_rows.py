@@ -3,7 +3,7 @@
 from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
-from psycopg import errors
+from psycopg import sql
 
 from proofdesk.db import rows
 from proofdesk.db.pool import Database
@@ -36,10 +36,9 @@ async def test_a_statement_without_rows_has_none_to_make(db: Database):
         assert await rows.maybe(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") is None
 
 
-async def test_of_queries_that_failed_together_the_one_that_stopped_the_others_is_told():
-    async def failing(error: Exception) -> None:
-        raise error
-
-    aborted = errors.PipelineAborted("pipeline aborted")
-    with pytest.raises(errors.DivisionByZero):
-        await rows.side_by_side(failing(aborted), failing(errors.DivisionByZero()), failing(aborted))
+async def test_a_statement_in_one_piece_is_the_same(db: Database):
+    composed = sql.SQL("SELECT {} AS number, {} AS word WHERE %(number)s = 7").format(7, "it's")
+    piece = rows.written(composed)
+    async with db.statement() as conn:
+        assert len(list(piece)) == 1
+        assert await rows.many(conn, Pair, piece, number=7) == await rows.many(conn, Pair, composed, number=7)

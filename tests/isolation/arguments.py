@@ -26,7 +26,7 @@ from proofdesk.outbound.attempt_queries import Decided, Ending
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.search.index_queries import Posting
-from proofdesk.search.queries import ByMeaning, Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Model, Narrowing, Ranking, Weighted
 from tests.conftest import DIMENSION
 from tests.isolation.worlds import World
 from tests.review.stories import ACCOUNT
@@ -104,7 +104,6 @@ def _ranking(world: World) -> Ranking:
         average=100.0,
         completed=100,
         by_words=100,
-        near=[ByMeaning(ACCOUNT, number, 0.1) for number in (101, 102, 999)],
         model=MODEL,
         wanted=100,
     )
@@ -174,11 +173,12 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "minutes": _always(1),
     "max_attempts": _always(1),
     "postings": lambda w: [Posting(ACCOUNT, 101, w.word, 10, 10)],
-    "search.queries.vocabulary.terms": lambda w: ["refund", w.word],
+    "search.queries.known.terms": lambda w: ["refund", w.word, ""],
+    "whole": _always(""),
     "ranking": lambda w: _ranking(w),
     "narrowing": _always(Narrowing(status="open", sender="contact")),
     **dict.fromkeys(
-        [f"search.meaning_queries.{name}.model" for name in ("nearest", "nearest_of_all")],
+        [f"search.meaning_queries.{name}.model" for name in ("keep_nearest", "keep_nearest_of_all")],
         _always(MODEL),
     ),
     # Projects and jobs

@@ -18,6 +18,7 @@ from proofdesk.projects.scope import Scope
 from tests.isolation import arguments
 from tests.isolation.arguments import Query
 from tests.isolation.worlds import TABLES, World
+from tests.search.near import keep, kept
 
 REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ForeignKeyViolation, AssertionError)
 
@@ -163,8 +164,10 @@ class Watch:
                 async with self.conn.transaction():
                     if wall:
                         await self.conn.execute("SET LOCAL ROLE proofdesk_app")
+                    await keep(self.conn, [(arguments.ACCOUNT, number, 0.1) for number in (101, 102, 999)])
                     found = await query(self.conn, inside, **given)
-                    found = _plain(await found.fetchall() if isinstance(found, AsyncCursor) else found)
+                    rows = await found.fetchall() if isinstance(found, AsyncCursor) else found
+                    found = _plain((rows, await kept(self.conn)))
             except REFUSED:
                 return "refused"
             await self.conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(self.conn.info.user)))

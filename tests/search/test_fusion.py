@@ -4,18 +4,20 @@ import pytest
 
 from proofdesk.db.halfvec import Halfvec
 from proofdesk.search import queries
-from proofdesk.search.queries import WORDS, ByMeaning, Candidate, Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import WORDS, Candidate, Model, Narrowing, Ranking, Weighted
 from tests.search.desk import Desk
+from tests.search.near import Near, keep
 
 LAMP = Weighted(1, "lamp", 2.0, 1)
-NEAR = [ByMeaning(1, 1, 0.2), ByMeaning(1, 2, 0.4), ByMeaning(1, 3, 0.6)]
+NEAR = [(1, 1, 0.2), (1, 2, 0.4), (1, 3, 0.6)]
 
 
-async def ranked(shop: Desk, terms: list[Weighted], near: list[ByMeaning], **given: int) -> list[Candidate]:
+async def ranked(shop: Desk, terms: list[Weighted], near: list[Near], **given: int) -> list[Candidate]:
     """One chunk of each conversation, best first."""
     most = {"completed": 9, "by_words": 9, "wanted": 9} | given
-    ranking = Ranking(terms, [], 100.0, most["completed"], most["by_words"], near, None, most["wanted"])
+    ranking = Ranking(terms, [], 100.0, most["completed"], most["by_words"], None, most["wanted"])
     async with shop.db.scoped(shop.scope) as conn:
+        await keep(conn, near)
         found = await (await queries.best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
     return list({chunk.key: chunk for chunk in reversed(found)}.values())[::-1]
 
@@ -47,7 +49,7 @@ async def test_words_count_for_their_share_and_who_has_no_vector_is_the_farthest
 
 
 async def test_one_that_both_found_is_worth_both(shop: Desk):
-    found = told(await ranked(shop, [LAMP], [*NEAR, ByMeaning(1, 5, 0.2)]))
+    found = told(await ranked(shop, [LAMP], [*NEAR, (1, 5, 0.2)]))
     assert found[:2] == [(5, 1.0, 1, 1), (1, round(1 - WORDS, 6), None, 2)]
 
 
@@ -67,8 +69,9 @@ async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk)
         )
     )[0]
     model = Model(vector[1], 256, Halfvec([float(n) for n in vector[0].strip("[]").split(",")]))
-    ranking = Ranking([LAMP], [], 100.0, 9, 9, NEAR, model, 9)
+    ranking = Ranking([LAMP], [], 100.0, 9, 9, model, 9)
     async with shop.db.scoped(shop.scope) as conn:
+        await keep(conn, NEAR)
         found = await (await queries.best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
     assert (found[0].conversation_id, found[0].by_words, found[0].by_meaning) == (5, 1, 1)
 

@@ -7,9 +7,10 @@ import pytest
 from proofdesk import ids
 from proofdesk.db.halfvec import Halfvec
 from proofdesk.search import conversations, meaning_queries, queries
-from proofdesk.search.queries import ByMeaning, Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Model, Narrowing, Ranking, Weighted
 from tests.conftest import new_project
 from tests.search.desk import Desk
+from tests.search.near import keep, kept
 
 TEXT = "The violet submarine does not surface any more, please help"
 
@@ -63,8 +64,10 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
         assert seen == [(desk.scope.project_id,)]
     async with desk.db.scoped(desk.scope) as conn:
         model = Model("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
-        assert await meaning_queries.nearest(conn, other.scope, model, Narrowing(), 10) == []
-        assert await meaning_queries.nearest_of_all(conn, other.scope, model, Narrowing(), 10) == []
-        ranking = Ranking([Weighted(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, [ByMeaning(1, 1, 0.1)], model, 9)
+        for keep_nearest in (meaning_queries.keep_nearest, meaning_queries.keep_nearest_of_all):
+            await keep_nearest(conn, other.scope, model, Narrowing(), 10)
+            assert await kept(conn) == []
+        ranking = Ranking([Weighted(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
+        await keep(conn, [(1, 1, 0.1)])
         found = await queries.best_chunks(conn, other.scope, ranking, Narrowing())
         assert await found.fetchall() == []

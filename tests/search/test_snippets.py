@@ -22,6 +22,11 @@ def test_words_that_say_little_are_not_marked_beside_those_that_do():
     assert cut.marked == "is the [[lamp]] broken"
 
 
+def test_only_whole_words_are_marked():
+    cut = snippets.cut("Lamps, lamp_lamp; a_clamp. LAMP", {"lamp": (1, 2.0)}, {})
+    assert cut.marked == "Lamps, [[lamp]]_[[lamp]]; a_clamp. [[LAMP]]"
+
+
 def test_an_exact_token_is_marked_whole():
     cut = snippets.cut("See INV-2026-0417!", {"inv": (1, 1.0)}, {"inv-2026-0417": (2, 5.0)})
     assert cut.marked == "See [[INV-2026-0417]]!"

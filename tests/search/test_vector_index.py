@@ -15,6 +15,7 @@ from proofdesk.search import meaning_queries, queries, vector_index
 from proofdesk.search.queries import Model, Narrowing
 from tests.conftest import new_project
 from tests.plans import explained
+from tests.search.near import kept
 
 DIMENSION = 8
 MANY = 400
@@ -65,8 +66,9 @@ async def test_the_index_finds_what_comparing_all_finds(
         async with db.scoped(project, queries.tuning(100, False)) as conn:
             await conn.execute("SET LOCAL enable_sort = off")
             model = Model("one", DIMENSION, Halfvec(vectors[asked].tolist()))
-            near = await meaning_queries.nearest(conn, project, model, Narrowing(), 10)
-        assert {found.conversation_id - 1 for found in near} == exact
+            await meaning_queries.keep_nearest(conn, project, model, Narrowing(), 10)
+            near = await kept(conn)
+        assert {conversation - 1 for _, conversation, _ in near} == exact
 
 
 async def test_an_index_is_dropped_when_the_project_shrinks_but_not_at_once(
@@ -141,7 +143,8 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
         assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.name_of(scope.project_id, "one")}
     async with db.scoped(project) as conn:
         model = Model("one", DIMENSION, Halfvec(vectors[0].tolist()))
-        assert await meaning_queries.nearest(conn, other, model, Narrowing(), 10) == []
+        await meaning_queries.keep_nearest(conn, other, model, Narrowing(), 10)
+        assert await kept(conn) == []
 
 
 async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
@@ -149,9 +152,10 @@ async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) 
     async with explained(database_url, scope, queries.tuning(100, False)) as (conn, plans):
         await conn.execute("SET LOCAL enable_sort = off")  # so few are as quickly compared
         asked = Model(model, DIMENSION, Halfvec(vector.tolist()))
-        found = await meaning_queries.nearest(conn, scope, asked, Narrowing(), 10)
-        assert found
-        return {name for name in await plans.indexes() if name.startswith(f"rag_vectors_{scope.project_id.hex}")}
+        await meaning_queries.keep_nearest(conn, scope, asked, Narrowing(), 10)
+        indexes = await plans.indexes()
+        assert await kept(conn)
+        return {name for name in indexes if name.startswith(f"rag_vectors_{scope.project_id.hex}")}
 
 
 async def indexes(db: Database, scope: Scope) -> list[vector_indexes.VectorIndex]:

@@ -8,14 +8,14 @@ import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import LiteralString, Protocol, cast
+from typing import Protocol
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from proofdesk.db.rows import Conn
+from proofdesk.db.rows import Conn, written
 from proofdesk.errors import Unavailable
 
 APP_ROLE = "proofdesk_app"
@@ -65,11 +65,11 @@ class Database:
 
     @asynccontextmanager
     async def pipelined(self, scope: InProject, settings: Mapping[str, object]) -> AsyncIterator[Conn]:
-        """The same for reading, as a pipeline: what opens it is sent with the first statement, and queries that
-        `rows.side_by_side` asks are sent one after another, not each when the one before is answered.
+        """The same for reading, as a pipeline: what opens it is sent with the first statement, and a statement whose
+        rows are not fetched at once is sent only, with what is executed next right behind it.
         """
         async with self._opened() as conn, conn.pipeline():  # which is a transaction by itself
-            await conn.execute(_set_for_transaction(*settings), [str(scope.project_id), *map(str, settings.values())])
+            await conn.execute(_set_for_transaction(*settings.items()), [str(scope.project_id)])
             yield conn
 
     @asynccontextmanager
@@ -125,15 +125,15 @@ async def _tried_if_spoken_to(conn: Conn) -> None:
 @cache
 def _local(*settings: tuple[str, object]) -> sql.Composed:
     parts = [sql.SQL("; SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), value) for name, value in settings]
-    written = sql.Composed(parts).as_string()  # once: taking it apart again costs more than sending it
-    return sql.Composed([sql.SQL(cast(LiteralString, written))])
+    return written(sql.Composed(parts))
 
 
 @cache
-def _set_for_transaction(*names: str) -> sql.Composed:
-    """One statement: SET takes no parameters, and several cannot be sent at once in a pipeline."""
-    each = [sql.SQL("set_config({}, %s, true)").format(name) for name in ("proofdesk.project_id", *names)]
-    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(each))
+def _set_for_transaction(*settings: tuple[str, object]) -> sql.Composed:
+    """The same as one statement, since several cannot be sent at once in a pipeline. Its parameter is the project."""
+    each = [sql.SQL("set_config({}, {}, true)").format(name, str(value)) for name, value in settings]
+    project = sql.SQL("set_config('proofdesk.project_id', %s, true)")
+    return written(sql.SQL("SELECT {}").format(sql.SQL(", ").join([project, *each])))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,28 +1,23 @@
 """Queries in, dataclasses out. Every function takes one literal statement and named parameters."""
 
-import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, LiteralString, TypeVar, cast
 
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.errors import PipelineAborted
 from psycopg.rows import no_result
-from psycopg.sql import Composed
+from psycopg.sql import SQL, Composed
 
 Conn = AsyncConnection[Any]
 Statement = LiteralString | Composed
 Row = TypeVar("Row")
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
 
 
 async def many(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> list[Row]:
     """All rows, each as an instance of `row` (its fields are the column names)."""
     async with conn.cursor(row_factory=_made(row)) as cursor:
-        await _sent(conn, cursor.execute(statement, params))
+        await cursor.execute(statement, params)
         return await cursor.fetchall()
 
 
@@ -35,7 +30,7 @@ async def asked(conn: Conn, row: type[Row], statement: Statement, **params: Any)
 async def maybe(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row | None:
     """The first row, or None when there is none."""
     async with conn.cursor(row_factory=_made(row)) as cursor:
-        await _sent(conn, cursor.execute(statement, params))
+        await cursor.execute(statement, params)
         return await cursor.fetchone()
 
 
@@ -48,27 +43,20 @@ async def one(conn: Conn, row: type[Row], statement: Statement, **params: Any) -
 
 async def value(conn: Conn, statement: Statement, **params: Any) -> Any:
     """The first column of the first row, or None when there is no row."""
-    cursor = await _sent(conn, conn.execute(statement, params))
+    cursor = await conn.execute(statement, params)
     row = await cursor.fetchone()
     return None if row is None else row[0]
 
 
 async def run(conn: Conn, statement: Statement, **params: Any) -> int:
-    """Run a statement for its effect; the number of rows it touched."""
+    """Run a statement for its effect; the number of rows it touched, -1 in a pipeline, which has only sent it."""
     cursor = await conn.execute(statement, params)
     return cursor.rowcount
 
 
-async def side_by_side(one: Awaitable[A], other: Awaitable[B], third: Awaitable[C]) -> tuple[A, B, C]:
-    """What three queries in a pipeline find, see `Database.pipelined`: each is sent before the others are answered.
-
-    Raises what the one that failed has raised, when none is under way any more.
-    """
-    found = await asyncio.gather(one, other, third, return_exceptions=True)
-    failed = [answer for answer in found if isinstance(answer, BaseException)]
-    if failed:  # the others are told no more than that the pipeline was aborted
-        raise min(failed, key=lambda error: isinstance(error, PipelineAborted))
-    return cast(tuple[A, B, C], found)
+def written(statement: Composed) -> Composed:
+    """The same in one piece, for one that is asked often: putting its parts together takes longer than sending it."""
+    return Composed([SQL(cast(LiteralString, statement.as_string()))])
 
 
 def containing(words: str | None) -> str | None:
@@ -77,14 +65,6 @@ def containing(words: str | None) -> str | None:
         return None
     literal = words.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"
-
-
-async def _sent(conn: Conn, executed: Awaitable[A]) -> A:
-    """What a statement gives that has been executed; in a pipeline others may be sent before it is waited for."""
-    cursor = await executed
-    if conn.pgconn.pipeline_status:
-        await asyncio.sleep(0)
-    return cursor
 
 
 def _made(row: type[Row]) -> Callable[[AsyncCursor[Any]], Callable[[Sequence[Any]], Row]]:

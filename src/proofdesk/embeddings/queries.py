@@ -9,10 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg import sql
+
 from proofdesk.db.halfvec import Halfvecs
 from proofdesk.db.rows import Conn, many, one, run, value
 from proofdesk.embeddings.batches import Outcome
 from proofdesk.projects.scope import Scope
+
+# The configured one, but another that is complete while it is not.
+SERVING_MODEL = sql.SQL("""
+    coalesce((SELECT model FROM rag_models WHERE project_id = %(project)s AND complete_at IS NOT NULL
+              ORDER BY model = %(configured)s DESC, complete_at DESC LIMIT 1), %(configured)s)""")
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,7 @@ async def serving_model(conn: Conn, scope: Scope, configured: str) -> str:
     """The model whose vectors are searched: the configured one, but another that is complete while it is not."""
     return await value(
         conn,
-        """
-        SELECT coalesce((SELECT model FROM rag_models WHERE project_id = %(project)s AND complete_at IS NOT NULL
-                         ORDER BY model = %(configured)s DESC, complete_at DESC LIMIT 1), %(configured)s)""",
+        sql.SQL("SELECT {}").format(SERVING_MODEL),
         project=scope.project_id,
         configured=configured,
     )

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proofdesk.db import rows
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
-from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
-from proofdesk.search import meaning, meaning_queries, queries, terms
+from proofdesk.search import index, meaning, meaning_queries, queries, terms
 from proofdesk.search.meaning import Meaning
-from proofdesk.search.queries import ByMeaning, Candidate, Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Candidate, Model, Narrowing, Ranking, Weighted
 from proofdesk.search.question import Question
 from proofdesk.search.terms import Sought
 from proofdesk.settings import Settings
@@ -60,43 +58,38 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
     Raises `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
     """
     scope, mode = search.scope, search.question.mode
+    asked = terms.of("" if mode == "vector" else search.text)
     configured = provider.name if provider else ""
     name = meaning.served_last(scope, configured)
     while True:
         meant = Meaning() if mode == "text" else await meaning.of(search.text, name, provider, settings)
         async with db.pipelined(scope, queries.tuning(search.ef_search, search.narrowing.narrows)) as conn:
-            serving, seeking, near = await rows.side_by_side(
-                embedding_queries.serving_model(conn, scope, configured),
-                _sought(conn, search),
-                _nearest(conn, search, meant.model),
-            )
-            if serving == name or mode == "text":
+            known = await queries.known(conn, scope, asked.terms, index.WHOLE, configured)
+            if known.model == name or mode == "text":
                 meaning.refuse_without_vector(meant, mode)
-                ranking = _ranking(search, seeking, near, meant.model)
-                chunks = await queries.best_chunks(conn, scope, ranking, search.narrowing)
+                if meant.model:
+                    await _keep_nearest(conn, search, meant.model)
+                seeking = await terms.sought(conn, asked, known)
+                chunks = await queries.best_chunks(
+                    conn, scope, _ranking(search, seeking, meant.model), search.narrowing
+                )
                 break
-        name = serving
-        meaning.remember(scope, serving)
+        name = known.model
+        meaning.remember(scope, name)
     return Best(await chunks.fetchall(), meant, seeking)
 
 
-async def _sought(conn: Conn, search: Search) -> Sought:
-    return terms.NOTHING if search.question.mode == "vector" else await terms.sought(conn, search.scope, search.text)
-
-
-async def _nearest(conn: Conn, search: Search, model: Model | None) -> list[ByMeaning]:
-    if model is None:
-        return []
+async def _keep_nearest(conn: Conn, search: Search, model: Model) -> None:
     scope, narrowing = search.scope, search.narrowing
     most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
     if narrowing.narrows:
         left = await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1)
         if left <= COMPARED:
-            return await meaning_queries.nearest_of_all(conn, scope, model, narrowing, most)
-    return await meaning_queries.nearest(conn, scope, model, narrowing, most)
+            return await meaning_queries.keep_nearest_of_all(conn, scope, model, narrowing, most)
+    return await meaning_queries.keep_nearest(conn, scope, model, narrowing, most)
 
 
-def _ranking(search: Search, seeking: Sought, near: Sequence[ByMeaning], model: Model | None) -> Ranking:
+def _ranking(search: Search, seeking: Sought, model: Model | None) -> Ranking:
     rare, common = _by_rarity(seeking.terms)
     most = max(BY_WORDS, search.wanted)
     return Ranking(
@@ -105,7 +98,6 @@ def _ranking(search: Search, seeking: Sought, near: Sequence[ByMeaning], model: 
         average=seeking.average,
         completed=max(COMPLETED if model else COMPLETED_ALONE, EACH * search.wanted) if common else most,
         by_words=most,
-        near=near,
         model=model,
         wanted=search.wanted,
     )

@@ -124,7 +124,7 @@ def _breadth(settings: Settings, question: Question) -> int:
 
 def _hit(scope: Scope, passage: Passage, base_url: str | None) -> Hit:
     place, snippet = passage.place, passage.snippet
-    chunk, project, account = place.chunk, scope.project_id, place.chunk.account_id
+    chunk, project, account = place.chunk, str(scope.project_id), place.chunk.account_id
     chunk_id = ids.chunk(project, account, chunk.message_id, chunk.chunk_index)
     return Hit(
         id=chunk_id,

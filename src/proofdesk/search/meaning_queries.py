@@ -1,14 +1,23 @@
-"""SQL of searching by meaning.
+"""SQL of searching by meaning. What is found stays in the database, in a setting of the transaction: the statement that
+ranks by words as well, `queries.best_chunks`, is on its way there before it is.
 
 A large project has an index over its vectors, see `search.vector_index`. Where a project, or what filters leave of it,
 is small, comparing all that is left is quicker and exact.
 """
 
+from functools import lru_cache
+from uuid import UUID
+
 from psycopg import sql
 
-from proofdesk.db.rows import Conn, many, value
+from proofdesk.db.rows import Conn, run, value, written
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import ALL_PASS, ByMeaning, Model, Narrowing
+from proofdesk.search.queries import ALL_PASS, NEAR, Model, Narrowing, passes
+
+# Around a query that gives account_id, conversation_id and distance.
+_KEPT = sql.SQL(
+    "SELECT set_config({setting}, coalesce(json_agg(near)::text, '[]'), true) IS NOT NULL FROM ({near}) near"
+)
 
 
 async def comparable(conn: Conn, scope: Scope, model: str, narrowing: Narrowing, most: int) -> int:
@@ -25,7 +34,7 @@ async def comparable(conn: Conn, scope: Scope, model: str, narrowing: Narrowing,
                   FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
                   WHERE k.project_id = %(project)s AND {conversation_passes} AND {chunk_passes})
             LIMIT %(most)s) counted"""
-        ).format(**narrowing.passes),
+        ).format(**passes(narrowing.of_conversations, narrowing.of_chunks)),
         project=scope.project_id,
         model=model,
         most=most,
@@ -33,51 +42,54 @@ async def comparable(conn: Conn, scope: Scope, model: str, narrowing: Narrowing,
     )
 
 
-async def nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> list[ByMeaning]:
-    """The conversations of the `most` nearest chunks, nearest first: by the project's index if it has one.
+async def keep_nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+    """Keep the conversations of the `most` nearest chunks: by the project's index if it has one.
 
     Project and model stand in the statement itself, since that is what the index of a project is found by, and so does
     `most`: a plan for any number would read thousands.
     """
-    filtered = sql.SQL("""EXISTS (
-                  SELECT FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-                  WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
-                    AND k.chunk_index = v.chunk_index AND {conversation_passes} AND {chunk_passes})""")
-    return await many(
+    await run(
         conn,
-        ByMeaning,
-        sql.SQL(
-            """
-        WITH near AS MATERIALIZED (
-            SELECT v.account_id, v.message_id, v.chunk_index,
-                   v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
-            FROM rag_vectors v
-            WHERE v.project_id = {project} AND v.model = {model} AND {passes}
-            ORDER BY v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) LIMIT {most})
-        SELECT k.account_id, k.conversation_id, min(n.distance) AS distance
-        FROM near n JOIN rag_chunks k USING (account_id, message_id, chunk_index)
-        WHERE k.project_id = %(project)s
-        GROUP BY k.account_id, k.conversation_id ORDER BY distance, k.account_id, k.conversation_id DESC"""
-        ).format(
-            dimension=sql.Literal(model.dimension),
-            project=sql.Literal(scope.project_id),
-            model=sql.Literal(model.name),
-            most=sql.Literal(most),
-            passes=filtered.format(**narrowing.passes) if narrowing.narrows else ALL_PASS,
-        ),
+        _by_index(scope.project_id, model.name, model.dimension, narrowing.of_conversations, narrowing.of_chunks, most),
         project=scope.project_id,
         vector=model.vector,
         **narrowing.params,
     )
 
 
-async def nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> list[ByMeaning]:
-    """The `most` nearest conversations by comparing every vector that is left, nearest first."""
-    return await many(
-        conn,
-        ByMeaning,
-        sql.SQL(
-            """
+@lru_cache(1000)
+def _by_index(
+    project: UUID, model: str, dimension: int, of_conversations: bool, of_chunks: bool, most: int
+) -> sql.Composed:
+    filtered = sql.SQL("""EXISTS (
+                  SELECT FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+                  WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
+                    AND k.chunk_index = v.chunk_index AND {conversation_passes} AND {chunk_passes})""")
+    near = sql.SQL(
+        """
+        WITH nearest AS MATERIALIZED (
+            SELECT v.account_id, v.message_id, v.chunk_index,
+                   v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
+            FROM rag_vectors v
+            WHERE v.project_id = {project} AND v.model = {model} AND {passes}
+            ORDER BY v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) LIMIT {most})
+        SELECT k.account_id, k.conversation_id, min(n.distance) AS distance
+        FROM nearest n JOIN rag_chunks k USING (account_id, message_id, chunk_index)
+        WHERE k.project_id = %(project)s GROUP BY k.account_id, k.conversation_id"""
+    ).format(
+        dimension=sql.Literal(dimension),
+        project=sql.Literal(project),
+        model=sql.Literal(model),
+        most=sql.Literal(most),
+        passes=filtered.format(**passes(of_conversations, of_chunks)) if of_conversations or of_chunks else ALL_PASS,
+    )
+    return written(_KEPT.format(setting=sql.Literal(NEAR), near=near))
+
+
+async def keep_nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+    """Keep the `most` nearest conversations by comparing every vector that is left."""
+    near = sql.SQL(
+        """
         SELECT k.account_id, k.conversation_id, min(v.embedding <=> %(vector)s::halfvec) AS distance
         FROM cw_conversations c
         JOIN rag_chunks k USING (project_id, account_id, conversation_id)
@@ -85,7 +97,10 @@ async def nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narr
         WHERE c.project_id = %(project)s AND v.model = %(model)s AND {conversation_passes} AND {chunk_passes}
         GROUP BY k.account_id, k.conversation_id
         ORDER BY distance, k.account_id, k.conversation_id DESC LIMIT %(most)s"""
-        ).format(**narrowing.passes),
+    ).format(**passes(narrowing.of_conversations, narrowing.of_chunks))
+    await run(
+        conn,
+        _KEPT.format(setting=sql.Literal(NEAR), near=near),
         project=scope.project_id,
         model=model.name,
         vector=model.vector,

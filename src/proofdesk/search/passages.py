@@ -2,16 +2,12 @@
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TypeVar
 
 from proofdesk.search import ranking, snippets, terms, words
 from proofdesk.search.conversations import Best, Search
-from proofdesk.search.ranking import Placed, identity
+from proofdesk.search.ranking import Matched, Placed
 from proofdesk.search.snippets import Snippet
-from proofdesk.search.terms import Sought, Worth
-
-_T = TypeVar("_T")
-_Of = dict[tuple[int, int, int], _T]
+from proofdesk.search.terms import Worth
 
 
 @dataclass(frozen=True)
@@ -24,23 +20,30 @@ class Passage:
 
 def best_passages(search: Search, best: Best) -> list[Passage]:
     """At most `top_k` chunks: of each conversation the one that answers best, then the second best of each."""
-    texts = {identity(chunk): words.clean(chunk.text) for chunk in best.chunks}
-    surfaces, tokens, worth = _matching(best.seeking, texts)
-    conversations = [list(chunks) for _, chunks in groupby(best.chunks, key=lambda chunk: chunk.key)]
+    surfaces, tokens, matched = _matched(best)
+    conversations = [list(chunks) for _, chunks in groupby(matched, key=lambda one: one.chunk.key)]
     by_words_alone = best.meant.model is None
     if by_words_alone and search.narrowing.of_chunks:
         # Of the chunks that filters by time and sender leave, one must hold a word of the question.
-        conversations = [chunks for chunks in conversations if any(worth[identity(chunk)] for chunk in chunks)]
-    placed = ranking.placed(conversations, worth, search.question.top_k, matching_only=by_words_alone)
-    return [Passage(place, snippets.cut(texts[identity(place.chunk)], surfaces, tokens)) for place in placed]
+        conversations = [chunks for chunks in conversations if any(one.worth for one in chunks)]
+    placed = ranking.placed(conversations, search.question.top_k, matching_only=by_words_alone)
+    return [Passage(place, snippets.cut(place.text, surfaces, tokens)) for place in placed]
 
 
-def _matching(seeking: Sought, texts: _Of[str]) -> tuple[Worth, Worth, _Of[float]]:
-    """The words and exact tokens of these texts that answer the question, and what they are worth in each text."""
-    if not seeking.terms:
-        return {}, {}, dict.fromkeys(texts, 0.0)
-    tokens = seeking.exact
-    spoken = {key: words.words(text) for key, text in texts.items()}
-    exact = {key: words.exact(text) if tokens else [] for key, text in texts.items()}
-    surfaces = terms.surfaces(seeking, set().union(*spoken.values()))
-    return surfaces, tokens, {key: snippets.worth(spoken[key], exact[key], surfaces, tokens) for key in texts}
+def _matched(best: Best) -> tuple[Worth, Worth, list[Matched]]:
+    """The words and exact tokens of the chunks that answer the question, and what they are worth in each chunk."""
+    chunks, texts = best.chunks, [words.clean(chunk.text) for chunk in best.chunks]
+    if not best.seeking.terms:
+        return {}, {}, [Matched(chunk, text, 0.0) for chunk, text in zip(chunks, texts, strict=True)]
+    tokens = best.seeking.exact
+    said = [words.words(text) for text in texts]
+    exact = [words.exact(text) if tokens else list[str]() for text in texts]
+    surfaces = terms.surfaces(best.seeking, set[str]().union(*said))
+    return (
+        surfaces,
+        tokens,
+        [
+            Matched(chunk, text, snippets.worth(those, numbers, surfaces, tokens))
+            for chunk, text, those, numbers in zip(chunks, texts, said, exact, strict=True)
+        ],
+    )

@@ -7,12 +7,14 @@ result, so that a narrow search still fills its list.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from psycopg import AsyncCursor, sql
 
 from proofdesk.db.halfvec import Halfvec
-from proofdesk.db.rows import Conn, asked, many
+from proofdesk.db.rows import Conn, asked, many, one, written
+from proofdesk.embeddings.queries import SERVING_MODEL
 from proofdesk.projects.scope import Scope
 
 # Within each, a filter that is not set vanishes while the statement is planned: parameters are constants then.
@@ -28,6 +30,8 @@ CHUNK_PASSES = sql.SQL("""
     AND (%(to)s::timestamptz IS NULL OR k.created_at <= %(to)s)
     AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)""")
 ALL_PASS = sql.SQL("true")
+
+NEAR = "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `best_chunks`
 
 WORDS = 0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
 
@@ -63,14 +67,6 @@ class Narrowing:
         return self.of_conversations or self.of_chunks
 
     @property
-    def passes(self) -> dict[str, sql.SQL]:
-        """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
-        return {
-            "conversation_passes": CONVERSATION_PASSES if self.of_conversations else ALL_PASS,
-            "chunk_passes": CHUNK_PASSES if self.of_chunks else ALL_PASS,
-        }
-
-    @property
     def params(self) -> dict[str, Any]:
         """What the conditions above are filled with."""
         return {
@@ -84,6 +80,14 @@ class Narrowing:
             "to": self.until,
             "sender": self.sender,
         }
+
+
+def passes(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
+    """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
+    return {
+        "conversation_passes": CONVERSATION_PASSES if of_conversations else ALL_PASS,
+        "chunk_passes": CHUNK_PASSES if of_chunks else ALL_PASS,
+    }
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def tuning(ef_search: int, filtered: bool) -> dict[str, object]:
     what leaves out those that are not set.
     """
     return {
+        NEAR: "[]",
         "jit": "off",
         "max_parallel_workers_per_gather": 0,
         "plan_cache_mode": "force_custom_plan" if filtered else "force_generic_plan",
@@ -118,12 +123,14 @@ def tuning(ef_search: int, filtered: bool) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class Term:
-    """A term of the vocabulary: how many conversations hold it, and its weighted occurrences in tenths."""
+class Known:
+    """What a project knows of a question: the model that serves, and of each term it has the conversations that hold
+    it. `length` is that of all conversations together, in tenths of a word.
+    """
 
-    term: str
-    df: int
-    total: int
+    model: str
+    held: dict[str, int]
+    length: int
 
 
 @dataclass(frozen=True)
@@ -154,32 +161,12 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
-    """Something of a conversation that was found."""
-
-    account_id: int
-    conversation_id: int
-
-    @property
-    def key(self) -> Key:
-        """The conversation."""
-        return Key(self.account_id, self.conversation_id)
-
-
-@dataclass(frozen=True)
-class ByMeaning(Found):
-    """A conversation and the cosine distance of its nearest chunk."""
-
-    distance: float
-
-
-@dataclass(frozen=True)
 class Ranking:
     """What conversations are ranked by; without terms by meaning alone, without a model by words alone.
 
     `terms` are looked up wherever they are; of `common` ones only the `completed` best conversations by those terms
-    are looked at, and those of `near`, which meaning has brought up. The `by_words` best by words are compared with
-    those, and the `wanted` best of all are shown. `average` is the mean length in tenths of a word.
+    are looked at, and those that meaning has brought up. The `by_words` best by words are compared with those, and the
+    `wanted` best of all are shown. `average` is the mean length in tenths of a word.
     """
 
     terms: Sequence[Weighted]
@@ -187,19 +174,20 @@ class Ranking:
     average: float
     completed: int
     by_words: int
-    near: Sequence[ByMeaning]
     model: Model | None
     wanted: int
 
 
 @dataclass(frozen=True)
-class Candidate(Found):
+class Candidate:
     """A chunk of a conversation that was found, with its cosine distance if it has a vector, and what is told of it.
 
     `score` is the conversation's (0 to 1, comparable within one answer), `by_words` and `by_meaning` are its places in
     either ranking, from 1.
     """
 
+    account_id: int
+    conversation_id: int
     score: float
     by_words: int | None
     by_meaning: int | None
@@ -217,17 +205,30 @@ class Candidate(Found):
     inbox_name: str | None
     status: str
 
+    @property
+    def key(self) -> Key:
+        """The conversation."""
+        return Key(self.account_id, self.conversation_id)
 
-async def vocabulary(conn: Conn, scope: Scope, terms: Sequence[str]) -> list[Term]:
-    """Those of the terms that the project has."""
-    return await many(
+
+_KNOWN = sql.SQL("""
+    SELECT {serving_model} AS model, coalesce(json_object_agg(term, df), '{{}}') AS held,
+           coalesce(sum(total) FILTER (WHERE term = %(whole)s), 0)::bigint AS length
+    FROM search_terms WHERE project_id = %(project)s AND term = ANY (%(terms)s::text[]) AND df > 0""").format(
+    serving_model=SERVING_MODEL
+)
+
+
+async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str) -> Known:
+    """What the project knows of these terms, one of which, `whole`, stands for all there is."""
+    return await one(
         conn,
-        Term,
-        """
-        SELECT term, df, total FROM search_terms
-        WHERE project_id = %(project)s AND term = ANY (%(terms)s::text[]) AND df > 0""",
+        Known,
+        _KNOWN,
         project=scope.project_id,
         terms=list(terms),
+        whole=whole,
+        configured=configured,
     )
 
 
@@ -251,101 +252,11 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
 
     While a conversation waits for its chunks to be cut anew, those with a message that was deleted are left out.
     """
-    filtered = sql.SQL("""EXISTS (
-                SELECT FROM cw_conversations c JOIN rag_chunks k USING (project_id, account_id, conversation_id)
-                WHERE c.project_id = %(project)s AND k.project_id = %(project)s AND c.account_id = f.account_id
-                  AND c.conversation_id = f.conversation_id AND {conversation_passes} AND {chunk_passes})""")
-    terms, near, model = (*ranking.terms, *ranking.common), ranking.near, ranking.model
+    terms, model = (*ranking.terms, *ranking.common), ranking.model
     return await asked(
         conn,
         Candidate,
-        sql.SQL(
-            """
-        WITH wanted AS MATERIALIZED (
-            SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[], %(commons)s::boolean[])
-                w (word, term, weight, common)),
-        found AS MATERIALIZED (
-            SELECT account_id, conversation_id, sum(score) AS score
-            FROM (SELECT p.account_id, p.conversation_id,
-                         w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8) AS score
-                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                  WHERE w.word >= 0 AND NOT w.common
-                  UNION ALL
-                  SELECT p.account_id, p.conversation_id,
-                         max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8))
-                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                  WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
-            GROUP BY account_id, conversation_id),
-        near AS MATERIALIZED (
-            SELECT * FROM unnest(%(near_accounts)s::bigint[], %(near_conversations)s::bigint[], %(distances)s::float8[])
-                n (account_id, conversation_id, distance)),
-        best AS (
-            SELECT account_id, conversation_id FROM found f
-            WHERE {passes}
-            ORDER BY score DESC, account_id, conversation_id DESC LIMIT %(completed)s),
-        worded AS (
-            SELECT l.account_id, l.conversation_id, n.distance,
-                   nullif(coalesce(f.score, 0) + coalesce(more.score, 0), 0) AS score
-            FROM (SELECT * FROM best UNION SELECT account_id, conversation_id FROM near) l
-            LEFT JOIN near n USING (account_id, conversation_id)
-            LEFT JOIN found f USING (account_id, conversation_id)
-            CROSS JOIN LATERAL (
-                SELECT sum(each.score) AS score
-                FROM (SELECT max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
-                      FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                          AND p.account_id = l.account_id AND p.conversation_id = l.conversation_id
-                      WHERE w.common GROUP BY w.word) each) more),
-        compared AS MATERIALIZED (
-            SELECT r.account_id, r.conversation_id, r.score, coalesce(r.distance, (
-                       SELECT min(v.embedding <=> %(vector)s::halfvec)
-                       FROM rag_chunks k JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
-                       WHERE k.project_id = %(project)s AND v.project_id = %(project)s AND v.model = %(model)s
-                         AND k.account_id = r.account_id AND k.conversation_id = r.conversation_id
-                         AND {chunk_passes})) AS distance
-            FROM (SELECT *, row_number() OVER (
-                      ORDER BY score DESC NULLS LAST, account_id, conversation_id DESC) AS place FROM worded) r
-            WHERE r.distance IS NOT NULL OR r.place <= %(by_words)s),
-        bounds AS (
-            SELECT min(coalesce(score, 0)) AS least, max(score) AS most, min(distance) AS nearest,
-                   max(distance) AS farthest,
-                   CASE WHEN max(score) IS NULL THEN 0 WHEN max(distance) IS NULL THEN 1
-                        ELSE %(share)s::float8 END AS share
-            FROM compared),
-        fused AS (
-            SELECT c.account_id, c.conversation_id,
-                   CASE WHEN c.score IS NOT NULL THEN row_number() OVER (
-                       ORDER BY c.score DESC NULLS LAST, c.account_id, c.conversation_id DESC) END AS by_words,
-                   CASE WHEN c.distance IS NOT NULL THEN row_number() OVER (
-                       ORDER BY c.distance, c.account_id, c.conversation_id DESC) END AS by_meaning,
-                   b.share * coalesce((coalesce(c.score, 0) - b.least) / nullif(b.most - b.least, 0), 1)
-                   + (1 - b.share) * coalesce((b.farthest - coalesce(c.distance, b.farthest))
-                                              / nullif(b.farthest - b.nearest, 0), 1) AS score
-            FROM compared c CROSS JOIN bounds b
-            ORDER BY score DESC, c.account_id, c.conversation_id DESC LIMIT %(wanted)s)
-        SELECT f.account_id, f.conversation_id, f.score, f.by_words, f.by_meaning,
-               k.message_id, k.chunk_index, k.text, k.context, k.created_at,
-               v.embedding <=> %(vector)s::halfvec AS distance, k.sender_type, s.sender_name, c.contact_id,
-               p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
-        FROM fused f
-        JOIN rag_chunks k USING (account_id, conversation_id)
-        JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-        JOIN cw_messages s USING (project_id, account_id, message_id)
-        LEFT JOIN rag_vectors v ON v.project_id = %(project)s AND v.account_id = k.account_id
-            AND v.message_id = k.message_id AND v.chunk_index = k.chunk_index AND v.model = %(model)s
-        LEFT JOIN cw_contacts p ON p.project_id = %(project)s AND p.account_id = k.account_id
-            AND p.contact_id = c.contact_id
-        LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = k.account_id
-            AND i.inbox_id = k.inbox_id
-        WHERE k.project_id = %(project)s AND c.project_id = %(project)s
-          AND (c.content_version = c.chunked_version OR NOT EXISTS (
-              SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = k.account_id
-                AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private)))
-          AND {chunk_passes}
-        ORDER BY f.score DESC, f.account_id, f.conversation_id DESC, k.created_at, k.message_id, k.chunk_index"""
-        ).format(
-            passes=filtered.format(**narrowing.passes) if narrowing.narrows else ALL_PASS,
-            chunk_passes=narrowing.passes["chunk_passes"],
-        ),
+        _best_chunks(narrowing.of_conversations, narrowing.of_chunks),
         project=scope.project_id,
         words=[t.word for t in terms],
         terms=[t.term for t in terms],
@@ -354,12 +265,107 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
         slope=9 / ranking.average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
         completed=ranking.completed,
         by_words=ranking.by_words,
-        near_accounts=[n.account_id for n in near],
-        near_conversations=[n.conversation_id for n in near],
-        distances=[n.distance for n in near],
         model=model.name if model else None,
         vector=model.vector if model else None,
         share=WORDS,
         wanted=ranking.wanted,
         **narrowing.params,
+    )
+
+
+@cache
+def _best_chunks(of_conversations: bool, of_chunks: bool) -> sql.Composed:
+    pass_filters = passes(of_conversations, of_chunks)
+    filtered = sql.SQL("""EXISTS (
+            SELECT FROM cw_conversations c JOIN rag_chunks k USING (project_id, account_id, conversation_id)
+            WHERE c.project_id = %(project)s AND k.project_id = %(project)s AND c.account_id = f.account_id
+              AND c.conversation_id = f.conversation_id AND {conversation_passes} AND {chunk_passes})""")
+    statement = sql.SQL("""
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[], %(commons)s::boolean[])
+            w (word, term, weight, common)),
+    found AS MATERIALIZED (
+        SELECT account_id, conversation_id, sum(score) AS score
+        FROM (SELECT p.account_id, p.conversation_id,
+                     w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8) AS score
+              FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+              WHERE w.word >= 0 AND NOT w.common
+              UNION ALL
+              SELECT p.account_id, p.conversation_id,
+                     max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8))
+              FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+              WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
+        GROUP BY account_id, conversation_id),
+    near AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(current_setting({near})::json)
+            n (account_id bigint, conversation_id bigint, distance float8)),
+    best AS (
+        SELECT account_id, conversation_id FROM found f
+        WHERE {passes}
+        ORDER BY score DESC, account_id, conversation_id DESC LIMIT %(completed)s),
+    worded AS (
+        SELECT l.account_id, l.conversation_id, n.distance,
+               nullif(coalesce(f.score, 0) + coalesce(more.score, 0), 0) AS score
+        FROM (SELECT * FROM best UNION SELECT account_id, conversation_id FROM near) l
+        LEFT JOIN near n USING (account_id, conversation_id)
+        LEFT JOIN found f USING (account_id, conversation_id)
+        CROSS JOIN LATERAL (
+            SELECT sum(each.score) AS score
+            FROM (SELECT max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
+                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
+                      AND p.account_id = l.account_id AND p.conversation_id = l.conversation_id
+                  WHERE w.common GROUP BY w.word) each) more),
+    compared AS MATERIALIZED (
+        SELECT r.account_id, r.conversation_id, r.score, coalesce(r.distance, (
+                   SELECT min(v.embedding <=> %(vector)s::halfvec)
+                   FROM rag_chunks k JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
+                   WHERE k.project_id = %(project)s AND v.project_id = %(project)s AND v.model = %(model)s
+                     AND k.account_id = r.account_id AND k.conversation_id = r.conversation_id
+                     AND {chunk_passes})) AS distance
+        FROM (SELECT *, row_number() OVER (
+                  ORDER BY score DESC NULLS LAST, account_id, conversation_id DESC) AS place FROM worded) r
+        WHERE r.distance IS NOT NULL OR r.place <= %(by_words)s),
+    bounds AS (
+        SELECT min(coalesce(score, 0)) AS least, max(score) AS most, min(distance) AS nearest,
+               max(distance) AS farthest,
+               CASE WHEN max(score) IS NULL THEN 0 WHEN max(distance) IS NULL THEN 1
+                    ELSE %(share)s::float8 END AS share
+        FROM compared),
+    fused AS (
+        SELECT c.account_id, c.conversation_id,
+               CASE WHEN c.score IS NOT NULL THEN row_number() OVER (
+                   ORDER BY c.score DESC NULLS LAST, c.account_id, c.conversation_id DESC) END AS by_words,
+               CASE WHEN c.distance IS NOT NULL THEN row_number() OVER (
+                   ORDER BY c.distance, c.account_id, c.conversation_id DESC) END AS by_meaning,
+               b.share * coalesce((coalesce(c.score, 0) - b.least) / nullif(b.most - b.least, 0), 1)
+               + (1 - b.share) * coalesce((b.farthest - coalesce(c.distance, b.farthest))
+                                          / nullif(b.farthest - b.nearest, 0), 1) AS score
+        FROM compared c CROSS JOIN bounds b
+        ORDER BY score DESC, c.account_id, c.conversation_id DESC LIMIT %(wanted)s)
+    SELECT f.account_id, f.conversation_id, f.score, f.by_words, f.by_meaning,
+           k.message_id, k.chunk_index, k.text, k.context, k.created_at,
+           v.embedding <=> %(vector)s::halfvec AS distance, k.sender_type, s.sender_name, c.contact_id,
+           p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
+    FROM fused f
+    JOIN rag_chunks k USING (account_id, conversation_id)
+    JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+    JOIN cw_messages s USING (project_id, account_id, message_id)
+    LEFT JOIN rag_vectors v ON v.project_id = %(project)s AND v.account_id = k.account_id
+        AND v.message_id = k.message_id AND v.chunk_index = k.chunk_index AND v.model = %(model)s
+    LEFT JOIN cw_contacts p ON p.project_id = %(project)s AND p.account_id = k.account_id
+        AND p.contact_id = c.contact_id
+    LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = k.account_id
+        AND i.inbox_id = k.inbox_id
+    WHERE k.project_id = %(project)s AND c.project_id = %(project)s
+      AND (c.content_version = c.chunked_version OR NOT EXISTS (
+          SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = k.account_id
+            AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private)))
+      AND {chunk_passes}
+    ORDER BY f.score DESC, f.account_id, f.conversation_id DESC, k.created_at, k.message_id, k.chunk_index""")
+    return written(
+        statement.format(
+            near=sql.Literal(NEAR),
+            passes=filtered.format(**pass_filters) if of_conversations or of_chunks else ALL_PASS,
+            chunk_passes=pass_filters["chunk_passes"],
+        )
     )

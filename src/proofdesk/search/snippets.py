@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proofdesk.search import words
 from proofdesk.search.terms import Worth
@@ -19,8 +20,7 @@ class Snippet:
     marked: str
 
 
-@dataclass(frozen=True)
-class _Match:
+class _Match(NamedTuple):
     start: int
     end: int
     word: int
@@ -42,12 +42,13 @@ def cut(text: str, surfaces: Worth, tokens: Worth) -> Snippet:
     return Snippet(before + text[start:end] + after, before + _marked(text, start, end, inside) + after)
 
 
-def worth(spoken: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: Worth) -> float:
+def worth(said: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: Worth) -> float:
     """What the words of the question among those of a text are worth together, each counted once."""
     found: dict[int, float] = {}
-    for said, known in ((spoken, surfaces), (exact, tokens)):
-        for number, value in [known[word] for word in said if word in known]:
-            found[number] = max(value, found.get(number, 0.0))
+    for those, known in ((said, surfaces), (exact, tokens)):
+        for number, value in [known[word] for word in those if word in known]:
+            if value > found.get(number, 0.0):
+                found[number] = value
     return sum(found.values())
 
 
@@ -58,7 +59,7 @@ def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
             number, value = max((known[form] for form in word.forms if form in known), key=lambda answer: answer[1])
             if value and not any(m.start < word.end and word.start < m.end for m in found):
                 found.append(_Match(word.start, word.end, number, value))
-    return sorted(found, key=lambda m: m.start)
+    return sorted(found)
 
 
 def _telling(matches: list[_Match]) -> list[_Match]:

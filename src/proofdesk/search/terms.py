@@ -11,9 +11,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from proofdesk.db.rows import Conn
-from proofdesk.projects.scope import Scope
 from proofdesk.search import index, languages, queries, stems, words
-from proofdesk.search.queries import Similar, Weighted
+from proofdesk.search.queries import Known, Similar, Weighted
 
 SIMILAR_ENOUGH = 0.75  # of 1; below, a word is another word
 SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
@@ -49,7 +48,7 @@ NOTHING = Sought([], 1.0, ())
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Each:
     """A word or exact token of the question: how often it stands there, and the terms that may stand for it.
 
     `spelling` is the word without accents, "" of an exact token.
@@ -64,23 +63,44 @@ class _Asked:
         return self.spelling.isalpha() and len(self.spelling) >= SHORTEST_MISSPELT
 
 
-async def sought(conn: Conn, scope: Scope, text: str) -> Sought:
-    """The terms of a question, whose text is cleaned. No terms when the project has none of its words."""
-    counts, exact = Counter(words.words(text)), _exact(text)
-    spoken = [index.WHOLE, *map(index.language_term, languages.NAMES)]
-    wanted = {*spoken, *(term for word in counts for term in _terms_of(word)), *(t for a in exact for t in a.terms)}
-    present = {t.term: t for t in await queries.vocabulary(conn, scope, sorted(wanted))}
-    whole = present.get(index.WHOLE)
-    if whole is None:
+@dataclass(frozen=True)
+class Asked:
+    """The words of a question with the number of times they stand in it, and its exact tokens."""
+
+    words: Mapping[str, int]
+    exact: Sequence[_Each]
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.exact)
+
+    @property
+    def terms(self) -> list[str]:
+        """Those that may stand for them in any language, and those that say how much a project holds, and of which."""
+        if not self:
+            return []
+        of_words = (term for word in self.words for term in _terms_of(word))
+        languages_spoken = map(index.language_term, languages.NAMES)
+        return sorted({index.WHOLE, *languages_spoken, *of_words, *(term for one in self.exact for term in one.terms)})
+
+
+def of(text: str) -> Asked:
+    """What a cleaned text asks for."""
+    return Asked(Counter(words.words(text)), _exact(text))
+
+
+async def sought(conn: Conn, asked: Asked, known: Known) -> Sought:
+    """What to look for, of what is asked for. No terms when the project has none of its words."""
+    held, conversations = known.held, known.held.get(index.WHOLE)
+    if not asked or not conversations:
         return NOTHING
-    known = tuple(name for name in languages.NAMES if index.language_term(name) in present)
-    asked = [_Asked(times, _terms_of(word, known), words.fold(word)) for word, times in counts.items()] + exact
-    held = {term: found.df for term, found in present.items()}
-    found = _weighted(asked, held, whole.df)
-    missing = [a for a in asked if a.may_be_misspelt and held.keys().isdisjoint(a.terms)]
+    spoken = tuple(name for name in languages.NAMES if index.language_term(name) in held)
+    each = [_Each(times, _terms_of(word, spoken), words.fold(word)) for word, times in asked.words.items()]
+    each += asked.exact
+    found = _weighted(each, held, conversations)
+    missing = [one for one in each if one.may_be_misspelt and held.keys().isdisjoint(one.terms)]
     if missing:
-        found += await _similar(conn, missing, whole.df, len(asked))
-    return Sought(found, max(1.0, whole.total / whole.df), known)
+        found += await _similar(conn, missing, conversations, len(each))
+    return Sought(found, max(1.0, known.length / conversations), spoken)
 
 
 def surfaces(seeking: Sought, vocabulary: set[str]) -> Worth:
@@ -88,11 +108,10 @@ def surfaces(seeking: Sought, vocabulary: set[str]) -> Worth:
     worth = seeking.worth
     beginnings = tuple({_beginning(term) for term in worth})
     matched: dict[str, tuple[int, float]] = {}
-    for word in vocabulary:
-        if word.startswith(beginnings) or (not word.isascii() and words.fold(word).startswith(beginnings)):
-            for term in _terms_of(word, seeking.languages):
-                if term in worth and worth[term][1] > matched.get(word, (0, 0.0))[1]:
-                    matched[word] = worth[term]
+    for word in [w for w in vocabulary if (w if w.isascii() else words.fold(w)).startswith(beginnings)]:
+        for term in _terms_of(word, seeking.languages):
+            if term in worth and worth[term][1] > matched.get(word, (0, 0.0))[1]:
+                matched[word] = worth[term]
     return matched
 
 
@@ -105,9 +124,9 @@ def _is_exact(term: str) -> bool:
     return not term.isalnum() or (term.isdigit() and len(term) >= 7)
 
 
-def _exact(text: str) -> list[_Asked]:
+def _exact(text: str) -> list[_Each]:
     tokens = Counter(token.forms for token in words.all_exact(text) if token.forms)
-    return [_Asked(times, token) for token, times in tokens.items()]
+    return [_Each(times, token) for token, times in tokens.items()]
 
 
 @lru_cache(_REMEMBERED)
@@ -118,9 +137,9 @@ def _terms_of(word: str, known: tuple[str, ...] = languages.NAMES) -> tuple[str,
     return tuple(dict.fromkeys(term for language in spoken for term in stems.of_word(language, word)))
 
 
-def _weighted(asked: list[_Asked], held: Mapping[str, int], conversations: int) -> list[Weighted]:
+def _weighted(each: Sequence[_Each], held: Mapping[str, int], conversations: int) -> list[Weighted]:
     weighted: list[Weighted] = []
-    for number, one in enumerate(asked, start=1):
+    for number, one in enumerate(each, start=1):
         present = [term for term in one.terms if term in held]
         # As one word: in another language it may be the stem of something rare.
         df = max((held[term] for term in present), default=0)
@@ -134,7 +153,7 @@ def idf(df: int, conversations: int) -> float:
     return math.log(1 + (conversations - df + 0.5) / (df + 0.5))
 
 
-async def _similar(conn: Conn, missing: list[_Asked], conversations: int, number: int) -> list[Weighted]:
+async def _similar(conn: Conn, missing: list[_Each], conversations: int, number: int) -> list[Weighted]:
     # Stemmers were not made for misspelt words: both the word and what they make of it are compared.
     spellings = {spelling for one in missing for spelling in (one.spelling, *one.terms)}
     found: dict[str, list[Similar]] = defaultdict(list)

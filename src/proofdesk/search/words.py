@@ -50,13 +50,10 @@ def words(text: str) -> list[str]:
 
 def located(text: str, among: Set[str]) -> Iterator[Word]:
     """The words of a cleaned text of which a form is among some, with their places in it."""
-    if text.isascii():
-        for match in _ASCII_WORD.finditer(text.lower()):
-            word = match[0]
-            if word in among or ("'" in word and not among.isdisjoint(_parts(word))):
-                yield Word(_parts(word), match.start(), match.end())
-        return
-    yield from (word for word in _located(text) if not among.isdisjoint(word.forms))
+    if text.isascii() and "'" not in text:
+        yield from _standing_alone(text.lower(), among)
+    else:
+        yield from (word for word in _located(text) if not among.isdisjoint(word.forms))
 
 
 def exact(text: str) -> list[str]:
@@ -96,6 +93,17 @@ def fold(word: str) -> str:
         if not (unicodedata.combining(char) and kept and kept[-1] < "\u0400"):
             kept.append(char)
     return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _standing_alone(text: str, among: Set[str]) -> Iterator[Word]:
+    # Looking for some words takes a quarter of the time of taking the text apart.
+    for word in among:
+        start = text.find(word)
+        while start >= 0:
+            end = start + len(word)
+            if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
+                yield Word((word,), start, end)
+            start = text.find(word, end)
 
 
 def _located(text: str) -> Iterator[Word]:
