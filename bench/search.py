@@ -112,7 +112,7 @@ class Bench:
         await vector_index.look_after(self.db, self.url, inside)
 
     async def measured(self, inside: Scope, filled: desk.Desk) -> Measured:
-        """Ask the project its questions, and the bare query the same, of tables as the server's autovacuum leaves them."""
+        """Ask the project its questions, and the bare query the same. Tables are first as autovacuum leaves them."""
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute("VACUUM ANALYZE")
         all_asked = filled.questions(BEFORE + QUESTIONS)

@@ -17,7 +17,8 @@ from proofdesk.settings import Settings
 BY_WORDS = 20  # conversations taken from the ranking by words, if no more are wanted
 NEAREST = 50  # chunks taken from the ranking by meaning
 NEAREST_ALONE = 600  # the same when nothing but meaning ranks
-LOOKED_UP = 2000  # postings one search reads; of words beyond that, only those of the best conversations so far
+LOOKED_UP = 1000  # postings one search reads; of words beyond that, only those of the best conversations so far
+LOOKED_UP_ALONE = 2000  # the same when nothing but words ranks
 COMPLETED = 50  # which are so many
 COMPLETED_ALONE = 80  # the same when nothing but words ranks
 EACH = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
@@ -90,7 +91,7 @@ async def _keep_nearest(conn: Conn, search: Search, model: Model) -> None:
 
 
 def _ranking(search: Search, seeking: Sought, model: Model | None) -> Ranking:
-    rare, common = _by_rarity(seeking.terms)
+    rare, common = _by_rarity(seeking.terms, LOOKED_UP if model else LOOKED_UP_ALONE)
     most = max(BY_WORDS, search.wanted)
     return Ranking(
         terms=rare,
@@ -103,15 +104,15 @@ def _ranking(search: Search, seeking: Sought, model: Model | None) -> Ranking:
     )
 
 
-def _by_rarity(terms: Sequence[Weighted]) -> tuple[list[Weighted], list[Weighted]]:
-    """Terms to look up wherever they are, and those that so many conversations hold that only some are looked at."""
+def _by_rarity(terms: Sequence[Weighted], most: int) -> tuple[list[Weighted], list[Weighted]]:
+    """Terms to look up wherever they are, `most` postings altogether, and those of which only some are looked at."""
     held: dict[int, int] = {}
     for term in terms:
         held[term.word] = held.get(term.word, 0) + term.df
     looked_up: set[int] = set()
     read = 0
     for word in sorted(held, key=lambda word: held[word]):
-        if read < COMPLETED_ALONE or read + held[word] <= LOOKED_UP:
+        if read < COMPLETED_ALONE or read + held[word] <= most:
             looked_up.add(word)
             read += held[word]
     return [t for t in terms if t.word in looked_up], [t for t in terms if t.word not in looked_up]
