@@ -1,5 +1,7 @@
 """What words and meaning say of conversations, put into one order by the database."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from proofdesk.db.halfvec import Halfvec
@@ -12,10 +14,12 @@ LAMP = Weighted(1, "lamp", 2.0, 1)
 NEAR = [(1, 1, 0.2), (1, 2, 0.4), (1, 3, 0.6)]
 
 
-async def ranked(shop: Desk, terms: list[Weighted], near: list[Near], **given: int) -> list[Candidate]:
+async def ranked(
+    shop: Desk, terms: list[Weighted], near: list[Near], common: Sequence[Weighted] = (), **given: int
+) -> list[Candidate]:
     """One chunk of each conversation, best first."""
     most = {"completed": 9, "by_words": 9, "wanted": 9} | given
-    ranking = Ranking(terms, [], 100.0, most["completed"], most["by_words"], None, most["wanted"])
+    ranking = Ranking(terms, common, 100.0, most["completed"], most["by_words"], None, most["wanted"])
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, near)
         found = await (await queries.best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
@@ -51,6 +55,17 @@ async def test_words_count_for_their_share_and_who_has_no_vector_is_the_farthest
 async def test_one_that_both_found_is_worth_both(shop: Desk):
     found = told(await ranked(shop, [LAMP], [*NEAR, (1, 5, 0.2)]))
     assert found[:2] == [(5, 1.0, 1, 1), (1, round(1 - WORDS, 6), None, 2)]
+
+
+@pytest.mark.parametrize("common", [False, True])
+async def test_of_several_terms_for_one_word_the_best_counts(shop: Desk, common: bool):
+    parcel = Weighted(1, "parcel", 2.0, 1)
+    of_one_word = [Weighted(-2, term, 1.0, 1) for term in ("broken", "lamp", "refund")]
+    of_three = [Weighted(number, one.term, 1.0, 1) for number, one in enumerate(of_one_word, start=2)]
+    for words, best in (([parcel, *of_one_word], 1), ([parcel, *of_three], 5)):
+        near = [(1, 1, 0.3), (1, 5, 0.3)]
+        found = await (ranked(shop, [], near, common=words) if common else ranked(shop, words, near))
+        assert [one.conversation_id for one in found if one.by_words == 1] == [best]
 
 
 async def test_only_so_many_are_compared_and_shown(shop: Desk):

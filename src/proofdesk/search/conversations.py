@@ -14,12 +14,12 @@ from proofdesk.search.question import Question
 from proofdesk.search.terms import Sought
 from proofdesk.settings import Settings
 
-BY_WORDS = 20  # conversations taken from the ranking by words, if no more are wanted
+BY_WORDS = 10  # conversations taken from the ranking by words, if no more are wanted
 NEAREST = 50  # chunks taken from the ranking by meaning
 NEAREST_ALONE = 600  # the same when nothing but meaning ranks
 LOOKED_UP = 1000  # postings one search reads; of words beyond that, only those of the best conversations so far
 LOOKED_UP_ALONE = 2000  # the same when nothing but words ranks
-COMPLETED = 50  # which are so many
+COMPLETED = 40  # which are so many
 COMPLETED_ALONE = 80  # the same when nothing but words ranks
 EACH = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
 COMPARED = 8000  # vectors left by filters that are rather compared one by one than looked up in the index

@@ -256,7 +256,7 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
     return await asked(
         conn,
         Candidate,
-        _best_chunks(narrowing.of_conversations, narrowing.of_chunks),
+        _best_chunks(narrowing.of_conversations, narrowing.of_chunks, any(t.word < 0 for t in ranking.common)),
         project=scope.project_id,
         words=[t.word for t in terms],
         terms=[t.term for t in terms],
@@ -274,8 +274,10 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
 
 
 @cache
-def _best_chunks(of_conversations: bool, of_chunks: bool) -> sql.Composed:
+def _best_chunks(of_conversations: bool, of_chunks: bool, several: bool) -> sql.Composed:
+    """`several`: a common word has more than one term, so that those of a word have to be taken together."""
     pass_filters = passes(of_conversations, of_chunks)
+    worth = sql.SQL("w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)")
     filtered = sql.SQL("""EXISTS (
             SELECT FROM cw_conversations c JOIN rag_chunks k USING (project_id, account_id, conversation_id)
             WHERE c.project_id = %(project)s AND k.project_id = %(project)s AND c.account_id = f.account_id
@@ -287,12 +289,12 @@ def _best_chunks(of_conversations: bool, of_chunks: bool) -> sql.Composed:
     found AS MATERIALIZED (
         SELECT account_id, conversation_id, sum(score) AS score
         FROM (SELECT p.account_id, p.conversation_id,
-                     w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8) AS score
+                     {worth} AS score
               FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
               WHERE w.word >= 0 AND NOT w.common
               UNION ALL
               SELECT p.account_id, p.conversation_id,
-                     max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8))
+                     max({worth})
               FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
               WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
         GROUP BY account_id, conversation_id),
@@ -311,10 +313,10 @@ def _best_chunks(of_conversations: bool, of_chunks: bool) -> sql.Composed:
         LEFT JOIN found f USING (account_id, conversation_id)
         CROSS JOIN LATERAL (
             SELECT sum(each.score) AS score
-            FROM (SELECT max(w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)) AS score
+            FROM (SELECT {worth_of_word} AS score
                   FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
                       AND p.account_id = l.account_id AND p.conversation_id = l.conversation_id
-                  WHERE w.common GROUP BY w.word) each) more),
+                  WHERE w.common {by_word}) each) more),
     compared AS MATERIALIZED (
         SELECT r.account_id, r.conversation_id, r.score, coalesce(r.distance, (
                    SELECT min(v.embedding <=> %(vector)s::halfvec)
@@ -365,6 +367,9 @@ def _best_chunks(of_conversations: bool, of_chunks: bool) -> sql.Composed:
     return written(
         statement.format(
             near=sql.Literal(NEAR),
+            worth=worth,
+            worth_of_word=sql.SQL("max({})").format(worth) if several else worth,
+            by_word=sql.SQL("GROUP BY w.word" if several else ""),
             passes=filtered.format(**pass_filters) if of_conversations or of_chunks else ALL_PASS,
             chunk_passes=pass_filters["chunk_passes"],
         )
