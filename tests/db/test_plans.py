@@ -7,6 +7,7 @@ come to use: for its values, and once for all values.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -29,9 +30,10 @@ from proofdesk.projects.scope import Scope
 from proofdesk.review import queries as review_queries
 from proofdesk.scheduler import queries as scheduler_queries
 from proofdesk.scheduler import status_queries
-from proofdesk.search import meaning_queries
+from proofdesk.search import meaning_queries, ranking_queries
 from proofdesk.search import queries as search_queries
-from proofdesk.search.queries import Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import copy_database
 from tests.plans import explained
 
@@ -41,6 +43,7 @@ BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks
 MODEL = Model("one", 3, Halfvec([1, 0, 0]))
 TERMS = [Weighted(0, "w1", 1.0, 10), Weighted(1, "w2", 1.0, 10)]
 RANKING = Ranking(TERMS[:1], TERMS[1:], 9.0, 9, 9, MODEL, 10)
+OF_ONE_WORD = [Weighted(-1, "w2", 1.0, 10), Weighted(-1, "w3", 1.0, 10)]
 
 Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
@@ -58,7 +61,10 @@ HOT: dict[str, Hot] = {
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
     "words of a question": lambda c, s: search_queries.known(c, s, ["w1", "w2", ":english"], "", "one"),
     "chunks by meaning": lambda c, s: meaning_queries.keep_nearest(c, s, MODEL, Narrowing(), 200),
-    "chunks of the best conversations": lambda c, s: search_queries.best_chunks(c, s, RANKING, Narrowing()),
+    "chunks of the best conversations": lambda c, s: ranking_queries.best_chunks(c, s, RANKING, Narrowing()),
+    "the same where a word has several terms": lambda c, s: ranking_queries.best_chunks(
+        c, s, replace(RANKING, common=OF_ONE_WORD), Narrowing()
+    ),
 }
 
 

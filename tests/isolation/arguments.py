@@ -26,7 +26,8 @@ from proofdesk.outbound.attempt_queries import Decided, Ending
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.search.index_queries import Posting
-from proofdesk.search.queries import Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import DIMENSION
 from tests.isolation.worlds import World
 from tests.review.stories import ACCOUNT

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from proofdesk.db.halfvec import Halfvec
-from proofdesk.search import queries
-from proofdesk.search.queries import WORDS, Candidate, Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.ranking_queries import WORDS, Candidate, Ranking, best_chunks
 from tests.search.desk import Desk
 from tests.search.near import Near, keep
 
@@ -22,7 +22,7 @@ async def ranked(
     ranking = Ranking(terms, common, 100.0, most["completed"], most["by_words"], None, most["wanted"])
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, near)
-        found = await (await queries.best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
+        found = await (await best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
     return list({chunk.key: chunk for chunk in reversed(found)}.values())[::-1]
 
 
@@ -87,7 +87,7 @@ async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk)
     ranking = Ranking([LAMP], [], 100.0, 9, 9, model, 9)
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, NEAR)
-        found = await (await queries.best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
+        found = await (await best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
     assert (found[0].conversation_id, found[0].by_words, found[0].by_meaning) == (5, 1, 1)
 
 

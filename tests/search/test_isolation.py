@@ -6,8 +6,9 @@ import pytest
 
 from proofdesk import ids
 from proofdesk.db.halfvec import Halfvec
-from proofdesk.search import conversations, meaning_queries, queries
-from proofdesk.search.queries import Model, Narrowing, Ranking, Weighted
+from proofdesk.search import conversations, meaning_queries, ranking_queries
+from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import new_project
 from tests.search.desk import Desk
 from tests.search.near import keep, kept
@@ -69,5 +70,5 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
             assert await kept(conn) == []
         ranking = Ranking([Weighted(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
         await keep(conn, [(1, 1, 0.1)])
-        found = await queries.best_chunks(conn, other.scope, ranking, Narrowing())
+        found = await ranking_queries.best_chunks(conn, other.scope, ranking, Narrowing())
         assert await found.fetchall() == []

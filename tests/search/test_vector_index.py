@@ -71,6 +71,14 @@ async def test_the_index_finds_what_comparing_all_finds(
         assert {conversation - 1 for _, conversation, _ in near} == exact
 
 
+async def test_a_model_with_a_per_cent_sign_in_its_name_is_searched_by_its_index(
+    db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
+):
+    put(owner_conn, project, "50%s", vectors)
+    (name,) = (await vector_index.look_after(db, database_url, project)).built
+    assert await used(database_url, project, "50%s", vectors[0]) == {name}
+
+
 async def test_an_index_is_dropped_when_the_project_shrinks_but_not_at_once(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):

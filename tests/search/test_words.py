@@ -17,6 +17,15 @@ def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
 
 
 @pytest.mark.parametrize(
+    "text", ["Lamp", "a lamp, LAMP2 lamp_lamp", "clamp lamps 2lamp lamp", "the lamp's, don't lamp"]
+)
+def test_words_that_are_looked_for_are_found_where_taking_the_text_apart_finds_them(text: str):
+    among = {"lamp", "lamp2", "a", "don"}
+    taken_apart = words.located(text + " é", among)  # as every text with an accent is
+    assert sorted(words.located(text, among)) == sorted(taken_apart)
+
+
+@pytest.mark.parametrize(
     ("word", "plain"), [("été", "ete"), ("ёж", "еж"), ("йод", "йод"), ("straße", "strasse"), ("ñandú", "nandu")]
 )
 def test_accents_are_folded_but_other_letters_stay(word: str, plain: str):

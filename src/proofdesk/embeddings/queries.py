@@ -16,7 +16,7 @@ from proofdesk.db.rows import Conn, many, one, run, value
 from proofdesk.embeddings.batches import Outcome
 from proofdesk.projects.scope import Scope
 
-# The configured one, but another that is complete while it is not.
+# See `serving_model`; of the parameters `project` and `configured`.
 SERVING_MODEL = sql.SQL("""
     coalesce((SELECT model FROM rag_models WHERE project_id = %(project)s AND complete_at IS NOT NULL
               ORDER BY model = %(configured)s DESC, complete_at DESC LIMIT 1), %(configured)s)""")

@@ -7,19 +7,20 @@ from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
-from proofdesk.search import index, meaning, meaning_queries, queries, terms
+from proofdesk.search import index, meaning, meaning_queries, queries, ranking_queries, terms
 from proofdesk.search.meaning import Meaning
-from proofdesk.search.queries import Candidate, Model, Narrowing, Ranking, Weighted
+from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.question import Question
+from proofdesk.search.ranking_queries import Candidate, Ranking
 from proofdesk.search.terms import Sought
 from proofdesk.settings import Settings
 
 BY_WORDS = 10  # conversations taken from the ranking by words, if no more are wanted
 NEAREST = 50  # chunks taken from the ranking by meaning
 NEAREST_ALONE = 600  # the same when nothing but meaning ranks
-LOOKED_UP = 1000  # postings one search reads; of words beyond that, only those of the best conversations so far
+LOOKED_UP = 1000  # postings one search reads
 LOOKED_UP_ALONE = 2000  # the same when nothing but words ranks
-COMPLETED = 40  # those are so many
+COMPLETED = 40  # conversations, the best so far, for which alone words are looked up beyond that
 COMPLETED_ALONE = 80  # the same when nothing but words ranks
 EACH = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
 COMPARED = 8000  # vectors left by filters that are rather compared one by one than looked up in the index
@@ -71,9 +72,8 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
                 if meant.model:
                     await _keep_nearest(conn, search, meant.model)
                 seeking = await terms.sought(conn, asked, known)
-                chunks = await queries.best_chunks(
-                    conn, scope, _ranking(search, seeking, meant.model), search.narrowing
-                )
+                ranking = _ranking(search, seeking, meant.model)
+                chunks = await ranking_queries.best_chunks(conn, scope, ranking, search.narrowing)
                 break
         name = known.model
         meaning.remember(scope, name)
@@ -83,11 +83,15 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
 async def _keep_nearest(conn: Conn, search: Search, model: Model) -> None:
     scope, narrowing = search.scope, search.narrowing
     most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
-    if narrowing.narrows:
-        left = await meaning_queries.comparable(conn, scope, model.name, narrowing, COMPARED + 1)
-        if left <= COMPARED:
-            return await meaning_queries.keep_nearest_of_all(conn, scope, model, narrowing, most)
-    return await meaning_queries.keep_nearest(conn, scope, model, narrowing, most)
+    keep = meaning_queries.keep_nearest
+    if narrowing.narrows and await _few(conn, search, model):
+        keep = meaning_queries.keep_nearest_of_all
+    await keep(conn, scope, model, narrowing, most)
+
+
+async def _few(conn: Conn, search: Search, model: Model) -> bool:
+    most = COMPARED + 1
+    return await meaning_queries.comparable(conn, search.scope, model.name, search.narrowing, most) <= COMPARED
 
 
 def _ranking(search: Search, seeking: Sought, model: Model | None) -> Ranking:

@@ -16,13 +16,13 @@ from proofdesk import ids
 from proofdesk.db.pool import Database
 from proofdesk.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
-from proofdesk.search import diagnosis, queries, words
+from proofdesk.search import diagnosis, ranking_queries, words
 from proofdesk.search.conversations import Search, best_conversations
 from proofdesk.search.diagnosis import Diagnosis
 from proofdesk.search.meaning import Meaning
 from proofdesk.search.passages import Passage, best_passages
-from proofdesk.search.queries import Candidate
 from proofdesk.search.question import Filters, Mode, Question
+from proofdesk.search.ranking_queries import Candidate
 from proofdesk.settings import Settings
 
 __all__ = ["Answer", "Diagnosis", "Filters", "Hit", "Mode", "Question", "find"]
@@ -113,7 +113,7 @@ def _config(settings: Settings, question: Question) -> dict[str, Any]:
     if question.mode != "text":
         config |= {"vector": "hnsw", "metric": "cosine", "ef_search": _breadth(settings, question)}
     if question.mode == "hybrid":
-        config |= {"fusion": "min-max", "text_weight": queries.WORDS}
+        config |= {"fusion": "min-max", "text_weight": ranking_queries.WORDS}
     return config
 
 

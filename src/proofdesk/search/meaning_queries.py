@@ -1,5 +1,5 @@
 """SQL of searching by meaning. What is found stays in the database, in a setting of the transaction: the statement that
-ranks by words as well, `queries.best_chunks`, is on its way there before it is.
+ranks by words as well, `ranking_queries.best_chunks`, is on its way there before it is.
 
 A large project has an index over its vectors, see `search.vector_index`. Where a project, or what filters leave of it,
 is small, comparing all that is left is quicker and exact.
@@ -79,7 +79,7 @@ def _by_index(
     ).format(
         dimension=sql.Literal(dimension),
         project=sql.Literal(project),
-        model=sql.Literal(model),
+        model=sql.Literal(model.replace("%", "%%")),  # in a statement with parameters one alone begins a parameter
         most=sql.Literal(most),
         passes=filtered.format(**passes(of_conversations, of_chunks)) if of_conversations or of_chunks else ALL_PASS,
     )

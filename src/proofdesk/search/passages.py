@@ -33,17 +33,9 @@ def best_passages(search: Search, best: Best) -> list[Passage]:
 def _matched(best: Best) -> tuple[Worth, Worth, list[Matched]]:
     """The words and exact tokens of the chunks that answer the question, and what they are worth in each chunk."""
     chunks, texts = best.chunks, [words.clean(chunk.text) for chunk in best.chunks]
-    if not best.seeking.terms:
-        return {}, {}, [Matched(chunk, text, 0.0) for chunk, text in zip(chunks, texts, strict=True)]
     tokens = best.seeking.exact
     said = [words.words(text) for text in texts]
     exact = [words.exact(text) if tokens else list[str]() for text in texts]
     surfaces = terms.surfaces(best.seeking, set[str]().union(*said))
-    return (
-        surfaces,
-        tokens,
-        [
-            Matched(chunk, text, snippets.worth(those, numbers, surfaces, tokens))
-            for chunk, text, those, numbers in zip(chunks, texts, said, exact, strict=True)
-        ],
-    )
+    worth = [snippets.worth(*found, surfaces, tokens) for found in zip(said, exact, strict=True)]
+    return surfaces, tokens, list(map(Matched, chunks, texts, worth))

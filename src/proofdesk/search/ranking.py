@@ -1,10 +1,10 @@
-"""Putting the chunks of conversations in order. Pure. Conversations are ranked in the database, see `queries`."""
+"""Putting the chunks of conversations in order. Pure. Conversations are ranked in the database: `ranking_queries`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proofdesk.search.queries import WORDS, Candidate
+from proofdesk.search.ranking_queries import WORDS, Candidate
 
 
 class Matched(NamedTuple):

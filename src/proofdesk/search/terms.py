@@ -70,14 +70,9 @@ class Asked:
     words: Mapping[str, int]
     exact: Sequence[_Each]
 
-    def __bool__(self) -> bool:
-        return bool(self.words or self.exact)
-
     @property
     def terms(self) -> list[str]:
         """Those that may stand for them in any language, and those that say how much a project holds, and of which."""
-        if not self:
-            return []
         of_words = (term for word in self.words for term in _terms_of(word))
         languages_spoken = map(index.language_term, languages.NAMES)
         return sorted({index.WHOLE, *languages_spoken, *of_words, *(term for one in self.exact for term in one.terms)})
@@ -91,7 +86,7 @@ def of(text: str) -> Asked:
 async def sought(conn: Conn, asked: Asked, known: Known) -> Sought:
     """What to look for, of what is asked for. No terms when the project has none of its words."""
     held, conversations = known.held, known.held.get(index.WHOLE)
-    if not asked or not conversations:
+    if not conversations:
         return NOTHING
     spoken = tuple(name for name in languages.NAMES if index.language_term(name) in held)
     each = [_Each(times, _terms_of(word, spoken), words.fold(word)) for word, times in asked.words.items()]

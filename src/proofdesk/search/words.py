@@ -49,7 +49,7 @@ def words(text: str) -> list[str]:
 
 
 def located(text: str, among: Set[str]) -> Iterator[Word]:
-    """The words of a cleaned text of which a form is among some, with their places in it."""
+    """The words of a cleaned text of which a form is among some, with their places in it, in any order."""
     if text.isascii() and "'" not in text:
         yield from _standing_alone(text.lower(), among)
     else:
