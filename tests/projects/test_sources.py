@@ -104,15 +104,18 @@ async def test_a_sync_stops_in_the_middle_and_keeps_what_it_had(
 ):
     fill(simulator, 100)
     [bound] = await sync.bound_sources(db, project, 1)
-    letting_go: list[asyncio.Task[object]] = []
+    let_go: list[sources.Source] = []
 
-    def let_go(*_: object) -> None:
-        if not letting_go:
-            letting_go.append(asyncio.create_task(sources.unbind(db, project, bound.id)))
+    async def between_pages() -> bool:
+        if not let_go:
+            let_go.append(await sources.unbind(db, project, bound.id))
+        return False
 
     with pytest.raises(SourceLetGo):
-        await sync.run(db, connect(simulator), project, sync.Options(default_account_id=1), let_go)
-    await asyncio.gather(*letting_go)
+        await sync.run(
+            db, connect(simulator), project, sync.Options(default_account_id=1), lambda *_: None, between_pages
+        )
+    assert let_go == [bound]
     stored = owner_conn.execute("SELECT count(*) FROM cw_conversations").fetchone()
     assert stored is not None and 0 < stored[0] < 100
 
