@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,7 @@ from proofdesk.jobs.worker import CHECKPOINT_WITHIN
 from proofdesk.outbound import delivery
 from proofdesk.outbound.delivery import Options, Tally
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.providers.provider import Message, SendFailed
+from proofdesk.outbound.providers.provider import SendFailed
 from tests.outbound.desk import Desk
 
 
@@ -91,22 +90,11 @@ async def test_opt_outs_in_the_middle_of_sending_reach_everybody_who_is_not_out_
     people = [f"{n}@example.com" for n in range(30)]
     for person in people:
         await desk.approved(person)
-    out: dict[str, float] = {}
-    sent: dict[str, float] = {}
-
-    def note(message: Message) -> float:
-        sent[message.recipient_ref] = time.monotonic()
-        return 0.005
-
-    async def opt_out(person: str) -> None:
-        await desk.policy(person, opted_out=True)
-        out[person] = time.monotonic()
-
-    desk.mail.behave = note
-    await asyncio.gather(desk.process(), desk.process(), *(opt_out(p) for p in people[::-1]))
-    assert all(sent[p] < out[p] + 1 for p in sent if p in out), "claimed before the opt-out, not after it"
+    desk.mail.behave = lambda _: 0.005
+    opt_outs = (desk.policy(p, opted_out=True) for p in people[::-1])
+    await asyncio.gather(desk.process(), desk.process(), *opt_outs)
     blocked = desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'blocked_opt_out'")
-    assert blocked + len(sent) == 30
+    assert blocked + len(desk.mail.taken) == 30
     late = desk.rows(
         "SELECT 1 FROM outbound_attempts a JOIN outbound_messages m ON m.id = a.outbound_id"
         " JOIN contact_channel_policies p ON p.id = m.policy_ids[1] JOIN audit_events e"

@@ -56,13 +56,13 @@ def test_cut_connections_and_lost_replies_break_off_on_the_wire():
 
 def test_a_slow_answer_runs_into_the_clients_timeout():
     simulator = build("studio")
-    simulator.faults.add("delay", delay=0.2, times=1)
+    simulator.faults.add("delay", delay=2.0, times=1)
     with running(create_app(simulator)) as base_url, connect(simulator, base_url) as client:
         with pytest.raises(httpx2.ReadTimeout):
             client.get(LABELS, timeout=0.05)
         started = time.monotonic()
         assert client.get(LABELS).status_code == 200
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 2
 
 
 def test_webhooks_reach_a_receiver_on_another_port():
