@@ -55,6 +55,8 @@ HOT: dict[str, Hot] = {
     ),
     "the conversations active last": lambda c, s: review_queries.conversations(c, s, None, None, 50, 0),
     "a conversation": lambda c, s: review_queries.thread(c, s, GlobalId("conversation", s.project_id, 1, 7)),
+    "the contacts changed last": lambda c, s: review_queries.contacts(c, s, None, 50, 0),
+    "contacts to write to": lambda c, s: recipient_queries.reachable(c, s, "email", "%ann%", None, 10),
     "its latest runs": scheduler_queries.latest_runs,
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
     "messages to a person": lambda c, s: recipient_queries.written_to(c, s, "anna@example.com", 20),
