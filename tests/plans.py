@@ -47,6 +47,8 @@ async def explained(
         await conn.execute("LOAD 'auto_explain'")
         for setting in (
             "log_min_duration = 0",
+            "log_analyze = on",
+            "log_timing = off",
             "log_format = json",
             "log_level = notice",
             "log_nested_statements = on",

@@ -6,6 +6,7 @@ come to use: for its values, and once for all values.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ from proofdesk.outbound import recipient_queries
 from proofdesk.projects import projects, scope
 from proofdesk.projects import queries as project_queries
 from proofdesk.projects.scope import Scope
+from proofdesk.review import overview_queries
 from proofdesk.review import queries as review_queries
 from proofdesk.scheduler import queries as scheduler_queries
 from proofdesk.scheduler import status_queries
@@ -38,6 +40,7 @@ from tests.conftest import copy_database
 from tests.plans import explained
 
 LARGE, SMALL = 4000, 40  # conversations with four messages each
+MOST = 3000  # rows that a hot statement may read of a table; each has 4,000 or more
 BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings",
        "search_terms", "worker_runs", "outbound_messages"}  # fmt: skip
 MODEL = Model("one", 3, Halfvec([1, 0, 0]))
@@ -57,7 +60,9 @@ HOT: dict[str, Hot] = {
     "a conversation": lambda c, s: review_queries.thread(c, s, GlobalId("conversation", s.project_id, 1, 7)),
     "the contacts changed last": lambda c, s: review_queries.contacts(c, s, None, 50, 0),
     "contacts to write to": lambda c, s: recipient_queries.reachable(c, s, "email", "%ann%", None, 10),
+    "messages of each of the last days": lambda c, s: overview_queries.days(c, s, 30),
     "its latest runs": scheduler_queries.latest_runs,
+    "the same as they change": lambda c, s: scheduler_queries.changed_runs(c, s, [], with_latest=True),
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
     "messages to a person": lambda c, s: recipient_queries.written_to(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
@@ -105,6 +110,7 @@ async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Sco
             assert nodes, f"{name}: no plan was told"
             read = {n["Relation Name"] for n in nodes if n["Node Type"] == "Seq Scan"} & BIG
             guilty += [f"{name} reads the whole of {table}" for table in sorted(read)]
+            guilty += [f"{name} reads {rows} rows of {table}" for table, rows in _read(nodes).items() if rows > MOST]
     assert guilty == []
 
 
@@ -118,6 +124,21 @@ async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_ma
         assert "Nested Loop" in nodes and not {"Sort", "Incremental Sort", "Hash Join", "Merge Join"} & nodes.keys()
         # Of a limit that is not known the planner expects a tenth of all rows, and joins large tables as a whole.
         assert nodes["Limit"]["Plan Rows"] <= 50
+
+
+async def test_each_of_the_last_days_is_a_range_of_its_own(filled_url: str, inside: Scope):
+    async with explained(filled_url, inside) as (conn, plans):
+        await HOT["messages of each of the last days"](conn, inside)
+        [newest, *ranges] = sorted(
+            (n for n in await plans.nodes() if "Relation Name" in n), key=_expected, reverse=True
+        )
+    assert newest["Actual Rows"] == 1
+    # Of one range from an unknown day the planner expects a third of all rows, and reads large tables as a whole.
+    assert ranges and all(_expected(node) < LARGE / 20 for node in ranges)
+
+
+def _expected(node: dict[str, Any]) -> int:
+    return node["Plan Rows"]
 
 
 async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: str, inside: Scope):
@@ -134,6 +155,16 @@ async def test_a_statement_that_reads_a_whole_table_would_be_noticed(filled_url:
         assert "Seq Scan" in {node["Node Type"] for node in await plans.nodes()}
 
 
+def _read(nodes: list[dict[str, Any]]) -> Counter[str]:
+    """How many rows of each table were looked at, those that were then left out included."""
+    read = Counter[str]()
+    for node in nodes:
+        if "Relation Name" in node:
+            left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+            read[node["Relation Name"]] += round((node["Actual Rows"] + left_out) * node["Actual Loops"])
+    return read
+
+
 async def _index_vectors(url: str, project_id: UUID) -> None:
     async with vector_indexes.changing(url) as conn:
         await vector_indexes.build(conn, project_id, MODEL.name, MODEL.dimension, LARGE * 4)
@@ -147,9 +178,9 @@ _SESSIONS = """
     INSERT INTO sessions (id_hash, user_id, csrf_token, expires_at)
     SELECT n::text::bytea, u.id, '', now() + interval '1 day' FROM u, generate_series(1, 5000) n"""
 _FILLED = (
-    "INSERT INTO cw_contacts (project_id, account_scope_id, account_id, contact_id, name, blocked,"
-    " additional_attributes, custom_attributes)"
-    " SELECT %(p)s, %(s)s, 1, n, 'Anna', false, '{}', '{}' FROM generate_series(1, %(n)s::int) n",
+    "INSERT INTO cw_contacts (project_id, account_scope_id, account_id, contact_id, name, email,"
+    " blocked, additional_attributes, custom_attributes)"
+    " SELECT %(p)s, %(s)s, 1, n, 'Anna', n || '@example.com', false, '{}', '{}' FROM generate_series(1, %(n)s::int) n",
     "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, contact_id,"
     " status, labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at)"
     " SELECT %(p)s, %(s)s, 1, n, 1, n, 'open', '{}', '{}', '{}', now() - n * interval '1 min', now(), now()"
@@ -157,7 +188,7 @@ _FILLED = (
     "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
     " message_type, content_type, content, private, deleted, sender_type, content_attributes, attachments, created_at)"
     " SELECT %(p)s, %(s)s, 1, n, 1 + n / 4, 1, 'incoming', 'text', repeat('Hello ', 20), false, false, 'contact',"
-    " '{}', '[]', now() - n * interval '1 s' FROM generate_series(1, %(n)s::int * 4 - 1) n",
+    " '{}', '[]', now() - n * interval '1 hour' FROM generate_series(1, %(n)s::int * 4 - 1) n",
     "INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,"
     " inbox_id, sender_type, sender_types, covers, text, context, content_hash, embedding_status, created_at)"
     " SELECT project_id, account_scope_id, 1, message_id, 0, conversation_id, 1, 'contact', '{contact}',"
@@ -173,6 +204,6 @@ _FILLED = (
     " SELECT %(p)s, %(s)s, 'email', n || '@example.com', '{\"text\": \"Hello\"}', '', '[]', n::text, '', 5, 'anna'"
     " FROM generate_series(1, %(n)s::int) n",
     "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, created_at)"
-    " SELECT %(p)s, %(s)s, 'chatwoot_sync', 'schedule', 'ok', now() - n * interval '15 min'"
-    " FROM generate_series(1, %(n)s::int) n",
+    " SELECT %(p)s, %(s)s, j, 'schedule', 'ok', now() - n * interval '15 min'"
+    " FROM unnest(ARRAY['chatwoot_sync', 'embeddings_run']) j, generate_series(1, %(n)s::int) n",
 )

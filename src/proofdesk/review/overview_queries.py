@@ -28,18 +28,17 @@ async def days(conn: Conn, scope: Scope, most: int) -> list[Day]:
         WITH newest AS (
             SELECT date_trunc('day', created_at, 'UTC') AS day FROM cw_messages
             WHERE project_id = %(project)s ORDER BY created_at DESC, message_id DESC LIMIT 1),
-        counted AS (
-            SELECT date_trunc('day', m.created_at, 'UTC') AS day,
-                   count(*) FILTER (WHERE m.message_type = 'incoming') AS received,
+        days AS (
+            SELECT day - make_interval(hours => 24 * back) AS day FROM newest, generate_series(0, %(most)s - 1) back)
+        SELECT d.day, c.received, c.sent
+        FROM days d CROSS JOIN LATERAL (
+            -- A range for each day: from where they all begin is not known to the planner, which would read everything.
+            SELECT count(*) FILTER (WHERE m.message_type = 'incoming') AS received,
                    count(*) FILTER (WHERE m.message_type IN ('outgoing', 'template') AND NOT m.private) AS sent
             FROM cw_messages m
             WHERE m.project_id = %(project)s
-              AND m.created_at >= (SELECT day FROM newest) - make_interval(hours => 24 * (%(most)s - 1))
-            GROUP BY 1)
-        SELECT newest.day - make_interval(hours => 24 * back) AS day, coalesce(c.received, 0) AS received,
-               coalesce(c.sent, 0) AS sent
-        FROM newest CROSS JOIN generate_series(0, %(most)s - 1) AS back
-        LEFT JOIN counted c ON c.day = newest.day - make_interval(hours => 24 * back) ORDER BY 1""",
+              AND m.created_at >= d.day AND m.created_at < d.day + make_interval(hours => 24)) c
+        ORDER BY d.day""",
         project=scope.project_id,
         most=most,
     )

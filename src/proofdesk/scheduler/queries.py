@@ -136,8 +136,10 @@ async def changed_runs(conn: Conn, scope: Scope, run_ids: list[UUID], *, with_la
         WHERE project_id = %(project)s AND id IN (
             SELECT unnest(%(runs)s::uuid[])
             UNION
-            (SELECT DISTINCT ON (job_type) id FROM worker_runs
-             WHERE project_id = %(project)s AND %(latest)s ORDER BY job_type, created_at DESC))
+            SELECT r.id FROM scheduled_jobs j CROSS JOIN LATERAL (
+                SELECT id FROM worker_runs w WHERE w.project_id = j.project_id AND w.job_type = j.job_type
+                ORDER BY w.created_at DESC LIMIT 1) r
+            WHERE j.project_id = %(project)s AND %(latest)s)
         ORDER BY created_at, id""",
         project=scope.project_id,
         runs=run_ids,

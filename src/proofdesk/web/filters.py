@@ -9,7 +9,7 @@ from fastapi import Request
 
 from proofdesk.api.search import LONGEST, QueryRequired
 from proofdesk.errors import Invalid
-from proofdesk.review.holdings import Facets
+from proofdesk.review.queries import Inbox
 from proofdesk.search.hits import Filters, Question
 from proofdesk.web.shell import Choice
 
@@ -73,27 +73,26 @@ def question(filled: Filled) -> Question:
     )
 
 
-def form(filled: Filled, facets: Facets) -> dict[str, Any]:
+def form(filled: Filled, inboxes: list[Inbox], labels: list[str]) -> dict[str, Any]:
     """What the template shows: the fields and their options."""
-    inboxes = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in facets.inboxes}
-    labels = {"": "Any label"} | {label: label for label in facets.labels}
     return {
         "q": filled.q,
         "longest": LONGEST,
         "modes": _choices(MODES, filled.mode),
-        "inboxes": _choices(inboxes, filled.inbox),
+        "inboxes": _choices({"": "Any inbox"} | {str(i.inbox_id): i.name for i in inboxes}, filled.inbox),
         "senders": _choices(SENDERS, filled.sender),
         "statuses": _choices(STATUSES, filled.status),
-        "labels": _choices(labels, filled.label),
+        "labels": _choices({"": "Any label"} | {label: label for label in labels}, filled.label),
         "from": filled.from_,
         "to": filled.to,
     }
 
 
-def chips(filled: Filled, inboxes: dict[str, str]) -> list[dict[str, str]]:
+def chips(filled: Filled, inboxes: list[Inbox]) -> list[dict[str, str]]:
     """The filters that are set, each with the address of the search without it."""
+    names = {str(i.inbox_id): i.name for i in inboxes}
     said = {
-        "inbox": f"in {inboxes.get(filled.inbox, 'inbox ' + filled.inbox)}",
+        "inbox": f"in {names.get(filled.inbox, 'inbox ' + filled.inbox)}",
         "sender": f"by {SENDERS[filled.sender].lower()}",
         "status": STATUSES[filled.status].lower(),
         "label": f"label {filled.label}",

@@ -13,7 +13,7 @@ from proofdesk.errors import Invalid, NotFound, Unavailable
 from proofdesk.projects.scope import Scope
 from proofdesk.request import Resources, Route, Viewer
 from proofdesk.review import conversations, holdings
-from proofdesk.review.holdings import Facets
+from proofdesk.review.queries import Inbox
 from proofdesk.search import hits
 from proofdesk.search.hits import Answer
 from proofdesk.web import cards, filters, projects, shell, threads
@@ -55,12 +55,13 @@ async def show_search(request: Request, opened: Resources, session: Viewer, fill
     if scope is None:
         return await projects.choose(request, session)
     outcome = await _ask(opened, scope, filled)
-    facets = await holdings.facets(opened.db, scope)
-    found = _results(filled, outcome, facets) | {"beside": await _beside(request, opened, scope, filled)}
+    inboxes = await holdings.inboxes(opened.db, scope)
+    found = _results(filled, outcome, inboxes) | {"beside": await _beside(request, opened, scope, filled)}
     if shell.wants_part(request):
         return shell.partial(request, "search/_results.html", found, outcome.status)
     first = await _first_visit(opened, scope) if not filled.q else None
-    values = {**found, "form": filters.form(filled, facets), "first": first}
+    form = filters.form(filled, inboxes, await holdings.labels(opened.db, scope))
+    values = {**found, "form": form, "first": first}
     frame = await shell.frame(request, opened.db, session)
     return shell.page(request, "search/page.html", values, frame=frame, status=outcome.status)
 
@@ -86,7 +87,7 @@ async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
         return Outcome(refused=error.message, status=failures.translated(error).status)
 
 
-def _results(filled: Filled, outcome: Outcome, facets: Facets) -> dict[str, Any]:
+def _results(filled: Filled, outcome: Outcome, inboxes: list[Inbox]) -> dict[str, Any]:
     answer = outcome.answer
     found = answer.results if answer else []
     opening = {h.message_global_id: filters.url(replace(filled, open=h.message_global_id)) for h in found}
@@ -100,7 +101,7 @@ def _results(filled: Filled, outcome: Outcome, facets: Facets) -> dict[str, Any]
         "took_ms": round(answer.took_ms["total"]) if answer else 0,
         "degraded": bool(answer and answer.degraded),
         "diagnosis": _diagnosis(filled, answer),
-        "chips": filters.chips(filled, {str(i.inbox_id): i.name for i in facets.inboxes}),
+        "chips": filters.chips(filled, inboxes),
         "more_url": filters.url(replace(filled, k=filters.MOST, open=""))
         if len(found) == filled.k and filled.k < filters.MOST
         else "",
