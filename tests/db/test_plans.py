@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -124,6 +125,14 @@ async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_ma
         assert "Nested Loop" in nodes and not {"Sort", "Incremental Sort", "Hash Join", "Merge Join"} & nodes.keys()
         # Of a limit that is not known the planner expects a tenth of all rows, and joins large tables as a whole.
         assert nodes["Limit"]["Plan Rows"] <= 50
+
+
+async def test_a_search_within_some_days_reads_the_chunks_of_those_alone(filled_url: str, inside: Scope):
+    some = Narrowing(since=datetime.now(UTC) - timedelta(days=10, minutes=1))
+    async with explained(filled_url, inside, search_queries.tuning(100, some.narrows)) as (conn, plans):
+        passing = await meaning_queries.passing(conn, inside, some, LARGE)
+        await meaning_queries.keep_nearest_of_all(conn, inside, MODEL, some, 200)
+        assert _read(await plans.nodes())["rag_chunks"] == 2 * passing
 
 
 async def test_each_of_the_last_days_is_a_range_of_its_own(filled_url: str, inside: Scope):

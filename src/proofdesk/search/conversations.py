@@ -23,7 +23,7 @@ LOOKED_UP_ALONE = 2000  # the same when nothing but words ranks
 COMPLETED = 40  # conversations, the best so far, for which alone words are looked up beyond that
 COMPLETED_ALONE = 80  # the same when nothing but words ranks
 EACH = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
-COMPARED = 8000  # vectors left by filters that are rather compared one by one than looked up in the index
+COMPARED = 8000  # chunks left by filters whose vectors are rather compared one by one than looked up in the index
 WITHIN = 4  # so many times more conversations are looked at when filters apply within them
 
 
@@ -84,14 +84,9 @@ async def _keep_nearest(conn: Conn, search: Search, model: Model) -> None:
     scope, narrowing = search.scope, search.narrowing
     most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
     keep = meaning_queries.keep_nearest
-    if narrowing.narrows and await _few(conn, search, model):
+    if narrowing.narrows and await meaning_queries.passing(conn, scope, narrowing, COMPARED + 1) <= COMPARED:
         keep = meaning_queries.keep_nearest_of_all
     await keep(conn, scope, model, narrowing, most)
-
-
-async def _few(conn: Conn, search: Search, model: Model) -> bool:
-    most = COMPARED + 1
-    return await meaning_queries.comparable(conn, search.scope, model.name, search.narrowing, most) <= COMPARED
 
 
 def _ranking(search: Search, seeking: Sought, model: Model | None) -> Ranking:

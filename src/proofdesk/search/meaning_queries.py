@@ -20,23 +20,17 @@ _KEPT = sql.SQL(
 )
 
 
-async def comparable(conn: Conn, scope: Scope, model: str, narrowing: Narrowing, most: int) -> int:
-    """How many vectors pass the filters; counted up to `most`."""
+async def passing(conn: Conn, scope: Scope, narrowing: Narrowing, most: int) -> int:
+    """How many chunks pass the filters, with a vector or without; counted up to `most`."""
     return await value(
         conn,
         sql.SQL(
             """
         SELECT count(*) FROM (
-            SELECT FROM rag_vectors v
-            WHERE v.project_id = %(project)s AND v.model = %(model)s
-              AND (v.account_id, v.message_id, v.chunk_index) IN (
-                  SELECT k.account_id, k.message_id, k.chunk_index
-                  FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-                  WHERE k.project_id = %(project)s AND {conversation_passes} AND {chunk_passes})
+            SELECT FROM {chunks} WHERE k.project_id = %(project)s AND {conversation_passes} AND {chunk_passes}
             LIMIT %(most)s) counted"""
         ).format(**passes(narrowing.of_conversations, narrowing.of_chunks)),
         project=scope.project_id,
-        model=model,
         most=most,
         **narrowing.params,
     )
@@ -62,7 +56,7 @@ def _by_index(
     project: UUID, model: str, dimension: int, of_conversations: bool, of_chunks: bool, most: int
 ) -> sql.Composed:
     filtered = sql.SQL("""EXISTS (
-                  SELECT FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+                  SELECT FROM {chunks}
                   WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
                     AND k.chunk_index = v.chunk_index AND {conversation_passes} AND {chunk_passes})""")
     near = sql.SQL(
@@ -90,13 +84,13 @@ async def keep_nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing:
     """Keep the `most` nearest conversations by comparing every vector that is left."""
     near = sql.SQL(
         """
-        SELECT k.account_id, k.conversation_id, min(v.embedding <=> %(vector)s::halfvec) AS distance
-        FROM cw_conversations c
-        JOIN rag_chunks k USING (project_id, account_id, conversation_id)
-        JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
-        WHERE c.project_id = %(project)s AND v.model = %(model)s AND {conversation_passes} AND {chunk_passes}
-        GROUP BY k.account_id, k.conversation_id
-        ORDER BY distance, k.account_id, k.conversation_id DESC LIMIT %(most)s"""
+        SELECT account_id, conversation_id, min(distance) AS distance
+        FROM (SELECT k.account_id, k.conversation_id, v.embedding <=> %(vector)s::halfvec AS distance
+              FROM {chunks} JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
+              WHERE k.project_id = %(project)s AND v.model = %(model)s AND {conversation_passes} AND {chunk_passes}
+              OFFSET 0) compared  -- that what is sorted and gathered are distances, not vectors
+        GROUP BY account_id, conversation_id
+        ORDER BY distance, account_id, conversation_id DESC LIMIT %(most)s"""
     ).format(**passes(narrowing.of_conversations, narrowing.of_chunks))
     await run(
         conn,

@@ -29,6 +29,9 @@ CHUNK_PASSES = sql.SQL("""
     AND (%(to)s::timestamptz IS NULL OR k.created_at <= %(to)s)
     AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)""")
 ALL_PASS = sql.SQL("true")
+CHUNKS = sql.SQL("rag_chunks k")
+CHUNKS_OF_CONVERSATIONS = sql.SQL("""
+    rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)""")
 
 NEAR = "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `ranking_queries`
 
@@ -80,8 +83,10 @@ class Narrowing:
 
 
 def passes(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
-    """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
+    """The conditions above by name, and the tables they are about. Without filters a statement names none, and one plan
+    of it serves all."""
     return {
+        "chunks": CHUNKS_OF_CONVERSATIONS if of_conversations else CHUNKS,
         "conversation_passes": CONVERSATION_PASSES if of_conversations else ALL_PASS,
         "chunk_passes": CHUNK_PASSES if of_chunks else ALL_PASS,
     }

@@ -112,9 +112,8 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
 # What an occurrence of a term of the question is worth.
 _WORTH = sql.SQL("w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)")
 _FILTERED = sql.SQL("""EXISTS (
-            SELECT FROM cw_conversations c JOIN rag_chunks k USING (project_id, account_id, conversation_id)
-            WHERE c.project_id = %(project)s AND k.project_id = %(project)s AND c.account_id = f.account_id
-              AND c.conversation_id = f.conversation_id AND {conversation_passes} AND {chunk_passes})""")
+            SELECT FROM {chunks} WHERE k.project_id = %(project)s AND k.account_id = f.account_id
+              AND k.conversation_id = f.conversation_id AND {conversation_passes} AND {chunk_passes})""")
 _FUSED = sql.SQL("""
     WITH wanted AS MATERIALIZED (
         SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[], %(commons)s::boolean[])
