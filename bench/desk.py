@@ -72,6 +72,11 @@ class Desk:
             yield first, topics[first : first + BATCH]
 
 
+def moment(number: int) -> datetime:
+    """When a message was written: one each second."""
+    return _START + timedelta(seconds=number)
+
+
 def fill(
     conn: psycopg.Connection, project_id: UUID, chunks: int, dimension: int, seed: int = 7, *, embedded: bool = True
 ) -> Desk:
@@ -104,7 +109,7 @@ def _embed(conn: psycopg.Connection, desk: Desk) -> None:
 def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str], state: tuple[str, str | None]) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
     for number, text in enumerate(texts, first):
-        conversation, at = number // CHUNKS, _START + timedelta(seconds=number)
+        conversation, at = number // CHUNKS, moment(number)
         kind, by = ("outgoing", "agent") if number % CHUNKS else ("incoming", "contact")
         if number % CHUNKS == 0:
             rows["cw_conversations"].append((conversation, 1, "open", [], "{}", "{}", at, at, at, "read", 1))

@@ -28,7 +28,7 @@ from proofdesk.db.rows import Conn
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.search import conversations, hits, index, queries, vector_index
-from proofdesk.search.hits import Question
+from proofdesk.search.hits import Filters, Question
 from proofdesk.settings import Settings
 
 DIMENSION = 1536
@@ -37,6 +37,7 @@ QUICK = (1_000, 3_000)
 QUESTIONS = 200
 BEFORE = 200  # other questions, asked first: connections live long, and a new one maps what it reads page by page
 OTHER = 100_000  # chunks of each project beside
+UNFILTERED = Filters()
 _SETTINGS = Settings(embedding_provider="local")
 _BARE = (
     "SELECT message_id FROM rag_vectors WHERE project_id = '{project}' AND model = '{model}'"
@@ -118,19 +119,15 @@ class Bench:
         all_asked = filled.questions(BEFORE + QUESTIONS)
         before, asked = all_asked[:BEFORE], all_asked[BEFORE:]
         provider = Ready({text: vector.tolist() for text, vector in all_asked})
-        for text, _ in before:
-            await hits.find(self.db, inside, provider, _SETTINGS, Question(text))
+        await self._ask(inside, provider, before)
         async with self._bare() as conn:
             for _, vector in before:
                 await _nearest(conn, filled, vector, 10)
             server = psutil.Process(conn.info.backend_pid).parent()
             assert server is not None, "a connection is served by a child of the server"
-            searches, bare, found = [], [], []
+            bare, found = [], []
             used = _processor(server)
-            for text, _ in asked:
-                started = time.perf_counter()
-                await hits.find(self.db, inside, provider, _SETTINGS, Question(text))
-                searches.append((time.perf_counter() - started) * 1000)
+            searches = await self._ask(inside, provider, asked)
             processor = _processor(server) - used
             for _, vector in asked:
                 started = time.perf_counter()
@@ -138,6 +135,23 @@ class Bench:
                 bare.append((time.perf_counter() - started) * 1000)
         recall = _recall(filled, [vector for _, vector in asked], found)
         return Measured(searches, bare, processor * 1000 / QUESTIONS, recall)
+
+    async def narrowed(self, inside: Scope, filled: desk.Desk, filters: Filters) -> list[float]:
+        """Milliseconds of each search with filters, in a project that was measured without."""
+        asked = filled.questions(QUESTIONS // 2)
+        provider = Ready({text: vector.tolist() for text, vector in asked})
+        await self._ask(inside, provider, asked[:10], filters)
+        return await self._ask(inside, provider, asked, filters)
+
+    async def _ask(
+        self, inside: Scope, provider: Ready, asked: Sequence[tuple[str, np.ndarray]], filters: Filters = UNFILTERED
+    ) -> list[float]:
+        took = []
+        for text, _ in asked:
+            started = time.perf_counter()
+            await hits.find(self.db, inside, provider, _SETTINGS, Question(text, filters=filters))
+            took.append((time.perf_counter() - started) * 1000)
+        return took
 
     @asynccontextmanager
     async def _bare(self) -> AsyncIterator[Conn]:
@@ -158,18 +172,36 @@ async def measure(quick: bool, others: int = 1_000_000) -> Found:
 
 
 async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Found:
-    rows, made, medians = [], [], []
+    rows: list[Figure] = []
+    made: list[tuple[Scope, desk.Desk]] = []
+    medians: list[tuple[int, float]] = []
     for chunks in sizes:
         made.append(await bench.project(chunks))
         found = await bench.measured(*made[-1])
         medians.append((chunks, percentile(found.searches, 50)))
         rows.append(_figure(f"hybrid search in {chunks:,} chunks", found, 6, 12, 0.99))
+    since = Filters(from_=desk.moment(sizes[-1] * 99 // 100))
+    for told, filters in ("of the last hundredth of the time", since), ("by contacts", Filters(sender="contact")):
+        rows.append(await _narrowed(bench, *made[-1], *medians[-1], told, filters))
     more = max(0, math.ceil((others - sum(sizes[1:])) / OTHER))
     await bench.projects(more, OTHER)
     held = sum(sizes[1:]) + more * OTHER
     beside = f"hybrid search in {sizes[0]:,} chunks while others hold {held:,}"
     rows.append(_figure(beside, await bench.measured(*made[0]), None, 12, 1.0))
     return Found(rows, [Curve("search", "Median time of a search", "chunks", "ms", medians)])
+
+
+async def _narrowed(
+    bench: Bench, inside: Scope, filled: desk.Desk, chunks: int, median: float, told: str, filters: Filters
+) -> Figure:
+    took = await bench.narrowed(inside, filled, filters)
+    return Figure(
+        work=f"hybrid search in {chunks:,} chunks, among those {told}",
+        goal="",
+        measured=f"p50 {percentile(took, 50):.1f} ms, p95 {percentile(took, 95):.1f} ms",
+        floor=f"without a filter: p50 {median:.1f} ms",
+        times=percentile(took, 50) / median,
+    )
 
 
 def _figure(work: str, found: Measured, p50: float | None, p95: float, recall: float) -> Figure:
