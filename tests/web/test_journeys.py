@@ -30,6 +30,10 @@ from tests.web.test_browser import chromium
 PASSWORD = "long enough pw"
 OWNER = 4711  # in Telegram
 INVALID_TOKEN = "401_unknown_token"
+SEARCHABLE = """
+    SELECT (SELECT bool_and(content_version = chunked_version AND content_version = indexed_version)
+            FROM cw_conversations)
+       AND (SELECT bool_and(embedding_status = 'ready') FROM rag_chunks)"""
 
 
 @pytest.fixture
@@ -86,6 +90,9 @@ async def test_from_an_empty_desk_to_evidence_and_from_a_failing_sync_to_its_cau
     history = tab.locator("#history tbody tr")
     await history.filter(has_text="Sync").filter(has_text="501 messages").filter(has_text="ok").first.wait_for()
     await history.filter(has_text="Embeddings").filter(has_text=re.compile(r"[1-9]\d+ chunks")).first.wait_for()
+    async with asyncio.timeout(60):
+        while owner_conn.execute(SEARCHABLE).fetchone() != (True,):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
     await tab.goto("/search")
     await tab.get_by_label("Question or words").fill("charged twice by direct debit")
     await tab.keyboard.press("Enter")
