@@ -61,9 +61,13 @@ class Walk:
     async def job(self, path: str) -> dict[str, Any]:
         """Ask for a job, let a worker carry out what waits, and see how it ended."""
         asked = await self.post(path, wait=0)
+        await self.drain()
+        return (await self.get(f"/jobs/runs/{asked['run']['id']}"))["run"]
+
+    async def drain(self) -> None:
+        """Let a worker carry out what waits."""
         async with opened(Settings(**self.house.settings)) as held:
             await worker.work(held, drain=True)
-        return (await self.get(f"/jobs/runs/{asked['run']['id']}"))["run"]
 
     async def unbind(self) -> None:
         """Let go of every source."""
