@@ -1,7 +1,6 @@
 """Evidence in the audit trail, opened where it is cited."""
 
 import re
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -9,11 +8,11 @@ from playwright.async_api import Page, expect
 
 from tests.api.server import Cast
 from tests.review import stories
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 
 
 @pytest.fixture
-async def tab(cast: Cast, owner_conn: psycopg.Connection, server: str) -> AsyncIterator[Page]:
+async def tab(cast: Cast, owner_conn: psycopg.Connection, server: str, visit: Visit) -> Page:
     """The trail of a project in which a message was drafted on two pieces of evidence."""
     member = cast.member
     assert member.project_id is not None
@@ -31,14 +30,7 @@ async def tab(cast: Cast, owner_conn: psycopg.Connection, server: str) -> AsyncI
         "idempotency_key": "one", "evidence_refs": [{"source": "cw_messages", "ref": ref} for ref in refs],
     }  # fmt: skip
     assert (await member.client.post("/outbound/draft", json=draft)).status_code == 201
-    async with chromium() as browser:
-        context = await browser.new_context(base_url=server)
-        await context.add_cookies([{"name": "sid", "value": member.token, "url": server}])
-        tab, complaints = await context.new_page(), []
-        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        yield tab
-        assert complaints == []
+    return await visit(server, member.token, silent=True)
 
 
 async def test_evidence_is_opened_in_place_by_keys_and_closed_again(tab: Page):

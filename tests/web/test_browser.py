@@ -1,59 +1,25 @@
 """A person with a browser: sign in, search, read the thread."""
 
-import contextlib
-import os
-import shutil
-from collections.abc import AsyncIterator
-
 import psycopg
-import pytest
 
 from proofdesk.audit.trail import system
 from proofdesk.auth import accounts
 from proofdesk.db.pool import Database
 from proofdesk.projects import projects
 from tests.review import stories
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run", "--disable-dev-shm-usage",
-]  # fmt: skip
+from tests.web.conftest import Visit
 
 
-@contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator:
-    """The machine's browser; a test without one is skipped, or fails where it must run."""
-    if CHROMIUM is None:
-        reason = "Chromium is not installed (apt-get install chromium)."
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def page(server: str) -> AsyncIterator:
-    """A tab; what it complains about fails the test."""
-    async with chromium() as browser:
-        tab = await browser.new_page(base_url=server)
-        complaints: list[str] = []
-        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        yield tab
-        assert complaints == []
-
-
-async def test_a_person_signs_in_searches_and_reads_the_thread(page, db: Database, owner_conn: psycopg.Connection):
+async def test_a_person_signs_in_searches_and_reads_the_thread(
+    server: str, db: Database, owner_conn: psycopg.Connection, visit: Visit
+):
     await accounts.create(db, "amina", "long enough pw")
     made = await projects.create(db, system(), "Studio")
     owner_conn.execute("INSERT INTO project_members SELECT %s, %s, id FROM app_users", [made.id, made.account_scope_id])
     stories.tell(owner_conn, made.id)
     await stories.make_searchable(db, made.id)
 
+    page = await visit(server, silent=True)
     await page.goto("/search")
     await page.get_by_label("Username").fill("amina")
     await page.get_by_label("Password").fill("long enough pw")

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.api.server import Cast
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 from tests.web.test_jobs import _insert, _project
 
 
@@ -31,13 +31,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(cast: Cast, owner_conn: psycopg.Connection, server: str) -> AsyncIterator[Desk]:
-    async with chromium() as browser:
-        context = await browser.new_context(base_url=server, timezone_id="Europe/Berlin", locale="en-GB")
-        await context.add_cookies([{"name": "sid", "value": cast.member.token, "url": server}])
-        tab = await context.new_page()
-        await tab.clock.install()
-        yield Desk(tab, owner_conn, _project(cast))
+async def desk(cast: Cast, owner_conn: psycopg.Connection, server: str, visit: Visit) -> Desk:
+    tab = await visit(server, cast.member.token, timezone_id="Europe/Berlin", locale="en-GB")
+    await tab.clock.install()
+    return Desk(tab, owner_conn, _project(cast))
 
 
 def once(answer: Callable[[Route], Awaitable[None]]) -> Callable[[Route], Awaitable[None]]:

@@ -1,19 +1,19 @@
 """The page of jobs: what stands on it, its buttons, and that two people see the same run go on."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from playwright.async_api import Page
 
 from proofdesk.db.pool import Database
 from proofdesk.scheduler.queries import Run
 from proofdesk.web import runcards
 from tests.api.server import Cast
 from tests.review import stories
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 
 HTML = {"accept": "text/html"}
 UPSTREAM = '{"code": "chatwoot_sync_failed", "upstream": {"service": "chatwoot", "method": "GET", "status": 502}}'
@@ -76,27 +76,19 @@ async def test_a_job_is_paused_resumed_and_paced_by_forms(cast: Cast, owner_conn
 
 
 @pytest.fixture
-async def tabs(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str) -> AsyncIterator[list[Any]]:
+async def tabs(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str, visit: Visit) -> list[Page]:
     """A tab each of two people who look at the jobs of the same project; complaints of the pages fail the test."""
     project = _project(cast)
     stories.tell(owner_conn, project)
     await cast.owner.client.post(f"/projects/{project}/select")
-    complaints: list[str] = []
-    async with chromium() as one, chromium() as other:
-        pages = []
-        for browser, person in ((one, cast.owner), (other, cast.member)):
-            context = await browser.new_context(base_url=server)
-            await context.add_cookies([{"name": "sid", "value": person.token, "url": server}])
-            page = await context.new_page()
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            await page.goto("/jobs")
-            pages.append(page)
-        yield pages
-    assert complaints == []
+    pages = [await visit(server, person.token) for person in (cast.owner, cast.member)]
+    for page in pages:
+        await page.goto("/jobs")
+    return pages
 
 
 async def test_two_browsers_see_the_same_run_go_on_without_loading_anything_anew(
-    tabs: list[Any], cast: Cast, owner_conn: psycopg.Connection
+    tabs: list[Page], cast: Cast, owner_conn: psycopg.Connection
 ):
     run_id = _insert(
         owner_conn, _project(cast), "running", progress='{"done": 3, "total": 40, "unit": "conversations"}'

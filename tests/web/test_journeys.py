@@ -7,12 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
+from playwright.async_api import Page
 from pydantic import SecretStr
 
 from proofdesk.audit.trail import system
@@ -25,7 +25,7 @@ from proofdesk.simulators.chatwoot import Simulator
 from proofdesk.simulators.serving import running
 from proofdesk.simulators.telegram import Simulator as Telegram
 from tests.api.server import WEBHOOK_SECRET, serving
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 
 PASSWORD = "long enough pw"
 OWNER = 4711  # in Telegram
@@ -61,20 +61,16 @@ def desk(tidy_url: str, studio: tuple[Simulator, str], tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-async def tab(desk: str, db: Database) -> AsyncIterator[Any]:
+async def tab(desk: str, db: Database, visit: Visit) -> Page:
     """A tab of somebody who has an account and nothing else."""
     await accounts.create(db, "amina", PASSWORD)
-    async with chromium() as browser:
-        page = await browser.new_page(base_url=desk)
-        page.set_default_timeout(60_000)
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page
-        assert complaints == []
+    page = await visit(desk)
+    page.set_default_timeout(60_000)
+    return page
 
 
 async def test_from_an_empty_desk_to_evidence_and_from_a_failing_sync_to_its_cause(
-    tab: Any, studio: tuple[Simulator, str], owner_conn: psycopg.Connection
+    tab: Page, studio: tuple[Simulator, str], owner_conn: psycopg.Connection
 ):
     await tab.goto("/login")
     await tab.get_by_label("Username").fill("amina")
@@ -118,29 +114,28 @@ async def test_from_an_empty_desk_to_evidence_and_from_a_failing_sync_to_its_cau
 
 
 async def test_somebody_new_is_let_in_by_the_pin_that_the_owner_gets(
-    server: str, telegram_server: tuple[Telegram, str], db: Database
+    server: str, telegram_server: tuple[Telegram, str], db: Database, visit: Visit
 ):
     telegram = telegram_server[0]
     telegram.reset()
     telegram.hook.url, telegram.hook.secret_token = f"{server}/auth/telegram/webhook", WEBHOOK_SECRET
     code, _ = await binding.make_code(db, Settings(telegram_bot_token=SecretStr("1:x")), system())
     await asyncio.to_thread(telegram.write, OWNER, f"/bind@proofdesk_bot {code}")
-    async with chromium() as browser:
-        page = await browser.new_page(base_url=server)
-        await page.goto("/login")
-        await page.get_by_text("Create an account").click()
-        await page.get_by_label("New username").fill("noor")
-        await page.get_by_label("New password").fill(PASSWORD)
-        await page.get_by_role("button", name="Send the PIN to the owner").click()
-        await page.get_by_label("PIN").fill("000000")
-        await page.get_by_role("button", name="Create the account").click()
-        await page.locator("#wrong").wait_for()
-        pin = re.search(r"\b\d{6}\b", telegram.sent[-1].text)
-        assert pin and telegram.sent[-1].chat_id == OWNER
-        await page.get_by_label("PIN").fill(pin[0])
-        await page.get_by_role("button", name="Create the account").click()
-        await page.get_by_role("button", name="Create project").wait_for()
-        assert "noor" in (await page.locator("body").text_content() or "")
+    page = await visit(server)
+    await page.goto("/login")
+    await page.get_by_text("Create an account").click()
+    await page.get_by_label("New username").fill("noor")
+    await page.get_by_label("New password").fill(PASSWORD)
+    await page.get_by_role("button", name="Send the PIN to the owner").click()
+    await page.get_by_label("PIN").fill("000000")
+    await page.get_by_role("button", name="Create the account").click()
+    await page.locator("#wrong").wait_for()
+    pin = re.search(r"\b\d{6}\b", telegram.sent[-1].text)
+    assert pin and telegram.sent[-1].chat_id == OWNER
+    await page.get_by_label("PIN").fill(pin[0])
+    await page.get_by_role("button", name="Create the account").click()
+    await page.get_by_role("button", name="Create project").wait_for()
+    assert "noor" in (await page.locator("body").text_content() or "")
     telegram.reset()
 
 

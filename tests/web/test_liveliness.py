@@ -1,32 +1,24 @@
 """What pages do with scripts: no page is loaded anew, what cannot be undone asks first, toasts tell what was done."""
 
 import re
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from proofdesk.db.pool import Database
 from tests.api.server import Cast
 from tests.review import stories
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 
 
 @pytest.fixture
-async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str) -> AsyncIterator:
+async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str, visit: Visit) -> Page:
     """A tab of the member in Berlin, with conversations in his project; what it complains about fails the test."""
     assert cast.member.project_id is not None
     stories.tell(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
-    async with chromium() as browser:
-        context = await browser.new_context(base_url=server, timezone_id="Europe/Berlin", locale="en-GB")
-        await context.add_cookies([{"name": "sid", "value": cast.member.token, "url": server}])
-        page, complaints = await context.new_page(), []
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page
-        assert complaints == []
+    return await visit(server, cast.member.token, silent=True, timezone_id="Europe/Berlin", locale="en-GB")
 
 
 async def test_going_about_loads_no_page_anew(tab):

@@ -3,7 +3,7 @@
 import httpx2
 
 from tests.api.server import ORIGIN, Cast
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 from tests.web.test_pages import HTML, PART
 
 
@@ -41,11 +41,10 @@ async def test_what_is_wrong_with_this_very_request_is_named(anyone: httpx2.Asyn
     assert "evidence" not in stale and cast.member.username not in stale
 
 
-async def test_it_is_answered_in_place_in_a_browser(server: str, cast: Cast):
-    async with chromium() as browser:
-        page = await browser.new_page()
-        await page.goto(f"{server}/login")
-        await page.get_by_label("Username").fill("ada")
-        await page.get_by_role("button", name="Check this browser").click()
-        await page.get_by_text("This browser can sign in here").wait_for()
-        assert page.url == f"{server}/login" and await page.get_by_label("Username").first.input_value() == "ada"
+async def test_it_is_answered_in_place_in_a_browser(server: str, cast: Cast, visit: Visit):
+    page = await visit(server)
+    await page.goto(f"{server}/login")
+    await page.get_by_label("Username").fill("ada")
+    await page.get_by_role("button", name="Check this browser").click()
+    await page.get_by_text("This browser can sign in here").wait_for()
+    assert page.url == f"{server}/login" and await page.get_by_label("Username").first.input_value() == "ada"

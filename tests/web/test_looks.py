@@ -1,16 +1,16 @@
 """Every page as a person meets it: light enough, and without a barrier that axe knows, in both themes."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from playwright.async_api import Page
 
 from proofdesk.db.pool import Database
 from tests.api.server import Cast
 from tests.review import stories
+from tests.web.conftest import Visit
 from tests.web.places import PAGES, Look
-from tests.web.test_browser import chromium
 
 AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 FINDINGS = """async () => (await axe.run({resultTypes: ["violations"]})).violations
@@ -21,7 +21,7 @@ PLOTS_ARE_DRAWN = "[...document.querySelectorAll('[data-plot]')].every((plot) =>
 
 
 @pytest.fixture
-async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str) -> AsyncIterator:
+async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str, visit: Visit) -> Page:
     """A tab of the owner, whose project has conversations and a draft; its cache is empty."""
     project = cast.member.project_id
     assert project is not None
@@ -38,15 +38,12 @@ async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: 
             "evidence_refs": [{"source": "cw_messages", "ref": f"cwmsg:{project}:{stories.ACCOUNT}:10103"}],
         },
     )
-    async with chromium() as browser:
-        # Axe is put into the page past its policy; the pages themselves are held to it in test_pages.
-        context = await browser.new_context(base_url=server, bypass_csp=True, reduced_motion="reduce")
-        await context.add_cookies([{"name": "sid", "value": cast.owner.token, "url": server}])
-        yield await context.new_page()
+    # Axe is put into the page past its policy; the pages themselves are held to it in test_pages.
+    return await visit(server, cast.owner.token, bypass_csp=True, reduced_motion="reduce")
 
 
 @pytest.mark.parametrize("look", PAGES, ids=lambda look: look.name)
-async def test_a_page_is_light_and_open_to_everybody(tab, look: Look):
+async def test_a_page_is_light_and_open_to_everybody(tab: Page, look: Look):
     if not look.signed_in:
         await tab.context.clear_cookies()
     transferred = await _weighed(tab)

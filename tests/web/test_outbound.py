@@ -1,17 +1,16 @@
 """The pages of outbound: from evidence to what is sent, what an opt-out does, and what each state allows."""
 
 import re
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from proofdesk.db.pool import Database
 from proofdesk.simulators.telegram import Simulator
 from tests.api.server import Cast, Person
 from tests.review import stories
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 from tests.web.test_pages import HTML, PART
 from tests.web.test_settings import done, post, shown
 
@@ -35,12 +34,9 @@ async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast
 
 
 @pytest.fixture
-async def tab(told: Cast, server: str) -> AsyncIterator:
+async def tab(told: Cast, server: str, visit: Visit) -> Page:
     """A tab of the member."""
-    async with chromium() as browser:
-        context = await browser.new_context(base_url=server, locale="en-GB")
-        await context.add_cookies([{"name": "sid", "value": told.member.token, "url": server}])
-        yield await context.new_page()
+    return await visit(server, told.member.token, locale="en-GB")
 
 
 async def drafted(person: Person, key: str = "one", **more: object) -> str:

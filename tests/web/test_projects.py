@@ -3,10 +3,10 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
+from playwright.async_api import Page
 
 from proofdesk.chatwoot import offers
 from proofdesk.chatwoot.client import Chatwoot
@@ -15,7 +15,7 @@ from proofdesk.simulators import chatwoot
 from proofdesk.simulators.serving import running
 from tests.api.server import Cast, Person, serving, sign_up
 from tests.review import stories
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 from tests.web.test_settings import HTML, PART, done, post, shown
 
 
@@ -71,7 +71,9 @@ async def test_a_project_is_put_away_by_whoever_keeps_it(cast: Cast):
 
 
 @pytest.fixture
-async def tab(db: Database, database_url: str, owner_conn: psycopg.Connection, tmp_path: Path) -> AsyncIterator[Any]:
+async def tab(
+    db: Database, database_url: str, owner_conn: psycopg.Connection, tmp_path: Path, visit: Visit
+) -> AsyncIterator[Page]:
     """A tab of somebody with a project, on a server that knows a Chatwoot."""
     simulator = chatwoot.build("studio")
     with running(chatwoot.create_app(simulator)) as chatwoot_url:
@@ -79,15 +81,12 @@ async def tab(db: Database, database_url: str, owner_conn: psycopg.Connection, t
         with serving(database_url, tmp_path / "server.log", EMBEDDING_PROVIDER="local", **known) as url:
             person = sign_up(url, owner_conn, "amina")
             person.project_id = (await person.client.post("/projects", json={"name": "Studio"})).json()["project"]["id"]
-            async with chromium() as browser:
-                context = await browser.new_context(base_url=url)
-                await context.add_cookies([{"name": "sid", "value": person.token, "url": url}])
-                yield await context.new_page()
+            yield await visit(url, person.token)
             await person.client.aclose()
     simulator.close()
 
 
-async def test_inboxes_are_chosen_by_the_names_of_chatwoot_and_the_page_stays(tab: Any):
+async def test_inboxes_are_chosen_by_the_names_of_chatwoot_and_the_page_stays(tab: Page):
     await tab.goto("/projects")
     await tab.evaluate("window.kept = true")
     choice = tab.get_by_label("Account or inbox")

@@ -12,7 +12,7 @@ from proofdesk.runbooks import book
 from proofdesk.web import shell
 from tests.api.server import Cast
 from tests.review import stories
-from tests.web.test_browser import chromium
+from tests.web.conftest import Visit
 from tests.web.test_pages import HTML, PART
 
 NOTHING_FOUND = "/runbooks/search-returns-no-results"
@@ -117,19 +117,16 @@ async def test_who_is_locked_out_learns_which_command_finds_the_cause(anyone):
     assert tries[-1].status_code == 429 and "proofdesk doctor auth-loop" in tries[-1].text
 
 
-async def test_in_a_browser_the_checks_appear_where_one_is(told: Cast, server: str):
-    async with chromium() as browser:
-        context = await browser.new_context(base_url=server)
-        await context.add_cookies([{"name": "sid", "value": told.member.token, "url": server}])
-        tab = await context.new_page()
-        await tab.goto("/runbooks")
-        await tab.get_by_role("link", name="Search returns no results").click()
-        await tab.get_by_role("button", name="Run the checks").click()
-        await tab.locator("#cause").wait_for(timeout=30_000)
-        assert tab.url.endswith(NOTHING_FOUND)
-        async with tab.expect_download() as coming:
-            await tab.get_by_role("link", name="Download evidence").click()
-        assert (await coming.value).suggested_filename.endswith(".zip")
+async def test_in_a_browser_the_checks_appear_where_one_is(told: Cast, server: str, visit: Visit):
+    tab = await visit(server, told.member.token)
+    await tab.goto("/runbooks")
+    await tab.get_by_role("link", name="Search returns no results").click()
+    await tab.get_by_role("button", name="Run the checks").click()
+    await tab.locator("#cause").wait_for(timeout=30_000)
+    assert tab.url.endswith(NOTHING_FOUND)
+    async with tab.expect_download() as coming:
+        await tab.get_by_role("link", name="Download evidence").click()
+    assert (await coming.value).suggested_filename.endswith(".zip")
 
 
 @pytest.fixture
