@@ -25,7 +25,7 @@ from proofdesk.projects import scope
 from proofdesk.scheduler import runs
 from proofdesk.scheduler.queries import Run
 from proofdesk.scheduler.runs import Outcome
-from tests.api.server import Cast, Person, serving, sign_up
+from tests.api.server import Cast, Person, client_of, serving, sign_up
 
 PATIENCE = 30.0
 
@@ -68,9 +68,7 @@ async def watching(person: Person, path: str = "/jobs/events") -> AsyncIterator[
 
 
 async def _watch(person: Person, path: str, watcher: Watcher, started: asyncio.Event) -> None:
-    client = httpx2.AsyncClient(
-        base_url=person.client.base_url, cookies={"sid": person.token}, timeout=PATIENCE, trust_env=False
-    )
+    client = client_of(str(person.client.base_url), cookies={"sid": person.token}, timeout=PATIENCE)
     async with client, client.stream("GET", path, headers={"accept": "text/event-stream"}) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")

@@ -20,7 +20,7 @@ from proofdesk.db.pool import Database
 from proofdesk.projects import scope
 from proofdesk.scheduler import runs
 from proofdesk.scheduler.runs import Outcome
-from tests.api.server import Cast, free_port
+from tests.api.server import PLAIN, Cast, client_of, free_port
 from tests.conftest import empty
 from tests.review import stories
 
@@ -64,7 +64,7 @@ def _await_health(url: str, process: "subprocess.Popen[bytes]", log: Path) -> No
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and process.poll() is None:
         try:
-            if httpx2.get(f"{url}/health", trust_env=False).status_code == 200:
+            if httpx2.get(f"{url}/health", trust_env=False, verify=PLAIN).status_code == 200:
                 return
         except httpx2.TransportError:
             pass
@@ -98,18 +98,18 @@ async def scraped(client: httpx2.AsyncClient) -> Metrics:
 
 async def _get(served: str, path: str) -> None:
     # A connection of its own, so that either process may take it.
-    async with httpx2.AsyncClient(base_url=served, timeout=PATIENCE, trust_env=False) as client:
+    async with client_of(served, timeout=PATIENCE) as client:
         await client.get(path)
 
 
 async def test_requests_are_counted_by_route_over_all_processes(served: str, tidy_url: str):
-    async with httpx2.AsyncClient(base_url=served, timeout=PATIENCE, trust_env=False) as client:
+    async with client_of(served, timeout=PATIENCE) as client:
         before = await scraped(client)
         await asyncio.gather(*(_get(served, f"/api/v1/conversations/{n}/thread") for n in range(30)))
         await asyncio.gather(*(_get(served, f"/nothing/{n}") for n in range(10)))
         await client.request("BREW", "/health")
         for _ in range(5):  # whichever process answers
-            async with httpx2.AsyncClient(base_url=served, timeout=PATIENCE, trust_env=False) as another:
+            async with client_of(served, timeout=PATIENCE) as another:
                 after = await scraped(another)
 
             thread = {"route": "/v1/conversations/{conversation_id}/thread", "method": "GET"}
@@ -149,7 +149,7 @@ async def test_runs_chunks_queue_and_lag_are_told_for_the_whole_installation(
     )
     owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")
     chunks = owner_conn.execute("SELECT count(*) FROM rag_chunks").fetchone()
-    async with httpx2.AsyncClient(base_url=served, timeout=PATIENCE, trust_env=False) as client:
+    async with client_of(served, timeout=PATIENCE) as client:
         found = await _fresh(client)
     assert found.of("proofdesk_database_up") == 1
     assert found.of("proofdesk_runs_total", job_type="chatwoot_sync", outcome="ok") == 2
@@ -171,7 +171,7 @@ async def _fresh(client: httpx2.AsyncClient) -> Metrics:
 
 
 async def test_the_page_names_every_metric_and_no_other(served: str, tidy_url: str, owner_conn: psycopg.Connection):
-    async with httpx2.AsyncClient(base_url=served, timeout=PATIENCE, trust_env=False) as client:
+    async with client_of(served, timeout=PATIENCE) as client:
         found = await scraped(client)
     named = set(re.findall(r"^\| `(proofdesk_\w+)`", PAGE.read_text("utf-8"), re.MULTILINE))
     always = found.names | {"proofdesk_sync_lag_seconds"}  # left out where nothing is read by schedule
@@ -181,7 +181,7 @@ async def test_the_page_names_every_metric_and_no_other(served: str, tidy_url: s
 
 
 async def test_metrics_show_nothing_of_anybody(served: str, cast: Cast, owner_conn: psycopg.Connection):
-    async with httpx2.AsyncClient(base_url=served, timeout=PATIENCE, trust_env=False) as client:
+    async with client_of(served, timeout=PATIENCE) as client:
         text = (await client.get("/metrics")).text
     for secret in (str(cast.member.project_id), "Project A", "member", "stranger"):
         assert secret not in text

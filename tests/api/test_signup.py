@@ -17,7 +17,7 @@ from proofdesk.auth import telegram
 from proofdesk.db.pool import Database
 from proofdesk.settings import Settings
 from proofdesk.simulators.telegram import Simulator
-from tests.api.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast
+from tests.api.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast, client_of
 
 OWNER, EVE = 4711, 6666
 WANTED = {"username": "amina", "password": "a long enough password"}
@@ -92,7 +92,7 @@ async def test_two_processes_confirm_at_once_and_make_one_account(
 ):
     request_id = (await _start(anyone)).json()["signup_request_id"]
     pin = _pin(simulator)
-    async with httpx2.AsyncClient(base_url=anyone.base_url, trust_env=False) as other:
+    async with client_of(str(anyone.base_url)) as other:
         answers = await asyncio.gather(*(_confirm((anyone, other)[n % 2], request_id, pin) for n in range(8)))
     codes = Counter(a.json().get("error", "in") for a in answers)
     assert codes == {"in": 1, "signup_request_invalid": 7}

@@ -10,7 +10,7 @@ from proofdesk.auth import accounts, sessions
 from proofdesk.db.pool import Database
 from proofdesk.projects import projects
 from proofdesk.settings import Settings
-from tests.api.server import ORIGIN, PASSWORD, sign_up
+from tests.api.server import ORIGIN, PASSWORD, client_of, sign_up
 
 RIGHT = {"username": "amina", "password": "a long enough password"}
 WRONG = {"username": "amina", "password": "something else"}
@@ -48,7 +48,7 @@ async def test_a_session_works_in_every_process(anyone: httpx2.AsyncClient, db: 
     await _account(db)
     await _login(anyone)
     for _ in range(8):
-        async with httpx2.AsyncClient(base_url=anyone.base_url, cookies=anyone.cookies, trust_env=False) as another:
+        async with client_of(str(anyone.base_url), cookies=anyone.cookies) as another:
             assert (await another.get("/auth/me")).json()["authenticated"]
 
 

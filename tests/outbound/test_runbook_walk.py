@@ -10,7 +10,7 @@ import pytest
 
 from proofdesk.simulators import smtp
 from proofdesk.simulators.telegram import Simulator
-from tests.api.server import Cast, Person, serving
+from tests.api.server import Cast, Person, client_of, serving
 from tests.outbound.test_api import approved, draft, refusal
 
 LETTER = {"channel": "email", "recipient_ref": "luis@example.com", "payload": {"subject": "News", "text": "Hello"}}
@@ -29,13 +29,7 @@ async def mended(
     """The same person at a server that was started again with a relay for mail."""
     relay = {"SMTP_URL": mail_server[1], "SMTP_FROM": "Studio <hello@example.com>"}
     with serving(database_url, tmp_path / "server.log", **relay) as url:
-        async with httpx2.AsyncClient(
-            base_url=url,
-            timeout=30,
-            trust_env=False,
-            cookies={"sid": member.token},
-            headers={"x-csrf-token": member.csrf},
-        ) as client:
+        async with client_of(url, cookies={"sid": member.token}, headers={"x-csrf-token": member.csrf}) as client:
             yield client
 
 
