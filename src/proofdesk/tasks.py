@@ -1,8 +1,10 @@
-"""Steps that must not stop halfway."""
+"""Steps that must not stop halfway, and steps that go on side by side."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+
+from proofdesk.errors import ProofdeskError
 
 Given = TypeVar("Given")
 
@@ -15,3 +17,23 @@ async def unbroken(step: Coroutine[Any, Any, Given]) -> Given:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
+    """Do so many of the same work at once, to the end of all.
+
+    One that fails stops the others, and what it raised is raised here; of several that one which has a code of ours.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(number):
+                group.create_task(work())
+    except BaseExceptionGroup as failures:
+        raise _the_cause(failures) from None
+
+
+def _the_cause(failures: BaseExceptionGroup) -> BaseException:
+    expected = failures.subgroup(ProofdeskError)
+    group = expected or failures
+    first = group.exceptions[0]
+    return _the_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -25,7 +25,7 @@ from proofdesk.outbound import queries as outbound
 from proofdesk.outbound.attempt_queries import Decided, Ending
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
-from proofdesk.search.index_queries import Posting
+from proofdesk.search.index_queries import Postings
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import DIMENSION
@@ -173,7 +173,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "dimension": _always(DIMENSION),
     "minutes": _always(1),
     "max_attempts": _always(1),
-    "postings": lambda w: [Posting(ACCOUNT, 101, w.word, 10, 10)],
+    "postings": lambda w: [Postings(ACCOUNT, 101, 10, {w.word: 10})],
     "search.queries.known.terms": lambda w: ["refund", w.word, ""],
     "whole": _always(""),
     "ranking": lambda w: _ranking(w),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings.cutting import queries, thread
+from proofdesk.embeddings.cutting.catching_up import catch_up
 from proofdesk.embeddings.cutting.queries import Conversation, Mark
 from proofdesk.embeddings.cutting.thread import Chunk, Limits
 from proofdesk.embeddings.cutting.words import Said
-from proofdesk.progress import Report, has_doubled, silent
+from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
@@ -40,22 +41,23 @@ async def cut(db: Database, scope: Scope, limits: Limits, report: Report = silen
     async with db.scoped(scope) as conn:
         await queries.adopt_rules(conn, scope, f"{thread.VERSION}/{limits.chunk_size}/{limits.min_embed_chars}")
         total = await queries.unchunked(conn, scope)
-    done, batches = Cut(), 0
-    while batch := await _cut_batch(db, scope, limits):
-        batches += 1
-        if has_doubled(batches):
-            async with db.transaction() as conn:
-                await queries.refresh_statistics(conn)
-        done = Cut(done.conversations + batch.conversations, done.stored + batch.stored, done.removed + batch.removed)
-        report(done.conversations, max(total, done.conversations), "conversations")
+    done = Cut()
+
+    async def batch() -> int:
+        nonlocal done
+        cut = await _cut_batch(db, scope, limits)
+        done = Cut(done.conversations + cut.conversations, done.stored + cut.stored, done.removed + cut.removed)
+        return cut.conversations
+
+    await catch_up(db, batch, total, report)
     return done
 
 
-async def _cut_batch(db: Database, scope: Scope, limits: Limits) -> Cut | None:
+async def _cut_batch(db: Database, scope: Scope, limits: Limits) -> Cut:
     async with db.scoped(scope) as conn:
         conversations = await queries.take_unchunked(conn, scope, BATCH)
         if not conversations:
-            return None
+            return Cut()
         said = await queries.said(conn, scope, conversations)
         chunks = await asyncio.to_thread(_chunks, conversations, said, limits)
         stored, removed = await _store(conn, scope, conversations, chunks)

@@ -4,7 +4,6 @@ No connection is held while the provider answers. A claim that is not settled is
 cancelled, and taken back by a later run when its worker is lost.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,11 @@ from proofdesk.embeddings.batches import Batches, Outcome, Patience
 from proofdesk.embeddings.cutting import words
 from proofdesk.embeddings.provider import EmbeddingError, Provider
 from proofdesk.embeddings.queries import Claimed, Counts
-from proofdesk.errors import ProofdeskError, Unavailable
+from proofdesk.errors import Unavailable
 from proofdesk.progress import LeaveOff, Report, never, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from proofdesk.tasks import unbroken
+from proofdesk.tasks import side_by_side, unbroken
 
 _ROWS = 5000  # rows a transaction, where a model change touches all there are
 
@@ -160,11 +159,7 @@ class _Run:
     async def to_the_end(self, waiting: int) -> None:
         self._total = waiting if self._left is None else min(waiting, self._left)
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._options.concurrency):
-                    group.create_task(self._loop())
-        except BaseExceptionGroup as failures:
-            raise _the_cause(failures) from None
+            await side_by_side(self._loop, self._options.concurrency)
         finally:
             await unbroken(self._give_back())
 
@@ -222,10 +217,3 @@ def _beyond(already: int, report: Report) -> Report:
         report(already + done, None if total is None else already + total, unit)
 
     return beyond
-
-
-def _the_cause(failures: BaseExceptionGroup) -> BaseException:
-    expected = failures.subgroup(ProofdeskError)
-    group = expected or failures
-    first = group.exceptions[0]
-    return _the_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
 from proofdesk.embeddings.cutting import queries as cutting_queries
+from proofdesk.embeddings.cutting.catching_up import catch_up
 from proofdesk.embeddings.cutting.words import Said
-from proofdesk.progress import Report, has_doubled, silent
+from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.search import documents, index_queries, stems
 from proofdesk.search.documents import Document
-from proofdesk.search.index_queries import Posting, Taken
+from proofdesk.search.index_queries import Postings, Taken
 
 VERSION = 2  # of the rules in this file, `documents`, `languages`, `stems` and `words`: a new number indexes all anew
 BATCH = 200  # conversations a transaction
@@ -26,15 +28,7 @@ async def refresh(db: Database, scope: Scope, report: Report = silent) -> int:
     async with db.scoped(scope) as conn:
         await index_queries.adopt_rules(conn, scope, str(VERSION))
         total = await index_queries.unindexed(conn, scope)
-    done, batches = 0, 0
-    while batch := await _refresh_batch(db, scope):
-        done += batch
-        batches += 1
-        if has_doubled(batches):
-            async with db.transaction() as conn:
-                await cutting_queries.refresh_statistics(conn)
-        report(done, max(total, done), "conversations")
-    return done
+    return await catch_up(db, lambda: _refresh_batch(db, scope), total, report)
 
 
 def language_term(language: str) -> str:
@@ -49,39 +43,50 @@ async def _refresh_batch(db: Database, scope: Scope) -> int:
             return 0
         said = await cutting_queries.said(conn, scope, taken)
         postings = await asyncio.to_thread(_postings, taken, said)
-        await index_queries.drop_postings(conn, scope, taken, postings)
-        await index_queries.put_postings(conn, scope, postings)
+        await _store(conn, scope, taken, postings)
         await index_queries.mark_indexed(conn, scope, taken)
     return len(taken)
 
 
-def _postings(taken: Sequence[Taken], said: Sequence[Said]) -> list[Posting]:
+async def _store(conn: Conn, scope: Scope, taken: Sequence[Taken], postings: Sequence[Postings]) -> None:
+    before = {_key(p): p for p in await index_queries.stored(conn, scope, taken)}
+    wanted = {_key(p): p for p in postings}
+    if gone := [p for p in (before[key].without(wanted[key].tf) for key in before) if p.tf]:
+        await index_queries.drop_postings(conn, scope, gone)
+    if changed := [p for p in (wanted[key].changed_since(before.get(key)) for key in wanted) if p.tf]:
+        await index_queries.put_postings(conn, scope, changed)
+
+
+def _postings(taken: Sequence[Taken], said: Sequence[Said]) -> list[Postings]:
     threads: dict[tuple[int, int], list[Said]] = defaultdict(list)
     for message in said:
         threads[message.account_id, message.conversation_id].append(message)
-    built = [
-        documents.build(
-            one.account_id,
-            one.conversation_id,
-            threads[one.account_id, one.conversation_id],
-            (one.contact_name, one.contact_email, one.contact_phone),
+    return [
+        _postings_of(
+            documents.build(
+                one.account_id,
+                one.conversation_id,
+                threads[one.account_id, one.conversation_id],
+                (one.contact_name, one.contact_email, one.contact_phone),
+            )
         )
         for one in taken
     ]
-    return [posting for document in built for posting in _postings_of(document)]
 
 
-def _postings_of(document: Document) -> Iterator[Posting]:
+def _postings_of(document: Document) -> Postings:
     tf: dict[str, int] = defaultdict(int)
-    for (language, word), weight in document.stemmed.items():
-        for term in stems.of_word(language, word):
-            tf[term] += weight
-    for token, weight in document.exact.items():
-        tf[token] = max(tf[token], weight)
-    for language in document.languages:
-        tf[language_term(language)] = 1
-    tf[WHOLE] = document.length
-    if not document.length:
-        return  # nothing was said: nothing to find
-    for term, weight in tf.items():
-        yield Posting(document.account_id, document.conversation_id, term, weight, document.length)
+    if document.length:  # else nothing was said: nothing to find
+        for (language, word), weight in document.stemmed.items():
+            for term in stems.of_word(language, word):
+                tf[term] += weight
+        for token, weight in document.exact.items():
+            tf[token] = max(tf[token], weight)
+        for language in document.languages:
+            tf[language_term(language)] = 1
+        tf[WHOLE] = document.length
+    return Postings(document.account_id, document.conversation_id, document.length, tf)
+
+
+def _key(postings: Postings) -> tuple[int, int]:
+    return postings.account_id, postings.conversation_id

@@ -1,7 +1,9 @@
 """SQL of the index of words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+
+from psycopg.types.json import Jsonb
 
 from proofdesk.db.rows import Conn, many, run, value
 from proofdesk.embeddings.cutting.queries import Conversation
@@ -18,14 +20,23 @@ class Taken(Conversation):
 
 
 @dataclass(frozen=True)
-class Posting:
-    """How often a conversation holds a term, and its length, both weighted and in tenths."""
+class Postings:
+    """How often a conversation holds each term, and its length; both weighted, in tenths."""
 
     account_id: int
     conversation_id: int
-    term: str
-    tf: int
     length: int
+    tf: dict[str, int]
+
+    def without(self, terms: Container[str]) -> "Postings":
+        """Those of other terms."""
+        return replace(self, tf={term: n for term, n in self.tf.items() if term not in terms})
+
+    def changed_since(self, before: "Postings | None") -> "Postings":
+        """Those that are new, or were otherwise before."""
+        if before is None or before.length != self.length:
+            return self
+        return replace(self, tf={term: n for term, n in self.tf.items() if before.tf.get(term) != n})
 
 
 async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
@@ -75,49 +86,53 @@ async def take_unindexed(conn: Conn, scope: Scope, most: int) -> list[Taken]:
     )
 
 
-async def drop_postings(
-    conn: Conn, scope: Scope, conversations: Sequence[Conversation], postings: Sequence[Posting]
-) -> int:
-    """Remove the postings of conversations that are not among the given ones."""
+async def stored(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> list[Postings]:
+    """The postings that conversations have; those that have none are left out."""
+    return await many(
+        conn,
+        Postings,
+        """
+        SELECT p.account_id, p.conversation_id, max(p.length) AS length, jsonb_object_agg(p.term, p.tf) AS tf
+        FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
+        JOIN search_postings p USING (account_id, conversation_id)
+        WHERE p.project_id = %(project)s GROUP BY 1, 2""",
+        project=scope.project_id,
+        accounts=[c.account_id for c in conversations],
+        conversations=[c.conversation_id for c in conversations],
+    )
+
+
+async def drop_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
+    """Remove postings."""
     return await run(
         conn,
         """
         DELETE FROM search_postings p
-        USING unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
-        WHERE p.project_id = %(project)s AND p.account_id = c.account_id AND p.conversation_id = c.conversation_id
-          AND NOT EXISTS (
-              SELECT FROM unnest(%(in_accounts)s::bigint[], %(in_conversations)s::bigint[], %(terms)s::text[])
-                  n (account_id, conversation_id, term)
-              WHERE n.account_id = p.account_id AND n.conversation_id = p.conversation_id AND n.term = p.term)""",
+        USING jsonb_to_recordset(%(postings)s) gone (account_id bigint, conversation_id bigint, tf jsonb),
+            jsonb_object_keys(gone.tf) t (term)
+        WHERE p.project_id = %(project)s AND p.term = t.term AND p.account_id = gone.account_id
+          AND p.conversation_id = gone.conversation_id""",
         project=scope.project_id,
-        accounts=[c.account_id for c in conversations],
-        conversations=[c.conversation_id for c in conversations],
-        in_accounts=[p.account_id for p in postings],
-        in_conversations=[p.conversation_id for p in postings],
-        terms=[p.term for p in postings],
+        postings=Jsonb([vars(p) for p in postings]),
     )
 
 
-async def put_postings(conn: Conn, scope: Scope, postings: Sequence[Posting]) -> int:
-    """Store postings; those that are stored already are left alone."""
+async def put_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
+    """Store postings, in the order of their key: that is quicker. Those that are there take the new numbers."""
     return await run(
         conn,
         """
-        INSERT INTO search_postings AS p
-            (project_id, account_scope_id, term, account_id, conversation_id, tf, length)
-        SELECT %(project)s, %(account_scope)s, term, account_id, conversation_id, tf, length
-        FROM unnest(%(terms)s::text[], %(accounts)s::bigint[], %(conversations)s::bigint[], %(tfs)s::int[],
-            %(lengths)s::int[]) n (term, account_id, conversation_id, tf, length)
+        INSERT INTO search_postings (project_id, account_scope_id, term, account_id, conversation_id, tf, length)
+        SELECT %(project)s, %(account_scope)s, t.term, new.account_id, new.conversation_id, t.tf::int, new.length
+        FROM jsonb_to_recordset(%(postings)s)
+                 new (account_id bigint, conversation_id bigint, length int, tf jsonb),
+             jsonb_each_text(new.tf) t (term, tf)
+        ORDER BY t.term, new.account_id, new.conversation_id
         ON CONFLICT (project_id, term, account_id, conversation_id)
-            DO UPDATE SET tf = excluded.tf, length = excluded.length
-            WHERE (p.tf, p.length) <> (excluded.tf, excluded.length)""",
+            DO UPDATE SET tf = excluded.tf, length = excluded.length""",
         project=scope.project_id,
         account_scope=scope.account_scope_id,
-        terms=[p.term for p in postings],
-        accounts=[p.account_id for p in postings],
-        conversations=[p.conversation_id for p in postings],
-        tfs=[p.tf for p in postings],
-        lengths=[p.length for p in postings],
+        postings=Jsonb([vars(p) for p in postings]),
     )
 
 

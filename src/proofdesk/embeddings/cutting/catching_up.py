@@ -1,0 +1,31 @@
+"""Conversations that changed are taken a batch at a time, several batches side by side, until none is left."""
+
+from collections.abc import Awaitable, Callable
+
+from proofdesk.db.pool import Database
+from proofdesk.embeddings.cutting import queries
+from proofdesk.progress import Report, has_doubled
+from proofdesk.tasks import side_by_side
+
+AT_ONCE = 2  # one batch is made while another is stored
+
+
+async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int, report: Report) -> int:
+    """Take batches until one is empty; how many conversations there were. Reports them, of at least `total`.
+
+    `batch` works on conversations that nobody else has, in a transaction of its own, and returns how many.
+    """
+    done = batches = 0
+
+    async def go_on() -> None:
+        nonlocal done, batches
+        while taken := await batch():
+            done += taken
+            batches += 1
+            if has_doubled(batches):
+                async with db.transaction() as conn:
+                    await queries.refresh_statistics(conn)
+            report(done, max(total, done), "conversations")
+
+    await side_by_side(go_on, AT_ONCE)
+    return done
