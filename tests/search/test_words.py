@@ -1,5 +1,6 @@
 """Text taken apart: words, exact tokens, languages."""
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -83,3 +84,12 @@ def test_the_language_of_a_sentence_is_told_by_its_small_words(text: str, langua
 
 def test_cyrillic_words_have_their_own_language_in_any_text():
     assert languages.of_word("заказ", "german") == "russian"
+
+
+def test_of_two_languages_that_are_as_likely_it_is_always_the_same_one():
+    told = {
+        "german": "ich nicht", "french": "vous avec", "spanish": "los muy", "italian": "gli sono",
+        "portuguese": "obrigado meu", "dutch": "niet wij",
+    }  # fmt: skip
+    for first, second in itertools.combinations(told, 2):
+        assert languages.guess(Counter(f"{told[second]} {told[first]}".split())) == first

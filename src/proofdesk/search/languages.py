@@ -32,13 +32,16 @@ for _name, _words in _SMALL_WORDS.items():
 
 
 def guess(counts: Mapping[str, int], fallback: str = DEFAULT, least: int = 2) -> str:
-    """The language of the Latin words in `counts`; `fallback` unless at least `least` small words speak for another."""
-    scores: dict[str, int] = {}
+    """The language of the Latin words in `counts`; `fallback` unless at least `least` small words speak for another.
+
+    Of several for which as many speak it is the first in `NAMES`.
+    """
+    scores = dict.fromkeys(NAMES, 0)
     for word in counts.keys() & _TELLING.keys():
         for name in _TELLING[word]:
-            scores[name] = scores.get(name, 0) + counts[word]
-    best = max(scores, key=lambda name: (scores[name], name == fallback), default=fallback)
-    return best if scores.get(best, 0) >= max(least, scores.get(fallback, 0) + 1) else fallback
+            scores[name] += counts[word]
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] >= max(least, scores[fallback] + 1) else fallback
 
 
 def of_word(word: str, latin: str) -> str:
