@@ -5,8 +5,9 @@ weights were chosen on the labelled queries of `make eval`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from proofdesk.embeddings.cutting import words as said_words
 from proofdesk.embeddings.cutting.words import Said
@@ -30,49 +31,41 @@ class Document:
     languages: set[str] = field(default_factory=set)
     length: int = 0
 
+    def add(self, weight: int, text: str, counts: Mapping[str, int], latin: str) -> None:
+        """Add the words of a text in the Latin language `latin`, which have been counted, and its exact tokens."""
+        for word, times in counts.items():
+            self.stemmed[languages.of_word(word, latin), word] += weight * times
+        for token in words.exact(text):
+            self.exact[token] += weight
+
 
 def build(account_id: int, conversation_id: int, said: Sequence[Said], identity: Iterable[str | None]) -> Document:
     """The document of a conversation, whose messages are in order; `identity` is what its contact is called."""
     document = Document(account_id, conversation_id)
-    spoken = _spoken(said)
-    latin = languages.guess(Counter(word for _, text in spoken for word in words.words(text)))
-    for weight, text in spoken:
-        _add(document, weight, text, latin)
+    spoken = [(weight, text, words.words(text)) for weight, text in _spoken(said)]
+    latin = languages.guess(Counter(chain.from_iterable(found for _, _, found in spoken)))
+    for weight, text, found in spoken:
+        counts = Counter(found)
+        document.length += weight * len(found)
+        document.add(weight, text, counts, languages.guess(counts, latin))
+    document.languages = {language for language, _ in document.stemmed}
     for text in identity:
-        _add_identity(document, words.clean(text or ""))
+        named = words.clean(text or "")
+        document.add(IDENTITY, named, Counter(words.words(named)), languages.DEFAULT)
     return document
 
 
-def _spoken(said: Sequence[Said]) -> list[tuple[int, str]]:
-    opening = next((m.message_id for m in said if m.sender_type == "contact" and said_words.of(m)), None)
-    texts: list[tuple[int, str]] = []
+def _spoken(said: Sequence[Said]) -> Iterator[tuple[int, str]]:
+    opened = False
     subjects: set[str] = set()
     for message in said:
-        weight = CONTACT if message.sender_type == "contact" else AGENT
-        weight = OPENING if message.message_id == opening else weight
         text = said_words.of(message)
+        weight = CONTACT if message.sender_type == "contact" else AGENT
+        if text and not opened and message.sender_type == "contact":
+            weight, opened = OPENING, True
         # Every reply repeats the subject; it counts once.
         if message.subject and (subject := message.subject.rpartition(": ")[2]) not in subjects:
             subjects.add(subject)
             text = f"{subject}\n{text}"
         if text:
-            texts.append((weight, words.clean(text)))
-    return texts
-
-
-def _add(document: Document, weight: int, text: str, latin: str) -> None:
-    found = words.words(text)
-    language = languages.guess(Counter(found), latin)
-    for word in found:
-        document.stemmed[languages.of_word(word, language), word] += weight
-    document.length += weight * len(found)
-    document.languages.update(languages.of_word(word, language) for word in found)
-    for token in words.exact(text):
-        document.exact[token] += weight
-
-
-def _add_identity(document: Document, text: str) -> None:
-    for word in words.words(text):
-        document.stemmed[languages.of_word(word, languages.DEFAULT), word] += IDENTITY
-    for token in words.exact(text):
-        document.exact[token] += IDENTITY
+            yield weight, words.clean(text)

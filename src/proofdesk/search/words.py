@@ -17,6 +17,7 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 # What is no part of a word becomes a space: a quarter of the time of looking for words.
 _ASCII_WORDS = {n: chr(n).lower() if chr(n).isalnum() or chr(n) == "'" else " " for n in range(128)}
 _EXACT = re.compile(rf"(?<![^\W{_CJK}])(?<![.@+-])[^\W{_CJK}]+(?:[-.@+][^\W{_CJK}]+)+|[^\W_{_CJK}]+(?:_[^\W_{_CJK}]+)+")
+_JOINED = re.compile(r"[-.@+_]\w")
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
 _PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -59,7 +60,9 @@ def located(text: str, among: Set[str]) -> Iterator[Word]:
 def exact(text: str) -> list[str]:
     """Numbers with their dashes, addresses, domains, file names and telephone numbers of a cleaned text."""
     lowered = text.lower()
-    found = [token for match in _EXACT.findall(lowered) for token in _spellings(match)]
+    # Looking for what all of them have takes a thirtieth of the time, and most texts have none.
+    joined = _EXACT.findall(lowered) if _JOINED.search(lowered) else ()
+    found = [token for match in joined for token in _spellings(match)]
     return found + [token for match in _PHONE.findall(lowered) for token in phone(match)]
 
 
