@@ -5,6 +5,9 @@ Who changes several chunks at once locks them in the order of their key first, s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from proofdesk.db.rows import Conn, many, run, value
 from proofdesk.embeddings.cutting.thread import Chunk
@@ -135,12 +138,10 @@ async def put_chunks(conn: Conn, scope: Scope, chunks: Sequence[Chunk]) -> int:
         INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,
             inbox_id, sender_type, sender_types, covers, text, context, content_hash, created_at)
         SELECT %(project)s, %(account_scope)s, account_id, message_id, chunk_index, conversation_id, inbox_id,
-            sender_type, sender_types::text[], covers::bigint[], text, context, content_hash, created_at
-        FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[], %(conversations)s::bigint[],
-            %(inboxes)s::bigint[], %(senders)s::text[], %(sender_types)s::text[], %(covers)s::text[],
-            %(texts)s::text[], %(contexts)s::text[], %(hashes)s::bytea[], %(times)s::timestamptz[])
-            n (account_id, message_id, chunk_index, conversation_id, inbox_id, sender_type, sender_types, covers,
-               text, context, content_hash, created_at)
+            sender_type, sender_types, covers, text, context, decode(content_hash, 'hex'), created_at
+        FROM jsonb_to_recordset(%(chunks)s) AS r (account_id bigint, message_id bigint, chunk_index int,
+            conversation_id bigint, inbox_id bigint, sender_type text, sender_types text[], covers bigint[],
+            text text, context text, content_hash text, created_at timestamptz)
         ON CONFLICT (project_id, account_id, message_id, chunk_index) DO UPDATE SET
             conversation_id = excluded.conversation_id, inbox_id = excluded.inbox_id,
             sender_type = excluded.sender_type, sender_types = excluded.sender_types, covers = excluded.covers,
@@ -154,19 +155,7 @@ async def put_chunks(conn: Conn, scope: Scope, chunks: Sequence[Chunk]) -> int:
         """,
         project=scope.project_id,
         account_scope=scope.account_scope_id,
-        accounts=[c.anchor.account_id for c in chunks],
-        messages=[c.anchor.message_id for c in chunks],
-        indexes=[c.index for c in chunks],
-        conversations=[c.anchor.conversation_id for c in chunks],
-        inboxes=[c.anchor.inbox_id for c in chunks],
-        senders=[c.anchor.sender_type for c in chunks],
-        # Arrays of one length would become one array of two dimensions: they travel as text.
-        sender_types=["{" + ",".join(c.sender_types) + "}" for c in chunks],
-        covers=["{" + ",".join(map(str, c.covers)) + "}" for c in chunks],
-        texts=[c.text for c in chunks],
-        contexts=[c.context for c in chunks],
-        hashes=[c.content_hash for c in chunks],
-        times=[c.anchor.created_at for c in chunks],
+        chunks=Jsonb([_row(chunk) for chunk in chunks]),
     )
 
 
@@ -207,3 +196,21 @@ async def mark_chunked(conn: Conn, scope: Scope, conversations: Sequence[Convers
         conversations=[c.conversation_id for c in conversations],
         versions=[c.version for c in conversations],
     )
+
+
+def _row(chunk: Chunk) -> dict[str, Any]:
+    said = chunk.anchor
+    return {
+        "account_id": said.account_id,
+        "message_id": said.message_id,
+        "chunk_index": chunk.index,
+        "conversation_id": said.conversation_id,
+        "inbox_id": said.inbox_id,
+        "sender_type": said.sender_type,
+        "sender_types": chunk.sender_types,
+        "covers": chunk.covers,
+        "text": chunk.text,
+        "context": chunk.context,
+        "content_hash": chunk.content_hash.hex(),
+        "created_at": said.created_at.isoformat(),
+    }
