@@ -170,7 +170,8 @@ async def test_a_worker_that_stops_hands_its_run_on_with_what_was_done(db: Datab
     assert claimed is not None
     kept = await runs.carry_out(db, project, claimed, patient, stopping=stopping)
     assert (kept.status, kept.processed_count, kept.runner, kept.attempt) == ("queued", 3, None, 1)
-    assert kept.progress == {"done": 3, "total": 6, "unit": "chunks"}
+    told = kept.progress or {}
+    assert (told["done"], told["total"], told["unit"]) == (3, 6, "chunks")
     stopping.clear()
     again = await runs.claim(db, project, asked.run.id)
     assert again is not None

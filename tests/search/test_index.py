@@ -52,7 +52,7 @@ async def test_progress_is_reported_in_conversations(desk: Desk):
     for _ in range(3):
         await desk.talk("Hello there")
     await index.refresh(desk.db, desk.scope, lambda *values: told.append(values))
-    assert told == [(3, 3, "conversations")]
+    assert told == [(3, 3, "conversations indexed")]
 
 
 async def test_a_new_rule_indexes_everything_anew(shop: Desk, monkeypatch):

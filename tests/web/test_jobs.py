@@ -25,20 +25,31 @@ def run(**changes: Any) -> Run:
     told = {
         "id": uuid4(), "job_type": "chatwoot_sync", "trigger": "manual", "status": "running",
         "created_at": now, "started_at": now - timedelta(minutes=1), "finished_at": None, "processed_count": 0,
-        "progress": {"done": 300, "total": 1200, "unit": "conversations"}, "error": None, "error_details": None,
-        "meta": {}, "params": {}, "request_id": None, "attempt": 1, "runner": None, "heartbeat_at": None,
+        "progress": progress(300, 1200, "conversations read"), "error": None, "error_details": None, "meta": {},
+        "params": {}, "request_id": None, "attempt": 1, "runner": None, "heartbeat_at": None,
         "cancel_requested_at": None,
     }  # fmt: skip
     return Run(**{**told, **changes})
 
 
+def progress(done: int, total: int | None, unit: str, *, at_first: int = 0, seconds: int = 60) -> dict[str, Any]:
+    """What a worker tells of a stage that goes on for so long."""
+    since = datetime(2026, 5, 4, 12, tzinfo=UTC) - timedelta(seconds=seconds)
+    return {"done": done, "total": total, "unit": unit, "stage": {"done": at_first, "since": since.isoformat()}}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "300 of 1\u202f200 conversations, 5 a second, 3 min left"),
+        ({}, "300 of 1\u202f200 conversations read, 5 a second, 3 min left"),
+        (
+            {"progress": progress(600, 800, "conversations cut", at_first=200, seconds=10)},
+            "600 of 800 conversations cut, 40 a second, 5 s left",
+        ),
+        ({"progress": {"done": 8, "total": 9, "unit": "chunks"}}, "8 of 9 chunks"),
         ({"progress": None}, "beginning"),
-        ({"progress": {"done": 1, "total": None, "unit": "conversations"}}, "1 conversation, 1 a minute"),
-        ({"progress": {"done": 900, "total": 900, "unit": "chunks"}}, "900 of 900 chunks, 15 a second"),
+        ({"progress": progress(1, None, "conversations read")}, "1 conversation read, 1 a minute"),
+        ({"progress": progress(900, 900, "chunks")}, "900 of 900 chunks, 15 a second"),
         ({"status": "queued"}, ""),
     ],
 )  # fmt: skip

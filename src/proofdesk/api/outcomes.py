@@ -17,6 +17,7 @@ _SHOWN = (
     "id", "job_type", "trigger", "status", "created_at", "started_at", "finished_at", "processed_count", "progress",
     "error", "error_details", "meta", "request_id", "attempt", "cancel_requested_at",
 )  # fmt: skip
+_PROGRESS = ("done", "total", "unit")
 
 
 async def awaited(db: Database, settings: Settings, scope: Scope, asked: Requested, seconds: float | None) -> Answer:
@@ -31,7 +32,8 @@ async def awaited(db: Database, settings: Settings, scope: Scope, asked: Request
 
 def run(found: Run) -> dict[str, Any]:
     """A run as the contract spells it."""
-    return {name: getattr(found, name) for name in _SHOWN}
+    progress = found.progress and {name: found.progress[name] for name in _PROGRESS}
+    return {name: getattr(found, name) for name in _SHOWN} | {"progress": progress}
 
 
 def _failed(ended: Run) -> Answer:

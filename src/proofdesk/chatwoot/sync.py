@@ -184,7 +184,7 @@ async def _first_reading(
         async for page in taken:
             number += 1
             done += len(page.items)
-            report(done, page.total, "conversations")
+            report(done, page.total, "conversations read")
             await _set_mark(mirror, source, started, {"phase": "history", "page": number})
             if has_doubled(number):
                 async with mirror.db.transaction() as conn:
@@ -228,7 +228,7 @@ async def _changes(mirror: Mirror, live: list[tuple[Source, datetime]], report: 
     within = math.ceil((started - since).total_seconds())
     changed = await mirror.client.changed_conversations(mirror.account_id, within, inbox_id)
     await mirror.take(changed.items)
-    report(len(changed.items), None, "conversations")
+    report(len(changed.items), None, "conversations read")
     while await _newly_active(mirror, inbox_id, since) > 1:
         pass
     if mirror.inbox_ids is None:

@@ -30,7 +30,7 @@ class JobFailed(ProofdeskError):
 @app.command()
 def sync(project: InProject = None, json: AsJson = False) -> None:
     """Read Chatwoot into the project: what is new, what changed, what was deleted."""
-    _carry_out(pipeline.SYNC, "Reading Chatwoot", project, json)
+    _carry_out(pipeline.SYNC, "Sync", project, json)
 
 
 @app.command()

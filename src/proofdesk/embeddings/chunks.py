@@ -49,7 +49,7 @@ async def cut(db: Database, scope: Scope, limits: Limits, report: Report = silen
         done = Cut(done.conversations + cut.conversations, done.stored + cut.stored, done.removed + cut.removed)
         return cut.conversations
 
-    await catch_up(db, batch, total, report)
+    await catch_up(db, batch, total, report, "conversations cut")
     return done
 
 

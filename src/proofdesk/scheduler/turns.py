@@ -6,6 +6,7 @@ of the queue, and is carried on from there, by whichever worker comes to it.
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from proofdesk.db import queue
@@ -33,12 +34,15 @@ class Turn:
         self._listener, self._stopping = listener, stopping
         self._steps = 0
         self._over = False
+        self._stage: dict[str, Any] = {}
         self.progress: dict[str, Any] | None = None
         self.cancelled = False  # somebody asked for it
         self.taken = False  # the run is another's by now
 
     def __call__(self, done: int, total: int | None, unit: str) -> None:
-        self.progress = {"done": done, "total": total, "unit": unit}
+        if self.progress is None or unit != self.progress["unit"]:
+            self._stage = {"done": done, "since": datetime.now(UTC).isoformat()}  # what its pace is told from
+        self.progress = {"done": done, "total": total, "unit": unit, "stage": self._stage}
         if self._listener:
             self._listener(done, total, unit)
 

@@ -28,7 +28,7 @@ async def refresh(db: Database, scope: Scope, report: Report = silent) -> int:
     async with db.scoped(scope) as conn:
         await index_queries.adopt_rules(conn, scope, str(VERSION))
         total = await index_queries.unindexed(conn, scope)
-    return await catch_up(db, lambda: _refresh_batch(db, scope), total, report)
+    return await catch_up(db, lambda: _refresh_batch(db, scope), total, report, "conversations indexed")
 
 
 def language_term(language: str) -> str:

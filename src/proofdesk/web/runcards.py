@@ -205,14 +205,17 @@ def runbook(job_type: str, details: dict[str, Any] | None) -> str:
 
 
 def _pace(run: Run, now: datetime) -> str:
-    """How fast a run goes and how long it will go on: `1 200 of 5 000 messages, 240 a second, 16 s left`."""
+    """How fast its stage goes, and how long yet: `1 200 of 5 000 conversations cut, 240 a second, 16 s left`."""
     progress = run.progress
     if not progress:
         return "beginning"
-    unit, done, total = progress["unit"].removesuffix("s"), progress["done"], progress["total"]
-    said = f"{cards.number(done)} of {cards.counted(total, unit)}" if total else cards.counted(done, unit)
-    seconds = (now - (run.started_at or now)).total_seconds()
-    rate = done / seconds if seconds >= 1 else 0
+    done, total, (unit, *how) = progress["done"], progress["total"], progress["unit"].split(" ")
+    unit = unit.removesuffix("s")
+    counted = f"{cards.number(done)} of {cards.counted(total, unit)}" if total else cards.counted(done, unit)
+    said = " ".join((counted, *how))
+    stage = progress.get("stage") or {"done": done, "since": now.isoformat()}  # an older worker tells none
+    seconds = (now - datetime.fromisoformat(stage["since"])).total_seconds()
+    rate = (done - stage["done"]) / seconds if seconds >= 1 else 0
     if rate:
         said += f", {cards.number(round(rate))} a second" if rate >= 1 else f", {rate * 60:.0f} a minute"
     return said + (f", {_lasting((total - done) / rate)} left" if rate and total and total > done else "")

@@ -10,8 +10,8 @@ from proofdesk.tasks import side_by_side
 AT_ONCE = 2  # one batch is made while another is stored
 
 
-async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int, report: Report) -> int:
-    """Take batches until one is empty; how many conversations there were. Reports them, of at least `total`.
+async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int, report: Report, unit: str) -> int:
+    """Take batches until one is empty; how many conversations there were. Reports them as `unit`, of at least `total`.
 
     `batch` works on conversations that nobody else has, in a transaction of its own, and returns how many.
     """
@@ -25,7 +25,7 @@ async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int
             if has_doubled(batches):
                 async with db.transaction() as conn:
                     await queries.refresh_statistics(conn)
-            report(done, max(total, done), "conversations")
+            report(done, max(total, done), unit)
 
     await side_by_side(go_on, AT_ONCE)
     return done
