@@ -1,9 +1,13 @@
 import asyncio
 
+import pytest
+
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import chunks
 from proofdesk.embeddings.cutting.thread import Limits
+from proofdesk.errors import Unavailable
 from proofdesk.projects.scope import Scope
+from proofdesk.search import index
 from tests.conftest import new_project
 from tests.embeddings.conftest import LIMITS
 from tests.embeddings.stories import Line, agent, rewrite, rows, tell
@@ -138,7 +142,31 @@ async def test_the_progress_counts_conversations(db: Database, project: Scope):
     reports = []
     await tell(db, project, Line(LONG))
     await chunks.cut(db, project, LIMITS, lambda *report: reports.append(report))
-    assert reports == [(1, 1, "conversations")]
+    assert reports == [(1, 1, "conversations cut")]
+
+
+async def test_a_file_name_that_no_database_can_hold_stops_nothing(db: Database, project: Scope):
+    odd = {"file_size": 3, "data_url": "https://files.example.com/invoice%00of%ff%20" + "may" * 10 + ".pdf"}
+    await tell(db, project, Line(None, attachments=[odd]), Line(LONG))
+    await chunks.cut(db, project, LIMITS)
+    await index.refresh(db, project)
+    assert any(text.startswith("invoiceof") for text in await texts(db, project))
+
+
+async def test_a_failing_batch_stops_the_one_beside_it(db: Database, project: Scope, monkeypatch):
+    monkeypatch.setattr(chunks, "BATCH", 1)
+    for number in range(1, 41):
+        await tell(db, project, Line(LONG), conversation_id=number)
+
+    def break_off(done: int, *_: object) -> None:
+        if done == 3:
+            raise Unavailable("The disk is full.")
+
+    with pytest.raises(Unavailable, match="disk is full"):
+        await chunks.cut(db, project, LIMITS, break_off)
+    stored = len(await texts(db, project))
+    assert 3 <= stored <= 4, "what the other had under way may be stored, and no more"
+    assert (await chunks.cut(db, project, LIMITS)).conversations == 40 - stored
 
 
 async def test_another_project_is_left_alone(db: Database, project: Scope):

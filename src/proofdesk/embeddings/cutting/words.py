@@ -91,4 +91,4 @@ def _file_name(attachment: dict[str, Any]) -> str:
         path = urlsplit(str(attachment.get("data_url") or "")).path
     except ValueError:
         return ""
-    return unquote(path.rpartition("/")[2]).strip()
+    return unquote(path.rpartition("/")[2]).replace("\0", "").strip()  # the one character that cannot be stored
