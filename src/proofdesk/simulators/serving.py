@@ -1,6 +1,7 @@
 """Running an ASGI app on a loopback port for as long as a `with` block lasts."""
 
 import asyncio
+import atexit
 import socket
 import threading
 import time
@@ -74,14 +75,7 @@ class _Background:
         if self._loop is not None and self._server is not None:
             self._loop.call_soon_threadsafe(self._server.stop)
         self._thread.join(START_WITHIN)
-        self._outlive_runtime()
-
-    def _outlive_runtime(self) -> None:
-        """Wait for Granian's own threads: an interpreter that ends before they do aborts."""
-        deadline = time.monotonic() + STOP_WITHIN
-        time.sleep(0.001)
-        while _native_threads() - self._threads_before - _python_threads() and time.monotonic() < deadline:
-            time.sleep(0.002)
+        _ending.update(_native_threads() - self._threads_before - _python_threads())
 
     def _run(self) -> None:
         asyncio.run(self._main())
@@ -95,6 +89,18 @@ class _Background:
         with suppress(OSError), socket.create_connection((self._host, self._port), timeout=0.5):
             return True
         return False
+
+
+_ending: set[str] = set()
+"""Granian's own threads that were not gone yet when their server was."""
+
+
+@atexit.register
+def _outlive_runtimes() -> None:
+    """Wait for them: an interpreter that ends before they do aborts."""
+    deadline = time.monotonic() + STOP_WITHIN
+    while _ending & _native_threads() and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def _server(app: ASGIApp, host: str, port: int) -> Server:
