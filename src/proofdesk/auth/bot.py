@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from proofdesk.authorities import trusted
 from proofdesk.errors import Unavailable
 
 LONGEST = 4096
@@ -78,7 +79,7 @@ class Bot:
     """One bot. `timeout` is in seconds."""
 
     def __init__(self, base_url: str, token: str, *, timeout: float = 10):
-        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout)
+        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, verify=trusted())
         self._token = token
 
     async def aclose(self) -> None:
