@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import shutil
 import subprocess
@@ -40,8 +41,19 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no process is left with it when the others are done."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Begin with what takes long, a share of it in each process: none is left with it when the others are done.
+
+    Each process is first given as many tests as any other, one behind the other in the order that is made here.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = iter([item for item in items if not item.get_closest_marker("long")])
+    ordered: list[pytest.Item] = []
+    for process in range(processes):
+        begins = long[process::processes]
+        share = (len(items) - len(ordered)) // (processes - process)
+        ordered += [*begins, *itertools.islice(others, max(0, share - len(begins)))]
+    items[:] = ordered
 
 
 @pytest.fixture(scope="session")
