@@ -19,8 +19,6 @@ def test_the_table_says_of_every_command_where_it_is():
 
 def test_only_the_room_of_the_command_is_read():
     assert _read("config") == {"setup"}
-    assert _read("project") == {"projects"}
-    assert _read("worker") == {"jobs"}
     assert _read("nonsense") == set(_ROOMS.values())
 
 
