@@ -1,7 +1,8 @@
 """The first reading of a Chatwoot, with no delay there and with some, and a sync that finds nothing new.
 
 Measured is `sync.run`, in a process of its own, so that its memory is known: everything is fetched, checked and stored.
-The floors are the same pages fetched and thrown away, and the same rows copied into a table with the same indexes.
+Apart from it, what the job does then: all of it is cut into chunks and indexed by words. The floors are the same pages
+fetched and thrown away, and the same rows copied into tables with the same indexes.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import sql
 
 from bench import database, upstream
 from bench.figures import Curve, Figure, Found
@@ -23,21 +25,29 @@ from proofdesk.audit.trail import system
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.db.pool import connected
+from proofdesk.embeddings import chunks
 from proofdesk.progress import silent
 from proofdesk.projects import projects, scope
+from proofdesk.search import index
+from proofdesk.settings import Settings
 
 CONVERSATIONS = 2_000
 GROWTH = (312, 3_125, 31_250)  # conversations: 10,000 messages to a million
 CONCURRENCY, DELAY = 8, 0.05
 _OPTIONS = sync.Options(default_account_id=1)
+_LIMITS = chunks.limits_of(Settings())
 
 
 @dataclass(frozen=True)
 class Synced:
-    """Seconds and requests of a first sync and of one more after it, and the most memory it took, in MB."""
+    """Seconds and requests of a first sync and of one more after it, and the most memory it took, in MB.
+
+    `findable_seconds` is how long it took after the first to cut and to index all of it.
+    """
 
     messages: int
     seconds: float
+    findable_seconds: float
     requests: int
     again_seconds: float
     again_requests: int
@@ -51,8 +61,9 @@ async def measure(quick: bool) -> Found:
     with database.fresh() as url:
         with upstream.running(size) as there:
             synced = _apart(url, there)
-            fetched, copied = await _fetch(there, size), _copy(url)
-        found.figures += [_first(synced, fetched, copied), _nothing_new(synced)]
+            fetched, copied = await _fetch(there, size), _copy(url, "cw_messages")
+            made = _copy(url, "rag_chunks") + _copy(url, "search_postings")
+        found.figures += [_first(synced, fetched, copied), _findable(synced, made), _nothing_new(synced)]
     with database.fresh() as url, upstream.running(size, DELAY) as there:
         found.figures.append(_delayed(_apart(url, there)))
     if not quick:
@@ -60,6 +71,13 @@ async def measure(quick: bool) -> Found:
         found.figures.append(_memory(grown[-1]))
         found.curves += [
             Curve("sync", "Time of a first sync", "messages", "s", [(s.messages, s.seconds) for s in grown]),
+            Curve(
+                "findable",
+                "Time to cut and index what was read first",
+                "messages",
+                "s",
+                [(s.messages, s.findable_seconds) for s in grown],
+            ),
             Curve("sync-memory", "Memory of a first sync", "messages", "MB", [(s.messages, s.peak) for s in grown]),
         ]
     return found
@@ -80,6 +98,17 @@ def _first(synced: Synced, fetched: float, copied: float) -> Figure:
         times=synced.seconds / (fetched + copied),
         met=rate >= 12_000,
         at_most=40,
+    )
+
+
+def _findable(synced: Synced, copied: float) -> Figure:
+    return Figure(
+        work="what was read is cut and indexed, until words find all of it",
+        goal="",
+        measured=f"{synced.messages / synced.findable_seconds:,.0f} messages/s",
+        floor=f"chunks and postings copied {synced.messages / copied:,.0f}/s",
+        times=synced.findable_seconds / copied,
+        at_most=20,
     )
 
 
@@ -146,14 +175,15 @@ def _pages(conversations: int) -> Iterator[str]:
         yield f"/conversations/{conversation}/messages?after=0"
 
 
-def _copy(url: str) -> float:
-    """Seconds for the stored messages to be copied into a table that has the same columns and indexes."""
+def _copy(url: str, table: str) -> float:
+    """Seconds for the rows of a table to be copied into one that has the same columns and indexes."""
+    names = {"table": sql.Identifier(table), "copied": sql.Identifier(f"copied_{table}")}
     with psycopg.connect(url, autocommit=True) as conn:
-        with conn.cursor().copy("COPY cw_messages TO STDOUT (FORMAT binary)") as copy:
+        with conn.cursor().copy(sql.SQL("COPY {table} TO STDOUT (FORMAT binary)").format(**names)) as copy:
             rows = [bytes(block) for block in copy]
-        conn.execute("CREATE TABLE copied (LIKE cw_messages INCLUDING ALL)")
+        conn.execute(sql.SQL("CREATE TABLE {copied} (LIKE {table} INCLUDING ALL)").format(**names))
         started = time.perf_counter()
-        with conn.cursor().copy("COPY copied FROM STDIN (FORMAT binary)") as copy:
+        with conn.cursor().copy(sql.SQL("COPY {copied} FROM STDIN (FORMAT binary)").format(**names)) as copy:
             for block in rows:
                 copy.write(block)
         return time.perf_counter() - started
@@ -175,12 +205,16 @@ async def _synced(url: str, there: str) -> Synced:
         before, began = upstream.requests(there), time.perf_counter()
         synced = await sync.run(db, client, inside, _OPTIONS, silent)
         first, ended = upstream.requests(there) - before, time.perf_counter()
+        seconds = ended - began
         await sync.run(db, client, inside, _OPTIONS, silent)
         again = time.perf_counter() - ended
+        requests, ended = upstream.requests(there) - before - first, time.perf_counter()
+        await chunks.cut(db, inside, _LIMITS)
+        await index.refresh(db, inside)
+        findable = time.perf_counter() - ended
     await client.aclose()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    requests = upstream.requests(there) - before - first
-    return Synced(synced.tally.messages, ended - began, first, again, requests, peak)
+    return Synced(synced.tally.messages, seconds, findable, first, again, requests, peak)
 
 
 if __name__ == "__main__":
