@@ -133,11 +133,16 @@ def client_of(url: str, **more: Any) -> httpx2.AsyncClient:
     )
 
 
+LISTEN = """
+import sys
+from proofdesk.cli import server
+server.read_once(sys.argv[1])
+server.listen(sys.argv[1], "127.0.0.1", int(sys.argv[2]), 2)
+"""
+
+
 def _command(port: int, app: str) -> list[str]:
-    listen = (
-        "import sys; from proofdesk.cli import server; server.listen(sys.argv[1], '127.0.0.1', int(sys.argv[2]), 2)"
-    )
-    return [sys.executable, "-W", "error", "-c", listen, app, str(port)]
+    return [sys.executable, "-W", "error", "-c", LISTEN, app, str(port)]
 
 
 def _environment(database_url: str) -> dict[str, str]:

@@ -1,35 +1,54 @@
 """The server's processes: each can be stopped at any time."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.api.server import free_port
+from tests.api.server import LISTEN, free_port
 
-LISTEN = "import sys; from proofdesk.cli import server; server.listen(sys.argv[1], '127.0.0.1', int(sys.argv[2]), 2)"
 SLOW = """
 import pathlib, time
+def note(what):
+    pathlib.Path("{folder}", f"{{what}} {{time.monotonic_ns()}}").touch()
 def make():
-    pathlib.Path("{folder}", str(time.monotonic_ns())).touch()
+    note("begun")
     time.sleep(600)
+note("read")
 """
+
+
+@contextlib.contextmanager
+def starting(tmp_path: Path) -> Iterator["tuple[subprocess.Popen[bytes], list[str]]"]:
+    """A server of which both processes are making what they serve, and what was noted until then."""
+    noted = tmp_path / "noted"
+    noted.mkdir()
+    (tmp_path / "slow.py").write_text(SLOW.format(folder=noted))
+    command = [sys.executable, "-c", LISTEN, "slow:make", str(free_port())]
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True) as process:
+        until = time.monotonic() + 60
+        while len(list(noted.glob("begun *"))) < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+        try:
+            yield process, [path.name.split()[0] for path in noted.iterdir()]
+        finally:
+            process.terminate()
+
+
+def test_what_is_served_is_read_once_for_all_processes(tmp_path: Path):
+    with starting(tmp_path) as (_, noted):
+        assert sorted(noted) == ["begun", "begun", "read"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_is_stopped_while_it_starts_is_gone_at_once(tmp_path: Path, number: signal.Signals):
-    begun = tmp_path / "begun"
-    begun.mkdir()
-    (tmp_path / "slow.py").write_text(SLOW.format(folder=begun))
-    command = [sys.executable, "-c", LISTEN, "slow:make", str(free_port())]
-    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True) as process:
-        until = time.monotonic() + 60
-        while len(list(begun.iterdir())) < 2 and time.monotonic() < until:
-            time.sleep(0.02)
-        assert len(list(begun.iterdir())) == 2
+    with starting(tmp_path) as (process, noted):
+        assert noted.count("begun") == 2
         process.send_signal(number)
         began = time.monotonic()
         process.wait(60)

@@ -1,5 +1,7 @@
 """`serve`: the web server. `up`: the server and a worker together."""
 
+import gc
+import multiprocessing
 import os
 import pkgutil
 import signal
@@ -19,6 +21,7 @@ from proofdesk.settings import Settings
 from proofdesk.web import assets
 
 STOP_WITHIN = 25.0
+_APPLICATION = "proofdesk.asgi:from_environment"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -26,6 +29,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def serve() -> None:
     """Serve the web pages and the JSON API until stopped."""
     assets.files()
+    read_once(_APPLICATION)
     with machine.prepared() as loaded:
         machine.run(_nothing, loaded)
         _tell_address(loaded)
@@ -47,7 +51,14 @@ def _serve(loaded: Settings) -> None:
     # Each process counts into a file of its own there.
     with tempfile.TemporaryDirectory(prefix="proofdesk-metrics-") as folder:
         os.environ[meters.FOLDER] = folder
-        listen("proofdesk.asgi:from_environment", loaded.host, loaded.port, loaded.web_processes)
+        listen(_APPLICATION, loaded.host, loaded.port, loaded.web_processes)
+
+
+def read_once(factory: str) -> None:
+    """Read what the processes of `listen` need, where these are forked from this one and share it."""
+    if multiprocessing.get_start_method() == "fork":
+        pkgutil.resolve_name(factory)
+        gc.freeze()  # looking through it would give each process a copy
 
 
 def listen(factory: str, host: str, port: int, processes: int) -> None:
