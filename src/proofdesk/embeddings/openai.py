@@ -8,6 +8,7 @@ import httpx2
 import openai
 
 from proofdesk import retry_after
+from proofdesk.authorities import trusted
 from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed, Refused, Vector
 
 _REFUSED = (400, 413, 422)  # what compatible servers answer to a text that is too long, or to too many texts
@@ -45,7 +46,10 @@ class OpenAIModel:
         self._document_prefix = document_prefix
         self._key = key
         self._timeout = timeout
-        self._client = openai.AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
+        connections = openai.DefaultAsyncHttpxClient(verify=trusted(), timeout=timeout)
+        self._client = openai.AsyncOpenAI(
+            api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=connections
+        )
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
         """One vector for each text. Raises `Busy`, `Refused` or `Failed`."""
