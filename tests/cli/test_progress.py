@@ -57,6 +57,7 @@ def test_lines_do_not_flood_and_the_end_of_each_stage_is_told():
         report(7, None, "chunks")
     lines = told.getvalue().splitlines()
     assert [line.partition(",")[0] for line in lines] == ["Reading: 1000 of 1000 conversations", "Reading: 7 chunks"]
+    assert lines[0].endswith("/s") and lines[1] == "Reading: 7 chunks", "one report tells no pace"
 
 
 def test_for_programs_nothing_is_shown():

@@ -109,7 +109,9 @@ class _Lines:
         took = self._told - self._began
         rate = (self._done - self._first) / took if took else 0.0
         of = "" if self._total is None else f" of {self._total}"
-        line = f"{self._title}: {self._done}{of} {self._unit}, {_rate(rate)}"
+        line = f"{self._title}: {self._done}{of} {self._unit}"
+        if rate:  # nothing is known of a stage that was over with its first report
+            line += f", {_rate(rate)}"
         if rate and self._total is not None and self._total > self._done:
             line += f", {_clock((self._total - self._done) / rate)} left"
         self._console.print(line, markup=False, soft_wrap=True)
