@@ -153,6 +153,16 @@ async def test_old_runs_are_forgotten_but_the_last_of_each_kind(
     assert kept == {made[0], made[2], made[3], waiting}, "the young one, the last of each kind, and what waits"
 
 
+async def test_each_stage_of_a_run_has_a_beginning_of_its_own(db: Database, project: Scope):
+    run = (await runs.begin(db, project, JOB, "cli")).run
+    turn, stages = Turn(db, project, run, None, None), []
+    for done, unit in ((25, "conversations read"), (50, "conversations read"), (200, "conversations cut")):
+        turn(done, 400, unit)
+        stages.append((turn.progress or {})["stage"])
+    assert [stage["done"] for stage in stages] == [25, 25, 200]
+    assert stages[0]["since"] == stages[1]["since"] < stages[2]["since"]
+
+
 async def test_a_worker_that_stops_hands_its_run_on_with_what_was_done(db: Database, project: Scope):
     stopping = asyncio.Event()
 
@@ -172,6 +182,7 @@ async def test_a_worker_that_stops_hands_its_run_on_with_what_was_done(db: Datab
     assert (kept.status, kept.processed_count, kept.runner, kept.attempt) == ("queued", 3, None, 1)
     told = kept.progress or {}
     assert (told["done"], told["total"], told["unit"]) == (3, 6, "chunks")
+    assert told["stage"]["done"] == 1, "its pace is told from the first report of the stage"
     stopping.clear()
     again = await runs.claim(db, project, asked.run.id)
     assert again is not None

@@ -110,7 +110,7 @@ def _port(wanted: int) -> int:
 async def _loop(loaded: Settings) -> None:
     async with machine.opened(loaded) as held:
         inside = await _project(held)
-        for job, title in ((pipeline.SYNC, "Reading the simulated Chatwoot"), (pipeline.EMBED, "Embedding")):
+        for job, title in ((pipeline.SYNC, "Sync of the simulated Chatwoot"), (pipeline.EMBED, "Embedding")):
             ended = await jobs.here(held, inside, job, title)
             result = {k: v for k, v in ended.meta["result"].items() if isinstance(v, int)}
             output.say(f"{title}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in result.items()))
