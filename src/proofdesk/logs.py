@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 import structlog
 
+from proofdesk import redaction
 from proofdesk.settings import Settings
 
 _KEPT = 500
+_OURS = {"level", "logger", "timestamp", "_record", "_from_structlog"}
 _recent: collections.deque[dict[str, Any]] = collections.deque(maxlen=_KEPT)
 
 
@@ -41,7 +43,11 @@ def setup(settings: Settings) -> None:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    last = [_keep, structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(_json)]
+    last = [
+        _without_secrets,
+        _keep,
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(_json),
+    ]
     structlog.configure(
         processors=[*first, *last],
         logger_factory=_Named,
@@ -68,6 +74,10 @@ def get(name: str) -> Any:
 def bound(**values: Any) -> Any:
     """Put these values on every line logged inside the `with` block."""
     return structlog.contextvars.bound_contextvars(**values)
+
+
+def _without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: value if name in _OURS else redaction.cleaned(value) for name, value in event.items()}
 
 
 def _keep(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -5,53 +5,33 @@ A field is the lower-cased name of its environment variable. `docs/configuration
 
 import os
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from proofdesk import relay
+from proofdesk import addresses, redaction
 from proofdesk.errors import Invalid
+from proofdesk.setting_types import (
+    BaseUrl,
+    Database,
+    Home,
+    Key,
+    Number,
+    Origin,
+    Password,
+    Proxies,
+    Relay,
+    Sender,
+    Service,
+    default_home,
+    networks,
+)
 
-
-def _blank_is_unset(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _default_home() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "proofdesk"
-
-
-def _only_proxies(text: str) -> str:
-    if any(network.prefixlen == 0 for network in _networks(text)):
-        raise ValueError("name the proxies: whoever is trusted may say what address and scheme a request has")
-    return text
-
-
-def _networks(text: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(name.strip()) for name in text.split(",") if name.strip()]
-
-
-def _names_relay(url: SecretStr | None) -> SecretStr | None:
-    if url is not None:
-        relay.parse(url.get_secret_value())
-    return url
-
-
-def _names_sender(text: str | None) -> str | None:
-    if text is not None:
-        relay.sender(text)
-    return text
-
-
+_LONGEST_SHOWN = 80  # characters of a wrong value
 _ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
-
-Text = Annotated[str | None, BeforeValidator(_blank_is_unset)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
-Number = Annotated[int | None, BeforeValidator(_blank_is_unset)]
 
 
 class Settings(BaseSettings):
@@ -60,13 +40,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     # Where things are
-    proofdesk_home: Path = Field(default_factory=_default_home, description="Folder of the embedded database.")
-    database_url: Secret = Field(
+    proofdesk_home: Home = Field(default_factory=default_home, description="Folder of the embedded database.")
+    database_url: Database = Field(
         default=None, description="PostgreSQL 15+ with pgvector 0.8+. Unset: the embedded database."
     )
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port the server listens on.")
-    public_url: Text = Field(default=None, description="Address people use, for links and the Secure flag of cookies.")
+    public_url: Origin = Field(
+        default=None,
+        description="Address people use, such as `https://desk.example.com`: for links and the Secure flag of cookies.",
+    )
     web_processes: int = Field(default=1, ge=1, le=64, description="Server processes.")
     database_pool_size: int = Field(default=10, ge=2, le=200, description="Database connections of one process.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
@@ -76,7 +59,7 @@ class Settings(BaseSettings):
 
     # Access
     auth_username: str = Field(default="owner", description="Name of the owner account that always exists.")
-    auth_password: Secret = Field(
+    auth_password: Password = Field(
         default=None, description="Its password. Unset: made at the first start and shown once."
     )
     session_cookie_name: str = Field(default="sid", description="Name of the session cookie.")
@@ -85,7 +68,7 @@ class Settings(BaseSettings):
         default=None, description="Secure flag; unset: when `PUBLIC_URL` or the request is https."
     )
     cors_origin: str = Field(default="", description="Comma-separated origins that may call the API with credentials.")
-    trusted_proxies: Annotated[str, AfterValidator(_only_proxies)] = Field(
+    trusted_proxies: Proxies = Field(
         default="",
         description="Addresses or networks of proxies, comma-separated; their `X-Forwarded-*` headers are believed.",
     )
@@ -93,23 +76,23 @@ class Settings(BaseSettings):
     login_rate_limit_window_minutes: int = Field(default=15, ge=1, le=1440, description="Length of that window.")
 
     # Signup and Telegram
-    telegram_bot_token: Secret = Field(default=None, description="Token of the bot that sends PINs; unset: no signup.")
-    telegram_webhook_secret: Secret = Field(
+    telegram_bot_token: Key = Field(default=None, description="Token of the bot that sends PINs; unset: no signup.")
+    telegram_webhook_secret: Password = Field(
         default=None, description="What Telegram's calls must carry; 1 to 256 of `A-Z a-z 0-9 _ -`."
     )
     telegram_owner_id: Number = Field(
         default=None, ge=1, lt=2**63, description="Telegram id of the owner; unset: bound with a one-time code."
     )
-    telegram_api_base_url: str = Field(default="https://api.telegram.org", description="Address of the Bot API.")
-    signup_pin_secret: Secret = Field(
+    telegram_api_base_url: BaseUrl = Field(default="https://api.telegram.org", description="Address of the Bot API.")
+    signup_pin_secret: Password = Field(
         default=None, description="Key under which PINs are stored; unset: made from the bot's token."
     )
     signup_pin_ttl_minutes: int = Field(default=10, ge=1, le=1440, description="How long a PIN works.")
     signup_pin_max_attempts: int = Field(default=8, ge=1, le=20, description="Tries of one PIN.")
 
     # Chatwoot
-    chatwoot_base_url: Text = Field(default=None, description="Address of Chatwoot, without `/api`.")
-    chatwoot_api_token: Secret = Field(default=None, description="Access token of an administrator of the account.")
+    chatwoot_base_url: Service = Field(default=None, description="Address of Chatwoot, without `/api`.")
+    chatwoot_api_token: Key = Field(default=None, description="Access token of an administrator of the account.")
     chatwoot_account_id: Number = Field(default=None, ge=1, description="Account bound on a project's first sync.")
     chatwoot_lookback_days: Number = Field(
         default=None, ge=1, le=36_500, description="Only conversations active since; unset: everything."
@@ -124,12 +107,12 @@ class Settings(BaseSettings):
     chatwoot_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
 
     # Mail
-    smtp_url: Annotated[Secret, AfterValidator(_names_relay)] = Field(
+    smtp_url: Relay = Field(
         default=None,
         description="Mail relay: `smtp://user:password@host:587` (STARTTLS, unless it is on this machine or"
         " `?tls=none`), or `smtps://`. Unset: no e-mail.",
     )
-    smtp_from: Annotated[Text, AfterValidator(_names_sender)] = Field(
+    smtp_from: Sender = Field(
         default=None, description="Who writes: `Studio <hello@example.com>`. Needed with `SMTP_URL`."
     )
     smtp_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
@@ -151,8 +134,8 @@ class Settings(BaseSettings):
     embedding_dim: Number = Field(default=None, ge=2, le=4000, description="Dimension; unset: the model's own.")
     embedding_query_prefix: str = Field(default="", description="Put before queries, for models that want it (e5).")
     embedding_document_prefix: str = Field(default="", description="Put before texts, for models that want it (e5).")
-    openai_api_key: Secret = Field(default=None, description="Key of OpenAI or of a compatible server.")
-    openai_base_url: Text = Field(default=None, description="Address of a compatible server; unset: OpenAI.")
+    openai_api_key: Key = Field(default=None, description="Key of OpenAI or of a compatible server.")
+    openai_base_url: Service = Field(default=None, description="Address of a compatible server; unset: OpenAI.")
     openai_timeout_ms: int = Field(default=20_000, ge=100, le=600_000, description="Longest wait for one answer.")
     embed_batch_size: int = Field(default=100, ge=1, le=2048, description="Texts in one request.")
     embed_concurrency: int = Field(default=4, ge=1, le=64, description="Requests in flight.")
@@ -201,7 +184,12 @@ class Settings(BaseSettings):
         """Whether cookies carry the Secure flag; None when that depends on how each request came."""
         if self.cookie_secure is not None:
             return self.cookie_secure
-        return True if (self.public_url or "").lower().startswith("https://") else None
+        return True if (self.public_url or "").startswith("https://") else None
+
+    @property
+    def chatwoot_links(self) -> str | None:
+        """The address of Chatwoot for people's links, which carry no credentials."""
+        return self.chatwoot_base_url and addresses.without_credentials(self.chatwoot_base_url)
 
     @property
     def cors_origins(self) -> list[str]:
@@ -216,14 +204,16 @@ class Settings(BaseSettings):
     @property
     def proxies(self) -> list[IPv4Network | IPv6Network]:
         """The networks of proxies that are believed."""
-        return _networks(self.trusted_proxies)
+        return networks(self.trusted_proxies)
 
 
 def load() -> Settings:
     """Read the environment.
 
     Raises `Invalid` with one line for each wrong variable: its name, its value (masked if secret) and what is allowed.
+    The secrets appear in no log and message of this process afterwards.
     """
+    redaction.remember(os.environ.get(name.upper(), "") for name in Settings.model_fields if _may_hold_secret(name))
     try:
         settings = Settings()
     except ValidationError as error:
@@ -247,14 +237,19 @@ def is_secret(name: str) -> bool:
     return "SecretStr" in str(Settings.model_fields[name].annotation)
 
 
+def _may_hold_secret(name: str) -> bool:
+    return is_secret(name) or name.endswith("_base_url")
+
+
 def _masked(value: object) -> object:
     if isinstance(value, SecretStr):
         return "********"
-    return str(value) if isinstance(value, Path) else value
+    return addresses.masked(str(value)) if isinstance(value, Path | str) else value
 
 
 def _line(loc: tuple[int | str, ...], value: object, allowed: str) -> str:
     name = str(loc[0])
-    value = "********" if is_secret(name) else repr(value)
+    value = "********" if is_secret(name) else addresses.masked(repr(value))
+    value = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
     allowed = allowed.removeprefix("Value error, ")
     return f"{name.upper()}={value}: {allowed[:1].lower()}{allowed[1:]}."

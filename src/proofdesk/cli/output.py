@@ -1,6 +1,7 @@
 """How commands talk: tables for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -39,7 +40,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 def as_json(value: Any) -> None:
     """The output for programs."""
-    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    in_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"  # else escaped, so that nothing is lost
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=not in_unicode, indent=2))
 
 
 def _cell(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from proofdesk import addresses
 from proofdesk.chatwoot.answers import ChatwootError
 from proofdesk.projects import source_queries
 from proofdesk.runbooks import facts, fixes, gathering, probes
@@ -14,7 +15,7 @@ _NOT_REACHED = "Chatwoot did not get as far as that."
 
 async def has_base_url(case: Case) -> Seen:
     """Whether CHATWOOT_BASE_URL is set."""
-    url = case.settings.chatwoot_base_url
+    url = addresses.masked(case.settings.chatwoot_base_url or "")
     if not url:
         return fail("CHATWOOT_BASE_URL is not set.")
     return (

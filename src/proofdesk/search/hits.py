@@ -90,7 +90,7 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     if not passages:
         async with db.scoped(scope) as conn:
             why = await diagnosis.of(conn, scope, question, provider is not None, has_words)
-    results = [_hit(scope, passage, settings.chatwoot_base_url) for passage in passages]
+    results = [_hit(scope, passage, settings.chatwoot_links) for passage in passages]
     total = (time.perf_counter() - started) * 1000
     return Answer(
         results=results,

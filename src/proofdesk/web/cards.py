@@ -172,7 +172,7 @@ def contact_url(project_id: UUID, account_id: int, contact_id: int | None) -> st
 
 def chatwoot_url(settings: Settings, account_id: int, conversation_id: int) -> str:
     """A conversation in Chatwoot; nothing when no Chatwoot is set."""
-    base = (settings.chatwoot_base_url or "").rstrip("/")
+    base = (settings.chatwoot_links or "").rstrip("/")
     return f"{base}/app/accounts/{account_id}/conversations/{conversation_id}" if base else ""
 
 

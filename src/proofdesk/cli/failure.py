@@ -1,0 +1,78 @@
+"""What a person sees of a command that failed: one line on standard error that says what to do, and no stack."""
+
+import errno
+import os
+import sys
+import traceback
+from typing import Any
+
+import psycopg
+
+from proofdesk import redaction
+from proofdesk.errors import ProofdeskError
+
+LONGEST = 300
+"""Characters of a line about something that nobody foresaw."""
+_ADVICE = {
+    errno.ENOSPC: "The disk is full; free some space and try again",
+    errno.EDQUOT: "The disk quota is used up; free some space and try again",
+    errno.EROFS: "The file system is read-only; use a folder that can be written",
+    errno.EACCES: "No permission; use another folder, or the user to whom it belongs",
+    errno.EPERM: "No permission; use another folder, or the user to whom it belongs",
+    errno.EMFILE: "Too many open files; raise the limit (`ulimit -n`)",
+}
+
+
+def report(error: BaseException) -> int:
+    """Print what went wrong and return the exit status: 1 failed, 2 wrong usage, 130 interrupted."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
+        return 1
+    if hasattr(error, "format_message"):
+        return _report_usage(error)
+    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        return report(error.exceptions[0])
+    if os.environ.get("LOG_LEVEL", "").lower() == "debug":
+        _print(redaction.clean("".join(traceback.format_exception(error))).rstrip())
+    _print(f"proofdesk: {redaction.clean(_message(error))}")
+    return 1
+
+
+def _message(error: BaseException) -> str:
+    match error:
+        case ProofdeskError():
+            return error.message
+        case OSError() if error.errno in _ADVICE:
+            where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+            return _line(f"{_ADVICE[error.errno]}{where}")
+        case OSError():
+            return _line(str(error))
+        case psycopg.Error():
+            return _line(f"The database refused: {error}")
+        case UnicodeEncodeError() if any(not argument.isprintable() for argument in sys.argv):
+            return "An argument is not text in UTF-8. Write it in UTF-8, or set the locale of the terminal to its own."
+        case _:
+            what = _line(f"Unexpected {type(error).__name__}: {error}", LONGEST - 60)
+            return f"{what} Set LOG_LEVEL=debug to see where."
+
+
+def _report_usage(error: Any) -> int:
+    """Tell of wrong usage; a group without a command has shown its help by now."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ != "NoArgsIsHelpError":
+        command = context.command_path if context else "proofdesk"
+        _print(_line(f"proofdesk: {error.format_message()}", LONGEST - 60) + f" See `{command} --help`.")
+    return error.exit_code
+
+
+def _line(text: str, longest: int = LONGEST) -> str:
+    """The text in one line that ends like a sentence."""
+    text = " ".join(text.split())
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return text if text.endswith((".", "…", "?", "!")) else f"{text}."
+
+
+def _print(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,178 @@
+"""What settings accept, trim and refuse, and that no secret leaves them."""
+
+import json
+import logging
+
+import pytest
+
+from proofdesk import addresses, logs, redaction, settings
+from proofdesk.errors import Invalid
+from proofdesk.outbound.unsubscribe import Links
+from proofdesk.settings import Settings
+
+SECRET = "Tr1ck-y-pass"
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+    """The settings of that environment."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return settings.load()
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://desk.example.com", "https://desk.example.com"),
+        ("https://desk.example.com/", "https://desk.example.com"),
+        ("  https://desk.example.com\n", "https://desk.example.com"),
+        ("HTTPS://Desk.Example.com:443", "https://desk.example.com"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_public_url_is_the_origin_that_is_meant(monkeypatch: pytest.MonkeyPatch, given: str, meant: str):
+    assert load(monkeypatch, PUBLIC_URL=given).public_url == meant
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "desk.example.com",
+        "//desk.example.com",
+        "ftp://desk.example.com",
+        "https:desk.example.com",
+        "https://",
+        "https://desk.example.com/proofdesk",
+        "https://desk.example.com?x=1",
+        "https://desk.example.com?",
+        "https://desk.example.com/#top",
+        f"https://user:{SECRET}@desk.example.com",
+        "https://desk.exa mple.com",
+        "https://desk.example.com\n.evil.example",
+        "https://desk..example.com",
+        "https://-desk.example.com",
+        "https://desk.example.com:",
+        "https://desk.example.com:0",
+        "https://desk.example.com:99999",
+        "https://desk.example.com:https",
+        "https://<script>",
+        "https://[::zz]",
+    ],
+)
+def test_any_other_public_url_stops_the_start(monkeypatch: pytest.MonkeyPatch, wrong: str):
+    with pytest.raises(Invalid, match=r"^PUBLIC_URL=") as refused:
+        load(monkeypatch, PUBLIC_URL=wrong)
+    assert SECRET not in refused.value.message and "\n" not in refused.value.message
+
+
+def test_the_unsubscribe_link_begins_with_the_origin(monkeypatch: pytest.MonkeyPatch):
+    loaded = load(monkeypatch, PUBLIC_URL=" https://Bücher.example:443/ ")
+    assert str(Links(None, loaded.public_url)._base).startswith("https://xn--bcher-kva.example/")  # type: ignore[arg-type]
+    assert loaded.secure_cookies is True
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names"),
+    [
+        (f"postgresql+psycopg://user:{SECRET}@host/db", r"\+psycopg"),
+        (f"mysql://user:{SECRET}@host/db", "postgresql://"),
+        (f"postgresql://user:{SECRET}@host/db?pgbouncer=true", "'pgbouncer'"),
+        (f"postgresql://user:{SECRET}@host:99999/db", "port"),
+        (f"postgresql://user:{SECRET}@host:abc/db", "port"),
+        (f"postgresql://user:{SECRET}%zz@host/db", "%25"),
+        (f"postgresql://user:{SECRET}/more@host/db", "%2F"),
+        (f"postgresql://user:a@{SECRET}@host/db", "%40"),
+        (f"postgresql://user:{SECRET}@/db", "no host"),
+        (f"postgresql://user:{SECRET}@host/d b", "space"),
+        (f"postgresql://user:{SECRET}@ho\nst/db", "line break"),
+        (f"host=db user=me password='{SECRET}", "postgresql://"),
+        (SECRET, "postgresql://"),
+    ],
+)
+def test_a_mistyped_database_url_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, wrong: str, names: str):
+    with pytest.raises(Invalid, match=rf"^DATABASE_URL=\*+: .*{names}") as refused:
+        load(monkeypatch, DATABASE_URL=wrong)
+    assert SECRET not in refused.value.message and "\n" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        "postgresql:///db",
+        f"postgres://user:{SECRET}@host:5432/db?sslmode=require&connect_timeout=3",
+        f"postgresql://user:{SECRET}@one:1,two:2/db?target_session_attrs=any",
+        f"postgresql://user:{SECRET}@/db?host=/var/run/postgresql",
+        f"host=db port=5432 user=me password='{SECRET} b'",
+        "postgresql://user:p%40ss@[::1]/db",
+    ],
+)
+def test_what_postgresql_understands_is_accepted(monkeypatch: pytest.MonkeyPatch, right: str):
+    loaded = load(monkeypatch, DATABASE_URL=f" {right}\n").database_url
+    assert loaded is not None and loaded.get_secret_value() == right
+
+
+@pytest.mark.parametrize("name", ["CHATWOOT_API_TOKEN", "OPENAI_API_KEY", "TELEGRAM_BOT_TOKEN"])
+def test_keys_are_trimmed_or_refused(monkeypatch: pytest.MonkeyPatch, name: str):
+    kept = getattr(load(monkeypatch, **{name: f" {SECRET}\r\n"}), name.lower())
+    assert kept.get_secret_value() == SECRET
+    for wrong in (f"{SECRET}\n{SECRET}", f"{SECRET} x", f'"{SECRET}"', f"{SECRET}é"):
+        with pytest.raises(Invalid, match=rf"^{name}=\*+: ") as refused:
+            load(monkeypatch, **{name: wrong})
+        assert SECRET not in refused.value.message
+
+
+def test_a_password_keeps_its_spaces_and_loses_its_line_break(monkeypatch: pytest.MonkeyPatch):
+    kept = load(monkeypatch, AUTH_PASSWORD=" correct horse \r\n").auth_password
+    assert kept is not None and kept.get_secret_value() == " correct horse "
+
+
+@pytest.mark.parametrize("name", ["CHATWOOT_BASE_URL", "OPENAI_BASE_URL", "TELEGRAM_API_BASE_URL"])
+def test_credentials_of_an_address_are_not_shown(monkeypatch: pytest.MonkeyPatch, name: str):
+    loaded = load(monkeypatch, **{name: f" https://user:{SECRET}@upstream.example/ "})
+    assert settings.shown(loaded)[name] == "https://********@upstream.example"
+    assert getattr(loaded, name.lower()) == f"https://user:{SECRET}@upstream.example", "requests carry them"
+
+
+def test_links_to_chatwoot_carry_no_credentials(monkeypatch: pytest.MonkeyPatch):
+    loaded = load(monkeypatch, CHATWOOT_BASE_URL=f"https://user:{SECRET}@chat.example/desk/")
+    assert loaded.chatwoot_links == "https://chat.example/desk"
+
+
+def test_logs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    root, handlers, level = logging.getLogger(), logging.getLogger().handlers, logging.getLogger().level
+    loaded = load(monkeypatch, OPENAI_API_KEY=SECRET, LOG_FORMAT="json")
+    try:
+        logs.setup(loaded)
+        logging.getLogger("library").warning("refused %s", SECRET)
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            logging.getLogger("library").exception("failed", extra={"url": f"https://a:{SECRET}@b"})
+        logs.get("proofdesk.test").warning("told", inner={"list": [SECRET, "https://u:pw@host/x"]})
+    finally:
+        root.handlers, root.level = handlers, level
+    written = capsys.readouterr().err
+    assert len(written.splitlines()) == 3
+    assert SECRET not in written and "u:pw@" not in written
+    assert json.loads(written.splitlines()[-1])["inner"]["list"][1] == "https://********@host/x"
+
+
+def test_a_password_is_taken_out_however_it_is_written():
+    redaction.remember(["postgresql://user:sp%40ced-word@host/db"])
+    assert redaction.clean("password sp@ced-word or sp%40ced-word") == "password ******** or ********"
+
+
+def test_a_home_begins_at_the_home_of_the_person(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/homes/me")
+    assert str(load(monkeypatch, PROOFDESK_HOME="~/desk").proofdesk_home) == "/homes/me/desk"
+    with pytest.raises(Invalid, match=r"^PROOFDESK_HOME="):
+        load(monkeypatch, PROOFDESK_HOME="~nobody-of-that-name/desk")
+
+
+def test_addresses_without_credentials_stay_as_they_are():
+    text = "write to me@example.com about https://a.example/@me"
+    assert addresses.masked(text) == text
