@@ -1,18 +1,16 @@
 """JSON bodies and numbers in query strings: read leniently where that is harmless, refused with a reason elsewhere."""
 
 import json
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from proofdesk.auth import csrf
 from proofdesk.errors import Invalid
-from proofdesk.request import Route, is_form, needs_session, session_token
-from proofdesk.together import Together
+from proofdesk.request import Route, is_form
 
 
 class InvalidJson(Invalid):
@@ -84,23 +82,7 @@ Offset = Annotated[int, clamped(0, 10_000_000)]
 
 
 class JsonRoute(Route):
-    """A route whose body is JSON, whatever its content type says, an empty one being `{}`.
-
-    What the same session reads several times at the same time is found out once: tabs ask all at once after an event.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, shared by those who read the same."""
-        handle = super().get_route_handler()
-        if self.methods != {"GET"} or self.response_model is None or not needs_session(self.dependant):
-            return handle
-        together: Together[tuple[object, ...], Response] = Together()
-
-        async def shared(request: Request) -> Response:
-            asked = (request.scope["path"], request.scope["query_string"], session_token(request))
-            return await together.find(asked, lambda: handle(request))
-
-        return shared
+    """A route whose body is JSON, whatever its content type says. An empty body counts as `{}`."""
 
     async def prepared(self, request: Request) -> Request:
         """The request with its body parsed. Raises `InvalidJson` or `Invalid`."""
