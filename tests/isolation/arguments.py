@@ -234,6 +234,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "outbound.policy_queries.know.recipients": _always(["amina@example.com"]),
     "policy_ids": lambda w: [w.policy_id],
     "policies": lambda w: [_policy(w)],
+    "people": lambda w: [[_policy(w)]],
     "outbound.policy_queries.change.wanted": _always(Change(opted_out=True)),
     **dict.fromkeys(
         [f"outbound.policy_queries.{name}.wanted" for name in ("page", "count")],

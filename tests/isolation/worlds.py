@@ -120,6 +120,9 @@ def _fill(conn: psycopg.Connection, keeper: Keeper, member_id: UUID) -> None:
         "INSERT INTO workers (runner) VALUES ('host:1:1')",
         "INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts)"
         " VALUES (%(project)s, %(account_scope)s, 'chatwoot_account:7', now())",
+        "INSERT INTO contact_merges (project_id, account_scope_id, account_id, merged_contact_id, into_contact_id,"
+        " addresses, noticed_by) VALUES (%(project)s, %(account_scope)s, %(account)s, 15, 11, '{old@example.com}',"
+        " 'conversation')",
         "INSERT INTO sync_quarantine (project_id, account_scope_id, account_id, entity, entity_id, reason, payload)"
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):

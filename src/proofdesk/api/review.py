@@ -1,7 +1,7 @@
 """JSON: what was imported."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -19,6 +19,11 @@ from proofdesk.review.queries import Contact, Conversation, Message
 router = APIRouter(prefix="/v1", tags=["data review"], route_class=JsonRoute)
 
 InboxId = Annotated[int | None, Query(ge=1, lt=2**63)]
+
+
+Kind = Literal[
+    "message", "auto_reply", "bounce", "reaction", "survey", "bot", "template", "activity", "note", "deleted"
+]
 
 
 class ContactShape(BaseModel):
@@ -65,6 +70,7 @@ class MessageShape(BaseModel):
     sender_name: str | None
     private: bool
     deleted: bool
+    kind: Kind = Field(description="Only an incoming `message` of a contact counts as a reply.")
     content_snippet: str
     created_at: datetime
     updated_at: datetime
@@ -75,6 +81,7 @@ class ThreadMessageShape(MessageShape):
 
     content: str | None
     attachments: list[Any]
+    delivery_error: str | None = Field(description="Why the channel did not deliver it; null while it did not say so.")
 
 
 @router.get("/contacts", summary="Contacts", response_model=shape("Contacts", contacts=list[ContactShape]))
@@ -127,7 +134,10 @@ async def show_thread(db: Db, scope: ProjectReader, conversation_id: Conversatio
     """All its messages, in order."""
     thread = await conversations.thread(db, scope, conversation_id)
     project = str(scope.project_id)
-    whole = [_message(project, m) | {"content": m.content, "attachments": m.attachments} for m in thread.messages]
+    whole = [
+        _message(project, m) | {"content": m.content, "attachments": m.attachments, "delivery_error": m.delivery_error}
+        for m in thread.messages
+    ]
     return success(conversation=_conversation(scope.project_id, thread.conversation), messages=whole)
 
 
@@ -172,6 +182,7 @@ def _message(project_id: str, row: Message) -> dict[str, Any]:
         "sender_name": row.sender_name,
         "private": row.private,
         "deleted": row.deleted,
+        "kind": row.kind,
         "content_snippet": messages.snippet(row.content),
         "created_at": row.created_at,
         "updated_at": row.updated_at,

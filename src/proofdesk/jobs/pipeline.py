@@ -18,7 +18,7 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.reading_queries import Quarantined
 from proofdesk.embeddings import chunks, vectors
 from proofdesk.errors import Unavailable
-from proofdesk.outbound import delivery, inbound
+from proofdesk.outbound import delivery, inbound, merges
 from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.resources import Resources
@@ -83,6 +83,7 @@ async def _reconcile(resources: Resources, scope: Scope, run: Run, turn: Turn) -
 
 async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[str, Any]:
     """Heed who opted out by what was read; make it findable: by words at once, by meaning as soon as it is embedded."""
+    await merges.record(resources.db, scope)
     opted_out = await inbound.heed(resources.db, scope, resources.settings.opt_out_words)
     cut = await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), report)
     await index.refresh(resources.db, scope, report)

@@ -10,7 +10,7 @@ from proofdesk.audit import trail
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.errors import Denied
-from proofdesk.outbound import messages, policy_queries, queries
+from proofdesk.outbound import messages, policies, queries
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policy import OPTED_OUT
@@ -76,7 +76,7 @@ async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
 async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
     async with db.scoped(scope) as conn:
         found = await messages.hold(conn, scope, outbound_id)
-        person = messages.person(await policy_queries.of_person(conn, scope, found.channel, found.recipient_ref))
+        person = messages.person(await policies.of_person(conn, scope, found.channel, found.recipient_ref))
         if found.status == "blocked_opt_out" and person is not None and person.opted_out:
             raise InvalidState(
                 "The recipient has opted out: only an explicit opt-in, with its reason, lets this be drafted again.",

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proofdesk import ids, logs
 from proofdesk.db.pool import Database
-from proofdesk.outbound import outcomes
+from proofdesk.outbound import merges, outcomes
 from proofdesk.outbound.attempt_queries import Begun, Ending
 from proofdesk.outbound.claims import Claimed
 from proofdesk.outbound.outcomes import Patience
@@ -24,11 +24,13 @@ Providers = Mapping[str, Provider]
 
 @dataclass(frozen=True)
 class Calls:
-    """The providers as one project uses them. `inboxes`: those of each account of Chatwoot that it reads; None: all."""
+    """The providers as one project uses them. `inboxes`: those of each account of Chatwoot that it reads; None: all.
+    `merged`: contacts that were merged, each with the one that remains, by their global ids."""
 
     providers: Providers
     inboxes: dict[int, frozenset[int] | None]
     patience: Patience
+    merged: dict[str, str] = field(default_factory=dict)
 
     async def send(self, claimed: Claimed) -> Ending | None:
         """Hand over one message, once. None: whether it arrived is not known yet; the sweep finds out."""
@@ -74,7 +76,7 @@ class Calls:
         return Message(
             message.id,
             message.project_id,
-            message.recipient_ref,
+            self.merged.get(message.recipient_ref, message.recipient_ref),
             message.payload,
             inbox_ids=self._inboxes(message),
             attempted_at=attempt and attempt.started_at,
@@ -96,4 +98,4 @@ async def of_project(db: Database, scope: Scope, providers: Providers, patience:
             inboxes[source.account_id] = None
         else:
             inboxes[source.account_id] = known | {source.inbox_id}
-    return Calls(providers, inboxes, patience)
+    return Calls(providers, inboxes, patience, await merges.remaining(db, scope))

@@ -77,7 +77,7 @@ async def _decided(
 ) -> Claim:
     people = await policies.known(conn, scope, [(m.channel, m.recipient_ref) for m in found])
     of = {(p.channel, p.recipient): p.policy_ids for p in people}
-    held = {p.id: p for p in await policy_queries.hold(conn, scope, [i for p in people for i in p.policy_ids])}
+    held = await policies.hold(conn, scope, people)
     heard = await policy_queries.newest_inbound(conn, scope, [m.recipient_ref for m in found])
     now = await attempt_queries.clock(conn)
     decisions = []

@@ -83,7 +83,9 @@ async def said_no(
                          %(trimmed)s) AS words
             FROM cw_messages
             WHERE project_id = %(project)s AND message_type = 'incoming' AND sender_type = 'contact' AND NOT deleted
-              AND (%(since)s::timestamptz IS NULL OR updated_at >= %(since)s))
+              AND (%(since)s::timestamptz IS NULL OR updated_at >= %(since)s)
+              AND message_kind(message_type, sender_type, private, deleted, content_type, content_attributes,
+                      began_automatically(project_id, account_id, conversation_id, message_id)) = 'message')
         SELECT h.account_id, h.message_id, h.conversation_id, v.contact_id, i.channel_type, h.created_at AS at
         FROM heard h
         JOIN cw_conversations v ON v.project_id = %(project)s AND v.account_id = h.account_id

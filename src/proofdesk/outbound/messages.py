@@ -11,7 +11,7 @@ from proofdesk.audit.queries import Event
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn, containing
 from proofdesk.errors import Conflict, NotFound
-from proofdesk.outbound import attempt_queries, policy, policy_queries, queries
+from proofdesk.outbound import attempt_queries, policies, policy, queries
 from proofdesk.outbound.attempt_queries import Attempt
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.queries import Asked, Outbound
@@ -83,10 +83,10 @@ async def dossier(db: Database, scope: Scope, outbound_id: UUID) -> Dossier:
     async with db.scoped(scope) as conn:
         found = await read(conn, scope, outbound_id)
         attempts = await attempt_queries.attempts(conn, scope, outbound_id)
-        policies = await policy_queries.of_person(conn, scope, found.channel, found.recipient_ref)
+        allowed = await policies.of_person(conn, scope, found.channel, found.recipient_ref)
     about = audit.Asked(entity_type=ENTITY, entity_id=str(outbound_id))
     history = await chain.history(db, scope, scope.actor, about, _MOST_EVENTS, 0)
-    return Dossier(found, attempts, person(policies), history[::-1])
+    return Dossier(found, attempts, person(allowed), history[::-1])
 
 
 async def read(conn: Conn, scope: Scope, outbound_id: UUID) -> Outbound:
@@ -103,7 +103,7 @@ async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> Outbound:
     return await read(conn, scope, outbound_id)
 
 
-def person(policies: list[Policy]) -> Policy | None:
+def person(allowed: list[Policy]) -> Policy | None:
     """What a recipient allows, as of now; None when he was never met."""
     now = datetime.now(UTC)
-    return policy.live(policy.strictest(policies, now), now) if policies else None
+    return policy.live(policy.strictest(allowed, now), now) if allowed else None

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from proofdesk import ids
 from proofdesk.audit import trail
@@ -52,7 +53,7 @@ async def change(
         await policy_queries.change(conn, scope, person.policy_ids, wanted)
         if wanted.frequency_cap is not None or wanted.frequency_window_hours is not None:
             await policy_queries.wake_deferred(conn, scope, person.policy_ids)
-        after = await policy_queries.of_person(conn, scope, channel, name)
+        after = await of_person(conn, scope, channel, name)
         await _record(conn, scope, after[0], wanted, reason, evidence_refs)
     return policy.strictest(after, datetime.now(UTC))
 
@@ -75,6 +76,28 @@ async def known(conn: Conn, scope: Scope, recipients: list[tuple[str, str]]) -> 
         people += found
         asked -= {(p.channel, p.recipient) for p in found}
     return people
+
+
+async def hold(conn: Conn, scope: Scope, people: list[Person]) -> dict[UUID, Policy]:
+    """Lock the policies of these people, as `policy_queries.hold` does. Where several policies are of one person, as
+    after a merge of contacts, each counts what was sent to all of that person."""
+    held = {p.id: p for p in await policy_queries.hold(conn, scope, [i for p in people for i in p.policy_ids])}
+    return held | await _counted(conn, scope, [[held[i] for i in person.policy_ids] for person in people])
+
+
+async def of_person(conn: Conn, scope: Scope, channel: str, recipient: str) -> list[Policy]:
+    """The policies that count for a recipient, counting together; none when they were never met."""
+    found = await policy_queries.of_person(conn, scope, channel, recipient)
+    counted = await _counted(conn, scope, [found])
+    return [counted.get(p.id, p) for p in found]
+
+
+async def _counted(conn: Conn, scope: Scope, people: list[list[Policy]]) -> dict[UUID, Policy]:
+    several = [person for person in people if len(person) > 1]
+    if not several:
+        return {}
+    sent = await policy_queries.sent_together(conn, scope, several)
+    return {p.id: policy.counted(p, sent.get(p.id, 0)) for person in several for p in person}
 
 
 async def _named(conn: Conn, scope: Scope, who: str, channel: str) -> str:

@@ -80,6 +80,11 @@ def live(policy: Policy, now: datetime) -> Policy:
     return policy if end is None or now < end else replace(policy, sent_in_window=0, window_started_at=None)
 
 
+def counted(policy: Policy, sent: int) -> Policy:
+    """The policy with what was sent to the whole person in its window, if that is more than it has counted itself."""
+    return replace(policy, sent_in_window=max(policy.sent_in_window, sent)) if policy.window_started_at else policy
+
+
 def reserve(policy: Policy, now: datetime) -> Policy:
     """With a place taken for a message that is about to go out, in a new window if none is under way."""
     open_now = live(policy, now)

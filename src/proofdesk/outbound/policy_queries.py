@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from proofdesk.db.rows import Conn, many, run, value
 from proofdesk.outbound.policy import Policy
 from proofdesk.projects.scope import Scope
@@ -143,6 +145,34 @@ async def put_counts(conn: Conn, scope: Scope, policies: Sequence[Policy]) -> No
     )
 
 
+@dataclass(frozen=True)
+class _Sent:
+    id: UUID
+    sent: int
+
+
+async def sent_together(conn: Conn, scope: Scope, people: Sequence[Sequence[Policy]]) -> dict[UUID, int]:
+    """For each policy of each person: how many messages went to the person, by any of their policies, since its window
+    began. Each message counts once."""
+    rows = [
+        {"id": str(p.id), "person": [str(one.id) for one in person], "since": p.window_started_at.isoformat()}
+        for person in people
+        for p in person
+        if p.window_started_at is not None
+    ]
+    found = await many(
+        conn,
+        _Sent,
+        """
+        SELECT t.id, sent_to(t.person, t.since) AS sent
+        FROM jsonb_to_recordset(%(rows)s) AS t (id uuid, person uuid[], since timestamptz)
+        WHERE current_project() = %(project)s""",
+        project=scope.project_id,
+        rows=Jsonb(rows),
+    )
+    return {counted.id: counted.sent for counted in found}
+
+
 async def change(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], wanted: Change) -> None:
     """Change what is named and nothing else."""
     await run(
@@ -245,12 +275,14 @@ async def count(conn: Conn, scope: Scope, wanted: Wanted) -> int:
 
 
 async def has_contact(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
-    """Whether the project has this contact."""
+    """Whether the project has this contact, or had it until it was merged into another."""
     return await value(
         conn,
         """
         SELECT EXISTS (SELECT FROM cw_contacts
-                       WHERE project_id = %(project)s AND account_id = %(account)s AND contact_id = %(contact)s)""",
+                       WHERE project_id = %(project)s AND account_id = %(account)s AND contact_id = %(contact)s)
+            OR EXISTS (SELECT FROM contact_merges WHERE project_id = %(project)s AND account_id = %(account)s
+                         AND merged_contact_id = %(contact)s)""",
         project=scope.project_id,
         account=account_id,
         contact=contact_id,

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from proofdesk.db.pool import Database
-from proofdesk.outbound import attempt_queries, messages, policy, policy_queries
+from proofdesk.outbound import attempt_queries, messages, policies, policy, policy_queries
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.providers.channels import NEEDED
 from proofdesk.outbound.queries import Outbound
@@ -36,7 +36,7 @@ async def check(db: Database, scope: Scope, channels: Collection[str], outbound_
     """Look at a message; `channels` are those that can be used now. Raises `OutboundNotFound`."""
     async with db.scoped(scope) as conn:
         found = await messages.read(conn, scope, outbound_id)
-        allowed = await policy_queries.of_person(conn, scope, found.channel, found.recipient_ref)
+        allowed = await policies.of_person(conn, scope, found.channel, found.recipient_ref)
         heard = await policy_queries.newest_inbound(conn, scope, [found.recipient_ref])
         now = await attempt_queries.clock(conn)
     person = policy.strictest(allowed, now) if allowed else None

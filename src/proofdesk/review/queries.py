@@ -45,7 +45,10 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Message:
-    """A message, with the contact of its conversation. Where many are listed, of its content the beginning."""
+    """A message, with the contact of its conversation. Where many are listed, of its content the beginning.
+
+    `kind`: `message`, or what else it is (`message_kind` in the database).
+    """
 
     account_id: int
     message_id: int
@@ -57,6 +60,7 @@ class Message:
     sender_name: str | None
     private: bool
     deleted: bool
+    kind: str
     content: str | None
     created_at: datetime
     updated_at: datetime
@@ -64,9 +68,10 @@ class Message:
 
 @dataclass(frozen=True)
 class WholeMessage(Message):
-    """The same with what is attached."""
+    """The same with what is attached. `delivery_error`: why a channel did not deliver it; None while none said so."""
 
     attachments: list[Any]
+    delivery_error: str | None
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,8 @@ async def messages(
             """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, left(m.content, 1000) AS content,
+               message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                   began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
                m.created_at, m.updated_at
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s {within} AND (m.created_at, m.message_id)
@@ -216,7 +223,9 @@ async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
         Message,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
-               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.created_at, m.updated_at
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.created_at, m.updated_at,
+               message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                   began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.message_id = %(message)s""",
         project=scope.project_id,
@@ -232,7 +241,11 @@ async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessag
         WholeMessage,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
-               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at,
+               message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                   began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
+               CASE WHEN m.message_type <> 'incoming' AND m.status = 'failed'
+                    THEN coalesce(m.content_attributes ->> 'external_error', '') END AS delivery_error
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s
         ORDER BY m.created_at, m.message_id""",

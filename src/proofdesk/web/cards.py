@@ -15,6 +15,18 @@ from proofdesk.review.queries import Contact, Conversation, WholeMessage
 from proofdesk.search.hits import Hit
 from proofdesk.settings import Settings
 
+KINDS = {
+    "auto_reply": "Automatic reply",
+    "bounce": "Bounce",
+    "reaction": "Reaction",
+    "survey": "Survey",
+    "bot": "Bot",
+    "template": "Template",
+    "activity": "Activity",
+    "note": "Private note",
+    "deleted": "Deleted",
+}
+"""What a message is called that is no ordinary one."""
 ROLES = {"contact": "Contact", "agent": "Agent", "bot": "Bot", "system": "System"}
 
 
@@ -91,13 +103,14 @@ class Who:
 
 @dataclass(frozen=True)
 class Line:
-    """A message of a thread. `note` is set for what is not an ordinary message."""
+    """A message of a thread. `note` is set for what is not an ordinary message, `failed` for what was not delivered."""
 
     author: str
     role: str
     sender: str
     text: str
     note: str
+    failed: str | None
     attachments: int
     written: Moment
     cited: bool
@@ -189,7 +202,8 @@ def line(message: WholeMessage, cited: bool) -> Line:
         role=role if message.sender_name else "",
         sender="note" if message.private else "system" if message.message_type == "activity" else message.sender_type,
         text=(message.content or "").strip(),
-        note="Deleted" if message.deleted else "Private note" if message.private else "",
+        note=KINDS.get(message.kind, ""),
+        failed=None if message.delivery_error is None else message.delivery_error or "the channel gave no reason",
         attachments=len(message.attachments),
         written=moment(message.created_at),
         cited=cited,

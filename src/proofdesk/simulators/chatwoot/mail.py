@@ -2,6 +2,7 @@
 
 import html
 from datetime import UTC, datetime
+from typing import cast
 
 from proofdesk.simulators.chatwoot.records import INCOMING, OUTGOING, Attributes, Conversation, Message
 
@@ -26,6 +27,26 @@ def origin(subject: str, at: datetime) -> Attributes:
         "mail_subject": subject,
         "initiated_at": {"timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z")},
     }
+
+
+def arrive(message: Message, subject: str, headers: dict[str, str]) -> None:
+    """Give an incoming message the attributes of a mail with these headers.
+
+    `auto_reply` is what `auto_reply?` of Chatwoot's `app/presenters/mail_presenter.rb` makes of them: an
+    `Auto-Submitted` that is not `no`, or `X-Autoreply: yes`. Other headers are not stored. The mail that begins a
+    conversation leaves its flag there too (`app/mailboxes/mailbox_helper.rb`).
+    """
+    _receive(message, subject, "en")
+    given = {name.lower(): value for name, value in headers.items()}
+    automatic = given.get("auto-submitted", "no") != "no" or given.get("x-autoreply") == "yes"
+    changed: Attributes = {"auto_reply": automatic, "subject": subject}
+    changed |= {"content_type": given["content-type"]} if "content-type" in given else {}
+    changed |= {"from": [given["from"].lower()]} if "from" in given else {}
+    attributes = message.content_attributes or {}
+    attributes["email"] = cast(Attributes, attributes["email"]) | changed
+    if message is message.conversation.messages[0]:
+        began = origin(subject, datetime.fromtimestamp(message.created_at, UTC))
+        message.conversation.additional_attributes |= began | {"auto_reply": automatic}
 
 
 def dress(message: Message, subject: str, language: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 
-from proofdesk.simulators.chatwoot import contacts, conversations, foundation, messages, truth
+from proofdesk.simulators.chatwoot import contacts, conversations, foundation, mail, messages, truth
 from proofdesk.simulators.chatwoot.clock import Clock
 from proofdesk.simulators.chatwoot.deliveries import Deliveries
 from proofdesk.simulators.chatwoot.faults import Faults
@@ -109,6 +109,22 @@ class Simulator:
             conversation = self.conversation(conversation_id, account_id)
             sender = self._sender(conversation, number, sender_id)
             return messages.create(self.installation, conversation, draft, sender, at=at, held=held)
+
+    def append_mail(
+        self,
+        conversation_id: int,
+        content: str,
+        *,
+        subject: str = "",
+        headers: dict[str, str] | None = None,
+        at: float | None = None,
+        account_id: int = 1,
+    ) -> Message:
+        """A mail of the contact; its headers decide whether Chatwoot takes it for an automatic one."""
+        with self.installation.lock:
+            message = self.append_message(conversation_id, content, account_id=account_id, at=at)
+            mail.arrive(message, subject, headers or {})
+            return message
 
     def append_in_one_second(
         self, conversation_id: int, contents: Sequence[str], *, at: float | None = None, account_id: int = 1

@@ -37,6 +37,7 @@ def _nothing(simulator: Simulator, row: Any) -> object:
 
 ACTIONS: dict[str, View] = {
     "append_message": _message,
+    "append_mail": _message,
     "append_in_one_second": _messages,
     "release_message": _message,
     "delete_message": _message,

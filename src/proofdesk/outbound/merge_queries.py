@@ -1,0 +1,64 @@
+"""SQL of merged contacts."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from proofdesk.db.rows import Conn, many
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A contact that was merged, and the one that has its conversations now."""
+
+    account_id: int
+    merged_contact_id: int
+    into_contact_id: int
+
+
+@dataclass(frozen=True)
+class Merge(Pair):
+    """A merge with what showed it, the policies of the person, and the channels they are opted out of."""
+
+    noticed_by: str
+    policy_ids: list[UUID]
+    opted_out: list[str]
+
+
+async def take_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[Merge]:
+    """Merges without an audit event, which they count as having from now on; those that others have are passed over."""
+    return await many(
+        conn,
+        Merge,
+        """
+        WITH taken AS (
+            UPDATE contact_merges SET recorded_at = now()
+            WHERE project_id = %(project)s AND (account_id, merged_contact_id, into_contact_id) IN (
+                SELECT account_id, merged_contact_id, into_contact_id FROM contact_merges
+                WHERE project_id = %(project)s AND recorded_at IS NULL
+                ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+            RETURNING account_id, merged_contact_id, into_contact_id, noticed_by)
+        SELECT t.account_id, t.merged_contact_id, t.into_contact_id, t.noticed_by,
+               coalesce(array_agg(p.id ORDER BY p.id) FILTER (WHERE p.id IS NOT NULL), '{}') AS policy_ids,
+               coalesce(array_agg(p.channel ORDER BY p.channel) FILTER (WHERE p.opted_out), '{}') AS opted_out
+        FROM taken t LEFT JOIN LATERAL (
+            SELECT DISTINCT k.policy_id
+            FROM names_of(format('cwc:%%s:%%s:%%s', %(project)s, t.account_id, t.into_contact_id)) n
+            JOIN contact_channel_names k ON k.name = n.name AND k.project_id = %(project)s) named ON true
+        LEFT JOIN contact_channel_policies p ON p.project_id = %(project)s AND p.id = named.policy_id
+        GROUP BY 1, 2, 3, 4""",
+        project=scope.project_id,
+        limit=limit,
+    )
+
+
+async def pairs(conn: Conn, scope: Scope) -> list[Pair]:
+    """All merges of the project, the last noticed last."""
+    return await many(
+        conn,
+        Pair,
+        """
+        SELECT account_id, merged_contact_id, into_contact_id FROM contact_merges
+        WHERE project_id = %(project)s ORDER BY created_at""",
+        project=scope.project_id,
+    )

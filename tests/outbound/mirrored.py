@@ -1,0 +1,134 @@
+"""A project that reads a simulated Chatwoot: syncs, messages and policies, as the jobs do them."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from proofdesk.db.pool import Database
+from proofdesk.jobs import pipeline
+from proofdesk.outbound import approval, delivery, drafts, messages, policies
+from proofdesk.outbound.delivery import Options, Tally
+from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.outcomes import Patience
+from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.policy_queries import Change
+from proofdesk.outbound.queries import Outbound
+from proofdesk.projects.scope import Scope
+from proofdesk.resources import Resources, opened
+from proofdesk.scheduler import runs
+from proofdesk.settings import Settings
+from proofdesk.simulators.chatwoot import Simulator, build, contacts, create_app, foundation
+from proofdesk.simulators.serving import running
+from tests.outbound.desk import FakeProvider
+
+API, MAIL, TELEGRAM, WHATSAPP, WIDGET = 1, 2, 3, 4, 5
+_NUMBERS = count(1)
+
+
+@dataclass
+class Mirrored:
+    """What tests do again and again. E-mail goes to a provider that keeps it, Chatwoot's messages to the simulator."""
+
+    resources: Resources
+    scope: Scope
+    chatwoot: Simulator
+    conn: psycopg.Connection
+    mail: FakeProvider
+
+    async def sync(self, job: str = pipeline.SYNC) -> dict[str, Any]:
+        asked = await runs.begin(self.resources.db, self.scope, job, "cli")
+        ended = await runs.carry_out(self.resources.db, self.scope, asked.run, pipeline.work(self.resources, job))
+        assert ended.status == "ok", ended.error
+        return ended.meta["result"]
+
+    async def reconcile(self) -> dict[str, Any]:
+        return await self.sync(pipeline.RECONCILE)
+
+    async def approved(self, recipient: str, channel: str = "email") -> Outbound:
+        payload = {"text": "Hello"} | ({"subject": "News"} if channel == "email" else {})
+        wish = Wish(channel=channel, recipient_ref=recipient, payload=payload, idempotency_key=f"k{next(_NUMBERS)}")
+        made, _ = await drafts.create(self.resources.db, self.scope, wish)
+        return await approval.give(self.resources.db, self.scope, made.id)
+
+    async def process(self) -> Tally:
+        providers = self.resources.outbound | {"email": self.mail}
+        return await delivery.process(self.resources.db, self.scope, providers, Options(4, 60, Patience(3600, 3600)))
+
+    async def outcome(self, recipient: str, channel: str = "email") -> str:
+        """The status of a message to somebody after it was due."""
+        made = await self.approved(recipient, channel)
+        await self.process()
+        found = await self.read(made)
+        return found.last_error if found.status in ("approved", "cancelled") and found.last_error else found.status
+
+    async def read(self, message: Outbound) -> Outbound:
+        return await messages.one(self.resources.db, self.scope, message.id)
+
+    async def policy(self, who: str, channel: str = "email", **change: Any) -> Policy:
+        reason = change.pop("reason", None)
+        return await policies.change(self.resources.db, self.scope, who, channel, Change(**change), reason=reason)
+
+    def contact(self, name: str, inbox: int = API, **values: Any) -> int:
+        """A contact with a conversation, unless `inbox` is 0; the id."""
+        if not inbox:
+            with self.chatwoot.installation.lock:
+                account = self.chatwoot.account()
+                return contacts.create(self.chatwoot.installation, account, {"name": name, **values}).id
+        talk = self.chatwoot.create_conversation(inbox, content="Hello", contact_name=name, at=self.ago(3600))
+        if values:
+            self.chatwoot.update_contact(talk.contact.id, values)
+        return talk.contact.id
+
+    def talk(self, contact: int) -> int:
+        """The conversation of a contact."""
+        return self.chatwoot.contact(contact).conversations[0].id
+
+    def ago(self, seconds: float) -> float:
+        return self.chatwoot.clock.now() - seconds
+
+    def cwc(self, contact: int) -> str:
+        return f"cwc:{self.scope.project_id}:1:{contact}"
+
+    def cw(self, conversation: int) -> str:
+        return f"cw:{self.scope.project_id}:1:{conversation}"
+
+    def events(self, action: str) -> list[dict[str, Any]]:
+        rows = self.conn.execute("SELECT payload FROM audit_events WHERE action = %s ORDER BY id", [action]).fetchall()
+        return [row[0] for row in rows]
+
+
+@pytest.fixture
+def chatwoot() -> Iterator[Simulator]:
+    """A Chatwoot with an inbox of each kind that matters."""
+    made = build("empty")
+    for name, kind in (
+        ("Mail", "Channel::Email"),
+        ("Bot", "Channel::Telegram"),
+        ("Phone", "Channel::Whatsapp"),
+        ("Site", "Channel::WebWidget"),
+    ):
+        foundation.add_inbox(made.installation, made.account(), name, kind)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def mirrored(
+    chatwoot: Simulator, database_url: str, db: Database, project: Scope, owner_conn: psycopg.Connection
+) -> AsyncIterator[Mirrored]:
+    """A project that reads it."""
+    with running(create_app(chatwoot)) as url:
+        settings = Settings(
+            database_url=SecretStr(database_url),
+            chatwoot_base_url=url,
+            chatwoot_api_token=SecretStr(chatwoot.admin_token),
+            chatwoot_account_id=1,
+            embedding_provider="local",
+        )
+        async with opened(settings) as resources:
+            yield Mirrored(resources, project, chatwoot, owner_conn, FakeProvider())

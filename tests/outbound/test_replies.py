@@ -1,0 +1,163 @@
+"""What counts as a reply of a customer, and what is only shown: from Chatwoot's message to the gate and the thread."""
+
+from typing import Any
+
+import pytest
+
+from proofdesk.review import conversations
+from proofdesk.simulators.chatwoot.records import Message
+from tests.outbound.mirrored import API, MAIL, Mirrored, chatwoot, mirrored
+
+__all__ = ["chatwoot", "mirrored"]
+
+ADA = "ada@example.com"
+AUTOMATIC = {"Auto-Submitted": "auto-replied"}
+REPORT = 'multipart/report; report-type=delivery-status; boundary="x"'
+RECEIPT = 'multipart/report; report-type=disposition-notification; boundary="x"'
+
+
+@pytest.fixture
+async def waiting(mirrored: Mirrored) -> tuple[Mirrored, int]:
+    """A project with a mail conversation of a contact; its number."""
+    contact = mirrored.contact("Ada", MAIL, email=ADA)
+    await mirrored.sync()
+    return mirrored, mirrored.talk(contact)
+
+
+async def kinds(mirrored: Mirrored, talk: int) -> list[str]:
+    thread = await conversations.thread(mirrored.resources.db, mirrored.scope, mirrored.cw(talk))
+    return [m.kind for m in thread.messages]
+
+
+async def verdict(mirrored: Mirrored, talk: int, write: Any) -> str:
+    """What becomes of an approved message after something was written."""
+    made = await mirrored.approved(ADA)
+    write(mirrored.ago(-5))
+    await mirrored.sync()
+    await mirrored.process()
+    found = await mirrored.read(made)
+    return found.last_error or found.status
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "headers"),
+    [
+        ("auto_reply", "Re: News", AUTOMATIC),
+        ("auto_reply", "Re: News", {"X-Autoreply": "yes"}),
+        ("auto_reply", "Automatic reply: News", {}),
+        ("auto_reply", "Out of Office: Ada", {}),
+        ("auto_reply", "Automatische Antwort: News", {}),
+        ("auto_reply", "Автоответ: News", {}),
+        ("auto_reply", "Read: News", {"Content-Type": RECEIPT}),
+        ("bounce", "Undelivered Mail Returned to Sender", {"From": "MAILER-DAEMON@mx.example.org"}),
+        ("bounce", "Delivery Status Notification", {"Content-Type": REPORT}),
+        ("bounce", "Undeliverable: News", AUTOMATIC | {"From": "postmaster@example.org"}),
+    ],
+)
+async def test_automatic_mail_is_not_a_reply_but_is_shown_as_what_it_is(
+    waiting: tuple[Mirrored, int], kind: str, subject: str, headers: dict[str, str]
+):
+    mirrored, talk = waiting
+    mail = mirrored.chatwoot.append_mail
+    assert (
+        await verdict(mirrored, talk, lambda at: mail(talk, "I am away", subject=subject, headers=headers, at=at))
+        == "sent"
+    )
+    assert (await kinds(mirrored, talk))[-1] == kind
+
+
+@pytest.mark.parametrize("subject", ["Re: News", "Re: Automatic reply: News", "Office chairs", "Autoreplying is fun"])
+async def test_mail_of_a_person_is_a_reply(waiting: tuple[Mirrored, int], subject: str):
+    mirrored, talk = waiting
+    headers = {"Auto-Submitted": "no"}
+    mail = mirrored.chatwoot.append_mail
+    assert (
+        await verdict(mirrored, talk, lambda at: mail(talk, "Yes", subject=subject, headers=headers, at=at))
+        == "stop_on_reply"
+    )
+    assert (await kinds(mirrored, talk))[-1] == "message"
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("reaction", {"content_attributes": {"is_reaction": True, "in_reply_to": 1}}),
+        ("survey", {"content_attributes": {"submitted_values": {"csat_survey_response": {"rating": 5}}}}),
+        ("survey", {"content_type": "input_csat", "message_type": "template"}),
+        ("template", {"message_type": "template"}),
+        ("activity", {"message_type": "activity"}),
+        ("auto_reply", {"content_attributes": {"email": {"headers": {"Auto-Submitted": "auto-generated"}}}}),
+        ("auto_reply", {"content_attributes": {"email": {"headers": {"precedence": "bulk"}}}}),
+        ("note", {"message_type": "outgoing", "private": True}),
+    ],
+)
+async def test_what_is_no_answer_does_not_stop_a_message(waiting: tuple[Mirrored, int], kind: str, how: dict[str, Any]):
+    mirrored, talk = waiting
+    append = mirrored.chatwoot.append_message
+    assert await verdict(mirrored, talk, lambda at: append(talk, "👍", at=at, **how)) == "sent"
+    assert (await kinds(mirrored, talk))[-1] == kind
+
+
+async def test_a_conversation_that_began_automatically_is_answered_by_its_second_message(mirrored: Mirrored):
+    contact = mirrored.contact("Ada", API, email=ADA)
+    await mirrored.sync()
+    made = await mirrored.approved(ADA)
+    talk = mirrored.chatwoot.create_conversation(MAIL, contact)
+    mirrored.chatwoot.append_message(talk.id, "I am away", at=mirrored.ago(-5))
+    talk.additional_attributes = {"source": "email", "auto_reply": True}
+    await mirrored.sync()
+    await mirrored.process()
+    assert (await mirrored.read(made)).status == "sent"
+    assert await kinds(mirrored, talk.id) == ["auto_reply"]
+    made = await mirrored.approved(ADA)
+    mirrored.chatwoot.append_message(talk.id, "Now I am back", at=mirrored.ago(-9))
+    await mirrored.sync()
+    await mirrored.process()
+    assert (await mirrored.read(made)).last_error == "stop_on_reply"
+    assert await kinds(mirrored, talk.id) == ["auto_reply", "message"]
+
+
+async def test_a_deleted_message_is_not_a_reply_any_more(waiting: tuple[Mirrored, int]):
+    mirrored, talk = waiting
+    made = await mirrored.approved(ADA)
+    said = mirrored.chatwoot.append_message(talk, "Wrong chat", at=mirrored.ago(-5))
+    await mirrored.sync()
+    mirrored.chatwoot.delete_message(said.id)
+    await mirrored.sync()
+    await mirrored.process()
+    assert (await mirrored.read(made)).status == "sent"
+    assert (await kinds(mirrored, talk))[-1] == "deleted"
+
+
+async def test_deleting_one_of_two_replies_leaves_the_other(waiting: tuple[Mirrored, int]):
+    mirrored, talk = waiting
+    made = await mirrored.approved(ADA)
+    mirrored.chatwoot.append_message(talk, "Wait", at=mirrored.ago(-5))
+    said = mirrored.chatwoot.append_message(talk, "Wrong chat", at=mirrored.ago(-9))
+    await mirrored.sync()
+    mirrored.chatwoot.delete_message(said.id)
+    await mirrored.sync()
+    await mirrored.process()
+    assert (await mirrored.read(made)).last_error == "stop_on_reply"
+
+
+async def test_a_reply_that_a_callback_marked_as_failed_is_a_reply(waiting: tuple[Mirrored, int]):
+    """An API inbox whose callback fails marks even incoming messages (chatwoot/chatwoot #15913)."""
+    mirrored, talk = waiting
+
+    def write(at: float) -> Message:
+        said = mirrored.chatwoot.append_message(talk, "Wait", at=at)
+        return mirrored.chatwoot.set_message_status(said.id, "failed", "401 Unauthorized")
+
+    assert await verdict(mirrored, talk, write) == "stop_on_reply"
+    thread = await conversations.thread(mirrored.resources.db, mirrored.scope, mirrored.cw(talk))
+    assert thread.messages[-1].delivery_error is None, "the customer's words did arrive"
+
+
+@pytest.mark.parametrize("headers", [AUTOMATIC, {"From": "mailer-daemon@example.org"}])
+async def test_stop_in_an_automatic_mail_opts_nobody_out(waiting: tuple[Mirrored, int], headers: dict[str, str]):
+    mirrored, talk = waiting
+    mirrored.chatwoot.append_mail(talk, "STOP", subject="Re: News", headers=headers)
+    assert (await mirrored.sync())["opted_out"] == 0
+    mirrored.chatwoot.append_mail(talk, "STOP", subject="Re: News")
+    assert (await mirrored.sync())["opted_out"] == 2
