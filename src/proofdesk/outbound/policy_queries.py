@@ -166,7 +166,7 @@ async def sent_together(conn: Conn, scope: Scope, people: Sequence[Sequence[Poli
         """
         SELECT t.id, sent_to(t.person, t.since) AS sent
         FROM jsonb_to_recordset(%(rows)s) AS t (id uuid, person uuid[], since timestamptz)
-        WHERE current_project() = %(project)s""",
+        JOIN contact_channel_policies p ON p.project_id = %(project)s AND p.id = t.id""",
         project=scope.project_id,
         rows=Jsonb(rows),
     )
