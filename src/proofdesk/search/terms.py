@@ -73,7 +73,7 @@ class Asked:
     @property
     def terms(self) -> list[str]:
         """Those that may stand for them in any language, and those that say how much a project holds, and of which."""
-        of_words = (term for word in self.words for term in _terms_of(word))
+        of_words = (term for word in self.words for term in (*_terms_of(word), *words.beginning(word)))
         languages_spoken = map(index.language_term, languages.NAMES)
         return sorted({index.WHOLE, *languages_spoken, *of_words, *(term for one in self.exact for term in one.terms)})
 
@@ -89,7 +89,10 @@ async def sought(conn: Conn, asked: Asked, known: Known) -> Sought:
     if not conversations:
         return NOTHING
     spoken = tuple(name for name in languages.NAMES if index.language_term(name) in held)
-    each = [_Each(times, _terms_of(word, spoken), words.fold(word)) for word, times in asked.words.items()]
+    each = [
+        _Each(times, (*_terms_of(word, spoken), *words.beginning(word)), words.fold(word))
+        for word, times in asked.words.items()
+    ]
     each += asked.exact
     found = _weighted(each, held, conversations)
     missing = [one for one in each if one.may_be_misspelt and held.keys().isdisjoint(one.terms)]

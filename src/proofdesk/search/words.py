@@ -2,22 +2,36 @@
 
 `INV-2026-0417` gives the words inv, 2026 and 0417 and, besides, the exact token inv-2026-0417: whoever asks for the
 number finds it, whoever asks for a part of it finds that, too. Nothing here depends on a locale.
+
+A term has at most `LONGEST` characters, whatever a text holds: an index has no room for more. A longer word or token
+is cut to its first `LONGEST` characters and stands, besides, as a whole in the form of a digest (`#…`); a longer word
+also by its beginnings (`abcdefghij*`), so that a part of it that is typed finds it.
 """
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Set
+from itertools import chain
 from typing import NamedTuple
 
 LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
+_BEGINNINGS = (40, 20, 10)  # lengths by which a word longer than that is found
+_MOST_MARKS = 30  # combining marks in a row that are kept, as in the stream-safe format of UAX #15
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’ʼ][^\W\d_{_CJK}]+)?")
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 # What is no part of a word becomes a space: a quarter of the time of looking for words.
 _ASCII_WORDS = {n: chr(n).lower() if chr(n).isalnum() or chr(n) == "'" else " " for n in range(128)}
-_EXACT = re.compile(rf"(?<![^\W{_CJK}])(?<![.@+-])[^\W{_CJK}]+(?:[-.@+][^\W{_CJK}]+)+|[^\W_{_CJK}]+(?:_[^\W_{_CJK}]+)+")
+# Possessive, and begun at the beginning of a run only: else a long run without a joint is read once for each letter.
+_EXACT = re.compile(
+    rf"(?<![^\W{_CJK}])(?<![.@+-])[^\W{_CJK}]++(?:[-.@+][^\W{_CJK}]++)+"
+    rf"|(?<![^\W_{_CJK}])[^\W_{_CJK}]++(?:_[^\W_{_CJK}]++)+"
+)
 _JOINED = re.compile(r"[-.@+_]\w")
+_LONG = re.compile(rf"(?<![^\W_{_CJK}])[^\W_{_CJK}]{{{LONGEST + 1},}}+")
+_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")  # where there may be that many combining marks
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
 _PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -25,7 +39,10 @@ _ELISIONS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is 
 
 
 class Word(NamedTuple):
-    """A word in lower case and where it stands. `forms` are what is looked for: itself, or the pairs of a CJK run."""
+    """A word in lower case and where it stands. `forms` are what is looked for: itself, or the pairs of a CJK run.
+
+    Of a word longer than a term it is the place of its first `LONGEST` characters.
+    """
 
     forms: tuple[str, ...]
     start: int
@@ -36,7 +53,9 @@ def clean(text: str) -> str:
     """Text in composed form, without characters that cannot be seen or stored."""
     if text.isascii() and "\0" not in text:
         return text
-    return unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode().translate(_INVISIBLE))
+    visible = text.encode("utf-8", "ignore").decode().translate(_INVISIBLE)
+    # Putting marks in order takes the square of their number.
+    return unicodedata.normalize("NFC", _MARKS.sub(lambda run: _fewer_marks(run.group()), visible))
 
 
 def words(text: str) -> list[str]:
@@ -45,8 +64,8 @@ def words(text: str) -> list[str]:
         return [form for word in _located(text.lower()) for form in word.forms]
     found = text.translate(_ASCII_WORDS).split()
     if "'" not in text:
-        return found
-    return [part for run in found for part in (_apart(run) if "'" in run else (run,))]
+        return [word[:LONGEST] for word in found] if _may_be_long(text) else found
+    return [part for run in found for part in (_apart(run) if "'" in run else (run[:LONGEST],))]
 
 
 def located(text: str, among: Set[str]) -> Iterator[Word]:
@@ -58,23 +77,37 @@ def located(text: str, among: Set[str]) -> Iterator[Word]:
 
 
 def exact(text: str) -> list[str]:
-    """Numbers with their dashes, addresses, domains, file names and telephone numbers of a cleaned text."""
+    """Numbers with their dashes, addresses, domains, file names and telephone numbers of a cleaned text.
+
+    And of words that are too long for a term, what they are found by as a whole and by their beginnings.
+    """
     lowered = text.lower()
     # Looking for what all of them have takes a thirtieth of the time, and most texts have none.
     joined = _EXACT.findall(lowered) if _JOINED.search(lowered) else ()
-    found = [token for match in joined for token in _spellings(match)]
+    found = [form for token in joined for form in (*_spellings(token), *_whole(token))]
+    if _may_be_long(lowered):
+        found += [form for word in _LONG.findall(lowered) for form in (*_whole(word), *_beginnings(word))]
     return found + [token for match in _PHONE.findall(lowered) for token in phone(match)]
 
 
 def located_exact(text: str, among: Set[str]) -> Iterator[Word]:
     """The exact tokens of a cleaned text of which a form is among some, with their places."""
-    return (word for word in all_exact(text) if not among.isdisjoint(word.forms))
+    long = (
+        Word(_beginnings(match.group().lower()), match.start(), match.start() + LONGEST)
+        for match in _LONG.finditer(text)
+    )
+    return (word for word in chain(all_exact(text), long) if not among.isdisjoint(word.forms))
 
 
 def all_exact(text: str) -> Iterator[Word]:
     """The exact tokens of a cleaned text with their places."""
     for match in _EXACT.finditer(text):
-        yield Word(_spellings(match.group().lower()), match.start(), match.end())
+        token = match.group().lower()
+        yield Word(_spellings(token), match.start(), min(match.end(), match.start() + LONGEST))
+        if len(token) > LONGEST:
+            yield Word(_whole(token), match.start(), match.start() + LONGEST)
+    for match in _LONG.finditer(text):
+        yield Word(_whole(match.group().lower()), match.start(), match.start() + LONGEST)
     for match in _PHONE.finditer(text):
         yield Word(phone(match.group()), match.start(), match.end())
 
@@ -85,6 +118,12 @@ def phone(text: str) -> tuple[str, ...]:
     if not 7 <= len(digits) <= 15:
         return ()
     return tuple(dict.fromkeys((digits, digits[-10:], digits[-7:])))
+
+
+def beginning(word: str) -> tuple[str, ...]:
+    """The term of words too long for one that begin with a word in lower case; none when that is short."""
+    lengths = (length for length in _BEGINNINGS if length <= len(word))
+    return tuple(f"{fold(word)[:length]}*" for length in lengths)[:1]
 
 
 def fold(word: str) -> str:
@@ -104,7 +143,8 @@ def _standing_alone(text: str, among: Set[str]) -> Iterator[Word]:
         start = text.find(word)
         while start >= 0:
             end = start + len(word)
-            if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
+            goes_on = len(word) < LONGEST and text[end : end + 1].isalnum()  # a word of that length has been cut
+            if not (text[start - 1 : start].isalnum() or goes_on):
                 yield Word((word,), start, end)
             start = text.find(word, end)
 
@@ -117,7 +157,7 @@ def _located(text: str) -> Iterator[Word]:
             for at in range(max(1, len(word) - 1)):
                 yield Word((word[at : at + 2],), match.start() + at, match.start() + min(at + 2, len(word)))
         else:
-            yield Word(_parts(word), match.start(), match.end())
+            yield Word(_parts(word), match.start(), min(match.end(), match.start() + LONGEST))
 
 
 def _spellings(token: str) -> tuple[str, ...]:
@@ -128,6 +168,31 @@ def _spellings(token: str) -> tuple[str, ...]:
     if any(c.isdigit() for c in token) or "." in token.rstrip(".") or "_" in token:
         return (token,)
     return ()
+
+
+def _may_be_long(text: str) -> bool:
+    return len(text) > LONGEST and max(map(len, text.split()), default=0) > LONGEST
+
+
+def _whole(word: str) -> tuple[str, ...]:
+    """The term of a word or token that is too long for one, as a whole."""
+    if len(word) <= LONGEST:
+        return ()
+    return ("#" + hashlib.blake2b(fold(word).encode(), digest_size=12).hexdigest(),)
+
+
+def _beginnings(word: str) -> tuple[str, ...]:
+    folded = fold(word[:LONGEST])
+    return tuple(f"{folded[:length]}*" for length in _BEGINNINGS)
+
+
+def _fewer_marks(run: str) -> str:
+    kept, marks = list[str](), 0
+    for char in run:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def _lower(word: str) -> str:

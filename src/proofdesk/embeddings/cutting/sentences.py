@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Iterator
 
 # An end is punctuation with what closes after it, then white space; or a line break; in CJK no space follows.
-_END = re.compile(r"""(?:[.!?…]+(?:["'”’“)\]]|\s?»)*(?=\s)|[。！？]+[”』」）]*|\n)\s*""")
+# It is looked for from the first of several dots only: else a long row of them is read once for each.
+_END = re.compile(r"""(?:(?<![.!?…])[.!?…]++(?:["'”’“)\]]|\s?»)*(?=\s)|[。！？]+[”』」）]*|\n)\s*""")
 _WORD_BEFORE = re.compile(r"(\w+)\.$")
 # A full stop after these ends no sentence. One letter (z. B.) and the number of a day (3. Oktober) end none either.
 _ABBREVIATIONS = frozenset(
