@@ -53,6 +53,7 @@ class Ready:
     name: str = desk.MODEL
     dimension: int = DIMENSION
     max_batch: int = 1
+    takes: int | None = None
 
     async def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         return [self.vectors[text] for text in texts]

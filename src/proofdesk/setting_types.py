@@ -1,6 +1,7 @@
 """The kinds of value that a setting holds: what is accepted, and what is trimmed."""
 
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from proofdesk import addresses, relay
+
+_ENDPOINT = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 
 
 def _blank_is_unset(value: object) -> object:
@@ -38,6 +41,12 @@ def _header(value: SecretStr | None) -> SecretStr | None:
     if not (text.isascii() and text.isprintable()) or " " in text or text[0] == text[-1] in "\"'":
         raise ValueError("spaces, quotes around it, line breaks or letters with accents are in it; copy it again")
     return SecretStr(text)
+
+
+def _endpoint(text: str | None) -> str | None:
+    if text is not None and not _ENDPOINT.match(text):
+        raise ValueError("begin with http:// or https://, such as http://localhost:11434/v1")
+    return text
 
 
 def _password(value: SecretStr | None) -> SecretStr | None:
@@ -84,6 +93,7 @@ Key = Annotated[Secret, AfterValidator(_header)]
 Password = Annotated[Secret, AfterValidator(_password)]
 Origin = Annotated[Text, AfterValidator(lambda text: text and addresses.origin(text))]
 Service = Annotated[Text, AfterValidator(lambda text: text and addresses.service(text))]
+Endpoint = Annotated[Service, AfterValidator(_endpoint)]
 Home = Annotated[Path, AfterValidator(_absolute)]
 Database = Annotated[Secret, AfterValidator(_database)]
 Proxies = Annotated[str, AfterValidator(_proxies_only)]

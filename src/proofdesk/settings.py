@@ -17,6 +17,7 @@ from proofdesk.errors import Invalid
 from proofdesk.setting_types import (
     BaseUrl,
     Database,
+    Endpoint,
     Home,
     Key,
     Number,
@@ -128,14 +129,18 @@ class Settings(BaseSettings):
     chunk_size: int = Field(default=1000, ge=100, le=20_000, description="Longest chunk in characters.")
     min_embed_chars: int = Field(default=30, ge=0, le=1000, description="Shorter messages are joined to neighbours.")
     embedding_provider: Literal["openai", "local"] | None = Field(
-        default=None, description="Unset: `openai` if a key is set, else `local`."
+        default=None, description="Unset: `openai` if `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set, else `local`."
     )
     embedding_model: str = Field(default="text-embedding-3-small", description="Model of the `openai` provider.")
     embedding_dim: Number = Field(default=None, ge=2, le=4000, description="Dimension; unset: the model's own.")
     embedding_query_prefix: str = Field(default="", description="Put before queries, for models that want it (e5).")
     embedding_document_prefix: str = Field(default="", description="Put before texts, for models that want it (e5).")
     openai_api_key: Key = Field(default=None, description="Key of OpenAI or of a compatible server.")
-    openai_base_url: Service = Field(default=None, description="Address of a compatible server; unset: OpenAI.")
+    openai_base_url: Endpoint = Field(
+        default=None,
+        description="Address of a compatible server, before `/embeddings`; unset: OpenAI. Azure:"
+        " `https://….openai.azure.com/openai/deployments/…?api-version=…`.",
+    )
     openai_timeout_ms: int = Field(default=20_000, ge=100, le=600_000, description="Longest wait for one answer.")
     embed_batch_size: int = Field(default=100, ge=1, le=2048, description="Texts in one request.")
     embed_concurrency: int = Field(default=4, ge=1, le=64, description="Requests in flight.")
@@ -172,7 +177,7 @@ class Settings(BaseSettings):
     @property
     def provider(self) -> Literal["openai", "local"]:
         """The embedding provider in effect."""
-        return self.embedding_provider or ("openai" if self.openai_api_key else "local")
+        return self.embedding_provider or ("openai" if self.openai_api_key or self.openai_base_url else "local")
 
     @property
     def has_chatwoot(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proofdesk.db.pool import Database
-from proofdesk.embeddings import chunks, client
+from proofdesk.embeddings import abilities, chunks, client
 from proofdesk.embeddings.batches import Patience
 from proofdesk.embeddings.cutting.thread import Limits
 from proofdesk.embeddings.provider import Provider
@@ -34,6 +34,7 @@ def simulator() -> Simulator:
 
 @pytest.fixture
 def url(simulator: Simulator) -> Iterator[str]:
+    abilities.forget()
     with running(create_app(simulator)) as base_url:
         yield f"{base_url}/v1"
 

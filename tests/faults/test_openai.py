@@ -50,7 +50,13 @@ FAULTS = {
     "a wrong dimension": Fault(
         None, 200, ("vectors of 128 numbers, 256 are expected", "EMBEDDING_DIM"), False, switches={"dimension": 128}
     ),
-    "a vector too few": Fault("short", 200, ("gave 1 vectors", "for 2 texts", "OPENAI_BASE_URL"), retried=False),
+    "a vector too few": Fault("short", 200, ("gave 1 vectors", "for 2 texts", "OPENAI_BASE_URL", LATER)),
+    "no vector": Fault("empty", 200, ("gave 0 vectors", "for 2 texts", LATER)),
+    "an error with the status of a success": Fault("error_in_200", 502, ("out of order (502)", LATER)),
+    "a challenge of a proxy": Fault(
+        "challenge", 403, ("a web page (Just a moment...)",), retried=False, numbered=False
+    ),
+    "sent elsewhere": Fault("redirect", 308, ("elsewhere.example.com", "Set OPENAI_BASE_URL"), False, numbered=False),
     "vectors of others": Fault("misnumbered", 200, ("numbered them wrongly",), retried=False),
     "every text refused": Fault("bad_request", 400, ("refuses any text", "EMBEDDING_MODEL"), retried=False),
 }

@@ -25,6 +25,7 @@ class Counting:
     """A model that embeds one text a request and remembers whose it was."""
 
     name, dimension, max_batch = "counting", DIMENSION, 1
+    takes: int | None = None
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -19,6 +19,7 @@ class Broken:
     """A provider that never answers."""
 
     name, dimension, max_batch = NAME, DIMENSION, 10
+    takes: int | None = None
 
     async def embed_query(self, text: str) -> Sequence[float]:
         raise Failed("The key was refused.", details={"upstream": {"status": 401}})

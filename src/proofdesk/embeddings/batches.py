@@ -2,14 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from proofdesk.db.halfvec import Halfvec
+from proofdesk.embeddings.answers import in_range
 from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed, Provider, Refused, Vector
 
 PROBE = "A plain sentence."
-_SHORTEST, _LONGEST = 1e-3, 65504.0  # what 16-bit numbers hold; cosine is not defined for a vector of zeros
+_MOST_BROKEN = 20  # texts in a row on which a provider breaks before it is the provider that is at fault
 
 
 @dataclass(frozen=True)
@@ -35,40 +36,78 @@ class Outcome:
 class Batches:
     """The batches of one run. Whether texts are at fault is judged by whether the provider takes a plain one.
 
-    `lowered_to` is how many texts a request may have, once the provider refused good texts because they were too many.
+    Only whole batches are tried again and again; parts of a refused one once, and a text alone twice. One batch at a
+    time finds out what the provider takes, the others wait for that.
     """
 
     def __init__(self, provider: Provider, patience: Patience):
         self._provider = provider
         self._patience = patience
         self._proven = False
-        self.lowered_to: int | None = None
+        self._broken = 0
+        self._learning = asyncio.Lock()
+
+    @property
+    def lowered_to(self) -> int | None:
+        """How many texts a request may have, once the provider refused good texts because they were too many."""
+        return self._provider.takes
 
     async def embed(self, texts: Sequence[str]) -> list[Outcome]:
         """One outcome for each text. Raises `Failed` or `Busy` when the provider embeds nothing at all."""
-        try:
-            vectors = await self._patiently(texts)
-        except Refused as refusal:
-            return await self._halved(texts, refusal)
-        self._proven = True
-        return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
+        outcomes: list[Outcome] = []
+        for piece in _pieces(texts, self.lowered_to):
+            try:
+                outcomes += await self._outcomes(piece, whole=True)
+            except Refused as refusal:
+                async with self._learning:
+                    outcomes += await self._in_parts(piece, refusal)
+        return outcomes
 
-    async def _halved(self, texts: Sequence[str], refusal: Refused) -> list[Outcome]:
+    async def _in_parts(self, texts: Sequence[str], refusal: Refused) -> list[Outcome]:
         await self._prove(refusal)
         if len(texts) == 1:
-            return [Outcome(None, refusal.message)]
-        middle = (len(texts) + 1) // 2
-        outcomes = [*await self.embed(texts[:middle]), *await self.embed(texts[middle:])]
+            return [self._without_vector(refusal)]
+        size = self._smaller(len(texts), refusal.at_most)
+        outcomes: list[Outcome] = []
+        for part in _pieces(texts, size):
+            outcomes += await self._part(part)
         if all(outcome.vector for outcome in outcomes):
-            self.lowered_to = min(middle, self.lowered_to or middle)
+            self._provider.takes = min(size, self.lowered_to or size)
         return outcomes
+
+    def _smaller(self, count: int, at_most: int | None) -> int:
+        if at_most and at_most < count:
+            self._provider.takes = min(at_most, self.lowered_to or at_most)
+        lowered = self.lowered_to
+        return lowered if lowered and lowered < count else (count + 1) // 2
+
+    async def _part(self, texts: Sequence[str]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for piece in _pieces(texts, self.lowered_to):
+            try:
+                outcomes += await self._outcomes(piece, whole=False)
+            except Refused as refusal:
+                outcomes += await self._in_parts(piece, refusal)
+        return outcomes
+
+    async def _outcomes(self, texts: Sequence[str], *, whole: bool) -> list[Outcome]:
+        vectors = await self._patiently(texts, whole=whole)
+        self._proven, self._broken = True, 0
+        return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
+
+    def _without_vector(self, refusal: Refused) -> Outcome:
+        self._broken += refusal.broke
+        if self._broken >= _MOST_BROKEN:
+            what = f"{refusal.message} It broke on {self._broken} texts one after the other."
+            raise _given_up(Busy(what, details=refusal.details), "Check the provider.")
+        return Outcome(None, refusal.message)
 
     async def _prove(self, refusal: Refused) -> None:
         # A wrong setting is refused like a bad text. Without this, it would turn every chunk to `failed`.
         if self._proven:
             return
         try:
-            await self._patiently([PROBE])
+            await self._patiently([PROBE], whole=True)
         except Refused:
             raise Failed(
                 f"{refusal.message} It refuses any text: check EMBEDDING_MODEL and EMBEDDING_DIM.",
@@ -76,35 +115,45 @@ class Batches:
             ) from refusal
         self._proven = True
 
-    async def _patiently(self, texts: Sequence[str]) -> Sequence[Vector]:
-        wait = self._patience.first_wait
-        for _ in range(self._patience.max_attempts - 1):
+    async def _patiently(self, texts: Sequence[str], *, whole: bool) -> Sequence[Vector]:
+        wait, tried = self._patience.first_wait, 0
+        attempts = self._patience.max_attempts if whole else 1 if len(texts) > 1 else 2
+        while True:
             try:
                 return await self._provider.embed_documents(texts)
             except Busy as busy:
+                tried += 1
+                most = self._patience.max_attempts if busy.throttled else attempts
+                if tried >= most or not busy.again:
+                    raise await self._verdict(texts, busy, whole=whole) from busy
                 pause = wait if busy.retry_after is None else max(busy.retry_after, self._patience.first_wait)
                 if pause > self._patience.longest_wait:
                     raise _given_up(busy, f"It asks to wait for {math.ceil(pause)} seconds.") from busy
                 await asyncio.sleep(pause)
                 wait = min(wait * 2, self._patience.longest_wait)
-        return await self._at_last(texts)
 
-    async def _at_last(self, texts: Sequence[str]) -> Sequence[Vector]:
-        try:
-            return await self._provider.embed_documents(texts)
-        except Busy as busy:
-            tried = f"Tried {self._patience.max_attempts} times."
-            if busy.throttled or texts == [PROBE] or not await self._answers():
-                raise _given_up(busy, tried) from busy
-            # It is up, so these texts are too much for it: the smaller halves may do.
-            raise Refused(f"{busy.message} {tried}", details=busy.details) from busy
+    async def _verdict(self, texts: Sequence[str], busy: Busy, *, whole: bool) -> EmbeddingError:
+        tried = f"Tried {self._patience.max_attempts} times." if busy.again else "It asks not to be tried again now."
+        # A part is simply halved again; only of a text alone must be known whether it is the cause.
+        doubtful = whole or len(texts) == 1
+        if busy.throttled or texts == [PROBE] or (doubtful and not await self._answers()):
+            return _given_up(busy, tried)
+        # It is up, so these texts are too much for it: the smaller parts may do.
+        return Refused(f"{busy.message} {tried}", details=busy.details, broke=True)
 
     async def _answers(self) -> bool:
         try:
             await self._provider.embed_documents([PROBE])
         except EmbeddingError:
             return False
+        self._proven = True
         return True
+
+
+def _pieces(texts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
+    size = size or len(texts) or 1
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size]
 
 
 def _given_up(busy: Busy, why: str) -> Busy:
@@ -113,6 +162,7 @@ def _given_up(busy: Busy, why: str) -> Busy:
 
 
 def _outcome(vector: Vector) -> Outcome:
-    if not _SHORTEST < math.hypot(*vector) < _LONGEST:  # false for NaN, too
+    usable = in_range(vector)
+    if usable is None:
         return Outcome(None, "The embedding provider gave no usable vector for this text.")
-    return Outcome(Halfvec(vector))
+    return Outcome(Halfvec(usable))

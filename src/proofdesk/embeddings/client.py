@@ -44,7 +44,7 @@ def dimension_of(settings: Settings) -> int:
     """
     if settings.provider == "local":
         return LOCAL_DIMENSION
-    known = settings.embedding_dim or DIMENSIONS.get(settings.embedding_model)
+    known = settings.embedding_dim or _own_dimension(settings.embedding_model)
     if known is None:
         raise Invalid(
             f"EMBEDDING_MODEL={settings.embedding_model!r}: set EMBEDDING_DIM to the length of its vectors; it is "
@@ -63,18 +63,27 @@ def _open_openai(settings: Settings, name: str) -> Provider:
         name=name,
         model=model,
         dimension=dimension,
-        shorten=model.startswith("text-embedding-3") and DIMENSIONS.get(model) != dimension,
+        shorten=_is_shortened(model, dimension),
         query_prefix=settings.embedding_query_prefix,
         document_prefix=settings.embedding_document_prefix,
-        key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "none",
+        key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else None,
         base_url=settings.openai_base_url or OPENAI_URL,
         timeout=settings.openai_timeout_ms / 1000,
     )
 
 
+def _own_dimension(model: str) -> int | None:
+    # Gateways put the name of the provider before that of the model: `openai/text-embedding-3-large`.
+    return DIMENSIONS.get(model.rpartition("/")[2])
+
+
+def _is_shortened(model: str, dimension: int) -> bool:
+    return model.rpartition("/")[2].startswith("text-embedding-3") and _own_dimension(model) != dimension
+
+
 def _parsed(name: str) -> tuple[str, int]:
     model, _, dimension = name.removeprefix("openai:").split("+", 1)[0].partition("@")
-    known = int(dimension) if dimension.isdigit() else DIMENSIONS.get(model)
+    known = int(dimension) if dimension.isdigit() else _own_dimension(model)
     if known is None:
         raise Invalid(f"The length of vectors of {name!r} is not known.")
     return model, known

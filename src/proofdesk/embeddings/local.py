@@ -22,6 +22,7 @@ class LocalModel:
 
     dimension = DIMENSION
     max_batch = 512
+    takes: int | None = None
 
     def __init__(self, name: str = NAME, query_prefix: str = "", document_prefix: str = ""):
         self.name = name

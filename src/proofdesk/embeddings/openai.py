@@ -1,26 +1,31 @@
 """Vectors from OpenAI, or from any server that speaks its `/embeddings`."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import openai
 
-from proofdesk import retry_after
 from proofdesk.authorities import trusted
-from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed, Refused, Vector
+from proofdesk.embeddings import abilities, answers, refusals
+from proofdesk.embeddings.answers import Incomplete, Malformed, Problem
+from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed, Vector
 
-_REFUSED = (400, 413, 422)  # what compatible servers answer to a text that is too long, or to too many texts
-_BUSY = (408, 409, 425, 429)
-_SPENT = ("insufficient_quota", "billing_hard_limit_reached")
+_AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+# A refusal with one of these is about the texts or the model: not about a parameter that the server does not know.
+_ABOUT_TEXTS = ("token", "batch", "too many", "too long", "too large", "length", "input", "model", "content")
+Body = dict[str, Any]
 
 
 class OpenAIModel:
-    """A `Provider`. One call is one request: waiting and trying again is the caller's.
+    """A `Provider`. One call waits and tries again for nothing but parameters that the server does not take.
 
-    `shorten` asks the server for `dimension` numbers; else the model's own length is expected to be that.
-    `timeout` is in seconds.
+    `shorten` says that the model's vectors may be cut: the server is asked for `dimension` numbers, and the rest is
+    cut off if it gives more. `key` is None for a server without keys. `timeout` is in seconds.
     """
 
     max_batch = 2048
@@ -31,7 +36,7 @@ class OpenAIModel:
         name: str,
         model: str,
         dimension: int,
-        key: str,
+        key: str | None,
         base_url: str,
         timeout: float,
         shorten: bool = False,
@@ -46,76 +51,168 @@ class OpenAIModel:
         self._document_prefix = document_prefix
         self._key = key
         self._timeout = timeout
-        connections = openai.DefaultAsyncHttpxClient(verify=trusted(), timeout=timeout)
+        url = httpx2.URL(base_url)
+        path = url.path.rstrip("/").removesuffix("/embeddings")
+        self._endpoint = str(url.copy_with(path=f"{path}/embeddings", userinfo=b"", query=None))
+        self._headers = _headers(url, key)
+        self._can = abilities.of(self._endpoint, model)
+        self._first = asyncio.Lock()
         self._client = openai.AsyncOpenAI(
-            api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=connections
+            api_key=key or "none",
+            base_url=url.copy_with(path=path, query=None),
+            default_query=dict(url.params),
+            timeout=timeout,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(verify=trusted(), timeout=timeout, follow_redirects=False),
         )
 
+    @property
+    def takes(self) -> int | None:
+        """How many texts of one request the server turned out to take."""
+        return self._can.takes
+
+    @takes.setter
+    def takes(self, texts: int | None) -> None:
+        self._can.takes = texts
+
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """One vector for each text. Raises `Busy`, `Refused` or `Failed`."""
+        """One vector for each text, of NaN where it has none. Raises `Busy`, `Refused` or `Failed`."""
         return await self._embed([self._document_prefix + text for text in texts])
 
     async def embed_query(self, text: str) -> Vector:
         """The vector of a query. Raises `Busy`, `Refused` or `Failed`."""
-        return (await self._embed([self._query_prefix + text]))[0]
+        [vector] = await self._embed([self._query_prefix + text])
+        if not math.isfinite(math.hypot(*vector)):
+            what = "The embedding provider gave a vector that is no number for the question."
+            raise Failed(f"{what} Check EMBEDDING_MODEL and its server.", details=self._details(1, 200))
+        return answers.in_range(vector) or vector
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _embed(self, texts: list[str]) -> list[list[float]]:
-        dimensions = self.dimension if self._shorten else openai.omit
+    async def _embed(self, texts: list[str]) -> list[Vector]:
+        async with self._turn():
+            while True:
+                body = self._body(texts)
+                outcome = await self._attempt(body, texts)
+                if outcome is not None:
+                    return outcome
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._can.tried:
+            yield
+            return
+        async with self._first:
+            try:
+                yield
+            finally:
+                self._can.tried = True
+
+    def _body(self, texts: list[str]) -> Body:
+        body: Body = {"model": self._model, "input": texts}
+        if self._can.dimensions is not False and (self._shorten or self._can.dimensions):
+            body["dimensions"] = self.dimension
+        if self._can.base64 is not False:
+            body["encoding_format"] = "base64"  # a quarter of the bytes
+        return body
+
+    async def _attempt(self, body: Body, texts: list[str]) -> list[Vector] | None:
+        """Return the vectors; None when the server has to be asked otherwise."""
+        response = await self._post(body, len(texts))
+        problem, vectors = await asyncio.to_thread(self._read, response, len(texts))
+        if problem:
+            if self._learns(problem, body):
+                return None
+            details = self._details(len(texts), problem.status, response.headers.get("x-request-id"))
+            raise refusals.error_of(self._masked(problem), response.headers, details)
+        self._can.base64, self._can.settled = "encoding_format" in body, True
+        return self._fitted(vectors, body, response)
+
+    def _learns(self, problem: Problem, body: Body) -> bool:
+        """Note what the server does not take. Whether it was something in this body."""
+        if problem.status in (401, 402, 403, 408, 413, 429):
+            return False
+        if "dimensions" in body and problem.mentions("dimension", "matryoshka"):
+            self._can.dimensions = False
+            return True
+        if "encoding_format" not in body or self._can.base64:
+            return self._guessed_wrong()
+        named = problem.mentions("base64", "encoding_format", "encoding format")
+        guess = problem.status in (400, 422) and not self._can.guessed and not problem.mentions(*_ABOUT_TEXTS)
+        if named or guess:
+            self._can.base64, self._can.guessed = False, not named
+        return named or guess
+
+    def _guessed_wrong(self) -> bool:
+        if self._can.guessed and not self._can.settled:
+            self._can.base64 = None  # refused without it as well: it was not the cause
+        return False
+
+    async def _post(self, body: Body, count: int) -> httpx2.Response:
         try:
             # The client's own timeout is from one byte to the next: an answer that trickles never meets it.
             async with asyncio.timeout(self._timeout):
-                answer = await self._client.embeddings.with_raw_response.create(
-                    model=self._model, input=texts, dimensions=dimensions
+                return await self._client.post(
+                    "/embeddings", cast_to=httpx2.Response, body=body, options={"headers": self._headers}
                 )
         except (TimeoutError, openai.APITimeoutError) as error:
-            raise self._late(len(texts)) from error
+            raise self._late(count) from error
         except openai.APIStatusError as error:
-            details = self._details(len(texts), error.status_code, error.request_id)
-            raise _of_status(error, details, self._key) from error
+            return error.response
         except openai.APIConnectionError as error:
-            raise self._broken(error, len(texts)) from error
-        return self._read(answer, len(texts))
+            raise self._broken(error, count) from error
 
-    def _read(self, answer: Any, count: int) -> list[list[float]]:
-        details = self._details(count, answer.status_code, answer.headers.get("x-request-id"))
+    def _read(self, response: httpx2.Response, count: int) -> tuple[Problem | None, list[Vector]]:
+        if response.status_code >= 300:
+            return answers.problem_of(response.status_code, response.content, response.reason_phrase), []
+        details = self._details(count, 200, response.headers.get("x-request-id"))
         try:
-            rows = sorted(answer.parse().data, key=lambda row: row.index)
-            indexes, vectors = [row.index for row in rows], [row.embedding for row in rows]
-            lengths = {len(vector) for vector in vectors}
-        except (openai.APIError, AttributeError, TypeError, ValueError) as error:
+            body = answers.parse(response.content)
+            if problem := answers.problem_in(body):
+                return problem, []
+            return None, answers.vectors(body, count)
+        except Incomplete as error:
+            what = f"The embedding provider {error} ({self._endpoint})."
+            raise Busy(f"{what} Lower EMBED_BATCH_SIZE; check OPENAI_BASE_URL.", details=details) from error
+        except Malformed as error:
             what = f"{self._endpoint} does not answer like an embedding provider. Check OPENAI_BASE_URL."
-            raise Failed(what, details=details) from error
-        if indexes != list(range(count)):
-            what = f"The embedding provider gave {len(vectors)} vectors, or numbered them wrongly, for {count} texts."
-            raise Failed(f"{what} Check OPENAI_BASE_URL; if it is right, its server is at fault.", details=details)
-        if lengths != {self.dimension}:
-            given = ", ".join(map(str, sorted(lengths)))
-            what = f"The model gives vectors of {given} numbers, {self.dimension} are expected."
-            hint = "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`."
-            raise Failed(f"{what} {hint}", details=details | {"dimension": max(lengths)})
-        return vectors
+            raise Failed(f"{what} {error}", details=details) from error
+
+    def _fitted(self, vectors: list[Vector], body: Body, response: httpx2.Response) -> list[Vector] | None:
+        lengths = {len(vector) for vector in vectors if vector} or {self.dimension}
+        if lengths == {self.dimension}:
+            return [vector or [math.nan] * self.dimension for vector in vectors]
+        if min(lengths) > self.dimension:
+            if "dimensions" not in body and self._can.dimensions is None:
+                self._can.dimensions = True
+                return None
+            if self._shorten:
+                return [answers.shortened(vector, self.dimension) for vector in vectors]
+        given = ", ".join(map(str, sorted(lengths)))
+        what = f"The model gives vectors of {given} numbers, {self.dimension} are expected."
+        details = self._details(len(vectors), 200, response.headers.get("x-request-id"))
+        hint = "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`."
+        raise Failed(f"{what} {hint}", details=details | {"dimension": max(lengths)})
+
+    def _masked(self, problem: Problem) -> Problem:
+        if not self._key or self._key not in problem.message:
+            return problem
+        return replace(problem, message=problem.message.replace(self._key, "***"))
 
     def _late(self, count: int) -> Busy:
         what = f"The embedding provider did not answer within {self._timeout:g} seconds ({self._endpoint})."
         hint = "Raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE if that goes on."
         return Busy(f"{what} {hint}", details=self._details(count))
 
-    def _broken(self, error: openai.APIConnectionError, count: int) -> Busy:
+    def _broken(self, error: openai.APIConnectionError, count: int) -> EmbeddingError:
         if isinstance(error.__cause__, httpx2.ConnectError):
             what = f"The embedding provider cannot be reached ({self._endpoint})."
             hint = "Check OPENAI_BASE_URL and the network."
         else:
             what, hint = f"The embedding provider's answer broke off ({self._endpoint}).", "Check the network."
         return Busy(f"{what} {hint}", details=self._details(count))
-
-    @property
-    def _endpoint(self) -> str:
-        url = httpx2.URL(str(self._client.base_url)).join("embeddings")
-        return str(url.copy_with(userinfo=b"", query=None))
 
     def _details(self, count: int, status: int | None = None, request_id: str | None = None) -> dict[str, Any]:
         upstream = {
@@ -128,33 +225,8 @@ class OpenAIModel:
         return {"upstream": upstream, "batch_size": count}
 
 
-def _of_status(error: openai.APIStatusError, details: dict[str, Any], key: str) -> EmbeddingError:
-    status, said = error.status_code, _said(error).replace(key, "***")
-    if status == 401:  # what the server says here may repeat the key
-        return Failed("The embedding provider refused the key (401). Check OPENAI_API_KEY.", details=details)
-    if status == 402 or error.code in _SPENT or error.type in _SPENT:
-        return Failed(
-            f"The quota of the OpenAI account is used up ({status}). Raise it, then run the embeddings again.",
-            details=details,
-        )
-    if status in _REFUSED:
-        return Refused(f"The embedding provider refused the text ({status}): {said}", details=details)
-    if status in _BUSY or status >= 500:
-        return Busy(
-            f"The embedding provider is busy or out of order ({status}): {said}",
-            details=details,
-            retry_after=retry_after.seconds(error.response.headers),
-            throttled=status == 429,
-        )
-    return Failed(
-        f"The embedding provider refused the request ({status}): {said} Check EMBEDDING_MODEL, OPENAI_BASE_URL and "
-        "what the key may do.",
-        details=details,
-    )
-
-
-def _said(error: openai.APIStatusError) -> str:
-    body = error.body if isinstance(error.body, dict) else {}
-    text = str(body.get("message") or error.response.reason_phrase or "no reason given")
-    text = " ".join(text.split())[:300]
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+def _headers(url: httpx2.URL, key: str | None) -> dict[str, Any]:
+    # Azure takes a key by this header; a bearer is a token of its directory there.
+    if key and ("api-version" in url.params or url.host.endswith(_AZURE)):
+        return {"api-key": key, "Authorization": openai.Omit()}
+    return {}

@@ -12,13 +12,20 @@ class Provider(Protocol):
     """A model that turns texts into vectors.
 
     `name` is stored with each vector: what `name` differs in cannot be compared. `dimension` is the length of a
-    vector, `max_batch` the most texts of one call. Prefixes that a model wants are put before texts and queries
-    inside. Texts must not be empty.
+    vector, `max_batch` the most texts of one call. `takes` is how many it turned out to take, None while it refused
+    none: whoever finds that out sets it. Prefixes that a model wants are put before texts and queries inside. Texts
+    must not be empty.
     """
 
     name: str
     dimension: int
     max_batch: int
+
+    @property
+    def takes(self) -> int | None: ...
+
+    @takes.setter
+    def takes(self, texts: int | None) -> None: ...
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
         """One vector of `dimension` numbers for each text, in their order. Raises `EmbeddingError`."""
@@ -46,7 +53,8 @@ class Failed(EmbeddingError):
 class Busy(EmbeddingError):
     """The provider cannot answer now. `retry_after` is in seconds, None when it named no time.
 
-    `throttled` says that it merely asked for patience: the texts are not the cause.
+    `throttled` says that it merely asked for patience: the texts are not the cause. `again` is False when it asked
+    not to be tried again.
     """
 
     def __init__(
@@ -56,14 +64,31 @@ class Busy(EmbeddingError):
         details: dict[str, Any] | None = None,
         retry_after: float | None = None,
         throttled: bool = False,
+        again: bool = True,
     ):
         super().__init__(message, details=details)
         self.retry_after = retry_after
         self.throttled = throttled
+        self.again = again
 
 
 class Refused(EmbeddingError):
-    """The provider does not take these texts, at least not together."""
+    """The provider does not take these texts, at least not together.
+
+    `at_most` is how many of them it says that it takes. `broke` says that it broke on them instead of refusing them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        details: dict[str, Any] | None = None,
+        at_most: int | None = None,
+        broke: bool = False,
+    ):
+        super().__init__(message, details=details)
+        self.at_most = at_most
+        self.broke = broke
 
 
 class NotConfigured(Unavailable):

@@ -9,7 +9,7 @@ from proofdesk.search import vector_index
 
 _EMBED = "embeddings_run"
 _GROUPS = 10
-_TOO_LARGE = (400, 413)
+_TOO_LARGE = (400, 413, 422)
 
 
 async def has_provider(case: Case) -> Seen:
@@ -19,7 +19,7 @@ async def has_provider(case: Case) -> Seen:
         key = "OPENAI_API_KEY is set" if settings.openai_api_key else "no key is needed"
         return ok(f"{case.resources.provider.name}; {key}.")
     if settings.provider == "openai" and not (settings.openai_api_key or settings.openai_base_url):
-        return fail("EMBEDDING_PROVIDER is openai, and OPENAI_API_KEY is not set.")
+        return fail("EMBEDDING_PROVIDER is openai, and neither OPENAI_API_KEY nor OPENAI_BASE_URL is set.")
     return fail(f"{settings.provider} cannot be opened.")
 
 
@@ -139,7 +139,7 @@ KEY = fixes.set_variable("OPENAI_API_KEY", "to a key that is valid")
 PROVIDER = Check(
     "provider",
     "Provider",
-    "OPENAI_API_KEY is set, or EMBEDDING_PROVIDER is local.",
+    "OPENAI_API_KEY or OPENAI_BASE_URL is set, or EMBEDDING_PROVIDER is local.",
     "No embedding provider is configured.",
     has_provider,
     (fixes.set_variable("OPENAI_API_KEY", "or EMBEDDING_PROVIDER=local"),),

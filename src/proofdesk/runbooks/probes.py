@@ -55,7 +55,7 @@ def _kind(error: EmbeddingError) -> str:
     if isinstance(error, Failed):
         if "dimension" in error.details:
             return "dimension"
-        if status in (401, 403):
+        if status in (400, 401, 403):  # 400 is what some say to a wrong key
             return "key"
         return "quota" if status in (402, 429) else "model" if status == 404 else "setting"
     return "model"

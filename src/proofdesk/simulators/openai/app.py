@@ -1,9 +1,7 @@
 """The ASGI application: `/v1/embeddings` and `/v1/models` as OpenAI answers them, and failures on demand."""
 
 import asyncio
-import base64
 import itertools
-import struct
 import time
 from typing import Any
 
@@ -15,16 +13,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proofdesk.simulators import broken
 from proofdesk.simulators.broken import CUT, HALF, TRICKLE
-from proofdesk.simulators.openai import control
+from proofdesk.simulators.openai import control, habits
 from proofdesk.simulators.openai.ngrams import vector
 from proofdesk.simulators.openai.simulator import (
     CATALOGUE,
     DELAY,
+    ERROR_IN_200,
     GARBLED,
-    GATEWAY,
-    MISNUMBERED,
-    PAGE,
-    SHORT,
+    PAGES,
+    REDIRECT,
     Entry,
     Refusal,
     Simulator,
@@ -62,20 +59,30 @@ def create_app(simulator: Simulator) -> ASGIApp:
         rows = [{"id": m, "object": "model", "created": 1_705_948_997, "owned_by": "system"} for m in simulator.models]
         return JSONResponse({"object": "list", "data": rows})
 
-    routes = [Route("/v1/embeddings", embeddings, methods=["POST"]), Route("/v1/models", models)]
+    routes = [
+        Route("/v1/embeddings", embeddings, methods=["POST"]),
+        Route("/openai/deployments/{deployment}/embeddings", embeddings, methods=["POST"]),
+        Route("/v1/models", models),
+    ]
     return Starlette(routes=[*routes, *control.routes(simulator)])
 
 
 async def _embeddings(simulator: Simulator, request: Request, headers: dict[str, str]) -> Response:
     body = await _body(request)
     texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
-    entry = Entry(str(body.get("model")), len(texts), time.time())
+    body.setdefault("model", request.path_params.get("deployment"))
+    entry = Entry(str(body["model"]), len(texts), time.time())
+    entry.encoding_format, entry.dimensions = body.get("encoding_format"), body.get("dimensions")
     simulator.requests.append(entry)
     if simulator.on_request:
         simulator.on_request(texts)
     striking = [fault for fault in simulator.faults if fault.strikes(texts)]
     await asyncio.sleep(max((fault.delay for fault in striking), default=0.0))
     kind = next((fault.kind for fault in striking if fault.kind != DELAY), None)
+    if advice := next((fault.should_retry for fault in striking if fault.should_retry is not None), None):
+        headers["x-should-retry"] = "true"
+    elif advice is False:
+        headers["x-should-retry"] = "false"
     try:
         if kind in CATALOGUE:
             asked = next(fault.retry_after for fault in striking if fault.kind == kind)
@@ -101,6 +108,11 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 def _admit(simulator: Simulator, request: Request) -> None:
+    if simulator.switches.azure:
+        habits.admit_to_azure(simulator.switches, request)
+        return
+    if simulator.switches.key == "":
+        return
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise Refusal(401, "You didn't provide an API key.")
@@ -111,29 +123,29 @@ def _admit(simulator: Simulator, request: Request) -> None:
 def _answer(
     simulator: Simulator, body: dict[str, Any], texts: list[str], headers: dict[str, str], kind: str | None
 ) -> Response:
-    if kind in (PAGE, GATEWAY):
-        return HTMLResponse("<html></html>", 200 if kind == PAGE else 502)
+    if kind in PAGES:
+        where = {"location": "https://elsewhere.example.com/v1/embeddings"} if kind == REDIRECT else {}
+        return HTMLResponse("<html><title>Just a moment...</title></html>", PAGES[kind], where)
+    if kind == ERROR_IN_200:
+        return JSONResponse(habits.error_in_success(), 200, headers)
     if kind == GARBLED:
         return Response('{"object":"list","data":[{', 200, headers, "application/json")
-    whole = JSONResponse(_vectors(simulator, body, texts, kind), 200, headers)
+    whole = habits.Json(_vectors(simulator, body, texts, kind), 200, headers)
     return Broken(kind, whole, headers) if kind in (CUT, HALF, TRICKLE) else whole
 
 
 def _vectors(simulator: Simulator, body: dict[str, Any], texts: list[str], kind: str | None) -> dict[str, Any]:
+    switches = simulator.switches
+    habits.refuse_parameters(switches, body)
+    habits.refuse_texts(switches, len(texts))
     dimension = _dimension(simulator, body)
     tokens = _check(simulator, texts)
-    as_base64 = body.get("encoding_format") == "base64" and simulator.switches.base64
-    rows = [
-        {
-            "object": "embedding",
-            "index": index + (kind == MISNUMBERED),
-            "embedding": _encoded(vector(text, dimension), as_base64),
-        }
-        for index, text in enumerate(texts[:-1] if kind == SHORT else texts)
-    ]
+    as_base64 = body.get("encoding_format") == "base64" and switches.base64
+    made = [habits.written(switches, habits.odd(text, vector(text, dimension)), as_base64) for text in texts]
     simulator.embedded.update(texts)
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": rows, "model": body["model"], "usage": usage}
+    rows = habits.rows(switches, made, kind)
+    usage = {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}} if switches.usage else {}
+    return {"object": "list", "data": rows, "model": body["model"]} | usage
 
 
 def _dimension(simulator: Simulator, body: dict[str, Any]) -> int:
@@ -142,7 +154,7 @@ def _dimension(simulator: Simulator, body: dict[str, Any]) -> int:
     if own is None:
         text = f"The model `{model}` does not exist or you do not have access to it."
         raise Refusal(404, text, code="model_not_found")
-    if asked is not None and not str(model).startswith("text-embedding-3"):
+    if asked is not None and not str(model).rpartition("/")[2].startswith(("text-embedding-3", "gemini-")):
         raise Refusal(400, "This model does not support specifying dimensions.", param="dimensions")
     if asked is not None and not (isinstance(asked, int) and 0 < asked <= own):
         raise Refusal(400, f"Invalid value for 'dimensions': must be at most {own}.", param="dimensions")
@@ -163,15 +175,14 @@ def _check(simulator: Simulator, texts: list[Any]) -> int:
             raise Refusal(400, f"Invalid 'input[{index}]': maximum input length is {switches.max_tokens} tokens.")
         total += tokens
     if total > switches.max_tokens_a_request:
-        text = f"Requested {total} tokens, max {switches.max_tokens_a_request} tokens per request."
-        raise Refusal(400, text, "max_tokens_per_request", code="max_tokens_per_request")
+        raise habits.too_many_tokens(switches, total)
     return total
 
 
-def _encoded(numbers: list[float], as_base64: bool) -> str | list[float]:
-    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode() if as_base64 else numbers
-
-
 def _refused(refusal: Refusal, headers: dict[str, str]) -> Response:
+    if isinstance(refusal.body, str):
+        return HTMLResponse(refusal.body, refusal.status)
+    if refusal.body is not None:
+        return JSONResponse(refusal.body, refusal.status, headers)
     error = {"message": refusal.message, "type": refusal.type, "param": refusal.param, "code": refusal.code}
     return JSONResponse({"error": error}, refusal.status, headers)
