@@ -56,7 +56,7 @@ async def test_a_token_that_comes_back_in_a_refusal_is_not_told(
 
 async def test_only_chatwoots_own_404_means_that_something_is_gone(simulator: Simulator, connect: Connect):
     client = connect(simulator)
-    assert await client.conversation(1, 77) is None and await client.messages(1, 77, 0) is None
+    assert await client.conversation(1, 77) is None and await client.messages(1, 77, 0, 100) is None
     simulator.faults.add("404_page")
     with pytest.raises(ChatwootError, match="a page of a proxy"):
-        await client.messages(1, 77, 0)
+        await client.messages(1, 77, 0, 100)

@@ -145,6 +145,13 @@ def repeated(answer: Answer) -> ChatwootError:
     return ChatwootError(f"{what} {hint}", answer.asked, answer.response, permanent=True)
 
 
+def cut(answer: Answer) -> ChatwootError:
+    """A window of messages that was not full did not hold this one."""
+    what = f"Chatwoot left a message out of a list that was not full; it shows it to {answer.asked}."
+    hint = "This server answers fewer than 1,000 messages at once, so none of its lists can be trusted."
+    return ChatwootError(f"{what} {hint}", answer.asked, answer.response, permanent=True)
+
+
 def broken(error: ClientError, asked: Asked, response: ClientResponse | None) -> ChatwootError:
     """No answer, or only a part of one."""
     reason = (str(error) or type(error).__name__).rstrip(".")

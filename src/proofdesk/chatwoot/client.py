@@ -15,10 +15,8 @@ from urllib.request import getproxies
 import aiohttp
 import stamina
 
-from proofdesk.chatwoot import answers
+from proofdesk.chatwoot import answers, items
 from proofdesk.chatwoot.answers import Answer, Asked, ChatwootError
-
-MESSAGES_A_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,7 @@ class Chatwoot:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeout),
             trust_env=bool(getproxies()),  # where there is no proxy, looking for one takes longer than the request
         )
+        self.concurrency = concurrency
         self._base_url = base_url.rstrip("/")
         self._turns = asyncio.Semaphore(concurrency)
         self._clock_ahead = timedelta()
@@ -109,10 +108,18 @@ class Chatwoot:
         answer = await self._get_or_none(account_id, f"/conversations/{conversation_id}")
         return answer and answer.object()
 
-    async def messages(self, account_id: int, conversation_id: int, after: int) -> list[Any] | None:
-        """Up to 100 messages with greater ids, oldest first; None when the conversation is gone."""
-        answer = await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", after=after)
+    async def messages(self, account_id: int, conversation_id: int, first: int, end: int) -> list[Any] | None:
+        """Messages with `first <= id < end`, oldest first, all of them or 1,000 (C-08); None when it is gone."""
+        path = f"/conversations/{conversation_id}/messages"
+        answer = await self._get_or_none(account_id, path, after=first, before=end)
         return None if answer is None else answer.list("payload")
+
+    async def check_not_cut(self, account_id: int, conversation_id: int, message_id: int) -> None:
+        """Raise `ChatwootError` when there is this message, which a window that was not full did not hold."""
+        path = f"/conversations/{conversation_id}/messages"
+        answer = await self._get_or_none(account_id, path, after=message_id, before=message_id + 1)
+        if answer is not None and message_id in items.ids(answer.list("payload")):
+            raise answers.cut(answer)
 
     async def newest_messages(self, account_id: int, conversation_id: int, before: int | None) -> list[dict[str, Any]]:
         """The last 20 messages, or those before an id, oldest first; none when the conversation is gone."""

@@ -158,7 +158,12 @@ def senders(items: list[Any]) -> list[Any]:
 
 def ids(items: list[Any]) -> set[int]:
     """The ids of items, whether or not the items can be stored."""
-    return {i["id"] for i in items if isinstance(i, dict) and type(i.get("id")) is int}
+    return set(ids_in_order(items))
+
+
+def ids_in_order(items: list[Any]) -> list[int]:
+    """The ids of items in their order, whether or not the items can be stored."""
+    return [i["id"] for i in items if isinstance(i, dict) and type(i.get("id")) is int]
 
 
 def in_inboxes(items: list[Any], inbox_ids: frozenset[int] | None) -> list[Any]:

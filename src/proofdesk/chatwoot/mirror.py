@@ -1,6 +1,6 @@
 """Bringing conversations of one account into the mirror: what the lists tell, then the messages.
 
-A page of conversations is stored in one transaction, then their messages are read at the same time, one page each,
+A page of conversations is stored in one transaction, then their messages are read at the same time, window by window,
 and stored together with the cursors that stand for them. A run that is killed in between goes on from there.
 """
 
@@ -8,21 +8,22 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from proofdesk.chatwoot import items, queries, reading_queries
+from proofdesk.chatwoot import absence, items, queries, reading_queries, rights
 from proofdesk.chatwoot.answers import ChatwootError
-from proofdesk.chatwoot.client import MESSAGES_A_PAGE, Chatwoot, Page
+from proofdesk.chatwoot.client import Chatwoot, Page
 from proofdesk.chatwoot.items import BadItem
+from proofdesk.chatwoot.windows import Reading, UnsplittableWindow
 from proofdesk.db.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
-OVERLAP = 11  # C-09, C-10: ids can become visible out of order, so reading resumes ten messages back
 PAGES_AT_ONCE = 2  # while the messages of one are stored, those of the next are read
-AT_ONCE = 50  # conversations whose messages are read together; bounds the memory
+AT_ONCE = 50  # conversations whose messages are read together
+STORED_AT_ONCE = 2_000  # messages that are waited for before they are stored; bounds the memory
 
 
 @dataclass
@@ -42,31 +43,15 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How far one conversation is being read. `mark` is stored at the end; None: leave cursor and mark alone."""
+class _Answered:
+    """What came of one request for messages: a page, None when the conversation is gone, or why it was refused."""
 
-    conversation_id: int
-    start: int
-    after: int
-    newest_id: int = 0
-    mark: str | None = None
-    tail: tuple[int, ...] = ()  # the greatest ids read, ascending, at most OVERLAP
-    finished: bool = False
+    reading: Reading
+    page: list[Any] | ChatwootError | None
 
     @property
-    def cursor(self) -> int:
-        """Where the next run goes on."""
-        return self.tail[0] if len(self.tail) == OVERLAP else self.start
-
-    def went_on(self, page: list[Any]) -> "Reading":
-        """The reading after one more page."""
-        ids = sorted(items.ids(page))
-        top = ids[-1] if ids else 0
-        is_new = top > (self.tail[-1] if self.tail else self.after)
-        finished = not is_new or (len(page) < MESSAGES_A_PAGE and top >= self.newest_id)
-        tail = tuple(sorted({*self.tail, *ids})[-OVERLAP:])
-        after = ids[-OVERLAP] if len(ids) >= OVERLAP and ids[-OVERLAP] > self.after else top
-        return replace(self, after=after, tail=tail, finished=finished)
+    def rows(self) -> int:
+        return len(self.page) if isinstance(self.page, list) else 0
 
 
 @dataclass(frozen=True)
@@ -112,14 +97,14 @@ class Mirror:
         self.tally.contacts += changed
         return changed
 
-    async def reread(self, conversation_ids: list[int]) -> dict[int, set[int]]:
-        """Read all messages of stored conversations again; the message ids that Chatwoot has, by conversation.
+    async def reread(self, readings: list[Reading]) -> dict[int, set[int]]:
+        """Read messages of stored conversations again; the ids that Chatwoot has there, by conversation.
 
         A conversation that is gone, or that the token may not see, is not among them.
         """
         present: dict[int, set[int]] = {}
-        for part in _parts(conversation_ids):
-            present |= await self._read([Reading(i, 0, 0) for i in part])
+        for part in _parts(readings):
+            present |= await self._read(part)
         return present
 
     async def _store_listed(self, listed: list[Any]) -> list[Reading]:
@@ -137,7 +122,7 @@ class Mirror:
         self.tally.conversations += conversations
         cursors = {s.conversation_id: s for s in states}
         return [
-            Reading(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
+            Reading.of(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
             for row in rows
             if cursors[i := row["conversation_id"]].read_mark != row["read_mark"]
         ]
@@ -146,29 +131,52 @@ class Mirror:
         return self.active_since is None or datetime.fromisoformat(row["last_activity_at"]) >= self.active_since
 
     async def _read(self, readings: list[Reading]) -> dict[int, set[int]]:
-        present: dict[int, set[int]] = {r.conversation_id: set() for r in readings}
-        while readings:
-            pages = await asyncio.gather(*(self._page(r) for r in readings))
-            asked = list(zip(readings, pages, strict=True))
-            read = [(r.went_on(page), page) for r, page in asked if isinstance(page, list)]
-            gone = [r.conversation_id for r, page in asked if page is None]
-            refused = [page for page in pages if isinstance(page, BadItem)]
-            await self._store_messages(read, gone, refused)
-            for reading, page in read:
-                present[reading.conversation_id] |= items.ids(page)
-            for conversation_id in [*gone, *(int(bad.entity_id) for bad in refused)]:
-                del present[conversation_id]
-            readings = [r for r, _ in read if not r.finished]
+        """Read every window of these, some at a time; the ids that are there, by conversation."""
+        present, waiting = dict[int, set[int]](), deque(readings)
+        running, answered = set[asyncio.Task[_Answered]](), list[_Answered]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.client.concurrency:
+                    running.add(asyncio.create_task(self._ask(waiting.popleft())))
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                answered += [task.result() for task in done]
+                if not (waiting or running) or sum(a.rows for a in answered) >= STORED_AT_ONCE:
+                    went_on = await self._store_answered(answered)
+                    present |= {r.conversation_id: r.present for r in went_on if r.finished}
+                    waiting.extend(r for r in went_on if not r.finished)
+                    answered = []
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
         return present
 
-    async def _page(self, reading: Reading) -> list[Any] | BadItem | None:
-        """A page of messages; None when the conversation is gone; a bad item when it is not for this token."""
+    async def _ask(self, reading: Reading) -> _Answered:
+        window = reading.window
         try:
-            return await self.client.messages(self.account_id, reading.conversation_id, reading.after)
+            page = await self.client.messages(self.account_id, reading.conversation_id, window.first, window.end)
         except ChatwootError as error:
             if not error.forbidden:
                 raise
-            return BadItem("conversation", str(reading.conversation_id), None, error.message, "{}")
+            return _Answered(reading, error)
+        return _Answered(reading, page)
+
+    async def _store_answered(self, answered: list[_Answered]) -> list[Reading]:
+        """Store what came; the readings after it, but those of conversations that are gone or refused."""
+        refused = [(a.reading, a.page) for a in answered if isinstance(a.page, ChatwootError)]
+        await rights.check(self.client, self.account_id, [e for _, e in refused], len(answered) - len(refused))
+        bad = [_not_read(reading, error.message) for reading, error in refused]
+        read: list[tuple[Reading, list[Any]]] = []
+        for reading, page in ((a.reading, a.page) for a in answered if isinstance(a.page, list)):
+            try:
+                read.append((reading.went_on(page), page))
+            except UnsplittableWindow:
+                bad.append(_not_read(reading, "a full answer whose messages have no ids"))
+        for reading in (r for r, _ in read if r.overlooks):
+            await self.client.check_not_cut(self.account_id, reading.conversation_id, reading.newest_id)
+        gone = [a.reading.conversation_id for a in answered if a.page is None]
+        await self._store_messages(read, await absence.conversations(self.client, self.account_id, gone), bad)
+        return [reading for reading, _ in read]
 
     async def _store_messages(
         self, pages: list[tuple[Reading, list[Any]]], gone: list[int], refused: list[BadItem]
@@ -204,9 +212,13 @@ class Mirror:
 def _cursor_row(reading: Reading) -> dict[str, Any]:
     return {
         "conversation_id": reading.conversation_id,
-        "message_cursor": reading.cursor if reading.finished else reading.after,
+        "message_cursor": reading.cursor,
         "read_mark": reading.mark if reading.finished else None,
     }
+
+
+def _not_read(reading: Reading, reason: str) -> BadItem:
+    return BadItem("conversation", str(reading.conversation_id), None, reason, "{}")
 
 
 async def _first(taking: deque[tuple[Page, asyncio.Task[None]]]) -> Page:

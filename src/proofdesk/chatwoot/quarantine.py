@@ -6,6 +6,7 @@ from typing import Any
 from proofdesk.chatwoot import reading_queries
 from proofdesk.chatwoot.mirror import Mirror
 from proofdesk.chatwoot.reading_queries import Quarantined
+from proofdesk.chatwoot.windows import END, Reading, Window
 
 RETRIED_A_RUN = 200
 
@@ -29,10 +30,28 @@ async def retry(mirror: Mirror) -> None:
 async def _retry_messages(mirror: Mirror, waiting: list[Quarantined]) -> None:
     if not waiting:
         return
-    read = await mirror.reread(sorted({q.conversation_id for q in waiting if q.conversation_id}))
+    ids: dict[int, list[str]] = {}
+    for item in waiting:
+        if item.conversation_id is not None:
+            ids.setdefault(item.conversation_id, []).append(item.entity_id)
+    read = await mirror.reread([_reading(conversation_id, messages) for conversation_id, messages in ids.items()])
     async with mirror.db.scoped(mirror.scope) as conn:
-        since = max(q.last_seen_at for q in waiting)
-        await reading_queries.release_unseen(conn, mirror.scope, mirror.account_id, sorted(read), since)
+        await reading_queries.release_unseen(
+            conn,
+            mirror.scope,
+            mirror.account_id,
+            sorted(read),
+            [q.entity_id for q in waiting],
+            max(q.last_seen_at for q in waiting),
+        )
+
+
+def _reading(conversation_id: int, messages: list[str]) -> Reading:
+    """Where these messages are; everything where one of them has no id."""
+    if not all(message.isdigit() and int(message) < END for message in messages):
+        return Reading.of(conversation_id, 0, 0)
+    first, last = min(map(int, messages)), max(map(int, messages))
+    return Reading(conversation_id, known_id=last, left=(Window(first, last + 1),))
 
 
 async def _retry(mirror: Mirror, item: Quarantined, found: Any, take: Callable[[list[Any]], Awaitable[object]]) -> None:

@@ -220,18 +220,41 @@ class _Gone:
     messages: int
 
 
-async def delete_absent_messages(
+@dataclass(frozen=True)
+class _Missing:
+    conversation_id: int
+    message_ids: list[int]
+
+
+async def missing_messages(
     conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], present: list[int]
-) -> dict[int, int]:
-    """Remove messages of these conversations that are not among the present ones; how many went, by inbox."""
+) -> dict[int, list[int]]:
+    """Stored messages of these conversations that are not among the present ones, by conversation."""
+    missing = await many(
+        conn,
+        _Missing,
+        """
+        SELECT conversation_id, array_agg(message_id ORDER BY message_id) AS message_ids FROM cw_messages
+        WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = ANY (%(ids)s)
+          AND NOT EXISTS (SELECT FROM unnest(%(present)s::bigint[]) AS p (id) WHERE p.id = message_id)
+        GROUP BY conversation_id""",
+        project=scope.project_id,
+        account=account_id,
+        ids=conversation_ids,
+        present=present,
+    )
+    return {row.conversation_id: row.message_ids for row in missing}
+
+
+async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids: list[int]) -> dict[int, int]:
+    """Remove messages that Chatwoot no longer has; how many went, by inbox."""
     gone = await many(
         conn,
         _Gone,
         """
         WITH gone AS (
             DELETE FROM cw_messages
-            WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = ANY (%(ids)s)
-              AND NOT EXISTS (SELECT FROM unnest(%(present)s::bigint[]) AS p (id) WHERE p.id = message_id)
+            WHERE project_id = %(project)s AND account_id = %(account)s AND message_id = ANY (%(ids)s)
             RETURNING conversation_id, inbox_id),
         marked AS (
             UPDATE cw_conversations SET content_version = content_version + 1
@@ -240,8 +263,7 @@ async def delete_absent_messages(
         SELECT inbox_id, count(*) AS messages FROM gone GROUP BY inbox_id""",
         project=scope.project_id,
         account=account_id,
-        ids=conversation_ids,
-        present=present,
+        ids=message_ids,
     )
     return {row.inbox_id: row.messages for row in gone}
 

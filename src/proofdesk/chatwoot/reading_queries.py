@@ -68,20 +68,32 @@ async def advance(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None
     )
 
 
-async def recently_active(conn: Conn, scope: Scope, account_id: int, since: datetime) -> list[int]:
-    """Conversations with a message since then."""
-    rows = await many(
+@dataclass(frozen=True)
+class Tail:
+    """The end of a conversation: its stored messages from an id on."""
+
+    conversation_id: int
+    first_id: int
+
+
+async def recent_tails(conn: Conn, scope: Scope, account_id: int, since: datetime, length: int) -> list[Tail]:
+    """Conversations active since then, and where their last `length` messages begin (0: where there are fewer)."""
+    return await many(
         conn,
-        State,
+        Tail,
         """
-        SELECT conversation_id, read_mark, message_cursor FROM cw_conversations
+        SELECT conversation_id, coalesce((
+            SELECT (array_agg(message_id ORDER BY message_id DESC))[%(length)s] FROM cw_messages m
+            WHERE m.project_id = c.project_id AND m.account_id = c.account_id
+              AND m.conversation_id = c.conversation_id), 0) AS first_id
+        FROM cw_conversations c
         WHERE project_id = %(project)s AND account_id = %(account)s AND last_activity_at >= %(since)s
         ORDER BY conversation_id""",
         project=scope.project_id,
         account=account_id,
         since=since,
+        length=length,
     )
-    return [row.conversation_id for row in rows]
 
 
 @dataclass(frozen=True)
@@ -166,18 +178,19 @@ async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity
 
 
 async def release_unseen(
-    conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], since: datetime
+    conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], entity_ids: list[str], since: datetime
 ) -> None:
-    """Take out the messages of these conversations that were not found bad again after `since`: mended, or gone."""
+    """Take out those messages of these conversations that were not found bad again after `since`: mended, or gone."""
     await run(
         conn,
         """
         DELETE FROM sync_quarantine
         WHERE project_id = %(project)s AND account_id = %(account)s AND entity = 'message'
-          AND conversation_id = ANY (%(ids)s) AND last_seen_at <= %(since)s""",
+          AND conversation_id = ANY (%(ids)s) AND entity_id = ANY (%(entities)s) AND last_seen_at <= %(since)s""",
         project=scope.project_id,
         account=account_id,
         ids=conversation_ids,
+        entities=entity_ids,
         since=since,
     )
 

@@ -4,13 +4,15 @@ Slow on purpose, since Chatwoot limits requests by address, and resumable: after
 and what it has counted. At the end the list is walked once more, for what it does not show (any more).
 """
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofdesk.chatwoot import items, listing, queries, reading_queries, sync
+from proofdesk.chatwoot import absence, items, listing, queries, reading_queries, sync
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.mirror import Mirror, Tally
+from proofdesk.chatwoot.windows import Reading
 from proofdesk.db.pool import Database
 from proofdesk.progress import LeaveOff, Report, never
 from proofdesk.projects.scope import Scope
@@ -124,13 +126,9 @@ async def _check(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> 
     ids = [row["conversation_id"] for row in listed]
     before = await _ours(mirror, ids)
     await mirror.take(page)
-    known = [state.conversation_id for state in await _states(mirror, ids)]
-    theirs = await mirror.reread(known)
-    present = [message for messages in theirs.values() for message in messages]
-    async with mirror.db.scoped(mirror.scope) as conn:
-        await reading_queries.lock(conn, mirror.scope, mirror.account_id, list(theirs))
-        gone = await queries.delete_absent_messages(conn, mirror.scope, mirror.account_id, list(theirs), present)
-    mirror.tally.removed += sum(gone.values())
+    known = await _states(mirror, ids)
+    theirs = await mirror.reread([Reading.of(s.conversation_id, 0, s.message_cursor) for s in known])
+    gone = await _remove_absent(mirror, theirs)
     after = await _ours(mirror, list(theirs))
     for row in listed:
         _count_theirs(walk.proof(row["inbox_id"]), row["conversation_id"], theirs.get(row["conversation_id"], set()))
@@ -139,6 +137,24 @@ async def _check(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> 
         _add(proof.ours, stored)
         proof.removed += removed
         proof.missing += stored.messages - (before[inbox_id].messages if inbox_id in before else 0) + removed
+
+
+async def _remove_absent(mirror: Mirror, theirs: dict[int, set[int]]) -> dict[int, int]:
+    """Remove messages that two readings by complete windows do not hold; how many went, by inbox."""
+    present = [message for messages in theirs.values() for message in messages]
+    async with mirror.db.scoped(mirror.scope) as conn:
+        missing = await queries.missing_messages(conn, mirror.scope, mirror.account_id, list(theirs), present)
+    proofs = await asyncio.gather(
+        *(
+            absence.messages(mirror.client, mirror.account_id, conversation_id, messages, theirs[conversation_id])
+            for conversation_id, messages in missing.items()
+        )
+    )
+    async with mirror.db.scoped(mirror.scope) as conn:
+        await reading_queries.lock(conn, mirror.scope, mirror.account_id, sorted(missing))
+        gone = await queries.delete_messages(conn, mirror.scope, mirror.account_id, [i for ids in proofs for i in ids])
+    mirror.tally.removed += sum(gone.values())
+    return gone
 
 
 async def _ours(mirror: Mirror, ids: list[int]) -> dict[int, queries.InboxTally]:
@@ -152,7 +168,7 @@ async def _states(mirror: Mirror, ids: list[int]) -> list[reading_queries.State]
 
 
 async def _remove_unlisted(walk: _Walk) -> None:
-    """What a whole walk does not list and what Chatwoot then answers with 404 is gone there: remove it here."""
+    """What a whole walk does not list and what Chatwoot then answers with 404, twice, is gone: remove it here."""
     mirror, listed = walk.mirror, set[int]()
     async for page in listing.conversations(
         mirror.client, mirror.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
@@ -161,7 +177,8 @@ async def _remove_unlisted(walk: _Walk) -> None:
     async with mirror.db.scoped(mirror.scope) as conn:
         inboxes = sorted(mirror.inbox_ids) if mirror.inbox_ids is not None else None
         stored = await queries.stored_conversations(conn, mirror.scope, mirror.account_id, inboxes)
-    gone = [i for i in stored if i not in listed and await mirror.client.conversation(mirror.account_id, i) is None]
+    unlisted = [i for i in stored if i not in listed]
+    gone = await absence.conversations(mirror.client, mirror.account_id, unlisted)
     lost = await _ours(mirror, gone)
     async with mirror.db.scoped(mirror.scope) as conn:
         await reading_queries.lock(conn, mirror.scope, mirror.account_id, gone)
@@ -177,7 +194,7 @@ async def _remove_contacts(walk: _Walk) -> None:
     listed = await sync.all_contacts(mirror) if mirror.inbox_ids is None else set[int]()
     async with mirror.db.scoped(mirror.scope) as conn:
         unseen = set(await queries.unseen_contacts(conn, mirror.scope, mirror.account_id)) - listed
-    gone = [i for i in sorted(unseen) if await mirror.client.contact(mirror.account_id, i) is None]
+    gone = await absence.contacts(mirror.client, mirror.account_id, sorted(unseen))
     async with mirror.db.scoped(mirror.scope) as conn:
         await queries.delete_contacts(conn, mirror.scope, mirror.account_id, gone)
     mirror.tally.removed += len(gone)

@@ -19,6 +19,7 @@ from proofdesk.chatwoot import items, listing, quarantine, queries, reading_quer
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.chatwoot.reading_queries import Quarantined, Watermark
+from proofdesk.chatwoot.windows import Reading
 from proofdesk.db.pool import Database
 from proofdesk.errors import Conflict
 from proofdesk.progress import LeaveOff, Report, has_doubled, never
@@ -29,6 +30,7 @@ from proofdesk.projects.source_queries import Source
 OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
 SHOWN = 20  # items of the quarantine that a run tells of
 AHEAD = 8  # pages of a list that are asked for while one is worked on, where all of it is read
+RECHECKED = 100  # messages at the end of a conversation; what changes further up is reconcile's to find
 LISTED_AGAIN = 3  # how often the list is walked to prove that the first reading left nothing out
 
 
@@ -256,11 +258,11 @@ async def _new_contacts(mirror: Mirror) -> None:
 
 
 async def _recheck(mirror: Mirror, recheck: timedelta) -> None:
-    """Deletions and delivery states move no time in Chatwoot: read again what was active lately."""
+    """Deletions and delivery states move no time in Chatwoot: read the end of what was active lately again."""
     since = mirror.client.now() - recheck
     async with mirror.db.scoped(mirror.scope) as conn:
-        active = await reading_queries.recently_active(conn, mirror.scope, mirror.account_id, since)
-    await mirror.reread(active)
+        tails = await reading_queries.recent_tails(conn, mirror.scope, mirror.account_id, since, RECHECKED)
+    await mirror.reread([Reading.of(tail.conversation_id, tail.first_id, 0) for tail in tails])
 
 
 # Marks ----------------------------------------------------------------------------------------------------------------

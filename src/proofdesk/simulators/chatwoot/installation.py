@@ -160,6 +160,8 @@ class Installation:
     def add_message(self, message: Message) -> Message:
         """Make a message visible at its place in the order of ids."""
         rows = message.conversation.messages
+        if rows and (rows[-1].id > message.id or rows[-1].created_at > message.created_at):
+            message.conversation.in_order = False
         if rows and rows[-1].id > message.id:
             insort(rows, message, key=lambda row: row.id)
         else:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proofdesk.simulators.chatwoot.installation import Installation
@@ -56,28 +56,30 @@ def page(
     public_only: bool = False,
     descending_ties: bool = False,
 ) -> list[Message]:
-    """The four selection rules: chosen by id, then ordered by second of creation.
+    """The four selection rules: chosen by id, ordered and cut by time of creation, without a tie-breaker.
 
-    `descending_ties` puts the greater id first among messages of one second.
+    Read from chatwoot/chatwoot, tag v4.15.1, `app/finders/message_finder.rb`: `reorder('created_at asc')` with
+    `id > ?` and `limit(100)`, with `id >= ? AND id < ?` and `limit(1000)`; `created_at desc`, `limit(20)` and
+    `reverse` for the others. `descending_ties` puts the greater id first among messages of one second.
     """
     rows = conversation.messages
     if public_only:
         rows = [row for row in rows if not row.private and row.message_type != ACTIVITY]
-    chosen = _select(rows, before, after)
     direction = -1 if descending_ties else 1
-    return sorted(chosen, key=lambda row: (int(row.created_at), direction * row.id))
+    chosen = sorted(_chosen(rows, before, after), key=lambda row: (int(row.created_at), direction * row.id))
+    if after is None:
+        return chosen[-LATEST:]
+    return chosen[: AFTER if before is None else BETWEEN]
 
 
-def _select(rows: list[Message], before: int | None, after: int | None) -> list[Message]:
+def _chosen(rows: list[Message], before: int | None, after: int | None) -> list[Message]:
+    """The rows that the ids select; with both bounds the lower one is inside."""
     key: Callable[[Message], int] = lambda row: row.id  # noqa: E731
     end = len(rows) if before is None else bisect_left(rows, before, key=key)
     if after is None:
-        return rows[max(0, end - LATEST) : end]
-    if before is None:
-        start = bisect_right(rows, after, key=key)
-        return rows[start : start + AFTER]
-    start = bisect_left(rows, after, key=key)
-    return rows[start : min(end, start + BETWEEN)]
+        return rows[:end]
+    find_start = bisect_right if before is None else bisect_left
+    return rows[find_start(rows, after, key=key) : end]
 
 
 def create(
@@ -142,6 +144,14 @@ def publish(installation: Installation, message: Message) -> Message:
     return message
 
 
+def import_rows(installation: Installation, conversation: Conversation, rows: Sequence[tuple[float, str]]) -> None:
+    """Incoming messages at these times, written by a script that calls nothing back: no mark moves, nobody is told."""
+    for at, content in rows:
+        number = installation.message_ids.take()
+        sender = conversation.contact
+        installation.add_message(Message(number, conversation, content, INCOMING, at, at, sender))
+
+
 def announce_changes(
     installation: Installation, conversation: Conversation, before: Attributes, after: Attributes
 ) -> None:
@@ -156,9 +166,13 @@ def announce_changes(
 
 
 def take_effect(message: Message) -> None:
-    """The marks a new message moves: activity, waiting, first reply, reopening."""
+    """The marks a new message moves: activity, waiting, first reply, reopening.
+
+    A back-dated message moves the activity back, since `set_conversation_activity` of `app/models/message.rb`
+    (chatwoot/chatwoot, tag v4.15.1) writes its `created_at` whatever is there.
+    """
     conversation, at = message.conversation, message.created_at
-    conversation.last_activity_at = max(conversation.last_activity_at, at)
+    conversation.last_activity_at = at
     if message.message_type == INCOMING:
         conversation.contact.last_activity_at = max(conversation.contact.last_activity_at, at)
         conversation.waiting_since = conversation.waiting_since or at

@@ -1,5 +1,6 @@
 """What a Chatwoot database holds. Times are Unix seconds (float, UTC); 0.0 stands for "never"."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Attributes = dict[str, object]
@@ -192,7 +193,7 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Conversation:
-    """`id` is the display id. `messages` is kept in the order of message ids."""
+    """`id` is the display id. `messages` is kept in the order of ids; `in_order`: that of times is the same."""
 
     id: int
     account: "Account"
@@ -218,6 +219,12 @@ class Conversation:
     additional_attributes: Attributes = field(default_factory=dict[str, object])
     custom_attributes: Attributes = field(default_factory=dict[str, object])
     messages: list[Message] = field(default_factory=list[Message])
+    in_order: bool = True
+
+    def newest(self, counts: Callable[[Message], bool] = lambda _: True) -> Message | None:
+        """The last of those that count by time, as `default_scope { order(created_at: :asc) }` of a message has it."""
+        found = (row for row in reversed(self.messages) if counts(row))
+        return next(found, None) if self.in_order else max(found, key=lambda row: row.created_at, default=None)
 
     @property
     def human(self) -> User | None:

@@ -133,6 +133,11 @@ class Simulator:
         second = float(int(at if at is not None else self.installation.now()))
         return [self.append_message(conversation_id, c, account_id=account_id, at=second) for c in contents]
 
+    def import_messages(self, conversation_id: int, rows: Sequence[tuple[float, str]], account_id: int = 1) -> None:
+        """History moved in from elsewhere: new ids, times (seconds) of its own; no mark or webhook tells of it."""
+        with self.installation.lock:
+            messages.import_rows(self.installation, self.conversation(conversation_id, account_id), rows)
+
     def release_message(self, message_id: int) -> Message:
         with self.installation.lock:
             return messages.release(self.installation, message_id)

@@ -13,7 +13,8 @@ class Switches:
     `attachment_ready_after` is the seconds a new file answers 404. `public_url` begins attachment
     links and `storage_url` what they redirect to: set both to a running server to make them work.
     `drop_underscore_headers` is a proxy that loses the header `api_access_token`, `drop_queries` one
-    that loses what stands behind the `?`.
+    that loses what stands behind the `?`. `ignore_windows` and `window_limit` are habits of forks: a message list that
+    reads neither `after` nor `before`, or that answers fewer rows between two ids.
     """
 
     version: str = "4.15.1"
@@ -26,3 +27,5 @@ class Switches:
     storage_url: str = "https://storage.example.org"
     drop_underscore_headers: bool = False
     drop_queries: bool = False
+    ignore_windows: bool = False
+    window_limit: int = 1000

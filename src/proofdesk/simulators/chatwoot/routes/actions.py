@@ -39,6 +39,7 @@ ACTIONS: dict[str, View] = {
     "append_message": _message,
     "append_mail": _message,
     "append_in_one_second": _messages,
+    "import_messages": _nothing,
     "release_message": _message,
     "delete_message": _message,
     "remove_message": _nothing,

@@ -31,14 +31,19 @@ def index(call: Call) -> object:
     """GET messages"""
     row = _conversation(call)
     ties = call.simulator.switches.tie_order
+    before, after = _cursor(call.query.get("before")), _cursor(call.query.get("after"))
+    if call.simulator.switches.ignore_windows:
+        before = after = None
     page = messages.page(
         row,
-        _cursor(call.query.get("before")),
-        _cursor(call.query.get("after")),
+        before,
+        after,
         public_only=bool(call.query.get("filter_internal_messages")),
         descending_ties=ties == "descending"
         or (ties == "alternating" and len(call.simulator.journal.entries) % 2 == 0),
     )
+    if before is not None and after is not None:
+        page = page[: call.simulator.switches.window_limit]
     return conversation_views.message_list(call.installation, row, page)
 
 

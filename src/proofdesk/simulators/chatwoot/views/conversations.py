@@ -8,8 +8,8 @@ from proofdesk.simulators.chatwoot.views.times import iso, seconds
 
 def conversation(installation: Installation, row: Conversation, viewer_id: int | None) -> Attributes:
     """The form of every answer but webhooks; `viewer_id` decides `team.is_member`."""
-    newest = row.messages[-1] if row.messages else None
-    spoken = next((m for m in reversed(row.messages) if m.message_type != ACTIVITY), None)
+    newest = row.newest()
+    spoken = newest if newest and newest.message_type != ACTIVITY else row.newest(lambda m: m.message_type != ACTIVITY)
     unread = messages.unread_count(row)
     newest_view = messages.embedded(installation, newest, unread) if newest else None
     spoken_view = newest_view if spoken is newest else None

@@ -1,0 +1,129 @@
+"""Reading the messages of a conversation by complete windows of ids (C-08).
+
+`after=A&before=B` selects `A <= id < B` by id, but orders by time of creation and cuts at 1,000. An answer with fewer
+rows is therefore the whole window, whatever the order of the times; a full one proves nothing and is split by id.
+"""
+
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from proofdesk.chatwoot import items
+
+FULL = 1000  # rows that Chatwoot answers at most
+END = 2**63 - 1  # above every message id; Chatwoot compares it as a number of any size
+OVERLAP = 30  # C-10: ids become visible out of order, so reading resumes thirty messages below the last one
+_AIM = 900  # rows that a window should hold where the density of the ids is known
+
+
+class UnsplittableWindow(Exception):
+    """A full answer names fewer than two message ids, so there is nothing to split it by."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Message ids from `first` to below `end`.
+
+    `step` is how far one request should reach (0: to the end). `settled` says that a cut at the edge of what was seen
+    made this part: if it is full all the same, times and ids are mixed, and it is cut in the middle.
+    """
+
+    first: int
+    end: int = END
+    step: int = 0
+    settled: bool = False
+
+    def split(self, ids: list[int]) -> list["Window"]:
+        """The parts of a window whose answer was full, lowest first. `ids` are in the order of the answer.
+
+        Where ids and times run the same way, or wholly against each other, the answer is a run at one end of the
+        window, and is cut off whole. Otherwise the middle of what was seen leaves many rows on both sides.
+        """
+        seen = sorted(set(ids))
+        if len(seen) < 2:
+            raise UnsplittableWindow
+        rising = sum(a < b for a, b in pairwise(ids)) / (len(ids) - 1)
+        if not self.settled and rising > 0.9:
+            step = max(1, (seen[-1] - seen[0]) * _AIM // len(seen))
+            return [Window(self.first, seen[-1], settled=True), Window(seen[-1], self.end, step)]
+        if not self.settled and rising < 0.1:
+            return [Window(self.first, seen[0] + 1), Window(seen[0] + 1, self.end, settled=True)]
+        middle = seen[len(seen) // 2]
+        return [Window(self.first, middle, settled=True), Window(middle, self.end, settled=True)]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How far one conversation is read: the windows that are left, lowest first, and what the complete ones held.
+
+    `known_id` is an id up to which there are messages for certain; `newest_id` the one that the list named. `mark` is
+    stored at the end; None leaves cursor and mark alone.
+    """
+
+    conversation_id: int
+    start: int = 0
+    known_id: int = 0
+    newest_id: int = 0
+    mark: str | None = None
+    left: tuple[Window, ...] = ()
+    tail: tuple[int, ...] = ()  # the greatest ids of complete windows, ascending
+    present: set[int] = field(default_factory=set[int])  # all ids of complete windows; shared by later readings
+
+    @staticmethod
+    def of(conversation_id: int, start: int, known_id: int, newest_id: int = 0, mark: str | None = None) -> "Reading":
+        """A reading of everything from the id `start` on."""
+        left = (Window(start),)
+        return Reading(conversation_id, start, max(known_id, newest_id), newest_id, mark, left)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every window is complete."""
+        return not self.left
+
+    @property
+    def overlooks(self) -> bool:
+        """Whether the list named a message that should have been in these windows, and was not."""
+        return self.finished and self.newest_id >= max(self.start, 1) and self.newest_id not in self.present
+
+    @property
+    def cursor(self) -> int:
+        """The id from which a later reading has to start."""
+        return self.tail[0] if len(self.tail) == OVERLAP else self.start
+
+    @property
+    def window(self) -> Window:
+        """What to ask for next."""
+        window = self.left[0]
+        reach = window.first + window.step
+        return replace(window, end=reach) if window.step and reach < min(self.known_id, window.end) else window
+
+    def went_on(self, page: list[Any]) -> "Reading":
+        """The reading after the answer to its `window`. Raises `UnsplittableWindow`."""
+        window, ids = self.window, [i for i in items.ids_in_order(page) if self.window.first <= i < self.window.end]
+        rest = self.left[1:]
+        if window.end < self.left[0].end:
+            rest = (replace(self.left[0], first=window.end, step=_next_step(window.step, len(page))), *rest)
+        if len(page) >= FULL:
+            return replace(self, left=(*window.split(ids), *rest))
+        self.present.update(ids)
+        return replace(self, left=rest, tail=tuple(sorted({*self.tail, *ids})[-OVERLAP:]))
+
+
+def _next_step(step: int, rows: int) -> int:
+    return max(1, min(step * 4, step * _AIM // max(rows, 1)))  # a full answer is no count: it shrinks a little
+
+
+def gaps(absent: list[int], present: set[int]) -> list[Window]:
+    """Windows that hold the absent ids and none of the present ones, so that each should be empty."""
+    found: list[Window] = []
+    there = sorted(present)
+    at = 0
+    for number in sorted(absent):
+        passed = at
+        while at < len(there) and there[at] < number:
+            at += 1
+        if found and passed == at:
+            found[-1] = replace(found[-1], end=number + 1)
+        else:
+            found.append(Window(number, number + 1))
+    return found

@@ -1,0 +1,162 @@
+"""Imported history: ids and times disagree. Sync and reconcile end with exactly Chatwoot's rows, whatever the order."""
+
+import random
+
+import psycopg
+import pytest
+
+from proofdesk.chatwoot import reconcile, sync
+from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.db.pool import Database
+from proofdesk.progress import silent
+from proofdesk.projects.scope import Scope
+from proofdesk.simulators.chatwoot import Simulator
+from tests.chatwoot.conftest import fill, ours, theirs
+
+OPTIONS = sync.Options(default_account_id=1)
+FAST = 600_000
+
+
+def import_history(simulator: Simulator, conversation: int, times: list[int]) -> None:
+    simulator.import_messages(conversation, [(float(at), f"Imported {n}") for n, at in enumerate(times)])
+
+
+def disturb(simulator: Simulator, chance: random.Random, ids: list[int], held: list[int]) -> None:
+    """Some of what makes ids and times disagree, or moves no time at all."""
+    now, ago = int(simulator.clock.now()), 40 * 86_400
+    simulator.switches.tie_order = chance.choice(("ascending", "descending", "alternating"))
+    for _ in range(4):
+        conversation = chance.choice(ids)
+        times = [now - ago + n for n in range(chance.choice((3, 90, 1010)))]
+        act = chance.choice(("reversed", "shuffled", "equal", "dated", "held", "release", "delete", "live"))
+        if act in ("reversed", "shuffled", "equal"):
+            made = {"reversed": times[::-1], "shuffled": chance.sample(times, len(times)), "equal": [now] * len(times)}
+            import_history(simulator, conversation, made[act])
+        elif act == "dated":
+            simulator.append_message(conversation, "Dated back", at=now - ago)
+        elif act == "held":
+            held.append(simulator.append_message(conversation, "Committed late", held=True).id)
+        elif act == "release" and held:
+            simulator.release_message(held.pop(0))
+        elif act == "delete" and (rows := simulator.conversation(conversation).messages):
+            simulator.remove_message(chance.choice(rows).id)
+        simulator.append_message(conversation, "Live")
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, seed: int
+):
+    chance, held = random.Random(seed), list[int]()
+    ids, client = fill(simulator, 4, 40), connect(simulator)
+    for _ in range(3):
+        disturb(simulator, chance, ids, held)
+        await sync.run(db, client, project, OPTIONS, silent)
+        assert (await reconcile.run(db, client, project, OPTIONS, FAST, silent)).complete
+        assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_an_import_below_what_is_there_hides_nothing_and_costs_nothing(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 1009)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    import_history(simulator, conversation, [1_700_000_000 - n for n in range(80)])
+    for _ in range(20):
+        simulator.append_message(conversation, "Live")
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    assert (found.complete, found.repaired.removed) == (True, 0)
+
+
+async def test_ten_thousand_messages_in_reversed_order_are_all_read(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 1)
+    import_history(simulator, conversation, [1_700_000_000 - n for n in range(10_000)])
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    assert simulator.journal.count(path="*/messages") <= 25
+
+
+async def test_a_new_message_in_a_conversation_of_twelve_thousand_costs_two_requests(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 12_000)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    first = simulator.journal.count(path="*/messages")
+    simulator.append_message(conversation, "And one more thing")
+    simulator.journal.clear()
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+    assert first <= 25
+    assert simulator.journal.count(path="*/messages") == 2, "from the cursor on, and the end once more"
+
+
+async def test_a_deletion_among_the_last_hundred_is_noticed_at_once(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 400)
+    client = connect(simulator)
+    simulator.append_message(conversation, "Live")
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.delete_message(simulator.conversation(conversation).messages[-100].id)
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_page_that_lacks_a_message_removes_nothing(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 40)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    rows = simulator.conversation(conversation).messages
+    hidden = rows.pop(10)
+    # It is back before the second reading, as from a copy of the database that lagged behind.
+    simulator.shift(lambda: rows.insert(10, hidden), path="*/messages", times=1)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert (found.complete, found.repaired.removed) == (False, 0)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_every_second_message_that_vanished_is_removed_and_no_other(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 60)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    for row in simulator.conversation(conversation).messages[::2]:
+        simulator.remove_message(row.id)
+    simulator.journal.clear()
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert (found.complete, found.repaired.removed) == (True, 30)
+    assert ours(owner_conn) == theirs(simulator)
+    assert simulator.journal.count(path="*/messages") <= 4
+
+
+async def test_a_server_that_ignores_windows_has_nothing_removed(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1, 60)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.remove_message(simulator.conversation(conversation).messages[3].id)
+    simulator.switches.ignore_windows = True
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert (found.complete, found.repaired.removed) == (False, 0)
+    assert theirs(simulator)[1] <= ours(owner_conn)[1]
+
+
+async def test_a_server_that_cuts_windows_early_is_named(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 1, 60)
+    simulator.switches.window_limit = 20
+    with pytest.raises(ChatwootError, match="left a message out of a list that was not full"):
+        await sync.run(db, connect(simulator), project, OPTIONS, silent)
