@@ -76,7 +76,7 @@ def test_a_new_message_costs_one_request():
     assert conversation.requests == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.dictionaries(st.integers(1, 2**40), st.integers(0, 30), min_size=0, max_size=40),
     st.integers(0, 4),
