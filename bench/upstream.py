@@ -70,7 +70,7 @@ class Upstream:
         if url.path.endswith("/inboxes"):
             return _INBOXES
         if url.path.endswith("/messages"):
-            return self._messages(int(url.path.split("/")[-2]), int(asked["after"]))
+            return self._messages(int(url.path.split("/")[-2]), int(asked["after"]), int(asked["before"]))
         if url.path.endswith("/contacts"):
             return self._contacts(int(asked["page"]))
         return self._listed(asked)
@@ -83,8 +83,8 @@ class Upstream:
             numbers = [self.conversations + 1 - number for number in numbers]
         return _LIST % (self.conversations, b",".join(map(_conversation, numbers)))
 
-    def _messages(self, conversation: int, after: int) -> bytes:
-        numbers = range(max(after, (conversation - 1) * MESSAGES) + 1, conversation * MESSAGES + 1)
+    def _messages(self, conversation: int, first: int, end: int) -> bytes:
+        numbers = range(max(first, (conversation - 1) * MESSAGES + 1), min(end, conversation * MESSAGES + 1))
         shown = [_MESSAGES[n % len(_MESSAGES)] % (n, conversation, _START + n * _SECONDS) for n in numbers]
         return b'{"meta":{},"payload":[%s]}' % b",".join(shown)
 
