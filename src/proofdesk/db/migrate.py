@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import sql
 
-from proofdesk.db.pool import APP_ROLE
+from proofdesk.db.sessions import APP_ROLE, connect_as_owner
 from proofdesk.errors import Unavailable
 
 _LOCK = 0x50726F6F  # any number that nobody else uses: "Proo"
@@ -22,7 +22,7 @@ def migrate(url: str) -> list[str]:
     what the server lacks.
     """
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=10) as conn:
+        with connect_as_owner(url) as conn:
             _check_server(conn)
             conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             applied = [name for name, script in _pending(conn) if _apply(conn, name, script)]
@@ -41,6 +41,7 @@ def migrate(url: str) -> list[str]:
 def _check_server(conn: psycopg.Connection) -> None:
     if conn.info.server_version < _OLDEST_SERVER:
         raise Unavailable(f"PostgreSQL 15 or newer is needed, this is {conn.info.server_version // 10000}.")
+    _check_database(conn)
     for name, oldest in _EXTENSIONS.items():
         row = conn.execute(
             "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = %s",
@@ -53,6 +54,32 @@ def _check_server(conn: psycopg.Connection) -> None:
             raise Unavailable(
                 f"The extension {name} is {row[0]}; {wanted} or newer is needed (ALTER EXTENSION UPDATE)."
             )
+
+
+def _check_database(conn: psycopg.Connection) -> None:
+    row = conn.execute(
+        """
+        SELECT pg_is_in_recovery(), current_setting('server_encoding'), lower('INFO') = 'info',
+               (SELECT string_agg(format('ALTER EXTENSION %%I SET SCHEMA public;', extname), ' ' ORDER BY extname)
+                FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+                WHERE extname = ANY (%s) AND nspname NOT IN ('public', 'pg_catalog'))""",
+        [list(_EXTENSIONS)],
+    ).fetchone()
+    assert row is not None, "the statement gives a row"
+    in_recovery, encoding, lowers, moves = row
+    if in_recovery:
+        raise Unavailable("The database server is a read-only replica. Name the primary server in DATABASE_URL.")
+    if encoding != "UTF8":
+        raise Unavailable(
+            f"The database has the encoding {encoding}. Create it with ENCODING 'UTF8' TEMPLATE template0."
+        )
+    if not lowers:
+        raise Unavailable(
+            "The locale of the database changes how ASCII letters are lower-cased, so addresses would not be found."
+            " Create the database with another locale, such as C.UTF-8 or en-US."
+        )
+    if moves:
+        raise Unavailable(f"An extension is not in the schema public. Let an administrator run: {moves}")
 
 
 def _pending(conn: psycopg.Connection) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,8 @@ Each asks as little of the network as it can: what opens a transaction is sent a
 it is used only when it looks as if the server had hung up.
 """
 
+import asyncio
+import contextlib
 import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,13 +17,16 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from proofdesk.db.poolers import WrongSession
 from proofdesk.db.rows import Conn, written
+from proofdesk.db.sessions import APP_ROLE, Refusals, Session
 from proofdesk.errors import Unavailable
 
-APP_ROLE = "proofdesk_app"
+__all__ = ["APP_ROLE", "NOTHING", "PLANNED_ONCE", "Database", "InProject", "connected"]
 NOTHING: Mapping[str, object] = {}
 PLANNED_ONCE: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
 """For statements whose plan is right for whatever they ask: planning takes longer than reading a page."""
+_AFTER_REFUSAL = 2.0  # seconds; a new connection is tried meanwhile, since somebody may have mended the pooler
 _BEGINNING = sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}")
 
 
@@ -35,11 +40,12 @@ class InProject(Protocol):
 class Database:
     """A pool whose connections act as the application role, which row-level security binds."""
 
-    def __init__(self, pool: AsyncConnectionPool[Conn]):
+    def __init__(self, pool: AsyncConnectionPool[Session], refusals: Refusals | None = None):
         self.pool = pool
+        self._refusals = refusals or Refusals()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Conn]:
+    async def transaction(self) -> AsyncIterator[Session]:
         """One transaction without a project: rows of projects cannot be seen in it.
 
         Raises `Unavailable` when no connection can be had.
@@ -48,7 +54,7 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def statement(self) -> AsyncIterator[Conn]:
+    async def statement(self) -> AsyncIterator[Session]:
         """The same for one single statement, which is a transaction by itself: nothing is sent before or after it."""
         async with self._opened() as conn:
             yield conn
@@ -73,13 +79,16 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[Conn]:
+    async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[Session]:
+        refused = self._refusals.newest
         try:
-            async with self.pool.connection() as conn:
+            async with self.pool.connection(timeout=_AFTER_REFUSAL if refused else None) as conn:
                 if beginning:
                     await conn.execute(beginning.as_bytes(conn), prepare=False)
                 yield conn  # the pool commits, or rolls back what failed
         except (PoolTimeout, psycopg.OperationalError) as error:
+            if isinstance(error, PoolTimeout) and self._refusals.newest:
+                raise self._refusals.newest from error
             raise Unavailable(
                 f"The database cannot be reached: {_first_line(error)}.", code="database_unavailable"
             ) from error
@@ -89,37 +98,49 @@ class Database:
 async def connected(url: str, size: int, *, patience: float = 10) -> AsyncIterator[Database]:
     """Open a pool of at most `size` connections to a migrated database; `patience` is in seconds.
 
-    The role is set in the start-up packet, so that no RESET within a session gives up the restriction.
+    Raises `WrongSession` when its connections cannot act as they have to. A database that is away is waited for later.
     """
-    pool: AsyncConnectionPool[Conn] = AsyncConnectionPool(
+    refusals = Refusals()
+    pool: AsyncConnectionPool[Session] = AsyncConnectionPool(
         url,
-        kwargs={"options": f"-c role={APP_ROLE} -c timezone=UTC", "application_name": "proofdesk"},
+        connection_class=Session,
+        kwargs={"application_name": "proofdesk", "refusals": refusals},
         min_size=1,
         max_size=size,
         timeout=patience,
         open=False,
-        configure=_leave_beginning_to_us,
-        check=_tried_if_spoken_to,
+        check=_check_if_needed,
     )
     async with pool:
-        yield Database(pool)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(refusals.first_attempt.wait(), patience)
+        if refusals.newest:
+            raise refusals.newest
+        yield Database(pool, refusals)
 
 
-async def _leave_beginning_to_us(conn: Conn) -> None:
-    """The driver would begin each transaction in a round trip of its own."""
-    await conn.set_autocommit(True)
+async def _check_if_needed(conn: Session) -> None:
+    """Raise when a connection that was not in use cannot be used any more.
 
-
-async def _tried_if_spoken_to(conn: Conn) -> None:
-    """Raises when a connection that was not in use is no connection any more.
-
-    A server says something unasked only to take its leave. One that vanished without a word is not found by asking,
-    either, before the network gives up.
+    A server sends something unasked only to close the connection. One that vanished silently is not found by asking,
+    either, before the network gives up. Behind a pooler, what is verified is the session itself.
     """
-    spoken = select.poll()
-    spoken.register(conn.fileno(), select.POLLIN)
-    if spoken.poll(0):
+    if conn.behind_pooler:
+        await _verify(conn)
+        return
+    incoming = select.poll()
+    incoming.register(conn.fileno(), select.POLLIN)
+    if incoming.poll(0):
         await AsyncConnectionPool.check_connection(conn)
+
+
+async def _verify(conn: Session) -> None:
+    try:
+        await conn.verify()
+    except WrongSession as refusal:
+        conn.refusals.record(refusal)
+        await conn.close()
+        raise
 
 
 @cache

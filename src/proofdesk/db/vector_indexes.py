@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-import psycopg
 from psycopg import sql
 
 from proofdesk.db.rows import Conn, many, run, value
+from proofdesk.db.sessions import connect_as_owner_async
 
 _LOCK = 0x50726F69  # the number after that of the migrations
 BREADTH = 128
@@ -53,7 +53,7 @@ async def changing(owner_url: str) -> AsyncIterator[Conn]:
 
     Nothing waits for the lock inside the database: a statement that waits there would hold up whoever builds.
     """
-    conn = await psycopg.AsyncConnection.connect(owner_url, autocommit=True, application_name="proofdesk-indexes")
+    conn = await connect_as_owner_async(owner_url, "proofdesk-indexes")
     async with conn:
         while not await value(conn, "SELECT pg_try_advisory_lock(%(lock)s)", lock=_LOCK):  # noqa: ASYNC110
             await asyncio.sleep(0.5)  # for another process

@@ -11,9 +11,10 @@ _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
 
 async def database_is_ready(case: Case) -> Seen:
-    """Whether the database has the schema of this version."""
+    """Whether the database has the schema of this version, and its sessions act as the application role."""
     await status.check_ready(case.resources.db)
-    return ok("The database answers and has every migration.")
+    async with case.resources.db.statement() as conn:
+        return ok(f"The database answers and has every migration. {conn.describe()}")
 
 
 async def somebody_works(case: Case) -> Seen:
@@ -148,7 +149,8 @@ RUNBOOK = Runbook(
             "database",
             "Database",
             "The database answers and has every migration of this version.",
-            "The database cannot be reached, or its schema is older than this version.",
+            "The database cannot be reached, its schema is older than this version, or a connection pooler shares its"
+            " sessions.",
             database_is_ready,
             (fixes.MIGRATE,),
         ),

@@ -18,8 +18,9 @@ from uuid import UUID
 import psycopg
 
 from proofdesk import logs
-from proofdesk.db.pool import APP_ROLE, Database
+from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
+from proofdesk.db.sessions import Session
 from proofdesk.errors import ProofdeskError
 from proofdesk.projects.scope import Scope
 from proofdesk.scheduler import queries
@@ -119,11 +120,7 @@ class Feed:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _connected(self) -> Conn:
-        options = f"-c role={APP_ROLE}"
-        name = "proofdesk events"
-        conn = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, options=options, application_name=name, connect_timeout=10, **_ALIVE
-        )
+        conn = await Session.connect(self._url, application_name="proofdesk events", connect_timeout=10, **_ALIVE)
         await queries.listen(conn)
         # What changed while nobody listened is in the current state.
         for viewer in self._everybody():
