@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import socket
 import time
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ from uuid import uuid4
 import typer
 from pydantic import SecretStr
 
-from proofdesk import settings
+from proofdesk import ports, settings
 from proofdesk.audit import trail
 from proofdesk.auth import accounts
 from proofdesk.cli import app, jobs, machine, output, server
@@ -81,7 +80,7 @@ def _local(chosen: Settings, chatwoot_url: str, token: str, smtp_url: str) -> Se
             "smtp_url": SecretStr(smtp_url),
             "smtp_from": f"{PROJECT} <hello@kestrel.example>",
             "log_level": "warning",
-            "port": _port(chosen.port),
+            "port": _port(chosen.port, chosen.host),
         }
     )
 
@@ -96,15 +95,14 @@ def _password(home: Path) -> str:
     return kept.read_text()
 
 
-def _port(wanted: int) -> int:
+def _port(wanted: int, host: str = "127.0.0.1") -> int:
     """The wanted port, or a free one where that is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    try:
+        with ports.listen(host, wanted) as listener:
+            return listener.getsockname()[1]
+    except ports.PortUnavailable:
+        with ports.listen(host, 0) as listener:
+            return listener.getsockname()[1]
 
 
 async def _loop(loaded: Settings) -> None:
@@ -146,7 +144,7 @@ async def _project(held: Resources) -> Scope:
 
 
 def _serve(loaded: Settings) -> None:
-    output.say(f"\nOpen http://{loaded.host}:{loaded.port}/", "bold")
+    output.say(f"\nOpen {ports.url(loaded.host, loaded.port)}/", "bold")
     assert loaded.auth_password is not None
     output.say(f"Username: {loaded.auth_username}   Password: {loaded.auth_password.get_secret_value()}")
     output.say("Stop with Ctrl-C.")

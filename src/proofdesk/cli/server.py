@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pkgutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,9 +13,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from granian import Granian
 from granian.constants import Interfaces
+from granian.server.mp import MPServer
 
+from proofdesk import ports, settings
 from proofdesk.cli import app, machine, output
 from proofdesk.monitoring import meters
 from proofdesk.settings import Settings
@@ -30,28 +32,31 @@ def serve() -> None:
     """Serve the web pages and the JSON API until stopped."""
     assets.files()
     read_once(_APPLICATION)
-    with machine.prepared() as loaded:
+    chosen = settings.load()
+    with ports.listen(chosen.host, chosen.port) as listener, machine.prepared(chosen) as loaded:
         machine.run(_nothing, loaded)
-        _tell_address(loaded)
+        _tell_address(loaded, listener)
         os.environ["DATABASE_URL"] = _url(loaded)
-        _serve(loaded)
+        _serve(loaded, listener)
 
 
 @app.command()
 def up() -> None:
     """Serve and work: everything that a small team needs, in one command."""
     assets.files()
-    with machine.prepared() as loaded:
+    chosen = settings.load()
+    ports.check(chosen.host, chosen.port)
+    with machine.prepared(chosen) as loaded:
         machine.run(_nothing, loaded)
         environment = os.environ | {"DATABASE_URL": _url(loaded)}
         sys.exit(together([["serve"], ["worker"]], environment))
 
 
-def _serve(loaded: Settings) -> None:
+def _serve(loaded: Settings, listener: socket.socket) -> None:
     # Each process counts into a file of its own there.
     with tempfile.TemporaryDirectory(prefix="proofdesk-metrics-") as folder:
         os.environ[meters.FOLDER] = folder
-        listen(_APPLICATION, loaded.host, loaded.port, loaded.web_processes)
+        run_processes(_APPLICATION, listener, loaded.web_processes)
 
 
 def read_once(factory: str) -> None:
@@ -62,17 +67,38 @@ def read_once(factory: str) -> None:
 
 
 def listen(factory: str, host: str, port: int, processes: int) -> None:
-    """Serve what `factory` (`module:name`) makes in each of the processes, until this one is stopped."""
-    Granian(
+    """Serve on a port what `factory` (`module:name`) makes in each of the processes, until this one is stopped."""
+    with ports.listen(host, port) as listener:
+        run_processes(factory, listener, processes)
+
+
+def run_processes(factory: str, listener: socket.socket, processes: int) -> None:
+    """Serve what `factory` makes in each of the processes, which all accept from the listening socket."""
+    _Server(
+        listener,
         factory,
         interface=Interfaces.ASGI,
-        address=host,
-        port=port,
         workers=processes,
         workers_kill_timeout=int(STOP_WITHIN) - 5,
         log_enabled=False,
         websockets=False,
     ).serve(target_loader=_made)
+
+
+class _Server(MPServer):
+    """Granian with a socket of ours: its own would share the port with any other process of the same user."""
+
+    def __init__(self, listener: socket.socket, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        self._shd = ports.granian_socket(self._listener)
+        self._ssp, self._sfd, self._sso = None, self._listener.fileno(), self._listener
+
+    def _drop_shared_socket(self) -> None:
+        self._shd = None
+        super()._drop_shared_socket()
 
 
 def _made(factory: str) -> Any:
@@ -124,5 +150,6 @@ def _url(loaded: Settings) -> str:
     return loaded.database_url.get_secret_value()
 
 
-def _tell_address(loaded: Settings) -> None:
-    output.note(f"Proofdesk is at {loaded.public_url or f'http://{loaded.host}:{loaded.port}'}")
+def _tell_address(loaded: Settings, listener: socket.socket) -> None:
+    here = ports.url(loaded.host, listener.getsockname()[1])
+    output.note(f"Proofdesk is at {loaded.public_url or here}")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from proofdesk import ports
 from proofdesk.cli import app, output
 from proofdesk.errors import Invalid
 
@@ -31,8 +32,9 @@ def simulate_chatwoot(
 
     if corpus and empty:
         raise Invalid("Give either --corpus or --empty.")
+    _check(host, port)
     simulator = chatwoot.build(corpus or ("empty" if empty else "studio"))
-    output.note(f"Simulated Chatwoot: CHATWOOT_BASE_URL=http://{host}:{port} CHATWOOT_ACCOUNT_ID=1")
+    output.note(f"Simulated Chatwoot: CHATWOOT_BASE_URL={ports.url(host, port)} CHATWOOT_ACCOUNT_ID=1")
     output.note(f"CHATWOOT_API_TOKEN={simulator.admin_token}    (controls under /_simulator, stop with Ctrl-C)")
     asyncio.run(chatwoot.serve(simulator, host, port))
 
@@ -44,7 +46,8 @@ def simulate_openai(
     """An OpenAI that only embeds."""
     from proofdesk.simulators import openai, serving
 
-    output.note(f"Simulated OpenAI: OPENAI_BASE_URL=http://{host}:{port}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
+    _check(host, port)
+    output.note(f"Simulated OpenAI: OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
     asyncio.run(serving.serve(openai.create_app(openai.Simulator()), host, port))
 
 
@@ -55,8 +58,11 @@ def simulate_telegram(
     """A Telegram with one bot. People write to it by POST /_simulator/messages, its answers are at /_simulator/sent."""
     from proofdesk.simulators import serving, telegram
 
+    _check(host, port)
     simulator = telegram.Simulator()
-    output.note(f"Simulated Telegram: TELEGRAM_API_BASE_URL=http://{host}:{port} TELEGRAM_BOT_TOKEN={simulator.token}")
+    output.note(
+        f"Simulated Telegram: TELEGRAM_API_BASE_URL={ports.url(host, port)} TELEGRAM_BOT_TOKEN={simulator.token}"
+    )
     output.note("(controls under /_simulator, stop with Ctrl-C)")
     asyncio.run(serving.serve(telegram.create_app(simulator), host, port))
 
@@ -70,6 +76,12 @@ def simulate_smtp(
     """A mail relay that delivers nothing. What it was handed is at /_simulator/sent of the control port."""
     from proofdesk.simulators import smtp
 
+    _check(host, port)
+    _check(host, control_port)
     output.note(f"Simulated mail relay: SMTP_URL=smtp://{host}:{port} SMTP_FROM=studio@example.com")
-    output.note(f"(controls at http://{host}:{control_port}/_simulator, stop with Ctrl-C)")
+    output.note(f"(controls at {ports.url(host, control_port)}/_simulator, stop with Ctrl-C)")
     asyncio.run(smtp.serve(smtp.Simulator(), host, port, control_port))
+
+
+def _check(host: str, port: int) -> None:
+    ports.check(host, port, ("--host", "--port"))

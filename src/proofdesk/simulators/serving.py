@@ -6,13 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from starlette.types import ASGIApp
+
+from proofdesk import ports
 
 HOST = "127.0.0.1"
 START_WITHIN = 5.0
@@ -34,18 +36,24 @@ def running(app: ASGIApp, host: str = HOST, port: int = 0) -> Iterator[str]:
     Takes a free port unless one is given. The app gets no lifespan events. Raises RuntimeError
     when the server does not come up within five seconds.
     """
-    with _reserved(host, port) as chosen:
-        background = _Background(app, host, chosen)
+    with ports.listen(host, port, ("--host", "--port")) as listener:
+        background = _Background(app, listener)
         background.start()
         try:
-            yield f"http://{host}:{chosen}"
+            yield ports.url(host, listener.getsockname()[1])
         finally:
             background.stop()
 
 
 async def serve(app: ASGIApp, host: str, port: int) -> None:
-    """Serve until cancelled."""
-    server = _server(app, host, port)
+    """Serve until cancelled. Raises `PortUnavailable`."""
+    with ports.listen(host, port, ("--host", "--port")) as listener:
+        await serve_on(app, listener)
+
+
+async def serve_on(app: ASGIApp, listener: socket.socket) -> None:
+    """Serve on a socket that listens, until cancelled."""
+    server = _Server(app, listener)
     try:
         await server.serve()
     except asyncio.CancelledError:
@@ -56,19 +64,19 @@ async def serve(app: ASGIApp, host: str, port: int) -> None:
 
 
 class _Background:
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
-        self._app, self._host, self._port = app, host, port
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._app, self._listener = app, listener
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Server | None = None
-        self._thread = threading.Thread(target=self._run, name=f"serving-{port}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"serving-{listener.getsockname()[1]}", daemon=True)
         self._threads_before = _native_threads()
 
     def start(self) -> None:
         self._thread.start()
         deadline = time.monotonic() + START_WITHIN
-        while not self._answers():
+        while self._server is None or not self._server.wrks:
             if time.monotonic() > deadline or not self._thread.is_alive():
-                raise RuntimeError(f"no server at {self._host}:{self._port}")
+                raise RuntimeError(f"no server at {self._listener.getsockname()}")
             time.sleep(0.002)
 
     def stop(self) -> None:
@@ -82,13 +90,8 @@ class _Background:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = _server(self._app, self._host, self._port)
+        self._server = _Server(self._app, self._listener)
         await self._server.serve()
-
-    def _answers(self) -> bool:
-        with suppress(OSError), socket.create_connection((self._host, self._port), timeout=0.5):
-            return True
-        return False
 
 
 _ending: set[str] = set()
@@ -103,8 +106,15 @@ def _outlive_runtimes() -> None:
         time.sleep(0.002)
 
 
-def _server(app: ASGIApp, host: str, port: int) -> Server:
-    return Server(app, address=host, port=port, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
+class _Server(Server):
+    """Granian with a socket of ours, which no other process shares."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket):
+        super().__init__(app, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
+        self._listener = listener
+
+    def _init_shared_socket(self) -> None:
+        self._ssp, self._shd = None, ports.granian_socket(self._listener)
 
 
 def _native_threads() -> set[str]:
@@ -114,18 +124,3 @@ def _native_threads() -> set[str]:
 
 def _python_threads() -> set[str]:
     return {str(thread.native_id) for thread in threading.enumerate() if not thread.name.startswith("Dummy-")}
-
-
-@contextmanager
-def _reserved(host: str, port: int) -> Iterator[int]:
-    """Keep a port bound while the server uses it. Granian shares ports (SO_REUSEPORT), so two
-    servers that found the same free one would answer each other's requests."""
-    with socket.socket() as probe:
-        if hasattr(socket, "SO_REUSEPORT"):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            probe.bind((host, port))
-            yield int(probe.getsockname()[1])
-            return
-        probe.bind((host, port))
-        chosen = int(probe.getsockname()[1])
-    yield chosen

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from proofdesk import ports
 from proofdesk.simulators import serving
 from proofdesk.simulators.serving import HOST
 from proofdesk.simulators.smtp.control import create_app
@@ -64,7 +65,8 @@ async def _listening(
             **accepts_login,
         )  # fmt: skip
 
-    return await loop.create_server(session, host, port, ssl=tls if implicit else None)
+    listener = ports.listen(host, port, ("--host", "--port"))
+    return await loop.create_server(session, sock=listener, ssl=tls if implicit else None)
 
 
 def _authenticator(simulator: Simulator) -> Any:
