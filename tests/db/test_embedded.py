@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from proofdesk.db import embedded
+from proofdesk.db.home import HomeUnavailable
 
 USER = textwrap.dedent("""
     import sys, pathlib
@@ -102,5 +103,5 @@ def test_words_of_every_script_are_lower_cased_in_an_empty_environment(tmp_path:
 
 def test_a_home_that_cannot_be_made_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"), embedded.running(tmp_path / "file"):
+    with pytest.raises(HomeUnavailable, match="is a file"), embedded.running(tmp_path / "file"):
         pass

@@ -16,6 +16,7 @@ from proofdesk.audit import trail
 from proofdesk.auth import accounts
 from proofdesk.cli import app, jobs, machine, output, server
 from proofdesk.cli import search as search_door
+from proofdesk.db import home
 from proofdesk.jobs import pipeline
 from proofdesk.outbound import approval, delivery, drafts, messages
 from proofdesk.outbound.delivery import Options
@@ -48,6 +49,7 @@ def demo(
     started = time.monotonic()
     assets.files()
     chosen = settings.load()
+    home.check(chosen.proofdesk_home)
     simulator, relay = chatwoot.build("studio"), smtp.Simulator()
     with (
         serving.running(chatwoot.create_app(simulator), port=_port(4010)) as chatwoot_url,
@@ -67,13 +69,13 @@ def demo(
 
 def _local(chosen: Settings, chatwoot_url: str, token: str, smtp_url: str) -> Settings:
     """The settings of the demo: a home of its own, so that it never mixes with real data."""
-    home = chosen.proofdesk_home / "demo"
+    folder = chosen.proofdesk_home / "demo"
     return chosen.model_copy(
         update={
-            "proofdesk_home": home,
+            "proofdesk_home": folder,
             "database_url": None,
             "auth_username": USERNAME,
-            "auth_password": SecretStr(_password(home)),
+            "auth_password": SecretStr(_password(folder)),
             "chatwoot_base_url": chatwoot_url,
             "chatwoot_api_token": SecretStr(token),
             "chatwoot_account_id": 1,
@@ -85,11 +87,11 @@ def _local(chosen: Settings, chatwoot_url: str, token: str, smtp_url: str) -> Se
     )
 
 
-def _password(home: Path) -> str:
+def _password(folder: Path) -> str:
     """The demo's password, made once and kept in its home."""
-    kept = home / "password"
+    kept = folder / "password"
     if not kept.exists():
-        home.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         kept.touch(mode=0o600)
         kept.write_text(secrets.token_urlsafe(9))
     return kept.read_text()

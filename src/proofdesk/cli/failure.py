@@ -42,14 +42,14 @@ def report(error: BaseException) -> int:
 def _message(error: BaseException) -> str:
     match error:
         case ProofdeskError():
-            return error.message
+            return _sentence(error.message.strip())
         case OSError() if error.errno in _ADVICE:
             where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
             return _line(f"{_ADVICE[error.errno]}{where}")
         case OSError():
             return _line(str(error))
         case psycopg.Error():
-            return _line(f"The database refused: {error}")
+            return _line(f"The database failed: {error}")
         case UnicodeEncodeError() if any(not argument.isprintable() for argument in sys.argv):
             return "An argument is not text in UTF-8. Write it in UTF-8, or set the locale of the terminal to its own."
         case _:
@@ -70,6 +70,10 @@ def _line(text: str, longest: int = LONGEST) -> str:
     """The text in one line that ends like a sentence."""
     text = " ".join(text.split())
     text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return _sentence(text)
+
+
+def _sentence(text: str) -> str:
     return text if text.endswith((".", "…", "?", "!")) else f"{text}."
 
 

