@@ -58,5 +58,5 @@ async def test_only_chatwoots_own_404_means_that_something_is_gone(simulator: Si
     client = connect(simulator)
     assert await client.conversation(1, 77) is None and await client.messages(1, 77, 0, 100) is None
     simulator.faults.add("404_page")
-    with pytest.raises(ChatwootError, match="a page of a proxy"):
+    with pytest.raises(ChatwootError, match="an HTML page, probably from a proxy"):
         await client.messages(1, 77, 0, 100)

@@ -27,6 +27,7 @@ class Fault:
 
 
 PROXY = "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
+HTML = "an HTML page, probably from a proxy in front of Chatwoot"
 ADMINISTRATOR = "make its user an administrator of account 1"
 FAULTS = {
     "down": Fault(None, None, ("cannot be reached", "CHATWOOT_BASE_URL", LATER), numbered=False, how={"down": True}),
@@ -40,9 +41,12 @@ FAULTS = {
     "throttled for long": Fault("429", 429, ("wait for 600 seconds", LATER), retried=False, adds={"retry_after": 600}),
     "throttled, with a time": Fault("429", 429, ("throttling", LATER), adds={"retry_after": 0}),
     "out of order": Fault("500", 500, ("Internal Server Error", "look at its log", LATER)),
-    "a proxy's page": Fault("502", 502, ("a page of a proxy", "look at its log", LATER)),
+    "a proxy's page": Fault("502", 502, (HTML, "look at its log", LATER)),
     "malformed JSON": Fault("200_garbled", 200, ("something that is not JSON", PROXY)),
-    "a page to sign in": Fault("200_page", 200, ("something that is not JSON", PROXY)),
+    "a page to sign in": Fault("200_page", 200, (HTML, PROXY)),
+    "a challenge": Fault("403_challenge", 403, (HTML, "a challenge of its own"), retried=False),
+    "a login of a proxy": Fault("401_basic", 401, (HTML, "a login or a challenge"), retried=False),
+    "a way to a login": Fault("302_login", 302, (HTML, "does not redirect"), retried=False),
     "JSON of something else": Fault("200_strange", 200, ("JSON that is not Chatwoot's", PROXY), retried=False),
     "half a page": Fault("half", 200, ("broke off", LATER)),
     "cut": Fault("cut", 200, ("broke off", LATER)),

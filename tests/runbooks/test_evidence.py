@@ -115,7 +115,8 @@ async def test_what_the_runbook_says_to_capture_is_there(house: House, slug: str
 def test_what_helps_an_engineer_stays_readable():
     mask = Mask(Settings())
     kept = (
-        "Chatwoot answered 502 to GET /api/v1/accounts/1/inboxes (account 1): a page of a proxy.",
+        "Chatwoot answered 502 to GET /api/v1/accounts/1/inboxes (account 1): an HTML page,"
+        " probably from a proxy in front of Chatwoot.",
         "7b1d1c9e-6b0f-4b67-9a29-2a6f0a3b5c77 failed at 2026-03-02T09:14:05Z after 30000 ms",
         "openai:text-embedding-3-small@256 does not exist; see rag_vectors_hnsw_256",
     )

@@ -15,6 +15,7 @@ from proofdesk.errors import Unavailable
 _NEVER_HANDED_OVER = (ClientConnectorError, ConnectionTimeoutError)
 _RETRIED = {429, 500, 502, 503, 504}  # C-03
 _GONE = "Resource could not be found"
+_HTML = "an HTML page, probably from a proxy in front of Chatwoot"
 _NOT_LOST = "Nothing is lost: the next run goes on from here."
 
 
@@ -61,8 +62,8 @@ class ChatwootError(Unavailable):
     """A request that Chatwoot refused or did not answer.
 
     `permanent`: asking again will not help. `forbidden`: this one thing is not for the token, which is a good one.
-    `unsigned`: no token arrived there. `gone`: the thing is not there (any more). `perhaps_done`: it was a write, and
-    nothing tells whether it was carried out.
+    `unsigned`: no token arrived there. `gone`: the thing is not there (any more). `foreign`: something else, such as a
+    proxy, answered in Chatwoot's place. `perhaps_done`: it was a write, and nothing tells whether it was carried out.
     """
 
     code = "chatwoot_sync_failed"
@@ -77,11 +78,13 @@ class ChatwootError(Unavailable):
         forbidden: bool = False,
         unsigned: bool = False,
         gone: bool = False,
+        foreign: bool = False,
         handed_over: bool = True,
     ):
         goes_on = asked.posted is None and not permanent
         super().__init__(f"{message} {_NOT_LOST}" if goes_on else message, details=asked.details(response))
         self.permanent, self.forbidden, self.unsigned, self.gone = permanent, forbidden, unsigned, gone
+        self.foreign = foreign
         self.status = None if response is None else response.status
         self.perhaps_done = asked.posted is not None and handed_over and self.status not in range(300, 500)
         self.retry_after = retry_after.seconds(response.headers) if response is not None else None
@@ -122,7 +125,8 @@ def understood(asked: Asked, response: ClientResponse, body: bytes) -> Answer:
     try:
         return Answer(asked, response, json.loads(body), _clock(response))
     except ValueError as error:
-        raise _not_understood("something that is not JSON", asked, response) from error
+        what = _HTML if _is_html(response, body) else "something that is not JSON"
+        raise _not_understood(what, asked, response) from error
 
 
 def late(error: Exception, asked: Asked, response: ClientResponse | None, seconds: float) -> ChatwootError:
@@ -164,33 +168,36 @@ def broken(error: ClientError, asked: Asked, response: ClientResponse | None) ->
 
 def _not_understood(what: str, asked: Asked, response: ClientResponse) -> ChatwootError:
     hint = "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
-    return ChatwootError(f"Chatwoot answered {asked} with {what}. {hint}", asked, response)
+    return ChatwootError(f"Chatwoot answered {asked} with {what}. {hint}", asked, response, foreign=True)
 
 
 def refusal(asked: Asked, response: ClientResponse, body: bytes, token: str) -> ChatwootError:
     """An answer that is an error. The token is taken out of what is told."""
     status = response.status
-    said, in_errors = _said(response, body)
-    # C-01: only these two mean the token. Any other 401 says that this one thing is not for its user.
-    bad_token = status == 401 and (in_errors or "invalid access token" in said.lower())
+    said, in_errors, foreign = _said(response, body)
+    # C-01: only these two mean the token. Any other 401 of Chatwoot's says that this one thing is not for its user.
+    bad_token = status == 401 and not foreign and (in_errors or "invalid access token" in said.lower())
     wait = retry_after.seconds(response.headers)
     parts = [
         f"Chatwoot answered {status} to {asked}: {said.replace(token, '***').rstrip('.') or 'nothing'}.",
         f"It asks to wait for {wait:g} seconds." if wait else "",
-        _hint(status, asked, bad_token=bad_token),
+        _hint(status, asked, bad_token=bad_token, foreign=foreign),
     ]
     return ChatwootError(
         " ".join(filter(None, parts)),
         asked,
         response,
         permanent=status not in _RETRIED,
-        forbidden=status in (401, 403) and not bad_token,
-        unsigned=status == 401 and in_errors,
-        gone=status == 404 and said == _GONE,
+        forbidden=status in (401, 403) and not foreign and not bad_token,
+        unsigned=status == 401 and not foreign and in_errors,
+        gone=status == 404 and not foreign and said == _GONE,
+        foreign=foreign,
     )
 
 
-def _hint(status: int, asked: Asked, *, bad_token: bool) -> str:
+def _hint(status: int, asked: Asked, *, bad_token: bool, foreign: bool) -> str:
+    if foreign and status in (401, 403):
+        return "It asks for a login or a challenge of its own: let it pass requests to /api/ that have a token."
     if bad_token:
         return "CHATWOOT_API_TOKEN is not valid there: set the token of an administrator; a proxy may also drop it."
     if status in (401, 403):
@@ -202,7 +209,9 @@ def _hint(status: int, asked: Asked, *, bad_token: bool) -> str:
     if status >= 500:
         return "Chatwoot or a proxy before it is out of order: look at its log."
     if status in range(300, 400):
-        return "An API address does not redirect; check CHATWOOT_BASE_URL (https, no path)."
+        return (
+            "An API address does not redirect; a proxy may ask for a login. Check CHATWOOT_BASE_URL (https, no path)."
+        )
     return "Check CHATWOOT_BASE_URL and the version of Chatwoot."
 
 
@@ -210,17 +219,24 @@ def _account(asked: Asked) -> str:
     return f"account {asked.account_id}" if asked.account_id else "the account"
 
 
-def _said(response: ClientResponse, body: bytes) -> tuple[str, bool]:
-    """The reason, and whether it came as `errors`. C-02: it is JSON in two forms, text, a proxy's HTML, or empty."""
+def _said(response: ClientResponse, body: bytes) -> tuple[str, bool, bool]:
+    """The reason, whether it came as `errors`, and whether it is not Chatwoot's own.
+
+    C-02: it is JSON in two forms, text, a proxy's HTML, or empty. Chatwoot never asks for HTTP authentication.
+    """
     try:
         told = json.loads(body)
     except ValueError:
-        html = "html" in response.headers.get("content-type", "")
-        return "a page of a proxy" if html else body.decode(errors="replace").strip()[:200], False
+        return _HTML if _is_html(response, body) else body.decode(errors="replace").strip()[:200], False, True
     if not isinstance(told, dict):
-        return str(told)[:200], False
-    reason = told.get("error") or told.get("errors") or told.get("message") or told
-    return str(reason[0] if isinstance(reason, list) and reason else reason)[:200], "errors" in told
+        return str(told)[:200], False, True
+    reason = told.get("error") or told.get("errors") or told.get("message")
+    first = reason[0] if isinstance(reason, list) and reason else reason or told
+    return str(first)[:200], "errors" in told, reason is None or "www-authenticate" in response.headers
+
+
+def _is_html(response: ClientResponse, body: bytes) -> bool:
+    return "html" in response.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
 
 
 def _clock(response: ClientResponse) -> datetime:

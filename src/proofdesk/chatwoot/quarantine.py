@@ -1,9 +1,7 @@
 """Another try for what could not be stored."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-from proofdesk.chatwoot import reading_queries
+from proofdesk.chatwoot import reading_queries, rights
+from proofdesk.chatwoot.answers import ChatwootError
 from proofdesk.chatwoot.mirror import Mirror
 from proofdesk.chatwoot.reading_queries import Quarantined
 from proofdesk.chatwoot.windows import END, Reading, Window
@@ -16,15 +14,16 @@ async def retry(mirror: Mirror) -> None:
     async with mirror.db.scoped(mirror.scope) as conn:
         waiting = await reading_queries.quarantined(conn, mirror.scope, mirror.account_id, RETRIED_A_RUN)
     await _retry_messages(mirror, [q for q in waiting if q.entity == "message"])
-    client, account_id = mirror.client, mirror.account_id
-    for item in waiting:
-        if not item.entity_id.isdigit():
-            continue
-        number = int(item.entity_id)
-        if item.entity == "conversation":
-            await _retry(mirror, item, await client.conversation(account_id, number), mirror.take)
-        elif item.entity == "contact":
-            await _retry(mirror, item, await client.contact(account_id, number), mirror.take_contacts)
+    refused: list[ChatwootError] = []
+    others = [q for q in waiting if q.entity != "message" and q.entity_id.isdigit()]
+    for item in others:
+        try:
+            await _retry(mirror, item)
+        except ChatwootError as error:
+            if not error.forbidden:
+                raise
+            refused.append(error)
+    await rights.check(mirror.client, mirror.account_id, refused, len(others) - len(refused))
 
 
 async def _retry_messages(mirror: Mirror, waiting: list[Quarantined]) -> None:
@@ -54,9 +53,12 @@ def _reading(conversation_id: int, messages: list[str]) -> Reading:
     return Reading(conversation_id, known_id=last, left=(Window(first, last + 1),))
 
 
-async def _retry(mirror: Mirror, item: Quarantined, found: Any, take: Callable[[list[Any]], Awaitable[object]]) -> None:
+async def _retry(mirror: Mirror, item: Quarantined) -> None:
+    is_contact = item.entity == "contact"
+    get = mirror.client.contact if is_contact else mirror.client.conversation
+    found = await get(mirror.account_id, int(item.entity_id))
     if found is not None:
-        await take([found])
+        await (mirror.take_contacts if is_contact else mirror.take)([found])
         return
     async with mirror.db.scoped(mirror.scope) as conn:  # gone there: nothing is left to read
         ids = [int(item.entity_id)]

@@ -62,6 +62,8 @@ async def token_is_taken(case: Case) -> Seen:
         return skip(_NOT_REACHED)
     if seen.refused is None:
         return ok("Chatwoot knows the token.")
+    if seen.refused.foreign:
+        return fail(seen.refused.message, "Something else, such as a proxy, answers in Chatwoot's place.", _LATER)
     if seen.refused.status == 401 and seen.refused.forbidden:
         return fail(seen.refused.message, "The token is a bot's or a platform's, which may not read conversations.")
     if seen.refused.status == 401:

@@ -46,7 +46,9 @@ def test_a_fault_answers_as_recorded(
 
 
 def test_there_are_six_spellings_of_401():
-    bodies = [str(answer.body) for answer in CATALOGUE.values() if answer.status == 401]
+    bodies = [
+        str(answer.body) for answer in CATALOGUE.values() if answer.status == 401 and isinstance(answer.body, dict)
+    ]
     assert len(set(bodies)) == 6
 
 

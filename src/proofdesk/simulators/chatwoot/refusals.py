@@ -1,9 +1,11 @@
 """Every way Chatwoot, or the proxy in front of it, says no. There is no single error format.
 
-Those of status 200 are answers of something else in its place.
+Those of status 200, and the challenges and logins, are answers of something else in its place. Cloudflare sends a
+challenge to any client, whatever it accepts, as 403 with `cf-mitigated: challenge` (its documentation, "Detect a
+challenge page response"), and as 503 before that header came.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proofdesk.simulators.chatwoot.records import Attributes
 
@@ -11,6 +13,8 @@ SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></
 NOT_FOUND_PAGE = "<!DOCTYPE html><html><head><title>Not found (404)</title></head><body></body></html>"
 BAD_GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 UNAVAILABLE_PAGE = "<html><head><title>503 Service Unavailable</title></head><body>nginx</body></html>"
+BASIC_PAGE = "<html><head><title>401 Authorization Required</title></head><body>nginx</body></html>"
+CHALLENGE_PAGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 TIMEOUT_PAGE = "<html><head><title>504 Gateway Time-out</title></head><body>nginx</body></html>"
 
 
@@ -21,6 +25,7 @@ class Answer:
     status: int
     body: Attributes | str | bytes
     media_type: str = "application/json; charset=utf-8"
+    headers: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Refusal(Exception):
@@ -39,6 +44,11 @@ CATALOGUE: dict[str, Answer] = {
     "200_garbled": Answer(200, '{"payload":[{"id":', "application/json; charset=utf-8"),
     "200_page": Answer(200, SIGN_IN_PAGE, "text/html; charset=utf-8"),
     "200_strange": Answer(200, {"status": "maintenance"}),
+    "200_challenge": Answer(200, CHALLENGE_PAGE, "text/html; charset=UTF-8"),
+    "302_login": Answer(302, "", "text/html", {"Location": "https://login.example.org/?rd=%2Fapi"}),
+    "401_basic": Answer(401, BASIC_PAGE, "text/html", {"WWW-Authenticate": 'Basic realm="Restricted"'}),
+    "403_challenge": Answer(403, CHALLENGE_PAGE, "text/html; charset=UTF-8", {"cf-mitigated": "challenge"}),
+    "503_challenge": Answer(503, CHALLENGE_PAGE, "text/html; charset=UTF-8", {"Server": "cloudflare"}),
     "400": Answer(400, {"status": 400, "error": "Bad Request"}),
     "401_no_token": Answer(401, {"errors": ["You need to sign in or sign up before continuing."]}),
     "401_unknown_token": _error(401, "Invalid Access Token"),

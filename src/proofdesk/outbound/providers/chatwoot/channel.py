@@ -189,7 +189,7 @@ def _failed(error: ChatwootError) -> SendFailed:
         wait = _TOO_MANY
     return SendFailed(
         error.message,
-        permanent=error.permanent and not (error.perhaps_done or crowded or broken_token),
+        permanent=error.permanent and not (error.perhaps_done or crowded or broken_token or error.foreign),
         delivered_unknown=error.perhaps_done,
         retry_after=wait,
         details=error.details,

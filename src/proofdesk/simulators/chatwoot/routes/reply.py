@@ -37,7 +37,9 @@ def endpoint(simulator: Simulator, handler: Handler, allowed: str) -> Endpoint:
 def of(answer: Answer, headers: dict[str, str] | None = None) -> Response:
     """An answer with its media type and a request id."""
     body = answer.body if isinstance(answer.body, str | bytes) else encode(answer.body)
-    return Response(body, answer.status, {"Content-Type": answer.media_type} | numbered() | (headers or {}))
+    return Response(
+        body, answer.status, {"Content-Type": answer.media_type} | answer.headers | numbered() | (headers or {})
+    )
 
 
 def numbered() -> dict[str, str]:

@@ -1,0 +1,109 @@
+"""A proxy that answers in Chatwoot's place, and a token that loses its rights: the run fails and nothing is lost."""
+
+import psycopg
+import pytest
+
+from proofdesk.chatwoot import reconcile, sync
+from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.db.pool import Database
+from proofdesk.progress import silent
+from proofdesk.projects.scope import Scope
+from proofdesk.simulators.chatwoot import Simulator
+from tests.chatwoot.conftest import fill, ours, theirs
+
+OPTIONS = sync.Options(default_account_id=1)
+FAST = 600_000
+PAGES = ["200_challenge", "200_page", "302_login", "401_basic", "403_challenge", "503_challenge", "404_page"]
+
+
+def quarantined(conn: psycopg.Connection) -> int:
+    row = conn.execute("SELECT count(*) FROM sync_quarantine").fetchone()
+    return row[0] if row else 0
+
+
+@pytest.mark.parametrize("kind", PAGES)
+async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, kind: str
+):
+    fill(simulator, 10)
+    client = connect(simulator, patience=0.2)
+    simulator.faults.add(kind, path="*/messages")
+    with pytest.raises(ChatwootError, match="an HTML page, probably from a proxy in front of Chatwoot") as raised:
+        await sync.run(db, client, project, OPTIONS, silent)
+    assert raised.value.foreign and not raised.value.forbidden and quarantined(owner_conn) == 0
+    simulator.faults.clear()
+    await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator)
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("path", ["*/messages", "*/conversations", "*/conversations/*", "*/contacts"])
+async def test_a_proxy_in_the_middle_of_a_reconcile_removes_nothing(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, kind: str, path: str
+):
+    ids = fill(simulator, 4)
+    client = connect(simulator, patience=0.2)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.delete_conversation(ids[1])
+    before = ours(owner_conn)
+    simulator.faults.add(kind, path=path)
+    with pytest.raises(ChatwootError, match="an HTML page"):
+        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert theirs(simulator)[1] <= ours(owner_conn)[1] <= before[1]
+
+
+async def test_a_token_that_loses_its_rights_in_the_middle_fails_the_run(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 60)
+    simulator.faults.add("401_refused", path="*/messages", skip=30)
+    client = connect(simulator)
+    with pytest.raises(ChatwootError, match="make its user an administrator of account 1"):
+        await sync.run(db, client, project, OPTIONS, silent)
+    simulator.faults.clear()
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert ours(owner_conn) == theirs(simulator)
+
+
+async def test_a_user_who_sees_no_inbox_any_more_fails_the_run(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    (conversation,) = fill(simulator, 1)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.append_message(conversation, "Live")
+    roles = simulator.installation.users[1].roles
+    simulator.shift(lambda: roles.update({1: "agent"}), path="*/conversations", times=1)
+    with pytest.raises(ChatwootError, match="make its user an administrator"):
+        await sync.run(db, client, project, OPTIONS, silent)
+    assert quarantined(owner_conn) == 0
+    before = ours(owner_conn)
+    roles[1] = "agent"
+    with pytest.raises(ChatwootError, match="make its user an administrator"):
+        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert ours(owner_conn) == before
+
+
+async def test_an_account_that_is_gone_in_the_middle_takes_nothing_away(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    fill(simulator, 4)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, silent)
+    before = ours(owner_conn)
+    simulator.shift(lambda: simulator.installation.accounts.pop(1, None), path="*/conversations", times=1)
+    with pytest.raises(ChatwootError, match="CHATWOOT_ACCOUNT_ID"):
+        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    assert ours(owner_conn) == before
+
+
+async def test_one_conversation_that_stays_refused_stops_no_later_run(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 5)
+    client = connect(simulator)
+    simulator.faults.add("401_refused", path=f"*/conversations/{ids[1]}*")
+    await sync.run(db, client, project, OPTIONS, silent)
+    simulator.append_message(ids[0], "Live")
+    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert {m for m in theirs(simulator)[1] if m[1] != ids[1]} == ours(owner_conn)[1]
