@@ -16,10 +16,8 @@ import psycopg
 
 MODEL = "bench"
 ACCOUNT = 1
-CHUNKS = 4  # of a conversation
-WORDS = 40  # of a chunk
 TOPICS = 300
-BATCH = 2_000  # conversations written at once
+BATCH = 8_000  # chunks written at once, at least those of one conversation
 
 _SYLLABLES = [consonant + vowel for consonant, vowel in product("bdfgklmnprstvz", "aeiou")]
 _EVERYWHERE = np.array(["".join(s) for s in product(_SYLLABLES, _SYLLABLES, ("", "n", "r"))])  # 14,700 words
@@ -36,40 +34,57 @@ _TABLES = {
 
 
 @dataclass(frozen=True)
+class Shape:
+    """The shape of conversations: chunks of each, words of a chunk, and how many different words there are in all."""
+
+    chunks: int = 4
+    words: int = 40
+    vocabulary: int = len(_EVERYWHERE) + len(_OF_TOPIC)
+
+
+SUPPORT = Shape()
+
+
+@dataclass(frozen=True)
 class Desk:
-    """What stands in a project. Message `n` has chunk `n`, its vector, and is in conversation `n // CHUNKS`."""
+    """A filled project. Message `n` has chunk `n`, its vector, and is in conversation `n // shape.chunks`."""
 
     project_id: UUID
     account_scope_id: UUID
     chunks: int
     dimension: int
     seed: int
+    shape: Shape = SUPPORT
 
     def vectors(self) -> Iterator[tuple[int, np.ndarray]]:
         """The vectors of some conversations at a time, with the number of the first."""
         for first, topics in self._batches():
             random = np.random.default_rng([self.seed, first, 1])
             own = _near(random, _directions(self.dimension)[topics], 0.8)
-            yield first * CHUNKS, _near(random, np.repeat(own, CHUNKS, axis=0), 0.6).astype(np.float16)
+            each = self.shape.chunks
+            yield first * each, _near(random, np.repeat(own, each, axis=0), 0.6).astype(np.float16)
 
     def texts(self) -> Iterator[tuple[int, list[str]]]:
         """The texts of some conversations at a time, with the number of the first."""
         for first, topics in self._batches():
             random = np.random.default_rng([self.seed, first, 2])
-            yield first * CHUNKS, _texts(random, np.repeat(topics, CHUNKS), WORDS)
+            each = self.shape.chunks
+            yield first * each, _texts(random, np.repeat(topics, each), self.shape.words, self.shape.vocabulary)
 
     def questions(self, count: int) -> list[tuple[str, np.ndarray]]:
         """Texts with vectors of the topics of the desk, of three to ten words."""
         random = np.random.default_rng([self.seed, 3])
         topics = random.integers(0, TOPICS, count)
         vectors = _near(random, _directions(self.dimension)[topics], 0.8).astype(np.float16)
-        texts = [_texts(random, topics[n : n + 1], int(random.integers(3, 11)))[0] for n in range(count)]
+        held = self.shape.vocabulary
+        texts = [_texts(random, topics[n : n + 1], int(random.integers(3, 11)), held)[0] for n in range(count)]
         return list(zip(texts, vectors.astype(np.float32), strict=True))
 
     def _batches(self) -> Iterator[tuple[int, np.ndarray]]:
-        topics = np.random.default_rng([self.seed, 0]).integers(0, TOPICS, self.chunks // CHUNKS)
-        for first in range(0, len(topics), BATCH):
-            yield first, topics[first : first + BATCH]
+        topics = np.random.default_rng([self.seed, 0]).integers(0, TOPICS, self.chunks // self.shape.chunks)
+        at_once = max(1, BATCH // self.shape.chunks)
+        for first in range(0, len(topics), at_once):
+            yield first, topics[first : first + at_once]
 
 
 def moment(number: int) -> datetime:
@@ -78,7 +93,13 @@ def moment(number: int) -> datetime:
 
 
 def fill(
-    conn: psycopg.Connection, project_id: UUID, chunks: int, dimension: int, seed: int = 7, *, embedded: bool = True
+    conn: psycopg.Connection,
+    project_id: UUID,
+    chunks: int,
+    dimension: int,
+    shape: Shape = SUPPORT,
+    *,
+    embedded: bool = True,
 ) -> Desk:
     """Write that many chunks into an empty project; `conn` is the owner's. Words are to be indexed afterwards.
 
@@ -86,7 +107,7 @@ def fill(
     """
     row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
     assert row is not None, "the project exists"
-    desk = Desk(project_id, row[0], chunks, dimension, seed)
+    desk = Desk(project_id, row[0], chunks, dimension, 7, shape)
     for first, texts in desk.texts():
         _write(conn, desk, first, texts, ("ready", MODEL) if embedded else ("pending", None))
     if embedded:
@@ -109,9 +130,10 @@ def _embed(conn: psycopg.Connection, desk: Desk) -> None:
 def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str], state: tuple[str, str | None]) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
     for number, text in enumerate(texts, first):
-        conversation, at = number // CHUNKS, moment(number)
-        kind, by = ("outgoing", "agent") if number % CHUNKS else ("incoming", "contact")
-        if number % CHUNKS == 0:
+        conversation, at = number // desk.shape.chunks, moment(number)
+        place = number % desk.shape.chunks
+        kind, by = ("outgoing", "agent") if place % 4 else ("incoming", "contact")
+        if place == 0:
             rows["cw_conversations"].append((conversation, 1, "open", [], "{}", "{}", at, at, at, "read", 1))
         message = (number, conversation, 1, kind, "text", text, False, False, by, "{}", "[]", at)
         rows["cw_messages"].append(message)
@@ -155,10 +177,11 @@ def _near(random: np.random.Generator, centres: np.ndarray, spread: float) -> np
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def _texts(random: np.random.Generator, topics: np.ndarray, words: int) -> list[str]:
+def _texts(random: np.random.Generator, topics: np.ndarray, words: int, vocabulary: int) -> list[str]:
     """A text of each topic: every other word is one of its own."""
-    general = _EVERYWHERE[_zipf(random, (len(topics), words), len(_EVERYWHERE))]
-    own = len(_OF_TOPIC) // TOPICS
+    share = vocabulary / (len(_EVERYWHERE) + len(_OF_TOPIC))
+    general = _EVERYWHERE[_zipf(random, (len(topics), words), int(share * len(_EVERYWHERE)))]
+    own = int(share * len(_OF_TOPIC)) // TOPICS
     topical = _OF_TOPIC[topics[:, None] * own + _zipf(random, (len(topics), words), own)]
     chosen = np.where(random.random((len(topics), words)) < 0.5, topical, general)
     return [" ".join(row) for row in chosen]

@@ -1,6 +1,7 @@
 """The plans that statements really run by, told by the server itself while the application's own functions run."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -61,6 +62,16 @@ async def explained(
                 await conn.execute("SELECT set_config(%s, %s, true)", [name, str(value)])
             await plans.nodes()
             yield conn, plans
+
+
+def rows_read(nodes: list[dict[str, Any]]) -> Counter[str]:
+    """Return how many rows of each table were read, those that were then left out included."""
+    read = Counter[str]()
+    for node in nodes:
+        if "Relation Name" in node:
+            left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+            read[node["Relation Name"]] += round((node["Actual Rows"] + left_out) * node["Actual Loops"])
+    return read
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@ come to use: for its values, and once for all values.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +37,7 @@ from proofdesk.search import queries as search_queries
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import copy_database
-from tests.plans import explained
+from tests.plans import explained, rows_read
 
 LARGE, SMALL = 4000, 40  # conversations with four messages each
 MOST = 3000  # rows that a hot statement may read of a table; each has 4,000 or more
@@ -67,7 +66,7 @@ HOT: dict[str, Hot] = {
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
     "messages to a person": lambda c, s: recipient_queries.written_to(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
-    "words of a question": lambda c, s: search_queries.known(c, s, ["w1", "w2", ":english"], "", "one"),
+    "words of a question": lambda c, s: search_queries.known(c, s, ["w1", "w2", ":english"], "", "one", "none"),
     "chunks by meaning": lambda c, s: meaning_queries.keep_nearest(c, s, MODEL, Narrowing(), 200),
     "chunks of the best conversations": lambda c, s: ranking_queries.best_chunks(c, s, RANKING, Narrowing()),
     "the same where a word has several terms": lambda c, s: ranking_queries.best_chunks(
@@ -111,7 +110,9 @@ async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Sco
             assert nodes, f"{name}: no plan was told"
             read = {n["Relation Name"] for n in nodes if n["Node Type"] == "Seq Scan"} & BIG
             guilty += [f"{name} reads the whole of {table}" for table in sorted(read)]
-            guilty += [f"{name} reads {rows} rows of {table}" for table, rows in _read(nodes).items() if rows > MOST]
+            guilty += [
+                f"{name} reads {rows} rows of {table}" for table, rows in rows_read(nodes).items() if rows > MOST
+            ]
     assert guilty == []
 
 
@@ -132,7 +133,7 @@ async def test_a_search_within_some_days_reads_the_chunks_of_those_alone(filled_
     async with explained(filled_url, inside, search_queries.tuning(100, some.narrows)) as (conn, plans):
         passing = await meaning_queries.passing(conn, inside, some, LARGE)
         await meaning_queries.keep_nearest_of_all(conn, inside, MODEL, some, 200)
-        assert _read(await plans.nodes())["rag_chunks"] == 2 * passing
+        assert rows_read(await plans.nodes())["rag_chunks"] == 2 * passing
 
 
 async def test_each_of_the_last_days_is_a_range_of_its_own(filled_url: str, inside: Scope):
@@ -162,16 +163,6 @@ async def test_a_statement_that_reads_a_whole_table_would_be_noticed(filled_url:
     async with explained(filled_url, inside) as (conn, plans):
         await conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%lamp%'")
         assert "Seq Scan" in {node["Node Type"] for node in await plans.nodes()}
-
-
-def _read(nodes: list[dict[str, Any]]) -> Counter[str]:
-    """How many rows of each table were looked at, those that were then left out included."""
-    read = Counter[str]()
-    for node in nodes:
-        if "Relation Name" in node:
-            left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-            read[node["Relation Name"]] += round((node["Actual Rows"] + left_out) * node["Actual Loops"])
-    return read
 
 
 async def _index_vectors(url: str, project_id: UUID) -> None:

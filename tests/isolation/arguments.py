@@ -173,7 +173,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "dimension": _always(DIMENSION),
     "minutes": _always(1),
     "max_attempts": _always(1),
-    "postings": lambda w: [Postings(ACCOUNT, 101, 10, {w.word: 10})],
+    "postings": lambda w: [Postings(ACCOUNT, 101, 10, {w.word: 10}, {})],
     "search.queries.known.terms": lambda w: ["refund", w.word, ""],
     "whole": _always(""),
     "ranking": lambda w: _ranking(w),

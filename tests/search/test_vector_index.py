@@ -15,9 +15,9 @@ from proofdesk.search import meaning_queries, queries, vector_index
 from proofdesk.search.queries import Model, Narrowing
 from tests.conftest import new_project
 from tests.plans import explained
+from tests.search.many import DIMENSION, put
 from tests.search.near import kept
 
-DIMENSION = 8
 MANY = 400
 
 
@@ -64,9 +64,8 @@ async def test_the_index_finds_what_comparing_all_finds(
     for asked in range(0, MANY, 20):
         exact = set(np.argsort(-(stored @ stored[asked]))[:10].tolist())
         async with db.scoped(project, queries.tuning(100, False)) as conn:
-            await conn.execute("SET LOCAL enable_sort = off")
             model = Model("one", DIMENSION, Halfvec(vectors[asked].tolist()))
-            await meaning_queries.keep_nearest(conn, project, model, Narrowing(), 10)
+            await meaning_queries.keep_nearest_by_index(conn, project, model, Narrowing(), 10)
             near = await kept(conn)
         assert {conversation - 1 for _, conversation, _ in near} == exact
 
@@ -158,9 +157,8 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
 async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
     """The indexes over vectors that search by meaning goes through."""
     async with explained(database_url, scope, queries.tuning(100, False)) as (conn, plans):
-        await conn.execute("SET LOCAL enable_sort = off")  # so few are as quickly compared
         asked = Model(model, DIMENSION, Halfvec(vector.tolist()))
-        await meaning_queries.keep_nearest(conn, scope, asked, Narrowing(), 10)
+        await meaning_queries.keep_nearest_by_index(conn, scope, asked, Narrowing(), 10)
         indexes = await plans.indexes()
         assert await kept(conn)
         return {name for name in indexes if name.startswith(f"rag_vectors_{scope.project_id.hex}")}
@@ -169,33 +167,3 @@ async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) 
 async def indexes(db: Database, scope: Scope) -> list[vector_indexes.VectorIndex]:
     async with db.scoped(scope) as conn:
         return await vector_indexes.existing(conn, scope.project_id)
-
-
-def put(conn: psycopg.Connection, scope: Scope, model: str, vectors: np.ndarray, first: int = 1, complete: bool = True):
-    """Messages with a chunk and a vector each, a conversation for every one."""
-    values = {"project": scope.project_id, "scope": scope.account_scope_id, "model": model, "complete": complete}
-    values |= {"first": first, "vectors": [str(v.tolist()) for v in vectors], "dimension": DIMENSION}
-    for statement in _WRITTEN:
-        conn.execute(statement.encode(), values)
-    conn.execute("ANALYZE rag_vectors, rag_chunks")
-
-
-_NUMBERED = """
-    FROM unnest(%(vectors)s::text[]) WITH ORDINALITY v (vector, place), LATERAL (SELECT place - 1 + %(first)s AS n) o
-    ON CONFLICT DO NOTHING"""
-_WRITTEN = (
-    "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, status, labels,"
-    " additional_attributes, custom_attributes, last_activity_at, created_at, updated_at)"
-    " SELECT %(project)s, %(scope)s, 1, n, 1, 'open', '{}', '{}', '{}', now(), now(), now()" + _NUMBERED,
-    "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
-    " message_type, content_type, private, deleted, sender_type, content_attributes, attachments, created_at)"
-    " SELECT %(project)s, %(scope)s, 1, n, n, 1, 'incoming', 'text', false, false, 'contact', '{}', '[]', now()"
-    + _NUMBERED,
-    "INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,"
-    " inbox_id, sender_type, sender_types, covers, text, context, content_hash, embedding_status, created_at)"
-    " SELECT %(project)s, %(scope)s, 1, n, 0, n, 1, 'contact', '{contact}', ARRAY[n], 'text', '', '', 'ready', now()"
-    + _NUMBERED,
-    "INSERT INTO rag_vectors SELECT %(project)s, %(scope)s, 1, n, 0, %(model)s, vector::halfvec" + _NUMBERED,
-    "INSERT INTO rag_models (project_id, account_scope_id, model, dimension, complete_at) VALUES (%(project)s,"
-    " %(scope)s, %(model)s, %(dimension)s, CASE WHEN %(complete)s THEN now() END) ON CONFLICT DO NOTHING",
-)

@@ -13,15 +13,17 @@ from proofdesk.db.pool import Database
 from proofdesk.embeddings import queries
 from proofdesk.embeddings.batches import Batches, Outcome, Patience
 from proofdesk.embeddings.cutting import words
+from proofdesk.embeddings.cutting.catching_up import refresh_statistics
 from proofdesk.embeddings.provider import EmbeddingError, Provider
 from proofdesk.embeddings.queries import Claimed, Counts
 from proofdesk.errors import Unavailable
-from proofdesk.progress import LeaveOff, Report, never, silent
+from proofdesk.progress import LeaveOff, Report, has_doubled, never, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk.tasks import side_by_side, unbroken
 
 _ROWS = 5000  # rows a transaction, where a model change touches all there are
+_MANY = 0.1  # share of a project's vectors that a run makes before it refreshes statistics, as autovacuum's default
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,11 @@ async def embed_pending(
     run = _Run(db, scope, provider, options, _beyond(already, report), limit, leave_off)
     await run.to_the_end((await counts(db, scope)).pending)
     await _finish(db, scope, provider.name)
-    pending = (await counts(db, scope)).pending
-    return Embedded(run.ready, run.failed, provider.name, pending, run.batch_size, run.lowered_to, not run.left_off)
+    left = await counts(db, scope)
+    if run.ready > _MANY * left.ready:
+        await refresh_statistics(db)
+    done = run.ready, run.failed, provider.name, left.pending
+    return Embedded(*done, run.batch_size, run.lowered_to, not run.left_off)
 
 
 async def _prepare(db: Database, scope: Scope, provider: Provider, options: Options) -> None:
@@ -149,7 +154,7 @@ class _Run:
         self._left = limit
         self._total = 0
         self._held: list[list[Claimed]] = []
-        self.ready = self.failed = 0
+        self.ready = self.failed = self._settled = 0
         self.left_off = False
 
     @property
@@ -172,6 +177,9 @@ class _Run:
                 return
             outcomes = await self._embed(chunks)
             await unbroken(self._settle(chunks, outcomes))
+            self._settled += 1
+            if has_doubled(self._settled):
+                await refresh_statistics(self._db)
             if await self._leave_off():
                 self.left_off = True
                 return

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from proofdesk.db import vector_indexes
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings.provider import Provider
@@ -66,11 +67,12 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
     while True:
         meant = Meaning() if mode == "text" else await meaning.of(search.text, name, provider, settings)
         async with db.pipelined(scope, queries.tuning(search.ef_search, search.narrowing.narrows)) as conn:
-            known = await queries.known(conn, scope, asked.terms, index.WHOLE, configured)
+            expected = vector_indexes.name_of(scope.project_id, name)
+            known = await queries.known(conn, scope, asked.terms, index.WHOLE, configured, expected)
             if known.model == name or mode == "text":
                 meaning.refuse_without_vector(meant, mode)
                 if meant.model:
-                    await _keep_nearest(conn, search, meant.model)
+                    await _keep_nearest(conn, search, meant.model, known.indexed)
                 seeking = await terms.sought(conn, asked, known)
                 ranking = _ranking(search, seeking, meant.model)
                 chunks = await ranking_queries.best_chunks(conn, scope, ranking, search.narrowing)
@@ -80,10 +82,10 @@ async def best_conversations(db: Database, search: Search, provider: Provider | 
     return Best(await chunks.fetchall(), meant, seeking)
 
 
-async def _keep_nearest(conn: Conn, search: Search, model: Model) -> None:
+async def _keep_nearest(conn: Conn, search: Search, model: Model, indexed: bool) -> None:
     scope, narrowing = search.scope, search.narrowing
     most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
-    keep = meaning_queries.keep_nearest
+    keep = meaning_queries.keep_nearest_by_index if indexed else meaning_queries.keep_nearest
     if narrowing.narrows and await meaning_queries.passing(conn, scope, narrowing, COMPARED + 1) <= COMPARED:
         keep = meaning_queries.keep_nearest_of_all
     await keep(conn, scope, model, narrowing, most)

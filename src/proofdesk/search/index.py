@@ -85,7 +85,21 @@ def _postings_of(document: Document) -> Postings:
         for language in document.languages:
             tf[language_term(language)] = 1
         tf[WHOLE] = document.length
-    return Postings(document.account_id, document.conversation_id, document.length, tf)
+    return Postings(document.account_id, document.conversation_id, document.length, tf, _places(document))
+
+
+def _places(document: Document) -> dict[str, str]:
+    """The messages of a long conversation that hold each term, as the database reads an array."""
+    places: dict[str, list[int]] = {}
+    for token, messages in (document.places or {}).items():
+        for term in (token,) if isinstance(token, str) else stems.of_word(*token):
+            places[term] = places[term] + messages if term in places else messages
+    return {term: _latest(messages) for term, messages in places.items()}
+
+
+def _latest(messages: list[int]) -> str:
+    latest = messages if len(messages) == 1 else sorted(set(messages))[-documents.MOST_PLACES :]
+    return f"{{{','.join(map(str, latest))}}}"
 
 
 def _key(postings: Postings) -> tuple[int, int]:

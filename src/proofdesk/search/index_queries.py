@@ -21,12 +21,16 @@ class Taken(Conversation):
 
 @dataclass(frozen=True)
 class Postings:
-    """How often a conversation holds each term, and its length; both weighted, in tenths."""
+    """How often a conversation holds each term, and its length; both weighted, in tenths.
+
+    `places` are the messages that hold each, of a long conversation, as the database writes an array.
+    """
 
     account_id: int
     conversation_id: int
     length: int
     tf: dict[str, int]
+    places: dict[str, str]
 
     def without(self, terms: Container[str]) -> "Postings":
         """Those of other terms."""
@@ -36,7 +40,13 @@ class Postings:
         """Those that are new, or were otherwise before."""
         if before is None or before.length != self.length:
             return self
-        return replace(self, tf={term: n for term, n in self.tf.items() if before.tf.get(term) != n})
+        places = before.places
+        changed = {
+            term: n
+            for term, n in self.tf.items()
+            if before.tf.get(term) != n or places.get(term) != self.places.get(term)
+        }
+        return replace(self, tf=changed)
 
 
 async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
@@ -92,7 +102,8 @@ async def stored(conn: Conn, scope: Scope, conversations: Sequence[Conversation]
         conn,
         Postings,
         """
-        SELECT p.account_id, p.conversation_id, max(p.length) AS length, jsonb_object_agg(p.term, p.tf) AS tf
+        SELECT p.account_id, p.conversation_id, max(p.length) AS length, jsonb_object_agg(p.term, p.tf) AS tf,
+               coalesce(jsonb_object_agg(p.term, p.places::text) FILTER (WHERE p.places IS NOT NULL), '{}') AS places
         FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
         JOIN search_postings p USING (account_id, conversation_id)
         WHERE p.project_id = %(project)s GROUP BY 1, 2""",
@@ -122,14 +133,16 @@ async def put_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -
     return await run(
         conn,
         """
-        INSERT INTO search_postings (project_id, account_scope_id, term, account_id, conversation_id, tf, length)
-        SELECT %(project)s, %(account_scope)s, t.term, new.account_id, new.conversation_id, t.tf::int, new.length
+        INSERT INTO search_postings
+            (project_id, account_scope_id, term, account_id, conversation_id, tf, length, places)
+        SELECT %(project)s, %(account_scope)s, t.term, new.account_id, new.conversation_id, t.tf::int, new.length,
+            (new.places ->> t.term)::bigint[]
         FROM jsonb_to_recordset(%(postings)s)
-                 new (account_id bigint, conversation_id bigint, length int, tf jsonb),
+                 new (account_id bigint, conversation_id bigint, length int, tf jsonb, places jsonb),
              jsonb_each_text(new.tf) t (term, tf)
         ORDER BY t.term, new.account_id, new.conversation_id
         ON CONFLICT (project_id, term, account_id, conversation_id)
-            DO UPDATE SET tf = excluded.tf, length = excluded.length""",
+            DO UPDATE SET tf = excluded.tf, length = excluded.length, places = excluded.places""",
         project=scope.project_id,
         account_scope=scope.account_scope_id,
         postings=Jsonb([vars(p) for p in postings]),

@@ -31,7 +31,10 @@ CHUNK_PASSES = sql.SQL("""
 ALL_PASS = sql.SQL("true")
 CHUNKS = sql.SQL("rag_chunks k")
 CHUNKS_OF_CONVERSATIONS = sql.SQL("""
-    rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)""")
+    (SELECT c.* FROM cw_conversations c WHERE c.project_id = %(project)s AND {conversation_passes} OFFSET 0) c
+    CROSS JOIN LATERAL (
+        SELECT * FROM rag_chunks WHERE project_id = %(project)s AND account_id = c.account_id
+          AND conversation_id = c.conversation_id OFFSET 0) k""")
 
 NEAR = "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `ranking_queries`
 
@@ -83,13 +86,16 @@ class Narrowing:
 
 
 def passes(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
-    """The conditions above by name, and the tables they are about. Without filters a statement names none, and one plan
-    of it serves all."""
+    """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
     return {
-        "chunks": CHUNKS_OF_CONVERSATIONS if of_conversations else CHUNKS,
         "conversation_passes": CONVERSATION_PASSES if of_conversations else ALL_PASS,
         "chunk_passes": CHUNK_PASSES if of_chunks else ALL_PASS,
     }
+
+
+def chunks(of_conversations: bool) -> sql.Composable:
+    """The chunks `k` of the project, of conversations that pass: conversations first, as their filters are narrower."""
+    return CHUNKS_OF_CONVERSATIONS.format(conversation_passes=CONVERSATION_PASSES) if of_conversations else CHUNKS
 
 
 @dataclass(frozen=True)
@@ -124,10 +130,12 @@ def tuning(ef_search: int, filtered: bool) -> dict[str, object]:
 @dataclass(frozen=True)
 class Known:
     """What a project knows of a question: the model that serves, and of each term it has the conversations that hold
-    it. `length` is that of all conversations together, in tenths of a word.
+    it. `length` is that of all conversations together, in tenths of a word. `indexed` says whether the index over
+    vectors that was named can be used.
     """
 
     model: str
+    indexed: bool
     held: dict[str, int]
     length: int
 
@@ -153,15 +161,20 @@ class Weighted:
 
 
 _KNOWN = sql.SQL("""
-    SELECT {serving_model} AS model, coalesce(json_object_agg(term, df), '{{}}') AS held,
+    SELECT {serving_model} AS model,
+           coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)), false) AS indexed,
+           coalesce(json_object_agg(term, df), '{{}}') AS held,
            coalesce(sum(total) FILTER (WHERE term = %(whole)s), 0)::bigint AS length
     FROM search_terms WHERE project_id = %(project)s AND term = ANY (%(terms)s::text[]) AND df > 0""").format(
     serving_model=SERVING_MODEL
 )
 
 
-async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str) -> Known:
-    """What the project knows of these terms, one of which, `whole`, stands for all there is."""
+async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str, index: str) -> Known:
+    """What the project knows of these terms, one of which, `whole`, stands for all there is.
+
+    `index` is the name of the index over the vectors of the model that is expected to serve.
+    """
     return await one(
         conn,
         Known,
@@ -170,6 +183,7 @@ async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, conf
         terms=list(terms),
         whole=whole,
         configured=configured,
+        index=index,
     )
 
 

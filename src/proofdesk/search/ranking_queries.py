@@ -12,6 +12,7 @@ from psycopg import AsyncCursor, sql
 
 from proofdesk.db.rows import Conn, asked, written
 from proofdesk.projects.scope import Scope
+from proofdesk.search import chosen_queries
 from proofdesk.search.queries import ALL_PASS, NEAR, Model, Narrowing, Weighted, passes
 
 WORDS = 0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
@@ -83,6 +84,9 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
     conversations compared: a weighted sum of min-max normalised scores (Bruch, Gai and Ingber 2023, "An Analysis of
     Fusion Functions for Hybrid Retrieval"). Who has no word is worth 0 by words; who has no vector is the farthest.
 
+    Of a long conversation only some chunks are looked at: the latest, those that were near, and those that the index
+    of words says to hold the words worth most. Nothing grows with the length of a conversation.
+
     Step by step: `found` by rare words, the `best` of those, `worded` with common words and those that are near,
     `compared` also by how near they are, and `fused` into one order.
 
@@ -98,6 +102,9 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
         terms=[t.term for t in terms],
         weights=[t.weight * 2.2 for t in terms],  # k1 plus 1
         commons=[*[False for _ in ranking.terms], *[True for _ in ranking.common]],
+        telling=chosen_queries.telling(terms),
+        few=chosen_queries.FEW,
+        pieces=chosen_queries.PIECES,
         slope=9 / ranking.average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
         completed=ranking.completed,
         by_words=ranking.by_words,
@@ -109,51 +116,56 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
     )
 
 
-# What an occurrence of a term of the question is worth.
-_WORTH = sql.SQL("w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)")
-_FILTERED = sql.SQL("""EXISTS (
-            SELECT FROM {chunks} WHERE k.project_id = %(project)s AND k.account_id = f.account_id
-              AND k.conversation_id = f.conversation_id AND {conversation_passes} AND {chunk_passes})""")
+# Every table is read through LATERAL with OFFSET 0 or a limit: row by row along the index of its keys, whatever the
+# statistics say. Before the first ANALYZE the planner takes each table to be nearly empty and would read all of it.
+_WORTH = sql.SQL("w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)")  # of an occurrence of a term
+_POSTINGS = sql.SQL("""
+        wanted w CROSS JOIN LATERAL (
+            SELECT account_id, conversation_id, tf, length FROM search_postings
+            WHERE project_id = %(project)s AND term = w.term OFFSET 0) p""")
+_FILTERED = sql.SQL("""(SELECT true FROM {chunks} LIMIT 1)""")
+_FILTERED_CONVERSATION = sql.SQL("""(
+            SELECT true FROM cw_conversations c CROSS JOIN LATERAL (SELECT FROM {chunks} LIMIT 1) k
+            WHERE c.project_id = %(project)s AND c.account_id = f.account_id
+              AND c.conversation_id = f.conversation_id AND {conversation_passes} LIMIT 1)""")
 _FUSED = sql.SQL("""
     WITH wanted AS MATERIALIZED (
-        SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[], %(commons)s::boolean[])
-            w (word, term, weight, common)),
+        SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[], %(commons)s::boolean[],
+            %(telling)s::boolean[]) w (word, term, weight, common, telling)),
     found AS MATERIALIZED (
         SELECT account_id, conversation_id, sum(score) AS score
         FROM (SELECT p.account_id, p.conversation_id, {worth} AS score
-              FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-              WHERE w.word >= 0 AND NOT w.common
+              FROM {postings} WHERE w.word >= 0 AND NOT w.common
               UNION ALL
               SELECT p.account_id, p.conversation_id, max({worth})
-              FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-              WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
+              FROM {postings} WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
         GROUP BY account_id, conversation_id),
     near AS MATERIALIZED (
         SELECT * FROM json_to_recordset(current_setting({near})::json)
-            n (account_id bigint, conversation_id bigint, distance float8)),
-    best AS (
-        SELECT account_id, conversation_id FROM found f
-        WHERE {passes}
-        ORDER BY score DESC, account_id, conversation_id DESC LIMIT %(completed)s),
-    worded AS (
+            n (account_id bigint, conversation_id bigint, message_id bigint, chunk_index int, distance float8)),
+    nearest AS MATERIALIZED (
+        SELECT account_id, conversation_id, min(distance) AS distance FROM near GROUP BY account_id, conversation_id),
+    best AS MATERIALIZED (
+        SELECT account_id, conversation_id
+        FROM (SELECT * FROM found ORDER BY score DESC, account_id, conversation_id DESC OFFSET 0) f
+        WHERE {passes} LIMIT %(completed)s),
+    worded AS MATERIALIZED (
         SELECT l.account_id, l.conversation_id, n.distance,
                nullif(coalesce(f.score, 0) + coalesce(more.score, 0), 0) AS score
-        FROM (SELECT * FROM best UNION SELECT account_id, conversation_id FROM near) l
-        LEFT JOIN near n USING (account_id, conversation_id)
+        FROM (SELECT * FROM best UNION SELECT account_id, conversation_id FROM nearest) l
+        LEFT JOIN nearest n USING (account_id, conversation_id)
         LEFT JOIN found f USING (account_id, conversation_id)
         CROSS JOIN LATERAL (
             SELECT sum(each.score) AS score
             FROM (SELECT {worth_of_word} AS score
-                  FROM wanted w JOIN search_postings p ON p.project_id = %(project)s AND p.term = w.term
-                      AND p.account_id = l.account_id AND p.conversation_id = l.conversation_id
+                  FROM wanted w CROSS JOIN LATERAL (
+                      SELECT p.tf, p.length FROM search_postings p
+                      WHERE p.project_id = %(project)s AND p.term = w.term AND p.account_id = l.account_id
+                        AND p.conversation_id = l.conversation_id LIMIT 1) p
                   WHERE w.common {by_word}) each) more),
     compared AS MATERIALIZED (
         SELECT r.account_id, r.conversation_id, r.score, coalesce(r.distance, (
-                   SELECT min(v.embedding <=> %(vector)s::halfvec)
-                   FROM rag_chunks k JOIN rag_vectors v USING (project_id, account_id, message_id, chunk_index)
-                   WHERE k.project_id = %(project)s AND v.project_id = %(project)s AND v.model = %(model)s
-                     AND k.account_id = r.account_id AND k.conversation_id = r.conversation_id
-                     AND {chunk_passes})) AS distance
+                   SELECT min(v.distance) FROM {compared} k CROSS JOIN LATERAL ({distance}) v)) AS distance
         FROM (SELECT *, row_number() OVER (
                   ORDER BY score DESC NULLS LAST, account_id, conversation_id DESC) AS place FROM worded) r
         WHERE r.distance IS NOT NULL OR r.place <= %(by_words)s),
@@ -163,7 +175,7 @@ _FUSED = sql.SQL("""
                CASE WHEN max(score) IS NULL THEN 0 WHEN max(distance) IS NULL THEN 1
                     ELSE %(share)s::float8 END AS share
         FROM compared),
-    fused AS (
+    fused AS MATERIALIZED (
         SELECT c.account_id, c.conversation_id,
                CASE WHEN c.score IS NOT NULL THEN row_number() OVER (
                    ORDER BY c.score DESC NULLS LAST, c.account_id, c.conversation_id DESC) END AS by_words,
@@ -174,39 +186,65 @@ _FUSED = sql.SQL("""
                                           / nullif(b.farthest - b.nearest, 0), 1) AS score
         FROM compared c CROSS JOIN bounds b
         ORDER BY score DESC, c.account_id, c.conversation_id DESC LIMIT %(wanted)s)""")
+_DISTANCE = sql.SQL("""
+            SELECT v.embedding <=> %(vector)s::halfvec AS distance FROM rag_vectors v
+            WHERE v.project_id = %(project)s AND v.account_id = {of}.account_id AND v.message_id = k.message_id
+              AND v.chunk_index = k.chunk_index AND v.model = %(model)s LIMIT 1""")
 _TOLD = sql.SQL("""
     SELECT f.account_id, f.conversation_id, f.score, f.by_words, f.by_meaning,
            k.message_id, k.chunk_index, k.text, k.context, k.created_at,
-           v.embedding <=> %(vector)s::halfvec AS distance, k.sender_type, s.sender_name, c.contact_id,
+           v.distance, k.sender_type, s.sender_name, c.contact_id,
            p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
     FROM fused f
-    JOIN rag_chunks k USING (account_id, conversation_id)
-    JOIN cw_conversations c USING (project_id, account_id, conversation_id)
-    JOIN cw_messages s USING (project_id, account_id, message_id)
-    LEFT JOIN rag_vectors v ON v.project_id = %(project)s AND v.account_id = k.account_id
-        AND v.message_id = k.message_id AND v.chunk_index = k.chunk_index AND v.model = %(model)s
-    LEFT JOIN cw_contacts p ON p.project_id = %(project)s AND p.account_id = k.account_id
-        AND p.contact_id = c.contact_id
-    LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = k.account_id
-        AND i.inbox_id = k.inbox_id
-    WHERE k.project_id = %(project)s AND c.project_id = %(project)s
-      AND (c.content_version = c.chunked_version OR NOT EXISTS (
-          SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = k.account_id
-            AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private)))
-      AND {chunk_passes}
+    CROSS JOIN LATERAL (
+        SELECT c.contact_id, c.status, c.content_version = c.chunked_version AS is_cut FROM cw_conversations c
+        WHERE c.project_id = %(project)s AND c.account_id = f.account_id AND c.conversation_id = f.conversation_id
+        LIMIT 1) c
+    LEFT JOIN LATERAL (
+        SELECT p.name FROM cw_contacts p
+        WHERE p.project_id = %(project)s AND p.account_id = f.account_id AND p.contact_id = c.contact_id LIMIT 1) p
+        ON true
+    CROSS JOIN LATERAL {chosen} chosen
+    CROSS JOIN LATERAL (
+        SELECT k.* FROM rag_chunks k
+        WHERE k.project_id = %(project)s AND k.account_id = f.account_id AND k.message_id = chosen.message_id
+          AND k.chunk_index = chosen.chunk_index AND k.conversation_id = f.conversation_id AND {chunk_passes}
+        LIMIT 1) k
+    CROSS JOIN LATERAL (
+        SELECT s.sender_name FROM cw_messages s
+        WHERE s.project_id = %(project)s AND s.account_id = f.account_id AND s.message_id = k.message_id LIMIT 1) s
+    LEFT JOIN LATERAL ({distance}) v ON true
+    LEFT JOIN LATERAL (
+        SELECT i.name FROM cw_inboxes i
+        WHERE i.project_id = %(project)s AND i.account_id = f.account_id AND i.inbox_id = k.inbox_id LIMIT 1) i ON true
+    WHERE c.is_cut OR NOT EXISTS (
+        SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = f.account_id
+          AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private))
     ORDER BY f.score DESC, f.account_id, f.conversation_id DESC, k.created_at, k.message_id, k.chunk_index""")
+_MOST_SHOWN = sql.SQL("(SELECT greatest(%(few)s, 2 * %(wanted)s / greatest(count(*), 1)) FROM fused)")
 
 
 @cache
 def _best_chunks(of_conversations: bool, of_chunks: bool, several: bool) -> sql.Composed:
     """`several`: a common word has more than one term, so that those of a word have to be taken together."""
     conditions = passes(of_conversations, of_chunks)
+    chunk_passes = conditions["chunk_passes"]
+    filtered = _FILTERED_CONVERSATION if of_conversations else _FILTERED if of_chunks else ALL_PASS
     fused = _FUSED.format(
         near=sql.Literal(NEAR),
         worth=_WORTH,
+        postings=_POSTINGS,
         worth_of_word=sql.SQL("max({})").format(_WORTH) if several else _WORTH,
         by_word=sql.SQL("GROUP BY w.word" if several else ""),
-        passes=_FILTERED.format(**conditions) if of_conversations or of_chunks else ALL_PASS,
-        chunk_passes=conditions["chunk_passes"],
+        passes=filtered.format(
+            chunks=chosen_queries.chunks("f", chunk_passes), conversation_passes=conditions["conversation_passes"]
+        ),
+        compared=chosen_queries.chosen("r", chunk_passes, sql.SQL("%(few)s")),
+        distance=_DISTANCE.format(of=sql.Identifier("r")),
     )
-    return written(fused + _TOLD.format(chunk_passes=conditions["chunk_passes"]))
+    told = _TOLD.format(
+        chosen=chosen_queries.chosen("f", chunk_passes, _MOST_SHOWN),
+        distance=_DISTANCE.format(of=sql.Identifier("f")),
+        chunk_passes=chunk_passes,
+    )
+    return written(fused + told)

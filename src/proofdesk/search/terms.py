@@ -12,11 +12,11 @@ from functools import lru_cache
 
 from proofdesk.db.rows import Conn
 from proofdesk.search import index, languages, queries, stems, words
+from proofdesk.search.chosen_queries import TELLING
 from proofdesk.search.queries import Known, Similar, Weighted
 
 SIMILAR_ENOUGH = 0.75  # of 1; below, a word is another word
 SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
-TELLING = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
 _TRIGRAM_CANDIDATES = 20
 _SPELLINGS = 3
 _REMEMBERED = 20_000

@@ -10,10 +10,17 @@ from proofdesk.tasks import side_by_side
 AT_ONCE = 2  # one batch is made while another is stored
 
 
+async def refresh_statistics(db: Database) -> None:
+    """Analyze the tables that search reads, as a job that wrote many rows must not wait for autovacuum."""
+    async with db.transaction() as conn:
+        await queries.refresh_statistics(conn)
+
+
 async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int, report: Report, unit: str) -> int:
     """Take batches until one is empty; how many conversations there were. Reports them as `unit`, of at least `total`.
 
-    `batch` works on conversations that nobody else has, in a transaction of its own, and returns how many.
+    `batch` works on conversations that nobody else has, in a transaction of its own, and returns how many. Statistics
+    of the planner are refreshed each time the number of batches has doubled, and after the last of several.
     """
     done = batches = 0
 
@@ -23,9 +30,10 @@ async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int
             done += taken
             batches += 1
             if has_doubled(batches):
-                async with db.transaction() as conn:
-                    await queries.refresh_statistics(conn)
+                await refresh_statistics(db)
             report(done, max(total, done), unit)
 
     await side_by_side(go_on, AT_ONCE)
+    if batches > 1 and not has_doubled(batches):
+        await refresh_statistics(db)
     return done

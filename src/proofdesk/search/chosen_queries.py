@@ -1,0 +1,73 @@
+"""SQL of which chunks of a conversation a search looks at: all of a short one, a bounded number of a long one."""
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from proofdesk.search.queries import Weighted
+
+FEW = 16  # chunks of a conversation looked at for each reason: they are the latest, the nearest, hold the words
+PIECES = 16  # chunks of one message
+TELLING = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
+TELLING_WORDS = 8  # by so many, those worth most, chunks of a long conversation are looked up
+
+_CHUNKS = sql.SQL("""
+    rag_chunks k WHERE k.project_id = %(project)s AND k.account_id = {of}.account_id
+              AND k.conversation_id = {of}.conversation_id AND {chunk_passes}""")
+# A message that holds the words has chunks of its own, or is joined to the one before it or after it.
+_CHOSEN = sql.SQL("""(
+        (SELECT k.message_id, k.chunk_index FROM {chunks}
+         ORDER BY k.created_at DESC, k.message_id DESC, k.chunk_index DESC LIMIT {most})
+        UNION
+        (SELECT n.message_id, n.chunk_index FROM near n
+         WHERE n.account_id = {of}.account_id AND n.conversation_id = {of}.conversation_id
+         ORDER BY n.distance LIMIT {most})
+        UNION
+        SELECT k.message_id, k.chunk_index
+        FROM (SELECT held.message_id
+              FROM (SELECT w.word, place.message_id, max(w.weight) AS weight
+                    FROM wanted w
+                    CROSS JOIN LATERAL (
+                        SELECT p.places FROM search_postings p
+                        WHERE p.project_id = %(project)s AND p.term = w.term AND p.account_id = {of}.account_id
+                          AND p.conversation_id = {of}.conversation_id LIMIT 1) p
+                    CROSS JOIN LATERAL unnest(p.places) place (message_id)
+                    WHERE w.telling GROUP BY w.word, place.message_id) held
+              GROUP BY held.message_id ORDER BY sum(held.weight) DESC, held.message_id DESC LIMIT {most}) m
+        CROSS JOIN LATERAL (
+            SELECT s.created_at FROM cw_messages s
+            WHERE s.project_id = %(project)s AND s.account_id = {of}.account_id AND s.message_id = m.message_id
+            LIMIT 1) s
+        CROSS JOIN LATERAL (
+            (SELECT k.message_id, k.chunk_index FROM {chunks} AND k.created_at = s.created_at
+               AND k.message_id = m.message_id LIMIT %(pieces)s)
+            UNION ALL
+            SELECT around.message_id, around.chunk_index FROM (
+                (SELECT k.message_id, k.chunk_index, k.covers FROM {chunks} AND k.created_at <= s.created_at
+                 ORDER BY k.created_at DESC, k.message_id DESC, k.chunk_index DESC LIMIT 2)
+                UNION ALL
+                (SELECT k.message_id, k.chunk_index, k.covers FROM {chunks} AND k.created_at > s.created_at
+                 ORDER BY k.created_at, k.message_id, k.chunk_index LIMIT 1)) around
+            WHERE m.message_id = ANY (around.covers)) k)""")
+
+
+def chunks(of: str, chunk_passes: sql.SQL) -> sql.Composed:
+    """The chunks `k` of the conversation that the alias `of` stands for."""
+    return _CHUNKS.format(of=sql.Identifier(of), chunk_passes=chunk_passes)
+
+
+def chosen(of: str, chunk_passes: sql.SQL, most: sql.Composable) -> sql.Composed:
+    """The keys of those that are looked at: the latest, the nearest, and those that hold the telling words.
+
+    At most `most` for each reason. The statement around has `wanted` terms, `near` chunks, `project` and `pieces`.
+    """
+    return _CHOSEN.format(of=sql.Identifier(of), chunks=chunks(of, chunk_passes), most=most)
+
+
+def telling(terms: Sequence[Weighted]) -> list[bool]:
+    """Which terms choose chunks of a long conversation: those of the few words that are worth most."""
+    worth: dict[int, float] = {}
+    for term in terms:
+        worth[term.word] = max(term.weight, worth.get(term.word, 0.0))
+    best = sorted(worth, key=lambda word: worth[word], reverse=True)[:TELLING_WORDS]
+    return [term.word in best and worth[term.word] >= TELLING * worth[best[0]] for term in terms]

@@ -1,0 +1,172 @@
+"""Search right after a bulk load: before autovacuum has gathered statistics, and what a run gathers itself."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import psycopg
+import pytest
+
+from proofdesk.db import vector_indexes
+from proofdesk.db.halfvec import Halfvec
+from proofdesk.db.pool import Database, connected
+from proofdesk.db.rows import Conn
+from proofdesk.embeddings import chunks, vectors
+from proofdesk.embeddings.cutting.thread import Limits
+from proofdesk.embeddings.local import LocalModel
+from proofdesk.projects.scope import Scope
+from proofdesk.search import hits, index, meaning_queries, queries, ranking_queries, vector_index
+from proofdesk.search.hits import Question
+from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.ranking_queries import Ranking
+from tests.conftest import copy_database, new_project
+from tests.plans import Plans, explained
+from tests.search.desk import SETTINGS, Desk
+from tests.search.many import DIMENSION, put
+
+LOADED = 4000  # conversations with a chunk and a vector each
+MOST = 600  # rows that a search may read of any table
+SEARCHED = ("cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings")
+MODEL = Model("one", DIMENSION, Halfvec([1.0] * DIMENSION))
+RANKING = Ranking([Weighted(0, "rare", 1.0, 10)], [Weighted(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10)
+
+
+@pytest.fixture
+def loaded_url(server_url: str, worker_id: str) -> Iterator[str]:
+    """A database of its own that autovacuum leaves alone."""
+    url = copy_database(server_url, f"bulk_{worker_id}")
+    with psycopg.connect(url, autocommit=True) as conn:
+        for table in SEARCHED:
+            conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)".encode())
+    yield url
+
+
+@pytest.fixture
+async def loaded(loaded_url: str) -> Scope:
+    """A project that was filled at once, and has an index over its vectors but no statistics."""
+    async with connected(loaded_url, 2) as db:
+        scope = await new_project(db, "Loaded")
+        random = np.random.default_rng(5)
+        with psycopg.connect(loaded_url, autocommit=True) as conn:
+            put(conn, scope, MODEL.name, random.standard_normal((LOADED, DIMENSION)), analyze=False)
+            conn.execute(_POSTINGS, {"p": scope.project_id, "s": scope.account_scope_id, "n": LOADED})
+        async with vector_indexes.changing(loaded_url) as conn:
+            await vector_indexes.build(conn, scope.project_id, MODEL.name, DIMENSION, LOADED)
+        return scope
+
+
+@pytest.mark.parametrize("narrowing", [Narrowing(), Narrowing(status="open"), Narrowing(sender="contact")])
+async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(loaded_url: str, loaded: Scope, narrowing: Narrowing):
+    async with explained(loaded_url, loaded, queries.tuning(100, narrowing.narrows)) as (conn, plans):
+        assert await _analyzed(conn) == set(), "nothing has gathered statistics"
+        await meaning_queries.keep_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
+        read = await _read(plans)
+        assert vector_indexes.name_of(loaded.project_id, MODEL.name) in read
+        await ranking_queries.best_chunks(conn, loaded, RANKING, narrowing)
+        read += await _read(plans)
+    assert {table: rows for table, rows in read.items() if rows > MOST} == {}
+
+
+async def test_sorting_is_allowed_again_after_the_nearest_were_found(loaded_url: str, loaded: Scope):
+    async with explained(loaded_url, loaded, queries.tuning(100, False)) as (conn, _):
+        await meaning_queries.keep_nearest_by_index(conn, loaded, MODEL, Narrowing(), 50)
+        setting = await (await conn.execute("SHOW enable_sort")).fetchone()
+        assert setting == ("on",)
+
+
+async def test_a_run_of_embeddings_leaves_statistics(
+    desk: Desk, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(5):
+        await desk.talk(f"My parcel number {number} has not arrived, it is two weeks late now")
+    await chunks.cut(desk.db, desk.scope, Limits(1000, 30))
+    analyzed: list[int] = []
+
+    class Watched(LocalModel):
+        async def embed_documents(self, texts):
+            analyzed.append(_times(owner_conn))
+            return await super().embed_documents(texts)
+
+    before = _times(owner_conn)
+    await vectors.embed_pending(desk.db, desk.scope, Watched(), vectors.Options(batch_size=1, concurrency=1))
+    # Each time the number of batches has doubled, and at the end.
+    assert [times - before for times in analyzed] == [0, 0, 1, 1, 2]
+    assert _times(owner_conn) - before == 3
+
+
+async def test_a_run_of_few_embeddings_leaves_statistics_to_autovacuum(desk: Desk, owner_conn: psycopg.Connection):
+    for number in range(30):
+        await desk.talk(f"My parcel number {number} has not arrived, it is two weeks late now")
+    await desk.ready()
+    await desk.talk("One more parcel of mine has not arrived, it is two weeks late now")
+    before = _times(owner_conn)
+    await desk.ready()
+    assert _times(owner_conn) == before
+
+
+async def test_indexing_words_leaves_statistics_after_the_last_batch(
+    desk: Desk, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(index, "BATCH", 1)
+    for number in range(3):
+        await desk.talk(f"My parcel number {number} has not arrived, it is two weeks late now")
+    before = _times(owner_conn, "search_postings")
+    await index.refresh(desk.db, desk.scope)
+    assert _times(owner_conn, "search_postings") - before == 2, "after two batches and after the third"
+
+
+async def test_a_search_goes_by_the_index_that_the_project_has(
+    desk: Desk, db: Database, database_url: str, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(vector_index, "BUILT_FROM", 2)
+    ways: list[str] = []
+    for name in ("keep_nearest", "keep_nearest_by_index"):
+        monkeypatch.setattr(meaning_queries, name, _watched(name, getattr(meaning_queries, name), ways))
+    for line in ("My parcel has not arrived, it is two weeks late", "The lamp is broken and I want my money back"):
+        await desk.talk(line)
+    await desk.ready()
+    question = Question("where is my parcel")
+    await hits.find(db, desk.scope, LocalModel(), SETTINGS, question)
+    assert ways == ["keep_nearest"]
+    await vector_index.look_after(db, database_url, desk.scope)
+    found = await hits.find(db, desk.scope, LocalModel(), SETTINGS, question)
+    assert ways[1:] == ["keep_nearest_by_index", "keep_nearest"], "which the first of them calls"
+    assert found.results[0].conversation_id == 1
+    owner_conn.execute(f"DROP INDEX {vector_indexes.name_of(desk.scope.project_id, LocalModel().name)}".encode())
+
+
+def _watched(name, query, ways: list[str]):
+    async def watched(*arguments) -> None:
+        ways.append(name)
+        await query(*arguments)
+
+    return watched
+
+
+def _times(conn: psycopg.Connection, table: str = "rag_vectors") -> int:
+    """How often a table was analyzed, not by autovacuum."""
+    row = conn.execute("SELECT analyze_count FROM pg_stat_user_tables WHERE relname = %s", [table]).fetchone()
+    assert row is not None
+    return row[0]
+
+
+async def _analyzed(conn: Conn) -> set[str]:
+    rows = await conn.execute("SELECT DISTINCT tablename FROM pg_stats WHERE tablename = ANY (%s)", [list(SEARCHED)])
+    return {name for (name,) in await rows.fetchall()}
+
+
+async def _read(plans: Plans) -> Counter[str]:
+    """Rows read of each table, those left out included, and the indexes they were found by."""
+    read = Counter[str]()
+    for node in await plans.nodes():
+        left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        rows = round((node["Actual Rows"] + left_out) * node["Actual Loops"])
+        for name in {node[kind] for kind in ("Relation Name", "Index Name") if kind in node}:
+            read[name] += rows
+    return read
+
+
+_POSTINGS = """
+    INSERT INTO search_postings SELECT %(p)s, %(s)s, term, 1, n, 1, 9
+    FROM generate_series(1, %(n)s) n, unnest(ARRAY['common', CASE WHEN n <= 10 THEN 'rare' END]) term
+    WHERE term IS NOT NULL"""
