@@ -174,12 +174,13 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "minutes": _always(1),
     "max_attempts": _always(1),
     "postings": lambda w: [Postings(ACCOUNT, 101, 10, {w.word: 10}, {})],
+    "search.queries.known.index": _always("no_such_index"),
     "search.queries.known.terms": lambda w: ["refund", w.word, ""],
     "whole": _always(""),
     "ranking": lambda w: _ranking(w),
     "narrowing": _always(Narrowing(status="open", sender="contact")),
     **dict.fromkeys(
-        [f"search.meaning_queries.{name}.model" for name in ("keep_nearest", "keep_nearest_of_all")],
+        [f"search.meaning_queries.{name}.model" for name in ("keep_nearest", "keep_nearest_by_index", "keep_nearest_of_all")],
         _always(MODEL),
     ),
     # Projects and jobs
