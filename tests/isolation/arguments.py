@@ -180,7 +180,10 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "ranking": lambda w: _ranking(w),
     "narrowing": _always(Narrowing(status="open", sender="contact")),
     **dict.fromkeys(
-        [f"search.meaning_queries.{name}.model" for name in ("keep_nearest", "keep_nearest_by_index", "keep_nearest_of_all")],
+        [
+            f"search.meaning_queries.{name}.model"
+            for name in ("keep_nearest", "keep_nearest_by_index", "keep_nearest_of_all")
+        ],
         _always(MODEL),
     ),
     # Projects and jobs
