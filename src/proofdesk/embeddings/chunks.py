@@ -93,4 +93,5 @@ def _key(mark: Mark) -> tuple[int, int, int]:
 
 
 def _same(mark: Mark | None, chunk: Chunk) -> bool:
-    return mark is not None and mark.content_hash == chunk.content_hash and mark.covers == chunk.covers
+    wanted = (chunk.content_hash, chunk.covers, chunk.anchor.quoted_from)
+    return mark is not None and (mark.content_hash, mark.covers, mark.quoted_from) == wanted

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from proofdesk.embeddings.cutting import attribution
 from proofdesk.embeddings.cutting import words as said_words
 from proofdesk.embeddings.cutting.words import Said
 from proofdesk.search import languages, words
@@ -75,7 +76,7 @@ def _spoken(said: Sequence[Said]) -> Iterator[tuple[int, int, str]]:
     """Each message that says something: its number, weight and text."""
     opened = False
     subjects: set[str] = set()
-    for message in said:
+    for message in attribution.attributed(said):
         text = said_words.of(message)
         weight = CONTACT if message.sender_type == "contact" else AGENT
         if text and not opened and message.sender_type == "contact":

@@ -193,7 +193,9 @@ _DISTANCE = sql.SQL("""
 _TOLD = sql.SQL("""
     SELECT f.account_id, f.conversation_id, f.score, f.by_words, f.by_meaning,
            k.message_id, k.chunk_index, k.text, k.context, k.created_at,
-           v.distance, k.sender_type, s.sender_name, c.contact_id,
+           v.distance, k.sender_type,
+           CASE WHEN k.quoted_from IS NULL THEN s.sender_name WHEN k.quoted_from <> '' THEN k.quoted_from
+                WHEN k.sender_type = 'contact' THEN p.name END AS sender_name, c.contact_id,
            p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
     FROM fused f
     CROSS JOIN LATERAL (

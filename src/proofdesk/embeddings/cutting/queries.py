@@ -34,6 +34,7 @@ class Mark:
     chunk_index: int
     covers: list[int]
     content_hash: bytes
+    quoted_from: str | None
 
 
 async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
@@ -85,7 +86,7 @@ async def take_unchunked(conn: Conn, scope: Scope, most: int) -> list[Conversati
 async def said(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> list[Said]:
     """What was said in them, oldest first in each: no notes, activity lines or deleted messages.
 
-    Of an e-mail only the part that is new. Of a template only what somebody entered into it.
+    Of an e-mail the part that is new, and the whole beside it. Of a template only what somebody entered into it.
     """
     return await many(
         conn,
@@ -97,6 +98,7 @@ async def said(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) 
                CASE WHEN m.message_type <> 'template' THEN coalesce(
                    CASE WHEN mail.plain ~ '\S' THEN mail.plain WHEN mail.html ~ '\S' THEN mail.html END, m.content)
                END AS content,
+               CASE m.content_type WHEN 'incoming_email' THEN m.content END AS whole, NULL::text AS quoted_from,
                nullif(m.content_attributes #>> '{email,subject}', '') AS subject,
                m.content_attributes -> 'submitted_values' AS submitted
         FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
@@ -119,7 +121,7 @@ async def lock_chunks(conn: Conn, scope: Scope, conversations: Sequence[Conversa
         conn,
         Mark,
         """
-        SELECT k.account_id, k.message_id, k.chunk_index, k.covers, k.content_hash
+        SELECT k.account_id, k.message_id, k.chunk_index, k.covers, k.content_hash, k.quoted_from
         FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
         JOIN rag_chunks k USING (account_id, conversation_id)
         WHERE k.project_id = %(project)s
@@ -136,17 +138,19 @@ async def put_chunks(conn: Conn, scope: Scope, chunks: Sequence[Chunk]) -> int:
         conn,
         """
         INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,
-            inbox_id, sender_type, sender_types, covers, text, context, content_hash, created_at)
+            inbox_id, sender_type, sender_types, covers, text, context, content_hash, created_at,
+            quoted_from)
         SELECT %(project)s, %(account_scope)s, account_id, message_id, chunk_index, conversation_id, inbox_id,
-            sender_type, sender_types, covers, text, context, decode(content_hash, 'hex'), created_at
+            sender_type, sender_types, covers, text, context, decode(content_hash, 'hex'), created_at,
+            quoted_from
         FROM jsonb_to_recordset(%(chunks)s) AS r (account_id bigint, message_id bigint, chunk_index int,
             conversation_id bigint, inbox_id bigint, sender_type text, sender_types text[], covers bigint[],
-            text text, context text, content_hash text, created_at timestamptz)
+            text text, context text, content_hash text, created_at timestamptz, quoted_from text)
         ON CONFLICT (project_id, account_id, message_id, chunk_index) DO UPDATE SET
             conversation_id = excluded.conversation_id, inbox_id = excluded.inbox_id,
             sender_type = excluded.sender_type, sender_types = excluded.sender_types, covers = excluded.covers,
             text = excluded.text, context = excluded.context, content_hash = excluded.content_hash,
-            created_at = excluded.created_at, updated_at = now(),
+            created_at = excluded.created_at, quoted_from = excluded.quoted_from, updated_at = now(),
             embedding_status = CASE WHEN rag_chunks.content_hash = excluded.content_hash
                                THEN rag_chunks.embedding_status ELSE 'pending' END,
             claimed_at = CASE WHEN rag_chunks.content_hash = excluded.content_hash THEN rag_chunks.claimed_at END,
@@ -213,4 +217,5 @@ def _row(chunk: Chunk) -> dict[str, Any]:
         "context": chunk.context,
         "content_hash": chunk.content_hash.hex(),
         "created_at": said.created_at.isoformat(),
+        "quoted_from": said.quoted_from,
     }

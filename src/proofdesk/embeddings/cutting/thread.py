@@ -8,10 +8,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from proofdesk.embeddings.cutting import sentences, words
+from proofdesk.embeddings.cutting import attribution, sentences, words
 from proofdesk.embeddings.cutting.words import Said
 
-VERSION = 1  # of the rules in this file, `words` and `sentences`: a new number cuts every conversation anew
+VERSION = 2  # of the rules in this file, `words`, `sentences`, `quotes`, `attribution`: a new one cuts all anew
 _JOINED_SHARE = 4  # joined messages take at most this part of a chunk, else a chat of one-liners makes one blur
 
 
@@ -57,6 +57,10 @@ class _Draft:
     def __post_init__(self) -> None:
         self.size = len(self.lines[0])
 
+    @property
+    def is_quote(self) -> bool:
+        return self.anchor.quoted_from is not None
+
     def add(self, message: Said, text: str) -> None:
         self.messages.append(message)
         self.lines.append(text)
@@ -65,10 +69,10 @@ class _Draft:
 
 def cut(conversation: Sequence[Said], inbox: str, limits: Limits) -> list[Chunk]:
     """The chunks of a conversation whose messages are in order; `inbox` is the name of its inbox."""
-    spoken = [(message, text) for message in conversation if (text := words.of(message))]
+    spoken = [(message, text) for message in attribution.attributed(conversation) if (text := words.of(message))]
     drafts: list[_Draft] = []
     for position, (message, text) in enumerate(spoken):
-        if len(text) < limits.shortest:
+        if len(text) < limits.shortest and message.quoted_from is None:
             _join(drafts, position, message, text, limits)
         else:
             _append(drafts, position, message, text, limits)
@@ -78,7 +82,7 @@ def cut(conversation: Sequence[Said], inbox: str, limits: Limits) -> list[Chunk]
 
 def _join(drafts: list[_Draft], position: int, message: Said, text: str, limits: Limits) -> None:
     last = drafts[-1] if drafts else None
-    if last and _has_room(last, len(text), limits):
+    if last and not last.is_quote and _has_room(last, len(text), limits):
         last.add(message, text)
         last.joined += len(text)
     else:
@@ -93,10 +97,13 @@ def _has_room(draft: _Draft, more: int, limits: Limits) -> bool:
 
 def _append(drafts: list[_Draft], position: int, message: Said, text: str, limits: Limits) -> None:
     last = drafts[-1] if drafts else None
-    waiting = last if last and last.size < limits.shortest and last.index == 0 else None
+    waiting = last if last and last.size < limits.shortest and last.index == 0 and not last.is_quote else None
+    if message.quoted_from is not None:
+        waiting = None  # others' words stand alone
+    first = last.index + 1 if last and last.anchor.message_id == message.message_id else 0
     pieces = sentences.cut(text, limits.chunk_size, shortest=limits.shortest, taken=waiting.size + 1 if waiting else 0)
-    for index, piece in enumerate(pieces):
-        if index == 0 and waiting:
+    for index, piece in enumerate(pieces, first):
+        if index == first and waiting:
             waiting.anchor = message  # the message with something to say is the one to point at
             waiting.add(message, piece)
         else:
@@ -107,7 +114,7 @@ def _settle_last(drafts: list[_Draft], limits: Limits) -> None:
     # Nothing came after a short one that found no place: then it may exceed its share.
     if len(drafts) > 1 and drafts[-1].index == 0 and drafts[-1].size < limits.shortest:
         last, before = drafts[-1], drafts[-2]
-        if before.size + 1 + last.size <= limits.chunk_size:
+        if not (last.is_quote or before.is_quote) and before.size + 1 + last.size <= limits.chunk_size:
             drafts.pop()
             for message, line in zip(last.messages, last.lines, strict=True):
                 before.add(message, line)

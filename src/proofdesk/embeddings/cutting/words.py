@@ -18,7 +18,8 @@ class Said:
     """A message as chunks need it: public, not deleted, not an activity line.
 
     `content` is the new part of an e-mail, and None for what Proofdesk's words are not: templates. `submitted` is
-    what somebody entered into a form of the message.
+    what somebody entered into a form of the message. `whole` is an e-mail with what it quotes. `quoted_from` names who
+    wrote what stands in the message only as a quotation ("": not named), None for the words of its sender.
     """
 
     account_id: int
@@ -32,6 +33,8 @@ class Said:
     submitted: Any
     attachments: list[dict[str, Any]]
     created_at: datetime
+    whole: str | None = None
+    quoted_from: str | None = None
 
 
 def of(message: Said) -> str:

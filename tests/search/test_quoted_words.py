@@ -1,0 +1,65 @@
+"""Words that are quoted in a mail are found as those of who wrote them."""
+
+from proofdesk.db.pool import Database
+from proofdesk.embeddings import chunks
+from proofdesk.projects.scope import Scope
+from proofdesk.search import hits, index
+from proofdesk.search.hits import Hit
+from proofdesk.search.question import Question
+from tests.embeddings.conftest import LIMITS, settings
+from tests.embeddings.stories import Line, agent, rows, tell
+
+ASKED = "Where is the turquoise raincoat that I ordered in February?"
+ANSWER = "We have sent it today, and it will be with you before Friday."
+HEAD = "On Mon, Mar 2, 2026 at 10:00 AM Ivan Petrov <ivan@example.org> wrote:"
+REPLY = f"{ANSWER}\n\n{HEAD}\n> {ASKED}"
+
+
+async def found(db: Database, scope: Scope, text: str) -> list[Hit]:
+    await chunks.cut(db, scope, LIMITS)
+    await index.refresh(db, scope)
+    answer = await hits.find(db, scope, None, settings(), Question(text, mode="text"))
+    return [hit for hit in answer.results if text.split()[0] in hit.text]
+
+
+async def test_what_an_agent_quotes_is_found_where_the_contact_said_it(db: Database, project: Scope):
+    await tell(db, project, Line(ASKED, name="Ivan Petrov"), agent(REPLY))
+    [hit] = await found(db, project, "turquoise raincoat")
+    assert (hit.sender_type, hit.sender_name, hit.text) == ("contact", "Ivan Petrov", ASKED)
+    terms = "SELECT tf FROM search_postings WHERE term LIKE '%%turquois%%'"
+    assert await rows(db, project, terms) == [(20,)], "once, as the opening words of the contact"
+
+
+async def test_what_stands_only_in_a_quotation_is_found_as_the_contact_s(db: Database, project: Scope):
+    await tell(db, project, agent(REPLY))
+    [hit] = await found(db, project, "turquoise raincoat")
+    assert (hit.sender_type, hit.sender_name, hit.text) == ("contact", "Ivan Petrov", ASKED)
+    [answered] = await found(db, project, "sent today")
+    assert (answered.sender_type, answered.sender_name, answered.text) == ("agent", "Anna", ANSWER)
+    assert answered.id != hit.id and answered.message_global_id == hit.message_global_id
+
+
+async def test_what_a_contact_s_mail_quotes_of_an_agent_is_found_as_the_agent_s(db: Database, project: Scope):
+    head = "Am Mo., 2. März 2026 um 10:00 Uhr schrieb Kestrel Studio <hello@example.com>:"
+    whole = f"{ASKED}\n\n{head}\n> Our marmalade offer ends on Sunday."
+    email = {"email": {"subject": "Coat", "text_content": {"reply": whole, "quoted": ASKED}}}
+    await tell(db, project, Line(whole, content_type="incoming_email", content_attributes=email))
+    [hit] = await found(db, project, "marmalade offer")
+    assert (hit.sender_type, hit.sender_name) == ("agent", "Kestrel Studio")
+    [asked] = await found(db, project, "turquoise raincoat")
+    assert (asked.sender_type, asked.sender_name, asked.text) == ("contact", "Ivan", ASKED)
+
+
+async def test_a_line_that_somebody_marked_by_hand_stays_theirs(db: Database, project: Scope):
+    await tell(db, project, agent("> marzipan is sold out until Easter\nWould nougat do instead, perhaps?"))
+    [hit] = await found(db, project, "> marzipan")
+    assert (hit.sender_type, hit.sender_name) == ("agent", "Anna")
+
+
+async def test_a_quotation_goes_when_its_message_comes(db: Database, project: Scope):
+    await tell(db, project, agent(REPLY), first_id=200)
+    assert [hit.message_global_id[-3:] for hit in await found(db, project, "turquoise raincoat")] == ["200"]
+    await tell(db, project, Line(ASKED, name="Ivan Petrov"), first_id=110)
+    assert [hit.message_global_id[-3:] for hit in await found(db, project, "turquoise raincoat")] == ["110"]
+    stored = "SELECT message_id, chunk_index, sender_type, quoted_from FROM rag_chunks ORDER BY 1, 2"
+    assert await rows(db, project, stored) == [(110, 0, "contact", None), (200, 0, "agent", None)]
