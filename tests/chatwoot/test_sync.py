@@ -170,6 +170,25 @@ async def test_pages_that_shift_while_they_are_read_lose_nothing(
     assert there[1] <= stored[1]
 
 
+async def test_after_a_long_pause_an_unpaged_list_that_times_out_is_read_by_pages(
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+):
+    ids = fill(simulator, 60)
+    client = connect(simulator, patience=0.3)
+    await sync.run(db, client, project, OPTIONS, silent)
+    before = owner_conn.execute("SELECT cursor_ts FROM sync_watermarks").fetchone()
+    for conversation in ids[::2]:
+        simulator.append_message(conversation, "While nobody read")
+    simulator.append_message(ids[1], "Dated back", at=1_700_000_000)
+    simulator.set_labels(ids[3], ["urgent"])
+    simulator.switches.most_unpaged = 10
+    simulator.journal.clear()
+    synced = await sync.run(db, client, project, OPTIONS, silent)
+    assert ours(owner_conn) == theirs(simulator) and synced.finished
+    after = owner_conn.execute("SELECT cursor_ts, meta FROM sync_watermarks").fetchone()
+    assert before and after and after[0] > before[0] and after[1] == {"phase": "live"}
+
+
 async def test_every_seventh_request_may_fail(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
 ):

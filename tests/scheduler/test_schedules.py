@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.chatwoot.sync import NothingBound
+from proofdesk.chatwoot.binding import NothingBound
 from proofdesk.db.pool import Database
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.jobs.pipeline import ChatwootNotConfigured

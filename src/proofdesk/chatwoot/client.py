@@ -73,6 +73,10 @@ class Chatwoot:
         other._patience = seconds
         return other
 
+    def hurried(self, seconds: float) -> "Chatwoot":
+        """The same client with this patience at most."""
+        return self.patient(min(seconds, self._patience))
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.close()

@@ -16,18 +16,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from proofdesk.chatwoot import items, listing, quarantine, queries, reading_queries
+from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.chatwoot.binding import SourceBindingError, bound_sources
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.mirror import Mirror, Tally
 from proofdesk.chatwoot.reading_queries import Quarantined, Watermark
 from proofdesk.chatwoot.windows import Reading
 from proofdesk.db.pool import Database
-from proofdesk.errors import Conflict
 from proofdesk.progress import LeaveOff, Report, has_doubled, never
-from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
 
 OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
+PATIENCE_FOR_CHANGES = 20.0  # seconds; Chatwoot cuts a request at 15, and the same one would be cut again
 SHOWN = 20  # items of the quarantine that a run tells of
 AHEAD = 8  # pages of a list that are asked for while one is worked on, where all of it is read
 RECHECKED = 100  # messages at the end of a conversation; what changes further up is reconcile's to find
@@ -54,18 +55,6 @@ class Synced:
     in_quarantine: int = 0
     waiting: list[Quarantined] = field(default_factory=list)
     finished: bool = True
-
-
-class SourceBindingError(Conflict):
-    """The project's sources do not fit what Chatwoot has, or there are none."""
-
-    code = "chatwoot_source_binding_error"
-
-
-class NothingBound(SourceBindingError):
-    """There is no source to read, and none that could be bound by itself."""
-
-    pauses = True
 
 
 class _LeftOff(Exception):
@@ -100,28 +89,6 @@ async def run(
     async with db.scoped(scope) as conn:
         count = await reading_queries.count_quarantined(conn, scope)
         return Synced(tally, count, await reading_queries.quarantined(conn, scope, None, SHOWN), finished)
-
-
-async def bound_sources(db: Database, scope: Scope, default_account_id: int | None) -> list[Source]:
-    """What the project reads; a project that never read anything is given the default account.
-
-    Raises `NothingBound` when there is no default account or another project has it.
-    """
-    bound = await sources.bound(db, scope)
-    if bound:
-        return bound
-    if await sources.was_ever_bound(db, scope):
-        raise NothingBound("This project reads no Chatwoot source any more. Bind one to go on.")
-    if default_account_id is None:
-        raise NothingBound("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
-    try:
-        return [await sources.bind(db, scope, "chatwoot_account", str(default_account_id))]
-    except sources.SourceAlreadyBound as error:
-        raise NothingBound(
-            f"This project reads no Chatwoot source, and another project has account {default_account_id} of"
-            " CHATWOOT_ACCOUNT_ID or an inbox of it. Bind an inbox to this project, or unbind it there.",
-            details={"account_id": default_account_id},
-        ) from error
 
 
 def oldest(client: Chatwoot, options: Options) -> datetime | None:
@@ -164,7 +131,7 @@ async def _sync_account(
         else:
             live.append((source, mark.cursor_ts))
     if live:
-        await _changes(mirror, live, report)
+        await _changes(mirror, live, report, leave_off)
     if options.recheck:
         await _recheck(mirror, options.recheck)
 
@@ -222,13 +189,20 @@ async def all_contacts(mirror: Mirror) -> set[int]:
 # What changed ---------------------------------------------------------------------------------------------------------
 
 
-async def _changes(mirror: Mirror, live: list[tuple[Source, datetime]], report: Report) -> None:
+async def _changes(mirror: Mirror, live: list[tuple[Source, datetime]], report: Report, leave_off: LeaveOff) -> None:
     """C-07, then C-06, each with an overlap; the new mark is the server's time at the start."""
     since = min(mark for _, mark in live) - OVERLAP
     inbox_id = live[0][0].inbox_id if len(live) == 1 else None
     started = mirror.client.now()
     within = math.ceil((started - since).total_seconds())
-    changed = await mirror.client.changed_conversations(mirror.account_id, within, inbox_id)
+    try:
+        client = mirror.client.hurried(PATIENCE_FOR_CHANGES)
+        changed = await client.changed_conversations(mirror.account_id, within, inbox_id)
+    except ChatwootError as error:
+        if error.permanent or error.foreign or error.status == 429:
+            raise
+        await _changes_by_pages(mirror, live, since, report, leave_off)
+        return
     await mirror.take(changed.items)
     report(len(changed.items), None, "conversations read")
     while await _newly_active(mirror, inbox_id, since) > 1:
@@ -237,6 +211,20 @@ async def _changes(mirror: Mirror, live: list[tuple[Source, datetime]], report: 
         await _new_contacts(mirror)
     for source, _ in live:
         await _set_mark(mirror, source, started, {"phase": "live"})
+
+
+async def _changes_by_pages(
+    mirror: Mirror, live: list[tuple[Source, datetime]], since: datetime, report: Report, leave_off: LeaveOff
+) -> None:
+    """After a long pause the one answer with all changes is cut at the server's time limit, and would be for ever.
+
+    What was active is read by pages then, newest first, and the whole list as by a first reading, which goes on at its
+    page and reads the messages of changed conversations only.
+    """
+    for source, _ in live:
+        await _newly_active(mirror, source.inbox_id, since)
+    for source, _ in live:
+        await _first_reading(mirror, source, None, report, leave_off)
 
 
 async def _newly_active(mirror: Mirror, inbox_id: int | None, since: datetime) -> int:

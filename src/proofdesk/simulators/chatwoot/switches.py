@@ -14,7 +14,9 @@ class Switches:
     links and `storage_url` what they redirect to: set both to a running server to make them work.
     `drop_underscore_headers` is a proxy that loses the header `api_access_token`, `drop_queries` one
     that loses what stands behind the `?`. `ignore_windows` and `window_limit` are habits of forks: a message list that
-    reads neither `after` nor `before`, or that answers fewer rows between two ids.
+    reads neither `after` nor `before`, or that answers fewer rows between two ids. An unpaged list of more than
+    `most_unpaged` conversations takes longer than the server's 15 seconds and is answered with 500 (chatwoot/chatwoot
+    issues 9300 and 10407).
     """
 
     version: str = "4.15.1"
@@ -29,3 +31,4 @@ class Switches:
     drop_queries: bool = False
     ignore_windows: bool = False
     window_limit: int = 1000
+    most_unpaged: int | None = None

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from proofdesk.simulators.chatwoot import access, conversations, filtering, listing
 from proofdesk.simulators.chatwoot.records import Contact, ContactInbox, Conversation
-from proofdesk.simulators.chatwoot.refusals import not_found, rule
+from proofdesk.simulators.chatwoot.refusals import not_found, refuse, rule
 from proofdesk.simulators.chatwoot.routes import messages as message_routes
 from proofdesk.simulators.chatwoot.routes.call import Call, Empty
 from proofdesk.simulators.chatwoot.views import conversations as views
@@ -30,6 +30,8 @@ def index(call: Call) -> object:
     if query.updated_within is None:
         number = listing.page_number(call.query.get("page"))
         rows = listing.page(rows, number, call.simulator.switches.page_size)
+    elif call.simulator.switches.most_unpaged is not None and len(rows) > call.simulator.switches.most_unpaged:
+        raise refuse("500")
     return {"data": {"meta": result.counts, "payload": [view(call, row) for row in rows]}}
 
 
