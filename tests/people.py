@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def user(name: str, folder: Path) -> Iterator[Person]:
     """A user made for a test; skips it where none can be made."""
     if os.geteuid() != 0 or shutil.which("useradd", path="/usr/sbin:/sbin") is None:
         pytest.skip("only root can make the second user of this test")
+    name = f"{name}{secrets.token_hex(3)}"  # another run of the tests may make the same user at the same time
     home = folder / name
     useradd = ["/usr/sbin/useradd", "--no-create-home", "--home-dir", str(home), "--shell", "/bin/sh", name]
     subprocess.run(useradd, check=True)

@@ -59,9 +59,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def ada(folder: Path, worker_id: str) -> Iterator[Person]:
+def ada(folder: Path) -> Iterator[Person]:
     """A user who is not root."""
-    with user(f"pd-eve-{worker_id}", folder) as person:
+    with user("pd-eve-", folder) as person:
         yield person
 
 

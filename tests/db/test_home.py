@@ -28,16 +28,16 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def ada(folder: Path, worker_id: str) -> Iterator[Person]:
+def ada(folder: Path) -> Iterator[Person]:
     """A second user."""
-    with user(f"pd-ada-{worker_id}", folder) as person:
+    with user("pd-ada-", folder) as person:
         yield person
 
 
 @pytest.fixture
-def ben(folder: Path, worker_id: str) -> Iterator[Person]:
+def ben(folder: Path) -> Iterator[Person]:
     """A third user."""
-    with user(f"pd-ben-{worker_id}", folder) as person:
+    with user("pd-ben-", folder) as person:
         yield person
 
 
