@@ -23,8 +23,7 @@ from proofdesk.db.pool import PLANNED_ONCE, connected
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings import queries as embedding_queries
 from proofdesk.ids import GlobalId
-from proofdesk.outbound import queries as outbound_queries
-from proofdesk.outbound import recipient_queries
+from proofdesk.outbound import count_queries, recipient_queries
 from proofdesk.projects import projects, scope
 from proofdesk.projects import queries as project_queries
 from proofdesk.projects.scope import Scope
@@ -155,7 +154,7 @@ async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: st
     async with explained(filled_url, inside) as (conn, plans):
         await status_queries.entities(conn, inside)
         await embedding_queries.counts(conn, inside)
-        await outbound_queries.by_state(conn, inside, "email")
+        await count_queries.by_state(conn, inside, "email")
         assert {n["Relation Name"] for n in await plans.nodes() if "Relation Name" in n} == {"project_counts"}
 
 

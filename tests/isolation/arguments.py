@@ -263,7 +263,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "decided": lambda w: [Decided(w.outbound["approved"], "sending", None, None, [w.policy_id])],
     "endings": lambda w: [Ending(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)],
     **dict.fromkeys(
-        [f"outbound.queries.{name}.asked" for name in ("page", "by_state_found")],
+        ["outbound.queries.page.asked", "outbound.count_queries.by_state_found.asked"],
         lambda w: outbound.Asked(pattern=f"%{w.word}%"),
     ),
     # Runbooks

@@ -174,6 +174,12 @@ def _lead(conn: psycopg.Connection, both: list[Any], word: str, path: list[str],
             " WHERE id = %(id)s AND %(status)s <> 'draft'",
             {"status": status, "id": made},
         )
+    if "sent" in path:
+        conn.execute(
+            "INSERT INTO outbound_deliveries (project_id, account_scope_id, outbound_id, account_id, message_id,"
+            " sent_at) VALUES (%s, %s, %s, %s, 10100, now())",
+            [*both, made, stories.ACCOUNT],
+        )
     if "sending" in path:
         conn.execute(
             "INSERT INTO outbound_attempts (project_id, account_scope_id, outbound_id, number, started_at, lease_until,"

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from proofdesk.api.answers import Answer, shape, success
@@ -59,6 +59,15 @@ class Limited(Body):
     limit: Few = 20
 
 
+class DeliveryShape(BaseModel):
+    """What the channel behind Chatwoot reported after Chatwoot took a message."""
+
+    status: Literal["sent", "delivered", "read", "failed"] = Field(description="`sent`: it has reported nothing yet.")
+    error: str | None = Field(description="Why it failed, in the channel's words.")
+    at: datetime | None = Field(description="When this was noticed.")
+    channel: str
+
+
 class OutboundShape(BaseModel):
     """A message."""
 
@@ -86,6 +95,7 @@ class OutboundShape(BaseModel):
     last_error: str | None
     created_at: datetime
     updated_at: datetime
+    delivery: DeliveryShape | None = Field(description="Null where nothing is reported after sending.")
 
 
 class GateShape(BaseModel):
@@ -117,11 +127,13 @@ async def list_messages(
     status: str | None = None,
     channel: str | None = None,
     q: str | None = None,
+    delivery: Annotated[str | None, Query(description="As the channel reported it: `failed`, …")] = None,
     limit: Few = 50,
     offset: Offset = 0,
 ) -> Answer:
     """The newest first; `q` looks into recipient, content and keys."""
-    found, total = await messages.find(db, scope, status or None, channel or None, q, limit, offset)
+    asked = messages.asked_for(status, channel, q, delivery)
+    found, total = await messages.find(db, scope, asked, limit, offset)
     return success(outbound=[message(m) for m in found], total=total)
 
 
@@ -225,7 +237,7 @@ async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Answer
 
 def message(found: Outbound) -> dict[str, Any]:
     """A message as the contract spells it."""
-    return {name: value for name, value in vars(found).items() if name != "policy_ids"}
+    return found.fields
 
 
 def _id(text: str) -> UUID:

@@ -36,6 +36,7 @@ def list_outbound(
     status: Annotated[str | None, typer.Option(help=", ".join(messages.STATES))] = None,
     channel: Annotated[str | None, typer.Option(help="chatwoot, email or telegram.")] = None,
     q: Annotated[str | None, typer.Option("--query", "-q", help="Words in recipient, content or keys.")] = None,
+    delivery: Annotated[str | None, typer.Option(help="As the channel reported it: failed, delivered, read.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 50,
     project: InProject = None,
     json: AsJson = False,
@@ -44,13 +45,13 @@ def list_outbound(
 
     async def command(held: Resources) -> tuple[list[Outbound], int]:
         inside = await machine.entered(held, project)
-        return await messages.find(held.db, inside, status, channel, q, limit, 0)
+        return await messages.find(held.db, inside, messages.asked_for(status, channel, q, delivery), limit, 0)
 
     found, total = machine.run(command)
     if json:
         return output.as_json({"outbound": [_shown(m) for m in found], "total": total})
-    rows = [(m.id, m.status, m.channel, m.recipient_ref, m.last_error, m.next_attempt_at) for m in found]
-    return output.table(("Id", "State", "Channel", "To", "Last error", "Next try"), rows)
+    rows = [(m.id, m.status, m.channel, m.recipient_ref, _ending(m), m.next_attempt_at) for m in found]
+    return output.table(("Id", "State", "Channel", "To", "What became of it", "Next try"), rows)
 
 
 @outbound_app.command("show")
@@ -171,10 +172,16 @@ def _tell(found: Outbound) -> None:
     output.say(f"{found.id}: {found.status}, {found.channel} to {found.recipient_ref}", "bold")
     if found.last_error:
         output.say(f"Last error: {found.last_error}")
+    if found.delivery and found.delivery.sentence:
+        output.say(found.delivery.sentence)
+
+
+def _ending(found: Outbound) -> str | None:
+    return (found.delivery and found.delivery.sentence) or found.last_error
 
 
 def _shown(found: Outbound) -> dict[str, Any]:
-    return {name: value for name, value in vars(found).items() if name != "policy_ids"}
+    return found.fields
 
 
 def _references(evidence: list[str] | None) -> list[Any]:

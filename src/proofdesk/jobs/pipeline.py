@@ -1,6 +1,7 @@
 """What the jobs do. The main flow, each stage handing rows to the next, so that each can run alone or twice:
 
 chatwoot_sync:     chatwoot.sync → outbound.inbound → embeddings.chunks → search.index   then asks for
+                   → outbound.deliveries
 embeddings_run:    embeddings.vectors → _look_after_search
 outbound_process:  outbound.delivery, for whatever is due
 maintenance:       what is old is removed → _look_after_search → scheduler.status.gather_counts
@@ -18,7 +19,7 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.reading_queries import Quarantined
 from proofdesk.embeddings import chunks, vectors
 from proofdesk.errors import Unavailable
-from proofdesk.outbound import delivery, inbound, merges
+from proofdesk.outbound import deliveries, delivery, inbound, merges
 from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.resources import Resources
@@ -54,6 +55,7 @@ async def _sync(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Out
     options = _options(resources.settings)
     synced = await sync.run(resources.db, _chatwoot(resources), scope, options, turn, turn.is_over)
     result = await _prepare(resources, scope, turn)
+    await deliveries.refresh(resources.db, _chatwoot(resources), scope)
     result |= _sums(run, _counts(synced.tally)) | {"in_quarantine": synced.in_quarantine}
     result["quarantine"] = [_waiting(item) for item in synced.waiting]
     return Outcome(synced.tally.messages, result, synced.finished)

@@ -11,7 +11,7 @@ from proofdesk.audit.queries import Event
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn, containing
 from proofdesk.errors import Conflict, NotFound
-from proofdesk.outbound import attempt_queries, policies, policy, queries
+from proofdesk.outbound import attempt_queries, count_queries, policies, policy, queries
 from proofdesk.outbound.attempt_queries import Attempt
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.queries import Asked, Outbound
@@ -47,15 +47,19 @@ class Dossier:
     history: list[Event]
 
 
-async def find(
-    db: Database, scope: Scope, status: str | None, channel: str | None, words: str | None, limit: int, offset: int
-) -> tuple[list[Outbound], int]:
-    """Messages, the newest first, and how many there are in all; `words` are looked for in all they say."""
-    asked = Asked(status, channel, containing(words))
+def asked_for(
+    status: str | None = None, channel: str | None = None, words: str | None = None, delivery: str | None = None
+) -> Asked:
+    """Which messages: `words` are looked for in all they say, `delivery` is what Chatwoot's channel reported."""
+    return Asked(status or None, channel or None, containing(words), delivery or None)
+
+
+async def find(db: Database, scope: Scope, asked: Asked, limit: int, offset: int) -> tuple[list[Outbound], int]:
+    """Messages, the newest first, and how many there are in all."""
     async with db.scoped(scope) as conn:
         found = await queries.page(conn, scope, asked, limit, offset)
         states = await _by_state(conn, scope, asked)
-    return found, states.get(status, 0) if status else sum(states.values())
+    return found, states.get(asked.status, 0) if asked.status else sum(states.values())
 
 
 async def by_state(db: Database, scope: Scope, channel: str | None = None, words: str | None = None) -> dict[str, int]:
@@ -64,11 +68,17 @@ async def by_state(db: Database, scope: Scope, channel: str | None = None, words
         return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, Asked(None, channel, containing(words)))
 
 
+async def undelivered(db: Database, scope: Scope, channel: str | None = None) -> int:
+    """How many messages Chatwoot took and its channel failed to deliver."""
+    async with db.scoped(scope) as conn:
+        return await count_queries.undelivered(conn, scope, channel)
+
+
 async def _by_state(conn: Conn, scope: Scope, asked: Asked) -> dict[str, int]:
-    if asked.pattern is None:
-        found = await queries.by_state(conn, scope, asked.channel)
+    if asked.pattern is None and asked.delivery is None:
+        found = await count_queries.by_state(conn, scope, asked.channel)
     else:
-        found = await queries.by_state_found(conn, scope, asked)
+        found = await count_queries.by_state_found(conn, scope, asked)
     return {each.status: each.messages for each in found}
 
 

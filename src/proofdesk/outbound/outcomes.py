@@ -9,7 +9,7 @@ from proofdesk.audit import trail
 from proofdesk.audit.trail import Told
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
-from proofdesk.outbound import attempt_queries, messages, policy, policy_queries
+from proofdesk.outbound import attempt_queries, delivery_queries, messages, policy, policy_queries
 from proofdesk.outbound.attempt_queries import Begun, Ending, Settled
 from proofdesk.outbound.providers.provider import Receipt, SendFailed
 from proofdesk.outbound.queries import Outbound
@@ -51,6 +51,7 @@ async def settle(db: Database, scope: Scope, endings: Sequence[Ending]) -> list[
     """Store how attempts ended: the messages, the places in windows, the record. What was settled before stays."""
     async with db.scoped(scope) as conn:
         settled = await attempt_queries.end(conn, scope, endings)
+        await delivery_queries.begin(conn, scope, [s.outbound_id for s in settled if s.outcome == "sent"])
         await _count(conn, scope, settled)
         ended = {ending.outbound_id: ending for ending in endings}
         await trail.record_many(conn, scope, scope.actor, [_event(ended[s.outbound_id]) for s in settled])

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from proofdesk.db.rows import Conn, many, maybe, run, value
+from proofdesk.outbound.delivery_report import Delivery
 from proofdesk.projects.scope import Scope
 
 
@@ -41,6 +42,24 @@ class Outbound:
     policy_ids: list[UUID]
     created_at: datetime
     updated_at: datetime
+    delivery_status: str | None = None
+    delivery_error: str | None = None
+    delivery_via: str | None = None
+    delivery_at: datetime | None = None
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """What became of it after Chatwoot took it; None where nobody reports that."""
+        if self.delivery_status is None:
+            return None
+        return Delivery(self.delivery_status, self.delivery_error, self.delivery_at, self.delivery_via)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the API and commands show of it."""
+        hidden = ("policy_ids", "delivery_status", "delivery_error", "delivery_via", "delivery_at")
+        shown = {name: value for name, value in vars(self).items() if name not in hidden}
+        return shown | {"delivery": self.delivery and self.delivery.fields}
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,7 @@ class Asked:
     status: str | None = None
     channel: str | None = None
     pattern: str | None = None
+    delivery: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,14 +93,6 @@ class Keyed:
 
     id: UUID
     request_hash: bytes
-
-
-@dataclass(frozen=True)
-class InState:
-    """How many messages are in a state."""
-
-    status: str
-    messages: int
 
 
 async def insert(conn: Conn, scope: Scope, draft: NewDraft) -> Keyed | None:
@@ -140,11 +152,15 @@ async def by_ids(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list
         conn,
         Outbound,
         """
-        SELECT id, project_id, account_scope_id, channel, recipient_ref, payload,
-               encode(content_hash, 'hex') AS content_hash, evidence_refs, status, idempotency_key, dedupe_key,
-               retry_count, max_retries, scheduled_at, next_attempt_at, created_by, approved_by, approved_at,
-               cancelled_by, cancelled_at, sent_at, last_error, policy_ids, created_at, updated_at
-        FROM outbound_messages WHERE project_id = %(project)s AND id = ANY (%(ids)s) ORDER BY next_attempt_at, id""",
+        SELECT o.id, o.project_id, o.account_scope_id, o.channel, o.recipient_ref, o.payload,
+               encode(o.content_hash, 'hex') AS content_hash, o.evidence_refs, o.status, o.idempotency_key,
+               o.dedupe_key, o.retry_count, o.max_retries, o.scheduled_at, o.next_attempt_at, o.created_by,
+               o.approved_by, o.approved_at, o.cancelled_by, o.cancelled_at, o.sent_at, o.last_error, o.policy_ids,
+               o.created_at, o.updated_at, d.status AS delivery_status, d.error AS delivery_error,
+               d.via AS delivery_via, d.reported_at AS delivery_at
+        FROM outbound_messages o
+        LEFT JOIN outbound_deliveries d ON d.project_id = o.project_id AND d.outbound_id = o.id
+        WHERE o.project_id = %(project)s AND o.id = ANY (%(ids)s) ORDER BY o.next_attempt_at, o.id""",
         project=scope.project_id,
         ids=list(outbound_ids),
     )
@@ -156,55 +172,28 @@ async def page(conn: Conn, scope: Scope, asked: Asked, limit: int, offset: int) 
         conn,
         Outbound,
         """
-        SELECT id, project_id, account_scope_id, channel, recipient_ref, payload,
-               encode(content_hash, 'hex') AS content_hash, evidence_refs, status, idempotency_key, dedupe_key,
-               retry_count, max_retries, scheduled_at, next_attempt_at, created_by, approved_by, approved_at,
-               cancelled_by, cancelled_at, sent_at, last_error, policy_ids, created_at, updated_at
-        FROM outbound_messages
-        WHERE project_id = %(project)s
-          AND (%(status)s::text IS NULL OR status = %(status)s)
-          AND (%(channel)s::text IS NULL OR channel = %(channel)s)
+        SELECT o.id, o.project_id, o.account_scope_id, o.channel, o.recipient_ref, o.payload,
+               encode(o.content_hash, 'hex') AS content_hash, o.evidence_refs, o.status, o.idempotency_key,
+               o.dedupe_key, o.retry_count, o.max_retries, o.scheduled_at, o.next_attempt_at, o.created_by,
+               o.approved_by, o.approved_at, o.cancelled_by, o.cancelled_at, o.sent_at, o.last_error, o.policy_ids,
+               o.created_at, o.updated_at, d.status AS delivery_status, d.error AS delivery_error,
+               d.via AS delivery_via, d.reported_at AS delivery_at
+        FROM outbound_messages o
+        LEFT JOIN outbound_deliveries d ON d.project_id = o.project_id AND d.outbound_id = o.id
+        WHERE o.project_id = %(project)s
+          AND (%(status)s::text IS NULL OR o.status = %(status)s)
+          AND (%(channel)s::text IS NULL OR o.channel = %(channel)s)
+          AND (%(delivery)s::text IS NULL OR d.status = %(delivery)s)
           AND (%(pattern)s::text IS NULL
-               OR concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
-        ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s""",
+               OR concat_ws(' ', o.id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
+        ORDER BY o.created_at DESC, o.id LIMIT %(limit)s OFFSET %(offset)s""",
         project=scope.project_id,
         status=asked.status,
         channel=asked.channel,
         pattern=asked.pattern,
+        delivery=asked.delivery,
         limit=limit,
         offset=offset,
-    )
-
-
-async def by_state(conn: Conn, scope: Scope, channel: str | None) -> list[InState]:
-    """How many messages are in each state, as triggers have counted them; a state without any is not in it."""
-    return await many(
-        conn,
-        InState,
-        """
-        SELECT split_part(kind, ' ', 3) AS status, sum(n)::bigint AS messages FROM project_counts
-        WHERE project_id = %(project)s AND starts_with(kind, concat('outbound ', %(channel)s::text || ' '))
-        GROUP BY 1 HAVING sum(n) > 0""",
-        project=scope.project_id,
-        channel=channel,
-    )
-
-
-async def by_state_found(conn: Conn, scope: Scope, asked: Asked) -> list[InState]:
-    """How many messages that hold the words are in each state, whichever is asked for."""
-    return await many(
-        conn,
-        InState,
-        """
-        SELECT status, count(*) AS messages FROM outbound_messages
-        WHERE project_id = %(project)s
-          AND (%(channel)s::text IS NULL OR channel = %(channel)s)
-          AND (%(pattern)s::text IS NULL
-               OR concat_ws(' ', id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
-        GROUP BY status""",
-        project=scope.project_id,
-        channel=asked.channel,
-        pattern=asked.pattern,
     )
 
 

@@ -51,6 +51,7 @@ DEEDS = {
     "outbound.redraft": "Made a draft again",
     "outbound.opt_out_block": "Blocked",
     "outbound.defer": "Put off",
+    "outbound.delivery": "Delivery reported",
 }
 TONES = {
     "outbound.approve": "good",
@@ -58,13 +59,13 @@ TONES = {
     "outbound.defer": "warn",
     "outbound.cancel": "warn",
 }
-ENDS = {"sent": ("delivered", "good"), "failed": ("failed", "bad"), "unknown": ("delivery not known", "warn")}
+ENDS = {"sent": ("accepted", "good"), "failed": ("failed", "bad"), "unknown": ("delivery not known", "warn")}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A message in a list."""
+    """A message in a list. `report`: what the channel behind Chatwoot said after it was sent."""
 
     url: str
     recipient: str
@@ -73,6 +74,8 @@ class Row:
     said: str
     status: str
     why: str
+    report: str
+    undelivered: bool
     next: Moment | None
     drafted_by: str
     approved_by: str
@@ -111,6 +114,8 @@ def row(found: Outbound, known: dict[str, Named]) -> Row:
         said=_beginning(found.payload.get("subject") or found.payload["text"]),
         status=found.status,
         why=why(found.last_error) if found.status != "sent" else "",
+        report=found.delivery.sentence if found.delivery else "",
+        undelivered=found.delivery is not None and found.delivery.status == "failed",
         next=cards.moment(waits) if waits else None,
         drafted_by=found.created_by,
         approved_by=found.approved_by or "",
@@ -184,12 +189,14 @@ def moments(history: Iterable[Event], attempts: Iterable[Attempt]) -> list[dict[
 
 def _event(event: Event) -> tuple[Any, dict[str, Any]]:
     payload = event.payload
-    reason = why(payload.get("reason")) or why(payload.get("after"))
+    reason = why(payload.get("reason")) or why(payload.get("after")) or str(payload.get("error") or "")
     until = payload.get("until")
     return event.created_at, {
-        "title": f"{DEEDS.get(event.action, event.action)} by {event.actor_username}",
+        "title": f"{DEEDS.get(event.action, event.action)} by {event.actor_username}"
+        if event.action != "outbound.delivery"
+        else f"{DEEDS[event.action]}: {event.status}",
         "detail": f"{reason} Until {until[:16].replace('T', ' ')} UTC." if until else reason,
-        "tone": TONES.get(event.action, ""),
+        "tone": "bad" if event.status == "failed" else TONES.get(event.action, ""),
         "at": cards.moment(event.created_at),
     }
 

@@ -46,6 +46,7 @@ async def show_outbound(
     status: str = "",
     channel: str = "",
     q: str = "",
+    delivery: str = "",
     page: str = "1",
     compose: str = "",
     evidence: Annotated[list[str] | None, Query()] = None,
@@ -58,6 +59,7 @@ async def show_outbound(
     if compose:
         return await composer.shown(request, session, scope, composer.begun(channel, to, evidence or []))
     asked = {"status": status if status in letters.STATES else "", "channel": channel, "q": q[:200]}
+    asked["delivery"] = "failed" if delivery == "failed" else ""
     values = await _listed(request, scope, asked, shell.page_number(page))
     if shell.wants_part(request):
         return shell.partial(request, "outbound/_list.html", values)
@@ -185,16 +187,31 @@ def _allowed(found: Dossier) -> set[str]:
 async def _listed(request: Request, scope: Scope, asked: dict[str, str], number: int) -> dict[str, Any]:
     db = request.state.resources.db
     first = (number - 1) * A_PAGE
-    status, channel, q = asked["status"] or None, asked["channel"] or None, asked["q"]
-    found, total = await messages.find(db, scope, status, channel, q, A_PAGE, first)
+    channel, q = asked["channel"] or None, asked["q"]
+    wanted = messages.asked_for(asked["status"], channel, q, asked["delivery"])
+    found, total = await messages.find(db, scope, wanted, A_PAGE, first)
     counts = await messages.by_state(db, scope, channel, q)
+    failed = await messages.undelivered(db, scope, channel)
     known = await recipients.named(db, scope, (m.recipient_ref for m in found))
     states = {"": "All"} | letters.STATES
     return asked | {
         "rows": [letters.row(m, known) for m in found],
         "states": [
-            (Choice(_url(asked | {"status": state}), label, state == asked["status"]), _count(counts, state))
+            (
+                Choice(
+                    _url(asked | {"status": state, "delivery": ""}),
+                    label,
+                    state == asked["status"] and not asked["delivery"],
+                ),
+                _count(counts, state),
+            )
             for state, label in states.items()
+        ]
+        + [
+            (
+                Choice(_url(asked | {"status": "", "delivery": "failed"}), "Not delivered", bool(asked["delivery"])),
+                failed,
+            )
         ],
         "channels": [Choice(c, n, c == channel) for c, n in ({"": "Any channel"} | letters.CHANNELS).items()],
         "is_set": any(asked.values()),

@@ -1,0 +1,63 @@
+"""Reading parts of conversations again, for states that change without a trace in Chatwoot's lists."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from proofdesk import logs
+from proofdesk.chatwoot import items, queries, reading_queries
+from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.db.pool import Database
+from proofdesk.projects.scope import Scope
+
+log = logs.get(__name__)
+
+_AT_ONCE = 50  # conversations that are read before they are stored
+
+
+class Window(Protocol):
+    """Messages of a conversation from one id to another."""
+
+    @property
+    def account_id(self) -> int: ...
+    @property
+    def conversation_id(self) -> int: ...
+    @property
+    def first_id(self) -> int: ...
+    @property
+    def last_id(self) -> int: ...
+
+
+async def reread(db: Database, client: Chatwoot, scope: Scope, windows: Sequence[Window]) -> None:
+    """Read these messages again, in one request for each conversation, and store what is different.
+
+    Nothing is concluded from what is not there. What cannot be read now is left as it is.
+    """
+    for start in range(0, len(windows), _AT_ONCE):
+        part = windows[start : start + _AT_ONCE]
+        pages = await asyncio.gather(*(_page(client, window) for window in part))
+        for account_id in sorted({w.account_id for w in part}):
+            read = [(w.conversation_id, p) for w, p in zip(part, pages, strict=True) if w.account_id == account_id]
+            await _store(db, scope, account_id, [(i, page) for i, page in read if page])
+
+
+async def _page(client: Chatwoot, window: Window) -> list[Any]:
+    try:
+        found = await client.messages(window.account_id, window.conversation_id, window.first_id, window.last_id + 1)
+    except ChatwootError as error:  # the next run asks again, and no message is at stake
+        log.warning("delivery states not read", conversation_id=window.conversation_id, error=error.message)
+        return []
+    return found or []
+
+
+async def _store(db: Database, scope: Scope, account_id: int, pages: list[tuple[int, list[Any]]]) -> None:
+    rows = [row for conversation_id, page in pages for row in items.messages(page, conversation_id).rows]
+    if not rows:
+        return
+    async with db.scoped(scope) as conn:
+        ids = [conversation_id for conversation_id, _ in pages]
+        await reading_queries.lock(conn, scope, account_id, ids)
+        present = {state.conversation_id for state in await reading_queries.states(conn, scope, account_id, ids)}
+        kept = [row for row in rows if row["conversation_id"] in present]
+        await queries.store_messages(conn, scope, account_id, sorted(kept, key=lambda row: row["message_id"]))

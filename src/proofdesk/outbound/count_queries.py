@@ -1,0 +1,63 @@
+"""SQL that counts messages."""
+
+from dataclasses import dataclass
+
+from proofdesk.db.rows import Conn, many, value
+from proofdesk.outbound.queries import Asked
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class InState:
+    """How many messages are in a state."""
+
+    status: str
+    messages: int
+
+
+async def by_state(conn: Conn, scope: Scope, channel: str | None) -> list[InState]:
+    """How many messages are in each state, as triggers have counted them; a state without any is not in it."""
+    return await many(
+        conn,
+        InState,
+        """
+        SELECT split_part(kind, ' ', 3) AS status, sum(n)::bigint AS messages FROM project_counts
+        WHERE project_id = %(project)s AND starts_with(kind, concat('outbound ', %(channel)s::text || ' '))
+        GROUP BY 1 HAVING sum(n) > 0""",
+        project=scope.project_id,
+        channel=channel,
+    )
+
+
+async def by_state_found(conn: Conn, scope: Scope, asked: Asked) -> list[InState]:
+    """How many messages that hold the words are in each state, whichever is asked for."""
+    return await many(
+        conn,
+        InState,
+        """
+        SELECT o.status, count(*) AS messages
+        FROM outbound_messages o
+        LEFT JOIN outbound_deliveries d ON d.project_id = o.project_id AND d.outbound_id = o.id
+        WHERE o.project_id = %(project)s
+          AND (%(channel)s::text IS NULL OR o.channel = %(channel)s)
+          AND (%(delivery)s::text IS NULL OR d.status = %(delivery)s)
+          AND (%(pattern)s::text IS NULL
+               OR concat_ws(' ', o.id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
+        GROUP BY o.status""",
+        project=scope.project_id,
+        channel=asked.channel,
+        pattern=asked.pattern,
+        delivery=asked.delivery,
+    )
+
+
+async def undelivered(conn: Conn, scope: Scope, channel: str | None) -> int:
+    """How many messages Chatwoot took and its channel failed to deliver."""
+    return await value(
+        conn,
+        """
+        SELECT count(*) FROM outbound_deliveries
+        WHERE project_id = %(project)s AND status = 'failed' AND coalesce(%(channel)s, 'chatwoot') = 'chatwoot'""",
+        project=scope.project_id,
+        channel=channel,
+    )

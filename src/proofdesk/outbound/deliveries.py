@@ -1,0 +1,45 @@
+"""Delivery reports: what Chatwoot's channels say of a message after Chatwoot took it.
+
+Chatwoot answers 200 when a message is stored. Whether the channel delivered it, the message itself shows later, in
+`status` and `content_attributes.external_error`, and nothing in Chatwoot's lists moves when that changes. So messages
+that were sent are read again: one request for a conversation, often at first and more rarely with their age.
+"""
+
+from proofdesk.audit import trail
+from proofdesk.audit.trail import Told
+from proofdesk.chatwoot import statuses
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.db.pool import Database
+from proofdesk.outbound import delivery_queries, messages
+from proofdesk.outbound.delivery_queries import Report
+from proofdesk.projects.scope import Scope
+
+ACTION = "outbound.delivery"
+DAYS = 7
+"""How long the status of a message is followed (C-40)."""
+MOST = 500
+"""Conversations that one run reads again."""
+
+
+async def refresh(db: Database, client: Chatwoot, scope: Scope) -> int:
+    """Read messages again whose status may have changed, and take over what is new; how many reports were new."""
+    async with db.scoped(scope) as conn:
+        windows = await delivery_queries.take_due(conn, scope, DAYS, MOST)
+    await statuses.reread(db, client, scope, windows)
+    return await record(db, scope)
+
+
+async def record(db: Database, scope: Scope) -> int:
+    """Take over the states that the mirror holds, with an audit event for each failure and each recovery."""
+    async with db.scoped(scope) as conn:
+        reports = [r for r in await delivery_queries.reported(conn, scope, DAYS) if r.status != r.before]
+        notable = [r for r in reports if "failed" in (r.status, r.before)]
+        by = trail.system(scope.actor.request_id)
+        await trail.record_many(conn, scope, by, [_event(report) for report in notable])
+    return len(reports)
+
+
+def _event(report: Report) -> Told:
+    payload = {"message_id": report.message_id, "via": report.via, "before": report.before, "error": report.error}
+    told = {name: value for name, value in payload.items() if value is not None}
+    return Told(ACTION, messages.ENTITY, report.outbound_id, report.status, told)

@@ -1,0 +1,136 @@
+"""Delivery that Chatwoot reports after it took a message: never shown as delivered before it was, never sent again."""
+
+from datetime import timedelta
+
+import pytest
+
+from proofdesk.api import outbound as api
+from proofdesk.outbound import messages
+from proofdesk.outbound.queries import Outbound
+from proofdesk.simulators.chatwoot.records import Message
+from tests.outbound.mirrored import API, WHATSAPP, WIDGET, Mirrored, chatwoot, mirrored
+
+__all__ = ["chatwoot", "mirrored"]
+
+REFUSED = "131047: Re-engagement message"
+
+
+async def sent_into(mirrored: Mirrored, inbox: int, times: int = 1) -> tuple[list[Outbound], list[Message]]:
+    """Messages that were sent into a conversation of an inbox and synced: ours, and Chatwoot's."""
+    contact = mirrored.contact("Ada", inbox)
+    await mirrored.sync()
+    await mirrored.policy(mirrored.cwc(contact), "chatwoot", frequency_cap=100)
+    made = [await mirrored.approved(mirrored.cwc(contact), "chatwoot") for _ in range(times)]
+    await mirrored.process()
+    await mirrored.sync()
+    talk = mirrored.chatwoot.contact(contact).conversations[0]
+    return [await mirrored.read(m) for m in made], [m for m in talk.messages if m.message_type == 1]
+
+
+def aged(mirrored: Mirrored, by: timedelta) -> None:
+    """Let what was sent be older than it is, and the conversation quiet since."""
+    mirrored.conn.execute(
+        "UPDATE outbound_deliveries SET sent_at = sent_at - %(by)s, checked_at = checked_at - %(by)s / 2", {"by": by}
+    )
+    mirrored.conn.execute("UPDATE cw_conversations SET last_activity_at = last_activity_at - %s", [by])
+
+
+async def test_a_failure_that_is_told_later_is_shown_and_nothing_is_sent_again(mirrored: Mirrored):
+    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
+    assert made.delivery is not None and made.delivery.status == "sent"
+    mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
+    await mirrored.sync()
+    failed = await mirrored.read(made)
+    assert failed.status == "sent", "the state of the message says what was done, not what became of it"
+    assert failed.delivery is not None
+    assert (failed.delivery.status, failed.delivery.error, failed.delivery.channel) == ("failed", REFUSED, "WhatsApp")
+    assert failed.delivery.at is not None
+    assert api.message(failed)["delivery"]["status"] == "failed"
+    [event] = mirrored.events("outbound.delivery")
+    assert (event["before"], event["error"], event["message_id"]) == ("sent", REFUSED, theirs.id)
+    await mirrored.process()
+    assert mirrored.chatwoot.journal.find("POST", "*/messages")[1:] == [], "no second POST"
+
+
+@pytest.mark.parametrize("hours", [1, 5, 30, 100])
+async def test_a_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: Mirrored, hours: int):
+    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
+    aged(mirrored, timedelta(hours=hours))
+    mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
+    await mirrored.sync()
+    found = (await mirrored.read(made)).delivery
+    assert found is not None and found.status == "failed"
+
+
+async def test_after_a_week_nothing_is_looked_at_any_more(mirrored: Mirrored):
+    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
+    aged(mirrored, timedelta(days=8))
+    mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
+    mirrored.chatwoot.journal.clear()
+    await mirrored.sync()
+    assert mirrored.chatwoot.journal.find("GET", "*/messages", "*before=*") == []
+    found = (await mirrored.read(made)).delivery
+    assert found is not None and found.status == "sent"
+
+
+@pytest.mark.parametrize("status", ["delivered", "read"])
+@pytest.mark.parametrize("inbox", [API, WHATSAPP, WIDGET])
+async def test_delivered_and_read_are_shown_where_they_mean_something(mirrored: Mirrored, inbox: int, status: str):
+    [made], [theirs] = await sent_into(mirrored, inbox)
+    mirrored.chatwoot.set_message_status(theirs.id, status)
+    await mirrored.sync()
+    found = (await mirrored.read(made)).delivery
+    means_nothing = status == "read" and inbox != WHATSAPP
+    assert found is not None and found.status == ("sent" if means_nothing else status)
+    assert mirrored.events("outbound.delivery") == []
+
+
+async def test_read_may_still_become_failed_and_a_retry_there_takes_it_back(mirrored: Mirrored):
+    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
+    for status, error in (("read", None), ("failed", REFUSED), ("sent", None)):
+        mirrored.chatwoot.set_message_status(theirs.id, status, error)
+        await mirrored.sync()
+        found = (await mirrored.read(made)).delivery
+        assert found is not None and (found.status, found.error) == (status, error)
+    assert [e["before"] for e in mirrored.events("outbound.delivery")] == ["read", "failed"]
+
+
+async def test_many_messages_of_a_conversation_cost_one_request(mirrored: Mirrored):
+    made, theirs = await sent_into(mirrored, WHATSAPP, times=12)
+    aged(mirrored, timedelta(hours=5))
+    mirrored.chatwoot.set_message_status(theirs[3].id, "failed", REFUSED)
+    mirrored.chatwoot.journal.clear()
+    await mirrored.sync()
+    first, last = theirs[0].id, theirs[-1].id
+    reads = mirrored.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*")
+    assert len(reads) == 1 and f"after={first}" in reads[0].query
+    states = [(await mirrored.read(m)).delivery for m in made]
+    assert sorted(d.status for d in states if d) == ["failed"] + ["sent"] * 11
+    mirrored.chatwoot.journal.clear()
+    await mirrored.sync()
+    assert mirrored.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*") == [], "checked a moment ago"
+
+
+async def test_a_failure_without_a_reason_is_one(mirrored: Mirrored):
+    [made], [theirs] = await sent_into(mirrored, API)
+    mirrored.chatwoot.set_message_status(theirs.id, "failed")
+    await mirrored.sync()
+    found = (await mirrored.read(made)).delivery
+    assert found is not None and (found.status, found.error, found.channel) == ("failed", None, "the API inbox")
+
+
+async def test_failed_deliveries_can_be_listed(mirrored: Mirrored):
+    made, theirs = await sent_into(mirrored, WHATSAPP, times=3)
+    mirrored.chatwoot.set_message_status(theirs[1].id, "failed", REFUSED)
+    await mirrored.sync()
+    asked = messages.Asked(delivery="failed")
+    found, total = await messages.find(mirrored.resources.db, mirrored.scope, asked, 10, 0)
+    assert (len(found), total) == (1, 1)
+    assert found[0].id in {m.id for m in made}
+
+
+async def test_a_message_that_cannot_be_read_again_hinders_nothing(mirrored: Mirrored):
+    _, [theirs] = await sent_into(mirrored, WHATSAPP)
+    aged(mirrored, timedelta(hours=5))
+    mirrored.chatwoot.delete_conversation(theirs.conversation.id)
+    await mirrored.sync()
