@@ -81,7 +81,7 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
     assert not telegram_server[0].sent or telegram_server[0].sent[-1].chat_id != CHAT
     await tab.get_by_role("dialog").get_by_role("button", name="Send now").click()
     await expect(tab.get_by_role("status").filter(has_text="Sent.")).to_be_visible()
-    await expect(tab.locator(".timeline")).to_contain_text("Attempt 1: delivered")
+    await expect(tab.locator(".timeline")).to_contain_text("Attempt 1: accepted")
     sent = telegram_server[0].sent[-1]
     assert (sent.chat_id, sent.text) == (CHAT, "Your refund is on its way.")
     cited = owner_conn.execute("SELECT evidence_refs -> 0 ->> 'source' FROM outbound_messages").fetchone()

@@ -142,5 +142,5 @@ def test_a_wrong_control_is_refused_with_a_reason(path: str, body: dict[str, Any
 
 def test_every_action_is_a_method_of_the_simulator(client: httpx2.Client):
     names = client.get(f"{CONTROL}/state").json()["actions"]
-    assert len(names) == 19
+    assert len(names) == 20
     assert all(callable(getattr(Simulator, name)) for name in names)
