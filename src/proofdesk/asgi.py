@@ -79,7 +79,13 @@ def _app(routers: list[Any], tell: Any, **options: Any) -> FastAPI:
     )
     for router in routers:
         app.router.routes.extend(router.routes)
-    for kind in (ProofdeskError, RequestValidationError, HTTPException, psycopg.DataError):
+    for kind in (
+        ProofdeskError,
+        RequestValidationError,
+        HTTPException,
+        psycopg.DataError,
+        psycopg.errors.ProgramLimitExceeded,
+    ):
         app.add_exception_handler(kind, tell)
     return app
 

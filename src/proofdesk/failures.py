@@ -46,7 +46,7 @@ def translated(error: Exception) -> Failure:
             status = 502 if error.configured and error.code != "database_unavailable" else 503
         case RequestValidationError():
             return Failure(400, "invalid_request", "Some fields are not as they should be.", {"fields": _fields(error)})
-        case psycopg.DataError():
+        case psycopg.DataError() | psycopg.errors.ProgramLimitExceeded():
             return Failure(400, "invalid_request", "A value is out of the range that can be stored.")
         case HTTPException():
             return _refused(error)

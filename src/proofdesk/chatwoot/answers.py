@@ -2,7 +2,6 @@
 
 import builtins
 import email.utils
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ConnectionTimeoutError
 
 from proofdesk import retry_after
+from proofdesk.chatwoot import lenient_json
 from proofdesk.errors import Unavailable
 
 _NEVER_HANDED_OVER = (ClientConnectorError, ConnectionTimeoutError)
@@ -123,7 +123,7 @@ class Answer:
 def understood(asked: Asked, response: ClientResponse, body: bytes) -> Answer:
     """The answer in this body."""
     try:
-        return Answer(asked, response, json.loads(body), _clock(response))
+        return Answer(asked, response, lenient_json.loads(body), _clock(response))
     except ValueError as error:
         what = _HTML if _is_html(response, body) else "something that is not JSON"
         raise _not_understood(what, asked, response) from error
@@ -225,7 +225,7 @@ def _said(response: ClientResponse, body: bytes) -> tuple[str, bool, bool]:
     C-02: it is JSON in two forms, text, a proxy's HTML, or empty. Chatwoot never asks for HTTP authentication.
     """
     try:
-        told = json.loads(body)
+        told = lenient_json.loads(body)
     except ValueError:
         return _HTML if _is_html(response, body) else body.decode(errors="replace").strip()[:200], False, True
     if not isinstance(told, dict):

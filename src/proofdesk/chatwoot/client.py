@@ -142,7 +142,7 @@ class Chatwoot:
     async def contacts(self, account_id: int, page: int, sort: str) -> Page:
         """One page of the contacts that have an address; past the end it is empty."""
         answer = await self._get(account_id, "/contacts", page=page, sort=sort, include_contact_inboxes="false")
-        return Page(answer.list("payload"), answer.object("meta").get("count"), answer)
+        return Page(answer.list("payload"), _count(answer.object("meta").get("count")), answer)
 
     async def contact(self, account_id: int, contact_id: int) -> dict[str, Any] | None:
         """One contact; None when it does not exist any more."""
@@ -157,7 +157,7 @@ class Chatwoot:
         if inbox_id is not None:
             params["inbox_id"] = inbox_id
         answer = await self._get(account_id, "/conversations", **params)
-        return Page(answer.list("data", "payload"), answer.object("data", "meta").get("all_count"), answer)
+        return Page(answer.list("data", "payload"), _count(answer.object("data", "meta").get("all_count")), answer)
 
     async def _get_or_none(self, account_id: int, path: str, **params: Any) -> Answer | None:
         try:
@@ -229,6 +229,10 @@ class _Pace:
         mine = max(self._next, time.monotonic())
         self._next = mine + self._spacing
         await asyncio.sleep(mine - time.monotonic())
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**31 else None
 
 
 def _items(answer: Answer | None) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +10,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from proofdesk.chatwoot import lenient_json
+
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
-# A NUL that JSON spells \u0000; an even number of backslashes before it would make it plain text.
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
 SENDER_TYPES = {"contact": "contact", "user": "agent", "agent_bot": "bot", "captain_assistant": "bot"}
@@ -29,6 +28,11 @@ class BadItem:
     conversation_id: int | None
     reason: str
     payload: str
+
+
+def is_time(value: Any) -> bool:
+    """Whether a value can be a time in Unix seconds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST <= value <= _LATEST
 
 
 def _seconds(value: Any) -> str:
@@ -143,11 +147,12 @@ def messages(items: list[Any], conversation_id: int) -> Parsed:
 
 def inboxes(items: list[Any]) -> list[dict[str, Any]]:
     """Rows of `cw_inboxes`. Nothing else of an inbox is taken: it holds mail passwords in clear text."""
-    return [
-        {"inbox_id": i["id"], "name": _plain(i.get("name")), "channel_type": _plain(i.get("channel_type"))}
+    rows = {
+        i["id"]: {"inbox_id": i["id"], "name": _text(i.get("name")), "channel_type": _text(i.get("channel_type"))}
         for i in items
-        if isinstance(i, dict) and isinstance(i.get("id"), int)
-    ]
+        if isinstance(i, dict) and is_id(i.get("id"))
+    }
+    return [rows[inbox_id] for inbox_id in sorted(rows)]
 
 
 def senders(items: list[Any]) -> list[Any]:
@@ -163,7 +168,12 @@ def ids(items: list[Any]) -> set[int]:
 
 def ids_in_order(items: list[Any]) -> list[int]:
     """The ids of items in their order, whether or not the items can be stored."""
-    return [i["id"] for i in items if isinstance(i, dict) and type(i.get("id")) is int]
+    return [i["id"] for i in items if isinstance(i, dict) and is_id(i.get("id"))]
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be the id of something: a positive number that a bigint holds."""
+    return type(value) is int and 0 < value < 2**63
 
 
 def in_inboxes(items: list[Any], inbox_ids: frozenset[int] | None) -> list[Any]:
@@ -193,11 +203,18 @@ def _parse(
         try:
             made = row(model.model_validate(item), item)
             # Only what is stored counts: a list item also embeds its contact and its newest message.
-            reason = _unstorable(json.dumps(made))
+            reason = lenient_json.unstorable(json.dumps(made, allow_nan=False))
         except ValidationError as error:
             first = error.errors()[0]
             made, reason = {}, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        except RecursionError:
+            made, reason = {}, "values nested too deeply"
+        except (ValueError, OverflowError) as error:
+            made, reason = {}, f"a value that is not JSON: {error}"
         if reason is not None:
+            parsed.bad.append(_bad(entity, item, conversation_id, reason))
+        elif conversation_id not in (None, made.get("conversation_id")):
+            reason = f"it names conversation {made['conversation_id']}, and was listed in {conversation_id}"
             parsed.bad.append(_bad(entity, item, conversation_id, reason))
         elif (made_id := made[f"{entity}_id"]) not in seen:
             seen.add(made_id)
@@ -207,25 +224,27 @@ def _parse(
     return parsed
 
 
-def _unstorable(row: str) -> str | None:
-    if "\\u0000" in row and _NUL.search(row):  # looking for the plain text first is a hundred times as quick
-        return "a NUL character in a text"
-    if "\\ud" in row:  # only then can there be half a surrogate pair
-        try:
-            json.dumps(json.loads(row), ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return "half a surrogate pair in a text"
-    return None
-
-
 def _bad(entity: str, item: Any, conversation_id: int | None, reason: str) -> BadItem:
-    payload = json.dumps(item)
-    return BadItem(entity, _name(item, payload), conversation_id, reason, payload[:20_000])
+    try:
+        payload = json.dumps(item)
+    except RecursionError:
+        payload = json.dumps({"id": item.get("id")} if isinstance(item, dict) else None)
+    return BadItem(entity, _name(item, payload), conversation_id, _plain(reason)[:500], payload[:20_000])
+
+
+def refused(entity: str, row: dict[str, Any], reason: str) -> BadItem:
+    """A row that the database refused."""
+    conversation_id = row["conversation_id"] if entity == "message" else None
+    return _bad(entity, {"id": row[f"{entity}_id"]} | row, conversation_id, reason)
 
 
 def _name(item: Any, payload: str) -> str:
     found = item.get("id") if isinstance(item, dict) else None
     return json.dumps(found)[:100] if found is not None else f"without id: {zlib.crc32(payload.encode()):x}"
+
+
+def _text(value: Any) -> str:
+    return _plain(value) if isinstance(value, str) else ""
 
 
 def _plain(value: Any) -> str:
@@ -244,7 +263,7 @@ def _conversation_row(conversation: Conversation, item: dict[str, Any]) -> dict[
     sender = next(iter(senders([item])), None)
     row |= {
         "conversation_id": conversation.id,
-        "contact_id": sender["id"] if isinstance(sender, dict) and type(sender.get("id")) is int else None,
+        "contact_id": sender["id"] if isinstance(sender, dict) and is_id(sender.get("id")) else None,
         "first_reply_at": conversation.first_reply_created_at,
         "assignee_id": meta.assignee.id if meta.assignee else None,
         "assignee_name": meta.assignee.name if meta.assignee else None,
@@ -259,7 +278,7 @@ def _conversation_row(conversation: Conversation, item: dict[str, Any]) -> dict[
 def _newest(item: dict[str, Any]) -> dict[str, Any]:
     embedded = item.get("messages")
     first = embedded[0] if isinstance(embedded, list) and embedded else None
-    return first if isinstance(first, dict) and isinstance(first.get("id"), int) else {}
+    return first if isinstance(first, dict) and is_id(first.get("id")) else {}
 
 
 def _message_row(message: Message, item: dict[str, Any]) -> dict[str, Any]:

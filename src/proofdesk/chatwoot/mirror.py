@@ -6,13 +6,13 @@ and stored together with the cursors that stand for them. A run that is killed i
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from proofdesk.chatwoot import absence, items, queries, reading_queries, rights
+from proofdesk.chatwoot import absence, items, queries, reading_queries, rights, storing
 from proofdesk.chatwoot.answers import ChatwootError
 from proofdesk.chatwoot.client import Chatwoot, Page
 from proofdesk.chatwoot.items import BadItem
@@ -90,12 +90,19 @@ class Mirror:
     async def take_contacts(self, listed: list[Any]) -> int:
         """Store listed contacts; how many rows changed."""
         parsed = items.contacts(listed)
-        async with self.db.scoped(self.scope) as conn:
+
+        async def store(conn: queries.Conn, put: storing.Put) -> int:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
-            changed = await queries.store_contacts(conn, self.scope, self.account_id, parsed.rows)
+            changed = await put(conn, "contact", parsed, self._into(queries.store_contacts, conn))
             await self._keep_bad(conn, "contact", parsed)
+            return changed
+
+        changed = await storing.store(self.db, self.scope, store)
         self.tally.contacts += changed
         return changed
+
+    def _into(self, store: Callable[..., Awaitable[int]], conn: queries.Conn) -> storing.Store:
+        return lambda rows: store(conn, self.scope, self.account_id, rows)
 
     async def reread(self, readings: list[Reading]) -> dict[int, set[int]]:
         """Read messages of stored conversations again; the ids that Chatwoot has there, by conversation.
@@ -109,21 +116,24 @@ class Mirror:
 
     async def _store_listed(self, listed: list[Any]) -> list[Reading]:
         parsed, people = items.conversations(listed), items.contacts(items.senders(listed))
-        rows = [r for r in parsed.rows if self._is_recent(r)]
-        async with self.db.scoped(self.scope) as conn:
+        parsed.rows = [r for r in parsed.rows if self._is_recent(r)]
+
+        async def store(conn: queries.Conn, put: storing.Put) -> tuple[int, int, list[reading_queries.State]]:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
-            contacts = await queries.store_contacts(conn, self.scope, self.account_id, people.rows)
-            conversations = await queries.store_conversations(conn, self.scope, self.account_id, rows)
+            contacts = await put(conn, "contact", people, self._into(queries.store_contacts, conn))
+            conversations = await put(conn, "conversation", parsed, self._into(queries.store_conversations, conn))
             await self._keep_bad(conn, "contact", people)
             await self._keep_bad(conn, "conversation", parsed)
-            ids = [r["conversation_id"] for r in rows]
-            states = await reading_queries.states(conn, self.scope, self.account_id, ids)
+            ids = [r["conversation_id"] for r in parsed.rows]
+            return contacts, conversations, await reading_queries.states(conn, self.scope, self.account_id, ids)
+
+        contacts, conversations, states = await storing.store(self.db, self.scope, store)
         self.tally.contacts += contacts
         self.tally.conversations += conversations
         cursors = {s.conversation_id: s for s in states}
         return [
             Reading.of(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
-            for row in rows
+            for row in parsed.rows
             if cursors[i := row["conversation_id"]].read_mark != row["read_mark"]
         ]
 
@@ -188,16 +198,20 @@ class Mirror:
             parsed.bad += one.bad
         cursors = [_cursor_row(r) for r, _ in pages if r.mark is not None]
         touched = [r.conversation_id for r, _ in pages] + gone
-        async with self.db.scoped(self.scope) as conn:
+        storing.keep_first(parsed, "message")
+
+        async def store(conn: queries.Conn, put: storing.Put) -> int:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
             await reading_queries.lock(conn, self.scope, self.account_id, touched)
             if gone:
                 await queries.delete_conversations(conn, self.scope, self.account_id, gone)
-            stored = await queries.store_messages(conn, self.scope, self.account_id, parsed.rows)
+            stored = await put(conn, "message", parsed, self._into(queries.store_messages, conn))
             await self._keep_bad(conn, "message", parsed)
             await self._keep_bad(conn, "conversation", items.Parsed(bad=refused))
             await reading_queries.advance(conn, self.scope, self.account_id, cursors)
-        self.tally.messages += stored
+            return stored
+
+        self.tally.messages += await storing.store(self.db, self.scope, store)
         self.tally.removed += len(gone)
 
     async def _keep_bad(self, conn: queries.Conn, entity: str, parsed: items.Parsed) -> None:

@@ -272,5 +272,5 @@ def name(source: Source) -> str:
 
 
 def _oldest_activity(listed: list[Any]) -> float:
-    times = [i.get("last_activity_at") for i in listed if isinstance(i, dict)]
-    return min((t for t in times if isinstance(t, int | float)), default=0)
+    times = (i.get("last_activity_at") for i in listed if isinstance(i, dict))
+    return min((float(t) for t in times if t is not None and items.is_time(t)), default=math.inf)

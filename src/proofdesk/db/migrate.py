@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import sql
 
+from proofdesk.db import failures
 from proofdesk.db.sessions import APP_ROLE, connect_as_owner
 from proofdesk.errors import Unavailable
 
@@ -27,8 +28,9 @@ def migrate(url: str) -> list[str]:
             conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             applied = [name for name, script in _pending(conn) if _apply(conn, name, script)]
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise Unavailable(f"The database cannot be reached: {reason}", code="database_unavailable") from error
+        if (unavailable := failures.classify(error)) is None:
+            raise
+        raise unavailable from error
     except psycopg.errors.InsufficientPrivilege as error:
         extensions = " ".join(f"CREATE EXTENSION {name};" for name in _EXTENSIONS)
         raise Unavailable(

@@ -17,10 +17,10 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from proofdesk.db import failures
 from proofdesk.db.poolers import WrongSession
 from proofdesk.db.rows import Conn, written
 from proofdesk.db.sessions import APP_ROLE, Refusals, Session
-from proofdesk.errors import Unavailable
 
 __all__ = ["APP_ROLE", "NOTHING", "PLANNED_ONCE", "Database", "InProject", "connected"]
 NOTHING: Mapping[str, object] = {}
@@ -86,12 +86,12 @@ class Database:
                 if beginning:
                     await conn.execute(beginning.as_bytes(conn), prepare=False)
                 yield conn  # the pool commits, or rolls back what failed
-        except (PoolTimeout, psycopg.OperationalError) as error:
+        except psycopg.Error as error:
             if isinstance(error, PoolTimeout) and self._refusals.newest:
                 raise self._refusals.newest from error
-            raise Unavailable(
-                f"The database cannot be reached: {_first_line(error)}.", code="database_unavailable"
-            ) from error
+            if (unavailable := failures.classify(error)) is None:
+                raise
+            raise unavailable from error
 
 
 @asynccontextmanager
@@ -155,7 +155,3 @@ def _set_for_transaction(*settings: tuple[str, object]) -> sql.Composed:
     each = [sql.SQL("set_config({}, {}, true)").format(name, str(value)) for name, value in settings]
     project = sql.SQL("set_config('proofdesk.project_id', %s, true)")
     return written(sql.SQL("SELECT {}").format(sql.SQL(", ").join([project, *each])))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,65 @@
+"""Store a page of rows; when the database refuses one of them, quarantine that row and store the others."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+
+from proofdesk.chatwoot import items
+from proofdesk.chatwoot.items import Parsed
+from proofdesk.db import failures
+from proofdesk.db.pool import Database
+from proofdesk.db.rows import Conn
+from proofdesk.projects.scope import Scope
+
+Store = Callable[[list[dict[str, Any]]], Awaitable[int]]
+Put = Callable[[Conn, str, Parsed, Store], Awaitable[int]]
+Result = TypeVar("Result")
+
+
+async def store(db: Database, scope: Scope, work: Callable[[Conn, Put], Awaitable[Result]]) -> Result:
+    """Do the work in one transaction; when a value is refused, do it again and put the rows in halves."""
+    try:
+        async with db.scoped(scope) as conn:
+            return await work(conn, _at_once)
+    except psycopg.Error as error:
+        if not failures.is_data_error(error):
+            raise
+    async with db.scoped(scope) as conn:
+        return await work(conn, _in_halves)
+
+
+def keep_first(parsed: Parsed, entity: str) -> None:
+    """Keep the first of several rows with one id; the others are bad."""
+    kept: dict[int, dict[str, Any]] = {}
+    for row in parsed.rows:
+        if kept.setdefault(row[f"{entity}_id"], row) is not row:
+            parsed.bad.append(items.refused(entity, row, "another item of this page has the same id"))
+    parsed.rows = [kept[number] for number in sorted(kept)]
+
+
+async def _at_once(_: Conn, __: str, parsed: Parsed, put: Store) -> int:
+    return await put(parsed.rows)
+
+
+async def _in_halves(conn: Conn, entity: str, parsed: Parsed, put: Store) -> int:
+    rows, parsed.rows = parsed.rows, []
+    return await _halved(conn, entity, parsed, put, rows)
+
+
+async def _halved(conn: Conn, entity: str, parsed: Parsed, put: Store, rows: list[dict[str, Any]]) -> int:
+    try:
+        async with conn.transaction():
+            stored = await put(rows)
+    except psycopg.Error as error:
+        if not failures.is_data_error(error) or not rows:
+            raise
+        if len(rows) == 1:
+            parsed.bad.append(items.refused(entity, rows[0], failures.first_line(error)))
+            return 0
+    else:
+        parsed.rows += rows
+        return stored
+    middle = len(rows) // 2
+    first = await _halved(conn, entity, parsed, put, rows[:middle])
+    return first + await _halved(conn, entity, parsed, put, rows[middle:])

@@ -1,0 +1,240 @@
+"""Hostile values in every field of every answer that a sync reads: no run stops, and no other item is lost."""
+
+import json
+import random
+import string
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as HttpScope
+
+from proofdesk.chatwoot import items, lenient_json, queries, storing, sync
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.items import Parsed
+from proofdesk.db import failures
+from proofdesk.db.pool import Database
+from proofdesk.embeddings import chunks, vectors
+from proofdesk.embeddings.cutting.thread import Limits
+from proofdesk.embeddings.local import LocalModel
+from proofdesk.errors import Unavailable
+from proofdesk.progress import silent
+from proofdesk.projects.scope import Scope
+from proofdesk.search import index
+from proofdesk.simulators.chatwoot import Simulator, create_app
+from proofdesk.simulators.serving import running
+from tests.chatwoot.conftest import fill
+
+_LETTERS = "".join(random.Random(1).choices(string.ascii_lowercase, k=3000))
+VALUES = [
+    *(b"1e999", b"NaN", b"-Infinity", b"9" * 400, b"9" * 5000, b"-1", b"0", b"9223372036854775808", b"1.5", b"true"),
+    *(b"null", b"[]", b"{}", b'"12"', b'""', b'"a\\u0000b"', b'"half \\ud83d"', b'{"\\u0000": 1}', b'{"\\ud83d": 1}'),
+    *(b'{"n": 1e999}', b'{"n": NaN}', b'{"a": 1, "a": {}}', b'"\xff\xfe"', b"[" * 10_000 + b"]" * 10_000),
+    *(b'{"a":' * 10_000 + b"1" + b"}" * 10_000, f'"{_LETTERS}"'.encode(), f'["{_LETTERS}"]'.encode()),
+]  # fmt: skip
+LONG = [json.dumps(text).encode() for text in ("." * 150_000, "e\u0301\u0323" * 50_000, "\U0001f600" * 150_000)]
+
+
+@dataclass
+class Hostile:
+    """An application in front of the simulator that puts raw values into fields of the objects with some ids."""
+
+    app: ASGIApp
+    values: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
+
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started: list[Message] = []
+        body = bytearray()
+
+        async def take(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                started.append(message)
+            else:
+                body.extend(message.get("body", b""))
+
+        await self.app(scope, receive, take)
+        changed = self._changed(scope["path"], bytes(body))
+        headers = [(k, v) for k, v in started[0]["headers"] if k.lower() != b"content-length"]
+        await send({**started[0], "headers": [*headers, (b"content-length", str(len(changed)).encode())]})
+        await send({"type": "http.response.body", "body": changed})
+
+    def _changed(self, path: str, body: bytes) -> bytes:
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            return body
+        raw: list[bytes] = []
+        for kind, item in _items(path, answer):
+            name, value = self.values.get((kind, item.get("id", 0)), ("", b""))
+            if name:
+                item[name] = f"raw value {len(raw)}."
+                raw.append(value)
+        body = json.dumps(answer).encode()
+        for number, value in enumerate(raw):
+            body = body.replace(f'"raw value {number}."'.encode(), value)
+        return body
+
+
+def _items(path: str, answer: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    data = answer.get("data", answer) if isinstance(answer, dict) else {}
+    listed = data.get("payload") if isinstance(data, dict) else None
+    kinds = {"messages": "message", "conversations": "conversation", "contacts": "contact", "inboxes": "inbox"}
+    for item in listed if isinstance(listed, list) else []:
+        kind = kinds.get(path.rpartition("/")[2], "")
+        if kind == "conversation":
+            yield "contact", item["meta"]["sender"]
+        yield kind, item
+
+
+async def _run(db: Database, project: Scope, simulator: Simulator, values: dict[Any, Any], patience: float = 5) -> Any:
+    with running(Hostile(create_app(simulator), values)) as url:
+        client = Chatwoot(url, simulator.admin_token, patience=patience)
+        try:
+            return await sync.run(db, client, project, sync.Options(default_account_id=1), silent)
+        finally:
+            await client.aclose()
+
+
+def _stored(conn: psycopg.Connection) -> set[int]:
+    return {row[0] for row in conn.execute("SELECT message_id FROM cw_messages")}
+
+
+async def test_hostile_message_never_loses_another(
+    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    fields = ["id", "content", "conversation_id", "inbox_id", "message_type", "content_type", "content_attributes",
+              "private", "status", "source_id", "sender", "attachments", "created_at"]  # fmt: skip
+    cases = [(name, value) for name in fields for value in VALUES] + [("content", value) for value in LONG]
+    ids = fill(simulator, len(cases))
+    every = [m for m in simulator.truth()["messages"] if m["conversation_id"] in set(ids)]
+    middle = {m["conversation_id"]: m["id"] for m in every if m["content"].startswith("Message 1 ")}
+    values = {("message", middle[i]): case for i, case in zip(ids, cases, strict=True)}
+    began = time.monotonic()
+    synced = await _run(db, project, simulator, values)
+    assert {m["id"] for m in every} - _stored(owner_conn) <= set(middle.values()), "only hostile ones may be missing"
+    assert synced.in_quarantine > len(fields)
+    await chunks.cut(db, project, Limits(1000, 30))
+    await index.refresh(db, project)
+    await vectors.embed_pending(db, project, LocalModel(), vectors.Options())
+    behind = "SELECT count(*) FROM cw_conversations WHERE content_version <> LEAST(indexed_version, chunked_version)"
+    assert owner_conn.execute(behind).fetchone() == (0,)
+    assert owner_conn.execute("SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'").fetchone() == (0,)
+    assert time.monotonic() - began < 60
+
+
+async def test_hostile_conversation_never_loses_another(
+    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    fields = ["id", "uuid", "inbox_id", "status", "priority", "labels", "additional_attributes", "custom_attributes",
+              "snoozed_until", "waiting_since", "first_reply_created_at", "last_activity_at", "created_at",
+              "updated_at", "messages"]  # fmt: skip
+    cases = [(name, value) for name in fields for value in VALUES]
+    ids = fill(simulator, len(cases) + 50, messages=1)
+    values = {("conversation", i): case for i, case in zip(ids, cases, strict=False)}
+    await _run(db, project, simulator, values)
+    stored = {row[0] for row in owner_conn.execute("SELECT conversation_id FROM cw_conversations")}
+    assert set(ids[len(cases) :]) <= stored
+    kept = {row[0] for row in owner_conn.execute("SELECT entity_id FROM sync_quarantine")}
+    unknown = [i for i, case in zip(ids, cases, strict=False) if case[0] != "id" and i not in stored]
+    assert {str(i) for i in unknown} <= kept, "what is not stored is in quarantine"
+
+
+async def test_hostile_contact_never_loses_its_conversation(
+    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    fields = ["id", "name", "email", "phone_number", "identifier", "blocked", "additional_attributes",
+              "custom_attributes", "created_at"]  # fmt: skip
+    cases = [(name, value) for name in fields for value in VALUES]
+    ids = fill(simulator, len(cases) + 20, messages=1)
+    senders = {c["id"]: c["meta"]["sender"]["id"] for c in simulator.truth()["conversations"]}
+    values = {("contact", senders[i]): case for i, case in zip(ids, cases, strict=False)}
+    await _run(db, project, simulator, values)
+    stored = {row[0] for row in owner_conn.execute("SELECT conversation_id FROM cw_conversations")}
+    assert stored == set(ids)
+    contacts = {row[0] for row in owner_conn.execute("SELECT contact_id FROM cw_contacts")}
+    assert {senders[i] for i in ids[len(cases) :]} <= contacts
+
+
+@pytest.mark.parametrize("name", ["name", "channel_type"])
+async def test_hostile_inbox_stops_nothing(db: Database, project: Scope, simulator: Simulator, name: str):
+    fill(simulator, 1)
+    for value in VALUES:
+        await _run(db, project, simulator, {("inbox", 1): (name, value)})
+
+
+async def test_database_refusing_one_row_quarantines_that_row(
+    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    ids = fill(simulator, 5)
+    bad = simulator.truth()["messages"][4]["id"]
+    owner_conn.execute(f"ALTER TABLE cw_messages ADD CONSTRAINT odd CHECK (message_id <> {bad})".encode())
+    try:
+        synced = await _run(db, project, simulator, {})
+    finally:
+        owner_conn.execute("ALTER TABLE cw_messages DROP CONSTRAINT odd")
+    assert synced.in_quarantine == 1
+    assert _stored(owner_conn) == {m["id"] for m in simulator.truth()["messages"]} - {bad}
+    (reason,) = owner_conn.execute("SELECT reason FROM sync_quarantine").fetchone() or ("",)
+    assert "odd" in reason
+    assert len(ids) == 5
+
+
+async def test_one_message_in_two_conversations_is_stored_once(db: Database, project: Scope):
+    rows = [{"message_id": 7, "conversation_id": number, "content": "x"} for number in (1, 2)]
+    parsed = Parsed(rows)
+    storing.keep_first(parsed, "message")
+    assert [row["conversation_id"] for row in parsed.rows] == [1]
+    assert [(bad.entity_id, bad.conversation_id) for bad in parsed.bad] == [("7", 2)]
+    async with db.scoped(project) as conn:
+        assert await queries.stored_conversations(conn, project, 1, None) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"conversation_id": 2}, "it names conversation 2, and was listed in 1"),
+        ({"content_attributes": {"n": float("inf")}}, "Out of range float"),
+        ({"content_attributes": {"\0": 1}}, "NUL"),
+        ({"created_at": 10**400}, "too large"),
+    ],
+)
+def test_refused_message_says_why(wrong: dict[str, Any], reason: str):
+    message = {"id": 7, "conversation_id": 1, "inbox_id": 1, "message_type": 0, "content": "x", "created_at": 10**9}
+    parsed = items.messages([message | wrong, message | {"id": 8}], 1)
+    assert [row["message_id"] for row in parsed.rows] == [8]
+    assert reason in parsed.bad[0].reason
+
+
+def test_one_hostile_value_leaves_the_rest_of_an_answer_readable():
+    for value in VALUES:
+        read = lenient_json.loads(b'{"before": 1, "it": ' + value + b', "after": [{"text": "x]y\\"{"}]}')
+        assert (read["before"], read["after"]) == (1, [{"text": 'x]y"{'}])
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [("SELECT pg_sleep(5)", "statement_timeout"), ("CREATE TABLE x ()", "read-only")],
+)
+async def test_database_that_cannot_work_is_named_as_what_it_is(db: Database, statement: str, told: str):
+    with pytest.raises(Unavailable, match=told):
+        async with db.transaction() as conn:
+            await conn.execute("SET LOCAL statement_timeout = 50")
+            if told == "read-only":
+                await conn.execute("SET TRANSACTION READ ONLY")
+            await conn.execute(statement.encode())
+
+
+async def test_value_that_is_refused_is_no_failure_of_the_database(db: Database, project: Scope):
+    for statement in ("SELECT 1/0", "SELECT '1e999999'::jsonb", "SELECT repeat('x', 2000000)::tsvector"):
+        with pytest.raises(psycopg.Error) as refused:
+            async with db.scoped(project) as conn:
+                await conn.execute(statement.encode())
+        assert failures.is_data_error(refused.value)
+        assert failures.classify(refused.value) is None
