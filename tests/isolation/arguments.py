@@ -92,7 +92,7 @@ def _claimed(world: World) -> Claimed:
 
 def _mark(world: World) -> cutting.Mark:
     chunk = world.chunk
-    return cutting.Mark(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash)
+    return cutting.Mark(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash, None)
 
 
 MODEL = Model("ours", DIMENSION, Halfvec([0.1] * DIMENSION))

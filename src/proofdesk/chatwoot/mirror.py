@@ -211,7 +211,8 @@ class Mirror:
             await reading_queries.advance(conn, self.scope, self.account_id, cursors)
             return stored
 
-        self.tally.messages += await storing.store(self.db, self.scope, store)
+        stored = await storing.store(self.db, self.scope, store)
+        self.tally.messages += stored  # read after the wait: other pages count meanwhile
         self.tally.removed += len(gone)
 
     async def _keep_bad(self, conn: queries.Conn, entity: str, parsed: items.Parsed) -> None:
