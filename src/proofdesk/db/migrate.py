@@ -26,7 +26,7 @@ def migrate(url: str) -> list[str]:
         with connect_as_owner(url) as conn:
             _check_server(conn)
             conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-            applied = [name for name, script in _pending(conn) if _apply(conn, name, script)]
+            applied = apply(conn)
     except psycopg.OperationalError as error:
         if (unavailable := failures.classify(error)) is None:
             raise
@@ -38,6 +38,22 @@ def migrate(url: str) -> list[str]:
             f" CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO <this user>."
         ) from error
     return applied
+
+
+def lock(conn: psycopg.Connection) -> None:
+    """Check the server, and keep other processes from migrating until the transaction ends."""
+    _check_server(conn)
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def apply(conn: psycopg.Connection, only: set[str] | None = None) -> list[str]:
+    """Apply what is pending, of `only` some names, and return its names. The caller holds the lock."""
+    return [name for name, script in _pending(conn, only) if _apply(conn, name, script)]
+
+
+def names() -> list[str]:
+    """The names of all migrations of this version, ours and the queue's."""
+    return [*(name for name, _ in _ours()), "queue/schema", *(name for name, _ in _queue_migrations())]
 
 
 def _check_server(conn: psycopg.Connection) -> None:
@@ -84,10 +100,10 @@ def _check_database(conn: psycopg.Connection) -> None:
         raise Unavailable(f"An extension is not in the schema public. Let an administrator run: {moves}")
 
 
-def _pending(conn: psycopg.Connection) -> Iterator[tuple[str, str]]:
+def _pending(conn: psycopg.Connection, only: set[str] | None = None) -> Iterator[tuple[str, str]]:
     _prepare(conn)
     done = {name for (name,) in conn.execute("SELECT name FROM schema_migrations")}
-    yield from ((name, script) for name, script in _ours() if name not in done)
+    yield from ((name, script) for name, script in _ours() if name not in done and (only is None or name in only))
     queue = {name: script for name, script in _queue_migrations() if name not in done}
     if not any(name.startswith("queue/") for name in done):
         # A new database gets the queue's whole schema at once; its single steps then count as taken.
@@ -101,11 +117,16 @@ def _prepare(conn: psycopg.Connection) -> None:
         "CREATE TABLE IF NOT EXISTS schema_migrations"
         " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
     )
+    create_role(conn)
+    conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(APP_ROLE)))
+
+
+def create_role(conn: psycopg.Connection) -> None:
+    """Make the application's role unless the server has it: roles belong to no database."""
     if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE]).fetchone() is None:
         # Another database of this server may be migrated at the same moment.
-        with contextlib.suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject):
+        with contextlib.suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject), conn.transaction():
             conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(APP_ROLE)))
-    conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(APP_ROLE)))
 
 
 def _apply(conn: psycopg.Connection, name: str, script: str) -> bool:

@@ -1,0 +1,5 @@
+"""Worlds to back up."""
+
+from tests.isolation.conftest import ours
+
+__all__ = ["ours"]
