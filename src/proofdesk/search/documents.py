@@ -43,6 +43,7 @@ class Document:
 
     def add(self, weight: int, text: str, counts: Mapping[str, int], latin: str, message_id: int | None = None) -> None:
         """Add the words of a text in the Latin language `latin`, which have been counted, and its exact tokens."""
+        counts = Counter(counts) + Counter(words.letters(text))  # which add nothing to the length
         stemmed = {(languages.of_word(word, latin), word): weight * times for word, times in counts.items()}
         exact = words.exact(text)
         for word, weighted in stemmed.items():

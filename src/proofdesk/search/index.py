@@ -15,7 +15,9 @@ from proofdesk.search import documents, index_queries, stems
 from proofdesk.search.documents import Document
 from proofdesk.search.index_queries import Postings, Taken
 
-VERSION = 4  # of the rules in this file, `documents`, `languages`, `stems` and `words`: a new number indexes all anew
+VERSION = (
+    5  # of the rules here, in `documents`, `languages`, `scripts`, `stems`, `words`: a new number indexes all anew
+)
 BATCH = 200  # conversations a transaction
 WHOLE = ""  # the term that stands for a conversation itself
 

@@ -34,7 +34,7 @@ def _matched(best: Best) -> tuple[Worth, Worth, list[Matched]]:
     """The words and exact tokens of the chunks that answer the question, and what they are worth in each chunk."""
     chunks, texts = best.chunks, [words.clean(chunk.text) for chunk in best.chunks]
     tokens = best.seeking.exact
-    said = [words.words(text) for text in texts]
+    said = [words.words(text) + words.letters(text) for text in texts]
     exact = [words.exact(text) if tokens else list[str]() for text in texts]
     surfaces = terms.surfaces(best.seeking, set[str]().union(*said))
     worth = [snippets.worth(*found, surfaces, tokens) for found in zip(said, exact, strict=True)]

@@ -1,11 +1,12 @@
 """The part of a text that shows why it was found. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from proofdesk.search import words
 from proofdesk.search.terms import Worth
+from proofdesk.search.words import Word
 
 LENGTH = 300  # characters, marks not counted
 _LEAD = 60  # characters before the first match
@@ -53,13 +54,23 @@ def worth(said: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: Wo
 
 
 def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
-    found: list[_Match] = []
-    for locate, known in ((words.located_exact, tokens), (words.located, surfaces)):
-        for word in locate(text, known.keys()) if known else ():
-            number, value = max((known[form] for form in word.forms if form in known), key=lambda answer: answer[1])
-            if value and not any(m.start < word.end and word.start < m.end for m in found):
-                found.append(_Match(word.start, word.end, number, value))
-    return sorted(found)
+    exact: list[_Match] = []
+    for match in _answers(words.located_exact(text, tokens.keys()) if tokens else (), tokens):
+        if not _overlaps(match, exact):
+            exact.append(match)
+    said = _answers(words.located(text, surfaces.keys()) if surfaces else (), surfaces)
+    return sorted(exact + [match for match in said if not _overlaps(match, exact)])
+
+
+def _answers(located: Iterable[Word], known: Worth) -> Iterator[_Match]:
+    for word in located:
+        number, value = max((known[form] for form in word.forms if form in known), key=lambda answer: answer[1])
+        if value:
+            yield _Match(word.start, word.end, number, value)
+
+
+def _overlaps(match: _Match, others: list[_Match]) -> bool:
+    return any(one.start < match.end and match.start < one.end for one in others)
 
 
 def _telling(matches: list[_Match]) -> list[_Match]:
@@ -94,6 +105,7 @@ def _back_to_word(text: str, end: int) -> int:
 def _marked(text: str, start: int, end: int, matches: list[_Match]) -> str:
     parts, at = [], start
     for match in matches:
-        parts += [text[at : match.start], "[[", text[match.start : match.end], "]]"]
-        at = match.end
+        begin = max(at, match.start)  # pairs of letters overlap
+        parts += [text[at:begin], "[[", text[begin : match.end], "]]"]
+        at = max(at, match.end)
     return "".join([*parts, text[at:end]]).replace("]][[", "")

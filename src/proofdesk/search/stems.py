@@ -14,12 +14,11 @@ _STEMMERS = {name: Stemmer.Stemmer(name, 0) for name in languages.NAMES}
 def of_word(language: str, word: str) -> tuple[str, ...]:
     """The terms of a word in lower case, of 1 to `words.LONGEST` characters, by the stemmer of `language`.
 
-    Of a word with accents there are two, should they differ: as it is stemmed with them and without, so that "pagaría"
-    is found by "pagaria".
+    Of a word with accents there are several, should they differ: as it is stemmed with them and without, so that
+    "pagaría" is found by "pagaria", and with its umlauts spelled out, so that "Müller" is found by "Mueller".
     """
     stem = _STEMMERS[language].stemWord
-    with_accents = words.fold(stem(word))
     if word.isascii():
-        return (with_accents,)
-    without = words.fold(stem(words.fold(word)))
-    return (with_accents,) if without == with_accents else (with_accents, without)
+        return (stem(word),)
+    spellings = (stem(word), stem(words.fold(word)), stem(words.fold(words.spelled_out(word))))
+    return tuple(dict.fromkeys(map(words.fold, spellings)))

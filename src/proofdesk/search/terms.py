@@ -4,6 +4,7 @@ A word that no conversation holds stands for those that look most like it: names
 """
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
 _TRIGRAM_CANDIDATES = 20
 _SPELLINGS = 3
 _REMEMBERED = 20_000
+_UMLAUT = re.compile(r"([aou])e")
 
 Worth = Mapping[str, tuple[int, float]]
 
@@ -41,7 +43,7 @@ class Sought:
     @property
     def exact(self) -> Worth:
         """The same of exact tokens; empty when the question holds none."""
-        return {term: worth for term, worth in self.worth.items() if _is_exact(term)}
+        return {term: worth for term, worth in self.worth.items() if words.is_exact(term)}
 
 
 NOTHING = Sought([], 1.0, ())
@@ -106,20 +108,23 @@ def surfaces(seeking: Sought, vocabulary: set[str]) -> Worth:
     worth = seeking.worth
     beginnings = tuple({_beginning(term) for term in worth})
     matched: dict[str, tuple[int, float]] = {}
-    for word in [w for w in vocabulary if (w if w.isascii() else words.fold(w)).startswith(beginnings)]:
+    for word in [w for w in vocabulary if _begins_like(w, beginnings)]:
         for term in _terms_of(word, seeking.languages):
             if term in worth and worth[term][1] > matched.get(word, (0, 0.0))[1]:
                 matched[word] = worth[term]
     return matched
 
 
+def _begins_like(word: str, beginnings: tuple[str, ...]) -> bool:
+    if not word.isascii():
+        return words.fold(word).startswith(beginnings) or words.fold(words.spelled_out(word)).startswith(beginnings)
+    # Of "Groesse" the stem may be "gross".
+    return word.startswith(beginnings) or ("e" in word[1:4] and _UMLAUT.sub(r"\1", word[:6]).startswith(beginnings))
+
+
 def _beginning(term: str) -> str:
     # Stemmers change endings: a word begins like its stem.
     return term[:3] if len(term) > 3 else term[:2]
-
-
-def _is_exact(term: str) -> bool:
-    return not term.isalnum() or (term.isdigit() and len(term) >= 7)
 
 
 def _exact(text: str) -> list[_Each]:

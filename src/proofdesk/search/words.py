@@ -15,31 +15,42 @@ from collections.abc import Iterator, Set
 from itertools import chain
 from typing import NamedTuple
 
+from proofdesk.search import scripts
+
 LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
 _BEGINNINGS = (40, 20, 10)  # lengths by which a word longer than that is found
 _MOST_MARKS = 30  # combining marks in a row that are kept, as in the stream-safe format of UAX #15
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’ʼ][^\W\d_{_CJK}]+)?")
+_JOINED_LETTER = rf"[^\W_{scripts.UNSPACED}]"
+_WORD = re.compile(
+    rf"(?P<run>[{scripts.UNSPACED}]++(?:[{scripts.MARKS}]++[{scripts.UNSPACED}]*+)*+)"
+    rf"|(?P<word>{_JOINED_LETTER}++(?:[{scripts.MARKS}]++{_JOINED_LETTER}*+)*+(?:['’ʼ][^\W\d_{scripts.UNSPACED}]+)?)"
+    rf"|(?P<emoji>{scripts.FLAG}|[{scripts.EMOJI}])[{scripts.TONES}]*+"
+)
+_UNSPACED = re.compile(f"[{scripts.UNSPACED}]")
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 # What is no part of a word becomes a space: a quarter of the time of looking for words.
 _ASCII_WORDS = {n: chr(n).lower() if chr(n).isalnum() or chr(n) == "'" else " " for n in range(128)}
 # Possessive, and begun at the beginning of a run only: else a long run without a joint is read once for each letter.
 _EXACT = re.compile(
-    rf"(?<![^\W{_CJK}])(?<![.@+-])[^\W{_CJK}]++(?:[-.@+][^\W{_CJK}]++)+"
-    rf"|(?<![^\W_{_CJK}])[^\W_{_CJK}]++(?:_[^\W_{_CJK}]++)+"
+    rf"(?<![^\W{scripts.UNSPACED}])(?<![.@+-])[^\W{scripts.UNSPACED}]++(?:[-.@+][^\W{scripts.UNSPACED}]++)+"
+    rf"|(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]++(?:_[^\W_{scripts.UNSPACED}]++)+"
 )
 _JOINED = re.compile(r"[-.@+_]\w")
-_LONG = re.compile(rf"(?<![^\W_{_CJK}])[^\W_{_CJK}]{{{LONGEST + 1},}}+")
+_LONG = re.compile(rf"(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]{{{LONGEST + 1},}}+")
 _MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")  # where there may be that many combining marks
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
-_PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
+_PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ς": "σ", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
+_SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+_OF_EXACT = re.compile(r"[-.@+_#*]")
+_SHORTEST_PHONE = 7  # digits
 _ELISIONS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is none
 
 
 class Word(NamedTuple):
-    """A word in lower case and where it stands. `forms` are what is looked for: itself, or the pairs of a CJK run.
+    """A word in lower case and where it stands. `forms` are what is looked for: itself, or a pair of
+    letters of a script without spaces.
 
     Of a word longer than a term it is the place of its first `LONGEST` characters.
     """
@@ -68,12 +79,22 @@ def words(text: str) -> list[str]:
     return [part for run in found for part in (_apart(run) if "'" in run else (run[:LONGEST],))]
 
 
+def letters(text: str) -> list[str]:
+    """The letters of a cleaned text in scripts without spaces, as a word may have one letter only.
+
+    A letter that stands alone is one of the `words`.
+    """
+    if text.isascii() or not _UNSPACED.search(text):
+        return []
+    return [form for run in _runs(text.lower()) if len(forms := _compared(run)) > 1 for form in forms]
+
+
 def located(text: str, among: Set[str]) -> Iterator[Word]:
     """The words of a cleaned text of which a form is among some, with their places in it, in any order."""
     if text.isascii() and "'" not in text:
         yield from _standing_alone(text.lower(), among)
     else:
-        yield from (word for word in _located(text) if not among.isdisjoint(word.forms))
+        yield from (word for word in _located(text, with_letters=True) if not among.isdisjoint(word.forms))
 
 
 def exact(text: str) -> list[str]:
@@ -81,7 +102,7 @@ def exact(text: str) -> list[str]:
 
     And of words that are too long for a term, what they are found by as a whole and by their beginnings.
     """
-    lowered = text.lower()
+    lowered = scripts.narrow(text.lower())
     # Looking for what all of them have takes a thirtieth of the time, and most texts have none.
     joined = _EXACT.findall(lowered) if _JOINED.search(lowered) else ()
     found = [form for token in joined for form in (*_spellings(token), *_whole(token))]
@@ -92,6 +113,7 @@ def exact(text: str) -> list[str]:
 
 def located_exact(text: str, among: Set[str]) -> Iterator[Word]:
     """The exact tokens of a cleaned text of which a form is among some, with their places."""
+    text = scripts.narrow(text)
     long = (
         Word(_beginnings(match.group().lower()), match.start(), match.start() + LONGEST)
         for match in _LONG.finditer(text)
@@ -101,6 +123,7 @@ def located_exact(text: str, among: Set[str]) -> Iterator[Word]:
 
 def all_exact(text: str) -> Iterator[Word]:
     """The exact tokens of a cleaned text with their places."""
+    text = scripts.narrow(text)
     for match in _EXACT.finditer(text):
         token = match.group().lower()
         yield Word(_spellings(token), match.start(), min(match.end(), match.start() + LONGEST))
@@ -115,9 +138,9 @@ def all_exact(text: str) -> Iterator[Word]:
 def phone(text: str) -> tuple[str, ...]:
     """The ways to look for a telephone number: all its digits, and without the prefix of country or city."""
     digits = "".join(re.findall(r"\d", text))
-    if not 7 <= len(digits) <= 15:
+    if not _SHORTEST_PHONE <= len(digits) <= 15:
         return ()
-    return tuple(dict.fromkeys((digits, digits[-10:], digits[-7:])))
+    return tuple(dict.fromkeys((digits, digits[-10:], digits[-_SHORTEST_PHONE:])))
 
 
 def beginning(word: str) -> tuple[str, ...]:
@@ -137,6 +160,16 @@ def fold(word: str) -> str:
     return unicodedata.normalize("NFC", "".join(kept))
 
 
+def spelled_out(word: str) -> str:
+    """A word in lower case with the letters that stand for an umlaut where there are no umlauts: ü is ue."""
+    return word if word.isascii() else word.translate(_SPELLED_OUT)
+
+
+def is_exact(term: str) -> bool:
+    """Whether a term is an exact token, not a word."""
+    return bool(_OF_EXACT.search(term)) or (term.isdigit() and len(term) >= _SHORTEST_PHONE)
+
+
 def _standing_alone(text: str, among: Set[str]) -> Iterator[Word]:
     # Looking for some words takes a quarter of the time of taking the text apart.
     for word in among:
@@ -149,15 +182,40 @@ def _standing_alone(text: str, among: Set[str]) -> Iterator[Word]:
             start = text.find(word, end)
 
 
-def _located(text: str) -> Iterator[Word]:
-    for match in _WORD.finditer(text):
-        word = _lower(match.group())
-        if "\u3040" <= word[0] <= "\ud7af" or "\uf900" <= word[0] <= "\ufaff":
-            # Written without spaces: each pair of characters stands for a word.
-            for at in range(max(1, len(word) - 1)):
-                yield Word((word[at : at + 2],), match.start() + at, match.start() + min(at + 2, len(word)))
+def _located(text: str, *, with_letters: bool = False) -> Iterator[Word]:
+    for match in _WORD.finditer(scripts.narrow(text)):
+        found = match.group()
+        if match.lastgroup == "run":
+            yield from _pairs(found, match.start(), with_letters)
+        elif match.lastgroup == "word":
+            if word := _lower(found):
+                yield Word(_parts(word), match.start(), min(match.end(), match.start() + LONGEST))
         else:
-            yield Word(_parts(word), match.start(), min(match.end(), match.start() + LONGEST))
+            yield Word((match["emoji"],), match.start(), match.end())
+
+
+def _pairs(run: str, start: int, with_letters: bool) -> Iterator[Word]:
+    """Words of a script without spaces: each pair of letters, marks included, stands for a word."""
+    letters, forms = scripts.clusters(run), _compared(run)
+    for at, letter in enumerate(letters):
+        end = start + len(letter)
+        if with_letters or len(letters) == 1:
+            yield Word((forms[at],), start, end)
+        if at + 1 < len(letters):
+            yield Word((forms[at] + forms[at + 1],), start, end + len(letters[at + 1]))
+        start = end
+
+
+def _runs(text: str) -> Iterator[str]:
+    return (match.group() for match in _WORD.finditer(scripts.narrow(text)) if match.lastgroup == "run")
+
+
+def _compared(run: str) -> list[str]:
+    """The letters of a run as they are compared; two of them are no longer than a term may be."""
+    letters = scripts.clusters(run)
+    if unicodedata.is_normalized("NFKC", run) and max(map(len, letters)) <= LONGEST // 2:
+        return letters
+    return [scripts.letters(letter)[: LONGEST // 2] for letter in letters]
 
 
 def _spellings(token: str) -> tuple[str, ...]:
@@ -196,8 +254,7 @@ def _fewer_marks(run: str) -> str:
 
 
 def _lower(word: str) -> str:
-    word = word.lower()
-    return word if word.isascii() else unicodedata.normalize("NFKC", word).replace("’", "'").replace("ʼ", "'")
+    return scripts.letters(word).replace("’", "'").replace("ʼ", "'")
 
 
 def _apart(run: str) -> list[str]:

@@ -54,6 +54,7 @@ def _as_message(message: Said, quote: Quote, text: str, people: dict[str, Said],
         sender_name=name or None,
         subject=None,
         submitted=None,
+        items=None,
         attachments=[],
         quoted_from=name,
     )

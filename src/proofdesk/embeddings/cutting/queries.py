@@ -86,7 +86,8 @@ async def take_unchunked(conn: Conn, scope: Scope, most: int) -> list[Conversati
 async def said(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> list[Said]:
     """What was said in them, oldest first in each: no notes, activity lines or deleted messages.
 
-    Of an e-mail the part that is new, and the whole beside it. Of a template only what somebody entered into it.
+    Of an e-mail the part that is new, and the whole beside it. Of a template only what somebody entered into it, of
+    cards, choices, forms and articles also what they show.
     """
     return await many(
         conn,
@@ -100,7 +101,10 @@ async def said(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) 
                END AS content,
                CASE m.content_type WHEN 'incoming_email' THEN m.content END AS whole, NULL::text AS quoted_from,
                nullif(m.content_attributes #>> '{email,subject}', '') AS subject,
-               m.content_attributes -> 'submitted_values' AS submitted
+               CASE WHEN m.content_attributes ? 'submitted_values' THEN m.content_attributes -> 'submitted_values'
+                    ELSE m.content_attributes -> 'submitted_email' END AS submitted,
+               CASE WHEN m.content_type IN ('cards', 'input_select', 'form', 'article') AND m.message_type <> 'template'
+                    THEN m.content_attributes -> 'items' END AS items
         FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
         JOIN cw_messages m USING (account_id, conversation_id)
         CROSS JOIN LATERAL (SELECT

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from proofdesk.embeddings.cutting import attribution, sentences, words
 from proofdesk.embeddings.cutting.words import Said
 
-VERSION = 2  # of the rules in this file, `words`, `sentences`, `quotes`, `attribution`: a new one cuts all anew
+VERSION = 3  # of the rules in this file, `words`, `sentences`, `quotes`, `attribution`: a new one cuts all anew
 _JOINED_SHARE = 4  # joined messages take at most this part of a chunk, else a chat of one-liners makes one blur
 
 

@@ -1,9 +1,9 @@
 """What a message says, and what is told about a chunk before its text when it is embedded. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from proofdesk.embeddings.cutting import sentences
@@ -35,17 +35,18 @@ class Said:
     created_at: datetime
     whole: str | None = None
     quoted_from: str | None = None
+    items: Any = None
 
 
 def of(message: Said) -> str:
     """The words of a message, "" when it has none.
 
-    That is its text, what was entered into its form and what was spoken; without any of these, the titles and names
-    of what is attached.
+    That is its text, what its cards show, what was entered into its form and what was spoken; without any of these,
+    the titles and names of what is attached.
     """
     content = (message.content or "").replace("\\\n", "\n").strip()
     spoken = [str(item.get("transcribed_text") or "").strip() for item in message.attachments]
-    found = [text for text in (content, *_entered(message.submitted), *spoken) if text]
+    found = [text for text in (content, *_shown(message.items), *_entered(message.submitted), *spoken) if text]
     return "\n".join(found or _names(message.attachments))
 
 
@@ -69,16 +70,45 @@ def embedded(context: str, text: str) -> str:
     return f"{context}\n{text}" if context else text
 
 
+# What people read of an item, by Chatwoot's `ContentAttributeValidator`: of cards, choices, fields of forms, articles.
+_READ = ("title", "label", "description", "placeholder", "default", "value", "text")
+_NESTED = ("actions", "options")
+
+
+def _shown(items: Any) -> Iterator[str]:
+    """The texts of cards, choices, fields or articles: one line for each item, for each of its buttons or options."""
+    for item in cast("list[Any]", items) if isinstance(items, list) else ():
+        if isinstance(item, dict):
+            fields = cast("dict[str, Any]", item)
+            yield " ".join(_different(fields.get(key) for key in _READ))
+            for key in _NESTED:
+                yield from _shown(fields.get(key))
+        else:
+            yield from _different([item])
+
+
 def _entered(submitted: Any) -> Iterator[str]:
     # A satisfaction survey has an object with the comment in it; forms and choices are lists of fields.
     if isinstance(submitted, dict):
-        answer = submitted.get("csat_survey_response")
-        if isinstance(answer, dict):
-            yield str(answer.get("feedback_message") or "").strip()
+        answers = cast("dict[str, Any]", submitted)
+        survey = answers.get("csat_survey_response")
+        yield from _different([survey.get("feedback_message")] if isinstance(survey, dict) else answers.values())
     elif isinstance(submitted, list):
         for field in submitted:
             if isinstance(field, dict):
-                yield str(field.get("title") or field.get("value") or "").strip()
+                yield " ".join(_different((field.get("title"), field.get("value"))))
+    else:
+        yield from _different([submitted])
+
+
+def _different(values: Iterable[Any]) -> Iterator[str]:
+    """The texts and numbers among values, each once whatever its case: a choice is often called by its value."""
+    told = set[str]()
+    for value in values:
+        text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+        if text and text.casefold() not in told:
+            told.add(text.casefold())
+            yield text
 
 
 def _names(attachments: list[dict[str, Any]]) -> list[str]:

@@ -1,0 +1,100 @@
+"""What Unicode knows of the characters of words: marks, scripts without spaces, emoji, and letters written two ways.
+
+Patterns are fragments of character classes. Nothing here changes the length of a text, except `letters`, which takes
+one word or one character with its marks. Pure.
+"""
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+
+def _class_of(codes: Iterable[int]) -> str:
+    """Write code points in ascending order as the ranges of a character class."""
+    ranges: list[list[int]] = []
+    for code in codes:
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+
+
+def _of_category(first: int, last: int, categories: str) -> Iterator[int]:
+    return (code for code in range(first, last + 1) if unicodedata.category(chr(code))[0] in categories)
+
+
+# Combining marks belong to the letter before them, as in the grapheme clusters of UAX #29; so does the am of Thai.
+MARKS = _class_of(_of_category(0, sys.maxunicode, "M")) + "\u0e33\u0eb3"
+_CJK = (
+    "\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U000323af"
+)
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x1950, 0x19DF),  # Tai Le, New Tai Lue
+    (0x1A20, 0x1AAF),  # Tai Tham
+    (0xA980, 0xA9FF),  # Javanese, more Burmese
+    (0xAA60, 0xAADF),  # more Burmese, Tai Viet
+)
+UNSPACED = _CJK + "".join(_class_of(_of_category(first, last, "LM")) for first, last in _WITHOUT_SPACES)
+EMOJI = (
+    "\u231a-\u231b\u23e9-\u23fa\u25fb-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55"
+    "\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff"
+)
+FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
+TONES = "\ufe0e\ufe0f\U0001f3fb-\U0001f3ff"  # presentation and colour of skin: 👍🏽 is 👍
+
+_CLUSTER = re.compile(rf"[^{MARKS}][{MARKS}]*+|[{MARKS}]++")
+_MARK = re.compile(f"[{MARKS}]")
+
+
+def _narrow_forms() -> dict[str, str]:
+    digits = {chr(n): str(unicodedata.decimal(chr(n))) for n in _of_category(128, 0xFFFF, "N") if chr(n).isdecimal()}
+    halves = ((chr(n), unicodedata.normalize("NFKC", chr(n))) for n in range(0xFF01, 0xFFEF))
+    return digits | {char: form for char, form in halves if form != char and len(form) == 1}
+
+
+_NARROW = _narrow_forms()
+_NOT_NARROW = re.compile(f"[{_class_of(sorted(map(ord, _NARROW)))}]")
+_NARROWED = str.maketrans(_NARROW)
+
+# Vowel signs of Arabic and Hebrew, which most texts leave out, the stretching of Arabic, and which glyph is meant.
+_UNWRITTEN = dict.fromkeys(
+    [
+        *(n for first, last in ((0x0591, 0x06ED), (0x08CA, 0x08FF)) for n in _of_category(first, last, "M")),
+        0x0640,
+        0x20E3,  # a key around a digit
+        *range(0xFE00, 0xFE10),
+        *range(0xE0100, 0xE01F0),
+    ]
+)
+# As in the normalisation of Arabic and Persian by Lucene: forms of alef, of the last letter, of kaf and yeh.
+_ARABIC = str.maketrans("أإآٱىةیک", "اااايهيك")
+_REWRITTEN = {**_UNWRITTEN, **_ARABIC}
+
+
+def narrow(text: str) -> str:
+    """A text with full-width letters as ASCII, half-width kana as full-width ones, and digits of any script as 0 to 9.
+
+    Every character stays where it is.
+    """
+    return text.translate(_NARROWED) if not text.isascii() and _NOT_NARROW.search(text) else text
+
+
+def letters(word: str) -> str:
+    """A word in lower case as it is compared: compatibility forms, vowel signs and forms of a letter made one."""
+    word = word.lower()
+    if word.isascii():
+        return word
+    if not unicodedata.is_normalized("NFKC", word):
+        word = unicodedata.normalize("NFKC", word).lower()
+    return word.translate(_REWRITTEN) if max(word) >= "\u0590" else word
+
+
+def clusters(run: str) -> list[str]:
+    """The letters of a run, each with its marks."""
+    return _CLUSTER.findall(run) if _MARK.search(run) else list(run)
