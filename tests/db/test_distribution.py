@@ -39,6 +39,8 @@ DEFINERS = {
     "names_of": "the project that the transaction has set",
     "newest_inbound": "the project that the transaction has set",
     "note_inbound": "a trigger: the projects of the messages that arrived",
+    "note_moved_conversation": "a trigger: the project of the conversation that changed its contact",
+    "note_removed_contacts": "a trigger: the projects of the contacts that were removed",
     "outbound_by_status": "ACROSS PROJECTS: numbers only, for monitoring",
     "refresh_mirror_statistics": "no rows: ANALYZE",
     "refresh_search_statistics": "no rows: ANALYZE",
@@ -47,10 +49,12 @@ DEFINERS = {
     "runs_under_way": "ACROSS PROJECTS: numbers only, for monitoring",
     "schedule_job": "a trigger: the project that was made",
     "schedule_jobs": "a trigger: the project that was made",
+    "sent_to": "the project that the transaction has set",
     "seal_event": "a trigger: the chain of the event",
     "similar_terms": "the project that the transaction has set",
     "start_due_jobs": "ACROSS PROJECTS: starts jobs that are due; shows their ids and types, to the scheduler",
     "sync_lag": "ACROSS PROJECTS: a number, for monitoring",
+    "unnote_inbound": "a trigger: the project of the message that changed",
     "unqueued_runs": "ACROSS PROJECTS: ids of runs that dropped out of the queue, for recovery",
 }
 

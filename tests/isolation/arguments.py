@@ -141,6 +141,8 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "conversation_id": _always(101),
     "conversation_ids": _always([101, 102, 999]),
     "message_id": lambda w: w.chunk.message_id,
+    "message_ids": _always([10101, 10199]),
+    "length": _always(100),
     "before": _always(None),
     "before_id": _always(None),
     "present": _always([10101]),

@@ -17,7 +17,7 @@ CREATE TABLE contact_merges (
     CHECK (merged_contact_id <> into_contact_id)
 );
 CREATE INDEX contact_merges_into ON contact_merges (into_contact_id, project_id, account_id);
-CREATE INDEX contact_merges_addresses ON contact_merges USING gin (addresses);
+CREATE INDEX contact_merges_addresses ON contact_merges USING gin (project_id, addresses);
 CREATE INDEX contact_merges_unrecorded ON contact_merges (project_id) WHERE recorded_at IS NULL;
 CALL isolate('contact_merges');
 REVOKE INSERT, UPDATE, DELETE ON contact_merges FROM proofdesk_app;
@@ -70,11 +70,11 @@ BEGIN
     FROM removed r JOIN (
         SELECT r.project_id, r.account_id, r.contact_id AS removed_id, c.contact_id
         FROM removed r JOIN cw_contacts c ON c.project_id = r.project_id AND c.account_id = r.account_id
-                                         AND lower(c.email) = lower(r.email)
+                                         AND octet_length(c.email) <= 1000 AND lower(c.email) = lower(r.email)
         WHERE r.email <> ''
         UNION SELECT r.project_id, r.account_id, r.contact_id, c.contact_id
         FROM removed r JOIN cw_contacts c ON c.project_id = r.project_id AND c.account_id = r.account_id
-                                         AND c.phone_number = r.phone_number
+                                         AND octet_length(c.phone_number) <= 1000 AND c.phone_number = r.phone_number
         WHERE r.phone_number <> ''
         UNION SELECT r.project_id, r.account_id, r.contact_id, c.contact_id
         FROM removed r JOIN cw_contacts c ON c.project_id = r.project_id AND c.account_id = r.account_id
@@ -83,6 +83,7 @@ BEGIN
         UNION SELECT r.project_id, r.account_id, r.contact_id, c.contact_id
         FROM removed r JOIN cw_contacts c ON c.project_id = r.project_id AND c.account_id = r.account_id
              AND c.additional_attributes ? 'social_telegram_user_id'
+             AND octet_length(c.additional_attributes ->> 'social_telegram_user_id') <= 1000
              AND c.additional_attributes ->> 'social_telegram_user_id'
                  = r.additional_attributes ->> 'social_telegram_user_id'
         ) same ON same.project_id = r.project_id AND same.account_id = r.account_id
@@ -109,13 +110,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp ROWS 3 AS
         WHERE n.kind = 'cw' AND v.project_id = (SELECT current_project()) AND v.contact_id IS NOT NULL
         UNION
         SELECT c.account_id, c.contact_id FROM cw_contacts c
-        WHERE c.project_id = (SELECT current_project()) AND c.email IS NOT NULL AND lower(c.email) = lower(recipient)
+        WHERE c.project_id = (SELECT current_project()) AND octet_length(c.email) <= 1000
+          AND lower(c.email) = lower(recipient)
         UNION
         SELECT c.account_id, c.contact_id FROM cw_contacts c
-        WHERE c.project_id = (SELECT current_project()) AND c.phone_number = recipient
+        WHERE c.project_id = (SELECT current_project()) AND octet_length(c.phone_number) <= 1000
+          AND c.phone_number = recipient
         UNION
         SELECT c.account_id, c.contact_id FROM cw_contacts c
         WHERE c.project_id = (SELECT current_project()) AND c.additional_attributes ? 'social_telegram_user_id'
+          AND octet_length(c.additional_attributes ->> 'social_telegram_user_id') <= 1000
           AND c.additional_attributes ->> 'social_telegram_user_id' = recipient
         UNION
         SELECT m.account_id, m.into_contact_id FROM contact_merges m
@@ -133,12 +137,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp ROWS 3 AS
               AND m.account_id = p.account_id
             UNION ALL
             SELECT c.account_id, c.contact_id FROM cw_contacts o JOIN cw_contacts c
-                ON c.project_id = o.project_id AND lower(c.email) = lower(o.email)
+                ON c.project_id = o.project_id AND octet_length(c.email) <= 1000
+                   AND lower(c.email) = lower(o.email)
             WHERE o.project_id = (SELECT current_project()) AND o.account_id = p.account_id
               AND o.contact_id = p.contact_id AND o.email <> ''
             UNION ALL
             SELECT c.account_id, c.contact_id FROM cw_contacts o JOIN cw_contacts c
-                ON c.project_id = o.project_id AND c.phone_number = o.phone_number
+                ON c.project_id = o.project_id AND octet_length(c.phone_number) <= 1000
+                   AND c.phone_number = o.phone_number
             WHERE o.project_id = (SELECT current_project()) AND o.account_id = p.account_id
               AND o.contact_id = p.contact_id AND o.phone_number <> '') near)
     SELECT p.account_id, p.contact_id FROM person p
@@ -154,9 +160,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp ROWS 5 AS
         FROM behind b JOIN cw_contacts c ON c.account_id = b.account_id AND c.contact_id = b.contact_id
         WHERE c.project_id = (SELECT current_project()))
     SELECT format('cwc:%s:%s:%s', (SELECT current_project()), b.account_id, b.contact_id) FROM behind b
-    UNION SELECT lower(k.email) FROM known k WHERE k.email <> ''
-    UNION SELECT k.phone_number FROM known k WHERE k.phone_number <> ''
-    UNION SELECT k.telegram FROM known k WHERE k.telegram <> ''
+    UNION SELECT lower(k.email) FROM known k WHERE k.email <> '' AND octet_length(k.email) <= 1000
+    UNION SELECT k.phone_number FROM known k WHERE k.phone_number <> '' AND octet_length(k.phone_number) <= 1000
+    UNION SELECT k.telegram FROM known k WHERE k.telegram <> '' AND octet_length(k.telegram) <= 1000
     UNION SELECT unnest(m.addresses) FROM behind b JOIN contact_merges m
         ON m.project_id = (SELECT current_project()) AND m.account_id = b.account_id
        AND m.merged_contact_id = b.contact_id
@@ -164,7 +170,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp ROWS 5 AS
 $$;
 
 -- Messages to a person, in all, since a time: places of a window that several policies count together.
-CREATE INDEX outbound_messages_policies ON outbound_messages USING gin (policy_ids);
+CREATE INDEX outbound_messages_policies ON outbound_messages USING gin (project_id, policy_ids);
 CREATE FUNCTION sent_to(policies uuid[], since timestamptz) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*) FROM outbound_messages o
