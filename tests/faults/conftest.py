@@ -144,7 +144,7 @@ class Desk:
 
     def _settings(self, *, down: bool, seconds: float) -> Settings:
         return Settings(
-            database_url=SecretStr("of no use here"),
+            database_url=SecretStr("postgresql://not-connected.test/db"),
             chatwoot_account_id=1,
             embedding_provider="openai",
             openai_api_key=SecretStr(KEY),
