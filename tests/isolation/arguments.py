@@ -158,6 +158,9 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "source": _always("chatwoot_account:7"),
     "cursor_ts": _always(LONG_AGO),
     "bad": lambda w: [BadItem("message", "1", 101, w.word, "{}")],
+    "chatwoot.reading_queries.resume.conversations": _always([(ACCOUNT, 101)]),
+    "reasons": lambda w: {(ACCOUNT, 101): w.word},
+    "but": _always([(ACCOUNT, 999)]),
     "entity": _always("message"),
     "entity_ids": _always(["1"]),
     # Chunks, vectors and words

@@ -71,7 +71,7 @@ class Contact(BaseModel):
 class _Person(BaseModel):
     id: Id
     # A person's odd name is that person's matter: what he said is stored, with what can be stored of the name.
-    name: Annotated[str | None, BeforeValidator(lambda value: None if value is None else _plain(value))] = None
+    name: Annotated[str | None, BeforeValidator(lambda value: None if value is None else plain(value))] = None
     type: str | None = None
 
 
@@ -147,12 +147,11 @@ def messages(items: list[Any], conversation_id: int) -> Parsed:
 
 def inboxes(items: list[Any]) -> list[dict[str, Any]]:
     """Rows of `cw_inboxes`. Nothing else of an inbox is taken: it holds mail passwords in clear text."""
-    rows = {
-        i["id"]: {"inbox_id": i["id"], "name": _text(i.get("name")), "channel_type": _text(i.get("channel_type"))}
-        for i in items
-        if isinstance(i, dict) and is_id(i.get("id"))
-    }
-    return [rows[inbox_id] for inbox_id in sorted(rows)]
+    known = {i["id"]: i for i in items if isinstance(i, dict) and is_id(i.get("id"))}
+    return [
+        {"inbox_id": inbox_id, "name": _text(inbox.get("name")), "channel_type": _text(inbox.get("channel_type"))}
+        for inbox_id, inbox in sorted(known.items())
+    ]
 
 
 def senders(items: list[Any]) -> list[Any]:
@@ -229,7 +228,7 @@ def _bad(entity: str, item: Any, conversation_id: int | None, reason: str) -> Ba
         payload = json.dumps(item)
     except RecursionError:
         payload = json.dumps({"id": item.get("id")} if isinstance(item, dict) else None)
-    return BadItem(entity, _name(item, payload), conversation_id, _plain(reason)[:500], payload[:20_000])
+    return BadItem(entity, _name(item, payload), conversation_id, plain(reason)[:500], payload[:20_000])
 
 
 def refused(entity: str, row: dict[str, Any], reason: str) -> BadItem:
@@ -244,10 +243,11 @@ def _name(item: Any, payload: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return _plain(value) if isinstance(value, str) else ""
+    return plain(value) if isinstance(value, str) else ""
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """Text that the database can hold."""
     return str(value or "").replace("\x00", "").encode("utf-8", "replace").decode()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.chatwoot.items import BadItem
+from proofdesk.chatwoot.items import BadItem, plain
 from proofdesk.db.rows import Conn, many, maybe, run, value
 from proofdesk.projects.scope import Scope
 
@@ -162,6 +162,44 @@ async def quarantine(conn: Conn, scope: Scope, account_id: int, bad: list[BadIte
     )
 
 
+async def set_aside(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[int, int], str]) -> None:
+    """Keep conversations (by account and number) of which a stage could not make its `entity`, with the reason."""
+    await run(
+        conn,
+        """
+        INSERT INTO sync_quarantine AS q (project_id, account_scope_id, account_id, entity, entity_id,
+            conversation_id, reason, payload)
+        SELECT %(project)s, %(account_scope)s, account_id, %(entity)s, conversation_id, conversation_id, reason, '{}'
+        FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[], %(reasons)s::text[])
+            r (account_id, conversation_id, reason)
+        ORDER BY account_id, conversation_id
+        ON CONFLICT (project_id, account_id, entity, entity_id) DO UPDATE
+        SET reason = EXCLUDED.reason, attempts = q.attempts + 1, last_seen_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        entity=entity,
+        accounts=[account for account, _ in reasons],
+        conversations=[conversation for _, conversation in reasons],
+        reasons=[plain(reason)[:500] for reason in reasons.values()],
+    )
+
+
+async def resume(conn: Conn, scope: Scope, entity: str, conversations: list[tuple[int, int]]) -> int:
+    """Take conversations (by account and number) out again, since the stage could make its `entity` of them."""
+    return await run(
+        conn,
+        """
+        DELETE FROM sync_quarantine q
+        USING unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
+        WHERE q.project_id = %(project)s AND q.account_id = c.account_id AND q.entity = %(entity)s
+          AND q.entity_id = c.conversation_id::text""",
+        project=scope.project_id,
+        entity=entity,
+        accounts=[account for account, _ in conversations],
+        conversations=[conversation for _, conversation in conversations],
+    )
+
+
 async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
     """Take items out of quarantine that could be stored; how many."""
     return await run(
@@ -210,14 +248,15 @@ class Quarantined:
 
 
 async def quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: int) -> list[Quarantined]:
-    """What is in quarantine (of one account, or of all), longest waiting first."""
+    """What is in quarantine, longest waiting first; of one account only what is read from there again."""
     return await many(
         conn,
         Quarantined,
         """
         SELECT account_id, entity, entity_id, conversation_id, reason, attempts, first_seen_at, last_seen_at
         FROM sync_quarantine
-        WHERE project_id = %(project)s AND (%(account)s::bigint IS NULL OR account_id = %(account)s)
+        WHERE project_id = %(project)s
+          AND (%(account)s::bigint IS NULL OR account_id = %(account)s AND entity NOT IN ('chunks', 'terms'))
         ORDER BY last_seen_at, entity_id LIMIT %(limit)s""",
         project=scope.project_id,
         account=account_id,

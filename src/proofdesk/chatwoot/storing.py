@@ -8,6 +8,7 @@ import psycopg
 from proofdesk.chatwoot import items
 from proofdesk.chatwoot.items import Parsed
 from proofdesk.db import failures
+from proofdesk.db.halves import in_halves
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.projects.scope import Scope
@@ -43,23 +44,8 @@ async def _at_once(_: Conn, __: str, parsed: Parsed, put: Store) -> int:
 
 
 async def _in_halves(conn: Conn, entity: str, parsed: Parsed, put: Store) -> int:
-    rows, parsed.rows = parsed.rows, []
-    return await _halved(conn, entity, parsed, put, rows)
-
-
-async def _halved(conn: Conn, entity: str, parsed: Parsed, put: Store, rows: list[dict[str, Any]]) -> int:
-    try:
-        async with conn.transaction():
-            stored = await put(rows)
-    except psycopg.Error as error:
-        if not failures.is_data_error(error) or not rows:
-            raise
-        if len(rows) == 1:
-            parsed.bad.append(items.refused(entity, rows[0], failures.first_line(error)))
-            return 0
-    else:
-        parsed.rows += rows
-        return stored
-    middle = len(rows) // 2
-    first = await _halved(conn, entity, parsed, put, rows[:middle])
-    return first + await _halved(conn, entity, parsed, put, rows[middle:])
+    stored, refused = await in_halves(conn, parsed.rows, lambda rows: put(list(rows)))
+    parsed.bad += [items.refused(entity, row, reason) for row, reason in refused]
+    lost = {id(row) for row, _ in refused}
+    parsed.rows = [row for row in parsed.rows if id(row) not in lost]
+    return sum(stored)

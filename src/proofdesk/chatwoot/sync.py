@@ -57,6 +57,21 @@ class Synced:
     finished: bool = True
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """How many items wait in quarantine, and those that wait longest."""
+
+    count: int
+    longest: list[Quarantined]
+
+
+async def waiting(db: Database, scope: Scope) -> Waiting:
+    """Return what waits in quarantine, of every stage."""
+    async with db.scoped(scope) as conn:
+        count = await reading_queries.count_quarantined(conn, scope)
+        return Waiting(count, await reading_queries.quarantined(conn, scope, None, SHOWN))
+
+
 class _LeftOff(Exception):
     """It was asked to leave off, and did so at a page that is marked."""
 
@@ -86,9 +101,8 @@ async def run(
         except _LeftOff:
             finished = False
             break
-    async with db.scoped(scope) as conn:
-        count = await reading_queries.count_quarantined(conn, scope)
-        return Synced(tally, count, await reading_queries.quarantined(conn, scope, None, SHOWN), finished)
+    left = await waiting(db, scope)
+    return Synced(tally, left.count, left.longest, finished)
 
 
 def oldest(client: Chatwoot, options: Options) -> datetime | None:

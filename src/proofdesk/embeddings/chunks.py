@@ -1,15 +1,19 @@
-"""Chunks follow the conversations: what changed is cut anew, what did not is left alone."""
+"""Chunks follow the conversations: what changed is cut anew, what did not is left alone.
+
+A conversation that cannot be cut is set aside with the reason, and tried again by the next run.
+"""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings.cutting import queries, thread
 from proofdesk.embeddings.cutting.catching_up import catch_up
 from proofdesk.embeddings.cutting.queries import Conversation, Mark
+from proofdesk.embeddings.cutting.setting_aside import SetAside
 from proofdesk.embeddings.cutting.thread import Chunk, Limits
 from proofdesk.embeddings.cutting.words import Said
 from proofdesk.progress import Report, silent
@@ -21,11 +25,15 @@ BATCH = 200  # conversations a transaction
 
 @dataclass(frozen=True)
 class Cut:
-    """What cutting did: conversations looked at, chunks stored (new or changed) and chunks removed."""
+    """What cutting did: conversations looked at, chunks stored (new or changed) and chunks removed.
+
+    `set_aside` are those of the conversations that could not be cut.
+    """
 
     conversations: int = 0
     stored: int = 0
     removed: int = 0
+    set_aside: int = 0
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -41,28 +49,34 @@ async def cut(db: Database, scope: Scope, limits: Limits, report: Report = silen
     async with db.scoped(scope) as conn:
         await queries.adopt_rules(conn, scope, f"{thread.VERSION}/{limits.chunk_size}/{limits.min_embed_chars}")
         total = await queries.unchunked(conn, scope)
-    done = Cut()
+    done, aside = Cut(), SetAside("chunks")
 
     async def batch() -> int:
         nonlocal done
-        cut = await _cut_batch(db, scope, limits)
+        cut = await _cut_batch(db, scope, limits, aside)
         done = Cut(done.conversations + cut.conversations, done.stored + cut.stored, done.removed + cut.removed)
         return cut.conversations
 
     await catch_up(db, batch, total, report, "conversations cut")
-    return done
+    return replace(done, set_aside=len(aside))
 
 
-async def _cut_batch(db: Database, scope: Scope, limits: Limits) -> Cut:
+async def _cut_batch(db: Database, scope: Scope, limits: Limits, aside: SetAside) -> Cut:
     async with db.scoped(scope) as conn:
-        conversations = await queries.take_unchunked(conn, scope, BATCH)
+        conversations = await queries.take_unchunked(conn, scope, BATCH, aside.keys)
         if not conversations:
             return Cut()
-        said = await queries.said(conn, scope, conversations)
-        chunks = await asyncio.to_thread(_chunks, conversations, said, limits)
-        stored, removed = await _store(conn, scope, conversations, chunks)
-        await queries.mark_chunked(conn, scope, conversations)
-    return Cut(len(conversations), stored, removed)
+
+        async def work(part: Sequence[Conversation]) -> tuple[int, int]:
+            said = await queries.said(conn, scope, part)
+            chunks = await asyncio.to_thread(_chunks, part, said, limits, aside)
+            cut = aside.without(part)
+            counts = await _store(conn, scope, cut, chunks)
+            await queries.mark_chunked(conn, scope, cut)
+            return counts
+
+        counts = await aside.each(conn, scope, conversations, work)
+    return Cut(len(conversations), sum(stored for stored, _ in counts), sum(removed for _, removed in counts))
 
 
 async def _store(
@@ -77,15 +91,17 @@ async def _store(
     return stored, removed
 
 
-def _chunks(conversations: Sequence[Conversation], said: Sequence[Said], limits: Limits) -> list[Chunk]:
+def _chunks(
+    conversations: Sequence[Conversation], said: Sequence[Said], limits: Limits, aside: SetAside
+) -> list[Chunk]:
     threads: dict[tuple[int, int], list[Said]] = defaultdict(list)
     for message in said:
         threads[message.account_id, message.conversation_id].append(message)
-    return [
-        chunk
-        for one in conversations
-        for chunk in thread.cut(threads[one.account_id, one.conversation_id], one.inbox, limits)
-    ]
+
+    def cut(one: Conversation) -> list[Chunk]:
+        return thread.cut(threads[one.account_id, one.conversation_id], one.inbox, limits)
+
+    return [chunk for chunks in aside.make(conversations, cut) for chunk in chunks]
 
 
 def _key(mark: Mark) -> tuple[int, int, int]:

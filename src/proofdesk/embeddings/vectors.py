@@ -8,14 +8,18 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import psycopg
+
 from proofdesk.audit import trail
+from proofdesk.db import failures
+from proofdesk.db.halves import in_halves
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import queries
 from proofdesk.embeddings.batches import Batches, Outcome, Patience
 from proofdesk.embeddings.cutting import words
 from proofdesk.embeddings.cutting.catching_up import refresh_statistics
 from proofdesk.embeddings.provider import EmbeddingError, Provider
-from proofdesk.embeddings.queries import Claimed, Counts
+from proofdesk.embeddings.queries import Claimed, Counts, Settled
 from proofdesk.errors import Unavailable
 from proofdesk.progress import LeaveOff, Report, has_doubled, never, silent
 from proofdesk.projects.scope import Scope
@@ -205,8 +209,7 @@ class _Run:
             raise
 
     async def _settle(self, chunks: list[Claimed], outcomes: Sequence[Outcome]) -> None:
-        async with self._db.scoped(self._scope) as conn:
-            settled = await queries.settle(conn, self._scope, self._provider.name, chunks, outcomes)
+        settled = await _store(self._db, self._scope, self._provider.name, chunks, outcomes)
         self._held.remove(chunks)
         self.ready += settled.ready
         self.failed += settled.failed
@@ -218,6 +221,27 @@ class _Run:
             for chunks in filter(None, self._held):
                 async with self._db.scoped(self._scope) as conn:
                     await queries.release(conn, self._scope, chunks)
+
+
+async def _store(
+    db: Database, scope: Scope, model: str, chunks: Sequence[Claimed], outcomes: Sequence[Outcome]
+) -> Settled:
+    """Write what became of claimed chunks; one whose vector the database refuses is failed with the reason."""
+    try:
+        async with db.scoped(scope) as conn:
+            return await queries.settle(conn, scope, model, chunks, outcomes)
+    except psycopg.Error as error:
+        if not failures.is_data_error(error):
+            raise
+    async with db.scoped(scope) as conn:
+
+        async def settle(part: Sequence[tuple[Claimed, Outcome]]) -> Settled:
+            return await queries.settle(conn, scope, model, [c for c, _ in part], [o for _, o in part])
+
+        settled, refused = await in_halves(conn, list(zip(chunks, outcomes, strict=True)), settle)
+        if refused:
+            settled.append(await settle([(chunk, Outcome(None, reason)) for (chunk, _), reason in refused]))
+    return Settled(sum(s.ready for s in settled), sum(s.failed for s in settled))
 
 
 def _beyond(already: int, report: Report) -> Report:

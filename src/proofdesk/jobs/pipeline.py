@@ -56,8 +56,7 @@ async def _sync(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Out
     synced = await sync.run(resources.db, _chatwoot(resources), scope, options, turn, turn.is_over)
     result = await _prepare(resources, scope, turn)
     await deliveries.refresh(resources.db, _chatwoot(resources), scope)
-    result |= _sums(run, _counts(synced.tally)) | {"in_quarantine": synced.in_quarantine}
-    result["quarantine"] = [_waiting(item) for item in synced.waiting]
+    result |= _sums(run, _counts(synced.tally))
     return Outcome(synced.tally.messages, result, synced.finished)
 
 
@@ -89,10 +88,12 @@ async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[s
     opted_out = await inbound.heed(resources.db, scope, resources.settings.opt_out_words)
     cut = await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), report)
     await index.refresh(resources.db, scope, report)
+    waiting = await sync.waiting(resources.db, scope)
     counts = await vectors.counts(resources.db, scope)
     if counts.pending:
         await runs.request(resources.db, scope, EMBED, "schedule")
-    return {"chunks": asdict(cut), "embeddings_pending": counts.pending, "opted_out": opted_out}
+    result = {"chunks": asdict(cut), "embeddings_pending": counts.pending, "opted_out": opted_out}
+    return result | {"in_quarantine": waiting.count, "quarantine": [_waiting(item) for item in waiting.longest]}
 
 
 async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
@@ -120,6 +121,8 @@ async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Ou
     result = _sums(run, {"processed": done.processed, "failed": done.failed})
     result |= {"model": done.model, "status": done.status}
     result |= {"batch_size": done.batch_size, "batch_lowered_to": done.lowered_to}
+    waiting = await sync.waiting(resources.db, scope)
+    result |= {"in_quarantine": waiting.count, "quarantine": [_waiting(item) for item in waiting.longest]}
     finished = done.finished or not done.pending
     if finished:
         await _look_after_search(resources, scope)

@@ -1,4 +1,7 @@
-"""The index of words follows the conversations: what changed is indexed anew, what did not is left alone."""
+"""The index of words follows the conversations: what changed is indexed anew, what did not is left alone.
+
+A conversation that cannot be indexed is set aside with the reason, and tried again by the next run.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -8,6 +11,7 @@ from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.embeddings.cutting import queries as cutting_queries
 from proofdesk.embeddings.cutting.catching_up import catch_up
+from proofdesk.embeddings.cutting.setting_aside import SetAside
 from proofdesk.embeddings.cutting.words import Said
 from proofdesk.progress import Report, silent
 from proofdesk.projects.scope import Scope
@@ -30,7 +34,8 @@ async def refresh(db: Database, scope: Scope, report: Report = silent) -> int:
     async with db.scoped(scope) as conn:
         await index_queries.adopt_rules(conn, scope, str(VERSION))
         total = await index_queries.unindexed(conn, scope)
-    return await catch_up(db, lambda: _refresh_batch(db, scope), total, report, "conversations indexed")
+    aside = SetAside("terms")
+    return await catch_up(db, lambda: _refresh_batch(db, scope, aside), total, report, "conversations indexed")
 
 
 def language_term(language: str) -> str:
@@ -38,15 +43,20 @@ def language_term(language: str) -> str:
     return f":{language}"
 
 
-async def _refresh_batch(db: Database, scope: Scope) -> int:
+async def _refresh_batch(db: Database, scope: Scope, aside: SetAside) -> int:
     async with db.scoped(scope) as conn:
-        taken = await index_queries.take_unindexed(conn, scope, BATCH)
+        taken = await index_queries.take_unindexed(conn, scope, BATCH, aside.keys)
         if not taken:
             return 0
-        said = await cutting_queries.said(conn, scope, taken)
-        postings = await asyncio.to_thread(_postings, taken, said)
-        await _store(conn, scope, taken, postings)
-        await index_queries.mark_indexed(conn, scope, taken)
+
+        async def work(part: Sequence[Taken]) -> None:
+            said = await cutting_queries.said(conn, scope, part)
+            postings = await asyncio.to_thread(_postings, part, said, aside)
+            indexed = aside.without(part)
+            await _store(conn, scope, indexed, postings)
+            await index_queries.mark_indexed(conn, scope, indexed)
+
+        await aside.each(conn, scope, taken, work)
     return len(taken)
 
 
@@ -59,21 +69,17 @@ async def _store(conn: Conn, scope: Scope, taken: Sequence[Taken], postings: Seq
         await index_queries.put_postings(conn, scope, changed)
 
 
-def _postings(taken: Sequence[Taken], said: Sequence[Said]) -> list[Postings]:
+def _postings(taken: Sequence[Taken], said: Sequence[Said], aside: SetAside) -> list[Postings]:
     threads: dict[tuple[int, int], list[Said]] = defaultdict(list)
     for message in said:
         threads[message.account_id, message.conversation_id].append(message)
-    return [
-        _postings_of(
-            documents.build(
-                one.account_id,
-                one.conversation_id,
-                threads[one.account_id, one.conversation_id],
-                (one.contact_name, one.contact_email, one.contact_phone),
-            )
-        )
-        for one in taken
-    ]
+
+    def postings(one: Taken) -> Postings:
+        messages = threads[one.account_id, one.conversation_id]
+        contact = one.contact_name, one.contact_email, one.contact_phone
+        return _postings_of(documents.build(one.account_id, one.conversation_id, messages, contact))
+
+    return aside.make(taken, postings)
 
 
 def _postings_of(document: Document) -> Postings:

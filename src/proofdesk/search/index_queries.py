@@ -78,8 +78,11 @@ async def unindexed(conn: Conn, scope: Scope) -> int:
     )
 
 
-async def take_unindexed(conn: Conn, scope: Scope, most: int) -> list[Taken]:
-    """Lock conversations that are to be indexed, leaving out those that somebody else has."""
+async def take_unindexed(conn: Conn, scope: Scope, most: int, but: Sequence[tuple[int, int]] = ()) -> list[Taken]:
+    """Lock conversations that are to be indexed, leaving out those that somebody else has.
+
+    `but` are others (by account and number) to leave out.
+    """
     return await many(
         conn,
         Taken,
@@ -90,9 +93,13 @@ async def take_unindexed(conn: Conn, scope: Scope, most: int) -> list[Taken]:
         LEFT JOIN cw_contacts p ON p.project_id = c.project_id AND p.account_id = c.account_id
             AND p.contact_id = c.contact_id
         WHERE c.project_id = %(project)s AND c.content_version <> c.indexed_version
+          AND (c.account_id, c.conversation_id) NOT IN (
+              SELECT * FROM unnest(%(but_accounts)s::bigint[], %(but_conversations)s::bigint[]))
         LIMIT %(most)s FOR NO KEY UPDATE OF c SKIP LOCKED""",
         project=scope.project_id,
         most=most,
+        but_accounts=[account for account, _ in but],
+        but_conversations=[conversation for _, conversation in but],
     )
 
 

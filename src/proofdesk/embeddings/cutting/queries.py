@@ -66,8 +66,13 @@ async def unchunked(conn: Conn, scope: Scope) -> int:
     )
 
 
-async def take_unchunked(conn: Conn, scope: Scope, most: int) -> list[Conversation]:
-    """Lock conversations that are to be cut, leaving out those that somebody else has."""
+async def take_unchunked(
+    conn: Conn, scope: Scope, most: int, but: Sequence[tuple[int, int]] = ()
+) -> list[Conversation]:
+    """Lock conversations that are to be cut, leaving out those that somebody else has.
+
+    `but` are others (by account and number) to leave out.
+    """
     return await many(
         conn,
         Conversation,
@@ -77,9 +82,13 @@ async def take_unchunked(conn: Conn, scope: Scope, most: int) -> list[Conversati
                          AND i.account_id = c.account_id AND i.inbox_id = c.inbox_id), '') AS inbox
         FROM cw_conversations c
         WHERE c.project_id = %(project)s AND c.content_version <> c.chunked_version
+          AND (c.account_id, c.conversation_id) NOT IN (
+              SELECT * FROM unnest(%(but_accounts)s::bigint[], %(but_conversations)s::bigint[]))
         LIMIT %(most)s FOR NO KEY UPDATE OF c SKIP LOCKED""",
         project=scope.project_id,
         most=most,
+        but_accounts=[account for account, _ in but],
+        but_conversations=[conversation for _, conversation in but],
     )
 
 
