@@ -19,6 +19,7 @@ from proofdesk.outbound.drafts import Wish
 from proofdesk.outbound.outcomes import Patience
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change
+from proofdesk.outbound.providers.backoff import Pause
 from proofdesk.outbound.providers.provider import LookupUnsupported, Message, Receipt, SendFailed
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
@@ -61,6 +62,8 @@ class FakeProvider:
         if not self.can_look_up:
             raise LookupUnsupported
         return next((Receipt(f"receipt {m.key}") for m in self.taken if m.key == message.key), None)
+
+    pause: Pause | None = None
 
     async def aclose(self) -> None:
         pass

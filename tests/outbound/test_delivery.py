@@ -209,7 +209,7 @@ async def test_the_sweep_finds_out_where_the_provider_can_tell(desk: Desk, arriv
 
 async def test_an_attempt_is_settled_once(desk: Desk):
     message = await desk.approved()
-    claim = await claims.due(desk.db, desk.scope, ["email"], 0, 5)
+    claim = await claims.due(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
     calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
     assert await sweep.run(desk.db, desk.scope, calling, 60) == 1
     late = outcomes.failed(claim.sending[0].attempt, message, SendFailed("late"), Patience(), None)
@@ -219,10 +219,10 @@ async def test_an_attempt_is_settled_once(desk: Desk):
 
 async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
     await desk.approved()
-    claim = await claims.due(desk.db, desk.scope, ["email"], 0, 5)
+    claim = await claims.due(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
     calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
     ending = await calling.send(claim.sending[0])
-    assert ending is not None and ending.outcome == "failed"
+    assert ending is not None and ending.outcome == "failed" and ending.put_back
     assert desk.mail.calls == 0
 
 
@@ -244,7 +244,7 @@ async def test_a_message_of_another_project_is_not_sent(desk: Desk):
 
 async def _lose(desk: Desk) -> Message:
     """Claim what is due as a worker that then dies."""
-    claim = await claims.due(desk.db, desk.scope, ["email"], 60, 5)
+    claim = await claims.due(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
     calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
     return calling._letter(claim.sending[0].outbound)
 

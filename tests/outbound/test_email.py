@@ -1,11 +1,11 @@
 """Mail, handed to a real relay on this machine."""
 
-import asyncio
+import inspect
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.headerregistry import Address
 from pathlib import Path
@@ -54,7 +54,26 @@ def message(to: str = "Ada@Example.com", **payload: str) -> Message:
 
 def channel(url: str, links: Links | None = None, timeout: float = 20) -> Channel:
     """The channel through the relay of an URL."""
-    return Channel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
+    made = Channel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
+    OPEN.append(made)
+    return made
+
+
+OPEN: list[Channel] = []
+
+
+@pytest.fixture
+async def closed() -> AsyncIterator[None]:
+    """Close the sessions of the test."""
+    yield
+    while OPEN:
+        await OPEN.pop().aclose()
+
+
+@pytest.fixture(autouse=True)
+def _closed(request: pytest.FixtureRequest) -> None:
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("closed")
 
 
 @pytest.fixture
@@ -298,8 +317,9 @@ async def test_a_relay_that_never_says_farewell_keeps_no_connection(certificate:
         port = listening.getsockname()[1]
         thread.submit(_curt, listening, context, served)
         try:
-            await channel(f"smtps://127.0.0.1:{port}").send(message())
-            await asyncio.sleep(0)
+            curt = channel(f"smtps://127.0.0.1:{port}")
+            await curt.send(message())
+            await curt.aclose()
             assert _open_to(port) == []
         finally:
             served.set()

@@ -67,6 +67,12 @@ def test_the_controls_work_over_http_too(port: int, simulator: Simulator):
         (sent,) = control.get("/sent").json()["sent"]
         assert (sent["to"], sent["text"].strip()) == (["ada@example.com"], "Hello")
         assert ["Subject", "Yes"] in sent["headers"]
-        assert control.get("/state").json() == {"sent": 1, "sessions": 2, "faults": []}
+        state = control.get("/state").json()
+        assert (state["sent"], state["sessions"], state["faults"]) == (1, 2, [])
+        assert control.put("/limits", json={"sessions": 0}).json()["sessions"] == 0
+        with pytest.raises(smtplib.SMTPConnectError, match="421"):
+            _send(port)
+        assert control.get("/state").json()["turned_away"] == 1
+        assert control.put("/limits", json={"quota": "nonsense"}).status_code == 422
         control.post("/reset")
         assert control.get("/sent").json() == {"sent": []}

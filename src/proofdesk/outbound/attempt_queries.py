@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.db.rows import Conn, many, one, run
+from proofdesk.db.rows import Conn, many, maybe, one, run
 from proofdesk.projects.scope import Scope
 
 
@@ -49,7 +49,8 @@ class Decided:
 class Ending:
     """How an attempt ended, and what becomes of its message.
 
-    `wait`: seconds until the retry that is granted, None without one. `took`: seconds; None: until now.
+    `wait`: seconds until the retry that is granted, None without one. `took`: seconds; None: until now. `put_back`: the
+    message is approved as before and lost no retry, since the attempt failed for a reason of the provider.
     """
 
     outbound_id: UUID
@@ -59,6 +60,7 @@ class Ending:
     error: str | None
     took: float | None
     wait: float | None
+    put_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,21 @@ class Settled:
     outcome: str
     started_at: datetime
     policy_ids: list[UUID]
+    put_back: bool
+
+
+@dataclass(frozen=True)
+class PutOff:
+    """That the messages of a channel wait so many seconds, and why."""
+
+    channel: str
+    reason: str
+    wait: float
+
+
+@dataclass(frozen=True)
+class _Wait:
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -81,19 +98,65 @@ class _Clock:
     now: datetime
 
 
-async def lock_due(conn: Conn, scope: Scope, limit: int) -> list[UUID]:
-    """Lock messages whose time has come, until the transaction ends; those that others have are passed over."""
+async def lock_due(conn: Conn, scope: Scope, limit: int, except_for: Sequence[str] = ()) -> list[UUID]:
+    """Lock messages whose time has come, until the transaction ends; those that others have are passed over, and those
+    of the channels in `except_for`."""
     due = await many(
         conn,
         _Id,
         """
         SELECT id FROM outbound_messages
         WHERE project_id = %(project)s AND next_attempt_at <= clock_timestamp()
+          AND channel <> ALL (%(except_for)s::text[])
         ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED""",
         project=scope.project_id,
         limit=limit,
+        except_for=list(except_for),
     )
     return [found.id for found in due]
+
+
+async def put_off(conn: Conn, scope: Scope, waits: Sequence[PutOff]) -> int:
+    """Let what is due on some channels wait for a reason of its provider; return how many messages.
+
+    Messages that another worker has locked are left to it.
+    """
+    return await run(
+        conn,
+        """
+        WITH waits AS (
+            SELECT * FROM unnest(%(channels)s::text[], %(reasons)s::text[], %(waits)s::float[])
+                AS w (channel, reason, wait)),
+        due AS (
+            SELECT o.id, o.channel FROM outbound_messages o
+            WHERE o.project_id = %(project)s AND o.next_attempt_at <= clock_timestamp()
+              AND o.channel IN (SELECT w.channel FROM waits w)
+            FOR UPDATE SKIP LOCKED)
+        UPDATE outbound_messages o SET last_error = w.reason,
+               next_attempt_at = clock_timestamp() + make_interval(secs => w.wait)
+        FROM due d JOIN waits w ON w.channel = d.channel
+        WHERE o.project_id = %(project)s AND o.id = d.id""",
+        project=scope.project_id,
+        channels=[w.channel for w in waits],
+        reasons=[w.reason for w in waits],
+        waits=[w.wait for w in waits],
+    )
+
+
+async def until_put_back(conn: Conn, scope: Scope, within: float) -> float | None:
+    """Seconds until the first message is due that its provider let wait, None when there is none within that time."""
+    found = await maybe(
+        conn,
+        _Wait,
+        """
+        SELECT extract(epoch FROM next_attempt_at - clock_timestamp())::float AS seconds FROM outbound_messages
+        WHERE project_id = %(project)s AND status = 'approved' AND last_error LIKE 'provider_error: %%'
+          AND next_attempt_at <= clock_timestamp() + make_interval(secs => %(within)s)
+        ORDER BY next_attempt_at LIMIT 1""",
+        project=scope.project_id,
+        within=within,
+    )
+    return None if found is None else found.seconds
 
 
 async def clock(conn: Conn) -> datetime:
@@ -151,7 +214,7 @@ async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settl
         """
         WITH told AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset(%(rows)s) AS t (outbound_id uuid, number integer, outcome text,
-                provider_message_id text, error text, took float, wait float)),
+                provider_message_id text, error text, took float, wait float, put_back boolean)),
         ended AS (
             UPDATE outbound_attempts a
             SET outcome = t.outcome, provider_message_id = t.provider_message_id, error = t.error,
@@ -159,15 +222,16 @@ async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settl
             FROM told t
             WHERE a.project_id = %(project)s AND a.outbound_id = t.outbound_id AND a.number = t.number
               AND a.outcome IS NULL
-            RETURNING a.outbound_id, a.started_at, a.finished_at, a.outcome, t.error, t.wait)
+            RETURNING a.outbound_id, a.started_at, a.finished_at, a.outcome, t.error, t.wait,
+                      t.put_back)
         UPDATE outbound_messages o
-        SET status = CASE WHEN e.outcome = 'sent' THEN 'sent' ELSE 'failed' END,
+        SET status = CASE WHEN e.outcome = 'sent' THEN 'sent' WHEN e.put_back THEN 'approved' ELSE 'failed' END,
             sent_at = CASE WHEN e.outcome = 'sent' THEN e.finished_at END,
             last_error = e.error,
-            retry_count = o.retry_count + CASE WHEN e.wait IS NULL THEN 0 ELSE 1 END,
+            retry_count = o.retry_count + CASE WHEN e.wait IS NULL OR e.put_back THEN 0 ELSE 1 END,
             next_attempt_at = clock_timestamp() + make_interval(secs => e.wait)
         FROM ended e WHERE o.project_id = %(project)s AND o.id = e.outbound_id
-        RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids""",
+        RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids, e.put_back""",
         project=scope.project_id,
         rows=Jsonb([_plain(row) for row in endings]),
     )

@@ -37,7 +37,7 @@ class Calls:
         message, attempt = claimed.outbound, claimed.attempt
         left = claimed.until - time.monotonic()
         if left <= 0:
-            late = SendFailed("The worker was held up for so long that others may think it lost.")
+            late = SendFailed("The worker was held up for so long that others may think it lost.", of_provider=True)
             return outcomes.failed(attempt, message, late, self.patience, claimed.began)
         try:
             async with asyncio.timeout(left):

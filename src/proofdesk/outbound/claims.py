@@ -5,7 +5,7 @@ stores a message of the recipient, comes before the decision or waits for it.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,11 +14,12 @@ from proofdesk.audit import trail
 from proofdesk.audit.trail import Told
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
-from proofdesk.outbound import attempt_queries, messages, policies, policy, policy_queries
+from proofdesk.outbound import attempt_queries, messages, outcomes, policies, policy, policy_queries
 from proofdesk.outbound import queries as outbound_queries
-from proofdesk.outbound.attempt_queries import Begun, Decided
+from proofdesk.outbound.attempt_queries import Begun, Decided, PutOff
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policy import Decision, Policy
+from proofdesk.outbound.providers.provider import Provider
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
 
@@ -48,15 +49,21 @@ class Claim:
         return len(self.sending) + len(self.held_back)
 
 
-async def due(db: Database, scope: Scope, channels: Collection[str], lease: float, most: int) -> Claim:
-    """Take at most so many messages whose time has come. `channels` are those that can be used now."""
+async def due(db: Database, scope: Scope, providers: Mapping[str, Provider], lease: float, most: int) -> Claim:
+    """Take at most so many messages whose time has come, on channels whose provider asks for no pause.
+
+    What waits for a provider that asks every worker to wait gets a later time and the reason.
+    """
     began = time.monotonic()
+    pauses = {name: p.pause for name, p in providers.items() if p.pause is not None and p.pause.hold > 0}
     async with db.scoped(scope) as conn:
-        ids = await attempt_queries.lock_due(conn, scope, most)
+        if waits := [PutOff(n, outcomes.reason_of(p.reason), p.wait) for n, p in pauses.items() if p.everywhere]:
+            await attempt_queries.put_off(conn, scope, waits)
+        ids = await attempt_queries.lock_due(conn, scope, most, list(pauses))
         if not ids:
             return Claim()
         found = await outbound_queries.by_ids(conn, scope, ids)
-        return await _decided(conn, scope, found, channels, lease, began)
+        return await _decided(conn, scope, found, providers, lease, began)
 
 
 async def one(db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID) -> Claim:

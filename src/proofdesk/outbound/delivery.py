@@ -17,6 +17,7 @@ from proofdesk.outbound.calls import Calls, Providers
 from proofdesk.outbound.claims import NOT_CONFIGURED, Claim
 from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN, Patience
 from proofdesk.outbound.policy import CAP_REACHED
+from proofdesk.outbound.providers.backoff import HOLD
 from proofdesk.outbound.providers.channels import NEEDED
 from proofdesk.outbound.providers.provider import SendFailed
 from proofdesk.outbound.queries import Outbound
@@ -26,6 +27,8 @@ from proofdesk.settings import Settings
 from proofdesk.tasks import unbroken
 
 Flying = set[asyncio.Task[Ending | None]]
+_MOST_WAITS = 20  # of one run, each for as long as `HOLD` says
+_A_MOMENT = 0.05
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Options:
 
 @dataclass
 class Tally:
-    """What became of the messages that were looked at. `swept`: attempts of earlier workers that were settled.
-    `left_off`: more may be due."""
+    """What became of the messages that were looked at. `skipped`: they wait for a window or for their provider.
+    `swept`: attempts of earlier workers that were settled. `left_off`: more may be due."""
 
     processed: int = 0
     sent: int = 0
@@ -150,9 +153,20 @@ class _Claims:
         flying |= {asyncio.create_task(self.calling.send(claimed)) for claimed in claim.sending}
         return len(claim) == most and tally.processed != self.limit
 
+    async def wait_for_put_back(self, tally: Tally) -> bool:
+        """Wait for messages that a provider has let wait briefly, whichever worker had them; False without any."""
+        if tally.processed == self.limit:
+            return False
+        async with self.db.scoped(self.scope) as conn:
+            seconds = await attempt_queries.until_put_back(conn, self.scope, HOLD)
+        if seconds is None:
+            return False
+        await asyncio.sleep(max(0.0, seconds) + _A_MOMENT)
+        return True
+
 
 async def _keep_sending(due: _Claims, tally: Tally, flying: Flying, report: Report) -> None:
-    more = True
+    more, waits = True, 0
     while more or flying:
         if more and len(flying) < due.options.concurrency:
             more = await unbroken(due.take(tally, flying))
@@ -162,6 +176,8 @@ async def _keep_sending(due: _Claims, tally: Tally, flying: Flying, report: Repo
         report(tally.processed - len(flying), None, "messages")
         if more and await due.leave_off():
             tally.left_off, more = True, False
+        elif not more and not flying and waits < _MOST_WAITS:
+            more, waits = await due.wait_for_put_back(tally), waits + 1
 
 
 async def _land(db: Database, scope: Scope, flying: Flying, tally: Tally, within: float | None = None) -> None:
@@ -180,8 +196,10 @@ async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tall
     endings = [task.result() for task in done if not task.cancelled()]
     settled = await outcomes.settle(db, scope, [ending for ending in endings if ending is not None])
     sent = sum(one.outcome == "sent" for one in settled)
+    put_back = sum(one.put_back for one in settled)
     tally.sent += sent
-    tally.failed += len(done) - sent
+    tally.skipped += put_back
+    tally.failed += len(done) - sent - put_back
 
 
 def _refuse(found: Outbound, claim: Claim) -> None:
@@ -202,5 +220,6 @@ def _refuse(found: Outbound, claim: Claim) -> None:
     if reason == NOT_CONFIGURED:
         what = f"{NOT_CONFIGURED}: set {NEEDED[found.channel]}. The message waits and is not counted as tried."
         raise SendFailed(what, details={"last_error": NOT_CONFIGURED})
-    last_error = found.last_error if found.status == "failed" else DELIVERY_UNKNOWN
-    raise SendFailed(f"The message was not sent: {last_error}.", details={"last_error": last_error})
+    last_error = found.last_error if found.next_attempt_at or found.status == "failed" else DELIVERY_UNKNOWN
+    then = " It stays approved and is tried again by itself." if found.status == "approved" else ""
+    raise SendFailed(f"The message was not sent: {last_error}.{then}", details={"last_error": last_error})

@@ -38,13 +38,29 @@ def unknown(attempt: Begun, began: float | None) -> Ending:
 
 
 def failed(attempt: Begun, message: Outbound, error: SendFailed, patience: Patience, began: float | None) -> Ending:
-    """It was certainly not delivered. There is another attempt if that can help and retries are left."""
-    reason = f"provider_error: {' '.join(error.message.split())}"[:_LONGEST_ERROR]
+    """It was certainly not delivered. There is another attempt if that can help and retries are left; a condition of
+    the provider uses up none of them."""
+    reason = reason_of(error.message)
+    if error.of_provider:
+        return replace(_ending(attempt, "failed", began, error=reason), wait=_put_back(attempt, error, patience),
+                       put_back=True)  # fmt: skip
     if error.permanent or message.retry_count >= message.max_retries:
         return _ending(attempt, "failed", began, error=reason)
     wait = min(patience.first_wait * 2**message.retry_count, patience.longest_wait)
     wait = max(wait * random.uniform(0.5, 1), error.retry_after or 0)  # noqa: S311  spreads retries, guards nothing
     return replace(_ending(attempt, "failed", began, error=reason), wait=wait)
+
+
+def reason_of(message: str) -> str:
+    """Return what a provider said as it is kept with a message."""
+    return f"provider_error: {' '.join(message.split())}"[:_LONGEST_ERROR]
+
+
+def _put_back(attempt: Begun, error: SendFailed, patience: Patience) -> float:
+    wait = error.retry_after
+    if wait is None:
+        wait = min(patience.first_wait * 2 ** min(attempt.number - 1, 20), patience.longest_wait)
+    return wait * random.uniform(1, 1.2)  # noqa: S311  spreads attempts, guards nothing
 
 
 async def settle(db: Database, scope: Scope, endings: Sequence[Ending]) -> list[Settled]:

@@ -51,8 +51,9 @@ def configured(
     if chatwoot_client is not None:
         found.append(chatwoot.Channel(chatwoot_client))
     if settings.smtp_url is not None and settings.smtp_from is not None:
-        relay = parse(settings.smtp_url.get_secret_value())
-        found.append(email.Channel(relay, sender(settings.smtp_from), links, timeout=settings.smtp_timeout_seconds))
+        relay, writer = parse(settings.smtp_url.get_secret_value()), sender(settings.smtp_from)
+        timeout, most = settings.smtp_timeout_seconds, settings.outbound_concurrency
+        found.append(email.Channel(relay, writer, links, timeout=timeout, most=most))
     if bot is not None:
         found.append(telegram.Channel(bot))
     return {provider.channel: provider for provider in found}

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from proofdesk.errors import Invalid, Unavailable
+from proofdesk.outbound.providers.backoff import Pause
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class SendFailed(Unavailable):
 
     `permanent`: the same message will not be taken later either. `delivered_unknown`: it may have arrived all the same,
     since the connection broke after the message was handed over. `retry_after` is in seconds, as the provider asks.
+    `of_provider`: a condition of the provider and not of the message, which therefore loses no retry by it.
     """
 
     code = "outbound_send_failed"
@@ -63,12 +65,14 @@ class SendFailed(Unavailable):
         *,
         permanent: bool = False,
         delivered_unknown: bool = False,
+        of_provider: bool = False,
         retry_after: float | None = None,
         details: dict[str, Any] | None = None,
     ):
         super().__init__(message, details=details)
         self.permanent = permanent
         self.delivered_unknown = delivered_unknown
+        self.of_provider = of_provider
         self.retry_after = retry_after
 
 
@@ -93,6 +97,11 @@ class Provider(Protocol):
 
         Raises `LookupUnsupported` where the provider cannot tell, `SendFailed` where it does not answer.
         """
+        ...
+
+    @property
+    def pause(self) -> Pause | None:
+        """The wait that the provider asks for now, None when it may be called."""
         ...
 
     async def aclose(self) -> None:

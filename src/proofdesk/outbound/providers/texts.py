@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from proofdesk.outbound.providers.blank import looks_empty
 from proofdesk.outbound.providers.provider import InvalidPayload
 
 _NAMES = ("text", "content", "body")  # what programs that talk to one channel only are used to calling it
@@ -25,8 +26,8 @@ def checked(value: Any, name: str, longest: int) -> str:
     wrong = ""
     if not isinstance(value, str):
         wrong = "is a text"
-    elif not value.strip():
-        wrong = "says something"
+    elif looks_empty(value):
+        wrong = "must show something: it holds only spaces and invisible characters"
     elif len(value) > longest:
         wrong = f"has at most {longest} characters; this one has {len(value)}"
     elif "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from proofdesk.simulators.smtp.simulator import Simulator, Taken
+from proofdesk.simulators.smtp.simulator import Limits, Simulator, Taken
 
 Body = dict[str, Any]
 Control = Callable[[Simulator, Body], object]
@@ -24,6 +24,7 @@ def create_app(simulator: Simulator) -> ASGIApp:
         ("POST", "/reset", reset),
         ("POST", "/faults", add_fault),
         ("DELETE", "/faults", clear_faults),
+        ("PUT", "/limits", set_limits),
     ]
     return Starlette(routes=[_route(simulator, method, path, control) for method, path, control in table])
 
@@ -36,7 +37,8 @@ def list_taken(simulator: Simulator, body: Body) -> object:
 def state(simulator: Simulator, body: Body) -> object:
     """Counts and faults."""
     faults = [asdict(fault) for fault in simulator.faults]
-    return {"sent": len(simulator.taken), "sessions": simulator.sessions, "faults": faults}
+    return {"sent": len(simulator.taken), "sessions": simulator.sessions, "faults": faults, "open": len(simulator.open),
+            "turned_away": simulator.turned_away, "limits": asdict(simulator.limits)}  # fmt: skip
 
 
 def reset(simulator: Simulator, body: Body) -> object:
@@ -48,6 +50,12 @@ def reset(simulator: Simulator, body: Body) -> object:
 def add_fault(simulator: Simulator, body: Body) -> object:
     """A fault, with the fields of `Fault`."""
     return asdict(simulator.fail(**body))
+
+
+def set_limits(simulator: Simulator, body: Body) -> object:
+    """The limits, with the fields of `Limits`; what is left out is not limited."""
+    simulator.limits = Limits(**body)
+    return asdict(simulator.limits)
 
 
 def clear_faults(simulator: Simulator, body: Body) -> object:

@@ -1,5 +1,15 @@
-"""The controls of a simulated relay, for tests in Python. `control.py` offers the same over HTTP."""
+"""The controls of a simulated relay, for tests in Python. `control.py` offers the same over HTTP.
 
+Limits, as real relays have them:
+
+- sessions at once: Postfix, `smtpd_client_connection_count_limit` (postconf(5)): 421 4.7.0 instead of the banner;
+- logins in a time: Gmail, https://support.google.com/a/answer/3726730: 454 4.7.0 "Too many login attempts";
+- messages of one session: Exim, `smtp_accept_max_per_connection` (Exim specification, 14): 421 to MAIL, then the end;
+- messages in a time: 450 4.7.1 and 452 4.3.1 at Postfix (`smtpd_client_message_rate_limit`, `queue_minfree`), and
+  550 5.4.5 "Daily user sending limit exceeded" at Gmail (the page above), which is permanent by its number only.
+"""
+
+import asyncio
 import threading
 import time
 from collections import deque
@@ -14,6 +24,15 @@ REFUSALS = {
     "never": "550 5.1.1 No such mailbox",
     "unavailable": "421 4.3.2 Service not available",
     "login": "530 5.7.0 Authentication required",
+}
+TOO_MANY_SESSIONS = "421 4.7.0 Error: too many connections from 127.0.0.1"
+TOO_MANY_LOGINS = "454 4.7.0 Too many login attempts, please try again later."
+TOO_MANY_IN_SESSION = "421 Too many messages in this connection"
+QUOTAS = {
+    "rate": "450 4.7.1 Error: too much mail from 127.0.0.1",
+    "storage": "452 4.3.1 Insufficient system storage",
+    "plain": "452 Too many messages, try again later",
+    "daily": "550 5.4.5 Daily user sending limit exceeded.",
 }
 CUT, LOST_REPLY, DELAY = "cut", "lost_reply", "delay"
 KINDS = (*REFUSALS, CUT, LOST_REPLY, DELAY)
@@ -52,6 +71,24 @@ class Fault:
 
 
 @dataclass
+class Limits:
+    """What the relay takes; None: any number. `logins` and `messages` are those within `seconds`; what is too much is
+    refused at `step` with one of `QUOTAS`."""
+
+    sessions: int | None = None
+    logins: int | None = None
+    messages_per_session: int | None = None
+    messages: int | None = None
+    seconds: float = 3600.0
+    quota: str = "rate"
+    step: str = "MAIL"
+
+    def __post_init__(self) -> None:
+        if self.quota not in QUOTAS or self.step not in STEPS:
+            raise ValueError(f"limits have a quota of {', '.join(QUOTAS)}, a step of {', '.join(STEPS)}")
+
+
+@dataclass
 class Taken:
     """A message that the relay has: what it would deliver, and over which connection it came."""
 
@@ -78,22 +115,64 @@ class Taken:
 class Simulator:
     """One relay. May be used while it serves from another thread. `login`: the user and password it asks for."""
 
-    def __init__(self, login: tuple[str, str] | None = None) -> None:
-        self.login = login
+    def __init__(self, login: tuple[str, str] | None = None, *, smtputf8: bool = True) -> None:
+        self.login, self.smtputf8 = login, smtputf8
         self.lock = threading.Lock()
+        self.open: dict[int, asyncio.Transport] = {}
+        self.admitted = 0  # sessions that are open or about to be
         self.reset()
 
     def reset(self) -> None:
         """Nothing taken, no faults."""
         self.taken: deque[Taken] = deque(maxlen=KEPT)
         self.sessions = 0
+        self.turned_away = 0  # sessions, logins and messages over a limit
         self.faults: list[Fault] = []
+        self.limits = Limits()
+        self.logins: deque[float] = deque()
 
     def fail(self, kind: str, **values: object) -> Fault:
         """Add a fault; `values` as in `Fault`. Raises ValueError for one that is none."""
         fault = Fault(kind, **values)  # type: ignore[arg-type]
         self.faults.append(fault)
         return fault
+
+    def admits_session(self) -> bool:
+        """Count a session, unless that is one too many."""
+        most = self.limits.sessions
+        if most is not None and self.admitted >= most:
+            self.turned_away += 1
+            return False
+        self.sessions += 1
+        self.admitted += 1
+        return True
+
+    def admits_login(self) -> bool:
+        """Count a login, unless that is one too many in the time."""
+        now, most = time.monotonic(), self.limits.logins
+        recent = [at for at in self.logins if at > now - self.limits.seconds]
+        if most is not None and len(recent) >= most:
+            self.turned_away += 1
+            return False
+        self.logins.append(now)
+        return True
+
+    def admits_message(self, before: int) -> bool:
+        """Whether a session that took so many messages may bring another one."""
+        most = self.limits.messages_per_session
+        return most is None or before < most
+
+    def over_quota(self, step: str) -> str | None:
+        """The refusal at a step when too many messages were taken in the time."""
+        limits = self.limits
+        if limits.messages is None or step != limits.step:
+            return None
+        with self.lock:
+            recent = sum(taken.at > time.time() - limits.seconds for taken in self.taken)
+        if recent < limits.messages:
+            return None
+        self.turned_away += 1
+        return QUOTAS[limits.quota]
 
     def striking(self, step: str, recipients: list[str]) -> list[Fault]:
         """The faults that apply here and now."""

@@ -10,6 +10,7 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.errors import Invalid
 from proofdesk.ids import GlobalId
 from proofdesk.outbound.providers import texts
+from proofdesk.outbound.providers.backoff import Pause
 from proofdesk.outbound.providers.provider import (
     InvalidPayload,
     InvalidRecipient,
@@ -97,6 +98,11 @@ class Channel:
         if message.attempted_at is not None and asked_at < (settled := message.attempted_at + self._settles_within):
             wait = (settled - asked_at).total_seconds()
             raise SendFailed("Chatwoot may still be storing the message.", delivered_unknown=True, retry_after=wait)
+        return None
+
+    @property
+    def pause(self) -> Pause | None:
+        """None: a refusal of Chatwoot holds back only its message."""
         return None
 
     async def aclose(self) -> None:
@@ -187,10 +193,12 @@ def _failed(error: ChatwootError) -> SendFailed:
     wait = error.retry_after
     if wait is None and (crowded or error.status == 429):
         wait = _TOO_MANY
+    unavailable = not error.perhaps_done and (error.status is None or error.status >= 500)
     return SendFailed(
         error.message,
         permanent=error.permanent and not (error.perhaps_done or crowded or broken_token or error.foreign),
         delivered_unknown=error.perhaps_done,
+        of_provider=error.status == 429 or broken_token or unavailable,
         retry_after=wait,
         details=error.details,
     )

@@ -1,25 +1,32 @@
-"""Mail through a relay: one connection a message, so that nothing of one can hold up or leak into another."""
+"""Mail through a relay, over a pool of sessions that adapts to what the relay takes."""
 
 import asyncio
-import contextlib
 import ssl
+import time
 from email.headerregistry import Address
 from typing import Any, Protocol
 from uuid import UUID
 
 import aiosmtplib
 
-from proofdesk.outbound.providers.email import address, letter
+from proofdesk.outbound.providers.backoff import Pause
+from proofdesk.outbound.providers.email import address, letter, replies
 from proofdesk.outbound.providers.email.address import NotAnAddress
+from proofdesk.outbound.providers.email.envelope import FAILURES, Envelope, SmtpUtf8Missing, StepFailed
+from proofdesk.outbound.providers.email.replies import Reply, Scope, Verdict
+from proofdesk.outbound.providers.email.sessions import Session, SessionRefused, Sessions, Waiting
 from proofdesk.outbound.providers.provider import InvalidRecipient, LookupUnsupported, Message, Receipt, SendFailed
 from proofdesk.relay import Relay
 
-_LOGIN = {454, 530, 534, 535, 538}  # RFC 4954: what a relay says about the login and not about the message
-_QUIT_WITHIN = 2.0
+_NO_ROOM = "The attempt ended before the mail relay had a session for it."
+_NO_SMTPUTF8 = (
+    "The mail relay does not support SMTPUTF8, so it takes no address with letters beyond ASCII before the @."
+    " Use another address of the recipient, or a relay that supports it."
+)
 
 
 class Links(Protocol):
-    """Where somebody says that he wants no more mail."""
+    """Where somebody says that they want no more mail."""
 
     async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
         """The address of that page, None while nobody could open it."""
@@ -27,12 +34,14 @@ class Links(Protocol):
 
 
 class Channel:
-    """The channel, through one relay. `timeout`, in seconds, is that of each step."""
+    """The channel, through one relay. `timeout`, in seconds, is that of each step; `most` sessions are open at once."""
 
     channel = "email"
 
-    def __init__(self, relay: Relay, sender: Address, links: Links, *, timeout: float = 30):
+    def __init__(self, relay: Relay, sender: Address, links: Links, *, timeout: float = 30, most: int = 16):
         self._relay, self._sender, self._links, self._timeout = relay, sender, links, timeout
+        self._login = None if relay.username is None else (relay.username, relay.password or "")
+        self._sessions = Sessions(self._client, self._login, most)
 
     @staticmethod
     def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -44,60 +53,105 @@ class Channel:
             raise InvalidRecipient(f"A recipient is one e-mail address: {error}") from None
         return recipient, letter.checked(payload)
 
+    @property
+    def pause(self) -> Pause | None:
+        """The wait that the relay asks for now."""
+        return self._sessions.backoff.pause
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that are used at once now."""
+        return self._sessions.limit
+
     async def send(self, message: Message) -> Receipt:
         """Hand one letter over. Raises `SendFailed`: whether it was delivered is unknown only when the relay fell
         silent after it was given the text."""
-        to = address.parse(message.recipient_ref)
-        url = await self._links.url(message.project_id, message.id, to.shown)
-        in_utf8 = to.needs_utf8 or not self._sender.username.isascii()
-        written = letter.written(message, self._sender, to, url, in_utf8=in_utf8)
-        smtp = self._client()
-        step = "CONNECT"
-        try:
-            await smtp.connect()
-            if in_utf8:
-                await smtp.ehlo()
-            if in_utf8 and not smtp.supports_extension("smtputf8"):
-                raise SendFailed("The mail relay takes no addresses with letters beyond ASCII.", permanent=True)
-            options, encoding = (["SMTPUTF8"], "utf-8") if in_utf8 else ([], "ascii")
-            step = "MAIL"
-            await smtp.mail(self._sender.addr_spec, options=options, encoding=encoding)
-            step = "RCPT"
-            await smtp.rcpt(to.sent, encoding=encoding)
-            step = "DATA"
-            await smtp.data(written.as_bytes())
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            _hang_up(smtp, smtp.transport)
-            raise self._failed(error, step) from error
-        finally:
-            await _leave(smtp)
+        envelope = await self._envelope(message)
+        while not await self._taken(envelope):
+            pass  # the session had ended since its last message; another one, before anything was handed over
         return Receipt(letter.message_id(message, self._sender))
 
     async def greet(self) -> None:
         """Connect, sign in and leave: whether the relay is there for us. Raises `SendFailed`."""
-        smtp = self._client()
         try:
-            await smtp.connect()
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            _hang_up(smtp, smtp.transport)
-            raise self._failed(error, "CONNECT") from error
-        finally:
-            await _leave(smtp)
+            session = await Session.open(self._client(), self._login)
+        except SessionRefused as refused:
+            raise self._failed(refused.reply, replies.classify(refused.reply), None) from refused
+        await session.close()
 
     async def find(self, message: Message) -> Receipt | None:
         """A relay cannot be asked: raises `LookupUnsupported`."""
         raise LookupUnsupported
 
     async def aclose(self) -> None:
-        """Nothing stays open between messages."""
+        """Close the sessions."""
+        await self._sessions.aclose()
+
+    async def _envelope(self, message: Message) -> Envelope:
+        to = address.parse(message.recipient_ref)
+        url = await self._links.url(message.project_id, message.id, to.shown)
+        in_utf8 = to.needs_utf8 or not self._sender.username.isascii() or letter.answers_in_utf8(message)
+        written = letter.written(message, self._sender, to, url, in_utf8=in_utf8)
+        return Envelope(self._sender.addr_spec, to.sent, written.as_bytes(), in_utf8)
+
+    async def _taken(self, envelope: Envelope) -> bool:
+        """Whether the relay took the letter; False when the session was over. Raises `SendFailed`."""
+        session = await self._session()
+        began = time.monotonic()
+        try:
+            await envelope.hand_over(session.smtp)
+        except StepFailed as failed:
+            await self._end_refused(session, failed.reply, began)
+            return False
+        except SmtpUtf8Missing:
+            self._sessions.put(session)
+            raise SendFailed(_NO_SMTPUTF8, permanent=True) from None
+        except BaseException:
+            self._sessions.drop(session)
+            raise
+        self._sessions.succeeded()
+        self._sessions.put(session)
+        return True
+
+    async def _session(self) -> Session:
+        try:
+            return await self._sessions.take()
+        except SessionRefused as refused:
+            raise self._failed(refused.reply, replies.classify(refused.reply), refused.pause) from refused
+        except Waiting as waiting:
+            pause = waiting.pause
+            raise SendFailed(pause.reason, of_provider=True, retry_after=pause.wait) from None
+        except asyncio.CancelledError:  # nothing was handed over, so its outcome is known
+            raise SendFailed(_NO_ROOM, of_provider=True, retry_after=1) from None
+
+    async def _end_refused(self, session: Session, reply: Reply, began: float) -> None:
+        """Raise the refusal of a message, unless its session was over before the message came."""
+        over = reply.code in (None, 421) or not session.smtp.is_connected
+        if over:
+            self._sessions.drop(session)
+        else:
+            await self._reset(session)
+        if over and reply.step == "MAIL" and session.reused:
+            return
+        verdict = replies.classify(reply)
+        together = verdict.scope is not Scope.MESSAGE
+        raise self._failed(reply, verdict, self._sessions.refused(reply, verdict, began) if together else None)
+
+    async def _reset(self, session: Session) -> None:
+        try:
+            await session.smtp.rset()
+        except BaseException as error:
+            self._sessions.drop(session)
+            if not isinstance(error, FAILURES):
+                raise
+        else:
+            self._sessions.put(session)
 
     def _client(self) -> aiosmtplib.SMTP:
         relay = self._relay
         return aiosmtplib.SMTP(
             hostname=relay.host,
             port=relay.port,
-            username=relay.username,
-            password=relay.password,
             use_tls=relay.tls == "implicit",
             start_tls=relay.tls == "starttls",
             tls_context=None if relay.tls == "none" else ssl.create_default_context(),
@@ -105,43 +159,14 @@ class Channel:
             timeout=self._timeout,
         )
 
-    def _failed(self, error: Exception, step: str) -> SendFailed:
-        code, said = _answer(error)
-        about_login = code in _LOGIN or isinstance(error, aiosmtplib.SMTPAuthenticationError)
-        if about_login:
-            message = f"The mail relay refuses the login: {code} {said} Check SMTP_URL."
-        elif code is not None:
-            message = f"The mail relay answered {code} to {step}: {said}"
-        else:
-            message = f"The mail relay cannot be reached, or broke off at {step}: {said}"
-        where = {"service": "smtp", "method": step, "endpoint": f"{self._relay.host}:{self._relay.port}"}
+    def _failed(self, reply: Reply, verdict: Verdict, pause: Pause | None) -> SendFailed:
+        where = {"service": "smtp", "method": reply.step, "endpoint": f"{self._relay.host}:{self._relay.port}"}
+        wait = 1.0 if verdict.scope is Scope.SESSION else None
         return SendFailed(
-            message.strip(),
-            # A relay that turns a connection away may be another one tomorrow; it has not seen the message.
-            permanent=step != "CONNECT" and code is not None and 500 <= code < 600 and not about_login,
-            delivered_unknown=step == "DATA" and code is None,
-            details={"upstream": where | {"status": code}},
+            replies.describe(reply, verdict),
+            permanent=verdict.permanent,
+            delivered_unknown=verdict.unknown,
+            of_provider=verdict.scope is not Scope.MESSAGE,
+            retry_after=wait if pause is None else pause.wait,
+            details={"upstream": where | {"status": reply.code}},
         )
-
-
-async def _leave(smtp: aiosmtplib.SMTP) -> None:
-    # The message is handed over or not by now; how the relay takes the farewell changes nothing.
-    transport = smtp.transport
-    with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-        if smtp.is_connected:
-            await smtp.quit(timeout=_QUIT_WITHIN)
-    _hang_up(smtp, transport)
-
-
-def _hang_up(smtp: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
-    # A gentle close of TLS keeps the connection for up to half a minute, waiting for the relay to say farewell too.
-    smtp.close()
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
-
-
-def _answer(error: Exception) -> tuple[int | None, str]:
-    """The relay's code, if it gave one, and what it or the system said, in one line."""
-    code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else None
-    said = error.message if isinstance(error, aiosmtplib.SMTPException) else str(error)
-    return code, " ".join(said.split())[:200] or type(error).__name__

@@ -17,6 +17,7 @@ from proofdesk.outbound.providers.provider import InvalidPayload, Message
 LONGEST = 100_000
 LONGEST_SUBJECT = 250
 _IN_ONE_PIECE = {"list-unsubscribe", "message-id"}
+_WITH_ADDRESSES = {"from", "to", "reply-to"}
 _LINE_BREAKING = {
     "Cc",
     "Zl",
@@ -31,6 +32,9 @@ class _Policy(EmailPolicy):
     def fold_binary(self, name: str, value: Any) -> bytes:
         if name.lower() in _IN_ONE_PIECE:
             return f"{name}: {value}\r\n".encode("ascii")
+        if self.utf8 and name.lower() not in _WITH_ADDRESSES:
+            # Raw UTF-8 is folded at spaces only: a long subject without any would be longer than a line may be.
+            return self.clone(utf8=False).fold_binary(name, value)
         return super().fold_binary(name, value)
 
 
@@ -77,6 +81,11 @@ def written(
     letter.set_content(payload["text"], cte="quoted-printable")
     letter.add_alternative(payload.get("html") or _as_html(payload["text"]), subtype="html", cte="quoted-printable")
     return letter
+
+
+def answers_in_utf8(message: Message) -> bool:
+    """Whether the address for answers has letters beyond ASCII before the @."""
+    return "reply_to" in message.payload and address.parse(message.payload["reply_to"]).needs_utf8
 
 
 def message_id(message: Message, sender: Address) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from proofdesk.auth.bot import LONGEST, Bot, TelegramError
 from proofdesk.outbound.providers import texts
+from proofdesk.outbound.providers.backoff import Backoff, Pause
 from proofdesk.outbound.providers.provider import InvalidRecipient, LookupUnsupported, Message, Receipt, SendFailed
 
 _CHAT = re.compile(r"-?[1-9][0-9]{0,15}", re.ASCII)  # the Bot API promises at most 52 significant bits
@@ -17,6 +18,7 @@ class Channel:
 
     def __init__(self, bot: Bot):
         self._bot = bot
+        self._backoff = Backoff()
 
     @staticmethod
     def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -39,6 +41,11 @@ class Channel:
     async def find(self, message: Message) -> Receipt | None:
         """Bots cannot read what they wrote: raises `LookupUnsupported`."""
         raise LookupUnsupported
+
+    @property
+    def pause(self) -> Pause | None:
+        """The wait that Telegram asks for now."""
+        return self._backoff.pause
 
     async def aclose(self) -> None:
         """Nothing of its own is open."""

@@ -1,0 +1,88 @@
+"""Words by which people opt out: whether the whole of what somebody wrote is one of them.
+
+"Whole" is without what nobody sees or means: invisible characters, width and case of letters, punctuation, emoji, the
+signature of a telephone, and quoted mail. The stored text is only read.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from proofdesk.outbound.providers.blank import BLANK
+
+LONGEST = 2000
+"""Characters of a message that are looked at; a longer one says more than a word."""
+
+_QUOTE_BEGINS = re.compile(
+    r"[-_—]{2,}\s*(original message|forwarded message|ursprüngliche nachricht|weitergeleitete nachricht"
+    r"|message d'origine|mensaje original|messaggio originale|mensagem original|oorspronkelijk bericht"
+    r"|исходное сообщение|пересылаемое сообщение)"
+    r"|_{10,}\s*$"
+    r"|\*?(from|von|de|da|van|от|от кого)\s?:\s*\S.*@"
+    r"|\*?(from|von|de|da|van|от)\*?\s?:\s*\S.*$(?=\n\*?(sent|date|gesendet|datum|envoyé|enviado|inviato|verzonden|дата))",
+    re.MULTILINE,
+)
+_ATTRIBUTION = re.compile(
+    r"(on\b.*\bwrote|am\b.*\bschrieb\b.*|le\b.*\ba écrit|el\b.*\bescribió|il\b.*\bha scritto|em\b.*\bescreveu"
+    r"|op\b.*\bschreef\b.*|.*\b(пишет|написал|написала|написал\(а\)))\s*:\s*$"
+)
+_SIGNATURE = re.compile(
+    r"(sent (from|with|via|using)|get outlook|yahoo mail for|gesendet (von|mit|über|aus)|von meine[mr] .* gesendet"
+    r"|diese nachricht wurde .* gesendet|holen sie sich outlook|outlook (für|for|pour|para|per|voor) "
+    r"|envoyé (de|depuis|à partir|avec)|obtenir outlook|télécharger outlook|enviado (desde|do|da|de|a partir|com)"
+    r"|obtener outlook|obter o outlook|inviato (da|dal|con)|scarica outlook|ottieni outlook"
+    r"|(verstuurd|verzonden) (vanaf|met|via|vanuit)|outlook downloaden|отправлено (с|из|от|через)|скачать outlook)\b"
+)
+
+
+class OptOutWords:
+    """The words of one installation, in any language."""
+
+    def __init__(self, words: Iterable[str]):
+        seen = {w: plain(w) for w in words}
+        self._words = {word for word in seen.values() if word}
+        self._symbols = {_visible(word).strip() for word, letters in seen.items() if not letters} - {""}
+
+    def match(self, text: str) -> bool:
+        """Return whether a message is one of the words and nothing else."""
+        said = new_part(text[:LONGEST])
+        return len(text) <= LONGEST * 10 and (plain(said) in self._words or said.strip() in self._symbols)
+
+
+def plain(text: str) -> str:
+    """Return the letters and digits of a text in one form, with one space for whatever stands between them."""
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in _visible(text))
+    return " ".join("".join(kept).split())
+
+
+def new_part(text: str) -> str:
+    """Return what the author wrote themselves, in one form: no quoted mail, no signature of a program."""
+    lines = _visible(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    quotes = any(line.lstrip().startswith((">", "|")) for line in lines)
+    kept: list[str] = []
+    for number, line in enumerate(lines):
+        bare = line.strip()
+        if _ends_here("\n".join(lines[number : number + 2]).lstrip(), bare, wrote=bool("".join(kept).strip())):
+            break
+        if _ATTRIBUTION.match(bare) or _ATTRIBUTION.match(" ".join(lines[number : number + 2]).strip()):
+            if not quotes:
+                break
+            continue
+        if quotes and (
+            bare.startswith((">", "|")) or _ATTRIBUTION.search(" ".join(lines[max(0, number - 1) : number + 1]))
+        ):
+            continue
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _ends_here(here: str, bare: str, *, wrote: bool) -> bool:
+    if bare in ("--", "—") or (wrote and _SIGNATURE.match(bare)):
+        return True
+    return _QUOTE_BEGINS.match(here) is not None
+
+
+def _visible(text: str) -> str:
+    """The text as it reads: full width and compatibility forms made plain, small letters, nothing invisible."""
+    composed = unicodedata.normalize("NFKC", text.translate(BLANK))
+    return unicodedata.normalize("NFKC", composed.translate(BLANK).casefold())

@@ -1,0 +1,107 @@
+"""Which messages opt out by their words, and which texts show nothing."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proofdesk.outbound.opt_out_words import OptOutWords
+from proofdesk.outbound.providers import channels
+from proofdesk.outbound.providers.blank import BLANK
+from proofdesk.outbound.providers.provider import InvalidPayload
+from proofdesk.settings import Settings
+
+LIST = Settings().opt_out_words
+WORDS = OptOutWords([*LIST, "रोको", "停止", "توقف", "🛑"])
+INVISIBLE = [chr(c) for c in BLANK if c not in (0x20E3,)]
+QUOTES = [
+    "On Mon, 3 Nov 2025 at 10:00, Studio <a@studio.example> wrote:\n> Hello\n> Please answer.",
+    "On Mon, 3 Nov 2025 at 10:00, Studio\n<a@studio.example> wrote:\n\nHello",
+    "Am 03.11.2025 um 10:00 schrieb Studio <a@studio.example>:\n> Hallo",
+    "Le lun. 3 nov. 2025 à 10:00, Studio a écrit :\n> Bonjour",
+    "3 нояб. 2025 г., в 10:00, Студия <a@studio.example> написал(а):\n> Привет",
+    "-----Original Message-----\nFrom: Studio\nSubject: x\n\nHello",
+    "________________________________\nVon: Studio <a@studio.example>\nGesendet: Montag\n\nHallo",
+    "От: Студия <a@studio.example>\nДата: понедельник\n\nПривет",
+    "From: Studio\nSent: Monday\nTo: Ada\n\nHello",
+]
+SIGNATURES = [
+    "Sent from my iPhone", "Von meinem iPhone gesendet", "Envoyé de mon iPhone", "Enviado desde mi iPhone",
+    "Inviato da iPhone", "Enviado do meu iPhone", "Verstuurd vanaf mijn iPhone", "Отправлено с iPhone",
+    "Get Outlook for iOS", "Gesendet mit der GMX Mail App", "-- \nAda Lovelace\nStudio",
+    "Diese Nachricht wurde von meinem Android-Gerät mit K-9 Mail gesendet.", "Отправлено из мобильной Почты Mail.ru",
+]  # fmt: skip
+
+around = st.text(st.sampled_from([*INVISIBLE, *" \t\n.,!?…«»()[]*_-–🙏😀❤️👍🏽🛑"]), max_size=8)
+hidden = st.text(st.sampled_from(INVISIBLE), max_size=2)
+cases = st.sampled_from([str.lower, str.upper, str.capitalize, str.title])
+
+
+@given(word=st.sampled_from(LIST), before=around, after=around, inside=hidden, case=cases, wide=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_word_is_found_whatever_surrounds_it(word: str, before: str, after: str, inside: str, case: object, wide: bool):  # fmt: skip  # noqa: E501
+    assert callable(case)
+    said = inside.join(case(word))
+    if wide:
+        said = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in said)
+    assert WORDS.match(before + said + after)
+
+
+@given(word=st.sampled_from(LIST), signature=st.sampled_from(["", *SIGNATURES]), quote=st.sampled_from(["", *QUOTES]))
+@settings(max_examples=200, deadline=None)
+def test_a_word_is_found_above_a_signature_and_a_quoted_mail(word: str, signature: str, quote: str):
+    assert WORDS.match("\n\n".join(filter(None, (word, signature, quote))))
+
+
+@given(word=st.sampled_from(LIST), more=st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_a_word_among_others_is_not_one(word: str, more: str):
+    if any(OptOutWords(LIST).match(said) for said in (more,)):
+        return
+    for said in (f"{word} {more}", f"{more} {word}", f"{more}\n{word}", f"{word}\n{more}"):
+        known = said.replace("\n", " ").lower() in LIST
+        assert WORDS.match(said) == known or OptOutWords([said]).match(said) and said.lower() in LIST
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Please don't stop", "STOP 12345", "stop by tomorrow", "Stop stop", "unsubscribed", "stopp", "Nonstop", "", " ",
+     "Don’t STOP!", "STOP?\nNo, go on", "1️⃣", "> STOP", "> STOP\n> now", "Thanks!\n> STOP",
+     "Thanks!\n\nOn Mon, 3 Nov 2025, Ada wrote:\n> STOP", "On Mon, 3 Nov 2025, Ada wrote:\n\nSTOP",
+     "Sent from my iPhone", "Ja gerne\n\nVon meinem iPhone gesendet\n\nSTOP", "-----Original Message-----\nSTOP",
+     "\u200b\ufeff", "⠀", "Fine\n\nVon: Ada <a@b.example>\nGesendet: Montag\n\nSTOP", "stop " * 500],
+)  # fmt: skip
+def test_other_messages_are_not_one(said: str):
+    assert not WORDS.match(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["ＳＴＯＰ", "S\u200bT\u200bO\u200bP", "\ufeffStop", "\u202eSTOP\u202c", "st\u00adop", "De\u0301sabonner", "OPT-OUT",
+     "opt_out", "«Opt out»", "रोको।", "停止。", "توقف", "\u200fتوقف\u200f!", "🛑", "🛑\ufe0f", "STOP 🙏🏽",
+     "On Mon, 3 Nov 2025, Studio wrote:\n> Hello\n\nSTOP", "> Hello\n> STOP it\nStop."],
+)  # fmt: skip
+def test_a_word_in_other_forms_is_one(said: str):
+    assert WORDS.match(said)
+
+
+@pytest.mark.parametrize("channel", ["chatwoot", "email", "telegram"])
+@pytest.mark.parametrize("field", ["text", "content", "body"])
+@given(
+    said=st.text(st.sampled_from([*INVISIBLE, " ", "\n", "\t", "\u00a0", "\u3000", "\u0301"]), min_size=1, max_size=9)
+)
+@settings(max_examples=25, deadline=None)
+def test_a_text_that_shows_nothing_cannot_be_drafted(channel: str, field: str, said: str):
+    recipient = {"chatwoot": "cw:4a1e5a0e-0000-4000-8000-000000000000:1:2", "email": "a@b.example", "telegram": "7"}
+    with pytest.raises(InvalidPayload, match="must show something"):
+        channels.check(channel, recipient[channel], {field: said})
+
+
+@pytest.mark.parametrize("name", ["subject", "html"])
+def test_a_part_of_a_mail_that_shows_nothing_is_refused(name: str):
+    with pytest.raises(InvalidPayload, match="must show something"):
+        channels.check("email", "a@b.example", {"text": "Hello", name: "\u2800\u3164\u200b"})
+
+
+@pytest.mark.parametrize("said", ["👍", "❤️", ".", "а", "नमस्ते", "0", "👨‍👩‍👧"])
+def test_a_short_text_that_shows_something_can_be_drafted(said: str):
+    assert channels.check("telegram", "7", {"text": said})[1] == {"text": said}

@@ -1,0 +1,258 @@
+"""Relays that limit sessions, logins and messages: every approved mail arrives once, and none fails."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofdesk import relay as relays
+from proofdesk.outbound import delivery
+from proofdesk.outbound.delivery import Options, Tally
+from proofdesk.outbound.outcomes import Patience
+from proofdesk.outbound.providers.email.channel import Channel
+from proofdesk.outbound.providers.provider import Message, SendFailed
+from proofdesk.simulators import smtp
+from proofdesk.simulators.smtp import Simulator
+from proofdesk.simulators.smtp.simulator import Limits
+from tests.outbound import exim
+from tests.outbound.desk import Desk
+from tests.outbound.test_email import SENDER, Links, message
+
+LOGIN = ("desk", "secret")
+needs_exim = pytest.mark.skipif(bool(exim.missing()), reason=exim.missing())
+Connect = Callable[[str], Channel]
+
+
+@pytest.fixture
+def limited() -> Iterator[tuple[Simulator, str]]:
+    """A relay that asks for a login, and its address."""
+    simulator = Simulator(LOGIN)
+    with smtp.running(simulator) as url:
+        yield simulator, url.replace("smtp://", "smtp://desk:secret@")
+
+
+@pytest.fixture
+async def connect(limited: tuple[Simulator, str]) -> AsyncIterator[Connect]:
+    """Make a channel, as each worker has one; closed before the relay is."""
+    made: list[Channel] = []
+
+    def another(url: str) -> Channel:
+        made.append(Channel(relays.parse(url), SENDER, Links(), timeout=20))
+        return made[-1]
+
+    yield another
+    for channel in made:
+        await channel.aclose()
+
+
+async def deliver(desk: Desk, channels: list[Channel], number: int, within: float = 90) -> Tally:
+    """Approve mails and let workers send them, each with its own channel, until none is due any more."""
+    for n in range(number):
+        await desk.approved(f"{n}@example.com", max_retries=0)
+    total, until = Tally(), time.monotonic() + within
+    while time.monotonic() < until and desk.total("SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"):
+        runs = await asyncio.gather(
+            *(delivery.process(desk.db, desk.scope, {"email": c}, Options(16, 60, Patience(1, 5))) for c in channels)
+        )
+        for name in ("processed", "sent", "failed", "skipped", "swept"):
+            setattr(total, name, getattr(total, name) + sum(getattr(run, name) for run in runs))
+        await asyncio.sleep(0.1)
+    return total
+
+
+def all_sent(desk: Desk) -> Any:
+    """The states of messages with the retries that they used up."""
+    return desk.rows("SELECT status, retry_count, count(*) FROM outbound_messages GROUP BY 1, 2")
+
+
+async def test_sessions_are_reused_and_their_number_follows_the_relay(
+    desk: Desk, limited: tuple[Simulator, str], connect: Connect
+):
+    simulator, url = limited
+    simulator.limits = Limits(sessions=3)
+    channel = connect(url)
+    assert await deliver(desk, [channel], 100) == Tally(processed=100, sent=100)
+    assert all_sent(desk) == [("sent", 0, 100)]
+    assert Counter(t.recipients[0] for t in simulator.taken).most_common(1)[0][1] == 1
+    assert simulator.sessions <= 4 and channel.sessions == 3
+    assert simulator.turned_away >= 1
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(messages_per_session=7),
+        Limits(logins=2, seconds=1, messages_per_session=5, sessions=3),
+        Limits(messages=10, seconds=1, quota="rate", step="MAIL"),
+        Limits(messages=10, seconds=1, quota="storage", step="DATA"),
+        Limits(messages=10, seconds=1, quota="plain", step="RCPT"),
+    ],
+    ids=lambda limits: f"{limits.quota}-{limits.step}-{limits.messages_per_session}",
+)
+async def test_a_limit_of_the_relay_fails_no_message(
+    desk: Desk, limited: tuple[Simulator, str], connect: Connect, limits: Limits
+):
+    simulator, url = limited
+    simulator.limits = limits
+    tally = await deliver(desk, [connect(url)], 24)
+    assert all_sent(desk) == [("sent", 0, 24)]
+    assert (tally.sent, tally.failed) == (24, 0)
+    assert sorted(Counter(t.recipients[0] for t in simulator.taken).values()) == [1] * 24
+
+
+async def test_two_workers_share_what_the_relay_takes(desk: Desk, limited: tuple[Simulator, str], connect: Connect):
+    simulator, url = limited
+    simulator.limits = Limits(sessions=3)
+    tally = await deliver(desk, [connect(url), connect(url)], 60)
+    assert all_sent(desk) == [("sent", 0, 60)]
+    assert (tally.sent, tally.failed) == (60, 0)
+
+
+async def test_a_daily_quota_lets_all_wait_with_the_reason(
+    desk: Desk, limited: tuple[Simulator, str], connect: Connect
+):
+    simulator, url = limited
+    simulator.limits = Limits(messages=10, quota="daily", step="DATA")
+    channel = connect(url)
+    for n in range(30):
+        await desk.approved(f"{n}@example.com", max_retries=0)
+    tally = await delivery.process(desk.db, desk.scope, {"email": channel}, desk.options)
+    assert (tally.sent, tally.failed) == (10, 0)
+    waiting = desk.rows(
+        "SELECT status, retry_count, last_error, next_attempt_at > now() + interval '10 minutes' FROM outbound_messages"
+        " WHERE status <> 'sent'"
+    )
+    reason = "provider_error: The mail relay answered 550 to DATA: 5.4.5 Daily user sending limit exceeded."
+    assert waiting == [("approved", 0, reason, True)] * 20
+    simulator.limits = Limits()
+    desk.later(hours=2)
+    fresh = connect(url)  # as after a restart
+    assert (await delivery.process(desk.db, desk.scope, {"email": fresh}, desk.options)).sent == 20
+    assert all_sent(desk) == [("sent", 0, 30)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "step", "permanent", "of_provider"),
+    [
+        ("550 5.1.1 No such user", "RCPT", True, False),
+        ("552 5.2.2 Mailbox full", "RCPT", True, False),
+        ("552 5.3.4 Message too big", "MAIL", True, False),
+        ("554 5.7.1 Rejected as spam", "DATA", True, False),
+        ("550 No such user", "RCPT", True, False),
+        ("450 4.1.2 Domain not found", "RCPT", False, False),
+        ("452 4.2.2 Mailbox full", "RCPT", False, False),
+        ("451 4.4.1 No answer from host", "RCPT", False, False),
+        ("554 4.4.7 Message expired", "DATA", False, False),
+        ("450 4.2.1 Peak SMTP relay limit exceeded", "RCPT", False, True),
+        ("451 Local error", "DATA", False, True),
+        ("452 4.5.3 Too many recipients", "RCPT", False, True),
+        ("450 4.7.1 Greylisted", "RCPT", False, True),
+        ("550 5.4.5 Daily user sending limit exceeded", "RCPT", False, True),
+        ("550 5.7.233 Tenant exceeded its daily limit", "DATA", False, True),
+        ("553 5.7.1 Sender address rejected", "MAIL", False, True),
+        ("550 5.1.8 Bad sender", "MAIL", False, True),
+        ("530 5.7.0 Authentication required", "MAIL", False, True),
+    ],
+)
+async def test_a_refusal_is_classified_by_its_enhanced_status(
+    limited: tuple[Simulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch,
+    reply: str, step: str, permanent: bool, of_provider: bool,
+):  # fmt: skip
+    simulator, url = limited
+    monkeypatch.setitem(smtp.simulator.REFUSALS, "later", reply)
+    simulator.fail("later", step=step, times=1)
+    channel = connect(url)
+    with pytest.raises(SendFailed, match=reply[:3]) as failed:
+        await channel.send(message())
+    assert (failed.value.permanent, failed.value.of_provider) == (permanent, of_provider)
+    assert not failed.value.delivered_unknown
+
+
+async def test_a_session_goes_on_after_a_refusal_and_ends_when_idle(
+    limited: tuple[Simulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch
+):
+    simulator, url = limited
+    channel = connect(url)
+    simulator.fail("never", step="RCPT", to="nobody@example.com")
+    for to in ("a@example.com", "nobody@example.com", "b@example.com"):
+        sent = channel.send(message(to))
+        if to.startswith("nobody"):
+            with pytest.raises(SendFailed, match="550"):
+                await sent
+        else:
+            await sent
+    assert (len(simulator.taken), simulator.sessions) == (2, 1)
+    await asyncio.sleep(3.5)
+    assert not simulator.open, "nobody keeps a session that others may need"
+    await channel.send(message("c@example.com"))
+    assert (len(simulator.taken), simulator.sessions) == (3, 2)
+
+
+async def test_an_attempt_cut_off_while_it_waits_for_a_session_is_certain(
+    limited: tuple[Simulator, str], connect: Connect
+):
+    simulator, url = limited
+    simulator.limits = Limits(sessions=1)
+    simulator.fail("delay", delay=2)
+    channel = connect(url)
+    first = asyncio.create_task(channel.send(message("a@example.com")))
+    await asyncio.sleep(0.3)
+
+    async def second(to: Message) -> None:
+        async with asyncio.timeout(0.5):
+            await channel.send(to)
+
+    with pytest.raises(SendFailed, match="before the mail relay had a session") as failed:
+        await second(message("b@example.com"))
+    assert failed.value.of_provider and not failed.value.delivered_unknown
+    await first
+    assert [t.recipients for t in simulator.taken] == [["a@example.com"]]
+
+
+@needs_exim
+async def test_200_mails_arrive_through_a_real_relay_with_limits(desk: Desk, connect: Connect, tmp_path: Path):
+    with exim.running(tmp_path / "exim", sessions=3, per_session=25, messages="150 / 5s", logins="40 / 5s") as relay:
+        tally = await deliver(desk, [connect(relay.url), connect(relay.url)], 200)
+        assert all_sent(desk) == [("sent", 0, 200)]
+        assert (tally.sent, tally.failed) == (200, 0)
+        letters = relay.wait_for(200)
+        assert sorted(Counter(letter["Envelope-To"] for letter in letters).values()) == [1] * 200
+        assert "too many" in relay.log().lower()
+
+
+@needs_exim
+async def test_a_real_relay_gets_every_letter_as_it_was_written(connect: Connect, tmp_path: Path):
+    with exim.running(tmp_path / "exim") as relay:
+        channel = connect(relay.url)
+        text = ".\n..two\nfrom the start\nFrom here\n" + "long " * 400 + "x" * 3000 + "\nüber 😀\r\nbare\rreturn\n."
+        subject = "Ü" * 240
+        await channel.send(message("Юля@почта.рф", text=text, subject=subject, html="<p>" + "y" * 5000 + "</p>\n."))
+        await channel.send(message("ada@example.com", text=text, subject="😀 " * 80, reply_to="юля@почта.рф"))
+        with pytest.raises(SendFailed, match="550") as failed:
+            await channel.send(message("nobody@example.com"))
+        assert failed.value.permanent
+        letters = relay.wait_for(2)
+        found = {letter["Envelope-To"]: letter for letter in letters}
+        assert set(found) == {"юля@xn--80a1acny.xn--p1ai", "ada@example.com"}
+        assert found["юля@xn--80a1acny.xn--p1ai"]["Subject"] == subject
+        for letter in letters:
+            body = letter.get_body(("plain",))
+            assert body is not None
+            assert body.get_content().splitlines() == text.splitlines()
+        assert all(len(line) <= 998 for raw in relay.raw() for line in raw.split(b"\n"))
+
+
+async def test_an_address_beyond_ascii_is_refused_clearly_without_smtputf8(connect: Connect):
+    simulator = Simulator(smtputf8=False)
+    with smtp.running(simulator) as url:
+        channel = Channel(relays.parse(url), SENDER, Links())
+        with pytest.raises(SendFailed, match="does not support SMTPUTF8") as failed:
+            await channel.send(message("Юля@почта.рф"))
+        assert failed.value.permanent
+        await channel.send(message("Ada@почта.рф"))
+        await channel.aclose()
+    assert [t.recipients for t in simulator.taken] == [["ada@xn--80a1acny.xn--p1ai"]]
