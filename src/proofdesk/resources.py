@@ -10,6 +10,7 @@ from proofdesk.db.pool import Database, connected
 from proofdesk.embeddings import client as embeddings
 from proofdesk.embeddings.provider import Provider
 from proofdesk.errors import Unavailable
+from proofdesk.outbound.moves import Moves
 from proofdesk.outbound.providers import channels
 from proofdesk.outbound.providers.provider import Provider as Channel
 from proofdesk.outbound.unsubscribe import Links
@@ -57,7 +58,7 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
         if bot is not None:
             await stack.enter_async_context(aclosing(bot))
         links = Links(db, settings.public_url)
-        outbound = channels.configured(settings, links, chatwoot, bot)
+        outbound = channels.configured(settings, links, Moves(db), chatwoot, bot)
         feed = await stack.enter_async_context(aclosing(Feed(db, url)))
         yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed)
 

@@ -22,7 +22,8 @@ from proofdesk.embeddings.cutting.words import Said
 from proofdesk.embeddings.queries import Claimed
 from proofdesk.ids import GlobalId
 from proofdesk.outbound import queries as outbound
-from proofdesk.outbound.attempt_queries import Decided, Ending
+from proofdesk.outbound.attempt_queries import Decided, Ending, PutOff
+from proofdesk.outbound.inbound_queries import Place
 from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.search.index_queries import Postings
@@ -253,8 +254,15 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "idempotency_key": _always("key of draft"),
     "dedupe_key": _always("dedupe key of draft"),
     "words": lambda w: [w.word],
-    "spellings": _always(["stop", "delivery"]),
-    "trimmed": _always(" ."),
+    "outbound.inbound_queries.heard.after": _always(Place(LONG_AGO)),
+    "characters": _always(2000),
+    "chat_id": _always(-42),
+    "moved_to": _always(-1043),
+    "outbound.moves_queries.link_policy.name": _always("amina@example.com"),
+    "new_name": _always("-1042"),
+    "waits": _always([PutOff("email", "provider_error: busy", 60.0)]),
+    "within": _always(3600.0),
+    "except_for": _always([]),
     "outbound_id": lambda w: w.outbound["draft"],
     **{
         f"outbound.queries.{verb}.outbound_id": lambda w, s=state: w.outbound[s]

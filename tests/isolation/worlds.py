@@ -123,6 +123,8 @@ def _fill(conn: psycopg.Connection, keeper: Keeper, member_id: UUID) -> None:
         "INSERT INTO contact_merges (project_id, account_scope_id, account_id, merged_contact_id, into_contact_id,"
         " addresses, noticed_by) VALUES (%(project)s, %(account_scope)s, %(account)s, 15, 11, '{old@example.com}',"
         " 'conversation')",
+        "INSERT INTO telegram_moves (project_id, account_scope_id, chat_id, moved_to)"
+        " VALUES (%(project)s, %(account_scope)s, -42, -1042)",
         "INSERT INTO sync_quarantine (project_id, account_scope_id, account_id, entity, entity_id, reason, payload)"
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):

@@ -106,6 +106,30 @@ async def test_the_first_reading_heeds_what_was_said_long_ago(
     assert len(out(owner_conn)) == 5
 
 
+async def test_a_disguised_word_above_a_quoted_mail_counts_and_stays_as_it_was_stored(
+    held: Resources,
+    project: Scope,
+    simulator: Simulator,
+    owner_conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(inbound, "_PAGE", 2)
+    said = "\u200bＳｔ\u00adop! 🙏\n\nVon meinem iPhone gesendet\n\nAm Montag schrieb Studio:\n> Hallo"
+    talk = simulator.create_conversation(1, content=said, contact_name="Ada")
+    for text in (
+        "Please don't stop",
+        "STOP 12345",
+        "stop by tomorrow",
+        "> STOP",
+        "\u2800",
+        "Yes\n\nOn Monday Bob wrote:\n> STOP",
+    ):
+        simulator.create_conversation(1, content=text)
+    await synced(held, project)
+    assert {who for _, who in out(owner_conn)} == {f"cwc:{project.project_id}:1:{talk.contact.id}"}
+    assert owner_conn.execute("SELECT content FROM cw_messages WHERE content LIKE '%🙏%'").fetchall() == [(said,)]
+
+
 async def test_of_a_letter_only_the_new_part_counts(
     held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
 ):

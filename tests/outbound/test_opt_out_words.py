@@ -1,10 +1,12 @@
 """Which messages opt out by their words, and which texts show nothing."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofdesk.outbound.opt_out_words import OptOutWords
+from proofdesk.outbound.opt_out_words import OptOutWords, plain
 from proofdesk.outbound.providers import channels
 from proofdesk.outbound.providers.blank import BLANK
 from proofdesk.outbound.providers.provider import InvalidPayload
@@ -38,8 +40,7 @@ cases = st.sampled_from([str.lower, str.upper, str.capitalize, str.title])
 
 @given(word=st.sampled_from(LIST), before=around, after=around, inside=hidden, case=cases, wide=st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_a_word_is_found_whatever_surrounds_it(word: str, before: str, after: str, inside: str, case: object, wide: bool):  # fmt: skip  # noqa: E501
-    assert callable(case)
+def test_a_word_is_found_whatever_surrounds_it(word: str, before: str, after: str, inside: str, case: Callable[[str], str], wide: bool):  # fmt: skip  # noqa: E501
     said = inside.join(case(word))
     if wide:
         said = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in said)
@@ -55,11 +56,9 @@ def test_a_word_is_found_above_a_signature_and_a_quoted_mail(word: str, signatur
 @given(word=st.sampled_from(LIST), more=st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20))
 @settings(max_examples=200, deadline=None)
 def test_a_word_among_others_is_not_one(word: str, more: str):
-    if any(OptOutWords(LIST).match(said) for said in (more,)):
-        return
-    for said in (f"{word} {more}", f"{more} {word}", f"{more}\n{word}", f"{word}\n{more}"):
-        known = said.replace("\n", " ").lower() in LIST
-        assert WORDS.match(said) == known or OptOutWords([said]).match(said) and said.lower() in LIST
+    if plain(more) not in {"", plain(word)}:
+        for said in (f"{word} {more}", f"{more} {word}", f"{more}\n{word}", f"{word}\n{more}"):
+            assert WORDS.match(said) == (plain(said) in {plain(known) for known in LIST})
 
 
 @pytest.mark.parametrize(
@@ -76,8 +75,8 @@ def test_other_messages_are_not_one(said: str):
 
 @pytest.mark.parametrize(
     "said",
-    ["ＳＴＯＰ", "S\u200bT\u200bO\u200bP", "\ufeffStop", "\u202eSTOP\u202c", "st\u00adop", "De\u0301sabonner", "OPT-OUT",
-     "opt_out", "«Opt out»", "रोको।", "停止。", "توقف", "\u200fتوقف\u200f!", "🛑", "🛑\ufe0f", "STOP 🙏🏽",
+    ["ＳＴＯＰ", "S\u200bT\u200bO\u200bP", "\ufeffStop", "\u202eSTOP\u202c", "st\u00adop", "De\u0301sabonner",
+     "OPT-OUT", "opt_out", "«Opt out»", "रोको।", "停止。", "توقف", "\u200fتوقف\u200f!", "🛑", "🛑\ufe0f", "STOP 🙏🏽",
      "On Mon, 3 Nov 2025, Studio wrote:\n> Hello\n\nSTOP", "> Hello\n> STOP it\nStop."],
 )  # fmt: skip
 def test_a_word_in_other_forms_is_one(said: str):

@@ -17,7 +17,7 @@ from proofdesk.outbound.providers.email.channel import Channel
 from proofdesk.outbound.providers.provider import Message, SendFailed
 from proofdesk.simulators import smtp
 from proofdesk.simulators.smtp import Simulator
-from proofdesk.simulators.smtp.simulator import Limits
+from proofdesk.simulators.smtp.simulator import REFUSALS, Limits
 from tests.outbound import exim
 from tests.outbound.desk import Desk
 from tests.outbound.test_email import SENDER, Links, message
@@ -163,7 +163,7 @@ async def test_a_refusal_is_classified_by_its_enhanced_status(
     reply: str, step: str, permanent: bool, of_provider: bool,
 ):  # fmt: skip
     simulator, url = limited
-    monkeypatch.setitem(smtp.simulator.REFUSALS, "later", reply)
+    monkeypatch.setitem(REFUSALS, "later", reply)
     simulator.fail("later", step=step, times=1)
     channel = connect(url)
     with pytest.raises(SendFailed, match=reply[:3]) as failed:

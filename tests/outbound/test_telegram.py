@@ -1,11 +1,15 @@
 """Messages of the bot, over the simulated Bot API."""
 
 from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from proofdesk.auth.bot import Bot
+from proofdesk.db.pool import Database
+from proofdesk.outbound import policies
+from proofdesk.outbound.moves import Moves
+from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.outbound.providers.provider import (
     InvalidPayload,
     InvalidRecipient,
@@ -14,6 +18,7 @@ from proofdesk.outbound.providers.provider import (
     SendFailed,
 )
 from proofdesk.outbound.providers.telegram.channel import Channel
+from proofdesk.projects.scope import Scope
 from proofdesk.simulators.telegram import Simulator
 
 ADA = 4711
@@ -33,6 +38,21 @@ async def bot(simulator: Simulator, telegram_server: tuple[Simulator, str]) -> A
     await made.aclose()
 
 
+class Memory:
+    """Moves as the application keeps them, without its database."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, int] = {}
+
+    async def current(self, project_id: UUID, chat: int) -> int:
+        """The number of a chat now."""
+        return self.known.get(chat, chat)
+
+    async def store(self, project_id: UUID, chat: int, moved_to: int) -> None:
+        """Keep the new number."""
+        self.known[chat] = moved_to
+
+
 def message(text: str = "Hello", to: str = str(ADA)) -> Message:
     """A message that was checked as a draft is."""
     recipient, payload = Channel.check(to, {"text": text})
@@ -41,20 +61,20 @@ def message(text: str = "Hello", to: str = str(ADA)) -> Message:
 
 async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: Simulator):
     simulator.person(ADA)
-    receipt = await Channel(bot).send(message("Привет {{name}} <b>"))
+    receipt = await Channel(bot, Memory()).send(message("Привет {{name}} <b>"))
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(ADA, "Привет {{name}} <b>")]
     assert receipt.provider_message_id == str(simulator.sent[0].message_id)
     with pytest.raises(LookupUnsupported):
-        await Channel(bot).find(message())
+        await Channel(bot, Memory()).find(message())
 
 
 async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulator: Simulator):
     with pytest.raises(SendFailed, match="chat not found") as failed:
-        await Channel(bot).send(message())
+        await Channel(bot, Memory()).send(message())
     assert failed.value.permanent
     simulator.person(ADA).blocks = True
     with pytest.raises(SendFailed, match="blocked by the user") as failed:
-        await Channel(bot).send(message())
+        await Channel(bot, Memory()).send(message())
     assert failed.value.permanent and not failed.value.delivered_unknown
 
 
@@ -62,7 +82,7 @@ async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: Simu
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
     with pytest.raises(SendFailed) as failed:
-        await Channel(bot).send(message())
+        await Channel(bot, Memory()).send(message())
     assert (failed.value.retry_after, failed.value.permanent, failed.value.delivered_unknown) == (5, False, False)
 
 
@@ -73,7 +93,7 @@ async def test_without_an_answer_of_telegrams_own_delivery_is_unknown(
     simulator.person(ADA)
     simulator.fail(kind, times=1)
     with pytest.raises(SendFailed) as failed:
-        await Channel(bot).send(message())
+        await Channel(bot, Memory()).send(message())
     assert failed.value.delivered_unknown and not failed.value.permanent
     assert len(simulator.sent) == arrived
 
@@ -83,7 +103,7 @@ async def test_silence_leaves_delivery_unknown(simulator: Simulator, telegram_se
     simulator.person(ADA)
     simulator.fail("delay", delay=1, times=1)
     with pytest.raises(SendFailed) as failed:
-        await Channel(impatient).send(message())
+        await Channel(impatient, Memory()).send(message())
     assert failed.value.delivered_unknown
     await impatient.aclose()
 
@@ -91,7 +111,7 @@ async def test_silence_leaves_delivery_unknown(simulator: Simulator, telegram_se
 async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator: Simulator):
     nowhere = Bot("http://127.0.0.1:1", simulator.token)
     with pytest.raises(SendFailed) as failed:
-        await Channel(nowhere).send(message())
+        await Channel(nowhere, Memory()).send(message())
     assert not failed.value.delivered_unknown and not failed.value.permanent
     assert simulator.token not in failed.value.message
     await nowhere.aclose()
@@ -100,9 +120,59 @@ async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator:
 async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[Simulator, str]):
     wrong = Bot(telegram_server[1], "123456:WRONG-token")
     with pytest.raises(SendFailed, match="TELEGRAM_BOT_TOKEN") as failed:
-        await Channel(wrong).send(message())
+        await Channel(wrong, Memory()).send(message())
     assert not failed.value.permanent and not failed.value.delivered_unknown
     await wrong.aclose()
+
+
+async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
+    bot: Bot, simulator: Simulator, db: Database, project: Scope
+):
+    simulator.upgrade(-42, -1001557912345)
+    async with db.scoped(project) as conn:
+        await policies.known(conn, project, [("telegram", "-42")])
+    await policies.change(db, project, "-42", "telegram", Change(opted_out=True))
+    for text in ("One", "Two"):
+        recipient, payload = Channel.check("-42", {"text": text})
+        await Channel(bot, Moves(db)).send(Message(uuid4(), project.project_id, recipient, payload))
+    assert [(m.chat_id, m.text) for m in simulator.sent] == [(-1001557912345, "One"), (-1001557912345, "Two")]
+    assert len(simulator.calls) == 3, "the new number is kept"
+    found, _ = await policies.find(db, project, Wanted("-1001557912345", "telegram", opted_out=True), 5, 0)
+    assert len(found) == 1, "whoever opted out is out under either number"
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [("blocked", "only they can unblock it"), ("never_started", "open a chat with the bot"), ("kicked", "add it again"),
+     ("deactivated", "account was deleted"), ("chat_not_found", "open a chat with the bot")],
+)  # fmt: skip
+async def test_a_refusal_for_good_says_what_the_person_has_to_do(bot: Bot, simulator: Simulator, kind: str, hint: str):
+    simulator.person(ADA)
+    simulator.fail(kind, times=1)
+    with pytest.raises(SendFailed, match=hint) as failed:
+        await Channel(bot, Memory()).send(message())
+    assert failed.value.permanent and not failed.value.of_provider
+    assert "/bind" not in failed.value.message
+
+
+async def test_a_limit_of_the_bot_holds_back_all_its_messages(bot: Bot, simulator: Simulator):
+    simulator.person(ADA)
+    simulator.fail("too_many_requests", times=1)
+    channel = Channel(bot, Memory())
+    for _ in range(2):
+        with pytest.raises(SendFailed, match="429") as failed:
+            await channel.send(message())
+        assert failed.value.of_provider and failed.value.retry_after == pytest.approx(5, abs=1)
+    assert len(simulator.calls) == 1
+    assert channel.pause is not None and channel.pause.everywhere
+
+
+async def test_a_text_is_counted_in_code_points(bot: Bot, simulator: Simulator):
+    simulator.person(ADA)
+    await Channel(bot, Memory()).send(message("😀" * 4096))
+    assert simulator.sent[0].text == "😀" * 4096
+    with pytest.raises(InvalidPayload, match="at most 4096"):
+        message("😀" * 4097)
 
 
 @pytest.mark.parametrize("recipient", ["", "ada", "@ada", "0", "-0", "1.5", "+1", "٣٤", "1" * 17, "1 2"])

@@ -17,7 +17,17 @@ from proofdesk.authorities import trusted
 from proofdesk.errors import Unavailable
 
 LONGEST = 4096
-"""Characters of the longest message."""
+"""Characters of the longest message: Unicode code points, of which a message of emoji has as many as one of letters
+(measured at the real API: github.com/FerroxLabs/wayland/issues/934; only entities are counted in UTF-16)."""
+
+_HINTS = (
+    ("blocked by the user", "They blocked the bot; only they can unblock it."),
+    ("user is deactivated", "Their account was deleted."),
+    ("kicked", "The bot was removed from the chat; a member has to add it again."),
+    ("not a member", "The bot is not in the chat; a member has to add it."),
+    ("chat not found", "They have to open a chat with the bot first."),
+    ("initiate conversation", "They have to open a chat with the bot first."),
+)
 
 _NEVER_HANDED_OVER = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
 
@@ -35,7 +45,7 @@ logging.getLogger("httpx2").addFilter(_without_token)
 class TelegramError(Unavailable):
     """A call that Telegram refused or did not answer. `permanent`: the same call will not succeed later.
 
-    `perhaps_done`: nothing tells whether the call was carried out.
+    `perhaps_done`: nothing tells whether the call was carried out. `migrate_to`: the chat has this number now.
     """
 
     code = "telegram_send_failed"
@@ -47,12 +57,14 @@ class TelegramError(Unavailable):
         status: int | None,
         retry_after: int | None = None,
         *,
+        migrate_to: int | None = None,
         handed_over: bool = True,
     ):
         asked = {"service": "telegram", "method": "POST", "endpoint": f"/{method}", "status": status}
         super().__init__(message, details={"upstream": asked})
         self.status = status
         self.retry_after = retry_after
+        self.migrate_to = migrate_to
         self.permanent = status is not None and status != 429 and status < 500
         self.perhaps_done = handed_over and (status is None or status >= 500)
 
@@ -128,19 +140,24 @@ class Bot:
 
     def _refusal(self, method: str, status: int, body: dict[str, Any]) -> TelegramError:
         said = str(body.get("description") or "an answer that is not the Bot API's.").replace(self._token, "…")[:200]
-        retry_after = _object(body.get("parameters")).get("retry_after")
-        message = f"Telegram answered {status} to {method}: {said} {_hint(method, status)}".strip()
+        parameters = _object(body.get("parameters"))
+        retry_after, moved = parameters.get("retry_after"), parameters.get("migrate_to_chat_id")
+        message = f"Telegram answered {status} to {method}: {said} {_hint(status, said)}".strip()
         # A page with status 200 is a proxy's: asking again may help.
         code = 502 if status < 400 else status
-        return TelegramError(message, method, code, retry_after if isinstance(retry_after, int) else None)
+        return TelegramError(
+            message,
+            method,
+            code,
+            retry_after if isinstance(retry_after, int) else None,
+            migrate_to=moved if isinstance(moved, int) else None,
+        )
 
 
-def _hint(method: str, status: int) -> str:
+def _hint(status: int, said: str) -> str:
     if status in (401, 404):
         return "Check TELEGRAM_BOT_TOKEN."
-    if method == "sendMessage" and status in (400, 403):
-        return "Let the person open a chat with the bot, unblock it and send /bind."
-    return ""
+    return next((hint for words, hint in _HINTS if words in said), "") if status in (400, 403) else ""
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ may be read twice, by another run or after other words were set.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from proofdesk import ids
@@ -15,13 +15,15 @@ from proofdesk.audit import trail
 from proofdesk.db.pool import Database
 from proofdesk.db.rows import Conn
 from proofdesk.outbound import attempt_queries, inbound_queries, policies, policy_queries
-from proofdesk.outbound.inbound_queries import Said
+from proofdesk.outbound.inbound_queries import Heard, Place
+from proofdesk.outbound.opt_out_words import LONGEST, OptOutWords
 from proofdesk.outbound.policy_queries import Change, Person
 from proofdesk.projects.scope import Scope
 
 _OVERLAP = timedelta(minutes=10)  # a transaction that stores messages may end this long after it began
 _AT_ONCE = 200  # decisions of one transaction
-_AROUND = " \t\r\n\u00a0.,;:!?…¡¿'\"`«»„“”‘’()[]{}<>*_~-–—/\\|#"
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_PAGE = 1000  # messages looked at in one piece
 _ALSO = {"Channel::Email": "email", "Channel::Telegram": "telegram"}
 
 
@@ -31,7 +33,7 @@ class Refusal:
 
     channel: str
     who: str
-    said: Said
+    said: Heard
 
 
 async def heed(db: Database, scope: Scope, words: list[str]) -> int:
@@ -43,7 +45,7 @@ async def heed(db: Database, scope: Scope, words: list[str]) -> int:
         mark = await inbound_queries.mark(conn, scope)
         since = mark.at - _OVERLAP if mark is not None and mark.words == words else None
         began = await attempt_queries.clock(conn)
-        said = await inbound_queries.said_no(conn, scope, spellings(words), _AROUND, since)
+    said = await _said_no(db, scope, OptOutWords(words), since or _EVER)
     changed, refusals = 0, list(_refusals(scope, said))
     for start in range(0, len(refusals), _AT_ONCE):
         changed += await _opt_out(db, scope, refusals[start : start + _AT_ONCE])
@@ -52,13 +54,21 @@ async def heed(db: Database, scope: Scope, words: list[str]) -> int:
     return changed
 
 
-def spellings(words: Iterable[str]) -> list[str]:
-    """The words small, in capitals and with a capital first: not every database knows small letters beyond ASCII."""
-    return sorted({form for word in words for form in (word.lower(), word.upper(), word.capitalize())})
+async def _said_no(db: Database, scope: Scope, words: OptOutWords, since: datetime) -> list[Heard]:
+    """The messages stored since a time that opt out, in the order in which they were written."""
+    found: list[Heard] = []
+    place = Place(since)
+    while True:  # a page each
+        async with db.scoped(scope) as conn:
+            page = await inbound_queries.heard(conn, scope, place, LONGEST, _PAGE)
+        found += [one for one in page if words.match(one.text)]
+        if len(page) < _PAGE:
+            return sorted(found, key=lambda one: (one.at, one.message_id))
+        place = Place(page[-1].stored_at, page[-1].account_id, page[-1].message_id)
 
 
-def _refusals(scope: Scope, said: list[Said]) -> Iterable[Refusal]:
-    last: dict[tuple[str, str], Said] = {}
+def _refusals(scope: Scope, said: list[Heard]) -> Iterable[Refusal]:
+    last: dict[tuple[str, str], Heard] = {}
     for one in said:  # in the order in which they were written
         who = ids.contact(scope.project_id, one.account_id, one.contact_id)
         who = who or ids.conversation(scope.project_id, one.account_id, one.conversation_id)

@@ -12,8 +12,17 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Said:
-    """Somebody's "no". `channel_type` is that of the inbox, as Chatwoot calls it."""
+class Place:
+    """Where reading goes on, in the order in which messages were stored."""
+
+    stored_at: datetime
+    account_id: int = 0
+    message_id: int = 0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a contact wrote. `channel_type` is that of the inbox, as Chatwoot calls it."""
 
     account_id: int
     message_id: int
@@ -21,6 +30,8 @@ class Said:
     contact_id: int | None
     channel_type: str | None
     at: datetime
+    stored_at: datetime
+    text: str
 
 
 @dataclass(frozen=True)
@@ -67,37 +78,35 @@ async def set_mark(conn: Conn, scope: Scope, since: datetime, words: Sequence[st
     )
 
 
-async def said_no(
-    conn: Conn, scope: Scope, spellings: Sequence[str], trimmed: str, since: datetime | None
-) -> list[Said]:
-    """Messages of contacts, stored since a time, that are one of the spellings and nothing else, but for the characters
-    of `trimmed` around it. Of a letter, that is its new part, without what it quotes."""
+async def heard(conn: Conn, scope: Scope, after: Place, characters: int, limit: int) -> list[Heard]:
+    """Messages of contacts stored after a place, in the order of places, with the beginning of their text. Of a mail,
+    that is its new part as Chatwoot found it."""
     return await many(
         conn,
-        Said,
+        Heard,
         """
-        WITH heard AS (
-            SELECT account_id, message_id, conversation_id, inbox_id, created_at,
-                   btrim(coalesce(content_attributes #>> '{email,text_content,quoted}',
-                                  content_attributes #>> '{email,html_content,quoted}', content),
-                         %(trimmed)s) AS words
-            FROM cw_messages
-            WHERE project_id = %(project)s AND message_type = 'incoming' AND sender_type = 'contact' AND NOT deleted
-              AND (%(since)s::timestamptz IS NULL OR updated_at >= %(since)s)
-              AND message_kind(message_type, sender_type, private, deleted, content_type, content_attributes,
-                      began_automatically(project_id, account_id, conversation_id, message_id)) = 'message')
-        SELECT h.account_id, h.message_id, h.conversation_id, v.contact_id, i.channel_type, h.created_at AS at
-        FROM heard h
-        JOIN cw_conversations v ON v.project_id = %(project)s AND v.account_id = h.account_id
-                               AND v.conversation_id = h.conversation_id
-        LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = h.account_id
-                              AND i.inbox_id = h.inbox_id
-        WHERE h.words = ANY (%(spellings)s) OR lower(h.words) = ANY (%(spellings)s)
-        ORDER BY h.created_at, h.message_id""",
+        SELECT m.account_id, m.message_id, m.conversation_id, v.contact_id, i.channel_type, m.created_at AS at,
+               m.updated_at AS stored_at,
+               left(coalesce(m.content_attributes #>> '{email,text_content,quoted}',
+                             m.content_attributes #>> '{email,html_content,quoted}', m.content, ''),
+                    %(characters)s) AS text
+        FROM cw_messages m
+        JOIN cw_conversations v ON v.project_id = %(project)s AND v.account_id = m.account_id
+                               AND v.conversation_id = m.conversation_id
+        LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = m.account_id
+                              AND i.inbox_id = m.inbox_id
+        WHERE m.project_id = %(project)s AND m.message_type = 'incoming' AND m.sender_type = 'contact'
+          AND NOT m.deleted
+          AND (m.updated_at, m.account_id, m.message_id) > (%(stored_at)s, %(account)s, %(message)s)
+          AND message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                  began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) = 'message'
+        ORDER BY m.updated_at, m.account_id, m.message_id LIMIT %(limit)s""",
         project=scope.project_id,
-        spellings=list(spellings),
-        trimmed=trimmed,
-        since=since,
+        stored_at=after.stored_at,
+        account=after.account_id,
+        message=after.message_id,
+        characters=characters,
+        limit=limit,
     )
 
 

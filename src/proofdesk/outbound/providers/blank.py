@@ -9,7 +9,7 @@ BLANK = dict.fromkeys(
         *range(0xFE00, 0xFE10), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000),
     ]
 )  # fmt: skip
-"""Characters that show nothing: default-ignorable code points of Unicode, fillers of Hangul and the blank of Braille."""
+"""Characters that show nothing: default-ignorable code points, Hangul fillers, the blank of Braille."""
 
 
 def looks_empty(text: str) -> bool:

@@ -44,7 +44,7 @@ def check(channel: str, recipient_ref: str, payload: dict[str, Any]) -> tuple[st
 
 
 def configured(
-    settings: Settings, links: email.Links, chatwoot_client: Chatwoot | None, bot: Bot | None
+    settings: Settings, links: email.Links, moves: telegram.Moves, chatwoot_client: Chatwoot | None, bot: Bot | None
 ) -> dict[str, Provider]:
     """The channels that can be used, by name."""
     found: list[Provider] = []
@@ -55,5 +55,5 @@ def configured(
         timeout, most = settings.smtp_timeout_seconds, settings.outbound_concurrency
         found.append(email.Channel(relay, writer, links, timeout=timeout, most=most))
     if bot is not None:
-        found.append(telegram.Channel(bot))
+        found.append(telegram.Channel(bot, moves))
     return {provider.channel: provider for provider in found}

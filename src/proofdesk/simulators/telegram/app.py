@@ -93,5 +93,6 @@ def _refused(refusal: Refusal) -> Response:
     headers = {}
     if refusal.parameters:
         told["parameters"] = refusal.parameters
+    if "retry_after" in refusal.parameters:
         headers = {"retry-after": str(refusal.parameters["retry_after"])}
     return JSONResponse(told, refusal.status, headers)

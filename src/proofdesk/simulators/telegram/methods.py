@@ -31,6 +31,9 @@ def send_message(simulator: Simulator, params: Params) -> tuple[Any, str | None]
         raise Refusal(400, "Bad Request: chat_id is empty")
     if person is None:
         raise CATALOGUE["chat_not_found"]
+    if person.moved_to is not None:
+        description = "Bad Request: group chat was upgraded to a supergroup chat"
+        raise Refusal(400, description, {"migrate_to_chat_id": person.moved_to})
     if person.blocks:
         raise CATALOGUE["blocked"]
     if not isinstance(text, str) or not text.strip():

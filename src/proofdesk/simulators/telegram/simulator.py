@@ -1,4 +1,9 @@
-"""The controls of a simulated Telegram, for tests in Python. `control.py` offers the same over HTTP."""
+"""The controls of a simulated Telegram, for tests in Python. `control.py` offers the same over HTTP.
+
+Refusals are worded as the real ones: "group chat was upgraded to a supergroup chat" with `migrate_to_chat_id`
+(TwiN/gatus issue 179), "bot was kicked from the group chat", "user is deactivated" and "bot can't initiate conversation
+with a user" (tdlib/telegram-bot-api). Texts are counted in code points (FerroxLabs/wayland issue 934).
+"""
 
 import itertools
 import threading
@@ -25,6 +30,9 @@ class Refusal(Exception):
 CATALOGUE = {
     "unauthorized": Refusal(401, "Unauthorized"),
     "blocked": Refusal(403, "Forbidden: bot was blocked by the user"),
+    "kicked": Refusal(403, "Forbidden: bot was kicked from the group chat"),
+    "deactivated": Refusal(403, "Forbidden: user is deactivated"),
+    "never_started": Refusal(403, "Forbidden: bot can't initiate conversation with a user"),
     "chat_not_found": Refusal(400, "Bad Request: chat not found"),
     "too_many_requests": Refusal(429, "Too Many Requests: retry after 5", {"retry_after": 5}),
     "server_error": Refusal(500, "Internal Server Error"),
@@ -72,6 +80,7 @@ class Person:
     first_name: str
     username: str | None = None
     blocks: bool = False
+    moved_to: int | None = None
 
 
 @dataclass
@@ -133,6 +142,11 @@ class Simulator:
     def person(self, id: int, first_name: str = "Ada", username: str | None = None) -> Person:
         """Somebody who has opened a chat with the bot, so that it may write to him."""
         return self.people.setdefault(id, Person(id, first_name, username))
+
+    def upgrade(self, group: int, moved_to: int) -> None:
+        """Let a group become a supergroup: it has another number from now on."""
+        self.person(group).moved_to = moved_to
+        self.person(moved_to)
 
     def write(self, sender_id: int, text: str, *, chat: dict[str, Any] | None = None) -> Delivery:
         """Let somebody write to the bot: in private, or in a chat such as `{"id": -100, "type": "group"}`."""

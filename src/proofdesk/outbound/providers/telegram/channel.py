@@ -1,7 +1,9 @@
 """Messages of the bot, to whoever has opened a chat with it."""
 
 import re
-from typing import Any
+import time
+from typing import Any, Protocol
+from uuid import UUID
 
 from proofdesk.auth.bot import LONGEST, Bot, TelegramError
 from proofdesk.outbound.providers import texts
@@ -11,13 +13,25 @@ from proofdesk.outbound.providers.provider import InvalidRecipient, LookupUnsupp
 _CHAT = re.compile(r"-?[1-9][0-9]{0,15}", re.ASCII)  # the Bot API promises at most 52 significant bits
 
 
+class Moves(Protocol):
+    """The numbers of groups that became supergroups."""
+
+    async def current(self, project_id: UUID, chat: int) -> int:
+        """The number of a chat now: another one when its group moved."""
+        ...
+
+    async def store(self, project_id: UUID, chat: int, moved_to: int) -> None:
+        """Keep the new number of a chat."""
+        ...
+
+
 class Channel:
     """The channel, through one bot. The bot is closed by whoever opened it."""
 
     channel = "telegram"
 
-    def __init__(self, bot: Bot):
-        self._bot = bot
+    def __init__(self, bot: Bot, moves: Moves):
+        self._bot, self._moves = bot, moves
         self._backoff = Backoff()
 
     @staticmethod
@@ -31,12 +45,33 @@ class Channel:
         return recipient, {"text": texts.text(payload, LONGEST)}
 
     async def send(self, message: Message) -> Receipt:
-        """One call of sendMessage. Raises `SendFailed`."""
+        """One call of sendMessage, and a second one when the first said that the group has another number now.
+
+        Raises `SendFailed`.
+        """
+        pause, began = self.pause, time.monotonic()
+        if pause is not None and pause.hold > 0:
+            raise SendFailed(pause.reason, of_provider=True, retry_after=pause.wait)
         try:
-            sent = await self._bot.send(int(message.recipient_ref), message.payload["text"])
+            sent = await self._send(message)
         except TelegramError as error:
+            if error.status == 429:
+                # Which of its limits it is, of the bot or of the chat, Telegram does not say.
+                self._backoff.refused(error.message, began, at_least=error.retry_after or 1, everywhere=True)
             raise _failed(error) from None
+        self._backoff.succeeded()
         return Receipt(None if sent is None else str(sent))
+
+    async def _send(self, message: Message) -> int | None:
+        chat, text = int(message.recipient_ref), message.payload["text"]
+        current = await self._moves.current(message.project_id, chat)
+        try:
+            return await self._bot.send(current, text)
+        except TelegramError as error:
+            if error.migrate_to is None:
+                raise
+            await self._moves.store(message.project_id, chat, error.migrate_to)
+            return await self._bot.send(error.migrate_to, text)
 
     async def find(self, message: Message) -> Receipt | None:
         """Bots cannot read what they wrote: raises `LookupUnsupported`."""
@@ -57,6 +92,7 @@ def _failed(error: TelegramError) -> SendFailed:
         # A wrong token is mended by whoever runs the installation; the message is fine.
         permanent=error.permanent and error.status not in (401, 404),
         delivered_unknown=error.perhaps_done,
+        of_provider=error.status in (401, 404, 429) or (error.status is None and not error.perhaps_done),
         retry_after=error.retry_after,
         details=error.details,
     )

@@ -1,0 +1,28 @@
+"""Groups of Telegram that became supergroups and have another number since."""
+
+from uuid import UUID
+
+from proofdesk.audit import trail
+from proofdesk.db.pool import Database
+from proofdesk.outbound import moves_queries
+from proofdesk.projects import scope
+
+
+class Moves:
+    """The new numbers, kept for each project that writes to the group."""
+
+    def __init__(self, db: Database):
+        self._db = db
+
+    async def current(self, project_id: UUID, chat: int) -> int:
+        """Return the number of a chat now."""
+        inside = await scope.enter(self._db, trail.system(), project_id)
+        async with self._db.scoped(inside) as conn:
+            return await moves_queries.moved_to(conn, inside, chat) or chat
+
+    async def store(self, project_id: UUID, chat: int, moved_to: int) -> None:
+        """Keep the new number of a chat. Its policy holds under either number."""
+        inside = await scope.enter(self._db, trail.system(), project_id)
+        async with self._db.scoped(inside) as conn:
+            await moves_queries.store(conn, inside, chat, moved_to)
+            await moves_queries.link_policy(conn, inside, str(chat), str(moved_to))
