@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,21 +60,19 @@ class Relay:
 
 
 @contextmanager
-def running(
-    home: Path, *, sessions: int = 50, per_session: int = 1000, messages: str = "", logins: str = ""
-) -> Iterator[Relay]:
+def running(*, sessions: int = 50, per_session: int = 1000, messages: str = "", logins: str = "") -> Iterator[Relay]:
     """Run it until the block ends. `messages` and `logins` are rates such as `30 / 5s`."""
     assert PROGRAM is not None
     user = pwd.getpwnam(USER)
+    # Not in a folder of pytest's: those are closed to other users, as Exim's is.
+    home = Path(tempfile.mkdtemp(prefix="proofdesk-exim-"))
+    home.chmod(0o755)
     for name in ("spool", "log", "mail"):
-        (home / name).mkdir(parents=True)
+        (home / name).mkdir()
         os.chown(home / name, user.pw_uid, user.pw_gid)
     for name in ("mainlog", "rejectlog", "paniclog"):  # else whoever writes first, perhaps root, owns it
         (home / "log" / name).touch()
         os.chown(home / "log" / name, user.pw_uid, user.pw_gid)
-    for path in (home, *home.parents):
-        if path.owner() == "root" and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o011)  # Exim's user passes through
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     limits = {"sessions": sessions, "per_session": per_session, "messages": messages, "logins": logins}
@@ -86,6 +85,7 @@ def running(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _wait_until_listening(port: int, process: "subprocess.Popen[bytes]", home: Path) -> None:

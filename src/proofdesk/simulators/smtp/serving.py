@@ -161,7 +161,7 @@ class _Handler:
             self._simulator.take(*taken, encrypted, username)
             self.messages += 1
 
-        refused = self._simulator.over_quota("DATA") or await self._strike("DATA", server, envelope, take=take)
+        refused = await self._strike("DATA", server, envelope, take=take) or self._simulator.over_quota("DATA")
         if refused is None:
             take()
         return refused or "250 2.0.0 OK: taken"
