@@ -19,7 +19,8 @@ from tests.outbound.desk import LUIS, Desk, refused
 TEXT = {"subject": "News", "text": "Hello"}
 LEGAL = {
     ("draft", "approved"), ("draft", "cancelled"), ("approved", "sending"), ("approved", "blocked_opt_out"),
-    ("approved", "cancelled"), ("sending", "sent"), ("sending", "failed"), ("failed", "sending"),
+    ("approved", "cancelled"), ("sending", "sent"), ("sending", "failed"), ("sending", "approved"),
+    ("failed", "sending"),
     ("failed", "approved"), ("failed", "blocked_opt_out"), ("failed", "cancelled"), ("failed", "draft"),
     ("blocked_opt_out", "draft"), ("cancelled", "draft"),
 }  # fmt: skip
@@ -201,7 +202,7 @@ async def test_what_failed_or_was_cancelled_can_be_drafted_again(desk: Desk):
 
 async def _lead_to(desk: Desk, status: str) -> None:
     desk.conn.execute("SET session_replication_role = replica")
-    desk.conn.execute("TRUNCATE outbound_messages, outbound_attempts")
+    desk.conn.execute("TRUNCATE outbound_messages, outbound_attempts, outbound_deliveries")
     desk.conn.execute("RESET session_replication_role")
     await desk.draft()
     path = {"draft": [], "approved": ["approved"], "sending": ["approved", "sending"]}.get(status)

@@ -96,9 +96,9 @@ async def test_the_checks_show_the_policy_row_and_the_attempts_as_they_are_store
     await allow(member, frequency_cap=7, frequency_window_hours=48, stop_on_reply=False)
     chats.fail("too_many_requests", times=1)
     message = await approved(member)
-    assert await process(member.client) == {"processed": 1, "failed": 1}
-    await step(member, message, "retry")
-    assert await process(member.client) == {"processed": 1, "sent": 1}
+    assert (await process(member.client)).get("failed") is None, "a limit of the bot fails no message"
+    assert (await state(member, message))[0] in ("approved", "sent")
+    await process(member.client)
     shown = await whole(member, message)
     names = ("opted_out", "stop_on_reply", "frequency_cap", "frequency_window_hours", "sent_in_window")
     row = owner_conn.execute(

@@ -49,8 +49,8 @@ class Decided:
 class Ending:
     """How an attempt ended, and what becomes of its message.
 
-    `wait`: seconds until the retry that is granted, None without one. `took`: seconds; None: until now. `put_back`: the
-    message is approved as before and lost no retry, since the attempt failed for a reason of the provider.
+    `wait`: seconds until the retry that is granted, None without one. `took`: seconds; None: until now. `counted`:
+    whether that uses up a retry. `put_back`: the message is approved as before, as its provider takes nothing for now.
     """
 
     outbound_id: UUID
@@ -60,6 +60,7 @@ class Ending:
     error: str | None
     took: float | None
     wait: float | None
+    counted: bool = True
     put_back: bool = False
 
 
@@ -214,7 +215,7 @@ async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settl
         """
         WITH told AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset(%(rows)s) AS t (outbound_id uuid, number integer, outcome text,
-                provider_message_id text, error text, took float, wait float, put_back boolean)),
+                provider_message_id text, error text, took float, wait float, counted boolean, put_back boolean)),
         ended AS (
             UPDATE outbound_attempts a
             SET outcome = t.outcome, provider_message_id = t.provider_message_id, error = t.error,
@@ -223,12 +224,12 @@ async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settl
             WHERE a.project_id = %(project)s AND a.outbound_id = t.outbound_id AND a.number = t.number
               AND a.outcome IS NULL
             RETURNING a.outbound_id, a.started_at, a.finished_at, a.outcome, t.error, t.wait,
-                      t.put_back)
+                      t.counted, t.put_back)
         UPDATE outbound_messages o
         SET status = CASE WHEN e.outcome = 'sent' THEN 'sent' WHEN e.put_back THEN 'approved' ELSE 'failed' END,
             sent_at = CASE WHEN e.outcome = 'sent' THEN e.finished_at END,
             last_error = e.error,
-            retry_count = o.retry_count + CASE WHEN e.wait IS NULL OR e.put_back THEN 0 ELSE 1 END,
+            retry_count = o.retry_count + CASE WHEN e.wait IS NULL OR NOT e.counted THEN 0 ELSE 1 END,
             next_attempt_at = clock_timestamp() + make_interval(secs => e.wait)
         FROM ended e WHERE o.project_id = %(project)s AND o.id = e.outbound_id
         RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids, e.put_back""",

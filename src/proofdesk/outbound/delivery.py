@@ -158,7 +158,7 @@ class _Claims:
         if tally.processed == self.limit:
             return False
         async with self.db.scoped(self.scope) as conn:
-            seconds = await attempt_queries.until_put_back(conn, self.scope, HOLD)
+            seconds = await attempt_queries.until_put_back(conn, self.scope, HOLD * 1.25)
         if seconds is None:
             return False
         await asyncio.sleep(max(0.0, seconds) + _A_MOMENT)

@@ -42,8 +42,8 @@ def failed(attempt: Begun, message: Outbound, error: SendFailed, patience: Patie
     the provider uses up none of them."""
     reason = reason_of(error.message)
     if error.of_provider:
-        return replace(_ending(attempt, "failed", began, error=reason), wait=_put_back(attempt, error, patience),
-                       put_back=True)  # fmt: skip
+        wait, put_back = _wait_for_provider(attempt, error, patience), not error.misconfigured
+        return replace(_ending(attempt, "failed", began, error=reason), wait=wait, counted=False, put_back=put_back)
     if error.permanent or message.retry_count >= message.max_retries:
         return _ending(attempt, "failed", began, error=reason)
     wait = min(patience.first_wait * 2**message.retry_count, patience.longest_wait)
@@ -56,7 +56,7 @@ def reason_of(message: str) -> str:
     return f"provider_error: {' '.join(message.split())}"[:_LONGEST_ERROR]
 
 
-def _put_back(attempt: Begun, error: SendFailed, patience: Patience) -> float:
+def _wait_for_provider(attempt: Begun, error: SendFailed, patience: Patience) -> float:
     wait = error.retry_after
     if wait is None:
         wait = min(patience.first_wait * 2 ** min(attempt.number - 1, 20), patience.longest_wait)

@@ -244,14 +244,18 @@ async def cancel(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
 
 
 async def retry(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
-    """Let a failed message be sent again, with all its retries, on the approval it has; False when it did not fail."""
+    """Let a failed message be sent again, with all its retries, on the approval it has; False when it did not fail.
+
+    So may one that waits for its provider: it is tried at once.
+    """
     return bool(
         await run(
             conn,
             """
             UPDATE outbound_messages
             SET status = 'approved', retry_count = 0, next_attempt_at = greatest(scheduled_at, now())
-            WHERE project_id = %(project)s AND id = %(id)s AND status = 'failed'""",
+            WHERE project_id = %(project)s AND id = %(id)s
+              AND (status = 'failed' OR (status = 'approved' AND last_error LIKE 'provider_error: %%'))""",
             project=scope.project_id,
             id=outbound_id,
         )

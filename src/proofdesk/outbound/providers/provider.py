@@ -55,6 +55,7 @@ class SendFailed(Unavailable):
     `permanent`: the same message will not be taken later either. `delivered_unknown`: it may have arrived all the same,
     since the connection broke after the message was handed over. `retry_after` is in seconds, as the provider asks.
     `of_provider`: a condition of the provider and not of the message, which therefore loses no retry by it.
+    `misconfigured`: such a condition that lasts until a person acts, as a wrong password.
     """
 
     code = "outbound_send_failed"
@@ -66,13 +67,15 @@ class SendFailed(Unavailable):
         permanent: bool = False,
         delivered_unknown: bool = False,
         of_provider: bool = False,
+        misconfigured: bool = False,
         retry_after: float | None = None,
         details: dict[str, Any] | None = None,
     ):
         super().__init__(message, details=details)
         self.permanent = permanent
         self.delivered_unknown = delivered_unknown
-        self.of_provider = of_provider
+        self.of_provider = of_provider or misconfigured
+        self.misconfigured = misconfigured
         self.retry_after = retry_after
 
 

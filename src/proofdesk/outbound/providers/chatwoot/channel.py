@@ -198,7 +198,8 @@ def _failed(error: ChatwootError) -> SendFailed:
         error.message,
         permanent=error.permanent and not (error.perhaps_done or crowded or broken_token or error.foreign),
         delivered_unknown=error.perhaps_done,
-        of_provider=error.status == 429 or broken_token or unavailable,
+        of_provider=error.status == 429 or unavailable,
+        misconfigured=broken_token,
         retry_after=wait,
         details=error.details,
     )

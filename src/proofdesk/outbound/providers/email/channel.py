@@ -167,6 +167,7 @@ class Channel:
             permanent=verdict.permanent,
             delivered_unknown=verdict.unknown,
             of_provider=verdict.scope is not Scope.MESSAGE,
+            misconfigured=verdict.advice != "",
             retry_after=wait if pause is None else pause.wait,
             details={"upstream": where | {"status": reply.code}},
         )

@@ -92,7 +92,8 @@ def _failed(error: TelegramError) -> SendFailed:
         # A wrong token is mended by whoever runs the installation; the message is fine.
         permanent=error.permanent and error.status not in (401, 404),
         delivered_unknown=error.perhaps_done,
-        of_provider=error.status in (401, 404, 429) or (error.status is None and not error.perhaps_done),
+        misconfigured=error.status in (401, 404),
+        of_provider=error.status == 429 or (error.status is None and not error.perhaps_done),
         retry_after=error.retry_after,
         details=error.details,
     )
