@@ -59,6 +59,8 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
             await stack.enter_async_context(aclosing(bot))
         links = Links(db, settings.public_url)
         outbound = channels.configured(settings, links, Moves(db), chatwoot, bot)
+        for channel in outbound.values():
+            await stack.enter_async_context(aclosing(channel))
         feed = await stack.enter_async_context(aclosing(Feed(db, url)))
         yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed)
 
