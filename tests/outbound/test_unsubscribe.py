@@ -42,7 +42,9 @@ async def test_a_letter_leads_to_a_page_whose_button_opts_out(
     recipient, payload = Channel.check("Ada@Example.com", {"text": "Hello"})
     message = Message(uuid4(), project.project_id, recipient, payload)
     links = Links(db, "https://desk.example.com")
-    await Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links).send(message)
+    channel = Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links)
+    await channel.send(message)
+    await channel.aclose()
     letter = relay.taken[0].letter
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     path = letter["List-Unsubscribe"].strip("<>").removeprefix("https://desk.example.com")
