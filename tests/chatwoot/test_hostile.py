@@ -13,7 +13,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as HttpScope
 
-from proofdesk.chatwoot import items, lenient_json, queries, storing, sync
+from proofdesk.chatwoot import items, lenient_json, queries, reading_queries, storing, sync
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.items import Parsed
 from proofdesk.db import failures
@@ -194,6 +194,25 @@ async def test_one_message_in_two_conversations_is_stored_once(db: Database, pro
     assert [(bad.entity_id, bad.conversation_id) for bad in parsed.bad] == [("7", 2)]
     async with db.scoped(project) as conn:
         assert await queries.stored_conversations(conn, project, 1, None) == []
+
+
+async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
+    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+):
+    first, second = fill(simulator, 2)
+    await _run(db, project, simulator, {})
+    before = owner_conn.execute("SELECT message_id, conversation_id, content FROM cw_messages").fetchall()
+    taken = min(message for message, conversation, _ in before if conversation == first)
+    added = simulator.append_message(second, "I claim an id that is taken")
+    synced = await _run(db, project, simulator, {("message", added.id): ("id", str(taken).encode())})
+    assert set(owner_conn.execute("SELECT message_id, conversation_id, content FROM cw_messages")) >= set(before)
+    assert synced.in_quarantine == 1
+    (item,) = synced.waiting
+    assert (item.entity, item.entity_id, item.conversation_id) == ("message", str(taken), second)
+    assert f"is stored in conversation {first}" in item.reason
+    async with db.scoped(project) as conn:
+        rows = [{"message_id": taken, "conversation_id": second}]
+        assert [m.conversation_id for m in await reading_queries.stored_elsewhere(conn, project, 1, rows)] == [first]
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "cursor_ts": _always(LONG_AGO),
     "bad": lambda w: [BadItem("message", "1", 101, w.word, "{}")],
     "chatwoot.reading_queries.resume.conversations": _always([(ACCOUNT, 101)]),
+    "chatwoot.reading_queries.stored_elsewhere.rows": _always([{"message_id": 10101, "conversation_id": 102}]),
     "reasons": lambda w: {(ACCOUNT, 101): w.word},
     "but": _always([(ACCOUNT, 999)]),
     "entity": _always("message"),

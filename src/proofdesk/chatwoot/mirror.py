@@ -205,6 +205,8 @@ class Mirror:
             await reading_queries.lock(conn, self.scope, self.account_id, touched)
             if gone:
                 await queries.delete_conversations(conn, self.scope, self.account_id, gone)
+            elsewhere = await reading_queries.stored_elsewhere(conn, self.scope, self.account_id, parsed.rows)
+            storing.refuse_taken(parsed, {m.message_id: m.conversation_id for m in elsewhere})
             stored = await put(conn, "message", parsed, self._into(queries.store_messages, conn))
             await self._keep_bad(conn, "message", parsed)
             await self._keep_bad(conn, "conversation", items.Parsed(bad=refused))

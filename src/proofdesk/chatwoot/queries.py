@@ -94,7 +94,10 @@ async def store_conversations(conn: Conn, scope: Scope, account_id: int, rows: R
 
 
 async def store_messages(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
-    """Insert or update messages and mark the conversations whose content that changed; how many rows changed."""
+    """Insert or update messages and mark the conversations whose content that changed; how many rows changed.
+
+    A message never changes its conversation: one that is stored in another is left as it is.
+    """
     return await value(
         conn,
         """
@@ -108,20 +111,20 @@ async def store_messages(conn: Conn, scope: Scope, account_id: int, rows: Rows) 
                 sender_type text, sender_id bigint, sender_name text, source_id text, content_attributes jsonb,
                 attachments jsonb, created_at timestamptz)
             ON CONFLICT (project_id, account_id, message_id) DO UPDATE
-            SET conversation_id = EXCLUDED.conversation_id, inbox_id = EXCLUDED.inbox_id,
-                message_type = EXCLUDED.message_type, content_type = EXCLUDED.content_type,
-                content = EXCLUDED.content, private = EXCLUDED.private, deleted = EXCLUDED.deleted,
-                status = EXCLUDED.status, sender_type = EXCLUDED.sender_type, sender_id = EXCLUDED.sender_id,
-                sender_name = EXCLUDED.sender_name, source_id = EXCLUDED.source_id,
+            SET inbox_id = EXCLUDED.inbox_id, message_type = EXCLUDED.message_type,
+                content_type = EXCLUDED.content_type, content = EXCLUDED.content, private = EXCLUDED.private,
+                deleted = EXCLUDED.deleted, status = EXCLUDED.status, sender_type = EXCLUDED.sender_type,
+                sender_id = EXCLUDED.sender_id, sender_name = EXCLUDED.sender_name, source_id = EXCLUDED.source_id,
                 content_attributes = EXCLUDED.content_attributes, attachments = EXCLUDED.attachments,
                 created_at = EXCLUDED.created_at, updated_at = now()
-            WHERE (m.conversation_id, m.inbox_id, m.message_type, m.content_type, m.content, m.private, m.deleted,
-                   m.status, m.sender_type, m.sender_id, m.sender_name, m.source_id, m.content_attributes,
-                   m.attachments, m.created_at)
-                IS DISTINCT FROM (EXCLUDED.conversation_id, EXCLUDED.inbox_id, EXCLUDED.message_type,
-                   EXCLUDED.content_type, EXCLUDED.content, EXCLUDED.private, EXCLUDED.deleted, EXCLUDED.status,
-                   EXCLUDED.sender_type, EXCLUDED.sender_id, EXCLUDED.sender_name, EXCLUDED.source_id,
-                   EXCLUDED.content_attributes, EXCLUDED.attachments, EXCLUDED.created_at)
+            WHERE m.conversation_id = EXCLUDED.conversation_id
+              AND (m.inbox_id, m.message_type, m.content_type, m.content, m.private, m.deleted, m.status,
+                   m.sender_type, m.sender_id, m.sender_name, m.source_id, m.content_attributes, m.attachments,
+                   m.created_at)
+                IS DISTINCT FROM (EXCLUDED.inbox_id, EXCLUDED.message_type, EXCLUDED.content_type, EXCLUDED.content,
+                   EXCLUDED.private, EXCLUDED.deleted, EXCLUDED.status, EXCLUDED.sender_type, EXCLUDED.sender_id,
+                   EXCLUDED.sender_name, EXCLUDED.source_id, EXCLUDED.content_attributes, EXCLUDED.attachments,
+                   EXCLUDED.created_at)
             RETURNING conversation_id),
         marked AS (
             UPDATE cw_conversations SET content_version = content_version + 1

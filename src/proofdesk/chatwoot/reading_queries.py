@@ -200,6 +200,34 @@ async def resume(conn: Conn, scope: Scope, entity: str, conversations: list[tupl
     )
 
 
+@dataclass(frozen=True)
+class StoredElsewhere:
+    """A message that is stored, and the conversation in which it is."""
+
+    message_id: int
+    conversation_id: int
+
+
+async def stored_elsewhere(
+    conn: Conn, scope: Scope, account_id: int, rows: list[dict[str, Any]]
+) -> list[StoredElsewhere]:
+    """Those messages whose ids are stored already, in another conversation than the rows name."""
+    return await many(
+        conn,
+        StoredElsewhere,
+        """
+        SELECT m.message_id, m.conversation_id
+        FROM unnest(%(messages)s::bigint[], %(conversations)s::bigint[]) r (message_id, conversation_id)
+        JOIN cw_messages m USING (message_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s
+          AND m.conversation_id <> r.conversation_id""",
+        project=scope.project_id,
+        account=account_id,
+        messages=[row["message_id"] for row in rows],
+        conversations=[row["conversation_id"] for row in rows],
+    )
+
+
 async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
     """Take items out of quarantine that could be stored; how many."""
     return await run(

@@ -39,6 +39,14 @@ def keep_first(parsed: Parsed, entity: str) -> None:
     parsed.rows = [kept[number] for number in sorted(kept)]
 
 
+def refuse_taken(parsed: Parsed, taken: dict[int, int]) -> None:
+    """Keep no message whose id is stored in another conversation, given by message id; those are bad."""
+    for row in (row for row in parsed.rows if row["message_id"] in taken):
+        reason = f"message {row['message_id']} is stored in conversation {taken[row['message_id']]}"
+        parsed.bad.append(items.refused("message", row, reason))
+    parsed.rows = [row for row in parsed.rows if row["message_id"] not in taken]
+
+
 async def _at_once(_: Conn, __: str, parsed: Parsed, put: Store) -> int:
     return await put(parsed.rows)
 
