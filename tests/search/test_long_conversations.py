@@ -10,7 +10,7 @@ from proofdesk.search.ranking_queries import Ranking
 from tests.plans import explained, rows_read
 from tests.search.desk import START, Desk
 
-SHORT, LONG = 30, 99  # messages; Desk numbers up to a hundred
+SHORT, LONG = chosen_queries.WHOLE + 12, 99  # messages: more than are looked at; Desk numbers up to a hundred
 SMALL_TALK = "We spoke about the weather again and about nothing else, number {}"
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from proofdesk.search.queries import Weighted
+from proofdesk.search.queries import ALL_PASS, Weighted
 
-FEW = 16  # chunks of a conversation looked at for each reason: they are the latest, the nearest, hold the words
+WHOLE = 48  # chunks of a conversation that is short enough to be looked at as a whole
+FEW = 16  # chunks of a longer one that are looked at for each reason: they are the latest, the nearest, hold the words
 PIECES = 16  # chunks of one message
 TELLING = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
 TELLING_WORDS = 8  # by so many, those worth most, chunks of a long conversation are looked up
@@ -14,6 +15,19 @@ TELLING_WORDS = 8  # by so many, those worth most, chunks of a long conversation
 _CHUNKS = sql.SQL("""
     rag_chunks k WHERE k.project_id = %(project)s AND k.account_id = {of}.account_id
               AND k.conversation_id = {of}.conversation_id AND {chunk_passes}""")
+# Most conversations are short: of those nothing is chosen, which takes as long as reading them all.
+_LOOKED_AT = sql.SQL("""(
+        SELECT k.* FROM (SELECT count(*) > %(whole)s AS is_long
+                         FROM (SELECT FROM {all} LIMIT %(whole)s + 1) bounded) size
+        CROSS JOIN LATERAL (
+            (SELECT {columns} FROM {chunks} AND NOT size.is_long LIMIT %(whole)s)
+            UNION ALL
+            (SELECT {columns} FROM {chosen} chosen CROSS JOIN LATERAL (
+                 SELECT k.* FROM rag_chunks k
+                 WHERE k.project_id = %(project)s AND k.account_id = {of}.account_id
+                   AND k.message_id = chosen.message_id AND k.chunk_index = chosen.chunk_index
+                   AND k.conversation_id = {of}.conversation_id AND {chunk_passes} LIMIT 1) k
+             WHERE size.is_long)) k)""")
 # A message that holds the words has chunks of its own, or is joined to the one before it or after it.
 _CHOSEN = sql.SQL("""(
         (SELECT k.message_id, k.chunk_index FROM {chunks}
@@ -56,12 +70,19 @@ def chunks(of: str, chunk_passes: sql.SQL) -> sql.Composed:
     return _CHUNKS.format(of=sql.Identifier(of), chunk_passes=chunk_passes)
 
 
-def chosen(of: str, chunk_passes: sql.SQL, most: sql.Composable) -> sql.Composed:
-    """The keys of those that are looked at: the latest, the nearest, and those that hold the telling words.
+def looked_at(of: str, chunk_passes: sql.SQL, most: sql.Composable, columns: str) -> sql.Composed:
+    """Those that are looked at: all of a conversation that has at most `whole`, else at most `most` for each reason.
 
-    At most `most` for each reason. The statement around has `wanted` terms, `near` chunks, `project` and `pieces`.
+    The latest, the nearest, and those that hold the telling words. `columns` are of `k`. The statement around has
+    `wanted` terms, `near` chunks, `project`, `whole` and `pieces`.
     """
-    return _CHOSEN.format(of=sql.Identifier(of), chunks=chunks(of, chunk_passes), most=most)
+    every, alias = chunks(of, chunk_passes), sql.Identifier(of)
+    chosen = _CHOSEN.format(of=alias, chunks=every, most=most)
+    names = sql.SQL(", ").join(sql.Identifier("k", name) for name in columns.split())
+    counted = chunks(of, ALL_PASS)  # filters might leave few of very many
+    return _LOOKED_AT.format(
+        of=alias, all=counted, chunks=every, chosen=chosen, chunk_passes=chunk_passes, columns=names
+    )
 
 
 def telling(terms: Sequence[Weighted]) -> list[bool]:

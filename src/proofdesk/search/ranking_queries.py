@@ -103,6 +103,7 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
         weights=[t.weight * 2.2 for t in terms],  # k1 plus 1
         commons=[*[False for _ in ranking.terms], *[True for _ in ranking.common]],
         telling=chosen_queries.telling(terms),
+        whole=chosen_queries.WHOLE,
         few=chosen_queries.FEW,
         pieces=chosen_queries.PIECES,
         slope=9 / ranking.average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
@@ -206,12 +207,7 @@ _TOLD = sql.SQL("""
         SELECT p.name FROM cw_contacts p
         WHERE p.project_id = %(project)s AND p.account_id = f.account_id AND p.contact_id = c.contact_id LIMIT 1) p
         ON true
-    CROSS JOIN LATERAL {chosen} chosen
-    CROSS JOIN LATERAL (
-        SELECT k.* FROM rag_chunks k
-        WHERE k.project_id = %(project)s AND k.account_id = f.account_id AND k.message_id = chosen.message_id
-          AND k.chunk_index = chosen.chunk_index AND k.conversation_id = f.conversation_id AND {chunk_passes}
-        LIMIT 1) k
+    CROSS JOIN LATERAL {shown} k
     CROSS JOIN LATERAL (
         SELECT s.sender_name FROM cw_messages s
         WHERE s.project_id = %(project)s AND s.account_id = f.account_id AND s.message_id = k.message_id LIMIT 1) s
@@ -223,6 +219,7 @@ _TOLD = sql.SQL("""
         SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = f.account_id
           AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private))
     ORDER BY f.score DESC, f.account_id, f.conversation_id DESC, k.created_at, k.message_id, k.chunk_index""")
+_SHOWN = "message_id chunk_index text context created_at sender_type quoted_from inbox_id covers"
 _MOST_SHOWN = sql.SQL("(SELECT greatest(%(few)s, 2 * %(wanted)s / greatest(count(*), 1)) FROM fused)")
 
 
@@ -241,12 +238,11 @@ def _best_chunks(of_conversations: bool, of_chunks: bool, several: bool) -> sql.
         passes=filtered.format(
             chunks=chosen_queries.chunks("f", chunk_passes), conversation_passes=conditions["conversation_passes"]
         ),
-        compared=chosen_queries.chosen("r", chunk_passes, sql.SQL("%(few)s")),
+        compared=chosen_queries.looked_at("r", chunk_passes, sql.SQL("%(few)s"), "message_id chunk_index"),
         distance=_DISTANCE.format(of=sql.Identifier("r")),
     )
     told = _TOLD.format(
-        chosen=chosen_queries.chosen("f", chunk_passes, _MOST_SHOWN),
+        shown=chosen_queries.looked_at("f", chunk_passes, _MOST_SHOWN, _SHOWN),
         distance=_DISTANCE.format(of=sql.Identifier("f")),
-        chunk_passes=chunk_passes,
     )
     return written(fused + told)
