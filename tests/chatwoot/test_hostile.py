@@ -16,7 +16,8 @@ from starlette.types import Scope as HttpScope
 from proofdesk.chatwoot import items, lenient_json, queries, reading_queries, storing, sync
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.items import Parsed
-from proofdesk.db import failures
+from proofdesk.cli import failure
+from proofdesk.db import failures, migrate
 from proofdesk.db.pool import Database
 from proofdesk.embeddings import chunks, vectors
 from proofdesk.embeddings.cutting.thread import Limits
@@ -239,7 +240,13 @@ def test_one_hostile_value_leaves_the_rest_of_an_answer_readable():
 
 @pytest.mark.parametrize(
     ("statement", "told"),
-    [("SELECT pg_sleep(5)", "statement_timeout"), ("CREATE TABLE x ()", "read-only")],
+    [
+        ("SELECT pg_sleep(5)", "statement_timeout"),
+        ("CREATE TABLE x ()", "read-only"),
+        ("DO $$ BEGIN RAISE 'planted' USING ERRCODE = '53100'; END $$", "disk of the database server is full"),
+        ("DO $$ BEGIN RAISE 'planted' USING ERRCODE = '53300'; END $$", "max_connections"),
+        ("DO $$ BEGIN RAISE 'planted' USING ERRCODE = '57P03'; END $$", "starting up"),
+    ],
 )
 async def test_database_that_cannot_work_is_named_as_what_it_is(db: Database, statement: str, told: str):
     with pytest.raises(Unavailable, match=told):
@@ -257,3 +264,20 @@ async def test_value_that_is_refused_is_no_failure_of_the_database(db: Database,
                 await conn.execute(statement.encode())
         assert failures.is_data_error(refused.value)
         assert failures.classify(refused.value) is None
+
+
+def test_read_only_server_is_named_by_migrate_and_by_commands(
+    database_url: str,
+    owner_conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setattr(migrate, "_check_server", lambda conn: conn.execute("SET default_transaction_read_only = on"))
+    monkeypatch.setattr(migrate, "_prepare", lambda conn: conn.execute("CREATE TABLE x ()"))
+    with pytest.raises(Unavailable, match="The database is read-only"):
+        migrate.migrate(database_url)
+    with pytest.raises(psycopg.Error) as refused, owner_conn.transaction():
+        owner_conn.execute("SET TRANSACTION READ ONLY")
+        owner_conn.execute("CREATE TABLE x ()")
+    assert failure.report(refused.value) == 1
+    assert "Name the primary server" in capsys.readouterr().err

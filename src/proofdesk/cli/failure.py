@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from proofdesk import redaction
+from proofdesk.db import failures
 from proofdesk.errors import ProofdeskError
 
 LONGEST = 300
@@ -49,7 +50,8 @@ def _message(error: BaseException) -> str:
         case OSError():
             return _line(str(error))
         case psycopg.Error():
-            return _line(f"The database failed: {error}")
+            unavailable = failures.classify(error)
+            return _line(unavailable.message if unavailable else f"The database failed: {error}")
         case UnicodeEncodeError() if any(not argument.isprintable() for argument in sys.argv):
             return "An argument is not text in UTF-8. Write it in UTF-8, or set the locale of the terminal to its own."
         case _:

@@ -13,6 +13,7 @@ _ADVICE = {
     "53100": "The disk of the database server is full. Free space there",
     "53200": "The database server is out of memory. Lower work_mem or give it more",
     "53300": "The database has no free connection. Raise max_connections there, or run fewer processes",
+    "57P03": "The database server is starting up or shutting down. Try again in a minute",
     "57014": "The database cancelled a statement. Raise statement_timeout if it was too slow",
 }
 

@@ -27,16 +27,16 @@ def migrate(url: str) -> list[str]:
             _check_server(conn)
             conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             applied = apply(conn)
-    except psycopg.OperationalError as error:
-        if (unavailable := failures.classify(error)) is None:
-            raise
-        raise unavailable from error
     except psycopg.errors.InsufficientPrivilege as error:
         extensions = " ".join(f"CREATE EXTENSION {name};" for name in _EXTENSIONS)
         raise Unavailable(
             f"The database user may not prepare the schema: {error}. Let an administrator run: {extensions}"
             f" CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO <this user>."
         ) from error
+    except psycopg.Error as error:
+        if (unavailable := failures.classify(error)) is None:
+            raise
+        raise unavailable from error
     return applied
 
 
