@@ -228,7 +228,7 @@ async def test_a_real_relay_gets_every_letter_as_it_was_written(connect: Connect
     with exim.running() as relay:
         channel = connect(relay.url)
         text = ".\n..two\nfrom the start\nFrom here\n" + "long " * 400 + "x" * 3000 + "\nüber 😀\r\nbare\rreturn\n."
-        subject = "Ü" * 240
+        subject = "😀" * 250  # 1,000 octets, and no space to fold at
         await channel.send(message("Юля@почта.рф", text=text, subject=subject, html="<p>" + "y" * 5000 + "</p>\n."))
         await channel.send(message("ada@example.com", text=text, subject="😀 " * 80, reply_to="юля@почта.рф"))
         with pytest.raises(SendFailed, match="550") as failed:

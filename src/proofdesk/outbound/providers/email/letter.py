@@ -17,7 +17,6 @@ from proofdesk.outbound.providers.provider import InvalidPayload, Message
 LONGEST = 100_000
 LONGEST_SUBJECT = 250
 _IN_ONE_PIECE = {"list-unsubscribe", "message-id"}
-_WITH_ADDRESSES = {"from", "to", "reply-to"}
 _LINE_BREAKING = {
     "Cc",
     "Zl",
@@ -32,9 +31,6 @@ class _Policy(EmailPolicy):
     def fold_binary(self, name: str, value: Any) -> bytes:
         if name.lower() in _IN_ONE_PIECE:
             return f"{name}: {value}\r\n".encode("ascii")
-        if self.utf8 and name.lower() not in _WITH_ADDRESSES:
-            # Raw UTF-8 is folded at spaces only: a long subject without any would be longer than a line may be.
-            return self.clone(utf8=False).fold_binary(name, value)
         return super().fold_binary(name, value)
 
 
