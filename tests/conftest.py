@@ -172,6 +172,7 @@ def empty(conn: psycopg.Connection) -> None:
             emptied regclass;
         BEGIN
             SET LOCAL session_replication_role = replica;
+            SET LOCAL lock_timeout = '30s';  -- a test that left a transaction open fails instead of waiting for ever
             FOR emptied IN SELECT format('public.%I', tablename) FROM pg_tables
                            WHERE schemaname = 'public' AND tablename <> 'schema_migrations'
             LOOP

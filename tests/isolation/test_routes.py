@@ -58,6 +58,7 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "reason": lambda _: "a reason",
     **dict.fromkeys(["frequency_cap", "frequency_window_hours"], lambda _: 7),
     **dict.fromkeys(["q", "query"], lambda _: "delivery"),
+    "delivery": lambda _: None,  # the sample messages have no delivery report
     "/v1/outbound.q": lambda w: w.word,
     "/v1/contacts.q": lambda _: "Amina",
     **dict.fromkeys(["password", "new"], lambda _: "a long enough password"),

@@ -7,6 +7,7 @@ import time
 import httpx2
 import pytest
 
+from proofdesk.ports import PortUnavailable
 from proofdesk.simulators.chatwoot import Simulator, build, create_app
 from proofdesk.simulators.serving import running
 
@@ -36,7 +37,7 @@ def test_two_servers_run_side_by_side():
 def test_a_port_in_use_by_somebody_else_is_an_error():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(OSError), running(create_app(build("empty")), port=taken.getsockname()[1]):
+        with pytest.raises(PortUnavailable), running(create_app(build("empty")), port=taken.getsockname()[1]):
             pass
 
 
