@@ -238,6 +238,14 @@ async def test_the_bot_tells_who_one_is_and_what_it_can(by_id: Hearing):
     assert all("/bind" in text and "/whoami" in text for text in told[2:])
 
 
+async def test_a_name_reorders_nothing_of_the_answer(by_id: Hearing):
+    update = by_id.simulator.update(EVE, "/whoami")
+    update["message"]["from"] |= {"first_name": "Eve\u202e", "last_name": "\u2067gpj.exe", "username": "eve"}
+    await by_id.post(update)
+    told = by_id.answers[0][1]
+    assert told.startswith(f"\u2068Eve gpj.exe @eve\u2069, Telegram id {EVE}: not the owner")
+
+
 async def test_what_cannot_be_answered_is_done_all_the_same(by_id: Hearing):
     by_id.simulator.fail("bad_gateway")
     assert await by_id.hear(ADA, "/bind")

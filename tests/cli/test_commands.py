@@ -63,6 +63,22 @@ def test_what_could_not_be_stored_is_shown_with_its_reason(proofdesk: Command, s
     assert "half a surrogate pair" in done.stdout
 
 
+def test_names_reorder_no_line_of_a_terminal(proofdesk: Command, studio: Simulator):
+    name = "Eve\u202egpj.exe\u2067\x1b[7m [/b]"
+    proofdesk("project", "create", f"Agency {name}")
+    studio.account().inboxes[1].name = name
+    studio.create_conversation(1, contact_name=name, content="My zeppelin is late \u202e[/b]")
+    ran = [proofdesk(*command) for command in (("sync",), ("project", "list"), ("search", "zeppelin"))]
+    assert all(done.returncode == 0 for done in ran), [done.stderr for done in ran]
+    assert "Agency Evegpj.exe[7m [/b]" in ran[1].stdout and "· Evegpj.exe[7m [/b] ·" in ran[2].stdout
+    wrong = proofdesk("source", "list", "-p", name)
+    assert wrong.returncode == 1 and "Eve" in wrong.stderr
+    for text in [done.stdout + done.stderr for done in (*ran, wrong)]:
+        assert not set(text) & {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x1b"}
+    listed = proofdesk("project", "list", "--json").stdout
+    assert "\u202e" not in listed and json.loads(listed)[0]["name"] == f"Agency {name}"
+
+
 def test_what_is_wrong_is_told_in_one_line_and_the_status(proofdesk: Command):
     done = proofdesk("sync")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

@@ -96,7 +96,7 @@ async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: Channel, 
     assert b"List-Unsubscribe: <https://" in taken.raw, "mail programs read no encoded words there"
     assert found.get_content_type() == "multipart/alternative"
     assert taken.part("plain").strip() == "Hello Ada,\n\nyour invoice is <paid> & done."
-    assert "<p>your invoice is &lt;paid&gt; &amp; done.</p>" in taken.part("html")
+    assert '<p dir="auto">your invoice is &lt;paid&gt; &amp; done.</p>' in taken.part("html")
 
 
 async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_too(email: Channel, relay: Simulator):
@@ -305,6 +305,15 @@ def test_a_display_name_that_would_break_a_header_is_quoted():
     odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
     made = letter.written(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
     assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()
+
+
+async def test_directional_formatting_reaches_no_header(relay: Simulator, mail_server: tuple[Simulator, str]):
+    sender = Address("Kestrel\u202e Studio\u2067", addr_spec="hello@kestrel.example")
+    email = Channel(relays.parse(mail_server[1]), sender, Links())
+    await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
+    found = relay.taken[0].letter
+    assert (found["From"], found["Subject"]) == ("Kestrel Studio <hello@kestrel.example>", "Refund Eve")
+    assert "As \u202ewritten" in relay.taken[0].part("plain")
 
 
 async def test_a_relay_that_never_says_farewell_keeps_no_connection(certificate: Path, monkeypatch: pytest.MonkeyPatch):

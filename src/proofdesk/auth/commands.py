@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from proofdesk import bidi
 from proofdesk.auth.signup_queries import Binding
 
 CODE_MINUTES = 15
@@ -81,7 +82,8 @@ def holds(binding: Binding | None, owner_id: int | None) -> bool:
 def _talk(said: Said, binding: Binding | None, owner_id: int | None) -> str:
     if said.command == "whoami":
         is_owner = binding is not None and holds(binding, owner_id) and binding.user_id == said.sender_id
-        return f"{said.name}, Telegram id {said.sender_id}: {'' if is_owner else 'not '}the owner of this Proofdesk."
+        who = f"{bidi.isolated(said.name)}, Telegram id {said.sender_id}"
+        return f"{who}: {'' if is_owner else 'not '}the owner of this Proofdesk."
     if said.command == "start":
         return "This bot sends the owner of a Proofdesk the PINs of people who want an account.\n\n" + _HELP
     return _HELP

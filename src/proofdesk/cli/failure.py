@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from proofdesk import redaction
+from proofdesk.cli import output
 from proofdesk.db import failures
 from proofdesk.errors import ProofdeskError
 
@@ -80,5 +81,5 @@ def _sentence(text: str) -> str:
 
 
 def _print(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{output.shown(text)}\n")
     sys.stderr.flush()

@@ -1,6 +1,7 @@
 """How commands talk: tables for people, JSON for programs."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,21 +11,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from proofdesk import bidi
+
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 InProject = Annotated[str | None, typer.Option("--project", "-p", help="Name or id; the only one if there is one.")]
 
-console = Console(highlight=False)
-progress_console = Console(stderr=True, highlight=False)
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+
+console = Console(highlight=False, markup=False)
+progress_console = Console(stderr=True, highlight=False, markup=False)
 
 
 def note(text: str) -> None:
     """Tell a person something; never mixed with the output of a program."""
-    progress_console.print(text, markup=False, soft_wrap=True)
+    progress_console.print(shown(text), soft_wrap=True)
 
 
 def say(text: str, style: str | None = None) -> None:
     """A line of output."""
-    console.print(text, style=style, markup=False, soft_wrap=True)
+    console.print(shown(text), style=style, soft_wrap=True)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -41,7 +46,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def as_json(value: Any) -> None:
     """The output for programs."""
     in_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"  # else escaped, so that nothing is lost
-    typer.echo(json.dumps(value, default=_plain, ensure_ascii=not in_unicode, indent=2))
+    typer.echo(bidi.as_escapes(json.dumps(value, default=_plain, ensure_ascii=not in_unicode, indent=2)))
+
+
+def shown(text: str) -> str:
+    """The text as a terminal may get it: without what reorders the line or controls the terminal."""
+    return _CONTROLS.sub("", bidi.without_formatting(text))
 
 
 def _cell(value: object) -> str:
@@ -49,7 +59,7 @@ def _cell(value: object) -> str:
         return "–"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M")
-    return str(value)
+    return shown(str(value))
 
 
 def _plain(value: object) -> str:

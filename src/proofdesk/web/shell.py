@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from proofdesk import failures, logs
+from proofdesk import bidi, failures, logs
 from proofdesk import request as asking
 from proofdesk.auth.queries import Session
 from proofdesk.db.pool import Database
@@ -99,7 +99,7 @@ def page(
 ) -> HTMLResponse:
     """A whole page. `frame` is None where nobody is signed in; `toast` tells what was done."""
     shared = _shared(request) | {"frame": frame, "theme": _theme(request), "toast": toast}
-    return HTMLResponse(_templates().get_template(template).render(shared | values), status, headers)
+    return HTMLResponse(_rendered(template, shared | values), status, headers)
 
 
 def partial(
@@ -107,7 +107,7 @@ def partial(
 ) -> HTMLResponse:
     """A part of a page, for htmx; with a toast that tells what was done."""
     headers = _toast(toast, tone) if toast else None
-    return HTMLResponse(_templates().get_template(template).render(_shared(request) | values), status, headers)
+    return HTMLResponse(_rendered(template, _shared(request) | values), status, headers)
 
 
 def toasted(text: str, tone: str = "good") -> Response:
@@ -116,7 +116,7 @@ def toasted(text: str, tone: str = "good") -> Response:
 
 
 def _toast(text: str, tone: str) -> dict[str, str]:
-    return {"hx-trigger": json.dumps({"toast": {"text": text, "tone": tone}})}
+    return {"hx-trigger": json.dumps({"toast": {"text": bidi.without_formatting(text), "tone": tone}})}
 
 
 def came_from(request: Request) -> str:
@@ -217,6 +217,11 @@ def safe_path(target: str | None) -> str:
 # Templates --------------------------------------------------------------------------------------------------------
 
 
+def _rendered(template: str, values: dict[str, Any]) -> str:
+    """The HTML, in which no text can reorder what stands around it but what went through `as_written`."""
+    return bidi.without_formatting(_templates().get_template(template).render(values))
+
+
 @cache
 def _templates() -> Environment:
     made = Environment(
@@ -227,7 +232,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters["coded"] = coded
+    made.filters |= {"coded": coded, "as_written": as_written, "initial": initial}
     made.globals |= {"asset": asset, "number": cards.number, "counted": cards.counted}
     return made
 
@@ -235,6 +240,16 @@ def _templates() -> Environment:
 def coded(text: str) -> Markup:
     """What stands between backticks, as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def as_written(value: object) -> Markup:
+    """Keep directional formatting: for values of fields, and for bodies of messages, which have their own block."""
+    return Markup(bidi.as_references(str(escape(value))))  # noqa: S704
+
+
+def initial(name: str) -> str:
+    """The first letter of a name."""
+    return bidi.without_formatting(name)[:1].upper()
 
 
 def _theme(request: Request) -> str:

@@ -9,6 +9,7 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime
 from typing import Any
 
+from proofdesk import bidi
 from proofdesk.outbound.providers import texts
 from proofdesk.outbound.providers.email import address
 from proofdesk.outbound.providers.email.address import Mailbox, NotAnAddress
@@ -63,9 +64,9 @@ def written(
     """The letter. Every header is set through the mail library, which folds and encodes, and refuses line ends."""
     payload = message.payload
     letter = EmailMessage(_POLICY.clone(utf8=in_utf8))
-    letter["From"] = sender
+    letter["From"] = Address(bidi.without_formatting(sender.display_name), addr_spec=sender.addr_spec)
     letter["To"] = to.sent
-    letter["Subject"] = payload["subject"]
+    letter["Subject"] = bidi.without_formatting(payload["subject"])
     letter["Date"] = format_datetime(datetime.now(UTC))
     letter["Message-ID"] = message_id(message, sender)
     if "reply_to" in payload:
@@ -103,5 +104,7 @@ def _beginning(text: str) -> str:
 
 def _as_html(text: str) -> str:
     paragraphs = html.escape(text.strip()).replace("\r\n", "\n").split("\n\n")
-    body = "\n".join("<p>" + paragraph.strip("\n").replace("\n", "<br>\n") + "</p>" for paragraph in paragraphs)
+    body = "\n".join(
+        '<p dir="auto">' + paragraph.strip("\n").replace("\n", "<br>\n") + "</p>" for paragraph in paragraphs
+    )
     return f'<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n{body}\n</body></html>\n'
