@@ -109,6 +109,7 @@ async def test_fields_and_bodies_keep_what_was_written(read: Cast, owner_conn: p
     thread = f"/conversations/cw:{read.member.project_id}:1:{_conversation(owner_conn, names.INBOX)}/thread"
     page = (await client.get(thread, headers=HTML)).text
     assert f'<p class="said" dir="auto">{BODY}</p>' in unescape(page)
+    assert "Assigned to Mallorygpj.exe by Mallorygpj.exe</p>" in page, "Chatwoot's own sentences hold names"
     search = (await client.get("/search?q=%E2%80%AErefund&mode=text", headers=HTML)).text
     assert f'<option value="{LABEL}">viplabel</option>' in search.replace("&#x202E;", "\u202e")
     assert 'value="&#x202E;refund"' in search
