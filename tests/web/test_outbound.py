@@ -175,7 +175,7 @@ async def test_the_composer_works_without_scripts_and_tells_what_is_wrong_at_its
         assert answer.status_code == 400 and field in answer.text, field
         assert (key[1] in answer.text and "Hello" in answer.text) or wrong.get("text"), field
     preview = await post(member, "/outbound/draft", **(form | {"preview": "1"}))
-    assert preview.status_code == 200 and '<p class="said">Hello</p>' in preview.text
+    assert preview.status_code == 200 and '<p class="said" dir="auto">Hello</p>' in preview.text
     assert (await member.client.get("/outbound")).json()["total"] == 0
     made = await post(member, "/outbound/draft", **form)
     again = await post(member, "/outbound/draft", **form)
