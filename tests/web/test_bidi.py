@@ -27,7 +27,8 @@ OURS = {
     "page.body", "preview.channel", "row.channel", "message.retry_count", "message.max_retries", "policy.sent",
     "policy.cap", "policy.hours", "policy.channel", "operation.about", "field.about", "field.place", "refusal.meaning",
     "runbook.slug", "first.messages", "first.conversations", "first.ready", "group.conversation", "part.text",
-    "card.by_meaning", "card.by_words", "took_ms", "binding.user_id", "beside.number", "request_id", "inside", "value",
+    "card.by_meaning", "card.by_words", "took_ms", "binding.user_id", "beside.number", "request_id", "inside",
+    "value", "fix.label", "check.expected", "check.fix",
 }  # fmt: skip
 """What may stand beside other words: numbers and words of our own, and the parts of a snippet, which is one text."""
 
