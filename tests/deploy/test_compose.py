@@ -112,7 +112,9 @@ def test_the_proxy_leads_to_the_server_and_is_believed():
     assert port in services[name]["expose"]
     (subnet,) = compose()["networks"]["inside"]["ipam"]["config"]
     given = {**compose()["x-proofdesk"]["environment"], "PORT": port}
-    values = {name.lower(): re.sub(r"\$\{\w+:\?[^}]*\}", "desk.example.org", value) for name, value in given.items()}
+    values: dict[str, Any] = {
+        name.lower(): re.sub(r"\$\{\w+:\?[^}]*\}", "desk.example.org", value) for name, value in given.items()
+    }
     settings = Settings(**values)
     assert [str(network) for network in settings.proxies] == [subnet["subnet"]]
     assert settings.secure_cookies is True, "PUBLIC_URL is https"

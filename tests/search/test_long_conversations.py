@@ -108,7 +108,8 @@ async def test_of_a_short_conversation_no_places_are_kept(desk: Desk):
 @pytest.mark.parametrize("by_meaning", [False, True])
 async def test_a_search_reads_no_more_chunks_of_a_longer_conversation(desk: Desk, database_url: str, by_meaning: bool):
     read: list[dict[str, int]] = []
-    for length in (SHORT, LONG):
+    # The second conversation is not compared: statistics of the first alone may choose another plan for it.
+    for length in (SHORT, (SHORT + LONG) // 2, LONG):
         number = await long_talk(
             desk,
             *((place, f"The boiler{length} drips a lot into the cellar") for place in range(length)),
@@ -122,5 +123,5 @@ async def test_a_search_reads_no_more_chunks_of_a_longer_conversation(desk: Desk
             found = await (await ranking_queries.best_chunks(conn, desk.scope, ranking, Narrowing())).fetchall()
             assert {one.conversation_id for one in found} == {number}
             read.append(rows_read(await plans.nodes()))
-    assert read[1]["rag_chunks"] <= read[0]["rag_chunks"] + 2 * chosen_queries.PIECES
-    assert read[1]["rag_vectors"] <= read[0]["rag_vectors"] + 2
+    assert read[-1]["rag_chunks"] <= read[0]["rag_chunks"] + 2 * chosen_queries.PIECES
+    assert read[-1]["rag_vectors"] <= read[0]["rag_vectors"] + 2
