@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from email.headerregistry import Address
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -309,8 +310,8 @@ def test_a_display_name_that_would_break_a_header_is_quoted():
 
 async def test_directional_formatting_reaches_no_header(relay: Simulator, mail_server: tuple[Simulator, str]):
     sender = Address("Kestrel\u202e Studio\u2067", addr_spec="hello@kestrel.example")
-    email = Channel(relays.parse(mail_server[1]), sender, Links())
-    await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
+    async with aclosing(Channel(relays.parse(mail_server[1]), sender, Links())) as email:
+        await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
     found = relay.taken[0].letter
     assert (found["From"], found["Subject"]) == ("Kestrel Studio <hello@kestrel.example>", "Refund Eve")
     assert "As \u202ewritten" in relay.taken[0].part("plain")
