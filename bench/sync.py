@@ -172,7 +172,7 @@ def _pages(conversations: int) -> Iterator[str]:
     for page in range(1, math.ceil(conversations / 15) + 2):
         yield f"/contacts?page={page}"
     for conversation in range(1, conversations + 1):
-        yield f"/conversations/{conversation}/messages?after=0"
+        yield f"/conversations/{conversation}/messages?after=1&before=9000000000000000000"
 
 
 def _copy(url: str, table: str) -> float:
