@@ -23,7 +23,7 @@ from proofdesk.audit.trail import system
 from proofdesk.db import postgres_server
 from proofdesk.db.pool import connected
 from proofdesk.outbound import delivery
-from proofdesk.outbound.providers.provider import Message, Receipt
+from proofdesk.outbound.providers.provider import Message, Pause, Receipt
 from proofdesk.projects import projects, scope
 
 MESSAGES = 4_000
@@ -56,6 +56,10 @@ class Instant:
         return Receipt(message.key)
 
     async def find(self, message: Message) -> Receipt | None:
+        return None
+
+    @property
+    def pause(self) -> Pause | None:
         return None
 
     async def aclose(self) -> None: ...
