@@ -201,7 +201,8 @@ async def messages(
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, left(m.content, 1000) AS content,
                message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
-                   began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
+                   c.additional_attributes ->> 'auto_reply' = 'true'
+                   AND began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
                m.created_at, m.updated_at
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s {within} AND (m.created_at, m.message_id)
@@ -225,7 +226,8 @@ async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.created_at, m.updated_at,
                message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
-                   began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind
+                   c.additional_attributes ->> 'auto_reply' = 'true'
+                   AND began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.message_id = %(message)s""",
         project=scope.project_id,
@@ -243,7 +245,8 @@ async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessag
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at,
                message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
-                   began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
+                   c.additional_attributes ->> 'auto_reply' = 'true'
+                   AND began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
                CASE WHEN m.message_type <> 'incoming' AND m.status = 'failed'
                     THEN coalesce(m.content_attributes ->> 'external_error', '') END AS delivery_error
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)

@@ -182,8 +182,18 @@ $$;
 
 -- What counts as a reply -------------------------------------------------------------------------------------------
 
+-- Whether the headers of a mail say that a program wrote it (RFC 3834).
+CREATE FUNCTION has_automatic_header(headers jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM jsonb_each_text(CASE WHEN jsonb_typeof(headers) = 'object' THEN headers ELSE '{}' END) h
+        WHERE lower(h.key) IN ('auto-submitted', 'x-autoreply', 'x-autorespond') AND h.value !~* '^\W*no\M'
+           OR lower(h.key) = 'precedence' AND h.value ~* '(auto_reply|bulk|junk)')
+$$;
+
 -- What a message is. Only an incoming `message` of a contact is a reply. `began`: its conversation says that the mail
 -- it began with was automatic, and this is its first incoming message.
+-- It holds no subquery and uses `began` once, so that PostgreSQL makes it part of the statement that calls it.
 CREATE FUNCTION message_kind(message_type text, sender_type text, private boolean, deleted boolean, content_type text,
                              content_attributes jsonb, began boolean) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
@@ -197,7 +207,6 @@ LANGUAGE sql IMMUTABLE AS $$
         WHEN sender_type = 'bot' THEN 'bot'
         WHEN content_attributes ->> 'is_reaction' = 'true' THEN 'reaction'
         WHEN message_type <> 'incoming' THEN 'message'
-        WHEN NOT content_attributes ? 'email' THEN CASE WHEN began THEN 'auto_reply' ELSE 'message' END
         WHEN content_attributes #>> '{email,from}' ~* '(^|[\s"<\[])(mailer-daemon|postmaster)@'
           OR content_attributes #>> '{email,content_type}' ~* '^\s*multipart/report(?!.*disposition-notification)'
             THEN 'bounce'
@@ -206,12 +215,7 @@ LANGUAGE sql IMMUTABLE AS $$
           OR content_attributes #>> '{email,subject}' ~* ('^\s*(automatic reply|auto[- ]?reply|autoreply|out of (the )?office'
              '|automatische antwort|abwesenheitsnotiz|réponse automatique|respuesta automática|risposta automatica'
              '|resposta automática|automatisch antwoord|автоматический ответ|автоответ)\M')
-          OR EXISTS (
-            SELECT FROM jsonb_each_text(CASE WHEN jsonb_typeof(content_attributes #> '{email,headers}') = 'object'
-                                             THEN content_attributes #> '{email,headers}' ELSE '{}' END) h
-            WHERE lower(h.key) = 'auto-submitted' AND h.value !~* '^\W*no\M'
-               OR lower(h.key) IN ('x-autoreply', 'x-autorespond') AND h.value !~* '^\W*no\M'
-               OR lower(h.key) = 'precedence' AND h.value ~* '(auto_reply|bulk|junk)')
+          OR has_automatic_header(content_attributes #> '{email,headers}')
             THEN 'auto_reply'
         ELSE 'message' END
 $$;
