@@ -56,6 +56,24 @@ async def test_a_second_request_joins_the_run_in_progress(db: Database, project:
     assert (second.joined, second.run.id) == (True, first.run.id)
 
 
+async def test_work_that_comes_while_a_run_ends_is_done_by_that_run(db: Database, project: Scope):
+    turns: list[str] = []
+
+    async def late(scope: Scope, run: Run, report: Report) -> Outcome:
+        turns.append(run.status)
+        if len(turns) == 1:  # it looked for work; then more is committed
+            await runs.request_after(db, project, JOB, "schedule")
+        return Outcome(1, {"stored": len(turns)})
+
+    asked = await runs.request(db, project, JOB, "schedule")
+    for status in ("queued", "ok"):
+        run = await runs.claim(db, project, asked.run.id)
+        assert run is not None
+        assert (await runs.carry_out(db, project, run, late, stopping=asyncio.Event())).status == status
+    ended = await runs.find(db, project, asked.run.id)
+    assert (ended.processed_count, ended.attempt, ended.meta["result"]) == (2, 1, {"stored": 2})
+
+
 async def test_requests_at_the_same_instant_make_one_run(db: Database, project: Scope):
     asked = await asyncio.gather(*(runs.request(db, project, JOB, "manual") for _ in range(6)))
     assert len({a.run.id for a in asked}) == 1

@@ -91,7 +91,7 @@ async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[s
     waiting = await sync.waiting(resources.db, scope)
     counts = await vectors.counts(resources.db, scope)
     if counts.pending:
-        await runs.request(resources.db, scope, EMBED, "schedule")
+        await runs.request_after(resources.db, scope, EMBED, "schedule")
     result = {"chunks": asdict(cut), "embeddings_pending": counts.pending, "opted_out": opted_out}
     return result | {"in_quarantine": waiting.count, "quarantine": [_waiting(item) for item in waiting.longest]}
 

@@ -50,6 +50,16 @@ async def hand_on(
     return kept
 
 
+async def complete(
+    conn: Conn, scope: Scope, run: Run, processed: int, progress: dict[str, Any] | None, result: dict[str, Any]
+) -> bool:
+    """End a run whose work is done, or queue it again when new work was requested after it had looked for work."""
+    await schedule_queries.locked(conn, scope, run.job_type)  # before the run, as `finish` does
+    if await queries.is_requested_again(conn, scope, run.id):
+        return await hand_on(conn, scope, run, processed, progress, {"result": result, "requested_again": False})
+    return await finish(conn, scope, run, "ok", processed=processed, progress=progress, meta={"result": result})
+
+
 async def bury(conn: Conn, scope: Scope, run: Run) -> bool:
     """End a run whose worker was lost; False when it is over already. After the last attempt the schedule pauses."""
     if run.cancel_requested_at:

@@ -49,9 +49,15 @@ async def see_through(
     async def hand_on(processed: int, patience: float = PATIENCE, **meta: Any) -> None:
         await _note(db, scope, lambda conn: endings.hand_on(conn, scope, run, processed, turn.progress, meta), patience)
 
+    async def complete(outcome: Outcome) -> None:
+        did = (outcome.processed, turn.progress, outcome.result)
+        await _note(db, scope, lambda conn: endings.complete(conn, scope, run, *did), PATIENCE)
+
     try:
         outcome = await job
-        if outcome.finished:
+        if outcome.finished and is_worker:
+            await complete(outcome)
+        elif outcome.finished:
             await end("ok", processed=outcome.processed, meta={"result": outcome.result})
         else:
             await hand_on(outcome.processed, result=outcome.result)

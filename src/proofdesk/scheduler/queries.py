@@ -291,6 +291,35 @@ async def hand_on(
     )
 
 
+async def request_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
+    """Ask a running run to do its work once more before it ends; False when it is not running."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE worker_runs SET meta = meta || '{"requested_again": true}'
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running'""",
+            project=scope.project_id,
+            run=run_id,
+        )
+    )
+
+
+async def is_requested_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
+    """Return whether the run was asked to do its work once more. Locks the run."""
+    return bool(
+        await value(
+            conn,
+            """
+            SELECT coalesce((meta ->> 'requested_again')::boolean, false) FROM worker_runs
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running'
+            FOR UPDATE""",
+            project=scope.project_id,
+            run=run_id,
+        )
+    )
+
+
 async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
     """Ask whoever has the run to stop; False when nobody has it."""
     return bool(

@@ -60,6 +60,20 @@ async def request(
     return asked or await request(db, scope, job_type, trigger, params)
 
 
+async def request_after(db: Database, scope: Scope, job_type: str, trigger: str) -> Requested:
+    """Queue a run that sees everything committed until now.
+
+    A run that is running already may have looked for work before that: its worker runs it once more.
+    """
+    async with db.scoped(scope) as conn:
+        asked = await _ask(conn, scope, job_type, trigger, {}, None)
+        if asked and not asked.joined:
+            await turns.offer(conn, scope, asked.run.id)
+        if asked and asked.run.status == "running" and not await queries.request_again(conn, scope, asked.run.id):
+            asked = None  # it ended in between
+    return asked or await request_after(db, scope, job_type, trigger)
+
+
 async def begin(
     db: Database, scope: Scope, job_type: str, trigger: str, params: dict[str, Any] | None = None
 ) -> Requested:

@@ -79,7 +79,7 @@ async def reschedule(
 async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Response:
     """Let failed chunks wait for a vector again, and make them."""
     reset = await vectors.retry_failed(db, scope)
-    await runs.request(db, scope, "embeddings_run", "manual", {})
+    await runs.request_after(db, scope, "embeddings_run", "manual")
     return _back(request, f"{cards.counted(reset, 'chunk')} will be embedded again.")
 
 
