@@ -85,4 +85,4 @@ environment:
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m proofdesk "$$@"\n' > $(BIN)/proofdesk && chmod +x $(BIN)/proofdesk
 
 clean:
-	@rm -rf $(VENV) var node_modules src/proofdesk/web/static/built src/proofdesk/web/docs .pytest_cache .ruff_cache
+	@rm -rf $(VENV) var node_modules src/proofdesk/http/web/static/built src/proofdesk/http/web/docs .pytest_cache .ruff_cache

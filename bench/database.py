@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from proofdesk.db import embedded, migrate
+from proofdesk.database import embedded, migrate
 
 _SETTINGS = ("max_wal_size = '4GB'", "synchronous_commit = off")
 

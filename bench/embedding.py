@@ -16,12 +16,11 @@ import psycopg
 
 from bench import database, desk, upstream
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.trail import system
-from proofdesk.db.pool import Database, connected
-from proofdesk.embeddings import vectors
-from proofdesk.embeddings.openai import OpenAIModel
+from proofdesk.audit.events import system
+from proofdesk.database.pool import Database, connected
+from proofdesk.indexing import vector_index, vectors
+from proofdesk.indexing.embeddings.openai import OpenAIModel
 from proofdesk.projects import projects, scope
-from proofdesk.search import vector_index
 from proofdesk.settings import Settings
 
 CHUNKS = 10_000

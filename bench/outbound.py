@@ -19,11 +19,11 @@ import psycopg
 
 from bench import database
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.trail import system
-from proofdesk.db import postgres_server
-from proofdesk.db.pool import connected
+from proofdesk.audit.events import system
+from proofdesk.database import postgres_server
+from proofdesk.database.pool import connected
 from proofdesk.outbound import delivery
-from proofdesk.outbound.providers.provider import Message, Pause, Receipt
+from proofdesk.outbound.channels.interface import Message, Pause, Receipt
 from proofdesk.projects import projects, scope
 
 MESSAGES = 4_000

@@ -23,11 +23,12 @@ from starlette.types import Receive, Scope, Send
 
 from bench import database, desk
 from bench.figures import Figure, Found, percentile
-from proofdesk import asgi, logs
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database, connected
+from proofdesk import logging
+from proofdesk.audit import events
+from proofdesk.database.pool import Database, connected
+from proofdesk.http import app as http_app
+from proofdesk.indexing import terms
 from proofdesk.projects import projects, scope
-from proofdesk.search import index
 from proofdesk.settings import Settings
 
 MESSAGES, FEW = 100_000, 5_000
@@ -107,16 +108,16 @@ async def _each(messages: int) -> list[Took]:
 
 
 async def _filled(db: Database, url: str, messages: int) -> UUID:
-    made = await projects.create(db, trail.system(), "Studio")
-    inside = await scope.enter(db, trail.system(), made.id)
+    made = await projects.create(db, events.system(), "Studio")
+    inside = await scope.enter(db, events.system(), made.id)
     with psycopg.connect(url, autocommit=True) as conn:
         await asyncio.to_thread(desk.fill, conn, made.id, messages, 64)
         for statement in _MORE:
             conn.execute(statement.replace("% ", "%% ").encode(), {"n": messages})
-        await index.refresh(db, inside)
-        told = [trail.Told("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
+        await terms.refresh(db, inside)
+        told = [events.Told("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
         async with db.scoped(inside) as noting:
-            await trail.record_many(noting, inside, inside.actor, told)
+            await events.record_many(noting, inside, inside.actor, told)
         conn.execute("VACUUM ANALYZE")
     return made.id
 
@@ -124,8 +125,8 @@ async def _filled(db: Database, url: str, messages: int) -> UUID:
 @asynccontextmanager
 async def _asked(url: str, project_id: UUID) -> AsyncIterator[httpx2.AsyncClient]:
     settings = Settings(embedding_provider="local", database_pool_size=4, log_level="error")
-    logs.setup(settings)
-    app = asgi.create_app(settings, url)
+    logging.setup(settings)
+    app = http_app.create_app(settings, url)
     token = secrets.token_urlsafe()
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(

@@ -21,14 +21,15 @@ import psycopg
 
 from bench import database, desk
 from bench.figures import Curve, Figure, Found, percentile, table
-from proofdesk.audit.trail import system
-from proofdesk.db.halfvec import Halfvec
-from proofdesk.db.pool import Database, connected
-from proofdesk.db.rows import Conn
+from proofdesk.audit.events import system
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.database.pool import Database, connected
+from proofdesk.database.rows import Conn
+from proofdesk.indexing import terms, vector_index
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
-from proofdesk.search import conversations, hits, index, queries, vector_index
-from proofdesk.search.hits import Filters, Question
+from proofdesk.search import fusion, queries, results
+from proofdesk.search.results import Filters, Question
 from proofdesk.settings import Settings
 
 DIMENSION = 1536
@@ -107,7 +108,7 @@ class Bench:
 
     async def worded(self, inside: Scope) -> None:
         """Bring the words of a project up to date."""
-        await index.refresh(self.db, inside)
+        await terms.refresh(self.db, inside)
 
     async def indexed(self, inside: Scope) -> None:
         """Give a project the index over its vectors, if it is large."""
@@ -150,16 +151,14 @@ class Bench:
         took = []
         for text, _ in asked:
             started = time.perf_counter()
-            await hits.find(self.db, inside, provider, _SETTINGS, Question(text, filters=filters))
+            await results.find(self.db, inside, provider, _SETTINGS, Question(text, filters=filters))
             took.append((time.perf_counter() - started) * 1000)
         return took
 
     @asynccontextmanager
     async def _bare(self) -> AsyncIterator[Conn]:
         async with await psycopg.AsyncConnection.connect(self.url) as conn:
-            for name, value in queries.tuning(
-                max(_SETTINGS.search_hnsw_ef_search, conversations.NEAREST), False
-            ).items():
+            for name, value in queries.tuning(max(_SETTINGS.search_hnsw_ef_search, fusion.NEAREST), False).items():
                 await conn.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
             yield conn
 

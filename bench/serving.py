@@ -22,8 +22,8 @@ import psycopg
 
 from bench import database
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.trail import system
-from proofdesk.db.pool import connected
+from proofdesk.audit.events import system
+from proofdesk.database.pool import connected
 from proofdesk.projects import projects
 
 SIZES = (10_000, 100_000, 1_000_000)  # messages

@@ -16,7 +16,7 @@ import psutil
 
 from bench.figures import Figure, Found
 from bench.serving import wait_for
-from proofdesk.db import embedded, migrate
+from proofdesk.database import embedded, migrate
 
 _LIBRARIES = "fastapi, granian, psycopg_pool, procrastinate"
 _SETTLED = 3.0  # seconds, after which an idle process is idle

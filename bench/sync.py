@@ -21,14 +21,13 @@ from psycopg import sql
 
 from bench import database, upstream
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.trail import system
+from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.db.pool import connected
-from proofdesk.embeddings import chunks
-from proofdesk.progress import silent
+from proofdesk.core.progress import silent
+from proofdesk.database.pool import connected
+from proofdesk.indexing import chunks, terms
 from proofdesk.projects import projects, scope
-from proofdesk.search import index
 from proofdesk.settings import Settings
 
 CONVERSATIONS = 2_000
@@ -210,7 +209,7 @@ async def _synced(url: str, there: str) -> Synced:
         again = time.perf_counter() - ended
         requests, ended = upstream.requests(there) - before - first, time.perf_counter()
         await chunks.cut(db, inside, _LIMITS)
-        await index.refresh(db, inside)
+        await terms.refresh(db, inside)
         findable = time.perf_counter() - ended
     await client.aclose()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

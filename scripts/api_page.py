@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from proofdesk import api
-from proofdesk.api import operations, reference
-from proofdesk.api.operations import Field, Operation
+from proofdesk.http import api
+from proofdesk.http.api import openapi, operations
+from proofdesk.http.api.operations import Field, Operation
 
 _CHAPTERS = {
     "Health": ("health",),
@@ -69,7 +69,7 @@ def _document() -> dict[str, Any]:
     app = FastAPI()
     for router in api.ROUTERS:
         app.router.routes.extend(router.routes)
-    return reference.described(app)
+    return openapi.described(app)
 
 
 def _name(operation: Operation) -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
-TARGET = ROOT / "src" / "proofdesk" / "web" / "static" / "built"
+TARGET = ROOT / "src" / "proofdesk" / "http" / "web" / "static" / "built"
 STAMP = TARGET / "made-from"
 DOCS = ROOT / "docs"
-HELP = ROOT / "src" / "proofdesk" / "web" / "docs"
+HELP = ROOT / "src" / "proofdesk" / "http" / "web" / "docs"
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s:]+)\)")
 
 FILES = {

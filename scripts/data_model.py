@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from proofdesk.db import embedded, migrate
+from proofdesk.database import embedded, migrate
 
 ROOT = Path(__file__).parent.parent
 AREAS = {

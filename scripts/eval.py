@@ -22,21 +22,21 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofdesk.audit.trail import system
+from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.db import embedded, migrate
-from proofdesk.db.pool import Database, connected
-from proofdesk.embeddings import chunks, vectors
-from proofdesk.embeddings.local import LocalModel
-from proofdesk.progress import silent
+from proofdesk.core.progress import silent
+from proofdesk.database import embedded, migrate
+from proofdesk.database.pool import Database, connected
+from proofdesk.indexing import chunks, terms, tokenizer, vector_index, vectors
+from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
-from proofdesk.search import hits, index, vector_index, words
-from proofdesk.search.hits import Question
+from proofdesk.search import results
+from proofdesk.search.results import Question
 from proofdesk.settings import Settings
-from proofdesk.simulators.chatwoot import build, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import build, create_app
+from proofdesk_simulators.serving import running
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "var" / "eval"
@@ -114,8 +114,8 @@ async def _measure(
     _show(task, mode, scores, milliseconds)
 
 
-async def _ask(db: Database, inside: Scope, question: Question) -> hits.Answer:
-    return await hits.find(db, inside, LocalModel(), _settings(), question)
+async def _ask(db: Database, inside: Scope, question: Question) -> results.Answer:
+    return await results.find(db, inside, LocalModel(), _settings(), question)
 
 
 def _show(task: str, mode: str, scores: Sequence[Scores], milliseconds: Sequence[float]) -> None:
@@ -146,7 +146,7 @@ class Baseline:
     """BM25 over whole conversations, in memory: unstemmed words, k1 1.2, b 0.75."""
 
     def __init__(self, texts: Mapping[str, str]):
-        self._counts = {name: Counter(words.words(words.clean(text))) for name, text in texts.items()}
+        self._counts = {name: Counter(tokenizer.words(tokenizer.clean(text))) for name, text in texts.items()}
         self._postings: dict[str, list[str]] = defaultdict(list)
         for name, counts in self._counts.items():
             for word in counts:
@@ -157,7 +157,7 @@ class Baseline:
     def ask(self, text: str) -> list[str]:
         """The names of all conversations that hold a word of the query, best first."""
         found: dict[str, float] = defaultdict(float)
-        for word, times in Counter(words.words(words.clean(text))).items():
+        for word, times in Counter(tokenizer.words(tokenizer.clean(text))).items():
             having = self._postings.get(word, [])
             idf = math.log(1 + (len(self._counts) - len(having) + 0.5) / (len(having) + 0.5))
             for name in having:
@@ -223,7 +223,7 @@ async def _project(db: Database, corpus: Path) -> Scope:
     with _timed("chunks"):
         await chunks.cut(db, inside, chunks.limits_of(_settings()))
     with _timed("index"):
-        await index.refresh(db, inside)
+        await terms.refresh(db, inside)
     with _timed("vectors"):
         await vectors.embed_pending(db, inside, LocalModel(), vectors.Options.of(_settings()))
     with _timed("vector index"), embedded.running(HOME) as url:

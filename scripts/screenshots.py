@@ -27,7 +27,7 @@ HEAVIEST = 150 * 1024
 QUERIES = {"q=delivery": "q=charged+twice+by+direct+debit", "q=xylophone": "q=xylophone"}
 
 sys.path.insert(0, str(ROOT))
-from tests.web.places import PAGES, Look  # noqa: E402
+from tests.http.web.places import PAGES, Look  # noqa: E402
 
 
 @dataclass(frozen=True)

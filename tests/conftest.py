@@ -15,14 +15,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from proofdesk.audit.trail import Actor, system
-from proofdesk.db import embedded, migrate
-from proofdesk.db.pool import Database, connected
+from proofdesk.audit.events import Actor, system
+from proofdesk.database import embedded, migrate
+from proofdesk.database.pool import Database, connected
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
-from proofdesk.simulators import smtp
-from proofdesk.simulators.serving import running
-from proofdesk.simulators.telegram import Simulator, create_app
+from proofdesk_simulators import smtp
+from proofdesk_simulators.serving import running
+from proofdesk_simulators.telegram import Simulator, create_app
 
 DIMENSION = 256
 

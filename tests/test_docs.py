@@ -47,7 +47,7 @@ def test_the_generated_pages_are_what_the_code_says():
 
 
 def test_every_table_is_drawn_in_the_architecture():
-    sql = "".join(p.read_text("utf-8") for p in (ROOT / "src" / "proofdesk" / "db" / "migrations").glob("*.sql"))
+    sql = "".join(p.read_text("utf-8") for p in (ROOT / "src" / "proofdesk" / "database" / "migrations").glob("*.sql"))
     drawn = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     assert [t for t in re.findall(r"CREATE TABLE (\w+)", sql) if f"`{t}`" not in drawn] == []
 

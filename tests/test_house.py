@@ -39,7 +39,7 @@ def test_sql_is_in_queries_only():
     guilty = [
         f"{name(path)}:{node.lineno}"
         for path in SOURCES
-        if not path.stem.endswith("queries") and "db" not in path.parts
+        if not path.stem.endswith("queries") and "database" not in path.parts
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.search(node.value)
         if not _is_docstring(path, node)

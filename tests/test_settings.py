@@ -5,7 +5,9 @@ import logging
 
 import pytest
 
-from proofdesk import addresses, logs, redaction, settings
+from proofdesk import logging as proofdesk_logging
+from proofdesk import settings
+from proofdesk.core import redaction, urls
 from proofdesk.errors import Invalid
 from proofdesk.outbound.unsubscribe import Links
 from proofdesk.settings import Settings
@@ -146,13 +148,13 @@ def test_logs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     root, handlers, level = logging.getLogger(), logging.getLogger().handlers, logging.getLogger().level
     loaded = load(monkeypatch, OPENAI_API_KEY=SECRET, LOG_FORMAT="json")
     try:
-        logs.setup(loaded)
+        proofdesk_logging.setup(loaded)
         logging.getLogger("library").warning("refused %s", SECRET)
         try:
             raise ValueError(SECRET)
         except ValueError:
             logging.getLogger("library").exception("failed", extra={"url": f"https://a:{SECRET}@b"})
-        logs.get("proofdesk.test").warning("told", inner={"list": [SECRET, "https://u:pw@host/x"]})
+        proofdesk_logging.get("proofdesk.test").warning("told", inner={"list": [SECRET, "https://u:pw@host/x"]})
     finally:
         root.handlers, root.level = handlers, level
     written = capsys.readouterr().err
@@ -175,4 +177,4 @@ def test_a_home_begins_at_the_home_of_the_person(monkeypatch: pytest.MonkeyPatch
 
 def test_addresses_without_credentials_stay_as_they_are():
     text = "write to me@example.com about https://a.example/@me"
-    assert addresses.masked(text) == text
+    assert urls.masked(text) == text

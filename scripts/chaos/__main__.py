@@ -24,7 +24,7 @@ from crew import Crew
 from world import World, texts
 
 from proofdesk.cli import output
-from proofdesk.db import embedded, migrate
+from proofdesk.database import embedded, migrate
 
 PAUSE, TELL_EVERY = 0.5, 10.0
 

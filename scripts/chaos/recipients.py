@@ -15,18 +15,18 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from proofdesk.audit.trail import system
+from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
+from proofdesk.core.progress import silent
+from proofdesk.jobs.resources import Resources, opened
 from proofdesk.outbound import approval, drafts, policies
 from proofdesk.outbound.drafts import Wish
 from proofdesk.outbound.policy_queries import Change
-from proofdesk.progress import silent
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources, opened
 from proofdesk.settings import Settings
-from proofdesk.simulators import chatwoot, telegram
-from proofdesk.simulators.serving import running
+from proofdesk_simulators import chatwoot, telegram
+from proofdesk_simulators.serving import running
 
 USUAL_CAP, CAPS = 3, (1, 2, 6)
 A_PERSON = 3  # messages, on average

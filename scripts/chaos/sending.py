@@ -27,8 +27,8 @@ from proof import Witness
 from recipients import Recipients
 
 from proofdesk.cli import output
-from proofdesk.db import embedded, migrate
-from proofdesk.resources import Resources
+from proofdesk.database import embedded, migrate
+from proofdesk.jobs.resources import Resources
 
 PAUSE, TELL_EVERY = 0.5, 10.0
 DISTURBED = 20  # one person in so many is out or has replied at last, for each of four ways

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from proofdesk.audit.trail import system
-from proofdesk.db.pool import connected
+from proofdesk.audit.events import system
+from proofdesk.database.pool import connected
 from proofdesk.projects import projects, scope, sources
-from proofdesk.simulators import chatwoot, openai
-from proofdesk.simulators.serving import running
+from proofdesk_simulators import chatwoot, openai
+from proofdesk_simulators.serving import running
 
 DIMENSION = 256
 A_CONVERSATION = 8  # messages

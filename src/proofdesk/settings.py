@@ -12,9 +12,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from proofdesk import addresses, redaction
-from proofdesk.errors import Invalid
-from proofdesk.setting_types import (
+from proofdesk.core import redaction, urls
+from proofdesk.core.setting_types import (
     BaseUrl,
     Database,
     Endpoint,
@@ -30,6 +29,7 @@ from proofdesk.setting_types import (
     default_home,
     networks,
 )
+from proofdesk.errors import Invalid
 
 _LONGEST_SHOWN = 80  # characters of a wrong value
 _ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
     @property
     def chatwoot_links(self) -> str | None:
         """The address of Chatwoot for people's links, which carry no credentials."""
-        return self.chatwoot_base_url and addresses.without_credentials(self.chatwoot_base_url)
+        return self.chatwoot_base_url and urls.without_credentials(self.chatwoot_base_url)
 
     @property
     def cors_origins(self) -> list[str]:
@@ -249,12 +249,12 @@ def _may_hold_secret(name: str) -> bool:
 def _masked(value: object) -> object:
     if isinstance(value, SecretStr):
         return "********"
-    return addresses.masked(str(value)) if isinstance(value, Path | str) else value
+    return urls.masked(str(value)) if isinstance(value, Path | str) else value
 
 
 def _line(loc: tuple[int | str, ...], value: object, allowed: str) -> str:
     name = str(loc[0])
-    value = "********" if is_secret(name) else addresses.masked(repr(value))
+    value = "********" if is_secret(name) else urls.masked(repr(value))
     value = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
     allowed = allowed.removeprefix("Value error, ")
     return f"{name.upper()}={value}: {allowed[:1].lower()}{allowed[1:]}."

@@ -1,3 +1,3 @@
-from tests.api.server import anyone, cast, server
+from tests.http.api.server import anyone, cast, server
 
 __all__ = ["anyone", "cast", "server"]

@@ -5,14 +5,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk import ids
-from proofdesk.audit import trail
-from proofdesk.audit.trail import system
-from proofdesk.db.pool import Database
+from proofdesk.audit import events
+from proofdesk.audit.events import system
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
 from proofdesk.projects import scope
-from tests.api.server import Cast, Person
 from tests.audit.events import tamper
-from tests.review import stories
+from tests.conversations import stories
+from tests.http.api.server import Cast, Person
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast
     inside = await scope.enter(db, system("req-5"), cast.member.project_id)
     refs = [{"source": "cw_messages", "ref": ids.message(inside.project_id, 7, 10103), "meta": {"page": 1}}]
     async with db.scoped(inside) as conn:
-        await trail.record(conn, inside.actor, "outbound.approve", "outbound", 42, scope=inside, evidence_refs=refs)
+        await events.record(conn, inside.actor, "outbound.approve", "outbound", 42, scope=inside, evidence_refs=refs)
     for person in (cast.owner, cast.member, cast.stranger):
         async with db.transaction() as conn:
-            who = trail.Actor(person.username, person.id, False)
-            await trail.record(conn, who, "auth.login", "user", person.id)
+            who = events.Actor(person.username, person.id, False)
+            await events.record(conn, who, "auth.login", "user", person.id)
     return cast
 
 

@@ -10,15 +10,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from proofdesk.audit import chain, trail
+from proofdesk.audit import chain
+from proofdesk.audit import events as audit_events
 from proofdesk.audit.chain import INSTALLATION
+from proofdesk.audit.events import Actor, Told, system
 from proofdesk.audit.queries import Asked
-from proofdesk.audit.trail import Actor, Told, system
-from proofdesk.db.pool import Database
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from tests import samples
 from tests.audit.events import last, tamper
 from tests.conftest import new_project
+from tests.support import samples
 
 AWKWARD = {"text": 'quote " slash \\ tab \t bell \x07 line \n — ü 🙂', "number": 1.50, "deep": [{"b": 1, "a": None}]}
 
@@ -27,7 +28,7 @@ async def add(db: Database, scope: Scope | None, count: int = 1, **values: objec
     for number in range(count):
         async with db.scoped(scope) if scope else db.transaction() as conn:
             payload = {"number": number} | values
-            await trail.record(conn, system("req-1"), "test.done", "thing", number, scope=scope, payload=payload)
+            await audit_events.record(conn, system("req-1"), "test.done", "thing", number, scope=scope, payload=payload)
 
 
 async def ids(db: Database, scope: Scope | None) -> list[int]:
@@ -37,7 +38,7 @@ async def ids(db: Database, scope: Scope | None) -> list[int]:
 async def test_an_event_carries_who_what_and_the_request(db: Database, project: Scope, owner_conn: psycopg.Connection):
     async with db.scoped(project) as conn:
         who = Actor("amina", project.project_id, False, "req-7")
-        await trail.record(conn, who, "test.done", "thing", 5, scope=project, status="failed", payload={"a": 1})
+        await audit_events.record(conn, who, "test.done", "thing", 5, scope=project, status="failed", payload={"a": 1})
     event = last(owner_conn)
     assert (event["actor_username"], event["actor_user_id"]) == ("amina", project.project_id)
     assert (event["action"], event["entity_type"], event["entity_id"]) == ("test.done", "thing", "5")
@@ -49,7 +50,7 @@ async def test_what_is_rolled_back_leaves_no_event(db: Database, project: Scope)
     before = await chain.verify(db, project)
     with pytest.raises(RuntimeError):
         async with db.scoped(project) as conn:
-            await trail.record(conn, system(), "test.done", "thing", 1, scope=project)
+            await audit_events.record(conn, system(), "test.done", "thing", 1, scope=project)
             raise RuntimeError
     await add(db, project)
     after = await chain.verify(db, project)
@@ -69,8 +70,8 @@ async def test_fifty_writers_at_once_keep_one_chain(db: Database, project: Scope
 async def test_many_events_at_once_are_a_chain_in_their_order(db: Database, project: Scope):
     events = [Told("outbound.send", "outbound_message", n, "sent", {"attempt": n}) for n in range(40)]
     async with db.scoped(project) as conn:
-        await trail.record_many(conn, project, project.actor, events)
-        await trail.record_many(conn, project, project.actor, [])
+        await audit_events.record_many(conn, project, project.actor, events)
+        await audit_events.record_many(conn, project, project.actor, [])
     proof = await chain.verify(db, project)
     assert proof.fault == ""
     found = await chain.history(db, project, project.actor, Asked(action="outbound.send"), 100, 0)
@@ -80,7 +81,7 @@ async def test_many_events_at_once_are_a_chain_in_their_order(db: Database, proj
 async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, project: Scope):
     async def write(number: int) -> None:
         async with db.scoped(project) as conn:
-            await trail.record(conn, system(), "test.done", "thing", number, scope=project)
+            await audit_events.record(conn, system(), "test.done", "thing", number, scope=project)
             if number % 3 == 0:
                 raise LookupError
 
@@ -92,7 +93,7 @@ async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, proj
 async def test_every_kind_of_value_is_sealed_as_it_is_read(db: Database, project: Scope):
     await add(db, project, 1, **AWKWARD)
     async with db.transaction() as conn:
-        await trail.record(conn, system(), "test.done", "thing", None)
+        await audit_events.record(conn, system(), "test.done", "thing", None)
     assert (await chain.verify(db, project)).fault == ""
     assert (await chain.verify(db, None)).fault == ""
 
@@ -199,7 +200,7 @@ async def test_nobody_writes_into_the_chain_of_another_project(db: Database, pro
     other = await new_project(db, "Other")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.scoped(project) as conn:
-            await trail.record(conn, system(), "test.done", "thing", 1, scope=other)
+            await audit_events.record(conn, system(), "test.done", "thing", 1, scope=other)
 
 
 async def test_an_export_is_proved_by_the_program_in_the_documentation(db: Database, project: Scope, tmp_path: Path):

@@ -8,21 +8,21 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.audit import trail
-from proofdesk.audit.trail import Actor
-from proofdesk.auth import accounts, sessions
-from proofdesk.auth.sessions import Login
-from proofdesk.db.pool import Database
-from proofdesk.embeddings import vectors
+from proofdesk.accounts import accounts, sessions
+from proofdesk.accounts.sessions import Login
+from proofdesk.audit import events
+from proofdesk.audit.events import Actor
+from proofdesk.core.progress import Report
+from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, Unavailable
-from proofdesk.progress import Report
+from proofdesk.indexing import vectors
+from proofdesk.jobs import runs
+from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.runs import Outcome
 from proofdesk.projects.scope import Scope
-from proofdesk.scheduler import runs
-from proofdesk.scheduler.queries import Run
-from proofdesk.scheduler.runs import Outcome
 from proofdesk.settings import Settings
 from tests.audit.events import actions, last
-from tests.review import stories
+from tests.conversations import stories
 
 PASSWORD = "long enough pw"
 SETTINGS = Settings(login_rate_limit_max_attempts=3)
@@ -145,7 +145,7 @@ async def test_an_event_that_cannot_be_written_undoes_its_change(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(trail, "record", broken)
+    monkeypatch.setattr(events, "record", broken)
     for change in (
         sessions.close(db, token),
         accounts.disable(db, "amina"),

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.simulators.chatwoot import Simulator, build, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.serving import running
 
 
 @pytest.fixture

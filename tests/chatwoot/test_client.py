@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from proofdesk.chatwoot.answers import ChatwootError
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.simulators.chatwoot import Simulator, create_app
-from proofdesk.simulators.chatwoot.refusals import CATALOGUE, Answer
-from proofdesk.simulators.serving import running
+from proofdesk.chatwoot.responses import ChatwootError
+from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot.refusals import CATALOGUE, Answer
+from proofdesk_simulators.serving import running
 from tests.chatwoot.conftest import fill
 
 Connect = Callable[..., Chatwoot]

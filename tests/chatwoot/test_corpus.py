@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from proofdesk.projects.scope import Scope
-from proofdesk.simulators.chatwoot import build, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import build, create_app
+from proofdesk_simulators.serving import running
 from tests.chatwoot.conftest import ours, theirs
 
 CORPUS = Path(os.environ.get("PROOFDESK_CORPUS_DIR", Path(__file__).parents[3] / "shared" / "data" / "support"))

@@ -13,21 +13,20 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as HttpScope
 
-from proofdesk.chatwoot import items, lenient_json, queries, reading_queries, storing, sync
+from proofdesk.chatwoot import cursor_queries, item_storage, lenient_json, parsing, queries, sync
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.chatwoot.items import Parsed
+from proofdesk.chatwoot.parsing import Parsed
 from proofdesk.cli import failure
-from proofdesk.db import failures, migrate
-from proofdesk.db.pool import Database
-from proofdesk.embeddings import chunks, vectors
-from proofdesk.embeddings.cutting.thread import Limits
-from proofdesk.embeddings.local import LocalModel
+from proofdesk.core.progress import silent
+from proofdesk.database import errors, migrate
+from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
-from proofdesk.progress import silent
+from proofdesk.indexing import chunks, terms, vectors
+from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
-from proofdesk.search import index
-from proofdesk.simulators.chatwoot import Simulator, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.serving import running
 from tests.chatwoot.conftest import fill
 
 _LETTERS = "".join(random.Random(1).choices(string.ascii_lowercase, k=3000))
@@ -122,7 +121,7 @@ async def test_hostile_message_never_loses_another(
     assert {m["id"] for m in every} - _stored(owner_conn) <= set(middle.values()), "only hostile ones may be missing"
     assert synced.in_quarantine > len(fields)
     await chunks.cut(db, project, Limits(1000, 30))
-    await index.refresh(db, project)
+    await terms.refresh(db, project)
     await vectors.embed_pending(db, project, LocalModel(), vectors.Options())
     behind = "SELECT count(*) FROM cw_conversations WHERE content_version <> LEAST(indexed_version, chunked_version)"
     assert owner_conn.execute(behind).fetchone() == (0,)
@@ -190,7 +189,7 @@ async def test_database_refusing_one_row_quarantines_that_row(
 async def test_one_message_in_two_conversations_is_stored_once(db: Database, project: Scope):
     rows = [{"message_id": 7, "conversation_id": number, "content": "x"} for number in (1, 2)]
     parsed = Parsed(rows)
-    storing.keep_first(parsed, "message")
+    item_storage.keep_first(parsed, "message")
     assert [row["conversation_id"] for row in parsed.rows] == [1]
     assert [(bad.entity_id, bad.conversation_id) for bad in parsed.bad] == [("7", 2)]
     async with db.scoped(project) as conn:
@@ -213,7 +212,7 @@ async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
     assert f"is stored in conversation {first}" in item.reason
     async with db.scoped(project) as conn:
         rows = [{"message_id": taken, "conversation_id": second}]
-        assert [m.conversation_id for m in await reading_queries.stored_elsewhere(conn, project, 1, rows)] == [first]
+        assert [m.conversation_id for m in await cursor_queries.stored_elsewhere(conn, project, 1, rows)] == [first]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,7 @@ async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
 )
 def test_refused_message_says_why(wrong: dict[str, Any], reason: str):
     message = {"id": 7, "conversation_id": 1, "inbox_id": 1, "message_type": 0, "content": "x", "created_at": 10**9}
-    parsed = items.messages([message | wrong, message | {"id": 8}], 1)
+    parsed = parsing.messages([message | wrong, message | {"id": 8}], 1)
     assert [row["message_id"] for row in parsed.rows] == [8]
     assert reason in parsed.bad[0].reason
 
@@ -262,8 +261,8 @@ async def test_value_that_is_refused_is_no_failure_of_the_database(db: Database,
         with pytest.raises(psycopg.Error) as refused:
             async with db.scoped(project) as conn:
                 await conn.execute(statement.encode())
-        assert failures.is_data_error(refused.value)
-        assert failures.classify(refused.value) is None
+        assert errors.is_data_error(refused.value)
+        assert errors.classify(refused.value) is None
 
 
 def test_read_only_server_is_named_by_migrate_and_by_commands(

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from proofdesk.projects.scope import Scope
-from proofdesk.simulators.chatwoot import Simulator, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.serving import running
 from tests.chatwoot.conftest import fill, ours, theirs
 
 KILLS = 20

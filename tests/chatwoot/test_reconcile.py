@@ -4,11 +4,11 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot import reconcile, sync
-from proofdesk.chatwoot.answers import ChatwootError
-from proofdesk.db.pool import Database
-from proofdesk.progress import silent
+from proofdesk.chatwoot.responses import ChatwootError
+from proofdesk.core.progress import silent
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 from tests.chatwoot.conftest import fill, ours, theirs
 
 OPTIONS = sync.Options(default_account_id=1)

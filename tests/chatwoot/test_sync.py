@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot import sync
-from proofdesk.chatwoot.answers import ChatwootError
-from proofdesk.db.pool import Database
-from proofdesk.progress import silent
+from proofdesk.chatwoot.responses import ChatwootError
+from proofdesk.core.progress import silent
+from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 from tests.chatwoot.conftest import fill, ours, theirs
 from tests.conftest import new_project
 

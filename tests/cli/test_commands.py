@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator, build, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.serving import running
 from tests.audit.events import tamper
 from tests.cli.conftest import Terminal
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Terminal
-from tests.people import Person, user
+from tests.support.people import Person, user
 
 SECRET = "Tr1ck-y-pass"
 URL = f"postgresql://desk:{SECRET}@127.0.0.1"
@@ -191,8 +191,8 @@ def test_a_user_without_rights_is_told(ada: Person, folder: Path, database_url: 
 def test_a_defect_is_told_in_one_line_and_debugging_shows_the_stack(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from proofdesk import redaction
     from proofdesk.cli import failure
+    from proofdesk.core import redaction
 
     redaction.remember([SECRET])
     error = KeyError(f"line one {SECRET}\n" + "x" * 1000)

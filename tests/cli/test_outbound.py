@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.simulators.smtp import Simulator
+from proofdesk_simulators.smtp import Simulator
 from tests.cli.conftest import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.server import LISTEN, free_port
+from tests.http.api.server import LISTEN, free_port
 
 SLOW = """
 import pathlib, time

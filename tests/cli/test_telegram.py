@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from proofdesk.simulators.telegram import Simulator
+from proofdesk_simulators.telegram import Simulator
 from tests.cli.conftest import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proofdesk.db.pool import Database
-from proofdesk.simulators import chatwoot, serving
-from tests import samples
+from proofdesk.database.pool import Database
+from proofdesk_simulators import chatwoot, serving
+from tests.support import samples
 
 
 @pytest.mark.long

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from proofdesk.db import backup, embedded, pg_restore, postgres_server
-from proofdesk.db.archive import DamagedBackup, NewerBackup
+from proofdesk.database import backup, embedded, pg_restore, postgres_server
+from proofdesk.database.archive import DamagedBackup, NewerBackup
 from proofdesk.errors import Invalid, Unavailable
-from tests import samples
 from tests.isolation.worlds import World
+from tests.support import samples
 
 
 @pytest.fixture

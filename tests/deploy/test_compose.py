@@ -13,8 +13,8 @@ import typer
 import yaml
 from fastapi.routing import APIRoute
 
-from proofdesk import api
 from proofdesk.cli import app, load
+from proofdesk.http import api
 from proofdesk.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,17 +11,17 @@ import pytest
 from pydantic import SecretStr
 
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.db.pool import Database
-from proofdesk.embeddings import client as embeddings
+from proofdesk.database.pool import Database
+from proofdesk.indexing.embeddings import factory as embeddings
 from proofdesk.jobs import worker
+from proofdesk.jobs.events import Feed
+from proofdesk.jobs.resources import Resources
 from proofdesk.outbound.unsubscribe import Links
-from proofdesk.resources import Resources
-from proofdesk.scheduler.events import Feed
 from proofdesk.settings import Settings
-from proofdesk.simulators import chatwoot, openai
-from proofdesk.simulators.serving import running
-from tests.api.server import Cast, anyone, cast, server
+from proofdesk_simulators import chatwoot, openai
+from proofdesk_simulators.serving import running
 from tests.chatwoot.conftest import fill, ours, theirs
+from tests.http.api.server import Cast, anyone, cast, server
 
 __all__ = ["anyone", "cast", "server"]
 SYNC, EMBED = "chatwoot_sync", "embeddings_run"

@@ -11,27 +11,27 @@ from pkgutil import walk_packages
 from typing import Any
 
 import proofdesk
-from proofdesk.audit.evidence_queries import Cited
 from proofdesk.audit.queries import Asked, NewEvent
-from proofdesk.chatwoot.items import BadItem
-from proofdesk.db.halfvec import Halfvec
-from proofdesk.embeddings.batches import Outcome
-from proofdesk.embeddings.cutting import queries as cutting
-from proofdesk.embeddings.cutting.thread import Chunk
-from proofdesk.embeddings.cutting.words import Said
-from proofdesk.embeddings.queries import Claimed
-from proofdesk.ids import GlobalId
+from proofdesk.chatwoot.parsing import BadItem
+from proofdesk.core.ids import GlobalId
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.evidence.queries import Cited
+from proofdesk.indexing.chunking import queries as cutting
+from proofdesk.indexing.chunking.chunker import Chunk
+from proofdesk.indexing.embeddings.batches import Outcome
+from proofdesk.indexing.term_queries import Postings
+from proofdesk.indexing.transcripts import Said
+from proofdesk.indexing.vector_queries import Claimed
 from proofdesk.outbound import queries as outbound
 from proofdesk.outbound.attempt_queries import Decided, Ending, PutOff
-from proofdesk.outbound.inbound_queries import Place
-from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.gates import Policy
+from proofdesk.outbound.opt_out_queries import Place
 from proofdesk.outbound.policy_queries import Change, Wanted
-from proofdesk.search.index_queries import Postings
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import DIMENSION
+from tests.conversations.stories import ACCOUNT
 from tests.isolation.worlds import World
-from tests.review.stories import ACCOUNT
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -1,8 +1,8 @@
 import psycopg
 import pytest
 
-from proofdesk.db.pool import Database
-from tests.api.server import anyone, cast, server
+from proofdesk.database.pool import Database
+from tests.http.api.server import anyone, cast, server
 from tests.isolation import worlds
 from tests.isolation.worlds import World
 

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import AsyncCursor, sql
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
 from proofdesk.projects.scope import Scope
 from tests.isolation import arguments
 from tests.isolation.arguments import Query
@@ -100,7 +100,7 @@ def test_these_query_functions_and_no_others_take_no_scope():
 
 async def test_row_security_alone_shows_nothing_of_another_project(db: Database, ours: World, theirs: World):
     """The query is told the other project, the transaction is in ours: it must look as if that did not exist."""
-    nowhere = Scope(trail.system(), uuid4(), uuid4())
+    nowhere = Scope(events.system(), uuid4(), uuid4())
     guilty = []
     for name, query in ALL:
         given = arguments.filled(name, query, theirs)

@@ -14,9 +14,9 @@ from fastapi.routing import APIRoute
 from psycopg import sql
 from pydantic import BaseModel
 
-from proofdesk import api
-from proofdesk.web import routers
-from tests.api.server import PASSWORD, Person, sign_up
+from proofdesk.http import api
+from proofdesk.http.web import routers
+from tests.http.api.server import PASSWORD, Person, sign_up
 from tests.isolation.worlds import ONLY_THERE, TABLES, World
 
 # What every field of a route is filled with: an id of the project aimed at, or something harmless.

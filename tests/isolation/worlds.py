@@ -8,12 +8,12 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Keeper
 from tests.conftest import DIMENSION
-from tests.review import stories
+from tests.conversations import stories
 
 ONLY_THERE = 999  # a conversation that is in the second project only
 
@@ -65,8 +65,8 @@ class World:
 
 async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
     """A project of an account scope of its own with a row in every table of projects."""
-    made = await projects.create(db, trail.system(), name, scope_key=name)
-    keeper = await scope.keep(db, await scope.enter(db, trail.system(), made.id))
+    made = await projects.create(db, events.system(), name, scope_key=name)
+    keeper = await scope.keep(db, await scope.enter(db, events.system(), made.id))
     stories.tell(conn, made.id)
     if extra:
         lonely = [stories.Written("contact", "Amina Okafor", "Nobody else has this conversation.")]
@@ -81,7 +81,7 @@ async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, 
     ref = {"source": "cw_messages", "ref": f"cwmsg:{made.id}:{stories.ACCOUNT}:10100"}
     async with db.scoped(keeper) as app:
         told: dict[str, Any] = {"scope": keeper, "payload": {"word": word}, "evidence_refs": [ref]}
-        await trail.record(app, keeper.actor, "source.seen", "source", source.id, **told)
+        await events.record(app, keeper.actor, "source.seen", "source", source.id, **told)
     run_id = _only(conn.execute("SELECT id FROM worker_runs WHERE project_id = %s AND status = 'running'", [made.id]))
     policy_id = _write_policy(conn, keeper)
     outbound = _write_outbound(conn, keeper, word, policy_id)

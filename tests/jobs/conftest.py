@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, opened
 from proofdesk.settings import Settings
-from proofdesk.simulators.chatwoot import Simulator, build, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.serving import running
 
 
 @pytest.fixture

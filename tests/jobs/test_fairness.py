@@ -8,15 +8,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from proofdesk.db.pool import Database
-from proofdesk.embeddings.provider import Vector
-from proofdesk.jobs import pipeline, worker
+from proofdesk.database.pool import Database
+from proofdesk.indexing.embeddings.provider import Vector
+from proofdesk.jobs import pipeline, runs, worker
+from proofdesk.jobs.fairness import STEPS
+from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources
-from proofdesk.scheduler import runs
-from proofdesk.scheduler.turns import STEPS
 from tests.conftest import DIMENSION, new_project
-from tests.review import stories
+from tests.conversations import stories
 
 BACKLOG = 240
 

@@ -5,16 +5,15 @@ import dataclasses
 import psycopg
 import pytest
 
-from proofdesk.db.pool import Database
-from proofdesk.jobs import pipeline, worker
+from proofdesk.database.pool import Database
+from proofdesk.jobs import pipeline, recovery, runs, worker
+from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, drafts, messages
 from proofdesk.outbound.drafts import Wish
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources
-from proofdesk.scheduler import recovery, runs
-from proofdesk.search import hits
-from proofdesk.search.hits import Question
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk.search import results
+from proofdesk.search.results import Question
+from proofdesk_simulators.chatwoot import Simulator
 
 
 async def test_a_worker_turns_a_request_into_findable_evidence(
@@ -27,7 +26,7 @@ async def test_a_worker_turns_a_request_into_findable_evidence(
     assert synced.meta["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
     embedded = {run.job_type: run for run in await runs.latest(db, project)}[pipeline.EMBED]
     assert embedded.status == "ok", "a sync that made chunks asks for their embedding"
-    answer = await hits.find(db, project, held.provider, held.settings, Question(text="invoice"))
+    answer = await results.find(db, project, held.provider, held.settings, Question(text="invoice"))
     assert answer.results
     assert answer.results[0].source_url
 

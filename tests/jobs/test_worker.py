@@ -14,15 +14,14 @@ from pathlib import Path
 import procrastinate
 import psycopg
 
-from proofdesk.db import embedded, migrate
-from proofdesk.db.pool import Database, connected
-from proofdesk.jobs import pipeline, worker
+from proofdesk.database import embedded, migrate
+from proofdesk.database.pool import Database, connected
+from proofdesk.jobs import pipeline, runs, worker
+from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources, opened
-from proofdesk.scheduler import runs
-from proofdesk.scheduler.queries import Run
 from proofdesk.settings import Settings
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 from tests.chatwoot.conftest import ours, theirs
 from tests.conftest import new_project
 

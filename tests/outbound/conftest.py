@@ -3,12 +3,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from proofdesk.db.pool import Database
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from proofdesk.simulators.telegram import Simulator
-from tests.api.server import anyone, cast, server
+from proofdesk_simulators.telegram import Simulator
+from tests.conversations import stories
+from tests.http.api.server import anyone, cast, server
 from tests.outbound.desk import Desk
-from tests.review import stories
 
 __all__ = ["anyone", "cast", "server"]
 

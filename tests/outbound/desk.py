@@ -10,20 +10,20 @@ from uuid import UUID
 
 import psycopg
 
-from proofdesk.audit.trail import Actor
-from proofdesk.db.pool import Database
+from proofdesk.audit.events import Actor
+from proofdesk.database.pool import Database
 from proofdesk.outbound import approval, delivery, drafts, messages, policies
 from proofdesk.outbound.attempt_queries import Attempt
+from proofdesk.outbound.channels.backoff import Pause
+from proofdesk.outbound.channels.interface import LookupUnsupported, Message, Receipt, SendFailed
 from proofdesk.outbound.delivery import Options, Tally
 from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change
-from proofdesk.outbound.providers.backoff import Pause
-from proofdesk.outbound.providers.provider import LookupUnsupported, Message, Receipt, SendFailed
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
-from tests.review import stories
+from tests.conversations import stories
 
 NUMBERS = count(1)
 LUIS = "luis@example.com"

@@ -5,11 +5,11 @@ import os
 import sys
 from uuid import UUID
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import connected
+from proofdesk.audit import events
+from proofdesk.database.pool import connected
 from proofdesk.outbound import delivery
+from proofdesk.outbound.channels.interface import Message
 from proofdesk.outbound.delivery import Options
-from proofdesk.outbound.providers.provider import Message
 from proofdesk.projects import scope
 from tests.outbound.desk import FakeProvider
 
@@ -24,7 +24,7 @@ def hang(_: Message) -> float:
 async def main() -> None:
     """Send what is due."""
     async with connected(os.environ["DATABASE_URL"], 2) as db:
-        inside = await scope.enter(db, trail.system(), UUID(sys.argv[1]))
+        inside = await scope.enter(db, events.system(), UUID(sys.argv[1]))
         await delivery.process(db, inside, {"email": FakeProvider(behave=hang)}, Options(4, 60))
 
 

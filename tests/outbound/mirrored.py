@@ -9,21 +9,20 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.db.pool import Database
-from proofdesk.jobs import pipeline
+from proofdesk.database.pool import Database
+from proofdesk.jobs import pipeline, runs
+from proofdesk.jobs.resources import Resources, opened
 from proofdesk.outbound import approval, delivery, drafts, messages, policies
 from proofdesk.outbound.delivery import Options, Tally
 from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.policy import Policy
 from proofdesk.outbound.policy_queries import Change
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources, opened
-from proofdesk.scheduler import runs
 from proofdesk.settings import Settings
-from proofdesk.simulators.chatwoot import Simulator, build, contacts, create_app, foundation
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, build, contacts, create_app, foundation
+from proofdesk_simulators.serving import running
 from tests.outbound.desk import FakeProvider
 
 API, MAIL, TELEGRAM, WHATSAPP, WIDGET = 1, 2, 3, 4, 5

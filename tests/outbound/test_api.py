@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.simulators.telegram import Simulator
-from tests.api.server import Cast, Person
-from tests.review import stories
+from proofdesk_simulators.telegram import Simulator
+from tests.conversations import stories
+from tests.http.api.server import Cast, Person
 
 NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
 

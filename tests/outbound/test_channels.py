@@ -5,10 +5,11 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from proofdesk import resources, settings
-from proofdesk.db.pool import Database
+from proofdesk import settings
+from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid
-from proofdesk.outbound.providers import channels
+from proofdesk.jobs import resources
+from proofdesk.outbound.channels import registry
 from proofdesk.outbound.unsubscribe import LinkNotFound, Links, Named
 from proofdesk.settings import Settings
 
@@ -26,13 +27,13 @@ async def test_a_channel_can_be_used_when_it_is_configured(database_url: str, db
         }
     )
     async with resources.opened(full) as held:
-        assert set(held.outbound) == set(channels.CHANNELS) == set(channels.NEEDED)
+        assert set(held.outbound) == set(registry.CHANNELS) == set(registry.NEEDED)
 
 
 def test_what_a_channel_carries_is_checked_without_configuration():
-    assert channels.check("telegram", "5", {"text": "x"}) == ("5", {"text": "x"})
-    with pytest.raises(channels.InvalidChannel, match="chatwoot, email, telegram"):
-        channels.check("pigeon", "5", {"text": "x"})
+    assert registry.check("telegram", "5", {"text": "x"}) == ("5", {"text": "x"})
+    with pytest.raises(registry.InvalidChannel, match="chatwoot, email, telegram"):
+        registry.check("pigeon", "5", {"text": "x"})
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from proofdesk import ids
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.outbound.providers.chatwoot.channel import KEY, LONGEST, Channel
-from proofdesk.outbound.providers.provider import (
+from proofdesk.core import ids
+from proofdesk.outbound.channels.chatwoot.channel import KEY, LONGEST, Channel
+from proofdesk.outbound.channels.interface import (
     InvalidPayload,
     InvalidRecipient,
     LookupUnsupported,
     Message,
     SendFailed,
 )
-from proofdesk.simulators.chatwoot import Simulator, build, create_app
-from proofdesk.simulators.chatwoot.records import Conversation
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot.records import Conversation
+from proofdesk_simulators.serving import running
 
 PROJECT = UUID("8e0f6f9a-2c1b-4d5e-9f00-1a2b3c4d5e6f")
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from proofdesk.outbound import approval, calls, claims, delivery, outcomes, sweep
+from proofdesk.outbound.channels.interface import Message, SendFailed
 from proofdesk.outbound.delivery import Options, Tally
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
 from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.providers.provider import Message, SendFailed
 from tests.conftest import new_project
 from tests.outbound.desk import Desk, ids, refused
 

@@ -6,14 +6,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.audit.evidence import InvalidEvidenceRef
+from proofdesk.evidence.references import InvalidEvidenceRef
 from proofdesk.outbound import approval, drafts
 from proofdesk.outbound.approval import FourEyesRequired
+from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
+from proofdesk.outbound.channels.registry import InvalidChannel
 from proofdesk.outbound.delivery import Tally
 from proofdesk.outbound.drafts import DuplicateOutbound, IdempotencyConflict, IdempotencyKeyRequired, Wish
 from proofdesk.outbound.messages import STATES, InvalidState
-from proofdesk.outbound.providers.channels import InvalidChannel
-from proofdesk.outbound.providers.provider import InvalidPayload, InvalidRecipient
 from tests.outbound.desk import LUIS, Desk, refused
 
 TEXT = {"subject": "News", "text": "Hello"}

@@ -17,19 +17,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofdesk import relay as relays
-from proofdesk.outbound.providers.email import letter
-from proofdesk.outbound.providers.email.address import Mailbox
-from proofdesk.outbound.providers.email.channel import Channel
-from proofdesk.outbound.providers.provider import (
+from proofdesk.core import mail_relay as relays
+from proofdesk.outbound.channels.email import message as email_message
+from proofdesk.outbound.channels.email.address import Mailbox
+from proofdesk.outbound.channels.email.channel import Channel
+from proofdesk.outbound.channels.interface import (
     InvalidPayload,
     InvalidRecipient,
     LookupUnsupported,
     Message,
     SendFailed,
 )
-from proofdesk.simulators import smtp
-from proofdesk.simulators.smtp import Simulator
+from proofdesk_simulators import smtp
+from proofdesk_simulators.smtp import Simulator
 
 FROM = "Kestrel Studio <hello@kestrel.example>"
 SENDER = relays.sender(FROM)
@@ -295,7 +295,7 @@ def test_no_payload_adds_a_header(texts: dict[str, str], trick: str):
         except InvalidPayload:
             continue
         message, to = Message(uuid4(), uuid4(), recipient, checked), Mailbox(recipient, recipient, False)
-        raw = letter.written(message, SENDER, to, None, in_utf8=False).as_bytes()
+        raw = email_message.written(message, SENDER, to, None, in_utf8=False).as_bytes()
         head = raw.split(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
         named = {line.split(":")[0] for line in head if not line.startswith((" ", "\t"))}
         assert named - {"Reply-To"} == HEADERS
@@ -304,7 +304,7 @@ def test_no_payload_adds_a_header(texts: dict[str, str], trick: str):
 
 def test_a_display_name_that_would_break_a_header_is_quoted():
     odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
-    made = letter.written(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
+    made = email_message.written(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
     assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()
 
 

@@ -8,17 +8,16 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from proofdesk import ids
-from proofdesk.db.pool import Database
-from proofdesk.jobs import pipeline
-from proofdesk.outbound import inbound, policies
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
+from proofdesk.jobs import pipeline, runs
+from proofdesk.jobs.resources import Resources, opened
+from proofdesk.outbound import opt_outs, policies
 from proofdesk.outbound.policy_queries import Change
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources, opened
-from proofdesk.scheduler import runs
 from proofdesk.settings import Settings
-from proofdesk.simulators.chatwoot import Simulator, build, create_app, foundation
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, build, create_app, foundation
+from proofdesk_simulators.serving import running
 
 WORDS = Settings().opt_out_words
 
@@ -113,7 +112,7 @@ async def test_a_disguised_word_above_a_quoted_mail_counts_and_stays_as_it_was_s
     owner_conn: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(inbound, "_PAGE", 2)
+    monkeypatch.setattr(opt_outs, "_PAGE", 2)
     said = "\u200bＳｔ\u00adop! 🙏\n\nVon meinem iPhone gesendet\n\nAm Montag schrieb Studio:\n> Hallo"
     talk = simulator.create_conversation(1, content=said, contact_name="Ada")
     for text in (
@@ -151,7 +150,7 @@ async def test_an_opt_in_after_the_message_stands_and_a_new_message_undoes_it(
     change = Change(opted_out=False)
     await policies.change(held.db, project, contact, "chatwoot", change, reason="asked on the telephone")
     for words in (WORDS, [*WORDS, "enough"]):  # other words make it look through everything again
-        assert await inbound.heed(held.db, project, words) == 0
+        assert await opt_outs.heed(held.db, project, words) == 0
     assert out(owner_conn) == set()
     simulator.append_message(talk.id, "Stop", at=datetime.now(UTC).timestamp() + 5)
     await synced(held, project)
@@ -164,6 +163,6 @@ async def test_only_what_is_new_is_looked_through_and_other_words_are_looked_for
     simulator.create_conversation(1, content="basta", contact_name="Ada")
     await synced(held, project)
     owner_conn.execute("UPDATE cw_messages SET updated_at = now() - interval '1 hour', content = 'stop'")
-    assert await inbound.heed(held.db, project, WORDS) == 0, "what was looked through is not read again"
-    assert await inbound.heed(held.db, project, [*WORDS, "basta"]) == 1
+    assert await opt_outs.heed(held.db, project, WORDS) == 0, "what was looked through is not read again"
+    assert await opt_outs.heed(held.db, project, [*WORDS, "basta"]) == 1
     assert len(events(owner_conn)) == 1

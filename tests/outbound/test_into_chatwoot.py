@@ -6,18 +6,18 @@ import pytest
 from pydantic import SecretStr
 
 from proofdesk.chatwoot import sync
-from proofdesk.db.pool import Database
+from proofdesk.core.progress import silent
+from proofdesk.database.pool import Database
+from proofdesk.jobs.resources import Resources, opened
 from proofdesk.outbound import approval, delivery, drafts, messages
 from proofdesk.outbound.delivery import Options
 from proofdesk.outbound.drafts import Wish
 from proofdesk.outbound.queries import Outbound
-from proofdesk.progress import silent
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources, opened
 from proofdesk.settings import Settings
-from proofdesk.simulators.chatwoot import Simulator, build, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.serving import running
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proofdesk.outbound.channels import registry
+from proofdesk.outbound.channels.blank import BLANK
+from proofdesk.outbound.channels.interface import InvalidPayload
 from proofdesk.outbound.opt_out_words import OptOutWords, plain
-from proofdesk.outbound.providers import channels
-from proofdesk.outbound.providers.blank import BLANK
-from proofdesk.outbound.providers.provider import InvalidPayload
 from proofdesk.settings import Settings
 
 LIST = Settings().opt_out_words
@@ -92,15 +92,15 @@ def test_a_word_in_other_forms_is_one(said: str):
 def test_a_text_that_shows_nothing_cannot_be_drafted(channel: str, field: str, said: str):
     recipient = {"chatwoot": "cw:4a1e5a0e-0000-4000-8000-000000000000:1:2", "email": "a@b.example", "telegram": "7"}
     with pytest.raises(InvalidPayload, match="must show something"):
-        channels.check(channel, recipient[channel], {field: said})
+        registry.check(channel, recipient[channel], {field: said})
 
 
 @pytest.mark.parametrize("name", ["subject", "html"])
 def test_a_part_of_a_mail_that_shows_nothing_is_refused(name: str):
     with pytest.raises(InvalidPayload, match="must show something"):
-        channels.check("email", "a@b.example", {"text": "Hello", name: "\u2800\u3164\u200b"})
+        registry.check("email", "a@b.example", {"text": "Hello", name: "\u2800\u3164\u200b"})
 
 
 @pytest.mark.parametrize("said", ["👍", "❤️", ".", "а", "नमस्ते", "0", "👨‍👩‍👧"])
 def test_a_short_text_that_shows_something_can_be_drafted(said: str):
-    assert channels.check("telegram", "7", {"text": said})[1] == {"text": said}
+    assert registry.check("telegram", "7", {"text": said})[1] == {"text": said}

@@ -7,13 +7,13 @@ import psycopg
 import pytest
 
 from proofdesk.outbound import approval, policies
+from proofdesk.outbound.channels.registry import InvalidChannel
 from proofdesk.outbound.delivery import BlockedOptOut, BlockedStopOnReply, FrequencyCapReached, Tally
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policies import InvalidOptOut
 from proofdesk.outbound.policy_queries import Wanted
-from proofdesk.outbound.providers.channels import InvalidChannel
+from tests.conversations import stories
 from tests.outbound.desk import LUIS, Desk, refused
-from tests.review import stories
 
 
 async def test_who_opted_out_is_not_written_to(desk: Desk):

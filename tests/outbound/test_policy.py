@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from proofdesk.outbound import policy
-from proofdesk.outbound.policy import Decision, Policy
+from proofdesk.outbound import gates
+from proofdesk.outbound.gates import Decision, Policy
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,18 +24,18 @@ DEFERRED = Decision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
 @pytest.mark.parametrize(
     ("allowed", "newest_inbound", "expected"),
     [
-        (FREE, None, policy.PASS),
+        (FREE, None, gates.PASS),
         (replace(FREE, opted_out=True), None, BLOCKED),
         (FREE, NOW, STOPPED),
-        (FREE, NOW - 2 * HOUR, policy.PASS),
-        (FREE, NOW - HOUR, policy.PASS),
-        (replace(FREE, stop_on_reply=False), NOW, policy.PASS),
+        (FREE, NOW - 2 * HOUR, gates.PASS),
+        (FREE, NOW - HOUR, gates.PASS),
+        (replace(FREE, stop_on_reply=False), NOW, gates.PASS),
         (FULL, None, DEFERRED),
-        (replace(FULL, sent_in_window=2), None, policy.PASS),
-        (replace(FULL, frequency_cap=4), None, policy.PASS),
+        (replace(FULL, sent_in_window=2), None, gates.PASS),
+        (replace(FULL, frequency_cap=4), None, gates.PASS),
         (replace(FULL, frequency_cap=1), None, DEFERRED),
-        (replace(FULL, window_started_at=NOW - 24 * HOUR), None, policy.PASS),
-        (replace(FULL, frequency_window_hours=1), None, policy.PASS),
+        (replace(FULL, window_started_at=NOW - 24 * HOUR), None, gates.PASS),
+        (replace(FULL, frequency_window_hours=1), None, gates.PASS),
         (replace(FULL, window_started_at=NOW - 24 * HOUR + timedelta(microseconds=1)), None,
          replace(DEFERRED, until=NOW + timedelta(microseconds=1))),
         (replace(FULL, opted_out=True), NOW, BLOCKED),
@@ -49,15 +49,15 @@ DEFERRED = Decision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
     ],
 )  # fmt: skip
 def test_the_gates(allowed: Policy, newest_inbound: datetime | None, expected: Decision):
-    assert policy.decide(NOW - HOUR, allowed, newest_inbound, NOW) == expected
+    assert gates.decide(NOW - HOUR, allowed, newest_inbound, NOW) == expected
 
 
 def test_of_several_policies_of_one_person_the_strictest_counts():
     calm = replace(FREE, stop_on_reply=False)
-    assert policy.strictest([calm, replace(calm, opted_out=True)], NOW).opted_out
-    assert policy.strictest([calm, FREE], NOW).stop_on_reply
-    both = policy.strictest([replace(calm, frequency_cap=200), FULL], NOW)
-    assert policy.decide(NOW - HOUR, replace(both, stop_on_reply=False), None, NOW) == DEFERRED
+    assert gates.strictest([calm, replace(calm, opted_out=True)], NOW).opted_out
+    assert gates.strictest([calm, FREE], NOW).stop_on_reply
+    both = gates.strictest([replace(calm, frequency_cap=200), FULL], NOW)
+    assert gates.decide(NOW - HOUR, replace(both, stop_on_reply=False), None, NOW) == DEFERRED
 
 
 class Windows(RuleBasedStateMachine):
@@ -78,25 +78,25 @@ class Windows(RuleBasedStateMachine):
     @rule(approved=st.integers(0, 60))
     def claim(self, approved: int) -> None:
         approved_at = self.now - timedelta(minutes=approved)
-        decision = policy.decide(approved_at, self.policy, self.heard, self.now)
+        decision = gates.decide(approved_at, self.policy, self.heard, self.now)
         if self.policy.opted_out:
             assert decision == BLOCKED
         elif self.policy.stop_on_reply and self.heard and self.heard > approved_at:
             assert decision == STOPPED
-        elif decision == policy.PASS:
-            self.policy = policy.reserve(self.policy, self.now)
+        elif decision == gates.PASS:
+            self.policy = gates.reserve(self.policy, self.now)
             self.flying.append(self.now)
         else:
             assert decision.until is not None and decision.until > self.now
-            opened = policy.decide(decision.until, self.policy, self.heard, decision.until)
-            assert opened == policy.PASS, "the cap opens again"
+            opened = gates.decide(decision.until, self.policy, self.heard, decision.until)
+            assert opened == gates.PASS, "the cap opens again"
 
     @precondition(lambda self: self.flying)
     @rule(outcome=st.sampled_from(["sent", "failed", "unknown"]), which=st.integers(0, 10))
     def settle(self, outcome: str, which: int) -> None:
         reserved = self.flying.pop(which % len(self.flying))
         if outcome == "failed":
-            self.policy = policy.give_back(self.policy, reserved)
+            self.policy = gates.give_back(self.policy, reserved)
         else:
             self.delivered.append(reserved)
 

@@ -15,9 +15,9 @@ import pytest
 
 from proofdesk.jobs.worker import CHECKPOINT_WITHIN
 from proofdesk.outbound import delivery
+from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.outbound.delivery import Options, Tally
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.providers.provider import SendFailed
 from tests.outbound.desk import Desk
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from proofdesk import relay as relays
+from proofdesk.core import mail_relay as relays
 from proofdesk.outbound import delivery
+from proofdesk.outbound.channels.email.channel import Channel
+from proofdesk.outbound.channels.interface import Message, SendFailed
 from proofdesk.outbound.delivery import Options, Tally
 from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.providers.email.channel import Channel
-from proofdesk.outbound.providers.provider import Message, SendFailed
-from proofdesk.simulators import smtp
-from proofdesk.simulators.smtp import Simulator
-from proofdesk.simulators.smtp.simulator import REFUSALS, Limits
+from proofdesk_simulators import smtp
+from proofdesk_simulators.smtp import Simulator
+from proofdesk_simulators.smtp.simulator import REFUSALS, Limits
 from tests.outbound import exim
 from tests.outbound.desk import Desk
 from tests.outbound.test_email import SENDER, Links, message

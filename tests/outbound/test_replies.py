@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from proofdesk.review import conversations
-from proofdesk.simulators.chatwoot.records import Message
+from proofdesk.conversations import conversations
+from proofdesk_simulators.chatwoot.records import Message
 from tests.outbound.mirrored import API, MAIL, Mirrored, chatwoot, mirrored
 
 __all__ = ["chatwoot", "mirrored"]

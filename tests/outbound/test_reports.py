@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from proofdesk.api import outbound as api
+from proofdesk.http.api import outbound as api
 from proofdesk.outbound import messages
 from proofdesk.outbound.queries import Outbound
-from proofdesk.simulators.chatwoot.records import Message
+from proofdesk_simulators.chatwoot.records import Message
 from tests.outbound.mirrored import API, WHATSAPP, WIDGET, Mirrored, chatwoot, mirrored
 
 __all__ = ["chatwoot", "mirrored"]

@@ -8,9 +8,9 @@ import httpx2
 import psycopg
 import pytest
 
-from proofdesk.simulators import smtp
-from proofdesk.simulators.telegram import Simulator
-from tests.api.server import Cast, Person, client_of, serving
+from proofdesk_simulators import smtp
+from proofdesk_simulators.telegram import Simulator
+from tests.http.api.server import Cast, Person, client_of, serving
 from tests.outbound.test_api import approved, draft, refusal
 
 LETTER = {"channel": "email", "recipient_ref": "luis@example.com", "payload": {"subject": "News", "text": "Hello"}}

@@ -5,21 +5,21 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from proofdesk.auth.bot import Bot
-from proofdesk.db.pool import Database
+from proofdesk.accounts.bot import Bot
+from proofdesk.database.pool import Database
 from proofdesk.outbound import policies
-from proofdesk.outbound.moves import Moves
-from proofdesk.outbound.policy_queries import Change, Wanted
-from proofdesk.outbound.providers.provider import (
+from proofdesk.outbound.channels.interface import (
     InvalidPayload,
     InvalidRecipient,
     LookupUnsupported,
     Message,
     SendFailed,
 )
-from proofdesk.outbound.providers.telegram.channel import Channel
+from proofdesk.outbound.channels.telegram.channel import Channel
+from proofdesk.outbound.moves import Moves
+from proofdesk.outbound.policy_queries import Change, Wanted
 from proofdesk.projects.scope import Scope
-from proofdesk.simulators.telegram import Simulator
+from proofdesk_simulators.telegram import Simulator
 
 ADA = 4711
 

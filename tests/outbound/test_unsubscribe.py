@@ -6,14 +6,14 @@ import httpx2
 import psycopg
 import pytest
 
-from proofdesk.db.pool import Database
-from proofdesk.outbound.providers.email.channel import Channel
-from proofdesk.outbound.providers.provider import Message
+from proofdesk.core.mail_relay import parse, sender
+from proofdesk.database.pool import Database
+from proofdesk.outbound.channels.email.channel import Channel
+from proofdesk.outbound.channels.interface import Message
 from proofdesk.outbound.unsubscribe import Links
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
-from proofdesk.relay import parse, sender
-from proofdesk.simulators.smtp import Simulator
+from proofdesk_simulators.smtp import Simulator
 
 HTML = {"accept": "text/html"}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

@@ -1,4 +1,4 @@
-from tests.api.server import anyone, cast, server
 from tests.chatwoot.conftest import connect, simulator
+from tests.http.api.server import anyone, cast, server
 
 __all__ = ["anyone", "cast", "connect", "server", "simulator"]

@@ -3,15 +3,15 @@
 import psycopg
 import pytest
 
-from proofdesk.audit.trail import Actor, system
-from proofdesk.auth import accounts
-from proofdesk.db.pool import Database
+from proofdesk.accounts import accounts
+from proofdesk.audit.events import Actor, system
+from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, Invalid
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
-from tests.api.server import Cast, Person
 from tests.audit.events import actions, last
 from tests.conftest import new_project
+from tests.http.api.server import Cast, Person
 
 
 async def person(db: Database, username: str) -> Actor:

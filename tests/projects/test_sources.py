@@ -5,13 +5,13 @@ import asyncio
 import psycopg
 import pytest
 
-from proofdesk.audit.trail import Actor, system
+from proofdesk.audit.events import Actor, system
 from proofdesk.chatwoot import sync
-from proofdesk.db.pool import Database
+from proofdesk.database.pool import Database
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.sources import SourceAlreadyBound, SourceLetGo
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 from tests.audit.events import actions, last
 from tests.chatwoot.conftest import fill
 from tests.conftest import new_project

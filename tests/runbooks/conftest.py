@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proofdesk.db.pool import Database
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope as Inside
-from proofdesk.simulators import chatwoot, openai
-from proofdesk.simulators.serving import running
-from proofdesk.simulators.telegram import Simulator as Telegram
-from tests.api.server import anyone, cast, server
+from proofdesk_simulators import chatwoot, openai
+from proofdesk_simulators.serving import running
+from proofdesk_simulators.telegram import Simulator as Telegram
+from tests.http.api.server import anyone, cast, server
 from tests.runbooks.house import House, build
 
 __all__ = ["anyone", "cast", "server"]

@@ -10,19 +10,18 @@ from uuid import UUID
 import psycopg
 from pydantic import SecretStr
 
-from proofdesk.db.pool import Database
-from proofdesk.embeddings import chunks, vectors
-from proofdesk.embeddings.cutting.thread import Limits
+from proofdesk.database.pool import Database
+from proofdesk.indexing import chunks, terms, vectors
+from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.jobs.resources import Resources, opened
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources, opened
-from proofdesk.runbooks import book
-from proofdesk.runbooks.case import Asking, Case
+from proofdesk.runbooks import registry
+from proofdesk.runbooks.context import Asking, Case
 from proofdesk.runbooks.findings import Diagnosis
-from proofdesk.search import index
 from proofdesk.settings import Settings
-from proofdesk.simulators import chatwoot, openai, telegram
-from proofdesk.simulators.telegram.simulator import Hook
+from proofdesk_simulators import chatwoot, openai, telegram
+from proofdesk_simulators.telegram.simulator import Hook
 from tests.search.desk import Desk
 
 ASKING = Asking(
@@ -91,7 +90,7 @@ class House:
     async def look(self, slug: str) -> Diagnosis:
         """Run a runbook."""
         async with self.case() as case:
-            return await book.run(case, book.find(slug))
+            return await registry.run(case, registry.find(slug))
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Resources]:
@@ -127,7 +126,7 @@ async def build(
     await desk.talk("My parcel has not arrived, it is two weeks late now", "> Sorry! I will ask the courier today")
     await desk.talk("Please send invoice INV-2026-0417 to our accountant", "> Sent to the accountant just now")
     await chunks.cut(db, scope, Limits(1000, 30))
-    await index.refresh(db, scope)
+    await terms.refresh(db, scope)
     async with opened(Settings(**settings)) as held:
         assert held.provider is not None
         await vectors.embed_pending(db, scope, held.provider, vectors.Options())

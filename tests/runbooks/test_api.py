@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from fastapi.routing import APIRoute
 
-from proofdesk.api import reference
-from proofdesk.runbooks import book
-from tests.api.declared import app
-from tests.api.server import ORIGIN, Cast
+from proofdesk.http.api import openapi
+from proofdesk.runbooks import registry
+from tests.http.api.declared import app
+from tests.http.api.server import ORIGIN, Cast
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SLUGS = [
@@ -112,14 +112,16 @@ def test_every_error_that_has_a_runbook_names_it():
         (status, code)
         for route in routes
         for method in route.methods or ()
-        for status, codes in reference.codes(route, method).items()
+        for status, codes in openapi.codes(route, method).items()
         for code in codes
     }
-    without = {code for status, code in given if status in (401, 403, 409, 429, 502, 503) and not book.of_error(code)}
+    without = {
+        code for status, code in given if status in (401, 403, 409, 429, 502, 503) and not registry.of_error(code)
+    }
     assert without <= WITHOUT
-    for slug, codes in book._OF_ERROR.items():
-        assert book.find(slug) and codes
-    assert book.of_error("chatwoot_sync_failed", "worker_lost") == "scheduler-worker-failing"
+    for slug, codes in registry._OF_ERROR.items():
+        assert registry.find(slug) and codes
+    assert registry.of_error("chatwoot_sync_failed", "worker_lost") == "scheduler-worker-failing"
 
 
 @pytest.fixture

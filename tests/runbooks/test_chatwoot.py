@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.audit.trail import system
+from proofdesk.audit.events import system
 from proofdesk.projects import sources
-from proofdesk.simulators.chatwoot.foundation import add_agent
+from proofdesk_simulators.chatwoot.foundation import add_agent
 from tests.conftest import new_project
 from tests.runbooks.house import House
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from proofdesk import logs
-from proofdesk.audit import trail
-from proofdesk.runbooks import book, evidence
-from proofdesk.runbooks.masking import Mask
+from proofdesk import logging
+from proofdesk.audit import events
+from proofdesk.runbooks import bundle, registry
+from proofdesk.runbooks.redaction import Mask
 from proofdesk.settings import Settings
 from tests.runbooks.house import ASKING, House
 
@@ -51,11 +51,11 @@ async def _plant(house: House) -> None:
     )
     async with house.db.transaction() as conn:
         payload = {"address": PEOPLE[3], "username": PEOPLE[4], "note": everything}
-        await trail.record(conn, trail.nobody(), "auth.login_failed", "user", None, status="failed", payload=payload)
+        await events.record(conn, events.nobody(), "auth.login_failed", "user", None, status="failed", payload=payload)
     headers = {"cookie": "[not shown]", "x-forwarded-for": PEOPLE[3], "referer": f"https://x.example/?t={OTHERS[0]}"}
     house.asking = replace(ASKING, peer=PEOPLE[3], headers=headers, forwarded={"x-forwarded-for": PEOPLE[3]})
-    event = {"logger": "proofdesk.auth", "event": everything, "status": 401}
-    logs._keep(None, "warning", event)
+    event = {"logger": "proofdesk.accounts", "event": everything, "status": 401}
+    logging._keep(None, "warning", event)
 
 
 def _unpacked(content: bytes) -> dict[str, str]:
@@ -65,14 +65,14 @@ def _unpacked(content: bytes) -> dict[str, str]:
 
 async def _bundle(house: House, slug: str) -> dict[str, str]:
     async with house.case() as case:
-        return _unpacked((await evidence.bundle(case, book.find(slug))).content)
+        return _unpacked((await bundle.bundle(case, registry.find(slug))).content)
 
 
 async def test_no_secret_and_no_person_is_in_any_bundle(house: House):
     await _plant(house)
     house.set(**{name: SecretStr(value) for name, value in SECRETS.items()}, smtp_from="desk@example.com")
     leaked = []
-    for runbook in book.all():
+    for runbook in registry.all():
         files = await _bundle(house, runbook.slug)
         assert sorted(files) == ["report.json", "report.md"]
         for needle in (*SECRETS.values(), *PEOPLE, *TEXTS, *OTHERS, TEXTS[1][:25], "Quackenbush", "493817"):
@@ -100,7 +100,7 @@ async def test_what_the_runbook_says_to_capture_is_there(house: House, slug: str
     assert set(CAPTURED[slug]) <= set(report["evidence"])
     assert not [t for t, content in report["evidence"].items() if str(content).startswith("Could not be gathered")]
     assert all(f"## {title}" in files["report.md"] for title in report["evidence"])
-    assert {c["id"] for c in report["checks"]} == {c.id for c in book.find(slug).checks}
+    assert {c["id"] for c in report["checks"]} == {c.id for c in registry.find(slug).checks}
     if slug == "search-returns-no-results":
         assert report["evidence"]["Project"]["project"] == "Studio"
         assert report["evidence"]["Status of the jobs"]["rag_counts"]["ready"] > 0

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from proofdesk.runbooks import book
+from proofdesk.runbooks import registry
 from tests.runbooks.house import House
 
-SLUGS = [runbook.slug for runbook in book.all()]
+SLUGS = [runbook.slug for runbook in registry.all()]
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
+from proofdesk.jobs import schedules
 from proofdesk.outbound import policies
 from proofdesk.outbound.policy_queries import Change
-from proofdesk.scheduler import schedules
-from proofdesk.simulators import smtp
+from proofdesk_simulators import smtp
 from tests.runbooks.house import House
 
 SLUG = "outbound-blocked"

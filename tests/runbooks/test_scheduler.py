@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proofdesk.scheduler import schedules
+from proofdesk.jobs import schedules
 from tests.runbooks.house import House
 
 SLUG = "scheduler-worker-failing"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.auth import signup
-from proofdesk.auth.bot import TelegramError
-from proofdesk.auth.signup import Wish
+from proofdesk.accounts import signup
+from proofdesk.accounts.bot import TelegramError
+from proofdesk.accounts.signup import Wish
 from tests.runbooks.house import House
 
 SLUG = "signup-disabled"

@@ -11,11 +11,11 @@ from typing import Any
 import httpx2
 from starlette.types import Receive, Scope, Send
 
-from proofdesk import asgi
+from proofdesk.http import app as http_app
 from proofdesk.jobs import worker
-from proofdesk.resources import opened
+from proofdesk.jobs.resources import opened
 from proofdesk.settings import Settings
-from tests.api.server import sign_up
+from tests.http.api.server import sign_up
 from tests.runbooks.house import House
 
 BASE = "https://desk.example.com"
@@ -140,7 +140,7 @@ async def _site(house: House) -> AsyncIterator[httpx2.ASGITransport]:
     """The whole application in this process."""
     settings = Settings(**house.settings)
     assert settings.database_url
-    app = asgi.create_app(settings, settings.database_url.get_secret_value())
+    app = http_app.create_app(settings, settings.database_url.get_secret_value())
     async with app.router.lifespan_context(app) as state:
 
         async def served(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proofdesk.db.pool import Database
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from tests.search.desk import Desk
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proofdesk.db.pool import Database
-from proofdesk.embeddings import chunks, vectors
-from proofdesk.embeddings.cutting.thread import Limits
-from proofdesk.embeddings.local import LocalModel
+from proofdesk.database.pool import Database
+from proofdesk.indexing import chunks, terms, vectors
+from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
-from proofdesk.search import hits, index
-from proofdesk.search.hits import Answer, Filters, Hit, Question
+from proofdesk.search import results
+from proofdesk.search.results import Answer, Filters, Hit, Question
 from proofdesk.settings import Settings
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -48,14 +48,14 @@ class Desk:
     async def ready(self, *, embed: bool = True) -> None:
         """Run the stages: chunks, words and, unless told otherwise, vectors."""
         await chunks.cut(self.db, self.scope, Limits(1000, 30))
-        await index.refresh(self.db, self.scope)
+        await terms.refresh(self.db, self.scope)
         if embed:
             await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.Options())
 
     async def ask(self, text: str, mode: Any = "hybrid", top_k: int = 10, **filters: Any) -> Answer:
         """Search with the local model."""
         question = Question(text, top_k, mode, Filters(**filters))
-        return await hits.find(self.db, self.scope, LocalModel(), SETTINGS, question)
+        return await results.find(self.db, self.scope, LocalModel(), SETTINGS, question)
 
     async def found(self, text: str, mode: Any = "text", **more: Any) -> list[int]:
         """The numbers of the conversations found, best first."""

@@ -2,7 +2,7 @@
 
 import json
 
-from proofdesk.db.rows import Conn, run, value
+from proofdesk.database.rows import Conn, run, value
 from proofdesk.search.queries import NEAR
 
 Near = tuple[int, int, float]

@@ -7,22 +7,22 @@ import numpy as np
 import psycopg
 import pytest
 
-from proofdesk.db import vector_indexes
-from proofdesk.db.halfvec import Halfvec
-from proofdesk.db.pool import Database, connected
-from proofdesk.db.rows import Conn
-from proofdesk.embeddings import chunks, vectors
-from proofdesk.embeddings.cutting.thread import Limits
-from proofdesk.embeddings.local import LocalModel
+from proofdesk.database import vector_indexes
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.database.pool import Database, connected
+from proofdesk.database.rows import Conn
+from proofdesk.indexing import chunks, terms, vector_index, vectors
+from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
-from proofdesk.search import hits, index, meaning_queries, queries, ranking_queries, vector_index
-from proofdesk.search.hits import Question
+from proofdesk.search import queries, ranking_queries, results, semantic_queries
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
+from proofdesk.search.results import Question
 from tests.conftest import copy_database, new_project
-from tests.plans import Plans, explained
 from tests.search.desk import SETTINGS, Desk
 from tests.search.many import DIMENSION, put
+from tests.support.plans import Plans, explained
 
 LOADED = 4000  # conversations with a chunk and a vector each
 MOST = 600  # rows that a search may read of any table
@@ -59,7 +59,7 @@ async def loaded(loaded_url: str) -> Scope:
 async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(loaded_url: str, loaded: Scope, narrowing: Narrowing):
     async with explained(loaded_url, loaded, queries.tuning(100, narrowing.narrows)) as (conn, plans):
         assert await _analyzed(conn) == set(), "nothing has gathered statistics"
-        await meaning_queries.keep_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
+        await semantic_queries.keep_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
         read = await _read(plans)
         assert vector_indexes.name_of(loaded.project_id, MODEL.name) in read
         await ranking_queries.best_chunks(conn, loaded, RANKING, narrowing)
@@ -69,7 +69,7 @@ async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(loaded_url: str
 
 async def test_sorting_is_allowed_again_after_the_nearest_were_found(loaded_url: str, loaded: Scope):
     async with explained(loaded_url, loaded, queries.tuning(100, False)) as (conn, _):
-        await meaning_queries.keep_nearest_by_index(conn, loaded, MODEL, Narrowing(), 50)
+        await semantic_queries.keep_nearest_by_index(conn, loaded, MODEL, Narrowing(), 50)
         setting = await (await conn.execute("SHOW enable_sort")).fetchone()
         assert setting == ("on",)
 
@@ -107,11 +107,11 @@ async def test_a_run_of_few_embeddings_leaves_statistics_to_autovacuum(desk: Des
 async def test_indexing_words_leaves_statistics_after_the_last_batch(
     desk: Desk, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(index, "BATCH", 1)
+    monkeypatch.setattr(terms, "BATCH", 1)
     for number in range(3):
         await desk.talk(f"My parcel number {number} has not arrived, it is two weeks late now")
     before = _times(owner_conn, "search_postings")
-    await index.refresh(desk.db, desk.scope)
+    await terms.refresh(desk.db, desk.scope)
     assert _times(owner_conn, "search_postings") - before == 2, "after two batches and after the third"
 
 
@@ -121,15 +121,15 @@ async def test_a_search_goes_by_the_index_that_the_project_has(
     monkeypatch.setattr(vector_index, "BUILT_FROM", 2)
     ways: list[str] = []
     for name in ("keep_nearest", "keep_nearest_by_index"):
-        monkeypatch.setattr(meaning_queries, name, _watched(name, getattr(meaning_queries, name), ways))
+        monkeypatch.setattr(semantic_queries, name, _watched(name, getattr(semantic_queries, name), ways))
     for line in ("My parcel has not arrived, it is two weeks late", "The lamp is broken and I want my money back"):
         await desk.talk(line)
     await desk.ready()
     question = Question("where is my parcel")
-    await hits.find(db, desk.scope, LocalModel(), SETTINGS, question)
+    await results.find(db, desk.scope, LocalModel(), SETTINGS, question)
     assert ways == ["keep_nearest"]
     await vector_index.look_after(db, database_url, desk.scope)
-    found = await hits.find(db, desk.scope, LocalModel(), SETTINGS, question)
+    found = await results.find(db, desk.scope, LocalModel(), SETTINGS, question)
     assert ways[1:] == ["keep_nearest_by_index", "keep_nearest"], "which the first of them calls"
     assert found.results[0].conversation_id == 1
     owner_conn.execute(f"DROP INDEX {vector_indexes.name_of(desk.scope.project_id, LocalModel().name)}".encode())

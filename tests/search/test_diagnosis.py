@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from proofdesk.embeddings.local import LocalModel
-from proofdesk.search import hits
+from proofdesk.indexing.embeddings.local import LocalModel
+from proofdesk.search import results
 from proofdesk.search.diagnosis import Diagnosis
-from proofdesk.search.hits import Question
+from proofdesk.search.results import Question
 from tests.search.desk import SETTINGS, Desk
 
 
 async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", provider: Any = None) -> Diagnosis:
     """The diagnosis of an answer that is empty."""
-    answer = await hits.find(desk.db, desk.scope, provider, SETTINGS, Question(text, mode=mode))
+    answer = await results.find(desk.db, desk.scope, provider, SETTINGS, Question(text, mode=mode))
     assert answer.results == []
     assert answer.diagnosis is not None
     assert answer.diagnosis.runbook == "search-returns-no-results"

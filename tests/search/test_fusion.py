@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from proofdesk.db.halfvec import Halfvec
+from proofdesk.database.halfvec import Halfvec
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import WORDS, Candidate, Ranking, best_chunks
 from tests.search.desk import Desk

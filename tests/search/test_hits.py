@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from proofdesk import ids
-from proofdesk.embeddings.local import DIMENSION, NAME
-from proofdesk.embeddings.provider import Failed
+from proofdesk.core import ids
 from proofdesk.errors import Unavailable
-from proofdesk.search import conversations, hits
-from proofdesk.search.hits import Question
+from proofdesk.indexing.embeddings.local import DIMENSION, NAME
+from proofdesk.indexing.embeddings.provider import Failed
+from proofdesk.search import fusion
+from proofdesk.search import results as search_results
+from proofdesk.search.results import Question
 from tests.search.desk import SETTINGS, START, Desk
 
 
@@ -58,8 +59,8 @@ async def test_meaning_finds_what_shares_no_word(shop: Desk):
 
 
 async def test_what_only_words_bring_up_is_compared_by_its_meaning_as_well(shop: Desk, monkeypatch):
-    monkeypatch.setattr(conversations, "NEAREST", 1)
-    monkeypatch.setattr(conversations, "EACH", 0)
+    monkeypatch.setattr(fusion, "NEAREST", 1)
+    monkeypatch.setattr(fusion, "EACH", 0)
     brought_up = [hit for hit in (await shop.ask("refund of euros for the lamp")).results if hit.ranks["text"]]
     assert len({hit.conversation_id for hit in brought_up}) > 1
     assert all(hit.ranks["vector"] for hit in brought_up)
@@ -126,9 +127,9 @@ async def test_a_contact_filter_finds_that_contact_only(shop: Desk):
 
 
 async def test_a_narrow_filter_still_fills_the_list(desk: Desk, monkeypatch):
-    monkeypatch.setattr(conversations, "BY_WORDS", 5)
-    monkeypatch.setattr(conversations, "NEAREST", 5)
-    monkeypatch.setattr(conversations, "COMPARED", 0)  # as in a big project: by the index
+    monkeypatch.setattr(fusion, "BY_WORDS", 5)
+    monkeypatch.setattr(fusion, "NEAREST", 5)
+    monkeypatch.setattr(fusion, "COMPARED", 0)  # as in a big project: by the index
     for number in range(40):
         await desk.talk("Where is my parcel with the blue vase?", inbox=2 if number % 10 == 0 else 1)
     await desk.ready()
@@ -145,25 +146,25 @@ async def test_what_is_not_embedded_yet_is_found_by_its_words(shop: Desk):
 
 async def test_without_a_provider_hybrid_answers_from_words_and_says_so(shop: Desk):
     await shop.change("DELETE FROM rag_models")
-    answer = await hits.find(shop.db, shop.scope, None, SETTINGS, Question("broken lamp"))
+    answer = await search_results.find(shop.db, shop.scope, None, SETTINGS, Question("broken lamp"))
     assert [hit.conversation_id for hit in answer.results] == [5]
     assert (answer.degraded, answer.embedding_model) == ("embedding_unavailable", None)
 
 
 async def test_when_the_provider_fails_hybrid_answers_from_words(shop: Desk):
-    answer = await hits.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp"))
+    answer = await search_results.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp"))
     assert [hit.conversation_id for hit in answer.results] == [5]
     assert answer.degraded == "embedding_unavailable"
 
 
 async def test_when_the_provider_fails_vector_search_says_why(shop: Desk):
     with pytest.raises(Unavailable) as caught:
-        await hits.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp", mode="vector"))
+        await search_results.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp", mode="vector"))
     assert (caught.value.code, caught.value.configured) == ("embedding_unavailable", True)
 
 
 async def test_text_search_needs_no_provider(shop: Desk):
-    answer = await hits.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp", mode="text"))
+    answer = await search_results.find(shop.db, shop.scope, Broken(), SETTINGS, Question("broken lamp", mode="text"))
     assert (answer.degraded, answer.results[0].conversation_id) == (None, 5)
 
 
@@ -171,5 +172,7 @@ async def test_the_model_before_answers_while_a_new_one_is_built(shop: Desk):
     class New(Broken):
         name = "openai:new@256"
 
-    answer = await hits.find(shop.db, shop.scope, New(), SETTINGS, Question("shipment delayed", mode="vector"))
+    answer = await search_results.find(
+        shop.db, shop.scope, New(), SETTINGS, Question("shipment delayed", mode="vector")
+    )
     assert (answer.embedding_model, answer.results[0].conversation_id) == (NAME, 1)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from proofdesk import ids
-from proofdesk.db.halfvec import Halfvec
-from proofdesk.search import conversations, meaning_queries, ranking_queries
+from proofdesk.core import ids
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.search import fusion, ranking_queries, semantic_queries
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import new_project
@@ -33,7 +33,7 @@ async def two(desk: Desk) -> tuple[Desk, Desk]:
 async def test_the_same_text_is_found_in_each_project_as_its_own(
     two: tuple[Desk, Desk], mode: str, compared: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(conversations, "COMPARED", compared)
+    monkeypatch.setattr(fusion, "COMPARED", compared)
     for one in two:
         results = (await one.ask("violet submarine pelican waldemar", mode)).results
         assert results
@@ -65,7 +65,7 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
         assert seen == [(desk.scope.project_id,)]
     async with desk.db.scoped(desk.scope) as conn:
         model = Model("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
-        for keep_nearest in (meaning_queries.keep_nearest, meaning_queries.keep_nearest_of_all):
+        for keep_nearest in (semantic_queries.keep_nearest, semantic_queries.keep_nearest_of_all):
             await keep_nearest(conn, other.scope, model, Narrowing(), 10)
             assert await kept(conn) == []
         ranking = Ranking([Weighted(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)

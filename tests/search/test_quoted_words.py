@@ -1,13 +1,14 @@
 """Words that are quoted in a mail are found as those of who wrote them."""
 
-from proofdesk.db.pool import Database
-from proofdesk.embeddings import chunks
+from proofdesk.database.pool import Database
+from proofdesk.indexing import chunks
+from proofdesk.indexing import terms as indexing_terms
 from proofdesk.projects.scope import Scope
-from proofdesk.search import hits, index
-from proofdesk.search.hits import Hit
-from proofdesk.search.question import Question
-from tests.embeddings.conftest import LIMITS, settings
-from tests.embeddings.stories import Line, agent, rows, tell
+from proofdesk.search import results
+from proofdesk.search.query import Question
+from proofdesk.search.results import Hit
+from tests.indexing.conftest import LIMITS, settings
+from tests.indexing.stories import Line, agent, rows, tell
 
 ASKED = "Where is the turquoise raincoat that I ordered in February?"
 ANSWER = "We have sent it today, and it will be with you before Friday."
@@ -17,8 +18,8 @@ REPLY = f"{ANSWER}\n\n{HEAD}\n> {ASKED}"
 
 async def found(db: Database, scope: Scope, text: str) -> list[Hit]:
     await chunks.cut(db, scope, LIMITS)
-    await index.refresh(db, scope)
-    answer = await hits.find(db, scope, None, settings(), Question(text, mode="text"))
+    await indexing_terms.refresh(db, scope)
+    answer = await results.find(db, scope, None, settings(), Question(text, mode="text"))
     return [hit for hit in answer.results if text.split()[0] in hit.text]
 
 

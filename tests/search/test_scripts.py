@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proofdesk.search import documents, words
+from proofdesk.indexing import documents, tokenizer
 from tests.search.desk import Desk
 
 OTHERS = ("The parcel arrived today", "कली और कलम", "ฉันต้องการคืนเงิน", "שלום וברכה")
@@ -140,10 +140,10 @@ async def test_address_entered_into_a_template_is_found(desk: Desk):
     "unit", ["ก", "ำ", "ก\u0e34", "ក្", "क", "का", "ا", "َ", "ـ", "ｱ", "Ａ", "٣", "🇩", "\ufe0f", "ü"]
 )
 def test_time_grows_with_the_text_in_every_script(unit: str):
-    text = words.clean(unit * 150_000)
+    text = tokenizer.clean(unit * 150_000)
     began = time.process_time()
     document = documents.build(1, 1, [], [text])
-    deque(words.all_exact(text), maxlen=0)
-    assert not list(words.located(text, {"x"}))
+    deque(tokenizer.all_exact(text), maxlen=0)
+    assert not list(tokenizer.located(text, {"x"}))
     assert time.process_time() - began < 5
-    assert max((len(word) for _, word in document.stemmed), default=0) <= words.LONGEST
+    assert max((len(word) for _, word in document.stemmed), default=0) <= tokenizer.LONGEST

@@ -6,11 +6,10 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot import sync
-from proofdesk.embeddings import chunks, vectors
-from proofdesk.embeddings.cutting import thread
-from proofdesk.embeddings.cutting.thread import Limits
-from proofdesk.embeddings.local import LocalModel
-from proofdesk.search import documents, index
+from proofdesk.indexing import chunks, documents, terms, vectors
+from proofdesk.indexing.chunking import chunker
+from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing.embeddings.local import LocalModel
 from tests.search.desk import Desk
 
 LIMITS = Limits(1000, 30)
@@ -90,13 +89,13 @@ async def test_terms_that_the_database_refuses_are_set_aside_alone(seven: Desk, 
     await waits(seven, "terms", "planted refusal", 1)
     await everything_but(seven, BAD)
     failure.mend()
-    await index.refresh(seven.db, seven.scope)
+    await terms.refresh(seven.db, seven.scope)
     assert (await sync.waiting(seven.db, seven.scope)).count == 0
     await everything_but(seven)
 
 
 async def test_conversation_that_breaks_the_cutting_is_set_aside_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
-    cut = thread.cut
+    cut = chunker.cut
 
     def breaking(said, *rest):
         if any("refund" in message.content for message in said):
@@ -104,7 +103,7 @@ async def test_conversation_that_breaks_the_cutting_is_set_aside_alone(seven: De
         return cut(said, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(thread, "cut", breaking)
+        patch.setattr(chunker, "cut", breaking)
         await seven.ready()
         await waits(seven, "chunks", "Unexpected RecursionError in test_set_aside.py, line", 1)
         await everything_but(seven, BAD, mode="semantic")
@@ -137,7 +136,7 @@ async def test_broken_installation_fails_the_run(seven: Desk, monkeypatch: pytes
 
     monkeypatch.setattr(documents, "build", broken)
     with pytest.raises(ImportError):
-        await index.refresh(seven.db, seven.scope)
+        await terms.refresh(seven.db, seven.scope)
     assert (await sync.waiting(seven.db, seven.scope)).count == 0
 
 

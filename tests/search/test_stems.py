@@ -2,7 +2,7 @@
 
 import pytest
 
-from proofdesk.search import languages, stems
+from proofdesk.indexing import languages, stemmer
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,13 @@ from proofdesk.search import languages, stems
     ],
 )
 def test_a_word_is_stored_by_its_stem_without_accents(language: str, word: str, terms: tuple[str, ...]):
-    assert stems.of_word(language, word) == terms
+    assert stemmer.of_word(language, word) == terms
 
 
 def test_a_word_is_found_without_its_accents():
-    assert set(stems.of_word("spanish", "pagaria")) & set(stems.of_word("spanish", "pagaría"))
+    assert set(stemmer.of_word("spanish", "pagaria")) & set(stemmer.of_word("spanish", "pagaría"))
 
 
 @pytest.mark.parametrize("language", languages.NAMES)
 def test_there_is_a_stemmer_for_each_language_that_is_told_apart(language: str):
-    assert stems.of_word(language, "x") == ("x",)
+    assert stemmer.of_word(language, "x") == ("x",)

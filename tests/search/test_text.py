@@ -2,7 +2,7 @@
 
 import pytest
 
-from proofdesk.search import conversations
+from proofdesk.search import fusion
 from tests.search.desk import Desk
 
 MULTILINGUAL = (
@@ -102,8 +102,8 @@ async def test_words_that_all_have_do_not_hide_a_rare_one(desk: Desk):
 async def test_words_that_very_many_have_are_counted_for_the_best_conversations_only(shop: Desk, monkeypatch):
     query = "please send the invoice INV-2026-0418"
     at_once = (await shop.ask(query, "text")).results
-    monkeypatch.setattr(conversations, "LOOKED_UP_ALONE", 0)
-    monkeypatch.setattr(conversations, "COMPLETED_ALONE", 3)
+    monkeypatch.setattr(fusion, "LOOKED_UP_ALONE", 0)
+    monkeypatch.setattr(fusion, "COMPLETED_ALONE", 3)
     later = (await shop.ask(query, "text")).results
     assert [hit.id for hit in later[:2]] == [hit.id for hit in at_once[:2]]
     assert len(later) < len(at_once)

@@ -7,16 +7,17 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from proofdesk.db import vector_indexes
-from proofdesk.db.halfvec import Halfvec
-from proofdesk.db.pool import Database
+from proofdesk.database import vector_indexes
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.database.pool import Database
+from proofdesk.indexing import vector_index
 from proofdesk.projects.scope import Scope
-from proofdesk.search import meaning_queries, queries, vector_index
+from proofdesk.search import queries, semantic_queries
 from proofdesk.search.queries import Model, Narrowing
 from tests.conftest import new_project
-from tests.plans import explained
 from tests.search.many import DIMENSION, put
 from tests.search.near import kept
+from tests.support.plans import explained
 
 MANY = 400
 
@@ -65,7 +66,7 @@ async def test_the_index_finds_what_comparing_all_finds(
         exact = set(np.argsort(-(stored @ stored[asked]))[:10].tolist())
         async with db.scoped(project, queries.tuning(100, False)) as conn:
             model = Model("one", DIMENSION, Halfvec(vectors[asked].tolist()))
-            await meaning_queries.keep_nearest_by_index(conn, project, model, Narrowing(), 10)
+            await semantic_queries.keep_nearest_by_index(conn, project, model, Narrowing(), 10)
             near = await kept(conn)
         assert {conversation - 1 for _, conversation, _ in near} == exact
 
@@ -150,7 +151,7 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
         assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.name_of(scope.project_id, "one")}
     async with db.scoped(project) as conn:
         model = Model("one", DIMENSION, Halfvec(vectors[0].tolist()))
-        await meaning_queries.keep_nearest(conn, other, model, Narrowing(), 10)
+        await semantic_queries.keep_nearest(conn, other, model, Narrowing(), 10)
         assert await kept(conn) == []
 
 
@@ -158,7 +159,7 @@ async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) 
     """The indexes over vectors that search by meaning goes through."""
     async with explained(database_url, scope, queries.tuning(100, False)) as (conn, plans):
         asked = Model(model, DIMENSION, Halfvec(vector.tolist()))
-        await meaning_queries.keep_nearest_by_index(conn, scope, asked, Narrowing(), 10)
+        await semantic_queries.keep_nearest_by_index(conn, scope, asked, Narrowing(), 10)
         indexes = await plans.indexes()
         assert await kept(conn)
         return {name for name in indexes if name.startswith(f"rag_vectors_{scope.project_id.hex}")}

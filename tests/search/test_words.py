@@ -5,16 +5,16 @@ from collections import Counter
 
 import pytest
 
-from proofdesk.search import languages, words
+from proofdesk.indexing import languages, tokenizer
 
 
 def test_words_are_lower_case_and_keep_their_accents():
-    assert words.words("Größe 42, été — ЁЖ!") == ["größe", "42", "été", "ёж"]
+    assert tokenizer.words("Größe 42, été — ЁЖ!") == ["größe", "42", "été", "ёж"]
 
 
 def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
-    assert words.words("don't, we'll, l’adresse") == ["don", "we", "l", "adresse"]
-    assert words.words("Don't say 'tis rock'n'roll, dogs'!") == ["don", "say", "tis", "rock", "roll", "dogs"]
+    assert tokenizer.words("don't, we'll, l’adresse") == ["don", "we", "l", "adresse"]
+    assert tokenizer.words("Don't say 'tis rock'n'roll, dogs'!") == ["don", "say", "tis", "rock", "roll", "dogs"]
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
 )
 def test_words_that_are_looked_for_are_found_where_taking_the_text_apart_finds_them(text: str):
     among = {"lamp", "lamp2", "a", "don"}
-    taken_apart = words.located(text + " é", among)  # as every text with an accent is
-    assert sorted(words.located(text, among)) == sorted(taken_apart)
+    taken_apart = tokenizer.located(text + " é", among)  # as every text with an accent is
+    assert sorted(tokenizer.located(text, among)) == sorted(taken_apart)
 
 
 @pytest.mark.parametrize(
     ("word", "plain"), [("été", "ete"), ("ёж", "еж"), ("йод", "йод"), ("straße", "strasse"), ("ñandú", "nandu")]
 )
 def test_accents_are_folded_but_other_letters_stay(word: str, plain: str):
-    assert words.fold(word) == plain
+    assert tokenizer.fold(word) == plain
 
 
 @pytest.mark.parametrize(
@@ -46,23 +46,23 @@ def test_accents_are_folded_but_other_letters_stay(word: str, plain: str):
     ],
 )
 def test_numbers_addresses_and_file_names_are_kept_whole(text: str, token: str):
-    assert token in words.exact(words.clean(text))
+    assert token in tokenizer.exact(tokenizer.clean(text))
 
 
 def test_a_dash_between_letters_makes_nothing_exact():
-    assert words.exact("check-in at self-service") == []
+    assert tokenizer.exact("check-in at self-service") == []
 
 
 def test_text_without_spaces_is_taken_in_pairs():
-    assert words.words("返金したい") == ["返金", "金し", "した", "たい"]
+    assert tokenizer.words("返金したい") == ["返金", "金し", "した", "たい"]
 
 
 def test_what_no_database_can_hold_is_left_out():
-    assert words.clean("a\0b\ud800c\u00add") == "abcd"
+    assert tokenizer.clean("a\0b\ud800c\u00add") == "abcd"
 
 
 def test_composed_and_decomposed_letters_are_the_same():
-    assert words.words(words.clean("cafe\u0301")) == words.words(words.clean("caf\u00e9"))
+    assert tokenizer.words(tokenizer.clean("cafe\u0301")) == tokenizer.words(tokenizer.clean("caf\u00e9"))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_composed_and_decomposed_letters_are_the_same():
     ],
 )
 def test_the_language_of_a_sentence_is_told_by_its_small_words(text: str, language: str):
-    assert languages.guess(Counter(words.words(text))) == language
+    assert languages.guess(Counter(tokenizer.words(text))) == language
 
 
 def test_cyrillic_words_have_their_own_language_in_any_text():

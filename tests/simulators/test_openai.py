@@ -7,8 +7,8 @@ import httpx2
 import openai
 import pytest
 
-from proofdesk.simulators.openai import Simulator, create_app
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.openai import Simulator, create_app
+from proofdesk_simulators.serving import running
 
 SMALL = "text-embedding-3-small"
 

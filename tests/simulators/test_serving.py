@@ -7,9 +7,9 @@ import time
 import httpx2
 import pytest
 
-from proofdesk.ports import PortUnavailable
-from proofdesk.simulators.chatwoot import Simulator, build, create_app
-from proofdesk.simulators.serving import running
+from proofdesk.core.ports import PortUnavailable
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.serving import running
 
 LABELS = "/api/v1/accounts/1/labels"
 NOTE = "/api/v1/accounts/1/conversations/101/messages"

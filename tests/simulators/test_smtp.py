@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from proofdesk.simulators import smtp
-from proofdesk.simulators.serving import running
-from proofdesk.simulators.smtp import Simulator, create_app
+from proofdesk_simulators import smtp
+from proofdesk_simulators.serving import running
+from proofdesk_simulators.smtp import Simulator, create_app
 
 
 @pytest.fixture

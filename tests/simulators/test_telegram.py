@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from proofdesk.auth.bot import Bot, TelegramError
-from proofdesk.simulators.serving import running
-from proofdesk.simulators.telegram import Simulator, create_app
+from proofdesk.accounts.bot import Bot, TelegramError
+from proofdesk_simulators.serving import running
+from proofdesk_simulators.telegram import Simulator, create_app
 
 ADA = 4711
 

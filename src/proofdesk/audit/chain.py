@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from proofdesk.audit import evidence, evidence_queries, queries
+from proofdesk.audit import queries
+from proofdesk.audit.events import Actor
 from proofdesk.audit.queries import Asked, ChainName, Event, Head, Inside, Link
-from proofdesk.audit.trail import Actor
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.evidence import queries as evidence_queries
+from proofdesk.evidence import references
 
 START = bytes(32)
 INSTALLATION = "installation"
@@ -46,7 +48,7 @@ async def history(db: Database, scope: Inside, actor: Actor, asked: Asked, limit
         found = await queries.events(conn, scope, asked, limit, offset)
         refs = sorted({ref["ref"] for event in found for ref in event.evidence_refs})
         items = await evidence_queries.by_refs(conn, scope, refs) if refs else []
-    return [replace(event, evidence_refs=evidence.with_snippets(event.evidence_refs, items)) for event in found]
+    return [replace(event, evidence_refs=references.with_snippets(event.evidence_refs, items)) for event in found]
 
 
 async def count(db: Database, scope: Inside, actor: Actor, asked: Asked) -> int:

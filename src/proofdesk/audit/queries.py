@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.db.rows import Conn, many, maybe, run, value
+from proofdesk.database.rows import Conn, many, maybe, run, value
 
 
 class Inside(Protocol):

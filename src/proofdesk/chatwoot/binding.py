@@ -1,6 +1,6 @@
 """What a project reads of Chatwoot."""
 
-from proofdesk.db.pool import Database
+from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope

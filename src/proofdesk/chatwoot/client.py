@@ -15,8 +15,8 @@ from urllib.request import getproxies
 import aiohttp
 import stamina
 
-from proofdesk.chatwoot import answers, items
-from proofdesk.chatwoot.answers import Answer, Asked, ChatwootError
+from proofdesk.chatwoot import parsing, responses
+from proofdesk.chatwoot.responses import Answer, Asked, ChatwootError
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class Chatwoot:
         """Raise `ChatwootError` when there is this message, which a window that was not full did not hold."""
         path = f"/conversations/{conversation_id}/messages"
         answer = await self._get_or_none(account_id, path, after=message_id, before=message_id + 1)
-        if answer is not None and message_id in items.ids(answer.list("payload")):
-            raise answers.cut(answer)
+        if answer is not None and message_id in parsing.ids(answer.list("payload")):
+            raise responses.cut(answer)
 
     async def newest_messages(self, account_id: int, conversation_id: int, before: int | None) -> list[dict[str, Any]]:
         """The last 20 messages, or those before an id, oldest first; none when the conversation is gone."""
@@ -198,12 +198,12 @@ class Chatwoot:
             async with asyncio.timeout(self._timeout), self._request(asked) as response:
                 body = await self._body(asked, response)
         except TimeoutError as error:
-            raise answers.late(error, asked, response, self._timeout) from error
+            raise responses.late(error, asked, response, self._timeout) from error
         except aiohttp.ClientError as error:
-            raise answers.broken(error, asked, response) from error
+            raise responses.broken(error, asked, response) from error
         if response.status != 200:
-            raise answers.refusal(asked, response, body, self._token)
-        answer = answers.understood(asked, response, body)
+            raise responses.refusal(asked, response, body, self._token)
+        answer = responses.understood(asked, response, body)
         self._clock_ahead = answer.server_time - datetime.now(UTC)
         return answer
 
@@ -216,7 +216,7 @@ class Chatwoot:
         async for part in response.content.iter_any():
             body += part
             if len(body) > self._largest:
-                raise answers.endless(asked, response, self._largest)
+                raise responses.endless(asked, response, self._largest)
         return bytes(body)
 
 

@@ -1,9 +1,9 @@
 """Another try for what could not be stored."""
 
-from proofdesk.chatwoot import reading_queries, rights
-from proofdesk.chatwoot.answers import ChatwootError
-from proofdesk.chatwoot.mirror import Mirror
-from proofdesk.chatwoot.reading_queries import Quarantined
+from proofdesk.chatwoot import cursor_queries, permissions
+from proofdesk.chatwoot.cursor_queries import Quarantined
+from proofdesk.chatwoot.importer import Mirror
+from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.chatwoot.windows import END, Reading, Window
 
 RETRIED_A_RUN = 200
@@ -12,7 +12,7 @@ RETRIED_A_RUN = 200
 async def retry(mirror: Mirror) -> None:
     """Read again what waits longest; what was mended or is gone leaves, what is still bad stays with its reason."""
     async with mirror.db.scoped(mirror.scope) as conn:
-        waiting = await reading_queries.quarantined(conn, mirror.scope, mirror.account_id, RETRIED_A_RUN)
+        waiting = await cursor_queries.quarantined(conn, mirror.scope, mirror.account_id, RETRIED_A_RUN)
     await _retry_messages(mirror, [q for q in waiting if q.entity == "message"])
     refused: list[ChatwootError] = []
     others = [q for q in waiting if q.entity != "message" and q.entity_id.isdigit()]
@@ -23,7 +23,7 @@ async def retry(mirror: Mirror) -> None:
             if not error.forbidden:
                 raise
             refused.append(error)
-    await rights.check(mirror.client, mirror.account_id, refused, len(others) - len(refused))
+    await permissions.check(mirror.client, mirror.account_id, refused, len(others) - len(refused))
 
 
 async def _retry_messages(mirror: Mirror, waiting: list[Quarantined]) -> None:
@@ -35,7 +35,7 @@ async def _retry_messages(mirror: Mirror, waiting: list[Quarantined]) -> None:
             ids.setdefault(item.conversation_id, []).append(item.entity_id)
     read = await mirror.reread([_reading(conversation_id, messages) for conversation_id, messages in ids.items()])
     async with mirror.db.scoped(mirror.scope) as conn:
-        await reading_queries.release_unseen(
+        await cursor_queries.release_unseen(
             conn,
             mirror.scope,
             mirror.account_id,
@@ -62,4 +62,4 @@ async def _retry(mirror: Mirror, item: Quarantined) -> None:
         return
     async with mirror.db.scoped(mirror.scope) as conn:  # gone there: nothing is left to read
         ids = [int(item.entity_id)]
-        await reading_queries.release(conn, mirror.scope, mirror.account_id, item.entity, ids)
+        await cursor_queries.release(conn, mirror.scope, mirror.account_id, item.entity, ids)

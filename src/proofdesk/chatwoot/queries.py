@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.db.rows import Conn, many, run, value
+from proofdesk.database.rows import Conn, many, run, value
 from proofdesk.projects.scope import Scope
 
 Rows = list[dict[str, Any]]

@@ -9,12 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofdesk.chatwoot import absence, items, listing, queries, reading_queries, sync
+from proofdesk.chatwoot import cursor_queries, pagination, parsing, queries, removals, sync
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.chatwoot.mirror import Mirror, Tally
+from proofdesk.chatwoot.importer import Mirror, Tally
 from proofdesk.chatwoot.windows import Reading
-from proofdesk.db.pool import Database
-from proofdesk.progress import LeaveOff, Report, never
+from proofdesk.core.progress import LeaveOff, Report, never
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
 
@@ -106,10 +106,10 @@ class _Walk:
 async def _walk(walk: _Walk, report: Report, leave_off: LeaveOff) -> bool:
     """Walk the pages that are left; False when it left off after one."""
     done = 0
-    async for page in listing.conversations(
+    async for page in pagination.conversations(
         walk.mirror.client, walk.mirror.account_id, "created_at_asc", walk.source.inbox_id, first=walk.page, ahead=1
     ):
-        listed = items.conversations(items.in_inboxes(page.items, walk.mirror.inbox_ids)).rows
+        listed = parsing.conversations(parsing.in_inboxes(page.items, walk.mirror.inbox_ids)).rows
         await _check(walk, page.items, listed)
         done += len(page.items)
         walk.page += 1
@@ -146,12 +146,12 @@ async def _remove_absent(mirror: Mirror, theirs: dict[int, set[int]]) -> dict[in
         missing = await queries.missing_messages(conn, mirror.scope, mirror.account_id, list(theirs), present)
     proofs = await asyncio.gather(
         *(
-            absence.messages(mirror.client, mirror.account_id, conversation_id, messages, theirs[conversation_id])
+            removals.messages(mirror.client, mirror.account_id, conversation_id, messages, theirs[conversation_id])
             for conversation_id, messages in missing.items()
         )
     )
     async with mirror.db.scoped(mirror.scope) as conn:
-        await reading_queries.lock(conn, mirror.scope, mirror.account_id, sorted(missing))
+        await cursor_queries.lock(conn, mirror.scope, mirror.account_id, sorted(missing))
         gone = await queries.delete_messages(conn, mirror.scope, mirror.account_id, [i for ids in proofs for i in ids])
     mirror.tally.removed += sum(gone.values())
     return gone
@@ -162,26 +162,26 @@ async def _ours(mirror: Mirror, ids: list[int]) -> dict[int, queries.InboxTally]
         return {t.inbox_id: t for t in await queries.tally(conn, mirror.scope, mirror.account_id, ids)}
 
 
-async def _states(mirror: Mirror, ids: list[int]) -> list[reading_queries.State]:
+async def _states(mirror: Mirror, ids: list[int]) -> list[cursor_queries.State]:
     async with mirror.db.scoped(mirror.scope) as conn:
-        return await reading_queries.states(conn, mirror.scope, mirror.account_id, ids)
+        return await cursor_queries.states(conn, mirror.scope, mirror.account_id, ids)
 
 
 async def _remove_unlisted(walk: _Walk) -> None:
     """What a whole walk does not list and what Chatwoot then answers with 404, twice, is gone: remove it here."""
     mirror, listed = walk.mirror, set[int]()
-    async for page in listing.conversations(
+    async for page in pagination.conversations(
         mirror.client, mirror.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
     ):
-        listed |= {row["conversation_id"] for row in items.conversations(page.items).rows}
+        listed |= {row["conversation_id"] for row in parsing.conversations(page.items).rows}
     async with mirror.db.scoped(mirror.scope) as conn:
         inboxes = sorted(mirror.inbox_ids) if mirror.inbox_ids is not None else None
         stored = await queries.stored_conversations(conn, mirror.scope, mirror.account_id, inboxes)
     unlisted = [i for i in stored if i not in listed]
-    gone = await absence.conversations(mirror.client, mirror.account_id, unlisted)
+    gone = await removals.conversations(mirror.client, mirror.account_id, unlisted)
     lost = await _ours(mirror, gone)
     async with mirror.db.scoped(mirror.scope) as conn:
-        await reading_queries.lock(conn, mirror.scope, mirror.account_id, gone)
+        await cursor_queries.lock(conn, mirror.scope, mirror.account_id, gone)
         await queries.delete_conversations(conn, mirror.scope, mirror.account_id, gone)
     mirror.tally.removed += len(gone)
     for inbox_id, tally in lost.items():
@@ -194,7 +194,7 @@ async def _remove_contacts(walk: _Walk) -> None:
     listed = await sync.all_contacts(mirror) if mirror.inbox_ids is None else set[int]()
     async with mirror.db.scoped(mirror.scope) as conn:
         unseen = set(await queries.unseen_contacts(conn, mirror.scope, mirror.account_id)) - listed
-    gone = await absence.contacts(mirror.client, mirror.account_id, sorted(unseen))
+    gone = await removals.contacts(mirror.client, mirror.account_id, sorted(unseen))
     async with mirror.db.scoped(mirror.scope) as conn:
         await queries.delete_contacts(conn, mirror.scope, mirror.account_id, gone)
     mirror.tally.removed += len(gone)
@@ -220,7 +220,7 @@ def _raise(counts: Counter[str], name: str, number: int) -> None:
 
 async def _resume(mirror: Mirror, source: Source) -> _Walk:
     async with mirror.db.scoped(mirror.scope) as conn:
-        mark = await reading_queries.watermark(conn, mirror.scope, _name(source))
+        mark = await cursor_queries.watermark(conn, mirror.scope, _name(source))
     if mark is None or not mark.meta.get("proofs"):
         return _Walk(mirror, source, 1, {})
     proofs = [InboxProof.of(stored) for stored in mark.meta["proofs"]]
@@ -231,7 +231,7 @@ async def _store(walk: _Walk, *, finished: bool = False) -> None:
     proofs = [] if finished else [proof.as_dict() for proof in walk.proofs.values()]
     meta = {"page": 1 if finished else walk.page, "proofs": proofs}
     async with walk.mirror.db.scoped(walk.mirror.scope) as conn:
-        await reading_queries.set_watermark(conn, walk.mirror.scope, _name(walk.source), walk.mirror.client.now(), meta)
+        await cursor_queries.set_watermark(conn, walk.mirror.scope, _name(walk.source), walk.mirror.client.now(), meta)
 
 
 def _name(source: Source) -> str:

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from proofdesk import logs
-from proofdesk.chatwoot import items, queries, reading_queries
-from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk import logging
+from proofdesk.chatwoot import cursor_queries, parsing, queries
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.db.pool import Database
+from proofdesk.chatwoot.responses import ChatwootError
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 
-log = logs.get(__name__)
+log = logging.get(__name__)
 
 _AT_ONCE = 50  # conversations that are read before they are stored
 
@@ -52,12 +52,12 @@ async def _page(client: Chatwoot, window: Window) -> list[Any]:
 
 
 async def _store(db: Database, scope: Scope, account_id: int, pages: list[tuple[int, list[Any]]]) -> None:
-    rows = [row for conversation_id, page in pages for row in items.messages(page, conversation_id).rows]
+    rows = [row for conversation_id, page in pages for row in parsing.messages(page, conversation_id).rows]
     if not rows:
         return
     async with db.scoped(scope) as conn:
         ids = [conversation_id for conversation_id, _ in pages]
-        await reading_queries.lock(conn, scope, account_id, ids)
-        present = {state.conversation_id for state in await reading_queries.states(conn, scope, account_id, ids)}
+        await cursor_queries.lock(conn, scope, account_id, ids)
+        present = {state.conversation_id for state in await cursor_queries.states(conn, scope, account_id, ids)}
         kept = [row for row in rows if row["conversation_id"] in present]
         await queries.store_messages(conn, scope, account_id, sorted(kept, key=lambda row: row["message_id"]))

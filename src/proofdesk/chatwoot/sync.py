@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from proofdesk.chatwoot import items, listing, quarantine, queries, reading_queries
-from proofdesk.chatwoot.answers import ChatwootError
+from proofdesk.chatwoot import cursor_queries, pagination, parsing, quarantine, queries
 from proofdesk.chatwoot.binding import SourceBindingError, bound_sources
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.chatwoot.mirror import Mirror, Tally
-from proofdesk.chatwoot.reading_queries import Quarantined, Watermark
+from proofdesk.chatwoot.cursor_queries import Quarantined, Watermark
+from proofdesk.chatwoot.importer import Mirror, Tally
+from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.chatwoot.windows import Reading
-from proofdesk.db.pool import Database
-from proofdesk.progress import LeaveOff, Report, has_doubled, never
+from proofdesk.core.progress import LeaveOff, Report, has_doubled, never
+from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
 
@@ -68,8 +68,8 @@ class Waiting:
 async def waiting(db: Database, scope: Scope) -> Waiting:
     """Return what waits in quarantine, of every stage."""
     async with db.scoped(scope) as conn:
-        count = await reading_queries.count_quarantined(conn, scope)
-        return Waiting(count, await reading_queries.quarantined(conn, scope, None, SHOWN))
+        count = await cursor_queries.count_quarantined(conn, scope)
+        return Waiting(count, await cursor_queries.quarantined(conn, scope, None, SHOWN))
 
 
 class _LeftOff(Exception):
@@ -119,7 +119,7 @@ def by_account(bound: list[Source]) -> Iterator[tuple[int, list[Source]]]:
 async def store_inboxes(mirror: Mirror, bound: list[Source]) -> None:
     """Store the inboxes; raises `SourceBindingError` when a bound one is not among them."""
     answer = await mirror.client.inboxes(mirror.account_id)
-    listed = items.inboxes(answer.list("payload"))
+    listed = parsing.inboxes(answer.list("payload"))
     missing = [s.external_id for s in bound if s.inbox_id and s.inbox_id not in {i["inbox_id"] for i in listed}]
     if missing:
         raise SourceBindingError(
@@ -160,7 +160,7 @@ async def _first_reading(
     # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
     number = max(1, mark.meta["page"] - 1) if mark and mark.meta["phase"] == "history" else 1
     done = 0
-    listed = listing.conversations(
+    listed = pagination.conversations(
         mirror.client, mirror.account_id, "created_at_desc", source.inbox_id, first=number, ahead=AHEAD
     )
     async with aclosing(mirror.take_pages(listed)) as taken:
@@ -184,7 +184,9 @@ async def _prove_complete(mirror: Mirror, source: Source) -> None:
     """Walk the list until a walk shows nothing new: deletions may have pulled it up under the first reading."""
     for _ in range(LISTED_AGAIN):
         before = mirror.tally.conversations
-        listed = listing.conversations(mirror.client, mirror.account_id, "created_at_asc", source.inbox_id, ahead=AHEAD)
+        listed = pagination.conversations(
+            mirror.client, mirror.account_id, "created_at_asc", source.inbox_id, ahead=AHEAD
+        )
         async for _ in mirror.take_pages(listed):
             pass
         if mirror.tally.conversations == before:
@@ -194,9 +196,9 @@ async def _prove_complete(mirror: Mirror, source: Source) -> None:
 async def all_contacts(mirror: Mirror) -> set[int]:
     """Store every contact that has an address, whether or not it has a conversation; the ids that were listed."""
     listed = set[int]()
-    async for page in listing.contacts(mirror.client, mirror.account_id, "created_at", ahead=AHEAD):
+    async for page in pagination.contacts(mirror.client, mirror.account_id, "created_at", ahead=AHEAD):
         await mirror.take_contacts(page.items)
-        listed |= items.ids(page.items)
+        listed |= parsing.ids(page.items)
     return listed
 
 
@@ -244,7 +246,7 @@ async def _changes_by_pages(
 async def _newly_active(mirror: Mirror, inbox_id: int | None, since: datetime) -> int:
     """Walk the list by activity back to the mark; how many of its pages had messages that were new to us."""
     new_pages = 0
-    async for page in listing.conversations(mirror.client, mirror.account_id, "last_activity_at_desc", inbox_id):
+    async for page in pagination.conversations(mirror.client, mirror.account_id, "last_activity_at_desc", inbox_id):
         before = mirror.tally.messages
         await mirror.take(page.items)
         new_pages += mirror.tally.messages > before
@@ -254,7 +256,7 @@ async def _newly_active(mirror: Mirror, inbox_id: int | None, since: datetime) -
 
 
 async def _new_contacts(mirror: Mirror) -> None:
-    async for page in listing.contacts(mirror.client, mirror.account_id, "-created_at"):
+    async for page in pagination.contacts(mirror.client, mirror.account_id, "-created_at"):
         if not await mirror.take_contacts(page.items):
             return
 
@@ -263,7 +265,7 @@ async def _recheck(mirror: Mirror, recheck: timedelta) -> None:
     """Deletions and delivery states move no time in Chatwoot: read the end of what was active lately again."""
     since = mirror.client.now() - recheck
     async with mirror.db.scoped(mirror.scope) as conn:
-        tails = await reading_queries.recent_tails(conn, mirror.scope, mirror.account_id, since, RECHECKED)
+        tails = await cursor_queries.recent_tails(conn, mirror.scope, mirror.account_id, since, RECHECKED)
     await mirror.reread([Reading.of(tail.conversation_id, tail.first_id, 0) for tail in tails])
 
 
@@ -272,12 +274,12 @@ async def _recheck(mirror: Mirror, recheck: timedelta) -> None:
 
 async def _mark(mirror: Mirror, source: Source) -> Watermark | None:
     async with mirror.db.scoped(mirror.scope) as conn:
-        return await reading_queries.watermark(conn, mirror.scope, name(source))
+        return await cursor_queries.watermark(conn, mirror.scope, name(source))
 
 
 async def _set_mark(mirror: Mirror, source: Source, ts: datetime | None, meta: dict[str, Any]) -> None:
     async with mirror.db.scoped(mirror.scope) as conn:
-        await reading_queries.set_watermark(conn, mirror.scope, name(source), ts, meta)
+        await cursor_queries.set_watermark(conn, mirror.scope, name(source), ts, meta)
 
 
 def name(source: Source) -> str:
@@ -287,4 +289,4 @@ def name(source: Source) -> str:
 
 def _oldest_activity(listed: list[Any]) -> float:
     times = (i.get("last_activity_at") for i in listed if isinstance(i, dict))
-    return min((float(t) for t in times if t is not None and items.is_time(t)), default=math.inf)
+    return min((float(t) for t in times if t is not None and parsing.is_time(t)), default=math.inf)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from proofdesk.chatwoot import items
+from proofdesk.chatwoot import parsing
 
 FULL = 1000  # rows that Chatwoot answers at most
 END = 2**63 - 1  # above every message id; Chatwoot compares it as a number of any size
@@ -99,7 +99,7 @@ class Reading:
 
     def went_on(self, page: list[Any]) -> "Reading":
         """The reading after the answer to its `window`. Raises `UnsplittableWindow`."""
-        window, ids = self.window, [i for i in items.ids_in_order(page) if self.window.first <= i < self.window.end]
+        window, ids = self.window, [i for i in parsing.ids_in_order(page) if self.window.first <= i < self.window.end]
         rest = self.left[1:]
         if window.end < self.left[0].end:
             rest = (replace(self.left[0], first=window.end, step=_next_step(window.step, len(page))), *rest)

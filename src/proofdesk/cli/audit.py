@@ -15,8 +15,8 @@ from proofdesk.audit.queries import ChainName
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson
 from proofdesk.errors import ProofdeskError
+from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import ProjectNotFound
-from proofdesk.resources import Resources
 
 audit_app = typer.Typer(help="The record of what was done, which nobody can change.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")

@@ -10,8 +10,8 @@ import typer
 
 from proofdesk import settings
 from proofdesk.cli import app, machine, output
-from proofdesk.db import backup as dumps
-from proofdesk.db import embedded
+from proofdesk.database import backup as dumps
+from proofdesk.database import embedded
 from proofdesk.errors import Invalid
 
 

@@ -11,23 +11,24 @@ from uuid import uuid4
 import typer
 from pydantic import SecretStr
 
-from proofdesk import ports, settings
-from proofdesk.audit import trail
-from proofdesk.auth import accounts
+from proofdesk import settings
+from proofdesk.accounts import accounts
+from proofdesk.audit import events
 from proofdesk.cli import app, jobs, machine, output, server
 from proofdesk.cli import search as search_door
-from proofdesk.db import home
+from proofdesk.core import ports
+from proofdesk.database import home
+from proofdesk.http.web import assets
 from proofdesk.jobs import pipeline
+from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, delivery, drafts, messages
 from proofdesk.outbound.delivery import Options
 from proofdesk.outbound.drafts import Wish
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources
-from proofdesk.search import hits
-from proofdesk.search.hits import Question
+from proofdesk.search import results
+from proofdesk.search.results import Question
 from proofdesk.settings import Settings
-from proofdesk.web import assets
 
 PROJECT = "Kestrel Studio"
 RECIPIENT = "amara@example.com"
@@ -44,7 +45,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the searches instead of serving.")] = False,
 ) -> None:
     """Everything on this machine with sample data: no Chatwoot, no key, no database server needed."""
-    from proofdesk.simulators import chatwoot, serving, smtp
+    from proofdesk_simulators import chatwoot, serving, smtp
 
     started = time.monotonic()
     assets.files()
@@ -117,7 +118,7 @@ async def _loop(loaded: Settings) -> None:
         for query in QUERIES:
             output.say(f"\nSearch: {query}", "bold")
             question = Question(text=query, top_k=3)
-            search_door.show(await hits.find(held.db, inside, held.provider, loaded, question))
+            search_door.show(await results.find(held.db, inside, held.provider, loaded, question))
         await _write(held, inside)
 
 
@@ -137,9 +138,9 @@ async def _write(held: Resources, inside: Scope) -> None:
 
 
 async def _project(held: Resources) -> Scope:
-    existing = {p.name: p for p in await projects.visible(held.db, trail.system())}
-    project = existing.get(PROJECT) or await projects.create(held.db, trail.system(), PROJECT)
-    inside = await scope.enter(held.db, trail.system(), project.id)
+    existing = {p.name: p for p in await projects.visible(held.db, events.system())}
+    project = existing.get(PROJECT) or await projects.create(held.db, events.system(), PROJECT)
+    inside = await scope.enter(held.db, events.system(), project.id)
     if not await sources.bound(held.db, inside):
         await sources.bind(held.db, inside, "chatwoot_account", "1")
     return inside

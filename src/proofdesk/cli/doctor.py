@@ -7,14 +7,14 @@ from uuid import UUID
 
 import typer
 
-from proofdesk.audit import trail
+from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
 from proofdesk.errors import NotFound, ProofdeskError
+from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources
-from proofdesk.runbooks import book, evidence
-from proofdesk.runbooks.case import Case
+from proofdesk.runbooks import bundle, registry
+from proofdesk.runbooks.context import Case
 from proofdesk.runbooks.findings import Diagnosis
 
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("–", "dim")}
@@ -39,14 +39,14 @@ def doctor(
     """Find the cause of an incident: looks at the real thing and changes nothing. Exit status 1 on a problem."""
     if to is not None and slug is None:
         raise typer.BadParameter("name the runbook whose evidence is wanted.", param_hint="--evidence")
-    runbooks = [book.find(slug)] if slug else book.all()
+    runbooks = [registry.find(slug)] if slug else registry.all()
 
     async def command(held: Resources) -> list[Diagnosis]:
         inside = await _inside(held, project)
         if to is not None:
-            packed = await evidence.bundle(_case(held, inside, outbound), runbooks[0])
+            packed = await bundle.bundle(_case(held, inside, outbound), runbooks[0])
             to.write_bytes(packed.content)
-        return [await book.run(_case(held, inside, outbound), runbook) for runbook in runbooks]
+        return [await registry.run(_case(held, inside, outbound), runbook) for runbook in runbooks]
 
     found = machine.run(command)
     if json:
@@ -60,7 +60,7 @@ def doctor(
 
 
 def _case(held: Resources, inside: Scope | None, outbound: UUID | None) -> Case:
-    return Case(held, trail.system(), inside, outbound_id=outbound)
+    return Case(held, events.system(), inside, outbound_id=outbound)
 
 
 async def _inside(held: Resources, project: str | None) -> Scope | None:

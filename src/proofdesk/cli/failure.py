@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 
-from proofdesk import redaction
 from proofdesk.cli import output
-from proofdesk.db import failures
+from proofdesk.core import redaction
+from proofdesk.database import errors
 from proofdesk.errors import ProofdeskError
 
 LONGEST = 300
@@ -51,7 +51,7 @@ def _message(error: BaseException) -> str:
         case OSError():
             return _line(str(error))
         case psycopg.Error():
-            unavailable = failures.classify(error)
+            unavailable = errors.classify(error)
             return _line(unavailable.message if unavailable else f"The database failed: {error}")
         case UnicodeEncodeError() if any(not argument.isprintable() for argument in sys.argv):
             return "An argument is not text in UTF-8. Write it in UTF-8, or set the locale of the terminal to its own."

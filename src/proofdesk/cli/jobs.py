@@ -6,17 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from proofdesk.audit import trail
+from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
 from proofdesk.cli.progress import progress
 from proofdesk.errors import ProofdeskError
-from proofdesk.jobs import pipeline, worker
+from proofdesk.jobs import pipeline, runs, worker
+from proofdesk.jobs import tick as schedule
+from proofdesk.jobs.resources import Resources
+from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources
-from proofdesk.scheduler import runs
-from proofdesk.scheduler import tick as schedule
-from proofdesk.scheduler.queries import Run
 
 FOREVER = 365 * 86_400.0
 
@@ -65,7 +64,7 @@ def tick(
         started = await schedule.tick(held.db, held.settings, limit, inside)
         patience = held.settings.job_wait_seconds if wait is None else wait
         with progress("Due jobs", shown=not json) as report:
-            return await schedule.results(held.db, trail.system(), started, patience, report)
+            return await schedule.results(held.db, events.system(), started, patience, report)
 
     result = machine.run(command)
     if json:

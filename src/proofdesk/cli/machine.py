@@ -7,15 +7,16 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from proofdesk import logs, resources, settings
-from proofdesk.audit import trail
-from proofdesk.auth import accounts
+from proofdesk import logging, settings
+from proofdesk.accounts import accounts
+from proofdesk.audit import events
 from proofdesk.cli import output
-from proofdesk.db import embedded, migrate
+from proofdesk.database import embedded, migrate
 from proofdesk.errors import Conflict
+from proofdesk.jobs import resources
+from proofdesk.jobs.resources import Resources
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import ProjectNotFound, Scope
-from proofdesk.resources import Resources
 from proofdesk.settings import Settings
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ T = TypeVar("T")
 def prepared(given: Settings | None = None) -> Iterator[Settings]:
     """Settings whose database runs and is migrated: the one of DATABASE_URL, or the embedded one while in the block."""
     loaded = given or settings.load()
-    logs.setup(loaded)
+    logging.setup(loaded)
     with contextlib.ExitStack() as stack:
         if loaded.database_url is None:
             url = stack.enter_context(embedded.running(loaded.proofdesk_home))
@@ -63,11 +64,11 @@ async def entered(held: Resources, project: str | None, by: str | None = None) -
     Raises `ProjectNotFound` when there is none, or none for that person, `Conflict` when it is not clear which, and
     `UserNotFound`.
     """
-    actor = trail.system() if by is None else await accounts.actor(held.db, by)
+    actor = events.system() if by is None else await accounts.actor(held.db, by)
     if project is not None:
         found = await projects.by_name_or_id(held.db, project)
         return await scope.enter(held.db, actor, found.id)
-    existing = await projects.visible(held.db, trail.system())
+    existing = await projects.visible(held.db, events.system())
     if not existing:
         raise ProjectNotFound("There is no project yet: make one with `proofdesk project create NAME`.")
     if len(existing) > 1:

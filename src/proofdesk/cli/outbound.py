@@ -11,6 +11,7 @@ import typer
 
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
+from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, delivery, drafts, messages
 from proofdesk.outbound.delivery import Options
 from proofdesk.outbound.drafts import DEFAULT_RETRIES, Wish
@@ -18,7 +19,6 @@ from proofdesk.outbound.messages import Dossier, OutboundNotFound
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects import projects
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources
 
 outbound_app = typer.Typer(help="Messages, from draft to delivery.", no_args_is_help=True)
 app.add_typer(outbound_app, name="outbound")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from proofdesk import bidi
+from proofdesk.core import bidi
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 InProject = Annotated[str | None, typer.Option("--project", "-p", help="Name or id; the only one if there is one.")]

@@ -6,10 +6,10 @@ import typer
 
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
+from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import policies
-from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policy_queries import Change, Wanted
-from proofdesk.resources import Resources
 
 policy_app = typer.Typer(help="What people allow on a channel.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from proofdesk.cli import output
-from proofdesk.progress import Report, silent
+from proofdesk.core.progress import Report, silent
 
 LINE_EVERY = 10.0  # seconds
 

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from proofdesk.audit import trail
+from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
 from proofdesk.errors import Invalid
+from proofdesk.jobs.resources import Resources
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.queries import Member
 from proofdesk.projects.scope import Keeper
 from proofdesk.projects.source_queries import Source
-from proofdesk.resources import Resources
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)
 member_app = typer.Typer(help="Who may enter a project, besides the owner.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def create_project(
     json: AsJson = False,
 ) -> None:
     """Make a project."""
-    made = machine.run(lambda held: projects.create(held.db, trail.system(), name, scope_key=scope_key))
+    made = machine.run(lambda held: projects.create(held.db, events.system(), name, scope_key=scope_key))
     if json:
         return output.as_json(vars(made))
     return output.say(f"Made project {made.name} ({made.id}).")
@@ -38,7 +38,7 @@ def create_project(
 @project_app.command("list")
 def list_projects(json: AsJson = False) -> None:
     """Show all projects."""
-    found = machine.run(lambda held: projects.visible(held.db, trail.system()))
+    found = machine.run(lambda held: projects.visible(held.db, events.system()))
     if json:
         return output.as_json([vars(p) for p in found])
     return output.table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])

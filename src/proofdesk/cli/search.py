@@ -7,9 +7,9 @@ import typer
 
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson, InProject
-from proofdesk.resources import Resources
-from proofdesk.search import hits
-from proofdesk.search.hits import Answer, Question
+from proofdesk.jobs.resources import Resources
+from proofdesk.search import results
+from proofdesk.search.results import Answer, Question
 
 
 @app.command()
@@ -28,7 +28,7 @@ def search(
     async def command(held: Resources) -> Answer:
         inside = await machine.entered(held, project)
         question = Question(text=query, top_k=top, mode=chosen)
-        return await hits.find(held.db, inside, held.provider, held.settings, question)
+        return await results.find(held.db, inside, held.provider, held.settings, question)
 
     answer = machine.run(command)
     if json:

@@ -16,14 +16,15 @@ from typing import Any
 from granian.constants import Interfaces
 from granian.server.mp import MPServer
 
-from proofdesk import ports, settings
+from proofdesk import settings
 from proofdesk.cli import app, machine, output
-from proofdesk.monitoring import meters
+from proofdesk.core import ports
+from proofdesk.dashboard import process_metrics
+from proofdesk.http.web import assets
 from proofdesk.settings import Settings
-from proofdesk.web import assets
 
 STOP_WITHIN = 25.0
-_APPLICATION = "proofdesk.asgi:from_environment"
+_APPLICATION = "proofdesk.http.app:from_environment"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -55,7 +56,7 @@ def up() -> None:
 def _serve(loaded: Settings, listener: socket.socket) -> None:
     # Each process counts into a file of its own there.
     with tempfile.TemporaryDirectory(prefix="proofdesk-metrics-") as folder:
-        os.environ[meters.FOLDER] = folder
+        os.environ[process_metrics.FOLDER] = folder
         run_processes(_APPLICATION, listener, loaded.web_processes)
 
 

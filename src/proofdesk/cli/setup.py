@@ -1,6 +1,6 @@
 """`migrate` and `config`: prepare the database, show what is set."""
 
-from proofdesk import logs, settings
+from proofdesk import logging, settings
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson
 
@@ -16,7 +16,7 @@ def migrate() -> None:
 def config(json: AsJson = False) -> None:
     """Show the settings in effect, secrets masked."""
     loaded = settings.load()
-    logs.setup(loaded)
+    logging.setup(loaded)
     shown = settings.shown(loaded)
     if json:
         return output.as_json(shown)

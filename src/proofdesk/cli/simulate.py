@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from proofdesk import ports
 from proofdesk.cli import app, output
+from proofdesk.core import ports
 from proofdesk.errors import Invalid
 
 simulate_app = typer.Typer(
@@ -28,7 +28,7 @@ def simulate_chatwoot(
     empty: Annotated[bool, typer.Option("--empty", help="No conversations.")] = False,
 ) -> None:
     """A Chatwoot with the sample studio, a corpus file, or nothing in it."""
-    from proofdesk.simulators import chatwoot
+    from proofdesk_simulators import chatwoot
 
     if corpus and empty:
         raise Invalid("Give either --corpus or --empty.")
@@ -44,7 +44,7 @@ def simulate_openai(
     host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4020
 ) -> None:
     """An OpenAI that only embeds."""
-    from proofdesk.simulators import openai, serving
+    from proofdesk_simulators import openai, serving
 
     _check(host, port)
     output.note(f"Simulated OpenAI: OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
@@ -56,7 +56,7 @@ def simulate_telegram(
     host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4030
 ) -> None:
     """A Telegram with one bot. People write to it by POST /_simulator/messages, its answers are at /_simulator/sent."""
-    from proofdesk.simulators import serving, telegram
+    from proofdesk_simulators import serving, telegram
 
     _check(host, port)
     simulator = telegram.Simulator()
@@ -74,7 +74,7 @@ def simulate_smtp(
     control_port: Annotated[int, typer.Option(help="Port of the controls, over HTTP.")] = 4026,
 ) -> None:
     """A mail relay that delivers nothing. What it was handed is at /_simulator/sent of the control port."""
-    from proofdesk.simulators import smtp
+    from proofdesk_simulators import smtp
 
     _check(host, port)
     _check(host, control_port)

@@ -5,12 +5,12 @@ from urllib.parse import urlsplit
 
 import typer
 
-from proofdesk.audit import trail
-from proofdesk.auth import commands, signup, telegram
-from proofdesk.auth.bot import TelegramError
+from proofdesk.accounts import commands, signup, telegram
+from proofdesk.accounts.bot import TelegramError
+from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson
-from proofdesk.resources import Resources
+from proofdesk.jobs.resources import Resources
 
 telegram_app = typer.Typer(help="The Telegram bot that sends signup PINs to the owner.", no_args_is_help=True)
 app.add_typer(telegram_app, name="telegram")
@@ -19,7 +19,7 @@ app.add_typer(telegram_app, name="telegram")
 @telegram_app.command("bind-code")
 def make_bind_code(json: AsJson = False) -> None:
     """Make a one-time code: whoever sends it to the bot with /bind gets the PINs."""
-    code, expires_at = machine.run(lambda held: telegram.make_code(held.db, held.settings, trail.system()))
+    code, expires_at = machine.run(lambda held: telegram.make_code(held.db, held.settings, events.system()))
     if json:
         return output.as_json({"code": code, "expires_at": expires_at})
     return output.say(f"Send this to the bot within {commands.CODE_MINUTES} minutes, in private: /bind {code}")
@@ -28,7 +28,7 @@ def make_bind_code(json: AsJson = False) -> None:
 @telegram_app.command("unbind")
 def unbind() -> None:
     """Undo the binding; signups that wait for a PIN are void."""
-    done = machine.run(lambda held: telegram.unbind(held.db, trail.system()))
+    done = machine.run(lambda held: telegram.unbind(held.db, events.system()))
     output.say("Undone: nobody gets PINs now." if done else "Nobody was bound.")
 
 

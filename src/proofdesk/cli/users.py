@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from proofdesk.auth import accounts
+from proofdesk.accounts import accounts
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson
 

@@ -16,18 +16,18 @@ from typing import Any
 
 from proofdesk.chatwoot import reconcile, sync
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.chatwoot.reading_queries import Quarantined
-from proofdesk.embeddings import chunks, vectors
+from proofdesk.chatwoot.cursor_queries import Quarantined
+from proofdesk.core.progress import Report, silent
+from proofdesk.dashboard import status
 from proofdesk.errors import Unavailable
-from proofdesk.outbound import deliveries, delivery, inbound, merges
-from proofdesk.progress import Report, silent
+from proofdesk.indexing import chunks, terms, vector_index, vectors
+from proofdesk.jobs import runs
+from proofdesk.jobs.fairness import Turn
+from proofdesk.jobs.resources import Resources
+from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.runs import Outcome, Work
+from proofdesk.outbound import deliveries, delivery, merges, opt_outs
 from proofdesk.projects.scope import Scope
-from proofdesk.resources import Resources
-from proofdesk.scheduler import runs, status
-from proofdesk.scheduler.queries import Run
-from proofdesk.scheduler.runs import Outcome, Work
-from proofdesk.scheduler.turns import Turn
-from proofdesk.search import index, vector_index
 from proofdesk.settings import Settings
 
 SYNC, EMBED, RECONCILE, MAINTAIN = "chatwoot_sync", "embeddings_run", "chatwoot_reconcile", "maintenance"
@@ -85,9 +85,9 @@ async def _reconcile(resources: Resources, scope: Scope, run: Run, turn: Turn) -
 async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[str, Any]:
     """Heed who opted out by what was read; make it findable: by words at once, by meaning as soon as it is embedded."""
     await merges.record(resources.db, scope)
-    opted_out = await inbound.heed(resources.db, scope, resources.settings.opt_out_words)
+    opted_out = await opt_outs.heed(resources.db, scope, resources.settings.opt_out_words)
     cut = await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), report)
-    await index.refresh(resources.db, scope, report)
+    await terms.refresh(resources.db, scope, report)
     waiting = await sync.waiting(resources.db, scope)
     counts = await vectors.counts(resources.db, scope)
     if counts.pending:
@@ -99,7 +99,7 @@ async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[s
 async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
     # Whatever was read and not cut yet, because a sync was killed in between, comes along.
     await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), silent)
-    await index.refresh(resources.db, scope, silent)
+    await terms.refresh(resources.db, scope, silent)
     provider = resources.provider
     if provider is None:
         raise Unavailable(
@@ -147,7 +147,7 @@ async def _send_due(resources: Resources, scope: Scope, run: Run, turn: Turn) ->
 
 async def _look_after_search(resources: Resources, scope: Scope) -> None:
     """What keeps search fast: called when everything is embedded, and by maintenance."""
-    await index.refresh(resources.db, scope, silent)
+    await terms.refresh(resources.db, scope, silent)
     await vector_index.look_after(resources.db, resources.owner_url, scope)
 
 

@@ -10,17 +10,16 @@ from uuid import UUID
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 
-from proofdesk import logs
-from proofdesk.audit import trail
+from proofdesk import logging
+from proofdesk.audit import events
 from proofdesk.errors import NotFound, ProofdeskError, Unavailable
-from proofdesk.jobs import pipeline
+from proofdesk.jobs import heartbeats, pipeline, recovery, runs, tick
+from proofdesk.jobs.outcomes import LOST_AFTER
+from proofdesk.jobs.resources import Resources
+from proofdesk.jobs.run_queries import Run
 from proofdesk.projects import scope
-from proofdesk.resources import Resources
-from proofdesk.scheduler import recovery, runs, tick, workers
-from proofdesk.scheduler.endings import LOST_AFTER
-from proofdesk.scheduler.queries import Run
 
-log = logs.get(__name__)
+log = logging.get(__name__)
 
 CHECKPOINT_WITHIN = 12.0
 """Seconds in which running jobs come to a batch's or a page's end when the worker is asked to stop; then they are cut
@@ -93,7 +92,7 @@ async def carry_out(
     """Carry out one queued run; nothing happens when it is over or somebody else's, or its project is gone."""
     stopping = stopping or asyncio.Event()
     with contextlib.suppress(NotFound):
-        inside = await scope.enter(resources.db, trail.system(), project_id)
+        inside = await scope.enter(resources.db, events.system(), project_id)
         run = await runs.claim(resources.db, inside, run_id)
         if run is not None:
             job = pipeline.work(resources, run.job_type)
@@ -126,10 +125,10 @@ async def _in_time(carried_out: Coroutine[Any, Any, Run], stopping: asyncio.Even
 async def _alive(resources: Resources, app: procrastinate.App, *, looks_at_schedule: bool) -> AsyncIterator[None]:
     """Show that the worker is alive, look after lost runs and, unless it only drains, at the schedule."""
     settings, db = resources.settings, resources.db
-    worker_id = await workers.register(db, runs.this_runner())
+    worker_id = await heartbeats.register(db, runs.this_runner())
 
     async def look() -> None:
-        await workers.beat(db, worker_id)
+        await heartbeats.beat(db, worker_id)
         if looks_at_schedule:
             await tick.tick(db, settings, settings.worker_tick_limit)
 
@@ -149,7 +148,7 @@ async def _alive(resources: Resources, app: procrastinate.App, *, looks_at_sched
             clock.cancel()
         await asyncio.wait(clocks)
         with contextlib.suppress(Unavailable):
-            await workers.unregister(db, worker_id)
+            await heartbeats.unregister(db, worker_id)
 
 
 async def rescue(app: procrastinate.App, silent_for: timedelta) -> None:

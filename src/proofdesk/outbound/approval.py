@@ -6,14 +6,14 @@ from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
 from proofdesk.errors import Denied
 from proofdesk.outbound import messages, policies, queries
 from proofdesk.outbound.drafts import DuplicateOutbound
+from proofdesk.outbound.gates import OPTED_OUT
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.policy import OPTED_OUT
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
 
@@ -99,7 +99,7 @@ async def _take(
     if not await step(conn, scope, before.id):
         raise InvalidState(f"A message that is {before.status} cannot be: {verb}.", before)
     payload = {"from": before.status, **(told or {})}
-    await trail.record(
+    await events.record(
         conn,
         scope.actor,
         f"outbound.{verb}",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.db.rows import Conn, many, maybe, one, run
+from proofdesk.database.rows import Conn, many, maybe, one, run
 from proofdesk.projects.scope import Scope
 
 

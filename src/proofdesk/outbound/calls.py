@@ -5,18 +5,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proofdesk import ids, logs
-from proofdesk.db.pool import Database
+from proofdesk import logging
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
 from proofdesk.outbound import merges, outcomes
 from proofdesk.outbound.attempt_queries import Begun, Ending
+from proofdesk.outbound.channels.interface import LookupUnsupported, Message, Provider, Receipt, SendFailed
 from proofdesk.outbound.claims import Claimed
 from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.providers.provider import LookupUnsupported, Message, Provider, Receipt, SendFailed
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
-log = logs.get(__name__)
+log = logging.get(__name__)
 
 Providers = Mapping[str, Provider]
 """The channels that can be used, by name."""

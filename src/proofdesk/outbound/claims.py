@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from proofdesk.audit import trail
-from proofdesk.audit.trail import Told
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
-from proofdesk.outbound import attempt_queries, messages, outcomes, policies, policy, policy_queries
+from proofdesk.audit import events
+from proofdesk.audit.events import Told
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.outbound import attempt_queries, gates, messages, outcomes, policies, policy_queries
 from proofdesk.outbound import queries as outbound_queries
 from proofdesk.outbound.attempt_queries import Begun, Decided, PutOff
+from proofdesk.outbound.channels.interface import Provider
+from proofdesk.outbound.gates import Decision, Policy
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.policy import Decision, Policy
-from proofdesk.outbound.providers.provider import Provider
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
 
@@ -91,16 +91,16 @@ async def _decided(
     for message in found:
         ids = of[message.channel, message.recipient_ref]
         decision = _decision(message, [held[i] for i in ids], heard.get(message.recipient_ref), channels, now)
-        if decision == policy.PASS:
-            held |= {i: policy.reserve(held[i], now) for i in ids}
+        if decision == gates.PASS:
+            held |= {i: gates.reserve(held[i], now) for i in ids}
         decisions.append((message, decision, ids))
-    passed = {message.id: message for message, decision, _ in decisions if decision == policy.PASS}
+    passed = {message.id: message for message, decision, _ in decisions if decision == gates.PASS}
     await attempt_queries.decide(conn, scope, [_row(*each) for each in decisions])
     begun = await attempt_queries.begin(conn, scope, list(passed), now, lease) if passed else []
     if passed:
         await policy_queries.put_counts(conn, scope, list(held.values()))
-    held_back = [(message, decision) for message, decision, _ in decisions if decision != policy.PASS]
-    await trail.record_many(conn, scope, scope.actor, [_event(m, d) for m, d in held_back if m.last_error != d.reason])
+    held_back = [(message, decision) for message, decision, _ in decisions if decision != gates.PASS]
+    await events.record_many(conn, scope, scope.actor, [_event(m, d) for m, d in held_back if m.last_error != d.reason])
     return Claim([Claimed(passed[b.outbound_id], b, began, began + lease / 2) for b in begun], held_back)
 
 
@@ -108,10 +108,10 @@ def _decision(
     message: Outbound, allowed: list[Policy], heard: datetime | None, channels: Collection[str], now: datetime
 ) -> Decision:
     assert message.approved_at is not None, "only what is approved is ever due"
-    person = policy.strictest(allowed, now)
-    newest = policy.latest([person.last_inbound_at, heard])
-    decision = policy.decide(message.approved_at, person, newest, now)
-    if decision == policy.PASS and message.channel not in channels:
+    person = gates.strictest(allowed, now)
+    newest = gates.latest([person.last_inbound_at, heard])
+    decision = gates.decide(message.approved_at, person, newest, now)
+    if decision == gates.PASS and message.channel not in channels:
         return Decision("deferred", NOT_CONFIGURED, now + _LOOK_AGAIN)
     return decision
 

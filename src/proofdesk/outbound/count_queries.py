@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proofdesk.db.rows import Conn, many, value
+from proofdesk.database.rows import Conn, many, value
 from proofdesk.outbound.queries import Asked
 from proofdesk.projects.scope import Scope
 

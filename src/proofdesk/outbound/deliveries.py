@@ -5,11 +5,11 @@ Chatwoot answers 200 when a message is stored. Whether the channel delivered it,
 that were sent are read again: one request for a conversation, often at first and more rarely with their age.
 """
 
-from proofdesk.audit import trail
-from proofdesk.audit.trail import Told
+from proofdesk.audit import events
+from proofdesk.audit.events import Told
 from proofdesk.chatwoot import statuses
 from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.db.pool import Database
+from proofdesk.database.pool import Database
 from proofdesk.outbound import delivery_queries, messages
 from proofdesk.outbound.delivery_queries import Report
 from proofdesk.projects.scope import Scope
@@ -34,8 +34,8 @@ async def record(db: Database, scope: Scope) -> int:
     async with db.scoped(scope) as conn:
         reports = [r for r in await delivery_queries.reported(conn, scope, DAYS) if r.status != r.before]
         notable = [r for r in reports if "failed" in (r.status, r.before)]
-        by = trail.system(scope.actor.request_id)
-        await trail.record_many(conn, scope, by, [_event(report) for report in notable])
+        by = events.system(scope.actor.request_id)
+        await events.record_many(conn, scope, by, [_event(report) for report in notable])
     return len(reports)
 
 

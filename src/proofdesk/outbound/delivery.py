@@ -9,22 +9,22 @@ import math
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from proofdesk.db.pool import Database
+from proofdesk.core.concurrency import unbroken
+from proofdesk.core.progress import LeaveOff, Report, never, silent
+from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied
 from proofdesk.outbound import attempt_queries, calls, claims, messages, outcomes, sweep
 from proofdesk.outbound.attempt_queries import Ending
 from proofdesk.outbound.calls import Calls, Providers
+from proofdesk.outbound.channels.backoff import HOLD
+from proofdesk.outbound.channels.interface import SendFailed
+from proofdesk.outbound.channels.registry import NEEDED
 from proofdesk.outbound.claims import NOT_CONFIGURED, Claim
+from proofdesk.outbound.gates import CAP_REACHED
 from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN, Patience
-from proofdesk.outbound.policy import CAP_REACHED
-from proofdesk.outbound.providers.backoff import HOLD
-from proofdesk.outbound.providers.channels import NEEDED
-from proofdesk.outbound.providers.provider import SendFailed
 from proofdesk.outbound.queries import Outbound
-from proofdesk.progress import LeaveOff, Report, never, silent
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from proofdesk.tasks import unbroken
 
 Flying = set[asyncio.Task[Ending | None]]
 _MOST_WAITS = 20  # of one run, each for as long as `HOLD` says

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.db.rows import Conn, many, run
+from proofdesk.database.rows import Conn, many, run
 from proofdesk.projects.scope import Scope
 
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from proofdesk import ids
-from proofdesk.audit import evidence, trail
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.audit import events
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, Invalid
+from proofdesk.evidence import references
 from proofdesk.outbound import messages, policies, policy_queries, queries
-from proofdesk.outbound.providers import channels
-from proofdesk.outbound.providers.provider import InvalidPayload, InvalidRecipient
+from proofdesk.outbound.channels import registry
+from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
 from proofdesk.outbound.queries import NewDraft, Outbound
 from proofdesk.projects.scope import Scope
 
@@ -74,7 +75,7 @@ async def create(db: Database, scope: Scope, wish: Wish) -> tuple[Outbound, bool
 
 async def _insert(conn: Conn, scope: Scope, draft: NewDraft, refs: list[Any]) -> Outbound | None:
     await _check_exists(conn, scope, draft)
-    cited = [reference.without_text() for reference, _ in await evidence.check(conn, scope, refs)]
+    cited = [reference.without_text() for reference, _ in await references.check(conn, scope, refs)]
     made = await queries.insert(conn, scope, replace(draft, evidence_refs=cited))
     if made is None:
         return None
@@ -82,7 +83,7 @@ async def _insert(conn: Conn, scope: Scope, draft: NewDraft, refs: list[Any]) ->
     drafted = await messages.read(conn, scope, made.id)
     payload = {"channel": draft.channel, "recipient_ref": draft.recipient_ref, "content_hash": drafted.content_hash}
     told: dict[str, Any] = {"scope": scope, "payload": payload, "evidence_refs": refs}
-    await trail.record(conn, scope.actor, "outbound.draft", messages.ENTITY, made.id, **told)
+    await events.record(conn, scope.actor, "outbound.draft", messages.ENTITY, made.id, **told)
     return drafted
 
 
@@ -117,7 +118,7 @@ async def _check_exists(conn: Conn, scope: Scope, draft: NewDraft) -> None:
 
 
 def _checked(wish: Wish) -> NewDraft:
-    channel = channels.check_channel(wish.channel if isinstance(wish.channel, str) else "")
+    channel = registry.check_channel(wish.channel if isinstance(wish.channel, str) else "")
     if not isinstance(wish.recipient_ref, str) or not wish.recipient_ref.strip():
         raise InvalidRecipient("Name a recipient: recipient_ref.")
     key = wish.idempotency_key.strip() if isinstance(wish.idempotency_key, str) else ""
@@ -125,7 +126,7 @@ def _checked(wish: Wish) -> NewDraft:
         raise IdempotencyKeyRequired(f"Give an idempotency_key of 1 to {LONGEST_KEY} characters, new for each message.")
     if not isinstance(wish.payload, dict):
         raise InvalidPayload("A payload is an object.")
-    recipient, payload = channels.check(channel, wish.recipient_ref, wish.payload)
+    recipient, payload = registry.check(channel, wish.recipient_ref, wish.payload)
     dedupe = (wish.dedupe_key or "").strip() or None
     asked = (channel, recipient, payload, dedupe, wish.max_retries, wish.scheduled_at, wish.evidence_refs)
     return NewDraft(

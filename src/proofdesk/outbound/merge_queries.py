@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.db.rows import Conn, many
+from proofdesk.database.rows import Conn, many
 from proofdesk.projects.scope import Scope
 
 

@@ -5,10 +5,10 @@ every policy of either holds, for all their addresses and conversations. Here it
 messages to a contact that disappeared find the one that remains.
 """
 
-from proofdesk import ids
-from proofdesk.audit import trail
-from proofdesk.audit.trail import Told
-from proofdesk.db.pool import Database
+from proofdesk.audit import events
+from proofdesk.audit.events import Told
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
 from proofdesk.outbound import merge_queries
 from proofdesk.outbound.merge_queries import Merge
 from proofdesk.projects.scope import Scope
@@ -23,8 +23,8 @@ async def record(db: Database, scope: Scope) -> int:
     while True:
         async with db.scoped(scope) as conn:
             merges = await merge_queries.take_unrecorded(conn, scope, _AT_ONCE)
-            by = trail.system(scope.actor.request_id)
-            await trail.record_many(conn, scope, by, [_event(scope, merge) for merge in merges])
+            by = events.system(scope.actor.request_id)
+            await events.record_many(conn, scope, by, [_event(scope, merge) for merge in merges])
         recorded += len(merges)
         if len(merges) < _AT_ONCE:
             return recorded

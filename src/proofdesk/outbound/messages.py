@@ -8,12 +8,12 @@ from uuid import UUID
 from proofdesk.audit import chain
 from proofdesk.audit import queries as audit
 from proofdesk.audit.queries import Event
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn, containing
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn, containing
 from proofdesk.errors import Conflict, NotFound
-from proofdesk.outbound import attempt_queries, count_queries, policies, policy, queries
+from proofdesk.outbound import attempt_queries, count_queries, gates, policies, queries
 from proofdesk.outbound.attempt_queries import Attempt
-from proofdesk.outbound.policy import Policy
+from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.queries import Asked, Outbound
 from proofdesk.projects.scope import Scope
 
@@ -116,4 +116,4 @@ async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> Outbound:
 def person(allowed: list[Policy]) -> Policy | None:
     """What a recipient allows, as of now; None when he was never met."""
     now = datetime.now(UTC)
-    return policy.live(policy.strictest(allowed, now), now) if allowed else None
+    return gates.live(gates.strictest(allowed, now), now) if allowed else None

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
-from proofdesk.outbound import moves_queries
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
+from proofdesk.outbound import move_queries
 from proofdesk.projects import scope
 
 
@@ -16,13 +16,13 @@ class Moves:
 
     async def current(self, project_id: UUID, chat: int) -> int:
         """Return the number of a chat now."""
-        inside = await scope.enter(self._db, trail.system(), project_id)
+        inside = await scope.enter(self._db, events.system(), project_id)
         async with self._db.scoped(inside) as conn:
-            return await moves_queries.moved_to(conn, inside, chat) or chat
+            return await move_queries.moved_to(conn, inside, chat) or chat
 
     async def store(self, project_id: UUID, chat: int, moved_to: int) -> None:
         """Keep the new number of a chat. Its policy holds under either number."""
-        inside = await scope.enter(self._db, trail.system(), project_id)
+        inside = await scope.enter(self._db, events.system(), project_id)
         async with self._db.scoped(inside) as conn:
-            await moves_queries.store(conn, inside, chat, moved_to)
-            await moves_queries.link_policy(conn, inside, str(chat), str(moved_to))
+            await move_queries.store(conn, inside, chat, moved_to)
+            await move_queries.link_policy(conn, inside, str(chat), str(moved_to))

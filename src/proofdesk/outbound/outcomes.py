@@ -5,13 +5,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from proofdesk.audit import trail
-from proofdesk.audit.trail import Told
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
-from proofdesk.outbound import attempt_queries, delivery_queries, messages, policy, policy_queries
+from proofdesk.audit import events
+from proofdesk.audit.events import Told
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.outbound import attempt_queries, delivery_queries, gates, messages, policy_queries
 from proofdesk.outbound.attempt_queries import Begun, Ending, Settled
-from proofdesk.outbound.providers.provider import Receipt, SendFailed
+from proofdesk.outbound.channels.interface import Receipt, SendFailed
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
 
@@ -70,7 +70,7 @@ async def settle(db: Database, scope: Scope, endings: Sequence[Ending]) -> list[
         await delivery_queries.begin(conn, scope, [s.outbound_id for s in settled if s.outcome == "sent"])
         await _count(conn, scope, settled)
         ended = {ending.outbound_id: ending for ending in endings}
-        await trail.record_many(conn, scope, scope.actor, [_event(ended[s.outbound_id]) for s in settled])
+        await events.record_many(conn, scope, scope.actor, [_event(ended[s.outbound_id]) for s in settled])
     return settled
 
 
@@ -83,7 +83,7 @@ async def _count(conn: Conn, scope: Scope, settled: Sequence[Settled]) -> None:
     for one in settled:
         for policy_id in one.policy_ids if one.outcome != "unknown" else ():
             if one.outcome == "failed":
-                after[policy_id] = policy.give_back(after[policy_id], one.started_at)
+                after[policy_id] = gates.give_back(after[policy_id], one.started_at)
             else:
                 after[policy_id] = replace(after[policy_id], last_outbound_at=now)
     changed = [p for p in after.values() if p != before[p.id]]

@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from proofdesk import ids
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.audit import events
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
 from proofdesk.errors import Invalid
-from proofdesk.outbound import policy, policy_queries
-from proofdesk.outbound.policy import Policy
+from proofdesk.outbound import gates, policy_queries
+from proofdesk.outbound.channels import registry
+from proofdesk.outbound.channels.email import address
+from proofdesk.outbound.channels.email.address import NotAnAddress
+from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policy_queries import Change, Person, Wanted
-from proofdesk.outbound.providers import channels
-from proofdesk.outbound.providers.email import address
-from proofdesk.outbound.providers.email.address import NotAnAddress
 from proofdesk.projects.scope import Scope
 
 _LONGEST_REASON = 500
@@ -42,7 +42,7 @@ async def change(
 
     Raises `channels.InvalidChannel`, `InvalidOptOut`, `InvalidEvidenceRef`.
     """
-    channels.check_channel(channel)
+    registry.check_channel(channel)
     if wanted == Change():
         raise InvalidOptOut("Name what is to change: opted_out, stop_on_reply, frequency_window_hours, …")
     async with db.scoped(scope) as conn:
@@ -55,7 +55,7 @@ async def change(
             await policy_queries.wake_deferred(conn, scope, person.policy_ids)
         after = await of_person(conn, scope, channel, name)
         await _record(conn, scope, after[0], wanted, reason, evidence_refs)
-    return policy.strictest(after, datetime.now(UTC))
+    return gates.strictest(after, datetime.now(UTC))
 
 
 async def find(db: Database, scope: Scope, wanted: Wanted, limit: int, offset: int) -> tuple[list[Policy], int]:
@@ -64,7 +64,7 @@ async def find(db: Database, scope: Scope, wanted: Wanted, limit: int, offset: i
         found = await policy_queries.page(conn, scope, wanted, limit, offset)
         total = await policy_queries.count(conn, scope, wanted)
     now = datetime.now(UTC)
-    return [policy.live(p, now) for p in found], total
+    return [gates.live(p, now) for p in found], total
 
 
 async def known(conn: Conn, scope: Scope, recipients: list[tuple[str, str]]) -> list[Person]:
@@ -97,7 +97,7 @@ async def _counted(conn: Conn, scope: Scope, people: list[list[Policy]]) -> dict
     if not several:
         return {}
     sent = await policy_queries.sent_together(conn, scope, several)
-    return {p.id: policy.counted(p, sent.get(p.id, 0)) for person in several for p in person}
+    return {p.id: gates.counted(p, sent.get(p.id, 0)) for person in several for p in person}
 
 
 async def _named(conn: Conn, scope: Scope, who: str, channel: str) -> str:
@@ -140,7 +140,7 @@ async def _record(
     action = {True: "outbound.opt_out", False: "outbound.opt_in", None: "outbound.policy"}[wanted.opted_out]
     told = {name: value for name, value in vars(wanted).items() if value not in (None, False) or name == "opted_out"}
     payload = {"channel": changed.channel, "contact": changed.contact_global_id, "changed": told}
-    await trail.record(
+    await events.record(
         conn,
         scope.actor,
         action,

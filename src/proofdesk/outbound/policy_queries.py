@@ -7,8 +7,8 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.db.rows import Conn, many, run, value
-from proofdesk.outbound.policy import Policy
+from proofdesk.database.rows import Conn, many, run, value
+from proofdesk.outbound.gates import Policy
 from proofdesk.projects.scope import Scope
 
 

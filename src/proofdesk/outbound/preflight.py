@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from proofdesk.db.pool import Database
-from proofdesk.outbound import attempt_queries, messages, policies, policy, policy_queries
-from proofdesk.outbound.policy import Policy
-from proofdesk.outbound.providers.channels import NEEDED
+from proofdesk.database.pool import Database
+from proofdesk.outbound import attempt_queries, messages, policies, policy_queries
+from proofdesk.outbound import gates as outbound_gates
+from proofdesk.outbound.channels.registry import NEEDED
+from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.queries import Outbound
 from proofdesk.projects.scope import Scope
 
@@ -39,8 +40,8 @@ async def check(db: Database, scope: Scope, channels: Collection[str], outbound_
         allowed = await policies.of_person(conn, scope, found.channel, found.recipient_ref)
         heard = await policy_queries.newest_inbound(conn, scope, [found.recipient_ref])
         now = await attempt_queries.clock(conn)
-    person = policy.strictest(allowed, now) if allowed else None
-    newest = policy.latest([person and person.last_inbound_at, heard.get(found.recipient_ref)])
+    person = outbound_gates.strictest(allowed, now) if allowed else None
+    newest = outbound_gates.latest([person and person.last_inbound_at, heard.get(found.recipient_ref)])
     return look(found, person, newest, channels, now)
 
 
@@ -72,7 +73,7 @@ def _reply(found: Outbound, person: Policy | None, newest: datetime | None) -> G
 def _cap(person: Policy | None, now: datetime) -> tuple[Gate, datetime | None]:
     if person is None:
         return Gate("frequency_cap", True, "The recipient was never written to."), None
-    count, cap = policy.live(person, now).sent_in_window, person.frequency_cap
+    count, cap = outbound_gates.live(person, now).sent_in_window, person.frequency_cap
     detail = f"{count} of {cap} messages in {person.frequency_window_hours} hours."
     if count < cap:
         return Gate("frequency_cap", True, detail), None

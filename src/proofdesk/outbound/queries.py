@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.db.rows import Conn, many, maybe, run, value
+from proofdesk.database.rows import Conn, many, maybe, run, value
 from proofdesk.outbound.delivery_report import Delivery
 from proofdesk.projects.scope import Scope
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.db.rows import Conn, many
+from proofdesk.database.rows import Conn, many
 from proofdesk.projects.scope import Scope
 
 

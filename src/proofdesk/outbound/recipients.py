@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import containing
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import containing
 from proofdesk.outbound import queries, recipient_queries
 from proofdesk.outbound.queries import Outbound
 from proofdesk.outbound.recipient_queries import Named, Reachable

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from proofdesk.db.pool import Database
+from proofdesk.core.concurrency import unbroken
+from proofdesk.database.pool import Database
 from proofdesk.outbound import attempt_queries, outcomes, queries
 from proofdesk.outbound.calls import Calls
 from proofdesk.projects.scope import Scope
-from proofdesk.tasks import unbroken
 
 _AT_ONCE = 20
 

@@ -13,8 +13,8 @@ import httpx2
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
 from proofdesk.errors import NotFound
 from proofdesk.outbound import policies, unsubscribe_queries
 from proofdesk.outbound.policy_queries import Change, Wanted
@@ -82,7 +82,7 @@ async def carry_out(db: Database, links: Links, token: str, request_id: str | No
     """
     named = await links.read(token)
     try:
-        inside = await scope.enter(db, trail.system(request_id), named.project_id)
+        inside = await scope.enter(db, events.system(request_id), named.project_id)
     except ProjectNotFound:
         raise LinkNotFound from None
     wanted = Wanted(named.recipient, CHANNEL, opted_out=True)

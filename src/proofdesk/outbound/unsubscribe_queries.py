@@ -1,7 +1,7 @@
 """The key under which links are signed."""
 
-from proofdesk.db import rows
-from proofdesk.db.rows import Conn
+from proofdesk.database import rows
+from proofdesk.database.rows import Conn
 
 
 async def link_key(conn: Conn) -> str | None:

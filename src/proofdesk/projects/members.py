@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
 from proofdesk.errors import NotFound
 from proofdesk.projects import queries
 from proofdesk.projects.queries import Member, User
@@ -50,4 +50,4 @@ async def remove(db: Database, keeper: Keeper, username: str) -> None:
 
 async def _record(conn: Conn, keeper: Keeper, action: str, user: User, payload: dict[str, Any]) -> None:
     told = {"username": user.username} | payload
-    await trail.record(conn, keeper.actor, action, "user", user.id, scope=keeper, payload=told)
+    await events.record(conn, keeper.actor, action, "user", user.id, scope=keeper, payload=told)

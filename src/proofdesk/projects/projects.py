@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from proofdesk.audit import trail
-from proofdesk.audit.trail import Actor
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.audit import events
+from proofdesk.audit.events import Actor
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, Invalid
 from proofdesk.projects import queries, source_queries
 from proofdesk.projects.queries import Project
@@ -42,7 +42,7 @@ async def create(
             await queries.add_member(conn, project.id, account_scope, actor.user_id)
         inside = Made(project.id, account_scope)
         payload = {"name": name, "account_scope_key": key}
-        await trail.record(conn, actor, "project.created", "project", project.id, scope=inside, payload=payload)
+        await events.record(conn, actor, "project.created", "project", project.id, scope=inside, payload=payload)
     return project
 
 
@@ -112,4 +112,4 @@ def _fit(name: str) -> str:
 
 
 async def _record(conn: Conn, inside: Scope, action: str, payload: dict[str, Any]) -> None:
-    await trail.record(conn, inside.actor, action, "project", inside.project_id, scope=inside, payload=payload)
+    await events.record(conn, inside.actor, action, "project", inside.project_id, scope=inside, payload=payload)

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from proofdesk.audit.trail import Actor
-from proofdesk.db.rows import Conn, many, maybe, one, run, value
+from proofdesk.audit.events import Actor
+from proofdesk.database.rows import Conn, many, maybe, one, run, value
 
 if TYPE_CHECKING:
     from proofdesk.projects.scope import Scope

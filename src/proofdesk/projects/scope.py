@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.audit.trail import Actor
-from proofdesk.auth.queries import Visit
-from proofdesk.db.pool import Database
+from proofdesk.accounts.queries import Visit
+from proofdesk.audit.events import Actor
+from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, NotFound
 from proofdesk.projects import queries
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from proofdesk.db.rows import Conn, many, one, run, value
+from proofdesk.database.rows import Conn, many, one, run, value
 from proofdesk.projects.scope import Scope
 
 

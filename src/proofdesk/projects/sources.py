@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from proofdesk.audit import trail
-from proofdesk.db.pool import Database
-from proofdesk.db.rows import Conn
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, Invalid, NotFound
 from proofdesk.projects import queries, source_queries
 from proofdesk.projects.scope import ProjectNotFound, Scope
@@ -109,4 +109,4 @@ def parse(kind: str, external_id: str) -> tuple[int, int | None]:
 
 async def _record(conn: Conn, scope: Scope, action: str, source: Source) -> None:
     payload = {"source_kind": source.source_kind, "external_id": source.external_id}
-    await trail.record(conn, scope.actor, action, "source", source.id, scope=scope, payload=payload)
+    await events.record(conn, scope.actor, action, "source", source.id, scope=scope, payload=payload)

@@ -1,14 +1,14 @@
 """What several checks want to know. Each is asked once a run: `await case.know(facts.counts)`."""
 
-from proofdesk.embeddings import vectors
-from proofdesk.embeddings.queries import Counts
+from proofdesk.indexing import vectors
+from proofdesk.indexing.vector_queries import Counts
+from proofdesk.jobs import runs
+from proofdesk.jobs.run_queries import Run
 from proofdesk.projects import sources
 from proofdesk.projects.source_queries import Source
 from proofdesk.runbooks import queries
-from proofdesk.runbooks.case import Case
+from proofdesk.runbooks.context import Case
 from proofdesk.runbooks.findings import Seen, fail, ok, warn
-from proofdesk.scheduler import runs
-from proofdesk.scheduler.queries import Run
 
 
 async def counts(case: Case) -> Counts:

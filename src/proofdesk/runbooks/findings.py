@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from proofdesk.runbooks.case import Case
+from proofdesk.runbooks.context import Case
 
 Status = Literal["ok", "warn", "fail", "skip"]
 

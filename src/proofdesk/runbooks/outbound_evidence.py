@@ -5,7 +5,7 @@ from typing import Any
 
 from proofdesk.audit import chain
 from proofdesk.audit.queries import Asked
-from proofdesk.runbooks.case import Case
+from proofdesk.runbooks.context import Case
 
 _MESSAGES, _EVENTS = 20, 100
 _OF_MESSAGE = (

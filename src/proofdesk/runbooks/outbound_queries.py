@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from proofdesk.db.rows import Conn, many
-from proofdesk.outbound.policy import Policy
+from proofdesk.database.rows import Conn, many
+from proofdesk.outbound.gates import Policy
 from proofdesk.projects.scope import Scope
 
 

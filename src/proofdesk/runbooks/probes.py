@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofdesk.auth.bot import TelegramError
-from proofdesk.chatwoot.answers import ChatwootError
-from proofdesk.embeddings.batches import PROBE
-from proofdesk.embeddings.provider import Busy, EmbeddingError, Failed
-from proofdesk.outbound.providers.email.channel import Channel as MailChannel
-from proofdesk.outbound.providers.provider import SendFailed
-from proofdesk.runbooks.case import CannotLookError, Case
+from proofdesk.accounts.bot import TelegramError
+from proofdesk.chatwoot.responses import ChatwootError
+from proofdesk.indexing.embeddings.batches import PROBE
+from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed
+from proofdesk.outbound.channels.email.channel import Channel as MailChannel
+from proofdesk.outbound.channels.interface import SendFailed
+from proofdesk.runbooks.context import CannotLookError, Case
 
 _ONE_TRY = 1e-6  # seconds of patience
 

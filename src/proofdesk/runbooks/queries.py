@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from proofdesk.db.rows import Conn, many, maybe, one, value
+from proofdesk.database.rows import Conn, many, maybe, one, value
 from proofdesk.projects.scope import Scope
 
 

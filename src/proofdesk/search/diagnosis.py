@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, dataclass
 
-from proofdesk.db.rows import Conn
+from proofdesk.database.rows import Conn
 from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis_queries
 from proofdesk.search.diagnosis_queries import Counts
-from proofdesk.search.question import Question
+from proofdesk.search.query import Question
 
 RUNBOOK = "search-returns-no-results"
 

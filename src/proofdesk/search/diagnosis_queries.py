@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proofdesk.db.rows import Conn, one
+from proofdesk.database.rows import Conn, one
 from proofdesk.projects.scope import Scope
 
 

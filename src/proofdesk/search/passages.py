@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from proofdesk.search import ranking, snippets, terms, words
-from proofdesk.search.conversations import Best, Search
+from proofdesk.indexing import tokenizer
+from proofdesk.search import keyword, ranking, snippets
+from proofdesk.search.fusion import Best, Search
+from proofdesk.search.keyword import Worth
 from proofdesk.search.ranking import Matched, Placed
 from proofdesk.search.snippets import Snippet
-from proofdesk.search.terms import Worth
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ def best_passages(search: Search, best: Best) -> list[Passage]:
 
 def _matched(best: Best) -> tuple[Worth, Worth, list[Matched]]:
     """The words and exact tokens of the chunks that answer the question, and what they are worth in each chunk."""
-    chunks, texts = best.chunks, [words.clean(chunk.text) for chunk in best.chunks]
+    chunks, texts = best.chunks, [tokenizer.clean(chunk.text) for chunk in best.chunks]
     tokens = best.seeking.exact
-    said = [words.words(text) + words.letters(text) for text in texts]
-    exact = [words.exact(text) if tokens else list[str]() for text in texts]
-    surfaces = terms.surfaces(best.seeking, set[str]().union(*said))
+    said = [tokenizer.words(text) + tokenizer.letters(text) for text in texts]
+    exact = [tokenizer.exact(text) if tokens else list[str]() for text in texts]
+    surfaces = keyword.surfaces(best.seeking, set[str]().union(*said))
     worth = [snippets.worth(*found, surfaces, tokens) for found in zip(said, exact, strict=True)]
     return surfaces, tokens, list(map(Matched, chunks, texts, worth))

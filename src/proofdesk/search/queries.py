@@ -11,9 +11,9 @@ from typing import Any
 
 from psycopg import sql
 
-from proofdesk.db.halfvec import Halfvec
-from proofdesk.db.rows import Conn, many, one
-from proofdesk.embeddings.queries import SERVING_MODEL
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.database.rows import Conn, many, one
+from proofdesk.indexing.vector_queries import SERVING_MODEL
 from proofdesk.projects.scope import Scope
 
 # Within each, a filter that is not set vanishes while the statement is planned: parameters are constants then.

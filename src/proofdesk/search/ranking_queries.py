@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from psycopg import AsyncCursor, sql
 
-from proofdesk.db.rows import Conn, asked, written
+from proofdesk.database.rows import Conn, asked, written
 from proofdesk.projects.scope import Scope
 from proofdesk.search import chosen_queries
 from proofdesk.search.queries import ALL_PASS, NEAR, Model, Narrowing, Weighted, passes

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proofdesk.search import words
-from proofdesk.search.terms import Worth
-from proofdesk.search.words import Word
+from proofdesk.indexing import tokenizer
+from proofdesk.indexing.tokenizer import Word
+from proofdesk.search.keyword import Worth
 
 LENGTH = 300  # characters, marks not counted
 _LEAD = 60  # characters before the first match
@@ -55,10 +55,10 @@ def worth(said: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: Wo
 
 def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
     exact: list[_Match] = []
-    for match in _answers(words.located_exact(text, tokens.keys()) if tokens else (), tokens):
+    for match in _answers(tokenizer.located_exact(text, tokens.keys()) if tokens else (), tokens):
         if not _overlaps(match, exact):
             exact.append(match)
-    said = _answers(words.located(text, surfaces.keys()) if surfaces else (), surfaces)
+    said = _answers(tokenizer.located(text, surfaces.keys()) if surfaces else (), surfaces)
     return sorted(exact + [match for match in said if not _overlaps(match, exact)])
 
 

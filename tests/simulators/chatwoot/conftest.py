@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp
 
-from proofdesk.simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
 
 from .rebuilding import Rebuilding
 

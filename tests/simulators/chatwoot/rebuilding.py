@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from proofdesk.simulators.chatwoot import Simulator
-from proofdesk.simulators.chatwoot.installation import Installation
-from proofdesk.simulators.chatwoot.records import (
+from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot.installation import Installation
+from proofdesk_simulators.chatwoot.records import (
     Account,
     AgentBot,
     Attachment,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator, create_app
-from proofdesk.simulators.chatwoot.foundation import BOT_TOKEN, PLATFORM_TOKEN
-from proofdesk.simulators.chatwoot.records import User
+from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot.foundation import BOT_TOKEN, PLATFORM_TOKEN
+from proofdesk_simulators.chatwoot.records import User
 
 from .conftest import InProcess
 

@@ -2,7 +2,7 @@
 
 import httpx2
 
-from proofdesk.simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot import Simulator, create_app
 
 from .conftest import InProcess
 

@@ -2,7 +2,7 @@
 
 import httpx2
 
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 
 
 def test_the_list_leaves_anonymous_visitors_out(client: httpx2.Client, simulator: Simulator):

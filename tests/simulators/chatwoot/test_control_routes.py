@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 
 CONTROL = "http://chatwoot/_simulator"
 

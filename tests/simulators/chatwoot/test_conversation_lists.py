@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 
 
 def ids(answer: httpx2.Response) -> list[int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx2
 
-from proofdesk.simulators.chatwoot import build
+from proofdesk_simulators.chatwoot import build
 
 from .conftest import connect
 

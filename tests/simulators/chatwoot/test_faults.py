@@ -6,9 +6,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator, create_app
-from proofdesk.simulators.chatwoot.refusals import CATALOGUE
-from proofdesk.simulators.serving import running
+from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot.refusals import CATALOGUE
+from proofdesk_simulators.serving import running
 
 from .conftest import InProcess
 

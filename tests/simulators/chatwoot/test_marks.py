@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import Simulator
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator
-from proofdesk.simulators.chatwoot.installation import Event
-from proofdesk.simulators.chatwoot.views import events
+from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot.installation import Event
+from proofdesk_simulators.chatwoot.views import events
 
 Sample = Callable[[str], Any]
 ACCOUNT = "/api/v1/accounts/7"

@@ -3,8 +3,8 @@
 import re
 from collections import Counter
 
-from proofdesk.simulators.chatwoot import Simulator, build
-from proofdesk.simulators.chatwoot.records import ACTIVITY, INCOMING, STATUSES
+from proofdesk_simulators.chatwoot import Simulator, build
+from proofdesk_simulators.chatwoot.records import ACTIVITY, INCOMING, STATUSES
 
 FIRST, LAST = 1_785_542_400, 1_795_219_199  # 2026-08-01 00:00 and 2026-11-20 23:59:59 UTC
 ALLOWED_ADDRESS = re.compile(r".+@(.+\.)?example\.(com|org|net)")

@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator, build, signature
-from proofdesk.simulators.chatwoot.webhooks import DEFAULT_EVENTS
+from proofdesk_simulators.chatwoot import Simulator, build, signature
+from proofdesk_simulators.chatwoot.webhooks import DEFAULT_EVENTS
 
 from .conftest import NOW, connect
 

@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
-from proofdesk.simulators.chatwoot import Simulator
-from proofdesk.simulators.chatwoot.foundation import add_inbox
+from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot.foundation import add_inbox
 
 
 def post(client: httpx2.Client, conversation_id: int = 101, **body: object) -> httpx2.Response:

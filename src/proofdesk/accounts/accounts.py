@@ -1,0 +1,199 @@
+"""Accounts: the owner's, which the environment defines, and those of other people."""
+
+import re
+from typing import TypeVar
+
+from proofdesk.accounts import limits, passwords, queries
+from proofdesk.accounts.queries import Account, Person, Session
+from proofdesk.audit import events
+from proofdesk.audit.events import Actor
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.errors import Conflict, Invalid, NotFound
+from proofdesk.settings import Settings
+
+T = TypeVar("T")
+
+# Nobody can take the names under which Proofdesk and strangers act.
+USERNAME = re.compile(r"(?!(?:system|nobody)$)[a-z0-9._-]{3,32}", re.ASCII)
+
+
+class UsernameTaken(Conflict):
+    """Another account has the name."""
+
+    code = "username_taken"
+
+
+class UserNotFound(NotFound):
+    """There is no account of that name."""
+
+    code = "user_not_found"
+
+
+class OwnerAccount(Conflict):
+    """The owner's account always exists."""
+
+    code = "owner_account"
+
+
+class WrongPassword(Invalid):
+    """Who changes his password shows that he knows it."""
+
+    code = "wrong_password"
+
+
+async def ensure_owner(db: Database, settings: Settings) -> str | None:
+    """Make the owner's account what AUTH_USERNAME and AUTH_PASSWORD say. Safe when several processes start at once.
+
+    Without AUTH_PASSWORD a new account gets a random password: it is returned, once, so that it can be shown.
+    A changed password ends the owner's sessions. Raises `UsernameTaken`.
+    """
+    given = settings.auth_password.get_secret_value() if settings.auth_password else None
+    username = settings.auth_username.strip()
+    async with db.transaction() as conn:
+        await queries.lock_owner(conn)
+        owner = await queries.owner(conn)
+        if owner is None:
+            password = given or passwords.invented()
+            made = await queries.insert_account(conn, username, await passwords.hashed(password), is_owner=True)
+            await _record(conn, None, "auth.user_created", _free(made))
+            return None if given else password
+        if owner.username != username:
+            _free(await queries.rename_account(conn, owner, username))
+            await _record(conn, None, "auth.user_renamed", owner, {"to": username})
+        if given and not await passwords.matches(owner.password_hash, given):
+            await _replace_password(conn, None, owner, await passwords.hashed(given))
+    return None
+
+
+async def create(db: Database, username: str, password: str, by: Actor | None = None) -> Account:
+    """A new account, by the system unless somebody is named.
+
+    Raises `Invalid` (`invalid_username`, `invalid_password`) or `UsernameTaken`.
+    """
+    username = fit_username(username)
+    stored = await passwords.hashed(fit_password(password))
+    async with db.transaction() as conn:
+        account = await queries.insert_account(conn, username, stored, is_owner=False)
+        if account is None:
+            raise UsernameTaken(f"The username {username} is taken.")
+        await _record(conn, by, "auth.user_created", account)
+    return account
+
+
+async def actor(db: Database, username: str) -> Actor:
+    """Who acts when a person is named, as at a terminal. Raises `UserNotFound`, also when the account is disabled."""
+    async with db.transaction() as conn:
+        found = await queries.account(conn, username.strip())
+    if found is None:
+        raise UserNotFound(f"There is no account {username[:80]!r} that may do anything.")
+    return Actor(found.username, found.id, found.is_owner)
+
+
+async def listed(db: Database) -> list[Person]:
+    """All accounts, the owner's first."""
+    async with db.transaction() as conn:
+        return await queries.people(conn)
+
+
+async def set_password(db: Database, username: str, password: str, by: Actor | None = None) -> None:
+    """Change a password and end the sessions of its account. Raises `Invalid` or `UserNotFound`."""
+    stored = await passwords.hashed(fit_password(password))
+    async with db.transaction() as conn:
+        await _replace_password(conn, by, await _locked(conn, username), stored)
+
+
+async def change_own_password(
+    db: Database, settings: Settings, session: Session, current: str, new: str, by: Actor, address: str
+) -> None:
+    """Change the password of whoever has the session; his other sessions end. Wrong tries count as failed logins.
+
+    Raises `Invalid` (`invalid_password`), `WrongPassword`, `OwnerAccount` or `LoginRateLimited`.
+    """
+    if session.is_owner and settings.auth_password is not None:
+        raise OwnerAccount("The owner's password is what AUTH_PASSWORD says. Change it there.")
+    new = fit_password(new)
+    who = limits.subjects(address, session.username)
+    standing = await limits.take(db, settings, who)
+    if wait := standing.address or standing.username:
+        raise limits.LoginRateLimited(wait)
+    async with db.transaction() as conn:
+        account = await queries.account(conn, session.username)
+    if account is None or not await passwords.matches(account.password_hash, current):
+        raise WrongPassword("The current password is wrong.")
+    stored = await passwords.hashed(new)
+    async with db.transaction() as conn:
+        await queries.give_back_try(conn, who.address, who.username)
+        await _replace_password(conn, by, await _locked(conn, session.username), stored, but=session.id_hash)
+
+
+async def disable(db: Database, username: str, by: Actor | None = None) -> None:
+    """Close an account: it cannot sign in any more, and its sessions end. Raises `UserNotFound` or `OwnerAccount`."""
+    async with db.transaction() as conn:
+        account = await _locked(conn, username)
+        if account.is_owner:
+            raise OwnerAccount("The owner's account cannot be disabled.")
+        if await queries.set_disabled(conn, account.id, disabled=True):
+            ended = await queries.end_sessions(conn, account.id)
+            await _record(conn, by, "auth.user_disabled", account, {"sessions": ended})
+
+
+async def enable(db: Database, username: str, by: Actor | None = None) -> None:
+    """Open a disabled account again; its password is what it was. Raises `UserNotFound`."""
+    async with db.transaction() as conn:
+        account = await _locked(conn, username)
+        if await queries.set_disabled(conn, account.id, disabled=False):
+            await _record(conn, by, "auth.user_enabled", account)
+
+
+async def end_sessions(db: Database, username: str, by: Actor | None = None) -> int:
+    """End all sessions of an account; how many there were. Raises `UserNotFound`."""
+    async with db.transaction() as conn:
+        account = await _locked(conn, username)
+        ended = await queries.end_sessions(conn, account.id)
+        if ended:
+            await _record(conn, by, "auth.sessions_ended", account, {"sessions": ended})
+    return ended
+
+
+def fit_username(username: str) -> str:
+    """The username as it is stored. Raises `Invalid` (`invalid_username`)."""
+    username = username.strip().lower()
+    if not USERNAME.fullmatch(username):
+        raise Invalid("A username has 3 to 32 of: a-z 0-9 . _ -", code="invalid_username")
+    return username
+
+
+def fit_password(password: str) -> str:
+    """The password, when it has the right length. Raises `Invalid` (`invalid_password`)."""
+    if not 8 <= len(password) <= 128:
+        raise Invalid("A password has 8 to 128 characters.", code="invalid_password")
+    return password
+
+
+async def _locked(conn: Conn, username: str) -> Account:
+    account = await queries.locked_account(conn, username.strip())
+    if account is None:
+        raise UserNotFound(f"There is no account {username[:80]!r}.")
+    return account
+
+
+async def _replace_password(
+    conn: Conn, by: Actor | None, account: Account, stored: str, but: bytes | None = None
+) -> None:
+    await queries.change_password(conn, account.id, stored)
+    ended = await queries.end_sessions(conn, account.id, but)
+    await _record(conn, by, "auth.password_changed", account, {"sessions": ended})
+
+
+async def _record(
+    conn: Conn, by: Actor | None, action: str, account: Account, payload: dict[str, object] | None = None
+) -> None:
+    told = {"username": account.username} | (payload or {})
+    await events.record(conn, by or events.system(), action, "user", account.id, payload=told)
+
+
+def _free(done: T | None) -> T:
+    if not done:
+        raise UsernameTaken("AUTH_USERNAME is the name of an account that is not the owner's. Choose another one.")
+    return done

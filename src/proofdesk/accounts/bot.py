@@ -1,0 +1,164 @@
+"""Telegram's Bot API: one call a method, one attempt a call.
+
+The token is part of every address there. So what goes wrong is told in our own words, errors of the HTTP client,
+which know the address, are not passed on, and its log lines lose the token, whatever the level of logs is.
+"""
+
+import logging
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+from proofdesk.core.certificates import trusted
+from proofdesk.errors import Unavailable
+
+LONGEST = 4096
+"""Characters of the longest message: Unicode code points, of which a message of emoji has as many as one of letters
+(measured at the real API: github.com/FerroxLabs/wayland/issues/934; only entities are counted in UTF-16)."""
+
+_HINTS = (
+    ("blocked by the user", "They blocked the bot; only they can unblock it."),
+    ("user is deactivated", "Their account was deleted."),
+    ("kicked", "The bot was removed from the chat; a member has to add it again."),
+    ("not a member", "The bot is not in the chat; a member has to add it."),
+    ("chat not found", "They have to open a chat with the bot first."),
+    ("initiate conversation", "They have to open a chat with the bot first."),
+)
+
+_NEVER_HANDED_OVER = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
+
+
+def _without_token(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    if "/bot" in text:
+        record.msg, record.args = re.sub(r"/bot[^/\s]+/", "/bot…/", text), ()
+    return True
+
+
+logging.getLogger("httpx2").addFilter(_without_token)
+
+
+class TelegramError(Unavailable):
+    """A call that Telegram refused or did not answer. `permanent`: the same call will not succeed later.
+
+    `perhaps_done`: nothing tells whether the call was carried out. `migrate_to`: the chat has this number now.
+    """
+
+    code = "telegram_send_failed"
+
+    def __init__(
+        self,
+        message: str,
+        method: str,
+        status: int | None,
+        retry_after: int | None = None,
+        *,
+        migrate_to: int | None = None,
+        handed_over: bool = True,
+    ):
+        asked = {"service": "telegram", "method": "POST", "endpoint": f"/{method}", "status": status}
+        super().__init__(message, details={"upstream": asked})
+        self.status = status
+        self.retry_after = retry_after
+        self.migrate_to = migrate_to
+        self.permanent = status is not None and status != 429 and status < 500
+        self.perhaps_done = handed_over and (status is None or status >= 500)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The bot itself."""
+
+    id: int
+    username: str
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Where Telegram sends updates, and how that went. `url` is empty while none is set."""
+
+    url: str
+    pending: int
+    last_error: str | None
+    last_error_at: datetime | None
+
+
+class Bot:
+    """One bot. `timeout` is in seconds."""
+
+    def __init__(self, base_url: str, token: str, *, timeout: float = 10):
+        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, verify=trusted())
+        self._token = token
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def me(self) -> Identity:
+        """Who the bot is; also the way to find out whether the token is right."""
+        result = _object(await self._call("getMe"))
+        return Identity(result.get("id", 0), result.get("username", ""))
+
+    async def send(self, chat_id: int, text: str) -> int | None:
+        """Send a text without markup, of at most `LONGEST` characters; the message's number in that chat."""
+        options = {"link_preview_options": {"is_disabled": True}}
+        sent = _object(await self._call("sendMessage", chat_id=chat_id, text=text, **options)).get("message_id")
+        return sent if isinstance(sent, int) else None
+
+    async def set_webhook(self, url: str, secret: str | None) -> None:
+        """Let Telegram send messages, and nothing else, to an address; `secret` comes along in a header."""
+        token = {} if secret is None else {"secret_token": secret}
+        await self._call("setWebhook", url=url, allowed_updates=["message"], **token)
+
+    async def webhook(self) -> Webhook:
+        """What is set, and the last error of a delivery."""
+        found = _object(await self._call("getWebhookInfo"))
+        at = found.get("last_error_date")
+        when = datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None
+        return Webhook(
+            found.get("url", ""), found.get("pending_update_count", 0), found.get("last_error_message"), when
+        )
+
+    async def _call(self, method: str, **params: Any) -> Any:
+        try:
+            response = await self._http.post(f"/bot{quote(self._token, safe=':')}/{method}", json=params)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            unreached = f"Telegram cannot be reached: {type(error).__name__}."
+            handed_over = not isinstance(error, _NEVER_HANDED_OVER)
+            raise TelegramError(unreached, method, None, handed_over=handed_over) from None
+        try:
+            body = _object(response.json())
+        except ValueError:
+            body = {}
+        if response.status_code != 200 or body.get("ok") is not True:
+            raise self._refusal(method, response.status_code, body)
+        return body.get("result")
+
+    def _refusal(self, method: str, status: int, body: dict[str, Any]) -> TelegramError:
+        said = str(body.get("description") or "an answer that is not the Bot API's.").replace(self._token, "…")[:200]
+        parameters = _object(body.get("parameters"))
+        retry_after, moved = parameters.get("retry_after"), parameters.get("migrate_to_chat_id")
+        message = f"Telegram answered {status} to {method}: {said} {_hint(status, said)}".strip()
+        # A page with status 200 is a proxy's: asking again may help.
+        code = 502 if status < 400 else status
+        return TelegramError(
+            message,
+            method,
+            code,
+            retry_after if isinstance(retry_after, int) else None,
+            migrate_to=moved if isinstance(moved, int) else None,
+        )
+
+
+def _hint(status: int, said: str) -> str:
+    if status in (401, 404):
+        return "Check TELEGRAM_BOT_TOKEN."
+    return next((hint for words, hint in _HINTS if words in said), "") if status in (400, 403) else ""
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,58 @@
+"""How many logins may fail in a window, counted by address and by username, for all processes together."""
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+
+from proofdesk.accounts import queries
+from proofdesk.database.pool import Database
+from proofdesk.errors import Denied
+from proofdesk.settings import Settings
+
+
+class LoginRateLimited(Denied):
+    """Too many failed logins; `retry_after` says when the window ends."""
+
+    code = "login_rate_limited"
+
+    def __init__(self, retry_after: int):
+        message = f"Too many failed logins. Try again in {-(-retry_after // 60)} minutes."
+        super().__init__(message, status=429, retry_after=retry_after)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Who tries: counted under these two names."""
+
+    address: str
+    username: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Seconds until the next try, for the address and for the username; None while below the limit."""
+
+    address: int | None
+    username: int | None
+
+
+def subjects(address: str, username: str) -> Subjects:
+    """The names to count under: the network of an IPv6 address, and a hash of what was typed as username."""
+    return Subjects(_network(address), hashlib.sha256(username.lower().encode()).hexdigest())
+
+
+async def take(db: Database, settings: Settings, who: Subjects) -> Standing:
+    """Count a try before it is made, so that tries made at once cannot slip through together."""
+    minutes, most = settings.login_rate_limit_window_minutes, settings.login_rate_limit_max_attempts
+    async with db.transaction() as conn:
+        counters = await queries.count_try(conn, who.address, who.username, minutes)
+    left = {c.purpose: max(1, c.seconds_left) for c in counters if c.hits > most}
+    return Standing(left.get("login.address"), left.get("login.username"))
+
+
+def _network(address: str) -> str:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:100]
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))

@@ -1,0 +1,353 @@
+"""SQL of accounts, sessions and the counters of failed logins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from proofdesk.database.rows import Conn, many, maybe, run, value
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person's account."""
+
+    id: UUID
+    username: str
+    password_hash: str
+    is_owner: bool
+    last_project_id: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Person:
+    """An account as those see it who look after accounts. `sessions` counts those that have not ended."""
+
+    username: str
+    is_owner: bool
+    disabled_at: datetime | None
+    created_at: datetime
+    sessions: int
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session that has not ended, with the person it belongs to."""
+
+    id_hash: bytes
+    user_id: UUID
+    username: str
+    is_owner: bool
+    csrf_token: str
+    active_project_id: UUID | None
+    created_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class Visit(Session):
+    """A session in use. `account_scope_id` is that of its active project; None unless its person may enter it."""
+
+    account_scope_id: UUID | None
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Tries of one subject in its window."""
+
+    purpose: str
+    hits: int
+    seconds_left: int
+
+
+# Accounts ---------------------------------------------------------------------------------------------------------
+
+
+async def account(conn: Conn, username: str) -> Account | None:
+    """The enabled account of that name as written, or else in small letters."""
+    return await maybe(
+        conn,
+        Account,
+        """
+        SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users
+        WHERE username IN (%(name)s, lower(%(name)s)) AND disabled_at IS NULL
+        ORDER BY username = %(name)s DESC LIMIT 1""",
+        name=username,
+    )
+
+
+async def locked_account(conn: Conn, username: str) -> Account | None:
+    """The account of that name, disabled or not; nobody changes it or signs in to it until the transaction ends."""
+    return await maybe(
+        conn,
+        Account,
+        """
+        SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users
+        WHERE username IN (%(name)s, lower(%(name)s))
+        ORDER BY username = %(name)s DESC LIMIT 1 FOR NO KEY UPDATE""",
+        name=username,
+    )
+
+
+async def people(conn: Conn) -> list[Person]:
+    """All accounts, the owner's first."""
+    return await many(
+        conn,
+        Person,
+        """
+        SELECT username, is_owner, disabled_at, u.created_at, count(s.user_id) AS sessions,
+               max(s.last_seen_at) AS last_seen_at
+        FROM app_users u LEFT JOIN sessions s
+          ON s.user_id = u.id AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'
+        GROUP BY u.id ORDER BY is_owner DESC, username""",
+    )
+
+
+async def owner(conn: Conn) -> Account | None:
+    """The owner's account, locked as `locked_account` does."""
+    return await maybe(
+        conn,
+        Account,
+        """
+        SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users WHERE is_owner
+        FOR NO KEY UPDATE""",
+    )
+
+
+async def lock_owner(conn: Conn) -> None:
+    """Only one process at a time looks after the owner's account, until the end of the transaction."""
+    await run(conn, "SELECT pg_advisory_xact_lock(hashtextextended('owner_account', 0))")
+
+
+async def insert_account(conn: Conn, username: str, password_hash: str, *, is_owner: bool) -> Account | None:
+    """A new account; None when the name is taken."""
+    return await maybe(
+        conn,
+        Account,
+        """
+        INSERT INTO app_users (username, password_hash, is_owner) VALUES (%(name)s, %(hash)s, %(owner)s)
+        ON CONFLICT (username) DO NOTHING
+        RETURNING id, username, password_hash, is_owner, last_project_id, created_at""",
+        name=username,
+        hash=password_hash,
+        owner=is_owner,
+    )
+
+
+async def rename_account(conn: Conn, account: Account, username: str) -> bool:
+    """Give an account another name; False when that is taken."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE app_users SET username = %(name)s
+            WHERE id = %(user)s AND NOT EXISTS (SELECT FROM app_users WHERE username = %(name)s)""",
+            user=account.id,
+            name=username,
+        )
+    )
+
+
+async def change_password(conn: Conn, user_id: UUID, password_hash: str) -> None:
+    """Store another password."""
+    await run(
+        conn, "UPDATE app_users SET password_hash = %(hash)s WHERE id = %(user)s", user=user_id, hash=password_hash
+    )
+
+
+async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
+    """Close an account or open it again; False when it is so already."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE app_users SET disabled_at = CASE WHEN %(disabled)s THEN now() END
+            WHERE id = %(user)s AND (disabled_at IS NULL) = %(disabled)s""",
+            user=user_id,
+            disabled=disabled,
+        )
+    )
+
+
+# Sessions ---------------------------------------------------------------------------------------------------------
+
+
+async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Visit | None:
+    """A session that has not ended; if it is `seen`, that is noted when the last note is a minute old."""
+    return await maybe(
+        conn,
+        Visit,
+        """
+        WITH found AS (
+            SELECT s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id,
+                   s.created_at, s.last_seen_at, p.account_scope_id
+            FROM sessions s JOIN app_users u ON u.id = s.user_id AND u.disabled_at IS NULL
+            LEFT JOIN projects p ON p.id = s.active_project_id AND p.archived_at IS NULL
+              AND (u.is_owner OR p.id IN (SELECT memberships(u.id)))
+            WHERE s.id_hash = %(id)s AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'),
+        seen AS (
+            UPDATE sessions SET last_seen_at = now()
+            WHERE %(seen)s AND id_hash IN (
+                SELECT id_hash FROM found WHERE last_seen_at < now() - interval '1 minute'))
+        SELECT * FROM found""",
+        id=id_hash,
+        seen=seen,
+    )
+
+
+async def session_has_ended(conn: Conn, id_hash: bytes) -> bool | None:
+    """Whether a session has ended; None when there is none (any more). Notes nothing."""
+    return await value(
+        conn,
+        """
+        SELECT s.expires_at <= now() OR s.last_seen_at <= now() - interval '3 days' OR u.disabled_at IS NOT NULL
+        FROM sessions s JOIN app_users u ON u.id = s.user_id WHERE s.id_hash = %(id)s""",
+        id=id_hash,
+    )
+
+
+async def insert_session(
+    conn: Conn, id_hash: bytes, account: Account, csrf_token: str, project_id: UUID | None, days: int
+) -> bool:
+    """A new session of an account; False when it was disabled or given another password since it was read."""
+    return bool(
+        await run(
+            conn,
+            """
+            INSERT INTO sessions (id_hash, user_id, csrf_token, active_project_id, expires_at)
+            SELECT %(id)s, id, %(csrf)s, %(project)s, now() + make_interval(days => %(days)s)
+            FROM app_users WHERE id = %(user)s AND password_hash = %(hash)s AND disabled_at IS NULL FOR SHARE""",
+            id=id_hash,
+            user=account.id,
+            hash=account.password_hash,
+            csrf=csrf_token,
+            project=project_id,
+            days=days,
+        )
+    )
+
+
+async def sessions_of(conn: Conn, user_id: UUID) -> list[Session]:
+    """The account's sessions that have not ended, the one seen last first."""
+    return await many(
+        conn,
+        Session,
+        """
+        SELECT s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id, s.created_at,
+               s.last_seen_at
+        FROM sessions s JOIN app_users u ON u.id = s.user_id
+        WHERE s.user_id = %(user)s AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'
+        ORDER BY s.last_seen_at DESC, s.created_at DESC""",
+        user=user_id,
+    )
+
+
+async def end_sessions(conn: Conn, user_id: UUID, but: bytes | None = None) -> int:
+    """End the account's sessions, all or all but one; how many there were."""
+    return await run(
+        conn,
+        "DELETE FROM sessions WHERE user_id = %(user)s AND (%(but)s::bytea IS NULL OR id_hash <> %(but)s)",
+        user=user_id,
+        but=but,
+    )
+
+
+async def end_session(conn: Conn, id_hash: bytes) -> Session | None:
+    """End a session; it as it was, or None when it had ended."""
+    return await maybe(
+        conn,
+        Session,
+        """
+        DELETE FROM sessions s USING app_users u WHERE u.id = s.user_id AND s.id_hash = %(id)s
+        RETURNING s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id, s.created_at,
+                  s.last_seen_at""",
+        id=id_hash,
+    )
+
+
+async def delete_session(conn: Conn, id_hash: bytes) -> None:
+    """End a session."""
+    await run(conn, "DELETE FROM sessions WHERE id_hash = %(id)s", id=id_hash)
+
+
+async def clear_ended(conn: Conn) -> None:
+    """Remove sessions that have ended and counters older than any window can be (a day)."""
+    await run(
+        conn,
+        """
+        WITH old_counters AS (
+            DELETE FROM rate_limits WHERE (purpose, subject) IN (
+                SELECT purpose, subject FROM rate_limits WHERE window_started_at < now() - interval '1 day'
+                FOR UPDATE SKIP LOCKED))
+        DELETE FROM sessions WHERE id_hash IN (
+            SELECT id_hash FROM sessions
+            WHERE expires_at <= now() OR last_seen_at <= now() - interval '3 days'
+            FOR UPDATE SKIP LOCKED)""",
+    )
+
+
+async def first_project(conn: Conn, account: Account) -> UUID | None:
+    """Where a login begins: the project worked in last, or the only one there is; None when neither can be entered."""
+    return await value(
+        conn,
+        """
+        WITH mine AS (
+            SELECT id FROM projects
+            WHERE archived_at IS NULL AND (%(owner)s OR id IN (SELECT memberships(%(user)s))))
+        SELECT id FROM mine WHERE id = %(last)s OR (SELECT count(*) FROM mine) = 1""",
+        owner=account.is_owner,
+        user=account.id,
+        last=account.last_project_id,
+    )
+
+
+async def activate_project(conn: Conn, session: Session, project_id: UUID) -> None:
+    """Remember the project for this session and for the next login."""
+    await run(
+        conn,
+        """
+        WITH remembered AS (UPDATE app_users SET last_project_id = %(project)s WHERE id = %(user)s)
+        UPDATE sessions SET active_project_id = %(project)s WHERE id_hash = %(id)s""",
+        project=project_id,
+        user=session.user_id,
+        id=session.id_hash,
+    )
+
+
+# Failed logins ----------------------------------------------------------------------------------------------------
+
+
+async def count_try(conn: Conn, address: str, username: str, minutes: int) -> list[Counter]:
+    """Count one try for both subjects; a window that is over starts anew."""
+    return await many(
+        conn,
+        Counter,
+        """
+        INSERT INTO rate_limits AS r (purpose, subject, hits)
+        VALUES ('login.address', %(address)s, 1), ('login.username', %(username)s, 1)
+        ON CONFLICT (purpose, subject) DO UPDATE SET
+            hits = CASE WHEN r.window_started_at <= now() - make_interval(mins => %(minutes)s) THEN 1
+                        ELSE least(r.hits + 1, 1000000) END,
+            window_started_at = CASE WHEN r.window_started_at <= now() - make_interval(mins => %(minutes)s)
+                                     THEN now() ELSE r.window_started_at END
+        RETURNING purpose, hits,
+            ceil(extract(epoch FROM window_started_at + make_interval(mins => %(minutes)s) - now()))::int
+            AS seconds_left""",
+        address=address,
+        username=username,
+        minutes=minutes,
+    )
+
+
+async def give_back_try(conn: Conn, address: str, username: str) -> None:
+    """A login that succeeded does not count. Touches the rows in the order of `count_try`: no deadlock."""
+    await run(
+        conn,
+        """
+        INSERT INTO rate_limits AS r (purpose, subject, hits)
+        VALUES ('login.address', %(address)s, 0), ('login.username', %(username)s, 0)
+        ON CONFLICT (purpose, subject) DO UPDATE SET hits = greatest(r.hits - 1, 0)""",
+        address=address,
+        username=username,
+    )

@@ -1,0 +1,51 @@
+"""How many signups, PIN tries and calls of the webhook there may be in a window, for all processes together."""
+
+from dataclasses import dataclass
+
+from proofdesk.accounts import limits, signup_queries
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """At most so many hits of one subject in so many minutes."""
+
+    purpose: str
+    most: int
+    minutes: int
+
+
+# What is counted for all together bounds what many addresses can do at once: a PIN has a million values, so an hour
+# of guessing from everywhere hits one with a chance of 1 in 6,600.
+STARTS_OF_ADDRESS = Quota("signup.start.address", 10, 15)
+STARTS = Quota("signup.start.all", 40, 60)
+PINS_OF_ADDRESS = Quota("signup.pin.address", 30, 15)
+PINS = Quota("signup.pin.all", 150, 60)
+# Telegram's own calls and those that prove nothing are counted apart, so that a flood does not keep Telegram out.
+PROVEN_CALLS = Quota("webhook.proven", 600, 1)
+OTHER_CALLS_OF_ADDRESS = Quota("webhook.address", 60, 1)
+MESSAGES_OF_SENDER = Quota("telegram.sender", 20, 1)
+
+
+async def used_up(db: Database, *asked: tuple[Quota, str]) -> int | None:
+    """Count one hit of each quota for its subject; the seconds to wait when one is used up, else None."""
+    async with db.transaction() as conn:
+        return await used_up_here(conn, *asked)
+
+
+async def used_up_here(conn: Conn, *asked: tuple[Quota, str]) -> int | None:
+    """As `used_up`, in the caller's transaction."""
+    quotas = {quota.purpose: quota for quota, _ in asked}
+    counts = await signup_queries.count(
+        conn, [q.purpose for q, _ in asked], [subject for _, subject in asked], [q.minutes for q, _ in asked]
+    )
+    over = [max(1, c.seconds_left) for c in counts if c.hits > quotas[c.purpose].most]
+    return max(over, default=None)
+
+
+def network(address: str) -> str:
+    """What an address is counted as: itself, or its network for IPv6."""
+    return limits.subjects(address, "").address

@@ -1,0 +1,231 @@
+"""SQL of signups, of the owner's Telegram account, and of the counters that limit both."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from proofdesk.database.rows import Conn, many, maybe, one, run, value
+
+
+@dataclass(frozen=True)
+class SignupRequest:
+    """A signup that waits for its PIN. `attempts` counts the tries, with the one under way."""
+
+    id: UUID
+    username: str
+    password_hash: str
+    pin_hash: bytes
+    attempts: int
+    expired: bool
+
+
+@dataclass(frozen=True)
+class Binding:
+    """The Telegram account of the owner. `name` is how Telegram shows it."""
+
+    user_id: int
+    chat_id: int
+    name: str
+    bound_at: datetime
+
+
+@dataclass(frozen=True)
+class Count:
+    """Hits of one purpose in its window."""
+
+    purpose: str
+    hits: int
+    seconds_left: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """Until when a bind code works."""
+
+    expires_at: datetime
+
+
+# Signups ----------------------------------------------------------------------------------------------------------
+
+
+async def insert_request(
+    conn: Conn, request_id: UUID, username: str, password_hash: str, pin_hash: bytes, address: str, minutes: int
+) -> datetime | None:
+    """A new request and when it expires; None when an account has the name, in whatever letters."""
+    return await value(
+        conn,
+        """
+        INSERT INTO signup_requests (id, username, password_hash, pin_hash, address, expires_at)
+        SELECT %(id)s, %(name)s, %(password)s, %(pin)s, %(address)s, now() + make_interval(mins => %(minutes)s)
+        WHERE NOT EXISTS (SELECT FROM app_users WHERE lower(username) = %(name)s)
+        RETURNING expires_at""",
+        id=request_id,
+        name=username,
+        password=password_hash,
+        pin=pin_hash,
+        address=address,
+        minutes=minutes,
+    )
+
+
+async def request(conn: Conn, request_id: UUID) -> SignupRequest | None:
+    """A request, expired or not."""
+    return await maybe(
+        conn,
+        SignupRequest,
+        """
+        SELECT id, username, password_hash, pin_hash, attempts, expires_at <= now() AS expired
+        FROM signup_requests WHERE id = %(id)s""",
+        id=request_id,
+    )
+
+
+async def charge_try(conn: Conn, request_id: UUID, most: int) -> SignupRequest | None:
+    """Count a try before it is made; None when the request takes none any more."""
+    return await maybe(
+        conn,
+        SignupRequest,
+        """
+        UPDATE signup_requests SET attempts = attempts + 1
+        WHERE id = %(id)s AND expires_at > now() AND attempts < %(most)s
+        RETURNING id, username, password_hash, pin_hash, attempts, false AS expired""",
+        id=request_id,
+        most=most,
+    )
+
+
+async def delete_request(conn: Conn, request_id: UUID) -> bool:
+    """Use a request up, or make it void; False when somebody else did already."""
+    return bool(await run(conn, "DELETE FROM signup_requests WHERE id = %(id)s", id=request_id))
+
+
+async def delete_requests(conn: Conn) -> None:
+    """Make all requests void."""
+    await run(conn, "DELETE FROM signup_requests")
+
+
+async def purge(conn: Conn) -> None:
+    """Remove requests that expired an hour ago, and updates older than Telegram would send again."""
+    await run(
+        conn,
+        """
+        WITH old_updates AS (
+            DELETE FROM telegram_updates WHERE update_id IN (
+                SELECT update_id FROM telegram_updates WHERE received_at < now() - interval '7 days'
+                FOR UPDATE SKIP LOCKED))
+        DELETE FROM signup_requests WHERE id IN (
+            SELECT id FROM signup_requests WHERE expires_at < now() - interval '1 hour' FOR UPDATE SKIP LOCKED)""",
+    )
+
+
+async def name_taken(conn: Conn, username: str) -> bool:
+    """Whether an account has the name, in whatever letters."""
+    return await value(
+        conn, "SELECT EXISTS (SELECT FROM app_users WHERE lower(username) = lower(%(name)s))", name=username
+    )
+
+
+# The owner's Telegram account -------------------------------------------------------------------------------------
+
+
+async def binding(conn: Conn) -> Binding | None:
+    """The account that is bound."""
+    return await maybe(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner")
+
+
+async def binding_kept(conn: Conn) -> Binding | None:
+    """The account that is bound; it stays so until the end of the transaction."""
+    return await maybe(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE")
+
+
+async def bind(conn: Conn, user_id: int, chat_id: int, name: str) -> None:
+    """Bind an account, in the place of any other."""
+    await run(
+        conn,
+        """
+        INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (%(user)s, %(chat)s, %(name)s)
+        ON CONFLICT (only_one) DO UPDATE SET
+            user_id = excluded.user_id, chat_id = excluded.chat_id, name = excluded.name, bound_at = now()""",
+        user=user_id,
+        chat=chat_id,
+        name=name,
+    )
+
+
+async def unbind(conn: Conn) -> bool:
+    """Undo the binding; False when nobody was bound."""
+    return bool(await run(conn, "DELETE FROM telegram_owner"))
+
+
+async def delete_code(conn: Conn) -> None:
+    """Make the code void."""
+    await run(conn, "DELETE FROM telegram_bind_codes")
+
+
+async def replace_code(conn: Conn, code_hash: bytes, minutes: int) -> Code:
+    """Store a code; the one before works no more."""
+    return await one(
+        conn,
+        Code,
+        """
+        INSERT INTO telegram_bind_codes (code_hash, expires_at)
+        VALUES (%(hash)s, now() + make_interval(mins => %(minutes)s))
+        ON CONFLICT (only_one) DO UPDATE SET code_hash = excluded.code_hash, expires_at = excluded.expires_at
+        RETURNING expires_at""",
+        hash=code_hash,
+        minutes=minutes,
+    )
+
+
+async def use_code(conn: Conn, code_hash: bytes) -> bool:
+    """Use a code up; False when it is another one, has expired or was used."""
+    return bool(
+        await run(
+            conn, "DELETE FROM telegram_bind_codes WHERE code_hash = %(hash)s AND expires_at > now()", hash=code_hash
+        )
+    )
+
+
+async def note_update(conn: Conn, update_id: int) -> bool:
+    """Remember an update; False when it was here before."""
+    return bool(
+        await run(
+            conn,
+            "INSERT INTO telegram_updates (update_id) VALUES (%(id)s) ON CONFLICT DO NOTHING",
+            id=update_id,
+        )
+    )
+
+
+# Counters ---------------------------------------------------------------------------------------------------------
+
+
+async def count(conn: Conn, purposes: list[str], subjects: list[str], minutes: list[int]) -> list[Count]:
+    """Count one hit for each purpose and subject; a window that is over starts anew.
+
+    The three lists go together. Rows are touched in one order, so that counts at once cannot block each other.
+    """
+    return await many(
+        conn,
+        Count,
+        """
+        WITH asked AS (
+            SELECT * FROM unnest(%(purposes)s::text[], %(subjects)s::text[], %(minutes)s::int[])
+                AS a (purpose, subject, minutes)),
+        counted AS (
+            INSERT INTO rate_limits AS r (purpose, subject, hits)
+            SELECT purpose, subject, 1 FROM asked ORDER BY purpose, subject
+            ON CONFLICT (purpose, subject) DO UPDATE SET (hits, window_started_at) = (
+                SELECT CASE WHEN ended THEN 1 ELSE least(r.hits + 1, 1000000) END,
+                       CASE WHEN ended THEN now() ELSE r.window_started_at END
+                FROM (SELECT r.window_started_at <= now() - make_interval(mins => a.minutes) AS ended
+                      FROM asked a WHERE a.purpose = r.purpose AND a.subject = r.subject) AS w)
+            RETURNING purpose, subject, hits, window_started_at)
+        SELECT c.purpose, c.hits,
+               ceil(extract(epoch FROM c.window_started_at + make_interval(mins => a.minutes) - now()))::int
+               AS seconds_left
+        FROM counted c JOIN asked a USING (purpose, subject)""",
+        purposes=purposes,
+        subjects=subjects,
+        minutes=minutes,
+    )

@@ -1,0 +1,216 @@
+"""The bot at work: what Telegram posts is done once and answered; and whose Telegram account is the owner's.
+
+Signup PINs go to the account that is bound, so whoever could bind himself could make accounts.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from proofdesk import logging
+from proofdesk.accounts import commands, quotas, signup_queries
+from proofdesk.accounts.bot import Bot, TelegramError
+from proofdesk.accounts.commands import Decision, Said
+from proofdesk.accounts.signup_queries import Binding
+from proofdesk.audit import events
+from proofdesk.audit.events import Actor
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
+from proofdesk.settings import Settings
+
+log = logging.get(__name__)
+
+WEBHOOK_PATH = "/auth/telegram/webhook"
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that looks like another
+
+
+class TelegramNotConfigured(Unavailable):
+    """There is no bot."""
+
+    code = "telegram_not_configured"
+
+    def __init__(self) -> None:
+        super().__init__("There is no Telegram bot: set TELEGRAM_BOT_TOKEN.", configured=False)
+
+
+class InvalidWebhookSecret(Denied):
+    """The call does not come from Telegram."""
+
+    code = "invalid_webhook_secret"
+
+
+class WebhookRateLimited(Denied):
+    """Too many calls of the webhook."""
+
+    code = "webhook_rate_limited"
+
+
+class OwnerIsFixed(Conflict):
+    """A code is of no use while TELEGRAM_OWNER_ID names the owner."""
+
+    code = "telegram_owner_fixed"
+
+
+@dataclass(frozen=True)
+class Update:
+    """What Telegram posts. `message` is as it came; `proven`: the call carried the webhook's secret."""
+
+    id: int
+    message: object
+    proven: bool
+    request_id: str | None = None
+
+
+def check_secret(settings: Settings, *presented: str | None) -> bool:
+    """Whether the webhook's secret is among what was presented; False too while none is set.
+
+    Compares in constant time. Raises `InvalidWebhookSecret`.
+    """
+    if settings.telegram_webhook_secret is None:
+        return False
+    secret = settings.telegram_webhook_secret.get_secret_value().encode()
+    matches = [hmac.compare_digest(secret, (text or "").encode("utf-8", "replace")) for text in presented]
+    if not any(matches):
+        raise InvalidWebhookSecret("The webhook secret is missing or wrong. Run `proofdesk telegram set-webhook`.")
+    return True
+
+
+async def admit(db: Database, settings: Settings, address: str, *presented: str | None) -> bool:
+    """Let a call of the webhook in, within its quota; whether it has proved to come from Telegram.
+
+    Raises `InvalidWebhookSecret` or `WebhookRateLimited`.
+    """
+    try:
+        proven = check_secret(settings, *presented)
+    except InvalidWebhookSecret:
+        await _count_call(db, proven=False, address=address)
+        raise
+    await _count_call(db, proven=proven, address=address)
+    return proven
+
+
+async def handle(db: Database, settings: Settings, bot: Bot, update: Update) -> bool:
+    """Do what an update means, once, and answer its sender; whether he is the bound owner by it."""
+    said = commands.read(update.message, proven=update.proven)
+    async with db.transaction() as conn:
+        if not await signup_queries.note_update(conn, update.id) or said is None:
+            return False
+        await signup_queries.purge(conn)
+        if await quotas.used_up_here(conn, (quotas.MESSAGES_OF_SENDER, str(said.sender_id))):
+            return False
+        decision = commands.decide(said, await signup_queries.binding(conn), settings.telegram_owner_id)
+        decision = await _carry_out(conn, said, decision, update.request_id)
+    log.info("telegram command", command=said.command[:32], act=decision.act, sender_id=said.sender_id)
+    await _answer(bot, said.chat_id, decision.text)
+    return decision.act in ("bind", "redeem", "keep")
+
+
+async def make_code(db: Database, settings: Settings, by: Actor) -> tuple[str, datetime]:
+    """A new one-time code for /bind and when it expires; codes made before work no more.
+
+    Raises `TelegramNotConfigured` or `OwnerIsFixed`.
+    """
+    if settings.telegram_bot_token is None:
+        raise TelegramNotConfigured
+    if reason := why_no_code(settings):
+        raise OwnerIsFixed(reason)
+    code = "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(3))
+    async with db.transaction() as conn:
+        stored = await signup_queries.replace_code(conn, _hash(code), commands.CODE_MINUTES)
+        await events.record(conn, by, "auth.telegram_bind_code", "telegram_owner", None)
+    return code, stored.expires_at
+
+
+def why_no_code(settings: Settings) -> str:
+    """Why a code would be of no use; empty when it is of use."""
+    if settings.telegram_bot_token is None:
+        return TelegramNotConfigured().message
+    if settings.telegram_owner_id is not None:
+        return "TELEGRAM_OWNER_ID names the owner: send /bind to the bot from that account, without a code."
+    return ""
+
+
+async def register(settings: Settings, bot: Bot | None, url: str | None) -> str:
+    """Let Telegram send messages to this Proofdesk, at `url` or else PUBLIC_URL; the address of the webhook.
+
+    Raises `TelegramNotConfigured`, `Invalid` or `TelegramError`.
+    """
+    if bot is None:
+        raise TelegramNotConfigured
+    base = (url or settings.public_url or "").strip().rstrip("/")
+    if not base:
+        raise Invalid("Say where Telegram reaches this Proofdesk: give the address, or set PUBLIC_URL.")
+    secret = settings.telegram_webhook_secret.get_secret_value() if settings.telegram_webhook_secret else None
+    if secret is None:
+        log.warning("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name")
+    elif not _SECRET.fullmatch(secret):
+        raise Invalid("TELEGRAM_WEBHOOK_SECRET=********: Telegram takes 1 to 256 of A-Z a-z 0-9 _ - there.")
+    address = base if base.endswith(WEBHOOK_PATH) else base + WEBHOOK_PATH
+    await bot.set_webhook(address, secret)
+    return address
+
+
+async def bound(db: Database, settings: Settings) -> Binding | None:
+    """The owner's Telegram account, when one is bound and still the right one."""
+    async with db.transaction() as conn:
+        found = await signup_queries.binding(conn)
+    return found if commands.holds(found, settings.telegram_owner_id) else None
+
+
+async def unbind(db: Database, by: Actor) -> bool:
+    """Undo the binding. Signups that wait for a PIN are void, as is a code. False when nobody was bound."""
+    async with db.transaction() as conn:
+        await signup_queries.delete_code(conn)
+        done = await signup_queries.unbind(conn)
+        await signup_queries.delete_requests(conn)
+        if done:
+            await events.record(conn, by, "auth.telegram_unbind", "telegram_owner", None)
+    return done
+
+
+async def _count_call(db: Database, *, proven: bool, address: str) -> None:
+    quota, subject = quotas.PROVEN_CALLS, quotas.ALL
+    if not proven:
+        quota, subject = quotas.OTHER_CALLS_OF_ADDRESS, quotas.network(address)
+    if wait := await quotas.used_up(db, (quota, subject)):
+        raise WebhookRateLimited("Too many calls of the webhook.", status=429, retry_after=wait)
+
+
+async def _carry_out(conn: Conn, said: Said, decision: Decision, request_id: str | None) -> Decision:
+    if decision.act == "redeem" and not await signup_queries.use_code(conn, _hash(decision.code)):
+        decision = Decision(
+            "refuse", "This code is wrong, was used, or is too old. " + commands.HOW, reason="wrong_code"
+        )
+    if decision.act == "refuse":
+        await _record(conn, said, "auth.telegram_bind_refused", request_id, decision.reason)
+    if decision.act in ("bind", "redeem"):
+        # Whoever forges an update without a secret must not divert the PINs: a private chat has its person's id.
+        chat_id = said.chat_id if said.proven or decision.act == "redeem" else said.sender_id
+        await signup_queries.bind(conn, said.sender_id, chat_id, said.name)
+        await signup_queries.delete_requests(conn)  # their PINs went to whoever was bound before
+        await _record(conn, said, "auth.telegram_bind", request_id)
+    return decision
+
+
+async def _record(conn: Conn, said: Said, action: str, request_id: str | None, reason: str = "") -> None:
+    payload = {"telegram_id": said.sender_id} | ({"reason": reason} if reason else {})
+    status = "refused" if reason else "ok"
+    actor = events.nobody(request_id)
+    await events.record(conn, actor, action, "telegram_owner", said.sender_id, status=status, payload=payload)
+
+
+async def _answer(bot: Bot, chat_id: int, text: str) -> None:
+    try:
+        await bot.send(chat_id, text)
+    except TelegramError as error:
+        # The update is done; Telegram sending it again would change nothing.
+        log.warning("telegram answer not sent", error=error.message, status=error.status)
+
+
+def _hash(code: str) -> bytes:
+    return hashlib.sha256(re.sub(r"[\s-]", "", code).upper().encode()).digest()

@@ -1,0 +1,99 @@
+"""Who did what: the actor that everything done carries, and the events that are never changed.
+
+An event is recorded in the transaction of the change it tells of: both happen, or neither. Events of a project form a
+chain; so do those without a project, such as logins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from proofdesk.audit import queries
+from proofdesk.audit.queries import Inside
+from proofdesk.database.rows import Conn
+from proofdesk.evidence import references
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person, or Proofdesk itself when a job acts. `request_id` names the request that caused it."""
+
+    username: str
+    user_id: UUID | None
+    is_owner: bool
+    request_id: str | None = None
+
+
+def system(request_id: str | None = None) -> Actor:
+    """Proofdesk acting on its own, by schedule or from the command line."""
+    return Actor("system", None, True, request_id)
+
+
+def nobody(request_id: str | None = None) -> Actor:
+    """Somebody who has not shown who he is."""
+    return Actor("nobody", None, False, request_id)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event of many, as its verb tells it."""
+
+    action: str
+    entity_type: str
+    entity_id: object
+    status: str = "ok"
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+async def record(
+    conn: Conn,
+    actor: Actor,
+    action: str,
+    entity_type: str,
+    entity_id: object,
+    *,
+    scope: Inside | None = None,
+    status: str = "ok",
+    payload: dict[str, Any] | None = None,
+    evidence_refs: list[Any] | None = None,
+) -> None:
+    """Add an event to the project of `scope`, or to the installation's without one. Best done last in a transaction.
+
+    The chain is locked from here to the end of the transaction, so no network call may follow. `payload` holds ids,
+    counts and codes: no secret, no text of messages. Raises `InvalidEvidenceRef` when a reference is not to something
+    in the project.
+    """
+    cited = await references.cite(conn, scope, evidence_refs) if scope is not None and evidence_refs else []
+    event = queries.NewEvent(
+        actor_username=actor.username,
+        actor_user_id=actor.user_id,
+        action=action,
+        entity_type=entity_type,
+        entity_id=None if entity_id is None else str(entity_id),
+        status=status,
+        request_id=actor.request_id,
+        payload=payload or {},
+        evidence_refs=cited,
+    )
+    await queries.insert_event(conn, scope, event)
+
+
+async def record_many(conn: Conn, scope: Inside, actor: Actor, events: Sequence[Told]) -> None:
+    """Add events without evidence to the project's chain, in this order, as `record` does."""
+    new = [
+        queries.NewEvent(
+            actor_username=actor.username,
+            actor_user_id=actor.user_id,
+            action=event.action,
+            entity_type=event.entity_type,
+            entity_id=str(event.entity_id),
+            status=event.status,
+            request_id=actor.request_id,
+            payload=event.payload,
+            evidence_refs=[],
+        )
+        for event in events
+    ]
+    if new:
+        await queries.insert_events(conn, scope, new)

@@ -1,0 +1,299 @@
+"""SQL of reading: how far each conversation and source was read, and what could not be stored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.chatwoot.parsing import BadItem, plain
+from proofdesk.database.rows import Conn, many, maybe, run, value
+from proofdesk.projects.scope import Scope
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a conversation was read: to the end while the list said `read_mark`, from `message_cursor` on."""
+
+    conversation_id: int
+    read_mark: str | None
+    message_cursor: int
+
+
+async def states(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[State]:
+    """Where reading stands for these conversations; nothing for those that are not stored."""
+    return await many(
+        conn,
+        State,
+        """
+        SELECT conversation_id, read_mark, message_cursor FROM cw_conversations
+        WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = ANY (%(ids)s)""",
+        project=scope.project_id,
+        account=account_id,
+        ids=conversation_ids,
+    )
+
+
+async def lock(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> None:
+    """Hold these conversations until the end of the transaction; take them before their messages are written.
+
+    Whoever cuts or indexes a conversation holds it too, so nobody waits in a circle.
+    """
+    await run(
+        conn,
+        """
+        SELECT FROM cw_conversations
+        WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = ANY (%(ids)s)
+        ORDER BY conversation_id FOR NO KEY UPDATE""",
+        project=scope.project_id,
+        account=account_id,
+        ids=conversation_ids,
+    )
+
+
+async def advance(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None:
+    """Store how far these conversations (`conversation_id`, `message_cursor`, `read_mark`) are read now."""
+    await run(
+        conn,
+        """
+        UPDATE cw_conversations c SET message_cursor = r.message_cursor, read_mark = r.read_mark
+        FROM jsonb_to_recordset(%(rows)s) AS r (conversation_id bigint, message_cursor bigint, read_mark text)
+        WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.conversation_id = r.conversation_id
+          AND (c.message_cursor, c.read_mark) IS DISTINCT FROM (r.message_cursor, r.read_mark)""",
+        project=scope.project_id,
+        account=account_id,
+        rows=Jsonb(rows),
+    )
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The end of a conversation: its stored messages from an id on."""
+
+    conversation_id: int
+    first_id: int
+
+
+async def recent_tails(conn: Conn, scope: Scope, account_id: int, since: datetime, length: int) -> list[Tail]:
+    """Conversations active since then, and where their last `length` messages begin (0: where there are fewer)."""
+    return await many(
+        conn,
+        Tail,
+        """
+        SELECT conversation_id, coalesce((
+            SELECT (array_agg(message_id ORDER BY message_id DESC))[%(length)s] FROM cw_messages m
+            WHERE m.project_id = c.project_id AND m.account_id = c.account_id
+              AND m.conversation_id = c.conversation_id), 0) AS first_id
+        FROM cw_conversations c
+        WHERE project_id = %(project)s AND account_id = %(account)s AND last_activity_at >= %(since)s
+        ORDER BY conversation_id""",
+        project=scope.project_id,
+        account=account_id,
+        since=since,
+        length=length,
+    )
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far a source was read; `meta` says where in the first reading."""
+
+    source: str
+    cursor_ts: datetime | None
+    cursor_id: int | None
+    meta: dict[str, Any]
+
+
+async def watermark(conn: Conn, scope: Scope, source: str) -> Watermark | None:
+    """The mark of one source."""
+    return await maybe(
+        conn,
+        Watermark,
+        """
+        SELECT source, cursor_ts, cursor_id, meta FROM sync_watermarks
+        WHERE project_id = %(project)s AND source = %(source)s""",
+        project=scope.project_id,
+        source=source,
+    )
+
+
+async def set_watermark(
+    conn: Conn, scope: Scope, source: str, cursor_ts: datetime | None, meta: dict[str, Any]
+) -> None:
+    """Move the mark of a source, after the last row that it stands for; its id is the greatest message id stored."""
+    await run(
+        conn,
+        """
+        INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts, cursor_id, meta)
+        VALUES (%(project)s, %(account_scope)s, %(source)s, %(ts)s,
+                (SELECT max(message_id) FROM cw_messages WHERE project_id = %(project)s
+                 AND account_id = split_part(%(source)s, ':', 2)::bigint), %(meta)s)
+        ON CONFLICT (project_id, source) DO UPDATE
+        SET cursor_ts = EXCLUDED.cursor_ts, cursor_id = EXCLUDED.cursor_id, meta = EXCLUDED.meta,
+            updated_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        source=source,
+        ts=cursor_ts,
+        meta=Jsonb(meta),
+    )
+
+
+async def quarantine(conn: Conn, scope: Scope, account_id: int, bad: list[BadItem]) -> None:
+    """Keep items that could not be stored, with the reason."""
+    rows = [vars(item) for item in {(b.entity, b.entity_id): b for b in bad}.values()]
+    await run(
+        conn,
+        """
+        INSERT INTO sync_quarantine AS q (project_id, account_scope_id, account_id, entity, entity_id,
+            conversation_id, reason, payload)
+        SELECT %(project)s, %(account_scope)s, %(account)s, r.*
+        FROM jsonb_to_recordset(%(rows)s) AS r (entity text, entity_id text, conversation_id bigint,
+            reason text, payload text)
+        ON CONFLICT (project_id, account_id, entity, entity_id) DO UPDATE
+        SET reason = EXCLUDED.reason, payload = EXCLUDED.payload, conversation_id = EXCLUDED.conversation_id,
+            attempts = q.attempts + 1, last_seen_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        account=account_id,
+        rows=Jsonb(rows),
+    )
+
+
+async def set_aside(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[int, int], str]) -> None:
+    """Keep conversations (by account and number) of which a stage could not make its `entity`, with the reason."""
+    await run(
+        conn,
+        """
+        INSERT INTO sync_quarantine AS q (project_id, account_scope_id, account_id, entity, entity_id,
+            conversation_id, reason, payload)
+        SELECT %(project)s, %(account_scope)s, account_id, %(entity)s, conversation_id, conversation_id, reason, '{}'
+        FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[], %(reasons)s::text[])
+            r (account_id, conversation_id, reason)
+        ORDER BY account_id, conversation_id
+        ON CONFLICT (project_id, account_id, entity, entity_id) DO UPDATE
+        SET reason = EXCLUDED.reason, attempts = q.attempts + 1, last_seen_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        entity=entity,
+        accounts=[account for account, _ in reasons],
+        conversations=[conversation for _, conversation in reasons],
+        reasons=[plain(reason)[:500] for reason in reasons.values()],
+    )
+
+
+async def resume(conn: Conn, scope: Scope, entity: str, conversations: list[tuple[int, int]]) -> int:
+    """Take conversations (by account and number) out again, since the stage could make its `entity` of them."""
+    return await run(
+        conn,
+        """
+        DELETE FROM sync_quarantine q
+        USING unnest(%(accounts)s::bigint[], %(conversations)s::bigint[]) c (account_id, conversation_id)
+        WHERE q.project_id = %(project)s AND q.account_id = c.account_id AND q.entity = %(entity)s
+          AND q.entity_id = c.conversation_id::text""",
+        project=scope.project_id,
+        entity=entity,
+        accounts=[account for account, _ in conversations],
+        conversations=[conversation for _, conversation in conversations],
+    )
+
+
+@dataclass(frozen=True)
+class StoredElsewhere:
+    """A message that is stored, and the conversation in which it is."""
+
+    message_id: int
+    conversation_id: int
+
+
+async def stored_elsewhere(
+    conn: Conn, scope: Scope, account_id: int, rows: list[dict[str, Any]]
+) -> list[StoredElsewhere]:
+    """Those messages whose ids are stored already, in another conversation than the rows name."""
+    return await many(
+        conn,
+        StoredElsewhere,
+        """
+        SELECT m.message_id, m.conversation_id
+        FROM unnest(%(messages)s::bigint[], %(conversations)s::bigint[]) r (message_id, conversation_id)
+        JOIN cw_messages m USING (message_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s
+          AND m.conversation_id <> r.conversation_id""",
+        project=scope.project_id,
+        account=account_id,
+        messages=[row["message_id"] for row in rows],
+        conversations=[row["conversation_id"] for row in rows],
+    )
+
+
+async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
+    """Take items out of quarantine that could be stored; how many."""
+    return await run(
+        conn,
+        """
+        DELETE FROM sync_quarantine
+        WHERE project_id = %(project)s AND account_id = %(account)s AND entity = %(entity)s
+          AND entity_id = ANY (%(ids)s)""",
+        project=scope.project_id,
+        account=account_id,
+        entity=entity,
+        ids=[str(i) for i in entity_ids],
+    )
+
+
+async def release_unseen(
+    conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], entity_ids: list[str], since: datetime
+) -> None:
+    """Take out those messages of these conversations that were not found bad again after `since`: mended, or gone."""
+    await run(
+        conn,
+        """
+        DELETE FROM sync_quarantine
+        WHERE project_id = %(project)s AND account_id = %(account)s AND entity = 'message'
+          AND conversation_id = ANY (%(ids)s) AND entity_id = ANY (%(entities)s) AND last_seen_at <= %(since)s""",
+        project=scope.project_id,
+        account=account_id,
+        ids=conversation_ids,
+        entities=entity_ids,
+        since=since,
+    )
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """An item that could not be stored."""
+
+    account_id: int
+    entity: str
+    entity_id: str
+    conversation_id: int | None
+    reason: str
+    attempts: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+async def quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: int) -> list[Quarantined]:
+    """What is in quarantine, longest waiting first; of one account only what is read from there again."""
+    return await many(
+        conn,
+        Quarantined,
+        """
+        SELECT account_id, entity, entity_id, conversation_id, reason, attempts, first_seen_at, last_seen_at
+        FROM sync_quarantine
+        WHERE project_id = %(project)s
+          AND (%(account)s::bigint IS NULL OR account_id = %(account)s AND entity NOT IN ('chunks', 'terms'))
+        ORDER BY last_seen_at, entity_id LIMIT %(limit)s""",
+        project=scope.project_id,
+        account=account_id,
+        limit=limit,
+    )
+
+
+async def count_quarantined(conn: Conn, scope: Scope) -> int:
+    """How many items are in quarantine."""
+    return await value(
+        conn, "SELECT count(*) FROM sync_quarantine WHERE project_id = %(project)s", project=scope.project_id
+    )

@@ -1,0 +1,249 @@
+"""Bringing conversations of one account into the mirror: what the lists tell, then the messages.
+
+A page of conversations is stored in one transaction, then their messages are read at the same time, window by window,
+and stored together with the cursors that stand for them. A run that is killed in between goes on from there.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from proofdesk.chatwoot import cursor_queries, item_storage, parsing, permissions, queries, removals
+from proofdesk.chatwoot.client import Chatwoot, Page
+from proofdesk.chatwoot.parsing import BadItem
+from proofdesk.chatwoot.responses import ChatwootError
+from proofdesk.chatwoot.windows import Reading, UnsplittableWindow
+from proofdesk.database.pool import Database
+from proofdesk.projects import sources
+from proofdesk.projects.scope import Scope
+
+PAGES_AT_ONCE = 2  # while the messages of one are stored, those of the next are read
+AT_ONCE = 50  # conversations whose messages are read together
+STORED_AT_ONCE = 2_000  # messages that are waited for before they are stored; bounds the memory
+
+
+@dataclass
+class Tally:
+    """What a run changed in the mirror, counted in rows."""
+
+    contacts: int = 0
+    conversations: int = 0
+    messages: int = 0
+    removed: int = 0
+    bad: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def quarantined(self) -> int:
+        """How many items could not be stored."""
+        return len(self.bad)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What came of one request for messages: a page, None when the conversation is gone, or why it was refused."""
+
+    reading: Reading
+    page: list[Any] | ChatwootError | None
+
+    @property
+    def rows(self) -> int:
+        return len(self.page) if isinstance(self.page, list) else 0
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One account as one project sees it: all its inboxes (`inbox_ids` None) or some."""
+
+    db: Database
+    client: Chatwoot
+    scope: Scope
+    account_id: int
+    inbox_ids: frozenset[int] | None
+    active_since: datetime | None = None  # older conversations are left out
+    tally: Tally = field(default_factory=Tally)
+
+    async def take(self, listed: list[Any]) -> None:
+        """Store listed conversations of our inboxes and read the messages that are new to us."""
+        for part in _parts(parsing.in_inboxes(listed, self.inbox_ids)):
+            await self._read(await self._store_listed(part))
+
+    async def take_pages(self, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+        """Take what the pages list, each while the one before is being stored; gives those that are, in their order."""
+        taking: deque[tuple[Page, asyncio.Task[None]]] = deque()
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    taking.append((page, asyncio.create_task(self.take(page.items))))
+                    if len(taking) == PAGES_AT_ONCE:
+                        yield await _first(taking)
+            while taking:
+                yield await _first(taking)
+        finally:
+            for _, task in taking:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in taking), return_exceptions=True)
+
+    async def take_contacts(self, listed: list[Any]) -> int:
+        """Store listed contacts; how many rows changed."""
+        parsed = parsing.contacts(listed)
+
+        async def store(conn: queries.Conn, put: item_storage.Put) -> int:
+            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
+            changed = await put(conn, "contact", parsed, self._into(queries.store_contacts, conn))
+            await self._keep_bad(conn, "contact", parsed)
+            return changed
+
+        changed = await item_storage.store(self.db, self.scope, store)
+        self.tally.contacts += changed
+        return changed
+
+    def _into(self, store: Callable[..., Awaitable[int]], conn: queries.Conn) -> item_storage.Store:
+        return lambda rows: store(conn, self.scope, self.account_id, rows)
+
+    async def reread(self, readings: list[Reading]) -> dict[int, set[int]]:
+        """Read messages of stored conversations again; the ids that Chatwoot has there, by conversation.
+
+        A conversation that is gone, or that the token may not see, is not among them.
+        """
+        present: dict[int, set[int]] = {}
+        for part in _parts(readings):
+            present |= await self._read(part)
+        return present
+
+    async def _store_listed(self, listed: list[Any]) -> list[Reading]:
+        parsed, people = parsing.conversations(listed), parsing.contacts(parsing.senders(listed))
+        parsed.rows = [r for r in parsed.rows if self._is_recent(r)]
+
+        async def store(conn: queries.Conn, put: item_storage.Put) -> tuple[int, int, list[cursor_queries.State]]:
+            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
+            contacts = await put(conn, "contact", people, self._into(queries.store_contacts, conn))
+            conversations = await put(conn, "conversation", parsed, self._into(queries.store_conversations, conn))
+            await self._keep_bad(conn, "contact", people)
+            await self._keep_bad(conn, "conversation", parsed)
+            ids = [r["conversation_id"] for r in parsed.rows]
+            return contacts, conversations, await cursor_queries.states(conn, self.scope, self.account_id, ids)
+
+        contacts, conversations, states = await item_storage.store(self.db, self.scope, store)
+        self.tally.contacts += contacts
+        self.tally.conversations += conversations
+        cursors = {s.conversation_id: s for s in states}
+        return [
+            Reading.of(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
+            for row in parsed.rows
+            if cursors[i := row["conversation_id"]].read_mark != row["read_mark"]
+        ]
+
+    def _is_recent(self, row: dict[str, Any]) -> bool:
+        return self.active_since is None or datetime.fromisoformat(row["last_activity_at"]) >= self.active_since
+
+    async def _read(self, readings: list[Reading]) -> dict[int, set[int]]:
+        """Read every window of these, some at a time; the ids that are there, by conversation."""
+        present, waiting = dict[int, set[int]](), deque(readings)
+        running, answered = set[asyncio.Task[_Answered]](), list[_Answered]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.client.concurrency:
+                    running.add(asyncio.create_task(self._ask(waiting.popleft())))
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                answered += [task.result() for task in done]
+                if not (waiting or running) or sum(a.rows for a in answered) >= STORED_AT_ONCE:
+                    went_on = await self._store_answered(answered)
+                    present |= {r.conversation_id: r.present for r in went_on if r.finished}
+                    waiting.extend(r for r in went_on if not r.finished)
+                    answered = []
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return present
+
+    async def _ask(self, reading: Reading) -> _Answered:
+        window = reading.window
+        try:
+            page = await self.client.messages(self.account_id, reading.conversation_id, window.first, window.end)
+        except ChatwootError as error:
+            if not error.forbidden:
+                raise
+            return _Answered(reading, error)
+        return _Answered(reading, page)
+
+    async def _store_answered(self, answered: list[_Answered]) -> list[Reading]:
+        """Store what came; the readings after it, but those of conversations that are gone or refused."""
+        refused = [(a.reading, a.page) for a in answered if isinstance(a.page, ChatwootError)]
+        await permissions.check(self.client, self.account_id, [e for _, e in refused], len(answered) - len(refused))
+        bad = [_not_read(reading, error.message) for reading, error in refused]
+        read: list[tuple[Reading, list[Any]]] = []
+        for reading, page in ((a.reading, a.page) for a in answered if isinstance(a.page, list)):
+            try:
+                read.append((reading.went_on(page), page))
+            except UnsplittableWindow:
+                bad.append(_not_read(reading, "a full answer whose messages have no ids"))
+        for reading in (r for r, _ in read if r.overlooks):
+            await self.client.check_not_cut(self.account_id, reading.conversation_id, reading.newest_id)
+        gone = [a.reading.conversation_id for a in answered if a.page is None]
+        await self._store_messages(read, await removals.conversations(self.client, self.account_id, gone), bad)
+        return [reading for reading, _ in read]
+
+    async def _store_messages(
+        self, pages: list[tuple[Reading, list[Any]]], gone: list[int], refused: list[BadItem]
+    ) -> None:
+        parsed = parsing.Parsed()
+        for reading, page in pages:
+            one = parsing.messages(page, reading.conversation_id)
+            parsed.rows += one.rows
+            parsed.bad += one.bad
+        cursors = [_cursor_row(r) for r, _ in pages if r.mark is not None]
+        touched = [r.conversation_id for r, _ in pages] + gone
+        item_storage.keep_first(parsed, "message")
+
+        async def store(conn: queries.Conn, put: item_storage.Put) -> int:
+            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
+            await cursor_queries.lock(conn, self.scope, self.account_id, touched)
+            if gone:
+                await queries.delete_conversations(conn, self.scope, self.account_id, gone)
+            elsewhere = await cursor_queries.stored_elsewhere(conn, self.scope, self.account_id, parsed.rows)
+            item_storage.refuse_taken(parsed, {m.message_id: m.conversation_id for m in elsewhere})
+            stored = await put(conn, "message", parsed, self._into(queries.store_messages, conn))
+            await self._keep_bad(conn, "message", parsed)
+            await self._keep_bad(conn, "conversation", parsing.Parsed(bad=refused))
+            await cursor_queries.advance(conn, self.scope, self.account_id, cursors)
+            return stored
+
+        stored = await item_storage.store(self.db, self.scope, store)
+        self.tally.messages += stored  # read after the wait: other pages count meanwhile
+        self.tally.removed += len(gone)
+
+    async def _keep_bad(self, conn: queries.Conn, entity: str, parsed: parsing.Parsed) -> None:
+        self.tally.bad.update((b.entity, b.entity_id) for b in parsed.bad)
+        stored = [row[f"{entity}_id"] for row in parsed.rows]
+        if stored:
+            await cursor_queries.release(conn, self.scope, self.account_id, entity, stored)
+        if parsed.bad:
+            await cursor_queries.quarantine(conn, self.scope, self.account_id, parsed.bad)
+
+
+def _cursor_row(reading: Reading) -> dict[str, Any]:
+    return {
+        "conversation_id": reading.conversation_id,
+        "message_cursor": reading.cursor,
+        "read_mark": reading.mark if reading.finished else None,
+    }
+
+
+def _not_read(reading: Reading, reason: str) -> BadItem:
+    return BadItem("conversation", str(reading.conversation_id), None, reason, "{}")
+
+
+async def _first(taking: deque[tuple[Page, asyncio.Task[None]]]) -> Page:
+    page, task = taking[0]
+    await task
+    taking.popleft()
+    return page
+
+
+def _parts(things: list[Any]) -> Iterable[list[Any]]:
+    return (things[at : at + AT_ONCE] for at in range(0, len(things), AT_ONCE))

@@ -1,0 +1,59 @@
+"""Store a page of rows; when the database refuses one of them, quarantine that row and store the others."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+
+from proofdesk.chatwoot import parsing
+from proofdesk.chatwoot.parsing import Parsed
+from proofdesk.database import errors
+from proofdesk.database.bisect import in_halves
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.projects.scope import Scope
+
+Store = Callable[[list[dict[str, Any]]], Awaitable[int]]
+Put = Callable[[Conn, str, Parsed, Store], Awaitable[int]]
+Result = TypeVar("Result")
+
+
+async def store(db: Database, scope: Scope, work: Callable[[Conn, Put], Awaitable[Result]]) -> Result:
+    """Do the work in one transaction; when a value is refused, do it again and put the rows in halves."""
+    try:
+        async with db.scoped(scope) as conn:
+            return await work(conn, _at_once)
+    except psycopg.Error as error:
+        if not errors.is_data_error(error):
+            raise
+    async with db.scoped(scope) as conn:
+        return await work(conn, _in_halves)
+
+
+def keep_first(parsed: Parsed, entity: str) -> None:
+    """Keep the first of several rows with one id; the others are bad."""
+    kept: dict[int, dict[str, Any]] = {}
+    for row in parsed.rows:
+        if kept.setdefault(row[f"{entity}_id"], row) is not row:
+            parsed.bad.append(parsing.refused(entity, row, "another item of this page has the same id"))
+    parsed.rows = [kept[number] for number in sorted(kept)]
+
+
+def refuse_taken(parsed: Parsed, taken: dict[int, int]) -> None:
+    """Keep no message whose id is stored in another conversation, given by message id; those are bad."""
+    for row in (row for row in parsed.rows if row["message_id"] in taken):
+        reason = f"message {row['message_id']} is stored in conversation {taken[row['message_id']]}"
+        parsed.bad.append(parsing.refused("message", row, reason))
+    parsed.rows = [row for row in parsed.rows if row["message_id"] not in taken]
+
+
+async def _at_once(_: Conn, __: str, parsed: Parsed, put: Store) -> int:
+    return await put(parsed.rows)
+
+
+async def _in_halves(conn: Conn, entity: str, parsed: Parsed, put: Store) -> int:
+    stored, refused = await in_halves(conn, parsed.rows, lambda rows: put(list(rows)))
+    parsed.bad += [parsing.refused(entity, row, reason) for row, reason in refused]
+    lost = {id(row) for row, _ in refused}
+    parsed.rows = [row for row in parsed.rows if id(row) not in lost]
+    return sum(stored)

@@ -1,0 +1,71 @@
+"""Walking Chatwoot's lists page by page, to an empty page, and no further than there is something to see."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofdesk.chatwoot import parsing, responses
+from proofdesk.chatwoot.client import Chatwoot, Page
+
+# Lists move while they are read, so a page may show what others showed; so many in a row are no list any more.
+_MOST_REPEATED = 20
+
+
+async def conversations(
+    client: Chatwoot, account_id: int, sort_by: str, inbox_id: int | None, *, first: int = 1, ahead: int = 0
+) -> AsyncGenerator[Page]:
+    """Pages of conversations until an empty one; up to `ahead` more are asked for while one is worked on."""
+
+    async def ask(number: int) -> Page:
+        return await client.conversations(account_id, number, sort_by, inbox_id)
+
+    async for page in _walk(ask, first, ahead):
+        yield page
+
+
+async def contacts(client: Chatwoot, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[Page]:
+    """Pages of contacts until an empty one; up to `ahead` more are asked for while one is worked on."""
+
+    async def ask(number: int) -> Page:
+        return await client.contacts(account_id, number, sort)
+
+    async for page in _walk(ask, 1, ahead):
+        yield page
+
+
+async def _walk(ask: Callable[[int], Coroutine[Any, Any, Page]], first: int, ahead: int) -> AsyncGenerator[Page]:
+    number, last, seen = first + 1, 0, _Seen()
+    asked = deque([asyncio.create_task(ask(first))])
+    try:
+        while (page := await asked.popleft()).items:
+            seen.add(page)
+            last = last or math.ceil((page.total or 0) / len(page.items))
+            # Beyond the last one that the list tells of there is only the empty one, which is asked for alone.
+            while len(asked) < ahead and (number <= last or not asked):
+                asked.append(asyncio.create_task(ask(number)))
+                number += 1
+            yield page
+            if not asked:
+                asked.append(asyncio.create_task(ask(number)))
+                number += 1
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+@dataclass
+class _Seen:
+    ids: set[int] = field(default_factory=set)
+    repeated: int = 0
+
+    def add(self, page: Page) -> None:
+        """Raises `ChatwootError` when the list goes round in circles: it would be walked for ever."""
+        shown = parsing.ids(page.items)
+        self.repeated = 0 if shown - self.ids else self.repeated + 1
+        self.ids |= shown
+        if self.repeated > _MOST_REPEATED:
+            raise responses.repeated(page.answer)

@@ -1,0 +1,85 @@
+"""What is proven to be gone from Chatwoot: it says so itself, twice. A page that lacks something proves nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from proofdesk.chatwoot import permissions, windows
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.responses import ChatwootError
+
+MOST_GAPS = 10  # windows between present messages that are read one by one
+
+Get = Callable[[int, int], Awaitable[dict[str, Any] | None]]
+
+
+async def conversations(client: Chatwoot, account_id: int, ids: list[int]) -> list[int]:
+    """Those of these conversations that Chatwoot answers with its own 404, twice, while the account is there.
+
+    Raises `ChatwootError` when most of them are refused to the token.
+    """
+    return await _twice(client, account_id, client.conversation, ids)
+
+
+async def contacts(client: Chatwoot, account_id: int, ids: list[int]) -> list[int]:
+    """Those of these contacts that Chatwoot answers with its own 404, twice, while the account is there."""
+    return await _twice(client, account_id, client.contact, ids)
+
+
+async def messages(
+    client: Chatwoot, account_id: int, conversation_id: int, missing: list[int], present: set[int]
+) -> list[int]:
+    """Those of the missing messages that a second reading by complete windows does not hold either.
+
+    The windows lie between the messages that are there, so each should be empty. From a server that does not keep
+    to them none is, and then nothing counts as gone.
+    """
+    gaps = windows.gaps(missing, present)
+    if len(gaps) > MOST_GAPS:
+        return await _missing_again(client, account_id, conversation_id, missing, gaps[0])
+    pages = await asyncio.gather(*(client.messages(account_id, conversation_id, w.first, w.end) for w in gaps))
+    empty = [window for window, page in zip(gaps, pages, strict=True) if page == []]
+    return [i for i in missing if any(window.first <= i < window.end for window in empty)]
+
+
+async def _missing_again(
+    client: Chatwoot, account_id: int, conversation_id: int, missing: list[int], gap: windows.Window
+) -> list[int]:
+    """The same for messages missing in many places: all windows once more, after one that should be empty is."""
+    if await client.messages(account_id, conversation_id, gap.first, gap.end) != []:
+        return []
+    whole = windows.Window(min(missing), max(missing) + 1)
+    reading = windows.Reading(conversation_id, known_id=whole.end, left=(whole,))
+    while not reading.finished:
+        page = await client.messages(account_id, conversation_id, reading.window.first, reading.window.end)
+        if page is None:
+            return []
+        try:
+            reading = reading.went_on(page)
+        except windows.UnsplittableWindow:
+            return []
+    return [i for i in missing if i not in reading.present]
+
+
+async def _twice(client: Chatwoot, account_id: int, get: Get, ids: list[int]) -> list[int]:
+    gone = await _once(client, account_id, get, ids)
+    if gone:
+        # Of an account that is gone, everything is: its inboxes, too, are answered with 404 then, which raises.
+        await client.inboxes(account_id)
+    return await _once(client, account_id, get, gone)
+
+
+async def _once(client: Chatwoot, account_id: int, get: Get, ids: list[int]) -> list[int]:
+    answers = await asyncio.gather(*(_or_refusal(get, account_id, i) for i in ids))
+    refused = [answer for answer in answers if isinstance(answer, ChatwootError)]
+    await permissions.check(client, account_id, refused, len(answers) - len(refused))
+    return [i for i, answer in zip(ids, answers, strict=True) if answer is None]
+
+
+async def _or_refusal(get: Get, account_id: int, number: int) -> dict[str, Any] | ChatwootError | None:
+    try:
+        return await get(account_id, number)
+    except ChatwootError as error:
+        if not error.forbidden:
+            raise
+        return error

@@ -1,0 +1,46 @@
+"""Messages as they were imported."""
+
+from datetime import datetime
+
+from proofdesk.conversations import queries
+from proofdesk.conversations.queries import Message
+from proofdesk.core import ids
+from proofdesk.core.ids import GlobalId
+from proofdesk.database.pool import PLANNED_ONCE, Database
+from proofdesk.errors import NotFound
+from proofdesk.projects.scope import Scope
+
+SNIPPET = 240
+
+
+class MessageNotFound(NotFound):
+    """The project has no such message."""
+
+    code = "message_not_found"
+
+
+async def find(
+    db: Database, scope: Scope, conversation_id: str | None, before: datetime | GlobalId | None, limit: int
+) -> list[Message]:
+    """Messages, the newest first, of one conversation when its global id is given, older than a moment or a message.
+
+    Raises `Invalid` for an id of another form and `MessageNotFound` when `before` names no message of the project.
+    """
+    within = ids.parse(conversation_id, "conversation") if conversation_id else None
+    if within and within.project_id != scope.project_id:
+        return []
+    async with db.scoped(scope, PLANNED_ONCE) as conn:
+        moment, number = before, None
+        if isinstance(before, GlobalId):
+            mark = await queries.message(conn, scope, before) if before.project_id == scope.project_id else None
+            if mark is None:
+                raise MessageNotFound("This project has no such message to go on from.")
+            moment, number = mark.created_at, mark.message_id
+        assert not isinstance(moment, GlobalId)
+        return await queries.messages(conn, scope, within, moment, number, limit)
+
+
+def snippet(content: str | None) -> str:
+    """The beginning of a message on one line, at most `SNIPPET` characters."""
+    text = " ".join((content or "").split())
+    return text if len(text) <= SNIPPET else text[: SNIPPET - 1].rstrip() + "…"

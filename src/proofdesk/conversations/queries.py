@@ -1,0 +1,283 @@
+"""SQL of data review. Every statement reads the rows of one project."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+
+from proofdesk.core.ids import GlobalId
+from proofdesk.database.rows import Conn, many, maybe
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A contact."""
+
+    account_id: int
+    contact_id: int
+    name: str
+    email: str | None
+    phone_number: str | None
+    identifier: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation, with the names of its contact and inbox where they are known."""
+
+    account_id: int
+    conversation_id: int
+    contact_id: int | None
+    contact_name: str | None
+    inbox_id: int
+    inbox_name: str | None
+    status: str
+    assignee_id: int | None
+    assignee_name: str | None
+    labels: list[str]
+    last_activity_at: datetime
+    updated_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message, with the contact of its conversation. Where many are listed, of its content the beginning.
+
+    `kind`: `message`, or what else it is (`message_kind` in the database).
+    """
+
+    account_id: int
+    message_id: int
+    conversation_id: int
+    contact_id: int | None
+    message_type: str
+    content_type: str
+    sender_type: str
+    sender_name: str | None
+    private: bool
+    deleted: bool
+    kind: str
+    content: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class WholeMessage(Message):
+    """The same with what is attached. `delivery_error`: why a channel did not deliver it; None while none said so."""
+
+    attachments: list[Any]
+    delivery_error: str | None
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """An inbox that was imported."""
+
+    account_id: int
+    inbox_id: int
+    name: str
+
+
+# Left out where it is not asked for: one plan for both would read all messages for those of a conversation.
+_WITHIN = sql.SQL("AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s")
+
+
+@dataclass(frozen=True)
+class _Label:
+    label: str
+
+
+async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, offset: int) -> list[Contact]:
+    """Contacts with the pattern in a name, address, number or identifier; the last changed first."""
+    return await many(
+        conn,
+        Contact,
+        """
+        SELECT account_id, contact_id, name, email, phone_number, identifier, updated_at FROM cw_contacts
+        WHERE project_id = %(project)s
+          AND (%(pattern)s::text IS NULL OR name ILIKE %(pattern)s OR email ILIKE %(pattern)s
+               OR phone_number ILIKE %(pattern)s OR identifier ILIKE %(pattern)s)
+        ORDER BY updated_at DESC, account_id, contact_id LIMIT %(limit)s OFFSET %(offset)s""",
+        project=scope.project_id,
+        pattern=pattern,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def contact(conn: Conn, scope: Scope, wanted: GlobalId) -> Contact | None:
+    """One contact."""
+    return await maybe(
+        conn,
+        Contact,
+        """
+        SELECT account_id, contact_id, name, email, phone_number, identifier, updated_at FROM cw_contacts
+        WHERE project_id = %(project)s AND account_id = %(account)s AND contact_id = %(contact)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        contact=wanted.number,
+    )
+
+
+async def conversations_of(conn: Conn, scope: Scope, wanted: GlobalId, limit: int) -> list[Conversation]:
+    """Conversations of a contact, the last active first."""
+    return await many(
+        conn,
+        Conversation,
+        """
+        SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
+               c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
+        FROM cw_conversations c
+        LEFT JOIN cw_contacts k USING (project_id, account_id, contact_id)
+        LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
+        WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.contact_id = %(contact)s
+        ORDER BY c.last_activity_at DESC, c.conversation_id LIMIT %(limit)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        contact=wanted.number,
+        limit=limit,
+    )
+
+
+async def conversations(
+    conn: Conn, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
+) -> list[Conversation]:
+    """Conversations, the last active first."""
+    return await many(
+        conn,
+        Conversation,
+        """
+        SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
+               c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
+        FROM (SELECT * FROM cw_conversations
+              WHERE project_id = %(project)s
+                AND (%(inbox)s::bigint IS NULL OR inbox_id = %(inbox)s)
+                AND (%(status)s::text IS NULL OR status = %(status)s)
+              ORDER BY last_activity_at DESC, account_id, conversation_id LIMIT %(limit)s OFFSET %(offset)s) c
+        LEFT JOIN cw_contacts k USING (project_id, account_id, contact_id)
+        LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
+        ORDER BY c.last_activity_at DESC, c.account_id, c.conversation_id""",
+        project=scope.project_id,
+        inbox=inbox_id,
+        status=status,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def conversation(conn: Conn, scope: Scope, wanted: GlobalId) -> Conversation | None:
+    """One conversation."""
+    return await maybe(
+        conn,
+        Conversation,
+        """
+        SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
+               c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
+        FROM cw_conversations c
+        LEFT JOIN cw_contacts k USING (project_id, account_id, contact_id)
+        LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
+        WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.conversation_id = %(conversation)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        conversation=wanted.number,
+    )
+
+
+async def messages(
+    conn: Conn, scope: Scope, within: GlobalId | None, before: datetime | None, before_id: int | None, limit: int
+) -> list[Message]:
+    """Messages, of one conversation or of all, older than a moment or than the message `before_id` of that moment; the
+    newest first."""
+    return await many(
+        conn,
+        Message,
+        sql.SQL(
+            """
+        SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
+               m.sender_type, m.sender_name, m.private, m.deleted, left(m.content, 1000) AS content,
+               message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                   c.additional_attributes ->> 'auto_reply' = 'true'
+                   AND began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
+               m.created_at, m.updated_at
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s {within} AND (m.created_at, m.message_id)
+              < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 0))
+        ORDER BY m.created_at DESC, m.message_id DESC LIMIT {limit}"""
+        ).format(within=_WITHIN if within else sql.SQL(""), limit=limit),  # one plan for any limit reads a tenth of all
+        project=scope.project_id,
+        account=within and within.account_id,
+        conversation=within and within.number,
+        before=before,
+        before_id=before_id,
+    )
+
+
+async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
+    """One message."""
+    return await maybe(
+        conn,
+        Message,
+        """
+        SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.created_at, m.updated_at,
+               message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                   c.additional_attributes ->> 'auto_reply' = 'true'
+                   AND began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.message_id = %(message)s""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        message=wanted.number,
+    )
+
+
+async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessage]:
+    """All messages of a conversation, in order."""
+    return await many(
+        conn,
+        WholeMessage,
+        """
+        SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
+               m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at,
+               message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                   c.additional_attributes ->> 'auto_reply' = 'true'
+                   AND began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) AS kind,
+               CASE WHEN m.message_type <> 'incoming' AND m.status = 'failed'
+                    THEN coalesce(m.content_attributes ->> 'external_error', '') END AS delivery_error
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s
+        ORDER BY m.created_at, m.message_id""",
+        project=scope.project_id,
+        account=wanted.account_id,
+        conversation=wanted.number,
+    )
+
+
+async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
+    """The inboxes that were imported, by name."""
+    return await many(
+        conn,
+        Inbox,
+        """
+        SELECT account_id, inbox_id, name FROM cw_inboxes WHERE project_id = %(project)s
+        ORDER BY name, account_id, inbox_id""",
+        project=scope.project_id,
+    )
+
+
+async def labels(conn: Conn, scope: Scope) -> list[str]:
+    """The labels in use, at most 200."""
+    found = await many(
+        conn,
+        _Label,
+        """
+        SELECT DISTINCT unnest(labels) AS label FROM cw_conversations
+        WHERE project_id = %(project)s ORDER BY label LIMIT 200""",
+        project=scope.project_id,
+    )
+    return [one.label for one in found]

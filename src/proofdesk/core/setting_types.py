@@ -1,0 +1,102 @@
+"""The kinds of value that a setting holds: what is accepted, and what is trimmed."""
+
+import os
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from proofdesk.core import mail_relay, urls
+
+_ENDPOINT = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+
+
+def _blank_is_unset(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def default_home() -> Path:
+    """Return the folder for data of the person, or of the system when they have no home."""
+    try:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        base = Path("/var/lib")
+    return base / "proofdesk"
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return Path(str(path).strip()).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("there is no user of the name that follows ~; write the whole path") from None
+
+
+def _header(value: SecretStr | None) -> SecretStr | None:
+    """What is sent in a header: spaces around it were copied by mistake, and others cannot be sent."""
+    if value is None:
+        return None
+    text = value.get_secret_value().strip()
+    if not (text.isascii() and text.isprintable()) or " " in text or text[0] == text[-1] in "\"'":
+        raise ValueError("spaces, quotes around it, line breaks or letters with accents are in it; copy it again")
+    return SecretStr(text)
+
+
+def _endpoint(text: str | None) -> str | None:
+    if text is not None and not _ENDPOINT.match(text):
+        raise ValueError("begin with http:// or https://, such as http://localhost:11434/v1")
+    return text
+
+
+def _password(value: SecretStr | None) -> SecretStr | None:
+    """What a person types: the line break of the file that it was read from is none of it."""
+    if value is None:
+        return None
+    text = value.get_secret_value().rstrip("\r\n")
+    if any(ord(letter) < 32 for letter in text):
+        raise ValueError("a line break or control character is in it, which nobody can type")
+    return SecretStr(text)
+
+
+def _database(value: SecretStr | None) -> SecretStr | None:
+    return value and SecretStr(urls.database(value.get_secret_value()))
+
+
+def _proxies_only(text: str) -> str:
+    if any(network.prefixlen == 0 for network in networks(text)):
+        raise ValueError("name the proxies: whoever is trusted may say what address and scheme a request has")
+    return text
+
+
+def networks(text: str) -> list[IPv4Network | IPv6Network]:
+    """Return the networks of a comma-separated list. Raises ValueError."""
+    return [ip_network(name.strip()) for name in text.split(",") if name.strip()]
+
+
+def _names_relay(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        mail_relay.parse(url.get_secret_value())
+    return url
+
+
+def _names_sender(text: str | None) -> str | None:
+    if text is not None:
+        mail_relay.sender(text)
+    return text
+
+
+Text = Annotated[str | None, BeforeValidator(_blank_is_unset)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
+Number = Annotated[int | None, BeforeValidator(_blank_is_unset)]
+Key = Annotated[Secret, AfterValidator(_header)]
+Password = Annotated[Secret, AfterValidator(_password)]
+Origin = Annotated[Text, AfterValidator(lambda text: text and urls.origin(text))]
+Service = Annotated[Text, AfterValidator(lambda text: text and urls.service(text))]
+Endpoint = Annotated[Service, AfterValidator(_endpoint)]
+Home = Annotated[Path, AfterValidator(_absolute)]
+Database = Annotated[Secret, AfterValidator(_database)]
+Proxies = Annotated[str, AfterValidator(_proxies_only)]
+Relay = Annotated[Secret, AfterValidator(_names_relay)]
+Sender = Annotated[Text, AfterValidator(_names_sender)]
+BaseUrl = Annotated[str, AfterValidator(urls.service)]

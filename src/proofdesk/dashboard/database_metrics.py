@@ -1,0 +1,119 @@
+"""What the database holds, in numbers of the whole installation, so that workers on any machine are covered."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from proofdesk.dashboard import metrics_queries, status
+from proofdesk.dashboard.metrics_queries import Chunks, Outbound, RunTotal, UnderWay
+from proofdesk.database.pool import Database
+from proofdesk.errors import Unavailable
+from proofdesk.settings import Settings
+
+KEPT_SECONDS = 10.0  # however often and by however many it is asked for
+_PATIENCE = 5.0
+_STATUSES = ("pending", "processing", "ready", "failed")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One reading."""
+
+    totals: list[RunTotal]
+    under_way: list[UnderWay]
+    queue_depth: int
+    sync_lag: float | None
+    chunks: list[Chunks]
+    outbound: list[Outbound]
+    workers: int
+
+
+class Board:
+    """The last reading, made anew when it is old."""
+
+    def __init__(self, db: Database, settings: Settings):
+        self._db = db
+        self._settings = settings
+        self._lock = asyncio.Lock()
+        self._read_at = float("-inf")
+        self._figures: Figures | None = None
+
+    async def read(self) -> Figures | None:
+        """The figures, some seconds old at most; None while the database does not answer."""
+        async with self._lock:
+            if time.monotonic() - self._read_at > KEPT_SECONDS:
+                self._figures = await _read(self._db, self._settings)
+                self._read_at = time.monotonic()
+            return self._figures
+
+
+async def _read(db: Database, settings: Settings) -> Figures | None:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            workers = await status.workers(db, settings)
+            async with db.transaction() as conn:
+                return Figures(
+                    await metrics_queries.run_totals(conn),
+                    await metrics_queries.runs_under_way(conn),
+                    await metrics_queries.queue_depth(conn),
+                    await metrics_queries.sync_lag(conn),
+                    await metrics_queries.chunks_by_status(conn),
+                    await metrics_queries.outbound_by_status(conn),
+                    workers.workers,
+                )
+    except (Unavailable, TimeoutError):
+        return None
+
+
+class Told(Collector):
+    """A reading as Prometheus takes it."""
+
+    def __init__(self, figures: Figures | None):
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        """The figures, and whether there are any."""
+        yield _gauge("proofdesk_database_up", "Whether the database answers.", int(self._figures is not None))
+        if self._figures is not None:
+            yield from _runs(self._figures)
+            yield from _stored(self._figures)
+
+
+def _runs(figures: Figures) -> Iterator[Metric]:
+    totals = CounterMetricFamily("proofdesk_runs", "Ended runs, by type and outcome.", labels=["job_type", "outcome"])
+    for total in figures.totals:
+        totals.add_metric([total.job_type, total.outcome], total.runs)
+    yield totals
+    under_way = GaugeMetricFamily(
+        "proofdesk_runs_under_way", "Runs that are queued or running, by type.", labels=["job_type", "status"]
+    )
+    for found in figures.under_way:
+        under_way.add_metric([found.job_type, found.status], found.runs)
+    yield under_way
+    yield _gauge("proofdesk_queue_depth", "Jobs that wait for a worker.", figures.queue_depth)
+    yield _gauge("proofdesk_workers", "Workers that were heard of lately.", figures.workers)
+
+
+def _stored(figures: Figures) -> Iterator[Metric]:
+    if figures.sync_lag is not None:
+        text = "Seconds since the source that waits longest was read to the end."
+        yield _gauge("proofdesk_sync_lag_seconds", text, figures.sync_lag)
+    chunks = GaugeMetricFamily("proofdesk_chunks", "Chunks, by status of their embedding.", labels=["status"])
+    found = {c.status: c.chunks for c in figures.chunks}
+    for name in _STATUSES:
+        chunks.add_metric([name], found.get(name, 0))
+    yield chunks
+    outbound = GaugeMetricFamily(
+        "proofdesk_outbound_messages", "Outbound messages, by channel and status.", labels=["channel", "status"]
+    )
+    for message in figures.outbound:
+        outbound.add_metric([message.channel, message.status], message.messages)
+    yield outbound
+
+
+def _gauge(name: str, text: str, number: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=number)

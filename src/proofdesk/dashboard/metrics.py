@@ -1,0 +1,16 @@
+"""Everything that is watched, as Prometheus reads it."""
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+
+from proofdesk.dashboard.database_metrics import Board, Told
+from proofdesk.dashboard.process_metrics import Counted
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+
+async def text(board: Board) -> bytes:
+    """All metrics in Prometheus's text format; those of the database are left out while that is away."""
+    registry = CollectorRegistry()
+    registry.register(Counted())
+    registry.register(Told(await board.read()))
+    return generate_latest(registry)

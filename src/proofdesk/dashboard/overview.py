@@ -1,0 +1,68 @@
+"""How the active project is doing, on one page: what it holds, how fresh that is, and what went wrong last."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proofdesk.conversations import queries as review_queries
+from proofdesk.conversations.queries import Inbox
+from proofdesk.dashboard import overview_queries as queries
+from proofdesk.dashboard import status_queries
+from proofdesk.dashboard.overview_queries import Day
+from proofdesk.dashboard.status_queries import Entities, Workers
+from proofdesk.database.pool import Database
+from proofdesk.indexing import vector_queries as chunk_queries
+from proofdesk.jobs import run_queries
+from proofdesk.jobs.run_queries import Run
+from proofdesk.projects import source_queries
+from proofdesk.projects.scope import Scope
+from proofdesk.projects.source_queries import Source
+
+DAYS = 30
+FAILURES = 5
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a project reads and holds. `synced_at` is when a sync last went well."""
+
+    entities: Entities
+    chunks: chunk_queries.Counts
+    sources: list[Source]
+    inboxes: list[Inbox]
+    synced_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The whole page. `latest` is the newest run of each job, `failures` the newest that failed."""
+
+    held: Held
+    latest: list[Run]
+    failures: list[Run]
+    days: list[Day]
+    workers: Workers
+
+
+async def of(db: Database, scope: Scope, silence: float) -> Overview:
+    """The overview; a worker that was not heard of for `silence` seconds counts as gone."""
+    held = await holds(db, scope)
+    async with db.scoped(scope) as conn:
+        return Overview(
+            held=held,
+            latest=await run_queries.latest_runs(conn, scope),
+            failures=await run_queries.run_history(conn, scope, None, "failed", FAILURES, 0),
+            days=await queries.days(conn, scope, DAYS),
+            workers=await status_queries.workers(conn, silence),
+        )
+
+
+async def holds(db: Database, scope: Scope) -> Held:
+    """What a project reads and holds."""
+    async with db.scoped(scope) as conn:
+        return Held(
+            entities=await status_queries.entities(conn, scope),
+            chunks=await chunk_queries.counts(conn, scope),
+            sources=await source_queries.sources(conn, scope),
+            inboxes=await review_queries.inboxes(conn, scope),
+            synced_at=await queries.synced_at(conn, scope),
+        )

@@ -1,0 +1,56 @@
+"""SQL of the overview."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from proofdesk.database.rows import Conn, many, value
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Day:
+    """How many messages came and went on a day (UTC)."""
+
+    day: datetime
+    received: int
+    sent: int
+
+
+async def days(conn: Conn, scope: Scope, most: int) -> list[Day]:
+    """Messages of the last `most` days up to the newest one, days without any included.
+
+    The newest message, not today, is where it ends: a project that was not read for a month still shows something.
+    """
+    return await many(
+        conn,
+        Day,
+        """
+        WITH newest AS (
+            SELECT date_trunc('day', created_at, 'UTC') AS day FROM cw_messages
+            WHERE project_id = %(project)s ORDER BY created_at DESC, message_id DESC LIMIT 1),
+        days AS (
+            SELECT day - make_interval(hours => 24 * back) AS day FROM newest, generate_series(0, %(most)s - 1) back)
+        SELECT d.day, c.received, c.sent
+        FROM days d CROSS JOIN LATERAL (
+            -- A range for each day: from where they all begin is not known to the planner, which would read everything.
+            SELECT count(*) FILTER (WHERE m.message_type = 'incoming') AS received,
+                   count(*) FILTER (WHERE m.message_type IN ('outgoing', 'template') AND NOT m.private) AS sent
+            FROM cw_messages m
+            WHERE m.project_id = %(project)s
+              AND m.created_at >= d.day AND m.created_at < d.day + make_interval(hours => 24)) c
+        ORDER BY d.day""",
+        project=scope.project_id,
+        most=most,
+    )
+
+
+async def synced_at(conn: Conn, scope: Scope) -> datetime | None:
+    """When a sync last went well."""
+    return await value(
+        conn,
+        """
+        SELECT finished_at FROM worker_runs
+        WHERE project_id = %(project)s AND job_type = 'chatwoot_sync' AND status = 'ok'
+        ORDER BY created_at DESC LIMIT 1""",
+        project=scope.project_id,
+    )

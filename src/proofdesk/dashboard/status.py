@@ -1,0 +1,148 @@
+"""How a project stands: its runs, what it holds, what waits, and whether anybody works."""
+
+import importlib.resources
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from proofdesk.dashboard import status_queries as queries
+from proofdesk.dashboard.status_queries import Backlog, Day, Entities, Sizes, Watermark, Workers
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.errors import Unavailable
+from proofdesk.indexing import vector_queries as embedding_queries
+from proofdesk.indexing.vector_queries import Counts
+from proofdesk.jobs import run_queries
+from proofdesk.jobs.run_queries import Run
+from proofdesk.projects.scope import Scope
+from proofdesk.settings import Settings
+
+FIELDS: dict[str, Any] = {
+    "jobs": list[dict[str, Any]],
+    "rag_counts": Counts,
+    "entities": Entities,
+    "storage": dict[str, Any],
+    "watermarks": list[Watermark],
+    "worker": Workers,
+    "backlog": dict[str, int],
+}
+"""What `read` gives, by name."""
+
+SIZES_KEPT = 30.0  # seconds
+
+_measured: WeakKeyDictionary[Database, dict[UUID, tuple[float, Sizes]]] = WeakKeyDictionary()
+
+
+async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
+    """All of it, as the fields of `FIELDS`. Sizes are up to half a minute old, `scoped_logical_bytes` an estimate."""
+    async with db.scoped(scope) as conn:
+        rag_counts = await embedding_queries.counts(conn, scope)
+        latest = await run_queries.latest_runs(conn, scope)
+        entities = await queries.entities(conn, scope)
+        sizes = await _sizes(db, conn, scope)
+        watermarks = await queries.watermarks(conn, scope)
+        workers = await queries.workers(conn, silence(settings).total_seconds())
+        backlog = await queries.backlog(conn, scope)
+    return {
+        "jobs": [_job(run) for run in latest],
+        "rag_counts": rag_counts,
+        "entities": entities,
+        "storage": _storage(sizes, entities, rag_counts, settings),
+        "watermarks": watermarks,
+        "worker": workers,
+        "backlog": _backlog(backlog, rag_counts),
+    }
+
+
+async def gather_counts(db: Database, scope: Scope) -> None:
+    """Keep adding up what the project holds cheap: every connection that ever wrote has left rows behind."""
+    async with db.scoped(scope) as conn:
+        await queries.gather_counts(conn)
+
+
+async def throughput(db: Database, scope: Scope, days: int) -> list[Day]:
+    """What jobs did on each of the last days, in UTC, the oldest first."""
+    async with db.scoped(scope) as conn:
+        return await queries.throughput(conn, scope, days)
+
+
+async def check_worker(db: Database, settings: Settings) -> Workers:
+    """The workers. Raises `Unavailable` (`worker_silent`) unless one was heard of lately."""
+    working = await workers(db, settings)
+    if not working.alive:
+        seconds = silence(settings).total_seconds()
+        message = f"No worker was heard of within {seconds:g} seconds. Start one: `proofdesk worker`."
+        raise Unavailable(message, code="worker_silent", configured=False)
+    return working
+
+
+async def workers(db: Database, settings: Settings) -> Workers:
+    """Whether anybody works for the projects of this database, on whatever machine."""
+    async with db.transaction() as conn:
+        return await queries.workers(conn, silence(settings).total_seconds())
+
+
+async def check_ready(db: Database) -> None:
+    """Raises `Unavailable` unless the database answers and has every migration that this version was shipped with."""
+    async with db.transaction() as conn:
+        applied = set(await queries.applied_migrations(conn))
+    folder = importlib.resources.files("proofdesk.database") / "migrations"
+    missing = sorted({f.name for f in folder.iterdir() if f.name.endswith(".sql")} - applied)
+    if missing:
+        message = f"The database lacks {len(missing)} migrations, {missing[0]} first. Run `proofdesk migrate`."
+        raise Unavailable(message, code="database_not_migrated", configured=False)
+
+
+def silence(settings: Settings) -> timedelta:
+    """How long a worker may be silent: one that missed two of its looks at the schedule is counted as gone."""
+    return timedelta(seconds=max(60, 2.5 * settings.worker_interval_seconds))
+
+
+def _job(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "job_name": run.job_type,
+        "status": run.status,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "processed_count": run.processed_count,
+        "progress": run.progress,
+        "error": run.error,
+        "error_details": run.error_details,
+        "meta": run.meta,
+    }
+
+
+async def _sizes(db: Database, conn: Conn, scope: Scope) -> Sizes:
+    # Measuring asks the file system about every file of the database.
+    measured = _measured.setdefault(db, {})
+    at, sizes = measured.get(scope.project_id, (0.0, None))
+    if sizes is None or time.monotonic() - at > SIZES_KEPT:
+        sizes = await queries.sizes(conn, scope)
+        measured[scope.project_id] = (time.monotonic(), sizes)
+    return sizes
+
+
+def _storage(sizes: Sizes, held: Entities, chunks: Counts, settings: Settings) -> dict[str, Any]:
+    budget = int(settings.storage_budget_gb * 1024**3)
+    logical = (
+        sizes.message * held.messages
+        + sizes.chunk * held.rag_chunks
+        + sizes.vector * chunks.ready
+        + sizes.conversation * held.conversations
+        + sizes.contact * held.contacts
+    )
+    return {
+        "database_bytes": sizes.database_bytes,
+        "scoped_logical_bytes": round(logical),
+        "budget_bytes": budget,
+        "usage_percent": round(sizes.database_bytes / budget * 100, 2),
+        "table_bytes": sizes.table_bytes,
+    }
+
+
+def _backlog(backlog: Backlog, chunks: Counts) -> dict[str, int]:
+    waiting = chunks.pending + chunks.processing
+    return {**vars(backlog), "embeddings_pending": waiting}

@@ -1,0 +1,195 @@
+"""SQL of how a project stands."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from proofdesk.database.rows import Conn, many, one, value
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Entities:
+    """What the project holds."""
+
+    contacts: int
+    conversations: int
+    messages: int
+    rag_chunks: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of the whole database and of its tables, and the mean bytes of a row of the project."""
+
+    database_bytes: int
+    table_bytes: dict[str, int]
+    message: float
+    chunk: float
+    vector: float
+    conversation: float
+    contact: float
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far a source has been read."""
+
+    source: str
+    cursor_ts: datetime | None
+    cursor_id: int | None
+    updated_at: datetime
+    meta: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Whether anybody works."""
+
+    alive: bool
+    last_heartbeat_at: datetime | None
+    workers: int
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is due."""
+
+    sync_due: int
+    outbound_due: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """What jobs did on a day, in UTC."""
+
+    day: date
+    messages_read: int
+    chunks_embedded: int
+
+
+@dataclass(frozen=True)
+class _Migration:
+    name: str
+
+
+async def entities(conn: Conn, scope: Scope) -> Entities:
+    """Counts of the project's rows, as triggers have kept them."""
+    return await one(
+        conn,
+        Entities,
+        """
+        SELECT coalesce(sum(n) FILTER (WHERE kind = 'contacts'), 0)::bigint AS contacts,
+               coalesce(sum(n) FILTER (WHERE kind = 'conversations'), 0)::bigint AS conversations,
+               coalesce(sum(n) FILTER (WHERE kind = 'messages'), 0)::bigint AS messages,
+               coalesce(sum(n) FILTER (WHERE kind IN ('pending', 'processing', 'ready', 'failed')), 0)::bigint
+                   AS rag_chunks
+        FROM project_counts WHERE project_id = %(project)s""",
+        project=scope.project_id,
+    )
+
+
+async def gather_counts(conn: Conn) -> int:
+    """Put the counts of connections that have ended together, in the transaction's project; rows that were there."""
+    return await value(conn, "SELECT gather_counts()")
+
+
+async def sizes(conn: Conn, scope: Scope) -> Sizes:
+    """Bytes on disk, and the mean size of the project's rows over a thousand of each kind. Looks at every file."""
+    return await one(
+        conn,
+        Sizes,
+        """
+        WITH messages AS (
+            SELECT pg_column_size(content) + pg_column_size(content_attributes)
+                   + pg_column_size(attachments) + 180 AS size
+            FROM cw_messages WHERE project_id = %(project)s LIMIT 1000),
+        chunks AS (
+            SELECT pg_column_size(text) + pg_column_size(context) + pg_column_size(covers) + 180 AS size
+            FROM rag_chunks WHERE project_id = %(project)s LIMIT 1000),
+        vectors AS (
+            SELECT pg_column_size(embedding) + 90 AS size FROM rag_vectors WHERE project_id = %(project)s LIMIT 1000),
+        conversations AS (
+            SELECT pg_column_size(additional_attributes) + pg_column_size(custom_attributes) + 220 AS size
+            FROM cw_conversations WHERE project_id = %(project)s LIMIT 1000),
+        contacts AS (
+            SELECT pg_column_size(additional_attributes) + pg_column_size(custom_attributes) + 180 AS size
+            FROM cw_contacts WHERE project_id = %(project)s LIMIT 1000)
+        SELECT pg_database_size(current_database()) AS database_bytes,
+            coalesce((SELECT avg(size) FROM messages), 0)::float8 AS message,
+            coalesce((SELECT avg(size) FROM chunks), 0)::float8 AS chunk,
+            coalesce((SELECT avg(size) FROM vectors), 0)::float8 AS vector,
+            coalesce((SELECT avg(size) FROM conversations), 0)::float8 AS conversation,
+            coalesce((SELECT avg(size) FROM contacts), 0)::float8 AS contact,
+            (SELECT json_object_agg(relname, pg_total_relation_size(oid)) FROM pg_class
+             WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+               AND (relname LIKE 'cw\\_%%' OR relname LIKE 'rag\\_%%' OR relname IN
+                    ('worker_runs', 'sync_quarantine', 'sync_watermarks'))) AS table_bytes""",
+        project=scope.project_id,
+    )
+
+
+async def watermarks(conn: Conn, scope: Scope) -> list[Watermark]:
+    """How far each source has been read."""
+    return await many(
+        conn,
+        Watermark,
+        """
+        SELECT source, cursor_ts, cursor_id, updated_at, meta FROM sync_watermarks
+        WHERE project_id = %(project)s ORDER BY source""",
+        project=scope.project_id,
+    )
+
+
+async def workers(conn: Conn, silence: float) -> Workers:
+    """Workers that were heard of within `silence` seconds."""
+    return await one(
+        conn,
+        Workers,
+        """
+        SELECT count(*) FILTER (WHERE last_heartbeat_at > now() - make_interval(secs => %(silence)s)) > 0 AS alive,
+               max(last_heartbeat_at) AS last_heartbeat_at,
+               count(*) FILTER (WHERE last_heartbeat_at > now() - make_interval(secs => %(silence)s)) AS workers
+        FROM workers""",
+        silence=silence,
+    )
+
+
+async def backlog(conn: Conn, scope: Scope) -> Backlog:
+    """What is due and does not run yet."""
+    return await one(
+        conn,
+        Backlog,
+        """
+        SELECT (SELECT count(*) FROM scheduled_jobs WHERE project_id = %(project)s AND job_type = 'chatwoot_sync'
+                  AND status = 'active' AND next_run_at <= now()) AS sync_due,
+               (SELECT count(*) FROM outbound_messages
+                WHERE project_id = %(project)s AND next_attempt_at <= now()) AS outbound_due""",
+        project=scope.project_id,
+    )
+
+
+async def applied_migrations(conn: Conn) -> list[str]:
+    """Names of the migrations that the database has."""
+    return [m.name for m in await many(conn, _Migration, "SELECT name FROM schema_migrations")]
+
+
+async def throughput(conn: Conn, scope: Scope, days: int) -> list[Day]:
+    """What was done on each of the last days, the oldest first, today among them."""
+    return await many(
+        conn,
+        Day,
+        """
+        WITH days AS (
+            SELECT (now() AT TIME ZONE 'UTC')::date - n AS day FROM generate_series(0, %(days)s::int - 1) n)
+        SELECT day, coalesce(sum(processed_count) FILTER (WHERE job_type <> 'embeddings_run'), 0)::bigint
+                    AS messages_read,
+               coalesce(sum(processed_count) FILTER (WHERE job_type = 'embeddings_run'), 0)::bigint AS chunks_embedded
+        FROM days LEFT JOIN worker_runs r
+          ON r.project_id = %(project)s AND job_type IN ('chatwoot_sync', 'chatwoot_reconcile', 'embeddings_run')
+         AND created_at >= (now() AT TIME ZONE 'UTC')::date - %(days)s::int
+         AND (finished_at AT TIME ZONE 'UTC')::date = day
+        GROUP BY day ORDER BY day""",
+        project=scope.project_id,
+        days=days,
+    )

@@ -1,0 +1,227 @@
+"""Backup and restore of the whole database, in a format that any supported version of PostgreSQL reads."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from proofdesk import __version__
+from proofdesk.database import migrate, pg_restore
+from proofdesk.database.archive import Manifest, NewerBackup, Reader, Sequence, Table, Writer
+from proofdesk.database.sessions import connect_as_owner
+from proofdesk.errors import Conflict, Invalid, Unavailable
+
+_RECORD = "schema_migrations"
+
+
+class NotEmpty(Conflict):
+    """The database to restore into holds something already."""
+
+    code = "database_not_empty"
+
+
+def dump(url: str, file: Path) -> None:
+    """Write one consistent snapshot of the database of `url` to `file`.
+
+    Others may go on working meanwhile. The file appears when it is complete. Raises `Unavailable` or `Invalid`.
+    """
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        with _database_errors(), connect_as_owner(url) as conn:
+            _create(unfinished, file)
+            _write(conn, unfinished)
+        unfinished.rename(file)
+    except OSError as error:
+        raise Invalid(f"{file} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def restore(url: str, file: Path) -> None:
+    """Fill the empty database of `url` with what `dump` wrote: everything, or nothing when something goes wrong.
+
+    Raises `NotEmpty`, `archive.DamagedBackup`, `archive.NewerBackup` or `Unavailable`.
+    """
+    if pg_restore.wrote(file):
+        with _database_errors(), connect_as_owner(url) as conn:
+            _require_empty(conn)
+            migrate.create_role(conn)
+            version = conn.info.server_version
+        return pg_restore.restore(url, file, version)
+    with contextlib.closing(Reader(file)) as reader, _database_errors(), connect_as_owner(url) as conn:
+        _require_known(reader.manifest)
+        with conn.transaction():
+            migrate.lock(conn)
+            _require_empty(conn)
+            migrate.apply(conn, only=set(reader.manifest.migrations))
+            _fill(conn, reader)
+            migrate.apply(conn)
+        conn.execute("ANALYZE")  # the first searches come before autovacuum does
+    return None
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+def _create(unfinished: Path, file: Path) -> None:
+    if file.is_dir():
+        raise IsADirectoryError(None, "it is a folder; name a file in it", str(file))
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600, exist_ok=False)
+
+
+def _write(conn: psycopg.Connection, unfinished: Path) -> None:
+    conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    conn.execute("SET LOCAL row_security = off")  # an owner whom it binds gets an error here, not half the rows
+    writer = Writer(unfinished)
+    try:
+        columns = _tables(conn)
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))  # a migration waits for the end
+        migrations = [name for (name,) in conn.execute("SELECT name FROM schema_migrations ORDER BY name")]
+        tables = [writer.add(name, of, _copied(conn, name, of)) for name, of in columns.items() if name != _RECORD]
+        made_at = datetime.now(UTC).isoformat(timespec="seconds")
+        server = conn.info.parameter_status("server_version") or ""
+        writer.finish(Manifest(__version__, server, made_at, migrations, tables, _sequences(conn)))
+    finally:
+        writer.close()
+    with unfinished.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _copied(conn: psycopg.Connection, table: str, columns: list[str]) -> Iterator[bytes]:
+    with conn.cursor().copy(_copy("TO STDOUT", table, columns)) as copy:
+        for block in copy:
+            yield bytes(block)
+
+
+def _copy(direction: str, table: str, columns: list[str]) -> sql.Composed:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    way = sql.SQL("TO STDOUT") if direction == "TO STDOUT" else sql.SQL("FROM STDIN")
+    return sql.SQL("COPY public.{} ({}) {}").format(sql.Identifier(table), names, way)
+
+
+def _tables(conn: psycopg.Connection) -> dict[str, list[str]]:
+    """The tables and their columns, but for those that the database works out."""
+    rows = conn.execute(
+        """
+        SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum)
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attgenerated = ''
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass
+                          AND d.deptype = 'e')
+        GROUP BY 1 ORDER BY 1"""
+    ).fetchall()
+    if _RECORD not in dict(rows):
+        raise Unavailable("The database holds no Proofdesk, so there is nothing to back up. Check DATABASE_URL.")
+    return dict(rows)
+
+
+def _sequences(conn: psycopg.Connection) -> list[Sequence]:
+    names = conn.execute(
+        "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S'"
+        " ORDER BY 1"
+    ).fetchall()
+    found: list[Sequence] = []
+    for (name,) in names:
+        row = conn.execute(sql.SQL("SELECT last_value, is_called FROM public.{}").format(sql.Identifier(name)))
+        found += [Sequence(name, last, called) for last, called in row]
+    return found
+
+
+# Filling --------------------------------------------------------------------------------------------------------------
+
+
+def _require_empty(conn: psycopg.Connection) -> None:
+    row = conn.execute(
+        """
+        SELECT count(*), min(c.relname::text) FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass
+                          AND d.deptype = 'e')"""
+    ).fetchone()
+    assert row is not None, "the statement gives a row"
+    if row[0]:
+        held = "holds Proofdesk already" if _holds_proofdesk(conn) else f"is not empty: it holds {row[1]}"
+        raise NotEmpty(f"This database {held}. Name an empty one in DATABASE_URL or PROOFDESK_HOME.")
+
+
+def _holds_proofdesk(conn: psycopg.Connection) -> bool:
+    return conn.execute("SELECT to_regclass('public.schema_migrations')").fetchone() != (None,)
+
+
+def _require_known(manifest: Manifest) -> None:
+    if unknown := sorted(set(manifest.migrations) - set(migrate.names())):
+        raise NewerBackup(
+            f"The backup was made by Proofdesk {manifest.proofdesk}, whose schema is newer ({unknown[0]})."
+            " Install that version or a newer one, and restore again."
+        )
+
+
+def _fill(conn: psycopg.Connection, reader: Reader) -> None:
+    """Copy every table. Triggers and foreign keys rest meanwhile: what they would do is in the rows already."""
+    known = _tables(conn)
+    names = sql.SQL(", ").join(sql.SQL("public.{}").format(sql.Identifier(n)) for n in known if n != _RECORD)
+    with _resting(conn):
+        conn.execute(sql.SQL("TRUNCATE {}").format(names))  # migrations may have put rows in
+        for table in reader.manifest.tables:
+            if unknown := sorted(set(table.columns) - set(known.get(table.name, []))):
+                raise NewerBackup(f"The backup holds {table.name}.{unknown[0]}, which this version does not know.")
+            _read(conn, reader, table)
+    for sequence in reader.manifest.sequences:
+        place = (f"public.{sequence.name}", sequence.last_value, sequence.is_called)
+        conn.execute("SELECT setval(c.oid::regclass, %s, %s) FROM pg_class c WHERE c.oid = to_regclass(%s)",
+                     (place[1], place[2], place[0]))  # fmt: skip
+
+
+def _read(conn: psycopg.Connection, reader: Reader, table: Table) -> None:
+    with conn.cursor() as cursor:
+        with cursor.copy(_copy("FROM STDIN", table.name, table.columns)) as copy:
+            for block in reader.blocks(table):
+                copy.write(block)
+        assert cursor.rowcount == table.rows, "the text was proved to be what was written"
+
+
+@contextlib.contextmanager
+def _resting(conn: psycopg.Connection) -> Iterator[None]:
+    """Without the tables' triggers and foreign keys, which the owner may take away and put back, not a superuser only.
+
+    A foreign key that is put back is proved for all rows at once.
+    """
+    keys = conn.execute(
+        """
+        SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND conparentid = 0 ORDER BY 1, 2"""
+    ).fetchall()
+    triggered = [
+        table
+        for (table,) in conn.execute(
+            "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+            " WHERE NOT tgisinternal AND tgenabled = 'O' AND c.relnamespace = 'public'::regnamespace"
+        ).fetchall()
+    ]
+    for table, name, _ in keys:
+        conn.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
+    for table in triggered:
+        conn.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
+    yield
+    for table in triggered:
+        conn.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
+    for table, name, definition in keys:
+        conn.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}".encode())
+
+
+@contextlib.contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if isinstance(error, psycopg.OperationalError):
+            raise Unavailable(f"The database cannot be reached: {said}", code="database_unavailable") from error
+        raise Unavailable(f"The database refused the backup or restore: {said}", code="database_unavailable") from error

@@ -1,0 +1,267 @@
+"""Database sessions: the settings that Proofdesk relies on, set and verified on every connection.
+
+What a role, a database or a server sets by itself (`ALTER ROLE … SET`, `ALTER DATABASE … SET`) must not change what a
+statement means. A connection pooler may drop settings or share one server session among clients: a session that is not
+what it has to be is closed before any statement of the application runs in it.
+"""
+
+import asyncio
+import re
+from typing import Any, Self
+
+import psycopg
+from psycopg import AsyncConnection, conninfo, sql
+
+from proofdesk.database import poolers
+from proofdesk.database.poolers import WrongSession
+
+APP_ROLE = "proofdesk_app"
+MEANING: dict[str, str] = {
+    "search_path": "public",
+    "row_security": "on",
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+}
+"""What decides the meaning of a statement or of a value. Nobody may set these otherwise."""
+LIMITS: dict[str, str] = dict.fromkeys(
+    ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"), "0"
+)
+"""Limits of time, which Proofdesk keeps itself. They may be set for it alone, in the `options` of DATABASE_URL."""
+_LIMITS_OF_17: dict[str, str] = {"transaction_timeout": "0"}
+_VERSION_17 = 170000
+_BACKEND = "SELECT pg_backend_pid()"
+_NO_OPTIONS = "unsupported startup parameter"
+
+
+class Refusals:
+    """Why the newest connection of a pool was refused, if it was; the pool itself only tells that it has none."""
+
+    def __init__(self) -> None:
+        self.newest: WrongSession | None = None
+        self.first_attempt = asyncio.Event()
+
+    def record(self, refusal: WrongSession | None) -> None:
+        """Note the outcome of a connection attempt."""
+        self.newest = refusal
+        self.first_attempt.set()
+
+
+class Session(AsyncConnection[Any]):
+    """A connection that acts as the application role, verified before it is handed out.
+
+    The role is also in the start-up packet, so that RESET ROLE leads back to it. Behind a pooler that drops or refuses
+    the packet's options, the role is set by a statement.
+    """
+
+    backend: int = 0
+    behind_pooler: bool = False
+    url: str = ""
+    refusals: Refusals
+
+    @classmethod
+    async def connect(cls, *args: Any, **kwargs: Any) -> Self:
+        """Connect, set what is relied on, and verify it. Raises `WrongSession` or `psycopg.Error`.
+
+        `refusals` (of `Refusals`) is told the outcome; all other arguments are psycopg's.
+        """
+        refusals: Refusals = kwargs.pop("refusals", None) or Refusals()
+        url = args[0] if args else kwargs.pop("conninfo", "")
+        try:
+            conn = await cls._connect(url, kwargs | {"autocommit": True})
+        except WrongSession as refusal:
+            refusals.record(refusal)
+            raise
+        except psycopg.Error:
+            refusals.first_attempt.set()
+            raise
+        refusals.record(None)
+        conn.refusals = refusals
+        return conn
+
+    @classmethod
+    async def _connect(cls, url: str, kwargs: dict[str, Any]) -> Self:
+        conn = await cls._connect_with_options(url, kwargs)
+        try:
+            await conn._establish(url)
+        except BaseException as error:
+            await conn.close()
+            _raise_refusal(error)
+            raise
+        return conn
+
+    @classmethod
+    async def _connect_with_options(cls, url: str, kwargs: dict[str, Any]) -> Self:
+        try:
+            return await super().connect(url, **kwargs, options=_startup_options(url, {"role": APP_ROLE}))
+        except psycopg.OperationalError as error:
+            if _NO_OPTIONS not in str(error):
+                raise
+        return await super().connect(_without_options(url), **kwargs)
+
+    async def _establish(self, url: str) -> None:
+        self.url = _without_options(url)
+        self.backend, self.behind_pooler = await _backend(self, self.url)
+        await self.execute(_set(MEANING | _limits(url, self.info.server_version) | {"role": APP_ROLE}))
+        _check(await _facts(self), self.backend)
+
+    async def verify(self) -> None:
+        """Verify the session again: a pooler may be set to another mode while it runs. Raises `WrongSession`."""
+        try:
+            _check(await _facts(self), self.backend)
+        except WrongSession:
+            poolers.forget(self.url)
+            raise
+
+    def describe(self) -> str:
+        """Return in one sentence what serves this session and how."""
+        version = self.info.parameter_status("server_version") or self.info.server_version
+        way = "behind a connection pooler in session mode" if self.behind_pooler else "connected directly"
+        return f"PostgreSQL {version}, {way}, as {APP_ROLE}."
+
+
+def connect_as_owner(url: str) -> psycopg.Connection:
+    """Connect as the user of `url`, who owns the tables, for what the application role may not do.
+
+    The same settings hold, but for the role. Raises `WrongSession` or `psycopg.Error`.
+    """
+    bare, known = (
+        _without_options(url),
+        dict[str, Any](autocommit=True, connect_timeout=10, application_name="proofdesk"),
+    )
+    try:
+        conn = psycopg.connect(bare, options=_startup_options(url, {}), **known)
+    except psycopg.OperationalError as error:
+        if _NO_OPTIONS not in str(error):
+            raise
+        conn = psycopg.connect(bare, **known)
+    try:
+        if conn.execute(_BACKEND).fetchone() != (conn.info.backend_pid,):
+            poolers.require_session_mode_sync(bare)
+        conn.execute(_set(MEANING | _limits(url, conn.info.server_version)))
+    except BaseException as error:
+        conn.close()
+        _raise_refusal(error)
+        raise
+    return conn
+
+
+async def connect_as_owner_async(url: str, name: str) -> AsyncConnection[Any]:
+    """The same for asynchronous use; `name` is shown in the server's list of sessions."""
+    bare, known = _without_options(url), dict[str, Any](autocommit=True, connect_timeout=10, application_name=name)
+    try:
+        conn = await AsyncConnection.connect(bare, options=_startup_options(url, {}), **known)
+    except psycopg.OperationalError as error:
+        if _NO_OPTIONS not in str(error):
+            raise
+        conn = await AsyncConnection.connect(bare, **known)
+    try:
+        await _backend(conn, bare)
+        await conn.execute(_set(MEANING | _limits(url, conn.info.server_version)))
+    except BaseException as error:
+        await conn.close()
+        _raise_refusal(error)
+        raise
+    return conn
+
+
+async def _backend(conn: AsyncConnection[Any], url: str) -> tuple[int, bool]:
+    """The server process of the session, and whether a pooler stands before it, which gives a number of its own."""
+    row = await (await conn.execute(_BACKEND)).fetchone()
+    assert row is not None, "the statement gives a row"
+    behind_pooler = row[0] != conn.info.backend_pid
+    if behind_pooler:
+        await poolers.require_session_mode(url)
+    return row[0], behind_pooler
+
+
+def _set(settings: dict[str, str]) -> sql.Composed:
+    each = [sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in settings.items()]
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(each))
+
+
+_FACTS = sql.SQL(
+    """
+    SELECT current_user::text AS role, pg_backend_pid() AS backend,
+           (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) AS unbound,
+           current_setting('row_security') AS row_security, current_setting('search_path') AS search_path,
+           current_setting('TimeZone') AS timezone,
+           current_setting('default_transaction_read_only') AS default_transaction_read_only,
+           set_config('proofdesk.project_id', '', false) = '' AS project"""
+)
+_COLUMNS = ("role", "backend", "unbound", "row_security", "search_path", "timezone", "default_transaction_read_only")
+
+
+async def _facts(conn: AsyncConnection[Any]) -> dict[str, Any]:
+    row = await (await conn.execute(_FACTS)).fetchone()
+    assert row is not None, "the statement gives a row"
+    return dict(zip((*_COLUMNS, "project"), row, strict=True))
+
+
+def _check(facts: dict[str, Any], backend: int) -> None:
+    """Raises `WrongSession` unless the session is what it has to be."""
+    if facts["backend"] != backend:
+        raise WrongSession(poolers.SHARED)
+    if facts["role"] != APP_ROLE:
+        raise WrongSession(
+            f"The connection runs as {facts['role']} instead of {APP_ROLE}, behind PgBouncer? Row-level security would"
+            " not hold. Use a pooler in session mode, or connect to PostgreSQL directly."
+        )
+    if facts["unbound"]:
+        raise WrongSession(
+            f"The role {APP_ROLE} bypasses row-level security. Let an administrator run:"
+            f" ALTER ROLE {APP_ROLE} NOSUPERUSER NOBYPASSRLS;"
+        )
+    for name in ("row_security", "search_path", "timezone", "default_transaction_read_only"):
+        if facts[name] != MEANING[name]:
+            raise WrongSession(
+                f"The connection has {name} = {facts[name]} where Proofdesk set {MEANING[name]}. A connection pooler"
+                " or an extension of the server changes it: connect to PostgreSQL directly."
+            )
+    if not facts["project"]:
+        raise WrongSession("The setting proofdesk.project_id cannot be set on this server.")
+
+
+def _raise_refusal(error: BaseException) -> None:
+    """Raise `WrongSession` where the error means that the session cannot be what it has to be."""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        raise WrongSession(
+            f"The database user may not act as {APP_ROLE}: {_first_line(error)}."
+            f" Let an administrator run: GRANT {APP_ROLE} TO <this user>;"
+        ) from error
+    if isinstance(error, psycopg.Error) and poolers.REFUSES_TRANSACTIONS in str(error):
+        raise WrongSession(poolers.SHARED) from error
+
+
+def _limits(url: str, version: int) -> dict[str, str]:
+    limits = LIMITS | (_LIMITS_OF_17 if version >= _VERSION_17 else {})
+    chosen = dict(re.findall(r"(?:-c\s*|--)(\w+)=((?:\\.|\S)+)", _options(url)))
+    return {name: chosen.get(name, limit) for name, limit in limits.items()}
+
+
+def _startup_options(url: str, more: dict[str, str]) -> str:
+    ours = MEANING | _limits(url, 0) | more
+    escaped = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in ours.items())
+    return f"{_options(url)} {escaped}".strip()
+
+
+def _options(url: str) -> str:
+    return str(conninfo.conninfo_to_dict(url).get("options") or "")
+
+
+def _without_options(url: str) -> str:
+    parts = conninfo.conninfo_to_dict(url)
+    parts.pop("options", None)
+    return conninfo.make_conninfo("", **parts)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""Evidence: references to the messages and chunks that support a statement."""

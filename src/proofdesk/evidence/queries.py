@@ -1,0 +1,168 @@
+"""SQL of evidence: what references name, and what was cited."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.audit.queries import Inside
+from proofdesk.database.rows import Conn, many, maybe, run
+
+
+@dataclass(frozen=True)
+class Cited:
+    """The row behind a reference. `text` is None where there is none to show, as of a deleted message."""
+
+    account_id: int | None
+    conversation_id: int | None
+    message_id: int | None
+    contact_id: int | None
+    text: str | None
+    erased: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that events cite."""
+
+    id: int
+    project_id: UUID
+    source_type: str
+    source_table: str | None
+    source_pk: str
+    account_id: int | None
+    conversation_id: int | None
+    message_id: int | None
+    contact_id: int | None
+    snippet: str | None
+    payload: dict[str, Any]
+    created_at: datetime
+
+
+async def message(conn: Conn, scope: Inside, account_id: int, message_id: int) -> Cited | None:
+    """A message of the project."""
+    return await maybe(
+        conn,
+        Cited,
+        """
+        SELECT m.account_id, m.conversation_id, m.message_id, c.contact_id,
+               CASE WHEN NOT m.deleted THEN m.content END AS text, m.deleted AS erased
+        FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.message_id = %(message)s""",
+        project=scope.project_id,
+        account=account_id,
+        message=message_id,
+    )
+
+
+async def conversation(conn: Conn, scope: Inside, account_id: int, conversation_id: int) -> Cited | None:
+    """A conversation of the project."""
+    return await maybe(
+        conn,
+        Cited,
+        """
+        SELECT account_id, conversation_id, NULL::bigint AS message_id, contact_id, NULL::text AS text,
+               false AS erased
+        FROM cw_conversations
+        WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = %(conversation)s""",
+        project=scope.project_id,
+        account=account_id,
+        conversation=conversation_id,
+    )
+
+
+async def chunk(conn: Conn, scope: Inside, account_id: int, message_id: int, chunk_index: int) -> Cited | None:
+    """A chunk of the project."""
+    return await maybe(
+        conn,
+        Cited,
+        """
+        SELECT r.account_id, r.conversation_id, r.message_id, c.contact_id, r.text, false AS erased
+        FROM rag_chunks r JOIN cw_conversations c USING (project_id, account_id, conversation_id)
+        WHERE r.project_id = %(project)s AND r.account_id = %(account)s AND r.message_id = %(message)s
+          AND r.chunk_index = %(index)s""",
+        project=scope.project_id,
+        account=account_id,
+        message=message_id,
+        index=chunk_index,
+    )
+
+
+async def index(
+    conn: Conn,
+    scope: Inside,
+    source_type: str,
+    source_table: str | None,
+    ref: str,
+    cited: Cited,
+    snippet: str | None,
+    meta: dict[str, Any],
+) -> None:
+    """Add what is cited, or what is new about it."""
+    await run(
+        conn,
+        """
+        INSERT INTO evidence_items AS e (project_id, account_scope_id, source_type, source_table, source_pk, account_id,
+                                         conversation_id, message_id, contact_id, snippet, payload)
+        VALUES (%(project)s, %(account_scope)s, %(type)s, %(table)s, %(ref)s, %(account)s, %(conversation)s,
+                %(message)s, %(contact)s, %(snippet)s, %(payload)s)
+        ON CONFLICT (project_id, source_type, source_pk) DO UPDATE
+        SET snippet = EXCLUDED.snippet, payload = EXCLUDED.payload
+        WHERE (e.snippet, e.payload) IS DISTINCT FROM (EXCLUDED.snippet, EXCLUDED.payload)""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        type=source_type,
+        table=source_table,
+        ref=ref,
+        account=cited.account_id,
+        conversation=cited.conversation_id,
+        message=cited.message_id,
+        contact=cited.contact_id,
+        snippet=snippet,
+        payload=Jsonb({"meta": meta} if meta else {}),
+    )
+
+
+async def search(conn: Conn, scope: Inside, question: str, most: int) -> list[Item]:
+    """What is cited and holds the words, the best first."""
+    return await many(
+        conn,
+        Item,
+        """
+        SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
+               contact_id, snippet, payload, created_at
+        FROM find_evidence(%(question)s, %(most)s) WHERE project_id = %(project)s""",
+        project=scope.project_id,
+        question=question,
+        most=most,
+    )
+
+
+async def latest(conn: Conn, scope: Inside, most: int) -> list[Item]:
+    """What was cited last."""
+    return await many(
+        conn,
+        Item,
+        """
+        SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
+               contact_id, snippet, payload, created_at
+        FROM evidence_items WHERE project_id = %(project)s ORDER BY id DESC LIMIT %(most)s""",
+        project=scope.project_id,
+        most=most,
+    )
+
+
+async def by_refs(conn: Conn, scope: Inside, refs: list[str]) -> list[Item]:
+    """What these references name."""
+    return await many(
+        conn,
+        Item,
+        """
+        SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
+               contact_id, snippet, payload, created_at
+        FROM evidence_items WHERE project_id = %(project)s AND source_pk = ANY(%(refs)s)""",
+        project=scope.project_id,
+        refs=refs,
+    )

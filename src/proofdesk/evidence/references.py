@@ -1,0 +1,138 @@
+"""Evidence: references to what a decision rests on, checked to exist, and found again by their words.
+
+The chain of events keeps `source`, `ref` and `meta`. The snippet is kept in `evidence_items` only, from where it goes
+when its message is deleted.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from proofdesk.audit.queries import Inside
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.errors import Invalid
+from proofdesk.evidence import queries
+from proofdesk.evidence.queries import Cited, Item
+
+MOST = 50
+"""References of one event."""
+
+_LONGEST_REF, _LONGEST_SNIPPET, _LARGEST_META = 500, 500, 4096
+_TYPES = {"cw_messages": "message", "cw_conversations": "conversation", "rag_chunks": "chunk", "external": "external"}
+_OUTSIDE = Cited(None, None, None, None, None, erased=False)
+
+
+class InvalidEvidenceRef(Invalid):
+    """A reference has another form than `{source, ref, snippet?, meta?}`, or names nothing in the project."""
+
+    code = "invalid_evidence_ref"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference of the right form. `ref` names a row as its global id does, or something outside."""
+
+    source: str
+    ref: str
+    snippet: str | None
+    meta: dict[str, Any]
+
+    def without_text(self) -> dict[str, Any]:
+        """What the chain of events keeps."""
+        return {"source": self.source, "ref": self.ref} | ({"meta": self.meta} if self.meta else {})
+
+
+async def cite(conn: Conn, scope: Inside, refs: list[Any]) -> list[dict[str, Any]]:
+    """Check that references name something in the project, and index them; what the event keeps of each.
+
+    Raises `InvalidEvidenceRef`.
+    """
+    known = await check(conn, scope, refs)
+    # In one order, so that two transactions never wait for each other's items.
+    for reference, row in sorted(known, key=lambda pair: (pair[0].source, pair[0].ref)):
+        text = None if row.erased else reference.snippet or row.text
+        snippet = text[:_LONGEST_SNIPPET] if text else None
+        table = None if reference.source == "external" else reference.source
+        kind = _TYPES[reference.source]
+        await queries.index(conn, scope, kind, table, reference.ref, row, snippet, reference.meta)
+    return [reference.without_text() for reference, _ in known]
+
+
+async def check(conn: Conn, scope: Inside, refs: list[Any]) -> list[tuple[Reference, Cited]]:
+    """The references and the rows they name. Raises `InvalidEvidenceRef`."""
+    if len(refs) > MOST:
+        raise InvalidEvidenceRef(f"At most {MOST} evidence references can be given.")
+    found: list[tuple[Reference, Cited]] = []
+    for number, given in enumerate(refs):
+        reference = _parsed(given, number)
+        row = await _row(conn, scope, reference)
+        if row is None:
+            raise InvalidEvidenceRef(
+                f"Evidence reference {number + 1} names nothing in this project: {reference.ref[:80]!r}.",
+                details={"index": number},
+            )
+        found.append((reference, row))
+    return found
+
+
+async def quoted(db: Database, scope: Inside, refs: list[Any]) -> list[tuple[Reference, Cited]]:
+    """The references and the rows they name, for whoever is about to cite them. Raises `InvalidEvidenceRef`."""
+    async with db.scoped(scope) as conn:
+        return await check(conn, scope, refs)
+
+
+async def find(db: Database, scope: Inside, question: str, limit: int) -> list[Item]:
+    """What is cited in the project and holds all words of the question; without one, what was cited last."""
+    async with db.scoped(scope) as conn:
+        if not question.strip():
+            return await queries.latest(conn, scope, limit)
+        return await queries.search(conn, scope, question, limit)
+
+
+def with_snippets(refs: list[dict[str, Any]], items: list[Item]) -> list[dict[str, Any]]:
+    """References of an event, each with the snippet that is kept of it."""
+    kept = {(item.source_table or "external", item.source_pk): item.snippet for item in items}
+    return [ref | ({"snippet": text} if (text := kept.get((ref["source"], ref["ref"]))) else {}) for ref in refs]
+
+
+def _parsed(given: Any, number: int) -> Reference:
+    fields = given if isinstance(given, dict) else {}
+    source, ref, snippet, meta = (fields.get(name) for name in ("source", "ref", "snippet", "meta"))
+    if (
+        source not in _TYPES
+        or not (isinstance(ref, str) and 0 < len(ref) <= _LONGEST_REF and ref.isprintable())
+        or not (snippet is None or isinstance(snippet, str))
+        or not (meta is None or (isinstance(meta, dict) and len(json.dumps(meta)) <= _LARGEST_META))
+    ):
+        raise InvalidEvidenceRef(
+            f"Evidence reference {number + 1} is not {{source, ref, snippet?, meta?}} with a source of "
+            f"{', '.join(_TYPES)}, a ref of at most {_LONGEST_REF} characters and a small object as meta.",
+            details={"index": number},
+        )
+    return Reference(source, ref, snippet, meta or {})
+
+
+async def _row(conn: Conn, scope: Inside, reference: Reference) -> Cited | None:
+    if reference.source == "external":
+        return _OUTSIDE
+    name, hash_sign, index = reference.ref.partition("#")
+    is_chunk = reference.source == "rag_chunks"
+    named = _named(name, "conversation" if reference.source == "cw_conversations" else "message", scope.project_id)
+    if named is None or bool(hash_sign) != is_chunk:
+        return None
+    if is_chunk:
+        small = index.isascii() and index.isdigit() and len(index) <= 9
+        return await queries.chunk(conn, scope, named.account_id, named.number, int(index)) if small else None
+    find_row = queries.conversation if reference.source == "cw_conversations" else queries.message
+    return await find_row(conn, scope, named.account_id, named.number)
+
+
+def _named(text: str, kind: str, project_id: UUID) -> ids.GlobalId | None:
+    try:
+        named = ids.parse(text, kind)
+    except Invalid:
+        return None
+    return named if named.project_id == project_id else None

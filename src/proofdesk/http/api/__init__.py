@@ -1,0 +1,36 @@
+"""The JSON door: one file a room, all under /v1; `edge` lets the other prefixes in."""
+
+from proofdesk.http.api import (
+    audit,
+    auth,
+    events,
+    health,
+    jobs,
+    openapi,
+    outbound,
+    policies,
+    projects,
+    review,
+    runbooks,
+    search,
+    signup,
+    unsubscribe,
+)
+
+# A path is compared with one after the other: first what is asked for most.
+ROUTERS = [
+    health.router,
+    review.router,
+    projects.router,
+    jobs.router,
+    events.router,
+    search.router,
+    policies.router,
+    outbound.router,
+    audit.router,
+    runbooks.router,
+    auth.router,
+    signup.router,
+    openapi.router,
+    unsubscribe.router,
+]

@@ -1,0 +1,27 @@
+"""Server-sent events: the runs of the active project as they change."""
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from proofdesk.http.api import job_responses
+from proofdesk.http.api.request_bodies import JsonRoute
+from proofdesk.http.api.responses import encoded
+from proofdesk.http.dependencies import Following
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
+
+_AGAIN_AFTER = 2000  # milliseconds
+
+
+@router.get("/events", summary="Runs as they change", response_class=EventSourceResponse)
+async def follow_runs(following: Following) -> AsyncIterator[ServerSentEvent]:
+    """An event `run` for the latest run of each job type, then one for each change; its data is a run as in
+    `/jobs/runs/{run_id}`. Whoever connects again is shown the current state first, so that nothing is missed."""
+    yield ServerSentEvent(comment="runs of the active project", retry=_AGAIN_AFTER)
+    async for run in following:
+        if run is None:
+            yield ServerSentEvent(comment="quiet")
+        else:
+            yield ServerSentEvent(event="run", id=str(run.id), raw_data=encoded(job_responses.run(run)).decode())

@@ -1,0 +1,137 @@
+"""JSON bodies and numbers in query strings: read leniently where that is harmless, refused with a reason elsewhere."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from proofdesk.accounts import csrf
+from proofdesk.errors import Invalid
+from proofdesk.http.dependencies import Route, is_form
+
+
+class InvalidJson(Invalid):
+    """The body is not JSON."""
+
+    code = "invalid_json"
+
+
+class Body(BaseModel):
+    """A JSON object; fields that are not known are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+@dataclass(frozen=True)
+class clamped:
+    """For numbers in query strings: what is out of range counts as the nearest number in it, so it is no bound."""
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The number, drawn into the range."""
+        return core_schema.no_info_after_validator_function(self._near, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Said in words: a number beyond the range is not refused."""
+        return handler(schema) | {"description": f"{self.least} to {self.most}; beyond counts as the nearest."}
+
+    def _near(self, number: float | None) -> float | None:
+        return None if number is None else max(self.least, min(self.most, number))
+
+
+def told(**schema: Any) -> Any:
+    """For a field that is described as this; the handler refuses other forms with a code of its own."""
+
+    def describe(field: dict[str, Any]) -> None:
+        for name in ("anyOf", "default"):
+            field.pop(name, None)
+        field.update(schema)
+
+    return describe
+
+
+_GLOBAL = ":[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[1-9][0-9]{0,17}:[1-9][0-9]{0,17}$"
+UuidText = Annotated[str, Field(json_schema_extra=told(format="uuid"))]
+ConversationId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cw{_GLOBAL}"))]
+ContactId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cwc{_GLOBAL}"))]
+
+# What events and messages rest on; `audit.evidence` checks each, with a code of its own.
+REFERENCES: dict[str, Any] = {
+    "type": "array",
+    "maxItems": 50,
+    "items": {
+        "type": "object",
+        "properties": {
+            "source": {"enum": ["cw_messages", "cw_conversations", "rag_chunks", "external"]},
+            "ref": {"type": "string", "minLength": 1, "maxLength": 500},
+            "snippet": {"type": "string"},
+            "meta": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        "required": ["source", "ref"],
+        "additionalProperties": False,
+    },
+}
+
+Limit = Annotated[int, clamped(1, 500)]
+Offset = Annotated[int, clamped(0, 10_000_000)]
+
+
+class JsonRoute(Route):
+    """A route whose body is JSON, whatever its content type says. An empty body counts as `{}`."""
+
+    async def prepared(self, request: Request) -> Request:
+        """The request with its body parsed. Raises `InvalidJson` or `Invalid`."""
+        if self.body_field is None or request.method in csrf.SAFE_METHODS:
+            return request
+        if is_form(request.headers.get("content-type", "")):
+            raise InvalidJson("The body is a form; send JSON with content-type: application/json.")
+        return _Parsed(request, _parsed(await request.body()))
+
+
+class _Parsed(Request):
+    """A request whose body has been parsed."""
+
+    def __init__(self, request: Request, content: Any):
+        others = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
+        json_type = (b"content-type", b"application/json")  # FastAPI asks for it before it asks for the content
+        super().__init__({**request.scope, "headers": [*others, json_type]}, request.receive)
+        self.content = content
+
+    async def body(self) -> bytes:
+        """Something, since FastAPI takes no bytes for no body."""
+        return b"{}"
+
+    async def json(self) -> Any:
+        """What was parsed."""
+        return self.content
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        content = json.loads(body.decode("utf-8") if body.strip() else "{}", parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJson("The body is not JSON.") from error
+    _check_text(content)
+    return content
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
+def _check_text(content: Any) -> None:
+    # NUL and halves of surrogate pairs, which no database can hold. Not recursive: the depth is the caller's.
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and ("\0" in value or any("\ud800" <= c <= "\udfff" for c in value)):
+            raise Invalid("The body holds text with a NUL character or half a surrogate pair.")

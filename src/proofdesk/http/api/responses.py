@@ -1,0 +1,85 @@
+"""The envelope around every JSON answer, and how values look in it."""
+
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi.responses import Response
+from pydantic import BaseModel, Field, create_model
+from starlette.types import Receive, Scope, Send
+
+from proofdesk.runbooks import registry
+
+
+class Answer(Response):
+    """JSON with times in UTC and `Z`, ids as text, and rows as objects.
+
+    It is encoded without the id of a request, which is put in as it is sent: one answer may be sent to several who
+    asked the same.
+    """
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Encode the content."""
+        return encoded(content)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer as that to the request under way."""
+        body = bytes(self.body)[:-1] + b',"request_id":' + encoded(request_id()) + b"}"
+        headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def success(status: int = 200, /, **fields: Any) -> Answer:
+    """`{"ok": true, …fields, "request_id"}`."""
+    return Answer({"ok": True, **fields}, status)
+
+
+def failure(
+    status: int, code: str, message: str, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> Answer:
+    """`{"ok": false, "error", "message", "details"?, "request_id"}`; `details.runbook` where there is one."""
+    details = dict(details or {})
+    if runbook := registry.of_error(code, details.get("cause")):
+        details["runbook"] = runbook
+    content = {"ok": False, "error": code, "message": message}
+    return Answer(content | ({"details": details} if details else {}), status, headers)
+
+
+def request_id() -> str:
+    """The id of the request under way, as it is on its log lines."""
+    return structlog.contextvars.get_contextvars().get("request_id", "")
+
+
+encoded = msgspec.json.Encoder().encode
+
+
+# How answers are documented ---------------------------------------------------------------------------------------
+
+
+class Failure(BaseModel):
+    """What every error looks like."""
+
+    ok: bool = Field(False, description="Always false.")
+    error: str = Field(description="A fixed code, for programs.")
+    message: str = Field(description="What is wrong and what to do, for a person.")
+    request_id: str
+    details: dict[str, Any] | None = None
+
+
+def sometimes(kind: Any) -> tuple[Any, Any]:
+    """A field of a shape that is left out where there is nothing to tell."""
+    return kind, Field(None, json_schema_extra=_without_default)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+def shape(name: str, **fields: Any) -> type[BaseModel]:
+    """The documented form of a success: the envelope with these fields."""
+    inside: dict[str, Any] = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
+    return create_model(name, ok=(bool, ...), **inside, request_id=(str, ...))

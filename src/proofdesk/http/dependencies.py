@@ -1,0 +1,274 @@
+"""What a handler may ask for, each as the type of a parameter: what it works with, and the right it needs.
+
+A handler that takes none of `Viewer`, `ProjectReader`, `ProjectEditor`, `NamedProject` and `Owner` is public.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from proofdesk.accounts import csrf, sessions
+from proofdesk.accounts.queries import Session, Visit
+from proofdesk.accounts.sessions import Opened
+from proofdesk.dashboard.database_metrics import Board
+from proofdesk.database.pool import Database
+from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
+from proofdesk.jobs import resources
+from proofdesk.jobs.run_queries import Run
+from proofdesk.projects import projects, scope
+from proofdesk.projects.scope import Keeper, Scope
+from proofdesk.settings import Settings
+
+SESSION = "proofdesk.session"
+REQUEST_ID = "proofdesk.request_id"
+JSON_APP = "proofdesk.json_app"
+FORWARDED = "proofdesk.forwarded"
+IS_HEAD = "proofdesk.is_head"
+JSON_SCOPE = "proofdesk.json_scope"
+KEEP_ALIVE = 15.0  # seconds after which an open stream shows that it is alive, and looks whether it may go on
+
+
+class Unauthorized(Denied):
+    """There is no session, or it has ended."""
+
+    code = "unauthorized"
+
+
+class ActiveProjectRequired(Conflict):
+    """The session has no active project that its person may enter."""
+
+    code = "active_project_required"
+
+
+# What it works with -----------------------------------------------------------------------------------------------
+# All of what is depended on is `async`: anything else is handed to a thread, and each request waits for it.
+
+
+def _held(request: Request) -> resources.Resources:
+    return request.state.resources
+
+
+async def _resources(request: Request) -> resources.Resources:
+    return _held(request)
+
+
+async def _database(request: Request) -> Database:
+    return _held(request).db
+
+
+async def _settings(request: Request) -> Settings:
+    return _held(request).settings
+
+
+async def _board(request: Request) -> Board:
+    return request.state.board
+
+
+Resources = Annotated[resources.Resources, Depends(_resources)]
+Db = Annotated[Database, Depends(_database)]
+Config = Annotated[Settings, Depends(_settings)]
+Watched = Annotated[Board, Depends(_board)]
+
+
+# Rights -----------------------------------------------------------------------------------------------------------
+
+
+async def visitor(request: Request) -> Visit | None:
+    """The session of the request, read once; None for a stranger."""
+    # Kept in the scope, not in request.state: servers may share the latter between requests.
+    if SESSION not in request.scope:
+        token = session_token(request)
+        request.scope[SESSION] = await sessions.read(_held(request).db, token) if token else None
+    return request.scope[SESSION]
+
+
+async def viewer(request: Request) -> Visit:
+    """The session; for a change its CSRF token is checked. Raises `Unauthorized` or `CsrfInvalid`."""
+    session = await visitor(request)
+    if session is None:
+        raise Unauthorized("Sign in first: there is no session, or it has ended.")
+    if request.method not in csrf.SAFE_METHODS:
+        csrf.check(session.csrf_token, await _presented_token(request))
+    return session
+
+
+async def project_reader(request: Request, session: Annotated[Visit, Depends(viewer)]) -> Scope:
+    """The active project, entered. Raises `ActiveProjectRequired`."""
+    inside = active_scope(request, session)
+    if inside is None:
+        raise ActiveProjectRequired("Choose a project first: POST /projects/{id}/select.")
+    return inside
+
+
+async def project_editor(inside: Annotated[Scope, Depends(project_reader)]) -> Scope:
+    """The active project, to change what is in it: every member may."""
+    return inside
+
+
+async def named_project(
+    request: Request,
+    session: Annotated[Visit, Depends(viewer)],
+    project_id: Annotated[str, Path(description="Id of the project.", json_schema_extra={"format": "uuid"})],
+) -> Scope:
+    """The project that the path names, entered. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
+    return await enter(request, session, project_id)
+
+
+async def project_keeper(request: Request, inside: Annotated[Scope, Depends(named_project)]) -> Keeper:
+    """The project that the path names, for whoever looks after it. Raises `Denied` (`forbidden`)."""
+    return await scope.keep(_held(request).db, inside)
+
+
+async def owner(session: Annotated[Visit, Depends(viewer)]) -> Visit:
+    """The owner's session. Raises `Denied` (`forbidden`)."""
+    if not session.is_owner:
+        raise Denied("Only the owner may do this.", code="forbidden", status=403)
+    return session
+
+
+async def following(request: Request, inside: Annotated[Scope, Depends(project_reader)]) -> AsyncIterator[Run | None]:
+    """The active project's runs: the newest of each type, then each as it changes; None where all is quiet.
+
+    It ends with the session, with the right to read the project, and when another project becomes the active one.
+    """
+    return _followed(request, inside)
+
+
+Following = Annotated[AsyncIterator[Run | None], Depends(following)]
+Visitor = Annotated[Visit | None, Depends(visitor)]
+Viewer = Annotated[Visit, Depends(viewer)]
+ProjectReader = Annotated[Scope, Depends(project_reader)]
+ProjectEditor = Annotated[Scope, Depends(project_editor)]
+NamedProject = Annotated[Scope, Depends(named_project)]
+ProjectKeeper = Annotated[Keeper, Depends(project_keeper)]
+Owner = Annotated[Visit, Depends(owner)]
+
+
+async def enter(request: Request, session: Session, project_id: str) -> Scope:
+    """Enter a project by the text of its id. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
+    wanted = projects.as_id(project_id)
+    if wanted is None:
+        raise Invalid("A project id is a UUID.", code="invalid_project_id")
+    return await scope.enter(_held(request).db, actor(request, session), wanted)
+
+
+def actor(request: Request, session: Session) -> sessions.Actor:
+    """The person of the session, acting in this request."""
+    return sessions.actor(session, request.scope.get(REQUEST_ID))
+
+
+def needs_session(dependant: Dependant) -> bool:
+    """Whether a handler or anything it depends on asks for a session."""
+    return dependant.call is viewer or any(map(needs_session, dependant.dependencies))
+
+
+def active_scope(request: Request, session: Visit) -> Scope | None:
+    """The active project when there is one that can be entered."""
+    return scope.active(actor(request, session), session)
+
+
+async def _followed(request: Request, inside: Scope) -> AsyncIterator[Run | None]:
+    if request.scope.get(IS_HEAD):
+        return
+    looked = time.monotonic()
+    async with aclosing(_held(request).feed.follow(inside, KEEP_ALIVE)) as runs:
+        async for run in runs:
+            if run is None or time.monotonic() - looked >= KEEP_ALIVE:
+                if not await _still_reads(request, inside):
+                    return
+                looked = time.monotonic()
+            yield run
+
+
+async def _still_reads(request: Request, inside: Scope) -> bool:
+    token = session_token(request)
+    try:
+        async with asyncio.timeout(KEEP_ALIVE):
+            session = await sessions.read(_held(request).db, token, seen=False) if token else None
+    except (Unavailable, TimeoutError):
+        return True  # the database is away for a moment, and with it everything there would be to see
+    return session is not None and scope.active(inside.actor, session) == inside
+
+
+# Cookies ----------------------------------------------------------------------------------------------------------
+
+
+def session_token(request: Request) -> str | None:
+    """What the session cookie holds."""
+    return request.cookies.get(_held(request).settings.session_cookie_name)
+
+
+def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
+    """Hand over a new session: a cookie for the browser only, and the CSRF token for scripts to read.
+
+    `edge` makes both Secure where people come over https.
+    """
+    names = ((settings.session_cookie_name, opened.token, True), (settings.csrf_cookie_name, opened.csrf_token, False))
+    for name, value, http_only in names:
+        response.set_cookie(
+            name,
+            value,
+            max_age=sessions.LIFETIME_DAYS * 86_400,
+            path="/",
+            httponly=http_only,
+            samesite="lax",
+        )
+
+
+def set_probe(response: Response, settings: Settings) -> None:
+    """A cookie that says nothing, of the form of the session's: the runbook `auth-loop` sees whether it comes back."""
+    response.set_cookie(
+        settings.session_cookie_name + sessions.PROBE, "1", max_age=600, path="/", httponly=True, samesite="lax"
+    )
+
+
+def clear_cookies(response: Response, settings: Settings) -> None:
+    """Take both cookies back."""
+    for name, http_only in ((settings.session_cookie_name, True), (settings.csrf_cookie_name, False)):
+        response.delete_cookie(name, path="/", httponly=http_only, samesite="lax")
+
+
+# How handlers are called ------------------------------------------------------------------------------------------
+
+
+class Route(APIRoute):
+    """A route that reads the body within its limit and knows who asks before anything is parsed."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler behind these checks: text that no database can hold, the session, the body's form."""
+        handle = super().get_route_handler()
+        protected = needs_session(self.dependant)
+
+        async def guarded(request: Request) -> Response:
+            if any(char < " " for char in request.scope["path"]) or b"%00" in request.scope["query_string"]:
+                raise Invalid("The address holds a control character.")
+            if request.method not in csrf.SAFE_METHODS:
+                await request.body()
+            if protected:
+                await viewer(request)
+            return await handle(await self.prepared(request))
+
+        return guarded
+
+    async def prepared(self, request: Request) -> Request:
+        """The request as the handler should see it; a door that is strict about bodies raises `Invalid` here."""
+        return request
+
+
+async def _presented_token(request: Request) -> str | None:
+    header = request.headers.get("x-csrf-token")
+    if header is None and is_form(request.headers.get("content-type", "")):
+        field = (await request.form()).get("csrf_token")
+        return field if isinstance(field, str) else None
+    return header
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a content type is that of an HTML form."""
+    return content_type.split(";")[0].strip().lower() in ("application/x-www-form-urlencoded", "multipart/form-data")

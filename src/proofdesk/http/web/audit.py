@@ -1,0 +1,129 @@
+"""Page: who did what, and whether the record is whole."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from proofdesk.audit import chain
+from proofdesk.audit.queries import Asked, Event
+from proofdesk.http import dependencies as asking
+from proofdesk.http.api.audit import asked
+from proofdesk.http.dependencies import Db, ProjectReader, Route, Viewer
+from proofdesk.http.web import layout, projects, view_models
+from proofdesk.http.web.layout import Choice
+
+router = APIRouter(route_class=Route)
+
+A_PAGE = 50
+FAMILIES = {
+    "": "Everything", "auth.*": "Accounts and logins", "project.*": "Projects and members", "source.*": "Sources",
+    "job.*": "Jobs", "embeddings.*": "Embeddings", "outbound.*": "Outbound",
+}  # fmt: skip
+
+
+async def _which(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> Asked:
+    return asked(action, entity_type, entity_id)
+
+
+Which = Annotated[Asked, Depends(_which)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An event as it is shown."""
+
+    id: int
+    action: str
+    actor: str
+    status: str
+    entity: str
+    entity_url: str
+    request_id: str
+    facts: list[tuple[str, str]]
+    refs: list[dict[str, str]]
+    done: view_models.Moment
+
+
+@router.get("/audit")
+async def show_audit(request: Request, db: Db, session: Viewer, which: Which, page: str = "1") -> Response:
+    """A page of events, newest first."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    number = layout.page_number(page)
+    events = await chain.history(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
+    total = await chain.count(db, scope, scope.actor, which)
+    values = {
+        "rows": [_row(e) for e in events],
+        "total": view_models.counted(total, "event"),
+        "form": _form(which),
+        "newer_url": _url(which, number - 1) if number > 1 else "",
+        "older_url": _url(which, number + 1) if number * A_PAGE < total else "",
+    }
+    return layout.page(request, "audit/page.html", values, frame=await layout.frame(request, db, session))
+
+
+@router.get("/audit/verify")
+async def verify(request: Request, db: Db, session: Viewer, scope: ProjectReader) -> Response:
+    """The proof of the active project's chain and, for the owner, of the installation's; a part for htmx."""
+    proofs = [await chain.verify(db, scope, "This project")]
+    if session.is_owner:
+        proofs.append(await chain.verify(db, None, "Accounts and logins"))
+    values = {"proofs": [{"name": p.chain, "events": view_models.number(p.events), "fault": p.fault} for p in proofs]}
+    if layout.wants_part(request):
+        return layout.partial(request, "audit/_proof.html", values)
+    return layout.page(request, "audit/proof.html", values, frame=await layout.frame(request, db, session))
+
+
+def _row(event: Event) -> Row:
+    facts = [
+        (view_models.words(name), view_models.plain(value))
+        for name, value in event.payload.items()
+        if value not in ({}, [], None)
+    ]
+    this = Asked(entity_type=event.entity_type, entity_id=event.entity_id)
+    return Row(
+        id=event.id,
+        action=event.action,
+        actor=event.actor_username,
+        status=event.status,
+        entity=view_models.words(event.entity_type),
+        entity_url=_url(this, 1) if event.entity_id else "",
+        request_id=event.request_id or "",
+        facts=facts,
+        refs=[_ref(ref) for ref in event.evidence_refs],
+        done=view_models.moment(event.created_at),
+    )
+
+
+def _ref(ref: dict[str, Any]) -> dict[str, str]:
+    """A reference as it is shown; one to a message opens in place."""
+    name = str(ref.get("ref", ""))
+    message = name.partition("#")[0] if ref.get("source") in ("cw_messages", "rag_chunks") else ""
+    url = f"/messages/{quote(message)}/thread" if message else ""
+    if ref.get("source") == "cw_conversations":
+        url = view_models.thread_url(name)
+    return {"ref": name, "snippet": str(ref.get("snippet") or ""), "url": url}
+
+
+def _form(which: Asked) -> dict[str, Any]:
+    chosen = which.action or ""
+    families = FAMILIES if chosen in FAMILIES else {**FAMILIES, chosen: chosen}
+    return {
+        "action": chosen,
+        "families": [
+            Choice(_url(replace(which, action=value or None), 1), label, value == chosen)
+            for value, label in families.items()
+        ],
+        "entity_type": which.entity_type or "",
+        "entity_id": which.entity_id or "",
+        "is_set": which != Asked(),
+    }
+
+
+def _url(which: Asked, page: int) -> str:
+    fields = {name: value for name, value in vars(which).items() if value} | ({"page": page} if page > 1 else {})
+    return "/audit" + (f"?{urlencode(fields)}" if fields else "")

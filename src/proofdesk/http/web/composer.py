@@ -1,0 +1,210 @@
+"""Page: the form that writes a message, from evidence or from nothing. It makes a draft and sends nothing."""
+
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.accounts.queries import Session
+from proofdesk.core import ids
+from proofdesk.database.pool import Database
+from proofdesk.errors import Conflict, Invalid, ProofdeskError
+from proofdesk.evidence import references
+from proofdesk.evidence.queries import Cited
+from proofdesk.evidence.references import InvalidEvidenceRef, Reference
+from proofdesk.http.api.review import moment
+from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader, Route, Viewer
+from proofdesk.http.web import layout, outbound_views
+from proofdesk.http.web.layout import Choice
+from proofdesk.outbound import drafts, recipients
+from proofdesk.outbound.channels import registry
+from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
+from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.recipient_queries import Reachable
+from proofdesk.projects.scope import Scope
+
+router = APIRouter(prefix="/outbound", route_class=Route)
+
+Text = Annotated[str, Form()]
+
+MOST_OFFERED = 8
+FIELDS = ("channel", "to", "subject", "text", "scheduled_at", "evidence", "form")
+SOURCES = {"cwmsg": "cw_messages", "cw": "cw_conversations"}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The form as it is filled in. `to` is who was chosen, `find` what was typed: an address, or a name to look for."""
+
+    channel: str = "chatwoot"
+    to: str = ""
+    find: str = ""
+    subject: str = ""
+    text: str = ""
+    scheduled_at: str = ""
+    evidence: list[str] = field(default_factory=list)
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def recipient(self) -> str:
+        """Who it is for."""
+        return self.to or self.find.strip()
+
+    @property
+    def payload(self) -> dict[str, str]:
+        """What it says, as the channel takes it."""
+        return {"text": self.text} | ({"subject": self.subject} if self.channel == "email" and self.subject else {})
+
+
+def begun(channel: str, to: str, refs: list[str]) -> Sheet:
+    """A form that is not filled in yet, but for what the way here says."""
+    fits = channel if channel in outbound_views.CHANNELS else "email" if "@" in to else "chatwoot"
+    return Sheet(fits, to=to[:500], evidence=refs)
+
+
+@router.get("/recipients")
+async def find_recipients(
+    request: Request,
+    db: Db,
+    session: Viewer,
+    scope: ProjectReader,
+    find: str = "",
+    channel: str = "chatwoot",
+    to: str = "",
+) -> Response:
+    """Who can be written to on the channel, and who is chosen already; a part for htmx."""
+    offered = await _offered(db, scope, channel, find[:200], to[:500])
+    return layout.partial(request, "outbound/_recipients.html", offered)
+
+
+@router.post("/draft")
+async def draft(
+    request: Request,
+    db: Db,
+    session: Viewer,
+    scope: ProjectEditor,
+    channel: Text = "",
+    to: Text = "",
+    find: Text = "",
+    subject: Text = "",
+    text: Text = "",
+    scheduled_at: Text = "",
+    evidence_refs: Annotated[list[str] | None, Form()] = None,
+    idempotency_key: Text = "",
+    preview: Text = "",
+) -> Response:
+    """Make a draft and go to its page; or, with `preview`, only show what would be drafted."""
+    written = text.replace("\r\n", "\n")
+    sheet = Sheet(channel, to, find, subject, written, scheduled_at, evidence_refs or [], idempotency_key)
+    if preview and layout.wants_part(request):
+        return layout.partial(request, "outbound/_preview.html", {"preview": _preview(sheet)})
+    if preview:
+        return await shown(request, session, scope, sheet)
+    try:
+        made, _ = await drafts.create(db, scope, _wish(sheet))
+    except (Invalid, Conflict) as error:
+        return await shown(request, session, scope, sheet, wrong=error)
+    return RedirectResponse(f"{outbound_views.url(made)}?done=draft", 303)
+
+
+async def shown(
+    request: Request, session: Session, scope: Scope, sheet: Sheet, *, wrong: ProofdeskError | None = None
+) -> Response:
+    """The page with the form. `wrong` is told at the field that it is about."""
+    db = request.state.resources.db
+    faults = {_field(wrong): wrong.message} if wrong else {}
+    try:
+        quoted = await references.quoted(db, scope, [_reference(ref) for ref in sheet.evidence])
+    except InvalidEvidenceRef as error:
+        quoted, faults = [], faults | {"evidence": f"{error.message} It is left out."}
+    if quoted and not sheet.recipient:
+        sheet = replace(sheet, to=_answered(scope, quoted))
+    if isinstance(wrong, drafts.IdempotencyConflict):
+        sheet = replace(sheet, key=uuid.uuid4().hex)  # whoever sends the changed form again means another message
+    values = {
+        "sheet": sheet,
+        "faults": dict.fromkeys(FIELDS, "") | faults,
+        "other_url": f"/outbound/{wrong.details['id']}" if wrong and "id" in wrong.details else "",
+        "channels": [Choice(c, name, c == sheet.channel) for c, name in outbound_views.CHANNELS.items()],
+        "quoted": [outbound_views.cited(r.source, r.ref, c.text or "") for r, c in quoted],
+        "preview": _preview(sheet) if sheet.text else None,
+        **await _offered(db, scope, sheet.channel, sheet.find, sheet.to),
+    }
+    frame = await layout.frame(request, db, session)
+    return layout.page(request, "outbound/compose.html", values, frame=frame, status=layout.status_of(wrong))
+
+
+def _wish(sheet: Sheet) -> Wish:
+    return Wish(
+        channel=sheet.channel,
+        recipient_ref=sheet.recipient,
+        payload=sheet.payload,
+        idempotency_key=sheet.key,
+        scheduled_at=moment("scheduled_at", sheet.scheduled_at) if sheet.scheduled_at.strip() else None,
+        evidence_refs=[_reference(ref) for ref in sheet.evidence],
+    )
+
+
+def _reference(ref: str) -> dict[str, str]:
+    """A reference by the form of its name."""
+    source = "rag_chunks" if "#" in ref else SOURCES.get(ref.partition(":")[0], "external")
+    return {"source": source, "ref": ref}
+
+
+def _answered(scope: Scope, quoted: list[tuple[Reference, Cited]]) -> str:
+    """The conversation that the evidence comes from: mostly it is its contact who is written to."""
+    cited = next((c for _, c in quoted if c.account_id and c.conversation_id), None)
+    if cited is None or cited.account_id is None or cited.conversation_id is None:
+        return ""
+    return ids.conversation(scope.project_id, cited.account_id, cited.conversation_id)
+
+
+def _field(error: ProofdeskError) -> str:
+    """The field that an error is about; the whole form where it is none."""
+    if isinstance(error, InvalidPayload):
+        return "subject" if error.details.get("field") == "subject" else "text"
+    fields = {registry.InvalidChannel: "channel", InvalidRecipient: "to", InvalidEvidenceRef: "evidence"}
+    return fields.get(type(error)) or ("scheduled_at" if "scheduled_at" in error.message else "form")
+
+
+def _preview(sheet: Sheet) -> dict[str, Any]:
+    """What would arrive, in the form that the channel gives it; or why it could not."""
+    try:
+        # Whom it goes to is told at its own field.
+        checked = registry.CHANNELS[registry.check_channel(sheet.channel)].check(_ANYBODY[sheet.channel], sheet.payload)
+    except Invalid as error:
+        return {"wrong": error.message if sheet.text.strip() else "", "subject": "", "text": "", "channel": ""}
+    payload = checked[1]
+    return {
+        "wrong": "",
+        "subject": payload.get("subject", ""),
+        "text": payload["text"],
+        "channel": outbound_views.CHANNELS[sheet.channel],
+    }
+
+
+_ANYBODY = {"chatwoot": f"cw:{uuid.UUID(int=0)}:1:1", "email": "somebody@example.com", "telegram": "1"}
+
+
+async def _offered(db: Database, scope: Scope, channel: str, find: str, to: str) -> dict[str, Any]:
+    """Who can be chosen; first, who is chosen."""
+    found = await recipients.find(db, scope, channel, find, MOST_OFFERED) if find.strip() or not to else []
+    known = await recipients.named(db, scope, [to] if to else [])
+    chosen = [Choice(to, known[to].name if to in known else "", True)] if to else []
+    offers = [
+        Choice(ref, c.name or "Without a name") for c in found if (ref := _reach(scope, channel, c)) != to and ref
+    ]
+    return {"offers": [(o, outbound_views.address(o.value)) for o in [*chosen, *offers]], "sought": find.strip()}
+
+
+def _reach(scope: Scope, channel: str, contact: Reachable) -> str:
+    """How the channel reaches a contact."""
+    if channel == "email":
+        return contact.email or ""
+    if channel == "telegram":
+        return contact.chat or ""
+    if contact.conversation_id is not None:
+        return ids.conversation(scope.project_id, contact.account_id, contact.conversation_id)
+    return ids.contact(scope.project_id, contact.account_id, contact.contact_id) or ""

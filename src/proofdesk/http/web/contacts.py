@@ -1,0 +1,72 @@
+"""Pages: contacts, and one of them with his conversations."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from proofdesk.conversations import contacts
+from proofdesk.http import dependencies as asking
+from proofdesk.http.dependencies import Db, ProjectReader, Route, Viewer
+from proofdesk.http.web import layout, outbound_views, projects, view_models
+from proofdesk.http.web.policies import CHANGED
+from proofdesk.outbound import policies, recipients
+from proofdesk.outbound.policy_queries import Wanted
+
+router = APIRouter(route_class=Route)
+
+A_PAGE = 50
+MOST_WRITTEN = 20
+
+
+@router.get("/contacts")
+async def list_contacts(request: Request, db: Db, session: Viewer, q: str = "", page: str = "1") -> Response:
+    """A page of them; with `q` in a name, address, number or identifier."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    number = layout.page_number(page)
+    first = (number - 1) * A_PAGE
+    found = await contacts.find(db, scope, q, A_PAGE + 1, first)
+    values: dict[str, Any] = {
+        "people": [view_models.who(scope.project_id, c) for c in found[:A_PAGE]],
+        "q": q[:200],
+        "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",
+        "newer_url": _url(q, number - 1) if number > 1 else "",
+        "older_url": _url(q, number + 1) if len(found) > A_PAGE else "",
+    }
+    if layout.wants_part(request):
+        return layout.partial(request, "contacts/_list.html", values)
+    return layout.page(request, "contacts/page.html", values, frame=await layout.frame(request, db, session))
+
+
+@router.get("/contacts/{contact_id}")
+async def show_contact(
+    request: Request, db: Db, session: Viewer, scope: ProjectReader, contact_id: str, done: str = ""
+) -> Response:
+    """One of them, with his last conversations, what he allows, and what was written to him."""
+    known = await contacts.known(db, scope, contact_id)
+    allowed, _ = await policies.find(db, scope, Wanted(contact_id.lower()), A_PAGE, 0)
+    written = await recipients.written_to(db, scope, contact_id.lower(), MOST_WRITTEN)
+    named = await recipients.named(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
+    here = view_models.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)
+    values = {
+        "who": view_models.who(scope.project_id, known.contact),
+        "number": known.contact.contact_id,
+        "talks": [view_models.talk(scope.project_id, c) for c in known.conversations],
+        "most": contacts.MOST_CONVERSATIONS,
+        "policies": [outbound_views.rules(p, named) for p in allowed],
+        "rows": [outbound_views.row(m, named) for m in written],
+        "most_written": MOST_WRITTEN,
+        "back": f"{here}?done=policy",
+        "compose_url": f"/outbound?{urlencode({'compose': 1, 'to': contact_id.lower()})}",
+    }
+    frame = await layout.frame(request, db, session)
+    said = CHANGED if done == "policy" else ""
+    return layout.page(request, "contacts/contact.html", values, frame=frame, toast=said)
+
+
+def _url(q: str, page: int) -> str:
+    fields = ({"q": q} if q else {}) | ({"page": str(page)} if page > 1 else {})
+    return "/contacts" + (f"?{urlencode(fields)}" if fields else "")

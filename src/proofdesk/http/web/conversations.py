@@ -1,0 +1,76 @@
+"""Page: conversations, the last active first."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from proofdesk.conversations import conversations, totals
+from proofdesk.conversations.queries import Inbox
+from proofdesk.http import dependencies as asking
+from proofdesk.http.dependencies import Db, Route, Viewer
+from proofdesk.http.web import layout, projects, view_models
+from proofdesk.http.web.filters import STATUSES
+from proofdesk.http.web.layout import Choice
+
+router = APIRouter(route_class=Route)
+
+A_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the address says; nonsense counts as nothing."""
+
+    inbox: str = ""
+    status: str = ""
+    page: int = 1
+
+
+async def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wanted:
+    """The filters of the address."""
+    return Wanted(
+        inbox=inbox_id if inbox_id.isascii() and inbox_id.isdigit() and len(inbox_id) < 19 else "",
+        status=status if status in STATUSES else "",
+        page=layout.page_number(page),
+    )
+
+
+@router.get("/conversations")
+async def list_conversations(
+    request: Request, db: Db, session: Viewer, which: Annotated[Wanted, Depends(wanted)]
+) -> Response:
+    """A page of them."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * A_PAGE
+    found = await conversations.find(db, scope, inbox, which.status or None, A_PAGE + 1, first)
+    values = {
+        "talks": [view_models.talk(scope.project_id, c) for c in found[:A_PAGE]],
+        "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
+        "inboxes": _inboxes(which, await totals.inboxes(db, scope)),
+        "status": which.status,
+        "is_set": bool(which.inbox or which.status),
+        "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",
+        "newer_url": _url(replace(which, page=which.page - 1)) if which.page > 1 else "",
+        "older_url": _url(replace(which, page=which.page + 1)) if len(found) > A_PAGE else "",
+    }
+    return layout.page(request, "conversations/page.html", values, frame=await layout.frame(request, db, session))
+
+
+def _choice(which: Wanted, status: str, label: str) -> Choice:
+    return Choice(_url(replace(which, status=status, page=1)), label, which.status == status)
+
+
+def _inboxes(which: Wanted, found: list[Inbox]) -> list[Choice]:
+    names = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in found}
+    return [Choice(value, label, value == which.inbox) for value, label in names.items()]
+
+
+def _url(which: Wanted) -> str:
+    fields = {"inbox_id": which.inbox, "status": which.status, "page": which.page if which.page > 1 else ""}
+    query = urlencode({name: value for name, value in fields.items() if value})
+    return "/conversations" + (f"?{query}" if query else "")

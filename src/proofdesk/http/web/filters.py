@@ -1,0 +1,128 @@
+"""The search form: what its fields hold, the question they make, and the options they offer."""
+
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from fastapi import Request
+
+from proofdesk.conversations.queries import Inbox
+from proofdesk.errors import Invalid
+from proofdesk.http.api.search import LONGEST, QueryRequired
+from proofdesk.http.web.layout import Choice
+from proofdesk.search.results import Filters, Question
+
+MOST = 50
+MODES = {"hybrid": "Meaning and words", "vector": "Meaning", "text": "Exact words"}
+SENDERS = {"": "Anyone", "contact": "Contacts", "agent": "Agents"}
+STATUSES = {"": "Any status", "open": "Open", "pending": "Pending", "snoozed": "Snoozed", "resolved": "Resolved"}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The fields as text, as they are in the address. `from_` and `to` are days, both included."""
+
+    q: str = ""
+    mode: str = "hybrid"
+    inbox: str = ""
+    sender: str = ""
+    status: str = ""
+    label: str = ""
+    from_: str = ""
+    to: str = ""
+    k: int = 10
+    open: str = ""
+
+
+async def filled(request: Request) -> Filled:
+    """What the address says; a field that it says nonsense about counts as empty."""
+    given = {name: value.strip() for name, value in request.query_params.items()}
+    inbox = given.get("inbox", "")
+    return Filled(
+        q=given.get("q", "")[: LONGEST + 1],
+        mode=_one_of(MODES, given.get("mode"), "hybrid"),
+        inbox=inbox if inbox.isascii() and inbox.isdigit() and int(inbox[:20]) < 2**63 and len(inbox) < 20 else "",
+        sender=_one_of(SENDERS, given.get("sender"), ""),
+        status=_one_of(STATUSES, given.get("status"), ""),
+        label=given.get("label", "")[:200],
+        from_=given.get("from", "")[:10],
+        to=given.get("to", "")[:10],
+        k=MOST if given.get("k") == str(MOST) else 10,
+        open=given.get("open", "")[:200],
+    )
+
+
+def question(filled: Filled) -> Question:
+    """The question of the form. Raises `Invalid` for a text that is too long or a day that is none."""
+    if len(filled.q) > LONGEST:
+        raise QueryRequired(f"A question has at most {LONGEST} characters.")
+    to = _day("To", filled.to)
+    return Question(
+        text=filled.q,
+        top_k=filled.k,
+        mode=cast(Any, filled.mode),
+        filters=Filters(
+            from_=_day("From", filled.from_),
+            to=to and to + timedelta(days=1, microseconds=-1),
+            inbox_ids=[int(filled.inbox)] if filled.inbox else None,
+            sender=cast(Any, filled.sender or None),
+            labels=[filled.label] if filled.label else None,
+            status=filled.status or None,
+        ),
+    )
+
+
+def form(filled: Filled, inboxes: list[Inbox], labels: list[str]) -> dict[str, Any]:
+    """What the template shows: the fields and their options."""
+    return {
+        "q": filled.q,
+        "longest": LONGEST,
+        "modes": _choices(MODES, filled.mode),
+        "inboxes": _choices({"": "Any inbox"} | {str(i.inbox_id): i.name for i in inboxes}, filled.inbox),
+        "senders": _choices(SENDERS, filled.sender),
+        "statuses": _choices(STATUSES, filled.status),
+        "labels": _choices({"": "Any label"} | {label: label for label in labels}, filled.label),
+        "from": filled.from_,
+        "to": filled.to,
+    }
+
+
+def chips(filled: Filled, inboxes: list[Inbox]) -> list[dict[str, str]]:
+    """The filters that are set, each with the address of the search without it."""
+    names = {str(i.inbox_id): i.name for i in inboxes}
+    said = {
+        "inbox": f"in {names.get(filled.inbox, 'inbox ' + filled.inbox)}",
+        "sender": f"by {SENDERS[filled.sender].lower()}",
+        "status": STATUSES[filled.status].lower(),
+        "label": f"label {filled.label}",
+        "from_": f"from {filled.from_}",
+        "to": f"to {filled.to}",
+    }
+    return [
+        {"label": label, "url": url(replace(filled, **{name: ""}, open=""))}
+        for name, label in said.items()
+        if getattr(filled, name)
+    ]
+
+
+def url(filled: Filled) -> str:
+    """The address of a search."""
+    plain = asdict(Filled())
+    fields = {name.rstrip("_"): value for name, value in asdict(filled).items() if value != plain[name]}
+    return "/search" + (f"?{urlencode(fields)}" if fields else "")
+
+
+def _choices(options: dict[str, str], chosen: str) -> list[Choice]:
+    return [Choice(value, label, value == chosen) for value, label in options.items()]
+
+
+def _one_of(options: dict[str, str], given: str | None, otherwise: str) -> str:
+    return given if given in options else otherwise
+
+
+def _day(name: str, text: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC) if text else None
+    except ValueError as error:
+        raise Invalid(f"{name} is a day such as 2026-01-31.") from error

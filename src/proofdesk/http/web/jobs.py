@@ -1,0 +1,132 @@
+"""Pages: what runs by itself and what ran; each job can be asked for, paused and cancelled from here."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.dashboard import status as standing
+from proofdesk.http import dependencies as asking
+from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Route, Viewer
+from proofdesk.http.web import layout, projects, run_views, view_models
+from proofdesk.indexing import vectors
+from proofdesk.jobs import runs, schedules
+from proofdesk.projects import projects as rooms
+
+router = APIRouter(route_class=Route)
+
+A_PAGE = 30
+DAYS = 14
+
+
+@router.get("/jobs")
+async def show_jobs(
+    request: Request,
+    db: Db,
+    settings: Config,
+    session: Viewer,
+    job_type: str = "",
+    status: str = "",
+    page: str = "1",
+) -> Response:
+    """What is under way, the schedules, and what ran."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    which = run_views.Which.of(job_type, status, page)
+    if layout.wants_part(request):
+        return layout.partial(request, "jobs/_live.html", await _live(db, settings, scope, which))
+    days = [run_views.day(d) for d in await standing.throughput(db, scope, DAYS)]
+    values = await _live(db, settings, scope, which) | {"days": days, "has_days": any(d.did_something for d in days)}
+    return layout.page(request, "jobs/page.html", values, frame=await layout.frame(request, db, session))
+
+
+@router.get("/jobs/runs/{run_id}")
+async def show_run(request: Request, db: Db, session: Viewer, scope: ProjectReader, run_id: str) -> Response:
+    """One run: what it did, or why it did not, with the request that failed."""
+    values = {"run": run_views.detail(await runs.find(db, scope, _id(run_id)))}
+    if layout.wants_part(request):
+        return layout.partial(request, "jobs/_run.html", values)
+    return layout.page(request, "jobs/run.html", values, frame=await layout.frame(request, db, session))
+
+
+@router.post("/jobs/runs/{run_id}/cancel")
+async def cancel(request: Request, db: Db, scope: ProjectEditor, run_id: str) -> Response:
+    """Stop a run."""
+    ended = await runs.cancel(db, scope, _id(run_id))
+    return _back(request, "Cancelled." if ended.status == "cancelled" else "It stops at the next page or batch.")
+
+
+@router.post("/jobs/scheduler/{job_type}")
+async def reschedule(
+    request: Request,
+    db: Db,
+    scope: ProjectEditor,
+    job_type: str,
+    status: Annotated[str, Form()] = "",
+    cadence_seconds: Annotated[int | None, Form(ge=30, le=86_400)] = None,
+) -> Response:
+    """Pause or resume a job, or give it another cadence."""
+    wanted = status if status in ("active", "paused") else None
+    job = await schedules.change(db, scope, job_type, status=wanted, cadence_seconds=cadence_seconds)
+    label = run_views.label(job.job_type)
+    return _back(request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.every(job)}.")
+
+
+@router.post("/jobs/embeddings/retry-failed")
+async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Response:
+    """Let failed chunks wait for a vector again, and make them."""
+    reset = await vectors.retry_failed(db, scope)
+    await runs.request_after(db, scope, "embeddings_run", "manual")
+    return _back(request, f"{view_models.counted(reset, 'chunk')} will be embedded again.")
+
+
+def _asked_for(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor], Awaitable[Response]]:
+    @router.post(path)
+    async def ask(request: Request, db: Db, scope: ProjectEditor) -> Response:
+        asked = await runs.request(db, scope, job_type, "manual", {})
+        label = run_views.label(job_type)
+        return _back(request, f"{label} is under way already." if asked.joined else f"{label} is under way.")
+
+    return ask
+
+
+sync = _asked_for("/jobs/chatwoot/sync", "chatwoot_sync")
+embed = _asked_for("/jobs/embeddings/run", "embeddings_run")
+reconcile = _asked_for("/jobs/chatwoot/reconcile", "chatwoot_reconcile")
+
+
+async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views.Which) -> dict[str, Any]:
+    """What changes while one looks."""
+    offset = (which.page - 1) * A_PAGE
+    ran, total = await runs.history(db, scope, which.job_type or None, which.status or None, A_PAGE, offset)
+    return {
+        "active": [run_views.card(run) for run in await runs.latest(db, scope) if run.status in runs.ACTIVE],
+        "jobs": run_views.schedule_cards(await schedules.listed(db, scope)),
+        "worker": await standing.workers(db, settings),
+        "chunks": await vectors.counts(db, scope),
+        "ran": [run_views.card(run) for run in ran],
+        "which": which,
+        "types": which.types(),
+        "statuses": which.statuses(),
+        "total": view_models.counted(total, "run"),
+        "here_url": which.url(),
+        "newer_url": which.url(page=which.page - 1) if which.page > 1 else "",
+        "older_url": which.url(page=which.page + 1) if offset + A_PAGE < total else "",
+    }
+
+
+def _id(run_id: str) -> UUID:
+    wanted = rooms.as_id(run_id)
+    if wanted is None:
+        raise runs.RunNotFound("This project has no such run.")
+    return wanted
+
+
+def _back(request: Request, said: str) -> Response:
+    """Stay on the page, with a toast; without htmx, go back to where one was."""
+    if "hx-request" in request.headers:
+        return layout.toasted(said)
+    return RedirectResponse(layout.came_from(request), 303)

@@ -1,0 +1,259 @@
+"""What all pages share: the frame, templates, the way to the login page and errors."""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from proofdesk import logging
+from proofdesk.accounts.queries import Session
+from proofdesk.core import bidi
+from proofdesk.database.pool import Database
+from proofdesk.errors import ProofdeskError
+from proofdesk.http import dependencies as asking
+from proofdesk.http import errors
+from proofdesk.http.errors import Failure
+from proofdesk.http.web import view_models
+from proofdesk.http.web.assets import asset
+from proofdesk.projects import projects
+from proofdesk.runbooks import registry
+
+log = logging.get(__name__)
+
+HOME = "/"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page of the rail. `apart` begins another group, `here` is where one is."""
+
+    path: str
+    label: str
+    icon: str
+    apart: bool = False
+    here: bool = False
+
+
+PLACES = (
+    Place("/", "Overview", "layout-dashboard"),
+    Place("/search", "Search", "search"),
+    Place("/conversations", "Conversations", "messages-square"),
+    Place("/contacts", "Contacts", "users"),
+    Place("/outbound", "Outbound", "send"),
+    Place("/jobs", "Jobs", "activity"),
+    Place("/audit", "Audit", "scroll-text", apart=True),
+    Place("/runbooks", "Runbooks", "wrench"),
+    Place("/projects", "Projects", "folder", apart=True),
+    Place("/settings", "Settings", "settings"),
+)
+
+HINTS = {
+    "csrf_invalid": "The page was open for too long, or in another session. Go back, load it again and repeat it.",
+    400: "Go back and put it right.",
+    403: "Ask the owner of this Proofdesk, or whoever made the project.",
+    404: "The address may be mistyped, or what stood here belongs to another project than the active one.",
+    409: "Go back, load the page again, and look how it stands now.",
+    500: "Try again. If it stays so, give the request id below to whoever runs Proofdesk.",
+    503: "Try again in a minute. If it stays so, give the request id below to whoever runs Proofdesk.",
+}
+"""What somebody can do about an error, by its code, or else by its status."""
+
+RAIL_WITHIN = 2.0  # seconds that an error page waits for what stands around it
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An option of a select."""
+
+    value: str
+    label: str
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a page: who looks, in which project, and where else one can go."""
+
+    username: str
+    projects: list[Choice]
+    project: str
+    is_owner: bool
+    places: list[Place]
+
+
+def page(
+    request: Request,
+    template: str,
+    values: dict[str, Any],
+    *,
+    frame: Frame | None = None,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    toast: str = "",
+) -> HTMLResponse:
+    """A whole page. `frame` is None where nobody is signed in; `toast` tells what was done."""
+    shared = _shared(request) | {"frame": frame, "theme": _theme(request), "toast": toast}
+    return HTMLResponse(_rendered(template, shared | values), status, headers)
+
+
+def partial(
+    request: Request, template: str, values: dict[str, Any], status: int = 200, *, toast: str = "", tone: str = "good"
+) -> HTMLResponse:
+    """A part of a page, for htmx; with a toast that tells what was done."""
+    headers = _toast(toast, tone) if toast else None
+    return HTMLResponse(_rendered(template, _shared(request) | values), status, headers)
+
+
+def toasted(text: str, tone: str = "good") -> Response:
+    """Nothing but a toast: htmx leaves the page as it is."""
+    return Response(status_code=204, headers=_toast(text, tone))
+
+
+def _toast(text: str, tone: str) -> dict[str, str]:
+    return {"hx-trigger": json.dumps({"toast": {"text": bidi.without_formatting(text), "tone": tone}})}
+
+
+def came_from(request: Request) -> str:
+    """The page of ours on which a form was sent, as the browser tells it."""
+    told = urlsplit(request.headers.get("referer", ""))
+    return safe_path(f"{told.path}?{told.query}" if told.query else told.path)
+
+
+async def frame(request: Request, db: Database, session: Session) -> Frame:
+    """The frame of the session's pages."""
+    visible = await projects.visible(db, asking.actor(request, session))
+    choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
+    active = next((c.label for c in choices if c.chosen), "")
+    return Frame(session.username, choices, active, session.is_owner, _places(request.url.path))
+
+
+def has(path: str) -> bool:
+    """Whether the rail leads to that page: others offer a way there only when there is one."""
+    return any(place.path == path for place in PLACES)
+
+
+def _places(path: str) -> list[Place]:
+    return [replace(p, here=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in PLACES]
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    """What every template may use."""
+    session: Session | None = request.scope.get(asking.SESSION)
+    return {"csrf_token": session.csrf_token if session else ""}
+
+
+def page_number(text: str) -> int:
+    """The number of a page of a list, from 1, whatever the address says."""
+    return max(1, min(int(text), 100_000)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+
+
+def wants_part(request: Request) -> bool:
+    """Whether htmx asks for a part of the page only."""
+    return request.headers.get("hx-request-type") == "partial"
+
+
+def to_login(request: Request) -> Response:
+    """Send somebody without a session to the login page and, after it, back to where he was going."""
+    url = request.url
+    target = f"{url.path}?{url.query}" if url.query else url.path
+    login = f"/login?next={quote(target, safe='/')}" if request.method == "GET" else "/login"
+    if "hx-request" in request.headers:
+        answer: Response = Response(status_code=401, headers={"hx-redirect": "/login"})
+    else:
+        answer = RedirectResponse(login, 303)
+    if asking.session_token(request):
+        asking.clear_cookies(answer, request.state.resources.settings)
+    return answer
+
+
+async def error_page(request: Request, failure: Failure) -> HTMLResponse:
+    """An error, for a person: a page, or a line where htmx asked for a part; with the runbook for it."""
+    told = {
+        "status": failure.status,
+        "code": failure.code,
+        "message": failure.message,
+        "hint": HINTS.get(failure.code) or HINTS.get(failure.status, ""),
+        "runbook": registry.of_error(failure.code, failure.details.get("cause")) or "",
+        "request_id": request.scope.get(asking.REQUEST_ID, ""),
+    }
+    if wants_part(request):
+        return partial(request, "errors/_notice.html", told, failure.status)
+    around = None if failure.code == "database_unavailable" else await _frame_if_any(request)
+    return page(request, "errors/page.html", told, frame=around, status=failure.status, headers=failure.headers)
+
+
+async def _frame_if_any(request: Request) -> Frame | None:
+    """What stands around the pages of somebody signed in. What broke may be what it is read with: then nothing."""
+    try:
+        async with asyncio.timeout(RAIL_WITHIN):
+            session = await asking.visitor(request)
+            return await frame(request, request.state.resources.db, session) if session else None
+    except Exception:  # the page of an error must come in any case
+        log.exception("an error page stands alone")
+        return None
+
+
+def status_of(error: ProofdeskError | None) -> int:
+    """The status of a form that is shown again with what is wrong."""
+    return errors.translated(error).status if error else 200
+
+
+def safe_path(target: str | None) -> str:
+    """`target` when it is a path of ours, else the start page: no other site, no protocol-relative tricks."""
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return HOME
+    if "\\" in target or not target.isprintable():
+        return HOME
+    # Nor what would begin with two slashes once somebody on the way tidies it up.
+    return HOME if "//" in urlsplit(target).path else target
+
+
+# Templates --------------------------------------------------------------------------------------------------------
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
+    """The HTML, in which no text can reorder what stands around it but what went through `as_written`."""
+    return bidi.without_formatting(_templates().get_template(template).render(values))
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("proofdesk.http.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {"coded": coded, "as_written": as_written, "initial": initial}
+    made.globals |= {"asset": asset, "number": view_models.number, "counted": view_models.counted}
+    return made
+
+
+def coded(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def as_written(value: object) -> Markup:
+    """Keep directional formatting: for values of fields, and for bodies of messages, which have their own block."""
+    return Markup(bidi.as_references(str(escape(value))))  # noqa: S704
+
+
+def initial(name: str) -> str:
+    """The first letter of a name."""
+    return bidi.without_formatting(name)[:1].upper()
+
+
+def _theme(request: Request) -> str:
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in ("light", "dark") else "auto"

@@ -1,0 +1,111 @@
+"""Pages: sign in and out. The login page also holds the forms of `web.signup`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.accounts import limits, sessions, signup
+from proofdesk.errors import Denied, Invalid, ProofdeskError
+from proofdesk.http import dependencies as asking
+from proofdesk.http import errors, runbook_context
+from proofdesk.http.api import auth
+from proofdesk.http.dependencies import Config, Db, Route, Viewer, Visitor
+from proofdesk.http.web import layout
+from proofdesk.runbooks import registry
+from proofdesk.runbooks.findings import Diagnosis
+
+router = APIRouter(route_class=Route)
+
+FIXES = {
+    signup.TelegramNotConfigured.code: "Where: in the environment of the server. @BotFather in Telegram makes a bot "
+    "and gives its token; then start Proofdesk anew.",
+    signup.OwnerNotBound.code: "Where: the owner signs in here, opens Settings, Telegram, and makes a code.",
+}
+"""Where somebody makes up for what signup is missing, by its code."""
+
+
+@router.get("/login")
+async def show_login(
+    request: Request, session: Visitor, next: str = "", signup: str = "", create: str | None = None
+) -> Response:
+    """The forms, or straight on for somebody who is signed in. With `signup`, the one that asks for its PIN."""
+    if session is not None:
+        return RedirectResponse(layout.safe_path(next), 303)
+    return await shown(request, next=next, signup_request_id=signup, wanted="" if create is not None else None)
+
+
+@router.post("/login")
+async def login(
+    request: Request,
+    db: Db,
+    settings: Config,
+    username: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "",
+) -> Response:
+    """Sign in and go where one was going; or the form again with what is wrong."""
+    try:
+        opened = await sessions.open(db, settings, auth.presented(request, settings, username, password))
+    except (Denied, Invalid) as error:
+        return await shown(request, next=next, username=username, error=error)
+    answer = RedirectResponse(layout.safe_path(next), 303)
+    asking.set_cookies(answer, settings, opened)
+    return answer
+
+
+@router.post("/logout")
+async def logout(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
+    """End the session."""
+    if token := asking.session_token(request):
+        await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
+    answer = RedirectResponse("/login", 303)
+    asking.clear_cookies(answer, settings)
+    return answer
+
+
+@router.post("/auth/check")
+async def check(request: Request, session: Visitor, next: Annotated[str, Form()] = "") -> Response:
+    """Why this browser does not stay signed in: the runbook `auth-loop`, about this very request."""
+    found = await registry.run(await runbook_context.of(request, session), registry.find("auth-loop"))
+    if layout.wants_part(request):
+        return layout.partial(request, "login/_check.html", {"found": found, "next": next})
+    return await shown(request, next=next, found=found)
+
+
+async def shown(
+    request: Request,
+    *,
+    next: str = "",
+    username: str = "",
+    error: ProofdeskError | None = None,
+    wanted: str | None = None,
+    signup_request_id: str = "",
+    wrong: ProofdeskError | None = None,
+    found: Diagnosis | None = None,
+) -> Response:
+    """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for.
+
+    `found` is what the check of this browser found, when it was asked for.
+    """
+    held = request.state.resources
+    refused = error or wrong
+    status = await signup.status(held.db, held.settings)
+    values = {
+        "next": next,
+        "username": username,
+        "error": error.message if error else "",
+        "locked_out": isinstance(error, limits.LoginRateLimited),
+        "found": found,
+        "signup": status,
+        "fix": FIXES.get(status.missing[0], "") if status.missing else "",
+        "signup_request_id": signup_request_id,
+        "wanted": wanted or "",
+        "wrong": wrong.message if wrong else "",
+        "open": wanted is not None or wrong is not None,
+        "minutes": held.settings.signup_pin_ttl_minutes,
+    }
+    headers = errors.translated(refused).headers if refused else None
+    answer = layout.page(request, "login/page.html", values, status=layout.status_of(refused), headers=headers)
+    asking.set_probe(answer, held.settings)
+    return answer

@@ -1,0 +1,239 @@
+"""Pages: messages from draft to delivery; one of them with its gates, and the buttons that its state allows."""
+
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.accounts.queries import Session
+from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
+from proofdesk.http import dependencies as asking
+from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources, Route, Viewer
+from proofdesk.http.web import composer, layout, outbound_views, policies, projects, view_models
+from proofdesk.http.web.layout import Choice
+from proofdesk.outbound import approval, delivery, messages, preflight, recipients
+from proofdesk.outbound.delivery import Options
+from proofdesk.outbound.messages import Dossier, OutboundNotFound
+from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN
+from proofdesk.outbound.preflight import Preflight
+from proofdesk.projects import projects as rooms
+from proofdesk.projects.scope import Scope
+
+router = APIRouter(prefix="/outbound", route_class=Route)
+
+A_PAGE = 50
+DONE = {
+    "draft": "The draft is made. Nothing is sent before somebody approves it.",
+    "approve": "Approved. It goes out when its time has come, or now if you send it.",
+    "send": "Sent.",
+    "cancel": "Cancelled. It does not go out.",
+    "retry": "It will be tried again.",
+    "redraft": "It is a draft again, to be approved anew.",
+    "policy": policies.CHANGED,
+}
+GATED = ("draft", "approved", "failed", "blocked_opt_out")
+"""States in which it matters what stands in the way."""
+
+
+@router.get("")
+async def show_outbound(
+    request: Request,
+    session: Viewer,
+    status: str = "",
+    channel: str = "",
+    q: str = "",
+    delivery: str = "",
+    page: str = "1",
+    compose: str = "",
+    evidence: Annotated[list[str] | None, Query()] = None,
+    to: str = "",
+) -> Response:
+    """A page of messages, the newest first; or, with `compose`, the form that writes one."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    if compose:
+        return await composer.shown(request, session, scope, composer.begun(channel, to, evidence or []))
+    asked = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
+    asked["delivery"] = "failed" if delivery == "failed" else ""
+    values = await _listed(request, scope, asked, layout.page_number(page))
+    if layout.wants_part(request):
+        return layout.partial(request, "outbound/_list.html", values)
+    frame = await layout.frame(request, request.state.resources.db, session)
+    return layout.page(request, "outbound/page.html", values, frame=frame)
+
+
+@router.get("/{outbound_id}")
+async def show_message(
+    request: Request, session: Viewer, scope: ProjectReader, outbound_id: str, done: str = ""
+) -> Response:
+    """A message with all that is known about it."""
+    return await _shown(request, session, scope, _id(outbound_id), said=DONE.get(done, ""))
+
+
+@router.post("/{outbound_id}/approve")
+async def approve(
+    request: Request, db: Db, settings: Config, session: Viewer, scope: ProjectEditor, outbound_id: str
+) -> Response:
+    """Approve a draft as it is."""
+    wanted = _id(outbound_id)
+    doing = approval.give(db, scope, wanted, four_eyes=settings.outbound_four_eyes)
+    return await _after(request, session, scope, wanted, doing, "approve")
+
+
+@router.post("/{outbound_id}/send")
+async def send(request: Request, held: Resources, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+    """Send a message now, through the same gates as all others."""
+    wanted = _id(outbound_id)
+    doing = delivery.send(held.db, scope, held.outbound, Options.of(held.settings), wanted)
+    return await _after(request, session, scope, wanted, doing, "send")
+
+
+@router.post("/{outbound_id}/cancel")
+async def cancel(request: Request, db: Db, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+    """Let a message not go out."""
+    wanted = _id(outbound_id)
+    return await _after(request, session, scope, wanted, approval.cancel(db, scope, wanted), "cancel")
+
+
+@router.post("/{outbound_id}/retry")
+async def retry(request: Request, db: Db, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+    """Let a failed message be tried again."""
+    wanted = _id(outbound_id)
+    return await _after(request, session, scope, wanted, approval.retry(db, scope, wanted), "retry")
+
+
+@router.post("/{outbound_id}/redraft")
+async def redraft(request: Request, db: Db, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+    """Make a draft again."""
+    wanted = _id(outbound_id)
+    return await _after(request, session, scope, wanted, approval.redraft(db, scope, wanted), "redraft")
+
+
+async def _after(
+    request: Request, session: Session, scope: Scope, wanted: UUID, doing: Coroutine[Any, Any, Any], done: str
+) -> Response:
+    """Do it, and show the message with what was done or with what is wrong."""
+    try:
+        await doing
+    except (Invalid, Conflict, Denied, Unavailable) as error:
+        return await _shown(request, session, scope, wanted, wrong=error)
+    return RedirectResponse(f"/outbound/{wanted}?done={done}", 303)
+
+
+async def _shown(
+    request: Request,
+    session: Session,
+    scope: Scope,
+    wanted: UUID,
+    *,
+    said: str = "",
+    wrong: ProofdeskError | None = None,
+) -> Response:
+    held = request.state.resources
+    found = await messages.dossier(held.db, scope, wanted)
+    gates = await preflight.check(held.db, scope, held.outbound, wanted)
+    who = [found.outbound.recipient_ref, *([found.policy.contact_global_id] if found.policy else [])]
+    known = await recipients.named(held.db, scope, who)
+    values = _values(found, gates) | {
+        "row": outbound_views.row(found.outbound, known),
+        "policy": outbound_views.rules(found.policy, known) if found.policy else None,
+        "back": f"/outbound/{wanted}?done=policy",
+        "wrong": wrong.message if wrong else "",
+    }
+    frame = await layout.frame(request, held.db, session)
+    return layout.page(
+        request, "outbound/message.html", values, frame=frame, status=layout.status_of(wrong), toast=said
+    )
+
+
+def _values(found: Dossier, gates: Preflight) -> dict[str, Any]:
+    message = found.outbound
+    waits = message.status in GATED
+    sendable = gates.sendable_at if waits else None
+    return {
+        "message": message,
+        "content": {"subject": "", "html": ""} | message.payload,
+        "evidence": outbound_views.evidence(message.evidence_refs, found.history),
+        "lights": outbound_views.lights(gates.gates, message) if waits else [],
+        "sendable": view_models.moment(sendable) if sendable else None,
+        "now": sendable is not None and all(g.passes for g in gates.gates),
+        "may": _allowed(found),
+        "unknown": message.last_error == DELIVERY_UNKNOWN,
+        "moments": outbound_views.moments(found.history, found.attempts),
+        "scheduled": view_models.moment(message.scheduled_at) if message.scheduled_at else None,
+        "approved": view_models.moment(message.approved_at) if message.approved_at else None,
+        "sent": view_models.moment(message.sent_at) if message.sent_at else None,
+    }
+
+
+def _allowed(found: Dossier) -> set[str]:
+    """What a person can do in this state."""
+    message, opted_out = found.outbound, found.policy is not None and found.policy.opted_out
+    may = {
+        "draft": {"approve", "cancel"},
+        "approved": {"cancel"},
+        "failed": {"retry", "redraft", "cancel"},
+        "blocked_opt_out": set() if opted_out else {"redraft"},
+        "cancelled": {"redraft"},
+    }.get(message.status, set())
+    waits = message.scheduled_at is not None and message.scheduled_at > datetime.now(UTC)
+    goes_out = message.status in ("approved", "failed") and message.next_attempt_at is not None
+    return may | ({"send"} if goes_out and not waits else set())
+
+
+async def _listed(request: Request, scope: Scope, asked: dict[str, str], number: int) -> dict[str, Any]:
+    db = request.state.resources.db
+    first = (number - 1) * A_PAGE
+    channel, q = asked["channel"] or None, asked["q"]
+    wanted = messages.asked_for(asked["status"], channel, q, asked["delivery"])
+    found, total = await messages.find(db, scope, wanted, A_PAGE, first)
+    counts = await messages.by_state(db, scope, channel, q)
+    failed = await messages.undelivered(db, scope, channel)
+    known = await recipients.named(db, scope, (m.recipient_ref for m in found))
+    states = {"": "All"} | outbound_views.STATES
+    return asked | {
+        "rows": [outbound_views.row(m, known) for m in found],
+        "states": [
+            (
+                Choice(
+                    _url(asked | {"status": state, "delivery": ""}),
+                    label,
+                    state == asked["status"] and not asked["delivery"],
+                ),
+                _count(counts, state),
+            )
+            for state, label in states.items()
+        ]
+        + [
+            (
+                Choice(_url(asked | {"status": "", "delivery": "failed"}), "Not delivered", bool(asked["delivery"])),
+                failed,
+            )
+        ],
+        "channels": [Choice(c, n, c == channel) for c, n in ({"": "Any channel"} | outbound_views.CHANNELS).items()],
+        "is_set": any(asked.values()),
+        "said": f"{first + 1} to {first + len(found)} of {view_models.number(total)}" if found else "",
+        "newer_url": _url(asked, number - 1) if number > 1 else "",
+        "older_url": _url(asked, number + 1) if first + len(found) < total else "",
+    }
+
+
+def _count(counts: dict[str, int], state: str) -> str:
+    return view_models.number(counts[state] if state else sum(counts.values()))
+
+
+def _url(asked: dict[str, str], page: int = 1) -> str:
+    fields = {name: value for name, value in asked.items() if value} | ({"page": str(page)} if page > 1 else {})
+    return "/outbound" + (f"?{urlencode(fields)}" if fields else "")
+
+
+def _id(text: str) -> UUID:
+    wanted = rooms.as_id(text)
+    if wanted is None:
+        raise OutboundNotFound("This project has no such message.")
+    return wanted

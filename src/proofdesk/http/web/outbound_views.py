@@ -1,0 +1,231 @@
+"""How messages of outbound and policies look on a page: plain values for templates, made of what that room gives."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
+
+from proofdesk.audit.queries import Event
+from proofdesk.http.web import view_models
+from proofdesk.http.web.view_models import Moment
+from proofdesk.outbound.attempt_queries import Attempt
+from proofdesk.outbound.claims import NOT_CONFIGURED
+from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, Policy
+from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN
+from proofdesk.outbound.preflight import Gate
+from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.recipient_queries import Named
+
+CHANNELS = {"chatwoot": "Chatwoot", "email": "E-mail", "telegram": "Telegram"}
+STATES = {
+    "draft": "Drafts",
+    "approved": "Approved",
+    "sending": "On their way",
+    "sent": "Sent",
+    "failed": "Failed",
+    "blocked_opt_out": "Blocked",
+    "cancelled": "Cancelled",
+}
+WHY = {
+    OPTED_OUT: "The recipient has opted out.",
+    REPLIED: "The recipient wrote after the approval.",
+    CAP_REACHED: "The recipient was written to as often as allowed.",
+    NOT_CONFIGURED: "The channel is not configured.",
+    DELIVERY_UNKNOWN: "Whether it was delivered is not known: look at the other end before it is tried again.",
+}
+GATES = {
+    "opt_out": "Opt-out",
+    "stop_on_reply": "Reply",
+    "frequency_cap": "Frequency",
+    "state": "State",
+    "provider": "Channel",
+}
+DEEDS = {
+    "outbound.draft": "Drafted",
+    "outbound.approve": "Approved",
+    "outbound.cancel": "Cancelled",
+    "outbound.retry": "Let be tried again",
+    "outbound.redraft": "Made a draft again",
+    "outbound.opt_out_block": "Blocked",
+    "outbound.defer": "Put off",
+    "outbound.delivery": "Delivery reported",
+}
+TONES = {
+    "outbound.approve": "good",
+    "outbound.opt_out_block": "bad",
+    "outbound.defer": "warn",
+    "outbound.cancel": "warn",
+}
+ENDS = {"sent": ("accepted", "good"), "failed": ("failed", "bad"), "unknown": ("delivery not known", "warn")}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A message in a list. `report`: what the channel behind Chatwoot said after it was sent."""
+
+    url: str
+    recipient: str
+    address: str
+    channel: str
+    said: str
+    status: str
+    why: str
+    report: str
+    undelivered: bool
+    next: Moment | None
+    drafted_by: str
+    approved_by: str
+    made: Moment
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A policy. `id` tells its form from others on the page."""
+
+    id: str
+    who: str
+    who_url: str
+    who_id: str
+    channel: str
+    channel_id: str
+    opted_out: bool
+    stop_on_reply: bool
+    cap: int
+    hours: int
+    sent: int
+    written_to: Moment | None
+    heard_of: Moment | None
+    url: str
+
+
+def row(found: Outbound, known: dict[str, Named]) -> Row:
+    """A message as a row of a list."""
+    contact = known.get(found.recipient_ref)
+    waits = found.next_attempt_at if found.status in ("approved", "failed") else None
+    return Row(
+        url=url(found),
+        recipient=contact.name or address(found.recipient_ref) if contact else address(found.recipient_ref),
+        address=address(found.recipient_ref) if contact and contact.name else "",
+        channel=CHANNELS[found.channel],
+        said=_beginning(found.payload.get("subject") or found.payload["text"]),
+        status=found.status,
+        why=why(found.last_error) if found.status != "sent" else "",
+        report=found.delivery.sentence if found.delivery else "",
+        undelivered=found.delivery is not None and found.delivery.status == "failed",
+        next=view_models.moment(waits) if waits else None,
+        drafted_by=found.created_by,
+        approved_by=found.approved_by or "",
+        made=view_models.moment(found.created_at),
+    )
+
+
+def rules(policy: Policy, known: dict[str, Named]) -> Rules:
+    """A policy as it is shown and changed."""
+    who = policy.contact_global_id
+    contact = known.get(who)
+    return Rules(
+        id=str(policy.id),
+        who=contact.name or address(who) if contact else address(who),
+        who_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id) if contact else "",
+        who_id=who,
+        channel=CHANNELS[policy.channel],
+        channel_id=policy.channel,
+        opted_out=policy.opted_out,
+        stop_on_reply=policy.stop_on_reply,
+        cap=policy.frequency_cap,
+        hours=policy.frequency_window_hours,
+        sent=policy.sent_in_window,
+        written_to=view_models.moment(policy.last_outbound_at) if policy.last_outbound_at else None,
+        heard_of=view_models.moment(policy.last_inbound_at) if policy.last_inbound_at else None,
+        url=f"/outbound/policies?contact_global_id={quote(who, safe='')}&channel={policy.channel}",
+    )
+
+
+def url(found: Outbound) -> str:
+    """The page of a message."""
+    return f"/outbound/{found.id}"
+
+
+def address(recipient: str) -> str:
+    """A recipient in few words: Chatwoot's number of it, or the address itself."""
+    kind, number = recipient.partition(":")[0], recipient.rpartition(":")[2]
+    return {"cwc": f"Contact #{number}", "cw": f"Conversation #{number}"}.get(kind, recipient)
+
+
+def why(last_error: str | None) -> str:
+    """What went wrong, for a person."""
+    if not last_error:
+        return ""
+    return WHY.get(last_error, last_error.removeprefix("provider_error: "))
+
+
+def lights(gates: Iterable[Gate], found: Outbound) -> list[dict[str, Any]]:
+    """The gates as lights; what only takes time or an approval is no failure."""
+    waits = {"frequency_cap"} | ({"state"} if found.status in ("draft", "approved") else set())
+    return [
+        {
+            "title": GATES[g.gate],
+            "status": "pass" if g.passes else "warn" if g.gate in waits else "fail",
+            "detail": timed(g.detail),
+        }
+        for g in gates
+    ]
+
+
+def timed(text: str) -> Markup:
+    """A sentence of a room whose times the reader gets in his zone."""
+    return Markup(_TIME.sub(lambda at: f'<time datetime="{at[0]}">{at[0]}</time>', str(escape(text))))  # noqa: S704
+
+
+def moments(history: Iterable[Event], attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
+    """What happened to a message, in order. The attempts tell more than the events of their endings."""
+    events = [_event(e) for e in history if e.action != "outbound.send"]
+    return [m for _, m in sorted([*events, *map(_attempt, attempts)], key=lambda pair: pair[0])]
+
+
+def _event(event: Event) -> tuple[Any, dict[str, Any]]:
+    payload = event.payload
+    reason = why(payload.get("reason")) or why(payload.get("after")) or str(payload.get("error") or "")
+    until = payload.get("until")
+    return event.created_at, {
+        "title": f"{DEEDS.get(event.action, event.action)} by {event.actor_username}"
+        if event.action != "outbound.delivery"
+        else f"{DEEDS[event.action]}: {event.status}",
+        "detail": f"{reason} Until {until[:16].replace('T', ' ')} UTC." if until else reason,
+        "tone": "bad" if event.status == "failed" else TONES.get(event.action, ""),
+        "at": view_models.moment(event.created_at),
+    }
+
+
+def _attempt(attempt: Attempt) -> tuple[Any, dict[str, Any]]:
+    ended, tone = ENDS.get(attempt.outcome or "", ("under way", "warn"))
+    took = f"{view_models.number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
+    receipt = f"receipt {attempt.provider_message_id}" if attempt.provider_message_id else ""
+    return attempt.started_at, {
+        "title": f"Attempt {attempt.number}: {ended}",
+        "detail": " · ".join(filter(None, (why(attempt.error), receipt, took))),
+        "tone": tone,
+        "at": view_models.moment(attempt.started_at),
+    }
+
+
+def evidence(refs: Iterable[dict[str, Any]], history: Iterable[Event]) -> list[dict[str, str]]:
+    """What a message rests on, with the words that the record keeps of it."""
+    kept = {r.get("ref"): str(r.get("snippet") or "") for event in history for r in event.evidence_refs}
+    return [cited(str(r["source"]), str(r["ref"]), kept.get(r["ref"], "")) for r in refs]
+
+
+def cited(source: str, ref: str, text: str) -> dict[str, str]:
+    """A piece of evidence, with the way to it."""
+    message = ref.partition("#")[0] if source in ("cw_messages", "rag_chunks") else ""
+    there = f"/messages/{quote(message)}/thread" if message else ""
+    return {"ref": ref, "snippet": text, "url": view_models.thread_url(ref) if source == "cw_conversations" else there}
+
+
+def _beginning(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 90 else words[:89].rstrip() + "…"

@@ -1,0 +1,95 @@
+"""Page: how the active project is doing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from proofdesk.dashboard import overview, status
+from proofdesk.dashboard.overview import Overview
+from proofdesk.http import dependencies as asking
+from proofdesk.http.api.search import LONGEST
+from proofdesk.http.dependencies import Config, Db, Route, Viewer
+from proofdesk.http.web import layout, outbound_views, projects, view_models
+from proofdesk.jobs.run_queries import Run
+from proofdesk.outbound import messages
+
+router = APIRouter(route_class=Route)
+
+JOBS = {
+    "chatwoot_sync": "Sync",
+    "embeddings_run": "Embeddings",
+    "chatwoot_reconcile": "Reconcile",
+    "outbound_process": "Outbound",
+}
+RUNBOOKS = {
+    "chatwoot_sync": "chatwoot-sync-fails",
+    "chatwoot_reconcile": "chatwoot-sync-fails",
+    "embeddings_run": "embeddings-fail",
+    "outbound_process": "outbound-blocked",
+}
+STALE_AFTER = timedelta(hours=1)
+
+
+@router.get("/")
+async def show_overview(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
+    """Freshness, chunks, messages a day, outbound, and the last failures."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    found = await overview.of(db, scope, status.silence(settings).total_seconds())
+    frame = await layout.frame(request, db, session)
+    values = _values(found) | {"funnel": _funnel(await messages.by_state(db, scope))}
+    return layout.page(request, "overview/page.html", values, frame=frame)
+
+
+def _values(found: Overview) -> dict[str, Any]:
+    held = found.held
+    return {
+        "longest": LONGEST,
+        "empty": held.entities.messages == 0,
+        "held": view_models.holdings(held),
+        "stale": held.synced_at is None or datetime.now(UTC) - held.synced_at > STALE_AFTER,
+        "has_runbooks": layout.has("/runbooks"),
+        "workers": found.workers.workers,
+        "latest": [_job(run) for run in found.latest],
+        "failures": [_failure(run) for run in found.failures],
+        "days": [{"at": view_models.moment(d.day), "received": d.received, "sent": d.sent} for d in found.days],
+        "received": view_models.number(sum(d.received for d in found.days)),
+        "sent": view_models.number(sum(d.sent for d in found.days)),
+    }
+
+
+def _funnel(counts: dict[str, int]) -> list[dict[str, Any]]:
+    """The states of outbound from draft to delivery, and where messages are left."""
+    return [
+        {
+            "name": outbound_views.STATES[state],
+            "count": view_models.number(count),
+            "url": f"/outbound?status={state}",
+            "state": state,
+        }
+        for state, count in counts.items()
+    ]
+
+
+def _job(run: Run) -> dict[str, Any]:
+    return {
+        "name": JOBS.get(run.job_type, run.job_type.replace("_", " ")),
+        "status": run.status,
+        "at": view_models.moment(run.finished_at or run.started_at or run.created_at),
+        "processed": run.processed_count,
+        "progress": run.progress,
+    }
+
+
+def _failure(run: Run) -> dict[str, Any]:
+    slug = RUNBOOKS.get(run.job_type, "scheduler-worker-failing")
+    return {
+        "name": JOBS.get(run.job_type, run.job_type.replace("_", " ")),
+        "at": view_models.moment(run.finished_at or run.created_at),
+        "error": run.error or "It failed without saying why.",
+        "request_id": run.request_id or "",
+        "runbook_url": f"/runbooks/{slug}" if layout.has("/runbooks") else "",
+    }

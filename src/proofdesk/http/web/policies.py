@@ -1,0 +1,134 @@
+"""Pages: what recipients allow, and the forms that change it, which stand wherever a policy is shown."""
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.accounts.queries import Session
+from proofdesk.errors import Invalid, ProofdeskError
+from proofdesk.http import dependencies as asking
+from proofdesk.http.api import policies as api
+from proofdesk.http.api.policies import PolicyChange
+from proofdesk.http.dependencies import Db, ProjectEditor, Route, Viewer
+from proofdesk.http.web import layout, outbound_views, projects
+from proofdesk.http.web.layout import Choice
+from proofdesk.outbound import policies, recipients
+from proofdesk.outbound.policy_queries import Wanted
+from proofdesk.projects.scope import Scope
+
+router = APIRouter(prefix="/outbound", route_class=Route)
+
+Text = Annotated[str, Form()]
+
+A_PAGE = 50
+CHANGED = "The policy is changed."
+
+
+@router.get("/policies")
+async def list_policies(
+    request: Request,
+    session: Viewer,
+    contact_global_id: str = "",
+    channel: str = "",
+    opted_out: str = "",
+    page: str = "1",
+    done: str = "",
+) -> Response:
+    """A page of them, the last changed first."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    asked = Wanted(contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None)
+    said = CHANGED if done == "policy" else ""
+    return await _shown(request, session, scope, asked, number=layout.page_number(page), said=said)
+
+
+@router.post("/opt-out")
+async def change_policy(
+    request: Request,
+    db: Db,
+    session: Viewer,
+    scope: ProjectEditor,
+    contact_global_id: Text = "",
+    channel: Text = "",
+    opted_out: Text = "",
+    stop_on_reply: Text = "",
+    frequency_cap: Text = "",
+    frequency_window_hours: Text = "",
+    reason: Text = "",
+    next: Text = "",
+) -> Response:
+    """Change what somebody allows; what a form does not name stays as it is."""
+    given = PolicyChange(
+        contact_global_id=contact_global_id,
+        channel=channel,
+        opted_out=_truth(opted_out),
+        stop_on_reply=_truth(stop_on_reply),
+        frequency_cap=_number(frequency_cap),
+        frequency_window_hours=_number(frequency_window_hours),
+        mark_replied=None,
+        reason=reason,
+        evidence_refs=None,
+    )
+    try:
+        if given.opted_out is not None and not reason.strip():
+            raise policies.InvalidOptOut("Say why: who asked for it, and where.")
+        await api.change(db, scope, given)
+    except Invalid as error:
+        return await _shown(request, session, scope, Wanted(contact_global_id, channel), wrong=error)
+    return RedirectResponse(layout.safe_path(next) if next else "/outbound/policies?done=policy", 303)
+
+
+async def _shown(
+    request: Request,
+    session: Session,
+    scope: Scope,
+    asked: Wanted,
+    *,
+    number: int = 1,
+    said: str = "",
+    wrong: ProofdeskError | None = None,
+) -> Response:
+    db = request.state.resources.db
+    found, total = await policies.find(db, scope, asked, A_PAGE, (number - 1) * A_PAGE)
+    known = await recipients.named(db, scope, (p.contact_global_id for p in found))
+    first = (number - 1) * A_PAGE
+    values: dict[str, Any] = {
+        "policies": [outbound_views.rules(p, known) for p in found],
+        "chips": [Choice(_url(Wanted(None, None, o)), name, asked.opted_out is o) for o, name in _WHICH.items()],
+        "one": asked.who is not None,
+        "back": _url(asked, done="policy"),
+        "wrong": wrong.message if wrong else "",
+        "said": f"{first + 1} to {first + len(found)} of {total}" if found else "",
+        "newer_url": _url(asked, number - 1) if number > 1 else "",
+        "older_url": _url(asked, number + 1) if first + len(found) < total else "",
+    }
+    frame = await layout.frame(request, db, session)
+    return layout.page(request, "policies/page.html", values, frame=frame, status=layout.status_of(wrong), toast=said)
+
+
+_WHICH: dict[bool | None, str] = {None: "Everybody", True: "Opted out"}
+
+
+def _url(asked: Wanted, page: int = 1, done: str = "") -> str:
+    fields = {
+        "contact_global_id": asked.who,
+        "channel": asked.channel,
+        "opted_out": "true" if asked.opted_out else "",
+        "page": page if page > 1 else "",
+        "done": done,
+    }
+    kept = {name: value for name, value in fields.items() if value}
+    return "/outbound/policies" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _truth(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text)
+
+
+def _number(text: str) -> int | str | None:
+    """The number of a field; what is none goes on to be refused by its name."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text or None

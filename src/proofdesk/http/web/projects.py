@@ -1,0 +1,96 @@
+"""Pages: a project is made, chosen from any page and put away; the settings have its name and its members."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.accounts import sessions
+from proofdesk.accounts.queries import Session
+from proofdesk.errors import Invalid, ProofdeskError
+from proofdesk.http import dependencies as asking
+from proofdesk.http.dependencies import Db, ProjectEditor, ProjectKeeper, Route, Viewer
+from proofdesk.http.web import layout, view_models
+from proofdesk.http.web import settings as page
+from proofdesk.http.web.settings import Text
+from proofdesk.projects import members, projects, scope
+
+router = APIRouter(route_class=Route)
+
+DONE = {"archived": "The project is archived. Its data stays; its sources are free for other projects."}
+
+
+@router.get("/projects")
+async def show_projects(request: Request, session: Viewer, done: str = "") -> Response:
+    """The projects that one may enter."""
+    return await choose(request, session, said=DONE.get(done, ""))
+
+
+async def choose(
+    request: Request, session: Session, *, name: str = "", wrong: ProofdeskError | None = None, said: str = ""
+) -> Response:
+    """The page on which a project is chosen or made: also what a page shows that needs one."""
+    db = request.state.resources.db
+    visible = await projects.visible(db, asking.actor(request, session))
+    values = {
+        "found": [
+            {
+                "id": str(p.id),
+                "name": p.name,
+                "made": view_models.moment(p.created_at),
+                "here": p.id == session.active_project_id,
+            }
+            for p in visible
+        ],
+        "name": name,
+        "wrong": wrong.message if wrong else "",
+    }
+    frame = await layout.frame(request, db, session)
+    return layout.page(request, "projects/page.html", values, frame=frame, status=layout.status_of(wrong), toast=said)
+
+
+@router.post("/projects")
+async def create_project(request: Request, db: Db, session: Viewer, name: Text = "") -> Response:
+    """Make a project and work in it."""
+    try:
+        project = await projects.create(db, asking.actor(request, session), name)
+    except Invalid as error:
+        return await choose(request, session, name=name, wrong=error)
+    inside = await asking.enter(request, session, str(project.id))
+    await sessions.work_in(db, session, inside, inside.actor.request_id)
+    return RedirectResponse(layout.HOME, 303)
+
+
+@router.post("/projects/select")
+async def select_project(request: Request, db: Db, session: Viewer, project_id: Text = "") -> Response:
+    """Work in another project."""
+    inside = await asking.enter(request, session, project_id)
+    await sessions.work_in(db, session, inside, inside.actor.request_id)
+    return RedirectResponse(layout.HOME, 303)
+
+
+@router.post("/projects/{project_id}/archive")
+async def archive_project(db: Db, keeper: ProjectKeeper) -> Response:
+    """Put a project away."""
+    await projects.archive(db, keeper)
+    return RedirectResponse("/projects?done=archived", 303)
+
+
+@router.post("/settings/project/rename")
+async def rename_project(request: Request, db: Db, session: Viewer, inside: ProjectEditor, name: Text = "") -> Response:
+    """Give the active project another name."""
+    doing = projects.rename(db, await scope.keep(db, inside), name)
+    return await page.after(request, session, doing, "renamed")
+
+
+@router.post("/settings/members")
+async def add_member(request: Request, db: Db, session: Viewer, inside: ProjectEditor, username: Text = "") -> Response:
+    """Let somebody into the active project."""
+    return await page.after(request, session, members.add(db, await scope.keep(db, inside), username), "member")
+
+
+@router.post("/settings/members/remove")
+async def remove_member(
+    request: Request, db: Db, session: Viewer, inside: ProjectEditor, username: Text = ""
+) -> Response:
+    """Let a member of the active project go."""
+    doing = members.remove(db, await scope.keep(db, inside), username)
+    return await page.after(request, session, doing, "member_removed")

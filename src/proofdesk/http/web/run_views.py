@@ -1,0 +1,239 @@
+"""How runs and schedules look on a page."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from proofdesk.dashboard.status_queries import Day
+from proofdesk.http.web import layout, view_models
+from proofdesk.http.web.layout import Choice
+from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.schedule_queries import Schedule
+from proofdesk.runbooks import registry
+
+LABELS = {
+    "chatwoot_sync": "Sync",
+    "embeddings_run": "Embeddings",
+    "outbound_process": "Outbound",
+    "chatwoot_reconcile": "Reconcile",
+    "maintenance": "Upkeep",
+}
+ABOUT = {
+    "chatwoot_sync": "Reads what is new or changed in Chatwoot.",
+    "embeddings_run": "Makes new texts findable by meaning.",
+    "outbound_process": "Sends approved messages that are due.",
+    "chatwoot_reconcile": "Compares everything with Chatwoot, and mends it.",
+    "maintenance": "Forgets old runs and keeps search fast.",
+}
+UNITS = {
+    "chatwoot_sync": "message", "chatwoot_reconcile": "message", "outbound_process": "message",
+    "embeddings_run": "chunk", "maintenance": "old run",
+}  # fmt: skip
+STATUSES = ("queued", "running", "ok", "failed", "cancelled")
+TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "webhook": "by webhook", "cli": "from the terminal"}
+CADENCES = (60, 300, 900, 1200, 3600, 21_600, 86_400)
+_FAILED = {"embeddings_run": "embeddings_job_failed", "outbound_process": "outbound_send_failed"}
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which runs are shown."""
+
+    job_type: str
+    status: str
+    page: int
+
+    @classmethod
+    def of(cls, job_type: str, status: str, page: str) -> "Which":
+        """What a query string asks for; nonsense asks for everything."""
+        known = job_type if job_type in LABELS else "", status if status in STATUSES else ""
+        return cls(*known, layout.page_number(page))
+
+    def types(self) -> list[Choice]:
+        """The chips of job types; the value of each is where it leads."""
+        chips = [("", "All jobs"), *LABELS.items()]
+        return [Choice(replace(self, job_type=v).url(), text, v == self.job_type) for v, text in chips]
+
+    def statuses(self) -> list[Choice]:
+        """The chips of statuses."""
+        chips = [("", "However it ended"), ("ok", "Ok"), ("failed", "Failed"), ("cancelled", "Cancelled")]
+        return [Choice(replace(self, status=v).url(), text, v == self.status) for v, text in chips]
+
+    def url(self, page: int = 1) -> str:
+        """The page that shows them."""
+        fields = {"job_type": self.job_type, "status": self.status, "page": page if page > 1 else ""}
+        query = urlencode({name: value for name, value in fields.items() if value})
+        return "/jobs" + (f"?{query}" if query else "")
+
+
+@dataclass(frozen=True)
+class RunCard:
+    """A run in a list."""
+
+    id: str
+    label: str
+    status: str
+    how: str
+    started: view_models.Moment
+    took: str
+    did: str
+    error: str
+    runbook: str
+    done: int
+    total: int
+    pace: str
+    stopping: bool
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """A run alone, with everything that is known of it."""
+
+    card: RunCard
+    facts: list[tuple[str, str]]
+    upstream: list[tuple[str, str]]
+    counts: list[tuple[str, str]]
+    request_id: str
+
+
+@dataclass(frozen=True)
+class DayCard:
+    """What was done on a day."""
+
+    at: view_models.Moment
+    messages: int
+    chunks: int
+    did_something: bool
+
+
+@dataclass(frozen=True)
+class JobCard:
+    """A job and its schedule."""
+
+    job_type: str
+    label: str
+    about: str
+    status: str
+    next_run: view_models.Moment | None
+    last_run: view_models.Moment | None
+    last_status: str
+    last_error: str
+    runbook: str
+    cadences: list[Choice]
+
+
+def day(found: Day) -> DayCard:
+    """A day as a row of the plot."""
+    at = view_models.Moment(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
+    return DayCard(at, found.messages_read, found.chunks_embedded, bool(found.messages_read or found.chunks_embedded))
+
+
+def label(job_type: str) -> str:
+    """A job as people call it."""
+    return LABELS.get(job_type, job_type.replace("_", " ").capitalize())
+
+
+def card(run: Run, now: datetime | None = None) -> RunCard:
+    """A run as it stands."""
+    now = now or datetime.now(UTC)
+    began = run.started_at or run.created_at
+    progress = run.progress or {}
+    is_over = run.finished_at is not None
+    return RunCard(
+        id=str(run.id),
+        label=label(run.job_type),
+        status=run.status,
+        how=TRIGGERS[run.trigger] + (f", try {run.attempt}" if run.attempt > 1 else ""),
+        started=view_models.moment(began),
+        took=_lasting(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
+        did=view_models.counted(run.processed_count, UNITS.get(run.job_type, "item")) if is_over else "",
+        error=run.error or "",
+        runbook=runbook(run.job_type, run.error_details) if run.status == "failed" else "",
+        done=progress.get("done", 0),
+        total=progress.get("total") or 0,
+        pace=_pace(run, now) if run.status == "running" else "",
+        stopping=run.cancel_requested_at is not None,
+    )
+
+
+def detail(run: Run) -> RunDetail:
+    """A run with its cause and its counts."""
+    told = dict(run.error_details or {})
+    upstream = told.pop("upstream", None) or {}
+    result = run.meta.get("result") or {}
+    return RunDetail(
+        card=card(run),
+        facts=[(view_models.words(n), view_models.plain(v)) for n, v in told.items() if v not in (None, "", [], {})],
+        upstream=[(view_models.words(n), view_models.plain(v)) for n, v in upstream.items() if v is not None],
+        counts=[(view_models.words(n), view_models.plain(v)) for n, v in result.items() if v not in (None, [], {})],
+        request_id=run.request_id or "",
+    )
+
+
+def schedule_cards(jobs: list[Schedule]) -> list[JobCard]:
+    """Jobs as they are scheduled, in the order of the flow."""
+    order = list(LABELS)
+    return [_job(job) for job in sorted(jobs, key=lambda j: order.index(j.job_type) if j.job_type in order else 99)]
+
+
+def _job(job: Schedule) -> JobCard:
+    seconds = sorted({*CADENCES, job.cadence_seconds})
+    return JobCard(
+        job_type=job.job_type,
+        label=label(job.job_type),
+        about=ABOUT.get(job.job_type, ""),
+        status=job.status,
+        next_run=view_models.moment(job.next_run_at) if job.status == "active" else None,
+        last_run=view_models.moment(job.last_run_at) if job.last_run_at else None,
+        last_status=job.last_status or "",
+        last_error=job.last_error or "",
+        runbook=runbook(job.job_type, None) if job.last_error else "",
+        cadences=[Choice(str(s), _every(s), s == job.cadence_seconds) for s in seconds],
+    )
+
+
+def every(job: Schedule) -> str:
+    """How often a job runs."""
+    return _every(job.cadence_seconds)
+
+
+def runbook(job_type: str, details: dict[str, Any] | None) -> str:
+    """The page of the runbook for a failed job; nothing when there is none."""
+    slug = registry.of_error(_FAILED.get(job_type, "chatwoot_sync_failed"), (details or {}).get("code"))
+    return f"/runbooks/{slug}" if slug else ""
+
+
+def _pace(run: Run, now: datetime) -> str:
+    """How fast its stage goes, and how long yet: `1 200 of 5 000 conversations cut, 240 a second, 16 s left`."""
+    progress = run.progress
+    if not progress:
+        return "beginning"
+    done, total, (unit, *how) = progress["done"], progress["total"], progress["unit"].split(" ")
+    unit = unit.removesuffix("s")
+    counted = (
+        f"{view_models.number(done)} of {view_models.counted(total, unit)}"
+        if total
+        else view_models.counted(done, unit)
+    )
+    said = " ".join((counted, *how))
+    stage = progress.get("stage") or {"done": done, "since": now.isoformat()}  # an older worker tells none
+    seconds = (now - datetime.fromisoformat(stage["since"])).total_seconds()
+    rate = (done - stage["done"]) / seconds if seconds >= 1 else 0
+    if rate:
+        said += f", {view_models.number(round(rate))} a second" if rate >= 1 else f", {rate * 60:.0f} a minute"
+    return said + (f", {_lasting((total - done) / rate)} left" if rate and total and total > done else "")
+
+
+def _every(seconds: int) -> str:
+    return {60: "every minute", 3600: "every hour", 86_400: "every day"}.get(seconds, f"every {_lasting(seconds)}")
+
+
+def _lasting(seconds: float) -> str:
+    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            whole, rest = int(seconds // length), seconds % length
+            smaller = {"d": (3600, "h"), "h": (60, "min"), "min": (1, "s")}[unit]
+            more = int(rest // smaller[0])
+            return f"{whole} {unit}" + (f" {more} {smaller[1]}" if more else "")
+    return f"{seconds:.1f} s" if 0 < seconds < 10 and seconds != int(seconds) else f"{int(seconds)} s"

@@ -1,0 +1,107 @@
+"""Pages: incidents, and the checks that name their cause. Looking changes nothing; a fix is what the product does."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from proofdesk.errors import Invalid
+from proofdesk.http import runbook_context
+from proofdesk.http.dependencies import Db, Route, Viewer
+from proofdesk.http.web import layout
+from proofdesk.runbooks import registry
+from proofdesk.runbooks.findings import Diagnosis, Fix
+
+router = APIRouter(route_class=Route)
+
+OF_A_MESSAGE = "outbound-blocked"
+"""The runbook that can be about one message."""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A fix as it is offered: a form of ours with a button, or a link to where it is done, or words and a command."""
+
+    label: str
+    action: str
+    url: str
+    command: str
+
+
+@router.get("/runbooks")
+async def show_runbooks(request: Request, db: Db, session: Viewer) -> Response:
+    """Every incident, by what people notice."""
+    frame = await layout.frame(request, db, session)
+    return layout.page(request, "runbooks/page.html", {"runbooks": registry.all()}, frame=frame)
+
+
+@router.get("/runbooks/{slug}")
+async def show_runbook(request: Request, db: Db, session: Viewer, slug: str, outbound_id: str = "") -> Response:
+    """One incident, before its checks have run."""
+    values = _values(slug, _id(outbound_id)) | {"found": None}
+    return layout.page(request, "runbooks/runbook.html", values, frame=await layout.frame(request, db, session))
+
+
+@router.post("/runbooks/{slug}/run")
+async def run(
+    request: Request, db: Db, session: Viewer, slug: str, outbound_id: Annotated[str, Form()] = ""
+) -> Response:
+    """The cause, what was looked at, and what to do."""
+    message = _id(outbound_id)
+    values = _values(slug, message)
+    case = await runbook_context.of(request, session, message)
+    values["found"] = _found(request, await registry.run(case, values["runbook"]), message)
+    if layout.wants_part(request):
+        return layout.partial(request, "runbooks/_found.html", values)
+    return layout.page(request, "runbooks/runbook.html", values, frame=await layout.frame(request, db, session))
+
+
+def _values(slug: str, message: UUID | None) -> dict[str, Any]:
+    about = f"?{urlencode({'outbound_id': str(message)})}" if message else ""
+    return {
+        "runbook": registry.find(slug),
+        "takes_message": slug == OF_A_MESSAGE,
+        "message": str(message or ""),
+        "evidence_url": f"/runbooks/{slug}/evidence{about}",
+    }
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text.strip() else None
+    except ValueError:
+        raise Invalid("The id of a message is a UUID: take it from the list of outbound messages.") from None
+
+
+def _found(request: Request, diagnosis: Diagnosis, message: UUID | None) -> dict[str, Any]:
+    ours = {
+        route.path for route in request.app.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())
+    }
+    return {
+        "cause": diagnosis.cause.message if diagnosis.cause else "",
+        "checks": diagnosis.checks,
+        "deeds": [_deed(fix, ours, message) for fix in diagnosis.fixes],
+        "passed": sum(check.status == "ok" for check in diagnosis.checks),
+    }
+
+
+def _deed(fix: Fix, ours: set[str], message: UUID | None) -> Deed:
+    """A button needs a form of ours at the very address of the fix; all else is a link to the page where it is done."""
+    path = fix.path or ""
+    action = path if fix.method == "POST" and path in ours and not fix.body else ""
+    return Deed(fix.label, action, "" if action else _place(path, message), fix.command or "")
+
+
+def _place(path: str, message: UUID | None) -> str:
+    room, _, rest = path.removeprefix("/").partition("/")
+    if path == "/auth/login":
+        return "/login"
+    if room == "runbooks":
+        return f"/runbooks/{rest.removesuffix('/run')}"
+    if not layout.has(f"/{room}"):
+        return ""
+    return f"/outbound/{message}" if message and path.startswith("/outbound/{id}") else f"/{room}"

@@ -1,0 +1,136 @@
+"""Page: search. Its state is in the address, so it works without scripts and can be shared."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from proofdesk.conversations import conversations, totals
+from proofdesk.conversations.queries import Inbox
+from proofdesk.errors import Invalid, NotFound, Unavailable
+from proofdesk.http import dependencies as asking
+from proofdesk.http import errors
+from proofdesk.http.dependencies import Resources, Route, Viewer
+from proofdesk.http.web import filters, layout, projects, threads, view_models
+from proofdesk.http.web.filters import Filled
+from proofdesk.indexing import vectors
+from proofdesk.projects.scope import Scope
+from proofdesk.search import results
+from proofdesk.search.results import Answer
+
+router = APIRouter(route_class=Route)
+
+TITLES = {
+    "no_project_data": "This project has no conversations yet",
+    "sync_pending": "The first sync has not finished",
+    "embeddings_missing": "Search by meaning is not ready",
+    "provider_not_configured": "Search by meaning is not set up",
+}
+
+FIXES = {
+    "no_project_data": ["source", "sync"],
+    "sync_pending": ["sync"],
+    "embeddings_missing": ["embed"],
+}
+"""What a button can do about an empty answer."""
+BY_WORDS = ("embeddings_missing", "provider_not_configured")
+
+FilledIn = Annotated[Filled, Depends(filters.filled)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a question: an answer, or the reason why there is none."""
+
+    answer: Answer | None = None
+    refused: str = ""
+    status: int = 200
+
+
+@router.get("/search")
+async def show_search(request: Request, opened: Resources, session: Viewer, filled: FilledIn) -> Response:
+    """The form and, when something is asked, the evidence; only the latter for htmx."""
+    scope = asking.active_scope(request, session)
+    if scope is None:
+        return await projects.choose(request, session)
+    outcome = await _ask(opened, scope, filled)
+    inboxes = await totals.inboxes(opened.db, scope)
+    found = _results(filled, outcome, inboxes) | {"beside": await _beside(request, opened, scope, filled)}
+    if layout.wants_part(request):
+        return layout.partial(request, "search/_results.html", found, outcome.status)
+    first = await _first_visit(opened, scope) if not filled.q else None
+    form = filters.form(filled, inboxes, await totals.labels(opened.db, scope))
+    values = {**found, "form": form, "first": first}
+    frame = await layout.frame(request, opened.db, session)
+    return layout.page(request, "search/page.html", values, frame=frame, status=outcome.status)
+
+
+async def _beside(request: Request, opened: Resources, scope: Scope, filled: Filled) -> dict[str, Any] | None:
+    """The thread that is open beside the results, when the address names one of its messages."""
+    if not filled.open:
+        return None
+    try:
+        thread = await conversations.thread_of(opened.db, scope, filled.open)
+    except (Invalid, NotFound):
+        return None
+    return threads.values(opened.settings, scope, thread, filled.open, closes=filters.url(replace(filled, open="")))
+
+
+async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
+    if not filled.q:
+        return Outcome()
+    try:
+        question = filters.question(filled)
+        return Outcome(await results.find(opened.db, scope, opened.provider, opened.settings, question))
+    except (Invalid, Unavailable) as error:
+        return Outcome(refused=error.message, status=errors.translated(error).status)
+
+
+def _results(filled: Filled, outcome: Outcome, inboxes: list[Inbox]) -> dict[str, Any]:
+    answer = outcome.answer
+    found = answer.results if answer else []
+    opening = {h.message_global_id: filters.url(replace(filled, open=h.message_global_id)) for h in found}
+    return {
+        "asked": bool(filled.q),
+        "refused": outcome.refused,
+        "groups": view_models.groups(found),
+        "opening": opening,
+        "open": filled.open,
+        "passages": len(found),
+        "took_ms": round(answer.took_ms["total"]) if answer else 0,
+        "degraded": bool(answer and answer.degraded),
+        "diagnosis": _diagnosis(filled, answer),
+        "chips": filters.chips(filled, inboxes),
+        "more_url": filters.url(replace(filled, k=filters.MOST, open=""))
+        if len(found) == filled.k and filled.k < filters.MOST
+        else "",
+        "can_compose": layout.has("/outbound"),
+    }
+
+
+def _diagnosis(filled: Filled, answer: Answer | None) -> dict[str, Any] | None:
+    if answer is None or answer.diagnosis is None:
+        return None
+    why = answer.diagnosis
+    in_words = replace(filled, mode="text", open="")
+    return {
+        "code": why.code,
+        "title": TITLES.get(why.code, "No match"),
+        "message": why.message,
+        "fixes": FIXES.get(why.code, []),
+        "words_url": filters.url(in_words) if filled.mode != "text" and why.code in BY_WORDS else "",
+        "clear_url": filters.url(Filled(q=filled.q, mode=filled.mode)) if why.code == "no_match" else "",
+        "runbook_url": f"/runbooks/{why.runbook}" if layout.has("/runbooks") else "",
+        "counts": {name.replace("_", " "): view_models.number(count) for name, count in why.counts.items()},
+    }
+
+
+async def _first_visit(opened: Resources, scope: Scope) -> dict[str, Any]:
+    held = await totals.counted(opened.db, scope)
+    return {
+        "empty": held.messages == 0,
+        "conversations": view_models.number(held.conversations),
+        "messages": view_models.number(held.messages),
+        "ready": view_models.number((await vectors.counts(opened.db, scope)).ready),
+    }

@@ -1,0 +1,145 @@
+"""Page: settings. One's own password and sessions; the active project; for the owner users and Telegram.
+
+The forms post to `web.people`, `web.projects` and, for Telegram, to this file.
+"""
+
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.accounts import accounts, commands, sessions, signup, telegram
+from proofdesk.accounts.queries import Session, Visit
+from proofdesk.database.pool import Database
+from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
+from proofdesk.http import dependencies as asking
+from proofdesk.http.dependencies import Config, Db, Owner, Route, Viewer
+from proofdesk.http.web import layout, view_models
+from proofdesk.projects import members, projects, scope
+from proofdesk.projects.scope import Scope
+from proofdesk.settings import Settings
+from proofdesk.settings import shown as shown_settings
+
+router = APIRouter(prefix="/settings", route_class=Route)
+
+Text = Annotated[str, Form()]
+
+DONE = {
+    "password": "Your password is changed. Your other sessions have ended.",
+    "sessions": "Your other sessions have ended.",
+    "user": "The account is made.",
+    "user_password": "The password is changed, and the sessions of the account have ended.",
+    "user_disabled": "The account is disabled, and its sessions have ended.",
+    "user_enabled": "The account can sign in again.",
+    "user_sessions": "The sessions of the account have ended.",
+    "renamed": "The project is renamed.",
+    "member": "The project has a new member.",
+    "member_removed": "The member is gone: the project does not exist for that account any more.",
+}
+
+
+@router.get("")
+async def show_settings(request: Request, session: Viewer, done: str = "") -> Response:
+    """What is set, and how to change it."""
+    return await shown(request, session, said=DONE.get(done, ""))
+
+
+async def after(request: Request, session: Visit, doing: Coroutine[Any, Any, Any], done: str) -> Response:
+    """Do it, and show the page with what was done or with what is wrong."""
+    try:
+        await doing
+    except (Invalid, NotFound, Conflict, Denied) as error:
+        return await shown(request, session, wrong=error)
+    return RedirectResponse(f"/settings?done={done}", 303)
+
+
+async def shown(
+    request: Request, session: Visit, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
+) -> Response:
+    """The whole page. `said` tells what was done, `wrong` what was not, `code` is a new one for /bind."""
+    db, settings = request.state.resources.db, request.state.resources.settings
+    inside = asking.active_scope(request, session)
+    values = {
+        "said": said,
+        "wrong": wrong.message if wrong else "",
+        "own": await _own(db, settings, session),
+        "project": await _project(db, inside) if inside else None,
+        "users": await _users(db) if session.is_owner else None,
+        "configuration": _configuration(settings) if session.is_owner else None,
+        **(await _telegram(db, settings, code) if session.is_owner else {}),
+    }
+    frame = await layout.frame(request, db, session)
+    return layout.page(request, "settings/page.html", values, frame=frame, status=layout.status_of(wrong), toast=said)
+
+
+@router.post("/telegram/bind-code")
+async def make_bind_code(request: Request, db: Db, settings: Config, session: Owner) -> Response:
+    """Show a one-time code for /bind."""
+    code, _ = await telegram.make_code(db, settings, asking.actor(request, session))
+    return await shown(request, session, code=code)
+
+
+@router.post("/telegram/unbind")
+async def unbind(request: Request, db: Db, session: Owner) -> Response:
+    """Undo the binding."""
+    await telegram.unbind(db, asking.actor(request, session))
+    return RedirectResponse("/settings", 303)
+
+
+async def _telegram(db: Database, settings: Settings, code: str) -> dict[str, Any]:
+    binding = await telegram.bound(db, settings)
+    return {
+        "binding": binding,
+        "bound_at": view_models.moment(binding.bound_at) if binding else None,
+        "signup": await signup.status(db, settings),
+        "code": code,
+        "minutes": commands.CODE_MINUTES,
+        "why_no_code": telegram.why_no_code(settings),
+    }
+
+
+async def _own(db: Database, settings: Settings, session: Session) -> dict[str, Any]:
+    return {
+        "password_is_set": session.is_owner and settings.auth_password is not None,
+        "sessions": [
+            {
+                "begun": view_models.moment(s.created_at),
+                "seen": view_models.moment(s.last_seen_at),
+                "this": s.id_hash == session.id_hash,
+            }
+            for s in await sessions.of_account(db, session)
+        ],
+    }
+
+
+async def _project(db: Database, inside: Scope) -> dict[str, Any]:
+    visible = await projects.visible(db, inside.actor)
+    return {
+        "name": next((p.name for p in visible if p.id == inside.project_id), ""),
+        "kept": await scope.may_keep(db, inside),
+        "members": [
+            {"username": m.username, "added": view_models.moment(m.added_at)} for m in await members.listed(db, inside)
+        ],
+    }
+
+
+def _configuration(settings: Settings) -> list[dict[str, Any]]:
+    plain = {name.upper() for name, field in Settings.model_fields.items() if getattr(settings, name) == field.default}
+    return [
+        {"name": name, "value": "" if value is None else str(value), "is_set": name not in plain}
+        for name, value in shown_settings(settings).items()
+    ]
+
+
+async def _users(db: Database) -> list[dict[str, Any]]:
+    return [
+        {
+            "username": p.username,
+            "is_owner": p.is_owner,
+            "disabled": p.disabled_at is not None,
+            "sessions": p.sessions,
+            "seen": view_models.moment(p.last_seen_at) if p.last_seen_at else None,
+        }
+        for p in await accounts.listed(db)
+    ]

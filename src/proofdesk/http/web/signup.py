@@ -1,0 +1,58 @@
+"""Pages: ask for an account on the login page, and confirm it with the PIN."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proofdesk.accounts import signup
+from proofdesk.accounts.signup import Confirmation, PinAttemptsExceeded, PinExpired, SignupRequestInvalid, Wish
+from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
+from proofdesk.http import dependencies as asking
+from proofdesk.http.api import auth
+from proofdesk.http.api.responses import request_id
+from proofdesk.http.dependencies import Config, Db, Resources, Route
+from proofdesk.http.web import layout, login
+
+router = APIRouter(prefix="/auth/signup", route_class=Route)
+
+
+@router.post("/start")
+async def start(
+    request: Request,
+    db: Db,
+    held: Resources,
+    username: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+) -> Response:
+    """Send the PIN and ask for it; or the form again with what is wrong."""
+    auth.check_own_page(request, held.settings)
+    wish = Wish(username, password, auth.address(request), request_id())
+    try:
+        started = await signup.start(db, held.settings, held.bot, wish)
+    except (Denied, Invalid, Conflict, Unavailable) as error:
+        return await login.shown(request, wanted=username, wrong=error)
+    return RedirectResponse(f"/login?signup={started.signup_request_id}", 303)
+
+
+@router.post("/confirm")
+async def confirm(
+    request: Request,
+    db: Db,
+    settings: Config,
+    signup_request_id: Annotated[str, Form()] = "",
+    pin: Annotated[str, Form()] = "",
+) -> Response:
+    """Go in; or the form again with what is wrong: that of the PIN while it can still be the right one."""
+    auth.check_own_page(request, settings)
+    token = asking.session_token(request)
+    given = Confirmation(signup_request_id, pin, auth.address(request), token, request_id())
+    try:
+        opened = await signup.confirm(db, settings, given)
+    except (SignupRequestInvalid, PinExpired, PinAttemptsExceeded, Conflict) as error:
+        return await login.shown(request, wrong=error)
+    except (Denied, Invalid) as error:
+        return await login.shown(request, signup_request_id=signup_request_id, wrong=error)
+    answer = RedirectResponse(layout.HOME, 303)
+    asking.set_cookies(answer, settings, opened)
+    return answer

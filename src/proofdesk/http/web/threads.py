@@ -1,0 +1,97 @@
+"""Page: the conversation around a message."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from proofdesk.conversations import conversations
+from proofdesk.conversations.conversations import Thread
+from proofdesk.core import ids
+from proofdesk.http.dependencies import Config, Db, ProjectReader, Route, Viewer
+from proofdesk.http.web import layout, view_models
+from proofdesk.projects.scope import Scope
+from proofdesk.settings import Settings
+
+router = APIRouter(route_class=Route)
+
+AROUND = 15
+"""Messages shown before and after the cited one, until the whole thread is asked for."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a thread that is shown, and how much is left out before and after it."""
+
+    lines: list[view_models.Line]
+    before: int
+    after: int
+
+
+@router.get("/conversations/{conversation_id}/thread")
+async def show_thread(
+    request: Request,
+    db: Db,
+    settings: Config,
+    session: Viewer,
+    scope: ProjectReader,
+    conversation_id: str,
+    hit: str = "",
+    all: str = "",
+) -> Response:
+    """The messages around `hit`, or all of them; as a part for htmx."""
+    thread = await conversations.thread(db, scope, conversation_id)
+    if layout.wants_part(request):
+        return layout.partial(
+            request, "thread/_thread.html", {"beside": values(settings, scope, thread, hit, bool(all))}
+        )
+    shown = {"beside": values(settings, scope, thread, hit, bool(all) or not hit)}
+    return layout.page(request, "thread/page.html", shown, frame=await layout.frame(request, db, session))
+
+
+@router.get("/messages/{message_id}/thread")
+async def show_around(
+    request: Request, db: Db, settings: Config, session: Viewer, scope: ProjectReader, message_id: str
+) -> Response:
+    """The same, for whoever knows the message only."""
+    thread = await conversations.thread_of(db, scope, message_id)
+    shown = {"beside": values(settings, scope, thread, message_id)}
+    if layout.wants_part(request):
+        return layout.partial(request, "thread/_thread.html", shown)
+    return layout.page(request, "thread/page.html", shown, frame=await layout.frame(request, db, session))
+
+
+def values(
+    settings: Settings, scope: Scope, thread: Thread, hit: str, whole: bool = False, closes: str = ""
+) -> dict[str, Any]:
+    """What the template of a thread shows. `closes` is the address without it, where it stands beside something."""
+    window = _window(scope, thread, hit, whole=whole)
+    found = thread.conversation
+    of = ids.conversation(scope.project_id, found.account_id, found.conversation_id)
+    return {
+        "number": found.conversation_id,
+        "contact": found.contact_name or "",
+        "contact_url": view_models.contact_url(scope.project_id, found.account_id, found.contact_id),
+        "inbox": found.inbox_name or f"Inbox {found.inbox_id}",
+        "status": found.status,
+        "labels": found.labels,
+        "assignee": found.assignee_name or "",
+        "lines": window.lines,
+        "before": window.before,
+        "after": window.after,
+        "whole_url": f"{view_models.thread_url(of)}?all=1&hit={quote(hit)}",
+        "page_url": view_models.thread_url(of, hit),
+        "source_url": view_models.chatwoot_url(settings, found.account_id, found.conversation_id),
+        "closes": closes,
+    }
+
+
+def _window(scope: Scope, thread: Thread, hit: str, *, whole: bool) -> Window:
+    of = [ids.message(scope.project_id, m.account_id, m.message_id) for m in thread.messages]
+    cited = of.index(hit) if hit in of else None
+    first = 0 if whole or cited is None else max(0, cited - AROUND)
+    last = len(of) if whole else min(len(of), (cited or 0) + AROUND + 1 if cited is not None else 2 * AROUND)
+    lines = [view_models.line(m, n == cited) for n, m in enumerate(thread.messages)][first:last]
+    return Window(lines, first, len(of) - last)

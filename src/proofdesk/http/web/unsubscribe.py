@@ -1,0 +1,45 @@
+"""Pages: the link of a letter. Whoever opens it has no account; mail programs post to it by themselves (RFC 8058)."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from proofdesk.http import dependencies as asking
+from proofdesk.http.api.responses import request_id
+from proofdesk.http.dependencies import Db, Resources, Route
+from proofdesk.http.web import layout
+from proofdesk.outbound import unsubscribe
+from proofdesk.outbound.unsubscribe import LinkNotFound
+
+router = APIRouter(prefix="/webhooks/unsubscribe", route_class=Route)
+
+
+@router.get("/{token}")
+async def show(request: Request, held: Resources, token: str) -> Response:
+    """The button. Opening the page changes nothing: scanners of mail open links."""
+    try:
+        named = await held.links.read(token)
+    except LinkNotFound as error:
+        return _page(request, wrong=error)
+    return _page(request, recipient=named.recipient)
+
+
+@router.post("/{token}")
+async def carry_out(request: Request, db: Db, held: Resources, token: str) -> Response:
+    """What the button and the mail program ask for."""
+    try:
+        named = await unsubscribe.carry_out(db, held.links, token, request_id())
+    except LinkNotFound as error:
+        return _page(request, wrong=error)
+    return _page(request, recipient=named.recipient, done=True)
+
+
+def _page(request: Request, *, recipient: str = "", done: bool = False, wrong: LinkNotFound | None = None) -> Response:
+    values = {
+        "recipient": recipient,
+        "done": done,
+        "wrong": wrong.message if wrong else "",
+        "action": request.scope["path"],
+        "sender": request.state.resources.settings.smtp_from or "",
+        "request_id": request.scope.get(asking.REQUEST_ID, ""),
+    }
+    return layout.page(request, "unsubscribe/page.html", values, status=layout.status_of(wrong))

@@ -1,0 +1,293 @@
+"""How things look on a page: plain values for templates, made of what the rooms give."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from proofdesk.chatwoot.available_sources import Offers
+from proofdesk.conversations.queries import Contact, Conversation, WholeMessage
+from proofdesk.core import ids
+from proofdesk.dashboard.overview import Held
+from proofdesk.projects.source_queries import Source
+from proofdesk.search.results import Hit
+from proofdesk.settings import Settings
+
+KINDS = {
+    "auto_reply": "Automatic reply",
+    "bounce": "Bounce",
+    "reaction": "Reaction",
+    "survey": "Survey",
+    "bot": "Bot",
+    "template": "Template",
+    "activity": "Activity",
+    "note": "Private note",
+    "deleted": "Deleted",
+}
+"""What a message is called that is no ordinary one."""
+ROLES = {"contact": "Contact", "agent": "Agent", "bot": "Bot", "system": "System"}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time: for machines, and for people."""
+
+    iso: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a snippet, marked when it matches the question."""
+
+    text: str
+    marked: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """A piece of evidence, and how to get at it."""
+
+    message: str
+    author: str
+    role: str
+    sender: str
+    snippet: list[Part]
+    written: Moment
+    source_url: str
+    thread_url: str
+    compose_url: str
+    by_meaning: str
+    by_words: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """What was found in one conversation."""
+
+    conversation: int
+    contact: str
+    inbox: str
+    status: str
+    cards: list[Card]
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation."""
+
+    number: int
+    url: str
+    contact: str
+    contact_url: str
+    inbox: str
+    status: str
+    assignee: str
+    labels: list[str]
+    active: Moment
+
+
+@dataclass(frozen=True)
+class Who:
+    """A contact."""
+
+    name: str
+    url: str
+    email: str
+    phone: str
+    identifier: str
+    changed: Moment
+
+
+@dataclass(frozen=True)
+class Line:
+    """A message of a thread. `note` is set for what is not an ordinary message, `failed` for what was not delivered."""
+
+    author: str
+    role: str
+    sender: str
+    text: str
+    note: str
+    failed: str | None
+    attachments: int
+    written: Moment
+    cited: bool
+
+
+def groups(hits: list[Hit]) -> list[Group]:
+    """Hits by conversation, the best conversation first."""
+    found: dict[str, Group] = {}
+    for hit in hits:
+        inbox = hit.inbox_name or f"Inbox {hit.inbox_id}"
+        group = Group(hit.conversation_id, hit.contact["name"] or "", inbox, hit.conversation_status, [])
+        found.setdefault(hit.conversation_global_id, group).cards.append(card(hit))
+    return list(found.values())
+
+
+def talk(project_id: UUID, found: Conversation) -> Talk:
+    """A conversation as a row of a list."""
+    return Talk(
+        number=found.conversation_id,
+        url=thread_url(ids.conversation(project_id, found.account_id, found.conversation_id)),
+        contact=found.contact_name or "Unknown contact",
+        contact_url=contact_url(project_id, found.account_id, found.contact_id),
+        inbox=found.inbox_name or f"Inbox {found.inbox_id}",
+        status=found.status,
+        assignee=found.assignee_name or "",
+        labels=found.labels,
+        active=moment(found.last_activity_at),
+    )
+
+
+def who(project_id: UUID, found: Contact) -> Who:
+    """A contact as a row of a list."""
+    return Who(
+        name=found.name or "Without a name",
+        url=contact_url(project_id, found.account_id, found.contact_id),
+        email=found.email or "",
+        phone=found.phone_number or "",
+        identifier=found.identifier or "",
+        changed=moment(found.updated_at),
+    )
+
+
+def card(hit: Hit) -> Card:
+    """A hit as evidence."""
+    author = hit.sender_name or (hit.contact["name"] if hit.sender_type == "contact" else None)
+    role = ROLES.get(hit.sender_type, hit.sender_type.title())
+    return Card(
+        message=hit.message_global_id,
+        author=author or role,
+        role=role if author else "",
+        sender=hit.sender_type,
+        snippet=parts(hit.snippet or hit.text),
+        written=moment(hit.created_at),
+        source_url=hit.source_url or "",
+        thread_url=thread_url(hit.conversation_global_id, hit.message_global_id),
+        compose_url=compose_url(hit.id),
+        by_meaning=_rank(hit.ranks.get("vector")),
+        by_words=_rank(hit.ranks.get("text")),
+    )
+
+
+def thread_url(conversation_id: str, message_id: str = "") -> str:
+    """The page of a conversation, at a message."""
+    return f"/conversations/{quote(conversation_id)}/thread" + (f"?hit={quote(message_id)}" if message_id else "")
+
+
+def contact_url(project_id: UUID, account_id: int, contact_id: int | None) -> str:
+    """The page of a contact; nothing when it is not known."""
+    found = ids.contact(project_id, account_id, contact_id)
+    return f"/contacts/{quote(found)}" if found else ""
+
+
+def chatwoot_url(settings: Settings, account_id: int, conversation_id: int) -> str:
+    """A conversation in Chatwoot; nothing when no Chatwoot is set."""
+    base = (settings.chatwoot_links or "").rstrip("/")
+    return f"{base}/app/accounts/{account_id}/conversations/{conversation_id}" if base else ""
+
+
+def compose_url(evidence: str) -> str:
+    """The page that writes a message with that as its evidence."""
+    return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
+
+
+def line(message: WholeMessage, cited: bool) -> Line:
+    """A message as a line of its thread."""
+    role = ROLES.get(message.sender_type, message.sender_type.title())
+    return Line(
+        author=message.sender_name or role,
+        role=role if message.sender_name else "",
+        sender="note" if message.private else "system" if message.message_type == "activity" else message.sender_type,
+        text=(message.content or "").strip(),
+        note=KINDS.get(message.kind, ""),
+        failed=None if message.delivery_error is None else message.delivery_error or "the channel gave no reason",
+        attachments=len(message.attachments),
+        written=moment(message.created_at),
+        cited=cited,
+    )
+
+
+def holdings(held: Held, offered: Offers | None = None) -> dict[str, Any]:
+    """What a project reads and holds, for a page; names are those of Chatwoot where it told them, or of the mirror."""
+    told = offered or Offers()
+    names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes} | told.inboxes
+    return {
+        "counts": held.entities,
+        "chunks": [
+            ("ready", held.chunks.ready, "good"),
+            ("processing", held.chunks.processing, "info"),
+            ("pending", held.chunks.pending, "warn"),
+            ("failed", held.chunks.failed, "bad"),
+        ],
+        "failed": held.chunks.failed,
+        "pending": held.chunks.pending,
+        "sources": [
+            {
+                "id": str(source.id),
+                "external_id": source.external_id,
+                "name": _source_name(source, names, told),
+                "whole": source.inbox_id is None,
+                "inboxes": [n for (account, _), n in names.items() if account == source.account_id],
+                "bound": moment(source.created_at),
+            }
+            for source in held.sources
+        ],
+        "synced": moment(held.synced_at) if held.synced_at else None,
+    }
+
+
+def _source_name(source: Source, names: dict[tuple[int, int], str], told: Offers) -> str:
+    if source.inbox_id is None:
+        return told.accounts.get(source.account_id) or f"Account {source.account_id}"
+    return names.get((source.account_id, source.inbox_id)) or f"Inbox {source.inbox_id}"
+
+
+def parts(snippet: str) -> list[Part]:
+    """A snippet cut at `[[` and `]]`; what stands between them is marked."""
+    found: list[Part] = []
+    for number, piece in enumerate(snippet.split("[[")):
+        marked, close, rest = piece.partition("]]")
+        if number and close:
+            found += [Part(marked, True), Part(rest, False)]
+        else:
+            found.append(Part(("[[" if number else "") + piece, False))
+    return [part for part in found if part.text]
+
+
+def moment(time: datetime) -> Moment:
+    """A time in UTC."""
+    time = time.astimezone(UTC)
+    return Moment(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y, %H:%M} UTC")
+
+
+def number(count: int) -> str:
+    """A count with thin spaces between thousands."""
+    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count and what is counted: `1 message`, `1 200 messages`."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def words(name: str) -> str:
+    """The name of a field as words."""
+    return name.replace("_", " ")
+
+
+def plain(value: Any) -> str:
+    """What a field holds, in a line; numbers as they are, since they may be ids."""
+    if isinstance(value, dict):
+        return ", ".join(f"{words(name)} {plain(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _rank(rank: int | None) -> str:
+    return "" if rank is None else str(rank)

@@ -1,0 +1,168 @@
+"""Embedding one batch whatever the provider answers: wait when it is busy, halve what it refuses. No database."""
+
+import asyncio
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Provider, Refused, Vector
+from proofdesk.indexing.embeddings.responses import in_range
+
+PROBE = "A plain sentence."
+_MOST_BROKEN = 20  # texts in a row on which a provider breaks before it is the provider that is at fault
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often one request is tried, and how long to wait between: doubling from `first_wait`, in seconds.
+
+    A provider that asks for more than `longest_wait` is not waited for.
+    """
+
+    max_attempts: int = 5
+    first_wait: float = 0.5
+    longest_wait: float = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one text: a vector as the database holds it, or the reason why there is none."""
+
+    vector: Halfvec | None
+    reason: str | None = None
+
+
+class Batches:
+    """The batches of one run. Whether texts are at fault is judged by whether the provider takes a plain one.
+
+    Only whole batches are tried again and again; parts of a refused one once, and a text alone twice. One batch at a
+    time finds out what the provider takes, the others wait for that.
+    """
+
+    def __init__(self, provider: Provider, patience: Patience):
+        self._provider = provider
+        self._patience = patience
+        self._proven = False
+        self._broken = 0
+        self._learning = asyncio.Lock()
+
+    @property
+    def lowered_to(self) -> int | None:
+        """How many texts a request may have, once the provider refused good texts because they were too many."""
+        return self._provider.takes
+
+    async def embed(self, texts: Sequence[str]) -> list[Outcome]:
+        """One outcome for each text. Raises `Failed` or `Busy` when the provider embeds nothing at all."""
+        outcomes: list[Outcome] = []
+        for piece in _pieces(texts, self.lowered_to):
+            try:
+                outcomes += await self._outcomes(piece, whole=True)
+            except Refused as refusal:
+                async with self._learning:
+                    outcomes += await self._in_parts(piece, refusal)
+        return outcomes
+
+    async def _in_parts(self, texts: Sequence[str], refusal: Refused) -> list[Outcome]:
+        await self._prove(refusal)
+        if len(texts) == 1:
+            return [self._without_vector(refusal)]
+        size = self._smaller(len(texts), refusal.at_most)
+        outcomes: list[Outcome] = []
+        for part in _pieces(texts, size):
+            outcomes += await self._part(part)
+        if all(outcome.vector for outcome in outcomes):
+            self._provider.takes = min(size, self.lowered_to or size)
+        return outcomes
+
+    def _smaller(self, count: int, at_most: int | None) -> int:
+        if at_most and at_most < count:
+            self._provider.takes = min(at_most, self.lowered_to or at_most)
+        lowered = self.lowered_to
+        return lowered if lowered and lowered < count else (count + 1) // 2
+
+    async def _part(self, texts: Sequence[str]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for piece in _pieces(texts, self.lowered_to):
+            try:
+                outcomes += await self._outcomes(piece, whole=False)
+            except Refused as refusal:
+                outcomes += await self._in_parts(piece, refusal)
+        return outcomes
+
+    async def _outcomes(self, texts: Sequence[str], *, whole: bool) -> list[Outcome]:
+        vectors = await self._patiently(texts, whole=whole)
+        self._proven, self._broken = True, 0
+        return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
+
+    def _without_vector(self, refusal: Refused) -> Outcome:
+        self._broken += refusal.broke
+        if self._broken >= _MOST_BROKEN:
+            what = f"{refusal.message} It broke on {self._broken} texts one after the other."
+            raise _given_up(Busy(what, details=refusal.details), "Check the provider.")
+        return Outcome(None, refusal.message)
+
+    async def _prove(self, refusal: Refused) -> None:
+        # A wrong setting is refused like a bad text. Without this, it would turn every chunk to `failed`.
+        if self._proven:
+            return
+        try:
+            await self._patiently([PROBE], whole=True)
+        except Refused:
+            raise Failed(
+                f"{refusal.message} It refuses any text: check EMBEDDING_MODEL and EMBEDDING_DIM.",
+                details=refusal.details,
+            ) from refusal
+        self._proven = True
+
+    async def _patiently(self, texts: Sequence[str], *, whole: bool) -> Sequence[Vector]:
+        wait, tried = self._patience.first_wait, 0
+        attempts = self._patience.max_attempts if whole else 1 if len(texts) > 1 else 2
+        while True:
+            try:
+                return await self._provider.embed_documents(texts)
+            except Busy as busy:
+                tried += 1
+                most = self._patience.max_attempts if busy.throttled else attempts
+                if tried >= most or not busy.again:
+                    raise await self._verdict(texts, busy, whole=whole) from busy
+                pause = wait if busy.retry_after is None else max(busy.retry_after, self._patience.first_wait)
+                if pause > self._patience.longest_wait:
+                    raise _given_up(busy, f"It asks to wait for {math.ceil(pause)} seconds.") from busy
+                await asyncio.sleep(pause)
+                wait = min(wait * 2, self._patience.longest_wait)
+
+    async def _verdict(self, texts: Sequence[str], busy: Busy, *, whole: bool) -> EmbeddingError:
+        tried = f"Tried {self._patience.max_attempts} times." if busy.again else "It asks not to be tried again now."
+        # A part is simply halved again; only of a text alone must be known whether it is the cause.
+        doubtful = whole or len(texts) == 1
+        if busy.throttled or texts == [PROBE] or (doubtful and not await self._answers()):
+            return _given_up(busy, tried)
+        # It is up, so these texts are too much for it: the smaller parts may do.
+        return Refused(f"{busy.message} {tried}", details=busy.details, broke=True)
+
+    async def _answers(self) -> bool:
+        try:
+            await self._provider.embed_documents([PROBE])
+        except EmbeddingError:
+            return False
+        self._proven = True
+        return True
+
+
+def _pieces(texts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
+    size = size or len(texts) or 1
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size]
+
+
+def _given_up(busy: Busy, why: str) -> Busy:
+    message = f"{busy.message} {why} Nothing is lost: the next run goes on from here."
+    return Busy(message, details=busy.details, retry_after=busy.retry_after, throttled=busy.throttled)
+
+
+def _outcome(vector: Vector) -> Outcome:
+    usable = in_range(vector)
+    if usable is None:
+        return Outcome(None, "The embedding provider gave no usable vector for this text.")
+    return Outcome(Halfvec(usable))

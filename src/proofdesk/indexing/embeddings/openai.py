@@ -1,0 +1,232 @@
+"""Vectors from OpenAI, or from any server that speaks its `/embeddings`."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import openai
+
+from proofdesk.core.certificates import trusted
+from proofdesk.indexing.embeddings import capabilities, errors, responses
+from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Vector
+from proofdesk.indexing.embeddings.responses import Incomplete, Malformed, Problem
+
+_AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
+# A refusal with one of these is about the texts or the model: not about a parameter that the server does not know.
+_ABOUT_TEXTS = ("token", "batch", "too many", "too long", "too large", "length", "input", "model", "content")
+Body = dict[str, Any]
+
+
+class OpenAIModel:
+    """A `Provider`. One call waits and tries again for nothing but parameters that the server does not take.
+
+    `shorten` says that the model's vectors may be cut: the server is asked for `dimension` numbers, and the rest is
+    cut off if it gives more. `key` is None for a server without keys. `timeout` is in seconds.
+    """
+
+    max_batch = 2048
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: str,
+        dimension: int,
+        key: str | None,
+        base_url: str,
+        timeout: float,
+        shorten: bool = False,
+        query_prefix: str = "",
+        document_prefix: str = "",
+    ):
+        self.name = name
+        self.dimension = dimension
+        self._model = model
+        self._shorten = shorten
+        self._query_prefix = query_prefix
+        self._document_prefix = document_prefix
+        self._key = key
+        self._timeout = timeout
+        url = httpx2.URL(base_url)
+        path = url.path.rstrip("/").removesuffix("/embeddings")
+        self._endpoint = str(url.copy_with(path=f"{path}/embeddings", userinfo=b"", query=None))
+        self._headers = _headers(url, key)
+        self._can = capabilities.of(self._endpoint, model)
+        self._first = asyncio.Lock()
+        self._client = openai.AsyncOpenAI(
+            api_key=key or "none",
+            base_url=url.copy_with(path=path, query=None),
+            default_query=dict(url.params),
+            timeout=timeout,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(verify=trusted(), timeout=timeout, follow_redirects=False),
+        )
+
+    @property
+    def takes(self) -> int | None:
+        """How many texts of one request the server turned out to take."""
+        return self._can.takes
+
+    @takes.setter
+    def takes(self, texts: int | None) -> None:
+        self._can.takes = texts
+
+    async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """One vector for each text, of NaN where it has none. Raises `Busy`, `Refused` or `Failed`."""
+        return await self._embed([self._document_prefix + text for text in texts])
+
+    async def embed_query(self, text: str) -> Vector:
+        """The vector of a query. Raises `Busy`, `Refused` or `Failed`."""
+        [vector] = await self._embed([self._query_prefix + text])
+        if not math.isfinite(math.hypot(*vector)):
+            what = "The embedding provider gave a vector that is no number for the question."
+            raise Failed(f"{what} Check EMBEDDING_MODEL and its server.", details=self._details(1, 200))
+        return responses.in_range(vector) or vector
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _embed(self, texts: list[str]) -> list[Vector]:
+        async with self._turn():
+            while True:
+                body = self._body(texts)
+                outcome = await self._attempt(body, texts)
+                if outcome is not None:
+                    return outcome
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._can.tried:
+            yield
+            return
+        async with self._first:
+            try:
+                yield
+            finally:
+                self._can.tried = True
+
+    def _body(self, texts: list[str]) -> Body:
+        body: Body = {"model": self._model, "input": texts}
+        if self._can.dimensions is not False and (self._shorten or self._can.dimensions):
+            body["dimensions"] = self.dimension
+        if self._can.base64 is not False:
+            body["encoding_format"] = "base64"  # a quarter of the bytes
+        return body
+
+    async def _attempt(self, body: Body, texts: list[str]) -> list[Vector] | None:
+        """Return the vectors; None when the server has to be asked otherwise."""
+        response = await self._post(body, len(texts))
+        problem, vectors = await asyncio.to_thread(self._read, response, len(texts))
+        if problem:
+            if self._learns(problem, body):
+                return None
+            details = self._details(len(texts), problem.status, response.headers.get("x-request-id"))
+            raise errors.error_of(self._masked(problem), response.headers, details)
+        self._can.base64, self._can.settled = "encoding_format" in body, True
+        return self._fitted(vectors, body, response)
+
+    def _learns(self, problem: Problem, body: Body) -> bool:
+        """Note what the server does not take. Whether it was something in this body."""
+        if problem.status in (401, 402, 403, 408, 413, 429):
+            return False
+        if "dimensions" in body and problem.mentions("dimension", "matryoshka"):
+            self._can.dimensions = False
+            return True
+        if "encoding_format" not in body or self._can.base64:
+            return self._guessed_wrong()
+        named = problem.mentions("base64", "encoding_format", "encoding format")
+        guess = problem.status in (400, 422) and not self._can.guessed and not problem.mentions(*_ABOUT_TEXTS)
+        if named or guess:
+            self._can.base64, self._can.guessed = False, not named
+        return named or guess
+
+    def _guessed_wrong(self) -> bool:
+        if self._can.guessed and not self._can.settled:
+            self._can.base64 = None  # refused without it as well: it was not the cause
+        return False
+
+    async def _post(self, body: Body, count: int) -> httpx2.Response:
+        try:
+            # The client's own timeout is from one byte to the next: an answer that trickles never meets it.
+            async with asyncio.timeout(self._timeout):
+                return await self._client.post(
+                    "/embeddings", cast_to=httpx2.Response, body=body, options={"headers": self._headers}
+                )
+        except (TimeoutError, openai.APITimeoutError) as error:
+            raise self._late(count) from error
+        except openai.APIStatusError as error:
+            return error.response
+        except openai.APIConnectionError as error:
+            raise self._broken(error, count) from error
+
+    def _read(self, response: httpx2.Response, count: int) -> tuple[Problem | None, list[Vector]]:
+        if response.status_code >= 300:
+            return responses.problem_of(response.status_code, response.content, response.reason_phrase), []
+        details = self._details(count, 200, response.headers.get("x-request-id"))
+        try:
+            body = responses.parse(response.content)
+            if problem := responses.problem_in(body):
+                return problem, []
+            return None, responses.vectors(body, count)
+        except Incomplete as error:
+            what = f"The embedding provider {error} ({self._endpoint})."
+            raise Busy(f"{what} Lower EMBED_BATCH_SIZE; check OPENAI_BASE_URL.", details=details) from error
+        except Malformed as error:
+            what = f"{self._endpoint} does not answer like an embedding provider. Check OPENAI_BASE_URL."
+            raise Failed(f"{what} {error}", details=details) from error
+
+    def _fitted(self, vectors: list[Vector], body: Body, response: httpx2.Response) -> list[Vector] | None:
+        lengths = {len(vector) for vector in vectors if vector} or {self.dimension}
+        if lengths == {self.dimension}:
+            return [vector or [math.nan] * self.dimension for vector in vectors]
+        if min(lengths) > self.dimension:
+            if "dimensions" not in body and self._can.dimensions is None:
+                self._can.dimensions = True
+                return None
+            if self._shorten:
+                return [responses.shortened(vector, self.dimension) for vector in vectors]
+        given = ", ".join(map(str, sorted(lengths)))
+        what = f"The model gives vectors of {given} numbers, {self.dimension} are expected."
+        details = self._details(len(vectors), 200, response.headers.get("x-request-id"))
+        hint = "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`."
+        raise Failed(f"{what} {hint}", details=details | {"dimension": max(lengths)})
+
+    def _masked(self, problem: Problem) -> Problem:
+        if not self._key or self._key not in problem.message:
+            return problem
+        return replace(problem, message=problem.message.replace(self._key, "***"))
+
+    def _late(self, count: int) -> Busy:
+        what = f"The embedding provider did not answer within {self._timeout:g} seconds ({self._endpoint})."
+        hint = "Raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE if that goes on."
+        return Busy(f"{what} {hint}", details=self._details(count))
+
+    def _broken(self, error: openai.APIConnectionError, count: int) -> EmbeddingError:
+        if isinstance(error.__cause__, httpx2.ConnectError):
+            what = f"The embedding provider cannot be reached ({self._endpoint})."
+            hint = "Check OPENAI_BASE_URL and the network."
+        else:
+            what, hint = f"The embedding provider's answer broke off ({self._endpoint}).", "Check the network."
+        return Busy(f"{what} {hint}", details=self._details(count))
+
+    def _details(self, count: int, status: int | None = None, request_id: str | None = None) -> dict[str, Any]:
+        upstream = {
+            "service": "openai",
+            "method": "POST",
+            "endpoint": self._endpoint,
+            "status": status,
+            "request_id": request_id,
+        }
+        return {"upstream": upstream, "batch_size": count}
+
+
+def _headers(url: httpx2.URL, key: str | None) -> dict[str, Any]:
+    # Azure takes a key by this header; a bearer is a token of its directory there.
+    if key and ("api-version" in url.params or url.host.endswith(_AZURE)):
+        return {"api-key": key, "Authorization": openai.Omit()}
+    return {}

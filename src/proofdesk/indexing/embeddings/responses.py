@@ -1,0 +1,193 @@
+"""Reading what an OpenAI-compatible server answers: vectors in the shapes that servers send, and their errors. Pure.
+
+Which server does what is written down in the simulator (`proofdesk_simulators.openai.habits`).
+"""
+
+import base64
+import json
+import math
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from proofdesk.indexing.embeddings.provider import Vector
+
+_LONGEST_MESSAGE = 300
+_STATUSES = range(400, 600)
+_SHORTEST, _LONGEST = 1e-3, 65504.0  # lengths that 16-bit numbers hold well
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
+_MOST_TEXTS = re.compile(
+    r"(?:maximum allowed batch size|batch size limit is|max(?:imum)? batch size(?: is| of)?"
+    r"|max(?:imum)? number of (?:inputs|texts|items) is|not be (?:larger|greater|more) than|at most)"
+    r"\D{0,3}(\d{1,5})\b(?! ?tokens)",
+    re.IGNORECASE,
+)
+_WAIT = re.compile(r'(?:try again in |retryDelay"?: ?"?)(\d{1,6}(?:\.\d{1,9})?) ?(ms|s)\b', re.IGNORECASE)
+
+
+class Malformed(ValueError):
+    """The body is no list of vectors. The message says what it is instead."""
+
+
+class Incomplete(ValueError):
+    """The body lacks vectors that were asked for."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as a server words it. `status` is the one inside the body where that names one, else that of HTTP.
+
+    `codes` are its `code`, `type` and `status` in lower case; `wait` is in seconds, None where none is named.
+    """
+
+    status: int
+    message: str
+    codes: frozenset[str] = field(default_factory=frozenset)
+    param: str = ""
+    wait: float | None = None
+
+    @property
+    def most_texts(self) -> int | None:
+        """How many texts of one request the server says that it takes; None when it does not say."""
+        named = _MOST_TEXTS.search(self.message)
+        return int(named[1]) or None if named else None
+
+    def mentions(self, *words: str) -> bool:
+        """Whether the message or the parameter that it names holds one of the words."""
+        told = f"{self.param} {self.message}".lower()
+        return any(word in told for word in words)
+
+
+def parse(content: bytes) -> Any:
+    """Return the JSON of a body, NaN and Infinity included. Raises `Malformed`."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        what = "a web page" if content.lstrip()[:1] == b"<" else "no complete JSON"
+        raise Malformed(f"It answered with {what}.") from None
+
+
+def problem_in(body: Any) -> Problem | None:
+    """Return the error that came with status 200, None when there is none."""
+    if not isinstance(body, dict) or (isinstance(body.get("data"), list) and not body.get("error")):
+        return None
+    if body.get("error") or body.get("object") == "error" or isinstance(body.get("message"), str):
+        return _problem(body, None, "")
+    return None
+
+
+def problem_of(status: int, content: bytes, reason: str) -> Problem:
+    """Return the error of an answer whose HTTP status is one."""
+    try:
+        body = parse(content)
+    except Malformed:
+        text = content[:4000].decode("utf-8", "replace")
+        if text.lstrip().startswith("<"):
+            title = _TITLE.search(text)
+            text = f"a web page{f' ({title[1].strip()})' if title else ''} in place of an answer, {reason}"
+        return Problem(status, _sentence(text or reason))
+    return _problem(body, status, reason)
+
+
+def vectors(body: Any, count: int) -> list[Vector]:
+    """Return one vector for each of `count` texts, in their order; one without numbers stands for no vector.
+
+    Raises `Malformed` and `Incomplete`.
+    """
+    rows = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "embedding" in row for row in rows):
+        raise Malformed("Its answer holds no list of vectors.")
+    if len(rows) < count:
+        raise Incomplete(f"gave {len(rows)} vectors for {count} texts")
+    order = _order([row.get("index") for row in rows])
+    if sorted(order) != list(range(count)):
+        raise Malformed(f"It gave {len(rows)} vectors, or numbered them wrongly, for {count} texts.")
+    try:
+        numbers = [_numbers(row["embedding"]) for row in rows]
+    except (TypeError, ValueError, struct.error):
+        raise Malformed("Its answer holds something else than numbers as a vector.") from None
+    return [vector for _, vector in sorted(zip(order, numbers, strict=True), key=lambda pair: pair[0])]
+
+
+def in_range(vector: Vector) -> Vector | None:
+    """Return the vector, scaled to length 1 where 16-bit numbers could not hold it; None for NaN, infinity and zero.
+
+    Only directions are compared, so that the length of a vector means nothing.
+    """
+    length = math.hypot(*vector)
+    if not math.isfinite(length) or length == 0:
+        return None
+    return vector if _SHORTEST < length < _LONGEST else [number / length for number in vector]
+
+
+def shortened(vector: Vector, dimension: int) -> Vector:
+    """Return the first numbers of a vector, scaled to length 1: what OpenAI's guide tells to do for its models."""
+    first = vector[:dimension]
+    length = math.hypot(*first)
+    return [number / length for number in first] if math.isfinite(length) and length else first
+
+
+def _order(given: Sequence[Any]) -> list[int]:
+    numbers = [int(n) if isinstance(n, str) and n.isdecimal() else n if isinstance(n, int) else None for n in given]
+    if numbers.count(None) == 1:
+        # Servers that speak proto-JSON leave out a number that is 0, wherever its row stands.
+        [left, *_] = sorted(set(range(len(numbers))) - set(numbers)) or [-1]
+        return [left if n is None else n for n in numbers]
+    return [position if n is None else n for position, n in enumerate(numbers)]
+
+
+def _numbers(value: Any) -> list[float]:
+    if isinstance(value, str):
+        text = value.strip()
+        return _numbers(json.loads(text)) if text.startswith("[") else _of_base64(text)
+    if value is None:
+        return []
+    if len(value) == 1 and isinstance(value[0], list):  # llama.cpp: one row for each pooled sequence
+        value = value[0]
+    return [math.nan if number is None else float(number) for number in value]
+
+
+def _of_base64(text: str) -> list[float]:
+    raw = base64.b64decode(text, validate=True)
+    return list(struct.unpack(f"<{len(raw) // 4}f", raw))
+
+
+def _problem(body: Any, status: int | None, reason: str) -> Problem:
+    whole = body[0] if isinstance(body, list) and body else body  # Gemini: a list of one
+    error = whole.get("error") if isinstance(whole, dict) else None
+    told: dict[str, Any] = error if isinstance(error, dict) else whole if isinstance(whole, dict) else {}
+    message = error if isinstance(error, str) else told.get("message") or told.get("detail") or told.get("msg")
+    codes = frozenset(str(told[name]).lower() for name in ("code", "type", "status") if told.get(name) is not None)
+    wait = _WAIT.search(json.dumps(told))
+    return Problem(
+        status or _claimed(codes),
+        _sentence(message if isinstance(message, str) else json.dumps(message) if message else reason),
+        codes,
+        str(told.get("param") or ""),
+        (float(wait[1]) / (1000 if wait[2].lower() == "ms" else 1)) if wait else None,
+    )
+
+
+def _claimed(codes: frozenset[str]) -> int:
+    named = [int(code) for code in codes if code.isdecimal() and int(code) in _STATUSES]
+    words = " ".join(codes)
+    if named:
+        return named[0]
+    if "rate" in words or "resource_exhausted" in words:
+        return 429
+    if "auth" in words or "api_key" in words:
+        return 401
+    return 400 if "invalid" in words or "bad" in words else 500
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())[:_LONGEST_MESSAGE] or "no reason given"
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,268 @@
+"""Text taken apart for search: words, and exact tokens such as numbers, addresses and file names. Pure.
+
+`INV-2026-0417` gives the words inv, 2026 and 0417 and, besides, the exact token inv-2026-0417: whoever asks for the
+number finds it, whoever asks for a part of it finds that, too. Nothing here depends on a locale.
+
+A term has at most `LONGEST` characters, whatever a text holds: an index has no room for more. A longer word or token
+is cut to its first `LONGEST` characters and stands, besides, as a whole in the form of a digest (`#…`); a longer word
+also by its beginnings (`abcdefghij*`), so that a part of it that is typed finds it.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Set
+from itertools import chain
+from typing import NamedTuple
+
+from proofdesk.indexing import scripts
+
+LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
+_BEGINNINGS = (40, 20, 10)  # lengths by which a word longer than that is found
+_MOST_MARKS = 30  # combining marks in a row that are kept, as in the stream-safe format of UAX #15
+
+_JOINED_LETTER = rf"[^\W_{scripts.UNSPACED}]"
+_WORD = re.compile(
+    rf"(?P<run>[{scripts.UNSPACED}]++(?:[{scripts.MARKS}]++[{scripts.UNSPACED}]*+)*+)"
+    rf"|(?P<word>{_JOINED_LETTER}++(?:[{scripts.MARKS}]++{_JOINED_LETTER}*+)*+(?:['’ʼ][^\W\d_{scripts.UNSPACED}]+)?)"
+    rf"|(?P<emoji>{scripts.FLAG}|[{scripts.EMOJI}])[{scripts.TONES}]*+"
+)
+_UNSPACED = re.compile(f"[{scripts.UNSPACED}]")
+_ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+# What is no part of a word becomes a space: a quarter of the time of looking for words.
+_ASCII_WORDS = {n: chr(n).lower() if chr(n).isalnum() or chr(n) == "'" else " " for n in range(128)}
+# Possessive, and begun at the beginning of a run only: else a long run without a joint is read once for each letter.
+_EXACT = re.compile(
+    rf"(?<![^\W{scripts.UNSPACED}])(?<![.@+-])[^\W{scripts.UNSPACED}]++(?:[-.@+][^\W{scripts.UNSPACED}]++)+"
+    rf"|(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]++(?:_[^\W_{scripts.UNSPACED}]++)+"
+)
+_JOINED = re.compile(r"[-.@+_]\w")
+_LONG = re.compile(rf"(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]{{{LONGEST + 1},}}+")
+_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")  # where there may be that many combining marks
+_PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
+_PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ς": "σ", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
+_SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+_OF_EXACT = re.compile(r"[-.@+_#*]")
+_SHORTEST_PHONE = 7  # digits
+_ELISIONS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is none
+
+
+class Word(NamedTuple):
+    """A word in lower case and where it stands. `forms` are what is looked for: itself, or a pair of
+    letters of a script without spaces.
+
+    Of a word longer than a term it is the place of its first `LONGEST` characters.
+    """
+
+    forms: tuple[str, ...]
+    start: int
+    end: int
+
+
+def clean(text: str) -> str:
+    """Text in composed form, without characters that cannot be seen or stored."""
+    if text.isascii() and "\0" not in text:
+        return text
+    visible = text.encode("utf-8", "ignore").decode().translate(_INVISIBLE)
+    # Putting marks in order takes the square of their number.
+    return unicodedata.normalize("NFC", _MARKS.sub(lambda run: _fewer_marks(run.group()), visible))
+
+
+def words(text: str) -> list[str]:
+    """The words of a cleaned text in lower case, in order, accents kept: stemmers need them."""
+    if not text.isascii():
+        return [form for word in _located(text.lower()) for form in word.forms]
+    found = text.translate(_ASCII_WORDS).split()
+    if "'" not in text:
+        return [word[:LONGEST] for word in found] if _may_be_long(text) else found
+    return [part for run in found for part in (_apart(run) if "'" in run else (run[:LONGEST],))]
+
+
+def letters(text: str) -> list[str]:
+    """The letters of a cleaned text in scripts without spaces, as a word may have one letter only.
+
+    A letter that stands alone is one of the `words`.
+    """
+    if text.isascii() or not _UNSPACED.search(text):
+        return []
+    return [form for run in _runs(text.lower()) if len(forms := _compared(run)) > 1 for form in forms]
+
+
+def located(text: str, among: Set[str]) -> Iterator[Word]:
+    """The words of a cleaned text of which a form is among some, with their places in it, in any order."""
+    if text.isascii() and "'" not in text:
+        yield from _standing_alone(text.lower(), among)
+    else:
+        yield from (word for word in _located(text, with_letters=True) if not among.isdisjoint(word.forms))
+
+
+def exact(text: str) -> list[str]:
+    """Numbers with their dashes, addresses, domains, file names and telephone numbers of a cleaned text.
+
+    And of words that are too long for a term, what they are found by as a whole and by their beginnings.
+    """
+    lowered = scripts.narrow(text.lower())
+    # Looking for what all of them have takes a thirtieth of the time, and most texts have none.
+    joined = _EXACT.findall(lowered) if _JOINED.search(lowered) else ()
+    found = [form for token in joined for form in (*_spellings(token), *_whole(token))]
+    if _may_be_long(lowered):
+        found += [form for word in _LONG.findall(lowered) for form in (*_whole(word), *_beginnings(word))]
+    return found + [token for match in _PHONE.findall(lowered) for token in phone(match)]
+
+
+def located_exact(text: str, among: Set[str]) -> Iterator[Word]:
+    """The exact tokens of a cleaned text of which a form is among some, with their places."""
+    text = scripts.narrow(text)
+    long = (
+        Word(_beginnings(match.group().lower()), match.start(), match.start() + LONGEST)
+        for match in _LONG.finditer(text)
+    )
+    return (word for word in chain(all_exact(text), long) if not among.isdisjoint(word.forms))
+
+
+def all_exact(text: str) -> Iterator[Word]:
+    """The exact tokens of a cleaned text with their places."""
+    text = scripts.narrow(text)
+    for match in _EXACT.finditer(text):
+        token = match.group().lower()
+        yield Word(_spellings(token), match.start(), min(match.end(), match.start() + LONGEST))
+        if len(token) > LONGEST:
+            yield Word(_whole(token), match.start(), match.start() + LONGEST)
+    for match in _LONG.finditer(text):
+        yield Word(_whole(match.group().lower()), match.start(), match.start() + LONGEST)
+    for match in _PHONE.finditer(text):
+        yield Word(phone(match.group()), match.start(), match.end())
+
+
+def phone(text: str) -> tuple[str, ...]:
+    """The ways to look for a telephone number: all its digits, and without the prefix of country or city."""
+    digits = "".join(re.findall(r"\d", text))
+    if not _SHORTEST_PHONE <= len(digits) <= 15:
+        return ()
+    return tuple(dict.fromkeys((digits, digits[-10:], digits[-_SHORTEST_PHONE:])))
+
+
+def beginning(word: str) -> tuple[str, ...]:
+    """The term of words too long for one that begin with a word in lower case; none when that is short."""
+    lengths = (length for length in _BEGINNINGS if length <= len(word))
+    return tuple(f"{fold(word)[:length]}*" for length in lengths)[:1]
+
+
+def fold(word: str) -> str:
+    """A word without accents: é is e, ё is е, ß is ss; й stays й."""
+    if word.isascii():
+        return word
+    kept: list[str] = []
+    for char in unicodedata.normalize("NFD", word.translate(_PLAIN)):
+        if not (unicodedata.combining(char) and kept and kept[-1] < "\u0400"):
+            kept.append(char)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def spelled_out(word: str) -> str:
+    """A word in lower case with the letters that stand for an umlaut where there are no umlauts: ü is ue."""
+    return word if word.isascii() else word.translate(_SPELLED_OUT)
+
+
+def is_exact(term: str) -> bool:
+    """Whether a term is an exact token, not a word."""
+    return bool(_OF_EXACT.search(term)) or (term.isdigit() and len(term) >= _SHORTEST_PHONE)
+
+
+def _standing_alone(text: str, among: Set[str]) -> Iterator[Word]:
+    # Looking for some words takes a quarter of the time of taking the text apart.
+    for word in among:
+        start = text.find(word)
+        while start >= 0:
+            end = start + len(word)
+            goes_on = len(word) < LONGEST and text[end : end + 1].isalnum()  # a word of that length has been cut
+            if not (text[start - 1 : start].isalnum() or goes_on):
+                yield Word((word,), start, end)
+            start = text.find(word, end)
+
+
+def _located(text: str, *, with_letters: bool = False) -> Iterator[Word]:
+    for match in _WORD.finditer(scripts.narrow(text)):
+        found = match.group()
+        if match.lastgroup == "run":
+            yield from _pairs(found, match.start(), with_letters)
+        elif match.lastgroup == "word":
+            if word := _lower(found):
+                yield Word(_parts(word), match.start(), min(match.end(), match.start() + LONGEST))
+        else:
+            yield Word((match["emoji"],), match.start(), match.end())
+
+
+def _pairs(run: str, start: int, with_letters: bool) -> Iterator[Word]:
+    """Words of a script without spaces: each pair of letters, marks included, stands for a word."""
+    letters, forms = scripts.clusters(run), _compared(run)
+    for at, letter in enumerate(letters):
+        end = start + len(letter)
+        if with_letters or len(letters) == 1:
+            yield Word((forms[at],), start, end)
+        if at + 1 < len(letters):
+            yield Word((forms[at] + forms[at + 1],), start, end + len(letters[at + 1]))
+        start = end
+
+
+def _runs(text: str) -> Iterator[str]:
+    return (match.group() for match in _WORD.finditer(scripts.narrow(text)) if match.lastgroup == "run")
+
+
+def _compared(run: str) -> list[str]:
+    """The letters of a run as they are compared; two of them are no longer than a term may be."""
+    letters = scripts.clusters(run)
+    if unicodedata.is_normalized("NFKC", run) and max(map(len, letters)) <= LONGEST // 2:
+        return letters
+    return [scripts.letters(letter)[: LONGEST // 2] for letter in letters]
+
+
+def _spellings(token: str) -> tuple[str, ...]:
+    token = fold(token)[:LONGEST]
+    if "@" in token:
+        return token, token.rpartition("@")[2]
+    # A dash between letters only joins words: check-in.
+    if any(c.isdigit() for c in token) or "." in token.rstrip(".") or "_" in token:
+        return (token,)
+    return ()
+
+
+def _may_be_long(text: str) -> bool:
+    return len(text) > LONGEST and max(map(len, text.split()), default=0) > LONGEST
+
+
+def _whole(word: str) -> tuple[str, ...]:
+    """The term of a word or token that is too long for one, as a whole."""
+    if len(word) <= LONGEST:
+        return ()
+    return ("#" + hashlib.blake2b(fold(word).encode(), digest_size=12).hexdigest(),)
+
+
+def _beginnings(word: str) -> tuple[str, ...]:
+    folded = fold(word[:LONGEST])
+    return tuple(f"{folded[:length]}*" for length in _BEGINNINGS)
+
+
+def _fewer_marks(run: str) -> str:
+    kept, marks = list[str](), 0
+    for char in run:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
+
+
+def _lower(word: str) -> str:
+    return scripts.letters(word).replace("’", "'").replace("ʼ", "'")
+
+
+def _apart(run: str) -> list[str]:
+    return [part for word in _ASCII_WORD.findall(run) for part in _parts(word)]
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    if "'" not in word:
+        return (word[:LONGEST],)
+    head, _, tail = word.partition("'")
+    return (head[:LONGEST], tail[:LONGEST]) if len(tail) >= _ELISIONS else (head[:LONGEST],)

@@ -1,0 +1,290 @@
+"""SQL of vectors.
+
+Who changes several chunks at once locks them in the order of their key first, or leaves out those that somebody
+else has, so that no two wait for each other. "Another model" is written `< OR >`: that finds the few by index where
+`<>` would look at every row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import sql
+
+from proofdesk.database.halfvec import Halfvecs
+from proofdesk.database.rows import Conn, many, one, run, value
+from proofdesk.indexing.embeddings.batches import Outcome
+from proofdesk.projects.scope import Scope
+
+# See `serving_model`; of the parameters `project` and `configured`.
+SERVING_MODEL = sql.SQL("""
+    coalesce((SELECT model FROM rag_models WHERE project_id = %(project)s AND complete_at IS NOT NULL
+              ORDER BY model = %(configured)s DESC, complete_at DESC LIMIT 1), %(configured)s)""")
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A chunk that a worker has taken. `claimed_at` is set while it has it, and tells its claim from any later one."""
+
+    account_id: int
+    message_id: int
+    chunk_index: int
+    context: str
+    text: str
+    content_hash: bytes
+    claimed_at: datetime
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Chunks of a project by the state of their vectors."""
+
+    pending: int
+    processing: int
+    ready: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How many chunks of a batch got a vector, and how many were refused one."""
+
+    ready: int
+    failed: int
+
+
+async def counts(conn: Conn, scope: Scope) -> Counts:
+    """The chunks of the project by state, as triggers have counted them."""
+    return await one(
+        conn,
+        Counts,
+        """
+        SELECT coalesce(sum(n) FILTER (WHERE kind = 'pending'), 0)::bigint AS pending,
+               coalesce(sum(n) FILTER (WHERE kind = 'processing'), 0)::bigint AS processing,
+               coalesce(sum(n) FILTER (WHERE kind = 'ready'), 0)::bigint AS ready,
+               coalesce(sum(n) FILTER (WHERE kind = 'failed'), 0)::bigint AS failed
+        FROM project_counts WHERE project_id = %(project)s""",
+        project=scope.project_id,
+    )
+
+
+async def serving_model(conn: Conn, scope: Scope, configured: str) -> str:
+    """The model whose vectors are searched: the configured one, but another that is complete while it is not."""
+    return await value(
+        conn,
+        sql.SQL("SELECT {}").format(SERVING_MODEL),
+        project=scope.project_id,
+        configured=configured,
+    )
+
+
+async def register_model(conn: Conn, scope: Scope, model: str, dimension: int) -> None:
+    """Note that the project has, or is about to have, vectors of this model."""
+    await run(
+        conn,
+        """
+        INSERT INTO rag_models (project_id, account_scope_id, model, dimension)
+        VALUES (%(project)s, %(account_scope)s, %(model)s, %(dimension)s) ON CONFLICT DO NOTHING""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        model=model,
+        dimension=dimension,
+    )
+
+
+async def requeue_other_models(conn: Conn, scope: Scope, model: str, most: int) -> int:
+    """Let chunks that another model settled wait for a vector of this one; their old vectors stay."""
+    return await run(
+        conn,
+        """
+        WITH others AS (
+            SELECT account_id, message_id, chunk_index FROM rag_chunks
+            WHERE project_id = %(project)s AND embedding_status IN ('ready', 'failed')
+              AND (embedding_model < %(model)s OR embedding_model > %(model)s)
+            LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+        UPDATE rag_chunks k SET embedding_status = 'pending', attempts = 0, error = NULL, updated_at = now()
+        FROM others o WHERE k.project_id = %(project)s
+          AND (k.account_id, k.message_id, k.chunk_index) = (o.account_id, o.message_id, o.chunk_index)""",
+        project=scope.project_id,
+        model=model,
+        most=most,
+    )
+
+
+async def recover_lost(conn: Conn, scope: Scope, minutes: int, max_attempts: int) -> int:
+    """Take back what a worker claimed `minutes` ago and never settled; from a chunk that outlived many, give up."""
+    return await run(
+        conn,
+        """
+        WITH lost AS (
+            SELECT account_id, message_id, chunk_index FROM rag_chunks
+            WHERE project_id = %(project)s AND embedding_status = 'processing'
+              AND claimed_at < clock_timestamp() - make_interval(mins => %(minutes)s)
+            FOR UPDATE SKIP LOCKED)
+        UPDATE rag_chunks k SET claimed_at = NULL, updated_at = now(),
+            embedding_status = CASE WHEN attempts < %(max_attempts)s THEN 'pending' ELSE 'failed' END,
+            error = CASE WHEN attempts >= %(max_attempts)s
+                    THEN 'The worker stopped ' || attempts || ' times while this text was embedded.' END
+        FROM lost l WHERE k.project_id = %(project)s
+          AND (k.account_id, k.message_id, k.chunk_index) = (l.account_id, l.message_id, l.chunk_index)""",
+        project=scope.project_id,
+        minutes=minutes,
+        max_attempts=max_attempts,
+    )
+
+
+async def claim(conn: Conn, scope: Scope, most: int) -> list[Claimed]:
+    """Take the newest chunks that wait and that nobody has."""
+    return await many(
+        conn,
+        Claimed,
+        """
+        WITH waiting AS (
+            SELECT account_id, message_id, chunk_index FROM rag_chunks
+            WHERE project_id = %(project)s AND embedding_status = 'pending'
+            ORDER BY created_at DESC LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+        UPDATE rag_chunks k SET embedding_status = 'processing', claimed_at = clock_timestamp(),
+            attempts = attempts + 1, updated_at = now()
+        FROM waiting w WHERE k.project_id = %(project)s
+          AND (k.account_id, k.message_id, k.chunk_index) = (w.account_id, w.message_id, w.chunk_index)
+        RETURNING k.account_id, k.message_id, k.chunk_index, k.context, k.text, k.content_hash, k.claimed_at""",
+        project=scope.project_id,
+        most=most,
+    )
+
+
+async def settle(
+    conn: Conn, scope: Scope, model: str, chunks: Sequence[Claimed], outcomes: Sequence[Outcome]
+) -> Settled:
+    """Write what became of claimed chunks. One whose claim was lost or whose content changed is left as it is."""
+    return await one(
+        conn,
+        Settled,
+        """
+        WITH made AS (
+            SELECT * FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[],
+                %(hashes)s::bytea[], %(claims)s::timestamptz[], %(vectors)s::halfvec[], %(reasons)s::text[])
+                t (account_id, message_id, chunk_index, content_hash, claimed_at, vector, reason)),
+        ours AS (
+            SELECT k.account_id, k.message_id, k.chunk_index, m.vector, m.reason
+            FROM made m JOIN rag_chunks k USING (account_id, message_id, chunk_index, content_hash, claimed_at)
+            WHERE k.project_id = %(project)s
+            ORDER BY k.account_id, k.message_id, k.chunk_index FOR UPDATE OF k),
+        settled AS (
+            UPDATE rag_chunks k SET embedding_model = %(model)s, error = o.reason, claimed_at = NULL, attempts = 0,
+                embedding_status = CASE WHEN o.vector IS NULL THEN 'failed' ELSE 'ready' END, updated_at = now()
+            FROM ours o WHERE k.project_id = %(project)s
+              AND (k.account_id, k.message_id, k.chunk_index) = (o.account_id, o.message_id, o.chunk_index)
+            RETURNING k.embedding_status),
+        stored AS (
+            INSERT INTO rag_vectors
+                (project_id, account_scope_id, account_id, message_id, chunk_index, model, embedding)
+            SELECT %(project)s, %(account_scope)s, account_id, message_id, chunk_index, %(model)s, vector
+            FROM ours WHERE vector IS NOT NULL
+            ON CONFLICT (project_id, account_id, message_id, chunk_index, model)
+                DO UPDATE SET embedding = excluded.embedding)
+        SELECT count(*) FILTER (WHERE embedding_status = 'ready') AS ready,
+               count(*) FILTER (WHERE embedding_status = 'failed') AS failed FROM settled""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        model=model,
+        accounts=[c.account_id for c in chunks],
+        messages=[c.message_id for c in chunks],
+        indexes=[c.chunk_index for c in chunks],
+        hashes=[c.content_hash for c in chunks],
+        claims=[c.claimed_at for c in chunks],
+        vectors=Halfvecs(await _type_number(conn), [o.vector for o in outcomes]),
+        reasons=[o.reason for o in outcomes],
+    )
+
+
+async def _type_number(conn: Conn) -> int:
+    return await value(conn, "SELECT 'halfvec'::regtype::oid")
+
+
+async def release(conn: Conn, scope: Scope, chunks: Sequence[Claimed]) -> int:
+    """Give claimed chunks back as if they had not been claimed."""
+    return await run(
+        conn,
+        """
+        WITH ours AS (
+            SELECT k.account_id, k.message_id, k.chunk_index
+            FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[], %(claims)s::timestamptz[])
+                t (account_id, message_id, chunk_index, claimed_at)
+            JOIN rag_chunks k USING (account_id, message_id, chunk_index, claimed_at)
+            WHERE k.project_id = %(project)s
+            ORDER BY k.account_id, k.message_id, k.chunk_index FOR UPDATE OF k)
+        UPDATE rag_chunks k SET embedding_status = 'pending', claimed_at = NULL, attempts = greatest(attempts - 1, 0)
+        FROM ours o WHERE k.project_id = %(project)s
+          AND (k.account_id, k.message_id, k.chunk_index) = (o.account_id, o.message_id, o.chunk_index)""",
+        project=scope.project_id,
+        accounts=[c.account_id for c in chunks],
+        messages=[c.message_id for c in chunks],
+        indexes=[c.chunk_index for c in chunks],
+        claims=[c.claimed_at for c in chunks],
+    )
+
+
+async def retry_failed(conn: Conn, scope: Scope) -> int:
+    """Let chunks that were refused wait for another try."""
+    return await run(
+        conn,
+        """
+        WITH refused AS (
+            SELECT account_id, message_id, chunk_index FROM rag_chunks
+            WHERE project_id = %(project)s AND embedding_status = 'failed'
+            ORDER BY account_id, message_id, chunk_index FOR UPDATE)
+        UPDATE rag_chunks k SET embedding_status = 'pending', attempts = 0, error = NULL, updated_at = now()
+        FROM refused r WHERE k.project_id = %(project)s
+          AND (k.account_id, k.message_id, k.chunk_index) = (r.account_id, r.message_id, r.chunk_index)""",
+        project=scope.project_id,
+    )
+
+
+async def complete(conn: Conn, scope: Scope, model: str) -> bool:
+    """Whether every chunk that can have a vector of this model has one; if so it is noted, once."""
+    return await value(
+        conn,
+        """
+        WITH whole AS (
+            SELECT NOT EXISTS (SELECT FROM rag_chunks WHERE project_id = %(project)s
+                               AND embedding_status IN ('pending', 'processing'))
+               AND NOT EXISTS (SELECT FROM rag_chunks WHERE project_id = %(project)s
+                               AND embedding_status = 'ready'
+                               AND (embedding_model < %(model)s OR embedding_model > %(model)s))
+               AND EXISTS (SELECT FROM rag_chunks WHERE project_id = %(project)s
+                           AND embedding_status = 'ready') AS yes),
+        noted AS (
+            UPDATE rag_models SET complete_at = now() FROM whole
+            WHERE whole.yes AND project_id = %(project)s AND model = %(model)s AND complete_at IS NULL)
+        SELECT yes FROM whole""",
+        project=scope.project_id,
+        model=model,
+    )
+
+
+async def drop_other_vectors(conn: Conn, scope: Scope, model: str, most: int) -> int:
+    """Remove up to `most` vectors of other models."""
+    return await run(
+        conn,
+        """
+        DELETE FROM rag_vectors WHERE ctid IN (
+            SELECT ctid FROM rag_vectors WHERE project_id = %(project)s AND (model < %(model)s OR model > %(model)s)
+            LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+          AND project_id = %(project)s""",
+        project=scope.project_id,
+        model=model,
+        most=most,
+    )
+
+
+async def forget_other_models(conn: Conn, scope: Scope, model: str) -> None:
+    """Remove the notes of models that have no vectors any more."""
+    await run(
+        conn,
+        """
+        DELETE FROM rag_models m WHERE m.project_id = %(project)s AND m.model <> %(model)s AND NOT EXISTS (
+            SELECT FROM rag_vectors v WHERE v.project_id = m.project_id AND v.model = m.model)""",
+        project=scope.project_id,
+        model=model,
+    )

@@ -1,0 +1,89 @@
+"""What a running process holds: the pool and the clients, opened together and closed together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from proofdesk.accounts.bot import Bot
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.database.pool import Database, connected
+from proofdesk.errors import Unavailable
+from proofdesk.indexing.embeddings import factory as embeddings
+from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.jobs.events import Feed
+from proofdesk.outbound.channels import registry
+from proofdesk.outbound.channels.interface import Provider as Channel
+from proofdesk.outbound.moves import Moves
+from proofdesk.outbound.unsubscribe import Links
+from proofdesk.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Each is open for as long as the process runs. Clients are None while not configured.
+
+    `outbound` holds the channels that are configured, by name.
+    """
+
+    settings: Settings
+    db: Database
+    chatwoot: Chatwoot | None
+    provider: Provider | None
+    bot: Bot | None
+    links: Links
+    outbound: dict[str, Channel]
+    feed: Feed
+
+    @property
+    def owner_url(self) -> str:
+        """The database as its owner: for what the application's role may not do."""
+        assert self.settings.database_url is not None, "whoever starts a process says where the database is"
+        return self.settings.database_url.get_secret_value()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Resources]:
+    """Open everything for the migrated database of `settings.database_url`."""
+    assert settings.database_url is not None, "whoever starts a process says where the database is"
+    async with AsyncExitStack() as stack:
+        url = settings.database_url.get_secret_value()
+        db = await stack.enter_async_context(connected(url, settings.database_pool_size))
+        chatwoot = _chatwoot(settings)
+        if chatwoot is not None:
+            await stack.enter_async_context(aclosing(chatwoot))
+        provider = _provider(settings)
+        if provider is not None:
+            await stack.enter_async_context(aclosing(provider))
+        bot = _bot(settings)
+        if bot is not None:
+            await stack.enter_async_context(aclosing(bot))
+        links = Links(db, settings.public_url)
+        outbound = registry.configured(settings, links, Moves(db), chatwoot, bot)
+        for channel in outbound.values():
+            await stack.enter_async_context(aclosing(channel))
+        feed = await stack.enter_async_context(aclosing(Feed(db, url)))
+        yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed)
+
+
+def _chatwoot(settings: Settings) -> Chatwoot | None:
+    if settings.chatwoot_base_url is None or settings.chatwoot_api_token is None:
+        return None
+    return Chatwoot(
+        settings.chatwoot_base_url,
+        settings.chatwoot_api_token.get_secret_value(),
+        concurrency=settings.chatwoot_concurrency,
+        timeout=settings.chatwoot_timeout_seconds,
+    )
+
+
+def _bot(settings: Settings) -> Bot | None:
+    if settings.telegram_bot_token is None:
+        return None
+    return Bot(settings.telegram_api_base_url, settings.telegram_bot_token.get_secret_value())
+
+
+def _provider(settings: Settings) -> Provider | None:
+    try:
+        return embeddings.open_provider(settings)
+    except Unavailable:
+        return None  # search answers from text and the job says what is missing

@@ -1,0 +1,412 @@
+"""SQL of runs and workers."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.database.rows import Conn, many, maybe, run, value
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a job. `meta["result"]` is what it returned, `error_details` the cause when it failed."""
+
+    id: UUID
+    job_type: str
+    trigger: str
+    status: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    processed_count: int
+    progress: dict[str, Any] | None
+    error: str | None
+    error_details: dict[str, Any] | None
+    meta: dict[str, Any]
+    params: dict[str, Any]
+    request_id: str | None
+    attempt: int
+    runner: str | None
+    heartbeat_at: datetime | None
+    cancel_requested_at: datetime | None
+
+
+async def insert(
+    conn: Conn,
+    scope: Scope,
+    job_type: str,
+    trigger: str,
+    params: dict[str, Any],
+    *,
+    runner: str | None = None,
+    attempts: int = 0,
+) -> Run | None:
+    """A new run, queued, or running at once when `runner` is given; None while another one is under way.
+
+    `attempts` says how many runs were lost before it that it is another try of.
+    """
+    return await maybe(
+        conn,
+        Run,
+        """
+        INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, params, request_id,
+                                 status, runner, started_at, heartbeat_at, attempt)
+        VALUES (%(project)s, %(account_scope)s, %(job_type)s, %(trigger)s, %(params)s, %(request)s,
+                CASE WHEN %(runner)s::text IS NULL THEN 'queued' ELSE 'running' END, %(runner)s,
+                CASE WHEN %(runner)s::text IS NOT NULL THEN now() END,
+                CASE WHEN %(runner)s::text IS NOT NULL THEN now() END,
+                %(attempts)s + CASE WHEN %(runner)s::text IS NULL THEN 0 ELSE 1 END)
+        ON CONFLICT (project_id, job_type) WHERE status IN ('queued', 'running') DO NOTHING
+        RETURNING id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
+                  error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+                  cancel_requested_at""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        job_type=job_type,
+        trigger=trigger,
+        params=Jsonb(params),
+        request=scope.actor.request_id,
+        runner=runner,
+        attempts=attempts,
+    )
+
+
+async def under_way(conn: Conn, scope: Scope, job_type: str) -> Run | None:
+    """The queued or running run of that type."""
+    return await maybe(
+        conn,
+        Run,
+        """
+        SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
+        FROM worker_runs
+        WHERE project_id = %(project)s AND job_type = %(job_type)s AND status IN ('queued', 'running')""",
+        project=scope.project_id,
+        job_type=job_type,
+    )
+
+
+async def run_by_id(conn: Conn, scope: Scope, run_id: UUID) -> Run | None:
+    """One run of the project."""
+    return await maybe(
+        conn,
+        Run,
+        """
+        SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
+        FROM worker_runs WHERE project_id = %(project)s AND id = %(run)s""",
+        project=scope.project_id,
+        run=run_id,
+    )
+
+
+async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
+    """The newest run of each job type."""
+    return await many(
+        conn,
+        Run,
+        """
+        SELECT r.id, r.job_type, r.trigger, r.status, r.created_at, r.started_at, r.finished_at, r.processed_count,
+               r.progress, r.error, r.error_details, r.meta, r.params, r.request_id, r.attempt, r.runner,
+               r.heartbeat_at, r.cancel_requested_at
+        FROM scheduled_jobs j CROSS JOIN LATERAL (
+            SELECT * FROM worker_runs w WHERE w.project_id = j.project_id AND w.job_type = j.job_type
+            ORDER BY w.created_at DESC LIMIT 1) r
+        WHERE j.project_id = %(project)s ORDER BY j.job_type""",
+        project=scope.project_id,
+    )
+
+
+async def changed_runs(conn: Conn, scope: Scope, run_ids: list[UUID], *, with_latest: bool) -> list[Run]:
+    """Those runs, and with them the newest of each job type if wanted; in the order in which they were made."""
+    return await many(
+        conn,
+        Run,
+        """
+        SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
+        FROM worker_runs
+        WHERE project_id = %(project)s AND id IN (
+            SELECT unnest(%(runs)s::uuid[])
+            UNION
+            SELECT r.id FROM scheduled_jobs j CROSS JOIN LATERAL (
+                SELECT id FROM worker_runs w WHERE w.project_id = j.project_id AND w.job_type = j.job_type
+                ORDER BY w.created_at DESC LIMIT 1) r
+            WHERE j.project_id = %(project)s AND %(latest)s)
+        ORDER BY created_at, id""",
+        project=scope.project_id,
+        runs=run_ids,
+        latest=with_latest,
+    )
+
+
+async def listen(conn: Conn) -> None:
+    """From now on the connection hears which run of which project changed."""
+    await run(conn, "LISTEN proofdesk_runs")
+
+
+async def run_history(
+    conn: Conn, scope: Scope, job_type: str | None, status: str | None, limit: int, offset: int
+) -> list[Run]:
+    """Runs, newest first."""
+    return await many(
+        conn,
+        Run,
+        """
+        SELECT id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
+               error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+               cancel_requested_at
+        FROM worker_runs
+        WHERE project_id = %(project)s
+          AND (%(job_type)s::text IS NULL OR job_type = %(job_type)s)
+          AND (%(status)s::text IS NULL OR status = %(status)s)
+        ORDER BY created_at DESC, id LIMIT %(limit)s OFFSET %(offset)s""",
+        project=scope.project_id,
+        job_type=job_type,
+        status=status,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def count_runs(conn: Conn, scope: Scope, job_type: str | None, status: str | None) -> int:
+    """How many runs `run_history` has in all."""
+    return await value(
+        conn,
+        """
+        SELECT count(*) FROM worker_runs
+        WHERE project_id = %(project)s
+          AND (%(job_type)s::text IS NULL OR job_type = %(job_type)s)
+          AND (%(status)s::text IS NULL OR status = %(status)s)""",
+        project=scope.project_id,
+        job_type=job_type,
+        status=status,
+    )
+
+
+async def claim(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | None:
+    """Take a queued run; None when somebody else has it or it is over. One that was handed on is no new attempt."""
+    return await maybe(
+        conn,
+        Run,
+        """
+        UPDATE worker_runs
+        SET status = 'running', runner = %(runner)s, heartbeat_at = now(),
+            started_at = coalesce(started_at, now()), attempt = attempt + CASE WHEN started_at IS NULL THEN 1 ELSE 0 END
+        WHERE project_id = %(project)s AND id = %(run)s AND status = 'queued'
+        RETURNING id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
+                  error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
+                  cancel_requested_at""",
+        project=scope.project_id,
+        run=run_id,
+        runner=runner,
+    )
+
+
+async def beat(conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: dict[str, Any] | None) -> bool | None:
+    """Say that the run is alive and how far it is; whether it is to be cancelled, None when it is another's by now."""
+    return await value(
+        conn,
+        """
+        UPDATE worker_runs SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress)
+        WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s
+        RETURNING cancel_requested_at IS NOT NULL""",
+        project=scope.project_id,
+        run=run_id,
+        runner=runner,
+        progress=Jsonb(progress) if progress else None,
+    )
+
+
+async def finish(
+    conn: Conn,
+    scope: Scope,
+    run_id: UUID,
+    status: str,
+    *,
+    runner: str | None,
+    processed: int = 0,
+    progress: dict[str, Any] | None = None,
+    error: str | None = None,
+    details: dict[str, Any] | None = None,
+    meta: dict[str, Any] | None = None,
+) -> bool:
+    """End a run that `runner` has, or that nobody has; False when it is over already or another's by now."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE worker_runs
+            SET status = %(status)s, finished_at = now(), processed_count = processed_count + %(processed)s,
+                progress = coalesce(%(progress)s, progress), error = %(error)s, error_details = %(details)s,
+                meta = meta || %(meta)s
+            WHERE project_id = %(project)s AND id = %(run)s AND status IN ('queued', 'running')
+              AND runner IS NOT DISTINCT FROM %(runner)s""",
+            project=scope.project_id,
+            run=run_id,
+            status=status,
+            runner=runner,
+            processed=processed,
+            progress=Jsonb(progress) if progress else None,
+            error=error,
+            details=Jsonb(details) if details else None,
+            meta=Jsonb(meta or {}),
+        )
+    )
+
+
+async def hand_on(
+    conn: Conn,
+    scope: Scope,
+    run_id: UUID,
+    *,
+    runner: str | None,
+    processed: int,
+    progress: dict[str, Any] | None,
+    meta: dict[str, Any],
+) -> bool:
+    """Queue a running run again, with what it did so far; False when it is another's by now."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE worker_runs
+            SET status = 'queued', runner = NULL, heartbeat_at = NULL, meta = meta || %(meta)s,
+                processed_count = processed_count + %(processed)s, progress = coalesce(%(progress)s, progress)
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s""",
+            project=scope.project_id,
+            run=run_id,
+            runner=runner,
+            processed=processed,
+            progress=Jsonb(progress) if progress else None,
+            meta=Jsonb(meta),
+        )
+    )
+
+
+async def request_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
+    """Ask a running run to do its work once more before it ends; False when it is not running."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE worker_runs SET meta = meta || '{"requested_again": true}'
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running'""",
+            project=scope.project_id,
+            run=run_id,
+        )
+    )
+
+
+async def is_requested_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
+    """Return whether the run was asked to do its work once more. Locks the run."""
+    return bool(
+        await value(
+            conn,
+            """
+            SELECT coalesce((meta ->> 'requested_again')::boolean, false) FROM worker_runs
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running'
+            FOR UPDATE""",
+            project=scope.project_id,
+            run=run_id,
+        )
+    )
+
+
+async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
+    """Ask whoever has the run to stop; False when nobody has it."""
+    return bool(
+        await run(
+            conn,
+            """
+            UPDATE worker_runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running'""",
+            project=scope.project_id,
+            run=run_id,
+        )
+    )
+
+
+async def delete_old_runs(conn: Conn, scope: Scope, days: int) -> int:
+    """Remove runs that ended so long ago, but of each job type the last one that ended; how many."""
+    return await run(
+        conn,
+        """
+        DELETE FROM worker_runs r
+        WHERE project_id = %(project)s AND finished_at < now() - make_interval(days => %(days)s)
+          AND EXISTS (SELECT FROM worker_runs n
+                      WHERE n.project_id = %(project)s AND n.job_type = r.job_type AND n.finished_at IS NOT NULL
+                        AND (n.created_at, n.id) > (r.created_at, r.id))""",
+        project=scope.project_id,
+        days=days,
+    )
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that some process has, of any project."""
+
+    project_id: UUID
+    run_id: UUID
+    runner: str | None
+    heartbeat_at: datetime | None
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class Unqueued:
+    """A queued run that nothing in the queue names."""
+
+    project_id: UUID
+    run_id: UUID
+
+
+async def running(conn: Conn) -> list[Running]:
+    """The runs under way, of all projects: ids, and who has them."""
+    return await many(conn, Running, "SELECT project_id, run_id, runner, heartbeat_at, request_id FROM running_runs()")
+
+
+async def unqueued(conn: Conn, seconds: float) -> list[Unqueued]:
+    """Runs of all projects that have waited so long without a job of the queue; they are locked."""
+    return await many(conn, Unqueued, "SELECT project_id, run_id FROM unqueued_runs(%(seconds)s)", seconds=seconds)
+
+
+async def others_wait(conn: Conn, scope: Scope) -> bool:
+    """Whether a job of another project could start if there were a free worker."""
+    return await value(
+        conn,
+        """
+        SELECT EXISTS (SELECT FROM procrastinate_jobs
+                       WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+                         AND args ->> 'project_id' <> %(project)s::text)""",
+        project=scope.project_id,
+    )
+
+
+async def insert_worker(conn: Conn, runner: str, forgotten_after: timedelta) -> UUID:
+    """A new worker; long silent ones are removed on the way."""
+    return await value(
+        conn,
+        """
+        WITH forgotten AS (DELETE FROM workers WHERE last_heartbeat_at < now() - %(after)s)
+        INSERT INTO workers (runner) VALUES (%(runner)s) RETURNING id""",
+        runner=runner,
+        after=forgotten_after,
+    )
+
+
+async def beat_worker(conn: Conn, worker_id: UUID) -> None:
+    """Note that a worker is alive."""
+    await run(conn, "UPDATE workers SET last_heartbeat_at = now() WHERE id = %(id)s", id=worker_id)
+
+
+async def delete_worker(conn: Conn, worker_id: UUID) -> None:
+    """Forget a worker that stopped."""
+    await run(conn, "DELETE FROM workers WHERE id = %(id)s", id=worker_id)

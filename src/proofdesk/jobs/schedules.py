@@ -1,0 +1,81 @@
+"""Schedules: when each job of a project runs next, and what makes it wait.
+
+After a success a job is due a cadence later, after a failure sooner or later than that, by `delay`. A job that cannot
+work before somebody acts pauses itself, and resumes by itself when that was done; a person's pause stays.
+"""
+
+import random
+
+from proofdesk.audit import events
+from proofdesk.database.pool import Database
+from proofdesk.database.rows import Conn
+from proofdesk.errors import NotFound
+from proofdesk.jobs import schedule_queries as queries
+from proofdesk.jobs.schedule_queries import Schedule
+from proofdesk.projects.scope import Scope
+
+SHORTEST, LONGEST = 60.0, 3600.0  # seconds from a failure to the next try
+
+
+class JobTypeNotFound(NotFound):
+    """There is no job of that type."""
+
+    code = "job_type_not_found"
+
+
+def delay(failures: int, cadence: float, chance: float) -> float:
+    """Seconds to the next run after so many failures in a row: the cadence after none.
+
+    Doubles from a minute to an hour. `chance`, from 0 to 1, spreads what failed together, so that it does not come
+    back together.
+    """
+    if failures == 0:
+        return cadence
+    least = min(SHORTEST * 2 ** min(failures - 1, 30), LONGEST * 0.75)
+    return least + chance * (min(2 * least, LONGEST) - least)
+
+
+async def listed(db: Database, scope: Scope) -> list[Schedule]:
+    """Every job of the project, by type."""
+    async with db.scoped(scope) as conn:
+        return await queries.schedules(conn, scope)
+
+
+async def change(
+    db: Database, scope: Scope, job_type: str, *, status: str | None = None, cadence_seconds: int | None = None
+) -> Schedule:
+    """Pause or resume a job, or give it another cadence (30 to 86,400). Raises `JobTypeNotFound`."""
+    async with db.scoped(scope) as conn:
+        before = await queries.locked(conn, scope, job_type)
+        if before is None:
+            raise JobTypeNotFound("There is no scheduled job of that type.")
+        after = await queries.change(conn, scope, job_type, status, cadence_seconds)
+        assert after is not None, "it is locked"
+        changed = {
+            name: {"from": getattr(before, name), "to": getattr(after, name)}
+            for name in ("status", "cadence_seconds", "paused_cause")
+            if getattr(before, name) != getattr(after, name)
+        }
+        if changed:
+            payload = {"job_type": job_type, **changed}
+            action = "job.schedule_changed"
+            await events.record(conn, scope.actor, action, "scheduled_job", after.id, scope=scope, payload=payload)
+    return after
+
+
+async def settle(
+    conn: Conn, scope: Scope, before: Schedule, outcome: str, error: str | None, pause_for: str | None
+) -> None:
+    """Note how a run ended on the schedule that `before` holds locked. A run that was cancelled is no failure."""
+    failures = {"ok": 0, "failed": before.failures + 1}.get(outcome, before.failures)
+    seconds = delay(failures if outcome == "failed" else 0, before.cadence_seconds, random.random())  # noqa: S311
+    await queries.settle(
+        conn,
+        scope,
+        before.job_type,
+        outcome,
+        error=error,
+        failures=failures,
+        delay=seconds,
+        pause_for=pause_for,
+    )

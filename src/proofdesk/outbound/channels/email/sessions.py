@@ -1,0 +1,252 @@
+"""Sessions with one relay, shared by all messages of a process: as many at once as the relay takes.
+
+A session carries many messages, one after the other, and is closed a few seconds after the last. When the relay refuses
+another one, the number in use is what it takes; the pool asks for more again later, and ever more rarely while refused.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import aiosmtplib
+
+from proofdesk.outbound.channels.backoff import HOLD, Backoff, Pause
+from proofdesk.outbound.channels.email import replies
+from proofdesk.outbound.channels.email.envelope import FAILURES
+from proofdesk.outbound.channels.email.replies import Reply, Scope, Verdict
+
+_FIRST = 4
+_KEEP_IDLE = 3.0
+_QUIT_WITHIN = 2.0
+_BELIEVED = 2  # refusals in a row after which a condition is that of the relay
+_GROW_AFTER, _GROW_AT_MOST_EVERY = 60.0, 900.0
+_MESSAGES_PER_STEP = 10  # per session, before another one is tried
+
+
+class SessionRefused(Exception):
+    """The relay opened no session; `reply` is what it said, `pause` the wait it asks for."""
+
+    def __init__(self, reply: Reply, pause: Pause | None = None):
+        super().__init__(reply.text)
+        self.reply, self.pause = reply, pause
+
+
+class Waiting(Exception):
+    """No session is opened while the relay wants to be left alone."""
+
+    def __init__(self, pause: Pause):
+        super().__init__(pause.reason)
+        self.pause = pause
+
+
+class Session:
+    """One authenticated session. `reused`: it served a message before, so the relay may have ended it since."""
+
+    def __init__(self, smtp: aiosmtplib.SMTP):
+        self.smtp = smtp
+        self.reused = False
+        self.idle_since = time.monotonic()
+
+    @classmethod
+    async def open(cls, smtp: aiosmtplib.SMTP, login: tuple[str, str] | None) -> "Session":
+        """Connect, encrypt if so configured, and sign in. Raises `SessionRefused`."""
+        step = "CONNECT"
+        try:
+            await smtp.connect()
+            await _introduce(smtp)
+            step = "AUTH" if login is not None else "CONNECT"
+            await _sign_in(smtp, login)
+        except BaseException as error:
+            hang_up(smtp, smtp.transport)
+            if isinstance(error, FAILURES):
+                raise SessionRefused(replies.read(error, step)) from error
+            raise
+        return cls(smtp)
+
+    async def close(self) -> None:
+        """Say goodbye, briefly; how the relay takes it changes nothing."""
+        transport = self.smtp.transport
+        with contextlib.suppress(*FAILURES):
+            if self.smtp.is_connected:
+                await self.smtp.quit(timeout=_QUIT_WITHIN)
+        hang_up(self.smtp, transport)
+        for _ in range(3):  # the loop closes the socket, and that below TLS, on its next rounds
+            await asyncio.sleep(0)
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        hang_up(self.smtp, self.smtp.transport)
+
+
+class Sessions:
+    """The pool. `connect` makes an unconnected client; `most` sessions are open at once."""
+
+    def __init__(self, connect: Callable[[], aiosmtplib.SMTP], login: tuple[str, str] | None, most: int):
+        self.backoff = Backoff()
+        self._connect, self._login, self._most = connect, login, most
+        self._limit = min(_FIRST, most)
+        self._open = 0
+        self._idle: list[Session] = []
+        self._changed = asyncio.Event()
+        self._doubts = 0  # refusals in a row
+        self._taken = 0  # messages since the limit changed
+        self._grow_at, self._grow_every = 0.0, _GROW_AFTER
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def limit(self) -> int:
+        """Sessions that may be open at once now."""
+        return self._limit
+
+    async def take(self) -> Session:
+        """Return a session for one message, when there is one. Raises `SessionRefused` or `Waiting` when the relay
+        opens none."""
+        while True:
+            self._drop_lost()
+            pause = self.backoff.pause
+            held = pause is not None and pause.hold > 0
+            if pause is not None and held and (pause.everywhere or not (self._idle or self._open >= self._limit)):
+                await self._wait_out(pause)
+            elif self._idle:
+                return self._idle.pop()
+            elif self._open < self._limit:
+                opened = await self._open_another()
+                if opened is not None:
+                    return opened
+            else:
+                await self._wait(None)
+
+    def put(self, session: Session) -> None:
+        """Give a session back for the next message."""
+        session.reused, session.idle_since = True, time.monotonic()
+        self._idle.append(session)
+        self._changed.set()
+        asyncio.get_running_loop().call_later(_KEEP_IDLE, self._close_idle)
+
+    def drop(self, session: Session) -> None:
+        """Give back a session that is of no use any more."""
+        session.abort()
+        self._forget()
+
+    def succeeded(self) -> None:
+        """Note that a message was taken."""
+        self._doubts = 0
+        self.backoff.succeeded()
+        self._grow()
+
+    def refused(self, reply: Reply, verdict: Verdict, began: float) -> Pause | None:
+        """Note a refusal that concerns more than one message; return the wait that follows for all of them."""
+        self._doubts += 1
+        if verdict.scope is Scope.MAYBE_ALL and self._doubts < _BELIEVED:
+            return None
+        if verdict.scope is not Scope.SESSION:
+            self._shrink(self._limit // 2)
+        elif reply.code is not None or self._open:
+            self._shrink(self._open)
+            if self._open:
+                return None  # the others go on
+        everywhere = verdict.scope is not Scope.SESSION
+        reason = replies.describe(reply, verdict)
+        return self.backoff.refused(reason, began, at_least=verdict.at_least, everywhere=everywhere)
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        idle, self._idle = self._idle, []
+        self._open -= len(idle)
+        await asyncio.gather(*(session.close() for session in idle), *self._closing)
+
+    async def _open_another(self) -> Session | None:
+        """Return a new session, None when the relay wants no more beside those that are open."""
+        began = time.monotonic()
+        self._open += 1
+        try:
+            return await Session.open(self._connect(), self._login)
+        except SessionRefused as error:
+            self._forget()
+            verdict = replies.classify(error.reply)
+            pause = self.refused(error.reply, verdict, began)
+            if pause is not None and (error.reply.code is None or pause.everywhere or pause.wait > HOLD):
+                raise SessionRefused(error.reply, pause) from error
+            return None
+        except BaseException:
+            self._forget()
+            raise
+
+    async def _wait_out(self, pause: Pause) -> None:
+        if pause.wait > HOLD:
+            raise Waiting(pause)
+        await self._wait(pause.hold)
+
+    async def _wait(self, seconds: float | None) -> None:
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+    def _forget(self) -> None:
+        self._open -= 1
+        self._changed.set()
+
+    def _drop_lost(self) -> None:
+        for session in [s for s in self._idle if not s.smtp.is_connected]:
+            self._idle.remove(session)
+            self._forget()
+
+    def _shrink(self, limit: int) -> None:
+        self._limit, self._taken = max(1, min(self._limit, limit)), 0
+        if self._open:  # else nothing tells how many it takes
+            self._grow_at = time.monotonic() + self._grow_every
+            self._grow_every = min(self._grow_every * 2, _GROW_AT_MOST_EVERY)
+
+    def _grow(self) -> None:
+        self._taken += 1
+        if self._taken < _MESSAGES_PER_STEP * self._limit or time.monotonic() < self._grow_at:
+            return
+        self._limit, self._taken = min(self._limit + 1, self._most), 0
+        self._changed.set()
+
+    def _close_idle(self) -> None:
+        old = [s for s in self._idle if time.monotonic() - s.idle_since >= _KEEP_IDLE]
+        self._idle = [s for s in self._idle if s not in old]
+        for session in old:
+            self._forget()
+            closing = asyncio.ensure_future(session.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+
+async def _introduce(smtp: aiosmtplib.SMTP) -> None:
+    """Say who we are, after STARTTLS once more: what the relay can do is another list then."""
+    try:
+        await smtp.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        if not smtp.is_connected:
+            raise
+        await smtp.helo()
+
+
+async def _sign_in(smtp: aiosmtplib.SMTP, login: tuple[str, str] | None) -> None:
+    """Sign in with the first method that works. The client's own `login` would try the others after a "later" too, and
+    use up the logins that the relay allows."""
+    if login is None:
+        return
+    methods = smtp.supported_auth_methods
+    if not methods:
+        await smtp.login(*login)  # says what is missing
+        return
+    for method in methods:
+        try:
+            await getattr(smtp, f"auth_{method.replace('-', '')}")(*login)
+        except aiosmtplib.SMTPAuthenticationError as error:
+            if error.code < 500 or method == methods[-1]:
+                raise
+        else:
+            return
+
+
+def hang_up(smtp: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
+    """Close at once: a gentle close of TLS waits up to half a minute for the relay."""
+    smtp.close()
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()

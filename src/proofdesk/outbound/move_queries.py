@@ -1,0 +1,44 @@
+"""SQL of groups of Telegram that have another number now."""
+
+from proofdesk.database.rows import Conn, run, value
+from proofdesk.projects.scope import Scope
+
+
+async def moved_to(conn: Conn, scope: Scope, chat_id: int) -> int | None:
+    """Return the new number of a chat, None when it did not move."""
+    return await value(
+        conn,
+        "SELECT moved_to FROM telegram_moves WHERE project_id = %(project)s AND chat_id = %(chat)s",
+        project=scope.project_id,
+        chat=chat_id,
+    )
+
+
+async def store(conn: Conn, scope: Scope, chat_id: int, moved_to: int) -> None:
+    """Keep the new number of a chat."""
+    await run(
+        conn,
+        """
+        INSERT INTO telegram_moves (project_id, account_scope_id, chat_id, moved_to)
+        VALUES (%(project)s, %(account_scope)s, %(chat)s, %(moved_to)s)
+        ON CONFLICT (project_id, chat_id) DO UPDATE SET moved_to = EXCLUDED.moved_to, moved_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        chat=chat_id,
+        moved_to=moved_to,
+    )
+
+
+async def link_policy(conn: Conn, scope: Scope, name: str, new_name: str) -> None:
+    """Let the policy of a chat hold under its new number too, unless that has one of its own."""
+    await run(
+        conn,
+        """
+        INSERT INTO contact_channel_names (project_id, account_scope_id, name, channel, policy_id)
+        SELECT n.project_id, n.account_scope_id, %(new_name)s, n.channel, n.policy_id FROM contact_channel_names n
+        WHERE n.project_id = %(project)s AND n.name = %(name)s AND n.channel = 'telegram'
+        ON CONFLICT DO NOTHING""",
+        project=scope.project_id,
+        name=name,
+        new_name=new_name,
+    )

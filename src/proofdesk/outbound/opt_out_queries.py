@@ -1,0 +1,125 @@
+"""SQL of messages by which people opt out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from proofdesk.database.rows import Conn, many, maybe, run
+from proofdesk.projects.scope import Scope
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where reading goes on, in the order in which messages were stored."""
+
+    stored_at: datetime
+    account_id: int = 0
+    message_id: int = 0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a contact wrote. `channel_type` is that of the inbox, as Chatwoot calls it."""
+
+    account_id: int
+    message_id: int
+    conversation_id: int
+    contact_id: int | None
+    channel_type: str | None
+    at: datetime
+    stored_at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Up to when messages were looked through, and for which words."""
+
+    at: datetime
+    words: list[str]
+
+
+@dataclass(frozen=True)
+class OptIn:
+    """When somebody was last let in again, explicitly."""
+
+    policy_id: UUID
+    at: datetime
+
+
+async def mark(conn: Conn, scope: Scope) -> Mark | None:
+    """How far messages were looked through; None: not at all."""
+    return await maybe(
+        conn,
+        Mark,
+        """
+        SELECT cursor_ts AS at, meta -> 'words' AS words FROM sync_watermarks
+        WHERE project_id = %(project)s AND source = 'opt_out_words'""",
+        project=scope.project_id,
+    )
+
+
+async def set_mark(conn: Conn, scope: Scope, since: datetime, words: Sequence[str]) -> None:
+    """Everything that was stored before a time has been looked through."""
+    await run(
+        conn,
+        """
+        INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts, meta)
+        VALUES (%(project)s, %(account_scope)s, 'opt_out_words', %(since)s, %(meta)s)
+        ON CONFLICT (project_id, source) DO UPDATE
+        SET cursor_ts = EXCLUDED.cursor_ts, meta = EXCLUDED.meta, updated_at = now()""",
+        project=scope.project_id,
+        account_scope=scope.account_scope_id,
+        since=since,
+        meta=Jsonb({"words": list(words)}),
+    )
+
+
+async def heard(conn: Conn, scope: Scope, after: Place, characters: int, limit: int) -> list[Heard]:
+    """Messages of contacts stored after a place, in the order of places, with the beginning of their text. Of a mail,
+    that is its new part as Chatwoot found it."""
+    return await many(
+        conn,
+        Heard,
+        """
+        SELECT m.account_id, m.message_id, m.conversation_id, v.contact_id, i.channel_type, m.created_at AS at,
+               m.updated_at AS stored_at,
+               left(coalesce(m.content_attributes #>> '{email,text_content,quoted}',
+                             m.content_attributes #>> '{email,html_content,quoted}', m.content, ''),
+                    %(characters)s) AS text
+        FROM cw_messages m
+        JOIN cw_conversations v ON v.project_id = %(project)s AND v.account_id = m.account_id
+                               AND v.conversation_id = m.conversation_id
+        LEFT JOIN cw_inboxes i ON i.project_id = %(project)s AND i.account_id = m.account_id
+                              AND i.inbox_id = m.inbox_id
+        WHERE m.project_id = %(project)s AND m.message_type = 'incoming' AND m.sender_type = 'contact'
+          AND NOT m.deleted
+          AND (m.updated_at, m.account_id, m.message_id) > (%(stored_at)s, %(account)s, %(message)s)
+          AND message_kind(m.message_type, m.sender_type, m.private, m.deleted, m.content_type, m.content_attributes,
+                  began_automatically(m.project_id, m.account_id, m.conversation_id, m.message_id)) = 'message'
+        ORDER BY m.updated_at, m.account_id, m.message_id LIMIT %(limit)s""",
+        project=scope.project_id,
+        stored_at=after.stored_at,
+        account=after.account_id,
+        message=after.message_id,
+        characters=characters,
+        limit=limit,
+    )
+
+
+async def opt_ins(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[OptIn]:
+    """The last explicit opt-in of each of these policies, for those that had one."""
+    return await many(
+        conn,
+        OptIn,
+        """
+        SELECT entity_id::uuid AS policy_id, max(created_at) AS at FROM audit_events
+        WHERE project_id = %(project)s AND entity_type = 'contact_channel_policy' AND action = 'outbound.opt_in'
+          AND entity_id = ANY (%(policies)s)
+        GROUP BY entity_id""",
+        project=scope.project_id,
+        policies=[str(p) for p in policy_ids],
+    )

@@ -1,0 +1,103 @@
+"""The bundle for whoever is to help: a report to paste into an issue, and the same as JSON."""
+
+import asyncio
+import io
+import json
+import platform
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+from proofdesk import __version__, logging
+from proofdesk import settings as configuration
+from proofdesk.errors import ProofdeskError
+from proofdesk.runbooks import queries, registry
+from proofdesk.runbooks.context import CannotLookError, Case
+from proofdesk.runbooks.findings import Exhibit, Runbook
+from proofdesk.runbooks.redaction import Mask, strings
+
+log = logging.get(__name__)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A zip and what to call it."""
+
+    name: str
+    content: bytes
+
+
+async def bundle(case: Case, runbook: Runbook) -> Bundle:
+    """Run the runbook and pack what was found with what belongs to it; secrets and personal data are taken out."""
+    report = await gathered(case, runbook)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("report.md", markdown(report))
+        archive.writestr("report.json", json.dumps(report, ensure_ascii=False, indent=2))
+    return Bundle(f"{runbook.slug}-{case.now():%Y%m%d-%H%M%S}.zip", packed.getvalue())
+
+
+async def gathered(case: Case, runbook: Runbook) -> dict[str, Any]:
+    """The report as JSON, masked."""
+    found = await registry.run(case, runbook)
+    try:
+        exhibits = await asyncio.gather(*(_exhibit(case, exhibit) for exhibit in runbook.exhibits))
+    finally:
+        await case.close()
+    shown = configuration.shown(case.settings)
+    report = {
+        "runbook": runbook.slug,
+        "title": runbook.title,
+        "made_at": case.now(),
+        "version": __version__,
+        "python": platform.python_version(),
+        "verdict": found.verdict,
+        "cause": found.cause,
+        "checks": found.checks,
+        "fixes": [fix.label for fix in found.fixes],
+        "evidence": dict(zip((exhibit.title for exhibit in runbook.exhibits), exhibits, strict=True)),
+        "settings": [f"{name}={shown[name]}" for name in runbook.variables],
+    }
+    return (await _mask(case, report)).value(report)
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """A masked report for people."""
+    lines = [f"# {report['title']}: {report['verdict']}", ""]
+    lines += [f"Proofdesk {report['version']}, Python {report['python']}, {report['made_at']}.", ""]
+    if report["cause"]:
+        lines += [f"**Cause:** {report['cause']['message']} (check `{report['cause']['check']}`)", ""]
+    lines += ["## Checks", "", "| | Check | Observed | Expected |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {c['status']} | {c['title']} | {_cell(c['observed'])} | {_cell(c['expected'])} |" for c in report["checks"]
+    ]
+    if report["fixes"]:
+        lines += ["", "## Fixes", "", *(f"- {fix}" for fix in report["fixes"])]
+    for title, content in report["evidence"].items():
+        lines += ["", f"## {title}", "", "```json", json.dumps(content, ensure_ascii=False, indent=2), "```"]
+    lines += ["", "## Settings", "", "```", *report["settings"], "```"]
+    return "\n".join(lines) + "\n"
+
+
+async def _exhibit(case: Case, exhibit: Exhibit) -> Any:
+    try:
+        async with asyncio.timeout(registry.LIMIT):
+            return await exhibit.gather(case)
+    except CannotLookError as reason:
+        return str(reason)
+    except (ProofdeskError, TimeoutError) as error:
+        return f"Could not be gathered: {getattr(error, 'message', '') or 'no answer in time'}"
+    except Exception as error:
+        log.exception("evidence crashed", title=exhibit.title)
+        return f"Could not be gathered ({type(error).__name__})."
+
+
+async def _mask(case: Case, report: dict[str, Any]) -> Mask:
+    if case.scope is None:
+        return Mask(case.settings)
+    async with case.resources.db.scoped(case.scope) as conn:
+        return Mask(case.settings, await queries.known_in(conn, case.scope, "\n".join(strings(report))))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,75 @@
+"""What the evidence of an incident is gathered from. `masking` has the last word on what of it is shown."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from proofdesk.dashboard import status, status_queries
+from proofdesk.dashboard.status_queries import Entities
+from proofdesk.jobs import runs
+from proofdesk.jobs.run_queries import Run
+from proofdesk.runbooks import facts, queries
+from proofdesk.runbooks.context import Case
+
+_REASONS = 50
+_RUNS = 10
+
+
+async def entities(case: Case) -> Entities:
+    """Counts of what the project holds."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        return await status_queries.entities(conn, case.inside)
+
+
+async def project(case: Case) -> Any:
+    """Its id and name."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        return {"id": case.inside.project_id, "project": await queries.project_name(conn, case.inside)}
+
+
+async def jobs_status(case: Case) -> Any:
+    """What `GET /jobs/status` answers."""
+    return await status.read(case.resources.db, case.inside, case.settings)
+
+
+async def holdings(case: Case) -> Any:
+    """Counts of messages and chunks."""
+    return {"entities": await case.know(entities), "chunks": await case.know(facts.counts)}
+
+
+async def refused(case: Case) -> Any:
+    """Failed chunks by reason."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        return await queries.failed_chunks(conn, case.inside, _REASONS)
+
+
+async def sources(case: Case) -> Any:
+    """Accounts and inboxes that the project reads, and the default account."""
+    bound = await case.know(facts.bound)
+    read = [{"account_id": s.account_id, "inbox_id": s.inbox_id} for s in bound]
+    return {"default_account_id": case.settings.chatwoot_account_id, "sources": read}
+
+
+def failed_run_of(*job_types: str) -> Callable[[Case], Awaitable[Any]]:
+    """The newest failed run of each of these jobs, with the request that failed."""
+
+    async def gather(case: Case) -> Any:
+        found = [await _newest_failed(case, job_type) for job_type in job_types]
+        return [_told(run) for run in found if run is not None] or "No run failed."
+
+    return gather
+
+
+async def failed_runs(case: Case) -> Any:
+    """The latest failed runs of all jobs."""
+    found, _ = await runs.history(case.resources.db, case.inside, None, "failed", _RUNS, 0)
+    return [_told(run) for run in found]
+
+
+async def _newest_failed(case: Case, job_type: str) -> Run | None:
+    found, _ = await runs.history(case.resources.db, case.inside, job_type, "failed", 1, 0)
+    return found[0] if found else None
+
+
+def _told(run: Run) -> dict[str, Any]:
+    names = ("id", "job_type", "trigger", "status", "started_at", "finished_at", "attempt", "request_id", "error")
+    return {name: getattr(run, name) for name in names} | {"error_details": run.error_details}

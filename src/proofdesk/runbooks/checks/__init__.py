@@ -1,0 +1,1 @@
+"""The checks of each runbook, one file per runbook."""

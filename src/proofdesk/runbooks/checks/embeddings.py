@@ -1,0 +1,266 @@
+"""Embeddings fail: the provider from its key to its vectors, then the chunks."""
+
+from proofdesk.errors import Invalid
+from proofdesk.indexing import vector_index
+from proofdesk.indexing.embeddings import factory
+from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
+from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
+
+_EMBED = "embeddings_run"
+_GROUPS = 10
+_TOO_LARGE = (400, 413, 422)
+
+
+async def has_provider(case: Case) -> Seen:
+    """Whether there is a provider at all."""
+    settings = case.settings
+    if case.resources.provider is not None:
+        key = "OPENAI_API_KEY is set" if settings.openai_api_key else "no key is needed"
+        return ok(f"{case.resources.provider.name}; {key}.")
+    if settings.provider == "openai" and not (settings.openai_api_key or settings.openai_base_url):
+        return fail("EMBEDDING_PROVIDER is openai, and neither OPENAI_API_KEY nor OPENAI_BASE_URL is set.")
+    return fail(f"{settings.provider} cannot be opened.")
+
+
+async def is_reached(case: Case) -> Seen:
+    """Whether the provider answers at all."""
+    probe = await case.know(probes.embedding)
+    if probe.kind in ("unreachable", "out of order"):
+        return fail(probe.message)
+    return ok("It answers.")
+
+
+async def key_is_taken(case: Case) -> Seen:
+    """Whether the provider takes the key."""
+    return await _unless(case, "key", "The key was taken.")
+
+
+async def quota_is_left(case: Case) -> Seen:
+    """Whether the account still has quota, as the provider reports it."""
+    return await _unless(case, "quota", "The provider reports no lack of quota.")
+
+
+async def is_not_throttled(case: Case) -> Seen:
+    """Whether the provider asks for patience."""
+    return await _unless(case, "throttled", "The provider does not ask for patience.")
+
+
+async def model_exists(case: Case) -> Seen:
+    """Whether the server has the model and is an embedding server at all."""
+    probe = await case.know(probes.embedding)
+    if probe.kind in ("model", "setting"):
+        return fail(probe.message)
+    return await _unless(
+        case, "model", f"{case.settings.embedding_model if _remote(case) else 'The local model'} answers."
+    )
+
+
+async def dimension_fits(case: Case) -> Seen:
+    """Whether vectors have the length that is configured."""
+    probe = await case.know(probes.embedding)
+    try:
+        wanted = factory.dimension_of(case.settings)
+    except Invalid as error:
+        return fail(error.message)
+    if probe.length is None:
+        return skip("The provider gave no vector.")
+    if probe.length != wanted:
+        return fail(f"Vectors have {probe.length} numbers, {wanted} are configured.")
+    return ok(f"Vectors have {wanted} numbers.")
+
+
+async def is_indexed(case: Case) -> Seen:
+    """Whether the project's vectors are indexed, if they are many."""
+    lacking = await vector_index.lacking(case.resources.db, case.inside)
+    if lacking:
+        return fail("; ".join(f"{served.vectors} vectors of {served.model} have no index" for served in lacking) + ".")
+    return ok(f"No model with {vector_index.BUILT_FROM} vectors or more lacks its index.")
+
+
+async def batches_are_taken(case: Case) -> Seen:
+    """Whether batches were refused for their size, and what was done about it."""
+    size = case.settings.embed_batch_size
+    run = (await case.know(facts.latest_runs)).get(_EMBED)
+    details = (run.error_details or {}) if run else {}
+    tried, status = details.get("batch_size"), (details.get("upstream") or {}).get("status")
+    observed = f"EMBED_BATCH_SIZE is {size}; the last run that failed sent {tried} texts." if tried else ""
+    if run and run.status == "failed" and isinstance(tried, int) and tried > 1 and status in _TOO_LARGE:
+        return fail(f"{observed} The provider answered {status}: {run.error}")
+    lowered = (run.meta.get("result") or {}).get("batch_lowered_to") if run and run.meta else None
+    if isinstance(lowered, int) and lowered < size:
+        return warn(f"EMBED_BATCH_SIZE is {size}; the last run had to go down to {lowered}.")
+    return ok(observed or f"EMBED_BATCH_SIZE is {size}.")
+
+
+async def nothing_is_stuck(case: Case) -> Seen:
+    """Whether chunks hang in `processing`."""
+    minutes = case.settings.embed_stale_recovery_minutes
+    async with case.resources.db.scoped(case.inside) as conn:
+        stuck = await queries.stuck_chunks(conn, case.inside, minutes)
+    if stuck:
+        return fail(f"{stuck} chunks are `processing` for more than {minutes} minutes.")
+    return ok("No chunk hangs in `processing`.")
+
+
+async def nothing_was_refused(case: Case) -> Seen:
+    """Failed chunks by reason."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        groups = await queries.failed_chunks(conn, case.inside, _GROUPS)
+    if not groups:
+        return ok("No chunk is `failed`.")
+    return fail(" ".join(f"{group.chunks} × {group.error}" for group in groups))
+
+
+async def last_run_was_well(case: Case) -> Seen:
+    """How the last run ended."""
+    return await facts.how_it_ended(case, _EMBED)
+
+
+async def nothing_waits(case: Case) -> Seen:
+    """Whether chunks wait although nobody embeds."""
+    counts = await case.know(facts.counts)
+    told = f"{counts.pending} pending, {counts.processing} processing, {counts.ready} ready, {counts.failed} failed."
+    return warn(told) if counts.pending else ok(told)
+
+
+async def _unless(case: Case, kind: str, otherwise: str) -> Seen:
+    probe = await case.know(probes.embedding)
+    if probe.kind == kind:
+        return fail(probe.message)
+    return ok(otherwise) if probe.kind is None else skip("The provider did not get as far as that.")
+
+
+def _remote(case: Case) -> bool:
+    return case.settings.provider == "openai"
+
+
+KEY = fixes.set_variable("OPENAI_API_KEY", "to a key that is valid")
+PROVIDER = Check(
+    "provider",
+    "Provider",
+    "OPENAI_API_KEY or OPENAI_BASE_URL is set, or EMBEDDING_PROVIDER is local.",
+    "No embedding provider is configured.",
+    has_provider,
+    (fixes.set_variable("OPENAI_API_KEY", "or EMBEDDING_PROVIDER=local"),),
+)
+REACHED = Check(
+    "reachable",
+    "Provider answers",
+    "The provider answers within OPENAI_TIMEOUT_MS.",
+    "The embedding provider cannot be reached or is out of order.",
+    is_reached,
+    (Fix("Check OPENAI_BASE_URL, the network and the provider's status page; runs go on where they stopped."),),
+)
+ACCEPTED = Check(
+    "key",
+    "Key",
+    "The provider takes OPENAI_API_KEY.",
+    "The embedding provider refuses OPENAI_API_KEY.",
+    key_is_taken,
+    (KEY, fixes.EMBED),
+)
+INDEXED = Check(
+    "index",
+    "Index",
+    "The project's vectors have an index, if they are many.",
+    "The index over the vectors is missing or was never finished, so each search compares all of them.",
+    is_indexed,
+    (fixes.EMBED,),
+)
+BATCHES = Check(
+    "batch-size",
+    "Batch size",
+    "The provider takes batches of EMBED_BATCH_SIZE texts.",
+    "The provider refuses batches for their size.",
+    batches_are_taken,
+    (fixes.SMALLER, fixes.EMBED),
+)
+
+RUNBOOK = Runbook(
+    slug="embeddings-fail",
+    title="Embeddings job fails",
+    symptom="The Embeddings job fails, or chunks stay `pending`.",
+    impact="New messages are found by their words only, not by their meaning.",
+    checks=(
+        PROVIDER,
+        REACHED,
+        ACCEPTED,
+        Check(
+            "quota",
+            "Quota",
+            "The provider's account has quota left.",
+            "The quota of the embedding provider is used up.",
+            quota_is_left,
+            (Fix("Raise the limit or add credit at the provider."), fixes.EMBED),
+        ),
+        Check(
+            "rate-limit",
+            "Rate limit",
+            "The provider does not answer 429.",
+            "The embedding provider throttles the key.",
+            is_not_throttled,
+            (fixes.set_variable("EMBED_CONCURRENCY", "to less, such as 1"), fixes.EMBED),
+        ),
+        Check(
+            "model",
+            "Model",
+            "EMBEDDING_MODEL exists at OPENAI_BASE_URL.",
+            "The embedding model does not exist there, or that is no embedding server.",
+            model_exists,
+            (Fix("Correct EMBEDDING_MODEL, EMBEDDING_DIM or OPENAI_BASE_URL, then restart."), fixes.EMBED),
+        ),
+        Check(
+            "dimension",
+            "Dimension",
+            "Vectors have EMBEDDING_DIM numbers, or as many as the model gives by itself.",
+            "The model gives vectors of another length than is configured.",
+            dimension_fits,
+            (fixes.set_variable("EMBEDDING_DIM", "to what the model gives"), fixes.EMBED),
+        ),
+        INDEXED,
+        BATCHES,
+        Check(
+            "stuck",
+            "Claims",
+            "No chunk is `processing` for longer than EMBED_STALE_RECOVERY_MINUTES.",
+            "A worker was lost while it embedded, and its chunks were not taken back yet.",
+            nothing_is_stuck,
+            (fixes.EMBED,),
+        ),
+        Check(
+            "refused",
+            "Refused chunks",
+            "No chunk is `failed`.",
+            "The provider refused some texts.",
+            nothing_was_refused,
+            (fixes.RETRY_FAILED, fixes.EMBED),
+        ),
+        Check(
+            "last-run",
+            "Last run",
+            "The last run of `embeddings_run` did not fail.",
+            "The last run failed.",
+            last_run_was_well,
+            (fixes.EMBED,),
+        ),
+        Check(
+            "waiting",
+            "Waiting chunks",
+            "No chunk is `pending`.",
+            "Chunks wait for the Embeddings job.",
+            nothing_waits,
+            (fixes.EMBED,),
+        ),
+    ),
+    exhibits=(
+        Exhibit("Error of the last run", bundle_sources.failed_run_of(_EMBED)),
+        Exhibit("Failed chunks by reason", bundle_sources.refused),
+        Exhibit("Counts of messages and chunks", bundle_sources.holdings),
+    ),
+    variables=(
+        "EMBEDDING_PROVIDER", "EMBEDDING_MODEL", "EMBEDDING_DIM", "OPENAI_BASE_URL", "OPENAI_API_KEY",
+        "OPENAI_TIMEOUT_MS", "EMBED_BATCH_SIZE", "EMBED_CONCURRENCY", "EMBED_MAX_ATTEMPTS",
+        "EMBED_STALE_RECOVERY_MINUTES",
+    ),
+)  # fmt: skip

@@ -1,0 +1,230 @@
+"""Scheduler or worker failing: who works, what is due, what failed and whose fault that was."""
+
+from proofdesk.dashboard import status
+from proofdesk.jobs import schedules
+from proofdesk.jobs.outcomes import LOST_AFTER
+from proofdesk.jobs.schedule_queries import Schedule
+from proofdesk.runbooks import bundle_sources, facts, fixes, queries
+from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, warn
+
+_SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
+
+
+async def database_is_ready(case: Case) -> Seen:
+    """Whether the database has the schema of this version, and its sessions act as the application role."""
+    await status.check_ready(case.resources.db)
+    async with case.resources.db.statement() as conn:
+        return ok(f"The database answers and has every migration. {conn.describe()}")
+
+
+async def somebody_works(case: Case) -> Seen:
+    """Whether a worker was heard of."""
+    found = (await case.know(bundle_sources.jobs_status))["worker"]
+    if found.alive:
+        return ok(f"{found.workers} alive, heard of at {found.last_heartbeat_at:%H:%M:%S} UTC.")
+    last = (
+        f"the last one was heard of at {found.last_heartbeat_at:%Y-%m-%d %H:%M} UTC" if found.last_heartbeat_at else ""
+    )
+    return fail(f"No worker is alive; {last or 'none was ever heard of'}.")
+
+
+async def no_run_is_lost(case: Case) -> Seen:
+    """Whether a run is under way whose process is gone, or waits although somebody works."""
+    limit = LOST_AFTER.total_seconds()
+    async with case.resources.db.scoped(case.inside) as conn:
+        waiting = await queries.under_way(conn, case.inside)
+    lost = [w for w in waiting if w.status == "running" and w.silent_seconds > limit]
+    if lost:
+        return fail(" ".join(f"{w.job_type} runs, and was silent for {w.silent_seconds:.0f} s." for w in lost))
+    return ok(f"{len(waiting)} runs under way, none of them lost.")
+
+
+async def sources_are_bound(case: Case) -> Seen:
+    """Whether Chatwoot jobs have something to read."""
+    bound = await case.know(facts.bound)
+    if bound:
+        return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
+    if case.settings.chatwoot_account_id is not None:
+        return ok("No source yet; the first sync binds CHATWOOT_ACCOUNT_ID if that is free.")
+    return fail("The project has no row in `project_sources`, and CHATWOOT_ACCOUNT_ID is not set.")
+
+
+async def nothing_is_paused(case: Case) -> Seen:
+    """Whether a schedule stands still: one that paused itself is a fault, one that a person paused is meant so."""
+    paused = [s for s in await case.know(scheduled) if s.status == "paused"]
+    if not paused:
+        return ok("Every schedule is active.")
+    why = {s.job_type: await why_paused(case, s) for s in paused}
+    told = "; ".join(f"{job_type} is paused: {reason}" for job_type, reason in why.items())
+    itself = [s.job_type for s in paused if s.paused_cause is not None]
+    if not itself:
+        return warn(told, None, *map(_resume_when_wanted, why))
+    return fail(told, f"The schedule of {itself[0]} is paused: {why[itself[0]]}", *map(_resume, itself))
+
+
+async def runs_end_well(case: Case) -> Seen:
+    """The newest run of each job, and whose fault a failure was."""
+    latest = await case.know(facts.latest_runs)
+    failed = sorted((r for r in latest.values() if r.status == "failed"), key=lambda r: r.created_at, reverse=True)
+    if not failed:
+        return ok("The newest run of each job did not fail.")
+    service = ((failed[0].error_details or {}).get("upstream") or {}).get("service")
+    because = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no reason given'}"
+    further = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
+    return fail(
+        " ".join(facts.told(run) for run in failed), because, *further, *map(_again, (r.job_type for r in failed))
+    )
+
+
+async def schedules_are_well(case: Case) -> Seen:
+    """Whether a schedule keeps an error."""
+    wrong = [s for s in await case.know(scheduled) if s.last_error and s.status == "active"]
+    if wrong:
+        return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in wrong))
+    return ok("No schedule keeps an error.")
+
+
+async def nothing_is_overdue(case: Case) -> Seen:
+    """Whether something is due for longer than the scheduler looks away."""
+    patience = max(120.0, 3.0 * case.settings.worker_interval_seconds)
+    found = [(s, (case.now() - s.next_run_at).total_seconds()) for s in await case.know(scheduled)]
+    late = [(s.job_type, seconds / 60) for s, seconds in found if s.status == "active" and seconds > patience]
+    if late:
+        return fail("; ".join(f"{job_type} is overdue by {minutes:.0f} minutes" for job_type, minutes in late) + ".")
+    return ok("Nothing is overdue.")
+
+
+async def little_waits(case: Case) -> Seen:
+    """What waits for the workers."""
+    backlog = (await case.know(bundle_sources.jobs_status))["backlog"]
+    told = ", ".join(f"{name} {number}" for name, number in backlog.items())
+    return warn(f"Waiting: {told}.") if any(backlog.values()) else ok(f"Waiting: {told}.")
+
+
+async def scheduled(case: Case) -> list[Schedule]:
+    """The project's schedules."""
+    return await schedules.listed(case.resources.db, case.inside)
+
+
+async def why_paused(case: Case, schedule: Schedule) -> str:
+    """Who paused a schedule and when, or of what it paused itself."""
+    if schedule.paused_cause is None:
+        by = (await case.know(_pauses)).get(schedule.job_type)
+        return f"{by.by} paused it, {by.at:%Y-%m-%d %H:%M} UTC." if by else "a person paused it."
+    return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
+
+
+async def _pauses(case: Case) -> dict[str, queries.Pause]:
+    async with case.resources.db.scoped(case.inside) as conn:
+        return {pause.job_type: pause for pause in await queries.pauses(conn, case.inside)}
+
+
+def _resume_when_wanted(job_type: str) -> Fix:
+    return Fix(f"Resume {job_type} when it is wanted again.", "PATCH", _resume(job_type).path, {"status": "active"})
+
+
+def _resume(job_type: str) -> Fix:
+    return Fix(
+        f"Mend the reason, then resume {job_type}.", "PATCH", f"/jobs/scheduler/{job_type}", {"status": "active"}
+    )
+
+
+def _again(job_type: str) -> Fix:
+    known = {
+        "chatwoot_sync": fixes.SYNC,
+        "embeddings_run": fixes.EMBED,
+        "chatwoot_reconcile": Fix("Run Reconcile.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"),
+        "outbound_process": Fix("Send what is due.", "POST", "/outbound/process", {}),
+    }
+    return known.get(job_type, fixes.TICK)
+
+
+RUNBOOK = Runbook(
+    slug="scheduler-worker-failing",
+    title="Scheduler tick / worker jobs failing",
+    symptom="`POST /jobs/scheduler/tick` reports failures, or `worker_runs` holds failed rows.",
+    impact="Nothing is read, embedded or sent by itself.",
+    checks=(
+        Check(
+            "database",
+            "Database",
+            "The database answers and has every migration of this version.",
+            "The database cannot be reached, its schema is older than this version, or a connection pooler shares its"
+            " sessions.",
+            database_is_ready,
+            (fixes.MIGRATE,),
+        ),
+        Check(
+            "worker",
+            "Worker",
+            "A worker told of itself within the last minutes.",
+            "No worker is alive, so nothing is carried out.",
+            somebody_works,
+            (fixes.WORKER,),
+        ),
+        Check(
+            "lost-runs",
+            "Lost runs",
+            "Every run under way is heard of.",
+            "The process that ran a job is gone; the job stands still until somebody asks for it again.",
+            no_run_is_lost,
+            (fixes.TICK,),
+        ),
+        Check(
+            "sources",
+            "Sources",
+            "`project_sources` has a row of the project, or the default account is free.",
+            "The project reads no Chatwoot source, so its Chatwoot jobs have nothing to do.",
+            sources_are_bound,
+            (fixes.BIND,),
+        ),
+        Check(
+            "paused",
+            "Paused schedules",
+            "Every schedule is `active`; one that a person paused is told, and no fault.",
+            "A schedule paused itself.",
+            nothing_is_paused,
+            (Fix("Mend the reason, then resume it.", "PATCH", "/jobs/scheduler/{job_type}", {"status": "active"}),),
+        ),
+        Check(
+            "runs",
+            "Newest runs",
+            "The newest run of each job did not fail.",
+            "The newest run of a job failed.",
+            runs_end_well,
+            (fixes.SYNC, fixes.EMBED, fixes.TICK),
+        ),
+        Check(
+            "last-errors",
+            "Schedules",
+            "No row of `scheduled_jobs` has a `last_error`.",
+            "A scheduled job keeps failing.",
+            schedules_are_well,
+            (fixes.SYNC, fixes.EMBED, fixes.TICK),
+        ),
+        Check(
+            "overdue",
+            "Due jobs",
+            "No `next_run_at` lies long behind.",
+            "Due jobs are not started: no scheduler looks, or all workers are busy.",
+            nothing_is_overdue,
+            (fixes.TICK, fixes.WORKER),
+        ),
+        Check(
+            "backlog",
+            "Backlog",
+            "Nothing waits.",
+            "Work waits for the workers.",
+            little_waits,
+            (fixes.TICK, fixes.set_variable("WORKER_CONCURRENCY", "to more, or start more workers")),
+        ),
+    ),
+    exhibits=(
+        Exhibit("Schedules, as a tick sees them", scheduled),
+        Exhibit("Latest failed runs and their upstream errors", bundle_sources.failed_runs),
+        Exhibit("Status of the jobs", bundle_sources.jobs_status),
+        Exhibit("Accounts and inboxes", bundle_sources.sources),
+    ),
+    variables=("WORKER_INTERVAL_SECONDS", "WORKER_TICK_LIMIT", "WORKER_CONCURRENCY", "CHATWOOT_ACCOUNT_ID"),
+)

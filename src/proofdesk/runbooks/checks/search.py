@@ -1,0 +1,208 @@
+"""Search returns no results: from the project to the hit, along the way that a message takes."""
+
+from proofdesk.indexing import vector_queries as embedding_queries
+from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
+from proofdesk.runbooks.checks import embeddings
+from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.findings import Check, Exhibit, Runbook, Seen, fail, ok, skip, warn
+from proofdesk.search import results
+from proofdesk.search.results import Question
+
+_SYNC, _EMBED = "chatwoot_sync", "embeddings_run"
+_WORDS = 8
+
+
+async def project_is_chosen(case: Case) -> Seen:
+    """Whether there is an active project."""
+    if case.scope is None:
+        return fail("No project is active.")
+    async with case.resources.db.scoped(case.scope) as conn:
+        return ok(f"{await queries.project_name(conn, case.scope)} ({case.scope.project_id}).")
+
+
+async def is_read(case: Case) -> Seen:
+    """Whether a sync failed or is under way."""
+    latest = await case.know(facts.latest_runs)
+    reading = await case.know(facts.reading)
+    run = latest.get(_SYNC)
+    if run is not None and run.status == "failed":
+        return await facts.how_it_ended(case, _SYNC)
+    if run is not None and run.status in ("queued", "running"):
+        told = f"A Sync job is {run.status}; {reading.conversations} conversations are read so far."
+        if not reading.conversations or reading.unread == reading.conversations:
+            return fail(told, "The Sync job has not finished yet.")
+        return warn(told)
+    if reading.unread:
+        return warn(f"{reading.unread} of {reading.conversations} conversations are not read to their end.")
+    return ok("No Sync job is pending, and the last one did not fail.")
+
+
+async def has_messages(case: Case) -> Seen:
+    """Whether the project holds anything."""
+    holdings = await case.know(bundle_sources.entities)
+    told = f"{holdings.messages} messages in {holdings.conversations} conversations."
+    if holdings.messages:
+        return ok(told)
+    return fail(told, None, *([] if await case.know(facts.bound) else [fixes.BIND]), fixes.SYNC)
+
+
+async def is_indexed_by_words(case: Case) -> Seen:
+    """Whether what was read can be found by its words."""
+    reading = await case.know(facts.reading)
+    waiting = max(reading.uncut, reading.unindexed)
+    if not waiting:
+        return ok("Every conversation is cut into chunks and indexed.")
+    told = f"{waiting} of {reading.conversations} conversations are not cut or not indexed."
+    return fail(told) if waiting == reading.conversations else warn(told)
+
+
+async def provider_answers(case: Case) -> Seen:
+    """Whether the provider makes vectors."""
+    probe = await case.know(probes.embedding)
+    if probe.kind is None:
+        return ok("The provider embeds a sentence.")
+    return fail(probe.message, _REFUSALS.get(probe.kind, "The embedding provider does not answer."))
+
+
+_REFUSALS = {
+    "key": "The embedding provider refuses OPENAI_API_KEY.",
+    "quota": "The quota of the embedding provider is used up.",
+    "model": "The embedding provider refuses EMBEDDING_MODEL.",
+    "dimension": "The model gives vectors of another length than is configured.",
+    "throttled": "The embedding provider throttles the key.",
+}
+
+
+async def chunks_are_ready(case: Case) -> Seen:
+    """Chunks by status."""
+    counts = await case.know(facts.counts)
+    told = f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
+    if not counts.ready:
+        return fail(told, "No chunk has an embedding: `ready` is 0.")
+    if counts.failed:
+        return warn(told, None, fixes.RETRY_FAILED, fixes.EMBED)
+    return warn(told) if counts.pending or counts.processing else ok(told)
+
+
+async def model_is_ours(case: Case) -> Seen:
+    """Whether the vectors are of the model that questions are embedded with."""
+    provider = case.resources.provider
+    if provider is None:
+        return skip("There is no provider to compare with.")
+    async with case.resources.db.scoped(case.inside) as conn:
+        models = await queries.models(conn, case.inside)
+        serving = await embedding_queries.serving_model(conn, case.inside, provider.name)
+    others = [f"{m.chunks} of {m.model}" for m in models if m.model != provider.name]
+    if not others:
+        return ok(f"All vectors are of {provider.name}.")
+    told = f"{provider.name} is configured; ready are {', '.join(others)}."
+    if serving != provider.name:
+        return warn(f"{told} {serving} answers until all are made anew.")
+    return fail(told)
+
+
+async def finds_itself(case: Case) -> Seen:
+    """Search for the words of a message that is stored."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        sample = await queries.sample(conn, case.inside)
+    asked = " ".join(sample.text.split()[:_WORDS]) if sample else ""
+    if not asked:
+        return skip("There is no message to look for.")
+    held = case.resources
+    answer = await results.find(held.db, case.inside, held.provider, case.settings, Question(asked))
+    if not answer.results:
+        return fail("A message is not found by its own first words.")
+    if answer.degraded:
+        return warn("Found by words only: the question could not be embedded.")
+    return ok(f"Found in {answer.took_ms['total']:.0f} ms.")
+
+
+RUNBOOK = Runbook(
+    slug="search-returns-no-results",
+    title="Search returns no results",
+    symptom="`/search` finds nothing for questions whose answer should be there.",
+    impact="People cannot show evidence, and answer from memory.",
+    checks=(
+        Check(
+            "project",
+            "Active project",
+            "A project is active in the session.",
+            "No project is active, so there is nothing to search in.",
+            project_is_chosen,
+            (fixes.CREATE_PROJECT, fixes.SELECT_PROJECT),
+        ),
+        Check(
+            "sync",
+            "Sync job",
+            "No Sync job is pending, and the last one did not fail.",
+            "The last Sync job failed, so what is new is missing.",
+            is_read,
+            (fixes.see("chatwoot-sync-fails"), fixes.SYNC),
+        ),
+        Check(
+            "messages",
+            "Messages",
+            "`cw_messages` holds rows of the project.",
+            "The project holds no messages: nothing was imported yet.",
+            has_messages,
+            (fixes.BIND, fixes.SYNC),
+        ),
+        Check(
+            "words",
+            "Word index",
+            "Every conversation is cut into chunks and indexed by its words.",
+            "The messages are stored, but not indexed yet.",
+            is_indexed_by_words,
+            (fixes.SYNC,),
+        ),
+        embeddings.PROVIDER,
+        Check(
+            "provider-answers",
+            "Provider answers",
+            "The provider embeds a sentence.",
+            "The embedding provider does not answer.",
+            provider_answers,
+            (fixes.see("embeddings-fail"),),
+        ),
+        embeddings.BATCHES,
+        Check(
+            "embeddings-run",
+            "Embeddings job",
+            "The last run of `embeddings_run` did not fail.",
+            "The last Embeddings job failed.",
+            embeddings.last_run_was_well,
+            (fixes.see("embeddings-fail"), fixes.EMBED),
+        ),
+        Check(
+            "chunks",
+            "Chunks",
+            "`rag_chunks` of the project are `ready`.",
+            "Too few chunks have an embedding.",
+            chunks_are_ready,
+            (fixes.EMBED,),
+        ),
+        Check(
+            "model",
+            "Model of the vectors",
+            "The vectors are of the configured model.",
+            "The vectors are of another model than questions are embedded with.",
+            model_is_ours,
+            (fixes.EMBED,),
+        ),
+        embeddings.INDEXED,
+        Check(
+            "probe",
+            "Probe search",
+            "A stored message is found by its own words.",
+            "Search does not find a message that is stored and indexed.",
+            finds_itself,
+            (fixes.SYNC, fixes.EMBED),
+        ),
+    ),
+    exhibits=(
+        Exhibit("Project", bundle_sources.project),
+        Exhibit("Status of the jobs", bundle_sources.jobs_status),
+        Exhibit("Error of the last run", bundle_sources.failed_run_of(_SYNC, _EMBED)),
+    ),
+    variables=("OPENAI_API_KEY", "EMBEDDING_PROVIDER", "EMBEDDING_MODEL", "EMBED_BATCH_SIZE", "SEARCH_HNSW_EF_SEARCH"),
+)

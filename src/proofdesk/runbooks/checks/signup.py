@@ -1,0 +1,244 @@
+"""Signup disabled: the bot from its token to the owner's chat."""
+
+import re
+from typing import Any
+
+from proofdesk.accounts import quotas, signup, telegram
+from proofdesk.accounts.bot import Identity, TelegramError, Webhook
+from proofdesk.audit import chain
+from proofdesk.audit.queries import Asked
+from proofdesk.runbooks import fixes, queries
+from proofdesk.runbooks.checks import auth
+from proofdesk.runbooks.context import CannotLookError, Case
+from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
+
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_SENT_WITHIN_MINUTES = 24 * 60
+_EVENTS = 50
+
+
+async def has_token(case: Case) -> Seen:
+    """Whether there is a bot."""
+    there = case.settings.telegram_bot_token is not None
+    return ok("TELEGRAM_BOT_TOKEN is set.") if there else fail("TELEGRAM_BOT_TOKEN is not set.")
+
+
+async def is_reached(case: Case) -> Seen:
+    """Whether Telegram answers."""
+    found = await case.know(me)
+    if isinstance(found, TelegramError) and (found.status is None or found.status >= 500 or found.status == 429):
+        return fail(found.message)
+    return ok("Telegram answers.")
+
+
+async def token_is_taken(case: Case) -> Seen:
+    """Whether Telegram knows the bot."""
+    found = await case.know(me)
+    if isinstance(found, Identity):
+        return ok(f"The bot is @{found.username}.")
+    return fail(found.message) if found.permanent else skip("Telegram does not answer.")
+
+
+async def webhook_is_registered(case: Case) -> Seen:
+    """Whether Telegram knows where to send what people write to the bot."""
+    hook = await case.know(_hook)
+    wanted = (case.settings.public_url or "").rstrip("/") + telegram.WEBHOOK_PATH
+    if not hook.url:
+        return await _as_needed(case, "Telegram has no address to send messages to: the webhook is not registered.")
+    if not hook.url.split("?")[0].endswith(telegram.WEBHOOK_PATH):
+        return await _as_needed(case, f"Telegram sends messages to {hook.url}, which is not Proofdesk's webhook.")
+    if case.settings.public_url and hook.url.split("?")[0] != wanted:
+        return await _as_needed(case, f"Telegram sends messages to {hook.url}, not to {wanted}.")
+    return ok(f"Telegram sends messages to {hook.url.split('?')[0]}.")
+
+
+async def secret_matches(case: Case) -> Seen:
+    """Whether Telegram's calls carry the secret that is expected; what it knows can only be told by what it is told."""
+    hook, secret = await case.know(_hook), case.settings.telegram_webhook_secret
+    if secret is None:
+        return warn("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name.")
+    if not _SECRET.fullmatch(secret.get_secret_value()):
+        return fail("TELEGRAM_WEBHOOK_SECRET holds characters that Telegram does not take.")
+    if hook.last_error and "401" in hook.last_error:
+        return await _as_needed(case, f"Proofdesk refused Telegram's last call: {hook.last_error}.")
+    return ok("No call of Telegram was refused for its secret.")
+
+
+async def deliveries_arrive(case: Case) -> Seen:
+    """Whether Telegram's calls get through."""
+    hook = await case.know(_hook)
+    if hook.last_error and "401" not in hook.last_error:
+        at = f" at {hook.last_error_at:%Y-%m-%d %H:%M} UTC" if hook.last_error_at else ""
+        return await _as_needed(case, f"{hook.last_error}{at}; {hook.pending} messages wait.")
+    return ok(f"The last delivery had no error; {hook.pending} messages wait.")
+
+
+async def owner_is_bound(case: Case) -> Seen:
+    """Whether somebody gets the PINs."""
+    if await telegram.bound(case.resources.db, case.settings) is not None:
+        return ok("The owner's Telegram account is bound.")
+    return fail("Nobody would get the PIN: `owner_bound` is false.")
+
+
+async def tries_are_left(case: Case) -> Seen:
+    """Whether too many signups were started or PINs tried."""
+    limits = {q.purpose: q for q in (quotas.STARTS, quotas.STARTS_OF_ADDRESS, quotas.PINS, quotas.PINS_OF_ADDRESS)}
+    async with case.resources.db.transaction() as conn:
+        counted = await queries.limits(conn, list(limits))
+    full = [c for c in counted if c.hits > limits[c.purpose].most and c.minutes < limits[c.purpose].minutes]
+    if not full:
+        return ok("No limit is reached.")
+    left = max(limits[c.purpose].minutes - c.minutes for c in full)
+    return fail(f"Used up: {', '.join(c.purpose for c in full)}, for {left:.0f} more minutes.")
+
+
+async def pins_arrive(case: Case) -> Seen:
+    """Whether the last PIN could be sent."""
+    asked = Asked("auth.*", None, None)
+    found = await chain.history(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
+    failed = [e for e in found if e.payload.get("reason") == TelegramError.code]
+    started = [e for e in found if e.action == "auth.signup_start"]
+    undone = {e.entity_id for e in failed}
+    if failed and started and started[0].entity_id in undone:
+        minutes = (case.now() - failed[0].created_at).total_seconds() / 60
+        if minutes < _SENT_WITHIN_MINUTES:
+            return fail(f"The last PIN could not be sent, {minutes:.0f} minutes ago.")
+    return ok("The last PIN, if there was one, was sent.")
+
+
+async def me(case: Case) -> Identity | TelegramError:
+    """Who the bot is, or why Telegram does not say."""
+    try:
+        return await _bot(case).me()
+    except TelegramError as error:
+        return error
+
+
+async def signup_status(case: Case) -> Any:
+    """What `GET /auth/signup/status` answers."""
+    found = await signup.status(case.resources.db, case.settings)
+    names = ("enabled", "has_telegram_token", "owner_bound", "missing", "message")
+    return {name: getattr(found, name) for name in names}
+
+
+async def delivery_status(case: Case) -> Any:
+    """What Telegram tells of the webhook."""
+    hook = await case.know(_hook)
+    return {"url": hook.url.split("?")[0], "pending": hook.pending, "last_error": hook.last_error,
+            "last_error_at": hook.last_error_at}  # fmt: skip
+
+
+async def _hook(case: Case) -> Webhook:
+    if isinstance(await case.know(me), TelegramError):
+        raise CannotLookError("Telegram does not let us ask.")
+    return await _bot(case).webhook()
+
+
+async def _as_needed(case: Case, observed: str) -> Seen:
+    """The webhook serves to bind the owner: once he is bound, PINs go out without it."""
+    if await telegram.bound(case.resources.db, case.settings) is None:
+        return fail(observed)
+    return warn(f"{observed} The owner is bound already, so PINs are sent all the same.")
+
+
+def _bot(case: Case) -> Any:
+    if case.resources.bot is None:
+        raise CannotLookError("There is no bot to ask.")
+    return case.resources.bot
+
+
+_SET_WEBHOOK = Fix("Register the webhook.", command="proofdesk telegram set-webhook")
+_BIND = Fix("The owner sends /bind with a one-time code to the bot.", command="proofdesk telegram bind-code")
+_START = Fix("Start the signup again.", "POST", "/auth/signup/start")
+
+RUNBOOK = Runbook(
+    slug="signup-disabled",
+    title="Signup disabled / PIN flow unavailable",
+    symptom="On `/login` no account can be created, or the PIN cannot be sent.",
+    impact="New colleagues get no account; those who have one are not affected.",
+    checks=(
+        Check(
+            "token",
+            "TELEGRAM_BOT_TOKEN",
+            "TELEGRAM_BOT_TOKEN is set (`has_telegram_token`).",
+            "There is no Telegram bot: TELEGRAM_BOT_TOKEN is not set.",
+            has_token,
+            (fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),),
+        ),
+        Check(
+            "reachable",
+            "Telegram answers",
+            "Telegram answers at TELEGRAM_API_BASE_URL.",
+            "Telegram cannot be reached or is out of order.",
+            is_reached,
+            (Fix("Check TELEGRAM_API_BASE_URL and the way there: name, firewall, proxy."),),
+        ),
+        Check(
+            "bot",
+            "Bot",
+            "`getMe` knows the bot.",
+            "Telegram does not know TELEGRAM_BOT_TOKEN: it is wrong or was revoked.",
+            token_is_taken,
+            (fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),),
+        ),
+        Check(
+            "webhook",
+            "Webhook",
+            "`getWebhookInfo` names this Proofdesk.",
+            "Telegram does not send us what people write to the bot, so /bind is never heard.",
+            webhook_is_registered,
+            (_SET_WEBHOOK,),
+        ),
+        Check(
+            "secret",
+            "TELEGRAM_WEBHOOK_SECRET",
+            "Telegram's calls carry TELEGRAM_WEBHOOK_SECRET.",
+            "Telegram's calls carry another secret than TELEGRAM_WEBHOOK_SECRET, so they are refused.",
+            secret_matches,
+            (Fix("Set TELEGRAM_WEBHOOK_SECRET (A-Z a-z 0-9 _ -), restart, and register the webhook again.",
+                 command="proofdesk telegram set-webhook"),),
+        ),
+        Check(
+            "deliveries",
+            "Deliveries",
+            "`getWebhookInfo` has no last error.",
+            "Telegram cannot deliver to our webhook.",
+            deliveries_arrive,
+            (Fix("Let Telegram reach PUBLIC_URL: name, certificate, firewall, proxy."), _SET_WEBHOOK),
+        ),
+        Check(
+            "owner",
+            "Owner",
+            "The owner's Telegram account is bound (`owner_bound`).",
+            "The owner's Telegram account is not bound, so nobody would get the PIN.",
+            owner_is_bound,
+            (_BIND,),
+        ),
+        Check(
+            "limits",
+            "Limits",
+            "No limit of signups or PINs is reached.",
+            "Too many signups were started or PINs tried.",
+            tries_are_left,
+            (Fix("Wait for the end of the window."), _START),
+        ),
+        Check(
+            "pins",
+            "PINs",
+            "The last PIN was sent.",
+            "The PIN could not be sent to the owner: he blocked the bot or deleted the chat.",
+            pins_arrive,
+            (Fix("The owner opens the chat with the bot and sends /start."), _START),
+        ),
+    ),
+    exhibits=(
+        Exhibit("Signup status", signup_status),
+        Exhibit("Webhook delivery status", delivery_status),
+        Exhibit("Events of the trail about signing in and up", auth.auth_events),
+        Exhibit("Log of this process about signing in and up", auth.log_lines),
+    ),
+    variables=(
+        "TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_OWNER_ID", "TELEGRAM_API_BASE_URL", "PUBLIC_URL",
+        "SIGNUP_PIN_SECRET", "SIGNUP_PIN_TTL_MINUTES", "SIGNUP_PIN_MAX_ATTEMPTS",
+    ),
+)  # fmt: skip

@@ -1,0 +1,108 @@
+"""The book: all runbooks, and how one is run. Running changes nothing."""
+
+import asyncio
+from collections.abc import Iterable
+
+from proofdesk import logging
+from proofdesk.errors import NotFound, ProofdeskError
+from proofdesk.runbooks.checks import auth, chatwoot, embeddings, outbound, scheduler, search, signup
+from proofdesk.runbooks.context import CannotLookError, Case
+from proofdesk.runbooks.findings import Cause, Check, Diagnosis, Finding, Fix, Runbook, Seen, fail, skip
+
+log = logging.get(__name__)
+
+LIMIT = 8.0
+"""Seconds for one check."""
+
+_ROOMS = (search, chatwoot, auth, scheduler, embeddings, signup, outbound)
+_BOOK: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
+
+
+_OF_ERROR = {
+    "auth-loop": "unauthorized csrf_invalid login_rate_limited",
+    "search-returns-no-results": "active_project_required",
+    "chatwoot-sync-fails": "chatwoot_sync_failed chatwoot_not_configured chatwoot_source_binding_error "
+    "source_already_bound",
+    "scheduler-worker-failing": "worker_lost worker_silent database_not_migrated",
+    "embeddings-fail": "embeddings_job_failed openai_not_configured embedding_unavailable",
+    "signup-disabled": "telegram_not_configured telegram_owner_not_bound telegram_send_failed signup_rate_limited "
+    "invalid_webhook_secret webhook_rate_limited",
+    "outbound-blocked": "outbound_blocked_opt_out outbound_blocked_stop_on_reply frequency_cap_reached "
+    "outbound_send_failed outbound_invalid_state four_eyes_required",
+}
+_BY_CODE = {code: slug for slug, codes in _OF_ERROR.items() for code in codes.split()}
+
+
+class RunbookNotFound(NotFound):
+    """There is no runbook of that name."""
+
+    code = "runbook_not_found"
+
+
+def all() -> list[Runbook]:
+    """Every runbook, in the order in which people meet the incidents."""
+    return list(_BOOK.values())
+
+
+def find(slug: str) -> Runbook:
+    """One runbook. Raises `RunbookNotFound`."""
+    if slug not in _BOOK:
+        raise RunbookNotFound(f"There is no such runbook. There are: {', '.join(_BOOK)}.")
+    return _BOOK[slug]
+
+
+def of_error(code: str, cause: object = None) -> str | None:
+    """The slug of the runbook for an error, or for its cause when that is known; None when there is none."""
+    return _BY_CODE.get(str(cause)) or _BY_CODE.get(code)
+
+
+async def run(case: Case, runbook: Runbook) -> Diagnosis:
+    """Run every check at the same time; each has `LIMIT` seconds and cannot break the others."""
+    try:
+        seen = await asyncio.gather(*(_seen(case, check) for check in runbook.checks))
+    finally:
+        await case.close()
+    return _diagnosis(runbook, list(zip(runbook.checks, seen, strict=True)))
+
+
+async def _seen(case: Case, check: Check) -> Seen:
+    try:
+        async with asyncio.timeout(LIMIT):
+            return await check.look(case)
+    except CannotLookError as reason:
+        return skip(str(reason))
+    except TimeoutError:
+        return fail(f"No answer within {LIMIT:.0f} seconds.")
+    except ProofdeskError as error:
+        return fail(error.message)
+    except Exception as error:
+        log.exception("check crashed", check=check.id)
+        return fail(f"The check itself broke ({type(error).__name__}); the log of Proofdesk tells how.")
+
+
+def _diagnosis(runbook: Runbook, seen: list[tuple[Check, Seen]]) -> Diagnosis:
+    failed = next(((check, look) for check, look in seen if look.status == "fail"), None)
+    return Diagnosis(
+        slug=runbook.slug,
+        title=runbook.title,
+        verdict="problem" if failed else "ok",
+        cause=Cause(failed[0].id, failed[1].because or failed[0].cause) if failed else None,
+        checks=tuple(_finding(check, look) for check, look in seen),
+        fixes=tuple(_distinct(fix for status in ("fail", "warn") for fix in _fixes(seen, status))),
+    )
+
+
+def _finding(check: Check, look: Seen) -> Finding:
+    fixes = (look.fixes or check.fixes) if look.status in ("fail", "warn") else ()
+    told = " ".join(fix.label for fix in fixes)
+    return Finding(check.id, check.title, look.status, look.observed, check.expected, told)
+
+
+def _fixes(seen: list[tuple[Check, Seen]], status: str) -> Iterable[Fix]:
+    for check, look in seen:
+        if look.status == status:
+            yield from look.fixes or check.fixes
+
+
+def _distinct(fixes: Iterable[Fix]) -> list[Fix]:
+    return list({fix.label: fix for fix in fixes}.values())

@@ -1,0 +1,90 @@
+"""Messages that are not sent, each with what is known of it and when it can go out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from proofdesk.outbound import policy_queries, queries
+from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, decide, live, strictest
+from proofdesk.outbound.queries import Asked, Outbound
+from proofdesk.runbooks import outbound_queries
+from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.outbound_queries import Tried
+
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class Held:
+    """A message that is not sent. `gate` is what its recipient's policy says now, `until` when that ends."""
+
+    message: Outbound
+    attempts: list[Tried]
+    policy: Policy | None
+    gate: str | None
+    until: datetime | None
+
+
+async def held(case: Case) -> list[Held]:
+    """The message that is asked about, or all that are not sent, newest first."""
+    async with case.resources.db.scoped(case.inside) as conn:
+        if case.outbound_id is not None:
+            found = await queries.by_ids(conn, case.inside, [case.outbound_id])
+        else:
+            found = [m for m in await queries.page(conn, case.inside, Asked(), _MOST, 0) if m.status != "sent"]
+        recipients = [m.recipient_ref for m in found]
+        heard = await policy_queries.newest_inbound(conn, case.inside, recipients)
+        tried = await outbound_queries.attempts(conn, case.inside, [m.id for m in found])
+        met = await outbound_queries.policies(conn, case.inside, [m.channel for m in found], recipients)
+    return [
+        _judged(
+            case,
+            message,
+            [t for t in tried if t.outbound_id == message.id],
+            [p for p in met if (p.channel, p.recipient) == (message.channel, message.recipient_ref)],
+            heard.get(message.recipient_ref),
+        )
+        for message in found
+    ]
+
+
+def _judged(
+    case: Case, message: Outbound, attempts: list[Tried], policies: Sequence[Policy], heard: datetime | None
+) -> Held:
+    if not policies:
+        return Held(message, attempts, None, None, None)
+    policy = strictest(policies, case.now())
+    decision = decide(message.approved_at or case.now(), policy, heard, case.now())
+    return Held(message, attempts, policy, decision.reason, decision.until)
+
+
+def is_open(h: Held) -> bool:
+    """Whether it could still go out by itself."""
+    return h.message.status in ("approved", "failed")
+
+
+def told(h: Held) -> str:
+    """A message in a line: state, attempts, counters, and when it can go out."""
+    message, policy = h.message, h.policy
+    counts = ""
+    if policy is not None:
+        now_live = live(policy, message.updated_at)
+        ends = f", window ends {_moment(policy.window_ends_at)}" if policy.window_ends_at else ""
+        counts = f", {now_live.sent_in_window} of {policy.frequency_cap} in {policy.frequency_window_hours} h{ends}"
+    error = f", {message.last_error}" if message.last_error else ""
+    return f"{message.id} ({message.channel}, {message.status}{error}, {len(h.attempts)} attempts{counts}, {when(h)})"
+
+
+def when(h: Held) -> str:
+    """When it can go out."""
+    message = h.message
+    if not is_open(h):
+        return "sent" if message.status == "sent" else "only after a person acts"
+    times = [t for t in (message.next_attempt_at, message.scheduled_at, h.until) if t is not None]
+    if h.gate in (OPTED_OUT, REPLIED) or message.next_attempt_at is None or not times:
+        return "only after a person acts"
+    return f"can go out from {_moment(max(times))}"
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "never"

@@ -1,1 +1,0 @@
-"""Runs of jobs, and when they are due."""

@@ -1,0 +1,137 @@
+"""SQL of searching by meaning. What is found stays in the database, in a setting of the transaction: the statement that
+ranks by words as well, `ranking_queries.best_chunks`, is on its way there before it is.
+
+A large project has an index over its vectors, see `search.vector_index`. Where a project, or what filters leave of it,
+is small, comparing all that is left is quicker and exact.
+"""
+
+from functools import lru_cache
+from uuid import UUID
+
+from psycopg import sql
+
+from proofdesk.database.rows import Conn, run, value, written
+from proofdesk.projects.scope import Scope
+from proofdesk.search.queries import ALL_PASS, NEAR, Model, Narrowing, chunks, passes
+
+EACH = 4  # nearest chunks of a conversation that are kept where all are compared, or more of few conversations
+
+# Around a query that gives account_id, conversation_id, message_id, chunk_index and distance.
+_KEPT = sql.SQL(
+    "SELECT set_config({setting}, coalesce(json_agg(near)::text, '[]'), true) IS NOT NULL FROM ({near}) near"
+)
+
+
+async def passing(conn: Conn, scope: Scope, narrowing: Narrowing, most: int) -> int:
+    """How many chunks pass the filters, with a vector or without; counted up to `most`."""
+    return await value(
+        conn,
+        sql.SQL(
+            """
+        SELECT count(*) FROM (
+            SELECT FROM {chunks} WHERE k.project_id = %(project)s AND {chunk_passes} LIMIT %(most)s) counted"""
+        ).format(
+            chunks=chunks(narrowing.of_conversations), chunk_passes=passes(False, narrowing.of_chunks)["chunk_passes"]
+        ),
+        project=scope.project_id,
+        most=most,
+        **narrowing.params,
+    )
+
+
+async def keep_nearest_by_index(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+    """Do the same as `keep_nearest` where the project has an index over its vectors, whatever statistics there are.
+
+    Without statistics, after a bulk load, the planner expects a handful of vectors in a project and sorts all of them
+    (1.7 s with 64,000). Nothing in the statement tells it otherwise, so sorting is switched off while it is planned.
+    """
+    await run(conn, "SET LOCAL enable_sort = off")
+    await keep_nearest(conn, scope, model, narrowing, most)
+    await run(conn, "SET LOCAL enable_sort = on")
+
+
+async def keep_nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+    """Keep the `most` nearest chunks with their conversations: by the project's index if it has one.
+
+    Project and model stand in the statement itself, since that is what the index of a project is found by, and so does
+    `most`: a plan for any number would read thousands.
+    """
+    await run(
+        conn,
+        _by_index(scope.project_id, model.name, model.dimension, narrowing.of_conversations, narrowing.of_chunks, most),
+        project=scope.project_id,
+        vector=model.vector,
+        **narrowing.params,
+    )
+
+
+@lru_cache(1000)
+def _by_index(
+    project: UUID, model: str, dimension: int, of_conversations: bool, of_chunks: bool, most: int
+) -> sql.Composed:
+    # A subquery that is no EXISTS stays one: it is asked for each vector in turn, not joined with all chunks.
+    filtered = sql.SQL("""(
+                  SELECT true FROM rag_chunks k {conversations}
+                  WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
+                    AND k.chunk_index = v.chunk_index AND {conversation_passes} AND {chunk_passes} LIMIT 1)""")
+    conversations = sql.SQL("""CROSS JOIN LATERAL (
+                      SELECT c.* FROM cw_conversations c
+                      WHERE c.project_id = k.project_id AND c.account_id = k.account_id
+                        AND c.conversation_id = k.conversation_id LIMIT 1) c""")
+    near = sql.SQL(
+        """
+        WITH nearest AS MATERIALIZED (
+            SELECT v.account_id, v.message_id, v.chunk_index,
+                   v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
+            FROM rag_vectors v
+            WHERE v.project_id = {project} AND v.model = {model} AND {passes}
+            ORDER BY v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) LIMIT {most})
+        SELECT n.account_id, k.conversation_id, n.message_id, n.chunk_index, n.distance
+        FROM nearest n CROSS JOIN LATERAL (
+            SELECT conversation_id FROM rag_chunks k
+            WHERE k.project_id = %(project)s AND k.account_id = n.account_id AND k.message_id = n.message_id
+              AND k.chunk_index = n.chunk_index LIMIT 1) k"""  # a limit: looked up one by one whatever statistics say
+    ).format(
+        dimension=sql.Literal(dimension),
+        project=sql.Literal(project),
+        model=sql.Literal(model.replace("%", "%%")),  # in a statement with parameters one alone begins a parameter
+        most=sql.Literal(most),
+        passes=filtered.format(
+            conversations=conversations if of_conversations else sql.SQL(""), **passes(of_conversations, of_chunks)
+        )
+        if of_conversations or of_chunks
+        else ALL_PASS,
+    )
+    return written(_KEPT.format(setting=sql.Literal(NEAR), near=near))
+
+
+async def keep_nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+    """Keep the nearest chunks of the `most` nearest conversations by comparing every vector that is left."""
+    near = sql.SQL(
+        """
+        WITH compared AS MATERIALIZED (
+            SELECT k.account_id, k.conversation_id, k.message_id, k.chunk_index, v.distance
+            FROM {chunks} CROSS JOIN LATERAL (
+                SELECT v.embedding <=> %(vector)s::halfvec AS distance FROM rag_vectors v
+                WHERE v.project_id = %(project)s AND v.account_id = k.account_id AND v.message_id = k.message_id
+                  AND v.chunk_index = k.chunk_index AND v.model = %(model)s LIMIT 1) v
+            WHERE k.project_id = %(project)s AND {chunk_passes}),
+        nearest AS MATERIALIZED (
+            SELECT account_id, conversation_id, min(distance) AS distance FROM compared
+            GROUP BY account_id, conversation_id
+            ORDER BY min(distance), account_id, conversation_id DESC LIMIT %(most)s)
+        SELECT account_id, conversation_id, message_id, chunk_index, distance
+        FROM (SELECT c.*, row_number() OVER (PARTITION BY c.account_id, c.conversation_id ORDER BY c.distance) AS place
+              FROM compared c JOIN nearest n USING (account_id, conversation_id)) placed
+        WHERE place <= greatest(%(each)s, %(most)s / (SELECT greatest(count(*), 1) FROM nearest))"""
+    ).format(chunks=chunks(narrowing.of_conversations), chunk_passes=passes(False, narrowing.of_chunks)["chunk_passes"])
+    await run(
+        conn,
+        _KEPT.format(setting=sql.Literal(NEAR), near=near),
+        project=scope.project_id,
+        model=model.name,
+        vector=model.vector,
+        most=most,
+        each=EACH,
+        **narrowing.params,
+    )

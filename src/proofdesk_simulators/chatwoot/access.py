@@ -1,0 +1,73 @@
+"""Who calls, and what he may see."""
+
+from proofdesk_simulators.chatwoot.installation import Caller, Installation
+from proofdesk_simulators.chatwoot.records import Account, AgentBot, Conversation, Inbox, PlatformApp, User
+from proofdesk_simulators.chatwoot.refusals import not_found, refuse
+
+
+def caller(installation: Installation, token: str | None) -> Caller:
+    """The owner of a token. Raises Refusal 401 without one, or for one nobody has."""
+    if token is None:
+        raise refuse("401_no_token")
+    found = installation.tokens.get(token)
+    if found is None:
+        raise refuse("401_unknown_token")
+    return found
+
+
+def user(who: Caller) -> User:
+    """Endpoints outside the bots' short list."""
+    if not isinstance(who, User):
+        raise refuse("401_bot")
+    return who
+
+
+def user_or_bot(who: Caller) -> User | AgentBot:
+    """Endpoints that bots may use too; platform tokens may not."""
+    if isinstance(who, PlatformApp):
+        raise refuse("401_bot")
+    return who
+
+
+def enter(installation: Installation, who: Caller, account_id: int) -> Account:
+    """The account, for a member of it: others get 401, not 404."""
+    account = installation.accounts.get(account_id)
+    if account is None:
+        raise not_found()
+    if account.status == "suspended":
+        raise refuse("401_suspended")
+    inside = account_id in who.roles if isinstance(who, User) else getattr(who, "account_id", None) == account_id
+    if not inside:
+        raise refuse("401_not_member")
+    return account
+
+
+def is_administrator(who: Caller, account: Account) -> bool:
+    """In this account."""
+    return isinstance(who, User) and who.roles.get(account.id) == "administrator"
+
+
+def require_administrator(who: Caller, account: Account) -> None:
+    """Raises Refusal 401 for everybody else."""
+    if not is_administrator(who, account):
+        raise refuse("401_refused")
+
+
+def visible_inboxes(who: Caller, account: Account) -> list[Inbox]:
+    """All for administrators and bots; those he is a member of for an agent."""
+    rows = sorted(account.inboxes.values(), key=lambda inbox: inbox.name.lower())
+    if isinstance(who, User) and not is_administrator(who, account):
+        return [inbox for inbox in rows if who.id in inbox.members]
+    return rows
+
+
+def conversation(who: Caller, account: Account, display_id: int) -> Conversation:
+    """One conversation: an agent needs membership of its inbox or of its team."""
+    found = account.conversations.get(display_id)
+    if found is None:
+        raise not_found()
+    if isinstance(who, User) and not is_administrator(who, account):
+        in_team = found.team is not None and who.id in found.team.members
+        if who.id not in found.inbox.members and not in_team:
+            raise refuse("401_refused")
+    return found

@@ -1,0 +1,108 @@
+"""One request, read and checked, as the handlers see it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from proofdesk_simulators.chatwoot import access
+from proofdesk_simulators.chatwoot.installation import Caller, Installation
+from proofdesk_simulators.chatwoot.records import Account, AgentBot, Attributes, User
+from proofdesk_simulators.chatwoot.refusals import not_found, refuse
+from proofdesk_simulators.chatwoot.routes.multipart import File, parse
+from proofdesk_simulators.chatwoot.simulator import Simulator
+
+
+class Empty:
+    """A 200 answer without a body."""
+
+
+@dataclass(slots=True)
+class Call:
+    """Path, query, body and files, with the caller and the account already admitted."""
+
+    simulator: Simulator
+    path: Mapping[str, int]
+    query: QueryParams
+    body: object
+    files: list[File]
+    found_caller: Caller | None = None
+    found_account: Account | None = None
+    values: Attributes = field(default_factory=dict[str, object])
+
+    @property
+    def installation(self) -> Installation:
+        return self.simulator.installation
+
+    @property
+    def caller(self) -> Caller:
+        if self.found_caller is None:
+            raise refuse("401_no_token")
+        return self.found_caller
+
+    @property
+    def account(self) -> Account:
+        if self.found_account is None:
+            raise not_found()
+        return self.found_account
+
+    @property
+    def actor(self) -> User | AgentBot:
+        return access.user_or_bot(self.caller)
+
+    @property
+    def viewer_id(self) -> int | None:
+        return self.caller.id if isinstance(self.caller, User) else None
+
+    def text(self, name: str) -> str | None:
+        value = self.values.get(name)
+        return None if value is None else str(value)
+
+    def number(self, name: str) -> int | None:
+        """A whole number of the body; text that is none counts as absent."""
+        value = self.values.get(name)
+        if isinstance(value, bool) or value is None:
+            return None
+        text = str(value)
+        return int(text) if text.isdecimal() else None
+
+    def attributes(self, name: str) -> Attributes:
+        """An object of the body; a multipart request sends it as JSON text."""
+        value = self.values.get(name)
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return {}
+        return value if isinstance(value, dict) else {}
+
+
+Handler = Callable[[Call], object]
+
+
+async def read(request: Request, simulator: Simulator) -> Call:
+    """Parse path, query and body. Raises Refusal 400 for a broken JSON body."""
+    raw = await request.body()
+    kind = request.headers.get("content-type", "")
+    body: object = None
+    files: list[File] = []
+    if raw and kind.startswith("multipart/form-data"):
+        body, files = parse(kind, raw)
+    elif raw:
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            raise refuse("400") from None
+    path = {name: int(value) for name, value in request.path_params.items()}
+    query = QueryParams() if simulator.switches.drop_queries else request.query_params
+    return Call(simulator, path, query, body, files, values=body if isinstance(body, dict) else {})
+
+
+def token(request: Request, installation: Installation) -> str | None:
+    """Both spellings are one header to the server; sending both joins them and fits no token."""
+    headers = request.headers.getlist("api-access-token")
+    if not installation.switches.drop_underscore_headers:
+        headers = request.headers.getlist("api_access_token") + headers
+    return ", ".join(headers) if headers else None

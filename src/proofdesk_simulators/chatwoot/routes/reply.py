@@ -1,0 +1,72 @@
+"""Turning what a handler returned into an HTTP answer."""
+
+import json
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proofdesk_simulators.chatwoot import access
+from proofdesk_simulators.chatwoot.refusals import CATALOGUE, Answer, Refusal
+from proofdesk_simulators.chatwoot.routes import call as calls
+from proofdesk_simulators.chatwoot.routes.call import Call, Handler
+from proofdesk_simulators.chatwoot.routes.table import OPEN, USERS
+from proofdesk_simulators.chatwoot.simulator import Simulator
+
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def endpoint(simulator: Simulator, handler: Handler, allowed: str) -> Endpoint:
+    """Read the request, check the caller, run the handler under the installation's lock."""
+
+    async def respond(request: Request) -> Response:
+        try:
+            call = await calls.read(request, simulator)
+            with simulator.installation.lock:
+                if allowed != OPEN:
+                    _admit(call, request, allowed)
+                return of(Answer(200, encode(handler(call))))
+        except Refusal as refusal:
+            return of(refusal.answer)
+
+    return respond
+
+
+def of(answer: Answer, headers: dict[str, str] | None = None) -> Response:
+    """An answer with its media type and a request id."""
+    body = answer.body if isinstance(answer.body, str | bytes) else encode(answer.body)
+    return Response(
+        body, answer.status, {"Content-Type": answer.media_type} | answer.headers | numbered() | (headers or {})
+    )
+
+
+def numbered() -> dict[str, str]:
+    """The header that comes with each answer, the server's log tag."""
+    return {"X-Request-Id": str(uuid.uuid4())}
+
+
+def encode(value: object) -> bytes:
+    """UTF-8 JSON; nothing for an empty answer."""
+    if isinstance(value, calls.Empty):
+        return b""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate can only be sent as a JSON escape
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+async def unknown_route(request: Request) -> Response:
+    """HTML unless the client asks for JSON."""
+    accepts_json = "application/json" in request.headers.get("accept", "")
+    return of(CATALOGUE["404_route" if accepts_json else "404_page"])
+
+
+def _admit(call: Call, request: Request, allowed: str) -> None:
+    installation = call.installation
+    call.found_caller = access.caller(installation, calls.token(request, installation))
+    (access.user if allowed == USERS else access.user_or_bot)(call.caller)
+    if "account_id" in call.path:
+        call.found_account = access.enter(installation, call.caller, call.path["account_id"])

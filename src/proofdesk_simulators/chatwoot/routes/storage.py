@@ -1,0 +1,47 @@
+"""Attachment links: a redirect that needs no token, and the store it leads to."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from proofdesk_simulators.chatwoot.records import Attachment
+from proofdesk_simulators.chatwoot.refusals import CATALOGUE
+from proofdesk_simulators.chatwoot.routes import reply
+from proofdesk_simulators.chatwoot.simulator import Simulator
+
+Endpoint = Callable[[Request], Response]
+
+
+def redirect(simulator: Simulator) -> Endpoint:
+    """302 to the store; the second address is meant to be short-lived."""
+
+    def respond(request: Request) -> Response:
+        file = simulator.installation.files.get(request.path_params["file_id"])
+        if file is None:
+            return reply.of(CATALOGUE["404_page"])
+        store = simulator.switches.storage_url
+        return RedirectResponse(f"{store}/_storage/{file.id}/{file.filename}", 302)
+
+    return respond
+
+
+def download(simulator: Simulator) -> Endpoint:
+    """404 until the file has arrived in the store."""
+
+    def respond(request: Request) -> Response:
+        file = simulator.installation.files.get(request.path_params["file_id"])
+        ready_after = simulator.switches.attachment_ready_after
+        if file is None or simulator.installation.now() < file.created_at + ready_after:
+            return Response(status_code=404)
+        return Response(_content(file), media_type=file.content_type)
+
+    return respond
+
+
+def _content(file: Attachment) -> bytes:
+    """What was uploaded, or for sample files as many bytes as they claim to have."""
+    if file.data is not None:
+        return file.data
+    name = file.filename.encode() + b"\n"
+    return (name * (file.file_size // len(name) + 1))[: file.file_size]

@@ -1,0 +1,300 @@
+"""The controls of a simulated Chatwoot, in Python. `routes/control.py` offers the same over HTTP."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx2
+
+from proofdesk_simulators.chatwoot import contacts, conversations, foundation, mail, messages, truth
+from proofdesk_simulators.chatwoot.clock import Clock
+from proofdesk_simulators.chatwoot.deliveries import Deliveries
+from proofdesk_simulators.chatwoot.faults import Faults
+from proofdesk_simulators.chatwoot.installation import ADMIN_TOKEN, Defect, Installation
+from proofdesk_simulators.chatwoot.journal import Journal
+from proofdesk_simulators.chatwoot.listing import Listings
+from proofdesk_simulators.chatwoot.messages import Draft
+from proofdesk_simulators.chatwoot.records import (
+    INCOMING,
+    MESSAGE_TYPE_WORDS,
+    OUTGOING,
+    Account,
+    Attachment,
+    Attributes,
+    Contact,
+    Conversation,
+    Message,
+    Sender,
+    User,
+)
+from proofdesk_simulators.chatwoot.shifts import Shift, Shifts
+from proofdesk_simulators.chatwoot.switches import Switches
+from proofdesk_simulators.chatwoot.throttles import Throttles
+
+
+class Simulator:
+    """One installation with everything that can go wrong around it.
+
+    Every method may be called while the app serves from another thread. Conversations are named
+    by display id within `account_id` (1 unless told), messages by their id. KeyError means that
+    the thing named is not there.
+    """
+
+    def __init__(self, installation: Installation, webhook_transport: httpx2.BaseTransport | None = None) -> None:
+        self.installation = installation
+        self.deliveries = Deliveries(installation, webhook_transport)
+        self.faults = Faults()
+        self.throttles = Throttles()
+        self.journal = Journal()
+        self.shifts = Shifts()
+        self.listings = Listings()
+        self.admin_token = ADMIN_TOKEN
+
+    @property
+    def clock(self) -> Clock:
+        return self.installation.clock
+
+    @property
+    def switches(self) -> Switches:
+        return self.installation.switches
+
+    def close(self) -> None:
+        """Stop the thread of the webhooks, if one was started."""
+        self.deliveries.close()
+
+    def account(self, account_id: int = 1) -> Account:
+        return self.installation.accounts[account_id]
+
+    def conversation(self, conversation_id: int, account_id: int = 1) -> Conversation:
+        return self.account(account_id).conversations[conversation_id]
+
+    def message(self, message_id: int) -> Message:
+        return self.installation.messages[message_id]
+
+    def contact(self, contact_id: int, account_id: int = 1) -> Contact:
+        return self.account(account_id).contacts[contact_id]
+
+    def add_account(self, account_id: int, name: str, locale: str = "en") -> Account:
+        """Another account with one API inbox; the administrator is a member of it too."""
+        with self.installation.lock:
+            account = self.installation.add_account(account_id, name, locale)
+            foundation.add_inbox(self.installation, account, "API inbox", "Channel::Api")
+            self.installation.users[1].roles[account_id] = "administrator"
+            return account
+
+    def append_message(
+        self,
+        conversation_id: int,
+        content: str | None,
+        *,
+        account_id: int = 1,
+        message_type: str = "incoming",
+        private: bool = False,
+        sender_id: int | None = None,
+        at: float | None = None,
+        held: bool = False,
+        content_type: str = "text",
+        content_attributes: Attributes | None = None,
+        source_id: str | None = None,
+        attachments: list[Attachment] | None = None,
+    ) -> Message:
+        """A message as it arrives by itself: any type in any inbox, at any time.
+
+        `message_type` is incoming, outgoing, activity or template. `sender_id` is a user's id, for
+        outgoing ones the first user unless told. A `held` one takes its id now and is seen only
+        after `release_message`: ids given meanwhile are greater than ids that appear later.
+        """
+        number = next(key for key, word in MESSAGE_TYPE_WORDS.items() if word == message_type)
+        draft = Draft(content, number, private, content_type, content_attributes, None, source_id, attachments)
+        with self.installation.lock:
+            conversation = self.conversation(conversation_id, account_id)
+            sender = self._sender(conversation, number, sender_id)
+            return messages.create(self.installation, conversation, draft, sender, at=at, held=held)
+
+    def append_mail(
+        self,
+        conversation_id: int,
+        content: str,
+        *,
+        subject: str = "",
+        headers: dict[str, str] | None = None,
+        at: float | None = None,
+        account_id: int = 1,
+    ) -> Message:
+        """A mail of the contact; its headers decide whether Chatwoot takes it for an automatic one."""
+        with self.installation.lock:
+            message = self.append_message(conversation_id, content, account_id=account_id, at=at)
+            mail.arrive(message, subject, headers or {})
+            return message
+
+    def append_in_one_second(
+        self, conversation_id: int, contents: Sequence[str], *, at: float | None = None, account_id: int = 1
+    ) -> list[Message]:
+        """Incoming messages of the same second; `switches.tie_order` decides how a page orders them."""
+        second = float(int(at if at is not None else self.installation.now()))
+        return [self.append_message(conversation_id, c, account_id=account_id, at=second) for c in contents]
+
+    def import_messages(self, conversation_id: int, rows: Sequence[tuple[float, str]], account_id: int = 1) -> None:
+        """History moved in from elsewhere: new ids, times (seconds) of its own; no mark or webhook tells of it."""
+        with self.installation.lock:
+            messages.import_rows(self.installation, self.conversation(conversation_id, account_id), rows)
+
+    def release_message(self, message_id: int) -> Message:
+        with self.installation.lock:
+            return messages.release(self.installation, message_id)
+
+    def delete_message(self, message_id: int) -> Message:
+        """The soft deletion of the API: the row stays."""
+        with self.installation.lock:
+            return messages.delete(self.installation, self.message(message_id))
+
+    def remove_message(self, message_id: int) -> None:
+        """A row that vanishes without a trace, as when its contact was deleted."""
+        with self.installation.lock:
+            self.installation.remove_message(self.message(message_id))
+
+    def set_message_status(self, message_id: int, status: str, external_error: str | None = None) -> Message:
+        with self.installation.lock:
+            return messages.set_status(self.installation, self.message(message_id), status, external_error)
+
+    def create_conversation(
+        self,
+        inbox_id: int,
+        contact_id: int | None = None,
+        *,
+        content: str | None = None,
+        contact_name: str = "New visitor",
+        account_id: int = 1,
+        gap: int = 0,
+        at: float | None = None,
+        status: str | None = None,
+    ) -> Conversation:
+        """A conversation, of a new contact unless one is named, with a first incoming message
+        if `content` is given. `gap` display ids are left out before it."""
+        with self.installation.lock:
+            account = self.account(account_id)
+            contact = (
+                account.contacts[contact_id]
+                if contact_id is not None
+                else contacts.create(self.installation, account, {"name": contact_name})
+            )
+            address = conversations.address_of(self.installation, contact, account.inboxes[inbox_id])
+            account.last_display_id += gap
+            created = conversations.create(self.installation, account, address, at=at, status=status)
+            if content is not None:
+                self.append_message(created.id, content, account_id=account_id, at=at)
+            return created
+
+    def delete_conversation(self, conversation_id: int, account_id: int = 1) -> None:
+        with self.installation.lock:
+            conversations.delete(self.installation, self.conversation(conversation_id, account_id))
+
+    def set_status(
+        self,
+        conversation_id: int,
+        status: str,
+        *,
+        by: int | None = None,
+        snoozed_until: float | None = None,
+        account_id: int = 1,
+    ) -> Conversation:
+        with self.installation.lock:
+            row = self.conversation(conversation_id, account_id)
+            return conversations.set_status(self.installation, row, status, self._user(by), snoozed_until)
+
+    def assign(
+        self, conversation_id: int, user_id: int | None, *, by: int | None = None, account_id: int = 1
+    ) -> Conversation:
+        with self.installation.lock:
+            row = self.conversation(conversation_id, account_id)
+            return conversations.assign(self.installation, row, self._user(user_id), self._user(by))
+
+    def set_labels(
+        self, conversation_id: int, titles: list[str], *, by: int | None = None, account_id: int = 1
+    ) -> Conversation:
+        """Replaces the list. Only a change by a user writes an activity line."""
+        with self.installation.lock:
+            row = self.conversation(conversation_id, account_id)
+            return conversations.set_labels(self.installation, row, titles, self._user(by))
+
+    def set_priority(
+        self, conversation_id: int, priority: str | None, *, by: int | None = None, account_id: int = 1
+    ) -> Conversation:
+        with self.installation.lock:
+            row = self.conversation(conversation_id, account_id)
+            return conversations.set_priority(self.installation, row, priority, self._user(by))
+
+    def update_contact(self, contact_id: int, values: Attributes, account_id: int = 1) -> Contact:
+        with self.installation.lock:
+            account = self.account(account_id)
+            return contacts.update(self.installation, account, account.contacts[contact_id], values)
+
+    def rename_contact(self, contact_id: int, name: str, account_id: int = 1) -> Contact:
+        return self.update_contact(contact_id, {"name": name}, account_id)
+
+    def merge_contacts(self, base_id: int, mergee_id: int, account_id: int = 1) -> Contact:
+        with self.installation.lock:
+            account = self.account(account_id)
+            base, mergee = account.contacts[base_id], account.contacts[mergee_id]
+            return contacts.merge(self.installation, account, base, mergee)
+
+    def break_message(self, message_id: int, values: Attributes | None = None, missing: Sequence[str] = ()) -> None:
+        """Show these wrong values, and leave these keys out, wherever the message is rendered."""
+        message = self.message(message_id)
+        key = ("message", message.conversation.account.id, message_id)
+        self._break(key, message.conversation.account, values, missing)
+
+    def break_conversation(
+        self,
+        conversation_id: int,
+        values: Attributes | None = None,
+        missing: Sequence[str] = (),
+        account_id: int = 1,
+    ) -> None:
+        account = self.conversation(conversation_id, account_id).account
+        self._break(("conversation", account_id, conversation_id), account, values, missing)
+
+    def mend(self) -> None:
+        """Take every wrong value back."""
+        with self.installation.lock:
+            self.installation.defects.clear()
+
+    def shift(
+        self,
+        action: Callable[[], object],
+        *,
+        every: int = 1,
+        path: str = "*/conversations",
+        times: int | None = None,
+    ) -> Shift:
+        """Run something after each `every`-th GET of this path, to move pages under a reader."""
+        return self.shifts.add(action, every=every, path=path, times=times)
+
+    def truth(self, account_id: int = 1, *, rows: bool = True) -> dict[str, Any]:
+        """The account as it stands: see `truth.export`."""
+        with self.installation.lock:
+            return truth.export(self.installation, self.account(account_id), rows=rows)
+
+    def reset_controls(self) -> None:
+        """No faults, throttles, shifts or defects, and an empty journal; the data stays."""
+        self.faults.clear()
+        self.throttles.clear()
+        self.shifts.clear()
+        self.journal.clear()
+        self.mend()
+
+    def _break(
+        self, key: tuple[str, int, int], account: Account, values: Attributes | None, missing: Sequence[str]
+    ) -> None:
+        with self.installation.lock:
+            self.installation.defects[key] = Defect(values or {}, tuple(missing))
+            account.generation += 1
+
+    def _user(self, user_id: int | None) -> User | None:
+        return None if user_id is None else self.installation.users[user_id]
+
+    def _sender(self, conversation: Conversation, message_type: int, user_id: int | None) -> Sender | None:
+        if message_type == INCOMING:
+            return conversation.contact
+        if message_type == OUTGOING:
+            return self._user(user_id) or next(iter(self.installation.users.values()))
+        return None

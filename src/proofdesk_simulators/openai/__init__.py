@@ -1,0 +1,12 @@
+"""A simulated OpenAI: embeddings in which similar texts are near, with its errors, limits and failures on demand.
+
+simulator = Simulator()
+with running(create_app(simulator)) as base_url:
+    openai.OpenAI(api_key="any", base_url=f"{base_url}/v1").embeddings.create(model=…, input=…)
+"""
+
+from proofdesk_simulators.openai.app import create_app
+from proofdesk_simulators.openai.serving import serve
+from proofdesk_simulators.openai.simulator import Simulator, Switches
+
+__all__ = ["Simulator", "Switches", "create_app", "serve"]

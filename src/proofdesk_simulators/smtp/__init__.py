@@ -1,0 +1,13 @@
+"""A simulated mail relay: it records what it is handed, delivers nothing, and fails on demand.
+
+simulator = Simulator()
+with running(simulator) as url:            # SMTP_URL=url
+    …
+    simulator.taken[-1].letter["Subject"]
+"""
+
+from proofdesk_simulators.smtp.control import create_app
+from proofdesk_simulators.smtp.serving import running, serve
+from proofdesk_simulators.smtp.simulator import Simulator
+
+__all__ = ["Simulator", "create_app", "running", "serve"]

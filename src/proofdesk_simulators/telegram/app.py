@@ -1,0 +1,98 @@
+"""The ASGI application: `/bot<token>/<method>` as Telegram answers it, and failures on demand."""
+
+import asyncio
+import re
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proofdesk_simulators.serving import ConnectionCut
+from proofdesk_simulators.telegram import control
+from proofdesk_simulators.telegram.methods import METHODS
+from proofdesk_simulators.telegram.simulator import CATALOGUE, CUT, LOST_REPLY, PAGE, Refusal, Simulator
+
+_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
+
+
+class CutResponse(Response):
+    """Begins an answer and breaks the connection off."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise ConnectionCut("the simulated server broke the connection off")
+
+
+def create_app(simulator: Simulator) -> ASGIApp:
+    """The Bot API, with its controls under `/_simulator/`."""
+
+    async def call(request: Request) -> Response:
+        method = request.path_params["method"]
+        try:
+            answer = await _answer(simulator, request, method)
+        except Refusal as refusal:
+            answer = _refused(refusal)
+        simulator.calls.append((method, answer.status_code))
+        return answer
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        return _refused(Refusal(404, "Not Found"))
+
+    routes = [Route("/bot{token}/{method}", call, methods=["GET", "POST"]), *control.routes(simulator)]
+    return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
+
+
+async def _answer(simulator: Simulator, request: Request, method: str) -> Response:
+    striking = [fault for fault in simulator.faults if fault.strikes(method)]
+    await asyncio.sleep(max((fault.delay for fault in striking), default=0.0))
+    for fault in striking:
+        if fault.kind == CUT:
+            return CutResponse()
+        if fault.kind == PAGE:
+            return PlainTextResponse("<html></html>", media_type="text/html")
+        if fault.kind in CATALOGUE:
+            raise CATALOGUE[fault.kind]
+    _admit(simulator, request.path_params["token"])
+    known = METHODS.get(method.lower())
+    if known is None:
+        raise Refusal(404, "Not Found")
+    params = await _params(request)
+    with simulator.lock:
+        result, description = known(simulator, params)
+    if any(fault.kind == LOST_REPLY for fault in striking):
+        return CutResponse()
+    return JSONResponse({"ok": True, "result": result} | ({"description": description} if description else {}))
+
+
+def _admit(simulator: Simulator, token: str) -> None:
+    if token != simulator.token:
+        raise Refusal(401, "Unauthorized") if _TOKEN.fullmatch(token) else Refusal(404, "Not Found")
+
+
+async def _params(request: Request) -> dict[str, Any]:
+    """Parameters come in the query, as a form or as JSON."""
+    params: dict[str, Any] = dict(request.query_params)
+    kind = request.headers.get("content-type", "").split(";")[0]
+    if kind == "application/json":
+        try:
+            body = await request.json()
+        except ValueError:
+            raise Refusal(400, "Bad Request: can't parse request JSON object") from None
+        return params | (body if isinstance(body, dict) else {})
+    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return params | dict(await request.form())
+    return params
+
+
+def _refused(refusal: Refusal) -> Response:
+    told: dict[str, Any] = {"ok": False, "error_code": refusal.status, "description": refusal.description}
+    headers = {}
+    if refusal.parameters:
+        told["parameters"] = refusal.parameters
+    if "retry_after" in refusal.parameters:
+        headers = {"retry-after": str(refusal.parameters["retry_after"])}
+    return JSONResponse(told, refusal.status, headers)

@@ -1,0 +1,109 @@
+"""The owner's account and those of other people."""
+
+import asyncio
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from proofdesk.accounts import accounts, passwords, sessions
+from proofdesk.accounts.queries import Account
+from proofdesk.accounts.sessions import InvalidCredentials, Login
+from proofdesk.database.pool import Database
+from proofdesk.errors import Invalid
+from proofdesk.settings import Settings
+
+
+def _settings(password: str | None = None, username: str = "owner") -> Settings:
+    return Settings(auth_username=username, auth_password=SecretStr(password) if password else None)
+
+
+async def _sign_in(db: Database, password: str, username: str = "owner") -> str:
+    return (await sessions.open(db, _settings(), Login(username, password, "127.0.0.1"))).token
+
+
+async def test_without_a_password_the_owner_gets_one_that_is_shown_once(db: Database):
+    shown = await accounts.ensure_owner(db, _settings())
+    assert shown and len(shown) >= 16
+    assert await sessions.read(db, await _sign_in(db, shown))
+    assert await accounts.ensure_owner(db, _settings()) is None
+    assert await _sign_in(db, shown)
+
+
+async def test_a_given_password_is_not_shown(db: Database):
+    assert await accounts.ensure_owner(db, _settings("given by me")) is None
+    assert await _sign_in(db, "given by me")
+
+
+async def test_a_changed_password_replaces_the_old_one_and_ends_sessions(db: Database):
+    await accounts.ensure_owner(db, _settings("the first one"))
+    token = await _sign_in(db, "the first one")
+    await accounts.ensure_owner(db, _settings("the second one"))
+    assert await sessions.read(db, token) is None
+    with pytest.raises(InvalidCredentials):
+        await _sign_in(db, "the first one")
+    assert await _sign_in(db, "the second one")
+
+
+async def test_an_unchanged_password_changes_nothing(db: Database, owner_conn: psycopg.Connection):
+    await accounts.ensure_owner(db, _settings("the same one"))
+    token = await _sign_in(db, "the same one")
+    before = owner_conn.execute("SELECT password_hash FROM app_users").fetchone()
+    await accounts.ensure_owner(db, _settings("the same one"))
+    assert owner_conn.execute("SELECT password_hash FROM app_users").fetchone() == before
+    assert await sessions.read(db, token)
+
+
+async def test_a_changed_username_renames_the_owner(db: Database):
+    await accounts.ensure_owner(db, _settings("unchanged pw"))
+    await accounts.ensure_owner(db, _settings("unchanged pw", "Boss"))
+    assert [a.username for a in await accounts.listed(db)] == ["Boss"]
+
+
+async def test_the_owner_cannot_take_the_name_of_somebody_else(db: Database):
+    await accounts.create(db, "amina", "long enough pw")
+    with pytest.raises(accounts.UsernameTaken):
+        await accounts.ensure_owner(db, _settings("pw of owner", "amina"))
+
+
+async def test_processes_that_start_at_once_make_one_owner(db: Database):
+    shown = await asyncio.gather(*(accounts.ensure_owner(db, _settings()) for _ in range(4)))
+    assert sum(password is not None for password in shown) == 1
+    assert len(await accounts.listed(db)) == 1
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "code"),
+    [
+        ("ab", "long enough pw", "invalid_username"),
+        ("has space", "long enough pw", "invalid_username"),
+        ("x" * 33, "long enough pw", "invalid_username"),
+        ("amina", "short", "invalid_password"),
+        ("amina", "x" * 129, "invalid_password"),
+    ],
+)
+async def test_names_and_passwords_have_their_form(db: Database, username: str, password: str, code: str):
+    with pytest.raises(Invalid) as refused:
+        await accounts.create(db, username, password)
+    assert refused.value.code == code
+
+
+async def test_a_name_is_given_once(db: Database):
+    account = await accounts.create(db, "Amina", "long enough pw")
+    assert isinstance(account, Account) and account.username == "amina"
+    with pytest.raises(accounts.UsernameTaken):
+        await accounts.create(db, "amina", "long enough pw")
+
+
+async def test_another_password_ends_the_sessions_of_its_account(db: Database):
+    await accounts.create(db, "amina", "long enough pw")
+    token = await _sign_in(db, "long enough pw", "amina")
+    await accounts.set_password(db, "amina", "another long one")
+    assert await sessions.read(db, token) is None
+    assert await _sign_in(db, "another long one", "amina")
+
+
+async def test_a_password_is_compared_even_when_nobody_has_it():
+    assert not await passwords.matches(None, "proofdesk-nobody")
+    assert not await passwords.matches("not a hash", "anything")
+    assert not await passwords.matches(await passwords.hashed("right"), "x" * 5000)

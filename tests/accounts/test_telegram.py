@@ -1,0 +1,345 @@
+"""What the bot makes of messages, and that nobody but the owner gets bound."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from proofdesk.accounts import commands, quotas, telegram
+from proofdesk.accounts.bot import Bot, TelegramError
+from proofdesk.accounts.signup_queries import Binding
+from proofdesk.accounts.telegram import (
+    InvalidWebhookSecret,
+    OwnerIsFixed,
+    TelegramNotConfigured,
+    Update,
+    WebhookRateLimited,
+)
+from proofdesk.audit.events import system
+from proofdesk.database.pool import Database
+from proofdesk.errors import Invalid
+from proofdesk.settings import Settings
+from proofdesk_simulators.telegram import Simulator
+
+ADA, EVE = 4711, 6666
+GROUP = {"id": -100123, "type": "group", "title": "Team"}
+
+
+def _settings(**values: Any) -> Settings:
+    return Settings(telegram_bot_token=SecretStr("7000000001:token"), **values)
+
+
+@pytest.fixture
+def simulator(telegram_server: tuple[Simulator, str]) -> Simulator:
+    telegram_server[0].reset()
+    return telegram_server[0]
+
+
+@pytest.fixture
+async def bot(telegram_server: tuple[Simulator, str]) -> AsyncIterator[Bot]:
+    made = Bot(telegram_server[1], telegram_server[0].token)
+    yield made
+    await made.aclose()
+
+
+class Hearing:
+    """Hands what people write to the room, as the webhook would."""
+
+    def __init__(self, db: Database, bot: Bot, simulator: Simulator, settings: Settings | None = None):
+        self.db, self.bot, self.simulator, self.settings = db, bot, simulator, settings or _settings()
+
+    async def hear(self, sender: int, text: str, *, proven: bool = True, **about: Any) -> bool:
+        update = self.simulator.update(sender, text, **about)
+        return await self.post(update, proven=proven)
+
+    async def post(self, update: dict[str, Any], *, proven: bool = True) -> bool:
+        posted = Update(update["update_id"], update["message"], proven)
+        return await telegram.handle(self.db, self.settings, self.bot, posted)
+
+    async def code(self) -> str:
+        return (await telegram.make_code(self.db, self.settings, system()))[0]
+
+    async def bound(self) -> int | None:
+        found = await telegram.bound(self.db, self.settings)
+        return found and found.user_id
+
+    @property
+    def answers(self) -> list[tuple[int, str]]:
+        return [(m.chat_id, m.text) for m in self.simulator.sent]
+
+
+@pytest.fixture
+def by_code(db: Database, bot: Bot, simulator: Simulator) -> Hearing:
+    return Hearing(db, bot, simulator)
+
+
+@pytest.fixture
+def by_id(db: Database, bot: Bot, simulator: Simulator) -> Hearing:
+    return Hearing(db, bot, simulator, _settings(telegram_owner_id=ADA))
+
+
+def _actions(conn: psycopg.Connection) -> list[tuple[str, str]]:
+    rows = conn.execute("SELECT action, coalesce(payload->>'reason', '') FROM audit_events ORDER BY id")
+    return [(action, reason) for action, reason in rows if action.startswith("auth.telegram")]
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "argument"),
+    [
+        ("/bind", "bind", ""),
+        ("/bind@proofdesk_bot", "bind", ""),
+        ("/BIND@proofdesk_bot  AB-CD ", "bind", "AB-CD"),
+        ("/bind\nAB", "bind", "AB"),
+        ("/bindAB", "bindab", ""),
+        ("please /bind", "", ""),
+        ("/", "", ""),
+        ("/bind@", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_commands_are_read(simulator: Simulator, text: str, command: str, argument: str):
+    said = commands.read(simulator.update(ADA, text or " ")["message"], proven=True)
+    assert said is not None and (said.command, said.argument) == (command, argument)
+
+
+def test_only_people_in_private_chats_are_heard(simulator: Simulator):
+    message = simulator.update(ADA, "/bind")["message"]
+    for kind in ("group", "supergroup", "channel", None, 1, []):
+        assert commands.read(message | {"chat": {"id": ADA, "type": kind}}, proven=True) is None
+    assert commands.read(message | {"from": message["from"] | {"is_bot": True}}, proven=True) is None
+    for broken in (None, [], "x", {}, {"text": "/bind"}, message | {"text": 1}, message | {"from": None}):
+        assert commands.read(broken, proven=True) is None
+    for number in (True, "4711", 1.5, -1, 0, 2**63, None):
+        assert commands.read(message | {"from": {"id": number}}, proven=True) is None
+
+
+def test_every_case_of_bind_is_decided(simulator: Simulator):
+    def act(sender: int, text: str, bound_to: int | None, owner_id: int | None) -> str:
+        said = commands.read(simulator.update(sender, text)["message"], proven=True)
+        assert said is not None
+        held = None if bound_to is None else Binding(bound_to, bound_to, "x", datetime.now(UTC))
+        return commands.decide(said, held, owner_id).act
+
+    assert act(ADA, "/bind", None, ADA) == "bind"
+    assert act(ADA, "/bind", ADA, ADA) == "keep"
+    assert act(ADA, "/bind", EVE, ADA) == "bind"
+    assert act(EVE, "/bind", None, ADA) == "refuse"
+    assert act(EVE, "/bind CODE", None, ADA) == "refuse"
+    assert act(EVE, "/bind CODE", ADA, ADA) == "refuse"
+    assert act(ADA, "/bind", None, None) == "answer"
+    assert act(ADA, "/bind CODE", None, None) == "redeem"
+    assert act(ADA, "/bind", ADA, None) == "keep"
+    assert act(EVE, "/bind", ADA, None) == "refuse"
+    assert act(EVE, "/bind CODE", ADA, None) == "redeem"
+    assert act(EVE, "/unbind", ADA, None) == act(ADA, "hello", ADA, None) == "answer"
+
+
+async def test_the_owner_named_by_his_id_is_bound_and_nobody_else(by_id: Hearing, owner_conn: psycopg.Connection):
+    assert not await by_id.hear(EVE, "/bind")
+    assert await by_id.bound() is None
+    assert await by_id.hear(ADA, "/bind")
+    assert await by_id.hear(ADA, "/bind@proofdesk_bot")
+    assert not await by_id.hear(EVE, "/bind")
+    assert await by_id.bound() == ADA
+    assert [chat for chat, _ in by_id.answers] == [EVE, ADA, ADA, EVE]
+    refused = ("auth.telegram_bind_refused", "not_the_owner")
+    assert _actions(owner_conn) == [refused, ("auth.telegram_bind", ""), refused]
+
+
+async def test_without_an_id_a_plain_bind_is_told_how_to_get_a_code(by_code: Hearing):
+    assert not await by_code.hear(EVE, "/bind")
+    assert await by_code.bound() is None
+    assert "proofdesk telegram bind-code" in by_code.answers[0][1] and "settings page" in by_code.answers[0][1]
+
+
+async def test_a_code_binds_once_and_a_stranger_cannot_take_over(by_code: Hearing, owner_conn: psycopg.Connection):
+    code = await by_code.code()
+    assert not await by_code.hear(EVE, "/bind 0000-0000-0000")
+    assert await by_code.hear(ADA, f"/bind {code.lower().replace('-', ' ')}")
+    for attempt in ("/bind", f"/bind {code}", "/bind@proofdesk_bot"):
+        assert not await by_code.hear(EVE, attempt)
+    assert await by_code.bound() == ADA
+    assert _actions(owner_conn)[1:] == [
+        ("auth.telegram_bind_refused", "wrong_code"),
+        ("auth.telegram_bind", ""),
+        ("auth.telegram_bind_refused", "bound_already"),
+        ("auth.telegram_bind_refused", "wrong_code"),
+        ("auth.telegram_bind_refused", "bound_already"),
+    ]
+
+
+async def test_the_owner_moves_the_binding_with_a_new_code(by_code: Hearing):
+    assert await by_code.hear(ADA, f"/bind {await by_code.code()}")
+    assert await by_code.hear(EVE, f"/bind {await by_code.code()}")
+    assert await by_code.bound() == EVE
+
+
+async def test_a_newer_code_voids_the_one_before(by_code: Hearing):
+    older, newer = await by_code.code(), await by_code.code()
+    assert not await by_code.hear(ADA, f"/bind {older}")
+    assert await by_code.hear(ADA, f"/bind {newer}")
+
+
+async def test_a_code_works_for_fifteen_minutes(by_code: Hearing, owner_conn: psycopg.Connection):
+    code = await by_code.code()
+    age = "UPDATE telegram_bind_codes SET expires_at = expires_at - interval '15 minutes'"
+    owner_conn.execute(age)
+    assert not await by_code.hear(ADA, f"/bind {code}")
+    assert "too old" in by_code.answers[-1][1]
+
+
+async def test_a_code_is_stored_only_hashed(by_code: Hearing, owner_conn: psycopg.Connection):
+    code = await by_code.code()
+    stored = owner_conn.execute("SELECT t::text || a::text FROM telegram_bind_codes t, audit_events a").fetchone()
+    assert stored is not None and code not in stored[0] and code.replace("-", "") not in stored[0]
+
+
+async def test_many_who_send_the_same_code_at_once_bind_one(by_code: Hearing, owner_conn: psycopg.Connection):
+    code = await by_code.code()
+    done = await asyncio.gather(*(by_code.hear(ADA + n, f"/bind {code}") for n in range(8)))
+    assert done.count(True) == 1
+    assert await by_code.bound() == ADA + done.index(True)
+    assert _actions(owner_conn).count(("auth.telegram_bind", "")) == 1
+
+
+async def test_an_update_that_comes_again_does_nothing(by_code: Hearing):
+    code = await by_code.code()
+    update = by_code.simulator.update(ADA, f"/bind {code}")
+    done = await asyncio.gather(*(by_code.post(update) for _ in range(6)))
+    assert done.count(True) == 1 and len(by_code.answers) == 1
+    await telegram.unbind(by_code.db, system())
+    assert not await by_code.post(update)
+    assert await by_code.bound() is None and len(by_code.answers) == 1
+
+
+async def test_groups_and_channels_are_ignored(by_id: Hearing):
+    for kind in ("group", "supergroup", "channel"):
+        assert not await by_id.hear(ADA, "/bind", chat=GROUP | {"type": kind})
+    assert await by_id.bound() is None and by_id.answers == []
+
+
+async def test_the_bot_tells_who_one_is_and_what_it_can(by_id: Hearing):
+    await by_id.hear(ADA, "/bind")
+    for sender, text in (
+        (ADA, "/whoami"),
+        (EVE, "/whoami@proofdesk_bot"),
+        (EVE, "/start"),
+        (EVE, "/help"),
+        (EVE, "hm"),
+    ):
+        await by_id.hear(sender, text)
+    told = [text for _, text in by_id.answers[1:]]
+    assert f"{ADA}: the owner" in told[0] and f"{EVE}: not the owner" in told[1]
+    assert all("/bind" in text and "/whoami" in text for text in told[2:])
+
+
+async def test_a_name_reorders_nothing_of_the_answer(by_id: Hearing):
+    update = by_id.simulator.update(EVE, "/whoami")
+    update["message"]["from"] |= {"first_name": "Eve\u202e", "last_name": "\u2067gpj.exe", "username": "eve"}
+    await by_id.post(update)
+    told = by_id.answers[0][1]
+    assert told.startswith(f"\u2068Eve gpj.exe @eve\u2069, Telegram id {EVE}: not the owner")
+
+
+async def test_what_cannot_be_answered_is_done_all_the_same(by_id: Hearing):
+    by_id.simulator.fail("bad_gateway")
+    assert await by_id.hear(ADA, "/bind")
+    assert await by_id.bound() == ADA
+
+
+async def test_a_binding_of_somebody_else_than_the_id_names_does_not_hold(by_code: Hearing, by_id: Hearing):
+    assert await by_code.hear(EVE, f"/bind {await by_code.code()}")
+    assert await by_code.bound() == EVE and await by_id.bound() is None
+    assert not await by_id.hear(EVE, "/bind")
+    assert await by_id.hear(ADA, "/bind") and await by_id.bound() == ADA
+
+
+async def test_a_forged_bind_cannot_divert_the_pins(by_id: Hearing, owner_conn: psycopg.Connection):
+    await by_id.hear(ADA, "/bind", proven=False, chat={"id": EVE, "type": "private"})
+    assert owner_conn.execute("SELECT user_id, chat_id FROM telegram_owner").fetchone() == (ADA, ADA)
+
+
+async def test_undoing_the_binding_voids_the_code_too(by_code: Hearing, owner_conn: psycopg.Connection):
+    await by_code.hear(ADA, f"/bind {await by_code.code()}")
+    code = await by_code.code()
+    assert await telegram.unbind(by_code.db, system()) and not await telegram.unbind(by_code.db, system())
+    assert not await by_code.hear(ADA, f"/bind {code}")
+    assert await by_code.bound() is None
+    assert _actions(owner_conn).count(("auth.telegram_unbind", "")) == 1
+
+
+async def test_a_code_is_not_made_where_it_would_be_of_no_use(db: Database):
+    with pytest.raises(OwnerIsFixed, match="TELEGRAM_OWNER_ID"):
+        await telegram.make_code(db, _settings(telegram_owner_id=ADA), system())
+    with pytest.raises(TelegramNotConfigured, match="TELEGRAM_BOT_TOKEN"):
+        await telegram.make_code(db, Settings(), system())
+
+
+async def test_who_writes_too_much_is_not_answered_any_more(by_code: Hearing):
+    for _ in range(quotas.MESSAGES_OF_SENDER.most + 5):
+        await by_code.hear(EVE, "/bind")
+    assert len(by_code.answers) == quotas.MESSAGES_OF_SENDER.most
+    await by_code.hear(ADA, "/help")
+    assert by_code.answers[-1][0] == ADA
+
+
+async def test_a_wrong_secret_is_refused_and_the_right_one_is_let_in(db: Database):
+    settings = _settings(telegram_webhook_secret=SecretStr("right"))
+    for presented in ((None, None), ("wrong", None), (None, ""), ("righ", "right "), ("rïght", "right\0")):
+        with pytest.raises(InvalidWebhookSecret):
+            await telegram.admit(db, settings, "192.0.2.1", *presented)
+    assert await telegram.admit(db, settings, "192.0.2.1", "right", None)
+    assert await telegram.admit(db, settings, "192.0.2.1", None, "right")
+    assert not await telegram.admit(db, _settings(), "192.0.2.1", "anything", None)
+
+
+async def test_a_flood_of_wrong_calls_does_not_keep_telegram_out(db: Database):
+    settings = _settings(telegram_webhook_secret=SecretStr("right"))
+
+    async def call(secret: str) -> str:
+        try:
+            await telegram.admit(db, settings, "192.0.2.1", secret)
+        except (InvalidWebhookSecret, WebhookRateLimited) as error:
+            return error.code
+        return "in"
+
+    codes = await asyncio.gather(*(call("wrong") for _ in range(quotas.OTHER_CALLS_OF_ADDRESS.most + 10)))
+    assert codes.count("invalid_webhook_secret") == quotas.OTHER_CALLS_OF_ADDRESS.most
+    assert codes.count("webhook_rate_limited") == 10
+    assert await call("right") == "in"
+
+
+async def test_the_webhook_is_registered(bot: Bot, simulator: Simulator):
+    settings = _settings(telegram_webhook_secret=SecretStr("s3cret"), public_url="https://desk.example.com/")
+    assert await telegram.register(settings, bot, None) == "https://desk.example.com/auth/telegram/webhook"
+    hook = simulator.hook
+    assert (hook.url, hook.secret_token, hook.allowed_updates) == (
+        "https://desk.example.com/auth/telegram/webhook", "s3cret", ["message"],
+    )  # fmt: skip
+    given = "https://other.example.com/api/v1/auth/telegram/webhook"
+    assert await telegram.register(settings, bot, given) == given
+    with pytest.raises(Invalid, match="PUBLIC_URL"):
+        await telegram.register(_settings(), bot, None)
+    with pytest.raises(Invalid, match="TELEGRAM_WEBHOOK_SECRET") as refused:
+        await telegram.register(_settings(telegram_webhook_secret=SecretStr("not allowed!")), bot, given)
+    assert "not allowed!" not in refused.value.message
+    with pytest.raises(TelegramError, match="HTTPS"):
+        await telegram.register(settings, bot, "http://plain.example.com")
+
+
+async def test_the_token_is_in_no_log_line(
+    by_id: Hearing, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+):
+    with caplog.at_level(logging.DEBUG):
+        for kind in ("unauthorized", "cut", "bad_gateway"):
+            by_id.simulator.fail(kind, times=1)
+            await by_id.hear(ADA, "/help")
+    ours, _ = capsys.readouterr()
+    assert ours.count("telegram answer not sent") == 3
+    assert "/bot…/sendMessage" in caplog.text
+    assert by_id.simulator.token not in ours + caplog.text

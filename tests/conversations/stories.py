@@ -1,0 +1,129 @@
+"""Conversations put straight into a project, as a sync would have."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from proofdesk.audit.events import system
+from proofdesk.database.pool import Database
+from proofdesk.indexing import chunks, terms
+from proofdesk.projects import scope
+from proofdesk.settings import Settings
+
+ACCOUNT = 7
+BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class Written:
+    """A message of a story."""
+
+    by: str
+    name: str | None
+    text: str
+    private: bool = False
+
+
+DELIVERY = [
+    Written("contact", "Amina Okafor", "Hello, my order 4471 was due on Friday and the delivery is still not here."),
+    Written("agent", "Jonas Weber", "Sorry about that! The courier reports a flooded depot, so the delivery is late."),
+    Written("agent", "Jonas Weber", "Courier promised Tuesday, check again.", private=True),
+    Written("contact", "Amina Okafor", "It is Tuesday evening, still no delivery. I would like a refund, please."),
+    Written("agent", "Jonas Weber", "The refund of 48.90 is on its way to your card. It takes two working days."),
+    Written("contact", "Amina Okafor", "Thank you, the refund arrived <b>today</b> & all is well."),
+]
+LOGIN = [
+    Written("contact", "Luis Marin", "I cannot log in since the update: it says my password is wrong."),
+    Written("agent", "Priya Nair", "Please use the link I sent you to choose another password."),
+    Written("bot", None, "This conversation was quiet for a day."),
+]
+
+
+def tell(conn: psycopg.Connection, project_id: UUID) -> None:
+    """Two conversations in two inboxes, of two contacts."""
+    _inbox(conn, project_id, 1, "Website chat", "Channel::WebWidget")
+    _inbox(conn, project_id, 2, "Support mail", "Channel::Email")
+    _conversation(conn, project_id, 101, 1, 11, "open", ["delivery", "vip"], DELIVERY)
+    _conversation(conn, project_id, 102, 2, 12, "resolved", ["login"], LOGIN)
+
+
+async def make_searchable(db: Database, project_id: UUID) -> None:
+    """Cut what was told into chunks and index its words, as the end of a sync does."""
+    inside = await scope.enter(db, system(), project_id)
+    await chunks.cut(db, inside, chunks.limits_of(Settings()))
+    await terms.refresh(db, inside)
+
+
+def scope_of(conn: psycopg.Connection, project_id: UUID) -> UUID:
+    """The account scope of a project."""
+    row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _inbox(conn: psycopg.Connection, project_id: UUID, inbox_id: int, name: str, channel: str) -> None:
+    conn.execute(
+        "INSERT INTO cw_inboxes (project_id, account_scope_id, account_id, inbox_id, name, channel_type)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [project_id, scope_of(conn, project_id), ACCOUNT, inbox_id, name, channel],
+    )
+
+
+def _conversation(
+    conn: psycopg.Connection,
+    project_id: UUID,
+    number: int,
+    inbox_id: int,
+    contact_id: int,
+    status: str,
+    labels: list[str],
+    story: list[Written],
+) -> None:
+    both = [project_id, scope_of(conn, project_id), ACCOUNT]
+    name = story[0].name
+    began = BEGAN + timedelta(days=number - 100)
+    conn.execute(
+        "INSERT INTO cw_contacts (project_id, account_scope_id, account_id, contact_id, name, email, blocked,"
+        " additional_attributes, custom_attributes) VALUES (%s, %s, %s, %s, %s, %s, false, '{}', '{}')",
+        [*both, contact_id, name, f"{(name or '').split()[0].lower()}@example.com"],
+    )
+    conn.execute(
+        "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, contact_id,"
+        " status, labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}', '{}', %s, %s, %s)",
+        [*both, number, inbox_id, contact_id, status, labels, began + timedelta(hours=len(story)), began, began],
+    )
+    for place, written in enumerate(story):
+        _message(conn, both, number, inbox_id, number * 100 + place, written, began + timedelta(hours=place))
+
+
+def _message(
+    conn: psycopg.Connection,
+    both: list[object],
+    conversation: int,
+    inbox_id: int,
+    number: int,
+    written: Written,
+    at: datetime,
+) -> None:
+    conn.execute(
+        "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
+        " message_type, content_type, content, private, deleted, sender_type, sender_name, content_attributes,"
+        " attachments, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, 'text', %s, %s, false, %s, %s, '{}', %s, %s)",
+        [
+            *both,
+            number,
+            conversation,
+            inbox_id,
+            "incoming" if written.by == "contact" else "outgoing",
+            written.text,
+            written.private,
+            written.by,
+            written.name,
+            Jsonb([]),
+            at,
+        ],
+    )

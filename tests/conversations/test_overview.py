@@ -1,0 +1,52 @@
+"""What a project does, day by day."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from proofdesk.dashboard import overview_queries as queries
+from proofdesk.dashboard.overview_queries import Day
+from proofdesk.database.pool import Database
+from proofdesk.projects.scope import Scope
+
+NEWEST = datetime(2026, 3, 5, 18, 30, tzinfo=UTC)
+
+
+def write(conn: psycopg.Connection, project: Scope, at: datetime, message_type: str, *, private: bool = False) -> None:
+    conn.execute(
+        "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
+        " message_type, content_type, content, private, deleted, sender_type, content_attributes, attachments,"
+        " created_at) SELECT %s, %s, 1, count(*), 1, 1, %s, 'text', '', %s, false, 'contact', '{}', '[]', %s"
+        " FROM cw_messages",
+        [project.project_id, project.account_scope_id, message_type, private, at],
+    )
+
+
+async def test_the_days_end_with_the_newest_message_and_count_what_came_and_went(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    midnight = datetime(2026, 3, 4, tzinfo=UTC)
+    owner_conn.execute(
+        "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, contact_id,"
+        " status, labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at)"
+        " VALUES (%s, %s, 1, 1, 1, 1, 'open', '{}', '{}', '{}', now(), now(), now())",
+        [project.project_id, project.account_scope_id],
+    )
+    for message_type in ("incoming", "outgoing", "template", "activity"):
+        write(owner_conn, project, NEWEST, message_type)
+    write(owner_conn, project, NEWEST, "outgoing", private=True)
+    write(owner_conn, project, midnight, "incoming")
+    write(owner_conn, project, midnight - timedelta(microseconds=1), "incoming")
+    write(owner_conn, project, midnight - timedelta(days=2), "incoming")
+    async with db.scoped(project) as conn:
+        assert await queries.days(conn, project, 3) == [
+            Day(midnight - timedelta(days=1), 1, 0),
+            Day(midnight, 1, 0),
+            Day(midnight + timedelta(days=1), 1, 2),
+        ]
+        assert len(await queries.days(conn, project, 4)) == 4
+
+
+async def test_a_project_without_messages_has_no_days(db: Database, project: Scope):
+    async with db.scoped(project) as conn:
+        assert await queries.days(conn, project, 30) == []

@@ -1,0 +1,123 @@
+"""The wall: what the application role may see and do."""
+
+import asyncio
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from proofdesk.database import rows
+from proofdesk.database.pool import Database, connected
+from proofdesk.projects.scope import Scope
+
+PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class Told:
+    word: str
+
+
+async def test_a_query_without_a_project_sees_no_row(db: Database, project: Scope):
+    async with db.transaction() as conn:
+        rows = await (await conn.execute("SELECT * FROM scheduled_jobs")).fetchall()
+    assert rows == []
+
+
+async def test_a_query_inside_a_project_sees_its_rows(db: Database, project: Scope):
+    async with db.scoped(project) as conn:
+        rows = await (await conn.execute("SELECT * FROM scheduled_jobs")).fetchall()
+    assert rows
+
+
+async def test_the_application_role_is_neither_superuser_nor_owner(db: Database):
+    async with db.transaction() as conn:
+        role = await (
+            await conn.execute(
+                "SELECT rolname, rolsuper, rolbypassrls, (SELECT count(*) FROM pg_tables"
+                " WHERE schemaname = 'public' AND tableowner = current_user) FROM pg_roles WHERE rolname = current_user"
+            )
+        ).fetchone()
+    assert role == ("proofdesk_app", False, False, 0)
+
+
+async def test_resetting_the_role_keeps_the_restriction(db: Database):
+    async with db.transaction() as conn:
+        await conn.execute("RESET ROLE")
+        assert await (await conn.execute("SELECT current_user")).fetchone() == ("proofdesk_app",)
+
+
+async def test_the_application_cannot_change_the_schema(db: Database):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with db.transaction() as conn:
+            await conn.execute("DROP TABLE cw_messages")
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
+    database_url: str, owner_conn: psycopg.Connection
+):
+    async with connected(database_url, 1) as db:
+        for _ in range(3):
+            async with db.transaction() as conn:
+                await conn.execute("SELECT 1")
+                backend = conn.info.backend_pid
+            owner_conn.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])  # waits until it is gone
+
+
+async def test_what_fails_in_the_middle_is_undone_as_a_whole(db: Database, project: Scope):
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        async with db.scoped(project) as conn:
+            await conn.execute("DELETE FROM scheduled_jobs")
+            await conn.execute("SELECT 1 / 0")
+    async with db.scoped(project) as conn:
+        assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
+
+
+async def test_a_project_is_left_with_its_transaction(database_url: str, project: Scope):
+    async with connected(database_url, 1) as db:  # the same connection both times
+        async with db.scoped(project) as conn:
+            assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
+        async with db.transaction() as conn:
+            assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall() == []
+
+
+async def test_a_pipeline_is_inside_its_project_and_its_settings_end_with_it(db: Database, project: Scope):
+    shown = "SELECT current_setting('work_mem') AS memory, current_project() AS project"
+    async with db.pipelined(project, {"work_mem": "7MB"}) as conn:
+        assert await (await conn.execute(shown)).fetchone() == ("7MB", project.project_id)
+        assert await (await conn.execute("SELECT DISTINCT project_id FROM scheduled_jobs")).fetchall() == [
+            (project.project_id,)
+        ]
+    async with db.transaction() as conn:
+        assert (await (await conn.execute(shown)).fetchone())[0] != "7MB"  # type: ignore[index]
+
+
+async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connection_serves_on(
+    database_url: str, project: Scope
+):
+    async with connected(database_url, 1) as db:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            async with db.pipelined(project, {}) as conn:
+                assert await rows.value(conn, "SELECT 1") == 1
+                await rows.run(conn, "SELECT 1 / 0")
+                await rows.asked(conn, Told, "SELECT 'never' AS word")
+        async with db.pipelined(project, {}) as conn:
+            assert await rows.value(conn, "SELECT 3") == 3
+
+
+async def test_what_is_asked_last_is_fetched_after_the_pipeline(db: Database, project: Scope):
+    async with db.pipelined(project, {}) as conn:
+        cursor = await rows.asked(conn, Told, "SELECT current_project()::text AS word")
+    assert await cursor.fetchall() == [Told(str(project.project_id))]
+
+
+async def test_in_a_pipeline_what_is_not_fetched_is_not_waited_for_and_what_comes_next_sees_its_effect(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    owner_conn.execute("SELECT pg_advisory_lock(1)")
+    async with asyncio.timeout(PATIENCE), db.pipelined(project, {}) as conn:
+        held_up = "SELECT set_config('test.word', 'kept', true), pg_advisory_xact_lock(1)"
+        assert await rows.run(conn, held_up) == -1
+        cursor = await rows.asked(conn, Told, "SELECT current_setting('test.word') AS word")
+        owner_conn.execute("SELECT pg_advisory_unlock(1)")
+    assert await cursor.fetchall() == [Told("kept")]

@@ -1,0 +1,70 @@
+"""The oldest supported PostgreSQL, for real: what it migrates, backs up and restores."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from proofdesk.database import backup, migrate
+from proofdesk.database.pool import connected
+from proofdesk.database.poolers import WrongSession
+from proofdesk.errors import Unavailable
+from tests.conftest import new_project
+from tests.database import postgresql15
+from tests.deploy.test_backup import content, proofdesk
+from tests.isolation.worlds import World
+
+pytestmark = pytest.mark.xdist_group("postgresql15")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The server, as its superuser."""
+    with postgresql15.running() as url:
+        yield url
+
+
+async def test_a_backup_restores_into_15_and_back(server: str, database_url: str, ours: World, tmp_path: Path):
+    from_18, from_15 = tmp_path / "18.zip", tmp_path / "15.zip"
+    backup.dump(database_url, from_18)
+    older = postgresql15.create(server, "older")
+    backup.restore(older, from_18)
+    assert content(older) == content(database_url)
+    async with connected(older, 2) as db, db.transaction() as conn:
+        assert await (await conn.execute("SELECT count(*) FROM cw_messages")).fetchone() == (0,), "the wall stands"
+    backup.dump(older, from_15)
+    again = postgresql15.create(server, "again")
+    backup.restore(again, from_15)
+    assert content(again) == content(database_url)
+    told = proofdesk("audit", "verify", DATABASE_URL=again)
+    assert told.returncode == 0 and "whole" in told.stdout, told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("locale", ["de-DE", "en-US-u-kn-true", "ja"])
+async def test_a_database_of_another_locale_works(server: str, locale: str):
+    url = postgresql15.create(server, "elsewhere", f"LOCALE_PROVIDER icu ICU_LOCALE '{locale}'")
+    migrate.migrate(url)
+    async with connected(url, 2) as db:
+        project = await new_project(db, "Ängström & Söhne")
+        async with db.scoped(project) as conn:
+            assert (await (await conn.execute("SELECT count(*) > 0 FROM scheduled_jobs")).fetchone()) == (True,)
+
+
+def test_a_locale_that_lower_cases_ascii_otherwise_is_refused(server: str):
+    url = postgresql15.create(server, "turkish", "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'")
+    with pytest.raises(Unavailable, match="lower-cased"):
+        migrate.migrate(url)
+
+
+async def test_a_role_that_row_security_does_not_bind_is_refused(server: str):
+    url = postgresql15.create(server, "unbound")
+    migrate.migrate(url)
+    with psycopg.connect(server, autocommit=True) as conn:
+        conn.execute("ALTER ROLE proofdesk_app BYPASSRLS")
+        try:
+            with pytest.raises(WrongSession, match="NOBYPASSRLS"):
+                async with connected(url, 2):
+                    pass
+        finally:
+            conn.execute("ALTER ROLE proofdesk_app NOBYPASSRLS")

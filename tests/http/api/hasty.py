@@ -1,0 +1,11 @@
+"""The server with short pauses, for tests of streams."""
+
+from fastapi import FastAPI
+
+from proofdesk.http import app, dependencies
+
+
+def from_environment() -> FastAPI:
+    """The application, whose open streams look twice a second whether they may go on."""
+    dependencies.KEEP_ALIVE = 0.5
+    return app.from_environment()

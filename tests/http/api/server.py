@@ -1,0 +1,177 @@
+"""The real server with two processes, and a cast of three who call it."""
+
+import contextlib
+import os
+import secrets
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import psycopg
+import pytest
+from argon2 import PasswordHasher
+
+from proofdesk.database.pool import Database
+from proofdesk_simulators.telegram import Simulator
+from tests.http.api.declared import HOOKS
+
+PASSWORD = "correct horse battery"
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+ORIGIN = "https://app.example.com"
+WEBHOOK_SECRET = "only-telegram-knows-this"
+PIN_SECRET = "a key for stored pins"
+APP = "proofdesk.http.app:from_environment"
+# Nothing is encrypted on the loopback. A client that is given no context reads all authorities that the machine
+# trusts, which takes longer than a test with three people does otherwise.
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@dataclass
+class Person:
+    """Somebody with an account, signed in."""
+
+    id: UUID
+    username: str
+    client: httpx2.AsyncClient
+    csrf: str
+    token: str
+    project_id: UUID | None = None
+
+
+@dataclass
+class Cast:
+    """The owner, a member of project A, and a stranger, who is a member of project B only."""
+
+    owner: Person
+    member: Person
+    stranger: Person
+
+
+@pytest.fixture(scope="session")
+def server(database_url: str, telegram_server: tuple[Simulator, str], server_log: Path) -> Iterator[str]:
+    """The address of the server, run as `proofdesk serve` runs it, with a simulated Telegram."""
+    simulator, telegram_url = telegram_server
+    with serving(
+        database_url,
+        server_log,
+        TELEGRAM_API_BASE_URL=telegram_url,
+        TELEGRAM_BOT_TOKEN=simulator.token,
+        TELEGRAM_WEBHOOK_SECRET=WEBHOOK_SECRET,
+        SIGNUP_PIN_SECRET=PIN_SECRET,
+    ) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(database_url: str, log: Path, app: str = APP, **more: str) -> Iterator[str]:
+    """A server of its own, with more environment variables; its address. What it logs goes to the file.
+
+    However many streams are open, it has to stop in time.
+    """
+    port = free_port()
+    with log.open("w") as output:
+        environment = _environment(database_url) | more
+        process = subprocess.Popen(_command(port, app), env=environment, stdout=output, stderr=output)
+        try:
+            _await_ready(f"http://127.0.0.1:{port}", process, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.fixture
+async def anyone(server: str, db: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a session."""
+    async with client_of(server) as client:
+        yield client
+
+
+@pytest.fixture
+async def cast(server: str, db: Database, owner_conn: psycopg.Connection) -> AsyncIterator[Cast]:
+    """Three people. The member and the stranger each have a project, which is active."""
+    owner = sign_up(server, owner_conn, "owner", is_owner=True)
+    member, stranger = sign_up(server, owner_conn, "member"), sign_up(server, owner_conn, "stranger")
+    for person, name in ((member, "Project A"), (stranger, "Project B")):
+        made = await person.client.post("/projects", json={"name": name})
+        person.project_id = UUID(made.json()["project"]["id"])
+        assert (await person.client.post(f"/projects/{person.project_id}/select")).status_code == 200
+    yield Cast(owner, member, stranger)
+    for person in (owner, member, stranger):
+        await person.client.aclose()
+
+
+def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: bool = False) -> Person:
+    """An account with a session, made directly: logins are tested elsewhere and take their time on purpose."""
+    row = conn.execute(
+        "INSERT INTO app_users (username, password_hash, is_owner) VALUES (%s, %s, %s) RETURNING id",
+        [username, HASH, is_owner],
+    ).fetchone()
+    assert row is not None
+    token, csrf = secrets.token_urlsafe(), secrets.token_urlsafe()
+    conn.execute(
+        "INSERT INTO sessions (id_hash, user_id, csrf_token, expires_at) VALUES (%s, %s, %s, now() + interval '1 day')",
+        [sha256(token.encode()).digest(), row[0], csrf],
+    )
+    client = client_of(server, cookies={"sid": token}, headers={"x-csrf-token": csrf})
+    return Person(row[0], username, client, csrf, token)
+
+
+def client_of(url: str, **more: Any) -> httpx2.AsyncClient:
+    """A client of the server there, which fails the test when an answer is not as the API describes it."""
+    return httpx2.AsyncClient(
+        base_url=url, **{"timeout": 30, "trust_env": False, "verify": PLAIN, "event_hooks": HOOKS, **more}
+    )
+
+
+LISTEN = """
+import sys
+from proofdesk.cli import server
+server.read_once(sys.argv[1])
+server.listen(sys.argv[1], "127.0.0.1", int(sys.argv[2]), 2)
+"""
+
+
+def _command(port: int, app: str) -> list[str]:
+    return [sys.executable, "-W", "error", "-c", LISTEN, app, str(port)]
+
+
+def _environment(database_url: str) -> dict[str, str]:
+    ours = {
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": "4",
+        "LOG_FORMAT": "json",
+        "CORS_ORIGIN": ORIGIN,
+        "EMBEDDING_PROVIDER": "local",
+        "LOGIN_RATE_LIMIT_MAX_ATTEMPTS": "3",
+    }
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
+    return kept | ours
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            # Not /ready: that waits for a worker, and none runs here.
+            if httpx2.get(f"{url}/health", trust_env=False, verify=PLAIN).status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"the server did not start:\n{log.read_text()[-4000:]}")

@@ -1,0 +1,163 @@
+"""What holds for every answer."""
+
+import asyncio
+import contextlib
+import socket
+from urllib.parse import urlsplit
+
+import httpx2
+import psycopg
+
+from tests.http.api.server import ORIGIN, Cast
+
+LIMIT = 256 * 1024
+
+
+async def test_json_answers_under_four_prefixes(cast: Cast):
+    for prefix in ("", "/v1", "/api", "/api/v1"):
+        for path in ("/health", "/auth/me", "/projects", "/jobs/runs"):
+            assert (await cast.member.client.get(prefix + path)).json()["ok"], path
+        missing = await cast.member.client.get(prefix + "/nothing")
+        assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
+
+
+async def test_every_error_has_the_envelope(anyone: httpx2.AsyncClient):
+    for method, path, status, code in (
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/v1", 404, "not_found"),
+        ("GET", "/projects/", 404, "not_found"),
+        ("DELETE", "/projects", 405, "method_not_allowed"),
+        ("TRACE", "/health", 405, "method_not_allowed"),
+        ("OPTIONS", "/projects", 405, "method_not_allowed"),
+        ("GET", "/projects", 401, "unauthorized"),
+    ):
+        answer = await anyone.request(method, path, headers={"x-request-id": "asked by a test"})
+        assert answer.status_code == status, path
+        assert answer.headers["x-request-id"] == "asked by a test"
+        told = answer.json()
+        assert told.keys() - {"details"} == {"ok", "error", "message", "request_id"}
+        assert told.get("details") == ({"runbook": "auth-loop"} if status == 401 else None)
+        assert (told["ok"], told["error"], told["request_id"]) == (False, code, "asked by a test")
+
+
+async def test_fields_that_are_wrong_are_named(cast: Cast):
+    answer = await cast.member.client.post("/search", json={"query": "x", "topK": 0, "filters": {"inbox_ids": ["no"]}})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert [f["path"] for f in answer.json()["details"]["fields"]] == ["topK", "filters.inbox_ids.0"]
+
+
+async def test_a_request_id_that_cannot_be_printed_is_replaced(anyone: httpx2.AsyncClient):
+    for given in ("x" * 129, "tab\there", "caf\u00e9", ""):
+        answer = await anyone.get("/health", headers=[(b"x-request-id", given.encode("latin-1"))])
+        assert answer.headers["x-request-id"] not in ("", given)
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_every_answer_is_guarded(anyone: httpx2.AsyncClient):
+    for path in ("/health", "/nothing", "/projects", "/login", "/static/proofdesk.css", "/static/missing"):
+        headers = (await anyone.get(path, headers={"accept": "text/html"})).headers
+        policy = headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy and "unsafe" not in policy and "script-src 'self'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+        assert "Accept" in headers["vary"]
+
+
+async def test_a_body_may_be_empty_or_have_any_content_type_but_must_be_json(cast: Cast):
+    post = cast.member.client.post
+    assert (await post("/projects", content=b"", headers={"content-type": "application/json"})).json()[
+        "error"
+    ] == "invalid_name"
+    assert (await post("/projects", content=b'{"name": "Plain"}')).json()["project"]["name"] == "Plain"
+    for content in (b"{", b"\xff\xfe", b'{"name": NaN}', b"[" * 100_000, b"1" * 5000, b'{"name": "\xc3"}'):
+        answer = await post("/projects", content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_json"), content[:20]
+    form = await post("/search", data={"query": "refund"})
+    assert (form.status_code, form.json()["error"]) == (400, "invalid_json")
+
+
+async def test_bodies_of_256_kib_are_taken_and_longer_ones_are_not(cast: Cast):
+    fits = b'{"name": "' + b"x" * (LIMIT - 12) + b'"}'
+    assert len(fits) == LIMIT
+    assert (await cast.member.client.post("/projects", content=fits)).json()["error"] == "invalid_name"
+    for size in (LIMIT + 1, 3 * LIMIT, 20 * LIMIT):
+        answer = await cast.member.client.post("/projects", content=b" " * size)
+        assert (answer.status_code, answer.json()["error"]) == (413, "payload_too_large")
+
+
+async def test_the_limit_holds_for_bodies_that_do_not_tell_their_length(cast: Cast):
+    async def endless():
+        for _ in range(10):
+            yield b" " * (LIMIT // 4)
+
+    answer = await cast.member.client.post("/projects", content=endless())
+    assert (answer.status_code, answer.json()["error"]) == (413, "payload_too_large")
+
+
+async def test_a_head_request_is_answered_without_a_body(anyone: httpx2.AsyncClient):
+    answer = await anyone.head("/health")
+    assert answer.status_code == 200 and answer.content == b""
+
+
+async def test_numbers_out_of_range_in_a_query_string_are_clamped(cast: Cast):
+    for query in ("limit=0", "limit=-5", "limit=99999999999999999999999", "offset=-1", "offset=99999999999999999999"):
+        for path in ("/jobs/runs", "/contacts", "/conversations"):
+            assert (await cast.member.client.get(f"{path}?{query}")).status_code == 200, query
+    assert (await cast.member.client.get("/messages?limit=-1")).status_code == 200
+    wrong = await cast.member.client.get("/contacts?limit=many")
+    assert (wrong.status_code, wrong.json()["details"]["fields"][0]["path"]) == (400, "limit")
+
+
+async def test_only_configured_origins_are_let_in(anyone: httpx2.AsyncClient):
+    asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    allowed = await anyone.options("/projects", headers=asked)
+    assert allowed.status_code == 204
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    assert allowed.headers["access-control-allow-credentials"] == "true"
+    assert "x-csrf-token" in allowed.headers["access-control-allow-headers"]
+    answered = await anyone.get("/projects", headers={"origin": ORIGIN})
+    assert answered.status_code == 401 and answered.headers["access-control-allow-origin"] == ORIGIN
+    assert "Origin" in answered.headers["vary"]
+    for origin in ("https://evil.example", "null", ORIGIN + ".evil.example", ""):
+        refused = await anyone.options("/projects", headers=asked | {"origin": origin})
+        assert refused.status_code == 405
+        assert not any(name.startswith("access-control") for name in refused.headers)
+
+
+async def test_health_and_readiness_are_told(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection):
+    assert (await anyone.get("/health")).json()["status"] == "up"
+    silent = await anyone.get("/ready")
+    assert (silent.status_code, silent.json()["error"]) == (503, "worker_silent")
+    assert "proofdesk worker" in silent.json()["message"]
+    owner_conn.execute("INSERT INTO workers (runner, last_heartbeat_at) VALUES ('x', now() - interval '10 minutes')")
+    assert (await anyone.get("/ready")).json()["error"] == "worker_silent"
+    owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")
+    told = (await anyone.get("/ready")).json()
+    assert told["status"] == "ready" and told["worker"]["alive"] and told["worker"]["workers"] == 1
+
+
+async def test_html_is_for_those_who_ask_for_it(cast: Cast):
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = await cast.member.client.get("/search", headers=browser)
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+    for path in ("/health", "/jobs/runs", "/v1/projects"):  # these have no page
+        assert (await cast.member.client.get(path, headers=browser)).headers["content-type"] == "application/json"
+    for accept in ("application/json", "*/*"):
+        thread = await cast.member.client.get("/conversations/x/thread", headers={"accept": accept})
+        assert thread.headers["content-type"] == "application/json"
+
+
+async def test_a_request_that_is_no_http_harms_nobody(anyone: httpx2.AsyncClient):
+    host = urlsplit(str(anyone.base_url))
+    cut_off = b"POST /auth/login HTTP/1.1\r\n"
+    for nonsense in (b"\x00\x01\x02\r\n\r\n", b"GET /\xff%zz HTTP/1.1\r\nHost: x\r\n\r\n", cut_off):
+        await asyncio.to_thread(_say, host.hostname or "", host.port or 0, nonsense)
+    assert (await anyone.get("/health")).status_code == 200
+
+
+def _say(host: str, port: int, content: bytes) -> None:
+    # The server may hang up at once.
+    with socket.create_connection((host, port), timeout=5) as connection, contextlib.suppress(OSError):
+        connection.sendall(content)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1000)

@@ -1,0 +1,298 @@
+"""Runs as they change, watched from outside: through real servers of two processes each."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import psycopg
+import pytest
+
+from proofdesk.audit.events import system
+from proofdesk.core.progress import Report
+from proofdesk.database import embedded, migrate
+from proofdesk.database.pool import Database, connected
+from proofdesk.jobs import runs
+from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.runs import Outcome
+from proofdesk.projects import scope
+from tests.http.api.server import Cast, Person, client_of, serving, sign_up
+
+PATIENCE = 30.0
+
+
+@dataclass
+class Watcher:
+    """What somebody saw of the runs."""
+
+    told: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    over: bool = False
+
+    async def sees(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first run told of for which that holds."""
+        await until(lambda: any(map(condition, self.told)))
+        return next(filter(condition, self.told))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def watching(person: Person, path: str = "/jobs/events") -> AsyncIterator[Watcher]:
+    """Watch over a connection of one's own, which with two processes may be either's."""
+    watcher = Watcher()
+    started = asyncio.Event()
+    task = asyncio.create_task(_watch(person, path, watcher, started))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await started.wait()
+        yield watcher
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _watch(person: Person, path: str, watcher: Watcher, started: asyncio.Event) -> None:
+    client = client_of(str(person.client.base_url), cookies={"sid": person.token}, timeout=PATIENCE)
+    async with client, client.stream("GET", path, headers={"accept": "text/event-stream"}) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        started.set()
+        with contextlib.suppress(httpx2.RemoteProtocolError):
+            async for line in answer.aiter_lines():
+                watcher.raw.append(line)
+                if line.startswith("data: "):
+                    watcher.told.append(json.loads(line.removeprefix("data: ")))
+        watcher.over = True
+
+
+async def _work(db: Database, person: Person, work: Callable[[Report], Awaitable[None]]) -> Run:
+    """A run in the person's project, carried out here."""
+    assert person.project_id is not None
+    inside = await scope.enter(db, system(), person.project_id)
+
+    async def carried(_: Any, __: Run, report: Report) -> Outcome:
+        await work(report)
+        return Outcome(7, {"messages": 7})
+
+    asked = await runs.begin(db, inside, "chatwoot_sync", "manual")
+    return await runs.carry_out(db, inside, asked.run, carried)
+
+
+async def _nothing(_: Report) -> None:
+    """A run that ends at once."""
+
+
+async def test_viewers_see_a_run_from_its_start_through_its_progress_to_its_end(cast: Cast, db: Database):
+    await cast.owner.client.post(f"/projects/{cast.member.project_id}/select")
+    async with watching(cast.member) as one, watching(cast.owner, "/api/v1/jobs/events") as other:
+
+        async def work(report: Report) -> None:
+            report(3, 10, "conversations")
+            for watcher in (one, other):
+                seen = await watcher.sees(lambda run: run["progress"] is not None)
+                assert seen["progress"] == {"done": 3, "total": 10, "unit": "conversations"}
+
+        run = await _work(db, cast.member, work)
+        for watcher in (one, other):
+            ended = await watcher.sees(lambda told: told["status"] == "ok")
+            assert ended == (await cast.member.client.get(f"/jobs/runs/{run.id}")).json()["run"]
+            assert watcher.told[0]["status"] == "running"
+            assert {"event: run", f"id: {run.id}", "retry: 2000"} <= set(watcher.raw)
+
+
+async def test_who_connects_is_shown_the_current_state_first(cast: Cast, db: Database):
+    await _work(db, cast.member, _nothing)
+    last = await _work(db, cast.member, _nothing)
+    for _ in ("at first", "and again"):
+        async with watching(cast.member) as watcher:
+            await watcher.sees(lambda run: run["status"] == "ok")
+            assert [run["id"] for run in watcher.told] == [str(last.id)]
+
+
+async def test_nobody_sees_runs_of_another_project(cast: Cast, db: Database):
+    async with watching(cast.stranger) as stranger, watching(cast.member) as member:
+        theirs = await _work(db, cast.member, _nothing)
+        await member.sees(lambda run: run["status"] == "ok")
+        ours = await _work(db, cast.stranger, _nothing)
+        await stranger.sees(lambda run: run["status"] == "ok")
+        assert {run["id"] for run in stranger.told} == {str(ours.id)}
+        assert str(theirs.id) not in "".join(stranger.raw)
+
+
+async def test_fifty_viewers_in_two_processes_cost_two_connections(
+    cast: Cast, db: Database, owner_conn: psycopg.Connection
+):
+    async with contextlib.AsyncExitStack() as stack:
+        watchers = [await stack.enter_async_context(watching(cast.member)) for _ in range(50)]
+        # Each connection is taken by whichever process is faster; with fifty, both have some.
+        await until(lambda: _connections(owner_conn, "proofdesk events") == 2)
+        run = await _work(db, cast.member, _nothing)
+        for watcher in watchers:
+            assert (await watcher.sees(lambda told: told["status"] == "ok"))["id"] == str(run.id)
+        assert _connections(owner_conn, "proofdesk events") == 2
+        assert _connections(owner_conn, "proofdesk") <= 2 * 4 + 8  # the pools of the two processes and of this test
+
+
+async def test_what_is_wrong_from_the_start_is_told_as_elsewhere(cast: Cast, anyone: httpx2.AsyncClient):
+    for client, status, code in ((anyone, 401, "unauthorized"), (cast.owner.client, 409, "active_project_required")):
+        answer = await client.get("/jobs/events", headers={"accept": "text/event-stream"})
+        assert (answer.status_code, answer.json()["error"]) == (status, code)
+
+
+async def test_asking_for_the_headers_only_ends(cast: Cast):
+    answer = await cast.member.client.head("/jobs/events", timeout=PATIENCE)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+# A server and a database of its own -------------------------------------------------------------------------------
+
+
+@dataclass
+class Private:
+    """A server with short pauses, on a database that may be stopped."""
+
+    home: Path
+    url: str
+    database_url: str
+
+    @contextlib.contextmanager
+    def outage(self) -> Iterator[None]:
+        """The database is away in the block."""
+        pid = int((self.home / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGQUIT)
+        until = time.monotonic() + PATIENCE
+        while _lives(pid) and time.monotonic() < until:
+            time.sleep(0.02)
+        try:
+            yield
+        finally:
+            with embedded._starting(self.home):
+                embedded._start(self.home / "postgres")
+
+
+@pytest.fixture(scope="module")
+def private() -> Iterator[Private]:
+    # Not among pytest's own folders: every run closes those to other users, and run by root the database is one.
+    with tempfile.TemporaryDirectory(prefix="proofdesk-private-") as name:
+        folder = Path(name)
+        with embedded.running(folder) as database_url:
+            migrate.migrate(database_url)
+            with serving(database_url, folder / "server.log", "tests.api.hasty:from_environment") as url:
+                yield Private(folder, url, database_url)
+
+
+@pytest.fixture
+async def watched(private: Private) -> AsyncIterator[tuple[Person, Database]]:
+    """Somebody with a project on the private server."""
+    async with connected(private.database_url, 4) as db:
+        with psycopg.connect(private.database_url, autocommit=True) as conn:
+            person = sign_up(private.url, conn, f"watcher{time.monotonic_ns()}", is_owner=False)
+            made = await person.client.post("/projects", json={"name": "Watched"})
+            person.project_id = made.json()["project"]["id"]
+            await person.client.post(f"/projects/{person.project_id}/select")
+        yield person, db
+        await person.client.aclose()
+
+
+async def test_it_goes_on_when_the_database_was_restarted(private: Private, watched: tuple[Person, Database]):
+    person, db = watched
+    before = await _work(db, person, _nothing)
+    async with watching(person) as watcher:
+        await watcher.sees(lambda run: run["id"] == str(before.id))
+        with private.outage():
+            quiet = watcher.raw.count(": quiet")
+            await until(lambda: watcher.raw.count(": quiet") >= quiet + 2)
+        async with connected(private.database_url, 2) as again:
+            after = await _work(again, person, _nothing)
+        ended = await watcher.sees(lambda run: run["id"] == str(after.id) and run["status"] == "ok")
+        assert ended["processed_count"] == 7 and not watcher.over
+
+
+async def test_it_ends_with_the_session(watched: tuple[Person, Database]):
+    person, db = watched
+    async with watching(person) as watcher:
+        await _work(db, person, _nothing)
+        await watcher.sees(lambda run: run["status"] == "ok")
+        await person.client.post("/auth/logout")
+        await until(lambda: watcher.over)
+
+
+async def test_it_ends_when_another_project_becomes_active(watched: tuple[Person, Database]):
+    person, _ = watched
+    async with watching(person) as watcher:
+        made = await person.client.post("/projects", json={"name": "Another"})
+        await person.client.post(f"/projects/{made.json()['project']['id']}/select")
+        await until(lambda: watcher.over)
+
+
+async def test_it_ends_when_the_person_is_no_member_any_more(private: Private, watched: tuple[Person, Database]):
+    person, _ = watched
+    async with watching(person) as watcher:
+        with psycopg.connect(private.database_url, autocommit=True) as conn:
+            conn.execute("UPDATE projects SET archived_at = now() WHERE id = %s", [person.project_id])
+        await until(lambda: watcher.over)
+
+
+async def test_an_open_page_does_not_keep_its_session_from_ending(private: Private, watched: tuple[Person, Database]):
+    person, _ = watched
+    with psycopg.connect(private.database_url, autocommit=True) as conn:
+        async with watching(person) as watcher:
+            conn.execute("UPDATE sessions SET last_seen_at = now() - interval '1 hour' WHERE user_id = %s", [person.id])
+            await until(lambda: watcher.raw.count(": quiet") >= 3)
+        old = conn.execute(
+            "SELECT now() - last_seen_at > interval '59 minutes' FROM sessions WHERE user_id = %s", [person.id]
+        ).fetchone()
+    assert old == (True,)
+
+
+async def test_a_server_that_stops_lets_its_viewers_go_at_once(private: Private, tmp_path: Path):
+    with serving(private.database_url, tmp_path / "server.log") as url:
+        with psycopg.connect(private.database_url, autocommit=True) as conn:
+            person = sign_up(url, conn, "last")
+        async with person.client, contextlib.AsyncExitStack() as stack:
+            made = (await person.client.post("/projects", json={"name": "Last"})).json()["project"]
+            await person.client.post(f"/projects/{made['id']}/select")
+            watchers = [await stack.enter_async_context(watching(person)) for _ in range(5)]
+            stopping = asyncio.create_task(asyncio.to_thread(_stop, url))
+            await until(lambda: all(watcher.over for watcher in watchers))
+            await stopping
+
+
+def _stop(url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    for process in psutil.Process().children():
+        if str(port) in process.cmdline():
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _connections(conn: psycopg.Connection, name: str) -> int:
+    row = conn.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()", [name]
+    ).fetchone()
+    assert row is not None
+    return row[0]

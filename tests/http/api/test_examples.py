@@ -1,0 +1,48 @@
+"""The examples of docs/reference/api.md do what they say, one after the other, as a shell runs them."""
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+from proofdesk.audit.events import system
+from proofdesk.database.pool import Database
+from proofdesk.projects import scope
+from tests.http.api.server import PASSWORD, Cast
+from tests.search.desk import Desk
+from tests.support import samples
+
+
+async def test_every_example_is_answered_as_the_page_says(server: str, cast: Cast, db: Database, tmp_path: Path):
+    blocks = samples.of("docs/reference/api.md")
+    assert cast.member.project_id is not None
+    desk = Desk(db, await scope.enter(db, system(), cast.member.project_id))
+    await desk.talk("My parcel is two weeks late now", "> Sorry! I will ask the courier today")
+    await desk.ready(embed=False)
+    conversation = f"cw:{cast.member.project_id}:1:1"
+    draft = {"channel": "email", "recipient_ref": "eve@example.com", "idempotency_key": "e"}
+    made = await cast.member.client.post("/outbound/draft", json=draft | {"payload": {"subject": "Hi", "text": "Hi"}})
+    values = {"AUTH_PASSWORD": PASSWORD, "PROJECT": str(cast.member.project_id), "CONVERSATION": conversation}
+    values["OUTBOUND"] = made.json()["outbound"]["id"]
+    script = "; echo;\n".join(block.strip() for block in blocks).replace("http://127.0.0.1:8080", server)
+    done = await asyncio.to_thread(_run, script, tmp_path, values)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line]
+    assert len(answers) == len(blocks) - 1 >= 15
+    assert [a for a in answers if not a["ok"]] == []
+    found = next(a for a in answers if "results" in a)
+    assert found["results"][0]["conversation_global_id"] == conversation
+    assert next(a for a in answers if "gates" in a)["gates"]
+
+
+def _run(script: str, home: Path, values: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "NO_PROXY": "127.0.0.1"} | values
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

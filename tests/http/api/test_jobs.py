@@ -1,0 +1,138 @@
+"""Jobs asked for over HTTP. No worker runs here: the test itself does the work, or leaves it."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from proofdesk.audit.events import system
+from proofdesk.database.pool import Database
+from proofdesk.errors import Conflict, ProofdeskError, Unavailable
+from proofdesk.jobs import runs
+from proofdesk.jobs.runs import Outcome
+from proofdesk.projects import scope
+from tests.http.api.server import Cast
+
+SYNC = "/jobs/chatwoot/sync"
+
+
+async def _work(db: Database, cast: Cast, job_type: str, outcome: Outcome | ProofdeskError) -> None:
+    """Wait for a queued run of the member's project and carry it out."""
+    assert cast.member.project_id is not None
+    inside = await scope.enter(db, system(), cast.member.project_id)
+
+    async def work(*_: Any) -> Outcome:
+        if isinstance(outcome, ProofdeskError):
+            raise outcome
+        return outcome
+
+    while True:
+        for run in await runs.latest(db, inside):
+            if run.job_type == job_type and (mine := await runs.claim(db, inside, run.id)):
+                await runs.carry_out(db, inside, mine, work)
+                return
+        await asyncio.sleep(0.05)
+
+
+async def _ended(db: Database, cast: Cast, path: str, job_type: str, outcome: Outcome | ProofdeskError) -> Any:
+    working = asyncio.create_task(_work(db, cast, job_type, outcome))
+    answer = await cast.member.client.post(path)
+    await working
+    return answer
+
+
+async def test_a_job_that_ends_in_time_is_answered_with_its_result(cast: Cast, db: Database):
+    answer = await _ended(db, cast, f"{SYNC}?wait=20", "chatwoot_sync", Outcome(5, {"messages": 5}))
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["result"], told["joined"]) == ({"messages": 5}, False)
+    run = told["run"]
+    assert (run["status"], run["trigger"], run["processed_count"]) == ("ok", "manual", 5)
+    assert run["request_id"] == told["request_id"] and run["finished_at"].endswith("Z")
+    assert (await cast.member.client.get(f"/jobs/runs/{run['id']}")).json()["run"] == run
+
+
+async def test_a_job_that_takes_longer_is_told_of_and_joined(cast: Cast):
+    first = await cast.member.client.post(SYNC, json={"wait": 0})
+    assert first.status_code == 202 and first.json()["result"] is None
+    second = await cast.member.client.post(SYNC, params={"wait": "0"}, json={"wait": 600})
+    assert second.status_code == 202 and second.json()["joined"]
+    assert second.json()["run"]["id"] == first.json()["run"]["id"]
+
+
+UNBOUND = "chatwoot_source_binding_error"
+UPSTREAM = {"service": "chatwoot", "method": "GET", "endpoint": "/api/v1/x", "status": 502, "request_id": "up-1"}
+
+
+EMBED, RECONCILE = "/jobs/embeddings/run", "/jobs/chatwoot/reconcile"
+
+
+def _unset(code: str) -> Unavailable:
+    return Unavailable("Set it.", code=code, configured=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "job_type", "error", "status", "code"),
+    [
+        (SYNC, "chatwoot_sync", Unavailable("Refused.", details={"upstream": UPSTREAM}), 502, "chatwoot_sync_failed"),
+        (SYNC, "chatwoot_sync", _unset("chatwoot_not_configured"), 503, "chatwoot_not_configured"),
+        (SYNC, "chatwoot_sync", Conflict("Bind.", code=UNBOUND), 409, UNBOUND),
+        (EMBED, "embeddings_run", Unavailable("No."), 502, "embeddings_job_failed"),
+        (EMBED, "embeddings_run", _unset("openai_not_configured"), 503, "openai_not_configured"),
+        (RECONCILE, "chatwoot_reconcile", Unavailable("No."), 502, "chatwoot_sync_failed"),
+    ],
+)
+async def test_a_job_that_fails_says_why(
+    cast: Cast, db: Database, path: str, job_type: str, error: ProofdeskError, status: int, code: str
+):
+    answer = await _ended(db, cast, f"{path}?wait=20", job_type, error)
+    told = answer.json()
+    assert (answer.status_code, told["error"], told["message"]) == (status, code, error.message)
+    assert UUID(told["details"]["run_id"])
+    if error.details:
+        assert told["details"]["upstream"] == UPSTREAM
+
+
+async def test_runs_are_listed_and_filtered(cast: Cast):
+    get = cast.member.client.get
+    await cast.member.client.post(SYNC, json={"wait": 0})
+    await cast.member.client.post("/jobs/embeddings/run", json={"wait": 0, "limit": 10})
+    listed = (await get("/jobs/runs")).json()
+    assert (listed["total"], [r["job_type"] for r in listed["runs"]]) == (2, ["embeddings_run", "chatwoot_sync"])
+    assert (await get("/jobs/runs?job_type=chatwoot_sync&status=queued")).json()["total"] == 1
+    assert (await get("/jobs/runs?status=ok")).json()["total"] == 0
+    assert (await get("/jobs/runs?status=nonsense")).status_code == 400
+    assert (await get("/jobs/runs/nonsense")).json()["error"] == "run_not_found"
+    assert (await cast.stranger.client.get(f"/jobs/runs/{listed['runs'][0]['id']}")).status_code == 404
+    assert (await cast.stranger.client.get("/jobs/runs")).json()["total"] == 0
+
+
+async def test_a_wait_that_is_no_number_is_refused(cast: Cast):
+    for wait in ("nan", "inf", "soon"):
+        assert (await cast.member.client.post(f"{SYNC}?wait={wait}")).status_code == 400
+
+
+async def test_failed_chunks_can_be_tried_again(cast: Cast):
+    assert (await cast.member.client.post("/jobs/embeddings/retry-failed")).json()["reset"] == 0
+
+
+async def test_the_status_has_every_part(cast: Cast):
+    await cast.member.client.post(SYNC, json={"wait": 0})
+    told = (await cast.member.client.get("/jobs/status")).json()
+    assert [(j["job_name"], j["status"]) for j in told["jobs"]] == [("chatwoot_sync", "queued")]
+    assert told["rag_counts"] == {"pending": 0, "processing": 0, "ready": 0, "failed": 0}
+    assert told["entities"] == {"contacts": 0, "conversations": 0, "messages": 0, "rag_chunks": 0}
+    assert told["storage"]["database_bytes"] > 0 and told["storage"]["scoped_logical_bytes"] == 0
+    assert told["storage"]["budget_bytes"] == 20 * 1024**3 and "cw_messages" in told["storage"]["table_bytes"]
+    assert told["watermarks"] == []
+    assert told["worker"] == {"alive": False, "last_heartbeat_at": None, "workers": 0}
+    assert told["backlog"] == {"sync_due": 1, "embeddings_pending": 0, "outbound_due": 0}
+
+
+async def test_a_worker_that_was_heard_of_is_alive(cast: Cast, owner_conn: psycopg.Connection):
+    owner_conn.execute("INSERT INTO workers (runner) VALUES ('a')")
+    owner_conn.execute("INSERT INTO workers (runner, last_heartbeat_at) VALUES ('b', now() - interval '1 day')")
+    worker = (await cast.member.client.get("/jobs/status")).json()["worker"]
+    assert (worker["alive"], worker["workers"]) == (True, 1)

@@ -1,0 +1,87 @@
+"""Schedules and ticks over HTTP, and runs that are cancelled. No worker runs here."""
+
+from uuid import uuid4
+
+import psycopg
+
+from proofdesk.audit.events import system
+from proofdesk.database.pool import Database
+from proofdesk.jobs import runs
+from proofdesk.projects import scope
+from tests.http.api.server import Cast
+
+SCHEDULER, TICK = "/jobs/scheduler", "/jobs/scheduler/tick"
+NAMES = {
+    "id", "job_type", "status", "cadence_seconds", "next_run_at", "last_run_at", "last_status", "last_error", "payload",
+}  # fmt: skip
+
+
+async def test_the_schedule_shows_every_job(cast: Cast):
+    told = (await cast.member.client.get(SCHEDULER)).json()
+    jobs = {job["job_type"]: job for job in told["jobs"]}
+    assert jobs.keys() >= {"chatwoot_sync", "embeddings_run", "chatwoot_reconcile", "maintenance"}
+    assert jobs["chatwoot_sync"].keys() >= NAMES
+    assert (jobs["chatwoot_sync"]["status"], jobs["chatwoot_sync"]["cadence_seconds"]) == ("active", 900)
+    assert jobs["chatwoot_sync"]["next_run_at"].endswith("Z")
+
+
+async def test_a_job_is_paused_resumed_and_paced(cast: Cast, owner_conn: psycopg.Connection):
+    patch = cast.member.client.patch
+    paused = (await patch(f"{SCHEDULER}/chatwoot_sync", json={"status": "paused", "cadence_seconds": 60})).json()["job"]
+    assert (paused["status"], paused["cadence_seconds"], paused["paused_cause"]) == ("paused", 60, None)
+    assert [d["job_type"] for d in (await cast.member.client.post(TICK, json={"wait": 0})).json()["result"]["details"]]
+    resumed = (await patch(f"{SCHEDULER}/chatwoot_sync", json={"status": "active"})).json()["job"]
+    assert (resumed["status"], resumed["cadence_seconds"]) == ("active", 60)
+    assert (await patch(f"{SCHEDULER}/chatwoot_sync", json={})).json()["job"] == resumed
+    told = owner_conn.execute("SELECT actor_username FROM audit_events WHERE action = 'job.schedule_changed'")
+    assert told.fetchall() == [("member",), ("member",)]
+    others = (await cast.stranger.client.get(SCHEDULER)).json()["jobs"]
+    assert {job["cadence_seconds"] for job in others if job["job_type"] == "chatwoot_sync"} == {900}
+
+
+async def test_what_is_no_schedule_is_refused(cast: Cast):
+    patch = cast.member.client.patch
+    for wrong in ({"cadence_seconds": 29}, {"cadence_seconds": 86_401}, {"status": "off"}, {"cadence_seconds": "soon"}):
+        answer = await patch(f"{SCHEDULER}/chatwoot_sync", json=wrong)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), wrong
+    unknown = await patch(f"{SCHEDULER}/nonsense", json={"status": "paused"})
+    assert (unknown.status_code, unknown.json()["error"]) == (404, "job_type_not_found")
+
+
+async def test_a_tick_starts_what_is_due_in_the_active_project_only(cast: Cast, owner_conn: psycopg.Connection):
+    answer = await cast.member.client.post(f"{TICK}?wait=0&limit=1")
+    told = answer.json()
+    assert answer.status_code == 200
+    assert (told["result"]["processed"], told["result"]["ok"], told["result"]["failed"]) == (1, 0, 0)
+    [detail] = told["result"]["details"]
+    run = (await cast.member.client.get(f"/jobs/runs/{detail['run_id']}")).json()["run"]
+    assert (run["trigger"], run["status"], run["request_id"]) == ("schedule", "queued", told["request_id"])
+    event = owner_conn.execute(
+        "SELECT actor_username, request_id FROM audit_events WHERE entity_id = %s", [run["id"]]
+    ).fetchone()
+    assert event == ("member", told["request_id"])
+    rest = (await cast.member.client.post(TICK, json={"wait": 0, "limit": 1000})).json()["result"]
+    assert {d["project_id"] for d in rest["details"]} == {str(cast.member.project_id)}
+    assert (await cast.member.client.post(TICK, json={"wait": 0})).json()["result"]["processed"] == 0
+
+
+async def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked_to_stop(cast: Cast, db: Database):
+    post = cast.member.client.post
+    asked = (await post("/jobs/chatwoot/sync", json={"wait": 0})).json()["run"]
+    cancelled = (await post(f"/jobs/runs/{asked['id']}/cancel")).json()["run"]
+    assert (cancelled["status"], cancelled["error"]) == ("cancelled", "Cancelled by member.")
+    again = await post(f"/jobs/runs/{asked['id']}/cancel")
+    assert (again.status_code, again.json()["error"]) == (409, "run_is_over")
+    assert cast.member.project_id is not None
+    inside = await scope.enter(db, system(), cast.member.project_id)
+    begun = await runs.begin(db, inside, "chatwoot_sync", "cli")
+    for _ in range(2):
+        running = (await post(f"/jobs/runs/{begun.run.id}/cancel")).json()["run"]
+        assert running["status"] == "running" and running["cancel_requested_at"]
+
+
+async def test_only_ones_own_runs_can_be_cancelled(cast: Cast):
+    asked = (await cast.member.client.post("/jobs/chatwoot/sync", json={"wait": 0})).json()["run"]
+    for run_id in (asked["id"], str(uuid4()), "nonsense"):
+        answer = await cast.stranger.client.post(f"/jobs/runs/{run_id}/cancel")
+        assert (answer.status_code, answer.json()["error"]) == (404, "run_not_found")

@@ -1,0 +1,120 @@
+"""Projects on their page: what they read, by the names that Chatwoot gives it, bound, let go and put away there."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.async_api import Page
+
+from proofdesk.chatwoot import available_sources
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.database.pool import Database
+from proofdesk_simulators import chatwoot
+from proofdesk_simulators.serving import running
+from tests.conversations import stories
+from tests.http.api.server import Cast, Person, serving, sign_up
+from tests.http.web.conftest import Visit
+from tests.http.web.test_settings import HTML, PART, done, post, shown
+
+
+def sources_of(person: Person) -> str:
+    """Where the sources of his project are."""
+    return f"/projects/{person.project_id}/sources"
+
+
+async def test_sources_are_bound_and_let_go_by_forms(cast: Cast):
+    here = sources_of(cast.member)
+    page = await done(cast.member, here, external_id="7:2")
+    source = re.search(r'name="source_id" value="([^"]+)"', page)
+    assert source and "The next sync reads it" in page
+    taken = await post(cast.stranger, sources_of(cast.stranger), external_id="7")
+    assert taken.status_code == 409 and "another project" in taken.text
+    gone = await post(cast.stranger, f"{sources_of(cast.stranger)}/unbind", source_id=source[1])
+    assert gone.status_code == 404
+    for path, fields in ((here, {"external_id": "8"}), (f"{here}/unbind", {"source_id": source[1]})):
+        assert (await post(cast.stranger, path, **fields)).status_code == 404
+    page = await done(cast.member, f"{here}/unbind", source_id=source[1])
+    assert "The import has stopped. What was imported stays" in page
+    for wrong in ("7:", "x", ""):
+        refused = await post(cast.member, here, external_id=wrong)
+        assert refused.status_code == 400 and 'role="alert"' in refused.text
+    assert "sources" not in (await shown(cast.member)).lower()
+
+
+async def test_a_project_shows_what_it_holds_and_why_chatwoot_lists_nothing(
+    cast: Cast, owner_conn: psycopg.Connection, db: Database
+):
+    member = cast.member
+    assert member.project_id is not None
+    stories.tell(owner_conn, member.project_id)
+    await post(member, sources_of(member), external_id=f"{stories.ACCOUNT}:2")
+    assert sources_of(member) in await shown(member, "/projects")
+    part = (await member.client.get(sources_of(member), headers=PART)).text
+    assert "<html" not in part and "Support mail" in part and re.search(r"Contacts</dt><dd>2<", part)
+    assert "Chatwoot is not configured: set CHATWOOT_BASE_URL" in part and 'placeholder="1 or 1:5"' in part
+    assert "Support mail" in await shown(member, sources_of(member))
+    for path in (sources_of(member), f"{sources_of(member)}?x=1"):
+        assert (await cast.stranger.client.get(path, headers=PART)).status_code == 404
+
+
+async def test_a_project_is_put_away_by_whoever_keeps_it(cast: Cast):
+    member, project = cast.member, cast.member.project_id
+    await member.client.put(f"/projects/{project}/members/stranger", json={"role": "member"})
+    assert "Archive Project A" in await shown(member, sources_of(member))
+    assert "Archive Project A" not in await shown(cast.stranger, sources_of(member))
+    assert (await post(cast.stranger, f"/projects/{project}/archive")).status_code == 403
+    page = await done(member, f"/projects/{project}/archive")
+    assert "The project is archived" in page and "Project A" not in page
+    assert (await member.client.get(sources_of(member), headers=HTML)).status_code == 404
+
+
+@pytest.fixture
+async def tab(
+    db: Database, database_url: str, owner_conn: psycopg.Connection, tmp_path: Path, visit: Visit
+) -> AsyncIterator[Page]:
+    """A tab of somebody with a project, on a server that knows a Chatwoot."""
+    simulator = chatwoot.build("studio")
+    with running(chatwoot.create_app(simulator)) as chatwoot_url:
+        known = {"CHATWOOT_BASE_URL": chatwoot_url, "CHATWOOT_API_TOKEN": simulator.admin_token}
+        with serving(database_url, tmp_path / "server.log", EMBEDDING_PROVIDER="local", **known) as url:
+            person = sign_up(url, owner_conn, "amina")
+            person.project_id = (await person.client.post("/projects", json={"name": "Studio"})).json()["project"]["id"]
+            yield await visit(url, person.token)
+            await person.client.aclose()
+    simulator.close()
+
+
+async def test_inboxes_are_chosen_by_the_names_of_chatwoot_and_the_page_stays(tab: Page):
+    await tab.goto("/projects")
+    await tab.evaluate("window.kept = true")
+    choice = tab.get_by_label("Account or inbox")
+    await choice.wait_for()
+    offered = await choice.locator("option").all_text_contents()
+    assert len(offered) > 1 and offered[0].endswith(": all inboxes")
+    name = offered[1].rpartition(": ")[2]
+    await choice.select_option(label=offered[1])
+    await tab.get_by_role("button", name="Bind", exact=True).click()
+    await tab.get_by_role("status").filter(has_text="The next sync reads it").wait_for()
+    listed = tab.get_by_role("list", name="Sources of Studio")
+    assert name in await listed.inner_text()
+    await tab.get_by_role("button", name=f"Unbind {name}").click()
+    await tab.get_by_role("dialog", name=f"Unbind {name}?").get_by_role("button", name="Unbind", exact=True).click()
+    await tab.get_by_role("status").filter(has_text="The import has stopped").wait_for()
+    assert "It reads no source yet." in await listed.inner_text()
+    assert await tab.evaluate("window.kept")
+
+
+async def test_names_are_asked_for_once_and_what_is_in_the_way_is_told():
+    simulator = chatwoot.build("studio")
+    with running(chatwoot.create_app(simulator)) as url:
+        client, away = Chatwoot(url, simulator.admin_token), Chatwoot(url, simulator.admin_token)
+        found = await available_sources.of(client)
+        assert found.problem == "" and found.accounts and found.inboxes
+    assert await available_sources.of(client) is found, "kept while the server is gone"
+    nothing = await available_sources.of(away)
+    assert nothing.problem and not nothing.accounts
+    for one in (client, away):
+        await one.aclose()
+    simulator.close()

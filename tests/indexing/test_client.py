@@ -1,0 +1,153 @@
+import pytest
+from pydantic import SecretStr
+
+from proofdesk.errors import Invalid
+from proofdesk.indexing.embeddings import factory
+from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, NotConfigured, Provider, Refused
+from proofdesk_simulators.openai import Simulator
+from tests.indexing.conftest import settings
+
+PAGES = ("page", "bad_gateway")  # of a proxy, which numbers nothing
+
+
+async def refusal(provider: Provider) -> EmbeddingError:
+    with pytest.raises(EmbeddingError) as raised:
+        await provider.embed_documents(["a text"])
+    return raised.value
+
+
+async def test_openai_gives_one_vector_for_each_text_in_their_order(provider: Provider, simulator: Simulator):
+    vectors = await provider.embed_documents(["blue coat", "red shoes"])
+    assert [len(vector) for vector in vectors] == [256, 256]
+    assert vectors[0] == await provider.embed_query("blue coat")
+    assert len(simulator.requests) == 2
+
+
+async def test_a_server_that_knows_floats_only_is_understood(provider: Provider, simulator: Simulator):
+    as_base64 = await provider.embed_query("blue coat")
+    simulator.switches.base64 = False
+    assert await provider.embed_query("blue coat") == pytest.approx(as_base64, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "status"),
+    [
+        ("invalid_api_key", Failed, 401),
+        ("forbidden", Failed, 403),
+        ("insufficient_quota", Failed, 429),
+        ("bad_request", Refused, 400),
+        ("rate_limit", Busy, 429),
+        ("server_error", Busy, 500),
+        ("unavailable", Busy, 503),
+        ("cut", Busy, None),
+        ("page", Failed, 200),
+        ("garbled", Failed, 200),
+        ("short", Busy, 200),
+        ("misnumbered", Failed, 200),
+        ("bad_gateway", Busy, 502),
+        ("half", Busy, None),
+    ],
+)
+async def test_each_failure_tells_what_was_asked_and_what_came_back(
+    provider: Provider, simulator: Simulator, kind: str, expected: type, status: int | None
+):
+    simulator.fail(kind)
+    error = await refusal(provider)
+    assert type(error) is expected
+    upstream = error.details["upstream"]
+    assert (upstream["service"], upstream["method"], upstream["status"]) == ("openai", "POST", status)
+    assert upstream["endpoint"].endswith("/v1/embeddings")
+    assert (upstream["request_id"] or "").startswith("req_") == (status is not None and kind not in PAGES)
+    assert error.details["batch_size"] == 1
+    assert "sk-test" not in error.message and error.code == "embeddings_job_failed"
+
+
+async def test_the_time_that_openai_asks_for_is_kept(provider: Provider, simulator: Simulator):
+    simulator.fail("rate_limit", retry_after=7)
+    error = await refusal(provider)
+    assert isinstance(error, Busy) and error.retry_after == 7 and error.throttled
+
+
+async def test_an_answer_that_takes_too_long_is_not_waited_for(url: str, simulator: Simulator):
+    simulator.fail("delay", delay=0.3)
+    provider = factory.open_provider(settings(openai_api_key="k", openai_base_url=url, openai_timeout_ms=100))
+    assert isinstance(await refusal(provider), Busy)
+    await provider.aclose()
+
+
+async def test_nobody_at_the_address_is_an_outage():
+    provider = factory.open_provider(settings(openai_base_url="http://127.0.0.1:1/v1", embedding_provider="openai"))
+    error = await refusal(provider)
+    assert isinstance(error, Busy) and "cannot be reached" in error.message
+    await provider.aclose()
+
+
+async def test_an_unknown_model_is_a_failure_for_good(url: str):
+    provider = factory.open_provider(
+        settings(openai_base_url=url, embedding_provider="openai", embedding_model="bge-m3", embedding_dim=1024)
+    )
+    error = await refusal(provider)
+    assert isinstance(error, Failed) and "EMBEDDING_MODEL" in error.message
+    await provider.aclose()
+
+
+async def test_prefixes_are_put_before_queries_and_texts(url: str, simulator: Simulator):
+    provider = factory.open_provider(
+        settings(
+            openai_base_url=url,
+            embedding_provider="openai",
+            embedding_query_prefix="query: ",
+            embedding_document_prefix="passage: ",
+        )
+    )
+    await provider.embed_documents(["coat"])
+    await provider.embed_query("coat")
+    assert set(simulator.embedded) == {"passage: coat", "query: coat"}
+    assert provider.name == "openai:text-embedding-3-small+passage:"
+    await provider.aclose()
+
+
+async def test_the_local_model_finds_what_is_meant_without_network():
+    provider = factory.open_provider(settings())
+    assert (provider.name, provider.dimension) == ("local:wordllama-l2-256", 256)
+    query = await provider.embed_query("when does my parcel arrive")
+    near, far = await provider.embed_documents(["Your package will be delivered on Friday.", "We sell blue coats."])
+    assert sum(a * b for a, b in zip(query, near, strict=True)) > sum(a * b for a, b in zip(query, far, strict=True))
+    assert sum(a * a for a in query) == pytest.approx(1, abs=1e-3)
+
+
+def test_openai_without_a_key_is_not_configured():
+    with pytest.raises(NotConfigured) as raised:
+        factory.open_provider(settings(embedding_provider="openai"))
+    assert raised.value.code == "openai_not_configured" and not raised.value.configured
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "dimension"),
+    [
+        ({}, "local:wordllama-l2-256", 256),
+        ({"embedding_dim": 1536}, "local:wordllama-l2-256", 256),
+        ({"openai_api_key": "k"}, "openai:text-embedding-3-small", 1536),
+        ({"openai_api_key": "k", "embedding_dim": 1536}, "openai:text-embedding-3-small", 1536),
+        ({"openai_api_key": "k", "embedding_dim": 512}, "openai:text-embedding-3-small@512", 512),
+        ({"openai_api_key": "k", "embedding_model": "text-embedding-3-large"}, "openai:text-embedding-3-large", 3072),
+        ({"openai_api_key": "k", "embedding_model": "bge-m3", "embedding_dim": 1024}, "openai:bge-m3@1024", 1024),
+    ],
+)
+def test_vectors_are_named_after_all_that_makes_them_differ(values: dict, name: str, dimension: int):
+    made = settings(**values)
+    assert (factory.name_of(made), factory.dimension_of(made)) == (name, dimension)
+    assert factory.open_provider(made).name == name
+
+
+def test_the_provider_of_stored_vectors_can_be_opened_while_another_is_configured():
+    made = settings(openai_api_key=SecretStr("k"), embedding_document_prefix="passage: ")
+    assert factory.open_provider(made, "local:wordllama-l2-256").dimension == 256
+    assert factory.open_provider(made, "openai:text-embedding-3-large@512").dimension == 512
+    with pytest.raises(Invalid):
+        factory.open_provider(made, "elsewhere:model")
+
+
+def test_a_model_of_unknown_dimension_needs_one_to_be_set():
+    with pytest.raises(Invalid, match="set EMBEDDING_DIM"):
+        factory.dimension_of(settings(openai_api_key="k", embedding_model="bge-m3"))

@@ -1,0 +1,351 @@
+"""Servers that call themselves compatible with OpenAI, and are not quite: what is learnt, and what is said."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from proofdesk.database.pool import Database
+from proofdesk.indexing import vectors
+from proofdesk.indexing.embeddings import capabilities, factory
+from proofdesk.indexing.embeddings.batches import PROBE, Batches, Patience
+from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Provider
+from proofdesk.projects.scope import Scope
+from proofdesk.search import results
+from proofdesk.search.query import Question
+from proofdesk_simulators.openai import Simulator
+from tests.indexing.conftest import OPTIONS, settings
+
+QUICK = Patience(3, 0.01, 1.0)
+TEXTS = [f"Is the coat number {n} still to be had?" for n in range(10)]
+
+
+@asynccontextmanager
+async def opened(url: str, **values: Any) -> AsyncIterator[Provider]:
+    wanted: dict[str, Any] = {"openai_api_key": "sk-test", "openai_base_url": url, "embedding_dim": 256}
+    provider = factory.open_provider(settings(**(wanted | values)))
+    yield provider
+    await provider.aclose()
+
+
+async def right(url: str) -> list[Any]:
+    """The vectors of the texts as OpenAI gives them."""
+    async with opened(url) as provider:
+        return list(await provider.embed_documents(TEXTS))
+
+
+async def refusal(provider: Provider, texts: list[str] = TEXTS) -> EmbeddingError:
+    with pytest.raises(EmbeddingError) as raised:
+        await Batches(provider, QUICK).embed(texts)
+    return raised.value
+
+
+def asked(simulator: Simulator, name: str) -> list[Any]:
+    return [getattr(entry, name) for entry in simulator.requests]
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {"index": "omit_zero"},
+        {"index": "omit_zero", "order": "reversed"},
+        {"index": "omit"},
+        {"index": "text"},
+        {"order": "reversed"},
+        {"usage": False},
+        {"vectors": "text", "base64": False},
+        {"vectors": "json", "base64": False},
+        {"vectors": "nested", "base64": False},
+        {"vectors": "base64", "encoding": "named"},
+        {"encoding": "named"},
+        {"encoding": "unknown"},
+        {"encoding": "unnamed"},
+        {"base64": False},
+        {"dimension": 300},
+    ],
+    ids=str,
+)
+async def test_the_vectors_are_those_of_the_texts(url: str, simulator: Simulator, habit: dict[str, Any]):
+    expected = await right(url)
+    for name, value in habit.items():
+        setattr(simulator.switches, name, value)
+    capabilities.forget()
+    async with opened(url) as provider:
+        made = await provider.embed_documents(TEXTS)
+        one = await provider.embed_query(TEXTS[3])
+    assert len(made) == 10
+    if "dimension" not in habit:
+        assert [list(vector) for vector in made] == [pytest.approx(list(vector), abs=1e-6) for vector in expected]
+    assert list(one) == pytest.approx(list(made[3]), abs=1e-6)
+    assert sum(number * number for number in one) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("encoding", ["named", "unknown", "unnamed"])
+async def test_base64_is_asked_for_once_when_it_is_refused(url: str, simulator: Simulator, encoding: str):
+    simulator.switches.encoding = encoding
+    async with opened(url) as provider, opened(url) as another:
+        await asyncio.gather(*[provider.embed_documents(TEXTS) for _ in range(5)])
+        await another.embed_query("coat")
+    assert asked(simulator, "encoding_format") == ["base64", *[None] * 6]
+
+
+async def test_a_refused_text_does_not_make_a_server_one_without_base64(url: str, simulator: Simulator):
+    async with opened(url) as provider:
+        with pytest.raises(EmbeddingError):
+            await provider.embed_documents(["[[refuse]]"])
+        await provider.embed_documents(TEXTS)
+        with pytest.raises(EmbeddingError):
+            await provider.embed_documents(["[[refuse]]"])
+        await provider.embed_documents(TEXTS)
+    assert set(asked(simulator, "encoding_format")) == {"base64"}
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "sent"),
+    [
+        ("openai/text-embedding-3-large", {"embedding_dim": 1024}, 1024),
+        ("openai/text-embedding-3-large", {"embedding_dim": None}, None),
+        ("azure/text-embedding-3-small", {"embedding_dim": 512}, 512),
+        ("text-embedding-3-large", {"embedding_dim": 1024}, 1024),
+        ("text-embedding-ada-002", {"embedding_dim": None}, None),
+    ],
+)
+async def test_dimensions_are_sent_for_models_that_know_them(
+    url: str, simulator: Simulator, model: str, values: dict[str, Any], sent: int | None
+):
+    simulator.models[model] = {"large": 3072, "small": 1536}.get(model.rpartition("-")[2], 1536)
+    async with opened(url, embedding_model=model, **values) as provider:
+        assert len(await provider.embed_query("coat")) == (sent or simulator.models[model])
+    assert asked(simulator, "dimensions") == [sent]
+
+
+@pytest.mark.parametrize("habit", ["vllm", "litellm"])
+async def test_vectors_are_cut_by_us_where_the_server_refuses_to(url: str, simulator: Simulator, habit: str):
+    simulator.switches.dimensions = habit
+    async with opened(url) as provider:
+        vector = await provider.embed_query("coat")
+        await provider.embed_query("coat")
+    assert len(vector) == 256 and sum(n * n for n in vector) == pytest.approx(1, abs=1e-3)
+    assert asked(simulator, "dimensions") == [256, None, None]
+
+
+async def test_a_model_of_another_maker_is_asked_to_shorten_when_it_is_too_long(url: str, simulator: Simulator):
+    simulator.models["gemini-embedding-001"] = 3072
+    async with opened(url, embedding_model="gemini-embedding-001", embedding_dim=768) as provider:
+        assert len(await provider.embed_query("coat")) == 768
+        await provider.embed_query("coat")
+    assert asked(simulator, "dimensions") == [None, 768, 768]
+
+
+async def test_vectors_that_may_not_be_cut_are_a_wrong_dimension(url: str, simulator: Simulator):
+    simulator.models["bge-m3"] = 1024
+    async with opened(url, embedding_model="bge-m3", embedding_dim=512) as provider:
+        error = await refusal(provider)
+    assert isinstance(error, Failed) and "vectors of 1024 numbers, 512 are expected. Set EMBEDDING_DIM" in error.message
+
+
+@pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[zero]]", "[[null]]", "[[empty]]"])
+@pytest.mark.parametrize("base64", [True, False])
+async def test_only_the_text_without_a_usable_vector_fails(url: str, simulator: Simulator, mark: str, base64: bool):
+    simulator.switches.base64 = base64
+    async with opened(url) as provider:
+        outcomes = await Batches(provider, QUICK).embed([*TEXTS[:3], f"A coat {mark}", *TEXTS[3:]])
+    assert [outcome.vector is None for outcome in outcomes] == [n == 3 for n in range(11)]
+    assert "no usable vector" in str(outcomes[3].reason)
+    assert len(simulator.requests) == 1
+
+
+@pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[null]]"])
+async def test_a_question_without_a_usable_vector_is_named(url: str, mark: str):
+    async with opened(url) as provider:
+        with pytest.raises(Failed, match="no number for the question"):
+            await provider.embed_query(f"coat {mark}")
+
+
+@pytest.mark.parametrize("scale", [1e-6, 5.0, 1e6])
+async def test_vectors_of_any_length_are_stored_and_found(
+    db: Database, project: Scope, url: str, simulator: Simulator, ten: list[str], scale: float
+):
+    simulator.switches.scale = scale
+    async with opened(url) as provider:
+        done = await vectors.embed_pending(db, project, provider, OPTIONS)
+        assert (done.processed, done.failed) == (10, 0)
+        answer = await results.find(db, project, provider, settings(), Question(ten[4], mode="vector", top_k=1))
+    assert ten[4] in answer.results[0].text
+
+
+LIMITED = [
+    ("tei", True),
+    ("litellm", True),
+    ("siliconflow", True),
+    ("dashscope", True),
+    ("gemini", True),
+    ("azure", True),
+    ("mistral", False),
+    ("nginx", False),
+    ("text", False),
+]
+
+
+@pytest.mark.parametrize(("wording", "numbered"), LIMITED)
+async def test_how_many_texts_a_server_takes_is_learnt_once(
+    url: str, simulator: Simulator, wording: str, numbered: bool
+):
+    simulator.switches.most_texts, simulator.switches.wording = 3, wording
+    async with opened(url) as provider, opened(url) as another:
+        for each in (provider, provider, another):
+            outcomes = await Batches(each, QUICK).embed(TEXTS)
+            assert all(outcome.vector for outcome in outcomes)
+    refused = [entry.texts for entry in simulator.requests if entry.status >= 400]
+    assert refused == ([10] if numbered else [10, 5])
+    assert provider.takes == another.takes == 3
+
+
+async def test_several_batches_at_once_learn_from_one(url: str, simulator: Simulator):
+    simulator.switches.most_texts, simulator.switches.wording = 2, "mistral"
+    async with opened(url) as provider:
+        batches = Batches(provider, QUICK)
+        made = await asyncio.gather(*[batches.embed(TEXTS) for _ in range(4)])
+    assert all(outcome.vector for outcomes in made for outcome in outcomes)
+    refused = sorted(entry.texts for entry in simulator.requests if entry.status >= 400)
+    assert refused == [3, 5, 10, 10, 10, 10]
+
+
+@pytest.mark.parametrize("wording", ["openai", "mistral"])
+async def test_too_many_tokens_for_one_request_are_sent_in_several(url: str, simulator: Simulator, wording: str):
+    simulator.switches.max_tokens_a_request, simulator.switches.wording = 35, wording
+    async with opened(url) as provider:
+        outcomes = await Batches(provider, QUICK).embed(TEXTS)
+    assert all(outcome.vector for outcome in outcomes)
+
+
+async def test_a_server_that_breaks_on_batches_costs_few_requests(url: str, simulator: Simulator):
+    simulator.fail("server_error", beyond=1)
+    async with opened(url) as provider:
+        outcomes = await Batches(provider, QUICK).embed(TEXTS * 10)
+        outcomes += await Batches(provider, QUICK).embed(TEXTS)
+    assert all(outcome.vector for outcome in outcomes)
+    broken = [entry.texts for entry in simulator.requests if entry.status == 500]
+    assert broken == [100, 100, 100, 50, 25, 13, 7, 4, 2]
+
+
+async def test_a_server_that_breaks_on_every_text_ends_the_run(url: str, simulator: Simulator):
+    simulator.fail("server_error", containing="coat")
+    async with opened(url) as provider:
+        error = await refusal(provider, TEXTS * 10)
+    assert isinstance(error, Busy) and "broke on 20 texts one after the other" in error.message
+    assert PROBE in simulator.embedded and len(simulator.requests) < 120
+
+
+async def test_a_server_that_dies_while_a_batch_is_halved_fails_no_text(url: str, simulator: Simulator):
+    simulator.fail("server_error", containing="coat number 7")
+    simulator.fail("unavailable", skip=5)
+    async with opened(url) as provider:
+        error = await refusal(provider)
+    assert isinstance(error, Busy) and "Nothing is lost" in error.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "says"),
+    [
+        ("error_in_200", {}, "out of order (502): Provider returned error."),
+        ("empty", {}, "gave 0 vectors for 10 texts"),
+        ("short", {}, "gave 9 vectors for 10 texts"),
+        ("surplus", {}, "It gave 11 vectors, or numbered them wrongly, for 10 texts."),
+        ("page", {}, "Check OPENAI_BASE_URL. It answered with a web page."),
+        ("challenge", {}, "(403): a web page (Just a moment...) in place of an answer"),
+        ("redirect", {}, "sends requests on to https://elsewhere.example.com/v1/embeddings (308). Set OPENAI_BASE_URL"),
+        ("rate_limit", {"should_retry": False}, "asks not to be tried again"),
+        ("rate_limit", {"retry_after": 900}, "asks to wait for 900 seconds"),
+        ("key_not_valid", {}, "refused the key (400). Check OPENAI_API_KEY"),
+        ("no_connected_db", {}, "refused the key (400). Check OPENAI_API_KEY"),
+        ("insufficient_quota", {}, "quota of the OpenAI account is used up (429). Raise it"),
+    ],
+)
+async def test_errors_name_the_cause(url: str, simulator: Simulator, kind: str, values: dict[str, Any], says: str):
+    simulator.fail(kind, **values)
+    async with opened(url) as provider:
+        assert says in (await refusal(provider)).message
+
+
+@pytest.mark.parametrize("kind", ["error_in_200", "empty", "short", "rate_limit", "wait_in_words", "server_error"])
+async def test_what_goes_wrong_once_is_tried_again(url: str, simulator: Simulator, kind: str):
+    simulator.fail(kind, times=1)
+    async with opened(url) as provider:
+        outcomes = await Batches(provider, QUICK).embed(TEXTS)
+    assert all(outcome.vector for outcome in outcomes) and len(simulator.requests) == 2
+
+
+async def test_a_refusal_that_asks_to_be_tried_again_is(url: str, simulator: Simulator):
+    simulator.fail("bad_request", times=1, should_retry=True)
+    async with opened(url) as provider:
+        outcomes = await Batches(provider, QUICK).embed(TEXTS)
+    assert all(outcome.vector for outcome in outcomes) and asked(simulator, "texts") == [10, 10]
+
+
+async def test_the_time_to_wait_is_read_from_words_too(url: str, simulator: Simulator):
+    simulator.fail("wait_in_words")
+    async with opened(url) as provider:
+        with pytest.raises(Busy) as raised:
+            await provider.embed_query("coat")
+    assert raised.value.retry_after == 0.02 and raised.value.throttled
+
+
+AZURE = "/openai/deployments/text-embedding-3-small?api-version=2024-10-21"
+
+
+async def test_azure_is_asked_as_it_wants_to_be(url: str, simulator: Simulator):
+    simulator.switches.azure, simulator.switches.key = True, "sk-test"
+    async with opened(url.removesuffix("/v1") + AZURE) as provider:
+        assert len(await provider.embed_query("coat")) == 256
+    async with opened(url.removesuffix("/v1") + AZURE.partition("?")[0]) as provider:
+        assert "for Azure that of the deployment, with ?api-version=" in (await refusal(provider)).message
+    async with opened(url.removesuffix("/v1") + AZURE, openai_api_key="sk-wrong") as provider:
+        assert "Check OPENAI_API_KEY" in (await refusal(provider)).message
+
+
+@pytest.mark.parametrize("end", ["", "/", "/embeddings", "/embeddings/"])
+async def test_the_address_may_be_that_of_embeddings_itself(url: str, end: str):
+    async with opened(url + end) as provider:
+        assert len(await provider.embed_query("coat")) == 256
+
+
+async def test_a_server_without_keys_is_used_when_it_is_named(url: str, simulator: Simulator):
+    simulator.switches.key = ""
+    chosen = settings(openai_base_url=url)
+    assert (chosen.provider, factory.name_of(chosen)) == ("openai", "openai:text-embedding-3-small")
+    async with opened(url, openai_api_key=None) as provider:
+        assert len(await provider.embed_query("coat")) == 256
+    assert settings(openai_base_url=url, embedding_provider="local").provider == "local"
+
+
+async def test_messages_are_not_masked_by_a_key_that_is_none(url: str, simulator: Simulator):
+    simulator.switches.key = ""
+    async with opened(url, openai_api_key=None, embedding_model="none-such") as provider:
+        assert "`none-such` does not exist" in (await refusal(provider)).message
+
+
+@pytest.mark.parametrize("address", ["localhost:11434/v1", "ftp://host/v1", "http://", "/v1"])
+def test_an_address_without_scheme_or_host_is_refused_at_the_start(address: str):
+    with pytest.raises(ValidationError, match="begin with http:// or https://"):
+        settings(openai_base_url=address)
+
+
+@pytest.mark.parametrize(
+    "habit", [{"index": "omit_zero"}, {"encoding": "named"}, {"most_texts": 2, "wording": "gemini"}], ids=str
+)
+async def test_a_run_and_a_search_work_with_such_a_server(
+    db: Database, project: Scope, url: str, simulator: Simulator, ten: list[str], habit: dict[str, Any]
+):
+    for name, value in habit.items():
+        setattr(simulator.switches, name, value)
+    async with opened(url) as provider:
+        for wanted in ("first", "second"):
+            done = await vectors.embed_pending(db, project, provider, OPTIONS)
+            assert (done.failed, done.pending, done.lowered_to) == (0, 0, habit.get("most_texts")), wanted
+        answer = await results.find(db, project, provider, settings(), Question(ten[7], mode="vector", top_k=1))
+    assert ten[7] in answer.results[0].text and answer.degraded is None
+    assert sum(entry.status >= 400 for entry in simulator.requests) <= 2

@@ -1,0 +1,163 @@
+"""Quoted words: what mail programs write above them, and what stays with whoever typed it."""
+
+import time
+
+import pytest
+
+from proofdesk.indexing.chunking import attribution, chunker, quotes
+from proofdesk.indexing.chunking.chunker import Limits
+from tests.indexing.stories import Line, agent, said
+
+OWN = "We have sent it today, and it will be there soon."
+ASKED = "Where is the blue coat that I ordered in February?"
+FROM = "Ivan Petrov <ivan@example.org>"
+OUTLOOK = f"Von: {FROM}\nGesendet: Montag, 2. März 2026 10:00\nAn: Desk <desk@example.com>\nBetreff: AW: Mantel"
+HEADERS = {
+    "Gmail": "On Mon, Mar 2, 2026 at 10:00 AM Ivan Petrov <ivan@example.org> wrote:",
+    "Gmail, wrapped": "On Mon, Mar 2, 2026 at 10:00 AM Ivan Petrov\n<ivan@example.org>\nwrote:",
+    "Apple Mail": "On 2 Mar 2026, at 10:00, Ivan Petrov <ivan@example.org> wrote:",
+    "Thunderbird": "On 02/03/2026 10:00, Ivan Petrov wrote:",
+    "Thunderbird, German": "Am 02.03.26 um 10:00 schrieb Ivan Petrov:",
+    "Gmail, German": "Am Mo., 2. März 2026 um 10:00 Uhr schrieb Ivan Petrov <ivan@example.org>:",
+    "Gmail, Russian": "пн, 2 мар. 2026 г. в 10:00, Ivan Petrov <ivan@example.org>:",
+    "Mail.ru": "Понедельник, 2 марта 2026, 10:00 +03:00 от Ivan Petrov <ivan@example.org>:",
+    "Apple Mail, Russian": "2 марта 2026 г., в 10:00, Ivan Petrov <ivan@example.org> написал(а):",
+    "Gmail, Spanish": "El lun, 2 mar 2026 a las 10:00, Ivan Petrov (<ivan@example.org>) escribió:",
+    "Gmail, French": "Le lun. 2 mars 2026 à 10:00, Ivan Petrov <ivan@example.org> a écrit :",
+    "Gmail, Italian": "Il giorno lun 2 mar 2026 alle ore 10:00 Ivan Petrov <ivan@example.org> ha scritto:",
+    "Gmail, Portuguese": "Em seg., 2 de mar. de 2026 às 10:00, Ivan Petrov <ivan@example.org> escreveu:",
+    "Gmail, Dutch": "Op ma 2 mrt 2026 om 10:00 schreef Ivan Petrov <ivan@example.org>:",
+    "Gmail, Polish": "pon., 2 mar 2026 o 10:00 Ivan Petrov <ivan@example.org> napisał(a):",
+    "a language that is not known": "Ar 02/03/2026 10:00, scríobh Ivan Petrov <ivan@example.org> an méid seo:",
+}
+BLOCKS = {
+    "Outlook": f"From: {FROM}\nSent: Monday, March 2, 2026 10:00 AM\nTo: Desk\nSubject: Re: Coat",
+    "Outlook, bold": f"*From:* {FROM}\n*Sent:* Monday, 10:00\n*To:* Desk\n*Subject:* Re: Coat",
+    "Outlook, with a rule": f"________________________________\n{OUTLOOK}",
+    "Outlook, German": OUTLOOK,
+    "Outlook, Russian": f"От: {FROM}\nОтправлено: 2 марта 2026 г. 10:00\nКому: Desk\nТема: Re: Пальто",
+    "Outlook, Spanish": f"De: {FROM}\nEnviado el: lunes, 2 de marzo\nPara: Desk\nAsunto: RE: Abrigo",
+    "Outlook, French": f"De : {FROM}\nEnvoyé : lundi 2 mars\nÀ : Desk\nObjet : RE: Manteau",
+    "Outlook, old": "-----Original Message-----\nFrom: Ivan Petrov [mailto:ivan@example.org]\nSent: Monday\nTo: me",
+}
+ALL = HEADERS | BLOCKS
+
+
+def marked(text: str) -> str:
+    return "\n".join(f"> {line}" for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("way", ["marked", "plain", "header marked too"])
+def test_a_mail_program_says_who_wrote_what_follows(name: str, way: str):
+    if way != "marked" and name == "a language that is not known":
+        return
+    quoted = marked(ASKED) if way == "marked" else ASKED
+    below = marked(f"{ALL[name]}\n\n{ASKED}") if way == "header marked too" else f"{ALL[name]}\n{quoted}"
+    if name in BLOCKS and way == "marked":
+        below = f"{ALL[name]}\n\n{ASKED}"
+    own, found = quotes.split(f"{OWN}\n\n{below}")
+    assert (own, [(q.author, q.text) for q in found]) == (OWN, [("Ivan Petrov", ASKED)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> 5 kilos is too heavy for me\nPlease advise.",
+        "You said:\n> we send it on Monday\nand it is Friday now.",
+        "We travel like this:\nFrom: Oslo\nTo: Bergen\nDate: 3 May\nPlease book it.",
+        "Yesterday your colleague wrote:\nwe will refund you",
+        "I called 2 days ago and he wrote down the following:\n- blue\n- size 42",
+        "Note: a thing -- and another: thing",
+        "Original message",
+    ],
+)
+def test_what_somebody_typed_stays_theirs(text: str):
+    assert quotes.split(text) == (text, [])
+
+
+def test_answers_between_quoted_lines_stay_with_who_answered():
+    text = f"{HEADERS['Gmail']}\n> Is it blue?\n\nYes, it is.\n\n> Is it warm?\n\nVery warm."
+    own, [quote] = quotes.split(text)
+    assert " ".join(own.split()) == "Yes, it is. Very warm."
+    assert quote.text.split("\n")[0] == "Is it blue?" and "Is it warm?" in quote.text
+
+
+def test_a_quotation_in_a_quotation_has_its_own_author():
+    inner = f"{HEADERS['Gmail'].replace('Ivan Petrov', 'Anna Berg')}\n> First words."
+    own, found = quotes.split(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(f'{ASKED}{chr(10)}{inner}')}")
+    assert own == OWN
+    assert [(q.author, q.text, q.depth) for q in found] == [("Ivan Petrov", ASKED, 0), ("Anna Berg", "First words.", 1)]
+
+
+HOSTILE = {
+    "one letter": "a" * 150_000,
+    "dots": "." * 150_000,
+    "marks": ">" * 150_000,
+    "colons": ":" * 150_000,
+    "spaces": " " * 150_000,
+    "line breaks": "\n" * 150_000,
+    "marked line breaks": ">\n" * 75_000,
+    "fields": "From: a@b.example\n" * 8_000,
+    "headers": "On 1.1.2020 a@b.example wrote:\n" * 5_000,
+    "nested headers": "".join(">" * (n % 400) + "On 1.1.2020 a@b.example wrote:\n" for n in range(700)),
+    "rules": "-" * 150_000,
+    "digits": "1" * 150_000,
+    "names": "Ab " * 50_000,
+    "lines of names": ("Ab " * 120 + ":\n") * 400,
+    "addresses": "a@" * 75_000,
+    "short addresses": ("a@" * 180 + " 10:00:\n") * 400,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_time_grows_with_the_length_of_the_text(name: str):
+    conversation = said(Line(HOSTILE[name]), agent(HOSTILE[name]))
+    started = time.perf_counter()
+    attribution.attributed(conversation)
+    assert time.perf_counter() - started < 5  # measured: below one second
+
+
+LIMITS = Limits(1000, 30)
+
+
+def by_sender(*lines: Line) -> list[tuple[int, str, str]]:
+    return [(c.anchor.message_id, c.anchor.sender_type, c.text) for c in chunker.cut(said(*lines), "Shop", LIMITS)]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_agent_s_chunk_holds_only_the_words_of_the_agent(name: str):
+    reply = agent(f"{OWN}\n\n{ALL[name]}\n\n{marked(ASKED) if name in HEADERS else ASKED}")
+    assert by_sender(Line(ASKED, name="Ivan Petrov"), reply) == [(1, "contact", ASKED), (2, "agent", OWN)]
+
+
+def test_words_that_stand_nowhere_else_are_those_of_who_wrote_them():
+    reply = agent(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
+    again = agent(f"Once more: it was sent, and should be with you now.\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
+    chunks = chunker.cut(said(reply, again), "Shop", LIMITS)
+    assert [(c.anchor.sender_type, c.anchor.quoted_from, c.index) for c in chunks] == [
+        ("agent", None, 0),
+        ("contact", "Ivan Petrov", 1),
+        ("agent", None, 0),
+    ]
+    assert chunks[1].text == ASKED and chunks[1].covers == [1]
+
+
+def test_a_contact_s_mail_that_quotes_an_agent_names_the_agent():
+    head = HEADERS["Gmail, German"].replace("Ivan Petrov <ivan@example.org>", "Anna <desk@example.com>")
+    mail = Line(f"{ASKED}\n\n{head}\n{marked('An offer that is not stored: coats at half the price.')}")
+    found = by_sender(mail, agent("Thank you for your interest in our coats, Ivan."))
+    assert found[1][1:] == ("agent", "An offer that is not stored: coats at half the price.")
+
+
+def test_what_a_contact_forwards_stays_on_the_side_of_the_contact():
+    mail = Line(
+        f"Please look.\n\n---------- Forwarded message ---------\n{BLOCKS['Outlook']}\n\nThe parcel was lost at sea."
+    )
+    chunk = chunker.cut(said(mail), "Shop", LIMITS)[-1]
+    assert (chunk.anchor.sender_type, chunk.anchor.quoted_from) == ("contact", "Ivan")
+
+
+def test_lines_that_were_wrapped_anew_are_the_same_words():
+    wrapped = ASKED.replace(" that", "\n> that")
+    assert by_sender(Line(ASKED), agent(f"{OWN}\n\n{HEADERS['Gmail']}\n> {wrapped}"))[1:] == [(2, "agent", OWN)]

@@ -1,0 +1,63 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proofdesk.indexing.chunking import sentences
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+PROSE = st.lists(
+    st.sampled_from(
+        ["Да.", "Where is it?", "Dr. Weiß kommt um 9.", "¿Qué talla?", "слово " * 9, "x" * 70, "\n\n", "👩🏽‍🔧!"]
+    ),
+    max_size=40,
+).map(" ".join)
+
+
+@given(PROSE | st.text(max_size=400), st.integers(40, 200), st.integers(0, 20), st.integers(0, 30))
+def test_nothing_is_lost_and_no_piece_is_too_long(text: str, size: int, shortest: int, taken: int):
+    pieces = sentences.cut(text, size, shortest=shortest, taken=taken)
+    assert squeezed("".join(pieces)) == squeezed(text)
+    assert all(0 < len(piece) <= size for piece in pieces)
+    assert not pieces or len(pieces[0]) <= size - taken
+
+
+@given(st.text("aé👩🏽‍🔧", min_size=50, max_size=300), st.integers(40, 90))
+def test_characters_as_people_see_them_stay_whole(text: str, size: int):
+    for piece in sentences.cut(text, size)[1:]:
+        assert not unicodedata.category(piece[0]).startswith("M")
+        assert piece[0] not in "\u200d\ufe0f🏽"
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "The coat is blue. |It comes in size 42. |We ship on Friday!",
+        "Der Mantel ist blau. |Er kostet z. B. 90 Euro. |Lieferung am 3. Oktober!",
+        "Le manteau est bleu. |« Parfait ! » |Vous livrez en Suisse ?",
+        "El abrigo es azul. |La Sra. Gómez pregunta. |¿Llega el viernes?",
+        "Пальто синее. |Стоит 900 руб. за штуку. |Привезёте в пятницу?",
+        "i want the coat. |can you send it. |thanks",
+        "外套是蓝色的。|有四十二码吗？|谢谢",
+    ],
+)
+def test_sentences_of_several_languages_are_told_apart(marked: str):
+    assert list(sentences.split(marked.replace("|", ""))) == marked.split("|")
+
+
+def test_a_last_piece_that_is_too_short_takes_a_sentence_from_the_one_before():
+    text = "The first sentence is here. The second one is here too. Yes."
+    assert sentences.cut(text, 56, shortest=10) == ["The first sentence is here.", "The second one is here too. Yes."]
+
+
+def test_the_tail_of_a_text_begins_with_a_sentence():
+    assert sentences.tail("The coat is blue. Which size do you need?", 30) == "Which size do you need?"
+
+
+def test_the_tail_of_one_long_sentence_begins_with_a_word():
+    assert sentences.tail("which of all the sizes do you need", 15) == "do you need"

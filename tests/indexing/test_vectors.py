@@ -1,0 +1,294 @@
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from proofdesk.database.halfvec import Halfvec
+from proofdesk.database.pool import Database
+from proofdesk.indexing import chunks, vector_queries, vectors
+from proofdesk.indexing.embeddings import batches
+from proofdesk.indexing.embeddings.batches import Patience
+from proofdesk.indexing.embeddings.local import LocalModel
+from proofdesk.indexing.embeddings.provider import Busy, Failed, Provider
+from proofdesk.indexing.vector_queries import Counts
+from proofdesk.projects.scope import Scope
+from proofdesk_simulators.openai import Simulator
+from tests.conftest import new_project
+from tests.indexing.conftest import LIMITS, OPTIONS
+from tests.indexing.stories import Line, rewrite, rows, tell
+
+MODEL = "openai:text-embedding-3-small@256"
+
+
+async def embed(db: Database, scope: Scope, provider: Provider, **values) -> vectors.Embedded:
+    return await vectors.embed_pending(db, scope, provider, OPTIONS, **values)
+
+
+async def models(db: Database, scope: Scope) -> dict[str, int]:
+    return dict(await rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
+
+
+async def test_everything_that_waits_is_embedded(db: Database, project: Scope, provider, simulator, ten):
+    reports = []
+    done = await embed(db, project, provider, report=lambda *report: reports.append(report))
+    assert (done.processed, done.failed, done.model, done.status) == (10, 0, MODEL, "ok")
+    assert await vectors.counts(db, project) == Counts(0, 0, 10, 0)
+    assert await models(db, project) == {MODEL: 10}
+    assert reports[-1] == (10, 10, "chunks")
+    assert [entry.texts for entry in simulator.requests] == [4, 4, 2]
+
+
+async def test_the_nearest_vector_is_that_of_the_text_asked_for(db: Database, project: Scope, provider, ten):
+    await embed(db, project, provider)
+    ((context,),) = await rows(db, project, "SELECT context FROM rag_chunks WHERE conversation_id = 7")
+    asked = Halfvec(await provider.embed_query(f"{context}\n{ten[6]}"))
+    (nearest, *_) = await rows(
+        db,
+        project,
+        "SELECT message_id, embedding <=> %s::halfvec FROM rag_vectors ORDER BY 2",
+        asked,
+    )
+    assert nearest[0] == 700 and nearest[1] == pytest.approx(0, abs=1e-3)
+
+
+async def test_a_limit_takes_the_newest(db: Database, project: Scope, provider, ten):
+    done = await embed(db, project, provider, limit=5)
+    assert (done.processed, done.status) == (5, "pending")
+    ready = await rows(
+        db, project, "SELECT conversation_id FROM rag_chunks WHERE embedding_status = 'ready' ORDER BY 1"
+    )
+    assert [number for (number,) in ready] == [6, 7, 8, 9, 10]
+
+
+async def test_nothing_to_do_is_no_failure(db: Database, project: Scope, provider, simulator):
+    assert (await embed(db, project, provider)).status == "ok"
+    assert not simulator.requests
+
+
+async def test_two_workers_embed_each_chunk_once(db: Database, project: Scope, provider, simulator, ten):
+    done = await asyncio.gather(*[embed(db, project, provider) for _ in range(2)])
+    assert sum(each.processed for each in done) == 10
+    assert sorted(simulator.embedded.values()) == [1] * 10
+
+
+async def test_what_a_lost_worker_had_is_taken_back(db: Database, project: Scope, provider, owner_conn, ten):
+    async with db.scoped(project) as conn:
+        assert len(await vector_queries.claim(conn, project, 3)) == 3
+    assert (await embed(db, project, provider)).processed == 7
+    assert await vectors.counts(db, project) == Counts(0, 3, 7, 0)
+    owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '31 min' WHERE claimed_at IS NOT NULL")
+    assert (await embed(db, project, provider)).processed == 3
+
+
+async def test_a_chunk_that_outlives_worker_after_worker_is_given_up(
+    db: Database, project: Scope, provider, owner_conn, ten
+):
+    owner_conn.execute(
+        "UPDATE rag_chunks SET embedding_status = 'processing', attempts = 3, claimed_at = now() - interval '1 day'"
+        " WHERE conversation_id = 1"
+    )
+    await embed(db, project, provider)
+    ((error,),) = await rows(db, project, "SELECT error FROM rag_chunks WHERE embedding_status = 'failed'")
+    assert "3 times" in error
+    assert await vectors.counts(db, project) == Counts(0, 0, 9, 1)
+
+
+async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, project: Scope, provider, owner_conn, ten):
+    async with db.scoped(project) as conn:
+        late = await vector_queries.claim(conn, project, 2)
+    owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '1 day' WHERE claimed_at IS NOT NULL")
+    await embed(db, project, provider)
+    async with db.scoped(project) as conn:
+        settled = await vector_queries.settle(conn, project, "old:model", late, [batches.Outcome(Halfvec([1, 2]))] * 2)
+        assert await vector_queries.release(conn, project, late) == 0
+    assert settled == vector_queries.Settled(0, 0)
+    assert await models(db, project) == {MODEL: 10}
+
+
+async def test_a_text_that_changes_while_it_is_embedded_waits_again(
+    db: Database, project: Scope, provider, simulator: Simulator, ten
+):
+    loop = asyncio.get_running_loop()
+    changed = "A different question: do you have gloves that go with it?"
+
+    async def change() -> None:
+        await rewrite(db, project, 1000, changed)
+        await chunks.cut(db, project, LIMITS)
+
+    def once(texts: list[str]) -> None:  # runs in the server's thread, while the batch waits for its answer
+        simulator.on_request = None
+        asyncio.run_coroutine_threadsafe(change(), loop).result(5)
+
+    simulator.on_request = once
+    done = await embed(db, project, provider, limit=4)
+    assert done.processed == 3
+    assert await vectors.counts(db, project) == Counts(7, 0, 3, 0)
+    assert 1000 not in [number for (number,) in await rows(db, project, "SELECT message_id FROM rag_vectors")]
+    await embed(db, project, provider)
+    assert any(text.endswith(changed) for text in simulator.embedded)
+
+
+async def test_a_bad_text_alone_fails_with_its_reason(db: Database, project: Scope, provider, simulator, ten):
+    await rewrite(db, project, 300, "This text has [[refuse]] in it, which the provider does not take.")
+    await chunks.cut(db, project, LIMITS)
+    done = await embed(db, project, provider)
+    assert (done.processed, done.failed, done.status) == (9, 1, "ok")
+    found = await rows(db, project, "SELECT message_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
+    assert [number for number, _ in found] == [300] and "(400)" in found[0][1]
+
+
+async def test_failed_chunks_are_tried_again_when_asked(db: Database, project: Scope, provider, simulator, ten):
+    simulator.switches.bad_text = "number 3"
+    await embed(db, project, provider)
+    simulator.switches.bad_text = ""
+    assert (await embed(db, project, provider)).processed == 0
+    assert await vectors.retry_failed(db, project) == 1
+    assert (await embed(db, project, provider)).processed == 1
+
+
+async def test_a_wrong_setting_does_not_turn_every_chunk_to_failed(
+    db: Database, project: Scope, provider, simulator, ten
+):
+    simulator.fail("bad_request")
+    with pytest.raises(Failed, match="refuses any text"):
+        await embed(db, project, provider)
+    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
+async def test_a_short_outage_is_waited_out(db: Database, project: Scope, provider, simulator: Simulator, ten, kind):
+    simulator.fail(kind, times=2)
+    assert (await embed(db, project, provider)).processed == 10
+
+
+async def test_the_time_a_provider_asks_for_is_waited(
+    db: Database, project: Scope, provider, simulator: Simulator, ten
+):
+    simulator.fail("rate_limit", times=1, retry_after=0.2)
+    await vectors.embed_pending(db, project, provider, replace(OPTIONS, concurrency=1), limit=1)
+    first, second = simulator.requests
+    assert second.at - first.at >= 0.2
+
+
+async def test_a_provider_that_asks_for_too_much_time_stops_the_run(
+    db: Database, project: Scope, provider, simulator, ten
+):
+    simulator.fail("rate_limit", retry_after=3600)
+    with pytest.raises(Busy, match="wait for 3600 seconds"):
+        await embed(db, project, provider)
+    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
+async def test_a_long_outage_stops_the_run_and_loses_nothing(
+    db: Database, project: Scope, provider, simulator, ten, kind
+):
+    simulator.fail(kind)
+    with pytest.raises(Busy, match="Tried 3 times") as raised:
+        await embed(db, project, provider)
+    assert raised.value.details["batch_size"] == 4
+    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+    assert await rows(db, project, "SELECT DISTINCT attempts FROM rag_chunks") == [(0,)]
+    simulator.reset_controls()
+    assert (await embed(db, project, provider)).processed == 10
+
+
+async def test_a_text_on_which_the_provider_breaks_does_not_stop_the_others(
+    db: Database, project: Scope, provider, simulator: Simulator, ten
+):
+    simulator.fail("server_error", containing="number 3")
+    done = await embed(db, project, provider)
+    assert (done.processed, done.failed) == (9, 1)
+
+
+@pytest.mark.parametrize("kind", ["insufficient_quota", "invalid_api_key", "forbidden", "page"])
+async def test_what_only_a_person_can_mend_stops_the_run_at_once(
+    db: Database, project: Scope, provider, simulator, ten, kind
+):
+    simulator.fail(kind, skip=1)
+    with pytest.raises(Failed):
+        await vectors.embed_pending(db, project, provider, replace(OPTIONS, concurrency=1))
+    assert len(simulator.requests) == 2
+    assert await vectors.counts(db, project) == Counts(6, 0, 4, 0)
+
+
+async def test_vectors_of_another_length_stop_the_run(db: Database, project: Scope, provider, simulator, ten):
+    simulator.switches.dimension = 128
+    with pytest.raises(Failed, match="vectors of 128 numbers, 256 are expected"):
+        await embed(db, project, provider)
+    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+
+
+async def test_a_cancelled_run_gives_its_claims_back(db: Database, project: Scope, provider, simulator, ten):
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    simulator.fail("delay", delay=0.3)
+    simulator.on_request = lambda texts: loop.call_soon_threadsafe(asked.set)
+    run = asyncio.create_task(embed(db, project, provider))
+    await asked.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+
+
+async def test_another_project_is_left_alone(db: Database, project: Scope, provider, simulator, ten):
+    other = await new_project(db, "Other")
+    await tell(db, other, Line("A secret question about a red coat in size thirty-eight."))
+    await chunks.cut(db, other, LIMITS)
+    await embed(db, project, provider)
+    assert await vectors.counts(db, other) == Counts(1, 0, 0, 0)
+    assert not any("secret" in text for text in simulator.embedded)
+    assert await vectors.retry_failed(db, other) == 0
+
+
+async def test_vectors_of_a_deleted_message_are_gone(db: Database, project: Scope, provider, ten):
+    await embed(db, project, provider)
+    await rewrite(db, project, 300, "This message was deleted", deleted=True)
+    await chunks.cut(db, project, LIMITS)
+    assert await models(db, project) == {MODEL: 9}
+
+
+async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten):
+    class Zeros(LocalModel):
+        async def embed_documents(self, texts):
+            return [[0.0] * 256 for _ in texts]
+
+    done = await vectors.embed_pending(db, project, Zeros(), replace(OPTIONS, patience=Patience(1)))
+    assert (done.processed, done.failed) == (0, 10)
+
+
+async def test_cutting_and_embedding_at_once_do_not_get_in_each_others_way(db: Database, project: Scope, ten):
+    async def keep_changing(worker: int) -> None:
+        for turn in range(8):
+            for conversation in range(1, 11):
+                text = f"Worker {worker} in turn {turn} says that this is a question."
+                await rewrite(db, project, conversation * 100, text)
+            await chunks.cut(db, project, LIMITS)
+
+    async def keep_embedding() -> None:
+        for _ in range(8):
+            await vectors.embed_pending(db, project, LocalModel(), OPTIONS)
+
+    await asyncio.gather(keep_changing(1), keep_changing(2), keep_embedding(), keep_embedding())
+    await vectors.embed_pending(db, project, LocalModel(), OPTIONS)
+    assert await vectors.counts(db, project) == Counts(0, 0, 10, 0)
+
+
+async def test_some_thousand_chunks_are_a_matter_of_seconds(db: Database, project: Scope, capsys):
+    count = 2000
+    story = [
+        Line(f"Question number {n}: when does the coat that I ordered in week {n % 52} arrive?") for n in range(50)
+    ]
+    for number in range(count // len(story)):
+        await tell(db, project, *story, conversation_id=number + 1)
+    started = time.perf_counter()
+    cut = await chunks.cut(db, project, LIMITS)
+    was_cut = time.perf_counter()
+    done = await vectors.embed_pending(db, project, LocalModel(), vectors.Options())
+    ended = time.perf_counter()
+    with capsys.disabled():
+        rates = count / (was_cut - started), count / (ended - was_cut)
+        print("\nchunks a second: {:.0f} cut, {:.0f} embedded".format(*rates))  # noqa: T201 - a measurement
+    assert cut.stored == done.processed == count
+    assert ended - started < 30

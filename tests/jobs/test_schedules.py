@@ -1,0 +1,172 @@
+"""Schedules: when a job runs next, and what makes it wait or go on."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from proofdesk.chatwoot.binding import NothingBound
+from proofdesk.database.pool import Database
+from proofdesk.errors import ProofdeskError, Unavailable
+from proofdesk.jobs import runs, schedules, tick
+from proofdesk.jobs.pipeline import ChatwootNotConfigured
+from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.schedule_queries import Schedule
+from proofdesk.projects import sources
+from proofdesk.projects.scope import Scope
+from proofdesk.settings import Settings
+from tests.audit.events import last
+from tests.conftest import new_project
+
+JOB = "chatwoot_sync"
+UNSET = ChatwootNotConfigured("Set it.", configured=False)
+UNBOUND = NothingBound("Bind a source.")
+BOTH = Settings(chatwoot_base_url="http://127.0.0.1:9", chatwoot_api_token="t", chatwoot_account_id=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("failures", "least", "most"),
+    [
+        (0, 900, 900),
+        (1, 60, 120),
+        (2, 120, 240),
+        (3, 240, 480),
+        (4, 480, 960),
+        (5, 960, 1920),
+        (6, 1920, 3600),
+        (7, 2700, 3600),
+        (1000, 2700, 3600),
+    ],
+)
+def test_pauses_between_tries_double_from_a_minute_to_an_hour(failures: int, least: float, most: float):
+    assert schedules.delay(failures, 900, 0.0) == least
+    assert schedules.delay(failures, 900, 1.0) == most
+    assert schedules.delay(failures, 900, 0.5) == (least + most) / 2
+
+
+async def ended(db: Database, project: Scope, error: ProofdeskError | None = None) -> Schedule:
+    """The job's schedule after a run that went well, or that failed with that error."""
+
+    async def work(*_: Any) -> Outcome:
+        if error:
+            raise error
+        return Outcome(0, {})
+
+    asked = await runs.begin(db, project, JOB, "cli")
+    await runs.carry_out(db, project, asked.run, work)
+    return await found(db, project)
+
+
+async def found(db: Database, project: Scope, job_type: str = JOB) -> Schedule:
+    """The job's schedule."""
+    return next(s for s in await schedules.listed(db, project) if s.job_type == job_type)
+
+
+def until_next(schedule: Schedule) -> float:
+    """Seconds from the last run to the next."""
+    assert schedule.last_run_at is not None
+    return (schedule.next_run_at - schedule.last_run_at).total_seconds()
+
+
+async def test_after_failures_it_is_tried_sooner_and_then_ever_later_until_it_goes_well(db: Database, project: Scope):
+    assert 60 <= until_next(await ended(db, project, Unavailable("No."))) <= 120
+    again = await ended(db, project, Unavailable("Still no."))
+    assert 120 <= until_next(again) <= 240
+    assert (again.failures, again.last_status, again.last_error) == (2, "failed", "Still no.")
+    well = await ended(db, project)
+    assert until_next(well) == 900
+    assert (well.failures, well.last_status, well.last_error) == (0, "ok", None)
+
+
+async def test_a_run_that_was_cancelled_is_no_failure(db: Database, project: Scope):
+    asked = await runs.request(db, project, JOB, "manual")
+    await runs.cancel(db, project, asked.run.id)
+    schedule = await found(db, project)
+    assert (schedule.failures, schedule.last_status, until_next(schedule)) == (0, "cancelled", 900)
+
+
+async def test_without_a_source_a_job_pauses_with_the_reason_and_goes_on_when_one_is_bound(
+    db: Database, project: Scope
+):
+    paused = await ended(db, project, UNBOUND)
+    assert (paused.status, paused.paused_cause) == ("paused", "chatwoot_source_binding_error")
+    assert paused.last_error == "Bind a source."
+    assert JOB not in [s.job_type for s in await tick.tick(db, Settings(), 25)]
+    await sources.bind(db, project, "chatwoot_account", "7")
+    resumed = await found(db, project)
+    assert (resumed.status, resumed.paused_cause) == ("active", None)
+    assert JOB in [s.job_type for s in await tick.tick(db, Settings(), 25)]
+
+
+async def test_without_chatwoot_a_job_pauses_and_goes_on_when_chatwoot_is_configured(db: Database, project: Scope):
+    assert (await ended(db, project, UNSET)).paused_cause == "chatwoot_not_configured"
+    assert JOB not in [s.job_type for s in await tick.tick(db, Settings(), 25)]
+    assert JOB in [s.job_type for s in await tick.tick(db, BOTH, 25)]
+
+
+async def test_a_job_goes_on_when_the_default_account_can_be_bound(db: Database, project: Scope):
+    other = await new_project(db, "Other")
+    taken = await sources.bind(db, other, "chatwoot_inbox", "1:5")
+    await ended(db, project, UNBOUND)
+    assert JOB not in [s.job_type for s in await tick.tick(db, BOTH, 25, project)]
+    await sources.unbind(db, other, taken.id)
+    assert JOB in [s.job_type for s in await tick.tick(db, BOTH, 25, project)]
+
+
+async def test_a_job_that_paused_itself_goes_on_after_a_run_that_went_well(db: Database, project: Scope):
+    await ended(db, project, UNBOUND)
+    well = await ended(db, project)
+    assert (well.status, well.paused_cause) == ("active", None)
+
+
+@pytest.mark.parametrize("error", [None, UNBOUND, UNSET])
+async def test_a_pause_by_a_person_stays(db: Database, project: Scope, error: ProofdeskError | None):
+    await schedules.change(db, project, JOB, status="paused")
+    still = await ended(db, project, error)
+    assert (still.status, still.paused_cause) == ("paused", None)
+    await sources.bind(db, project, "chatwoot_account", "7")
+    await tick.tick(db, BOTH, 25)
+    assert (await found(db, project)).status == "paused"
+
+
+async def test_a_person_may_make_a_pause_his_own(db: Database, project: Scope):
+    await ended(db, project, UNBOUND)
+    mine = await schedules.change(db, project, JOB, status="paused")
+    assert (mine.status, mine.paused_cause) == ("paused", None)
+    await sources.bind(db, project, "chatwoot_account", "7")
+    assert (await found(db, project)).status == "paused"
+
+
+async def test_a_job_that_is_resumed_is_due_a_cadence_after_it_last_ran(db: Database, project: Scope):
+    await ended(db, project, Unavailable("No."))
+    await schedules.change(db, project, JOB, status="paused")
+    resumed = await schedules.change(db, project, JOB, status="active")
+    assert (until_next(resumed), resumed.failures) == (900, 0)
+
+
+async def test_another_cadence_counts_from_the_last_run(db: Database, project: Scope):
+    await ended(db, project)
+    assert until_next(await schedules.change(db, project, JOB, cadence_seconds=30)) == 30
+
+
+async def test_a_change_is_told_with_what_it_was_before_and_none_is_not_told(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    await schedules.change(db, project, JOB, cadence_seconds=60)
+    await schedules.change(db, project, JOB, cadence_seconds=60)
+    await schedules.change(db, project, JOB)
+    told = owner_conn.execute("SELECT count(*) FROM audit_events WHERE action = 'job.schedule_changed'").fetchone()
+    assert told == (1,)
+    assert last(owner_conn)["payload"] == {"job_type": JOB, "cadence_seconds": {"from": 900, "to": 60}}
+
+
+async def test_an_unknown_job_cannot_be_changed(db: Database, project: Scope):
+    with pytest.raises(schedules.JobTypeNotFound):
+        await schedules.change(db, project, "nonsense", status="paused")
+
+
+async def test_every_project_has_a_row_of_each_job(db: Database, project: Scope):
+    cadences = {s.job_type: s.cadence_seconds for s in await schedules.listed(db, project)}
+    expected = {"chatwoot_sync": 900, "embeddings_run": 1200, "outbound_process": 300, "chatwoot_reconcile": 86_400}
+    expected |= {"maintenance": 3600}
+    assert cadences.items() >= expected.items()
