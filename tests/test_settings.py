@@ -154,7 +154,7 @@ def test_logs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
             raise ValueError(SECRET)
         except ValueError:
             logging.getLogger("library").exception("failed", extra={"url": f"https://a:{SECRET}@b"})
-        proofdesk_logging.get("proofdesk.test").warning("told", inner={"list": [SECRET, "https://u:pw@host/x"]})
+        proofdesk_logging.get_logger("proofdesk.test").warning("told", inner={"list": [SECRET, "https://u:pw@host/x"]})
     finally:
         root.handlers, root.level = handlers, level
     written = capsys.readouterr().err

@@ -66,7 +66,7 @@ def setup(settings: Settings) -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
-def get(name: str) -> Any:
+def get_logger(name: str) -> Any:
     """The logger of a module; call it with an event name and key-value pairs."""
     return structlog.get_logger(name)
 

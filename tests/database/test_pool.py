@@ -98,11 +98,11 @@ async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connect
     async with connected(database_url, 1) as db:
         with pytest.raises(psycopg.errors.DivisionByZero):
             async with db.pipelined(project, {}) as conn:
-                assert await rows.value(conn, "SELECT 1") == 1
-                await rows.run(conn, "SELECT 1 / 0")
+                assert await rows.fetch_value(conn, "SELECT 1") == 1
+                await rows.execute(conn, "SELECT 1 / 0")
                 await rows.asked(conn, Told, "SELECT 'never' AS word")
         async with db.pipelined(project, {}) as conn:
-            assert await rows.value(conn, "SELECT 3") == 3
+            assert await rows.fetch_value(conn, "SELECT 3") == 3
 
 
 async def test_what_is_asked_last_is_fetched_after_the_pipeline(db: Database, project: Scope):
@@ -117,7 +117,7 @@ async def test_in_a_pipeline_what_is_not_fetched_is_not_waited_for_and_what_come
     owner_conn.execute("SELECT pg_advisory_lock(1)")
     async with asyncio.timeout(PATIENCE), db.pipelined(project, {}) as conn:
         held_up = "SELECT set_config('test.word', 'kept', true), pg_advisory_xact_lock(1)"
-        assert await rows.run(conn, held_up) == -1
+        assert await rows.execute(conn, held_up) == -1
         cursor = await rows.asked(conn, Told, "SELECT current_setting('test.word') AS word")
         owner_conn.execute("SELECT pg_advisory_unlock(1)")
     assert await cursor.fetchall() == [Told("kept")]

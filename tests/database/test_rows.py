@@ -17,7 +17,7 @@ class Pair:
 
 async def test_a_row_is_an_instance_as_if_it_had_been_made_by_name(db: Database):
     async with db.statement() as conn:
-        found = await rows.many(conn, Pair, "SELECT 'a' AS word, n AS number FROM generate_series(1, 2) n")
+        found = await rows.fetch_all(conn, Pair, "SELECT 'a' AS word, n AS number FROM generate_series(1, 2) n")
     assert found == [Pair(1, "a"), Pair(number=2, word="a")]
     with pytest.raises(FrozenInstanceError):
         found[0].word = "b"  # type: ignore[misc]
@@ -27,13 +27,13 @@ async def test_a_row_is_an_instance_as_if_it_had_been_made_by_name(db: Database)
 async def test_columns_that_are_not_the_fields_are_refused(db: Database, columns: str):
     async with db.statement() as conn:
         with pytest.raises(TypeError, match="Pair has other fields than number"):
-            await rows.maybe(conn, Pair, f"SELECT {columns}")  # type: ignore[arg-type]
+            await rows.fetch_optional(conn, Pair, f"SELECT {columns}")  # type: ignore[arg-type]
 
 
 async def test_a_statement_without_rows_has_none_to_make(db: Database):
     async with db.statement() as conn:
-        assert await rows.many(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") == []
-        assert await rows.maybe(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") is None
+        assert await rows.fetch_all(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") == []
+        assert await rows.fetch_optional(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") is None
 
 
 async def test_a_statement_in_one_piece_is_the_same(db: Database):
@@ -41,4 +41,4 @@ async def test_a_statement_in_one_piece_is_the_same(db: Database):
     piece = rows.written(composed)
     async with db.statement() as conn:
         assert len(list(piece)) == 1
-        assert await rows.many(conn, Pair, piece, number=7) == await rows.many(conn, Pair, composed, number=7)
+        assert await rows.fetch_all(conn, Pair, piece, number=7) == await rows.fetch_all(conn, Pair, composed, number=7)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, many, maybe, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Counter:
 
 async def account(conn: Conn, username: str) -> Account | None:
     """The enabled account of that name as written, or else in small letters."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Account,
         """
@@ -79,7 +79,7 @@ async def account(conn: Conn, username: str) -> Account | None:
 
 async def locked_account(conn: Conn, username: str) -> Account | None:
     """The account of that name, disabled or not; nobody changes it or signs in to it until the transaction ends."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Account,
         """
@@ -92,7 +92,7 @@ async def locked_account(conn: Conn, username: str) -> Account | None:
 
 async def people(conn: Conn) -> list[Person]:
     """All accounts, the owner's first."""
-    return await many(
+    return await fetch_all(
         conn,
         Person,
         """
@@ -106,7 +106,7 @@ async def people(conn: Conn) -> list[Person]:
 
 async def owner(conn: Conn) -> Account | None:
     """The owner's account, locked as `locked_account` does."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Account,
         """
@@ -117,12 +117,12 @@ async def owner(conn: Conn) -> Account | None:
 
 async def lock_owner(conn: Conn) -> None:
     """Only one process at a time looks after the owner's account, until the end of the transaction."""
-    await run(conn, "SELECT pg_advisory_xact_lock(hashtextextended('owner_account', 0))")
+    await execute(conn, "SELECT pg_advisory_xact_lock(hashtextextended('owner_account', 0))")
 
 
 async def insert_account(conn: Conn, username: str, password_hash: str, *, is_owner: bool) -> Account | None:
     """A new account; None when the name is taken."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Account,
         """
@@ -138,7 +138,7 @@ async def insert_account(conn: Conn, username: str, password_hash: str, *, is_ow
 async def rename_account(conn: Conn, account: Account, username: str) -> bool:
     """Give an account another name; False when that is taken."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE app_users SET username = %(name)s
@@ -151,7 +151,7 @@ async def rename_account(conn: Conn, account: Account, username: str) -> bool:
 
 async def change_password(conn: Conn, user_id: UUID, password_hash: str) -> None:
     """Store another password."""
-    await run(
+    await execute(
         conn, "UPDATE app_users SET password_hash = %(hash)s WHERE id = %(user)s", user=user_id, hash=password_hash
     )
 
@@ -159,7 +159,7 @@ async def change_password(conn: Conn, user_id: UUID, password_hash: str) -> None
 async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
     """Close an account or open it again; False when it is so already."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE app_users SET disabled_at = CASE WHEN %(disabled)s THEN now() END
@@ -175,7 +175,7 @@ async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
 
 async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Visit | None:
     """A session that has not ended; if it is `seen`, that is noted when the last note is a minute old."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Visit,
         """
@@ -198,7 +198,7 @@ async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Visit | None:
 
 async def session_has_ended(conn: Conn, id_hash: bytes) -> bool | None:
     """Whether a session has ended; None when there is none (any more). Notes nothing."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT s.expires_at <= now() OR s.last_seen_at <= now() - interval '3 days' OR u.disabled_at IS NOT NULL
@@ -212,7 +212,7 @@ async def insert_session(
 ) -> bool:
     """A new session of an account; False when it was disabled or given another password since it was read."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             INSERT INTO sessions (id_hash, user_id, csrf_token, active_project_id, expires_at)
@@ -230,7 +230,7 @@ async def insert_session(
 
 async def sessions_of(conn: Conn, user_id: UUID) -> list[Session]:
     """The account's sessions that have not ended, the one seen last first."""
-    return await many(
+    return await fetch_all(
         conn,
         Session,
         """
@@ -245,7 +245,7 @@ async def sessions_of(conn: Conn, user_id: UUID) -> list[Session]:
 
 async def end_sessions(conn: Conn, user_id: UUID, but: bytes | None = None) -> int:
     """End the account's sessions, all or all but one; how many there were."""
-    return await run(
+    return await execute(
         conn,
         "DELETE FROM sessions WHERE user_id = %(user)s AND (%(but)s::bytea IS NULL OR id_hash <> %(but)s)",
         user=user_id,
@@ -255,7 +255,7 @@ async def end_sessions(conn: Conn, user_id: UUID, but: bytes | None = None) -> i
 
 async def end_session(conn: Conn, id_hash: bytes) -> Session | None:
     """End a session; it as it was, or None when it had ended."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Session,
         """
@@ -268,12 +268,12 @@ async def end_session(conn: Conn, id_hash: bytes) -> Session | None:
 
 async def delete_session(conn: Conn, id_hash: bytes) -> None:
     """End a session."""
-    await run(conn, "DELETE FROM sessions WHERE id_hash = %(id)s", id=id_hash)
+    await execute(conn, "DELETE FROM sessions WHERE id_hash = %(id)s", id=id_hash)
 
 
 async def clear_ended(conn: Conn) -> None:
     """Remove sessions that have ended and counters older than any window can be (a day)."""
-    await run(
+    await execute(
         conn,
         """
         WITH old_counters AS (
@@ -289,7 +289,7 @@ async def clear_ended(conn: Conn) -> None:
 
 async def first_project(conn: Conn, account: Account) -> UUID | None:
     """Where a login begins: the project worked in last, or the only one there is; None when neither can be entered."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         WITH mine AS (
@@ -304,7 +304,7 @@ async def first_project(conn: Conn, account: Account) -> UUID | None:
 
 async def activate_project(conn: Conn, session: Session, project_id: UUID) -> None:
     """Remember the project for this session and for the next login."""
-    await run(
+    await execute(
         conn,
         """
         WITH remembered AS (UPDATE app_users SET last_project_id = %(project)s WHERE id = %(user)s)
@@ -320,7 +320,7 @@ async def activate_project(conn: Conn, session: Session, project_id: UUID) -> No
 
 async def count_try(conn: Conn, address: str, username: str, minutes: int) -> list[Counter]:
     """Count one try for both subjects; a window that is over starts anew."""
-    return await many(
+    return await fetch_all(
         conn,
         Counter,
         """
@@ -342,7 +342,7 @@ async def count_try(conn: Conn, address: str, username: str, minutes: int) -> li
 
 async def give_back_try(conn: Conn, address: str, username: str) -> None:
     """A login that succeeded does not count. Touches the rows in the order of `count_try`: no deadlock."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO rate_limits AS r (purpose, subject, hits)

@@ -22,7 +22,7 @@ from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, Denied, Invalid
 from proofdesk.settings import Settings
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 
 class OwnerNotBound(Conflict):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, many, maybe, one, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_optional, fetch_value
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ async def insert_request(
     conn: Conn, request_id: UUID, username: str, password_hash: str, pin_hash: bytes, address: str, minutes: int
 ) -> datetime | None:
     """A new request and when it expires; None when an account has the name, in whatever letters."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         INSERT INTO signup_requests (id, username, password_hash, pin_hash, address, expires_at)
@@ -70,7 +70,7 @@ async def insert_request(
 
 async def request(conn: Conn, request_id: UUID) -> SignupRequest | None:
     """A request, expired or not."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         SignupRequest,
         """
@@ -82,7 +82,7 @@ async def request(conn: Conn, request_id: UUID) -> SignupRequest | None:
 
 async def charge_try(conn: Conn, request_id: UUID, most: int) -> SignupRequest | None:
     """Count a try before it is made; None when the request takes none any more."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         SignupRequest,
         """
@@ -96,17 +96,17 @@ async def charge_try(conn: Conn, request_id: UUID, most: int) -> SignupRequest |
 
 async def delete_request(conn: Conn, request_id: UUID) -> bool:
     """Use a request up, or make it void; False when somebody else did already."""
-    return bool(await run(conn, "DELETE FROM signup_requests WHERE id = %(id)s", id=request_id))
+    return bool(await execute(conn, "DELETE FROM signup_requests WHERE id = %(id)s", id=request_id))
 
 
 async def delete_requests(conn: Conn) -> None:
     """Make all requests void."""
-    await run(conn, "DELETE FROM signup_requests")
+    await execute(conn, "DELETE FROM signup_requests")
 
 
 async def purge(conn: Conn) -> None:
     """Remove requests that expired an hour ago, and updates older than Telegram would send again."""
-    await run(
+    await execute(
         conn,
         """
         WITH old_updates AS (
@@ -120,7 +120,7 @@ async def purge(conn: Conn) -> None:
 
 async def name_taken(conn: Conn, username: str) -> bool:
     """Whether an account has the name, in whatever letters."""
-    return await value(
+    return await fetch_value(
         conn, "SELECT EXISTS (SELECT FROM app_users WHERE lower(username) = lower(%(name)s))", name=username
     )
 
@@ -130,17 +130,17 @@ async def name_taken(conn: Conn, username: str) -> bool:
 
 async def binding(conn: Conn) -> Binding | None:
     """The account that is bound."""
-    return await maybe(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner")
+    return await fetch_optional(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner")
 
 
 async def binding_kept(conn: Conn) -> Binding | None:
     """The account that is bound; it stays so until the end of the transaction."""
-    return await maybe(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE")
+    return await fetch_optional(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE")
 
 
 async def bind(conn: Conn, user_id: int, chat_id: int, name: str) -> None:
     """Bind an account, in the place of any other."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (%(user)s, %(chat)s, %(name)s)
@@ -154,17 +154,17 @@ async def bind(conn: Conn, user_id: int, chat_id: int, name: str) -> None:
 
 async def unbind(conn: Conn) -> bool:
     """Undo the binding; False when nobody was bound."""
-    return bool(await run(conn, "DELETE FROM telegram_owner"))
+    return bool(await execute(conn, "DELETE FROM telegram_owner"))
 
 
 async def delete_code(conn: Conn) -> None:
     """Make the code void."""
-    await run(conn, "DELETE FROM telegram_bind_codes")
+    await execute(conn, "DELETE FROM telegram_bind_codes")
 
 
 async def replace_code(conn: Conn, code_hash: bytes, minutes: int) -> Code:
     """Store a code; the one before works no more."""
-    return await one(
+    return await fetch_one(
         conn,
         Code,
         """
@@ -180,7 +180,7 @@ async def replace_code(conn: Conn, code_hash: bytes, minutes: int) -> Code:
 async def use_code(conn: Conn, code_hash: bytes) -> bool:
     """Use a code up; False when it is another one, has expired or was used."""
     return bool(
-        await run(
+        await execute(
             conn, "DELETE FROM telegram_bind_codes WHERE code_hash = %(hash)s AND expires_at > now()", hash=code_hash
         )
     )
@@ -189,7 +189,7 @@ async def use_code(conn: Conn, code_hash: bytes) -> bool:
 async def note_update(conn: Conn, update_id: int) -> bool:
     """Remember an update; False when it was here before."""
     return bool(
-        await run(
+        await execute(
             conn,
             "INSERT INTO telegram_updates (update_id) VALUES (%(id)s) ON CONFLICT DO NOTHING",
             id=update_id,
@@ -205,7 +205,7 @@ async def count(conn: Conn, purposes: list[str], subjects: list[str], minutes: l
 
     The three lists go together. Rows are touched in one order, so that counts at once cannot block each other.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Count,
         """

@@ -22,7 +22,7 @@ from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
 from proofdesk.settings import Settings
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 WEBHOOK_PATH = "/auth/telegram/webhook"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")

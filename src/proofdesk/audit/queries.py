@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, maybe, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 
 
 class Inside(Protocol):
@@ -104,7 +104,7 @@ class Asked:
 async def insert_event(conn: Conn, scope: Inside | None, event: NewEvent) -> None:
     """Add an event to the end of its chain."""
     # No RETURNING: who adds an event without a project may not be allowed to see it.
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO audit_events (project_id, account_scope_id, actor_username, actor_user_id, action, entity_type,
@@ -127,7 +127,7 @@ async def insert_event(conn: Conn, scope: Inside | None, event: NewEvent) -> Non
 
 async def insert_events(conn: Conn, scope: Inside, events: Sequence[NewEvent]) -> None:
     """Add events of a project to the end of its chain, in their order."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO audit_events (project_id, account_scope_id, actor_username, actor_user_id, action, entity_type,
@@ -152,17 +152,17 @@ def _text(user_id: UUID | None) -> str | None:
 
 async def see_own(conn: Conn, user_id: UUID | None) -> None:
     """Let the transaction see the events without a project that the person caused."""
-    await run(conn, "SELECT set_config('proofdesk.user_id', %(user)s, true)", user=str(user_id or ""))
+    await execute(conn, "SELECT set_config('proofdesk.user_id', %(user)s, true)", user=str(user_id or ""))
 
 
 async def see_installation(conn: Conn) -> None:
     """Let the transaction see all events without a project."""
-    await run(conn, "SELECT set_config('proofdesk.installation', 'seen', true)")
+    await execute(conn, "SELECT set_config('proofdesk.installation', 'seen', true)")
 
 
 async def events(conn: Conn, scope: Inside, asked: Asked, limit: int, offset: int) -> list[Event]:
     """Events of the project, and those without a project that the transaction may see; the newest first."""
-    return await many(
+    return await fetch_all(
         conn,
         Event,
         """
@@ -197,7 +197,7 @@ async def events(conn: Conn, scope: Inside, asked: Asked, limit: int, offset: in
 
 async def count_events(conn: Conn, scope: Inside, asked: Asked) -> int:
     """How many events `events` has in all."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT count(*)
@@ -219,7 +219,7 @@ async def count_events(conn: Conn, scope: Inside, asked: Asked) -> int:
 
 async def chain_names(conn: Conn) -> list[ChainName]:
     """All projects, oldest first."""
-    return await many(
+    return await fetch_all(
         conn,
         ChainName,
         "SELECT id AS project_id, account_scope_id, name FROM projects ORDER BY created_at, id",
@@ -228,7 +228,7 @@ async def chain_names(conn: Conn) -> list[ChainName]:
 
 async def head(conn: Conn, project_id: UUID | None) -> Head | None:
     """Where the chain ends; None while it has no event."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Head,
         """
@@ -240,7 +240,7 @@ async def head(conn: Conn, project_id: UUID | None) -> Head | None:
 
 async def links(conn: Conn, project_id: UUID | None, after: int, most: int) -> list[Link]:
     """The next events of a chain after an id, in order."""
-    return await many(
+    return await fetch_all(
         conn,
         Link,
         """

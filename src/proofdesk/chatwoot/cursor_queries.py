@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from proofdesk.chatwoot.parsing import BadItem, plain
-from proofdesk.database.rows import Conn, many, maybe, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 from proofdesk.projects.scope import Scope
 
 Rows = list[dict[str, Any]]
@@ -24,7 +24,7 @@ class State:
 
 async def states(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[State]:
     """Where reading stands for these conversations; nothing for those that are not stored."""
-    return await many(
+    return await fetch_all(
         conn,
         State,
         """
@@ -41,7 +41,7 @@ async def lock(conn: Conn, scope: Scope, account_id: int, conversation_ids: list
 
     Whoever cuts or indexes a conversation holds it too, so nobody waits in a circle.
     """
-    await run(
+    await execute(
         conn,
         """
         SELECT FROM cw_conversations
@@ -55,7 +55,7 @@ async def lock(conn: Conn, scope: Scope, account_id: int, conversation_ids: list
 
 async def advance(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None:
     """Store how far these conversations (`conversation_id`, `message_cursor`, `read_mark`) are read now."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE cw_conversations c SET message_cursor = r.message_cursor, read_mark = r.read_mark
@@ -78,7 +78,7 @@ class Tail:
 
 async def recent_tails(conn: Conn, scope: Scope, account_id: int, since: datetime, length: int) -> list[Tail]:
     """Conversations active since then, and where their last `length` messages begin (0: where there are fewer)."""
-    return await many(
+    return await fetch_all(
         conn,
         Tail,
         """
@@ -108,7 +108,7 @@ class Watermark:
 
 async def watermark(conn: Conn, scope: Scope, source: str) -> Watermark | None:
     """The mark of one source."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Watermark,
         """
@@ -123,7 +123,7 @@ async def set_watermark(
     conn: Conn, scope: Scope, source: str, cursor_ts: datetime | None, meta: dict[str, Any]
 ) -> None:
     """Move the mark of a source, after the last row that it stands for; its id is the greatest message id stored."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts, cursor_id, meta)
@@ -144,7 +144,7 @@ async def set_watermark(
 async def quarantine(conn: Conn, scope: Scope, account_id: int, bad: list[BadItem]) -> None:
     """Keep items that could not be stored, with the reason."""
     rows = [vars(item) for item in {(b.entity, b.entity_id): b for b in bad}.values()]
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO sync_quarantine AS q (project_id, account_scope_id, account_id, entity, entity_id,
@@ -164,7 +164,7 @@ async def quarantine(conn: Conn, scope: Scope, account_id: int, bad: list[BadIte
 
 async def set_aside(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[int, int], str]) -> None:
     """Keep conversations (by account and number) of which a stage could not make its `entity`, with the reason."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO sync_quarantine AS q (project_id, account_scope_id, account_id, entity, entity_id,
@@ -186,7 +186,7 @@ async def set_aside(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[i
 
 async def resume(conn: Conn, scope: Scope, entity: str, conversations: list[tuple[int, int]]) -> int:
     """Take conversations (by account and number) out again, since the stage could make its `entity` of them."""
-    return await run(
+    return await execute(
         conn,
         """
         DELETE FROM sync_quarantine q
@@ -212,7 +212,7 @@ async def stored_elsewhere(
     conn: Conn, scope: Scope, account_id: int, rows: list[dict[str, Any]]
 ) -> list[StoredElsewhere]:
     """Those messages whose ids are stored already, in another conversation than the rows name."""
-    return await many(
+    return await fetch_all(
         conn,
         StoredElsewhere,
         """
@@ -230,7 +230,7 @@ async def stored_elsewhere(
 
 async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
     """Take items out of quarantine that could be stored; how many."""
-    return await run(
+    return await execute(
         conn,
         """
         DELETE FROM sync_quarantine
@@ -247,7 +247,7 @@ async def release_unseen(
     conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], entity_ids: list[str], since: datetime
 ) -> None:
     """Take out those messages of these conversations that were not found bad again after `since`: mended, or gone."""
-    await run(
+    await execute(
         conn,
         """
         DELETE FROM sync_quarantine
@@ -277,7 +277,7 @@ class Quarantined:
 
 async def quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: int) -> list[Quarantined]:
     """What is in quarantine, longest waiting first; of one account only what is read from there again."""
-    return await many(
+    return await fetch_all(
         conn,
         Quarantined,
         """
@@ -294,6 +294,6 @@ async def quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: i
 
 async def count_quarantined(conn: Conn, scope: Scope) -> int:
     """How many items are in quarantine."""
-    return await value(
+    return await fetch_value(
         conn, "SELECT count(*) FROM sync_quarantine WHERE project_id = %(project)s", project=scope.project_id
     )

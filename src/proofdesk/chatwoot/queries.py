@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
 from proofdesk.projects.scope import Scope
 
 Rows = list[dict[str, Any]]
@@ -13,7 +13,7 @@ Rows = list[dict[str, Any]]
 
 async def store_inboxes(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
     """Insert or update inboxes; how many rows changed."""
-    return await run(
+    return await execute(
         conn,
         """
         INSERT INTO cw_inboxes AS i (project_id, account_scope_id, account_id, inbox_id, name, channel_type)
@@ -31,7 +31,7 @@ async def store_inboxes(conn: Conn, scope: Scope, account_id: int, rows: Rows) -
 
 async def store_contacts(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
     """Insert or update contacts; how many rows changed."""
-    return await run(
+    return await execute(
         conn,
         """
         INSERT INTO cw_contacts AS c (project_id, account_scope_id, account_id, contact_id, name, email,
@@ -58,7 +58,7 @@ async def store_contacts(conn: Conn, scope: Scope, account_id: int, rows: Rows) 
 
 async def store_conversations(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
     """Insert or update what the list tells of conversations; how many rows changed."""
-    return await run(
+    return await execute(
         conn,
         """
         INSERT INTO cw_conversations AS c (project_id, account_scope_id, account_id, conversation_id, uuid, inbox_id,
@@ -98,7 +98,7 @@ async def store_messages(conn: Conn, scope: Scope, account_id: int, rows: Rows) 
 
     A message never changes its conversation: one that is stored in another is left as it is.
     """
-    return await value(
+    return await fetch_value(
         conn,
         """
         WITH changed AS (
@@ -140,7 +140,7 @@ async def store_messages(conn: Conn, scope: Scope, account_id: int, rows: Rows) 
 
 async def refresh_statistics(conn: Conn) -> None:
     """Let the planner know how large the mirror has become."""
-    await run(conn, "SELECT refresh_mirror_statistics()")
+    await execute(conn, "SELECT refresh_mirror_statistics()")
 
 
 async def stored_conversations(conn: Conn, scope: Scope, account_id: int, inboxes: list[int] | None) -> list[int]:
@@ -177,13 +177,13 @@ class _Id:
 
 
 async def _ids(conn: Conn, statement: Any, scope: Scope, account_id: int, **params: Any) -> list[int]:
-    rows = await many(conn, _Id, statement, project=scope.project_id, account=account_id, **params)
+    rows = await fetch_all(conn, _Id, statement, project=scope.project_id, account=account_id, **params)
     return [row.id for row in rows]
 
 
 async def delete_conversations(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> int:
     """Remove conversations that Chatwoot no longer has, with their messages and chunks; how many messages went."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         WITH counted AS (
@@ -206,7 +206,7 @@ async def delete_conversations(conn: Conn, scope: Scope, account_id: int, conver
 
 async def delete_contacts(conn: Conn, scope: Scope, account_id: int, contact_ids: list[int]) -> int:
     """Remove contacts that Chatwoot no longer has; how many went."""
-    return await run(
+    return await execute(
         conn,
         """
         DELETE FROM cw_contacts
@@ -233,7 +233,7 @@ async def missing_messages(
     conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], present: list[int]
 ) -> dict[int, list[int]]:
     """Stored messages of these conversations that are not among the present ones, by conversation."""
-    missing = await many(
+    missing = await fetch_all(
         conn,
         _Missing,
         """
@@ -251,7 +251,7 @@ async def missing_messages(
 
 async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids: list[int]) -> dict[int, int]:
     """Remove messages that Chatwoot no longer has; how many went, by inbox."""
-    gone = await many(
+    gone = await fetch_all(
         conn,
         _Gone,
         """
@@ -284,7 +284,7 @@ class InboxTally:
 
 async def tally(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[InboxTally]:
     """What is stored of these conversations, by inbox."""
-    return await many(
+    return await fetch_all(
         conn,
         InboxTally,
         """

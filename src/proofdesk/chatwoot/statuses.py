@@ -11,7 +11,7 @@ from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 _AT_ONCE = 50  # conversations that are read before they are stored
 

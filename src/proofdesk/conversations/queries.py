@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from proofdesk.core.ids import GlobalId
-from proofdesk.database.rows import Conn, many, maybe
+from proofdesk.database.rows import Conn, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
 
 
@@ -94,7 +94,7 @@ class _Label:
 
 async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, offset: int) -> list[Contact]:
     """Contacts with the pattern in a name, address, number or identifier; the last changed first."""
-    return await many(
+    return await fetch_all(
         conn,
         Contact,
         """
@@ -112,7 +112,7 @@ async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, of
 
 async def contact(conn: Conn, scope: Scope, wanted: GlobalId) -> Contact | None:
     """One contact."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Contact,
         """
@@ -126,7 +126,7 @@ async def contact(conn: Conn, scope: Scope, wanted: GlobalId) -> Contact | None:
 
 async def conversations_of(conn: Conn, scope: Scope, wanted: GlobalId, limit: int) -> list[Conversation]:
     """Conversations of a contact, the last active first."""
-    return await many(
+    return await fetch_all(
         conn,
         Conversation,
         """
@@ -148,7 +148,7 @@ async def conversations(
     conn: Conn, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
 ) -> list[Conversation]:
     """Conversations, the last active first."""
-    return await many(
+    return await fetch_all(
         conn,
         Conversation,
         """
@@ -172,7 +172,7 @@ async def conversations(
 
 async def conversation(conn: Conn, scope: Scope, wanted: GlobalId) -> Conversation | None:
     """One conversation."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Conversation,
         """
@@ -193,7 +193,7 @@ async def messages(
 ) -> list[Message]:
     """Messages, of one conversation or of all, older than a moment or than the message `before_id` of that moment; the
     newest first."""
-    return await many(
+    return await fetch_all(
         conn,
         Message,
         sql.SQL(
@@ -219,7 +219,7 @@ async def messages(
 
 async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
     """One message."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Message,
         """
@@ -238,7 +238,7 @@ async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
 
 async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessage]:
     """All messages of a conversation, in order."""
-    return await many(
+    return await fetch_all(
         conn,
         WholeMessage,
         """
@@ -260,7 +260,7 @@ async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessag
 
 async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
     """The inboxes that were imported, by name."""
-    return await many(
+    return await fetch_all(
         conn,
         Inbox,
         """
@@ -272,7 +272,7 @@ async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
 
 async def labels(conn: Conn, scope: Scope) -> list[str]:
     """The labels in use, at most 200."""
-    found = await many(
+    found = await fetch_all(
         conn,
         _Label,
         """

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proofdesk.database.rows import Conn, many, value
+from proofdesk.database.rows import Conn, fetch_all, fetch_value
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Outbound:
 
 async def run_totals(conn: Conn) -> list[RunTotal]:
     """Ended runs, by type and outcome."""
-    return await many(
+    return await fetch_all(
         conn,
         RunTotal,
         "SELECT job_type, status AS outcome, sum(runs)::bigint AS runs FROM run_totals GROUP BY 1, 2 ORDER BY 1, 2",
@@ -51,24 +51,24 @@ async def run_totals(conn: Conn) -> list[RunTotal]:
 
 async def runs_under_way(conn: Conn) -> list[UnderWay]:
     """Runs that are queued or running."""
-    return await many(conn, UnderWay, "SELECT job_type, status, runs FROM runs_under_way() ORDER BY 1, 2")
+    return await fetch_all(conn, UnderWay, "SELECT job_type, status, runs FROM runs_under_way() ORDER BY 1, 2")
 
 
 async def queue_depth(conn: Conn) -> int:
     """Jobs that wait for a worker."""
-    return await value(conn, "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")
+    return await fetch_value(conn, "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")
 
 
 async def sync_lag(conn: Conn) -> float | None:
     """Seconds since the source that waits longest was read to the end; None when none is read by schedule."""
-    return await value(conn, "SELECT sync_lag()")
+    return await fetch_value(conn, "SELECT sync_lag()")
 
 
 async def chunks_by_status(conn: Conn) -> list[Chunks]:
     """Chunks of all projects."""
-    return await many(conn, Chunks, "SELECT status, chunks FROM chunks_by_status() ORDER BY 1")
+    return await fetch_all(conn, Chunks, "SELECT status, chunks FROM chunks_by_status() ORDER BY 1")
 
 
 async def outbound_by_status(conn: Conn) -> list[Outbound]:
     """Messages of all projects."""
-    return await many(conn, Outbound, "SELECT channel, status, messages FROM outbound_by_status() ORDER BY 1, 2")
+    return await fetch_all(conn, Outbound, "SELECT channel, status, messages FROM outbound_by_status() ORDER BY 1, 2")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from proofdesk.database.rows import Conn, many, value
+from proofdesk.database.rows import Conn, fetch_all, fetch_value
 from proofdesk.projects.scope import Scope
 
 
@@ -21,7 +21,7 @@ async def days(conn: Conn, scope: Scope, most: int) -> list[Day]:
 
     The newest message, not today, is where it ends: a project that was not read for a month still shows something.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Day,
         """
@@ -46,7 +46,7 @@ async def days(conn: Conn, scope: Scope, most: int) -> list[Day]:
 
 async def synced_at(conn: Conn, scope: Scope) -> datetime | None:
     """When a sync last went well."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT finished_at FROM worker_runs

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from proofdesk.database.rows import Conn, many, one, value
+from proofdesk.database.rows import Conn, fetch_all, fetch_one, fetch_value
 from proofdesk.projects.scope import Scope
 
 
@@ -75,7 +75,7 @@ class _Migration:
 
 async def entities(conn: Conn, scope: Scope) -> Entities:
     """Counts of the project's rows, as triggers have kept them."""
-    return await one(
+    return await fetch_one(
         conn,
         Entities,
         """
@@ -91,12 +91,12 @@ async def entities(conn: Conn, scope: Scope) -> Entities:
 
 async def gather_counts(conn: Conn) -> int:
     """Put the counts of connections that have ended together, in the transaction's project; rows that were there."""
-    return await value(conn, "SELECT gather_counts()")
+    return await fetch_value(conn, "SELECT gather_counts()")
 
 
 async def sizes(conn: Conn, scope: Scope) -> Sizes:
     """Bytes on disk, and the mean size of the project's rows over a thousand of each kind. Looks at every file."""
-    return await one(
+    return await fetch_one(
         conn,
         Sizes,
         """
@@ -131,7 +131,7 @@ async def sizes(conn: Conn, scope: Scope) -> Sizes:
 
 async def watermarks(conn: Conn, scope: Scope) -> list[Watermark]:
     """How far each source has been read."""
-    return await many(
+    return await fetch_all(
         conn,
         Watermark,
         """
@@ -143,7 +143,7 @@ async def watermarks(conn: Conn, scope: Scope) -> list[Watermark]:
 
 async def workers(conn: Conn, silence: float) -> Workers:
     """Workers that were heard of within `silence` seconds."""
-    return await one(
+    return await fetch_one(
         conn,
         Workers,
         """
@@ -157,7 +157,7 @@ async def workers(conn: Conn, silence: float) -> Workers:
 
 async def backlog(conn: Conn, scope: Scope) -> Backlog:
     """What is due and does not run yet."""
-    return await one(
+    return await fetch_one(
         conn,
         Backlog,
         """
@@ -171,12 +171,12 @@ async def backlog(conn: Conn, scope: Scope) -> Backlog:
 
 async def applied_migrations(conn: Conn) -> list[str]:
     """Names of the migrations that the database has."""
-    return [m.name for m in await many(conn, _Migration, "SELECT name FROM schema_migrations")]
+    return [m.name for m in await fetch_all(conn, _Migration, "SELECT name FROM schema_migrations")]
 
 
 async def throughput(conn: Conn, scope: Scope, days: int) -> list[Day]:
     """What was done on each of the last days, the oldest first, today among them."""
-    return await many(
+    return await fetch_all(
         conn,
         Day,
         """

@@ -14,7 +14,7 @@ Statement = LiteralString | Composed
 Row = TypeVar("Row")
 
 
-async def many(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> list[Row]:
+async def fetch_all(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> list[Row]:
     """All rows, each as an instance of `row` (its fields are the column names)."""
     async with conn.cursor(row_factory=_made(row)) as cursor:
         await cursor.execute(statement, params)
@@ -27,28 +27,28 @@ async def asked(conn: Conn, row: type[Row], statement: Statement, **params: Any)
     return await cursor.execute(statement, params)
 
 
-async def maybe(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row | None:
+async def fetch_optional(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row | None:
     """The first row, or None when there is none."""
     async with conn.cursor(row_factory=_made(row)) as cursor:
         await cursor.execute(statement, params)
         return await cursor.fetchone()
 
 
-async def one(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row:
+async def fetch_one(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row:
     """The only row of a statement that always gives one, such as INSERT … RETURNING."""
-    found = await maybe(conn, row, statement, **params)
+    found = await fetch_optional(conn, row, statement, **params)
     assert found is not None, "the statement gives a row"
     return found
 
 
-async def value(conn: Conn, statement: Statement, **params: Any) -> Any:
+async def fetch_value(conn: Conn, statement: Statement, **params: Any) -> Any:
     """The first column of the first row, or None when there is no row."""
     cursor = await conn.execute(statement, params)
     row = await cursor.fetchone()
     return None if row is None else row[0]
 
 
-async def run(conn: Conn, statement: Statement, **params: Any) -> int:
+async def execute(conn: Conn, statement: Statement, **params: Any) -> int:
     """Run a statement for its effect; the number of rows it touched, -1 in a pipeline, which has only sent it."""
     cursor = await conn.execute(statement, params)
     return cursor.rowcount

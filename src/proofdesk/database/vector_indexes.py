@@ -13,7 +13,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from proofdesk.database.rows import Conn, many, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
 from proofdesk.database.sessions import connect_as_owner_async
 
 _LOCK = 0x50726F69  # the number after that of the migrations
@@ -37,7 +37,7 @@ def name_of(project_id: UUID, model: str) -> str:
 
 async def existing(conn: Conn, project_id: UUID) -> list[VectorIndex]:
     """The indexes of a project. Anybody may ask."""
-    return await many(
+    return await fetch_all(
         conn,
         VectorIndex,
         """
@@ -55,7 +55,7 @@ async def changing(owner_url: str) -> AsyncIterator[Conn]:
     """
     conn = await connect_as_owner_async(owner_url, "proofdesk-indexes")
     async with conn:
-        while not await value(conn, "SELECT pg_try_advisory_lock(%(lock)s)", lock=_LOCK):  # noqa: ASYNC110
+        while not await fetch_value(conn, "SELECT pg_try_advisory_lock(%(lock)s)", lock=_LOCK):  # noqa: ASYNC110
             await asyncio.sleep(0.5)  # for another process
         yield conn
 
@@ -63,7 +63,7 @@ async def changing(owner_url: str) -> AsyncIterator[Conn]:
 async def build(conn: Conn, project_id: UUID, model: str, dimension: int, vectors: int) -> None:
     """Make the index while others read and write. In one process: the other core is for those who search meanwhile."""
     memory = vectors * (2 * dimension + 800) // 2**20 + 1  # a graph that does not fit is built many times slower
-    await run(
+    await execute(
         conn,
         "SELECT set_config('maintenance_work_mem', %(memory)s, false), set_config('lock_timeout', '10min', false),"
         " set_config('max_parallel_maintenance_workers', '0', false)",

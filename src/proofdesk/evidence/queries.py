@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from proofdesk.audit.queries import Inside
-from proofdesk.database.rows import Conn, many, maybe, run
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Item:
 
 async def message(conn: Conn, scope: Inside, account_id: int, message_id: int) -> Cited | None:
     """A message of the project."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Cited,
         """
@@ -59,7 +59,7 @@ async def message(conn: Conn, scope: Inside, account_id: int, message_id: int) -
 
 async def conversation(conn: Conn, scope: Inside, account_id: int, conversation_id: int) -> Cited | None:
     """A conversation of the project."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Cited,
         """
@@ -75,7 +75,7 @@ async def conversation(conn: Conn, scope: Inside, account_id: int, conversation_
 
 async def chunk(conn: Conn, scope: Inside, account_id: int, message_id: int, chunk_index: int) -> Cited | None:
     """A chunk of the project."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Cited,
         """
@@ -101,7 +101,7 @@ async def index(
     meta: dict[str, Any],
 ) -> None:
     """Add what is cited, or what is new about it."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO evidence_items AS e (project_id, account_scope_id, source_type, source_table, source_pk, account_id,
@@ -127,7 +127,7 @@ async def index(
 
 async def search(conn: Conn, scope: Inside, question: str, most: int) -> list[Item]:
     """What is cited and holds the words, the best first."""
-    return await many(
+    return await fetch_all(
         conn,
         Item,
         """
@@ -142,7 +142,7 @@ async def search(conn: Conn, scope: Inside, question: str, most: int) -> list[It
 
 async def latest(conn: Conn, scope: Inside, most: int) -> list[Item]:
     """What was cited last."""
-    return await many(
+    return await fetch_all(
         conn,
         Item,
         """
@@ -156,7 +156,7 @@ async def latest(conn: Conn, scope: Inside, most: int) -> list[Item]:
 
 async def by_refs(conn: Conn, scope: Inside, refs: list[str]) -> list[Item]:
     """What these references name."""
-    return await many(
+    return await fetch_all(
         conn,
         Item,
         """

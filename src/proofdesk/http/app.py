@@ -29,7 +29,7 @@ from proofdesk.http.web import assets, layout, routers
 from proofdesk.jobs import resources
 from proofdesk.settings import Settings
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 # FastAPI's own would send addresses, with what people search for, wherever the environment says; `monitoring` counts
 # without them. Looking whether it is wanted took a quarter of a request that reads nothing.

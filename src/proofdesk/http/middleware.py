@@ -16,7 +16,7 @@ from proofdesk.errors import Invalid
 from proofdesk.http import forwarded
 from proofdesk.http.dependencies import FORWARDED, JSON_SCOPE, REQUEST_ID
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 BODY_LIMIT = 256 * 1024
 _DRAINED = 16 * 1024 * 1024  # a client that is cut off while it sends may never read the answer

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
 from proofdesk.indexing.chunking.queries import Conversation
 from proofdesk.projects.scope import Scope
 
@@ -51,7 +51,7 @@ class Postings:
 
 async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
     """Note by which rules terms are made; when they changed, every conversation is to be indexed anew: how many."""
-    return await run(
+    return await execute(
         conn,
         """
         WITH changed AS (
@@ -69,7 +69,7 @@ async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
 
 async def unindexed(conn: Conn, scope: Scope) -> int:
     """How many conversations are to be indexed."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT count(*) FROM cw_conversations
@@ -83,7 +83,7 @@ async def take_unindexed(conn: Conn, scope: Scope, most: int, but: Sequence[tupl
 
     `but` are others (by account and number) to leave out.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Taken,
         """
@@ -105,7 +105,7 @@ async def take_unindexed(conn: Conn, scope: Scope, most: int, but: Sequence[tupl
 
 async def stored(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> list[Postings]:
     """The postings that conversations have; those that have none are left out."""
-    return await many(
+    return await fetch_all(
         conn,
         Postings,
         """
@@ -122,7 +122,7 @@ async def stored(conn: Conn, scope: Scope, conversations: Sequence[Conversation]
 
 async def drop_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
     """Remove postings."""
-    return await run(
+    return await execute(
         conn,
         """
         DELETE FROM search_postings p
@@ -137,7 +137,7 @@ async def drop_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) 
 
 async def put_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
     """Store postings, in the order of their key: that is quicker. Those that are there take the new numbers."""
-    return await run(
+    return await execute(
         conn,
         """
         INSERT INTO search_postings
@@ -158,7 +158,7 @@ async def put_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -
 
 async def mark_indexed(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> None:
     """Note which version of their content the terms of conversations were made of."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE cw_conversations c SET indexed_version = done.version

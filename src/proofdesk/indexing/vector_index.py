@@ -18,7 +18,7 @@ from proofdesk.indexing import vector_index_queries as queries
 from proofdesk.indexing.vector_index_queries import Served
 from proofdesk.projects.scope import Scope
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 BUILT_FROM = 2000  # vectors
 KEPT_TO = 1000  # below that it is dropped; a project that stays about the same size does not build and drop

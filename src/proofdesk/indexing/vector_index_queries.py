@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proofdesk.database.rows import Conn, many
+from proofdesk.database.rows import Conn, fetch_all
 from proofdesk.projects.scope import Scope
 
 
@@ -17,7 +17,7 @@ class Served:
 
 async def served(conn: Conn, scope: Scope) -> list[Served]:
     """The models that may be searched: the complete ones, or all while none is."""
-    return await many(
+    return await fetch_all(
         conn,
         Served,
         """

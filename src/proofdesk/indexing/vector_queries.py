@@ -12,7 +12,7 @@ from datetime import datetime
 from psycopg import sql
 
 from proofdesk.database.halfvec import Halfvecs
-from proofdesk.database.rows import Conn, many, one, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_value
 from proofdesk.indexing.embeddings.batches import Outcome
 from proofdesk.projects.scope import Scope
 
@@ -55,7 +55,7 @@ class Settled:
 
 async def counts(conn: Conn, scope: Scope) -> Counts:
     """The chunks of the project by state, as triggers have counted them."""
-    return await one(
+    return await fetch_one(
         conn,
         Counts,
         """
@@ -70,7 +70,7 @@ async def counts(conn: Conn, scope: Scope) -> Counts:
 
 async def serving_model(conn: Conn, scope: Scope, configured: str) -> str:
     """The model whose vectors are searched: the configured one, but another that is complete while it is not."""
-    return await value(
+    return await fetch_value(
         conn,
         sql.SQL("SELECT {}").format(SERVING_MODEL),
         project=scope.project_id,
@@ -80,7 +80,7 @@ async def serving_model(conn: Conn, scope: Scope, configured: str) -> str:
 
 async def register_model(conn: Conn, scope: Scope, model: str, dimension: int) -> None:
     """Note that the project has, or is about to have, vectors of this model."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO rag_models (project_id, account_scope_id, model, dimension)
@@ -94,7 +94,7 @@ async def register_model(conn: Conn, scope: Scope, model: str, dimension: int) -
 
 async def requeue_other_models(conn: Conn, scope: Scope, model: str, most: int) -> int:
     """Let chunks that another model settled wait for a vector of this one; their old vectors stay."""
-    return await run(
+    return await execute(
         conn,
         """
         WITH others AS (
@@ -113,7 +113,7 @@ async def requeue_other_models(conn: Conn, scope: Scope, model: str, most: int) 
 
 async def recover_lost(conn: Conn, scope: Scope, minutes: int, max_attempts: int) -> int:
     """Take back what a worker claimed `minutes` ago and never settled; from a chunk that outlived many, give up."""
-    return await run(
+    return await execute(
         conn,
         """
         WITH lost AS (
@@ -135,7 +135,7 @@ async def recover_lost(conn: Conn, scope: Scope, minutes: int, max_attempts: int
 
 async def claim(conn: Conn, scope: Scope, most: int) -> list[Claimed]:
     """Take the newest chunks that wait and that nobody has."""
-    return await many(
+    return await fetch_all(
         conn,
         Claimed,
         """
@@ -157,7 +157,7 @@ async def settle(
     conn: Conn, scope: Scope, model: str, chunks: Sequence[Claimed], outcomes: Sequence[Outcome]
 ) -> Settled:
     """Write what became of claimed chunks. One whose claim was lost or whose content changed is left as it is."""
-    return await one(
+    return await fetch_one(
         conn,
         Settled,
         """
@@ -199,12 +199,12 @@ async def settle(
 
 
 async def _type_number(conn: Conn) -> int:
-    return await value(conn, "SELECT 'halfvec'::regtype::oid")
+    return await fetch_value(conn, "SELECT 'halfvec'::regtype::oid")
 
 
 async def release(conn: Conn, scope: Scope, chunks: Sequence[Claimed]) -> int:
     """Give claimed chunks back as if they had not been claimed."""
-    return await run(
+    return await execute(
         conn,
         """
         WITH ours AS (
@@ -227,7 +227,7 @@ async def release(conn: Conn, scope: Scope, chunks: Sequence[Claimed]) -> int:
 
 async def retry_failed(conn: Conn, scope: Scope) -> int:
     """Let chunks that were refused wait for another try."""
-    return await run(
+    return await execute(
         conn,
         """
         WITH refused AS (
@@ -243,7 +243,7 @@ async def retry_failed(conn: Conn, scope: Scope) -> int:
 
 async def complete(conn: Conn, scope: Scope, model: str) -> bool:
     """Whether every chunk that can have a vector of this model has one; if so it is noted, once."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         WITH whole AS (
@@ -265,7 +265,7 @@ async def complete(conn: Conn, scope: Scope, model: str) -> bool:
 
 async def drop_other_vectors(conn: Conn, scope: Scope, model: str, most: int) -> int:
     """Remove up to `most` vectors of other models."""
-    return await run(
+    return await execute(
         conn,
         """
         DELETE FROM rag_vectors WHERE ctid IN (
@@ -280,7 +280,7 @@ async def drop_other_vectors(conn: Conn, scope: Scope, model: str, most: int) ->
 
 async def forget_other_models(conn: Conn, scope: Scope, model: str) -> None:
     """Remove the notes of models that have no vectors any more."""
-    await run(
+    await execute(
         conn,
         """
         DELETE FROM rag_models m WHERE m.project_id = %(project)s AND m.model <> %(model)s AND NOT EXISTS (

@@ -26,7 +26,7 @@ from proofdesk.jobs import run_queries
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 TOGETHER = 0.05  # seconds in which notifications gather, so that a burst is read at once
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0

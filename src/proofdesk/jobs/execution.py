@@ -15,7 +15,7 @@ from proofdesk.jobs.fairness import Turn
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 PATIENCE = 30.0
 """Seconds for which a run that is done waits for the database to note it. After that, recovery has it tried again."""

@@ -13,7 +13,7 @@ from proofdesk.jobs.outcomes import LOST_AFTER
 from proofdesk.jobs.run_queries import Running
 from proofdesk.projects import scope
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 EVERY_SECONDS = 10.0
 """How often each worker looks: with `LOST_AFTER`, a lost run is found within a minute."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, maybe, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 from proofdesk.projects.scope import Scope
 
 
@@ -49,7 +49,7 @@ async def insert(
 
     `attempts` says how many runs were lost before it that it is another try of.
     """
-    return await maybe(
+    return await fetch_optional(
         conn,
         Run,
         """
@@ -77,7 +77,7 @@ async def insert(
 
 async def under_way(conn: Conn, scope: Scope, job_type: str) -> Run | None:
     """The queued or running run of that type."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Run,
         """
@@ -93,7 +93,7 @@ async def under_way(conn: Conn, scope: Scope, job_type: str) -> Run | None:
 
 async def run_by_id(conn: Conn, scope: Scope, run_id: UUID) -> Run | None:
     """One run of the project."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Run,
         """
@@ -108,7 +108,7 @@ async def run_by_id(conn: Conn, scope: Scope, run_id: UUID) -> Run | None:
 
 async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
     """The newest run of each job type."""
-    return await many(
+    return await fetch_all(
         conn,
         Run,
         """
@@ -125,7 +125,7 @@ async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
 
 async def changed_runs(conn: Conn, scope: Scope, run_ids: list[UUID], *, with_latest: bool) -> list[Run]:
     """Those runs, and with them the newest of each job type if wanted; in the order in which they were made."""
-    return await many(
+    return await fetch_all(
         conn,
         Run,
         """
@@ -149,14 +149,14 @@ async def changed_runs(conn: Conn, scope: Scope, run_ids: list[UUID], *, with_la
 
 async def listen(conn: Conn) -> None:
     """From now on the connection hears which run of which project changed."""
-    await run(conn, "LISTEN proofdesk_runs")
+    await execute(conn, "LISTEN proofdesk_runs")
 
 
 async def run_history(
     conn: Conn, scope: Scope, job_type: str | None, status: str | None, limit: int, offset: int
 ) -> list[Run]:
     """Runs, newest first."""
-    return await many(
+    return await fetch_all(
         conn,
         Run,
         """
@@ -178,7 +178,7 @@ async def run_history(
 
 async def count_runs(conn: Conn, scope: Scope, job_type: str | None, status: str | None) -> int:
     """How many runs `run_history` has in all."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT count(*) FROM worker_runs
@@ -193,7 +193,7 @@ async def count_runs(conn: Conn, scope: Scope, job_type: str | None, status: str
 
 async def claim(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | None:
     """Take a queued run; None when somebody else has it or it is over. One that was handed on is no new attempt."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Run,
         """
@@ -212,7 +212,7 @@ async def claim(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | No
 
 async def beat(conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: dict[str, Any] | None) -> bool | None:
     """Say that the run is alive and how far it is; whether it is to be cancelled, None when it is another's by now."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         UPDATE worker_runs SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress)
@@ -240,7 +240,7 @@ async def finish(
 ) -> bool:
     """End a run that `runner` has, or that nobody has; False when it is over already or another's by now."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE worker_runs
@@ -274,7 +274,7 @@ async def hand_on(
 ) -> bool:
     """Queue a running run again, with what it did so far; False when it is another's by now."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE worker_runs
@@ -294,7 +294,7 @@ async def hand_on(
 async def request_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
     """Ask a running run to do its work once more before it ends; False when it is not running."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE worker_runs SET meta = meta || '{"requested_again": true}'
@@ -308,7 +308,7 @@ async def request_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
 async def is_requested_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
     """Return whether the run was asked to do its work once more. Locks the run."""
     return bool(
-        await value(
+        await fetch_value(
             conn,
             """
             SELECT coalesce((meta ->> 'requested_again')::boolean, false) FROM worker_runs
@@ -323,7 +323,7 @@ async def is_requested_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
 async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
     """Ask whoever has the run to stop; False when nobody has it."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE worker_runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
@@ -336,7 +336,7 @@ async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
 
 async def delete_old_runs(conn: Conn, scope: Scope, days: int) -> int:
     """Remove runs that ended so long ago, but of each job type the last one that ended; how many."""
-    return await run(
+    return await execute(
         conn,
         """
         DELETE FROM worker_runs r
@@ -370,17 +370,19 @@ class Unqueued:
 
 async def running(conn: Conn) -> list[Running]:
     """The runs under way, of all projects: ids, and who has them."""
-    return await many(conn, Running, "SELECT project_id, run_id, runner, heartbeat_at, request_id FROM running_runs()")
+    return await fetch_all(
+        conn, Running, "SELECT project_id, run_id, runner, heartbeat_at, request_id FROM running_runs()"
+    )
 
 
 async def unqueued(conn: Conn, seconds: float) -> list[Unqueued]:
     """Runs of all projects that have waited so long without a job of the queue; they are locked."""
-    return await many(conn, Unqueued, "SELECT project_id, run_id FROM unqueued_runs(%(seconds)s)", seconds=seconds)
+    return await fetch_all(conn, Unqueued, "SELECT project_id, run_id FROM unqueued_runs(%(seconds)s)", seconds=seconds)
 
 
 async def others_wait(conn: Conn, scope: Scope) -> bool:
     """Whether a job of another project could start if there were a free worker."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT EXISTS (SELECT FROM procrastinate_jobs
@@ -392,7 +394,7 @@ async def others_wait(conn: Conn, scope: Scope) -> bool:
 
 async def insert_worker(conn: Conn, runner: str, forgotten_after: timedelta) -> UUID:
     """A new worker; long silent ones are removed on the way."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         WITH forgotten AS (DELETE FROM workers WHERE last_heartbeat_at < now() - %(after)s)
@@ -404,9 +406,9 @@ async def insert_worker(conn: Conn, runner: str, forgotten_after: timedelta) -> 
 
 async def beat_worker(conn: Conn, worker_id: UUID) -> None:
     """Note that a worker is alive."""
-    await run(conn, "UPDATE workers SET last_heartbeat_at = now() WHERE id = %(id)s", id=worker_id)
+    await execute(conn, "UPDATE workers SET last_heartbeat_at = now() WHERE id = %(id)s", id=worker_id)
 
 
 async def delete_worker(conn: Conn, worker_id: UUID) -> None:
     """Forget a worker that stopped."""
-    await run(conn, "DELETE FROM workers WHERE id = %(id)s", id=worker_id)
+    await execute(conn, "DELETE FROM workers WHERE id = %(id)s", id=worker_id)

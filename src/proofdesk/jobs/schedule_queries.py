@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from proofdesk.audit.events import Actor
-from proofdesk.database.rows import Conn, many, maybe, run
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
 
 
@@ -39,7 +39,7 @@ class Started:
 
 async def schedules(conn: Conn, scope: Scope) -> list[Schedule]:
     """Every job of the project."""
-    return await many(
+    return await fetch_all(
         conn,
         Schedule,
         """
@@ -52,7 +52,7 @@ async def schedules(conn: Conn, scope: Scope) -> list[Schedule]:
 
 async def locked(conn: Conn, scope: Scope, job_type: str) -> Schedule | None:
     """The schedule of one job, which nobody else changes until the transaction ends."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Schedule,
         """
@@ -68,7 +68,7 @@ async def change(
     conn: Conn, scope: Scope, job_type: str, job_status: str | None, cadence_seconds: int | None
 ) -> Schedule | None:
     """Pause, resume or pace a job; it is then due a cadence after it last ran. A person's pause has no cause."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Schedule,
         """
@@ -105,7 +105,7 @@ async def settle(
 
     With `pause_for` it pauses itself for that cause. A run that went well ends such a pause; a person's stays.
     """
-    await run(
+    await execute(
         conn,
         """
         UPDATE scheduled_jobs
@@ -130,7 +130,7 @@ async def settle(
 
 async def start_due(conn: Conn, actor: Actor, most: int, project_id: UUID | None) -> list[Started]:
     """Take jobs that are due, the longest overdue first, of all projects or of one, and make or find their runs."""
-    return await many(
+    return await fetch_all(
         conn,
         Started,
         """
@@ -146,7 +146,7 @@ async def start_due(conn: Conn, actor: Actor, most: int, project_id: UUID | None
 
 async def resume_mended(conn: Conn, chatwoot_configured: bool, default_account_id: int | None) -> None:
     """Let schedules go on that paused themselves, where the cause is gone."""
-    await run(
+    await execute(
         conn,
         "SELECT resume_jobs(%(configured)s, %(account)s)",
         configured=chatwoot_configured,

@@ -19,7 +19,7 @@ from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects import scope
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 CHECKPOINT_WITHIN = 12.0
 """Seconds in which running jobs come to a batch's or a page's end when the worker is asked to stop; then they are cut

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, maybe, one, run
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_optional
 from proofdesk.projects.scope import Scope
 
 
@@ -102,7 +102,7 @@ class _Clock:
 async def lock_due(conn: Conn, scope: Scope, limit: int, except_for: Sequence[str] = ()) -> list[UUID]:
     """Lock messages whose time has come, until the transaction ends; those that others have are passed over, and those
     of the channels in `except_for`."""
-    due = await many(
+    due = await fetch_all(
         conn,
         _Id,
         """
@@ -122,7 +122,7 @@ async def put_off(conn: Conn, scope: Scope, waits: Sequence[PutOff]) -> int:
 
     Messages that another worker has locked are left to it.
     """
-    return await run(
+    return await execute(
         conn,
         """
         WITH waits AS (
@@ -146,7 +146,7 @@ async def put_off(conn: Conn, scope: Scope, waits: Sequence[PutOff]) -> int:
 
 async def until_put_back(conn: Conn, scope: Scope, within: float) -> float | None:
     """Seconds until the first message is due that its provider let wait, None when there is none within that time."""
-    found = await maybe(
+    found = await fetch_optional(
         conn,
         _Wait,
         """
@@ -162,12 +162,12 @@ async def until_put_back(conn: Conn, scope: Scope, within: float) -> float | Non
 
 async def clock(conn: Conn) -> datetime:
     """The time of the database, by which all workers go."""
-    return (await one(conn, _Clock, "SELECT clock_timestamp() AS now")).now
+    return (await fetch_one(conn, _Clock, "SELECT clock_timestamp() AS now")).now
 
 
 async def decide(conn: Conn, scope: Scope, decided: Sequence[Decided]) -> None:
     """Store what becomes of claimed messages."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE outbound_messages o
@@ -188,7 +188,7 @@ async def begin(
     conn: Conn, scope: Scope, outbound_ids: Sequence[UUID], started_at: datetime, lease: float
 ) -> list[Begun]:
     """Write down the next attempt of each message, to be made within so many seconds."""
-    return await many(
+    return await fetch_all(
         conn,
         Begun,
         """
@@ -209,7 +209,7 @@ async def begin(
 
 async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settled]:
     """Store how attempts ended, and what that makes of their messages; those that have an outcome already are left."""
-    return await many(
+    return await fetch_all(
         conn,
         Settled,
         """
@@ -240,7 +240,7 @@ async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settl
 
 async def take_lost(conn: Conn, scope: Scope, lease: float, limit: int) -> list[Begun]:
     """Attempts that were not heard of within their lease, the oldest first, leased anew to whoever asks."""
-    return await many(
+    return await fetch_all(
         conn,
         Begun,
         """
@@ -258,7 +258,7 @@ async def take_lost(conn: Conn, scope: Scope, lease: float, limit: int) -> list[
 
 async def wake_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -> None:
     """Let messages be decided anew that waited for a channel which has a provider now."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE outbound_messages SET next_attempt_at = clock_timestamp()
@@ -271,7 +271,7 @@ async def wake_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -
 
 async def attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[Attempt]:
     """The attempts of a message, in order."""
-    return await many(
+    return await fetch_all(
         conn,
         Attempt,
         """

@@ -17,7 +17,7 @@ from proofdesk.outbound.queries import Outbound
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 Providers = Mapping[str, Provider]
 """The channels that can be used, by name."""

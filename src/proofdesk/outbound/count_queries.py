@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proofdesk.database.rows import Conn, many, value
+from proofdesk.database.rows import Conn, fetch_all, fetch_value
 from proofdesk.outbound.queries import Asked
 from proofdesk.projects.scope import Scope
 
@@ -17,7 +17,7 @@ class InState:
 
 async def by_state(conn: Conn, scope: Scope, channel: str | None) -> list[InState]:
     """How many messages are in each state, as triggers have counted them; a state without any is not in it."""
-    return await many(
+    return await fetch_all(
         conn,
         InState,
         """
@@ -31,7 +31,7 @@ async def by_state(conn: Conn, scope: Scope, channel: str | None) -> list[InStat
 
 async def by_state_found(conn: Conn, scope: Scope, asked: Asked) -> list[InState]:
     """How many messages that hold the words are in each state, whichever is asked for."""
-    return await many(
+    return await fetch_all(
         conn,
         InState,
         """
@@ -53,7 +53,7 @@ async def by_state_found(conn: Conn, scope: Scope, asked: Asked) -> list[InState
 
 async def undelivered(conn: Conn, scope: Scope, channel: str | None) -> int:
     """How many messages Chatwoot took and its channel failed to deliver."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT count(*) FROM outbound_deliveries

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, many, run
+from proofdesk.database.rows import Conn, execute, fetch_all
 from proofdesk.projects.scope import Scope
 
 
@@ -32,7 +32,7 @@ class Report:
 
 async def begin(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> None:
     """Expect reports of those of these messages that went into Chatwoot."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO outbound_deliveries (project_id, account_scope_id, outbound_id, account_id, message_id, sent_at)
@@ -52,7 +52,7 @@ async def take_due(conn: Conn, scope: Scope, days: int, most: int) -> list[Windo
 
     A message is looked at again after an eighth of its age, so often at first and about fifty times in a week.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Window,
         """
@@ -85,7 +85,7 @@ async def reported(conn: Conn, scope: Scope, days: int) -> list[Report]:
     On a widget or API inbox Chatwoot marks everything as read when the customer opens the conversation, so there it
     says nothing.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Report,
         """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, many
+from proofdesk.database.rows import Conn, fetch_all
 from proofdesk.projects.scope import Scope
 
 
@@ -27,7 +27,7 @@ class Merge(Pair):
 
 async def take_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[Merge]:
     """Merges without an audit event, which they count as having from now on; those that others have are passed over."""
-    return await many(
+    return await fetch_all(
         conn,
         Merge,
         """
@@ -54,7 +54,7 @@ async def take_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[Merge]:
 
 async def pairs(conn: Conn, scope: Scope) -> list[Pair]:
     """All merges of the project, the last noticed last."""
-    return await many(
+    return await fetch_all(
         conn,
         Pair,
         """

@@ -1,12 +1,12 @@
 """SQL of groups of Telegram that have another number now."""
 
-from proofdesk.database.rows import Conn, run, value
+from proofdesk.database.rows import Conn, execute, fetch_value
 from proofdesk.projects.scope import Scope
 
 
 async def moved_to(conn: Conn, scope: Scope, chat_id: int) -> int | None:
     """Return the new number of a chat, None when it did not move."""
-    return await value(
+    return await fetch_value(
         conn,
         "SELECT moved_to FROM telegram_moves WHERE project_id = %(project)s AND chat_id = %(chat)s",
         project=scope.project_id,
@@ -16,7 +16,7 @@ async def moved_to(conn: Conn, scope: Scope, chat_id: int) -> int | None:
 
 async def store(conn: Conn, scope: Scope, chat_id: int, moved_to: int) -> None:
     """Keep the new number of a chat."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO telegram_moves (project_id, account_scope_id, chat_id, moved_to)
@@ -31,7 +31,7 @@ async def store(conn: Conn, scope: Scope, chat_id: int, moved_to: int) -> None:
 
 async def link_policy(conn: Conn, scope: Scope, name: str, new_name: str) -> None:
     """Let the policy of a chat hold under its new number too, unless that has one of its own."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO contact_channel_names (project_id, account_scope_id, name, channel, policy_id)

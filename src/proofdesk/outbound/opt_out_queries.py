@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, maybe, run
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
 
 
@@ -52,7 +52,7 @@ class OptIn:
 
 async def mark(conn: Conn, scope: Scope) -> Mark | None:
     """How far messages were looked through; None: not at all."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Mark,
         """
@@ -64,7 +64,7 @@ async def mark(conn: Conn, scope: Scope) -> Mark | None:
 
 async def set_mark(conn: Conn, scope: Scope, since: datetime, words: Sequence[str]) -> None:
     """Everything that was stored before a time has been looked through."""
-    await run(
+    await execute(
         conn,
         """
         INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts, meta)
@@ -81,7 +81,7 @@ async def set_mark(conn: Conn, scope: Scope, since: datetime, words: Sequence[st
 async def heard(conn: Conn, scope: Scope, after: Place, characters: int, limit: int) -> list[Heard]:
     """Messages of contacts stored after a place, in the order of places, with the beginning of their text. Of a mail,
     that is its new part as Chatwoot found it."""
-    return await many(
+    return await fetch_all(
         conn,
         Heard,
         """
@@ -112,7 +112,7 @@ async def heard(conn: Conn, scope: Scope, after: Place, characters: int, limit: 
 
 async def opt_ins(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[OptIn]:
     """The last explicit opt-in of each of these policies, for those that had one."""
-    return await many(
+    return await fetch_all(
         conn,
         OptIn,
         """

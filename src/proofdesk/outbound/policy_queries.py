@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
 from proofdesk.outbound.gates import Policy
 from proofdesk.projects.scope import Scope
 
@@ -46,7 +46,7 @@ async def know(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Se
 
     Somebody whose policy another transaction makes at this moment is not among the result: ask again.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Person,
         """
@@ -90,7 +90,7 @@ async def know(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Se
 
 async def of_person(conn: Conn, scope: Scope, channel: str, recipient: str) -> list[Policy]:
     """The policies that count for a recipient, as they are; none when he was never met."""
-    return await many(
+    return await fetch_all(
         conn,
         Policy,
         """
@@ -113,7 +113,7 @@ async def of_person(conn: Conn, scope: Scope, channel: str, recipient: str) -> l
 
 async def hold(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[Policy]:
     """Lock policies, always in the same order, until the transaction ends; as they are then."""
-    return await many(
+    return await fetch_all(
         conn,
         Policy,
         """
@@ -129,7 +129,7 @@ async def hold(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[Pol
 
 async def put_counts(conn: Conn, scope: Scope, policies: Sequence[Policy]) -> None:
     """Store the windows and the time of the last message of policies that are held."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE contact_channel_policies p
@@ -160,7 +160,7 @@ async def sent_together(conn: Conn, scope: Scope, people: Sequence[Sequence[Poli
         for p in person
         if p.window_started_at is not None
     ]
-    found = await many(
+    found = await fetch_all(
         conn,
         _Sent,
         """
@@ -175,7 +175,7 @@ async def sent_together(conn: Conn, scope: Scope, people: Sequence[Sequence[Poli
 
 async def change(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], wanted: Change) -> None:
     """Change what is named and nothing else."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE contact_channel_policies
@@ -197,7 +197,7 @@ async def change(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], wanted: C
 
 async def wake_deferred(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> None:
     """Let messages that wait for a window of these policies be decided anew; those under decision now are left."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE outbound_messages SET next_attempt_at = now()
@@ -213,7 +213,7 @@ async def wake_deferred(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) ->
 
 async def newest_inbound(conn: Conn, scope: Scope, recipients: Sequence[str]) -> dict[str, datetime]:
     """When each of these persons last wrote, as the mirror has it; who never did is not in it."""
-    found = await many(
+    found = await fetch_all(
         conn,
         _Heard,
         """
@@ -228,7 +228,7 @@ async def newest_inbound(conn: Conn, scope: Scope, recipients: Sequence[str]) ->
 
 async def page(conn: Conn, scope: Scope, wanted: Wanted, limit: int, offset: int) -> list[Policy]:
     """Policies, the last changed first."""
-    return await many(
+    return await fetch_all(
         conn,
         Policy,
         """
@@ -257,7 +257,7 @@ async def page(conn: Conn, scope: Scope, wanted: Wanted, limit: int, offset: int
 
 async def count(conn: Conn, scope: Scope, wanted: Wanted) -> int:
     """How many policies `page` has in all."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT count(*) FROM contact_channel_policies p
@@ -276,7 +276,7 @@ async def count(conn: Conn, scope: Scope, wanted: Wanted) -> int:
 
 async def has_contact(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
     """Whether the project has this contact, or had it until it was merged into another."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT EXISTS (SELECT FROM cw_contacts
@@ -291,7 +291,7 @@ async def has_contact(conn: Conn, scope: Scope, account_id: int, contact_id: int
 
 async def has_conversation(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> bool:
     """Whether the project has this conversation."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT EXISTS (SELECT FROM cw_conversations WHERE project_id = %(project)s AND account_id = %(account)s

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, maybe, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 from proofdesk.outbound.delivery_report import Delivery
 from proofdesk.projects.scope import Scope
 
@@ -97,7 +97,7 @@ class Keyed:
 
 async def insert(conn: Conn, scope: Scope, draft: NewDraft) -> Keyed | None:
     """A new draft; None while another message has one of its keys."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Keyed,
         """
@@ -123,7 +123,7 @@ async def insert(conn: Conn, scope: Scope, draft: NewDraft) -> Keyed | None:
 
 async def with_key(conn: Conn, scope: Scope, idempotency_key: str) -> Keyed | None:
     """The message that has this idempotency key."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Keyed,
         """
@@ -136,7 +136,7 @@ async def with_key(conn: Conn, scope: Scope, idempotency_key: str) -> Keyed | No
 
 async def with_dedupe_key(conn: Conn, scope: Scope, dedupe_key: str) -> UUID | None:
     """The message that holds this dedupe key."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT id FROM outbound_messages
@@ -148,7 +148,7 @@ async def with_dedupe_key(conn: Conn, scope: Scope, dedupe_key: str) -> UUID | N
 
 async def by_ids(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[Outbound]:
     """These messages, what is due first before what is due later."""
-    return await many(
+    return await fetch_all(
         conn,
         Outbound,
         """
@@ -168,7 +168,7 @@ async def by_ids(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list
 
 async def page(conn: Conn, scope: Scope, asked: Asked, limit: int, offset: int) -> list[Outbound]:
     """Messages, the newest first."""
-    return await many(
+    return await fetch_all(
         conn,
         Outbound,
         """
@@ -200,7 +200,7 @@ async def page(conn: Conn, scope: Scope, asked: Asked, limit: int, offset: int) 
 async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Lock a message until the transaction ends; False when there is none."""
     return bool(
-        await value(
+        await fetch_value(
             conn,
             """
             SELECT true FROM outbound_messages WHERE project_id = %(project)s AND id = %(id)s FOR UPDATE""",
@@ -213,7 +213,7 @@ async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
 async def approve(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Approve a draft as it is; False when it is none."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE outbound_messages
@@ -230,7 +230,7 @@ async def approve(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
 async def cancel(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Cancel what is not out yet nor on its way; False when that cannot be."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE outbound_messages
@@ -249,7 +249,7 @@ async def retry(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     So may one that waits for its provider: it is tried at once.
     """
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE outbound_messages
@@ -268,7 +268,7 @@ async def redraft(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     Raises `UniqueViolation` when another message has its dedupe key by now.
     """
     return bool(
-        await run(
+        await execute(
             conn,
             """
             UPDATE outbound_messages SET status = 'draft'

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, many
+from proofdesk.database.rows import Conn, fetch_all
 from proofdesk.projects.scope import Scope
 
 
@@ -38,7 +38,7 @@ class _Id:
 
 async def named(conn: Conn, scope: Scope, recipients: Sequence[str]) -> list[Named]:
     """The contacts behind recipients; somebody who is none is not in it."""
-    return await many(
+    return await fetch_all(
         conn,
         Named,
         """
@@ -57,7 +57,7 @@ async def reachable(
 ) -> list[Reachable]:
     """Contacts that the channel reaches, with the pattern in a name or an address, or with the conversation of that
     number; the last changed first."""
-    return await many(
+    return await fetch_all(
         conn,
         Reachable,
         """
@@ -90,7 +90,7 @@ async def reachable(
 
 async def written_to(conn: Conn, scope: Scope, recipient: str, limit: int) -> list[UUID]:
     """The messages to a person by any of his names or conversations, the newest first."""
-    found = await many(
+    found = await fetch_all(
         conn,
         _Id,
         """

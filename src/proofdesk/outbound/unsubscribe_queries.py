@@ -6,12 +6,12 @@ from proofdesk.database.rows import Conn
 
 async def link_key(conn: Conn) -> str | None:
     """The key of this installation."""
-    return await rows.value(conn, "SELECT value #>> '{}' FROM app_settings WHERE key = 'unsubscribe_key'")
+    return await rows.fetch_value(conn, "SELECT value #>> '{}' FROM app_settings WHERE key = 'unsubscribe_key'")
 
 
 async def make_link_key(conn: Conn, fresh: str) -> str:
     """Let `fresh` be the key, unless another process was quicker; the key."""
-    return await rows.value(
+    return await rows.fetch_value(
         conn,
         """
         INSERT INTO app_settings (key, value) VALUES ('unsubscribe_key', to_jsonb(%(fresh)s::text))

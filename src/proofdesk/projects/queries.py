@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from proofdesk.audit.events import Actor
-from proofdesk.database.rows import Conn, many, maybe, one, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_optional, fetch_value
 
 if TYPE_CHECKING:
     from proofdesk.projects.scope import Scope
@@ -41,7 +41,7 @@ class User:
 
 async def visible_projects(conn: Conn, actor: Actor) -> list[Project]:
     """All projects the actor may enter, oldest first."""
-    return await many(
+    return await fetch_all(
         conn,
         Project,
         """
@@ -56,7 +56,7 @@ async def visible_projects(conn: Conn, actor: Actor) -> list[Project]:
 
 async def visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Project | None:
     """One project, when the actor may enter it."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Project,
         """
@@ -72,7 +72,7 @@ async def visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Project
 
 async def named_projects(conn: Conn, name: str) -> list[Project]:
     """All projects of exactly that name that are not archived."""
-    return await many(
+    return await fetch_all(
         conn,
         Project,
         """
@@ -84,7 +84,7 @@ async def named_projects(conn: Conn, name: str) -> list[Project]:
 
 async def ensure_account_scope(conn: Conn, key: str, name: str) -> UUID:
     """The account scope of that key, made when it does not exist yet."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         INSERT INTO account_scopes (scope_key, name) VALUES (%(key)s, %(name)s)
@@ -96,7 +96,7 @@ async def ensure_account_scope(conn: Conn, key: str, name: str) -> UUID:
 
 async def insert_project(conn: Conn, account_scope_id: UUID, name: str, created_by: UUID | None) -> Project:
     """A new project; its scheduled jobs come with it."""
-    return await one(
+    return await fetch_one(
         conn,
         Project,
         """
@@ -110,13 +110,13 @@ async def insert_project(conn: Conn, account_scope_id: UUID, name: str, created_
 
 async def go_into(conn: Conn, project: Project) -> None:
     """Let the rest of the transaction see the project, which it has just made."""
-    await run(conn, "SELECT set_config('proofdesk.project_id', %(project)s, true)", project=str(project.id))
+    await execute(conn, "SELECT set_config('proofdesk.project_id', %(project)s, true)", project=str(project.id))
 
 
 async def hold(conn: Conn, scope: "Scope") -> bool:
     """Keep the project from being archived until the transaction ends; False when it is already."""
     return bool(
-        await value(
+        await fetch_value(
             conn,
             "SELECT true FROM projects WHERE id = %(project)s AND archived_at IS NULL FOR SHARE",
             project=scope.project_id,
@@ -126,7 +126,7 @@ async def hold(conn: Conn, scope: "Scope") -> bool:
 
 async def rename(conn: Conn, scope: "Scope", name: str) -> str | None:
     """Give the project another name; the one it had, or None when it is archived."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         WITH old AS (
@@ -140,7 +140,7 @@ async def rename(conn: Conn, scope: "Scope", name: str) -> str | None:
 async def archive(conn: Conn, scope: "Scope") -> bool:
     """Put the project away; False when it is already."""
     return bool(
-        await run(
+        await execute(
             conn,
             "UPDATE projects SET archived_at = now() WHERE id = %(project)s AND archived_at IS NULL",
             project=scope.project_id,
@@ -151,7 +151,7 @@ async def archive(conn: Conn, scope: "Scope") -> bool:
 async def keeps(conn: Conn, actor: Actor, project_id: UUID) -> bool:
     """Whether the actor looks after the project: as owner of the installation, or because he made it."""
     return actor.is_owner or bool(
-        await value(
+        await fetch_value(
             conn,
             "SELECT true FROM projects WHERE id = %(project)s AND created_by = %(user)s",
             project=project_id,
@@ -165,7 +165,7 @@ async def keeps(conn: Conn, actor: Actor, project_id: UUID) -> bool:
 
 async def members(conn: Conn, scope: "Scope") -> list[Member]:
     """Who may enter the project, in the order in which they came."""
-    return await many(
+    return await fetch_all(
         conn,
         Member,
         """
@@ -177,7 +177,7 @@ async def members(conn: Conn, scope: "Scope") -> list[Member]:
 
 async def user(conn: Conn, username: str) -> User | None:
     """The account of that name as written, or else in small letters."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         User,
         """
@@ -190,7 +190,7 @@ async def user(conn: Conn, username: str) -> User | None:
 async def add_member(conn: Conn, project_id: UUID, account_scope_id: UUID, user_id: UUID) -> bool:
     """Make somebody a member; False when he is one."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             INSERT INTO project_members (project_id, account_scope_id, user_id)
@@ -205,7 +205,7 @@ async def add_member(conn: Conn, project_id: UUID, account_scope_id: UUID, user_
 async def remove_member(conn: Conn, scope: "Scope", user_id: UUID) -> bool:
     """Let a member go; False when he is none."""
     return bool(
-        await run(
+        await execute(
             conn,
             "DELETE FROM project_members WHERE project_id = %(project)s AND user_id = %(user)s",
             project=scope.project_id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, many, one, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_value
 from proofdesk.projects.scope import Scope
 
 
@@ -22,7 +22,7 @@ class Source:
 
 async def sources(conn: Conn, scope: Scope) -> list[Source]:
     """What the project reads, oldest first."""
-    return await many(
+    return await fetch_all(
         conn,
         Source,
         """
@@ -34,7 +34,7 @@ async def sources(conn: Conn, scope: Scope) -> list[Source]:
 
 async def lock_account(conn: Conn, account_id: int) -> None:
     """Bindings of one account are made one after the other, until the end of the transaction."""
-    await run(
+    await execute(
         conn,
         "SELECT pg_advisory_xact_lock(hashtextextended('chatwoot_account', %(account)s))",
         account=account_id,
@@ -43,7 +43,7 @@ async def lock_account(conn: Conn, account_id: int) -> None:
 
 async def claimed_by_another(conn: Conn, scope: Scope, account_id: int, inbox_id: int | None) -> bool:
     """Whether another project owns this source, the whole account around it, or an inbox inside it."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT EXISTS (
@@ -60,7 +60,7 @@ async def claimed_by_another(conn: Conn, scope: Scope, account_id: int, inbox_id
 async def claim(conn: Conn, scope: Scope, kind: str, external_id: str, account_id: int) -> bool:
     """Take the source for the project; False when it is taken already, by this project or another."""
     return bool(
-        await run(
+        await execute(
             conn,
             """
             INSERT INTO source_claims (source_kind, external_id, account_id, claimed_by)
@@ -77,7 +77,7 @@ async def insert_source(
     conn: Conn, scope: Scope, kind: str, external_id: str, account_id: int, inbox_id: int | None
 ) -> Source:
     """Record a claimed source among the project's."""
-    return await one(
+    return await fetch_one(
         conn,
         Source,
         """
@@ -95,7 +95,7 @@ async def insert_source(
 
 async def hold_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: list[int] | None) -> int:
     """Keep sources of an account from being let go until the transaction ends; how many of them there are."""
-    return await run(
+    return await execute(
         conn,
         """
         SELECT FROM project_sources
@@ -110,7 +110,7 @@ async def hold_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: lis
 
 async def note_bound(conn: Conn, scope: Scope) -> None:
     """Remember that the project has had a source."""
-    await run(
+    await execute(
         conn,
         "UPDATE projects SET first_bound_at = now() WHERE id = %(project)s AND first_bound_at IS NULL",
         project=scope.project_id,
@@ -119,14 +119,14 @@ async def note_bound(conn: Conn, scope: Scope) -> None:
 
 async def was_ever_bound(conn: Conn, scope: Scope) -> bool:
     """Whether the project has, or had, a source."""
-    return await value(
+    return await fetch_value(
         conn, "SELECT first_bound_at IS NOT NULL FROM projects WHERE id = %(project)s", project=scope.project_id
     )
 
 
 async def delete_sources(conn: Conn, scope: Scope, source_id: UUID | None = None) -> list[Source]:
     """Let go of a source, or of all, and of the claims; what was let go."""
-    return await many(
+    return await fetch_all(
         conn,
         Source,
         """

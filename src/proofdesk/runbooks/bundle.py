@@ -16,7 +16,7 @@ from proofdesk.runbooks.context import CannotLookError, Case
 from proofdesk.runbooks.findings import Exhibit, Runbook
 from proofdesk.runbooks.redaction import Mask, strings
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 
 @dataclass(frozen=True)

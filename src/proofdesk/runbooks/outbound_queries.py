@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, many
+from proofdesk.database.rows import Conn, fetch_all
 from proofdesk.outbound.gates import Policy
 from proofdesk.projects.scope import Scope
 
@@ -32,7 +32,7 @@ class Met(Policy):
 
 async def attempts(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[Tried]:
     """Every attempt of these messages, the first ones first."""
-    return await many(
+    return await fetch_all(
         conn,
         Tried,
         """
@@ -45,7 +45,7 @@ async def attempts(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> li
 
 async def policies(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]) -> list[Met]:
     """The policies that count for these recipients; none for whoever was never met. The two lists go together."""
-    return await many(
+    return await fetch_all(
         conn,
         Met,
         """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from proofdesk.database.rows import Conn, many, maybe, one, value
+from proofdesk.database.rows import Conn, fetch_all, fetch_one, fetch_optional, fetch_value
 from proofdesk.projects.scope import Scope
 
 
@@ -78,12 +78,12 @@ class Known:
 
 async def clock(conn: Conn) -> datetime:
     """The time on the database's clock."""
-    return await value(conn, "SELECT clock_timestamp()")
+    return await fetch_value(conn, "SELECT clock_timestamp()")
 
 
 async def limits(conn: Conn, purposes: list[str]) -> list[Limit]:
     """The fullest counter of each purpose."""
-    return await many(
+    return await fetch_all(
         conn,
         Limit,
         """
@@ -96,7 +96,7 @@ async def limits(conn: Conn, purposes: list[str]) -> list[Limit]:
 
 async def known_in(conn: Conn, scope: Scope, text: str) -> list[Known]:
     """People's names, addresses and numbers, and beginnings of messages, that occur in a text."""
-    return await many(
+    return await fetch_all(
         conn,
         Known,
         """
@@ -117,12 +117,12 @@ async def known_in(conn: Conn, scope: Scope, text: str) -> list[Known]:
 
 async def project_name(conn: Conn, scope: Scope) -> str:
     """What the project is called."""
-    return await value(conn, "SELECT name FROM projects WHERE id = %(project)s", project=scope.project_id)
+    return await fetch_value(conn, "SELECT name FROM projects WHERE id = %(project)s", project=scope.project_id)
 
 
 async def reading(conn: Conn, scope: Scope) -> Reading:
     """How far the project's conversations came."""
-    return await one(
+    return await fetch_one(
         conn,
         Reading,
         """
@@ -136,7 +136,7 @@ async def reading(conn: Conn, scope: Scope) -> Reading:
 
 async def models(conn: Conn, scope: Scope) -> list[ModelCount]:
     """How many chunks are ready by each model, most first."""
-    return await many(
+    return await fetch_all(
         conn,
         ModelCount,
         """
@@ -148,7 +148,7 @@ async def models(conn: Conn, scope: Scope) -> list[ModelCount]:
 
 async def sample(conn: Conn, scope: Scope) -> Sample | None:
     """The newest chunk that is indexed by its words."""
-    return await maybe(
+    return await fetch_optional(
         conn,
         Sample,
         """
@@ -161,7 +161,7 @@ async def sample(conn: Conn, scope: Scope) -> Sample | None:
 
 async def failed_chunks(conn: Conn, scope: Scope, most: int) -> list[Group]:
     """Refused chunks by reason, most first; numbers in reasons, which differ from text to text, count as one."""
-    return await many(
+    return await fetch_all(
         conn,
         Group,
         """
@@ -175,7 +175,7 @@ async def failed_chunks(conn: Conn, scope: Scope, most: int) -> list[Group]:
 
 async def stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
     """Chunks that somebody claimed so long ago that he must be lost."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT count(*) FROM rag_chunks WHERE project_id = %(project)s AND embedding_status = 'processing'
@@ -187,7 +187,7 @@ async def stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
 
 async def under_way(conn: Conn, scope: Scope) -> list[Waiting]:
     """Runs that are queued or running, the longest silent first."""
-    return await many(
+    return await fetch_all(
         conn,
         Waiting,
         """
@@ -201,7 +201,7 @@ async def under_way(conn: Conn, scope: Scope) -> list[Waiting]:
 
 async def pauses(conn: Conn, scope: Scope) -> list[Pause]:
     """The last pause of each schedule by a person."""
-    return await many(
+    return await fetch_all(
         conn,
         Pause,
         """

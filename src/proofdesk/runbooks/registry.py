@@ -9,7 +9,7 @@ from proofdesk.runbooks.checks import auth, chatwoot, embeddings, outbound, sche
 from proofdesk.runbooks.context import CannotLookError, Case
 from proofdesk.runbooks.findings import Cause, Check, Diagnosis, Finding, Fix, Runbook, Seen, fail, skip
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 LIMIT = 8.0
 """Seconds for one check."""

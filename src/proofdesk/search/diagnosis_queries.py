@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proofdesk.database.rows import Conn, one
+from proofdesk.database.rows import Conn, fetch_one
 from proofdesk.projects.scope import Scope
 
 
@@ -23,7 +23,7 @@ class Counts:
 
 async def counts(conn: Conn, scope: Scope) -> Counts:
     """Count what search depends on."""
-    return await one(
+    return await fetch_one(
         conn,
         Counts,
         """

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from proofdesk.database.halfvec import Halfvec
-from proofdesk.database.rows import Conn, many, one
+from proofdesk.database.rows import Conn, fetch_all, fetch_one
 from proofdesk.indexing.vector_queries import SERVING_MODEL
 from proofdesk.projects.scope import Scope
 
@@ -175,7 +175,7 @@ async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, conf
 
     `index` is the name of the index over the vectors of the model that is expected to serve.
     """
-    return await one(
+    return await fetch_one(
         conn,
         Known,
         _KNOWN,
@@ -189,6 +189,6 @@ async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, conf
 
 async def similar_terms(conn: Conn, words: Sequence[str], most: int) -> list[Similar]:
     """The terms of the transaction's project that look most like each of the words."""
-    return await many(
+    return await fetch_all(
         conn, Similar, "SELECT * FROM similar_terms(%(words)s::text[], %(most)s)", words=list(words), most=most
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from proofdesk.database.rows import Conn, run, value, written
+from proofdesk.database.rows import Conn, execute, fetch_value, written
 from proofdesk.projects.scope import Scope
 from proofdesk.search.queries import ALL_PASS, NEAR, Model, Narrowing, chunks, passes
 
@@ -24,7 +24,7 @@ _KEPT = sql.SQL(
 
 async def passing(conn: Conn, scope: Scope, narrowing: Narrowing, most: int) -> int:
     """How many chunks pass the filters, with a vector or without; counted up to `most`."""
-    return await value(
+    return await fetch_value(
         conn,
         sql.SQL(
             """
@@ -45,9 +45,9 @@ async def keep_nearest_by_index(conn: Conn, scope: Scope, model: Model, narrowin
     Without statistics, after a bulk load, the planner expects a handful of vectors in a project and sorts all of them
     (1.7 s with 64,000). Nothing in the statement tells it otherwise, so sorting is switched off while it is planned.
     """
-    await run(conn, "SET LOCAL enable_sort = off")
+    await execute(conn, "SET LOCAL enable_sort = off")
     await keep_nearest(conn, scope, model, narrowing, most)
-    await run(conn, "SET LOCAL enable_sort = on")
+    await execute(conn, "SET LOCAL enable_sort = on")
 
 
 async def keep_nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
@@ -56,7 +56,7 @@ async def keep_nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrow
     Project and model stand in the statement itself, since that is what the index of a project is found by, and so does
     `most`: a plan for any number would read thousands.
     """
-    await run(
+    await execute(
         conn,
         _by_index(scope.project_id, model.name, model.dimension, narrowing.of_conversations, narrowing.of_chunks, most),
         project=scope.project_id,
@@ -125,7 +125,7 @@ async def keep_nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing:
               FROM compared c JOIN nearest n USING (account_id, conversation_id)) placed
         WHERE place <= greatest(%(each)s, %(most)s / (SELECT greatest(count(*), 1) FROM nearest))"""
     ).format(chunks=chunks(narrowing.of_conversations), chunk_passes=passes(False, narrowing.of_chunks)["chunk_passes"])
-    await run(
+    await execute(
         conn,
         _KEPT.format(setting=sql.Literal(NEAR), near=near),
         project=scope.project_id,

@@ -26,7 +26,7 @@ from proofdesk.http.web.assets import asset
 from proofdesk.projects import projects
 from proofdesk.runbooks import registry
 
-log = logging.get(__name__)
+log = logging.get_logger(__name__)
 
 HOME = "/"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, many, run, value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
 from proofdesk.indexing.chunking.chunker import Chunk
 from proofdesk.indexing.transcripts import Said
 from proofdesk.projects.scope import Scope
@@ -39,7 +39,7 @@ class Mark:
 
 async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
     """Note by which rules chunks are cut; when they changed, every conversation is to be cut anew: how many."""
-    return await run(
+    return await execute(
         conn,
         """
         WITH changed AS (
@@ -57,7 +57,7 @@ async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
 
 async def unchunked(conn: Conn, scope: Scope) -> int:
     """How many conversations are to be cut."""
-    return await value(
+    return await fetch_value(
         conn,
         """
         SELECT count(*) FROM cw_conversations
@@ -73,7 +73,7 @@ async def take_unchunked(
 
     `but` are others (by account and number) to leave out.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Conversation,
         """
@@ -98,7 +98,7 @@ async def said(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) 
     Of an e-mail the part that is new, and the whole beside it. Of a template only what somebody entered into it, of
     cards, choices, forms and articles also what they show.
     """
-    return await many(
+    return await fetch_all(
         conn,
         Said,
         r"""
@@ -130,7 +130,7 @@ async def said(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) 
 
 async def lock_chunks(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> list[Mark]:
     """Lock the chunks that conversations have now."""
-    return await many(
+    return await fetch_all(
         conn,
         Mark,
         """
@@ -147,7 +147,7 @@ async def lock_chunks(conn: Conn, scope: Scope, conversations: Sequence[Conversa
 
 async def put_chunks(conn: Conn, scope: Scope, chunks: Sequence[Chunk]) -> int:
     """Store chunks that are new or changed. One whose content changed waits for a vector again."""
-    return await run(
+    return await execute(
         conn,
         """
         INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,
@@ -178,7 +178,7 @@ async def put_chunks(conn: Conn, scope: Scope, chunks: Sequence[Chunk]) -> int:
 
 async def drop_chunks(conn: Conn, scope: Scope, marks: Sequence[Mark]) -> int:
     """Remove chunks, and with them their vectors."""
-    return await run(
+    return await execute(
         conn,
         """
         DELETE FROM rag_chunks k
@@ -195,12 +195,12 @@ async def drop_chunks(conn: Conn, scope: Scope, marks: Sequence[Mark]) -> int:
 
 async def refresh_statistics(conn: Conn) -> None:
     """Let the planner know how much there is to search by now."""
-    await run(conn, "SELECT refresh_search_statistics()")
+    await execute(conn, "SELECT refresh_search_statistics()")
 
 
 async def mark_chunked(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> None:
     """Note which version of their content the chunks of conversations were cut from."""
-    await run(
+    await execute(
         conn,
         """
         UPDATE cw_conversations c SET chunked_version = cut.version
