@@ -11,26 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = (ROOT / "src/proofdesk", ROOT / "src/proofdesk_simulators")
 IDIOM = frozenset(
-    [
-        "asked",
-        "told",
-        "said",
-        "found",
-        "one",
-        "held",
-        "wanted",
-        "given",
-        "known",
-        "made",
-        "shown",
-        "things",
-        "meant",
-        "of",
-        "seen",
-        "taken",
-        "sought",
-        "wish",
-    ]
+    {"asked", "told", "said", "found", "one", "held", "wanted", "given", "known", "made", "shown", "things"}
+    | {"meant", "of", "seen", "taken", "sought", "wish"}
 )
 PRONOUN = re.compile(r"\b(he|him|his|himself)\b", re.IGNORECASE)
 TEXTS = {".py", ".html", ".md", ".sql", ".js", ".css"}
