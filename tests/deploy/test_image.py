@@ -19,6 +19,7 @@ def test_what_the_dockerfile_builds_is_whole_and_runs_with_nothing_else_on_the_m
     folder = _built(tmp_path / "build")
     _holds_every_file(folder)
     _comes_from_the_sdist_as_well(folder)
+    _holds_no_simulator(folder)
     _runs_the_whole_loop(folder, tmp_path / "home")
 
 
@@ -59,10 +60,35 @@ def _built(folder: Path) -> Path:
     return folder
 
 
+def _holds_no_simulator(built: Path) -> None:
+    """A production install has neither the simulators nor what only they import, and says how to get them."""
+    packages = next((built / "app").glob("lib/python3*/site-packages"))
+    assert not (packages / "proofdesk_simulators").exists() and not (packages / "aiosmtpd").exists()
+    for command in (["demo", "--once"], ["simulate", "smtp"]):
+        done = _proofdesk(built, built, *command)
+        assert done.returncode == 1 and "Install proofdesk[demo] to use this command." in done.stderr, done.stderr
+
+
 def _runs_the_whole_loop(built: Path, home: Path) -> None:
+    """With the extra `demo`, which `make dist` builds from the same tree."""
     home.mkdir()
-    done = subprocess.run(
-        [built / "app" / "bin" / "proofdesk", "demo", "--once"],
+    tools, app = built / "tools" / "bin", built / "app" / "bin" / "python"
+    install = [tools / "uv", "pip", "install", "--quiet", "--python", app]
+    for command in (
+        [tools / "python", "-m", "build", "--no-isolation", "--outdir", built / "dist", ROOT / "simulators"],
+        [*install, "--require-hashes", "-r", ROOT / "requirements" / "demo.lock"],
+        [*install, "--no-index", "--find-links", built / "dist", "proofdesk[demo]"],
+    ):
+        made = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stdout + made.stderr
+    done = _proofdesk(built, home, "demo", "--once")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Search: ") == 3
+
+
+def _proofdesk(built: Path, home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [built / "app" / "bin" / "proofdesk", *arguments],
         cwd=home,
         env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PROOFDESK_HOME": str(home / "proofdesk")},
         capture_output=True,
@@ -70,8 +96,6 @@ def _runs_the_whole_loop(built: Path, home: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("Search: ") == 3
 
 
 def _holds_every_file(built: Path) -> None:
@@ -81,7 +105,8 @@ def _holds_every_file(built: Path) -> None:
     assert {p for p in ours if p.suffix != ".pyc"} == theirs
     assert any(p.suffix == ".js" and "static" in p.parts for p in theirs)
     pages = {p.relative_to(ROOT / "docs") for p in (ROOT / "docs").rglob("*.md")}
-    help_pages = {p.relative_to("web/docs") for p in theirs if p.is_relative_to("web/docs") and p.suffix == ".md"}
+    help_folder = Path("http/web/docs")
+    help_pages = {p.relative_to(help_folder) for p in theirs if p.is_relative_to(help_folder) and p.suffix == ".md"}
     assert help_pages == pages, "the help is whole"
 
 

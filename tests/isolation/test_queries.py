@@ -36,7 +36,7 @@ NOT_SCOPED = {
 NO_SCOPE = {
     "audit.queries.see_own": "lets a transaction see a person's own events",
     "audit.queries.see_installation": "lets a transaction see events that have no project",
-    "audit.queries.chain_names": "which chains there are to be proved, for the terminal",
+    "projects.queries.project_names": "the names of all projects, for commands of the owner",
     "audit.queries.head": "a project's by id, in a transaction that is inside it, or the installation's",
     "audit.queries.links": "as `head`",
     "chatwoot.queries.refresh_statistics": "tells the planner how big tables are",

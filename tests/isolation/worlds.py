@@ -10,6 +10,7 @@ from psycopg import sql
 
 from proofdesk.audit import events
 from proofdesk.database.pool import Database
+from proofdesk.evidence import references
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Keeper
 from tests.conftest import DIMENSION
@@ -80,7 +81,8 @@ async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, 
     source = await sources.bind(db, keeper, "chatwoot_inbox", f"{len(word)}{ord(word[0])}:5")
     ref = {"source": "cw_messages", "ref": f"cwmsg:{made.id}:{stories.ACCOUNT}:10100"}
     async with db.scoped(keeper) as app:
-        told: dict[str, Any] = {"scope": keeper, "payload": {"word": word}, "evidence_refs": [ref]}
+        citations = await references.cite(app, keeper, [ref])
+        told: dict[str, Any] = {"scope": keeper, "payload": {"word": word}, "evidence_refs": citations}
         await events.record(app, keeper.actor, "source.seen", "source", source.id, **told)
     run_id = _only(conn.execute("SELECT id FROM worker_runs WHERE project_id = %s AND status = 'running'", [made.id]))
     policy_id = _write_policy(conn, keeper)

@@ -8,18 +8,16 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from proofdesk.audit import queries
 from proofdesk.audit.events import Actor
-from proofdesk.audit.queries import Asked, ChainName, Event, Head, Inside, Link
+from proofdesk.audit.queries import Asked, Event, Head, Inside, Link
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.evidence import queries as evidence_queries
-from proofdesk.evidence import references
 
 START = bytes(32)
 INSTALLATION = "installation"
@@ -39,16 +37,10 @@ class Proof:
 
 
 async def history(db: Database, scope: Inside, actor: Actor, asked: Asked, limit: int, offset: int) -> list[Event]:
-    """Events of the project and, of those without a project, all for the owner and their own for others; newest first.
-
-    References carry the snippets that are kept of what they name.
-    """
+    """Events of the project and, of those without a project, all for the owner and their own for others; newest first."""
     async with db.scoped(scope) as conn:
         await _see(conn, actor)
-        found = await queries.events(conn, scope, asked, limit, offset)
-        refs = sorted({ref["ref"] for event in found for ref in event.evidence_refs})
-        items = await evidence_queries.by_refs(conn, scope, refs) if refs else []
-    return [replace(event, evidence_refs=references.with_snippets(event.evidence_refs, items)) for event in found]
+        return await queries.events(conn, scope, asked, limit, offset)
 
 
 async def count(db: Database, scope: Inside, actor: Actor, asked: Asked) -> int:
@@ -56,12 +48,6 @@ async def count(db: Database, scope: Inside, actor: Actor, asked: Asked) -> int:
     async with db.scoped(scope) as conn:
         await _see(conn, actor)
         return await queries.count_events(conn, scope, asked)
-
-
-async def names(db: Database) -> list[ChainName]:
-    """Every project, archived ones included."""
-    async with db.transaction() as conn:
-        return await queries.chain_names(conn)
 
 
 async def verify(db: Database, project: Inside | None, name: str = INSTALLATION) -> Proof:

@@ -12,7 +12,6 @@ from uuid import UUID
 from proofdesk.audit import queries
 from proofdesk.audit.queries import Inside
 from proofdesk.database.rows import Conn
-from proofdesk.evidence import references
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,19 @@ def nobody(request_id: str | None = None) -> Actor:
 
 
 @dataclass(frozen=True)
+class EvidenceRef:
+    """A reference to what supports an event. It is stored as it is; `evidence.references` makes and resolves it."""
+
+    source: str
+    ref: str
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the reference as the chain stores it, without text of messages."""
+        return {"source": self.source, "ref": self.ref} | ({"meta": self.meta} if self.meta else {})
+
+
+@dataclass(frozen=True)
 class Told:
     """An event of many, as its verb tells it."""
 
@@ -56,15 +68,13 @@ async def record(
     scope: Inside | None = None,
     status: str = "ok",
     payload: dict[str, Any] | None = None,
-    evidence_refs: list[Any] | None = None,
+    evidence_refs: Sequence[EvidenceRef] = (),
 ) -> None:
     """Add an event to the project of `scope`, or to the installation's without one. Best done last in a transaction.
 
     The chain is locked from here to the end of the transaction, so no network call may follow. `payload` holds ids,
-    counts and codes: no secret, no text of messages. Raises `InvalidEvidenceRef` when a reference is not to something
-    in the project.
+    counts and codes: no secret, no text of messages.
     """
-    cited = await references.cite(conn, scope, evidence_refs) if scope is not None and evidence_refs else []
     event = queries.NewEvent(
         actor_username=actor.username,
         actor_user_id=actor.user_id,
@@ -74,7 +84,7 @@ async def record(
         status=status,
         request_id=actor.request_id,
         payload=payload or {},
-        evidence_refs=cited,
+        evidence_refs=[reference.as_json() for reference in evidence_refs],
     )
     await queries.insert_event(conn, scope, event)
 

@@ -84,15 +84,6 @@ class Head:
 
 
 @dataclass(frozen=True)
-class ChainName:
-    """A project that may have a chain, archived ones included."""
-
-    project_id: UUID
-    account_scope_id: UUID
-    name: str
-
-
-@dataclass(frozen=True)
 class Asked:
     """Which events: `action` is one, or a family such as `auth.*`; None asks for all."""
 
@@ -215,15 +206,6 @@ async def count_events(conn: Conn, scope: Inside, asked: Asked) -> int:
 
 
 # Chains -----------------------------------------------------------------------------------------------------------
-
-
-async def chain_names(conn: Conn) -> list[ChainName]:
-    """All projects, oldest first."""
-    return await fetch_all(
-        conn,
-        ChainName,
-        "SELECT id AS project_id, account_scope_id, name FROM projects ORDER BY created_at, id",
-    )
 
 
 async def head(conn: Conn, project_id: UUID | None) -> Head | None:

@@ -11,11 +11,12 @@ import typer
 
 from proofdesk.audit import chain
 from proofdesk.audit.chain import Proof
-from proofdesk.audit.queries import ChainName
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import AsJson
 from proofdesk.errors import ProofdeskError
 from proofdesk.jobs.resources import Resources
+from proofdesk.projects import projects
+from proofdesk.projects.queries import ProjectName
 from proofdesk.projects.scope import ProjectNotFound
 
 audit_app = typer.Typer(help="The record of what was done, which nobody can change.", no_args_is_help=True)
@@ -60,14 +61,14 @@ def export(
     """Write events as lines of JSON, chain by chain, in order. Each line can be proved without Proofdesk."""
 
     async def command(held: Resources) -> int:
-        chosen: list[ChainName | None] = [*await _chosen(held, project)]
+        chosen: list[ProjectName | None] = [*await _chosen(held, project)]
         return await _write(_lines(held, chosen if project else [*chosen, None]), to)
 
     written = machine.run(command)
     output.note(f"Wrote {written} {'event' if written == 1 else 'events'}.")
 
 
-async def _lines(held: Resources, chosen: list[ChainName | None]) -> AsyncIterator[str]:
+async def _lines(held: Resources, chosen: list[ProjectName | None]) -> AsyncIterator[str]:
     for one in chosen:
         async for link in chain.links(held.db, one):
             yield json.dumps(chain.exported(link), default=str, ensure_ascii=False)
@@ -82,9 +83,9 @@ async def _write(lines: AsyncIterator[str], to: Path | None) -> int:
     return written
 
 
-async def _chosen(held: Resources, project: str | None) -> list[ChainName]:
+async def _chosen(held: Resources, project: str | None) -> list[ProjectName]:
     """All projects, archived ones too, or those of that name or id."""
-    every = await chain.names(held.db)
+    every = await projects.list_names(held.db)
     found = [c for c in every if project is None or project in (c.name, str(c.project_id))]
     if project is not None and not found:
         raise ProjectNotFound(f"There is no project {project!r}, nor was there one.")

@@ -16,6 +16,7 @@ from proofdesk.accounts import accounts
 from proofdesk.audit import events
 from proofdesk.cli import app, jobs, machine, output, server
 from proofdesk.cli import search as search_door
+from proofdesk.cli.simulate import demo_extra
 from proofdesk.core import ports
 from proofdesk.database import home
 from proofdesk.http.web import assets
@@ -45,7 +46,8 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the searches instead of serving.")] = False,
 ) -> None:
     """Everything on this machine with sample data: no Chatwoot, no key, no database server needed."""
-    from proofdesk_simulators import chatwoot, serving, smtp
+    with demo_extra():
+        from proofdesk_simulators import chatwoot, serving, smtp
 
     started = time.monotonic()
     assets.files()

@@ -1,6 +1,8 @@
 """`simulate`: stand-ins for what Proofdesk talks to, for trying out and for tests."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +10,26 @@ import typer
 
 from proofdesk.cli import app, output
 from proofdesk.core import ports
-from proofdesk.errors import Invalid
+from proofdesk.errors import Invalid, Unavailable
 
 simulate_app = typer.Typer(
     help="Stand-ins for Chatwoot, OpenAI, Telegram and a mail relay on this machine.", no_args_is_help=True
 )
 app.add_typer(simulate_app, name="simulate")
 
+DEMO_EXTRA = {"proofdesk_simulators", "aiosmtpd"}
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
+
+
+@contextlib.contextmanager
+def demo_extra() -> Iterator[None]:
+    """Import the simulators within this block. Raises `Unavailable` when the extra `demo` is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in DEMO_EXTRA:
+            raise
+        raise Unavailable("Install proofdesk[demo] to use this command.") from None
 
 
 @simulate_app.command("chatwoot")
@@ -28,7 +42,8 @@ def simulate_chatwoot(
     empty: Annotated[bool, typer.Option("--empty", help="No conversations.")] = False,
 ) -> None:
     """A Chatwoot with the sample studio, a corpus file, or nothing in it."""
-    from proofdesk_simulators import chatwoot
+    with demo_extra():
+        from proofdesk_simulators import chatwoot
 
     if corpus and empty:
         raise Invalid("Give either --corpus or --empty.")
@@ -44,7 +59,8 @@ def simulate_openai(
     host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4020
 ) -> None:
     """An OpenAI that only embeds."""
-    from proofdesk_simulators import openai, serving
+    with demo_extra():
+        from proofdesk_simulators import openai, serving
 
     _check(host, port)
     output.note(f"Simulated OpenAI: OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
@@ -56,7 +72,8 @@ def simulate_telegram(
     host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4030
 ) -> None:
     """A Telegram with one bot. People write to it by POST /_simulator/messages, its answers are at /_simulator/sent."""
-    from proofdesk_simulators import serving, telegram
+    with demo_extra():
+        from proofdesk_simulators import serving, telegram
 
     _check(host, port)
     simulator = telegram.Simulator()
@@ -74,7 +91,8 @@ def simulate_smtp(
     control_port: Annotated[int, typer.Option(help="Port of the controls, over HTTP.")] = 4026,
 ) -> None:
     """A mail relay that delivers nothing. What it was handed is at /_simulator/sent of the control port."""
-    from proofdesk_simulators import smtp
+    with demo_extra():
+        from proofdesk_simulators import smtp
 
     _check(host, port)
     _check(host, control_port)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.audit.queries import Inside
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
+from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Item:
     created_at: datetime
 
 
-async def message(conn: Conn, scope: Inside, account_id: int, message_id: int) -> Cited | None:
+async def message(conn: Conn, scope: Scope, account_id: int, message_id: int) -> Cited | None:
     """A message of the project."""
     return await fetch_optional(
         conn,
@@ -57,7 +57,7 @@ async def message(conn: Conn, scope: Inside, account_id: int, message_id: int) -
     )
 
 
-async def conversation(conn: Conn, scope: Inside, account_id: int, conversation_id: int) -> Cited | None:
+async def conversation(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> Cited | None:
     """A conversation of the project."""
     return await fetch_optional(
         conn,
@@ -73,7 +73,7 @@ async def conversation(conn: Conn, scope: Inside, account_id: int, conversation_
     )
 
 
-async def chunk(conn: Conn, scope: Inside, account_id: int, message_id: int, chunk_index: int) -> Cited | None:
+async def chunk(conn: Conn, scope: Scope, account_id: int, message_id: int, chunk_index: int) -> Cited | None:
     """A chunk of the project."""
     return await fetch_optional(
         conn,
@@ -92,7 +92,7 @@ async def chunk(conn: Conn, scope: Inside, account_id: int, message_id: int, chu
 
 async def index(
     conn: Conn,
-    scope: Inside,
+    scope: Scope,
     source_type: str,
     source_table: str | None,
     ref: str,
@@ -125,7 +125,7 @@ async def index(
     )
 
 
-async def search(conn: Conn, scope: Inside, question: str, most: int) -> list[Item]:
+async def search(conn: Conn, scope: Scope, question: str, most: int) -> list[Item]:
     """What is cited and holds the words, the best first."""
     return await fetch_all(
         conn,
@@ -140,7 +140,7 @@ async def search(conn: Conn, scope: Inside, question: str, most: int) -> list[It
     )
 
 
-async def latest(conn: Conn, scope: Inside, most: int) -> list[Item]:
+async def latest(conn: Conn, scope: Scope, most: int) -> list[Item]:
     """What was cited last."""
     return await fetch_all(
         conn,
@@ -154,7 +154,7 @@ async def latest(conn: Conn, scope: Inside, most: int) -> list[Item]:
     )
 
 
-async def by_refs(conn: Conn, scope: Inside, refs: list[str]) -> list[Item]:
+async def by_refs(conn: Conn, scope: Scope, refs: list[str]) -> list[Item]:
     """What these references name."""
     return await fetch_all(
         conn,

@@ -5,17 +5,19 @@ when its message is deleted.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from proofdesk.audit.queries import Inside
+from proofdesk.audit.events import EvidenceRef
+from proofdesk.audit.queries import Event
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Invalid
 from proofdesk.evidence import queries
 from proofdesk.evidence.queries import Cited, Item
+from proofdesk.projects.scope import Scope
 
 MOST = 50
 """References of one event."""
@@ -40,13 +42,9 @@ class Reference:
     snippet: str | None
     meta: dict[str, Any]
 
-    def without_text(self) -> dict[str, Any]:
-        """What the chain of events keeps."""
-        return {"source": self.source, "ref": self.ref} | ({"meta": self.meta} if self.meta else {})
 
-
-async def cite(conn: Conn, scope: Inside, refs: list[Any]) -> list[dict[str, Any]]:
-    """Check that references name something in the project, and index them; what the event keeps of each.
+async def cite(conn: Conn, scope: Scope, refs: list[Any]) -> list[EvidenceRef]:
+    """Check that references name something in the project, index them, and return them for the audit event.
 
     Raises `InvalidEvidenceRef`.
     """
@@ -58,10 +56,10 @@ async def cite(conn: Conn, scope: Inside, refs: list[Any]) -> list[dict[str, Any
         table = None if reference.source == "external" else reference.source
         kind = _TYPES[reference.source]
         await queries.index(conn, scope, kind, table, reference.ref, row, snippet, reference.meta)
-    return [reference.without_text() for reference, _ in known]
+    return [EvidenceRef(reference.source, reference.ref, reference.meta) for reference, _ in known]
 
 
-async def check(conn: Conn, scope: Inside, refs: list[Any]) -> list[tuple[Reference, Cited]]:
+async def check(conn: Conn, scope: Scope, refs: list[Any]) -> list[tuple[Reference, Cited]]:
     """The references and the rows they name. Raises `InvalidEvidenceRef`."""
     if len(refs) > MOST:
         raise InvalidEvidenceRef(f"At most {MOST} evidence references can be given.")
@@ -78,13 +76,13 @@ async def check(conn: Conn, scope: Inside, refs: list[Any]) -> list[tuple[Refere
     return found
 
 
-async def quoted(db: Database, scope: Inside, refs: list[Any]) -> list[tuple[Reference, Cited]]:
+async def quoted(db: Database, scope: Scope, refs: list[Any]) -> list[tuple[Reference, Cited]]:
     """The references and the rows they name, for whoever is about to cite them. Raises `InvalidEvidenceRef`."""
     async with db.scoped(scope) as conn:
         return await check(conn, scope, refs)
 
 
-async def find(db: Database, scope: Inside, question: str, limit: int) -> list[Item]:
+async def find(db: Database, scope: Scope, question: str, limit: int) -> list[Item]:
     """What is cited in the project and holds all words of the question; without one, what was cited last."""
     async with db.scoped(scope) as conn:
         if not question.strip():
@@ -92,8 +90,17 @@ async def find(db: Database, scope: Inside, question: str, limit: int) -> list[I
         return await queries.search(conn, scope, question, limit)
 
 
-def with_snippets(refs: list[dict[str, Any]], items: list[Item]) -> list[dict[str, Any]]:
-    """References of an event, each with the snippet that is kept of it."""
+async def resolve(db: Database, scope: Scope, events: list[Event]) -> list[Event]:
+    """Return the events with their references resolved: each carries the snippet of what it cites, if there is one."""
+    refs = sorted({ref["ref"] for event in events for ref in event.evidence_refs})
+    if not refs:
+        return events
+    async with db.scoped(scope) as conn:
+        items = await queries.by_refs(conn, scope, refs)
+    return [replace(event, evidence_refs=_with_snippets(event.evidence_refs, items)) for event in events]
+
+
+def _with_snippets(refs: list[dict[str, Any]], items: list[Item]) -> list[dict[str, Any]]:
     kept = {(item.source_table or "external", item.source_pk): item.snippet for item in items}
     return [ref | ({"snippet": text} if (text := kept.get((ref["source"], ref["ref"]))) else {}) for ref in refs]
 
@@ -115,7 +122,7 @@ def _parsed(given: Any, number: int) -> Reference:
     return Reference(source, ref, snippet, meta or {})
 
 
-async def _row(conn: Conn, scope: Inside, reference: Reference) -> Cited | None:
+async def _row(conn: Conn, scope: Scope, reference: Reference) -> Cited | None:
     if reference.source == "external":
         return _OUTSIDE
     name, hash_sign, index = reference.ref.partition("#")

@@ -23,8 +23,8 @@ from proofdesk.dashboard.database_metrics import Board
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import api, compression, errors, middleware, routing
 from proofdesk.http.api.responses import failure
-from proofdesk.http.dependencies import Unauthorized, clear_cookies, session_token
-from proofdesk.http.errors import Failure
+from proofdesk.http.dependencies import Unauthorized, clear_session_cookies, session_token
+from proofdesk.http.errors import ErrorResponse
 from proofdesk.http.web import assets, layout, routers
 from proofdesk.jobs import resources
 from proofdesk.settings import Settings
@@ -124,7 +124,7 @@ async def _tell_program(request: Request, error: Exception) -> Response:
     told = _noted(error)
     answer = failure(told.status, told.code, told.message, told.details, told.headers)
     if isinstance(error, Unauthorized) and session_token(request):
-        clear_cookies(answer, request.state.resources.settings)
+        clear_session_cookies(answer, request.state.resources.settings)
     return answer
 
 
@@ -135,13 +135,13 @@ async def _tell_person(request: Request, error: Exception) -> Response:
     return await layout.error_page(request, told)
 
 
-def _noted(error: Exception) -> Failure:
-    told = errors.translated(error)
+def _noted(error: Exception) -> ErrorResponse:
+    told = errors.describe_error(error)
     if isinstance(error, psycopg.Error):
         log.warning("value refused by the database", error=type(error).__name__, sqlstate=error.sqlstate)
     return told
 
 
 def _crashed() -> Response:
-    told = errors.translated(Exception())
+    told = errors.describe_error(Exception())
     return failure(told.status, told.code, told.message)

@@ -73,13 +73,13 @@ async def _board(request: Request) -> Board:
 Resources = Annotated[resources.Resources, Depends(_resources)]
 Db = Annotated[Database, Depends(_database)]
 Config = Annotated[Settings, Depends(_settings)]
-Watched = Annotated[Board, Depends(_board)]
+Metrics = Annotated[Board, Depends(_board)]
 
 
 # Rights -----------------------------------------------------------------------------------------------------------
 
 
-async def visitor(request: Request) -> Visit | None:
+async def optional_session(request: Request) -> Visit | None:
     """The session of the request, read once; None for a stranger."""
     # Kept in the scope, not in request.state: servers may share the latter between requests.
     if SESSION not in request.scope:
@@ -88,9 +88,9 @@ async def visitor(request: Request) -> Visit | None:
     return request.scope[SESSION]
 
 
-async def viewer(request: Request) -> Visit:
+async def current_session(request: Request) -> Visit:
     """The session; for a change its CSRF token is checked. Raises `Unauthorized` or `CsrfInvalid`."""
-    session = await visitor(request)
+    session = await optional_session(request)
     if session is None:
         raise Unauthorized("Sign in first: there is no session, or it has ended.")
     if request.method not in csrf.SAFE_METHODS:
@@ -98,7 +98,7 @@ async def viewer(request: Request) -> Visit:
     return session
 
 
-async def project_reader(request: Request, session: Annotated[Visit, Depends(viewer)]) -> Scope:
+async def project_reader(request: Request, session: Annotated[Visit, Depends(current_session)]) -> Scope:
     """The active project, entered. Raises `ActiveProjectRequired`."""
     inside = active_scope(request, session)
     if inside is None:
@@ -113,26 +113,26 @@ async def project_editor(inside: Annotated[Scope, Depends(project_reader)]) -> S
 
 async def named_project(
     request: Request,
-    session: Annotated[Visit, Depends(viewer)],
+    session: Annotated[Visit, Depends(current_session)],
     project_id: Annotated[str, Path(description="Id of the project.", json_schema_extra={"format": "uuid"})],
 ) -> Scope:
     """The project that the path names, entered. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
-    return await enter(request, session, project_id)
+    return await enter_project(request, session, project_id)
 
 
-async def project_keeper(request: Request, inside: Annotated[Scope, Depends(named_project)]) -> Keeper:
+async def project_manager(request: Request, inside: Annotated[Scope, Depends(named_project)]) -> Keeper:
     """The project that the path names, for whoever looks after it. Raises `Denied` (`forbidden`)."""
     return await scope.keep(_held(request).db, inside)
 
 
-async def owner(session: Annotated[Visit, Depends(viewer)]) -> Visit:
+async def owner(session: Annotated[Visit, Depends(current_session)]) -> Visit:
     """The owner's session. Raises `Denied` (`forbidden`)."""
     if not session.is_owner:
         raise Denied("Only the owner may do this.", code="forbidden", status=403)
     return session
 
 
-async def following(request: Request, inside: Annotated[Scope, Depends(project_reader)]) -> AsyncIterator[Run | None]:
+async def run_updates(request: Request, inside: Annotated[Scope, Depends(project_reader)]) -> AsyncIterator[Run | None]:
     """The active project's runs: the newest of each type, then each as it changes; None where all is quiet.
 
     It ends with the session, with the right to read the project, and when another project becomes the active one.
@@ -140,17 +140,17 @@ async def following(request: Request, inside: Annotated[Scope, Depends(project_r
     return _followed(request, inside)
 
 
-Following = Annotated[AsyncIterator[Run | None], Depends(following)]
-Visitor = Annotated[Visit | None, Depends(visitor)]
-Viewer = Annotated[Visit, Depends(viewer)]
+RunUpdates = Annotated[AsyncIterator[Run | None], Depends(run_updates)]
+OptionalSession = Annotated[Visit | None, Depends(optional_session)]
+CurrentSession = Annotated[Visit, Depends(current_session)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
 ProjectEditor = Annotated[Scope, Depends(project_editor)]
 NamedProject = Annotated[Scope, Depends(named_project)]
-ProjectKeeper = Annotated[Keeper, Depends(project_keeper)]
+ProjectManager = Annotated[Keeper, Depends(project_manager)]
 Owner = Annotated[Visit, Depends(owner)]
 
 
-async def enter(request: Request, session: Session, project_id: str) -> Scope:
+async def enter_project(request: Request, session: Session, project_id: str) -> Scope:
     """Enter a project by the text of its id. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
     wanted = projects.as_id(project_id)
     if wanted is None:
@@ -165,7 +165,7 @@ def actor(request: Request, session: Session) -> sessions.Actor:
 
 def needs_session(dependant: Dependant) -> bool:
     """Whether a handler or anything it depends on asks for a session."""
-    return dependant.call is viewer or any(map(needs_session, dependant.dependencies))
+    return dependant.call is current_session or any(map(needs_session, dependant.dependencies))
 
 
 def active_scope(request: Request, session: Visit) -> Scope | None:
@@ -204,7 +204,7 @@ def session_token(request: Request) -> str | None:
     return request.cookies.get(_held(request).settings.session_cookie_name)
 
 
-def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
+def set_session_cookies(response: Response, settings: Settings, opened: Opened) -> None:
     """Hand over a new session: a cookie for the browser only, and the CSRF token for scripts to read.
 
     `edge` makes both Secure where people come over https.
@@ -221,14 +221,14 @@ def set_cookies(response: Response, settings: Settings, opened: Opened) -> None:
         )
 
 
-def set_probe(response: Response, settings: Settings) -> None:
+def set_probe_cookie(response: Response, settings: Settings) -> None:
     """A cookie that says nothing, of the form of the session's: the runbook `auth-loop` sees whether it comes back."""
     response.set_cookie(
         settings.session_cookie_name + sessions.PROBE, "1", max_age=600, path="/", httponly=True, samesite="lax"
     )
 
 
-def clear_cookies(response: Response, settings: Settings) -> None:
+def clear_session_cookies(response: Response, settings: Settings) -> None:
     """Take both cookies back."""
     for name, http_only in ((settings.session_cookie_name, True), (settings.csrf_cookie_name, False)):
         response.delete_cookie(name, path="/", httponly=http_only, samesite="lax")
@@ -251,12 +251,12 @@ class Route(APIRoute):
             if request.method not in csrf.SAFE_METHODS:
                 await request.body()
             if protected:
-                await viewer(request)
-            return await handle(await self.prepared(request))
+                await current_session(request)
+            return await handle(await self.prepare_request(request))
 
         return guarded
 
-    async def prepared(self, request: Request) -> Request:
+    async def prepare_request(self, request: Request) -> Request:
         """The request as the handler should see it; a door that is strict about bodies raises `Invalid` here."""
         return request
 

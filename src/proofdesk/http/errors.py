@@ -18,7 +18,7 @@ Codes = dict[int, set[str]]
 
 
 @dataclass(frozen=True)
-class Failure:
+class ErrorResponse:
     """An error as a door tells it."""
 
     status: int
@@ -28,7 +28,7 @@ class Failure:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def translated(error: Exception) -> Failure:
+def describe_error(error: Exception) -> ErrorResponse:
     """The table."""
     match error:
         case middleware.PayloadTooLarge():
@@ -37,7 +37,7 @@ def translated(error: Exception) -> Failure:
             status = 400
         case Denied():
             wait = {"retry-after": str(error.retry_after)} if error.retry_after else {}
-            return Failure(error.status, error.code, error.message, error.details, wait)
+            return ErrorResponse(error.status, error.code, error.message, error.details, wait)
         case NotFound():
             status = 404
         case Conflict():
@@ -45,32 +45,32 @@ def translated(error: Exception) -> Failure:
         case Unavailable():
             status = 502 if error.configured and error.code != "database_unavailable" else 503
         case RequestValidationError():
-            return Failure(400, "invalid_request", "Some fields are not as they should be.", {"fields": _fields(error)})
+            return ErrorResponse(400, "invalid_request", "Some fields are not as they should be.", {"fields": _fields(error)})
         case psycopg.DataError() | psycopg.errors.ProgramLimitExceeded():
-            return Failure(400, "invalid_request", "A value is out of the range that can be stored.")
+            return ErrorResponse(400, "invalid_request", "A value is out of the range that can be stored.")
         case HTTPException():
             return _refused(error)
         case _:
-            return Failure(500, "internal_error", "Something went wrong; the log tells what, under this request id.")
+            return ErrorResponse(500, "internal_error", "Something went wrong; the log tells what, under this request id.")
     assert isinstance(error, ProofdeskError)
-    return Failure(status, error.code, error.message, error.details)
+    return ErrorResponse(status, error.code, error.message, error.details)
 
 
-def by_right(route: APIRoute, method: str) -> Codes:
+def inherited_codes(route: APIRoute, method: str) -> Codes:
     """The codes, by status, that a route may give because of what it takes and which rights it asks for."""
     changes = method not in csrf.SAFE_METHODS
     found: Codes = {400: {"invalid_request"}, 500: {"internal_error"}}
     for applies, status, codes in (
         (_asks(route, dependencies._database), 503, {"database_unavailable"}),
-        (_asks(route, dependencies.viewer), 503, {"database_unavailable"}),
+        (_asks(route, dependencies.current_session), 503, {"database_unavailable"}),
         (changes, 413, {"payload_too_large"}),
         (changes and route.body_field is not None, 400, {"invalid_json"}),
-        (_asks(route, dependencies.viewer), 401, {"unauthorized"}),
-        (changes and _asks(route, dependencies.viewer), 403, {"csrf_invalid"}),
+        (_asks(route, dependencies.current_session), 401, {"unauthorized"}),
+        (changes and _asks(route, dependencies.current_session), 403, {"csrf_invalid"}),
         (_asks(route, dependencies.project_reader), 409, {"active_project_required"}),
         (_asks(route, dependencies.named_project), 400, {"invalid_project_id"}),
         (_asks(route, dependencies.named_project), 404, {"project_not_found"}),
-        (_asks(route, dependencies.project_keeper), 403, {"forbidden"}),
+        (_asks(route, dependencies.project_manager), 403, {"forbidden"}),
         (_asks(route, dependencies.owner), 403, {"forbidden"}),
         (bool(route.dependant.path_params), 404, {"not_found"}),  # an id that holds a slash names another path
     ):
@@ -86,13 +86,13 @@ def _asks(route: APIRoute, right: Callable[..., Any]) -> bool:
     return anywhere(route.dependant)
 
 
-def _refused(error: HTTPException) -> Failure:
+def _refused(error: HTTPException) -> ErrorResponse:
     said = {
         404: ("not_found", "There is nothing here."),
         405: ("method_not_allowed", "This method is not allowed here."),
     }
     code, message = said.get(error.status_code, ("invalid_request", "The request cannot be read."))
-    return Failure(error.status_code, code, message, headers=dict(error.headers or {}))
+    return ErrorResponse(error.status_code, code, message, headers=dict(error.headers or {}))
 
 
 def _fields(error: RequestValidationError) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ def client(peer: Address, forwarded_for: Sequence[str], trusted: Sequence[Networ
     """
     nearest = peer
     for hop in reversed(",".join(forwarded_for).split(",")):
-        if not is_trusted(nearest, trusted) or (said := address(hop)) is None:
+        if not is_trusted(nearest, trusted) or (said := parse_address(hop)) is None:
             break
         nearest = said
     return nearest
@@ -33,7 +33,7 @@ def is_trusted(found: Address, trusted: Sequence[Network]) -> bool:
 
 
 @lru_cache(1024)
-def address(text: str) -> Address | None:
+def parse_address(text: str) -> Address | None:
     """The address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`; None when there is none."""
     text = text.strip()
     if text.startswith("["):

@@ -60,7 +60,7 @@ class Forwarded(Step):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        peer = forwarded.address(scope["client"][0]) if scope.get("client") else None
+        peer = forwarded.parse_address(scope["client"][0]) if scope.get("client") else None
         if peer is not None and forwarded.is_trusted(peer, self.proxies):
             told = Headers(scope=scope)
             scope["client"] = (str(forwarded.client(peer, told.getlist("x-forwarded-for"), self.proxies)), 0)

@@ -15,7 +15,7 @@ from proofdesk.runbooks.context import Asking, Case
 _SHOWN = ("host", "origin", "referer", "user-agent", "accept", "content-type", "via", "forwarded", "sec-fetch-site")
 
 
-async def of(
+async def build_context(
     request: Request, session: Visit | None, outbound_id: UUID | None = None, sent_at: datetime | None = None
 ) -> Case:
     """The case of a request; without a session it is nobody's and in no project."""

@@ -10,6 +10,7 @@ from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Denied
+from proofdesk.evidence import references
 from proofdesk.outbound import messages, policies, queries
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.gates import OPTED_OUT
@@ -107,6 +108,6 @@ async def _take(
         before.id,
         scope=scope,
         payload=payload,
-        evidence_refs=evidence_refs,
+        evidence_refs=await references.cite(conn, scope, evidence_refs or []),
     )
     return await messages.read(conn, scope, before.id)

@@ -75,14 +75,16 @@ async def create(db: Database, scope: Scope, wish: Wish) -> tuple[Outbound, bool
 
 async def _insert(conn: Conn, scope: Scope, draft: NewDraft, refs: list[Any]) -> Outbound | None:
     await _check_exists(conn, scope, draft)
-    cited = [reference.without_text() for reference, _ in await references.check(conn, scope, refs)]
-    made = await queries.insert(conn, scope, replace(draft, evidence_refs=cited))
+    citations = await references.cite(conn, scope, refs)
+    made = await queries.insert(
+        conn, scope, replace(draft, evidence_refs=[citation.as_json() for citation in citations])
+    )
     if made is None:
         return None
     await policies.known(conn, scope, [(draft.channel, draft.recipient_ref)])
     drafted = await messages.read(conn, scope, made.id)
     payload = {"channel": draft.channel, "recipient_ref": draft.recipient_ref, "content_hash": drafted.content_hash}
-    told: dict[str, Any] = {"scope": scope, "payload": payload, "evidence_refs": refs}
+    told: dict[str, Any] = {"scope": scope, "payload": payload, "evidence_refs": citations}
     await events.record(conn, scope.actor, "outbound.draft", messages.ENTITY, made.id, **told)
     return drafted
 

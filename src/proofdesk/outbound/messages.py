@@ -11,6 +11,7 @@ from proofdesk.audit.queries import Event
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn, containing
 from proofdesk.errors import Conflict, NotFound
+from proofdesk.evidence import references
 from proofdesk.outbound import attempt_queries, count_queries, gates, policies, queries
 from proofdesk.outbound.attempt_queries import Attempt
 from proofdesk.outbound.gates import Policy
@@ -96,6 +97,7 @@ async def dossier(db: Database, scope: Scope, outbound_id: UUID) -> Dossier:
         allowed = await policies.of_person(conn, scope, found.channel, found.recipient_ref)
     about = audit.Asked(entity_type=ENTITY, entity_id=str(outbound_id))
     history = await chain.history(db, scope, scope.actor, about, _MOST_EVENTS, 0)
+    history = await references.resolve(db, scope, history)
     return Dossier(found, attempts, person(allowed), history[::-1])
 
 

@@ -14,6 +14,7 @@ from proofdesk.audit import events
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
+from proofdesk.evidence import references
 from proofdesk.outbound import attempt_queries, opt_out_queries, policies, policy_queries
 from proofdesk.outbound.opt_out_queries import Heard, Place
 from proofdesk.outbound.opt_out_words import LONGEST, OptOutWords
@@ -111,5 +112,5 @@ async def _record(conn: Conn, scope: Scope, refusal: Refusal, person: Person) ->
         person.policy_ids[0],
         scope=scope,
         payload=payload | {"reason": "the contact's own words"},
-        evidence_refs=[{"source": "cw_messages", "ref": message}],
+        evidence_refs=await references.cite(conn, scope, [{"source": "cw_messages", "ref": message}]),
     )

@@ -10,6 +10,7 @@ from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Invalid
+from proofdesk.evidence import references
 from proofdesk.outbound import gates, policy_queries
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.email import address
@@ -148,5 +149,5 @@ async def _record(
         changed.id,
         scope=scope,
         payload=payload | ({"reason": reason.strip()[:_LONGEST_REASON]} if reason and reason.strip() else {}),
-        evidence_refs=evidence_refs,
+        evidence_refs=await references.cite(conn, scope, evidence_refs or []),
     )

@@ -10,7 +10,7 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, Invalid
 from proofdesk.projects import queries, source_queries
-from proofdesk.projects.queries import Project
+from proofdesk.projects.queries import Project, ProjectName
 from proofdesk.projects.scope import Keeper, ProjectNotFound, Scope
 from proofdesk.projects.source_queries import Source
 
@@ -76,6 +76,12 @@ async def visible(db: Database, actor: Actor) -> list[Project]:
     """The projects the actor may enter, oldest first."""
     async with db.statement() as conn:
         return await queries.visible_projects(conn, actor)
+
+
+async def list_names(db: Database) -> list[ProjectName]:
+    """Return all projects, archived ones included, oldest first. For commands of the owner."""
+    async with db.transaction() as conn:
+        return await queries.project_names(conn)
 
 
 async def by_name_or_id(db: Database, text: str) -> Project:

@@ -23,6 +23,15 @@ class Project:
 
 
 @dataclass(frozen=True)
+class ProjectName:
+    """A project with its name, archived or not."""
+
+    project_id: UUID
+    account_scope_id: UUID
+    name: str
+
+
+@dataclass(frozen=True)
 class Member:
     """Somebody who may enter a project, the owner of the installation apart."""
 
@@ -79,6 +88,15 @@ async def named_projects(conn: Conn, name: str) -> list[Project]:
         SELECT id, name, account_scope_id, created_at FROM projects
         WHERE name = %(name)s AND archived_at IS NULL ORDER BY created_at""",
         name=name,
+    )
+
+
+async def project_names(conn: Conn) -> list[ProjectName]:
+    """Return all projects, archived ones included, oldest first."""
+    return await fetch_all(
+        conn,
+        ProjectName,
+        "SELECT id AS project_id, account_scope_id, name FROM projects ORDER BY created_at, id",
     )
 
 

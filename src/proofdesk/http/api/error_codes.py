@@ -11,7 +11,7 @@ _JOB = {
 
 _DECIDED = {404: "outbound_not_found", 409: "outbound_invalid_state"}
 
-OF_ROUTE: dict[str, dict[int, str]] = {
+CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     "GET /v1/ready": {503: "database_not_migrated worker_silent"},
     "POST /v1/auth/login": {
         400: "missing_credentials",

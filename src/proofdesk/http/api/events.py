@@ -7,8 +7,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from proofdesk.http.api import job_responses
 from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import encoded
-from proofdesk.http.dependencies import Following
+from proofdesk.http.api.responses import encode
+from proofdesk.http.dependencies import RunUpdates
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
@@ -16,7 +16,7 @@ _AGAIN_AFTER = 2000  # milliseconds
 
 
 @router.get("/events", summary="Runs as they change", response_class=EventSourceResponse)
-async def follow_runs(following: Following) -> AsyncIterator[ServerSentEvent]:
+async def follow_runs(following: RunUpdates) -> AsyncIterator[ServerSentEvent]:
     """An event `run` for the latest run of each job type, then one for each change; its data is a run as in
     `/jobs/runs/{run_id}`. Whoever connects again is shown the current state first, so that nothing is missed."""
     yield ServerSentEvent(comment="runs of the active project", retry=_AGAIN_AFTER)
@@ -24,4 +24,4 @@ async def follow_runs(following: Following) -> AsyncIterator[ServerSentEvent]:
         if run is None:
             yield ServerSentEvent(comment="quiet")
         else:
-            yield ServerSentEvent(event="run", id=str(run.id), raw_data=encoded(job_responses.run(run)).decode())
+            yield ServerSentEvent(event="run", id=str(run.id), raw_data=encode(job_responses.run(run)).decode())

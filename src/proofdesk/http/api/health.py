@@ -10,22 +10,22 @@ from proofdesk.dashboard import status
 from proofdesk.dashboard.status_queries import Workers
 from proofdesk.errors import Unavailable
 from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import Answer, shape, success
-from proofdesk.http.dependencies import Config, Db, Watched
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
+from proofdesk.http.dependencies import Config, Db, Metrics
 
 router = APIRouter(prefix="/v1", tags=["health"], route_class=JsonRoute)
 
 _PATIENCE = 3  # seconds; who asks whether we are ready does not wait for long
 
 
-@router.get("/health", summary="Is the process up", response_model=shape("Health", status=str, version=str))
-async def health() -> Answer:
+@router.get("/health", summary="Is the process up", response_model=envelope("Health", status=str, version=str))
+async def health() -> EnvelopeResponse:
     """Does not look at anything else."""
     return success(status="up", version=__version__)
 
 
-@router.get("/ready", summary="Is the server ready", response_model=shape("Ready", status=str, worker=Workers))
-async def ready(db: Db, settings: Config) -> Answer:
+@router.get("/ready", summary="Is the server ready", response_model=envelope("Ready", status=str, worker=Workers))
+async def ready(db: Db, settings: Config) -> EnvelopeResponse:
     """The database answers and is migrated, and a worker was heard of lately; 503 otherwise."""
     try:
         with anyio.fail_after(_PATIENCE):
@@ -38,6 +38,6 @@ async def ready(db: Db, settings: Config) -> Answer:
 
 
 @router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse)
-async def metrics(board: Watched) -> Response:
+async def metrics(board: Metrics) -> Response:
     """In its text format; docs/monitoring.md tells what each means. Totals only: nothing of any project."""
     return Response(await dashboard_metrics.text(board), media_type=dashboard_metrics.CONTENT_TYPE)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from proofdesk.dashboard import status
 from proofdesk.http.api import job_responses
-from proofdesk.http.api.request_bodies import Body, JsonRoute, Limit, Offset, UuidText, clamped
-from proofdesk.http.api.responses import Answer, shape, success
+from proofdesk.http.api.request_bodies import JsonBody, JsonRoute, Limit, Offset, UuidText, Clamp
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader
 from proofdesk.indexing import vectors
 from proofdesk.jobs import runs, schedules, tick
@@ -21,13 +21,13 @@ JobStatus = Literal["active", "paused"]
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
-Seconds = Annotated[float | None, Field(allow_inf_nan=False), clamped(0, 600)]
-Due = Annotated[int | None, clamped(1, 100)]
-Chunks = Annotated[int | None, clamped(1, 1_000_000_000)]
+Seconds = Annotated[float | None, Field(allow_inf_nan=False), Clamp(0, 600)]
+Due = Annotated[int | None, Clamp(1, 100)]
+Chunks = Annotated[int | None, Clamp(1, 1_000_000_000)]
 Status = Literal["queued", "running", "ok", "failed", "cancelled"]
 
 
-class Waiting(Body):
+class Waiting(JsonBody):
     """How long the answer may take; the query string may say it too."""
 
     wait: Seconds = Field(None, description="Seconds, at most 600; unset: JOB_WAIT_SECONDS.")
@@ -45,7 +45,7 @@ class Ticking(Waiting):
     limit: Due = Field(None, description="Jobs, at most 100; unset: 10.")
 
 
-class Rescheduling(Body):
+class Rescheduling(JsonBody):
     """What to change of a schedule; what is absent stays as it is."""
 
     status: JobStatus | None = None
@@ -92,21 +92,21 @@ class RunShape(BaseModel):
     cancel_requested_at: datetime | None
 
 
-RunAnswer = shape("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
+RunAnswer = envelope("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
 _LATE: dict[int | str, dict[str, Any]] = {
     202: {"description": "Not finished in time; `result` is null.", "model": RunAnswer}
 }
 
 
 @router.post("/chatwoot/sync", summary="Read Chatwoot", response_model=RunAnswer, responses=_LATE)
-async def sync(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Answer:
+async def sync(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> EnvelopeResponse:
     """Imports what is new or changed in the project's sources."""
     asked = await runs.request(db, scope, "chatwoot_sync", "manual", {})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 
 @router.post("/chatwoot/reconcile", summary="Compare with Chatwoot", response_model=RunAnswer, responses=_LATE)
-async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Answer:
+async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> EnvelopeResponse:
     """Counts both sides, brings what is missing and removes what was deleted."""
     asked = await runs.request(db, scope, "chatwoot_reconcile", "manual", {})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
@@ -115,42 +115,42 @@ async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiti
 @router.post("/embeddings/run", summary="Embed pending chunks", response_model=RunAnswer, responses=_LATE)
 async def embed(
     db: Db, settings: Config, scope: ProjectEditor, given: Embedding, wait: Seconds = None, limit: Chunks = None
-) -> Answer:
+) -> EnvelopeResponse:
     """Makes vectors, so that search finds by meaning."""
     limit = limit if limit is not None else given.limit
     asked = await runs.request(db, scope, "embeddings_run", "manual", {} if limit is None else {"limit": limit})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 
-@router.post("/embeddings/retry-failed", summary="Try failed chunks again", response_model=shape("Reset", reset=int))
-async def retry_failed(db: Db, scope: ProjectEditor) -> Answer:
+@router.post("/embeddings/retry-failed", summary="Try failed chunks again", response_model=envelope("Reset", reset=int))
+async def retry_failed(db: Db, scope: ProjectEditor) -> EnvelopeResponse:
     """Failed chunks become pending; the next run takes them."""
     return success(reset=await vectors.retry_failed(db, scope))
 
 
-@router.get("/status", summary="How things stand", response_model=shape("JobsStatus", **status.FIELDS))
-async def show_status(db: Db, settings: Config, scope: ProjectReader) -> Answer:
+@router.get("/status", summary="How things stand", response_model=envelope("JobsStatus", **status.FIELDS))
+async def show_status(db: Db, settings: Config, scope: ProjectReader) -> EnvelopeResponse:
     """Latest runs, counts, storage, watermarks, workers and backlog of the active project."""
     return success(**await status.read(db, scope, settings))
 
 
-@router.get("/scheduler", summary="Schedules", response_model=shape("Schedules", jobs=list[Schedule]))
-async def list_schedules(db: Db, scope: ProjectReader) -> Answer:
+@router.get("/scheduler", summary="Schedules", response_model=envelope("Schedules", jobs=list[Schedule]))
+async def list_schedules(db: Db, scope: ProjectReader) -> EnvelopeResponse:
     """Every job of the active project: when it runs next, and how it went last. A job may have paused itself."""
     return success(jobs=await schedules.listed(db, scope))
 
 
-@router.patch("/scheduler/{job_type}", summary="Change a schedule", response_model=shape("OneSchedule", job=Schedule))
-async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, given: Rescheduling) -> Answer:
+@router.patch("/scheduler/{job_type}", summary="Change a schedule", response_model=envelope("OneSchedule", job=Schedule))
+async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, given: Rescheduling) -> EnvelopeResponse:
     """Pauses or resumes a job, or gives it another cadence; it is then due a cadence after it last ran."""
     changed = await schedules.change(db, scope, job_type, status=given.status, cadence_seconds=given.cadence_seconds)
     return success(job=changed)
 
 
-@router.post("/scheduler/tick", summary="Start what is due", response_model=shape("Tick", result=TickResult))
+@router.post("/scheduler/tick", summary="Start what is due", response_model=envelope("Tick", result=TickResult))
 async def start_due(
     db: Db, settings: Config, scope: ProjectEditor, given: Ticking, wait: Seconds = None, limit: Due = None
-) -> Answer:
+) -> EnvelopeResponse:
     """Starts due jobs of the active project and waits for their results, at most so long."""
     started = await tick.tick(db, settings, limit or given.limit or 10, scope)
     wait = wait if wait is not None else given.wait
@@ -158,7 +158,7 @@ async def start_due(
     return success(result=(await tick.results(db, scope.actor, started, patience)).as_dict())
 
 
-@router.get("/runs", summary="Runs", response_model=shape("Runs", runs=list[RunShape], total=int))
+@router.get("/runs", summary="Runs", response_model=envelope("Runs", runs=list[RunShape], total=int))
 async def list_runs(
     db: Db,
     scope: ProjectReader,
@@ -166,20 +166,20 @@ async def list_runs(
     run_status: Annotated[Status | None, Query(alias="status")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
-) -> Answer:
+) -> EnvelopeResponse:
     """Newest first."""
     found, total = await runs.history(db, scope, job_type or None, run_status, limit, offset)
     return success(runs=[job_responses.run(r) for r in found], total=total)
 
 
-@router.get("/runs/{run_id}", summary="One run", response_model=shape("OneRun", run=RunShape))
-async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> Answer:
+@router.get("/runs/{run_id}", summary="One run", response_model=envelope("OneRun", run=RunShape))
+async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> EnvelopeResponse:
     """With its progress, and its result in `meta.result`."""
     return success(run=job_responses.run(await runs.find(db, scope, _known(run_id))))
 
 
-@router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=shape("Cancelled", run=RunShape))
-async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> Answer:
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=envelope("Cancelled", run=RunShape))
+async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> EnvelopeResponse:
     """A queued run ends at once; one that is running stops within seconds, between pages or batches."""
     return success(run=job_responses.run(await runs.cancel(db, scope, _known(run_id))))
 

@@ -11,10 +11,10 @@ from fastapi.routing import APIRoute
 from proofdesk import __version__
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import errors
-from proofdesk.http.api.error_codes import MEANINGS, OF_ROUTE
+from proofdesk.http.api.error_codes import MEANINGS, CODES_BY_ROUTE
 from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import Failure
-from proofdesk.http.dependencies import Viewer, needs_session
+from proofdesk.http.api.responses import FailureSchema
+from proofdesk.http.dependencies import CurrentSession, needs_session
 
 router = APIRouter(prefix="/v1", route_class=JsonRoute)
 
@@ -43,7 +43,7 @@ _RETRY_AFTER = {"description": "Seconds until the next try.", "schema": {"type":
 
 
 @router.get("/openapi.json", include_in_schema=False)
-async def openapi(request: Request, session: Viewer) -> JSONResponse:
+async def openapi(request: Request, session: CurrentSession) -> JSONResponse:
     """OpenAPI 3.1."""
     return JSONResponse(described(request.app))
 
@@ -52,7 +52,7 @@ def described(app: FastAPI) -> dict[str, Any]:
     """The document, made once: with the errors of each route, and what it needs."""
     if app.openapi_schema is None:
         document = get_openapi(title="Proofdesk", version=__version__, description=ABOUT, routes=app.routes)
-        document["components"]["schemas"] |= {"Failure": Failure.model_json_schema()}
+        document["components"]["schemas"] |= {"Failure": FailureSchema.model_json_schema()}
         document["components"]["securitySchemes"] = _SCHEMES
         for route in app.routes:
             if isinstance(route, APIRoute) and route.include_in_schema:
@@ -66,8 +66,8 @@ def described(app: FastAPI) -> dict[str, Any]:
 
 def codes(route: APIRoute, method: str) -> errors.Codes:
     """Every code that a route may give, by status."""
-    found = errors.by_right(route, method)
-    for status, own in OF_ROUTE.get(f"{method} {route.path_format}", {}).items():
+    found = errors.inherited_codes(route, method)
+    for status, own in CODES_BY_ROUTE.get(f"{method} {route.path_format}", {}).items():
         found[status] = found.get(status, set()) | set(own.split())
     return found
 

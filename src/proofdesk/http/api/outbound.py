@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from proofdesk.http.api.audit import EventShape
 from proofdesk.http.api.policies import Few, PolicyShape
-from proofdesk.http.api.request_bodies import REFERENCES, Body, JsonRoute, Offset, UuidText, clamped, told
-from proofdesk.http.api.responses import Answer, shape, success
-from proofdesk.http.api.review import moment
+from proofdesk.http.api.request_bodies import REFERENCES, JsonBody, JsonRoute, Offset, UuidText, Clamp, json_schema
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
+from proofdesk.http.api.review import parse_time
 from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources
 from proofdesk.outbound import approval, delivery, drafts, messages, preflight
 from proofdesk.outbound.attempt_queries import Attempt
@@ -25,7 +25,7 @@ from proofdesk.projects import projects
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
 
 Status = Literal["draft", "approved", "sending", "sent", "failed", "blocked_opt_out", "cancelled"]
-Refs = Annotated[list[Any] | None, Field(max_length=1000, json_schema_extra=told(**REFERENCES))]
+Refs = Annotated[list[Any] | None, Field(max_length=1000, json_schema_extra=json_schema(**REFERENCES))]
 _PAYLOAD = {
     "type": "object",
     "properties": {"text": {"type": "string"}, "subject": {"type": "string"}, "html": {"type": "string"}},
@@ -34,26 +34,26 @@ _PAYLOAD = {
 Key = Annotated[str | None, Field(min_length=1, max_length=drafts.LONGEST_KEY)]
 
 
-class NewDraft(Body):
+class NewDraft(JsonBody):
     """A message to be drafted."""
 
-    channel: Any = Field(None, json_schema_extra=told(type="string", enum=list(registry.CHANNELS)))
-    recipient_ref: Any = Field(None, json_schema_extra=told(type="string", minLength=1))
-    payload: Any = Field(None, description="As the channel takes it.", json_schema_extra=told(**_PAYLOAD))
-    idempotency_key: Any = Field(None, json_schema_extra=told(type="string", minLength=1, maxLength=drafts.LONGEST_KEY))
+    channel: Any = Field(None, json_schema_extra=json_schema(type="string", enum=list(registry.CHANNELS)))
+    recipient_ref: Any = Field(None, json_schema_extra=json_schema(type="string", minLength=1))
+    payload: Any = Field(None, description="As the channel takes it.", json_schema_extra=json_schema(**_PAYLOAD))
+    idempotency_key: Any = Field(None, json_schema_extra=json_schema(type="string", minLength=1, maxLength=drafts.LONGEST_KEY))
     dedupe_key: Key = None
     max_retries: Annotated[int, Field(ge=0, le=drafts.MOST_RETRIES)] = drafts.DEFAULT_RETRIES
     evidence_refs: Refs = None
     scheduled_at: Annotated[str | None, Field(description="Not sent before; a time such as 2026-01-31T12:00Z.")] = None
 
 
-class Approval(Body):
+class Approval(JsonBody):
     """What an approval rests on."""
 
     evidence_refs: Refs = None
 
 
-class Limited(Body):
+class Limited(JsonBody):
     """How many messages."""
 
     limit: Few = 20
@@ -117,10 +117,10 @@ class ResultShape(BaseModel):
     swept: int = Field(description="Attempts of workers that were lost, settled on the way.")
 
 
-OneMessage = shape("OneOutbound", outbound=OutboundShape)
+OneMessage = envelope("OneOutbound", outbound=OutboundShape)
 
 
-@router.get("", summary="Messages", response_model=shape("Outbounds", outbound=list[OutboundShape], total=int))
+@router.get("", summary="Messages", response_model=envelope("Outbounds", outbound=list[OutboundShape], total=int))
 async def list_messages(
     db: Db,
     scope: ProjectReader,
@@ -130,7 +130,7 @@ async def list_messages(
     delivery: Annotated[str | None, Query(description="As the channel reported it: `failed`, …")] = None,
     limit: Few = 50,
     offset: Offset = 0,
-) -> Answer:
+) -> EnvelopeResponse:
     """The newest first; `q` looks into recipient, content and keys."""
     asked = messages.asked_for(status, channel, q, delivery)
     found, total = await messages.find(db, scope, asked, limit, offset)
@@ -144,7 +144,7 @@ async def list_messages(
     response_model=OneMessage,
     responses={200: {"description": "The same request made it before.", "model": OneMessage}},
 )
-async def draft(db: Db, scope: ProjectEditor, given: NewDraft) -> Answer:
+async def draft(db: Db, scope: ProjectEditor, given: NewDraft) -> EnvelopeResponse:
     """Nothing is sent before somebody approves it."""
     wish = Wish(
         channel=given.channel,
@@ -153,17 +153,17 @@ async def draft(db: Db, scope: ProjectEditor, given: NewDraft) -> Answer:
         idempotency_key=given.idempotency_key,
         dedupe_key=given.dedupe_key,
         max_retries=given.max_retries,
-        scheduled_at=moment("scheduled_at", given.scheduled_at) if given.scheduled_at else None,
+        scheduled_at=parse_time("scheduled_at", given.scheduled_at) if given.scheduled_at else None,
         evidence_refs=given.evidence_refs or [],
     )
     drafted, is_new = await drafts.create(db, scope, wish)
     return success(201 if is_new else 200, outbound=message(drafted))
 
 
-@router.post("/process", summary="Send what is due", response_model=shape("Processed", result=ResultShape))
+@router.post("/process", summary="Send what is due", response_model=envelope("Processed", result=ResultShape))
 async def process(
-    held: Resources, scope: ProjectEditor, given: Limited, limit: Annotated[int | None, clamped(1, 200)] = None
-) -> Answer:
+    held: Resources, scope: ProjectEditor, given: Limited, limit: Annotated[int | None, Clamp(1, 200)] = None
+) -> EnvelopeResponse:
     """Approved messages whose time has come, and retries."""
     most = limit if limit is not None else given.limit
     tally = await delivery.process(held.db, scope, held.outbound, Options.of(held.settings), most)
@@ -173,7 +173,7 @@ async def process(
 @router.get(
     "/{outbound_id}",
     summary="One message",
-    response_model=shape(
+    response_model=envelope(
         "OutboundDossier",
         outbound=OutboundShape,
         attempts=list[Attempt],
@@ -181,7 +181,7 @@ async def process(
         history=list[EventShape],
     ),
 )
-async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Answer:
+async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> EnvelopeResponse:
     """With its attempts, its recipient's policy, and who did what about it, the oldest first."""
     found = await messages.dossier(db, scope, _id(outbound_id))
     return success(
@@ -192,9 +192,9 @@ async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Answer:
 @router.get(
     "/{outbound_id}/preflight",
     summary="Could it be sent?",
-    response_model=shape("Preflight", gates=list[GateShape], sendable_at=datetime | None),
+    response_model=envelope("Preflight", gates=list[GateShape], sendable_at=datetime | None),
 )
-async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) -> Answer:
+async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) -> EnvelopeResponse:
     """Every gate, and from when on it could be sent; changes nothing."""
     found = await preflight.check(held.db, scope, held.outbound, _id(outbound_id))
     gates = [{"gate": g.gate, "pass": g.passes, "detail": g.detail} for g in found.gates]
@@ -202,7 +202,7 @@ async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) ->
 
 
 @router.post("/{outbound_id}/approve", summary="Approve a draft", response_model=OneMessage)
-async def approve(db: Db, settings: Config, scope: ProjectEditor, outbound_id: UuidText, given: Approval) -> Answer:
+async def approve(db: Db, settings: Config, scope: ProjectEditor, outbound_id: UuidText, given: Approval) -> EnvelopeResponse:
     """Holds for exactly what the message says now."""
     approved = await approval.give(
         db, scope, _id(outbound_id), four_eyes=settings.outbound_four_eyes, evidence_refs=given.evidence_refs
@@ -211,26 +211,26 @@ async def approve(db: Db, settings: Config, scope: ProjectEditor, outbound_id: U
 
 
 @router.post("/{outbound_id}/send", summary="Send a message now", response_model=OneMessage)
-async def send(held: Resources, scope: ProjectEditor, outbound_id: UuidText) -> Answer:
+async def send(held: Resources, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
     """Through the same gates as all others."""
     sent = await delivery.send(held.db, scope, held.outbound, Options.of(held.settings), _id(outbound_id))
     return success(outbound=message(sent))
 
 
 @router.post("/{outbound_id}/cancel", summary="Cancel a message", response_model=OneMessage)
-async def cancel(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Answer:
+async def cancel(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
     """It never goes out, unless it is drafted again."""
     return success(outbound=message(await approval.cancel(db, scope, _id(outbound_id))))
 
 
 @router.post("/{outbound_id}/retry", summary="Try a failed message again", response_model=OneMessage)
-async def retry(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Answer:
+async def retry(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
     """On the approval it has. If its delivery was not known, it may arrive twice."""
     return success(outbound=message(await approval.retry(db, scope, _id(outbound_id))))
 
 
 @router.post("/{outbound_id}/redraft", summary="Make a draft again", response_model=OneMessage)
-async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Answer:
+async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
     """Of what failed, was cancelled, or was blocked and is not any more; to be approved anew."""
     return success(outbound=message(await approval.redraft(db, scope, _id(outbound_id))))
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofdesk.database.pool import Database
-from proofdesk.http.api.request_bodies import REFERENCES, Body, JsonRoute, Offset, clamped, told
-from proofdesk.http.api.responses import Answer, shape, success
+from proofdesk.http.api.request_bodies import REFERENCES, JsonBody, JsonRoute, Offset, Clamp, json_schema
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader
 from proofdesk.outbound import policies
 from proofdesk.outbound.channels import registry
@@ -20,25 +20,25 @@ from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
 
-Few = Annotated[int, clamped(1, 200)]
+Few = Annotated[int, Clamp(1, 200)]
 
 
-class PolicyChange(Body):
+class PolicyChange(JsonBody):
     """What is to be different about what somebody allows; what is left out stays as it is."""
 
     contact_global_id: Any = Field(
-        None, description="A contact, or an address.", json_schema_extra=told(type="string", minLength=1)
+        None, description="A contact, or an address.", json_schema_extra=json_schema(type="string", minLength=1)
     )
-    channel: Any = Field(None, json_schema_extra=told(type="string", enum=list(registry.CHANNELS)))
-    opted_out: Any = Field(None, json_schema_extra=told(type="boolean"))
-    stop_on_reply: Any = Field(None, json_schema_extra=told(type="boolean"))
-    frequency_window_hours: Any = Field(None, json_schema_extra=told(type="integer", minimum=1, maximum=720))
-    frequency_cap: Any = Field(None, json_schema_extra=told(type="integer", minimum=1, maximum=200))
+    channel: Any = Field(None, json_schema_extra=json_schema(type="string", enum=list(registry.CHANNELS)))
+    opted_out: Any = Field(None, json_schema_extra=json_schema(type="boolean"))
+    stop_on_reply: Any = Field(None, json_schema_extra=json_schema(type="boolean"))
+    frequency_window_hours: Any = Field(None, json_schema_extra=json_schema(type="integer", minimum=1, maximum=720))
+    frequency_cap: Any = Field(None, json_schema_extra=json_schema(type="integer", minimum=1, maximum=200))
     mark_replied: Any = Field(
-        None, description="Somebody heard of him just now.", json_schema_extra=told(type="boolean")
+        None, description="Somebody heard of him just now.", json_schema_extra=json_schema(type="boolean")
     )
-    reason: Any = Field(None, json_schema_extra=told(type="string"))
-    evidence_refs: Any = Field(None, json_schema_extra=told(**REFERENCES))
+    reason: Any = Field(None, json_schema_extra=json_schema(type="string"))
+    evidence_refs: Any = Field(None, json_schema_extra=json_schema(**REFERENCES))
 
 
 class _Checked(BaseModel):
@@ -76,7 +76,7 @@ class PolicyShape(BaseModel):
     updated_at: datetime
 
 
-@router.get("/policies", summary="Policies", response_model=shape("Policies", policies=list[PolicyShape], total=int))
+@router.get("/policies", summary="Policies", response_model=envelope("Policies", policies=list[PolicyShape], total=int))
 async def list_policies(
     db: Db,
     scope: ProjectReader,
@@ -85,15 +85,15 @@ async def list_policies(
     opted_out: bool | None = None,
     limit: Few = 50,
     offset: Offset = 0,
-) -> Answer:
+) -> EnvelopeResponse:
     """The last changed first."""
     wanted = Wanted((contact_global_id or "").strip() or None, channel or None, opted_out)
     found, total = await policies.find(db, scope, wanted, limit, offset)
     return success(policies=found, total=total)
 
 
-@router.post("/opt-out", summary="Change a policy", response_model=shape("PolicyChanged", policy=PolicyShape))
-async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> Answer:
+@router.post("/opt-out", summary="Change a policy", response_model=envelope("PolicyChanged", policy=PolicyShape))
+async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> EnvelopeResponse:
     """Opt somebody out, or in again with a reason; what is left out stays as it is."""
     return success(policy=await change(db, scope, given))
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from proofdesk.accounts import sessions
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api.request_bodies import Body, JsonRoute, UuidText, told
-from proofdesk.http.api.responses import Answer, shape, success
-from proofdesk.http.dependencies import Db, NamedProject, ProjectKeeper, Viewer
+from proofdesk.http.api.request_bodies import JsonBody, JsonRoute, UuidText, json_schema
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
+from proofdesk.http.dependencies import Db, NamedProject, ProjectManager, CurrentSession
 from proofdesk.projects import members, projects, sources
 from proofdesk.projects.queries import Member, Project
 from proofdesk.projects.source_queries import Source
@@ -19,33 +19,33 @@ from proofdesk.projects.source_queries import Source
 router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=JsonRoute)
 
 
-class NewProject(Body):
+class NewProject(JsonBody):
     """A project to make."""
 
-    name: str | None = Field(None, json_schema_extra=told(type="string", minLength=2, maxLength=160))
+    name: str | None = Field(None, json_schema_extra=json_schema(type="string", minLength=2, maxLength=160))
     account_scope_key: str | None = Field(None, description="Projects of one customer share a key.")
     account_scope_name: str | None = None
 
 
-class NewName(Body):
+class NewName(JsonBody):
     """Another name for a project."""
 
-    name: str | None = Field(None, json_schema_extra=told(type="string", minLength=2, maxLength=160))
+    name: str | None = Field(None, json_schema_extra=json_schema(type="string", minLength=2, maxLength=160))
 
 
-class NewMember(Body):
+class NewMember(JsonBody):
     """What somebody is in a project."""
 
     role: Literal["member"] = "member"
 
 
-class NewSource(Body):
+class NewSource(JsonBody):
     """A Chatwoot account or inbox to read."""
 
-    source_kind: str = Field(json_schema_extra=told(enum=list(sources.KINDS)))
+    source_kind: str = Field(json_schema_extra=json_schema(enum=list(sources.KINDS)))
     external_id: str = Field(
         description="`<account>` or `<account>:<inbox>`.",
-        json_schema_extra=told(pattern="^[1-9][0-9]{0,17}(:[1-9][0-9]{0,17})?$"),
+        json_schema_extra=json_schema(pattern="^[1-9][0-9]{0,17}(:[1-9][0-9]{0,17})?$"),
     )
 
 
@@ -61,11 +61,11 @@ class SourceShape(BaseModel):
 @router.get(
     "",
     summary="Projects you may enter",
-    response_model=shape(
+    response_model=envelope(
         "Projects", projects=list[Project], active_project_id=UUID | None, account_scope_id=UUID | None
     ),
 )
-async def list_projects(request: Request, db: Db, session: Viewer) -> Answer:
+async def list_projects(request: Request, db: Db, session: CurrentSession) -> EnvelopeResponse:
     """Oldest first, and which one is active."""
     visible = await projects.visible(db, asking.actor(request, session))
     active = next((p for p in visible if p.id == session.active_project_id), None)
@@ -76,8 +76,8 @@ async def list_projects(request: Request, db: Db, session: Viewer) -> Answer:
     )
 
 
-@router.post("", summary="Make a project", response_model=shape("NewProjectMade", project=Project))
-async def create_project(request: Request, db: Db, session: Viewer, given: NewProject) -> Answer:
+@router.post("", summary="Make a project", response_model=envelope("NewProjectMade", project=Project))
+async def create_project(request: Request, db: Db, session: CurrentSession, given: NewProject) -> EnvelopeResponse:
     """Who makes it becomes its member."""
     project = await projects.create(
         db,
@@ -92,9 +92,9 @@ async def create_project(request: Request, db: Db, session: Viewer, given: NewPr
 @router.post(
     "/{project_id}/select",
     summary="Work in a project",
-    response_model=shape("ProjectSelected", active_project_id=UUID, project=Project),
+    response_model=envelope("ProjectSelected", active_project_id=UUID, project=Project),
 )
-async def select_project(request: Request, db: Db, session: Viewer, inside: NamedProject) -> Answer:
+async def select_project(request: Request, db: Db, session: CurrentSession, inside: NamedProject) -> EnvelopeResponse:
     """Makes it the active project of this session, and of the next login."""
     await sessions.work_in(db, session, inside, inside.actor.request_id)
     visible = await projects.visible(db, inside.actor)
@@ -102,8 +102,8 @@ async def select_project(request: Request, db: Db, session: Viewer, inside: Name
     return success(active_project_id=inside.project_id, project=project)
 
 
-@router.patch("/{project_id}", summary="Rename a project", response_model=shape("ProjectRenamed", project=Project))
-async def rename_project(db: Db, keeper: ProjectKeeper, given: NewName) -> Answer:
+@router.patch("/{project_id}", summary="Rename a project", response_model=envelope("ProjectRenamed", project=Project))
+async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> EnvelopeResponse:
     """The owner may, and whoever made the project."""
     return success(project=await projects.rename(db, keeper, given.name or ""))
 
@@ -111,9 +111,9 @@ async def rename_project(db: Db, keeper: ProjectKeeper, given: NewName) -> Answe
 @router.post(
     "/{project_id}/archive",
     summary="Put a project away",
-    response_model=shape("ProjectArchived", released_sources=list[str], message=str),
+    response_model=envelope("ProjectArchived", released_sources=list[str], message=str),
 )
-async def archive_project(db: Db, keeper: ProjectKeeper) -> Answer:
+async def archive_project(db: Db, keeper: ProjectManager) -> EnvelopeResponse:
     """Nobody enters it any more; its data stays, and its sources are free for other projects."""
     freed = await projects.archive(db, keeper)
     message = "The project is archived. Its data stays; its sources are free for other projects."
@@ -124,9 +124,9 @@ async def archive_project(db: Db, keeper: ProjectKeeper) -> Answer:
     "/{project_id}/members",
     summary="Who may enter a project",
     tags=["members"],
-    response_model=shape("Members", members=list[Member]),
+    response_model=envelope("Members", members=list[Member]),
 )
-async def list_members(db: Db, inside: NamedProject) -> Answer:
+async def list_members(db: Db, inside: NamedProject) -> EnvelopeResponse:
     """In the order in which they came. The owner may enter every project and is not listed for that."""
     return success(members=await members.listed(db, inside))
 
@@ -135,9 +135,9 @@ async def list_members(db: Db, inside: NamedProject) -> Answer:
     "/{project_id}/members/{username}",
     summary="Let somebody into a project",
     tags=["members"],
-    response_model=shape("MemberAdded", members=list[Member]),
+    response_model=envelope("MemberAdded", members=list[Member]),
 )
-async def add_member(db: Db, keeper: ProjectKeeper, username: str, given: NewMember) -> Answer:
+async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMember) -> EnvelopeResponse:
     """The owner may, and whoever made the project."""
     await members.add(db, keeper, username)
     return success(members=await members.listed(db, keeper))
@@ -147,9 +147,9 @@ async def add_member(db: Db, keeper: ProjectKeeper, username: str, given: NewMem
     "/{project_id}/members/{username}",
     summary="Let a member go",
     tags=["members"],
-    response_model=shape("MemberRemoved", members=list[Member]),
+    response_model=envelope("MemberRemoved", members=list[Member]),
 )
-async def remove_member(db: Db, keeper: ProjectKeeper, username: str) -> Answer:
+async def remove_member(db: Db, keeper: ProjectManager, username: str) -> EnvelopeResponse:
     """The project does not exist for him any more."""
     await members.remove(db, keeper, username)
     return success(members=await members.listed(db, keeper))
@@ -159,9 +159,9 @@ async def remove_member(db: Db, keeper: ProjectKeeper, username: str) -> Answer:
     "/{project_id}/sources",
     summary="What a project reads",
     tags=["sources"],
-    response_model=shape("Sources", sources=list[SourceShape]),
+    response_model=envelope("Sources", sources=list[SourceShape]),
 )
-async def list_sources(db: Db, inside: NamedProject) -> Answer:
+async def list_sources(db: Db, inside: NamedProject) -> EnvelopeResponse:
     """Oldest first."""
     return success(sources=[_source(s) for s in await sources.bound(db, inside)])
 
@@ -171,9 +171,9 @@ async def list_sources(db: Db, inside: NamedProject) -> Answer:
     summary="Read an account or inbox",
     tags=["sources"],
     status_code=201,
-    response_model=shape("SourceBound", source=SourceShape),
+    response_model=envelope("SourceBound", source=SourceShape),
 )
-async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Answer:
+async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> EnvelopeResponse:
     """An external source belongs to one project."""
     return success(201, source=_source(await sources.bind(db, inside, given.source_kind, given.external_id)))
 
@@ -182,9 +182,9 @@ async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Answer:
     "/{project_id}/sources/{source_id}",
     summary="Stop reading a source",
     tags=["sources"],
-    response_model=shape("SourceUnbound", source=SourceShape, message=str),
+    response_model=envelope("SourceUnbound", source=SourceShape, message=str),
 )
-async def unbind_source(db: Db, inside: NamedProject, source_id: UuidText) -> Answer:
+async def unbind_source(db: Db, inside: NamedProject, source_id: UuidText) -> EnvelopeResponse:
     """The import stops; what was imported stays."""
     wanted = projects.as_id(source_id)
     if wanted is None:

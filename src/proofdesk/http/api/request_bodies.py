@@ -19,14 +19,14 @@ class InvalidJson(Invalid):
     code = "invalid_json"
 
 
-class Body(BaseModel):
+class JsonBody(BaseModel):
     """A JSON object; fields that are not known are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 @dataclass(frozen=True)
-class clamped:
+class Clamp:
     """For numbers in query strings: what is out of range counts as the nearest number in it, so it is no bound."""
 
     least: int
@@ -44,7 +44,7 @@ class clamped:
         return None if number is None else max(self.least, min(self.most, number))
 
 
-def told(**schema: Any) -> Any:
+def json_schema(**schema: Any) -> Any:
     """For a field that is described as this; the handler refuses other forms with a code of its own."""
 
     def describe(field: dict[str, Any]) -> None:
@@ -56,9 +56,9 @@ def told(**schema: Any) -> Any:
 
 
 _GLOBAL = ":[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:[1-9][0-9]{0,17}:[1-9][0-9]{0,17}$"
-UuidText = Annotated[str, Field(json_schema_extra=told(format="uuid"))]
-ConversationId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cw{_GLOBAL}"))]
-ContactId = Annotated[str, Field(json_schema_extra=told(pattern=f"^cwc{_GLOBAL}"))]
+UuidText = Annotated[str, Field(json_schema_extra=json_schema(format="uuid"))]
+ConversationId = Annotated[str, Field(json_schema_extra=json_schema(pattern=f"^cw{_GLOBAL}"))]
+ContactId = Annotated[str, Field(json_schema_extra=json_schema(pattern=f"^cwc{_GLOBAL}"))]
 
 # What events and messages rest on; `audit.evidence` checks each, with a code of its own.
 REFERENCES: dict[str, Any] = {
@@ -77,8 +77,8 @@ REFERENCES: dict[str, Any] = {
     },
 }
 
-Limit = Annotated[int, clamped(1, 500)]
-Offset = Annotated[int, clamped(0, 10_000_000)]
+Limit = Annotated[int, Clamp(1, 500)]
+Offset = Annotated[int, Clamp(0, 10_000_000)]
 
 
 class JsonRoute(Route):

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from proofdesk.runbooks import registry
 
 
-class Answer(Response):
+class EnvelopeResponse(Response):
     """JSON with times in UTC and `Z`, ids as text, and rows as objects.
 
     It is encoded without the id of a request, which is put in as it is sent: one answer may be sent to several who
@@ -22,31 +22,31 @@ class Answer(Response):
 
     def render(self, content: Any) -> bytes:
         """Encode the content."""
-        return encoded(content)
+        return encode(content)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer as that to the request under way."""
-        body = bytes(self.body)[:-1] + b',"request_id":' + encoded(request_id()) + b"}"
+        body = bytes(self.body)[:-1] + b',"request_id":' + encode(request_id()) + b"}"
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-def success(status: int = 200, /, **fields: Any) -> Answer:
+def success(status: int = 200, /, **fields: Any) -> EnvelopeResponse:
     """`{"ok": true, …fields, "request_id"}`."""
-    return Answer({"ok": True, **fields}, status)
+    return EnvelopeResponse({"ok": True, **fields}, status)
 
 
 def failure(
     status: int, code: str, message: str, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None
-) -> Answer:
+) -> EnvelopeResponse:
     """`{"ok": false, "error", "message", "details"?, "request_id"}`; `details.runbook` where there is one."""
     details = dict(details or {})
     if runbook := registry.of_error(code, details.get("cause")):
         details["runbook"] = runbook
     content = {"ok": False, "error": code, "message": message}
-    return Answer(content | ({"details": details} if details else {}), status, headers)
+    return EnvelopeResponse(content | ({"details": details} if details else {}), status, headers)
 
 
 def request_id() -> str:
@@ -54,13 +54,13 @@ def request_id() -> str:
     return structlog.contextvars.get_contextvars().get("request_id", "")
 
 
-encoded = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
 
 
 # How answers are documented ---------------------------------------------------------------------------------------
 
 
-class Failure(BaseModel):
+class FailureSchema(BaseModel):
     """What every error looks like."""
 
     ok: bool = Field(False, description="Always false.")
@@ -70,7 +70,7 @@ class Failure(BaseModel):
     details: dict[str, Any] | None = None
 
 
-def sometimes(kind: Any) -> tuple[Any, Any]:
+def optional_field(kind: Any) -> tuple[Any, Any]:
     """A field of a shape that is left out where there is nothing to tell."""
     return kind, Field(None, json_schema_extra=_without_default)
 
@@ -79,7 +79,7 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def shape(name: str, **fields: Any) -> type[BaseModel]:
+def envelope(name: str, **fields: Any) -> type[BaseModel]:
     """The documented form of a success: the envelope with these fields."""
     inside: dict[str, Any] = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
     return create_model(name, ok=(bool, ...), **inside, request_id=(str, ...))

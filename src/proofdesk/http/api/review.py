@@ -13,7 +13,7 @@ from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
 from proofdesk.errors import Invalid
 from proofdesk.http.api.request_bodies import ConversationId, JsonRoute, Limit, Offset
-from proofdesk.http.api.responses import Answer, shape, success
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Db, ProjectReader
 
 router = APIRouter(prefix="/v1", tags=["data review"], route_class=JsonRoute)
@@ -84,10 +84,10 @@ class ThreadMessageShape(MessageShape):
     delivery_error: str | None = Field(description="Why the channel did not deliver it; null while it did not say so.")
 
 
-@router.get("/contacts", summary="Contacts", response_model=shape("Contacts", contacts=list[ContactShape]))
+@router.get("/contacts", summary="Contacts", response_model=envelope("Contacts", contacts=list[ContactShape]))
 async def list_contacts(
     db: Db, scope: ProjectReader, q: str | None = None, limit: Limit = 100, offset: Offset = 0
-) -> Answer:
+) -> EnvelopeResponse:
     """The last changed first; `q` looks into name, address, number and identifier."""
     found = await contacts.find(db, scope, q, limit, offset)
     return success(contacts=[_contact(scope.project_id, c) for c in found])
@@ -96,7 +96,7 @@ async def list_contacts(
 @router.get(
     "/conversations",
     summary="Conversations",
-    response_model=shape("Conversations", conversations=list[ConversationShape]),
+    response_model=envelope("Conversations", conversations=list[ConversationShape]),
 )
 async def list_conversations(
     db: Db,
@@ -105,20 +105,20 @@ async def list_conversations(
     status: str | None = None,
     limit: Limit = 100,
     offset: Offset = 0,
-) -> Answer:
+) -> EnvelopeResponse:
     """The last active first."""
     found = await conversations.find(db, scope, inbox_id, status or None, limit, offset)
     return success(conversations=[_conversation(scope.project_id, c) for c in found])
 
 
-@router.get("/messages", summary="Messages", response_model=shape("Messages", messages=list[MessageShape]))
+@router.get("/messages", summary="Messages", response_model=envelope("Messages", messages=list[MessageShape]))
 async def list_messages(
     db: Db,
     scope: ProjectReader,
     conversation_global_id: ConversationId | None = None,
     before: Annotated[str | None, Query(description="A time, or the id of a message to go on from.")] = None,
     limit: Limit = 100,
-) -> Answer:
+) -> EnvelopeResponse:
     """The newest first."""
     found = await messages.find(db, scope, conversation_global_id, _before(before), limit)
     project = str(scope.project_id)
@@ -128,9 +128,9 @@ async def list_messages(
 @router.get(
     "/conversations/{conversation_id}/thread",
     summary="A whole conversation",
-    response_model=shape("Thread", conversation=ConversationShape, messages=list[ThreadMessageShape]),
+    response_model=envelope("Thread", conversation=ConversationShape, messages=list[ThreadMessageShape]),
 )
-async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> Answer:
+async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> EnvelopeResponse:
     """All its messages, in order."""
     thread = await conversations.thread(db, scope, conversation_id)
     project = str(scope.project_id)
@@ -146,10 +146,10 @@ def _before(text: str | None) -> datetime | GlobalId | None:
         return None
     if text.startswith("cwmsg:"):
         return ids.parse(text, "message")
-    return moment("before", text)
+    return parse_time("before", text)
 
 
-def moment(name: str, text: str) -> datetime:
+def parse_time(name: str, text: str) -> datetime:
     """A time of a query string or form; without a zone it is UTC. Raises `Invalid`."""
     try:
         time = datetime.fromisoformat(text.strip().replace(" ", "+"))  # a plus sign that nobody encoded

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from proofdesk.http import runbook_context
-from proofdesk.http.api.request_bodies import Body, JsonRoute
-from proofdesk.http.api.responses import Answer, shape, success
-from proofdesk.http.dependencies import Viewer, Visitor
+from proofdesk.http.api.request_bodies import JsonBody, JsonRoute
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
+from proofdesk.http.dependencies import CurrentSession, OptionalSession
 from proofdesk.runbooks import bundle, registry
 from proofdesk.runbooks.findings import Diagnosis
 
@@ -26,7 +26,7 @@ OutboundId = Annotated[UUID | None, Query(description="The message that `outboun
 Time = Annotated[datetime | None, AfterValidator(_in_utc)]
 
 
-class Checking(Body):
+class Checking(JsonBody):
     """What only whoever asks can know."""
 
     client_time: Time = Field(None, description="The time on the clock of whoever asks.")
@@ -75,7 +75,7 @@ class FixShape(BaseModel):
     command: str | None
 
 
-DiagnosisAnswer = shape(
+DiagnosisAnswer = envelope(
     "Diagnosis",
     slug=str,
     title=str,
@@ -86,25 +86,25 @@ DiagnosisAnswer = shape(
 )
 
 
-@router.get("/runbooks", summary="Incidents", response_model=shape("Runbooks", runbooks=list[RunbookShape]))
-async def list_runbooks(session: Viewer) -> Answer:
+@router.get("/runbooks", summary="Incidents", response_model=envelope("Runbooks", runbooks=list[RunbookShape]))
+async def list_runbooks(session: CurrentSession) -> EnvelopeResponse:
     """What may go wrong, by what people notice."""
     names = ("slug", "title", "symptom", "impact")
     return success(runbooks=[{name: getattr(r, name) for name in names} for r in registry.all()])
 
 
 @router.post("/runbooks/{slug}/run", summary="Find the cause", response_model=DiagnosisAnswer)
-async def run(request: Request, session: Viewer, slug: Slug, given: Running) -> Answer:
+async def run(request: Request, session: CurrentSession, slug: Slug, given: Running) -> EnvelopeResponse:
     """Looks at the real thing and names the cause. Changes nothing."""
     runbook = registry.find(slug)
-    case = await runbook_context.of(request, session, given.outbound_id, given.client_time)
+    case = await runbook_context.build_context(request, session, given.outbound_id, given.client_time)
     return _told(await registry.run(case, runbook))
 
 
 @router.post("/auth/check", summary="Why am I not let in?", response_model=DiagnosisAnswer)
-async def check(request: Request, session: Visitor, given: Checking) -> Answer:
+async def check(request: Request, session: OptionalSession, given: Checking) -> EnvelopeResponse:
     """The runbook `auth-loop` for whoever cannot sign in: it tells of this request, and nothing of anybody else."""
-    case = await runbook_context.of(request, session, sent_at=given.client_time)
+    case = await runbook_context.build_context(request, session, sent_at=given.client_time)
     return _told(await registry.run(case, registry.find("auth-loop")))
 
 
@@ -114,15 +114,15 @@ async def check(request: Request, session: Visitor, given: Checking) -> Answer:
     response_class=Response,
     responses={200: {"description": "A Markdown report and JSON.", "content": {"application/zip": {}}}},
 )
-async def show_evidence(request: Request, session: Viewer, slug: Slug, outbound_id: OutboundId = None) -> Response:
+async def show_evidence(request: Request, session: CurrentSession, slug: Slug, outbound_id: OutboundId = None) -> Response:
     """A zip for whoever is to help: what was found, and what belongs to it, without secrets and personal data."""
     runbook = registry.find(slug)
-    packed = await bundle.bundle(await runbook_context.of(request, session, outbound_id), runbook)
+    packed = await bundle.bundle(await runbook_context.build_context(request, session, outbound_id), runbook)
     name = f'attachment; filename="{packed.name}"'
     return Response(packed.content, media_type="application/zip", headers={"content-disposition": name})
 
 
-def _told(found: Diagnosis) -> Answer:
+def _told(found: Diagnosis) -> EnvelopeResponse:
     return success(
         slug=found.slug,
         title=found.title,

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from proofdesk.core import ids
 from proofdesk.errors import Invalid
-from proofdesk.http.api.request_bodies import Body, ContactId, ConversationId, JsonRoute, told
-from proofdesk.http.api.responses import Answer, shape, sometimes, success
+from proofdesk.http.api.request_bodies import JsonBody, ContactId, ConversationId, JsonRoute, json_schema
+from proofdesk.http.api.responses import EnvelopeResponse, envelope, optional_field, success
 from proofdesk.http.dependencies import ProjectReader, Resources
 from proofdesk.search import results
 from proofdesk.search.results import Filters, Question
@@ -39,7 +39,7 @@ Time = Annotated[datetime | None, AfterValidator(_in_utc)]
 InboxId = Annotated[int, Field(ge=1, lt=2**63)]
 
 
-class Narrowed(Body):
+class Narrowed(JsonBody):
     """What the search is narrowed to."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
@@ -54,10 +54,10 @@ class Narrowed(Body):
     status: str | None = None
 
 
-class Asked(Body):
+class Asked(JsonBody):
     """A question."""
 
-    query: str | None = Field(None, json_schema_extra=told(type="string", minLength=1, maxLength=LONGEST))
+    query: str | None = Field(None, json_schema_extra=json_schema(type="string", minLength=1, maxLength=LONGEST))
     topK: int = Field(10, ge=1, le=50)
     mode: Literal["hybrid", "vector", "text"] = "hybrid"
     filters: Narrowed | None = None
@@ -85,7 +85,7 @@ class Result(BaseModel):
     evidence_ref: Any
 
 
-Found = shape(
+Found = envelope(
     "SearchAnswer",
     query=str,
     topK=int,
@@ -96,13 +96,13 @@ Found = shape(
     search_config=dict[str, Any],
     results=list[Result],
     took_ms=dict[str, float],
-    degraded=sometimes(str),
-    diagnosis=sometimes(dict[str, Any]),
+    degraded=optional_field(str),
+    diagnosis=optional_field(dict[str, Any]),
 )
 
 
 @router.post("/search", summary="Search the conversations", response_model=Found)
-async def search(opened: Resources, scope: ProjectReader, asked: Asked) -> Answer:
+async def search(opened: Resources, scope: ProjectReader, asked: Asked) -> EnvelopeResponse:
     """By meaning and by words; `diagnosis` says why when nothing is found."""
     question = asked_for(asked)
     answer = await results.find(opened.db, scope, opened.provider, opened.settings, question)

@@ -3,24 +3,24 @@
 from fastapi import APIRouter
 
 from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import Answer, request_id, shape, success
+from proofdesk.http.api.responses import EnvelopeResponse, request_id, envelope, success
 from proofdesk.http.dependencies import Db, Resources
 from proofdesk.outbound import unsubscribe
 
 router = APIRouter(prefix="/v1/webhooks/unsubscribe", tags=["outbound"], route_class=JsonRoute)
 
-Link = shape("UnsubscribeLink", recipient=str, channel=str)
+Link = envelope("UnsubscribeLink", recipient=str, channel=str)
 
 
 @router.get("/{token}", summary="What the link of a letter is about", response_model=Link)
-async def show(held: Resources, token: str) -> Answer:
+async def show(held: Resources, token: str) -> EnvelopeResponse:
     """Whom it is for. Changes nothing: scanners of mail open links."""
     named = await held.links.read(token)
     return success(recipient=named.recipient, channel=unsubscribe.CHANNEL)
 
 
 @router.post("/{token}", summary="No more mail", response_model=Link)
-async def carry_out(db: Db, held: Resources, token: str) -> Answer:
+async def carry_out(db: Db, held: Resources, token: str) -> EnvelopeResponse:
     """Opts the recipient out of e-mail in the project that the letter came from. Without a prefix it takes the form of
     RFC 8058 too."""
     named = await unsubscribe.carry_out(db, held.links, token, request_id())

@@ -6,7 +6,7 @@ from fastapi.responses import Response
 from proofdesk.accounts import accounts, sessions
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api import auth
-from proofdesk.http.dependencies import Config, Db, Owner, Route, Viewer
+from proofdesk.http.dependencies import Config, Db, Owner, Route, CurrentSession
 from proofdesk.http.web import settings as page
 from proofdesk.http.web.settings import Text
 
@@ -15,16 +15,16 @@ router = APIRouter(prefix="/settings", route_class=Route)
 
 @router.post("/password")
 async def change_password(
-    request: Request, db: Db, settings: Config, session: Viewer, current: Text = "", new: Text = ""
+    request: Request, db: Db, settings: Config, session: CurrentSession, current: Text = "", new: Text = ""
 ) -> Response:
     """Change one's own password."""
-    by, address = asking.actor(request, session), auth.address(request)
+    by, address = asking.actor(request, session), auth.client_address(request)
     doing = accounts.change_own_password(db, settings, session, current, new, by, address)
     return await page.after(request, session, doing, "password")
 
 
 @router.post("/sessions/end")
-async def end_other_sessions(request: Request, db: Db, session: Viewer) -> Response:
+async def end_other_sessions(request: Request, db: Db, session: CurrentSession) -> Response:
     """Sign oneself out everywhere else."""
     doing = sessions.end_others(db, session, request.scope.get(asking.REQUEST_ID))
     return await page.after(request, session, doing, "sessions")

@@ -9,9 +9,10 @@ from fastapi.responses import Response
 
 from proofdesk.audit import chain
 from proofdesk.audit.queries import Asked, Event
+from proofdesk.evidence import references
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api.audit import asked
-from proofdesk.http.dependencies import Db, ProjectReader, Route, Viewer
+from proofdesk.http.dependencies import Db, ProjectReader, Route, CurrentSession
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.layout import Choice
 
@@ -48,13 +49,14 @@ class Row:
 
 
 @router.get("/audit")
-async def show_audit(request: Request, db: Db, session: Viewer, which: Which, page: str = "1") -> Response:
+async def show_audit(request: Request, db: Db, session: CurrentSession, which: Which, page: str = "1") -> Response:
     """A page of events, newest first."""
     scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
     number = layout.page_number(page)
     events = await chain.history(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
+    events = await references.resolve(db, scope, events)
     total = await chain.count(db, scope, scope.actor, which)
     values = {
         "rows": [_row(e) for e in events],
@@ -67,7 +69,7 @@ async def show_audit(request: Request, db: Db, session: Viewer, which: Which, pa
 
 
 @router.get("/audit/verify")
-async def verify(request: Request, db: Db, session: Viewer, scope: ProjectReader) -> Response:
+async def verify(request: Request, db: Db, session: CurrentSession, scope: ProjectReader) -> Response:
     """The proof of the active project's chain and, for the owner, of the installation's; a part for htmx."""
     proofs = [await chain.verify(db, scope, "This project")]
     if session.is_owner:

@@ -14,8 +14,8 @@ from proofdesk.errors import Conflict, Invalid, ProofdeskError
 from proofdesk.evidence import references
 from proofdesk.evidence.queries import Cited
 from proofdesk.evidence.references import InvalidEvidenceRef, Reference
-from proofdesk.http.api.review import moment
-from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader, Route, Viewer
+from proofdesk.http.api.review import parse_time
+from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader, Route, CurrentSession
 from proofdesk.http.web import layout, outbound_views
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import drafts, recipients
@@ -68,7 +68,7 @@ def begun(channel: str, to: str, refs: list[str]) -> Sheet:
 async def find_recipients(
     request: Request,
     db: Db,
-    session: Viewer,
+    session: CurrentSession,
     scope: ProjectReader,
     find: str = "",
     channel: str = "chatwoot",
@@ -83,7 +83,7 @@ async def find_recipients(
 async def draft(
     request: Request,
     db: Db,
-    session: Viewer,
+    session: CurrentSession,
     scope: ProjectEditor,
     channel: Text = "",
     to: Text = "",
@@ -142,7 +142,7 @@ def _wish(sheet: Sheet) -> Wish:
         recipient_ref=sheet.recipient,
         payload=sheet.payload,
         idempotency_key=sheet.key,
-        scheduled_at=moment("scheduled_at", sheet.scheduled_at) if sheet.scheduled_at.strip() else None,
+        scheduled_at=parse_time("scheduled_at", sheet.scheduled_at) if sheet.scheduled_at.strip() else None,
         evidence_refs=[_reference(ref) for ref in sheet.evidence],
     )
 

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from proofdesk.conversations import contacts
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Db, ProjectReader, Route, Viewer
+from proofdesk.http.dependencies import Db, ProjectReader, Route, CurrentSession
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.http.web.policies import CHANGED
 from proofdesk.outbound import policies, recipients
@@ -21,7 +21,7 @@ MOST_WRITTEN = 20
 
 
 @router.get("/contacts")
-async def list_contacts(request: Request, db: Db, session: Viewer, q: str = "", page: str = "1") -> Response:
+async def list_contacts(request: Request, db: Db, session: CurrentSession, q: str = "", page: str = "1") -> Response:
     """A page of them; with `q` in a name, address, number or identifier."""
     scope = asking.active_scope(request, session)
     if scope is None:
@@ -43,7 +43,7 @@ async def list_contacts(request: Request, db: Db, session: Viewer, q: str = "", 
 
 @router.get("/contacts/{contact_id}")
 async def show_contact(
-    request: Request, db: Db, session: Viewer, scope: ProjectReader, contact_id: str, done: str = ""
+    request: Request, db: Db, session: CurrentSession, scope: ProjectReader, contact_id: str, done: str = ""
 ) -> Response:
     """One of them, with his last conversations, what he allows, and what was written to him."""
     known = await contacts.known(db, scope, contact_id)

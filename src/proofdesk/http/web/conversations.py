@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from proofdesk.conversations import conversations, totals
 from proofdesk.conversations.queries import Inbox
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Db, Route, Viewer
+from proofdesk.http.dependencies import Db, Route, CurrentSession
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.filters import STATUSES
 from proofdesk.http.web.layout import Choice
@@ -40,7 +40,7 @@ async def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wante
 
 @router.get("/conversations")
 async def list_conversations(
-    request: Request, db: Db, session: Viewer, which: Annotated[Wanted, Depends(wanted)]
+    request: Request, db: Db, session: CurrentSession, which: Annotated[Wanted, Depends(wanted)]
 ) -> Response:
     """A page of them."""
     scope = asking.active_scope(request, session)

@@ -20,7 +20,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from proofdesk.errors import NotFound
-from proofdesk.http.dependencies import Db, Route, Viewer
+from proofdesk.http.dependencies import Db, Route, CurrentSession
 from proofdesk.http.web import layout
 from proofdesk.http.web.assets import asset, files
 
@@ -47,18 +47,18 @@ class PageNotFound(NotFound):
 
 
 @router.get("/help")
-async def show_index(request: Request, db: Db, session: Viewer) -> Response:
+async def show_index(request: Request, db: Db, session: CurrentSession) -> Response:
     """The entrance."""
     return await _shown(request, db, session, INDEX)
 
 
 @router.get("/help/{topic}")
-async def show_page(request: Request, db: Db, session: Viewer, topic: str) -> Response:
+async def show_page(request: Request, db: Db, session: CurrentSession, topic: str) -> Response:
     """One page."""
     return await _shown(request, db, session, topic)
 
 
-async def _shown(request: Request, db: Db, session: Viewer, topic: str) -> Response:
+async def _shown(request: Request, db: Db, session: CurrentSession, topic: str) -> Response:
     found = pages()
     if topic not in found:
         raise PageNotFound("There is no such page of the documentation. /help leads to all of them.")

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.dashboard import status as standing
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Route, Viewer
+from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Route, CurrentSession
 from proofdesk.http.web import layout, projects, run_views, view_models
 from proofdesk.indexing import vectors
 from proofdesk.jobs import runs, schedules
@@ -26,7 +26,7 @@ async def show_jobs(
     request: Request,
     db: Db,
     settings: Config,
-    session: Viewer,
+    session: CurrentSession,
     job_type: str = "",
     status: str = "",
     page: str = "1",
@@ -44,7 +44,7 @@ async def show_jobs(
 
 
 @router.get("/jobs/runs/{run_id}")
-async def show_run(request: Request, db: Db, session: Viewer, scope: ProjectReader, run_id: str) -> Response:
+async def show_run(request: Request, db: Db, session: CurrentSession, scope: ProjectReader, run_id: str) -> Response:
     """One run: what it did, or why it did not, with the request that failed."""
     values = {"run": run_views.detail(await runs.find(db, scope, _id(run_id)))}
     if layout.wants_part(request):

@@ -20,7 +20,7 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import dependencies as asking
 from proofdesk.http import errors
-from proofdesk.http.errors import Failure
+from proofdesk.http.errors import ErrorResponse
 from proofdesk.http.web import view_models
 from proofdesk.http.web.assets import asset
 from proofdesk.projects import projects
@@ -170,11 +170,11 @@ def to_login(request: Request) -> Response:
     else:
         answer = RedirectResponse(login, 303)
     if asking.session_token(request):
-        asking.clear_cookies(answer, request.state.resources.settings)
+        asking.clear_session_cookies(answer, request.state.resources.settings)
     return answer
 
 
-async def error_page(request: Request, failure: Failure) -> HTMLResponse:
+async def error_page(request: Request, failure: ErrorResponse) -> HTMLResponse:
     """An error, for a person: a page, or a line where htmx asked for a part; with the runbook for it."""
     told = {
         "status": failure.status,
@@ -194,7 +194,7 @@ async def _frame_if_any(request: Request) -> Frame | None:
     """What stands around the pages of somebody signed in. What broke may be what it is read with: then nothing."""
     try:
         async with asyncio.timeout(RAIL_WITHIN):
-            session = await asking.visitor(request)
+            session = await asking.optional_session(request)
             return await frame(request, request.state.resources.db, session) if session else None
     except Exception:  # the page of an error must come in any case
         log.exception("an error page stands alone")
@@ -203,7 +203,7 @@ async def _frame_if_any(request: Request) -> Frame | None:
 
 def status_of(error: ProofdeskError | None) -> int:
     """The status of a form that is shown again with what is wrong."""
-    return errors.translated(error).status if error else 200
+    return errors.describe_error(error).status if error else 200
 
 
 def safe_path(target: str | None) -> str:

@@ -10,7 +10,7 @@ from proofdesk.errors import Denied, Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
 from proofdesk.http import errors, runbook_context
 from proofdesk.http.api import auth
-from proofdesk.http.dependencies import Config, Db, Route, Viewer, Visitor
+from proofdesk.http.dependencies import Config, Db, Route, CurrentSession, OptionalSession
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
 from proofdesk.runbooks.findings import Diagnosis
@@ -27,7 +27,7 @@ FIXES = {
 
 @router.get("/login")
 async def show_login(
-    request: Request, session: Visitor, next: str = "", signup: str = "", create: str | None = None
+    request: Request, session: OptionalSession, next: str = "", signup: str = "", create: str | None = None
 ) -> Response:
     """The forms, or straight on for somebody who is signed in. With `signup`, the one that asks for its PIN."""
     if session is not None:
@@ -46,28 +46,28 @@ async def login(
 ) -> Response:
     """Sign in and go where one was going; or the form again with what is wrong."""
     try:
-        opened = await sessions.open(db, settings, auth.presented(request, settings, username, password))
+        opened = await sessions.open(db, settings, auth.login_request(request, settings, username, password))
     except (Denied, Invalid) as error:
         return await shown(request, next=next, username=username, error=error)
     answer = RedirectResponse(layout.safe_path(next), 303)
-    asking.set_cookies(answer, settings, opened)
+    asking.set_session_cookies(answer, settings, opened)
     return answer
 
 
 @router.post("/logout")
-async def logout(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
+async def logout(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
     """End the session."""
     if token := asking.session_token(request):
         await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
     answer = RedirectResponse("/login", 303)
-    asking.clear_cookies(answer, settings)
+    asking.clear_session_cookies(answer, settings)
     return answer
 
 
 @router.post("/auth/check")
-async def check(request: Request, session: Visitor, next: Annotated[str, Form()] = "") -> Response:
+async def check(request: Request, session: OptionalSession, next: Annotated[str, Form()] = "") -> Response:
     """Why this browser does not stay signed in: the runbook `auth-loop`, about this very request."""
-    found = await registry.run(await runbook_context.of(request, session), registry.find("auth-loop"))
+    found = await registry.run(await runbook_context.build_context(request, session), registry.find("auth-loop"))
     if layout.wants_part(request):
         return layout.partial(request, "login/_check.html", {"found": found, "next": next})
     return await shown(request, next=next, found=found)
@@ -105,7 +105,7 @@ async def shown(
         "open": wanted is not None or wrong is not None,
         "minutes": held.settings.signup_pin_ttl_minutes,
     }
-    headers = errors.translated(refused).headers if refused else None
+    headers = errors.describe_error(refused).headers if refused else None
     answer = layout.page(request, "login/page.html", values, status=layout.status_of(refused), headers=headers)
-    asking.set_probe(answer, held.settings)
+    asking.set_probe_cookie(answer, held.settings)
     return answer

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk.accounts.queries import Session
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources, Route, Viewer
+from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources, Route, CurrentSession
 from proofdesk.http.web import composer, layout, outbound_views, policies, projects, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import approval, delivery, messages, preflight, recipients
@@ -42,7 +42,7 @@ GATED = ("draft", "approved", "failed", "blocked_opt_out")
 @router.get("")
 async def show_outbound(
     request: Request,
-    session: Viewer,
+    session: CurrentSession,
     status: str = "",
     channel: str = "",
     q: str = "",
@@ -69,7 +69,7 @@ async def show_outbound(
 
 @router.get("/{outbound_id}")
 async def show_message(
-    request: Request, session: Viewer, scope: ProjectReader, outbound_id: str, done: str = ""
+    request: Request, session: CurrentSession, scope: ProjectReader, outbound_id: str, done: str = ""
 ) -> Response:
     """A message with all that is known about it."""
     return await _shown(request, session, scope, _id(outbound_id), said=DONE.get(done, ""))
@@ -77,7 +77,7 @@ async def show_message(
 
 @router.post("/{outbound_id}/approve")
 async def approve(
-    request: Request, db: Db, settings: Config, session: Viewer, scope: ProjectEditor, outbound_id: str
+    request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
     """Approve a draft as it is."""
     wanted = _id(outbound_id)
@@ -86,7 +86,7 @@ async def approve(
 
 
 @router.post("/{outbound_id}/send")
-async def send(request: Request, held: Resources, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+async def send(request: Request, held: Resources, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Send a message now, through the same gates as all others."""
     wanted = _id(outbound_id)
     doing = delivery.send(held.db, scope, held.outbound, Options.of(held.settings), wanted)
@@ -94,21 +94,21 @@ async def send(request: Request, held: Resources, session: Viewer, scope: Projec
 
 
 @router.post("/{outbound_id}/cancel")
-async def cancel(request: Request, db: Db, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+async def cancel(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Let a message not go out."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.cancel(db, scope, wanted), "cancel")
 
 
 @router.post("/{outbound_id}/retry")
-async def retry(request: Request, db: Db, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+async def retry(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Let a failed message be tried again."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.retry(db, scope, wanted), "retry")
 
 
 @router.post("/{outbound_id}/redraft")
-async def redraft(request: Request, db: Db, session: Viewer, scope: ProjectEditor, outbound_id: str) -> Response:
+async def redraft(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Make a draft again."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.redraft(db, scope, wanted), "redraft")

@@ -10,7 +10,7 @@ from proofdesk.dashboard import overview, status
 from proofdesk.dashboard.overview import Overview
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api.search import LONGEST
-from proofdesk.http.dependencies import Config, Db, Route, Viewer
+from proofdesk.http.dependencies import Config, Db, Route, CurrentSession
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.jobs.run_queries import Run
 from proofdesk.outbound import messages
@@ -33,7 +33,7 @@ STALE_AFTER = timedelta(hours=1)
 
 
 @router.get("/")
-async def show_overview(request: Request, db: Db, settings: Config, session: Viewer) -> Response:
+async def show_overview(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
     """Freshness, chunks, messages a day, outbound, and the last failures."""
     scope = asking.active_scope(request, session)
     if scope is None:

@@ -11,7 +11,7 @@ from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api import policies as api
 from proofdesk.http.api.policies import PolicyChange
-from proofdesk.http.dependencies import Db, ProjectEditor, Route, Viewer
+from proofdesk.http.dependencies import Db, ProjectEditor, Route, CurrentSession
 from proofdesk.http.web import layout, outbound_views, projects
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import policies, recipients
@@ -29,7 +29,7 @@ CHANGED = "The policy is changed."
 @router.get("/policies")
 async def list_policies(
     request: Request,
-    session: Viewer,
+    session: CurrentSession,
     contact_global_id: str = "",
     channel: str = "",
     opted_out: str = "",
@@ -49,7 +49,7 @@ async def list_policies(
 async def change_policy(
     request: Request,
     db: Db,
-    session: Viewer,
+    session: CurrentSession,
     scope: ProjectEditor,
     contact_global_id: Text = "",
     channel: Text = "",

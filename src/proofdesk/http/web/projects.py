@@ -7,7 +7,7 @@ from proofdesk.accounts import sessions
 from proofdesk.accounts.queries import Session
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Db, ProjectEditor, ProjectKeeper, Route, Viewer
+from proofdesk.http.dependencies import Db, ProjectEditor, ProjectManager, Route, CurrentSession
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web import settings as page
 from proofdesk.http.web.settings import Text
@@ -19,7 +19,7 @@ DONE = {"archived": "The project is archived. Its data stays; its sources are fr
 
 
 @router.get("/projects")
-async def show_projects(request: Request, session: Viewer, done: str = "") -> Response:
+async def show_projects(request: Request, session: CurrentSession, done: str = "") -> Response:
     """The projects that one may enter."""
     return await choose(request, session, said=DONE.get(done, ""))
 
@@ -48,48 +48,48 @@ async def choose(
 
 
 @router.post("/projects")
-async def create_project(request: Request, db: Db, session: Viewer, name: Text = "") -> Response:
+async def create_project(request: Request, db: Db, session: CurrentSession, name: Text = "") -> Response:
     """Make a project and work in it."""
     try:
         project = await projects.create(db, asking.actor(request, session), name)
     except Invalid as error:
         return await choose(request, session, name=name, wrong=error)
-    inside = await asking.enter(request, session, str(project.id))
+    inside = await asking.enter_project(request, session, str(project.id))
     await sessions.work_in(db, session, inside, inside.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
 
 @router.post("/projects/select")
-async def select_project(request: Request, db: Db, session: Viewer, project_id: Text = "") -> Response:
+async def select_project(request: Request, db: Db, session: CurrentSession, project_id: Text = "") -> Response:
     """Work in another project."""
-    inside = await asking.enter(request, session, project_id)
+    inside = await asking.enter_project(request, session, project_id)
     await sessions.work_in(db, session, inside, inside.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
 
 @router.post("/projects/{project_id}/archive")
-async def archive_project(db: Db, keeper: ProjectKeeper) -> Response:
+async def archive_project(db: Db, keeper: ProjectManager) -> Response:
     """Put a project away."""
     await projects.archive(db, keeper)
     return RedirectResponse("/projects?done=archived", 303)
 
 
 @router.post("/settings/project/rename")
-async def rename_project(request: Request, db: Db, session: Viewer, inside: ProjectEditor, name: Text = "") -> Response:
+async def rename_project(request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, name: Text = "") -> Response:
     """Give the active project another name."""
     doing = projects.rename(db, await scope.keep(db, inside), name)
     return await page.after(request, session, doing, "renamed")
 
 
 @router.post("/settings/members")
-async def add_member(request: Request, db: Db, session: Viewer, inside: ProjectEditor, username: Text = "") -> Response:
+async def add_member(request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = "") -> Response:
     """Let somebody into the active project."""
     return await page.after(request, session, members.add(db, await scope.keep(db, inside), username), "member")
 
 
 @router.post("/settings/members/remove")
 async def remove_member(
-    request: Request, db: Db, session: Viewer, inside: ProjectEditor, username: Text = ""
+    request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
 ) -> Response:
     """Let a member of the active project go."""
     doing = members.remove(db, await scope.keep(db, inside), username)

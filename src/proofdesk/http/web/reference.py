@@ -5,14 +5,14 @@ from fastapi.responses import Response
 
 from proofdesk.http.api import openapi, operations
 from proofdesk.http.api.operations import Operation
-from proofdesk.http.dependencies import JSON_APP, Db, Route, Viewer
+from proofdesk.http.dependencies import JSON_APP, Db, Route, CurrentSession
 from proofdesk.http.web import layout
 
 router = APIRouter(route_class=Route)
 
 
 @router.get("/docs")
-async def show_reference(request: Request, db: Db, session: Viewer) -> Response:
+async def show_reference(request: Request, db: Db, session: CurrentSession) -> Response:
     """All operations, by tag."""
     document = openapi.described(request.scope[JSON_APP])
     sections: dict[str, list[Operation]] = {}

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from proofdesk.errors import Invalid
 from proofdesk.http import runbook_context
-from proofdesk.http.dependencies import Db, Route, Viewer
+from proofdesk.http.dependencies import Db, Route, CurrentSession
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
 from proofdesk.runbooks.findings import Diagnosis, Fix
@@ -33,14 +33,14 @@ class Deed:
 
 
 @router.get("/runbooks")
-async def show_runbooks(request: Request, db: Db, session: Viewer) -> Response:
+async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Response:
     """Every incident, by what people notice."""
     frame = await layout.frame(request, db, session)
     return layout.page(request, "runbooks/page.html", {"runbooks": registry.all()}, frame=frame)
 
 
 @router.get("/runbooks/{slug}")
-async def show_runbook(request: Request, db: Db, session: Viewer, slug: str, outbound_id: str = "") -> Response:
+async def show_runbook(request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: str = "") -> Response:
     """One incident, before its checks have run."""
     values = _values(slug, _id(outbound_id)) | {"found": None}
     return layout.page(request, "runbooks/runbook.html", values, frame=await layout.frame(request, db, session))
@@ -48,12 +48,12 @@ async def show_runbook(request: Request, db: Db, session: Viewer, slug: str, out
 
 @router.post("/runbooks/{slug}/run")
 async def run(
-    request: Request, db: Db, session: Viewer, slug: str, outbound_id: Annotated[str, Form()] = ""
+    request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: Annotated[str, Form()] = ""
 ) -> Response:
     """The cause, what was looked at, and what to do."""
     message = _id(outbound_id)
     values = _values(slug, message)
-    case = await runbook_context.of(request, session, message)
+    case = await runbook_context.build_context(request, session, message)
     values["found"] = _found(request, await registry.run(case, values["runbook"]), message)
     if layout.wants_part(request):
         return layout.partial(request, "runbooks/_found.html", values)

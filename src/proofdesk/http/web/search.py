@@ -11,7 +11,7 @@ from proofdesk.conversations.queries import Inbox
 from proofdesk.errors import Invalid, NotFound, Unavailable
 from proofdesk.http import dependencies as asking
 from proofdesk.http import errors
-from proofdesk.http.dependencies import Resources, Route, Viewer
+from proofdesk.http.dependencies import Resources, Route, CurrentSession
 from proofdesk.http.web import filters, layout, projects, threads, view_models
 from proofdesk.http.web.filters import Filled
 from proofdesk.indexing import vectors
@@ -49,7 +49,7 @@ class Outcome:
 
 
 @router.get("/search")
-async def show_search(request: Request, opened: Resources, session: Viewer, filled: FilledIn) -> Response:
+async def show_search(request: Request, opened: Resources, session: CurrentSession, filled: FilledIn) -> Response:
     """The form and, when something is asked, the evidence; only the latter for htmx."""
     scope = asking.active_scope(request, session)
     if scope is None:
@@ -84,7 +84,7 @@ async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
         question = filters.question(filled)
         return Outcome(await results.find(opened.db, scope, opened.provider, opened.settings, question))
     except (Invalid, Unavailable) as error:
-        return Outcome(refused=error.message, status=errors.translated(error).status)
+        return Outcome(refused=error.message, status=errors.describe_error(error).status)
 
 
 def _results(filled: Filled, outcome: Outcome, inboxes: list[Inbox]) -> dict[str, Any]:

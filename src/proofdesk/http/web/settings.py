@@ -14,7 +14,7 @@ from proofdesk.accounts.queries import Session, Visit
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Config, Db, Owner, Route, Viewer
+from proofdesk.http.dependencies import Config, Db, Owner, Route, CurrentSession
 from proofdesk.http.web import layout, view_models
 from proofdesk.projects import members, projects, scope
 from proofdesk.projects.scope import Scope
@@ -40,7 +40,7 @@ DONE = {
 
 
 @router.get("")
-async def show_settings(request: Request, session: Viewer, done: str = "") -> Response:
+async def show_settings(request: Request, session: CurrentSession, done: str = "") -> Response:
     """What is set, and how to change it."""
     return await shown(request, session, said=DONE.get(done, ""))
 

@@ -26,8 +26,8 @@ async def start(
     password: Annotated[str, Form()] = "",
 ) -> Response:
     """Send the PIN and ask for it; or the form again with what is wrong."""
-    auth.check_own_page(request, held.settings)
-    wish = Wish(username, password, auth.address(request), request_id())
+    auth.check_same_site(request, held.settings)
+    wish = Wish(username, password, auth.client_address(request), request_id())
     try:
         started = await signup.start(db, held.settings, held.bot, wish)
     except (Denied, Invalid, Conflict, Unavailable) as error:
@@ -44,9 +44,9 @@ async def confirm(
     pin: Annotated[str, Form()] = "",
 ) -> Response:
     """Go in; or the form again with what is wrong: that of the PIN while it can still be the right one."""
-    auth.check_own_page(request, settings)
+    auth.check_same_site(request, settings)
     token = asking.session_token(request)
-    given = Confirmation(signup_request_id, pin, auth.address(request), token, request_id())
+    given = Confirmation(signup_request_id, pin, auth.client_address(request), token, request_id())
     try:
         opened = await signup.confirm(db, settings, given)
     except (SignupRequestInvalid, PinExpired, PinAttemptsExceeded, Conflict) as error:
@@ -54,5 +54,5 @@ async def confirm(
     except (Denied, Invalid) as error:
         return await login.shown(request, signup_request_id=signup_request_id, wrong=error)
     answer = RedirectResponse(layout.HOME, 303)
-    asking.set_cookies(answer, settings, opened)
+    asking.set_session_cookies(answer, settings, opened)
     return answer

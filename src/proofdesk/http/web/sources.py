@@ -10,7 +10,7 @@ from proofdesk.chatwoot import available_sources
 from proofdesk.chatwoot.available_sources import Offers
 from proofdesk.dashboard import overview
 from proofdesk.errors import Conflict, Invalid, NotFound, ProofdeskError
-from proofdesk.http.dependencies import Db, NamedProject, Route, Viewer
+from proofdesk.http.dependencies import Db, NamedProject, Route, CurrentSession
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.http.web.settings import Text
@@ -24,14 +24,14 @@ DONE = {"bound": "The source is bound. The next sync reads it.", "unbound": sour
 
 
 @router.get("")
-async def show_sources(request: Request, session: Viewer, inside: NamedProject, done: str = "") -> Response:
+async def show_sources(request: Request, session: CurrentSession, inside: NamedProject, done: str = "") -> Response:
     """What the project reads and holds."""
     return await _shown(request, session, inside, said=DONE.get(done, ""))
 
 
 @router.post("")
 async def bind_source(
-    request: Request, db: Db, session: Viewer, inside: NamedProject, external_id: Text = ""
+    request: Request, db: Db, session: CurrentSession, inside: NamedProject, external_id: Text = ""
 ) -> Response:
     """Read an account (`7`) or an inbox (`7:2`)."""
     kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
@@ -40,7 +40,7 @@ async def bind_source(
 
 @router.post("/unbind")
 async def unbind_source(
-    request: Request, db: Db, session: Viewer, inside: NamedProject, source_id: Text = ""
+    request: Request, db: Db, session: CurrentSession, inside: NamedProject, source_id: Text = ""
 ) -> Response:
     """Stop reading a source."""
     wanted = projects.as_id(source_id)
@@ -50,7 +50,7 @@ async def unbind_source(
 
 
 async def _after(
-    request: Request, session: Viewer, inside: Scope, doing: Coroutine[Any, Any, Source], done: str
+    request: Request, session: CurrentSession, inside: Scope, doing: Coroutine[Any, Any, Source], done: str
 ) -> Response:
     try:
         await doing
@@ -62,7 +62,7 @@ async def _after(
 
 
 async def _shown(
-    request: Request, session: Viewer, inside: Scope, *, said: str = "", wrong: ProofdeskError | None = None
+    request: Request, session: CurrentSession, inside: Scope, *, said: str = "", wrong: ProofdeskError | None = None
 ) -> Response:
     db = request.state.resources.db
     offered = await available_sources.of(request.state.resources.chatwoot)

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from proofdesk.conversations import conversations
 from proofdesk.conversations.conversations import Thread
 from proofdesk.core import ids
-from proofdesk.http.dependencies import Config, Db, ProjectReader, Route, Viewer
+from proofdesk.http.dependencies import Config, Db, ProjectReader, Route, CurrentSession
 from proofdesk.http.web import layout, view_models
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -35,7 +35,7 @@ async def show_thread(
     request: Request,
     db: Db,
     settings: Config,
-    session: Viewer,
+    session: CurrentSession,
     scope: ProjectReader,
     conversation_id: str,
     hit: str = "",
@@ -53,7 +53,7 @@ async def show_thread(
 
 @router.get("/messages/{message_id}/thread")
 async def show_around(
-    request: Request, db: Db, settings: Config, session: Viewer, scope: ProjectReader, message_id: str
+    request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectReader, message_id: str
 ) -> Response:
     """The same, for whoever knows the message only."""
     thread = await conversations.thread_of(db, scope, message_id)
