@@ -69,7 +69,7 @@ def _document() -> dict[str, Any]:
     app = FastAPI()
     for router in api.ROUTERS:
         app.router.routes.extend(router.routes)
-    return openapi.described(app)
+    return openapi.build_document(app)
 
 
 def _name(operation: Operation) -> str:

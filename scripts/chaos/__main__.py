@@ -34,13 +34,13 @@ def main() -> int:
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="proofdesk-chaos-"))
     home.chmod(0o755)  # run by root, the database server is another user
-    output.say(f"Seed {options.seed}; logs of the workers in {home}")
+    output.print_line(f"Seed {options.seed}; logs of the workers in {home}")
     with _database(options.database, home) as url:
         wrong = asyncio.run(_run(options, url, home))
     for line in wrong:
-        output.say(f"WRONG: {line}", "bold red")
+        output.print_line(f"WRONG: {line}", "bold red")
     if not wrong:
-        output.say("Nothing is missing, doubled or stuck.", "bold green")
+        output.print_line("Nothing is missing, doubled or stuck.", "bold green")
         shutil.rmtree(home, ignore_errors=True)
     return 1 if wrong else 0
 
@@ -105,7 +105,7 @@ async def _quiet(options: argparse.Namespace, world: World, crew: Crew, db: psyc
 
 def _tell(world: World, crew: Crew, db: psycopg.Connection) -> None:
     here = verdict.counts(db)
-    output.note(
+    output.print_note(
         f"{world.age:5.0f} s  {here.messages} of {world.messages} messages, {here.ready} chunks ready, "
         f"{here.waiting} waiting, {here.busy} runs under way, {crew.kills} kills"
     )

@@ -178,14 +178,14 @@ def show(proof: Proof, world: Recipients, crew: Crew, seconds: float) -> None:
         ("opted out", len(proof.witness.out)),
         *proof.findings.items(),
     ]
-    output.table(("What", "Number"), rows)
+    output.print_table(("What", "Number"), rows)
     ended = Counter((m.channel, m.status, reason(m) or "") for m in proof.messages)
     most: dict[tuple[str, str, str], int] = defaultdict(int)
     for message in proof.messages:
         kind = (message.channel, message.status, reason(message) or "")
         most[kind] = max(most[kind], len(proof.attempts[message.id]))
     table = [(*kind, number, most[kind]) for kind, number in sorted(ended.items())]
-    output.table(("Channel", "Status", "Reason", "Messages", "Most attempts"), table)
+    output.print_table(("Channel", "Status", "Reason", "Messages", "Most attempts"), table)
 
 
 def reason(message: Any) -> str | None:

@@ -61,13 +61,13 @@ def main() -> int:
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="proofdesk-chaos-"))
     home.chmod(0o755)  # run by root, the database server is another user
-    output.say(f"Seed {options.seed}; logs of the workers in {home}")
+    output.print_line(f"Seed {options.seed}; logs of the workers in {home}")
     with _database(options.database, home) as url:
         wrong = asyncio.run(_run(options, url, home))
     for line in wrong:
-        output.say(f"WRONG: {line}", "bold red")
+        output.print_line(f"WRONG: {line}", "bold red")
     if not wrong:
-        output.say("Nothing left twice, nothing against anybody's will, and each message has its reason.", "bold green")
+        output.print_line("Nothing left twice, nothing against anybody's will, and each message has its reason.", "bold green")
         shutil.rmtree(home, ignore_errors=True)
     return 1 if wrong else 0
 
@@ -131,7 +131,7 @@ async def _quiet(stage: Stage) -> None:
 
 
 def _tell(stage: Stage) -> None:
-    output.note(f"{stage.arrived()} delivered, {proof.left(stage.db)} left, {stage.crew.kills} kills")
+    output.print_note(f"{stage.arrived()} delivered, {proof.left(stage.db)} left, {stage.crew.kills} kills")
 
 
 @contextlib.contextmanager

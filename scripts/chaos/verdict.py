@@ -115,12 +115,12 @@ def show(db: psycopg.Connection, world: World, crew: Crew, seconds: float) -> No
         ("texts embedded more than once", made - here.ready),
         ("runs lost with their worker", lost),
     ]
-    output.table(("What", "Number"), rows)
+    output.print_table(("What", "Number"), rows)
     outcomes = db.execute(
         "SELECT job_type, status, coalesce(error_details->>'code', ''), count(*), max(attempt)"
         " FROM worker_runs GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     ).fetchall()
-    output.table(("Job", "Ended", "Cause", "Runs", "Most attempts"), outcomes)
+    output.print_table(("Job", "Ended", "Cause", "Runs", "Most attempts"), outcomes)
 
 
 def _of_account(db: psycopg.Connection, world: World, account: int) -> list[str]:

@@ -278,5 +278,5 @@ def test_read_only_server_is_named_by_migrate_and_by_commands(
     with pytest.raises(psycopg.Error) as refused, owner_conn.transaction():
         owner_conn.execute("SET TRANSACTION READ ONLY")
         owner_conn.execute("CREATE TABLE x ()")
-    assert failure.report(refused.value) == 1
+    assert failure.report_error(refused.value) == 1
     assert "Name the primary server" in capsys.readouterr().err

@@ -30,16 +30,16 @@ def test_an_isolated_name_is_closed_whatever_it_holds():
 
 
 def test_json_for_programs_keeps_every_character(capsys: pytest.CaptureFixture[str]):
-    output.as_json({"name": f"Eve{FORMATTING}"})
+    output.print_json({"name": f"Eve{FORMATTING}"})
     printed = capsys.readouterr().out
     assert not set(printed) & set(FORMATTING) and json.loads(printed) == {"name": f"Eve{FORMATTING}"}
 
 
 def test_a_terminal_gets_no_control_and_no_markup(capsys: pytest.CaptureFixture[str]):
-    output.table(["Name"], [["\u202eEve\x1b[2J\x9b1m [/bold]"]])
-    output.say("\u2067Eve\x07")
-    output.note("\u202dEve\x1b]0;title")
-    assert failure.report(Invalid("No project \u2067Mallory\x1b[0m.")) == 1
+    output.print_table(["Name"], [["\u202eEve\x1b[2J\x9b1m [/bold]"]])
+    output.print_line("\u2067Eve\x07")
+    output.print_note("\u202dEve\x1b]0;title")
+    assert failure.report_error(Invalid("No project \u2067Mallory\x1b[0m.")) == 1
     out, err = capsys.readouterr()
     assert "Eve[2J1m [/bold]" in out and "Eve]0;title" in err and "No project Mallory[0m." in err
     assert not set(out + err) & {*FORMATTING, "\x1b", "\x07", "\x9b"}

@@ -95,8 +95,8 @@ async def test_many_who_write_at_once_are_counted_and_none_waits_for_another(
     await asyncio.gather(*(writer(number) for number in range(6)))
     assert owner_conn.execute(COUNTED).fetchall() == owner_conn.execute(SCANNED).fetchall()
     async with db.scoped(project) as conn:
-        held = await status_queries.entities(conn, project)
-    assert held == status_queries.Entities(contacts=120, conversations=120, messages=120, rag_chunks=120)
+        held = await totals_queries.count_entities(conn, project)
+    assert held == EntityCounts(contacts=120, conversations=120, messages=120, rag_chunks=120)
     assert (await messages.by_state(db, project))["draft"] == 120
     assert (await messages.by_state(db, project, "email"))["draft"] == 60
     assert (await messages.by_state(db, project, "email", "Hello"))["draft"] == 60
@@ -114,7 +114,7 @@ async def test_the_rows_of_connections_that_have_ended_are_gathered(
                 conn.execute(statement.encode(), values(project, number * 10 + 1, number * 10 + 10))
     await write(db, project, FILLED, 91, 95)
     before = owner_conn.execute(COUNTED).fetchall()
-    await status.gather_counts(db, project)
+    await totals.gather_counts(db, project)
     assert owner_conn.execute(COUNTED).fetchall() == before == owner_conn.execute(SCANNED).fetchall()
     (rows,) = owner_conn.execute("SELECT count(*) FROM project_counts WHERE kind = 'messages'").fetchone() or (0,)
     assert rows == 2, "one of those that ended, one of the connection that still writes"

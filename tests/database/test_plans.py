@@ -151,7 +151,7 @@ def _expected(node: dict[str, Any]) -> int:
 
 async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: str, inside: Scope):
     async with explained(filled_url, inside) as (conn, plans):
-        await status_queries.entities(conn, inside)
+        await totals_queries.count_entities(conn, inside)
         await embedding_queries.counts(conn, inside)
         await count_queries.by_state(conn, inside, "email")
         assert {n["Relation Name"] for n in await plans.nodes() if "Relation Name" in n} == {"project_counts"}

@@ -75,7 +75,7 @@ NO_SCOPE = {
     "scheduler.queries.insert_worker": "workers serve all projects",
     "scheduler.queries.beat_worker": "workers serve all projects",
     "scheduler.queries.delete_worker": "workers serve all projects",
-    "scheduler.status_queries.gather_counts": "of the transaction's project, by the function in the database",
+    "conversations.totals_queries.gather_counts": "of the transaction's project, by the function in the database",
     "scheduler.status_queries.workers": "workers serve all projects",
     "scheduler.status_queries.applied_migrations": "the schema",
     "search.queries.similar_terms": "of the transaction's project, by the function in the database",

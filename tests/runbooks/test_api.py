@@ -112,7 +112,7 @@ def test_every_error_that_has_a_runbook_names_it():
         (status, code)
         for route in routes
         for method in route.methods or ()
-        for status, codes in openapi.codes(route, method).items()
+        for status, codes in openapi.route_codes(route, method).items()
         for code in codes
     }
     without = {

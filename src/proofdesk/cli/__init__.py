@@ -82,9 +82,9 @@ def main() -> None:
         status = app(prog_name="proofdesk", standalone_mode=False) or 0
         sys.stdout.flush()
     except Exception as error:
-        status = failure.report(error)
+        status = failure.report_error(error)
     except KeyboardInterrupt as error:
-        status = failure.report(error)
+        status = failure.report_error(error)
     _drop_what_cannot_be_written()
     sys.exit(status)
 

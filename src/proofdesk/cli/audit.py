@@ -12,7 +12,7 @@ import typer
 from proofdesk.audit import chain
 from proofdesk.audit.chain import Proof
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson
+from proofdesk.cli.output import JsonOption
 from proofdesk.errors import ProofdeskError
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects import projects
@@ -32,7 +32,7 @@ class ChainBroken(ProofdeskError):
 
 
 @audit_app.command("verify")
-def verify(project: OneProject = None, json: AsJson = False) -> None:
+def verify(project: OneProject = None, json: JsonOption = False) -> None:
     """Work out every hash anew. Names the first event that was changed, removed or moved; exit status 1 then.
 
     Keep the last hashes elsewhere: a chain that still ends with one of them, or contains it, was not written anew.
@@ -42,12 +42,12 @@ def verify(project: OneProject = None, json: AsJson = False) -> None:
         proofs = [await chain.verify(held.db, found, found.name) for found in await _chosen(held, project)]
         return proofs if project else [*proofs, await chain.verify(held.db, None)]
 
-    proofs = machine.run(command)
+    proofs = machine.run_with_resources(command)
     if json:
-        output.as_json([vars(p) for p in proofs])
+        output.print_json([vars(p) for p in proofs])
     else:
         rows = [(p.chain, p.events, p.fault or "whole", p.last_hash) for p in proofs]
-        output.table(("Chain", "Events", "State", "Last hash"), rows)
+        output.print_table(("Chain", "Events", "State", "Last hash"), rows)
     broken = next((p for p in proofs if p.fault), None)
     if broken is not None:
         raise ChainBroken(f"The chain of {broken.chain} is broken. {broken.fault}")
@@ -64,8 +64,8 @@ def export(
         chosen: list[ProjectName | None] = [*await _chosen(held, project)]
         return await _write(_lines(held, chosen if project else [*chosen, None]), to)
 
-    written = machine.run(command)
-    output.note(f"Wrote {written} {'event' if written == 1 else 'events'}.")
+    written = machine.run_with_resources(command)
+    output.print_note(f"Wrote {written} {'event' if written == 1 else 'events'}.")
 
 
 async def _lines(held: Resources, chosen: list[ProjectName | None]) -> AsyncIterator[str]:

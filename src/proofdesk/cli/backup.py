@@ -21,7 +21,7 @@ def backup(file: Annotated[Path, typer.Argument(help="File to write; kept as it 
     _check_target(file)
     with _database() as url:
         dumps.dump(url, file)
-    output.note(f"Wrote {file} ({file.stat().st_size / 1024**2:.1f} MB).")
+    output.print_note(f"Wrote {file} ({file.stat().st_size / 1024**2:.1f} MB).")
 
 
 @app.command()
@@ -31,8 +31,8 @@ def restore(
     """Fill an empty database, and bring it up to date: also the way from the embedded database to a server."""
     with _database() as url:
         dumps.restore(url, file)
-    with machine.prepared():
-        output.note("Restored. `proofdesk audit verify` proves that the record of what was done is whole.")
+    with machine.prepared_database():
+        output.print_note("Restored. `proofdesk audit verify` proves that the record of what was done is whole.")
 
 
 def _check_target(file: Path) -> None:

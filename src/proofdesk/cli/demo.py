@@ -61,10 +61,10 @@ def demo(
     ):
         simulator.switches.public_url = simulator.switches.storage_url = chatwoot_url
         local = _local(chosen, chatwoot_url, simulator.admin_token, smtp_url)
-        with machine.prepared(local) as loaded:
+        with machine.prepared_database(local) as loaded:
             asyncio.run(_loop(loaded))
-            output.say(f"What the simulated mail relay took: {mail_url}/_simulator/sent", "dim")
-            output.say(f"\nDone in {time.monotonic() - started:.1f} s.", "bold")
+            output.print_line(f"What the simulated mail relay took: {mail_url}/_simulator/sent", "dim")
+            output.print_line(f"\nDone in {time.monotonic() - started:.1f} s.", "bold")
             if not once:
                 _serve(loaded)
     simulator.close()
@@ -111,14 +111,14 @@ def _port(wanted: int, host: str = "127.0.0.1") -> int:
 
 
 async def _loop(loaded: Settings) -> None:
-    async with machine.opened(loaded) as held:
+    async with machine.opened_resources(loaded) as held:
         inside = await _project(held)
         for job, title in ((pipeline.SYNC, "Sync of the simulated Chatwoot"), (pipeline.EMBED, "Embedding")):
             ended = await jobs.here(held, inside, job, title)
             result = {k: v for k, v in ended.meta["result"].items() if isinstance(v, int)}
-            output.say(f"{title}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in result.items()))
+            output.print_line(f"{title}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in result.items()))
         for query in QUERIES:
-            output.say(f"\nSearch: {query}", "bold")
+            output.print_line(f"\nSearch: {query}", "bold")
             question = Question(text=query, top_k=3)
             search_door.show(await results.find(held.db, inside, held.provider, loaded, question))
         await _write(held, inside)
@@ -136,7 +136,7 @@ async def _write(held: Resources, inside: Scope) -> None:
     await delivery.process(held.db, inside, held.outbound, Options.of(held.settings))
     sent = await messages.one(held.db, inside, drafted.id)
     why = f" ({sent.last_error})" if sent.last_error else ""
-    output.say(f"\nMail to {RECIPIENT}, approved by {sent.approved_by}: {sent.status}{why}", "bold")
+    output.print_line(f"\nMail to {RECIPIENT}, approved by {sent.approved_by}: {sent.status}{why}", "bold")
 
 
 async def _project(held: Resources) -> Scope:
@@ -149,13 +149,13 @@ async def _project(held: Resources) -> Scope:
 
 
 def _serve(loaded: Settings) -> None:
-    output.say(f"\nOpen {ports.url(loaded.host, loaded.port)}/", "bold")
+    output.print_line(f"\nOpen {ports.url(loaded.host, loaded.port)}/", "bold")
     assert loaded.auth_password is not None
-    output.say(f"Username: {loaded.auth_username}   Password: {loaded.auth_password.get_secret_value()}")
-    output.say("Stop with Ctrl-C.")
+    output.print_line(f"Username: {loaded.auth_username}   Password: {loaded.auth_password.get_secret_value()}")
+    output.print_line("Stop with Ctrl-C.")
     environment = os.environ | {
         name.upper(): str(value.get_secret_value() if isinstance(value, SecretStr) else value)
         for name in settings.Settings.model_fields
         if (value := getattr(loaded, name)) is not None
     }
-    server.together([["serve"], ["worker"]], environment)
+    server.run_commands([["serve"], ["worker"]], environment)

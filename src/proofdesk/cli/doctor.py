@@ -9,7 +9,7 @@ import typer
 
 from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson, InProject
+from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.errors import NotFound, ProofdeskError
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
@@ -29,12 +29,12 @@ class ProblemFound(ProofdeskError):
 @app.command()
 def doctor(
     slug: Annotated[str | None, typer.Argument(help="Name of the runbook; unset: all of them.")] = None,
-    project: InProject = None,
+    project: ProjectOption = None,
     outbound: Annotated[UUID | None, typer.Option(help="The message that outbound-blocked is about.")] = None,
     to: Annotated[
         Path | None, typer.Option("--evidence", help="Write the evidence of the runbook to this zip.")
     ] = None,
-    json: AsJson = False,
+    json: JsonOption = False,
 ) -> None:
     """Find the cause of an incident: looks at the real thing and changes nothing. Exit status 1 on a problem."""
     if to is not None and slug is None:
@@ -48,13 +48,13 @@ def doctor(
             to.write_bytes(packed.content)
         return [await registry.run(_case(held, inside, outbound), runbook) for runbook in runbooks]
 
-    found = machine.run(command)
+    found = machine.run_with_resources(command)
     if json:
-        output.as_json(_plain(found, one=slug is not None))
+        output.print_json(_plain(found, one=slug is not None))
     else:
         _show(found, in_full=slug is not None)
     if to is not None:
-        output.note(f"Wrote {to}.")
+        output.print_note(f"Wrote {to}.")
     if any(diagnosis.cause for diagnosis in found):
         raise typer.Exit(1)
 
@@ -66,7 +66,7 @@ def _case(held: Resources, inside: Scope | None, outbound: UUID | None) -> Case:
 async def _inside(held: Resources, project: str | None) -> Scope | None:
     """The project, as other commands find it; that there is none may be what is wrong."""
     try:
-        return await machine.entered(held, project)
+        return await machine.enter_project(held, project)
     except NotFound:
         if project is not None:
             raise
@@ -82,13 +82,13 @@ def _show(found: list[Diagnosis], *, in_full: bool) -> None:
     """Causes first, then what was looked at: everything, or what is not well when all runbooks were run."""
     for diagnosis in found:
         if diagnosis.cause:
-            output.say(f"{diagnosis.title}: {diagnosis.cause.message}", "bold red")
+            output.print_line(f"{diagnosis.title}: {diagnosis.cause.message}", "bold red")
     for diagnosis in found:
         if not diagnosis.cause:
-            output.say(f"{diagnosis.title}: nothing is wrong.", "green")
+            output.print_line(f"{diagnosis.title}: nothing is wrong.", "green")
         for check in diagnosis.checks:
             if in_full or check.status in ("fail", "warn"):
                 sign, style = _SIGNS[check.status]
-                output.say(f"  {sign} {check.title}: {check.observed}", style)
+                output.print_line(f"  {sign} {check.title}: {check.observed}", style)
         for fix in diagnosis.fixes:
-            output.say(f"  → {fix.label}" + (f" ({fix.command})" if fix.command else ""))
+            output.print_line(f"  → {fix.label}" + (f" ({fix.command})" if fix.command else ""))

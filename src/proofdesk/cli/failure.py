@@ -25,7 +25,7 @@ _ADVICE = {
 }
 
 
-def report(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Print what went wrong and return the exit status: 1 failed, 2 wrong usage, 130 interrupted."""
     if isinstance(error, KeyboardInterrupt):
         return 130
@@ -34,7 +34,7 @@ def report(error: BaseException) -> int:
     if hasattr(error, "format_message"):
         return _report_usage(error)
     if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        return report(error.exceptions[0])
+        return report_error(error.exceptions[0])
     if os.environ.get("LOG_LEVEL", "").lower() == "debug":
         _print(redaction.clean("".join(traceback.format_exception(error))).rstrip())
     _print(f"proofdesk: {redaction.clean(_message(error))}")
@@ -81,5 +81,5 @@ def _sentence(text: str) -> str:
 
 
 def _print(text: str) -> None:
-    sys.stderr.write(f"{output.shown(text)}\n")
+    sys.stderr.write(f"{output.printable(text)}\n")
     sys.stderr.flush()

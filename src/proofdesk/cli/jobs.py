@@ -8,7 +8,7 @@ import typer
 
 from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson, InProject
+from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.cli.progress import progress
 from proofdesk.errors import ProofdeskError
 from proofdesk.jobs import pipeline, runs, worker
@@ -27,22 +27,22 @@ class JobFailed(ProofdeskError):
 
 
 @app.command()
-def sync(project: InProject = None, json: AsJson = False) -> None:
+def sync(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Read Chatwoot into the project: what is new, what changed, what was deleted."""
     _carry_out(pipeline.SYNC, "Sync", project, json)
 
 
 @app.command()
-def reconcile(project: InProject = None, json: AsJson = False) -> None:
+def reconcile(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Walk everything in Chatwoot, repair what differs, and prove that nothing is missing."""
     _carry_out(pipeline.RECONCILE, "Comparing with Chatwoot", project, json)
 
 
 @app.command()
 def embed(
-    project: InProject = None,
+    project: ProjectOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many chunks; unset: all that wait.")] = None,
-    json: AsJson = False,
+    json: JsonOption = False,
 ) -> None:
     """Make vectors of what waits for one, so that search finds by meaning."""
     _carry_out(pipeline.EMBED, "Embedding", project, json, {"limit": limit} if limit else {})
@@ -55,23 +55,23 @@ def tick(
     wait: Annotated[
         float | None, typer.Option(min=0, max=600, help="Seconds to wait for results; unset: JOB_WAIT_SECONDS.")
     ] = None,
-    json: AsJson = False,
+    json: JsonOption = False,
 ) -> None:
     """Start what is due, for the workers to carry out, and wait for the results."""
 
     async def command(held: Resources) -> schedule.Result:
-        inside = None if project is None else await machine.entered(held, project)
+        inside = None if project is None else await machine.enter_project(held, project)
         started = await schedule.tick(held.db, held.settings, limit, inside)
         patience = held.settings.job_wait_seconds if wait is None else wait
         with progress("Due jobs", shown=not json) as report:
             return await schedule.results(held.db, events.system(), started, patience, report)
 
-    result = machine.run(command)
+    result = machine.run_with_resources(command)
     if json:
-        output.as_json(result.as_dict())
+        output.print_json(result.as_dict())
     else:
         told = [(d["project_id"], d["job_type"], d["run_id"], d["status"], d.get("error")) for d in result.details]
-        output.table(("Project", "Job", "Run", "Status", "Error"), told)
+        output.print_table(("Project", "Job", "Run", "Status", "Error"), told)
     if result.failed:
         raise typer.Exit(1)
 
@@ -88,7 +88,7 @@ def run_worker(
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         await worker.work(held, drain=drain, stopping=stopping)
 
-    machine.run(command)
+    machine.run_with_resources(command)
 
 
 async def here(
@@ -119,22 +119,22 @@ def _carry_out(
     job_type: str, title: str, project: str | None, json: bool, params: dict[str, Any] | None = None
 ) -> None:
     async def command(held: Resources) -> Run:
-        inside = await machine.entered(held, project)
+        inside = await machine.enter_project(held, project)
         return await here(held, inside, job_type, title, shown=not json, params=params)
 
-    ended = machine.run(command)
+    ended = machine.run_with_resources(command)
     result = ended.meta["result"]
     if json:
-        return output.as_json({"run_id": ended.id, "status": ended.status, "result": result})
+        return output.print_json({"run_id": ended.id, "status": ended.status, "result": result})
     if "inboxes" in result:
         _show_proof(result)
-    output.table(
+    output.print_table(
         ("What", "Number"), [(_words(k), v) for k, v in _flat(result) if isinstance(v, int | str) and k != "complete"]
     )
     if waiting := result.get("quarantine"):
-        output.say("\nThese could not be stored; each sync tries again:", "bold")
+        output.print_line("\nThese could not be stored; each sync tries again:", "bold")
         rows = [(w["entity"], w["entity_id"], w["conversation_id"], w["reason"], w["attempts"]) for w in waiting]
-        output.table(("What", "Id", "Conversation", "Why", "Tries"), rows)
+        output.print_table(("What", "Id", "Conversation", "Why", "Tries"), rows)
     return None
 
 
@@ -144,8 +144,8 @@ def _show_proof(result: dict[str, Any]) -> None:
         for i in result["inboxes"]
         for key, side in (("theirs", "Chatwoot"), ("ours", "Proofdesk"))
     ]
-    output.table(("Inbox", "Side", "Conversations", "Messages", "Highest", "Highest message", "Missing", "Gone"), sides)
-    output.say("Complete: both sides agree." if result["complete"] else "NOT complete: the sides differ.")
+    output.print_table(("Inbox", "Side", "Conversations", "Messages", "Highest", "Highest message", "Missing", "Gone"), sides)
+    output.print_line("Complete: both sides agree." if result["complete"] else "NOT complete: the sides differ.")
 
 
 _PROOF = ("conversations", "messages", "highest_conversation_id", "highest_message_id")

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def prepared(given: Settings | None = None) -> Iterator[Settings]:
+def prepared_database(given: Settings | None = None) -> Iterator[Settings]:
     """Settings whose database runs and is migrated: the one of DATABASE_URL, or the embedded one while in the block."""
     loaded = given or settings.load()
     logging.setup(loaded)
@@ -36,29 +36,29 @@ def prepared(given: Settings | None = None) -> Iterator[Settings]:
         yield loaded
 
 
-def run(command: Callable[[Resources], Awaitable[T]], given: Settings | None = None) -> T:
+def run_with_resources(command: Callable[[Resources], Awaitable[T]], given: Settings | None = None) -> T:
     """Run a command with everything opened; the owner account exists then."""
 
     async def with_resources(loaded: Settings) -> T:
-        async with opened(loaded) as held:
+        async with opened_resources(loaded) as held:
             return await command(held)
 
-    with prepared(given) as loaded:
+    with prepared_database(given) as loaded:
         return asyncio.run(with_resources(loaded))
 
 
 @contextlib.asynccontextmanager
-async def opened(loaded: Settings) -> AsyncIterator[Resources]:
+async def opened_resources(loaded: Settings) -> AsyncIterator[Resources]:
     """Resources of a prepared machine. A password made for the owner is shown, this once."""
     async with resources.opened(loaded) as held:
         password = await accounts.ensure_owner(held.db, loaded)
         if password is not None:
-            output.note(f"Made the owner account. Username: {loaded.auth_username}  Password: {password}")
-            output.note("It is shown only this once; set AUTH_PASSWORD to choose another.")
+            output.print_note(f"Made the owner account. Username: {loaded.auth_username}  Password: {password}")
+            output.print_note("It is shown only this once; set AUTH_PASSWORD to choose another.")
         yield held
 
 
-async def entered(held: Resources, project: str | None, by: str | None = None) -> Scope:
+async def enter_project(held: Resources, project: str | None, by: str | None = None) -> Scope:
     """The project of that name or id, or the only one there is, entered by the system or by the person `by` names.
 
     Raises `ProjectNotFound` when there is none, or none for that person, `Conflict` when it is not clear which, and

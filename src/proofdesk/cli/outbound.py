@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import typer
 
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson, InProject
+from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, delivery, drafts, messages
 from proofdesk.outbound.delivery import Options
@@ -38,37 +38,37 @@ def list_outbound(
     q: Annotated[str | None, typer.Option("--query", "-q", help="Words in recipient, content or keys.")] = None,
     delivery: Annotated[str | None, typer.Option(help="As the channel reported it: failed, delivered, read.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 50,
-    project: InProject = None,
-    json: AsJson = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Show messages, the newest first."""
 
     async def command(held: Resources) -> tuple[list[Outbound], int]:
-        inside = await machine.entered(held, project)
+        inside = await machine.enter_project(held, project)
         return await messages.find(held.db, inside, messages.asked_for(status, channel, q, delivery), limit, 0)
 
-    found, total = machine.run(command)
+    found, total = machine.run_with_resources(command)
     if json:
-        return output.as_json({"outbound": [_shown(m) for m in found], "total": total})
+        return output.print_json({"outbound": [_shown(m) for m in found], "total": total})
     rows = [(m.id, m.status, m.channel, m.recipient_ref, _ending(m), m.next_attempt_at) for m in found]
-    return output.table(("Id", "State", "Channel", "To", "What became of it", "Next try"), rows)
+    return output.print_table(("Id", "State", "Channel", "To", "What became of it", "Next try"), rows)
 
 
 @outbound_app.command("show")
-def show_outbound(outbound_id: Id, project: InProject = None, json: AsJson = False) -> None:
+def show_outbound(outbound_id: Id, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show a message with its attempts, what its recipient allows, and who did what about it."""
 
     async def command(held: Resources) -> Dossier:
-        return await messages.dossier(held.db, await machine.entered(held, project), _id(outbound_id))
+        return await messages.dossier(held.db, await machine.enter_project(held, project), _id(outbound_id))
 
-    found = machine.run(command)
+    found = machine.run_with_resources(command)
     if json:
-        return output.as_json(dataclasses.asdict(found) | {"outbound": _shown(found.outbound)})
+        return output.print_json(dataclasses.asdict(found) | {"outbound": _shown(found.outbound)})
     _tell(found.outbound)
-    output.say(str(found.outbound.payload["text"]))
+    output.print_line(str(found.outbound.payload["text"]))
     attempts = [(a.number, a.started_at, a.outcome, a.provider_message_id, a.error) for a in found.attempts]
-    output.table(("Attempt", "Began", "Outcome", "Provider's id", "Error"), attempts)
-    return output.table(("When", "Who", "What"), [(e.created_at, e.actor_username, e.action) for e in found.history])
+    output.print_table(("Attempt", "Began", "Outcome", "Provider's id", "Error"), attempts)
+    return output.print_table(("When", "Who", "What"), [(e.created_at, e.actor_username, e.action) for e in found.history])
 
 
 @outbound_app.command("draft")
@@ -83,8 +83,8 @@ def draft_outbound(
     max_retries: Annotated[int, typer.Option(min=0, max=drafts.MOST_RETRIES)] = DEFAULT_RETRIES,
     evidence: Evidence = None,
     by: As = None,
-    project: InProject = None,
-    json: AsJson = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Write a message that somebody may then approve. The same key and content again gives the same message."""
     payload = {"text": sys.stdin.read() if text == "-" else text} | ({"subject": subject} if subject else {})
@@ -94,14 +94,14 @@ def draft_outbound(
     )  # fmt: skip
 
     async def command(held: Resources) -> Outbound:
-        return (await drafts.create(held.db, await machine.entered(held, project, by), wish))[0]
+        return (await drafts.create(held.db, await machine.enter_project(held, project, by), wish))[0]
 
-    _told(machine.run(command), json)
+    _told(machine.run_with_resources(command), json)
 
 
 @outbound_app.command("approve")
 def approve_outbound(
-    outbound_id: Id, by: Person, evidence: Evidence = None, project: InProject = None, json: AsJson = False
+    outbound_id: Id, by: Person, evidence: Evidence = None, project: ProjectOption = None, json: JsonOption = False
 ) -> None:
     """Let a draft go out, as it is now."""
 
@@ -115,7 +115,7 @@ def approve_outbound(
 
 
 @outbound_app.command("send")
-def send_outbound(outbound_id: Id, by: As = None, project: InProject = None, json: AsJson = False) -> None:
+def send_outbound(outbound_id: Id, by: As = None, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Send an approved message now, through the same gates as all others."""
 
     async def send(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
@@ -125,7 +125,7 @@ def send_outbound(outbound_id: Id, by: As = None, project: InProject = None, jso
 
 
 @outbound_app.command("cancel")
-def cancel_outbound(outbound_id: Id, by: As = None, project: InProject = None, json: AsJson = False) -> None:
+def cancel_outbound(outbound_id: Id, by: As = None, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Let a message never go out."""
 
     async def cancel(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
@@ -137,43 +137,43 @@ def cancel_outbound(outbound_id: Id, by: As = None, project: InProject = None, j
 @outbound_app.command("process")
 def process_outbound(
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Unset: all that is due.")] = None,
-    project: InProject = None,
-    json: AsJson = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Send what is due: approved messages whose time has come, and retries."""
 
     async def command(held: Resources) -> dict[str, int]:
-        inside = await machine.entered(held, project)
+        inside = await machine.enter_project(held, project)
         tally = await delivery.process(held.db, inside, held.outbound, Options.of(held.settings), limit)
         return tally.counts
 
-    counts = machine.run(command)
+    counts = machine.run_with_resources(command)
     if json:
-        return output.as_json(counts)
-    return output.say(", ".join(f"{count} {name}" for name, count in counts.items()))
+        return output.print_json(counts)
+    return output.print_line(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
 def _done(
     verb: Callable[[Resources, Scope, UUID], Awaitable[Outbound]], outbound_id: str, project: str | None, by: str | None
 ) -> Outbound:
     async def command(held: Resources) -> Outbound:
-        return await verb(held, await machine.entered(held, project, by), _id(outbound_id))
+        return await verb(held, await machine.enter_project(held, project, by), _id(outbound_id))
 
-    return machine.run(command)
+    return machine.run_with_resources(command)
 
 
 def _told(found: Outbound, json: bool) -> None:
     if json:
-        return output.as_json(_shown(found))
+        return output.print_json(_shown(found))
     return _tell(found)
 
 
 def _tell(found: Outbound) -> None:
-    output.say(f"{found.id}: {found.status}, {found.channel} to {found.recipient_ref}", "bold")
+    output.print_line(f"{found.id}: {found.status}, {found.channel} to {found.recipient_ref}", "bold")
     if found.last_error:
-        output.say(f"Last error: {found.last_error}")
+        output.print_line(f"Last error: {found.last_error}")
     if found.delivery and found.delivery.sentence:
-        output.say(found.delivery.sentence)
+        output.print_line(found.delivery.sentence)
 
 
 def _ending(found: Outbound) -> str | None:

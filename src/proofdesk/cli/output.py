@@ -13,8 +13,8 @@ from rich.table import Table
 
 from proofdesk.core import bidi
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-InProject = Annotated[str | None, typer.Option("--project", "-p", help="Name or id; the only one if there is one.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+ProjectOption = Annotated[str | None, typer.Option("--project", "-p", help="Name or id; the only one if there is one.")]
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
 
@@ -22,17 +22,17 @@ console = Console(highlight=False, markup=False)
 progress_console = Console(stderr=True, highlight=False, markup=False)
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Tell a person something; never mixed with the output of a program."""
-    progress_console.print(shown(text), soft_wrap=True)
+    progress_console.print(printable(text), soft_wrap=True)
 
 
-def say(text: str, style: str | None = None) -> None:
+def print_line(text: str, style: str | None = None) -> None:
     """A line of output."""
-    console.print(shown(text), style=style, soft_wrap=True)
+    console.print(printable(text), style=style, soft_wrap=True)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table of output; numbers stand on the right."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for number, heading in enumerate(headings):
@@ -43,13 +43,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     console.print(made)
 
 
-def as_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """The output for programs."""
     in_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"  # else escaped, so that nothing is lost
     typer.echo(bidi.as_escapes(json.dumps(value, default=_plain, ensure_ascii=not in_unicode, indent=2)))
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """The text as a terminal may get it: without what reorders the line or controls the terminal."""
     return _CONTROLS.sub("", bidi.without_formatting(text))
 
@@ -59,7 +59,7 @@ def _cell(value: object) -> str:
         return "–"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M")
-    return shown(str(value))
+    return printable(str(value))
 
 
 def _plain(value: object) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson, InProject
+from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import policies
 from proofdesk.outbound.gates import Policy
@@ -23,18 +23,18 @@ def show_policy(
     channel: Annotated[str | None, typer.Option(help="chatwoot, email or telegram.")] = None,
     opted_out: Annotated[bool | None, typer.Option("--opted-out/--not-opted-out", help="Only these.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 50,
-    project: InProject = None,
-    json: AsJson = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Show the policies of somebody, or of all."""
 
     async def command(held: Resources) -> tuple[list[Policy], int]:
-        inside = await machine.entered(held, project)
+        inside = await machine.enter_project(held, project)
         return await policies.find(held.db, inside, Wanted(who, channel, opted_out), limit, 0)
 
-    found, total = machine.run(command)
+    found, total = machine.run_with_resources(command)
     if json:
-        return output.as_json({"policies": [vars(p) for p in found], "total": total})
+        return output.print_json({"policies": [vars(p) for p in found], "total": total})
     return _table(found)
 
 
@@ -48,19 +48,19 @@ def set_policy(
     cap: Annotated[int | None, typer.Option(min=1, max=200, help="Messages in a window.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why, for the audit trail.")] = None,
     by: Annotated[str | None, typer.Option("--as", metavar="USER", help="Who does it; unset: the system.")] = None,
-    project: InProject = None,
-    json: AsJson = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Change what somebody allows; what is not named stays as it is."""
     change = Change(opted_out, stop_on_reply, window, cap)
 
     async def command(held: Resources) -> Policy:
-        inside = await machine.entered(held, project, by)
+        inside = await machine.enter_project(held, project, by)
         return await policies.change(held.db, inside, who, channel, change, reason=reason)
 
-    changed = machine.run(command)
+    changed = machine.run_with_resources(command)
     if json:
-        return output.as_json(vars(changed))
+        return output.print_json(vars(changed))
     return _table([changed])
 
 
@@ -79,4 +79,4 @@ def _table(found: list[Policy]) -> None:
         )
         for p in found
     ]
-    output.table(headings, rows)
+    output.print_table(headings, rows)

@@ -6,7 +6,7 @@ import typer
 
 from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson, InProject
+from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.errors import Invalid
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects import members, projects, scope, sources
@@ -26,32 +26,32 @@ app.add_typer(source_app, name="source")
 def create_project(
     name: str,
     scope_key: Annotated[str | None, typer.Option(help="Account scope; unset: the default one.")] = None,
-    json: AsJson = False,
+    json: JsonOption = False,
 ) -> None:
     """Make a project."""
-    made = machine.run(lambda held: projects.create(held.db, events.system(), name, scope_key=scope_key))
+    made = machine.run_with_resources(lambda held: projects.create(held.db, events.system(), name, scope_key=scope_key))
     if json:
-        return output.as_json(vars(made))
-    return output.say(f"Made project {made.name} ({made.id}).")
+        return output.print_json(vars(made))
+    return output.print_line(f"Made project {made.name} ({made.id}).")
 
 
 @project_app.command("list")
-def list_projects(json: AsJson = False) -> None:
+def list_projects(json: JsonOption = False) -> None:
     """Show all projects."""
-    found = machine.run(lambda held: projects.visible(held.db, events.system()))
+    found = machine.run_with_resources(lambda held: projects.visible(held.db, events.system()))
     if json:
-        return output.as_json([vars(p) for p in found])
-    return output.table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])
+        return output.print_json([vars(p) for p in found])
+    return output.print_table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])
 
 
 @project_app.command("rename")
-def rename_project(name: Annotated[str, typer.Argument(help="The new name.")], project: InProject = None) -> None:
+def rename_project(name: Annotated[str, typer.Argument(help="The new name.")], project: ProjectOption = None) -> None:
     """Give a project another name."""
 
     async def command(held: Resources) -> str:
         return (await projects.rename(held.db, await _kept(held, project), name)).name
 
-    output.say(f"The project is called {machine.run(command)}.")
+    output.print_line(f"The project is called {machine.run_with_resources(command)}.")
 
 
 @project_app.command("archive")
@@ -61,50 +61,50 @@ def archive_project(project: Annotated[str, typer.Argument(help="Name or id.")])
     async def command(held: Resources) -> list[Source]:
         return await projects.archive(held.db, await _kept(held, project))
 
-    freed = ", ".join(s.external_id for s in machine.run(command))
-    output.say(f"Archived {project}. Its data stays." + (f" Free for other projects: {freed}." if freed else ""))
+    freed = ", ".join(s.external_id for s in machine.run_with_resources(command))
+    output.print_line(f"Archived {project}. Its data stays." + (f" Free for other projects: {freed}." if freed else ""))
 
 
 @member_app.command("add")
-def add_member(username: str, project: InProject = None) -> None:
+def add_member(username: str, project: ProjectOption = None) -> None:
     """Let somebody into a project."""
 
     async def command(held: Resources) -> None:
         await members.add(held.db, await _kept(held, project), username)
 
-    machine.run(command)
-    output.say(f"{username} may enter the project.")
+    machine.run_with_resources(command)
+    output.print_line(f"{username} may enter the project.")
 
 
 @member_app.command("remove")
-def remove_member(username: str, project: InProject = None) -> None:
+def remove_member(username: str, project: ProjectOption = None) -> None:
     """Let a member go."""
 
     async def command(held: Resources) -> None:
         await members.remove(held.db, await _kept(held, project), username)
 
-    machine.run(command)
-    output.say(f"{username} may not enter the project any more.")
+    machine.run_with_resources(command)
+    output.print_line(f"{username} may not enter the project any more.")
 
 
 @member_app.command("list")
-def list_members(project: InProject = None, json: AsJson = False) -> None:
+def list_members(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show who may enter a project."""
 
     async def command(held: Resources) -> list[Member]:
-        return await members.listed(held.db, await machine.entered(held, project))
+        return await members.listed(held.db, await machine.enter_project(held, project))
 
-    found = machine.run(command)
+    found = machine.run_with_resources(command)
     if json:
-        return output.as_json([vars(m) for m in found])
-    return output.table(("Username", "Role", "Added"), [(m.username, m.role, m.added_at) for m in found])
+        return output.print_json([vars(m) for m in found])
+    return output.print_table(("Username", "Role", "Added"), [(m.username, m.role, m.added_at) for m in found])
 
 
 @source_app.command("bind")
 def bind_source(
     external_id: Annotated[str, typer.Argument(help="ACCOUNT for a whole account, ACCOUNT:INBOX for one inbox.")],
-    project: InProject = None,
-    json: AsJson = False,
+    project: ProjectOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Let a project read a Chatwoot account or inbox."""
     if not external_id.strip():
@@ -112,42 +112,42 @@ def bind_source(
     kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
 
     async def command(held: Resources) -> Source:
-        return await sources.bind(held.db, await machine.entered(held, project), kind, external_id)
+        return await sources.bind(held.db, await machine.enter_project(held, project), kind, external_id)
 
-    bound = machine.run(command)
+    bound = machine.run_with_resources(command)
     if json:
-        return output.as_json(vars(bound))
-    return output.say(f"Bound {bound.source_kind} {bound.external_id}. `proofdesk sync` reads it.")
+        return output.print_json(vars(bound))
+    return output.print_line(f"Bound {bound.source_kind} {bound.external_id}. `proofdesk sync` reads it.")
 
 
 @source_app.command("unbind")
 def unbind_source(
     external_id: Annotated[str, typer.Argument(help="ACCOUNT or ACCOUNT:INBOX, as `source list` shows it.")],
-    project: InProject = None,
+    project: ProjectOption = None,
 ) -> None:
     """Stop reading a source. What was imported from it stays."""
 
     async def command(held: Resources) -> Source:
-        inside = await machine.entered(held, project)
+        inside = await machine.enter_project(held, project)
         return await sources.unbind(held.db, inside, await sources.named(held.db, inside, external_id))
 
-    output.say(f"Unbound {machine.run(command).external_id}. {sources.UNBOUND}")
+    output.print_line(f"Unbound {machine.run_with_resources(command).external_id}. {sources.UNBOUND}")
 
 
 @source_app.command("list")
-def list_sources(project: InProject = None, json: AsJson = False) -> None:
+def list_sources(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show what a project reads."""
 
     async def command(held: Resources) -> list[Source]:
-        return await sources.bound(held.db, await machine.entered(held, project))
+        return await sources.bound(held.db, await machine.enter_project(held, project))
 
-    found = machine.run(command)
+    found = machine.run_with_resources(command)
     if json:
-        return output.as_json([vars(s) for s in found])
-    return output.table(
+        return output.print_json([vars(s) for s in found])
+    return output.print_table(
         ("Kind", "Id in Chatwoot", "Bound"), [(s.source_kind, s.external_id, s.created_at) for s in found]
     )
 
 
 async def _kept(held: Resources, project: str | None) -> Keeper:
-    return await scope.keep(held.db, await machine.entered(held, project))
+    return await scope.keep(held.db, await machine.enter_project(held, project))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson, InProject
+from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.search import results
 from proofdesk.search.results import Answer, Question
@@ -15,10 +15,10 @@ from proofdesk.search.results import Answer, Question
 @app.command()
 def search(
     query: str,
-    project: InProject = None,
+    project: ProjectOption = None,
     top: Annotated[int, typer.Option("--top", "-n", min=1, max=50, help="At most so many hits.")] = 10,
     mode: Annotated[str, typer.Option(help="hybrid, vector or text.", metavar="MODE")] = "hybrid",
-    json: AsJson = False,
+    json: JsonOption = False,
 ) -> None:
     """Find messages by meaning and by words; every hit names author, time and link."""
     if mode not in ("hybrid", "vector", "text"):
@@ -26,26 +26,26 @@ def search(
     chosen: Literal["hybrid", "vector", "text"] = mode
 
     async def command(held: Resources) -> Answer:
-        inside = await machine.entered(held, project)
+        inside = await machine.enter_project(held, project)
         question = Question(text=query, top_k=top, mode=chosen)
         return await results.find(held.db, inside, held.provider, held.settings, question)
 
-    answer = machine.run(command)
+    answer = machine.run_with_resources(command)
     if json:
-        return output.as_json(dataclasses.asdict(answer))
+        return output.print_json(dataclasses.asdict(answer))
     return show(answer)
 
 
 def show(answer: Answer) -> None:
     """The hits as evidence, or why there are none."""
     if answer.degraded:
-        output.note(f"Searched by words only: {answer.degraded}.")
+        output.print_note(f"Searched by words only: {answer.degraded}.")
     if answer.diagnosis:
-        return output.say(f"Nothing found. {answer.diagnosis.message}")
+        return output.print_line(f"Nothing found. {answer.diagnosis.message}")
     for number, hit in enumerate(answer.results, 1):
         who = f"{hit.sender_name or hit.sender_type} ({hit.sender_type})"
-        output.say(f"{number:2}. {_marked(hit.snippet)}")
-        output.say(f"    {who} · {hit.created_at:%Y-%m-%d %H:%M} · {hit.inbox_name} · {hit.source_url or ''}", "dim")
+        output.print_line(f"{number:2}. {_marked(hit.snippet)}")
+        output.print_line(f"    {who} · {hit.created_at:%Y-%m-%d %H:%M} · {hit.inbox_name} · {hit.source_url or ''}", "dim")
     return None
 
 

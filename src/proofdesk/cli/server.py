@@ -34,8 +34,8 @@ def serve() -> None:
     assets.files()
     read_once(_APPLICATION)
     chosen = settings.load()
-    with ports.listen(chosen.host, chosen.port) as listener, machine.prepared(chosen) as loaded:
-        machine.run(_nothing, loaded)
+    with ports.listen(chosen.host, chosen.port) as listener, machine.prepared_database(chosen) as loaded:
+        machine.run_with_resources(_nothing, loaded)
         _tell_address(loaded, listener)
         os.environ["DATABASE_URL"] = _url(loaded)
         _serve(loaded, listener)
@@ -47,10 +47,10 @@ def up() -> None:
     assets.files()
     chosen = settings.load()
     ports.check(chosen.host, chosen.port)
-    with machine.prepared(chosen) as loaded:
-        machine.run(_nothing, loaded)
+    with machine.prepared_database(chosen) as loaded:
+        machine.run_with_resources(_nothing, loaded)
         environment = os.environ | {"DATABASE_URL": _url(loaded)}
-        sys.exit(together([["serve"], ["worker"]], environment))
+        sys.exit(run_commands([["serve"], ["worker"]], environment))
 
 
 def _serve(loaded: Settings, listener: socket.socket) -> None:
@@ -110,7 +110,7 @@ def _made(factory: str) -> Any:
     return pkgutil.resolve_name(factory)()
 
 
-def together(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> int:
+def run_commands(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> int:
     """Run commands of ours side by side until one ends or this process is stopped; the exit status."""
     stopped = False
 
@@ -153,4 +153,4 @@ def _url(loaded: Settings) -> str:
 
 def _tell_address(loaded: Settings, listener: socket.socket) -> None:
     here = ports.url(loaded.host, listener.getsockname()[1])
-    output.note(f"Proofdesk is at {loaded.public_url or here}")
+    output.print_note(f"Proofdesk is at {loaded.public_url or here}")

@@ -2,22 +2,22 @@
 
 from proofdesk import logging, settings
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson
+from proofdesk.cli.output import JsonOption
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema. Every other command does so too when it starts."""
-    with machine.prepared():
-        output.say("The database is up to date.")
+    with machine.prepared_database():
+        output.print_line("The database is up to date.")
 
 
 @app.command()
-def config(json: AsJson = False) -> None:
+def config(json: JsonOption = False) -> None:
     """Show the settings in effect, secrets masked."""
     loaded = settings.load()
     logging.setup(loaded)
     shown = settings.shown(loaded)
     if json:
-        return output.as_json(shown)
-    return output.table(("Variable", "Value"), list(shown.items()))
+        return output.print_json(shown)
+    return output.print_table(("Variable", "Value"), list(shown.items()))

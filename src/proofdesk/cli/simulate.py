@@ -49,8 +49,8 @@ def simulate_chatwoot(
         raise Invalid("Give either --corpus or --empty.")
     _check(host, port)
     simulator = chatwoot.build(corpus or ("empty" if empty else "studio"))
-    output.note(f"Simulated Chatwoot: CHATWOOT_BASE_URL={ports.url(host, port)} CHATWOOT_ACCOUNT_ID=1")
-    output.note(f"CHATWOOT_API_TOKEN={simulator.admin_token}    (controls under /_simulator, stop with Ctrl-C)")
+    output.print_note(f"Simulated Chatwoot: CHATWOOT_BASE_URL={ports.url(host, port)} CHATWOOT_ACCOUNT_ID=1")
+    output.print_note(f"CHATWOOT_API_TOKEN={simulator.admin_token}    (controls under /_simulator, stop with Ctrl-C)")
     asyncio.run(chatwoot.serve(simulator, host, port))
 
 
@@ -63,7 +63,7 @@ def simulate_openai(
         from proofdesk_simulators import openai, serving
 
     _check(host, port)
-    output.note(f"Simulated OpenAI: OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
+    output.print_note(f"Simulated OpenAI: OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
     asyncio.run(serving.serve(openai.create_app(openai.Simulator()), host, port))
 
 
@@ -77,10 +77,10 @@ def simulate_telegram(
 
     _check(host, port)
     simulator = telegram.Simulator()
-    output.note(
+    output.print_note(
         f"Simulated Telegram: TELEGRAM_API_BASE_URL={ports.url(host, port)} TELEGRAM_BOT_TOKEN={simulator.token}"
     )
-    output.note("(controls under /_simulator, stop with Ctrl-C)")
+    output.print_note("(controls under /_simulator, stop with Ctrl-C)")
     asyncio.run(serving.serve(telegram.create_app(simulator), host, port))
 
 
@@ -96,8 +96,8 @@ def simulate_smtp(
 
     _check(host, port)
     _check(host, control_port)
-    output.note(f"Simulated mail relay: SMTP_URL=smtp://{host}:{port} SMTP_FROM=studio@example.com")
-    output.note(f"(controls at {ports.url(host, control_port)}/_simulator, stop with Ctrl-C)")
+    output.print_note(f"Simulated mail relay: SMTP_URL=smtp://{host}:{port} SMTP_FROM=studio@example.com")
+    output.print_note(f"(controls at {ports.url(host, control_port)}/_simulator, stop with Ctrl-C)")
     asyncio.run(smtp.serve(smtp.Simulator(), host, port, control_port))
 
 

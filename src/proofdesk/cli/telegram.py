@@ -9,7 +9,7 @@ from proofdesk.accounts import commands, signup, telegram
 from proofdesk.accounts.bot import TelegramError
 from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson
+from proofdesk.cli.output import JsonOption
 from proofdesk.jobs.resources import Resources
 
 telegram_app = typer.Typer(help="The Telegram bot that sends signup PINs to the owner.", no_args_is_help=True)
@@ -17,45 +17,45 @@ app.add_typer(telegram_app, name="telegram")
 
 
 @telegram_app.command("bind-code")
-def make_bind_code(json: AsJson = False) -> None:
+def make_bind_code(json: JsonOption = False) -> None:
     """Make a one-time code: whoever sends it to the bot with /bind gets the PINs."""
-    code, expires_at = machine.run(lambda held: telegram.make_code(held.db, held.settings, events.system()))
+    code, expires_at = machine.run_with_resources(lambda held: telegram.make_code(held.db, held.settings, events.system()))
     if json:
-        return output.as_json({"code": code, "expires_at": expires_at})
-    return output.say(f"Send this to the bot within {commands.CODE_MINUTES} minutes, in private: /bind {code}")
+        return output.print_json({"code": code, "expires_at": expires_at})
+    return output.print_line(f"Send this to the bot within {commands.CODE_MINUTES} minutes, in private: /bind {code}")
 
 
 @telegram_app.command("unbind")
 def unbind() -> None:
     """Undo the binding; signups that wait for a PIN are void."""
-    done = machine.run(lambda held: telegram.unbind(held.db, events.system()))
-    output.say("Undone: nobody gets PINs now." if done else "Nobody was bound.")
+    done = machine.run_with_resources(lambda held: telegram.unbind(held.db, events.system()))
+    output.print_line("Undone: nobody gets PINs now." if done else "Nobody was bound.")
 
 
 @telegram_app.command("set-webhook")
 def set_webhook(
     url: Annotated[str | None, typer.Argument(help="Address of Proofdesk, https; unset: PUBLIC_URL.")] = None,
-    json: AsJson = False,
+    json: JsonOption = False,
 ) -> None:
     """Let Telegram tell this Proofdesk what people write to the bot."""
 
     async def command(held: Resources) -> str:
         return await telegram.register(held.settings, held.bot, url)
 
-    address = machine.run(command)
+    address = machine.run_with_resources(command)
     if json:
-        return output.as_json({"url": address})
-    return output.say(f"Telegram sends messages for the bot to {address} from now on.")
+        return output.print_json({"url": address})
+    return output.print_line(f"Telegram sends messages for the bot to {address} from now on.")
 
 
 @telegram_app.command("status")
-def show_status(json: AsJson = False) -> None:
+def show_status(json: JsonOption = False) -> None:
     """Show whether signup works, who is bound, and how Telegram's deliveries go."""
-    found = machine.run(_found)
+    found = machine.run_with_resources(_found)
     if json:
-        return output.as_json(found)
+        return output.print_json(found)
     rows = [(name.replace("_", " "), _shown(value)) for name, value in found.items()]
-    return output.table(("What", "State"), rows)
+    return output.print_table(("What", "State"), rows)
 
 
 async def _found(held: Resources) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import typer
 
 from proofdesk.accounts import accounts
 from proofdesk.cli import app, machine, output
-from proofdesk.cli.output import AsJson
+from proofdesk.cli.output import JsonOption
 
 user_app = typer.Typer(help="Accounts of people.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
@@ -19,18 +19,18 @@ Password = Annotated[
 @user_app.command("create")
 def create_user(username: str, password: Password) -> None:
     """Make an account."""
-    made = machine.run(lambda held: accounts.create(held.db, username, password))
-    output.say(f"Made account {made.username}.")
+    made = machine.run_with_resources(lambda held: accounts.create(held.db, username, password))
+    output.print_line(f"Made account {made.username}.")
 
 
 @user_app.command("list")
-def list_users(json: AsJson = False) -> None:
+def list_users(json: JsonOption = False) -> None:
     """Show all accounts."""
-    found = machine.run(lambda held: accounts.listed(held.db))
+    found = machine.run_with_resources(lambda held: accounts.listed(held.db))
     if json:
         rows = [vars(p) | {"role": "owner" if p.is_owner else "member"} for p in found]
-        return output.as_json(rows)
-    return output.table(
+        return output.print_json(rows)
+    return output.print_table(
         ("Username", "Role", "State", "Sessions", "Last seen", "Created"),
         [
             (
@@ -49,26 +49,26 @@ def list_users(json: AsJson = False) -> None:
 @user_app.command("passwd")
 def set_password(username: str, password: Password) -> None:
     """Give an account another password; its sessions end."""
-    machine.run(lambda held: accounts.set_password(held.db, username, password))
-    output.say(f"Changed the password of {username} and ended its sessions.")
+    machine.run_with_resources(lambda held: accounts.set_password(held.db, username, password))
+    output.print_line(f"Changed the password of {username} and ended its sessions.")
 
 
 @user_app.command("disable")
 def disable_user(username: str) -> None:
     """Close an account: it cannot sign in any more, and its sessions end."""
-    machine.run(lambda held: accounts.disable(held.db, username))
-    output.say(f"Disabled {username} and ended its sessions. `proofdesk user enable {username}` opens it again.")
+    machine.run_with_resources(lambda held: accounts.disable(held.db, username))
+    output.print_line(f"Disabled {username} and ended its sessions. `proofdesk user enable {username}` opens it again.")
 
 
 @user_app.command("enable")
 def enable_user(username: str) -> None:
     """Open a disabled account again."""
-    machine.run(lambda held: accounts.enable(held.db, username))
-    output.say(f"{username} can sign in again.")
+    machine.run_with_resources(lambda held: accounts.enable(held.db, username))
+    output.print_line(f"{username} can sign in again.")
 
 
 @user_app.command("end-sessions")
 def end_sessions(username: str) -> None:
     """Sign an account out everywhere."""
-    ended = machine.run(lambda held: accounts.end_sessions(held.db, username))
-    output.say(f"Ended {ended} {'session' if ended == 1 else 'sessions'} of {username}.")
+    ended = machine.run_with_resources(lambda held: accounts.end_sessions(held.db, username))
+    output.print_line(f"Ended {ended} {'session' if ended == 1 else 'sessions'} of {username}.")

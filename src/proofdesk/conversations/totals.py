@@ -1,26 +1,31 @@
-"""What a project holds, for people who are about to search it."""
+"""The totals, inboxes and labels of a project."""
 
-from proofdesk.conversations import queries
+from proofdesk.conversations import queries, totals_queries
 from proofdesk.conversations.queries import Inbox
-from proofdesk.dashboard import status_queries
-from proofdesk.dashboard.status_queries import Entities
+from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 
 
-async def counted(db: Database, scope: Scope) -> Entities:
-    """Counts."""
+async def count_entities(db: Database, scope: Scope) -> EntityCounts:
+    """Return how many contacts, conversations, messages and chunks the project has."""
     async with db.scoped(scope) as conn:
-        return await status_queries.entities(conn, scope)
+        return await totals_queries.count_entities(conn, scope)
 
 
-async def inboxes(db: Database, scope: Scope) -> list[Inbox]:
-    """What conversations come in through."""
+async def list_inboxes(db: Database, scope: Scope) -> list[Inbox]:
+    """Return the inboxes of the project."""
     async with db.scoped(scope) as conn:
         return await queries.inboxes(conn, scope)
 
 
-async def labels(db: Database, scope: Scope) -> list[str]:
-    """The labels in use; reads all conversations."""
+async def list_labels(db: Database, scope: Scope) -> list[str]:
+    """Return the labels in use. Reads all conversations."""
     async with db.scoped(scope) as conn:
         return await queries.labels(conn, scope)
+
+
+async def gather_counts(db: Database, scope: Scope) -> None:
+    """Keep the totals cheap to read: each connection that wrote something has left rows of its own."""
+    async with db.scoped(scope) as conn:
+        await totals_queries.gather_counts(conn)

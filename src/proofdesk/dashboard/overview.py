@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proofdesk.conversations import queries as review_queries
+from proofdesk.conversations import totals_queries
 from proofdesk.conversations.queries import Inbox
+from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.dashboard import overview_queries as queries
 from proofdesk.dashboard import status_queries
 from proofdesk.dashboard.overview_queries import Day
-from proofdesk.dashboard.status_queries import Entities, Workers
+from proofdesk.dashboard.status_queries import Workers
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries as chunk_queries
 from proofdesk.jobs import run_queries
@@ -25,7 +27,7 @@ FAILURES = 5
 class Held:
     """What a project reads and holds. `synced_at` is when a sync last went well."""
 
-    entities: Entities
+    entities: EntityCounts
     chunks: chunk_queries.Counts
     sources: list[Source]
     inboxes: list[Inbox]
@@ -60,7 +62,7 @@ async def holds(db: Database, scope: Scope) -> Held:
     """What a project reads and holds."""
     async with db.scoped(scope) as conn:
         return Held(
-            entities=await status_queries.entities(conn, scope),
+            entities=await totals_queries.count_entities(conn, scope),
             chunks=await chunk_queries.counts(conn, scope),
             sources=await source_queries.sources(conn, scope),
             inboxes=await review_queries.inboxes(conn, scope),

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from proofdesk.conversations import totals_queries
+from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.dashboard import status_queries as queries
-from proofdesk.dashboard.status_queries import Backlog, Day, Entities, Sizes, Watermark, Workers
+from proofdesk.dashboard.status_queries import Backlog, Day, Sizes, Watermark, Workers
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Unavailable
@@ -22,7 +24,7 @@ from proofdesk.settings import Settings
 FIELDS: dict[str, Any] = {
     "jobs": list[dict[str, Any]],
     "rag_counts": Counts,
-    "entities": Entities,
+    "entities": EntityCounts,
     "storage": dict[str, Any],
     "watermarks": list[Watermark],
     "worker": Workers,
@@ -40,7 +42,7 @@ async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]
     async with db.scoped(scope) as conn:
         rag_counts = await embedding_queries.counts(conn, scope)
         latest = await run_queries.latest_runs(conn, scope)
-        entities = await queries.entities(conn, scope)
+        entities = await totals_queries.count_entities(conn, scope)
         sizes = await _sizes(db, conn, scope)
         watermarks = await queries.watermarks(conn, scope)
         workers = await queries.workers(conn, silence(settings).total_seconds())
@@ -54,12 +56,6 @@ async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]
         "worker": workers,
         "backlog": _backlog(backlog, rag_counts),
     }
-
-
-async def gather_counts(db: Database, scope: Scope) -> None:
-    """Keep adding up what the project holds cheap: every connection that ever wrote has left rows behind."""
-    async with db.scoped(scope) as conn:
-        await queries.gather_counts(conn)
 
 
 async def throughput(db: Database, scope: Scope, days: int) -> list[Day]:
@@ -125,7 +121,7 @@ async def _sizes(db: Database, conn: Conn, scope: Scope) -> Sizes:
     return sizes
 
 
-def _storage(sizes: Sizes, held: Entities, chunks: Counts, settings: Settings) -> dict[str, Any]:
+def _storage(sizes: Sizes, held: EntityCounts, chunks: Counts, settings: Settings) -> dict[str, Any]:
     budget = int(settings.storage_budget_gb * 1024**3)
     logical = (
         sizes.message * held.messages

@@ -9,16 +9,6 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Entities:
-    """What the project holds."""
-
-    contacts: int
-    conversations: int
-    messages: int
-    rag_chunks: int
-
-
-@dataclass(frozen=True)
 class Sizes:
     """Bytes of the whole database and of its tables, and the mean bytes of a row of the project."""
 
@@ -71,27 +61,6 @@ class Day:
 @dataclass(frozen=True)
 class _Migration:
     name: str
-
-
-async def entities(conn: Conn, scope: Scope) -> Entities:
-    """Counts of the project's rows, as triggers have kept them."""
-    return await fetch_one(
-        conn,
-        Entities,
-        """
-        SELECT coalesce(sum(n) FILTER (WHERE kind = 'contacts'), 0)::bigint AS contacts,
-               coalesce(sum(n) FILTER (WHERE kind = 'conversations'), 0)::bigint AS conversations,
-               coalesce(sum(n) FILTER (WHERE kind = 'messages'), 0)::bigint AS messages,
-               coalesce(sum(n) FILTER (WHERE kind IN ('pending', 'processing', 'ready', 'failed')), 0)::bigint
-                   AS rag_chunks
-        FROM project_counts WHERE project_id = %(project)s""",
-        project=scope.project_id,
-    )
-
-
-async def gather_counts(conn: Conn) -> int:
-    """Put the counts of connections that have ended together, in the transaction's project; rows that were there."""
-    return await fetch_value(conn, "SELECT gather_counts()")
 
 
 async def sizes(conn: Conn, scope: Scope) -> Sizes:

@@ -62,16 +62,16 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
     pages = _app(routers.ROUTERS, _tell_person)
     pages.add_exception_handler(Exception, _tell_person)
     assets.serve(pages)
-    pages.add_middleware(compression.Packed)
+    pages.add_middleware(compression.PageCompression)
     # The last one added is the first one passed.
-    json_app.add_middleware(routing.Doors, pages=pages, page_routes=pages.routes)
-    json_app.add_middleware(middleware.Bounded)
-    json_app.add_middleware(middleware.Caught, answer=_crashed)
+    json_app.add_middleware(routing.PageRouting, pages=pages, page_routes=pages.routes)
+    json_app.add_middleware(middleware.BodyLimit)
+    json_app.add_middleware(middleware.CrashHandler, answer=_crashed)
     json_app.add_middleware(middleware.Shared, origins=loaded.cors_origins)
-    json_app.add_middleware(middleware.Guarded, secure=loaded.secure_cookies)
-    json_app.add_middleware(middleware.Counted)
-    json_app.add_middleware(middleware.Traced)
-    json_app.add_middleware(middleware.Forwarded, proxies=loaded.proxies)
+    json_app.add_middleware(middleware.SecurityHeaders, secure=loaded.secure_cookies)
+    json_app.add_middleware(middleware.RequestMetrics)
+    json_app.add_middleware(middleware.RequestIds)
+    json_app.add_middleware(middleware.ForwardedAddresses, proxies=loaded.proxies)
     return json_app
 
 

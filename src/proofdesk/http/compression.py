@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 SMALLEST = 1024
 
 
-class Packed:
+class PageCompression:
     """Packs HTML with gzip.
 
     A page holds the CSRF token and repeats what was asked. So that its packed length tells nothing about the one by

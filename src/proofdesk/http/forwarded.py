@@ -8,7 +8,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
-def client(peer: Address, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> Address:
+def client_address(peer: Address, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> Address:
     """The first address that is not a trusted proxy's, read from the right.
 
     Each proxy adds on the right whom it heard from, so what stands left of the first stranger is his own word.

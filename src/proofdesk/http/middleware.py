@@ -37,7 +37,7 @@ class PayloadTooLarge(Invalid):
     code = "payload_too_large"
 
 
-class Step:
+class Middleware:
     """A step on the way of a request. What is no request (the server's start and end) passes untouched."""
 
     def __init__(self, app: ASGIApp):
@@ -51,7 +51,7 @@ class Step:
         await self.app(scope, receive, send)
 
 
-class Forwarded(Step):
+class ForwardedAddresses(Middleware):
     """Puts the address and scheme in place that a trusted proxy tells of. Nobody else is believed."""
 
     def __init__(self, app: ASGIApp, proxies: list[forwarded.Network]):
@@ -63,13 +63,13 @@ class Forwarded(Step):
         peer = forwarded.parse_address(scope["client"][0]) if scope.get("client") else None
         if peer is not None and forwarded.is_trusted(peer, self.proxies):
             told = Headers(scope=scope)
-            scope["client"] = (str(forwarded.client(peer, told.getlist("x-forwarded-for"), self.proxies)), 0)
+            scope["client"] = (str(forwarded.client_address(peer, told.getlist("x-forwarded-for"), self.proxies)), 0)
             scope[FORWARDED] = True
             scope["scheme"] = forwarded.scheme(told.getlist("x-forwarded-proto")) or scope["scheme"]
         await self.app(scope, receive, send)
 
 
-class Traced(Step):
+class RequestIds(Middleware):
     """Gives the request its id and logs it."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +90,7 @@ class Traced(Step):
             log.info("request", method=scope["method"], path=scope["path"], status=status, took_ms=took_ms)
 
 
-class Counted(Step):
+class RequestMetrics(Middleware):
     """Counts the answer by the route that gave it, and how long it took to begin."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +105,7 @@ class Counted(Step):
         await self.app(scope, receive, counted)
 
 
-class Guarded(Step):
+class SecurityHeaders(Middleware):
     """Security headers on every answer; over https also the order to stay there, and cookies that do.
 
     `secure` is whether people come over https: True, False, or None when the request tells.
@@ -140,7 +140,7 @@ class Guarded(Step):
         await self.app(scope, receive, guarded)
 
 
-class Shared(Step):
+class Shared(Middleware):
     """CORS: the configured origins may call with credentials. Others hear nothing of it, so browsers refuse them."""
 
     def __init__(self, app: ASGIApp, origins: list[str]):
@@ -161,7 +161,7 @@ class Shared(Step):
             await self.app(scope, receive, _sharing(send, _shared(origin)))
 
 
-class Caught(Step):
+class CrashHandler(Middleware):
     """Logs what nobody expected, and answers for it without a word about the inside."""
 
     def __init__(self, app: ASGIApp, answer: Callable[[], ASGIApp]):
@@ -185,7 +185,7 @@ class Caught(Step):
                 await self.answer()(scope, receive, send)
 
 
-class Bounded(Step):
+class BodyLimit(Middleware):
     """Lets no more than `BODY_LIMIT` bytes of a body through. Reading on raises `PayloadTooLarge`."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

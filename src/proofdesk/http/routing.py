@@ -5,12 +5,12 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proofdesk.http.dependencies import IS_HEAD, JSON_APP, JSON_SCOPE, is_form
-from proofdesk.http.middleware import Step
+from proofdesk.http.middleware import Middleware
 
 _JSON_PREFIXES = ("/api/v1", "/api", "/v1")
 
 
-class Doors(Step):
+class PageRouting(Middleware):
     """Leads to a page or to JSON, and JSON's four prefixes to one: `/x`, `/api/x` and `/api/v1/x` to `/v1/x`.
 
     A page is asked for by a GET that accepts text/html, by a form, and by whatever has no JSON under its name.

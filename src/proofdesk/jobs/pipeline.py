@@ -4,7 +4,7 @@ chatwoot_sync:     chatwoot.sync → outbound.inbound → embeddings.chunks → 
                    → outbound.deliveries
 embeddings_run:    embeddings.vectors → _look_after_search
 outbound_process:  outbound.delivery, for whatever is due
-maintenance:       what is old is removed → _look_after_search → scheduler.status.gather_counts
+maintenance:       what is old is removed → _look_after_search → conversations.totals.gather_counts
 
 A handler gets the run's `Turn`: it reports to it, and asks it between batches or pages whether to leave off. Then it
 gives what it did so far as an `Outcome` that is not finished, and finds that in `run.meta` when it is called again.
@@ -17,8 +17,8 @@ from typing import Any
 from proofdesk.chatwoot import reconcile, sync
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.chatwoot.cursor_queries import Quarantined
+from proofdesk.conversations import totals
 from proofdesk.core.progress import Report, silent
-from proofdesk.dashboard import status
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import chunks, terms, vector_index, vectors
 from proofdesk.jobs import runs
@@ -132,7 +132,7 @@ async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Ou
 async def _maintain(resources: Resources, scope: Scope, _: Run, __: Turn) -> Outcome:
     removed = await runs.forget_old(resources.db, scope, resources.settings.run_retention_days)
     await _look_after_search(resources, scope)
-    await status.gather_counts(resources.db, scope)
+    await totals.gather_counts(resources.db, scope)
     return Outcome(removed, {"runs_removed": removed})
 
 

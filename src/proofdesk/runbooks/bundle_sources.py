@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from proofdesk.dashboard import status, status_queries
-from proofdesk.dashboard.status_queries import Entities
+from proofdesk.conversations import totals
+from proofdesk.conversations.totals_queries import EntityCounts
+from proofdesk.dashboard import status
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.runbooks import facts, queries
@@ -14,10 +15,9 @@ _REASONS = 50
 _RUNS = 10
 
 
-async def entities(case: Case) -> Entities:
+async def entities(case: Case) -> EntityCounts:
     """Counts of what the project holds."""
-    async with case.resources.db.scoped(case.inside) as conn:
-        return await status_queries.entities(conn, case.inside)
+    return await totals.count_entities(case.resources.db, case.inside)
 
 
 async def project(case: Case) -> Any:

@@ -25,7 +25,7 @@ async def is_declared(answer: httpx2.Response) -> None:
     told = answer.json()
     route = _route(asked.method, asked.url.path)
     if route is not None and told.get("ok") is False:
-        declared = openapi.codes(route, asked.method).get(answer.status_code, set())
+        declared = openapi.route_codes(route, asked.method).get(answer.status_code, set())
         assert told["error"] in declared, (
             f"{asked.method} {route.path} gave {answer.status_code} {told['error']}: "
             "tell it in api/refusals.py, or in failures.by_right"

@@ -31,7 +31,7 @@ CHECKS = [
     response_schema_conformance,
 ]  # fmt: skip
 EXAMPLES = 2000
-SCHEMA = schemathesis.openapi.from_dict(openapi.described(app()))
+SCHEMA = schemathesis.openapi.from_dict(openapi.build_document(app()))
 SCHEMA.config.generation.update(with_security_parameters=False)
 ELSEWHERE = {
     "/v1/jobs/events": "endless: test_events.py",

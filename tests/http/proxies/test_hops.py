@@ -33,7 +33,7 @@ TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
     ],
 )
 def test_the_client_is_the_first_stranger_from_the_right(peer: str, forwarded_for: list[str], client: str):
-    assert forwarded.client(ip_address(peer), forwarded_for, TRUSTED) == ip_address(client)
+    assert forwarded.client_address(ip_address(peer), forwarded_for, TRUSTED) == ip_address(client)
 
 
 def test_the_scheme_is_what_the_nearest_proxy_said():

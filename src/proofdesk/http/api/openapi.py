@@ -45,10 +45,10 @@ _RETRY_AFTER = {"description": "Seconds until the next try.", "schema": {"type":
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request, session: CurrentSession) -> JSONResponse:
     """OpenAPI 3.1."""
-    return JSONResponse(described(request.app))
+    return JSONResponse(build_document(request.app))
 
 
-def described(app: FastAPI) -> dict[str, Any]:
+def build_document(app: FastAPI) -> dict[str, Any]:
     """The document, made once: with the errors of each route, and what it needs."""
     if app.openapi_schema is None:
         document = get_openapi(title="Proofdesk", version=__version__, description=ABOUT, routes=app.routes)
@@ -64,7 +64,7 @@ def described(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def codes(route: APIRoute, method: str) -> errors.Codes:
+def route_codes(route: APIRoute, method: str) -> errors.Codes:
     """Every code that a route may give, by status."""
     found = errors.inherited_codes(route, method)
     for status, own in CODES_BY_ROUTE.get(f"{method} {route.path_format}", {}).items():
@@ -75,7 +75,7 @@ def codes(route: APIRoute, method: str) -> errors.Codes:
 def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     answers = operation["responses"]
     answers.pop("422", None)
-    for status, given in sorted(codes(route, method).items()):
+    for status, given in sorted(route_codes(route, method).items()):
         answers[str(status)] = _failure(status, sorted(given))
     for answer in answers.values():
         answer.setdefault("headers", {})["x-request-id"] = _REQUEST_ID

@@ -51,7 +51,7 @@ async def list_conversations(
     values = {
         "talks": [view_models.talk(scope.project_id, c) for c in found[:A_PAGE]],
         "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
-        "inboxes": _inboxes(which, await totals.inboxes(db, scope)),
+        "inboxes": _inboxes(which, await totals.list_inboxes(db, scope)),
         "status": which.status,
         "is_set": bool(which.inbox or which.status),
         "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",

@@ -14,7 +14,7 @@ router = APIRouter(route_class=Route)
 @router.get("/docs")
 async def show_reference(request: Request, db: Db, session: CurrentSession) -> Response:
     """All operations, by tag."""
-    document = openapi.described(request.scope[JSON_APP])
+    document = openapi.build_document(request.scope[JSON_APP])
     sections: dict[str, list[Operation]] = {}
     for operation in operations.all(document):
         sections.setdefault(operation.tag, []).append(operation)

@@ -55,12 +55,12 @@ async def show_search(request: Request, opened: Resources, session: CurrentSessi
     if scope is None:
         return await projects.choose(request, session)
     outcome = await _ask(opened, scope, filled)
-    inboxes = await totals.inboxes(opened.db, scope)
+    inboxes = await totals.list_inboxes(opened.db, scope)
     found = _results(filled, outcome, inboxes) | {"beside": await _beside(request, opened, scope, filled)}
     if layout.wants_part(request):
         return layout.partial(request, "search/_results.html", found, outcome.status)
     first = await _first_visit(opened, scope) if not filled.q else None
-    form = filters.form(filled, inboxes, await totals.labels(opened.db, scope))
+    form = filters.form(filled, inboxes, await totals.list_labels(opened.db, scope))
     values = {**found, "form": form, "first": first}
     frame = await layout.frame(request, opened.db, session)
     return layout.page(request, "search/page.html", values, frame=frame, status=outcome.status)
@@ -127,7 +127,7 @@ def _diagnosis(filled: Filled, answer: Answer | None) -> dict[str, Any] | None:
 
 
 async def _first_visit(opened: Resources, scope: Scope) -> dict[str, Any]:
-    held = await totals.counted(opened.db, scope)
+    held = await totals.count_entities(opened.db, scope)
     return {
         "empty": held.messages == 0,
         "conversations": view_models.number(held.conversations),
