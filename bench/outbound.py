@@ -126,7 +126,7 @@ async def _work(url: str, project_id: str) -> int:
         inside = await scope.enter(db, system(), UUID(project_id))
         print("ready", flush=True)
         sys.stdin.readline()
-        return (await delivery.process(db, inside, {"telegram": Instant()}, delivery.Options())).sent
+        return (await delivery.process_due(db, inside, {"telegram": Instant()}, delivery.DeliveryOptions())).sent
 
 
 if __name__ == "__main__":

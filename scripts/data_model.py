@@ -1,6 +1,6 @@
-"""Writes docs/data-model.md and its diagrams from a database that the migrations have made.
+"""Write docs/data-model.md and its diagrams from a migrated database.
 
-Comments are those of the database (`COMMENT ON` in the migrations). Run by `make docs`; a test compares.
+The descriptions are the comments of the database (`COMMENT ON` in the migrations). `make docs` runs it; a test compares.
 """
 
 import re
@@ -17,10 +17,10 @@ from proofdesk.database import embedded, migrate
 ROOT = Path(__file__).parent.parent
 AREAS = {
     "Projects": "account_scopes projects project_members project_sources source_claims project_counts",
-    "Who gets in": "app_users sessions rate_limits app_settings signup_requests telegram_owner telegram_bind_codes"
+    "Access": "app_users sessions rate_limits app_settings signup_requests telegram_owner telegram_bind_codes"
     " telegram_updates",
-    "The mirror of Chatwoot": "cw_inboxes cw_contacts cw_conversations cw_messages sync_watermarks sync_quarantine",
-    "Chunks, vectors, words": "rag_chunks rag_vectors rag_models search_postings search_terms",
+    "Chatwoot data": "cw_inboxes cw_contacts cw_conversations cw_messages sync_watermarks sync_quarantine",
+    "Index": "rag_chunks rag_vectors rag_models search_postings search_terms",
     "Outbound": "outbound_messages outbound_attempts contact_channel_policies contact_channel_names"
     " contact_merges outbound_deliveries telegram_moves",
     "Jobs": "scheduled_jobs worker_runs workers run_totals schema_migrations",
@@ -29,13 +29,12 @@ AREAS = {
 _INTRODUCTION = """\
 # Data model
 
-Every table as the migrations make it, with the comments that the database itself holds: `\\d+ TABLE` in psql shows the
-same. Generated from a migrated database (`make docs`). What is done with them is in [architecture.md](architecture.md),
-how they can be distributed in [scaling.md](scaling.md). The queue's tables, `procrastinate_…`, are
-[Procrastinate's](https://procrastinate.readthedocs.io/).
+All tables, with the comments that the database contains: `\\d+ TABLE` in psql shows the same. Generated from a migrated
+database (`make docs`). [architecture.md](architecture.md) says how the tables are used, [scaling.md](scaling.md) how they can
+be distributed. The tables `procrastinate_…` belong to the queue, [Procrastinate](https://procrastinate.readthedocs.io/).
 
-A table with `project_id` and `account_scope_id` is *scoped*: the pair refers to `projects`, so it always fits, and
-row-level security shows the application the rows of the project that its transaction has set.
+A table with `project_id` and `account_scope_id` is *scoped*: the pair refers to `projects`, and row-level security shows
+the application only the rows of the project that its transaction has set.
 """
 _OURS = """
     CREATE TEMPORARY VIEW ours AS SELECT oid, relname::text FROM pg_class
@@ -69,7 +68,7 @@ _TRIGGERS = """
 
 
 class Model:
-    """What the catalogue says, by table."""
+    """The tables of the database catalog with their columns, constraints, indexes, policies and triggers."""
 
     def __init__(self, conn: psycopg.Connection):
         conn.execute(_OURS)
@@ -79,63 +78,65 @@ class Model:
         self.indexes = _by_table(conn, _INDEXES)
         self.policies = _by_table(conn, _POLICIES)
         self.triggers = _by_table(conn, _TRIGGERS)
-        if strangers := set(self.tables) ^ {name for names in AREAS.values() for name in names.split()}:
-            raise KeyError(f"scripts/data_model.py puts each table in an area; these differ: {sorted(strangers)}")
+        if differing := set(self.tables) ^ {name for names in AREAS.values() for name in names.split()}:
+            raise KeyError(
+                f"scripts/data_model.py must put each table into one area. These differ: {sorted(differing)}"
+            )
 
 
 def pages(conn: psycopg.Connection) -> dict[Path, str]:
-    """The page and the sources of its diagrams."""
+    """Return the text of the page and of the sources of its diagrams, by path."""
     model = Model(conn)
     lines = [_INTRODUCTION.rstrip()]
-    drawn: dict[Path, str] = {}
+    diagrams: dict[Path, str] = {}
     for area, names in AREAS.items():
         slug = f"data-{re.sub('[^a-z]+', '-', area.lower())}"
-        drawn[ROOT / "docs" / "diagrams" / f"{slug}.mmd"] = _diagram(model, names.split())
-        shown = f"Tables of {area[0].lower() + area[1:]} with their keys, and which refers to which"
-        lines += ["", f"## {area}", "", f"![{shown}](diagrams/{slug}.svg)"]
+        diagrams[ROOT / "docs" / "diagrams" / f"{slug}.mmd"] = _diagram(model, names.split())
+        description = f"Tables of the area {area}, with their keys and references"
+        lines += ["", f"## {area}", "", f"![{description}](diagrams/{slug}.svg)"]
         for table in names.split():
             lines += ["", f"### `{table}`", "", *_table(model, table)]
-    return {ROOT / "docs" / "data-model.md": "\n".join(lines) + "\n"} | drawn
+    return {ROOT / "docs" / "data-model.md": "\n".join(lines) + "\n"} | diagrams
 
 
 def _by_table(conn: psycopg.Connection, query: LiteralString) -> dict[str, list[tuple[Any, ...]]]:
-    found: dict[str, list[tuple[Any, ...]]] = {}
+    rows: dict[str, list[tuple[Any, ...]]] = {}
     for table, *rest in conn.execute(query):
-        found.setdefault(table, []).append(tuple(rest))
-    return found
+        rows.setdefault(table, []).append(tuple(rest))
+    return rows
 
 
 def _table(model: Model, table: str) -> Iterator[str]:
     yield from (model.tables[table], "", "| Column | Type | Meaning |", "| --- | --- | --- |")
-    for name, kind, needed, default, generated, comment in model.columns[table]:
-        how = "generated" if generated else f"default `{default}`" if default else ""
-        words = ", ".join(filter(None, (_short(kind), "" if needed else "or null", how)))
-        yield f"| `{name}` | {words} | {comment} |".replace("`|`", "`\\|`")
+    for name, kind, required, default, generated, comment in model.columns[table]:
+        origin = "generated" if generated else f"default `{default}`" if default else ""
+        type_text = ", ".join(filter(None, (_short(kind), "" if required else "or null", origin)))
+        yield f"| `{name}` | {type_text} | {comment} |".replace("`|`", "`\\|`")
     yield ""
-    for kind, told, _, _ in model.constraints.get(table, []):
-        yield f"- {_constraint(kind, told)}"
-    yield from (f"- Index `{_index(told)}`" for (told,) in model.indexes.get(table, []))
+    for kind, definition, _, _ in model.constraints.get(table, []):
+        yield f"- {_constraint(kind, definition)}"
+    yield from (f"- Index `{_index(definition)}`" for (definition,) in model.indexes.get(table, []))
     for name, using, check in model.policies.get(table, []):
         yield f"- Row-level security `{name}`: `{_flat(using or check)}`"
-    yield from (f"- Trigger `{name}`: `{_trigger(told)}`" for name, told in model.triggers.get(table, []))
+    yield from (f"- Trigger `{name}`: `{_trigger(definition)}`" for name, definition in model.triggers.get(table, []))
 
 
-def _constraint(kind: str, told: str) -> str:
+def _constraint(kind: str, definition: str) -> str:
     word = {"p": "Primary key", "u": "Unique", "f": "Foreign key", "c": "Check"}[kind]
-    rest = re.sub(r"^(PRIMARY KEY|UNIQUE|FOREIGN KEY|CHECK) ?", "", told)
+    rest = re.sub(r"^(PRIMARY KEY|UNIQUE|FOREIGN KEY|CHECK) ?", "", definition)
     return f"{word} `{_flat(rest)}`"
 
 
-def _index(told: str) -> str:
-    return _flat(re.sub(r"^CREATE (UNIQUE )?INDEX (\S+) ON (?:public\.)?\S+ USING (\w+) ", r"\2: \1\3 ", told))
+def _index(definition: str) -> str:
+    return _flat(re.sub(r"^CREATE (UNIQUE )?INDEX (\S+) ON (?:public\.)?\S+ USING (\w+) ", r"\2: \1\3 ", definition))
 
 
-def _trigger(told: str) -> str:
-    return _flat(re.sub(r"^CREATE (CONSTRAINT )?TRIGGER \S+ | ON public\.\S+| EXECUTE FUNCTION", "", told))
+def _trigger(definition: str) -> str:
+    return _flat(re.sub(r"^CREATE (CONSTRAINT )?TRIGGER \S+ | ON public\.\S+| EXECUTE FUNCTION", "", definition))
 
 
-def _flat(told: str) -> str:
-    return " ".join(told.split())
+def _flat(definition: str) -> str:
+    return " ".join(definition.split())
 
 
 def _short(kind: str) -> str:
@@ -143,7 +144,7 @@ def _short(kind: str) -> str:
 
 
 def _diagram(model: Model, tables: list[str]) -> str:
-    """Tables with what identifies their rows and what refers to other tables, which are drawn by name."""
+    """Tables with what identifies their rows and what refers to other tables, which are diagrams by name."""
     lines = ["erDiagram", "    direction LR"]
     for table in tables:
         keys: dict[str, list[str]] = {}
@@ -152,9 +153,9 @@ def _diagram(model: Model, tables: list[str]) -> str:
                 keys.setdefault(column, []).append({"p": "PK", "f": "FK"}[kind])
             if kind == "f" and target != table:
                 lines.append(f'    {target} ||--o{{ {table} : ""')
-        shown = [f"        {_word(kind)} {name} {', '.join(dict.fromkeys(keys[name]))}" for name, kind, *_ in
+        columns = [f"        {_word(kind)} {name} {', '.join(dict.fromkeys(keys[name]))}" for name, kind, *_ in
                  model.columns[table] if name in keys]  # fmt: skip
-        lines += [f"    {table} {{", *shown, "    }"]
+        lines += [f"    {table} {{", *columns, "    }"]
     return "\n".join(lines) + "\n"
 
 
@@ -163,7 +164,7 @@ def _word(kind: str) -> str:
 
 
 def main() -> int:
-    """Make a database, and write what it says."""
+    """Create a migrated database and write the pages."""
     with tempfile.TemporaryDirectory() as home, embedded.running(Path(home)) as url:
         migrate.migrate(url)
         with psycopg.connect(url) as conn:

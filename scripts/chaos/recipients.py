@@ -20,8 +20,8 @@ from proofdesk.chatwoot import sync
 from proofdesk.core.progress import silent
 from proofdesk.jobs.resources import Resources, opened
 from proofdesk.outbound import approval, drafts, policies
-from proofdesk.outbound.drafts import Wish
-from proofdesk.outbound.policy_queries import Change
+from proofdesk.outbound.drafts import DraftRequest
+from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -158,8 +158,8 @@ class Recipients:
     async def disturb(self, resources: Resources) -> None:
         """One opts out, one is noted to have replied; one writes into Chatwoot, and one writes there that he is out."""
         out, replied = (self._chance.choice(self.people) for _ in range(2))
-        await policies.change(resources.db, out.inside, out.ref, out.channel, Change(opted_out=True))
-        await policies.change(resources.db, replied.inside, replied.ref, replied.channel, Change(replied=True))
+        await policies.change_policy(resources.db, out.inside, out.ref, out.channel, PolicyUpdate(opted_out=True))
+        await policies.change_policy(resources.db, replied.inside, replied.ref, replied.channel, PolicyUpdate(replied=True))
         writing = self._chance.sample([p for p in self.people if p.channel == "chatwoot"], 2)
         for person, text in zip(writing, ("One moment, please.", "STOP"), strict=True):
             self.chatwoot.append_message(person.number, text, account_id=person.account)
@@ -187,18 +187,18 @@ class Recipients:
 
     async def _allow(self, resources: Resources, person: Person) -> None:
         if self._chance.random() < 1 / 3:
-            person.was_out, wanted = True, Change(opted_out=True)
+            person.was_out, wanted = True, PolicyUpdate(opted_out=True)
         else:
             person.cap = self._chance.choice(CAPS)
-            wanted = Change(frequency_cap=person.cap)
-        await policies.change(resources.db, person.inside, person.ref, person.channel, wanted)
+            wanted = PolicyUpdate(frequency_cap=person.cap)
+        await policies.change_policy(resources.db, person.inside, person.ref, person.channel, wanted)
 
     @staticmethod
     async def _draft(resources: Resources, key: str, person: Person) -> None:
         drafted, _ = await drafts.create(
-            resources.db, person.inside, Wish(person.channel, person.ref, {"text": key}, key)
+            resources.db, person.inside, DraftRequest(person.channel, person.ref, {"text": key}, key)
         )
-        await approval.give(resources.db, person.inside, drafted.id)
+        await approval.approve(resources.db, person.inside, drafted.id)
 
 
 _DRAFT = """

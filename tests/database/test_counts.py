@@ -6,8 +6,9 @@ import random
 import psycopg
 import pytest
 
+from proofdesk.conversations import totals, totals_queries
+from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.dashboard import metrics_queries as monitoring
-from proofdesk.dashboard import status, status_queries
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vectors
 from proofdesk.outbound import messages
@@ -97,8 +98,8 @@ async def test_many_who_write_at_once_are_counted_and_none_waits_for_another(
     async with db.scoped(project) as conn:
         held = await totals_queries.count_entities(conn, project)
     assert held == EntityCounts(contacts=120, conversations=120, messages=120, rag_chunks=120)
-    assert (await messages.by_state(db, project))["draft"] == 120
-    assert (await messages.by_state(db, project, "email"))["draft"] == 60
+    assert (await messages.count_by_state(db, project))["draft"] == 120
+    assert (await messages.count_by_state(db, project, "email"))["draft"] == 60
     assert (await messages.by_state(db, project, "email", "Hello"))["draft"] == 60
     monitored = await figures(db)
     assert [(o.channel, o.messages) for o in monitored] == [("email", 60), ("telegram", 60)]

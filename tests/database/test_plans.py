@@ -18,6 +18,7 @@ import pytest
 from proofdesk.accounts import queries as auth_queries
 from proofdesk.audit import events
 from proofdesk.conversations import queries as review_queries
+from proofdesk.conversations import totals_queries
 from proofdesk.core.ids import GlobalId
 from proofdesk.dashboard import overview_queries, status_queries
 from proofdesk.database import vector_indexes

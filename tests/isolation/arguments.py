@@ -23,10 +23,10 @@ from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcripts import Said
 from proofdesk.indexing.vector_queries import Claimed
 from proofdesk.outbound import queries as outbound
-from proofdesk.outbound.attempt_queries import Decided, Ending, PutOff
+from proofdesk.outbound.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.opt_out_queries import Place
-from proofdesk.outbound.policy_queries import Change, Wanted
+from proofdesk.outbound.opt_out_queries import MessagePosition
+from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
 from tests.conftest import DIMENSION
@@ -115,8 +115,8 @@ def _event(world: World) -> NewEvent:
     return NewEvent(world.word, None, "job.requested", "job", None, "ok", None, {}, [])
 
 
-def _draft(world: World) -> outbound.NewDraft:
-    return outbound.NewDraft("email", "a@example.com", {"text": world.word}, "new", None, 5, None, [], b"")
+def _draft(world: World) -> outbound.DraftRecord:
+    return outbound.DraftRecord("email", "a@example.com", {"text": world.word}, "new", None, 5, None, [], b"")
 
 
 def _contact_id(world: World) -> str:
@@ -167,6 +167,9 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "entity_ids": _always(["1"]),
     # Chunks, vectors and words
     "rules": lambda w: w.word,
+    "index": _always("terms"),
+    "reader": _always("opt_out_words"),
+    "until": _always(LONG_AGO),
     "conversations": _always([cutting.Conversation(ACCOUNT, n, "Website chat", 1) for n in (101, 102, 999)]),
     "embeddings.cutting.queries.put_chunks.chunks": lambda w: [
         Chunk(_said(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")
@@ -246,10 +249,10 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "policy_ids": lambda w: [w.policy_id],
     "policies": lambda w: [_policy(w)],
     "people": lambda w: [[_policy(w)]],
-    "outbound.policy_queries.change.wanted": _always(Change(opted_out=True)),
+    "outbound.policy_queries.change.wanted": _always(PolicyUpdate(opted_out=True)),
     **dict.fromkeys(
         [f"outbound.policy_queries.{name}.wanted" for name in ("page", "count")],
-        lambda w: Wanted(_contact_id(w), "email"),
+        lambda w: PolicyFilter(_contact_id(w), "email"),
     ),
     "contact_id": _always(11),
     "idempotency_key": _always("key of draft"),
@@ -261,7 +264,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "moved_to": _always(-1043),
     "outbound.moves_queries.link_policy.name": _always("amina@example.com"),
     "new_name": _always("-1042"),
-    "waits": _always([PutOff("email", "provider_error: busy", 60.0)]),
+    "waits": _always([ChannelDelay("email", "provider_error: busy", 60.0)]),
     "within": _always(3600.0),
     "except_for": _always([]),
     "outbound_id": lambda w: w.outbound["draft"],
@@ -274,11 +277,11 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "outbound.attempt_queries.begin.outbound_ids": lambda w: [w.outbound["approved"]],
     "started_at": _always(LONG_AGO),
     "lease": _always(60.0),
-    "decided": lambda w: [Decided(w.outbound["approved"], "sending", None, None, [w.policy_id])],
-    "endings": lambda w: [Ending(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)],
+    "decided": lambda w: [MessageUpdate(w.outbound["approved"], "sending", None, None, [w.policy_id])],
+    "endings": lambda w: [AttemptOutcome(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)],
     **dict.fromkeys(
         ["outbound.queries.page.asked", "outbound.count_queries.by_state_found.asked"],
-        lambda w: outbound.Asked(pattern=f"%{w.word}%"),
+        lambda w: outbound.OutboundFilter(pattern=f"%{w.word}%"),
     ),
     # Runbooks
     **{

@@ -9,7 +9,7 @@ from proofdesk.database.pool import Database
 from proofdesk.jobs import pipeline, recovery, runs, worker
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, drafts, messages
-from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
 from proofdesk.search.results import Question
@@ -91,14 +91,14 @@ async def test_a_worker_sends_what_was_approved_into_the_conversation(
         "SELECT format('cw:%s:%s:%s', project_id, account_id, conversation_id) FROM cw_conversations"
         " WHERE contact_id IS NOT NULL ORDER BY last_activity_at DESC LIMIT 1"
     ).fetchall()
-    draft, _ = await drafts.create(db, project, Wish("chatwoot", place[0], {"text": "A word from the worker"}, "key"))
-    message = await approval.give(db, project, draft.id)
+    draft, _ = await drafts.create(db, project, DraftRequest("chatwoot", place[0], {"text": "A word from the worker"}, "key"))
+    message = await approval.approve(db, project, draft.id)
     asked = await runs.request(db, project, pipeline.OUTBOUND, "schedule")
     await worker.work(held, drain=True)
     ended = await runs.find(db, project, asked.run.id)
     assert (ended.status, ended.processed_count) == ("ok", 1), ended.error
     assert ended.meta["result"]["sent"] == 1
-    dossier = await messages.dossier(db, project, message.id)
+    dossier = await messages.get_details(db, project, message.id)
     assert dossier.outbound.status == "sent"
     assert dossier.history[-1].request_id == ended.request_id
     await runs.request(db, project, pipeline.SYNC, "manual")

@@ -13,15 +13,15 @@ import psycopg
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
 from proofdesk.outbound import approval, delivery, drafts, messages, policies
-from proofdesk.outbound.attempt_queries import Attempt
+from proofdesk.outbound.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.channels.backoff import Pause
 from proofdesk.outbound.channels.interface import LookupUnsupported, Message, Receipt, SendFailed
-from proofdesk.outbound.delivery import Options, Tally
-from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.policy_queries import Change
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.outcomes import RetryBackoff
+from proofdesk.outbound.policy_queries import PolicyUpdate
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from tests.conversations import stories
 
@@ -77,39 +77,39 @@ class Desk:
     scope: Scope
     conn: psycopg.Connection
     mail: FakeProvider = field(default_factory=FakeProvider)
-    options: Options = field(default_factory=lambda: Options(4, 60, Patience(3600, 3600)))
+    options: DeliveryOptions = field(default_factory=lambda: DeliveryOptions(4, 60, RetryBackoff(3600, 3600)))
 
-    async def draft(self, recipient: str = LUIS, **more: Any) -> Outbound:
+    async def draft(self, recipient: str = LUIS, **more: Any) -> OutboundMessage:
         given: dict[str, Any] = {
             "channel": "email",
             "payload": {"subject": "News", "text": "Hello"},
             "idempotency_key": f"key {next(NUMBERS)}",
         }
-        made, _ = await drafts.create(self.db, self.scope, Wish(recipient_ref=recipient, **(given | more)))
+        made, _ = await drafts.create(self.db, self.scope, DraftRequest(recipient_ref=recipient, **(given | more)))
         return made
 
-    async def approved(self, recipient: str = LUIS, **more: Any) -> Outbound:
+    async def approved(self, recipient: str = LUIS, **more: Any) -> OutboundMessage:
         made = await self.draft(recipient, **more)
-        return await approval.give(self.db, self.scope, made.id)
+        return await approval.approve(self.db, self.scope, made.id)
 
-    async def process(self, limit: int | None = None) -> Tally:
-        return await delivery.process(self.db, self.scope, {"email": self.mail}, self.options, limit)
+    async def process(self, limit: int | None = None) -> DeliveryTotals:
+        return await delivery.process_due(self.db, self.scope, {"email": self.mail}, self.options, limit)
 
-    async def send(self, message: Outbound) -> Outbound:
-        return await delivery.send(self.db, self.scope, {"email": self.mail}, self.options, message.id)
+    async def send(self, message: OutboundMessage) -> OutboundMessage:
+        return await delivery.send_now(self.db, self.scope, {"email": self.mail}, self.options, message.id)
 
-    async def read(self, message: Outbound) -> Outbound:
-        return await messages.one(self.db, self.scope, message.id)
+    async def read(self, message: OutboundMessage) -> OutboundMessage:
+        return await messages.get_message(self.db, self.scope, message.id)
 
-    async def attempts(self, message: Outbound) -> list[Attempt]:
-        return (await messages.dossier(self.db, self.scope, message.id)).attempts
+    async def attempts(self, message: OutboundMessage) -> list[DeliveryAttempt]:
+        return (await messages.get_details(self.db, self.scope, message.id)).attempts
 
-    async def actions(self, message: Outbound) -> list[str]:
-        return [e.action for e in (await messages.dossier(self.db, self.scope, message.id)).history]
+    async def actions(self, message: OutboundMessage) -> list[str]:
+        return [e.action for e in (await messages.get_details(self.db, self.scope, message.id)).history]
 
     async def policy(self, who: str = LUIS, **change: Any) -> Policy:
         reason = change.pop("reason", None)
-        return await policies.change(self.db, self.scope, who, "email", Change(**change), reason=reason)
+        return await policies.change_policy(self.db, self.scope, who, "email", PolicyUpdate(**change), reason=reason)
 
     def as_somebody(self, name: str) -> Scope:
         return replace(self.scope, actor=Actor(name, None, False, None))

@@ -9,7 +9,7 @@ from proofdesk.audit import events
 from proofdesk.database.pool import connected
 from proofdesk.outbound import delivery
 from proofdesk.outbound.channels.interface import Message
-from proofdesk.outbound.delivery import Options
+from proofdesk.outbound.delivery import DeliveryOptions
 from proofdesk.projects import scope
 from tests.outbound.desk import FakeProvider
 
@@ -25,7 +25,7 @@ async def main() -> None:
     """Send what is due."""
     async with connected(os.environ["DATABASE_URL"], 2) as db:
         inside = await scope.enter(db, events.system(), UUID(sys.argv[1]))
-        await delivery.process(db, inside, {"email": FakeProvider(behave=hang)}, Options(4, 60))
+        await delivery.process_due(db, inside, {"email": FakeProvider(behave=hang)}, DeliveryOptions(4, 60))
 
 
 asyncio.run(main())

@@ -13,12 +13,12 @@ from proofdesk.database.pool import Database
 from proofdesk.jobs import pipeline, runs
 from proofdesk.jobs.resources import Resources, opened
 from proofdesk.outbound import approval, delivery, drafts, messages, policies
-from proofdesk.outbound.delivery import Options, Tally
-from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.policy_queries import Change
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.outcomes import RetryBackoff
+from proofdesk.outbound.policy_queries import PolicyUpdate
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import Simulator, build, contacts, create_app, foundation
@@ -48,15 +48,15 @@ class Mirrored:
     async def reconcile(self) -> dict[str, Any]:
         return await self.sync(pipeline.RECONCILE)
 
-    async def approved(self, recipient: str, channel: str = "email") -> Outbound:
+    async def approved(self, recipient: str, channel: str = "email") -> OutboundMessage:
         payload = {"text": "Hello"} | ({"subject": "News"} if channel == "email" else {})
-        wish = Wish(channel=channel, recipient_ref=recipient, payload=payload, idempotency_key=f"k{next(_NUMBERS)}")
+        wish = DraftRequest(channel=channel, recipient_ref=recipient, payload=payload, idempotency_key=f"k{next(_NUMBERS)}")
         made, _ = await drafts.create(self.resources.db, self.scope, wish)
-        return await approval.give(self.resources.db, self.scope, made.id)
+        return await approval.approve(self.resources.db, self.scope, made.id)
 
-    async def process(self) -> Tally:
+    async def process(self) -> DeliveryTotals:
         providers = self.resources.outbound | {"email": self.mail}
-        return await delivery.process(self.resources.db, self.scope, providers, Options(4, 60, Patience(3600, 3600)))
+        return await delivery.process_due(self.resources.db, self.scope, providers, DeliveryOptions(4, 60, RetryBackoff(3600, 3600)))
 
     async def outcome(self, recipient: str, channel: str = "email") -> str:
         """The status of a message to somebody after it was due."""
@@ -65,12 +65,12 @@ class Mirrored:
         found = await self.read(made)
         return found.last_error if found.status in ("approved", "cancelled") and found.last_error else found.status
 
-    async def read(self, message: Outbound) -> Outbound:
-        return await messages.one(self.resources.db, self.scope, message.id)
+    async def read(self, message: OutboundMessage) -> OutboundMessage:
+        return await messages.get_message(self.resources.db, self.scope, message.id)
 
     async def policy(self, who: str, channel: str = "email", **change: Any) -> Policy:
         reason = change.pop("reason", None)
-        return await policies.change(self.resources.db, self.scope, who, channel, Change(**change), reason=reason)
+        return await policies.change_policy(self.resources.db, self.scope, who, channel, PolicyUpdate(**change), reason=reason)
 
     def contact(self, name: str, inbox: int = API, **values: Any) -> int:
         """A contact with a conversation, unless `inbox` is 0; the id."""

@@ -6,17 +6,17 @@ import pytest
 
 from proofdesk.outbound import approval, calls, claims, delivery, outcomes, sweep
 from proofdesk.outbound.channels.interface import Message, SendFailed
-from proofdesk.outbound.delivery import Options, Tally
+from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
-from proofdesk.outbound.outcomes import Patience
+from proofdesk.outbound.outcomes import RetryBackoff
 from tests.conftest import new_project
 from tests.outbound.desk import Desk, ids, refused
 
 
 async def test_what_is_approved_goes_out_once_and_every_step_is_on_record(desk: Desk):
     message = await desk.approved(evidence_refs=[{"source": "cw_messages", "ref": _first_message(desk)}])
-    assert await desk.process() == Tally(processed=1, sent=1)
-    assert await desk.process() == Tally()
+    assert await desk.process() == DeliveryTotals(processed=1, sent=1)
+    assert await desk.process() == DeliveryTotals()
     sent = await desk.read(message)
     assert (sent.status, sent.last_error, sent.next_attempt_at) == ("sent", None, None)
     assert sent.sent_at is not None
@@ -29,7 +29,7 @@ async def test_what_is_approved_goes_out_once_and_every_step_is_on_record(desk: 
 
 async def test_nothing_leaves_without_an_approval(desk: Desk):
     draft = await desk.draft()
-    assert await desk.process() == Tally()
+    assert await desk.process() == DeliveryTotals()
     with pytest.raises(InvalidState, match="approve it first"):
         await desk.send(draft)
     assert desk.mail.calls == 0
@@ -37,11 +37,11 @@ async def test_nothing_leaves_without_an_approval(desk: Desk):
 
 async def test_a_message_is_not_sent_before_its_time(desk: Desk):
     message = await desk.approved(scheduled_at=datetime.now(UTC) + timedelta(hours=2))
-    assert await desk.process() == Tally()
+    assert await desk.process() == DeliveryTotals()
     with pytest.raises(InvalidState, match="scheduled for"):
         await desk.send(message)
     desk.later(hours=3)
-    assert await desk.process() == Tally(processed=1, sent=1)
+    assert await desk.process() == DeliveryTotals(processed=1, sent=1)
 
 
 async def test_no_connection_is_held_while_the_provider_answers(desk: Desk):
@@ -64,14 +64,14 @@ async def test_what_fails_is_tried_again_later_until_no_retry_is_left(desk: Desk
     desk.mail.behave = refused("Mailbox is busy")
     message = await desk.approved(max_retries=2)
     for retry_count in (1, 2):
-        assert await desk.process() == Tally(processed=1, failed=1)
+        assert await desk.process() == DeliveryTotals(processed=1, failed=1)
         failed = await desk.read(message)
         assert (failed.status, failed.retry_count) == ("failed", retry_count)
         assert failed.last_error == "provider_error: Mailbox is busy"
         assert failed.next_attempt_at is not None and failed.next_attempt_at > datetime.now(UTC)
-        assert await desk.process() == Tally(), "not before its time"
+        assert await desk.process() == DeliveryTotals(), "not before its time"
         desk.later(hours=2)
-    assert await desk.process() == Tally(processed=1, failed=1)
+    assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     failed = await desk.read(message)
     assert (failed.status, failed.retry_count, failed.next_attempt_at) == ("failed", 2, None)
     assert [a.number for a in await desk.attempts(message)] == [1, 2, 3]
@@ -80,7 +80,7 @@ async def test_what_fails_is_tried_again_later_until_no_retry_is_left(desk: Desk
 
 
 async def test_retries_wait_longer_each_time_and_never_all_the_same(desk: Desk):
-    desk.options = Options(4, 60, Patience(first_wait=100, longest_wait=300))
+    desk.options = DeliveryOptions(4, 60, RetryBackoff(initial_wait=100, max_wait=300))
     desk.mail.behave = refused()
     waits: list[list[float]] = [[], [], []]
     made = [await desk.approved(f"{n}@example.com") for n in range(8)]
@@ -109,25 +109,25 @@ async def test_what_can_never_work_is_not_tried_again_but_a_person_may_ask_for_i
     with pytest.raises(SendFailed, match="No such mailbox"):
         await desk.send(message)
     desk.later(hours=100)
-    assert await desk.process() == Tally()
+    assert await desk.process() == DeliveryTotals()
     desk.mail.behave = lambda _: None
     again = await approval.retry(desk.db, desk.scope, message.id)
     assert (again.status, again.retry_count, again.approved_by) == ("approved", 0, "system")
-    assert await desk.process() == Tally(processed=1, sent=1)
+    assert await desk.process() == DeliveryTotals(processed=1, sent=1)
     assert [a.outcome for a in await desk.attempts(message)] == ["failed", "sent"]
 
 
 async def test_without_a_provider_the_message_waits_and_nothing_is_counted(desk: Desk):
     message = await desk.approved()
-    nobody = await delivery.process(desk.db, desk.scope, {}, desk.options)
-    assert nobody == Tally(processed=1, skipped=1)
+    nobody = await delivery.process_due(desk.db, desk.scope, {}, desk.options)
+    assert nobody == DeliveryTotals(processed=1, skipped=1)
     waiting = await desk.read(message)
     assert (waiting.status, waiting.last_error, waiting.retry_count) == ("approved", "provider_not_configured", 0)
     assert waiting.next_attempt_at is not None
     assert await desk.attempts(message) == []
     with pytest.raises(SendFailed, match="SMTP_URL"):
-        await delivery.send(desk.db, desk.scope, {}, desk.options, message.id)
-    assert await desk.process() == Tally(processed=1, sent=1), "at once when there is one"
+        await delivery.send_now(desk.db, desk.scope, {}, desk.options, message.id)
+    assert await desk.process() == DeliveryTotals(processed=1, sent=1), "at once when there is one"
 
 
 async def test_what_may_have_arrived_is_left_to_a_person(desk: Desk):
@@ -138,11 +138,11 @@ async def test_what_may_have_arrived_is_left_to_a_person(desk: Desk):
     unknown = await desk.read(message)
     assert (unknown.status, unknown.last_error, unknown.next_attempt_at) == ("failed", "delivery_unknown", None)
     desk.later(hours=100)
-    assert await desk.process() == Tally()
+    assert await desk.process() == DeliveryTotals()
     assert [a.outcome for a in await desk.attempts(message)] == ["unknown"]
     desk.mail.behave = lambda _: None
     await approval.retry(desk.db, desk.scope, message.id)
-    assert await desk.process() == Tally(processed=1, sent=1)
+    assert await desk.process() == DeliveryTotals(processed=1, sent=1)
 
 
 async def test_a_provider_that_can_be_asked_is_asked(desk: Desk):
@@ -157,16 +157,16 @@ async def test_a_provider_that_can_be_asked_is_asked(desk: Desk):
     assert (await desk.send(message)).status == "sent"
     desk.mail.behave = refused("Connection lost", delivered_unknown=True)
     other = await desk.approved("somebody@example.com")
-    assert await desk.process() == Tally(processed=1, failed=1)
+    assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     failed = await desk.read(other)
     assert failed.status == "failed" and failed.next_attempt_at is not None, "it certainly did not arrive"
 
 
 async def test_a_provider_that_never_answers_is_cut_off(desk: Desk):
-    desk.options = Options(4, 6, Patience())  # cut off at 3 seconds
+    desk.options = DeliveryOptions(4, 6, RetryBackoff())  # cut off at 3 seconds
     desk.mail.behave = lambda _: 60.0
     message = await desk.approved()
-    assert await desk.process() == Tally(processed=1, failed=1)
+    assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     assert (await desk.read(message)).last_error == "delivery_unknown"
 
 
@@ -176,17 +176,17 @@ async def test_a_provider_that_crashes_may_have_sent(desk: Desk):
 
     desk.mail.behave = crash
     message = await desk.approved()
-    assert await desk.process() == Tally(processed=1, failed=1)
+    assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     assert (await desk.read(message)).last_error == "delivery_unknown"
 
 
 async def test_the_sweep_leaves_alone_what_is_still_under_way(desk: Desk):
     message = await desk.approved()
     await _lose(desk)
-    assert await desk.process() == Tally()
+    assert await desk.process() == DeliveryTotals()
     assert (await desk.read(message)).status == "sending"
     desk.later(hours=1)
-    assert await desk.process() == Tally(swept=1)
+    assert await desk.process() == DeliveryTotals(swept=1)
     swept = await desk.read(message)
     assert (swept.status, swept.last_error, swept.next_attempt_at) == ("failed", "delivery_unknown", None)
     assert desk.mail.calls == 0
@@ -209,18 +209,18 @@ async def test_the_sweep_finds_out_where_the_provider_can_tell(desk: Desk, arriv
 
 async def test_an_attempt_is_settled_once(desk: Desk):
     message = await desk.approved()
-    claim = await claims.due(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
-    calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
+    claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
+    calling = await calls.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     assert await sweep.run(desk.db, desk.scope, calling, 60) == 1
-    late = outcomes.failed(claim.sending[0].attempt, message, SendFailed("late"), Patience(), None)
-    assert await outcomes.settle(desk.db, desk.scope, [late]) == []
+    late = outcomes.failed_outcome(claim.sending[0].attempt, message, SendFailed("late"), RetryBackoff(), None)
+    assert await outcomes.settle_attempts(desk.db, desk.scope, [late]) == []
     assert (await desk.read(message)).last_error == "delivery_unknown"
 
 
 async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
     await desk.approved()
-    claim = await claims.due(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
-    calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
+    claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
+    calling = await calls.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     ending = await calling.send(claim.sending[0])
     assert ending is not None and ending.outcome == "failed" and ending.put_back
     assert desk.mail.calls == 0
@@ -228,24 +228,24 @@ async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
 
 async def test_a_limit_is_kept_and_what_is_due_longest_goes_first(desk: Desk):
     made = [await desk.approved(f"{n}@example.com") for n in range(7)]
-    assert await desk.process(limit=3) == Tally(processed=3, sent=3)
+    assert await desk.process(limit=3) == DeliveryTotals(processed=3, sent=3)
     assert sorted(ids(desk.mail.taken)) == sorted(m.id for m in made[:3])
-    assert await desk.process() == Tally(processed=4, sent=4)
+    assert await desk.process() == DeliveryTotals(processed=4, sent=4)
 
 
 async def test_a_message_of_another_project_is_not_sent(desk: Desk):
     message = await desk.approved()
     other = await new_project(desk.db, "Other")
     with pytest.raises(OutboundNotFound):
-        await delivery.send(desk.db, other, {"email": desk.mail}, desk.options, message.id)
-    assert await delivery.process(desk.db, other, {"email": desk.mail}, desk.options) == Tally()
+        await delivery.send_now(desk.db, other, {"email": desk.mail}, desk.options, message.id)
+    assert await delivery.process_due(desk.db, other, {"email": desk.mail}, desk.options) == DeliveryTotals()
     assert desk.mail.calls == 0
 
 
 async def _lose(desk: Desk) -> Message:
     """Claim what is due as a worker that then dies."""
-    claim = await claims.due(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
-    calling = await calls.of_project(desk.db, desk.scope, {"email": desk.mail}, Patience())
+    claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
+    calling = await calls.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     return calling._letter(claim.sending[0].outbound)
 
 

@@ -11,8 +11,8 @@ from proofdesk.outbound import approval, drafts
 from proofdesk.outbound.approval import FourEyesRequired
 from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
 from proofdesk.outbound.channels.registry import InvalidChannel
-from proofdesk.outbound.delivery import Tally
-from proofdesk.outbound.drafts import DuplicateOutbound, IdempotencyConflict, IdempotencyKeyRequired, Wish
+from proofdesk.outbound.delivery import DeliveryTotals
+from proofdesk.outbound.drafts import DuplicateOutbound, IdempotencyConflict, IdempotencyKeyRequired, DraftRequest
 from proofdesk.outbound.messages import STATES, InvalidState
 from tests.outbound.desk import LUIS, Desk, refused
 
@@ -27,15 +27,15 @@ LEGAL = {
 
 
 async def test_the_same_wish_gives_the_same_message_and_another_is_refused(desk: Desk):
-    wish = Wish("email", "Luis@Example.com", TEXT, "key")
+    wish = DraftRequest("email", "Luis@Example.com", TEXT, "key")
     first, is_new = await drafts.create(desk.db, desk.scope, wish)
-    again, is_new_again = await drafts.create(desk.db, desk.scope, Wish("email", LUIS, TEXT, "key"))
+    again, is_new_again = await drafts.create(desk.db, desk.scope, DraftRequest("email", LUIS, TEXT, "key"))
     assert (is_new, is_new_again, again.id) == (True, False, first.id)
-    await approval.give(desk.db, desk.scope, first.id)
+    await approval.approve(desk.db, desk.scope, first.id)
     for other in (
-        Wish("email", LUIS, {"subject": "News", "text": "Something else"}, "key"),
-        Wish("email", "a@example.com", TEXT, "key"),
-        Wish("email", LUIS, TEXT, "key", max_retries=1),
+        DraftRequest("email", LUIS, {"subject": "News", "text": "Something else"}, "key"),
+        DraftRequest("email", "a@example.com", TEXT, "key"),
+        DraftRequest("email", LUIS, TEXT, "key", max_retries=1),
     ):
         with pytest.raises(IdempotencyConflict):
             await drafts.create(desk.db, desk.scope, other)
@@ -44,7 +44,7 @@ async def test_the_same_wish_gives_the_same_message_and_another_is_refused(desk:
 
 
 async def test_fifty_wishes_at_once_make_one_message(desk: Desk):
-    wish = Wish("email", LUIS, TEXT, "key", dedupe_key="only one")
+    wish = DraftRequest("email", LUIS, TEXT, "key", dedupe_key="only one")
     made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, wish) for _ in range(50)))
     assert len({m.id for m, _ in made}) == 1
     assert sum(is_new for _, is_new in made) == 1
@@ -75,7 +75,7 @@ async def test_of_messages_that_are_drafted_again_at_once_one_gets_their_dedupe_
 
 
 async def test_twenty_messages_with_one_dedupe_key_at_once_are_one(desk: Desk):
-    wishes = [Wish("email", LUIS, TEXT, f"key {n}", dedupe_key="one") for n in range(20)]
+    wishes = [DraftRequest("email", LUIS, TEXT, f"key {n}", dedupe_key="one") for n in range(20)]
     made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, w) for w in wishes), return_exceptions=True)
     assert sum(isinstance(m, DuplicateOutbound) for m in made) == 19
     assert desk.total("SELECT count(*) FROM outbound_messages") == 1
@@ -108,25 +108,25 @@ async def test_what_is_wrong_with_a_wish_is_told_and_nothing_is_kept(desk: Desk,
     if isinstance(given["recipient_ref"], str):
         given["recipient_ref"] = given["recipient_ref"].format(desk.scope.project_id)
     with pytest.raises(error):
-        await drafts.create(desk.db, desk.scope, Wish(**given))
+        await drafts.create(desk.db, desk.scope, DraftRequest(**given))
     assert desk.total("SELECT count(*) FROM outbound_messages") == 0
 
 
 async def test_an_approval_says_who_and_when_and_for_what(desk: Desk):
     message = await desk.draft()
-    given = await approval.give(desk.db, desk.as_somebody("ari"), message.id)
+    given = await approval.approve(desk.db, desk.as_somebody("ari"), message.id)
     assert (given.status, given.created_by, given.approved_by) == ("approved", "system", "ari")
     assert given.approved_at is not None
     with pytest.raises(InvalidState):
-        await approval.give(desk.db, desk.scope, message.id)
+        await approval.approve(desk.db, desk.scope, message.id)
     assert desk.rows("SELECT encode(approved_hash, 'hex') FROM outbound_messages") == [(message.content_hash,)]
 
 
 async def test_with_four_eyes_nobody_approves_what_he_drafted(desk: Desk):
     message = await desk.draft()
     with pytest.raises(FourEyesRequired):
-        await approval.give(desk.db, desk.scope, message.id, four_eyes=True)
-    given = await approval.give(desk.db, desk.as_somebody("ari"), message.id, four_eyes=True)
+        await approval.approve(desk.db, desk.scope, message.id, four_eyes=True)
+    given = await approval.approve(desk.db, desk.as_somebody("ari"), message.id, four_eyes=True)
     assert given.approved_by == "ari"
 
 
@@ -139,7 +139,7 @@ async def test_whatever_changes_the_content_takes_the_approval_with_it(desk: Des
     changed = await desk.read(message)
     assert (changed.status, changed.approved_by, changed.next_attempt_at) == ("draft", None, None)
     assert changed.content_hash != message.content_hash
-    assert await desk.process() == Tally()
+    assert await desk.process() == DeliveryTotals()
 
 
 async def test_an_approval_of_other_content_cannot_be_stored(desk: Desk):
@@ -191,7 +191,7 @@ async def test_what_failed_or_was_cancelled_can_be_drafted_again(desk: Desk):
     cancelled = await approval.cancel(desk.db, desk.as_somebody("ari"), message.id)
     assert (cancelled.status, cancelled.cancelled_by) == ("cancelled", "ari")
     assert (await approval.redraft(desk.db, desk.scope, message.id)).status == "draft"
-    await approval.give(desk.db, desk.scope, message.id)
+    await approval.approve(desk.db, desk.scope, message.id)
     desk.mail.behave = refused(permanent=True)
     await desk.process()
     assert (await approval.redraft(desk.db, desk.scope, message.id)).status == "draft"

@@ -13,7 +13,7 @@ from proofdesk.database.pool import Database
 from proofdesk.jobs import pipeline, runs
 from proofdesk.jobs.resources import Resources, opened
 from proofdesk.outbound import opt_outs, policies
-from proofdesk.outbound.policy_queries import Change
+from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import Simulator, build, create_app, foundation
@@ -147,10 +147,10 @@ async def test_an_opt_in_after_the_message_stands_and_a_new_message_undoes_it(
     await synced(held, project)
     contact = f"cwc:{project.project_id}:1:{talk.contact.id}"
     assert out(owner_conn) == {("chatwoot", contact)}
-    change = Change(opted_out=False)
-    await policies.change(held.db, project, contact, "chatwoot", change, reason="asked on the telephone")
+    change = PolicyUpdate(opted_out=False)
+    await policies.change_policy(held.db, project, contact, "chatwoot", change, reason="asked on the telephone")
     for words in (WORDS, [*WORDS, "enough"]):  # other words make it look through everything again
-        assert await opt_outs.heed(held.db, project, words) == 0
+        assert await opt_outs.apply_opt_outs(held.db, project, words) == 0
     assert out(owner_conn) == set()
     simulator.append_message(talk.id, "Stop", at=datetime.now(UTC).timestamp() + 5)
     await synced(held, project)
@@ -163,6 +163,6 @@ async def test_only_what_is_new_is_looked_through_and_other_words_are_looked_for
     simulator.create_conversation(1, content="basta", contact_name="Ada")
     await synced(held, project)
     owner_conn.execute("UPDATE cw_messages SET updated_at = now() - interval '1 hour', content = 'stop'")
-    assert await opt_outs.heed(held.db, project, WORDS) == 0, "what was looked through is not read again"
-    assert await opt_outs.heed(held.db, project, [*WORDS, "basta"]) == 1
+    assert await opt_outs.apply_opt_outs(held.db, project, WORDS) == 0, "what was looked through is not read again"
+    assert await opt_outs.apply_opt_outs(held.db, project, [*WORDS, "basta"]) == 1
     assert len(events(owner_conn)) == 1

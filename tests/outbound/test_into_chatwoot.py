@@ -10,9 +10,9 @@ from proofdesk.core.progress import silent
 from proofdesk.database.pool import Database
 from proofdesk.jobs.resources import Resources, opened
 from proofdesk.outbound import approval, delivery, drafts, messages
-from proofdesk.outbound.delivery import Options
-from proofdesk.outbound.drafts import Wish
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.delivery import DeliveryOptions
+from proofdesk.outbound.drafts import DraftRequest
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -40,13 +40,13 @@ async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIt
             yield resources
 
 
-async def written(held: Resources, project: Scope, recipient: str) -> Outbound:
+async def written(held: Resources, project: Scope, recipient: str) -> OutboundMessage:
     """A message to the recipient after it was delivered, or was not."""
-    wish = Wish("chatwoot", recipient, {"text": "It is ready."}, recipient)
+    wish = DraftRequest("chatwoot", recipient, {"text": "It is ready."}, recipient)
     drafted, _ = await drafts.create(held.db, project, wish)
-    await approval.give(held.db, project, drafted.id)
-    await delivery.process(held.db, project, held.outbound, Options.of(held.settings))
-    return await messages.one(held.db, project, drafted.id)
+    await approval.approve(held.db, project, drafted.id)
+    await delivery.process_due(held.db, project, held.outbound, DeliveryOptions.from_settings(held.settings))
+    return await messages.get_message(held.db, project, drafted.id)
 
 
 async def test_a_lost_answer_makes_one_message_and_it_counts_as_sent(

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from proofdesk.outbound import gates
-from proofdesk.outbound.gates import Decision, Policy
+from proofdesk.outbound.gates import GateDecision, Policy
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ID = UUID(int=1)
 FREE = Policy(ID, ID, ID, "a@example.com", "email", False, True, 24, 3, 0, None, None, None, NOW)
 FULL = replace(FREE, sent_in_window=3, window_started_at=NOW - HOUR)
-BLOCKED, STOPPED = Decision("blocked_opt_out", "recipient_opted_out"), Decision("cancelled", "stop_on_reply")
-DEFERRED = Decision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
+BLOCKED, STOPPED = GateDecision("blocked_opt_out", "recipient_opted_out"), GateDecision("cancelled", "stop_on_reply")
+DEFERRED = GateDecision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ DEFERRED = Decision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
         "the window is nearly over", "opt-out goes before everything", "a reply goes before the cap",
     ],
 )  # fmt: skip
-def test_the_gates(allowed: Policy, newest_inbound: datetime | None, expected: Decision):
-    assert gates.decide(NOW - HOUR, allowed, newest_inbound, NOW) == expected
+def test_the_gates(allowed: Policy, newest_inbound: datetime | None, expected: GateDecision):
+    assert gates.evaluate(NOW - HOUR, allowed, newest_inbound, NOW) == expected
 
 
 def test_of_several_policies_of_one_person_the_strictest_counts():
     calm = replace(FREE, stop_on_reply=False)
-    assert gates.strictest([calm, replace(calm, opted_out=True)], NOW).opted_out
-    assert gates.strictest([calm, FREE], NOW).stop_on_reply
-    both = gates.strictest([replace(calm, frequency_cap=200), FULL], NOW)
-    assert gates.decide(NOW - HOUR, replace(both, stop_on_reply=False), None, NOW) == DEFERRED
+    assert gates.combine_policies([calm, replace(calm, opted_out=True)], NOW).opted_out
+    assert gates.combine_policies([calm, FREE], NOW).stop_on_reply
+    both = gates.combine_policies([replace(calm, frequency_cap=200), FULL], NOW)
+    assert gates.evaluate(NOW - HOUR, replace(both, stop_on_reply=False), None, NOW) == DEFERRED
 
 
 class Windows(RuleBasedStateMachine):
@@ -78,17 +78,17 @@ class Windows(RuleBasedStateMachine):
     @rule(approved=st.integers(0, 60))
     def claim(self, approved: int) -> None:
         approved_at = self.now - timedelta(minutes=approved)
-        decision = gates.decide(approved_at, self.policy, self.heard, self.now)
+        decision = gates.evaluate(approved_at, self.policy, self.heard, self.now)
         if self.policy.opted_out:
             assert decision == BLOCKED
         elif self.policy.stop_on_reply and self.heard and self.heard > approved_at:
             assert decision == STOPPED
         elif decision == gates.PASS:
-            self.policy = gates.reserve(self.policy, self.now)
+            self.policy = gates.reserve_slot(self.policy, self.now)
             self.flying.append(self.now)
         else:
             assert decision.until is not None and decision.until > self.now
-            opened = gates.decide(decision.until, self.policy, self.heard, decision.until)
+            opened = gates.evaluate(decision.until, self.policy, self.heard, decision.until)
             assert opened == gates.PASS, "the cap opens again"
 
     @precondition(lambda self: self.flying)
@@ -96,7 +96,7 @@ class Windows(RuleBasedStateMachine):
     def settle(self, outcome: str, which: int) -> None:
         reserved = self.flying.pop(which % len(self.flying))
         if outcome == "failed":
-            self.policy = gates.give_back(self.policy, reserved)
+            self.policy = gates.release_slot(self.policy, reserved)
         else:
             self.delivered.append(reserved)
 

@@ -16,7 +16,7 @@ import pytest
 from proofdesk.jobs.worker import CHECKPOINT_WITHIN
 from proofdesk.outbound import delivery
 from proofdesk.outbound.channels.interface import SendFailed
-from proofdesk.outbound.delivery import Options, Tally
+from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.messages import InvalidState
 from tests.outbound.desk import Desk
 
@@ -67,7 +67,7 @@ async def test_an_opt_out_that_is_being_stored_is_waited_for(desk: Desk, databas
         sending = asyncio.create_task(desk.process())
         await _waits(desk)
         other.commit()
-    assert await sending == Tally(processed=1, blocked=1)
+    assert await sending == DeliveryTotals(processed=1, blocked=1)
     assert (await desk.read(message)).status == "blocked_opt_out"
     assert desk.mail.calls == 0
 
@@ -82,7 +82,7 @@ async def test_a_reply_that_the_sync_is_storing_is_waited_for(desk: Desk, databa
         sending = asyncio.create_task(desk.process())
         await _waits(desk)
         other.commit()
-    assert await sending == Tally(processed=1, blocked=1)
+    assert await sending == DeliveryTotals(processed=1, blocked=1)
     assert desk.mail.calls == 0
 
 
@@ -126,20 +126,20 @@ async def test_whoever_stops_it_waits_only_so_long_and_the_sweep_settles_the_res
     assert sending.cancelled()
     assert [(await desk.read(m)).status for m in made] == ["sending", "sent", "sent"]
     desk.later(hours=1)
-    assert await desk.process() == Tally(swept=1)
+    assert await desk.process() == DeliveryTotals(swept=1)
     assert (await desk.read(made[0])).last_error == "delivery_unknown"
 
 
 def test_a_worker_that_is_stopped_has_time_for_its_calls():
-    assert CHECKPOINT_WITHIN + Options().landing < 18, "all of it has 20 seconds"
+    assert CHECKPOINT_WITHIN + DeliveryOptions().landing < 18, "all of it has 20 seconds"
 
 
 async def test_a_worker_killed_between_claim_and_answer_leaves_one_attempt_for_a_person(desk: Desk, database_url: str):
     message = await desk.approved()
     await asyncio.to_thread(_kill_while_it_calls, database_url, str(desk.scope.project_id))
-    assert await desk.process() == Tally(), "it may still be under way"
+    assert await desk.process() == DeliveryTotals(), "it may still be under way"
     desk.later(hours=1)
-    assert await desk.process() == Tally(swept=1)
+    assert await desk.process() == DeliveryTotals(swept=1)
     found = await desk.read(message)
     assert (found.status, found.last_error, found.next_attempt_at) == ("failed", "delivery_unknown", None)
     assert [a.outcome for a in await desk.attempts(message)] == ["unknown"]

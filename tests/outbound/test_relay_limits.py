@@ -12,8 +12,8 @@ from proofdesk.core import mail_relay as relays
 from proofdesk.outbound import delivery
 from proofdesk.outbound.channels.email.channel import Channel
 from proofdesk.outbound.channels.interface import Message, SendFailed
-from proofdesk.outbound.delivery import Options, Tally
-from proofdesk.outbound.outcomes import Patience
+from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.outcomes import RetryBackoff
 from proofdesk_simulators import smtp
 from proofdesk_simulators.smtp import Simulator
 from proofdesk_simulators.smtp.simulator import REFUSALS, Limits
@@ -48,14 +48,14 @@ async def connect(limited: tuple[Simulator, str]) -> AsyncIterator[Connect]:
         await channel.aclose()
 
 
-async def deliver(desk: Desk, channels: list[Channel], number: int, within: float = 90) -> Tally:
+async def deliver(desk: Desk, channels: list[Channel], number: int, within: float = 90) -> DeliveryTotals:
     """Approve mails and let workers send them, each with its own channel, until none is due any more."""
     for n in range(number):
         await desk.approved(f"{n}@example.com", max_retries=0)
-    total, until = Tally(), time.monotonic() + within
+    total, until = DeliveryTotals(), time.monotonic() + within
     while time.monotonic() < until and desk.total("SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"):
         runs = await asyncio.gather(
-            *(delivery.process(desk.db, desk.scope, {"email": c}, Options(16, 60, Patience(1, 5))) for c in channels)
+            *(delivery.process_due(desk.db, desk.scope, {"email": c}, DeliveryOptions(16, 60, RetryBackoff(1, 5))) for c in channels)
         )
         for name in ("processed", "sent", "failed", "skipped", "swept"):
             setattr(total, name, getattr(total, name) + sum(getattr(run, name) for run in runs))
@@ -74,7 +74,7 @@ async def test_sessions_are_reused_and_their_number_follows_the_relay(
     simulator, url = limited
     simulator.limits = Limits(sessions=3)
     channel = connect(url)
-    assert await deliver(desk, [channel], 100) == Tally(processed=100, sent=100)
+    assert await deliver(desk, [channel], 100) == DeliveryTotals(processed=100, sent=100)
     assert all_sent(desk) == [("sent", 0, 100)]
     assert Counter(t.recipients[0] for t in simulator.taken).most_common(1)[0][1] == 1
     assert simulator.sessions <= 4 and channel.sessions == 3
@@ -119,7 +119,7 @@ async def test_a_daily_quota_lets_all_wait_with_the_reason(
     channel = connect(url)
     for n in range(30):
         await desk.approved(f"{n}@example.com", max_retries=0)
-    tally = await delivery.process(desk.db, desk.scope, {"email": channel}, desk.options)
+    tally = await delivery.process_due(desk.db, desk.scope, {"email": channel}, desk.options)
     assert (tally.sent, tally.failed) == (10, 0)
     waiting = desk.rows(
         "SELECT status, retry_count, last_error, next_attempt_at > now() + interval '10 minutes' FROM outbound_messages"
@@ -130,7 +130,7 @@ async def test_a_daily_quota_lets_all_wait_with_the_reason(
     simulator.limits = Limits()
     desk.later(hours=2)
     fresh = connect(url)  # as after a restart
-    assert (await delivery.process(desk.db, desk.scope, {"email": fresh}, desk.options)).sent == 20
+    assert (await delivery.process_due(desk.db, desk.scope, {"email": fresh}, desk.options)).sent == 20
     assert all_sent(desk) == [("sent", 0, 30)]
 
 

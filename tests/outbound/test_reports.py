@@ -6,7 +6,7 @@ import pytest
 
 from proofdesk.http.api import outbound as api
 from proofdesk.outbound import messages
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk_simulators.chatwoot.records import Message
 from tests.outbound.mirrored import API, WHATSAPP, WIDGET, Mirrored, chatwoot, mirrored
 
@@ -15,7 +15,7 @@ __all__ = ["chatwoot", "mirrored"]
 REFUSED = "131047: Re-engagement message"
 
 
-async def sent_into(mirrored: Mirrored, inbox: int, times: int = 1) -> tuple[list[Outbound], list[Message]]:
+async def sent_into(mirrored: Mirrored, inbox: int, times: int = 1) -> tuple[list[OutboundMessage], list[Message]]:
     """Messages that were sent into a conversation of an inbox and synced: ours, and Chatwoot's."""
     contact = mirrored.contact("Ada", inbox)
     await mirrored.sync()
@@ -123,8 +123,8 @@ async def test_failed_deliveries_can_be_listed(mirrored: Mirrored):
     made, theirs = await sent_into(mirrored, WHATSAPP, times=3)
     mirrored.chatwoot.set_message_status(theirs[1].id, "failed", REFUSED)
     await mirrored.sync()
-    asked = messages.Asked(delivery="failed")
-    found, total = await messages.find(mirrored.resources.db, mirrored.scope, asked, 10, 0)
+    asked = messages.OutboundFilter(delivery="failed")
+    found, total = await messages.list_messages(mirrored.resources.db, mirrored.scope, asked, 10, 0)
     assert (len(found), total) == (1, 1)
     assert found[0].id in {m.id for m in made}
 

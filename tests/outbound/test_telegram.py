@@ -16,8 +16,8 @@ from proofdesk.outbound.channels.interface import (
     SendFailed,
 )
 from proofdesk.outbound.channels.telegram.channel import Channel
-from proofdesk.outbound.moves import Moves
-from proofdesk.outbound.policy_queries import Change, Wanted
+from proofdesk.outbound.moves import StoredChatMoves
+from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.telegram import Simulator
 
@@ -130,14 +130,14 @@ async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
 ):
     simulator.upgrade(-42, -1001557912345)
     async with db.scoped(project) as conn:
-        await policies.known(conn, project, [("telegram", "-42")])
-    await policies.change(db, project, "-42", "telegram", Change(opted_out=True))
+        await policies.ensure_policies(conn, project, [("telegram", "-42")])
+    await policies.change_policy(db, project, "-42", "telegram", PolicyUpdate(opted_out=True))
     for text in ("One", "Two"):
         recipient, payload = Channel.check("-42", {"text": text})
-        await Channel(bot, Moves(db)).send(Message(uuid4(), project.project_id, recipient, payload))
+        await Channel(bot, StoredChatMoves(db)).send(Message(uuid4(), project.project_id, recipient, payload))
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(-1001557912345, "One"), (-1001557912345, "Two")]
     assert len(simulator.calls) == 3, "the new number is kept"
-    found, _ = await policies.find(db, project, Wanted("-1001557912345", "telegram", opted_out=True), 5, 0)
+    found, _ = await policies.list_policies(db, project, PolicyFilter("-1001557912345", "telegram", opted_out=True), 5, 0)
     assert len(found) == 1, "whoever opted out is out under either number"
 
 

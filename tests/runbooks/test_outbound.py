@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from proofdesk.jobs import schedules
 from proofdesk.outbound import policies
-from proofdesk.outbound.policy_queries import Change
+from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk_simulators import smtp
 from tests.runbooks.house import House
 
@@ -111,12 +111,12 @@ async def test_the_cause_is_named_first(mailing: House, fault: str):
 
 
 async def test_a_recipient_who_opted_out_since_the_approval(mailing: House):
-    await policies.change(mailing.db, mailing.scope, TO, "email", Change(opted_out=True))
+    await policies.change_policy(mailing.db, mailing.scope, TO, "email", PolicyUpdate(opted_out=True))
     assert await _cause(mailing) == "opted-out"
 
 
 async def test_a_cap_tells_when_its_window_ends(mailing: House):
-    await policies.change(mailing.db, mailing.scope, TO, "email", Change(frequency_cap=2))
+    await policies.change_policy(mailing.db, mailing.scope, TO, "email", PolicyUpdate(frequency_cap=2))
     mailing.sql("UPDATE contact_channel_policies SET sent_in_window = 2, window_started_at = now()")
     found = await mailing.look(SLUG)
     assert found.cause is not None and found.cause.check == "cap"

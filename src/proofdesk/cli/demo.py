@@ -23,8 +23,8 @@ from proofdesk.http.web import assets
 from proofdesk.jobs import pipeline
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, delivery, drafts, messages
-from proofdesk.outbound.delivery import Options
-from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.delivery import DeliveryOptions
+from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
@@ -130,11 +130,11 @@ async def _write(held: Resources, inside: Scope) -> None:
         "subject": "Your invoice",
         "text": "Hello,\n\nthe second debit was returned today. Sorry for the trouble.",
     }
-    drafted, _ = await drafts.create(held.db, inside, Wish("email", RECIPIENT, payload, str(uuid4())))
+    drafted, _ = await drafts.create(held.db, inside, DraftRequest("email", RECIPIENT, payload, str(uuid4())))
     person = await scope.enter(held.db, await accounts.actor(held.db, USERNAME), inside.project_id)
-    await approval.give(held.db, person, drafted.id)
-    await delivery.process(held.db, inside, held.outbound, Options.of(held.settings))
-    sent = await messages.one(held.db, inside, drafted.id)
+    await approval.approve(held.db, person, drafted.id)
+    await delivery.process_due(held.db, inside, held.outbound, DeliveryOptions.from_settings(held.settings))
+    sent = await messages.get_message(held.db, inside, drafted.id)
     why = f" ({sent.last_error})" if sent.last_error else ""
     output.print_line(f"\nMail to {RECIPIENT}, approved by {sent.approved_by}: {sent.status}{why}", "bold")
 

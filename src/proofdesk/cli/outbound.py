@@ -13,10 +13,10 @@ from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, delivery, drafts, messages
-from proofdesk.outbound.delivery import Options
-from proofdesk.outbound.drafts import DEFAULT_RETRIES, Wish
-from proofdesk.outbound.messages import Dossier, OutboundNotFound
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.delivery import DeliveryOptions
+from proofdesk.outbound.drafts import DEFAULT_RETRIES, DraftRequest
+from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects import projects
 from proofdesk.projects.scope import Scope
 
@@ -43,9 +43,9 @@ def list_outbound(
 ) -> None:
     """Show messages, the newest first."""
 
-    async def command(held: Resources) -> tuple[list[Outbound], int]:
+    async def command(held: Resources) -> tuple[list[OutboundMessage], int]:
         inside = await machine.enter_project(held, project)
-        return await messages.find(held.db, inside, messages.asked_for(status, channel, q, delivery), limit, 0)
+        return await messages.list_messages(held.db, inside, messages.build_filter(status, channel, q, delivery), limit, 0)
 
     found, total = machine.run_with_resources(command)
     if json:
@@ -58,8 +58,8 @@ def list_outbound(
 def show_outbound(outbound_id: Id, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show a message with its attempts, what its recipient allows, and who did what about it."""
 
-    async def command(held: Resources) -> Dossier:
-        return await messages.dossier(held.db, await machine.enter_project(held, project), _id(outbound_id))
+    async def command(held: Resources) -> MessageDetails:
+        return await messages.get_details(held.db, await machine.enter_project(held, project), _id(outbound_id))
 
     found = machine.run_with_resources(command)
     if json:
@@ -80,7 +80,7 @@ def draft_outbound(
     key: Annotated[str | None, typer.Option(help="Idempotency key; unset: a new one.")] = None,
     dedupe_key: Annotated[str | None, typer.Option(help="At most one message that is not void has it.")] = None,
     at: Annotated[datetime | None, typer.Option(help="Not sent before; UTC.")] = None,
-    max_retries: Annotated[int, typer.Option(min=0, max=drafts.MOST_RETRIES)] = DEFAULT_RETRIES,
+    max_retries: Annotated[int, typer.Option(min=0, max=drafts.MAX_RETRIES)] = DEFAULT_RETRIES,
     evidence: Evidence = None,
     by: As = None,
     project: ProjectOption = None,
@@ -88,12 +88,12 @@ def draft_outbound(
 ) -> None:
     """Write a message that somebody may then approve. The same key and content again gives the same message."""
     payload = {"text": sys.stdin.read() if text == "-" else text} | ({"subject": subject} if subject else {})
-    wish = Wish(
+    wish = DraftRequest(
         channel, recipient, payload, key or str(uuid4()), dedupe_key, max_retries,
         None if at is None else at.replace(tzinfo=UTC), _references(evidence),
     )  # fmt: skip
 
-    async def command(held: Resources) -> Outbound:
+    async def command(held: Resources) -> OutboundMessage:
         return (await drafts.create(held.db, await machine.enter_project(held, project, by), wish))[0]
 
     _told(machine.run_with_resources(command), json)
@@ -105,9 +105,9 @@ def approve_outbound(
 ) -> None:
     """Let a draft go out, as it is now."""
 
-    async def approve(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
+    async def approve(held: Resources, inside: Scope, wanted: UUID) -> OutboundMessage:
         four_eyes = held.settings.outbound_four_eyes
-        return await approval.give(
+        return await approval.approve(
             held.db, inside, wanted, four_eyes=four_eyes, evidence_refs=_references(evidence) or None
         )
 
@@ -118,8 +118,8 @@ def approve_outbound(
 def send_outbound(outbound_id: Id, by: As = None, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Send an approved message now, through the same gates as all others."""
 
-    async def send(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
-        return await delivery.send(held.db, inside, held.outbound, Options.of(held.settings), wanted)
+    async def send(held: Resources, inside: Scope, wanted: UUID) -> OutboundMessage:
+        return await delivery.send_now(held.db, inside, held.outbound, DeliveryOptions.from_settings(held.settings), wanted)
 
     _told(_done(send, outbound_id, project, by), json)
 
@@ -128,7 +128,7 @@ def send_outbound(outbound_id: Id, by: As = None, project: ProjectOption = None,
 def cancel_outbound(outbound_id: Id, by: As = None, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Let a message never go out."""
 
-    async def cancel(held: Resources, inside: Scope, wanted: UUID) -> Outbound:
+    async def cancel(held: Resources, inside: Scope, wanted: UUID) -> OutboundMessage:
         return await approval.cancel(held.db, inside, wanted)
 
     _told(_done(cancel, outbound_id, project, by), json)
@@ -144,7 +144,7 @@ def process_outbound(
 
     async def command(held: Resources) -> dict[str, int]:
         inside = await machine.enter_project(held, project)
-        tally = await delivery.process(held.db, inside, held.outbound, Options.of(held.settings), limit)
+        tally = await delivery.process_due(held.db, inside, held.outbound, DeliveryOptions.from_settings(held.settings), limit)
         return tally.counts
 
     counts = machine.run_with_resources(command)
@@ -154,21 +154,21 @@ def process_outbound(
 
 
 def _done(
-    verb: Callable[[Resources, Scope, UUID], Awaitable[Outbound]], outbound_id: str, project: str | None, by: str | None
-) -> Outbound:
-    async def command(held: Resources) -> Outbound:
+    verb: Callable[[Resources, Scope, UUID], Awaitable[OutboundMessage]], outbound_id: str, project: str | None, by: str | None
+) -> OutboundMessage:
+    async def command(held: Resources) -> OutboundMessage:
         return await verb(held, await machine.enter_project(held, project, by), _id(outbound_id))
 
     return machine.run_with_resources(command)
 
 
-def _told(found: Outbound, json: bool) -> None:
+def _told(found: OutboundMessage, json: bool) -> None:
     if json:
         return output.print_json(_shown(found))
     return _tell(found)
 
 
-def _tell(found: Outbound) -> None:
+def _tell(found: OutboundMessage) -> None:
     output.print_line(f"{found.id}: {found.status}, {found.channel} to {found.recipient_ref}", "bold")
     if found.last_error:
         output.print_line(f"Last error: {found.last_error}")
@@ -176,11 +176,11 @@ def _tell(found: Outbound) -> None:
         output.print_line(found.delivery.sentence)
 
 
-def _ending(found: Outbound) -> str | None:
+def _ending(found: OutboundMessage) -> str | None:
     return (found.delivery and found.delivery.sentence) or found.last_error
 
 
-def _shown(found: Outbound) -> dict[str, Any]:
+def _shown(found: OutboundMessage) -> dict[str, Any]:
     return found.fields
 
 

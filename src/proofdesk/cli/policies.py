@@ -9,7 +9,7 @@ from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import policies
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.policy_queries import Change, Wanted
+from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
 
 policy_app = typer.Typer(help="What people allow on a channel.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
@@ -30,7 +30,7 @@ def show_policy(
 
     async def command(held: Resources) -> tuple[list[Policy], int]:
         inside = await machine.enter_project(held, project)
-        return await policies.find(held.db, inside, Wanted(who, channel, opted_out), limit, 0)
+        return await policies.list_policies(held.db, inside, PolicyFilter(who, channel, opted_out), limit, 0)
 
     found, total = machine.run_with_resources(command)
     if json:
@@ -52,11 +52,11 @@ def set_policy(
     json: JsonOption = False,
 ) -> None:
     """Change what somebody allows; what is not named stays as it is."""
-    change = Change(opted_out, stop_on_reply, window, cap)
+    change = PolicyUpdate(opted_out, stop_on_reply, window, cap)
 
     async def command(held: Resources) -> Policy:
         inside = await machine.enter_project(held, project, by)
-        return await policies.change(held.db, inside, who, channel, change, reason=reason)
+        return await policies.change_policy(held.db, inside, who, channel, change, reason=reason)
 
     changed = machine.run_with_resources(command)
     if json:

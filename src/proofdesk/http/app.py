@@ -22,9 +22,10 @@ from proofdesk.dashboard import process_metrics
 from proofdesk.dashboard.database_metrics import Board
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import api, compression, errors, middleware, routing
-from proofdesk.http.api.responses import failure
-from proofdesk.http.dependencies import Unauthorized, clear_session_cookies, session_token
+from proofdesk.http.cookies import clear_session_cookies, session_token
+from proofdesk.http.dependencies import Unauthorized
 from proofdesk.http.errors import ErrorResponse
+from proofdesk.http.responses import failure
 from proofdesk.http.web import assets, layout, routers
 from proofdesk.jobs import resources
 from proofdesk.settings import Settings

@@ -3,10 +3,7 @@
 A handler that takes none of `Viewer`, `ProjectReader`, `ProjectEditor`, `NamedProject` and `Owner` is public.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
@@ -15,12 +12,11 @@ from fastapi.routing import APIRoute
 
 from proofdesk.accounts import csrf, sessions
 from proofdesk.accounts.queries import Session, Visit
-from proofdesk.accounts.sessions import Opened
 from proofdesk.dashboard.database_metrics import Board
 from proofdesk.database.pool import Database
-from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
+from proofdesk.errors import Conflict, Denied, Invalid
+from proofdesk.http.cookies import session_token
 from proofdesk.jobs import resources
-from proofdesk.jobs.run_queries import Run
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Keeper, Scope
 from proofdesk.settings import Settings
@@ -31,7 +27,6 @@ JSON_APP = "proofdesk.json_app"
 FORWARDED = "proofdesk.forwarded"
 IS_HEAD = "proofdesk.is_head"
 JSON_SCOPE = "proofdesk.json_scope"
-KEEP_ALIVE = 15.0  # seconds after which an open stream shows that it is alive, and looks whether it may go on
 
 
 class Unauthorized(Denied):
@@ -132,15 +127,6 @@ async def owner(session: Annotated[Visit, Depends(current_session)]) -> Visit:
     return session
 
 
-async def run_updates(request: Request, inside: Annotated[Scope, Depends(project_reader)]) -> AsyncIterator[Run | None]:
-    """The active project's runs: the newest of each type, then each as it changes; None where all is quiet.
-
-    It ends with the session, with the right to read the project, and when another project becomes the active one.
-    """
-    return _followed(request, inside)
-
-
-RunUpdates = Annotated[AsyncIterator[Run | None], Depends(run_updates)]
 OptionalSession = Annotated[Visit | None, Depends(optional_session)]
 CurrentSession = Annotated[Visit, Depends(current_session)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
@@ -171,67 +157,6 @@ def needs_session(dependant: Dependant) -> bool:
 def active_scope(request: Request, session: Visit) -> Scope | None:
     """The active project when there is one that can be entered."""
     return scope.active(actor(request, session), session)
-
-
-async def _followed(request: Request, inside: Scope) -> AsyncIterator[Run | None]:
-    if request.scope.get(IS_HEAD):
-        return
-    looked = time.monotonic()
-    async with aclosing(_held(request).feed.follow(inside, KEEP_ALIVE)) as runs:
-        async for run in runs:
-            if run is None or time.monotonic() - looked >= KEEP_ALIVE:
-                if not await _still_reads(request, inside):
-                    return
-                looked = time.monotonic()
-            yield run
-
-
-async def _still_reads(request: Request, inside: Scope) -> bool:
-    token = session_token(request)
-    try:
-        async with asyncio.timeout(KEEP_ALIVE):
-            session = await sessions.read(_held(request).db, token, seen=False) if token else None
-    except (Unavailable, TimeoutError):
-        return True  # the database is away for a moment, and with it everything there would be to see
-    return session is not None and scope.active(inside.actor, session) == inside
-
-
-# Cookies ----------------------------------------------------------------------------------------------------------
-
-
-def session_token(request: Request) -> str | None:
-    """What the session cookie holds."""
-    return request.cookies.get(_held(request).settings.session_cookie_name)
-
-
-def set_session_cookies(response: Response, settings: Settings, opened: Opened) -> None:
-    """Hand over a new session: a cookie for the browser only, and the CSRF token for scripts to read.
-
-    `edge` makes both Secure where people come over https.
-    """
-    names = ((settings.session_cookie_name, opened.token, True), (settings.csrf_cookie_name, opened.csrf_token, False))
-    for name, value, http_only in names:
-        response.set_cookie(
-            name,
-            value,
-            max_age=sessions.LIFETIME_DAYS * 86_400,
-            path="/",
-            httponly=http_only,
-            samesite="lax",
-        )
-
-
-def set_probe_cookie(response: Response, settings: Settings) -> None:
-    """A cookie that says nothing, of the form of the session's: the runbook `auth-loop` sees whether it comes back."""
-    response.set_cookie(
-        settings.session_cookie_name + sessions.PROBE, "1", max_age=600, path="/", httponly=True, samesite="lax"
-    )
-
-
-def clear_session_cookies(response: Response, settings: Settings) -> None:
-    """Take both cookies back."""
-    for name, http_only in ((settings.session_cookie_name, True), (settings.csrf_cookie_name, False)):
-        response.delete_cookie(name, path="/", httponly=http_only, samesite="lax")
 
 
 # How handlers are called ------------------------------------------------------------------------------------------

@@ -45,13 +45,17 @@ def describe_error(error: Exception) -> ErrorResponse:
         case Unavailable():
             status = 502 if error.configured and error.code != "database_unavailable" else 503
         case RequestValidationError():
-            return ErrorResponse(400, "invalid_request", "Some fields are not as they should be.", {"fields": _fields(error)})
+            return ErrorResponse(
+                400, "invalid_request", "Some fields are not as they should be.", {"fields": _fields(error)}
+            )
         case psycopg.DataError() | psycopg.errors.ProgramLimitExceeded():
             return ErrorResponse(400, "invalid_request", "A value is out of the range that can be stored.")
         case HTTPException():
             return _refused(error)
         case _:
-            return ErrorResponse(500, "internal_error", "Something went wrong; the log tells what, under this request id.")
+            return ErrorResponse(
+                500, "internal_error", "Something went wrong; the log tells what, under this request id."
+            )
     assert isinstance(error, ProofdeskError)
     return ErrorResponse(status, error.code, error.message, error.details)
 

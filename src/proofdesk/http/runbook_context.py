@@ -8,7 +8,8 @@ from fastapi import Request
 from proofdesk.accounts import csrf, sessions
 from proofdesk.accounts.queries import Visit
 from proofdesk.audit import events
-from proofdesk.http.dependencies import FORWARDED, active_scope, actor, is_form, session_token
+from proofdesk.http.cookies import session_token
+from proofdesk.http.dependencies import FORWARDED, active_scope, actor, is_form
 from proofdesk.runbooks.context import Asking, Case
 
 # Headers whose values help and give nobody away; of others a bundle tells the names.

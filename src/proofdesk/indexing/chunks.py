@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from proofdesk.chatwoot import progress_queries
 from proofdesk.core.progress import Report, silent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
@@ -47,7 +48,9 @@ async def cut(db: Database, scope: Scope, limits: Limits, report: Report = silen
     Several workers may do so at once: each takes conversations that nobody has. Reports conversations.
     """
     async with db.scoped(scope) as conn:
-        await queries.adopt_rules(conn, scope, f"{chunker.VERSION}/{limits.chunk_size}/{limits.min_embed_chars}")
+        await progress_queries.adopt_rules(
+            conn, scope, "chunks", f"{chunker.VERSION}/{limits.chunk_size}/{limits.min_embed_chars}"
+        )
         total = await queries.unchunked(conn, scope)
     done, aside = Cut(), SetAside("chunks")
 
@@ -72,7 +75,7 @@ async def _cut_batch(db: Database, scope: Scope, limits: Limits, aside: SetAside
             chunks = await asyncio.to_thread(_chunks, part, said, limits, aside)
             cut = aside.without(part)
             counts = await _store(conn, scope, cut, chunks)
-            await queries.mark_chunked(conn, scope, cut)
+            await progress_queries.mark_indexed(conn, scope, "chunks", cut)
             return counts
 
         counts = await aside.each(conn, scope, conversations, work)

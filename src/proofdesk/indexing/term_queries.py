@@ -49,24 +49,6 @@ class Postings:
         return replace(self, tf=changed)
 
 
-async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
-    """Note by which rules terms are made; when they changed, every conversation is to be indexed anew: how many."""
-    return await execute(
-        conn,
-        """
-        WITH changed AS (
-            INSERT INTO sync_watermarks (project_id, account_scope_id, source, meta)
-            VALUES (%(project)s, %(account_scope)s, 'terms', jsonb_build_object('rules', %(rules)s::text))
-            ON CONFLICT (project_id, source) DO UPDATE SET meta = excluded.meta, updated_at = now()
-            WHERE sync_watermarks.meta <> excluded.meta RETURNING source)
-        UPDATE cw_conversations SET indexed_version = 0
-        WHERE project_id = %(project)s AND indexed_version <> 0 AND EXISTS (SELECT FROM changed)""",
-        project=scope.project_id,
-        account_scope=scope.account_scope_id,
-        rules=rules,
-    )
-
-
 async def unindexed(conn: Conn, scope: Scope) -> int:
     """How many conversations are to be indexed."""
     return await fetch_value(
@@ -153,21 +135,4 @@ async def put_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -
         project=scope.project_id,
         account_scope=scope.account_scope_id,
         postings=Jsonb([vars(p) for p in postings]),
-    )
-
-
-async def mark_indexed(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> None:
-    """Note which version of their content the terms of conversations were made of."""
-    await execute(
-        conn,
-        """
-        UPDATE cw_conversations c SET indexed_version = done.version
-        FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[], %(versions)s::bigint[])
-            done (account_id, conversation_id, version)
-        WHERE c.project_id = %(project)s AND c.account_id = done.account_id
-          AND c.conversation_id = done.conversation_id""",
-        project=scope.project_id,
-        accounts=[c.account_id for c in conversations],
-        conversations=[c.conversation_id for c in conversations],
-        versions=[c.version for c in conversations],
     )

@@ -7,6 +7,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
+from proofdesk.chatwoot import progress_queries
 from proofdesk.core.progress import Report, silent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
@@ -32,7 +33,7 @@ async def refresh(db: Database, scope: Scope, report: Report = silent) -> int:
     Several workers may do so at once: each takes conversations that nobody has. Reports conversations.
     """
     async with db.scoped(scope) as conn:
-        await term_queries.adopt_rules(conn, scope, str(VERSION))
+        await progress_queries.adopt_rules(conn, scope, "terms", str(VERSION))
         total = await term_queries.unindexed(conn, scope)
     aside = SetAside("terms")
     return await catch_up(db, lambda: _refresh_batch(db, scope, aside), total, report, "conversations indexed")
@@ -54,7 +55,7 @@ async def _refresh_batch(db: Database, scope: Scope, aside: SetAside) -> int:
             postings = await asyncio.to_thread(_postings, part, said, aside)
             indexed = aside.without(part)
             await _store(conn, scope, indexed, postings)
-            await term_queries.mark_indexed(conn, scope, indexed)
+            await progress_queries.mark_indexed(conn, scope, "terms", indexed)
 
         await aside.each(conn, scope, taken, work)
     return len(taken)

@@ -55,7 +55,7 @@ async def _sync(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Out
     options = _options(resources.settings)
     synced = await sync.run(resources.db, _chatwoot(resources), scope, options, turn, turn.is_over)
     result = await _prepare(resources, scope, turn)
-    await deliveries.refresh(resources.db, _chatwoot(resources), scope)
+    await deliveries.refresh_reports(resources.db, _chatwoot(resources), scope)
     result |= _sums(run, _counts(synced.tally))
     return Outcome(synced.tally.messages, result, synced.finished)
 
@@ -84,8 +84,8 @@ async def _reconcile(resources: Resources, scope: Scope, run: Run, turn: Turn) -
 
 async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[str, Any]:
     """Heed who opted out by what was read; make it findable: by words at once, by meaning as soon as it is embedded."""
-    await merges.record(resources.db, scope)
-    opted_out = await opt_outs.heed(resources.db, scope, resources.settings.opt_out_words)
+    await merges.record_merges(resources.db, scope)
+    opted_out = await opt_outs.apply_opt_outs(resources.db, scope, resources.settings.opt_out_words)
     cut = await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), report)
     await terms.refresh(resources.db, scope, report)
     waiting = await sync.waiting(resources.db, scope)
@@ -138,8 +138,8 @@ async def _maintain(resources: Resources, scope: Scope, _: Run, __: Turn) -> Out
 
 async def _send_due(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
     asked_by = replace(scope, actor=replace(scope.actor, request_id=run.request_id))
-    options = delivery.Options.of(resources.settings)
-    tally = await delivery.process(
+    options = delivery.DeliveryOptions.from_settings(resources.settings)
+    tally = await delivery.process_due(
         resources.db, asked_by, resources.outbound, options, report=turn, leave_off=turn.is_over
     )
     return Outcome(tally.processed, _sums(run, tally.counts), not tally.left_off)

@@ -13,7 +13,7 @@ from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.jobs.events import Feed
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import Provider as Channel
-from proofdesk.outbound.moves import Moves
+from proofdesk.outbound.moves import StoredChatMoves
 from proofdesk.outbound.unsubscribe import Links
 from proofdesk.settings import Settings
 
@@ -58,7 +58,7 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
         if bot is not None:
             await stack.enter_async_context(aclosing(bot))
         links = Links(db, settings.public_url)
-        outbound = registry.configured(settings, links, Moves(db), chatwoot, bot)
+        outbound = registry.configured(settings, links, StoredChatMoves(db), chatwoot, bot)
         for channel in outbound.values():
             await stack.enter_async_context(aclosing(channel))
         feed = await stack.enter_async_context(aclosing(Feed(db, url)))

@@ -15,7 +15,7 @@ from proofdesk.outbound import messages, policies, queries
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.gates import OPTED_OUT
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
 Step = Callable[[Conn, Scope, UUID], Awaitable[bool]]
@@ -27,40 +27,40 @@ class FourEyesRequired(Denied):
     code = "four_eyes_required"
 
 
-async def give(
+async def approve(
     db: Database, scope: Scope, outbound_id: UUID, *, four_eyes: bool = False, evidence_refs: list[Any] | None = None
-) -> Outbound:
+) -> OutboundMessage:
     """Approve a draft, as it is now and for as long as it says the same.
 
     Raises `OutboundNotFound`, `InvalidState`, `FourEyesRequired` or `InvalidEvidenceRef`.
     """
     async with db.scoped(scope) as conn:
-        draft = await messages.hold(conn, scope, outbound_id)
+        draft = await messages.lock_message(conn, scope, outbound_id)
         if four_eyes and draft.created_by == scope.actor.username:
             raise FourEyesRequired("Somebody else has to approve this: whoever drafts does not approve.", status=403)
         told = {"content_hash": draft.content_hash}
-        return await _take(conn, scope, draft, queries.approve, "approve", told, evidence_refs)
+        return await _take(conn, scope, draft, queries.approve_draft, "approve", told, evidence_refs)
 
 
-async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """Let a message never go out. Raises `OutboundNotFound` or `InvalidState`."""
     async with db.scoped(scope) as conn:
-        found = await messages.hold(conn, scope, outbound_id)
-        return await _take(conn, scope, found, queries.cancel, "cancel")
+        found = await messages.lock_message(conn, scope, outbound_id)
+        return await _take(conn, scope, found, queries.cancel_message, "cancel")
 
 
-async def retry(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """Let a message that failed be tried again, with all its retries and the approval it has.
 
     Whoever asks for it takes it upon himself that a message whose delivery is not known may arrive twice. Raises
     `OutboundNotFound` or `InvalidState`.
     """
     async with db.scoped(scope) as conn:
-        found = await messages.hold(conn, scope, outbound_id)
+        found = await messages.lock_message(conn, scope, outbound_id)
         return await _take(conn, scope, found, queries.retry, "retry", {"after": found.last_error})
 
 
-async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """Make a draft again, to be approved anew, of what failed, was cancelled, or was blocked and is not any more.
 
     Raises `OutboundNotFound`, `DuplicateOutbound` when another message has taken its dedupe key meanwhile, or
@@ -74,10 +74,10 @@ async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
         ) from error
 
 
-async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     async with db.scoped(scope) as conn:
-        found = await messages.hold(conn, scope, outbound_id)
-        person = messages.person(await policies.of_person(conn, scope, found.channel, found.recipient_ref))
+        found = await messages.lock_message(conn, scope, outbound_id)
+        person = messages.effective_policy(await policies.load_policies(conn, scope, found.channel, found.recipient_ref))
         if found.status == "blocked_opt_out" and person is not None and person.opted_out:
             raise InvalidState(
                 "The recipient has opted out: only an explicit opt-in, with its reason, lets this be drafted again.",
@@ -90,12 +90,12 @@ async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
 async def _take(
     conn: Conn,
     scope: Scope,
-    before: Outbound,
+    before: OutboundMessage,
     step: Step,
     verb: str,
     told: dict[str, Any] | None = None,
     evidence_refs: list[Any] | None = None,
-) -> Outbound:
+) -> OutboundMessage:
     """One step of a message that is held, with its event. Raises `InvalidState`."""
     if not await step(conn, scope, before.id):
         raise InvalidState(f"A message that is {before.status} cannot be: {verb}.", before)
@@ -104,10 +104,10 @@ async def _take(
         conn,
         scope.actor,
         f"outbound.{verb}",
-        messages.ENTITY,
+        messages.ENTITY_TYPE,
         before.id,
         scope=scope,
         payload=payload,
         evidence_refs=await references.cite(conn, scope, evidence_refs or []),
     )
-    return await messages.read(conn, scope, before.id)
+    return await messages.read_message(conn, scope, before.id)

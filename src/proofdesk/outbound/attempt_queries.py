@@ -13,7 +13,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Attempt:
+class DeliveryAttempt:
     """One call of a provider. Without an outcome it is under way, or its worker was lost."""
 
     number: int
@@ -26,7 +26,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartedAttempt:
     """An attempt that is written down and may be made."""
 
     outbound_id: UUID
@@ -35,7 +35,7 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Decided:
+class MessageUpdate:
     """What becomes of a claimed message; `next_attempt_at` None where nothing is to follow by itself."""
 
     id: UUID
@@ -46,7 +46,7 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Ending:
+class AttemptOutcome:
     """How an attempt ended, and what becomes of its message.
 
     `wait`: seconds until the retry that is granted, None without one. `took`: seconds; None: until now. `counted`:
@@ -65,7 +65,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledAttempt:
     """An attempt whose ending was stored."""
 
     outbound_id: UUID
@@ -76,7 +76,7 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class PutOff:
+class ChannelDelay:
     """That the messages of a channel wait so many seconds, and why."""
 
     channel: str
@@ -99,7 +99,7 @@ class _Clock:
     now: datetime
 
 
-async def lock_due(conn: Conn, scope: Scope, limit: int, except_for: Sequence[str] = ()) -> list[UUID]:
+async def lock_due_messages(conn: Conn, scope: Scope, limit: int, except_for: Sequence[str] = ()) -> list[UUID]:
     """Lock messages whose time has come, until the transaction ends; those that others have are passed over, and those
     of the channels in `except_for`."""
     due = await fetch_all(
@@ -117,7 +117,7 @@ async def lock_due(conn: Conn, scope: Scope, limit: int, except_for: Sequence[st
     return [found.id for found in due]
 
 
-async def put_off(conn: Conn, scope: Scope, waits: Sequence[PutOff]) -> int:
+async def delay_channels(conn: Conn, scope: Scope, waits: Sequence[ChannelDelay]) -> int:
     """Let what is due on some channels wait for a reason of its provider; return how many messages.
 
     Messages that another worker has locked are left to it.
@@ -144,7 +144,7 @@ async def put_off(conn: Conn, scope: Scope, waits: Sequence[PutOff]) -> int:
     )
 
 
-async def until_put_back(conn: Conn, scope: Scope, within: float) -> float | None:
+async def fetch_seconds_until_retry(conn: Conn, scope: Scope, within: float) -> float | None:
     """Seconds until the first message is due that its provider let wait, None when there is none within that time."""
     found = await fetch_optional(
         conn,
@@ -160,12 +160,12 @@ async def until_put_back(conn: Conn, scope: Scope, within: float) -> float | Non
     return None if found is None else found.seconds
 
 
-async def clock(conn: Conn) -> datetime:
+async def fetch_current_time(conn: Conn) -> datetime:
     """The time of the database, by which all workers go."""
     return (await fetch_one(conn, _Clock, "SELECT clock_timestamp() AS now")).now
 
 
-async def decide(conn: Conn, scope: Scope, decided: Sequence[Decided]) -> None:
+async def update_claimed_messages(conn: Conn, scope: Scope, decided: Sequence[MessageUpdate]) -> None:
     """Store what becomes of claimed messages."""
     await execute(
         conn,
@@ -184,13 +184,13 @@ async def decide(conn: Conn, scope: Scope, decided: Sequence[Decided]) -> None:
     )
 
 
-async def begin(
+async def insert_attempts(
     conn: Conn, scope: Scope, outbound_ids: Sequence[UUID], started_at: datetime, lease: float
-) -> list[Begun]:
+) -> list[StartedAttempt]:
     """Write down the next attempt of each message, to be made within so many seconds."""
     return await fetch_all(
         conn,
-        Begun,
+        StartedAttempt,
         """
         INSERT INTO outbound_attempts (project_id, account_scope_id, outbound_id, number, started_at, lease_until)
         SELECT o.project_id, o.account_scope_id, o.id,
@@ -207,11 +207,11 @@ async def begin(
     )
 
 
-async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settled]:
+async def finish_attempts(conn: Conn, scope: Scope, endings: Sequence[AttemptOutcome]) -> list[SettledAttempt]:
     """Store how attempts ended, and what that makes of their messages; those that have an outcome already are left."""
     return await fetch_all(
         conn,
-        Settled,
+        SettledAttempt,
         """
         WITH told AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset(%(rows)s) AS t (outbound_id uuid, number integer, outcome text,
@@ -238,11 +238,11 @@ async def end(conn: Conn, scope: Scope, endings: Sequence[Ending]) -> list[Settl
     )
 
 
-async def take_lost(conn: Conn, scope: Scope, lease: float, limit: int) -> list[Begun]:
+async def claim_lost_attempts(conn: Conn, scope: Scope, lease: float, limit: int) -> list[StartedAttempt]:
     """Attempts that were not heard of within their lease, the oldest first, leased anew to whoever asks."""
     return await fetch_all(
         conn,
-        Begun,
+        StartedAttempt,
         """
         UPDATE outbound_attempts SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
         WHERE project_id = %(project)s AND (outbound_id, number) IN (
@@ -256,7 +256,7 @@ async def take_lost(conn: Conn, scope: Scope, lease: float, limit: int) -> list[
     )
 
 
-async def wake_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -> None:
+async def resume_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -> None:
     """Let messages be decided anew that waited for a channel which has a provider now."""
     await execute(
         conn,
@@ -269,11 +269,11 @@ async def wake_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -
     )
 
 
-async def attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[Attempt]:
+async def fetch_attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[DeliveryAttempt]:
     """The attempts of a message, in order."""
     return await fetch_all(
         conn,
-        Attempt,
+        DeliveryAttempt,
         """
         SELECT number, started_at, finished_at, outcome, provider_message_id, error, duration_ms
         FROM outbound_attempts WHERE project_id = %(project)s AND outbound_id = %(id)s ORDER BY number""",
@@ -282,7 +282,7 @@ async def attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[Attempt]
     )
 
 
-def _plain(row: Decided | Ending) -> dict[str, Any]:
+def _plain(row: MessageUpdate | AttemptOutcome) -> dict[str, Any]:
     return {name: _json(value) for name, value in vars(row).items()}
 
 

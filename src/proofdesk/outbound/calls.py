@@ -9,71 +9,71 @@ from proofdesk import logging
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.outbound import merges, outcomes
-from proofdesk.outbound.attempt_queries import Begun, Ending
+from proofdesk.outbound.attempt_queries import AttemptOutcome, StartedAttempt
 from proofdesk.outbound.channels.interface import LookupUnsupported, Message, Provider, Receipt, SendFailed
-from proofdesk.outbound.claims import Claimed
-from proofdesk.outbound.outcomes import Patience
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.claims import ClaimedMessage
+from proofdesk.outbound.outcomes import RetryBackoff
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
 log = logging.get_logger(__name__)
 
-Providers = Mapping[str, Provider]
+Channels = Mapping[str, Provider]
 """The channels that can be used, by name."""
 
 
 @dataclass(frozen=True)
-class Calls:
+class MessageSender:
     """The providers as one project uses them. `inboxes`: those of each account of Chatwoot that it reads; None: all.
     `merged`: contacts that were merged, each with the one that remains, by their global ids."""
 
-    providers: Providers
+    providers: Channels
     inboxes: dict[int, frozenset[int] | None]
-    patience: Patience
+    patience: RetryBackoff
     merged: dict[str, str] = field(default_factory=dict)
 
-    async def send(self, claimed: Claimed) -> Ending | None:
+    async def send(self, claimed: ClaimedMessage) -> AttemptOutcome | None:
         """Hand over one message, once. None: whether it arrived is not known yet; the sweep finds out."""
         message, attempt = claimed.outbound, claimed.attempt
         left = claimed.until - time.monotonic()
         if left <= 0:
             late = SendFailed("The worker was held up for so long that others may think it lost.", of_provider=True)
-            return outcomes.failed(attempt, message, late, self.patience, claimed.began)
+            return outcomes.failed_outcome(attempt, message, late, self.patience, claimed.began)
         try:
             async with asyncio.timeout(left):
                 receipt = await self.providers[message.channel].send(self._letter(message))
         except SendFailed as error:
             if not error.delivered_unknown:
-                return outcomes.failed(attempt, message, error, self.patience, claimed.began)
+                return outcomes.failed_outcome(attempt, message, error, self.patience, claimed.began)
             log.warning("delivery unknown", outbound_id=str(message.id), error=error.message)
         except Exception as error:  # a call was made, so this must not look as if there had been none
             log.exception("provider crashed", outbound_id=str(message.id), error=type(error).__name__)
         else:
-            return outcomes.sent(attempt, receipt, claimed.began)
+            return outcomes.sent_outcome(attempt, receipt, claimed.began)
         return await self.look_up(message, attempt, claimed.began)
 
-    async def look_up(self, message: Outbound, attempt: Begun, began: float | None = None) -> Ending | None:
+    async def look_up(self, message: OutboundMessage, attempt: StartedAttempt, began: float | None = None) -> AttemptOutcome | None:
         """Ask the provider whether it has the message of an attempt. None: it does not say, so ask again later."""
         provider = self.providers.get(message.channel)
         if provider is None:
-            return outcomes.unknown(attempt, began)
+            return outcomes.unknown_outcome(attempt, began)
         try:
             receipt = await provider.find(self._letter(message, attempt))
         except LookupUnsupported:
-            return outcomes.unknown(attempt, began)
+            return outcomes.unknown_outcome(attempt, began)
         except SendFailed as error:
             log.warning("lookup failed", outbound_id=str(message.id), error=error.message)
             return None
         return self._found(message, attempt, receipt, began)
 
-    def _found(self, message: Outbound, attempt: Begun, receipt: Receipt | None, began: float | None) -> Ending:
+    def _found(self, message: OutboundMessage, attempt: StartedAttempt, receipt: Receipt | None, began: float | None) -> AttemptOutcome:
         if receipt is not None:
-            return outcomes.sent(attempt, receipt, began)
+            return outcomes.sent_outcome(attempt, receipt, began)
         lost = SendFailed("The call was broken off, and the provider has no such message.")
-        return outcomes.failed(attempt, message, lost, self.patience, began)
+        return outcomes.failed_outcome(attempt, message, lost, self.patience, began)
 
-    def _letter(self, message: Outbound, attempt: Begun | None = None) -> Message:
+    def _letter(self, message: OutboundMessage, attempt: StartedAttempt | None = None) -> Message:
         return Message(
             message.id,
             message.project_id,
@@ -83,14 +83,14 @@ class Calls:
             attempted_at=attempt and attempt.started_at,
         )
 
-    def _inboxes(self, message: Outbound) -> frozenset[int] | None:
+    def _inboxes(self, message: OutboundMessage) -> frozenset[int] | None:
         if message.channel != "chatwoot":
             return None
         kind = "contact" if message.recipient_ref.startswith("cwc:") else "conversation"
         return self.inboxes.get(ids.parse(message.recipient_ref, kind).account_id, frozenset())
 
 
-async def of_project(db: Database, scope: Scope, providers: Providers, patience: Patience) -> Calls:
+async def load_sender(db: Database, scope: Scope, providers: Channels, patience: RetryBackoff) -> MessageSender:
     """The calls of a project, with what it reads of Chatwoot now."""
     inboxes: dict[int, frozenset[int] | None] = {}
     for source in await sources.bound(db, scope):
@@ -99,4 +99,4 @@ async def of_project(db: Database, scope: Scope, providers: Providers, patience:
             inboxes[source.account_id] = None
         else:
             inboxes[source.account_id] = known | {source.inbox_id}
-    return Calls(providers, inboxes, patience, await merges.remaining(db, scope))
+    return MessageSender(providers, inboxes, patience, await merges.load_remaining_contacts(db, scope))

@@ -16,24 +16,24 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.outbound import attempt_queries, gates, messages, outcomes, policies, policy_queries
 from proofdesk.outbound import queries as outbound_queries
-from proofdesk.outbound.attempt_queries import Begun, Decided, PutOff
+from proofdesk.outbound.attempt_queries import ChannelDelay, MessageUpdate, StartedAttempt
 from proofdesk.outbound.channels.interface import Provider
-from proofdesk.outbound.gates import Decision, Policy
+from proofdesk.outbound.gates import GateDecision, Policy
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
-NOT_CONFIGURED = "provider_not_configured"
+CHANNEL_NOT_CONFIGURED = "provider_not_configured"
 _LOOK_AGAIN = timedelta(minutes=5)  # whether the channel is configured by now
 _ACTIONS = {"blocked_opt_out": "outbound.opt_out_block", "cancelled": "outbound.cancel", "deferred": "outbound.defer"}
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedMessage:
     """A message on its way. No call may be made after `until` (of `time.monotonic`): others may think it lost then."""
 
-    outbound: Outbound
-    attempt: Begun
+    outbound: OutboundMessage
+    attempt: StartedAttempt
     began: float
     until: float
 
@@ -42,14 +42,14 @@ class Claimed:
 class Claim:
     """What was taken: messages to be sent now, and those that may not be, each with the reason."""
 
-    sending: list[Claimed] = field(default_factory=list)
-    held_back: list[tuple[Outbound, Decision]] = field(default_factory=list)
+    sending: list[ClaimedMessage] = field(default_factory=list)
+    held_back: list[tuple[OutboundMessage, GateDecision]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.sending) + len(self.held_back)
 
 
-async def due(db: Database, scope: Scope, providers: Mapping[str, Provider], lease: float, most: int) -> Claim:
+async def claim_due_messages(db: Database, scope: Scope, providers: Mapping[str, Provider], lease: float, most: int) -> Claim:
     """Take at most so many messages whose time has come, on channels whose provider asks for no pause.
 
     What waits for a provider that asks every worker to wait gets a later time and the reason.
@@ -57,77 +57,77 @@ async def due(db: Database, scope: Scope, providers: Mapping[str, Provider], lea
     began = time.monotonic()
     pauses = {name: p.pause for name, p in providers.items() if p.pause is not None and p.pause.hold > 0}
     async with db.scoped(scope) as conn:
-        if waits := [PutOff(n, outcomes.reason_of(p.reason), p.wait) for n, p in pauses.items() if p.everywhere]:
-            await attempt_queries.put_off(conn, scope, waits)
-        ids = await attempt_queries.lock_due(conn, scope, most, list(pauses))
+        if waits := [ChannelDelay(n, outcomes.format_reason(p.reason), p.wait) for n, p in pauses.items() if p.everywhere]:
+            await attempt_queries.delay_channels(conn, scope, waits)
+        ids = await attempt_queries.lock_due_messages(conn, scope, most, list(pauses))
         if not ids:
             return Claim()
-        found = await outbound_queries.by_ids(conn, scope, ids)
+        found = await outbound_queries.fetch_messages(conn, scope, ids)
         return await _decided(conn, scope, found, providers, lease, began)
 
 
-async def one(db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID) -> Claim:
+async def claim_message(db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID) -> Claim:
     """Take one message, although its retry or its window may be later. Raises `OutboundNotFound` or `InvalidState`."""
     began = time.monotonic()
     async with db.scoped(scope) as conn:
-        found = await messages.hold(conn, scope, outbound_id)
+        found = await messages.lock_message(conn, scope, outbound_id)
         if found.next_attempt_at is None:
             raise InvalidState(f"A message that is {found.status} cannot be sent: {_what_to_do(found)}", found)
-        now = await attempt_queries.clock(conn)
+        now = await attempt_queries.fetch_current_time(conn)
         if found.scheduled_at is not None and found.scheduled_at > now:
             raise InvalidState(f"The message is scheduled for {found.scheduled_at:%Y-%m-%dT%H:%M:%SZ}.", found)
         return await _decided(conn, scope, [found], channels, lease, began)
 
 
 async def _decided(
-    conn: Conn, scope: Scope, found: Sequence[Outbound], channels: Collection[str], lease: float, began: float
+    conn: Conn, scope: Scope, found: Sequence[OutboundMessage], channels: Collection[str], lease: float, began: float
 ) -> Claim:
-    people = await policies.known(conn, scope, [(m.channel, m.recipient_ref) for m in found])
+    people = await policies.ensure_policies(conn, scope, [(m.channel, m.recipient_ref) for m in found])
     of = {(p.channel, p.recipient): p.policy_ids for p in people}
-    held = await policies.hold(conn, scope, people)
-    heard = await policy_queries.newest_inbound(conn, scope, [m.recipient_ref for m in found])
-    now = await attempt_queries.clock(conn)
+    held = await policies.lock_policies(conn, scope, people)
+    heard = await policy_queries.fetch_latest_replies(conn, scope, [m.recipient_ref for m in found])
+    now = await attempt_queries.fetch_current_time(conn)
     decisions = []
     for message in found:
         ids = of[message.channel, message.recipient_ref]
         decision = _decision(message, [held[i] for i in ids], heard.get(message.recipient_ref), channels, now)
         if decision == gates.PASS:
-            held |= {i: gates.reserve(held[i], now) for i in ids}
+            held |= {i: gates.reserve_slot(held[i], now) for i in ids}
         decisions.append((message, decision, ids))
     passed = {message.id: message for message, decision, _ in decisions if decision == gates.PASS}
-    await attempt_queries.decide(conn, scope, [_row(*each) for each in decisions])
-    begun = await attempt_queries.begin(conn, scope, list(passed), now, lease) if passed else []
+    await attempt_queries.update_claimed_messages(conn, scope, [_row(*each) for each in decisions])
+    begun = await attempt_queries.insert_attempts(conn, scope, list(passed), now, lease) if passed else []
     if passed:
-        await policy_queries.put_counts(conn, scope, list(held.values()))
+        await policy_queries.store_windows(conn, scope, list(held.values()))
     held_back = [(message, decision) for message, decision, _ in decisions if decision != gates.PASS]
     await events.record_many(conn, scope, scope.actor, [_event(m, d) for m, d in held_back if m.last_error != d.reason])
-    return Claim([Claimed(passed[b.outbound_id], b, began, began + lease / 2) for b in begun], held_back)
+    return Claim([ClaimedMessage(passed[b.outbound_id], b, began, began + lease / 2) for b in begun], held_back)
 
 
 def _decision(
-    message: Outbound, allowed: list[Policy], heard: datetime | None, channels: Collection[str], now: datetime
-) -> Decision:
+    message: OutboundMessage, allowed: list[Policy], heard: datetime | None, channels: Collection[str], now: datetime
+) -> GateDecision:
     assert message.approved_at is not None, "only what is approved is ever due"
-    person = gates.strictest(allowed, now)
+    person = gates.combine_policies(allowed, now)
     newest = gates.latest([person.last_inbound_at, heard])
-    decision = gates.decide(message.approved_at, person, newest, now)
+    decision = gates.evaluate(message.approved_at, person, newest, now)
     if decision == gates.PASS and message.channel not in channels:
-        return Decision("deferred", NOT_CONFIGURED, now + _LOOK_AGAIN)
+        return GateDecision("deferred", CHANNEL_NOT_CONFIGURED, now + _LOOK_AGAIN)
     return decision
 
 
-def _row(message: Outbound, decision: Decision, policy_ids: list[UUID]) -> Decided:
+def _row(message: OutboundMessage, decision: GateDecision, policy_ids: list[UUID]) -> MessageUpdate:
     status = {"pass": "sending", "deferred": message.status}.get(decision.verdict, decision.verdict)
-    return Decided(message.id, status, decision.reason, decision.until, policy_ids)
+    return MessageUpdate(message.id, status, decision.reason, decision.until, policy_ids)
 
 
-def _event(message: Outbound, decision: Decision) -> Told:
+def _event(message: OutboundMessage, decision: GateDecision) -> Told:
     payload = {"reason": decision.reason, "from": message.status, "channel": message.channel}
     until = {"until": decision.until.isoformat()} if decision.until else {}
-    return Told(_ACTIONS[decision.verdict], messages.ENTITY, message.id, decision.verdict, payload | until)
+    return Told(_ACTIONS[decision.verdict], messages.ENTITY_TYPE, message.id, decision.verdict, payload | until)
 
 
-def _what_to_do(found: Outbound) -> str:
+def _what_to_do(found: OutboundMessage) -> str:
     return {
         "draft": "approve it first.",
         "sending": "it is on its way.",

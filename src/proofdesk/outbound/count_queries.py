@@ -3,23 +3,23 @@
 from dataclasses import dataclass
 
 from proofdesk.database.rows import Conn, fetch_all, fetch_value
-from proofdesk.outbound.queries import Asked
+from proofdesk.outbound.queries import OutboundFilter
 from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class InState:
+class StateCount:
     """How many messages are in a state."""
 
     status: str
     messages: int
 
 
-async def by_state(conn: Conn, scope: Scope, channel: str | None) -> list[InState]:
+async def count_by_state(conn: Conn, scope: Scope, channel: str | None) -> list[StateCount]:
     """How many messages are in each state, as triggers have counted them; a state without any is not in it."""
     return await fetch_all(
         conn,
-        InState,
+        StateCount,
         """
         SELECT split_part(kind, ' ', 3) AS status, sum(n)::bigint AS messages FROM project_counts
         WHERE project_id = %(project)s AND starts_with(kind, concat('outbound ', %(channel)s::text || ' '))
@@ -29,11 +29,11 @@ async def by_state(conn: Conn, scope: Scope, channel: str | None) -> list[InStat
     )
 
 
-async def by_state_found(conn: Conn, scope: Scope, asked: Asked) -> list[InState]:
+async def count_matching_by_state(conn: Conn, scope: Scope, asked: OutboundFilter) -> list[StateCount]:
     """How many messages that hold the words are in each state, whichever is asked for."""
     return await fetch_all(
         conn,
-        InState,
+        StateCount,
         """
         SELECT o.status, count(*) AS messages
         FROM outbound_messages o
@@ -51,7 +51,7 @@ async def by_state_found(conn: Conn, scope: Scope, asked: Asked) -> list[InState
     )
 
 
-async def undelivered(conn: Conn, scope: Scope, channel: str | None) -> int:
+async def count_undelivered(conn: Conn, scope: Scope, channel: str | None) -> int:
     """How many messages Chatwoot took and its channel failed to deliver."""
     return await fetch_value(
         conn,

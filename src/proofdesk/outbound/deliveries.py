@@ -11,35 +11,35 @@ from proofdesk.chatwoot import statuses
 from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.database.pool import Database
 from proofdesk.outbound import delivery_queries, messages
-from proofdesk.outbound.delivery_queries import Report
+from proofdesk.outbound.delivery_queries import StatusReport
 from proofdesk.projects.scope import Scope
 
 ACTION = "outbound.delivery"
-DAYS = 7
+REPORT_DAYS = 7
 """How long the status of a message is followed (C-40)."""
-MOST = 500
+MAX_CONVERSATIONS = 500
 """Conversations that one run reads again."""
 
 
-async def refresh(db: Database, client: Chatwoot, scope: Scope) -> int:
+async def refresh_reports(db: Database, client: Chatwoot, scope: Scope) -> int:
     """Read messages again whose status may have changed, and take over what is new; how many reports were new."""
     async with db.scoped(scope) as conn:
-        windows = await delivery_queries.take_due(conn, scope, DAYS, MOST)
+        windows = await delivery_queries.claim_due_windows(conn, scope, REPORT_DAYS, MAX_CONVERSATIONS)
     await statuses.reread(db, client, scope, windows)
-    return await record(db, scope)
+    return await record_reports(db, scope)
 
 
-async def record(db: Database, scope: Scope) -> int:
+async def record_reports(db: Database, scope: Scope) -> int:
     """Take over the states that the mirror holds, with an audit event for each failure and each recovery."""
     async with db.scoped(scope) as conn:
-        reports = [r for r in await delivery_queries.reported(conn, scope, DAYS) if r.status != r.before]
+        reports = [r for r in await delivery_queries.update_statuses(conn, scope, REPORT_DAYS) if r.status != r.before]
         notable = [r for r in reports if "failed" in (r.status, r.before)]
         by = events.system(scope.actor.request_id)
         await events.record_many(conn, scope, by, [_event(report) for report in notable])
     return len(reports)
 
 
-def _event(report: Report) -> Told:
+def _event(report: StatusReport) -> Told:
     payload = {"message_id": report.message_id, "via": report.via, "before": report.before, "error": report.error}
     told = {name: value for name, value in payload.items() if value is not None}
-    return Told(ACTION, messages.ENTITY, report.outbound_id, report.status, told)
+    return Told(ACTION, messages.ENTITY_TYPE, report.outbound_id, report.status, told)

@@ -14,25 +14,25 @@ from proofdesk.core.progress import LeaveOff, Report, never, silent
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied
 from proofdesk.outbound import attempt_queries, calls, claims, messages, outcomes, sweep
-from proofdesk.outbound.attempt_queries import Ending
-from proofdesk.outbound.calls import Calls, Providers
+from proofdesk.outbound.attempt_queries import AttemptOutcome
+from proofdesk.outbound.calls import MessageSender, Channels
 from proofdesk.outbound.channels.backoff import HOLD
 from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.outbound.channels.registry import NEEDED
-from proofdesk.outbound.claims import NOT_CONFIGURED, Claim
+from proofdesk.outbound.claims import CHANNEL_NOT_CONFIGURED, Claim
 from proofdesk.outbound.gates import CAP_REACHED
-from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN, Patience
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN, RetryBackoff
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
-Flying = set[asyncio.Task[Ending | None]]
+Flying = set[asyncio.Task[AttemptOutcome | None]]
 _MOST_WAITS = 20  # of one run, each for as long as `HOLD` says
 _A_MOMENT = 0.05
 
 
 @dataclass(frozen=True)
-class Options:
+class DeliveryOptions:
     """Messages on their way at once, seconds after which an attempt counts as lost, and how retries wait.
 
     `landing`: seconds that calls under way have left when delivery is broken off; the sweep settles those it cut short.
@@ -40,17 +40,17 @@ class Options:
 
     concurrency: int = 16
     lease: float = 300.0
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryBackoff = field(default_factory=RetryBackoff)
     landing: float = 4.0
 
     @staticmethod
-    def of(settings: Settings) -> "Options":
+    def from_settings(settings: Settings) -> "DeliveryOptions":
         """The options that the settings ask for."""
-        return Options(settings.outbound_concurrency, settings.outbound_lease_seconds)
+        return DeliveryOptions(settings.outbound_concurrency, settings.outbound_lease_seconds)
 
 
 @dataclass
-class Tally:
+class DeliveryTotals:
     """What became of the messages that were looked at. `skipped`: they wait for a window or for their provider.
     `swept`: attempts of earlier workers that were settled. `left_off`: more may be due."""
 
@@ -67,7 +67,7 @@ class Tally:
         """The numbers, by name."""
         return {name: number for name, number in vars(self).items() if name != "left_off"}
 
-    def held_back(self, claim: Claim) -> None:
+    def count_claim(self, claim: Claim) -> None:
         """Count what was taken, and of it what may not go out."""
         self.processed += len(claim)
         deferred = sum(decision.verdict == "deferred" for _, decision in claim.held_back)
@@ -93,23 +93,23 @@ class FrequencyCapReached(Denied):
     code = CAP_REACHED
 
 
-async def process(
+async def process_due(
     db: Database,
     scope: Scope,
-    providers: Providers,
-    options: Options,
+    providers: Channels,
+    options: DeliveryOptions,
     limit: int | None = None,
     report: Report = silent,
     leave_off: LeaveOff = never,
-) -> Tally:
+) -> DeliveryTotals:
     """Send what is due, at most `limit` messages, several at a time. Any number of workers may do this at once.
 
     Whoever cancels it waits until what is on its way has been answered and settled, for `Options.landing` at most.
     """
-    calling = await calls.of_project(db, scope, providers, options.patience)
-    tally = Tally(swept=await sweep.run(db, scope, calling, options.lease))
+    calling = await calls.load_sender(db, scope, providers, options.patience)
+    tally = DeliveryTotals(swept=await sweep.run(db, scope, calling, options.lease))
     async with db.scoped(scope) as conn:
-        await attempt_queries.wake_unconfigured(conn, scope, list(providers))
+        await attempt_queries.resume_unconfigured(conn, scope, list(providers))
     flying: Flying = set()
     try:
         await _keep_sending(_Claims(db, scope, calling, options, limit, leave_off), tally, flying, report)
@@ -118,17 +118,17 @@ async def process(
     return tally
 
 
-async def send(db: Database, scope: Scope, providers: Providers, options: Options, outbound_id: UUID) -> Outbound:
+async def send_now(db: Database, scope: Scope, providers: Channels, options: DeliveryOptions, outbound_id: UUID) -> OutboundMessage:
     """Send one message now; the message as it is then.
 
     Raises `OutboundNotFound`, `InvalidState`, `BlockedOptOut`, `BlockedStopOnReply`, `FrequencyCapReached`, or
     `SendFailed` when the provider did not take it.
     """
-    calling = await calls.of_project(db, scope, providers, options.patience)
-    claim = await claims.one(db, scope, providers, options.lease, outbound_id)
+    calling = await calls.load_sender(db, scope, providers, options.patience)
+    claim = await claims.claim_message(db, scope, providers, options.lease, outbound_id)
     flying: Flying = {asyncio.create_task(calling.send(claimed)) for claimed in claim.sending}
-    await unbroken(_land(db, scope, flying, Tally()))
-    found = await messages.one(db, scope, outbound_id)
+    await unbroken(_land(db, scope, flying, DeliveryTotals()))
+    found = await messages.get_message(db, scope, outbound_id)
     _refuse(found, claim)
     return found
 
@@ -139,33 +139,33 @@ class _Claims:
 
     db: Database
     scope: Scope
-    calling: Calls
-    options: Options
+    calling: MessageSender
+    options: DeliveryOptions
     limit: int | None
     leave_off: LeaveOff
 
-    async def take(self, tally: Tally, flying: Flying) -> bool:
+    async def take(self, tally: DeliveryTotals, flying: Flying) -> bool:
         """Take what there is room for, and have it sent; False when there was less, or no more is wanted."""
         room = self.options.concurrency - len(flying)
         most = room if self.limit is None else min(room, self.limit - tally.processed)
-        claim = await claims.due(self.db, self.scope, self.calling.providers, self.options.lease, most)
-        tally.held_back(claim)
+        claim = await claims.claim_due_messages(self.db, self.scope, self.calling.providers, self.options.lease, most)
+        tally.count_claim(claim)
         flying |= {asyncio.create_task(self.calling.send(claimed)) for claimed in claim.sending}
         return len(claim) == most and tally.processed != self.limit
 
-    async def wait_for_put_back(self, tally: Tally) -> bool:
+    async def wait_for_put_back(self, tally: DeliveryTotals) -> bool:
         """Wait for messages that a provider has let wait briefly, whichever worker had them; False without any."""
         if tally.processed == self.limit:
             return False
         async with self.db.scoped(self.scope) as conn:
-            seconds = await attempt_queries.until_put_back(conn, self.scope, HOLD * 1.25)
+            seconds = await attempt_queries.fetch_seconds_until_retry(conn, self.scope, HOLD * 1.25)
         if seconds is None:
             return False
         await asyncio.sleep(max(0.0, seconds) + _A_MOMENT)
         return True
 
 
-async def _keep_sending(due: _Claims, tally: Tally, flying: Flying, report: Report) -> None:
+async def _keep_sending(due: _Claims, tally: DeliveryTotals, flying: Flying, report: Report) -> None:
     more, waits = True, 0
     while more or flying:
         if more and len(flying) < due.options.concurrency:
@@ -180,7 +180,7 @@ async def _keep_sending(due: _Claims, tally: Tally, flying: Flying, report: Repo
             more, waits = await due.wait_for_put_back(tally), waits + 1
 
 
-async def _land(db: Database, scope: Scope, flying: Flying, tally: Tally, within: float | None = None) -> None:
+async def _land(db: Database, scope: Scope, flying: Flying, tally: DeliveryTotals, within: float | None = None) -> None:
     if not flying:
         return
     _, late = await asyncio.wait(flying, timeout=within)
@@ -191,10 +191,10 @@ async def _land(db: Database, scope: Scope, flying: Flying, tally: Tally, within
     await _settle(db, scope, set(flying), flying, tally)
 
 
-async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tally: Tally) -> None:
+async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tally: DeliveryTotals) -> None:
     flying -= done
     endings = [task.result() for task in done if not task.cancelled()]
-    settled = await outcomes.settle(db, scope, [ending for ending in endings if ending is not None])
+    settled = await outcomes.settle_attempts(db, scope, [ending for ending in endings if ending is not None])
     sent = sum(one.outcome == "sent" for one in settled)
     put_back = sum(one.put_back for one in settled)
     tally.sent += sent
@@ -202,7 +202,7 @@ async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tall
     tally.failed += len(done) - sent - put_back
 
 
-def _refuse(found: Outbound, claim: Claim) -> None:
+def _refuse(found: OutboundMessage, claim: Claim) -> None:
     if found.status == "sent":
         return
     reason = claim.held_back[0][1].reason if claim.held_back else None
@@ -217,9 +217,9 @@ def _refuse(found: Outbound, claim: Claim) -> None:
             status=429,
             retry_after=max(1, math.ceil((until - found.updated_at).total_seconds())),
         )
-    if reason == NOT_CONFIGURED:
-        what = f"{NOT_CONFIGURED}: set {NEEDED[found.channel]}. The message waits and is not counted as tried."
-        raise SendFailed(what, details={"last_error": NOT_CONFIGURED})
+    if reason == CHANNEL_NOT_CONFIGURED:
+        what = f"{CHANNEL_NOT_CONFIGURED}: set {NEEDED[found.channel]}. The message waits and is not counted as tried."
+        raise SendFailed(what, details={"last_error": CHANNEL_NOT_CONFIGURED})
     last_error = found.last_error if found.next_attempt_at or found.status == "failed" else DELIVERY_UNKNOWN
     then = " It stays approved and is tried again by itself." if found.status == "approved" else ""
     raise SendFailed(f"The message was not sent: {last_error}.{then}", details={"last_error": last_error})

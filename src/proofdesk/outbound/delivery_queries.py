@@ -9,7 +9,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Window:
+class ReportWindow:
     """The messages of a conversation that are still to be reported: from the first to the last of them, by id."""
 
     account_id: int
@@ -19,7 +19,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Report:
+class StatusReport:
     """A status that is new, and what it was before."""
 
     outbound_id: UUID
@@ -30,7 +30,7 @@ class Report:
     via: str | None
 
 
-async def begin(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> None:
+async def insert_deliveries(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> None:
     """Expect reports of those of these messages that went into Chatwoot."""
     await execute(
         conn,
@@ -47,14 +47,14 @@ async def begin(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> None:
     )
 
 
-async def take_due(conn: Conn, scope: Scope, days: int, most: int) -> list[Window]:
+async def claim_due_windows(conn: Conn, scope: Scope, days: int, most: int) -> list[ReportWindow]:
     """Conversations with messages whose status may still change, longest unchecked first; they count as checked.
 
     A message is looked at again after an eighth of its age, so often at first and about fifty times in a week.
     """
     return await fetch_all(
         conn,
-        Window,
+        ReportWindow,
         """
         WITH due AS MATERIALIZED (
             SELECT d.account_id, m.conversation_id, min(d.message_id) AS first_id, max(d.message_id) AS last_id,
@@ -79,7 +79,7 @@ async def take_due(conn: Conn, scope: Scope, days: int, most: int) -> list[Windo
     )
 
 
-async def reported(conn: Conn, scope: Scope, days: int) -> list[Report]:
+async def update_statuses(conn: Conn, scope: Scope, days: int) -> list[StatusReport]:
     """Take over what the mirror holds of messages that were sent in the last days, where it is news.
 
     On a widget or API inbox Chatwoot marks everything as read when the customer opens the conversation, so there it
@@ -87,7 +87,7 @@ async def reported(conn: Conn, scope: Scope, days: int) -> list[Report]:
     """
     return await fetch_all(
         conn,
-        Report,
+        StatusReport,
         """
         WITH told AS (
             SELECT d.outbound_id, d.message_id, d.status AS before, i.channel_type AS via,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-CHANNELS = {
+INBOX_CHANNEL_NAMES = {
     "Channel::WebWidget": "the website chat",
     "Channel::Api": "the API inbox",
     "Channel::Email": "e-mail",
@@ -22,7 +22,7 @@ CHANNELS = {
 
 
 @dataclass(frozen=True)
-class Delivery:
+class DeliveryReport:
     """What the channel behind Chatwoot reports: `sent` while it says nothing. `via`: Chatwoot's type of the inbox."""
 
     status: str
@@ -33,7 +33,7 @@ class Delivery:
     @property
     def channel(self) -> str:
         """The channel as people call it."""
-        return CHANNELS.get(self.via or "", "the channel")
+        return INBOX_CHANNEL_NAMES.get(self.via or "", "the channel")
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from proofdesk.evidence import references
 from proofdesk.outbound import messages, policies, policy_queries, queries
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
-from proofdesk.outbound.queries import NewDraft, Outbound
+from proofdesk.outbound.queries import DraftRecord, OutboundMessage
 from proofdesk.projects.scope import Scope
 
-DEFAULT_RETRIES, MOST_RETRIES = 5, 20
-LONGEST_KEY = 200
+DEFAULT_RETRIES, MAX_RETRIES = 5, 20
+MAX_KEY_LENGTH = 200
 
 
 class IdempotencyKeyRequired(Invalid):
@@ -41,7 +41,7 @@ class DuplicateOutbound(Conflict):
 
 
 @dataclass(frozen=True)
-class Wish:
+class DraftRequest:
     """What somebody wants to be drafted, as it was given: anything may be wrong about it."""
 
     channel: Any
@@ -54,7 +54,7 @@ class Wish:
     evidence_refs: list[Any] = field(default_factory=list)
 
 
-async def create(db: Database, scope: Scope, wish: Wish) -> tuple[Outbound, bool]:
+async def create(db: Database, scope: Scope, wish: DraftRequest) -> tuple[OutboundMessage, bool]:
     """A draft, and whether it is new: the same wish with the same key gives the message that it made before.
 
     Raises `InvalidChannel`, `InvalidRecipient`, `InvalidPayload`, `IdempotencyKeyRequired`, `InvalidEvidenceRef`,
@@ -63,7 +63,7 @@ async def create(db: Database, scope: Scope, wish: Wish) -> tuple[Outbound, bool
     draft = _checked(wish)
     while True:
         async with db.scoped(scope) as conn:
-            earlier = await queries.with_key(conn, scope, draft.idempotency_key)
+            earlier = await queries.fetch_by_idempotency_key(conn, scope, draft.idempotency_key)
             if earlier is not None:
                 return await _replayed(conn, scope, draft, earlier), False
             made = await _insert(conn, scope, draft, wish.evidence_refs)
@@ -73,40 +73,40 @@ async def create(db: Database, scope: Scope, wish: Wish) -> tuple[Outbound, bool
         # Whoever was first with a key is seen only by the next transaction, or has let go of the key meanwhile.
 
 
-async def _insert(conn: Conn, scope: Scope, draft: NewDraft, refs: list[Any]) -> Outbound | None:
+async def _insert(conn: Conn, scope: Scope, draft: DraftRecord, refs: list[Any]) -> OutboundMessage | None:
     await _check_exists(conn, scope, draft)
     citations = await references.cite(conn, scope, refs)
-    made = await queries.insert(
+    made = await queries.insert_draft(
         conn, scope, replace(draft, evidence_refs=[citation.as_json() for citation in citations])
     )
     if made is None:
         return None
-    await policies.known(conn, scope, [(draft.channel, draft.recipient_ref)])
-    drafted = await messages.read(conn, scope, made.id)
+    await policies.ensure_policies(conn, scope, [(draft.channel, draft.recipient_ref)])
+    drafted = await messages.read_message(conn, scope, made.id)
     payload = {"channel": draft.channel, "recipient_ref": draft.recipient_ref, "content_hash": drafted.content_hash}
     told: dict[str, Any] = {"scope": scope, "payload": payload, "evidence_refs": citations}
-    await events.record(conn, scope.actor, "outbound.draft", messages.ENTITY, made.id, **told)
+    await events.record(conn, scope.actor, "outbound.draft", messages.ENTITY_TYPE, made.id, **told)
     return drafted
 
 
-async def _replayed(conn: Conn, scope: Scope, draft: NewDraft, earlier: queries.Keyed) -> Outbound:
+async def _replayed(conn: Conn, scope: Scope, draft: DraftRecord, earlier: queries.DraftKey) -> OutboundMessage:
     if earlier.request_hash != draft.request_hash:
         raise IdempotencyConflict(
             "This idempotency key was used for another message: take a new key for a new message.",
             details={"id": str(earlier.id)},
         )
-    return await messages.read(conn, scope, earlier.id)
+    return await messages.read_message(conn, scope, earlier.id)
 
 
-async def _refuse_duplicate(conn: Conn, scope: Scope, draft: NewDraft) -> None:
-    if draft.dedupe_key is None or await queries.with_key(conn, scope, draft.idempotency_key):
+async def _refuse_duplicate(conn: Conn, scope: Scope, draft: DraftRecord) -> None:
+    if draft.dedupe_key is None or await queries.fetch_by_idempotency_key(conn, scope, draft.idempotency_key):
         return
-    other = await queries.with_dedupe_key(conn, scope, draft.dedupe_key)
+    other = await queries.fetch_id_by_dedupe_key(conn, scope, draft.dedupe_key)
     if other is not None:
         raise DuplicateOutbound("Another message has this dedupe key already.", details={"id": str(other)})
 
 
-async def _check_exists(conn: Conn, scope: Scope, draft: NewDraft) -> None:
+async def _check_exists(conn: Conn, scope: Scope, draft: DraftRecord) -> None:
     if draft.channel != "chatwoot":
         return
     kind = "contact" if draft.recipient_ref.startswith("cwc:") else "conversation"
@@ -114,24 +114,24 @@ async def _check_exists(conn: Conn, scope: Scope, draft: NewDraft) -> None:
         named = ids.parse(draft.recipient_ref, kind)
     except Invalid as error:
         raise InvalidRecipient(error.message) from error
-    exists = policy_queries.has_contact if kind == "contact" else policy_queries.has_conversation
+    exists = policy_queries.contact_exists if kind == "contact" else policy_queries.conversation_exists
     if named.project_id != scope.project_id or not await exists(conn, scope, named.account_id, named.number):
         raise InvalidRecipient(f"This project has no {kind} {draft.recipient_ref[:80]!r}.")
 
 
-def _checked(wish: Wish) -> NewDraft:
+def _checked(wish: DraftRequest) -> DraftRecord:
     channel = registry.check_channel(wish.channel if isinstance(wish.channel, str) else "")
     if not isinstance(wish.recipient_ref, str) or not wish.recipient_ref.strip():
         raise InvalidRecipient("Name a recipient: recipient_ref.")
     key = wish.idempotency_key.strip() if isinstance(wish.idempotency_key, str) else ""
-    if not 0 < len(key) <= LONGEST_KEY:
-        raise IdempotencyKeyRequired(f"Give an idempotency_key of 1 to {LONGEST_KEY} characters, new for each message.")
+    if not 0 < len(key) <= MAX_KEY_LENGTH:
+        raise IdempotencyKeyRequired(f"Give an idempotency_key of 1 to {MAX_KEY_LENGTH} characters, new for each message.")
     if not isinstance(wish.payload, dict):
         raise InvalidPayload("A payload is an object.")
     recipient, payload = registry.check(channel, wish.recipient_ref, wish.payload)
     dedupe = (wish.dedupe_key or "").strip() or None
     asked = (channel, recipient, payload, dedupe, wish.max_retries, wish.scheduled_at, wish.evidence_refs)
-    return NewDraft(
+    return DraftRecord(
         channel=channel,
         recipient_ref=recipient,
         payload=payload,

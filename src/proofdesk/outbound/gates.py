@@ -40,7 +40,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Decision:
+class GateDecision:
     """`pass`, or why not: `reason` is a code of `last_error`; `until` is when a deferred message may be tried again."""
 
     verdict: Literal["pass", "blocked_opt_out", "cancelled", "deferred"]
@@ -48,23 +48,23 @@ class Decision:
     until: datetime | None = None
 
 
-PASS = Decision("pass")
+PASS = GateDecision("pass")
 
 
-def decide(approved_at: datetime, policy: Policy, newest_inbound: datetime | None, now: datetime) -> Decision:
+def evaluate(approved_at: datetime, policy: Policy, newest_inbound: datetime | None, now: datetime) -> GateDecision:
     """The gates in their order: opt-out, stop-on-reply, frequency cap."""
     if policy.opted_out:
-        return Decision("blocked_opt_out", OPTED_OUT)
+        return GateDecision("blocked_opt_out", OPTED_OUT)
     if policy.stop_on_reply and newest_inbound is not None and newest_inbound > approved_at:
-        return Decision("cancelled", REPLIED)
-    if policy.frequency_cap <= live(policy, now).sent_in_window:
-        return Decision("deferred", CAP_REACHED, policy.window_ends_at)
+        return GateDecision("cancelled", REPLIED)
+    if policy.frequency_cap <= close_expired_window(policy, now).sent_in_window:
+        return GateDecision("deferred", CAP_REACHED, policy.window_ends_at)
     return PASS
 
 
-def strictest(policies: Sequence[Policy], now: datetime) -> Policy:
+def combine_policies(policies: Sequence[Policy], now: datetime) -> Policy:
     """One person as one policy, should several be known: each rule as the strictest of them has it."""
-    tightest = max(policies, key=lambda p: (live(p, now).sent_in_window - p.frequency_cap, _end(p, now)))
+    tightest = max(policies, key=lambda p: (close_expired_window(p, now).sent_in_window - p.frequency_cap, _end(p, now)))
     return replace(
         tightest,
         opted_out=any(p.opted_out for p in policies),
@@ -74,25 +74,25 @@ def strictest(policies: Sequence[Policy], now: datetime) -> Policy:
     )
 
 
-def live(policy: Policy, now: datetime) -> Policy:
+def close_expired_window(policy: Policy, now: datetime) -> Policy:
     """The policy with its window closed if that is over."""
     end = policy.window_ends_at
     return policy if end is None or now < end else replace(policy, sent_in_window=0, window_started_at=None)
 
 
-def counted(policy: Policy, sent: int) -> Policy:
+def with_sent_at_least(policy: Policy, sent: int) -> Policy:
     """The policy with what was sent to the whole person in its window, if that is more than it has counted itself."""
     return replace(policy, sent_in_window=max(policy.sent_in_window, sent)) if policy.window_started_at else policy
 
 
-def reserve(policy: Policy, now: datetime) -> Policy:
+def reserve_slot(policy: Policy, now: datetime) -> Policy:
     """With a place taken for a message that is about to go out, in a new window if none is under way."""
-    open_now = live(policy, now)
+    open_now = close_expired_window(policy, now)
     started = open_now.window_started_at or now
     return replace(open_now, sent_in_window=open_now.sent_in_window + 1, window_started_at=started)
 
 
-def give_back(policy: Policy, reserved_at: datetime) -> Policy:
+def release_slot(policy: Policy, reserved_at: datetime) -> Policy:
     """With the place free again that was taken then, since nothing was delivered; a later window keeps its places."""
     started = policy.window_started_at
     if started is None or reserved_at < started:
@@ -107,4 +107,4 @@ def latest(times: Iterable[datetime | None]) -> datetime | None:
 
 
 def _end(policy: Policy, now: datetime) -> datetime:
-    return live(policy, now).window_ends_at or now
+    return close_expired_window(policy, now).window_ends_at or now

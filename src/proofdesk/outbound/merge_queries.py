@@ -8,7 +8,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Pair:
+class ContactMerge:
     """A contact that was merged, and the one that has its conversations now."""
 
     account_id: int
@@ -17,7 +17,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Merge(Pair):
+class UnrecordedMerge(ContactMerge):
     """A merge with what showed it, the policies of the person, and the channels they are opted out of."""
 
     noticed_by: str
@@ -25,11 +25,11 @@ class Merge(Pair):
     opted_out: list[str]
 
 
-async def take_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[Merge]:
+async def claim_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[UnrecordedMerge]:
     """Merges without an audit event, which they count as having from now on; those that others have are passed over."""
     return await fetch_all(
         conn,
-        Merge,
+        UnrecordedMerge,
         """
         WITH taken AS (
             UPDATE contact_merges SET recorded_at = now()
@@ -52,11 +52,11 @@ async def take_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[Merge]:
     )
 
 
-async def pairs(conn: Conn, scope: Scope) -> list[Pair]:
+async def fetch_merges(conn: Conn, scope: Scope) -> list[ContactMerge]:
     """All merges of the project, the last noticed last."""
     return await fetch_all(
         conn,
-        Pair,
+        ContactMerge,
         """
         SELECT account_id, merged_contact_id, into_contact_id FROM contact_merges
         WHERE project_id = %(project)s ORDER BY created_at""",

@@ -10,19 +10,19 @@ from proofdesk.audit.events import Told
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.outbound import merge_queries
-from proofdesk.outbound.merge_queries import Merge
+from proofdesk.outbound.merge_queries import UnrecordedMerge
 from proofdesk.projects.scope import Scope
 
 ACTION = "outbound.contact_merged"
 _AT_ONCE = 500  # events of one transaction
 
 
-async def record(db: Database, scope: Scope) -> int:
+async def record_merges(db: Database, scope: Scope) -> int:
     """Write an audit event for each merge that has none, with the policies that hold for both contacts; how many."""
     recorded = 0
     while True:
         async with db.scoped(scope) as conn:
-            merges = await merge_queries.take_unrecorded(conn, scope, _AT_ONCE)
+            merges = await merge_queries.claim_unrecorded(conn, scope, _AT_ONCE)
             by = events.system(scope.actor.request_id)
             await events.record_many(conn, scope, by, [_event(scope, merge) for merge in merges])
         recorded += len(merges)
@@ -30,10 +30,10 @@ async def record(db: Database, scope: Scope) -> int:
             return recorded
 
 
-async def remaining(db: Database, scope: Scope) -> dict[str, str]:
+async def load_remaining_contacts(db: Database, scope: Scope) -> dict[str, str]:
     """The contact that remains for each that was merged, by global ids, through chains of merges."""
     async with db.scoped(scope) as conn:
-        pairs = await merge_queries.pairs(conn, scope)
+        pairs = await merge_queries.fetch_merges(conn, scope)
     into = {(p.account_id, p.merged_contact_id): p.into_contact_id for p in pairs}
     return {
         _name(scope, account, merged): _name(scope, account, _last(into, account, merged)) for account, merged in into
@@ -48,7 +48,7 @@ def _last(into: dict[tuple[int, int], int], account_id: int, contact_id: int) ->
     return contact_id
 
 
-def _event(scope: Scope, merge: Merge) -> Told:
+def _event(scope: Scope, merge: UnrecordedMerge) -> Told:
     remains = _name(scope, merge.account_id, merge.into_contact_id)
     payload = {
         "merged": _name(scope, merge.account_id, merge.merged_contact_id),

@@ -13,13 +13,13 @@ from proofdesk.database.rows import Conn, containing
 from proofdesk.errors import Conflict, NotFound
 from proofdesk.evidence import references
 from proofdesk.outbound import attempt_queries, count_queries, gates, policies, queries
-from proofdesk.outbound.attempt_queries import Attempt
+from proofdesk.outbound.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.queries import Asked, Outbound
+from proofdesk.outbound.queries import OutboundFilter, OutboundMessage
 from proofdesk.projects.scope import Scope
 
 STATES = ("draft", "approved", "sending", "sent", "failed", "blocked_opt_out", "cancelled")
-ENTITY = "outbound_message"
+ENTITY_TYPE = "outbound_message"
 _MOST_EVENTS = 500
 
 
@@ -34,88 +34,88 @@ class InvalidState(Conflict):
 
     code = "outbound_invalid_state"
 
-    def __init__(self, message: str, found: Outbound, **details: Any):
+    def __init__(self, message: str, found: OutboundMessage, **details: Any):
         super().__init__(message, details={"status": found.status, "last_error": found.last_error, **details})
 
 
 @dataclass(frozen=True)
-class Dossier:
+class MessageDetails:
     """A message with every attempt to deliver it, what its recipient allows now, and who did what about it."""
 
-    outbound: Outbound
-    attempts: list[Attempt]
+    outbound: OutboundMessage
+    attempts: list[DeliveryAttempt]
     policy: Policy | None
     history: list[Event]
 
 
-def asked_for(
+def build_filter(
     status: str | None = None, channel: str | None = None, words: str | None = None, delivery: str | None = None
-) -> Asked:
+) -> OutboundFilter:
     """Which messages: `words` are looked for in all they say, `delivery` is what Chatwoot's channel reported."""
-    return Asked(status or None, channel or None, containing(words), delivery or None)
+    return OutboundFilter(status or None, channel or None, containing(words), delivery or None)
 
 
-async def find(db: Database, scope: Scope, asked: Asked, limit: int, offset: int) -> tuple[list[Outbound], int]:
+async def list_messages(db: Database, scope: Scope, asked: OutboundFilter, limit: int, offset: int) -> tuple[list[OutboundMessage], int]:
     """Messages, the newest first, and how many there are in all."""
     async with db.scoped(scope) as conn:
-        found = await queries.page(conn, scope, asked, limit, offset)
+        found = await queries.fetch_message_page(conn, scope, asked, limit, offset)
         states = await _by_state(conn, scope, asked)
     return found, states.get(asked.status, 0) if asked.status else sum(states.values())
 
 
-async def by_state(db: Database, scope: Scope, channel: str | None = None, words: str | None = None) -> dict[str, int]:
+async def count_by_state(db: Database, scope: Scope, channel: str | None = None, words: str | None = None) -> dict[str, int]:
     """How many messages are in each of the states."""
     async with db.scoped(scope) as conn:
-        return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, Asked(None, channel, containing(words)))
+        return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, OutboundFilter(None, channel, containing(words)))
 
 
-async def undelivered(db: Database, scope: Scope, channel: str | None = None) -> int:
+async def count_undelivered(db: Database, scope: Scope, channel: str | None = None) -> int:
     """How many messages Chatwoot took and its channel failed to deliver."""
     async with db.scoped(scope) as conn:
-        return await count_queries.undelivered(conn, scope, channel)
+        return await count_queries.count_undelivered(conn, scope, channel)
 
 
-async def _by_state(conn: Conn, scope: Scope, asked: Asked) -> dict[str, int]:
+async def _by_state(conn: Conn, scope: Scope, asked: OutboundFilter) -> dict[str, int]:
     if asked.pattern is None and asked.delivery is None:
-        found = await count_queries.by_state(conn, scope, asked.channel)
+        found = await count_queries.count_by_state(conn, scope, asked.channel)
     else:
-        found = await count_queries.by_state_found(conn, scope, asked)
+        found = await count_queries.count_matching_by_state(conn, scope, asked)
     return {each.status: each.messages for each in found}
 
 
-async def one(db: Database, scope: Scope, outbound_id: UUID) -> Outbound:
+async def get_message(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """A message. Raises `OutboundNotFound`."""
     async with db.scoped(scope) as conn:
-        return await read(conn, scope, outbound_id)
+        return await read_message(conn, scope, outbound_id)
 
 
-async def dossier(db: Database, scope: Scope, outbound_id: UUID) -> Dossier:
+async def get_details(db: Database, scope: Scope, outbound_id: UUID) -> MessageDetails:
     """All that is known about a message. Raises `OutboundNotFound`."""
     async with db.scoped(scope) as conn:
-        found = await read(conn, scope, outbound_id)
-        attempts = await attempt_queries.attempts(conn, scope, outbound_id)
-        allowed = await policies.of_person(conn, scope, found.channel, found.recipient_ref)
-    about = audit.Asked(entity_type=ENTITY, entity_id=str(outbound_id))
+        found = await read_message(conn, scope, outbound_id)
+        attempts = await attempt_queries.fetch_attempts(conn, scope, outbound_id)
+        allowed = await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
+    about = audit.Asked(entity_type=ENTITY_TYPE, entity_id=str(outbound_id))
     history = await chain.history(db, scope, scope.actor, about, _MOST_EVENTS, 0)
     history = await references.resolve(db, scope, history)
-    return Dossier(found, attempts, person(allowed), history[::-1])
+    return MessageDetails(found, attempts, effective_policy(allowed), history[::-1])
 
 
-async def read(conn: Conn, scope: Scope, outbound_id: UUID) -> Outbound:
+async def read_message(conn: Conn, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """A message, in the transaction of the caller. Raises `OutboundNotFound`."""
-    found = await queries.by_ids(conn, scope, [outbound_id])
+    found = await queries.fetch_messages(conn, scope, [outbound_id])
     if not found:
         raise OutboundNotFound("This project has no such message.")
     return found[0]
 
 
-async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> Outbound:
+async def lock_message(conn: Conn, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """A message, locked until the transaction of the caller ends. Raises `OutboundNotFound`."""
-    await queries.hold(conn, scope, outbound_id)
-    return await read(conn, scope, outbound_id)
+    await queries.lock_message(conn, scope, outbound_id)
+    return await read_message(conn, scope, outbound_id)
 
 
-def person(allowed: list[Policy]) -> Policy | None:
+def effective_policy(allowed: list[Policy]) -> Policy | None:
     """What a recipient allows, as of now; None when he was never met."""
     now = datetime.now(UTC)
-    return gates.live(gates.strictest(allowed, now), now) if allowed else None
+    return gates.close_expired_window(gates.combine_policies(allowed, now), now) if allowed else None

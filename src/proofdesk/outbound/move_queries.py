@@ -4,7 +4,7 @@ from proofdesk.database.rows import Conn, execute, fetch_value
 from proofdesk.projects.scope import Scope
 
 
-async def moved_to(conn: Conn, scope: Scope, chat_id: int) -> int | None:
+async def fetch_new_chat_id(conn: Conn, scope: Scope, chat_id: int) -> int | None:
     """Return the new number of a chat, None when it did not move."""
     return await fetch_value(
         conn,
@@ -14,7 +14,7 @@ async def moved_to(conn: Conn, scope: Scope, chat_id: int) -> int | None:
     )
 
 
-async def store(conn: Conn, scope: Scope, chat_id: int, moved_to: int) -> None:
+async def upsert_move(conn: Conn, scope: Scope, chat_id: int, moved_to: int) -> None:
     """Keep the new number of a chat."""
     await execute(
         conn,

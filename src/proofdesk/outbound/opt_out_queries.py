@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
-from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
+from proofdesk.database.rows import Conn, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Place:
+class MessagePosition:
     """Where reading goes on, in the order in which messages were stored."""
 
     stored_at: datetime
@@ -21,7 +19,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ContactMessage:
     """What a contact wrote. `channel_type` is that of the inbox, as Chatwoot calls it."""
 
     account_id: int
@@ -35,7 +33,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Mark:
+class OptOutWatermark:
     """Up to when messages were looked through, and for which words."""
 
     at: datetime
@@ -50,11 +48,11 @@ class OptIn:
     at: datetime
 
 
-async def mark(conn: Conn, scope: Scope) -> Mark | None:
+async def fetch_watermark(conn: Conn, scope: Scope) -> OptOutWatermark | None:
     """How far messages were looked through; None: not at all."""
     return await fetch_optional(
         conn,
-        Mark,
+        OptOutWatermark,
         """
         SELECT cursor_ts AS at, meta -> 'words' AS words FROM sync_watermarks
         WHERE project_id = %(project)s AND source = 'opt_out_words'""",
@@ -62,28 +60,12 @@ async def mark(conn: Conn, scope: Scope) -> Mark | None:
     )
 
 
-async def set_mark(conn: Conn, scope: Scope, since: datetime, words: Sequence[str]) -> None:
-    """Everything that was stored before a time has been looked through."""
-    await execute(
-        conn,
-        """
-        INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts, meta)
-        VALUES (%(project)s, %(account_scope)s, 'opt_out_words', %(since)s, %(meta)s)
-        ON CONFLICT (project_id, source) DO UPDATE
-        SET cursor_ts = EXCLUDED.cursor_ts, meta = EXCLUDED.meta, updated_at = now()""",
-        project=scope.project_id,
-        account_scope=scope.account_scope_id,
-        since=since,
-        meta=Jsonb({"words": list(words)}),
-    )
-
-
-async def heard(conn: Conn, scope: Scope, after: Place, characters: int, limit: int) -> list[Heard]:
+async def fetch_contact_messages(conn: Conn, scope: Scope, after: MessagePosition, characters: int, limit: int) -> list[ContactMessage]:
     """Messages of contacts stored after a place, in the order of places, with the beginning of their text. Of a mail,
     that is its new part as Chatwoot found it."""
     return await fetch_all(
         conn,
-        Heard,
+        ContactMessage,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, v.contact_id, i.channel_type, m.created_at AS at,
                m.updated_at AS stored_at,
@@ -110,7 +92,7 @@ async def heard(conn: Conn, scope: Scope, after: Place, characters: int, limit: 
     )
 
 
-async def opt_ins(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[OptIn]:
+async def fetch_opt_ins(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[OptIn]:
     """The last explicit opt-in of each of these policies, for those that had one."""
     return await fetch_all(
         conn,

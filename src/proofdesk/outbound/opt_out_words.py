@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from proofdesk.outbound.channels.blank import BLANK
 
-LONGEST = 2000
+MAX_LENGTH = 2000
 """Characters of a message that are looked at; a longer one says more than a word."""
 
 _QUOTE_BEGINS = re.compile(
@@ -39,23 +39,23 @@ class OptOutWords:
     """The words of one installation, in any language."""
 
     def __init__(self, words: Iterable[str]):
-        seen = {w: plain(w) for w in words}
+        seen = {w: normalize(w) for w in words}
         self._words = {word for word in seen.values() if word}
         self._symbols = {_visible(word).strip() for word, letters in seen.items() if not letters} - {""}
 
-    def match(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Return whether a message is one of the words and nothing else."""
-        said = new_part(text[:LONGEST])
-        return plain(said) in self._words or said.strip() in self._symbols
+        said = extract_new_text(text[:MAX_LENGTH])
+        return normalize(said) in self._words or said.strip() in self._symbols
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """Return the letters and digits of a text in one form, with one space for whatever stands between them."""
     kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in _visible(text))
     return " ".join("".join(kept).split())
 
 
-def new_part(text: str) -> str:
+def extract_new_text(text: str) -> str:
     """Return what the author wrote themselves, in one form: no quoted mail, no signature of a program."""
     lines = _visible(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     quotes = any(line.lstrip().startswith((">", "|")) for line in lines)

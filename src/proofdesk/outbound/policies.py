@@ -16,7 +16,7 @@ from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.email import address
 from proofdesk.outbound.channels.email.address import NotAnAddress
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.policy_queries import Change, Person, Wanted
+from proofdesk.outbound.policy_queries import PolicyUpdate, RecipientPolicies, PolicyFilter
 from proofdesk.projects.scope import Scope
 
 _LONGEST_REASON = 500
@@ -29,12 +29,12 @@ class InvalidOptOut(Invalid):
     code = "invalid_opt_out_payload"
 
 
-async def change(
+async def change_policy(
     db: Database,
     scope: Scope,
     who: str,
     channel: str,
-    wanted: Change,
+    wanted: PolicyUpdate,
     *,
     reason: str | None = None,
     evidence_refs: list[Any] | None = None,
@@ -44,51 +44,51 @@ async def change(
     Raises `channels.InvalidChannel`, `InvalidOptOut`, `InvalidEvidenceRef`.
     """
     registry.check_channel(channel)
-    if wanted == Change():
+    if wanted == PolicyUpdate():
         raise InvalidOptOut("Name what is to change: opted_out, stop_on_reply, frequency_window_hours, …")
     async with db.scoped(scope) as conn:
         name = await _named(conn, scope, who, channel)
-        [person] = await known(conn, scope, [(channel, name)])
-        before = await policy_queries.hold(conn, scope, person.policy_ids)
+        [person] = await ensure_policies(conn, scope, [(channel, name)])
+        before = await policy_queries.lock_policies(conn, scope, person.policy_ids)
         _check_opt_in(before, wanted, reason, evidence_refs)
-        await policy_queries.change(conn, scope, person.policy_ids, wanted)
+        await policy_queries.update_policies(conn, scope, person.policy_ids, wanted)
         if wanted.frequency_cap is not None or wanted.frequency_window_hours is not None:
-            await policy_queries.wake_deferred(conn, scope, person.policy_ids)
-        after = await of_person(conn, scope, channel, name)
+            await policy_queries.resume_deferred(conn, scope, person.policy_ids)
+        after = await load_policies(conn, scope, channel, name)
         await _record(conn, scope, after[0], wanted, reason, evidence_refs)
-    return gates.strictest(after, datetime.now(UTC))
+    return gates.combine_policies(after, datetime.now(UTC))
 
 
-async def find(db: Database, scope: Scope, wanted: Wanted, limit: int, offset: int) -> tuple[list[Policy], int]:
+async def list_policies(db: Database, scope: Scope, wanted: PolicyFilter, limit: int, offset: int) -> tuple[list[Policy], int]:
     """Policies, the last changed first, and how many there are in all. A window that is over counts nothing."""
     async with db.scoped(scope) as conn:
-        found = await policy_queries.page(conn, scope, wanted, limit, offset)
-        total = await policy_queries.count(conn, scope, wanted)
+        found = await policy_queries.fetch_policy_page(conn, scope, wanted, limit, offset)
+        total = await policy_queries.count_policies(conn, scope, wanted)
     now = datetime.now(UTC)
-    return [gates.live(p, now) for p in found], total
+    return [gates.close_expired_window(p, now) for p in found], total
 
 
-async def known(conn: Conn, scope: Scope, recipients: list[tuple[str, str]]) -> list[Person]:
+async def ensure_policies(conn: Conn, scope: Scope, recipients: list[tuple[str, str]]) -> list[RecipientPolicies]:
     """Who these are, as pairs of channel and recipient; each has a policy then."""
     asked = set(recipients)
-    people: list[Person] = []
+    people: list[RecipientPolicies] = []
     while asked:
-        found = await policy_queries.know(conn, scope, [c for c, _ in asked], [r for _, r in asked])
+        found = await policy_queries.ensure_policies(conn, scope, [c for c, _ in asked], [r for _, r in asked])
         people += found
         asked -= {(p.channel, p.recipient) for p in found}
     return people
 
 
-async def hold(conn: Conn, scope: Scope, people: list[Person]) -> dict[UUID, Policy]:
+async def lock_policies(conn: Conn, scope: Scope, people: list[RecipientPolicies]) -> dict[UUID, Policy]:
     """Lock the policies of these people, as `policy_queries.hold` does. Where several policies are of one person, as
     after a merge of contacts, each counts what was sent to all of that person."""
-    held = {p.id: p for p in await policy_queries.hold(conn, scope, [i for p in people for i in p.policy_ids])}
+    held = {p.id: p for p in await policy_queries.lock_policies(conn, scope, [i for p in people for i in p.policy_ids])}
     return held | await _counted(conn, scope, [[held[i] for i in person.policy_ids] for person in people])
 
 
-async def of_person(conn: Conn, scope: Scope, channel: str, recipient: str) -> list[Policy]:
+async def load_policies(conn: Conn, scope: Scope, channel: str, recipient: str) -> list[Policy]:
     """The policies that count for a recipient, counting together; none when they were never met."""
-    found = await policy_queries.of_person(conn, scope, channel, recipient)
+    found = await policy_queries.fetch_policies(conn, scope, channel, recipient)
     counted = await _counted(conn, scope, [found])
     return [counted.get(p.id, p) for p in found]
 
@@ -97,8 +97,8 @@ async def _counted(conn: Conn, scope: Scope, people: list[list[Policy]]) -> dict
     several = [person for person in people if len(person) > 1]
     if not several:
         return {}
-    sent = await policy_queries.sent_together(conn, scope, several)
-    return {p.id: gates.counted(p, sent.get(p.id, 0)) for person in several for p in person}
+    sent = await policy_queries.count_sent_to_contacts(conn, scope, several)
+    return {p.id: gates.with_sent_at_least(p, sent.get(p.id, 0)) for person in several for p in person}
 
 
 async def _named(conn: Conn, scope: Scope, who: str, channel: str) -> str:
@@ -109,7 +109,7 @@ async def _named(conn: Conn, scope: Scope, who: str, channel: str) -> str:
         named = ids.parse(name, "contact" if name.startswith("cwc:") else "conversation")
     except Invalid as error:
         raise InvalidOptOut(error.message) from error
-    exists = policy_queries.has_contact if named.kind == "contact" else policy_queries.has_conversation
+    exists = policy_queries.contact_exists if named.kind == "contact" else policy_queries.conversation_exists
     if named.project_id != scope.project_id or not await exists(conn, scope, named.account_id, named.number):
         raise InvalidOptOut(f"This project has no {named.kind} {name[:80]!r}.")
     return name.lower()
@@ -127,7 +127,7 @@ def _address(name: str, channel: str) -> str:
     raise InvalidOptOut(f"{name[:80]!r} is neither a contact's global id nor an address of {channel}.")
 
 
-def _check_opt_in(before: list[Policy], wanted: Change, reason: str | None, evidence_refs: list[Any] | None) -> None:
+def _check_opt_in(before: list[Policy], wanted: PolicyUpdate, reason: str | None, evidence_refs: list[Any] | None) -> None:
     opts_in = wanted.opted_out is False and any(p.opted_out for p in before)
     if opts_in and not ((reason or "").strip() or evidence_refs):
         raise InvalidOptOut(
@@ -136,7 +136,7 @@ def _check_opt_in(before: list[Policy], wanted: Change, reason: str | None, evid
 
 
 async def _record(
-    conn: Conn, scope: Scope, changed: Policy, wanted: Change, reason: str | None, evidence_refs: list[Any] | None
+    conn: Conn, scope: Scope, changed: Policy, wanted: PolicyUpdate, reason: str | None, evidence_refs: list[Any] | None
 ) -> None:
     action = {True: "outbound.opt_out", False: "outbound.opt_in", None: "outbound.policy"}[wanted.opted_out]
     told = {name: value for name, value in vars(wanted).items() if value not in (None, False) or name == "opted_out"}

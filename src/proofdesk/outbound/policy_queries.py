@@ -13,7 +13,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Person:
+class RecipientPolicies:
     """Whom a recipient of a channel is: the policies that count for him, mostly one."""
 
     channel: str
@@ -22,7 +22,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Change:
+class PolicyUpdate:
     """What is to be different; what is None stays as it is. `replied`: he wrote just now."""
 
     opted_out: bool | None = None
@@ -33,22 +33,22 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PolicyFilter:
     """Which policies: `who` is a contact's global id or an address; None asks for all."""
 
-    who: str | None = None
+    contact: str | None = None
     channel: str | None = None
     opted_out: bool | None = None
 
 
-async def know(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]) -> list[Person]:
+async def ensure_policies(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]) -> list[RecipientPolicies]:
     """Make a policy for each who has none, and let all policies keep the names that are new to them.
 
     Somebody whose policy another transaction makes at this moment is not among the result: ask again.
     """
     return await fetch_all(
         conn,
-        Person,
+        RecipientPolicies,
         """
         WITH asked AS (
             SELECT DISTINCT a.channel, a.recipient
@@ -88,7 +88,7 @@ async def know(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Se
     )
 
 
-async def of_person(conn: Conn, scope: Scope, channel: str, recipient: str) -> list[Policy]:
+async def fetch_policies(conn: Conn, scope: Scope, channel: str, recipient: str) -> list[Policy]:
     """The policies that count for a recipient, as they are; none when he was never met."""
     return await fetch_all(
         conn,
@@ -111,7 +111,7 @@ async def of_person(conn: Conn, scope: Scope, channel: str, recipient: str) -> l
     )
 
 
-async def hold(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[Policy]:
+async def lock_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[Policy]:
     """Lock policies, always in the same order, until the transaction ends; as they are then."""
     return await fetch_all(
         conn,
@@ -127,7 +127,7 @@ async def hold(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[Pol
     )
 
 
-async def put_counts(conn: Conn, scope: Scope, policies: Sequence[Policy]) -> None:
+async def store_windows(conn: Conn, scope: Scope, policies: Sequence[Policy]) -> None:
     """Store the windows and the time of the last message of policies that are held."""
     await execute(
         conn,
@@ -151,7 +151,7 @@ class _Sent:
     sent: int
 
 
-async def sent_together(conn: Conn, scope: Scope, people: Sequence[Sequence[Policy]]) -> dict[UUID, int]:
+async def count_sent_to_contacts(conn: Conn, scope: Scope, people: Sequence[Sequence[Policy]]) -> dict[UUID, int]:
     """For each policy of each person: how many messages went to the person, by any of their policies, since its window
     began. Each message counts once."""
     rows = [
@@ -173,7 +173,7 @@ async def sent_together(conn: Conn, scope: Scope, people: Sequence[Sequence[Poli
     return {counted.id: counted.sent for counted in found}
 
 
-async def change(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], wanted: Change) -> None:
+async def update_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], wanted: PolicyUpdate) -> None:
     """Change what is named and nothing else."""
     await execute(
         conn,
@@ -195,7 +195,7 @@ async def change(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], wanted: C
     )
 
 
-async def wake_deferred(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> None:
+async def resume_deferred(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> None:
     """Let messages that wait for a window of these policies be decided anew; those under decision now are left."""
     await execute(
         conn,
@@ -211,7 +211,7 @@ async def wake_deferred(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) ->
     )
 
 
-async def newest_inbound(conn: Conn, scope: Scope, recipients: Sequence[str]) -> dict[str, datetime]:
+async def fetch_latest_replies(conn: Conn, scope: Scope, recipients: Sequence[str]) -> dict[str, datetime]:
     """When each of these persons last wrote, as the mirror has it; who never did is not in it."""
     found = await fetch_all(
         conn,
@@ -226,7 +226,7 @@ async def newest_inbound(conn: Conn, scope: Scope, recipients: Sequence[str]) ->
     return {heard.recipient: heard.at for heard in found if heard.at is not None}
 
 
-async def page(conn: Conn, scope: Scope, wanted: Wanted, limit: int, offset: int) -> list[Policy]:
+async def fetch_policy_page(conn: Conn, scope: Scope, wanted: PolicyFilter, limit: int, offset: int) -> list[Policy]:
     """Policies, the last changed first."""
     return await fetch_all(
         conn,
@@ -249,13 +249,13 @@ async def page(conn: Conn, scope: Scope, wanted: Wanted, limit: int, offset: int
         project=scope.project_id,
         channel=wanted.channel,
         opted_out=wanted.opted_out,
-        who=wanted.who,
+        who=wanted.contact,
         limit=limit,
         offset=offset,
     )
 
 
-async def count(conn: Conn, scope: Scope, wanted: Wanted) -> int:
+async def count_policies(conn: Conn, scope: Scope, wanted: PolicyFilter) -> int:
     """How many policies `page` has in all."""
     return await fetch_value(
         conn,
@@ -270,11 +270,11 @@ async def count(conn: Conn, scope: Scope, wanted: Wanted) -> int:
         project=scope.project_id,
         channel=wanted.channel,
         opted_out=wanted.opted_out,
-        who=wanted.who,
+        who=wanted.contact,
     )
 
 
-async def has_contact(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
+async def contact_exists(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
     """Whether the project has this contact, or had it until it was merged into another."""
     return await fetch_value(
         conn,
@@ -289,7 +289,7 @@ async def has_contact(conn: Conn, scope: Scope, account_id: int, contact_id: int
     )
 
 
-async def has_conversation(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> bool:
+async def conversation_exists(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> bool:
     """Whether the project has this conversation."""
     return await fetch_value(
         conn,

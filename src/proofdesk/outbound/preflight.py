@@ -10,14 +10,14 @@ from proofdesk.outbound import attempt_queries, messages, policies, policy_queri
 from proofdesk.outbound import gates as outbound_gates
 from proofdesk.outbound.channels.registry import NEEDED
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
 GATES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateCheck:
     """One gate, and what it says to a person."""
 
     gate: str
@@ -29,24 +29,24 @@ class Gate:
 class Preflight:
     """All gates in their order. `sendable_at` is None while a person has to act first."""
 
-    gates: list[Gate]
+    gates: list[GateCheck]
     sendable_at: datetime | None
 
 
-async def check(db: Database, scope: Scope, channels: Collection[str], outbound_id: UUID) -> Preflight:
+async def check_gates(db: Database, scope: Scope, channels: Collection[str], outbound_id: UUID) -> Preflight:
     """Look at a message; `channels` are those that can be used now. Raises `OutboundNotFound`."""
     async with db.scoped(scope) as conn:
-        found = await messages.read(conn, scope, outbound_id)
-        allowed = await policies.of_person(conn, scope, found.channel, found.recipient_ref)
-        heard = await policy_queries.newest_inbound(conn, scope, [found.recipient_ref])
-        now = await attempt_queries.clock(conn)
-    person = outbound_gates.strictest(allowed, now) if allowed else None
+        found = await messages.read_message(conn, scope, outbound_id)
+        allowed = await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
+        heard = await policy_queries.fetch_latest_replies(conn, scope, [found.recipient_ref])
+        now = await attempt_queries.fetch_current_time(conn)
+    person = outbound_gates.combine_policies(allowed, now) if allowed else None
     newest = outbound_gates.latest([person and person.last_inbound_at, heard.get(found.recipient_ref)])
-    return look(found, person, newest, channels, now)
+    return evaluate_gates(found, person, newest, channels, now)
 
 
-def look(
-    found: Outbound, person: Policy | None, newest: datetime | None, channels: Collection[str], now: datetime
+def evaluate_gates(
+    found: OutboundMessage, person: Policy | None, newest: datetime | None, channels: Collection[str], now: datetime
 ) -> Preflight:
     """The gates for what is known; `newest` is when the recipient last wrote."""
     cap, opens_at = _cap(person, now)
@@ -57,42 +57,42 @@ def look(
     return Preflight(gates, max(waits) if can_wait else None)
 
 
-def _opt_out(person: Policy | None) -> Gate:
+def _opt_out(person: Policy | None) -> GateCheck:
     passes = person is None or not person.opted_out
-    return Gate("opt_out", passes, "Not opted out." if passes else "The recipient has opted out of this channel.")
+    return GateCheck("opt_out", passes, "Not opted out." if passes else "The recipient has opted out of this channel.")
 
 
-def _reply(found: Outbound, person: Policy | None, newest: datetime | None) -> Gate:
+def _reply(found: OutboundMessage, person: Policy | None, newest: datetime | None) -> GateCheck:
     if person is not None and not person.stop_on_reply:
-        return Gate("stop_on_reply", True, "A reply does not stop messages to this recipient.")
+        return GateCheck("stop_on_reply", True, "A reply does not stop messages to this recipient.")
     if found.approved_at is None or newest is None or newest <= found.approved_at:
-        return Gate("stop_on_reply", True, "Nothing was written by the recipient since the approval.")
-    return Gate("stop_on_reply", False, f"The recipient wrote at {_moment(newest)}, after the approval.")
+        return GateCheck("stop_on_reply", True, "Nothing was written by the recipient since the approval.")
+    return GateCheck("stop_on_reply", False, f"The recipient wrote at {_moment(newest)}, after the approval.")
 
 
-def _cap(person: Policy | None, now: datetime) -> tuple[Gate, datetime | None]:
+def _cap(person: Policy | None, now: datetime) -> tuple[GateCheck, datetime | None]:
     if person is None:
-        return Gate("frequency_cap", True, "The recipient was never written to."), None
-    count, cap = outbound_gates.live(person, now).sent_in_window, person.frequency_cap
+        return GateCheck("frequency_cap", True, "The recipient was never written to."), None
+    count, cap = outbound_gates.close_expired_window(person, now).sent_in_window, person.frequency_cap
     detail = f"{count} of {cap} messages in {person.frequency_window_hours} hours."
     if count < cap:
-        return Gate("frequency_cap", True, detail), None
+        return GateCheck("frequency_cap", True, detail), None
     end = person.window_ends_at
-    return Gate("frequency_cap", False, f"{detail} The window is over at {_moment(end or now)}."), end
+    return GateCheck("frequency_cap", False, f"{detail} The window is over at {_moment(end or now)}."), end
 
 
-def _state(found: Outbound, now: datetime) -> Gate:
+def _state(found: OutboundMessage, now: datetime) -> GateCheck:
     if found.next_attempt_at is None:
-        return Gate("state", False, f"The message is {found.status}; what can be sent is approved.")
+        return GateCheck("state", False, f"The message is {found.status}; what can be sent is approved.")
     if found.scheduled_at is not None and found.scheduled_at > now:
-        return Gate("state", False, f"The message is scheduled for {_moment(found.scheduled_at)}.")
-    return Gate("state", True, f"The message is {found.status}.")
+        return GateCheck("state", False, f"The message is scheduled for {_moment(found.scheduled_at)}.")
+    return GateCheck("state", True, f"The message is {found.status}.")
 
 
-def _provider(found: Outbound, channels: Collection[str]) -> Gate:
+def _provider(found: OutboundMessage, channels: Collection[str]) -> GateCheck:
     if found.channel in channels:
-        return Gate("provider", True, f"The channel {found.channel} is configured.")
-    return Gate("provider", False, f"The channel {found.channel} is not configured: set {NEEDED[found.channel]}.")
+        return GateCheck("provider", True, f"The channel {found.channel} is configured.")
+    return GateCheck("provider", False, f"The channel {found.channel} is not configured: set {NEEDED[found.channel]}.")
 
 
 def _moment(time: datetime) -> str:

@@ -9,12 +9,12 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
-from proofdesk.outbound.delivery_report import Delivery
+from proofdesk.outbound.delivery_report import DeliveryReport
 from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Outbound:
+class OutboundMessage:
     """A message. `content_hash` is in hex; without `next_attempt_at`, nothing happens until a person acts."""
 
     id: UUID
@@ -48,11 +48,11 @@ class Outbound:
     delivery_at: datetime | None = None
 
     @property
-    def delivery(self) -> Delivery | None:
+    def delivery(self) -> DeliveryReport | None:
         """What became of it after Chatwoot took it; None where nobody reports that."""
         if self.delivery_status is None:
             return None
-        return Delivery(self.delivery_status, self.delivery_error, self.delivery_at, self.delivery_via)
+        return DeliveryReport(self.delivery_status, self.delivery_error, self.delivery_at, self.delivery_via)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Outbound:
 
 
 @dataclass(frozen=True)
-class NewDraft:
+class DraftRecord:
     """What a draft is made of. `request_hash` is over all that was asked for."""
 
     channel: str
@@ -78,7 +78,7 @@ class NewDraft:
 
 
 @dataclass(frozen=True)
-class Asked:
+class OutboundFilter:
     """Which messages: `pattern` is for LIKE, over id, recipient, content and keys; None asks for all."""
 
     status: str | None = None
@@ -88,18 +88,18 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Keyed:
+class DraftKey:
     """The message that has a key."""
 
     id: UUID
     request_hash: bytes
 
 
-async def insert(conn: Conn, scope: Scope, draft: NewDraft) -> Keyed | None:
+async def insert_draft(conn: Conn, scope: Scope, draft: DraftRecord) -> DraftKey | None:
     """A new draft; None while another message has one of its keys."""
     return await fetch_optional(
         conn,
-        Keyed,
+        DraftKey,
         """
         INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, idempotency_key,
                                        dedupe_key, max_retries, scheduled_at, evidence_refs, request_hash, created_by)
@@ -121,11 +121,11 @@ async def insert(conn: Conn, scope: Scope, draft: NewDraft) -> Keyed | None:
     )
 
 
-async def with_key(conn: Conn, scope: Scope, idempotency_key: str) -> Keyed | None:
+async def fetch_by_idempotency_key(conn: Conn, scope: Scope, idempotency_key: str) -> DraftKey | None:
     """The message that has this idempotency key."""
     return await fetch_optional(
         conn,
-        Keyed,
+        DraftKey,
         """
         SELECT id, request_hash FROM outbound_messages
         WHERE project_id = %(project)s AND idempotency_key = %(key)s""",
@@ -134,7 +134,7 @@ async def with_key(conn: Conn, scope: Scope, idempotency_key: str) -> Keyed | No
     )
 
 
-async def with_dedupe_key(conn: Conn, scope: Scope, dedupe_key: str) -> UUID | None:
+async def fetch_id_by_dedupe_key(conn: Conn, scope: Scope, dedupe_key: str) -> UUID | None:
     """The message that holds this dedupe key."""
     return await fetch_value(
         conn,
@@ -146,11 +146,11 @@ async def with_dedupe_key(conn: Conn, scope: Scope, dedupe_key: str) -> UUID | N
     )
 
 
-async def by_ids(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[Outbound]:
+async def fetch_messages(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[OutboundMessage]:
     """These messages, what is due first before what is due later."""
     return await fetch_all(
         conn,
-        Outbound,
+        OutboundMessage,
         """
         SELECT o.id, o.project_id, o.account_scope_id, o.channel, o.recipient_ref, o.payload,
                encode(o.content_hash, 'hex') AS content_hash, o.evidence_refs, o.status, o.idempotency_key,
@@ -166,11 +166,11 @@ async def by_ids(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list
     )
 
 
-async def page(conn: Conn, scope: Scope, asked: Asked, limit: int, offset: int) -> list[Outbound]:
+async def fetch_message_page(conn: Conn, scope: Scope, asked: OutboundFilter, limit: int, offset: int) -> list[OutboundMessage]:
     """Messages, the newest first."""
     return await fetch_all(
         conn,
-        Outbound,
+        OutboundMessage,
         """
         SELECT o.id, o.project_id, o.account_scope_id, o.channel, o.recipient_ref, o.payload,
                encode(o.content_hash, 'hex') AS content_hash, o.evidence_refs, o.status, o.idempotency_key,
@@ -197,7 +197,7 @@ async def page(conn: Conn, scope: Scope, asked: Asked, limit: int, offset: int) 
     )
 
 
-async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+async def lock_message(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Lock a message until the transaction ends; False when there is none."""
     return bool(
         await fetch_value(
@@ -210,7 +210,7 @@ async def hold(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     )
 
 
-async def approve(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+async def approve_draft(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Approve a draft as it is; False when it is none."""
     return bool(
         await execute(
@@ -227,7 +227,7 @@ async def approve(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     )
 
 
-async def cancel(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+async def cancel_message(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Cancel what is not out yet nor on its way; False when that cannot be."""
     return bool(
         await execute(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import containing
 from proofdesk.outbound import queries, recipient_queries
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.outbound.recipient_queries import Named, Reachable
 from proofdesk.projects.scope import Scope
 
@@ -27,9 +27,9 @@ async def find(db: Database, scope: Scope, channel: str, words: str, limit: int)
         return await recipient_queries.reachable(conn, scope, channel, containing(words), conversation, limit)
 
 
-async def written_to(db: Database, scope: Scope, recipient: str, limit: int) -> list[Outbound]:
+async def written_to(db: Database, scope: Scope, recipient: str, limit: int) -> list[OutboundMessage]:
     """The last messages to a person, by whichever of his names, the newest first."""
     async with db.scoped(scope) as conn:
         ids = await recipient_queries.written_to(conn, scope, recipient, limit)
-        found = {message.id: message for message in await queries.by_ids(conn, scope, ids)}
+        found = {message.id: message for message in await queries.fetch_messages(conn, scope, ids)}
     return [found[i] for i in ids]

@@ -5,13 +5,13 @@ import asyncio
 from proofdesk.core.concurrency import unbroken
 from proofdesk.database.pool import Database
 from proofdesk.outbound import attempt_queries, outcomes, queries
-from proofdesk.outbound.calls import Calls
+from proofdesk.outbound.calls import MessageSender
 from proofdesk.projects.scope import Scope
 
 _AT_ONCE = 20
 
 
-async def run(db: Database, scope: Scope, calls: Calls, lease: float) -> int:
+async def run(db: Database, scope: Scope, calls: MessageSender, lease: float) -> int:
     """Settle attempts that were not heard of within their lease; how many there were.
 
     Where the provider can be asked, it is; elsewhere the message fails as `delivery_unknown` and waits for a person.
@@ -19,11 +19,11 @@ async def run(db: Database, scope: Scope, calls: Calls, lease: float) -> int:
     settled = 0
     while True:
         async with db.scoped(scope) as conn:
-            lost = await attempt_queries.take_lost(conn, scope, lease, _AT_ONCE)
-            found = {m.id: m for m in await queries.by_ids(conn, scope, [a.outbound_id for a in lost])}
+            lost = await attempt_queries.claim_lost_attempts(conn, scope, lease, _AT_ONCE)
+            found = {m.id: m for m in await queries.fetch_messages(conn, scope, [a.outbound_id for a in lost])}
         looked_up = await asyncio.gather(*(calls.look_up(found[a.outbound_id], a) for a in lost))
         endings = [ending for ending in looked_up if ending is not None]
         if endings:
-            settled += len(await unbroken(outcomes.settle(db, scope, endings)))
+            settled += len(await unbroken(outcomes.settle_attempts(db, scope, endings)))
         if len(lost) < _AT_ONCE:
             return settled

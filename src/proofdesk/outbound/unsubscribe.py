@@ -17,7 +17,7 @@ from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.errors import NotFound
 from proofdesk.outbound import policies, unsubscribe_queries
-from proofdesk.outbound.policy_queries import Change, Wanted
+from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
 from proofdesk.projects import scope
 from proofdesk.projects.scope import ProjectNotFound
 
@@ -85,10 +85,10 @@ async def carry_out(db: Database, links: Links, token: str, request_id: str | No
         inside = await scope.enter(db, events.system(request_id), named.project_id)
     except ProjectNotFound:
         raise LinkNotFound from None
-    wanted = Wanted(named.recipient, CHANNEL, opted_out=True)
-    if not (await policies.find(db, inside, wanted, 1, 0))[0]:
+    wanted = PolicyFilter(named.recipient, CHANNEL, opted_out=True)
+    if not (await policies.list_policies(db, inside, wanted, 1, 0))[0]:
         letter = {"source": "external", "ref": f"outbound:{named.message_id}"}
         reason = "the link of a letter"
-        out = Change(opted_out=True)
-        await policies.change(db, inside, named.recipient, CHANNEL, out, reason=reason, evidence_refs=[letter])
+        out = PolicyUpdate(opted_out=True)
+        await policies.change_policy(db, inside, named.recipient, CHANNEL, out, reason=reason, evidence_refs=[letter])
     return named

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proofdesk.outbound import policy_queries, queries
-from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, decide, live, strictest
-from proofdesk.outbound.queries import Asked, Outbound
+from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, evaluate, close_expired_window, combine_policies
+from proofdesk.outbound.queries import OutboundFilter, OutboundMessage
 from proofdesk.runbooks import outbound_queries
 from proofdesk.runbooks.context import Case
 from proofdesk.runbooks.outbound_queries import Tried
@@ -18,7 +18,7 @@ _MOST = 200
 class Held:
     """A message that is not sent. `gate` is what its recipient's policy says now, `until` when that ends."""
 
-    message: Outbound
+    message: OutboundMessage
     attempts: list[Tried]
     policy: Policy | None
     gate: str | None
@@ -29,11 +29,11 @@ async def held(case: Case) -> list[Held]:
     """The message that is asked about, or all that are not sent, newest first."""
     async with case.resources.db.scoped(case.inside) as conn:
         if case.outbound_id is not None:
-            found = await queries.by_ids(conn, case.inside, [case.outbound_id])
+            found = await queries.fetch_messages(conn, case.inside, [case.outbound_id])
         else:
-            found = [m for m in await queries.page(conn, case.inside, Asked(), _MOST, 0) if m.status != "sent"]
+            found = [m for m in await queries.fetch_message_page(conn, case.inside, OutboundFilter(), _MOST, 0) if m.status != "sent"]
         recipients = [m.recipient_ref for m in found]
-        heard = await policy_queries.newest_inbound(conn, case.inside, recipients)
+        heard = await policy_queries.fetch_latest_replies(conn, case.inside, recipients)
         tried = await outbound_queries.attempts(conn, case.inside, [m.id for m in found])
         met = await outbound_queries.policies(conn, case.inside, [m.channel for m in found], recipients)
     return [
@@ -49,12 +49,12 @@ async def held(case: Case) -> list[Held]:
 
 
 def _judged(
-    case: Case, message: Outbound, attempts: list[Tried], policies: Sequence[Policy], heard: datetime | None
+    case: Case, message: OutboundMessage, attempts: list[Tried], policies: Sequence[Policy], heard: datetime | None
 ) -> Held:
     if not policies:
         return Held(message, attempts, None, None, None)
-    policy = strictest(policies, case.now())
-    decision = decide(message.approved_at or case.now(), policy, heard, case.now())
+    policy = combine_policies(policies, case.now())
+    decision = evaluate(message.approved_at or case.now(), policy, heard, case.now())
     return Held(message, attempts, policy, decision.reason, decision.until)
 
 
@@ -68,7 +68,7 @@ def told(h: Held) -> str:
     message, policy = h.message, h.policy
     counts = ""
     if policy is not None:
-        now_live = live(policy, message.updated_at)
+        now_live = close_expired_window(policy, message.updated_at)
         ends = f", window ends {_moment(policy.window_ends_at)}" if policy.window_ends_at else ""
         counts = f", {now_live.sent_in_window} of {policy.frequency_cap} in {policy.frequency_window_hours} h{ends}"
     error = f", {message.last_error}" if message.last_error else ""

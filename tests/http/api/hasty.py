@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from proofdesk.http import app, dependencies
+from proofdesk.http import app, events
 
 
 def from_environment() -> FastAPI:
     """The application, whose open streams look twice a second whether they may go on."""
-    dependencies.KEEP_ALIVE = 0.5
+    events.KEEP_ALIVE = 0.5
     return app.from_environment()

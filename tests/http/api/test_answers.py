@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from starlette.types import Message
 
 from proofdesk import logging
-from proofdesk.http.api.responses import EnvelopeResponse, success
+from proofdesk.http.responses import Envelope, success
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Row:
     attributes: dict[str, Any]
 
 
-async def _sent(answer: EnvelopeResponse, request_id: str) -> tuple[dict[str, Any], dict[str, str]]:
+async def _sent(answer: Envelope, request_id: str) -> tuple[dict[str, Any], dict[str, str]]:
     messages: list[Message] = []
 
     async def receive() -> Message:

@@ -3,6 +3,7 @@
 from proofdesk.http.api import (
     audit,
     auth,
+    conversations,
     events,
     health,
     jobs,
@@ -10,17 +11,15 @@ from proofdesk.http.api import (
     outbound,
     policies,
     projects,
-    review,
     runbooks,
     search,
     signup,
-    unsubscribe,
 )
 
 # A path is compared with one after the other: first what is asked for most.
 ROUTERS = [
     health.router,
-    review.router,
+    conversations.router,
     projects.router,
     jobs.router,
     events.router,
@@ -32,5 +31,4 @@ ROUTERS = [
     auth.router,
     signup.router,
     openapi.router,
-    unsubscribe.router,
 ]

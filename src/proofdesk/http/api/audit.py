@@ -12,9 +12,11 @@ from proofdesk.audit.queries import Asked
 from proofdesk.core import ids
 from proofdesk.evidence import references
 from proofdesk.evidence.queries import Item
-from proofdesk.http.api.request_bodies import JsonRoute, Limit, Offset, Clamp
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Db, ProjectReader
+from proofdesk.http.json_routes import JsonRoute
+from proofdesk.http.parameters import Clamp, Limit, Offset
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 
 router = APIRouter(prefix="/v1", tags=["audit"], route_class=JsonRoute)
 
@@ -67,7 +69,9 @@ def asked(action: str | None = None, entity_type: str | None = None, entity_id: 
     return Asked(action or None, entity_type or None, entity_id or None)
 
 
-@router.get("/audit", summary="Who did what", response_model=envelope("Audit", events=list[EventShape], total=int))
+@router.get(
+    "/audit", summary="Who did what", response_model=envelope_schema("Audit", events=list[EventShape], total=int)
+)
 async def list_events(
     db: Db,
     scope: ProjectReader,
@@ -76,7 +80,7 @@ async def list_events(
     entity_id: str | None = None,
     limit: Limit = 100,
     offset: Offset = 0,
-) -> EnvelopeResponse:
+) -> Envelope:
     """Events of the active project, newest first. Logins and the like: the owner sees all, others their own."""
     which = asked(action, entity_type, entity_id)
     events = await chain.history(db, scope, scope.actor, which, limit, offset)
@@ -84,16 +88,18 @@ async def list_events(
     return success(events=events, total=await chain.count(db, scope, scope.actor, which))
 
 
-@router.get("/audit/verify", summary="Prove the record", response_model=envelope("AuditProof", proof=ProofShape))
-async def verify(db: Db, scope: ProjectReader) -> EnvelopeResponse:
+@router.get("/audit/verify", summary="Prove the record", response_model=envelope_schema("AuditProof", proof=ProofShape))
+async def verify(db: Db, scope: ProjectReader) -> Envelope:
     """Works out every hash of the active project's chain anew."""
     return success(proof=_proof(await chain.verify(db, scope)))
 
 
 @router.get(
-    "/evidence/search", summary="Cited evidence", response_model=envelope("Evidence", evidence=list[EvidenceShape])
+    "/evidence/search",
+    summary="Cited evidence",
+    response_model=envelope_schema("Evidence", evidence=list[EvidenceShape]),
 )
-async def search_evidence(db: Db, scope: ProjectReader, q: Words = "", limit: Few = 20) -> EnvelopeResponse:
+async def search_evidence(db: Db, scope: ProjectReader, q: Words = "", limit: Few = 20) -> Envelope:
     """What events of the active project cite, by the words of the snippets."""
     return success(evidence=[_item(i) for i in await references.find(db, scope, q, limit)])
 

@@ -6,12 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from proofdesk.accounts import csrf, sessions
-from proofdesk.accounts.sessions import Login, Opened
+from proofdesk.accounts import sessions
+from proofdesk.accounts.sessions import Opened
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api.request_bodies import JsonBody, JsonRoute
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, optional_field, success
+from proofdesk.http.cookies import clear_session_cookies, session_token, set_session_cookies
 from proofdesk.http.dependencies import Config, Db, OptionalSession
+from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.requests import login_request
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema, optional_field
 from proofdesk.settings import Settings
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
@@ -24,8 +27,8 @@ class Credentials(JsonBody):
     password: str | None = Field(None, max_length=4096)
 
 
-SessionAnswer = envelope("SignedIn", username=str, active_project_id=UUID | None, csrf_cookie_name=str)
-Me = envelope(
+SessionAnswer = envelope_schema("SignedIn", username=str, active_project_id=UUID | None, csrf_cookie_name=str)
+Me = envelope_schema(
     "Me",
     authenticated=bool,
     username=optional_field(str),
@@ -38,29 +41,29 @@ Me = envelope(
 
 
 @router.post("/login", summary="Sign in", response_model=SessionAnswer)
-async def login(request: Request, db: Db, settings: Config, given: Credentials) -> EnvelopeResponse:
+async def login(request: Request, db: Db, settings: Config, given: Credentials) -> Envelope:
     """Opens a session and sets the session and CSRF cookies."""
     opened = await sessions.open(db, settings, login_request(request, settings, given.username, given.password))
     return session_response(settings, opened)
 
 
-@router.post("/logout", summary="Sign out", response_model=envelope("SignedOut"))
-async def logout(request: Request, db: Db, settings: Config) -> EnvelopeResponse:
+@router.post("/logout", summary="Sign out", response_model=envelope_schema("SignedOut"))
+async def logout(request: Request, db: Db, settings: Config) -> Envelope:
     """Ends the session, when there is one."""
-    if token := asking.session_token(request):
+    if token := session_token(request):
         await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
     answer = success()
-    asking.clear_session_cookies(answer, settings)
+    clear_session_cookies(answer, settings)
     return answer
 
 
 @router.get("/me", summary="Who am I", response_model=Me)
-async def me(request: Request, settings: Config, session: OptionalSession) -> EnvelopeResponse:
+async def me(request: Request, settings: Config, session: OptionalSession) -> Envelope:
     """The session, or `authenticated: false`."""
     if session is None:
         answer = success(authenticated=False)
-        if asking.session_token(request):
-            asking.clear_session_cookies(answer, settings)
+        if session_token(request):
+            clear_session_cookies(answer, settings)
         return answer
     inside = asking.active_scope(request, session)
     return success(
@@ -74,30 +77,12 @@ async def me(request: Request, settings: Config, session: OptionalSession) -> En
     )
 
 
-def session_response(settings: Settings, opened: Opened) -> EnvelopeResponse:
+def session_response(settings: Settings, opened: Opened) -> Envelope:
     """The answer that hands over a new session."""
     answer = success(
         username=opened.username,
         active_project_id=opened.active_project_id,
         csrf_cookie_name=settings.csrf_cookie_name,
     )
-    asking.set_session_cookies(answer, settings, opened)
+    set_session_cookies(answer, settings, opened)
     return answer
-
-
-def login_request(request: Request, settings: Settings, username: str | None, password: str | None) -> Login:
-    """The login that a request presents. Raises `CsrfInvalid` when somebody else's page sent it."""
-    check_same_site(request, settings)
-    request_id = request.scope.get(asking.REQUEST_ID)
-    return Login(username or "", password or "", client_address(request), asking.session_token(request), request_id)
-
-
-def check_same_site(request: Request, settings: Settings) -> None:
-    """Refuse what a page of another site sends. Raises `CsrfInvalid`."""
-    headers = request.headers
-    csrf.check_fetch_site(headers.get("sec-fetch-site"), headers.get("origin"), settings.cors_origins)
-
-
-def client_address(request: Request) -> str:
-    """The network address of whoever asks."""
-    return request.client.host if request.client else "unknown"

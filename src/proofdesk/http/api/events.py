@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from proofdesk.http.api import job_responses
-from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import encode
-from proofdesk.http.dependencies import RunUpdates
+from proofdesk.http.events import RunUpdates
+from proofdesk.http.json_routes import JsonRoute
+from proofdesk.http.responses import encode
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 

@@ -9,23 +9,26 @@ from proofdesk.dashboard import metrics as dashboard_metrics
 from proofdesk.dashboard import status
 from proofdesk.dashboard.status_queries import Workers
 from proofdesk.errors import Unavailable
-from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Config, Db, Metrics
+from proofdesk.http.json_routes import JsonRoute
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 
 router = APIRouter(prefix="/v1", tags=["health"], route_class=JsonRoute)
 
 _PATIENCE = 3  # seconds; who asks whether we are ready does not wait for long
 
 
-@router.get("/health", summary="Is the process up", response_model=envelope("Health", status=str, version=str))
-async def health() -> EnvelopeResponse:
+@router.get("/health", summary="Is the process up", response_model=envelope_schema("Health", status=str, version=str))
+async def health() -> Envelope:
     """Does not look at anything else."""
     return success(status="up", version=__version__)
 
 
-@router.get("/ready", summary="Is the server ready", response_model=envelope("Ready", status=str, worker=Workers))
-async def ready(db: Db, settings: Config) -> EnvelopeResponse:
+@router.get(
+    "/ready", summary="Is the server ready", response_model=envelope_schema("Ready", status=str, worker=Workers)
+)
+async def ready(db: Db, settings: Config) -> Envelope:
     """The database answers and is migrated, and a worker was heard of lately; 503 otherwise."""
     try:
         with anyio.fail_after(_PATIENCE):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proofdesk.database.pool import Database
-from proofdesk.http.api.responses import EnvelopeResponse, failure, success
+from proofdesk.http.responses import Envelope, failure, success
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import Requested
@@ -20,7 +20,7 @@ _SHOWN = (
 _PROGRESS = ("done", "total", "unit")
 
 
-async def awaited(db: Database, settings: Settings, scope: Scope, asked: Requested, seconds: float | None) -> EnvelopeResponse:
+async def awaited(db: Database, settings: Settings, scope: Scope, asked: Requested, seconds: float | None) -> Envelope:
     """Wait for a run and answer: 200 with its result, 202 while it is under way, 409, 502 or 503 when it failed."""
     patience = settings.job_wait_seconds if seconds is None else seconds
     ended = await runs.wait(db, scope, asked.run.id, patience)
@@ -36,7 +36,7 @@ def run(found: Run) -> dict[str, Any]:
     return {name: getattr(found, name) for name in _SHOWN} | {"progress": progress}
 
 
-def _failed(ended: Run) -> EnvelopeResponse:
+def _failed(ended: Run) -> Envelope:
     cause = dict(ended.error_details or {})
     code = cause.pop("code", None)
     details = {"run_id": ended.id, "cause": code, **cause}

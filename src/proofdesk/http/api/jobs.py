@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 
 from proofdesk.dashboard import status
 from proofdesk.http.api import job_responses
-from proofdesk.http.api.request_bodies import JsonBody, JsonRoute, Limit, Offset, UuidText, Clamp
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader
+from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.parameters import Clamp, Limit, Offset, UuidText
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 from proofdesk.indexing import vectors
 from proofdesk.jobs import runs, schedules, tick
 from proofdesk.jobs.schedule_queries import Schedule
@@ -92,21 +94,21 @@ class RunShape(BaseModel):
     cancel_requested_at: datetime | None
 
 
-RunAnswer = envelope("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
+RunAnswer = envelope_schema("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
 _LATE: dict[int | str, dict[str, Any]] = {
     202: {"description": "Not finished in time; `result` is null.", "model": RunAnswer}
 }
 
 
 @router.post("/chatwoot/sync", summary="Read Chatwoot", response_model=RunAnswer, responses=_LATE)
-async def sync(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> EnvelopeResponse:
+async def sync(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Envelope:
     """Imports what is new or changed in the project's sources."""
     asked = await runs.request(db, scope, "chatwoot_sync", "manual", {})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 
 @router.post("/chatwoot/reconcile", summary="Compare with Chatwoot", response_model=RunAnswer, responses=_LATE)
-async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> EnvelopeResponse:
+async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Envelope:
     """Counts both sides, brings what is missing and removes what was deleted."""
     asked = await runs.request(db, scope, "chatwoot_reconcile", "manual", {})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
@@ -115,42 +117,46 @@ async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiti
 @router.post("/embeddings/run", summary="Embed pending chunks", response_model=RunAnswer, responses=_LATE)
 async def embed(
     db: Db, settings: Config, scope: ProjectEditor, given: Embedding, wait: Seconds = None, limit: Chunks = None
-) -> EnvelopeResponse:
+) -> Envelope:
     """Makes vectors, so that search finds by meaning."""
     limit = limit if limit is not None else given.limit
     asked = await runs.request(db, scope, "embeddings_run", "manual", {} if limit is None else {"limit": limit})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 
-@router.post("/embeddings/retry-failed", summary="Try failed chunks again", response_model=envelope("Reset", reset=int))
-async def retry_failed(db: Db, scope: ProjectEditor) -> EnvelopeResponse:
+@router.post(
+    "/embeddings/retry-failed", summary="Try failed chunks again", response_model=envelope_schema("Reset", reset=int)
+)
+async def retry_failed(db: Db, scope: ProjectEditor) -> Envelope:
     """Failed chunks become pending; the next run takes them."""
     return success(reset=await vectors.retry_failed(db, scope))
 
 
-@router.get("/status", summary="How things stand", response_model=envelope("JobsStatus", **status.FIELDS))
-async def show_status(db: Db, settings: Config, scope: ProjectReader) -> EnvelopeResponse:
+@router.get("/status", summary="How things stand", response_model=envelope_schema("JobsStatus", **status.FIELDS))
+async def show_status(db: Db, settings: Config, scope: ProjectReader) -> Envelope:
     """Latest runs, counts, storage, watermarks, workers and backlog of the active project."""
     return success(**await status.read(db, scope, settings))
 
 
-@router.get("/scheduler", summary="Schedules", response_model=envelope("Schedules", jobs=list[Schedule]))
-async def list_schedules(db: Db, scope: ProjectReader) -> EnvelopeResponse:
+@router.get("/scheduler", summary="Schedules", response_model=envelope_schema("Schedules", jobs=list[Schedule]))
+async def list_schedules(db: Db, scope: ProjectReader) -> Envelope:
     """Every job of the active project: when it runs next, and how it went last. A job may have paused itself."""
     return success(jobs=await schedules.listed(db, scope))
 
 
-@router.patch("/scheduler/{job_type}", summary="Change a schedule", response_model=envelope("OneSchedule", job=Schedule))
-async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, given: Rescheduling) -> EnvelopeResponse:
+@router.patch(
+    "/scheduler/{job_type}", summary="Change a schedule", response_model=envelope_schema("OneSchedule", job=Schedule)
+)
+async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, given: Rescheduling) -> Envelope:
     """Pauses or resumes a job, or gives it another cadence; it is then due a cadence after it last ran."""
     changed = await schedules.change(db, scope, job_type, status=given.status, cadence_seconds=given.cadence_seconds)
     return success(job=changed)
 
 
-@router.post("/scheduler/tick", summary="Start what is due", response_model=envelope("Tick", result=TickResult))
+@router.post("/scheduler/tick", summary="Start what is due", response_model=envelope_schema("Tick", result=TickResult))
 async def start_due(
     db: Db, settings: Config, scope: ProjectEditor, given: Ticking, wait: Seconds = None, limit: Due = None
-) -> EnvelopeResponse:
+) -> Envelope:
     """Starts due jobs of the active project and waits for their results, at most so long."""
     started = await tick.tick(db, settings, limit or given.limit or 10, scope)
     wait = wait if wait is not None else given.wait
@@ -158,7 +164,7 @@ async def start_due(
     return success(result=(await tick.results(db, scope.actor, started, patience)).as_dict())
 
 
-@router.get("/runs", summary="Runs", response_model=envelope("Runs", runs=list[RunShape], total=int))
+@router.get("/runs", summary="Runs", response_model=envelope_schema("Runs", runs=list[RunShape], total=int))
 async def list_runs(
     db: Db,
     scope: ProjectReader,
@@ -166,20 +172,20 @@ async def list_runs(
     run_status: Annotated[Status | None, Query(alias="status")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
-) -> EnvelopeResponse:
+) -> Envelope:
     """Newest first."""
     found, total = await runs.history(db, scope, job_type or None, run_status, limit, offset)
     return success(runs=[job_responses.run(r) for r in found], total=total)
 
 
-@router.get("/runs/{run_id}", summary="One run", response_model=envelope("OneRun", run=RunShape))
-async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> EnvelopeResponse:
+@router.get("/runs/{run_id}", summary="One run", response_model=envelope_schema("OneRun", run=RunShape))
+async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> Envelope:
     """With its progress, and its result in `meta.result`."""
     return success(run=job_responses.run(await runs.find(db, scope, _known(run_id))))
 
 
-@router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=envelope("Cancelled", run=RunShape))
-async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> EnvelopeResponse:
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=envelope_schema("Cancelled", run=RunShape))
+async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> Envelope:
     """A queued run ends at once; one that is running stops within seconds, between pages or batches."""
     return success(run=job_responses.run(await runs.cancel(db, scope, _known(run_id))))
 

@@ -11,10 +11,10 @@ from fastapi.routing import APIRoute
 from proofdesk import __version__
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import errors
-from proofdesk.http.api.error_codes import MEANINGS, CODES_BY_ROUTE
-from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import FailureSchema
+from proofdesk.http.api.error_codes import CODES_BY_ROUTE, MEANINGS
 from proofdesk.http.dependencies import CurrentSession, needs_session
+from proofdesk.http.json_routes import JsonRoute
+from proofdesk.http.schemas import FailureSchema
 
 router = APIRouter(prefix="/v1", route_class=JsonRoute)
 

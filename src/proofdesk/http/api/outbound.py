@@ -9,17 +9,18 @@ from pydantic import BaseModel, Field
 
 from proofdesk.http.api.audit import EventShape
 from proofdesk.http.api.policies import Few, PolicyShape
-from proofdesk.http.api.request_bodies import REFERENCES, JsonBody, JsonRoute, Offset, UuidText, Clamp, json_schema
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
-from proofdesk.http.api.review import parse_time
 from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources
+from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.parameters import REFERENCES, Clamp, Offset, UuidText, json_schema, parse_time
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 from proofdesk.outbound import approval, delivery, drafts, messages, preflight
-from proofdesk.outbound.attempt_queries import Attempt
+from proofdesk.outbound.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.delivery import Options
-from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.messages import OutboundNotFound
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects import projects
 
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
@@ -31,7 +32,7 @@ _PAYLOAD = {
     "properties": {"text": {"type": "string"}, "subject": {"type": "string"}, "html": {"type": "string"}},
     "additionalProperties": {"type": "string"},
 }
-Key = Annotated[str | None, Field(min_length=1, max_length=drafts.LONGEST_KEY)]
+Key = Annotated[str | None, Field(min_length=1, max_length=drafts.MAX_KEY_LENGTH)]
 
 
 class NewDraft(JsonBody):
@@ -40,9 +41,11 @@ class NewDraft(JsonBody):
     channel: Any = Field(None, json_schema_extra=json_schema(type="string", enum=list(registry.CHANNELS)))
     recipient_ref: Any = Field(None, json_schema_extra=json_schema(type="string", minLength=1))
     payload: Any = Field(None, description="As the channel takes it.", json_schema_extra=json_schema(**_PAYLOAD))
-    idempotency_key: Any = Field(None, json_schema_extra=json_schema(type="string", minLength=1, maxLength=drafts.LONGEST_KEY))
+    idempotency_key: Any = Field(
+        None, json_schema_extra=json_schema(type="string", minLength=1, maxLength=drafts.MAX_KEY_LENGTH)
+    )
     dedupe_key: Key = None
-    max_retries: Annotated[int, Field(ge=0, le=drafts.MOST_RETRIES)] = drafts.DEFAULT_RETRIES
+    max_retries: Annotated[int, Field(ge=0, le=drafts.MAX_RETRIES)] = drafts.DEFAULT_RETRIES
     evidence_refs: Refs = None
     scheduled_at: Annotated[str | None, Field(description="Not sent before; a time such as 2026-01-31T12:00Z.")] = None
 
@@ -117,10 +120,12 @@ class ResultShape(BaseModel):
     swept: int = Field(description="Attempts of workers that were lost, settled on the way.")
 
 
-OneMessage = envelope("OneOutbound", outbound=OutboundShape)
+OneMessage = envelope_schema("OneOutbound", outbound=OutboundShape)
 
 
-@router.get("", summary="Messages", response_model=envelope("Outbounds", outbound=list[OutboundShape], total=int))
+@router.get(
+    "", summary="Messages", response_model=envelope_schema("Outbounds", outbound=list[OutboundShape], total=int)
+)
 async def list_messages(
     db: Db,
     scope: ProjectReader,
@@ -130,10 +135,10 @@ async def list_messages(
     delivery: Annotated[str | None, Query(description="As the channel reported it: `failed`, …")] = None,
     limit: Few = 50,
     offset: Offset = 0,
-) -> EnvelopeResponse:
+) -> Envelope:
     """The newest first; `q` looks into recipient, content and keys."""
-    asked = messages.asked_for(status, channel, q, delivery)
-    found, total = await messages.find(db, scope, asked, limit, offset)
+    asked = messages.build_filter(status, channel, q, delivery)
+    found, total = await messages.list_messages(db, scope, asked, limit, offset)
     return success(outbound=[message(m) for m in found], total=total)
 
 
@@ -144,9 +149,9 @@ async def list_messages(
     response_model=OneMessage,
     responses={200: {"description": "The same request made it before.", "model": OneMessage}},
 )
-async def draft(db: Db, scope: ProjectEditor, given: NewDraft) -> EnvelopeResponse:
+async def draft(db: Db, scope: ProjectEditor, given: NewDraft) -> Envelope:
     """Nothing is sent before somebody approves it."""
-    wish = Wish(
+    wish = DraftRequest(
         channel=given.channel,
         recipient_ref=given.recipient_ref,
         payload=given.payload,
@@ -160,30 +165,30 @@ async def draft(db: Db, scope: ProjectEditor, given: NewDraft) -> EnvelopeRespon
     return success(201 if is_new else 200, outbound=message(drafted))
 
 
-@router.post("/process", summary="Send what is due", response_model=envelope("Processed", result=ResultShape))
+@router.post("/process", summary="Send what is due", response_model=envelope_schema("Processed", result=ResultShape))
 async def process(
     held: Resources, scope: ProjectEditor, given: Limited, limit: Annotated[int | None, Clamp(1, 200)] = None
-) -> EnvelopeResponse:
+) -> Envelope:
     """Approved messages whose time has come, and retries."""
     most = limit if limit is not None else given.limit
-    tally = await delivery.process(held.db, scope, held.outbound, Options.of(held.settings), most)
+    tally = await delivery.process_due(held.db, scope, held.outbound, Options.of(held.settings), most)
     return success(result=tally.counts)
 
 
 @router.get(
     "/{outbound_id}",
     summary="One message",
-    response_model=envelope(
+    response_model=envelope_schema(
         "OutboundDossier",
         outbound=OutboundShape,
-        attempts=list[Attempt],
+        attempts=list[DeliveryAttempt],
         policy=PolicyShape | None,
         history=list[EventShape],
     ),
 )
-async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> EnvelopeResponse:
+async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
     """With its attempts, its recipient's policy, and who did what about it, the oldest first."""
-    found = await messages.dossier(db, scope, _id(outbound_id))
+    found = await messages.get_details(db, scope, _id(outbound_id))
     return success(
         outbound=message(found.outbound), attempts=found.attempts, policy=found.policy, history=found.history
     )
@@ -192,9 +197,9 @@ async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> EnvelopeR
 @router.get(
     "/{outbound_id}/preflight",
     summary="Could it be sent?",
-    response_model=envelope("Preflight", gates=list[GateShape], sendable_at=datetime | None),
+    response_model=envelope_schema("Preflight", gates=list[GateShape], sendable_at=datetime | None),
 )
-async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) -> EnvelopeResponse:
+async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
     """Every gate, and from when on it could be sent; changes nothing."""
     found = await preflight.check(held.db, scope, held.outbound, _id(outbound_id))
     gates = [{"gate": g.gate, "pass": g.passes, "detail": g.detail} for g in found.gates]
@@ -202,40 +207,40 @@ async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) ->
 
 
 @router.post("/{outbound_id}/approve", summary="Approve a draft", response_model=OneMessage)
-async def approve(db: Db, settings: Config, scope: ProjectEditor, outbound_id: UuidText, given: Approval) -> EnvelopeResponse:
+async def approve(db: Db, settings: Config, scope: ProjectEditor, outbound_id: UuidText, given: Approval) -> Envelope:
     """Holds for exactly what the message says now."""
-    approved = await approval.give(
+    approved = await approval.approve(
         db, scope, _id(outbound_id), four_eyes=settings.outbound_four_eyes, evidence_refs=given.evidence_refs
     )
     return success(outbound=message(approved))
 
 
 @router.post("/{outbound_id}/send", summary="Send a message now", response_model=OneMessage)
-async def send(held: Resources, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
+async def send(held: Resources, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """Through the same gates as all others."""
-    sent = await delivery.send(held.db, scope, held.outbound, Options.of(held.settings), _id(outbound_id))
+    sent = await delivery.send_now(held.db, scope, held.outbound, Options.of(held.settings), _id(outbound_id))
     return success(outbound=message(sent))
 
 
 @router.post("/{outbound_id}/cancel", summary="Cancel a message", response_model=OneMessage)
-async def cancel(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
+async def cancel(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """It never goes out, unless it is drafted again."""
     return success(outbound=message(await approval.cancel(db, scope, _id(outbound_id))))
 
 
 @router.post("/{outbound_id}/retry", summary="Try a failed message again", response_model=OneMessage)
-async def retry(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
+async def retry(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """On the approval it has. If its delivery was not known, it may arrive twice."""
     return success(outbound=message(await approval.retry(db, scope, _id(outbound_id))))
 
 
 @router.post("/{outbound_id}/redraft", summary="Make a draft again", response_model=OneMessage)
-async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> EnvelopeResponse:
+async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """Of what failed, was cancelled, or was blocked and is not any more; to be approved anew."""
     return success(outbound=message(await approval.redraft(db, scope, _id(outbound_id))))
 
 
-def message(found: Outbound) -> dict[str, Any]:
+def message(found: OutboundMessage) -> dict[str, Any]:
     """A message as the contract spells it."""
     return found.fields
 

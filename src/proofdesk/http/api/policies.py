@@ -8,14 +8,16 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofdesk.database.pool import Database
-from proofdesk.http.api.request_bodies import REFERENCES, JsonBody, JsonRoute, Offset, Clamp, json_schema
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader
+from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.parameters import REFERENCES, Clamp, Offset, json_schema
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 from proofdesk.outbound import policies
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policies import InvalidOptOut
-from proofdesk.outbound.policy_queries import Change, Wanted
+from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
 from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
@@ -76,7 +78,9 @@ class PolicyShape(BaseModel):
     updated_at: datetime
 
 
-@router.get("/policies", summary="Policies", response_model=envelope("Policies", policies=list[PolicyShape], total=int))
+@router.get(
+    "/policies", summary="Policies", response_model=envelope_schema("Policies", policies=list[PolicyShape], total=int)
+)
 async def list_policies(
     db: Db,
     scope: ProjectReader,
@@ -85,15 +89,15 @@ async def list_policies(
     opted_out: bool | None = None,
     limit: Few = 50,
     offset: Offset = 0,
-) -> EnvelopeResponse:
+) -> Envelope:
     """The last changed first."""
-    wanted = Wanted((contact_global_id or "").strip() or None, channel or None, opted_out)
-    found, total = await policies.find(db, scope, wanted, limit, offset)
+    wanted = PolicyFilter((contact_global_id or "").strip() or None, channel or None, opted_out)
+    found, total = await policies.list_policies(db, scope, wanted, limit, offset)
     return success(policies=found, total=total)
 
 
-@router.post("/opt-out", summary="Change a policy", response_model=envelope("PolicyChanged", policy=PolicyShape))
-async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> EnvelopeResponse:
+@router.post("/opt-out", summary="Change a policy", response_model=envelope_schema("PolicyChanged", policy=PolicyShape))
+async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> Envelope:
     """Opt somebody out, or in again with a reason; what is left out stays as it is."""
     return success(policy=await change(db, scope, given))
 
@@ -101,7 +105,7 @@ async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> En
 async def change(db: Database, scope: Scope, given: PolicyChange) -> Policy:
     """Check what was given, and change the policy. Raises as `policies.change` does."""
     asked = _checked(given)
-    wanted = Change(
+    wanted = PolicyUpdate(
         asked.opted_out,
         asked.stop_on_reply,
         asked.frequency_window_hours,

@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 
 from proofdesk.accounts import sessions
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api.request_bodies import JsonBody, JsonRoute, UuidText, json_schema
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
-from proofdesk.http.dependencies import Db, NamedProject, ProjectManager, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, ProjectManager
+from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.parameters import UuidText, json_schema
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 from proofdesk.projects import members, projects, sources
 from proofdesk.projects.queries import Member, Project
 from proofdesk.projects.source_queries import Source
@@ -61,11 +63,11 @@ class SourceShape(BaseModel):
 @router.get(
     "",
     summary="Projects you may enter",
-    response_model=envelope(
+    response_model=envelope_schema(
         "Projects", projects=list[Project], active_project_id=UUID | None, account_scope_id=UUID | None
     ),
 )
-async def list_projects(request: Request, db: Db, session: CurrentSession) -> EnvelopeResponse:
+async def list_projects(request: Request, db: Db, session: CurrentSession) -> Envelope:
     """Oldest first, and which one is active."""
     visible = await projects.visible(db, asking.actor(request, session))
     active = next((p for p in visible if p.id == session.active_project_id), None)
@@ -76,8 +78,8 @@ async def list_projects(request: Request, db: Db, session: CurrentSession) -> En
     )
 
 
-@router.post("", summary="Make a project", response_model=envelope("NewProjectMade", project=Project))
-async def create_project(request: Request, db: Db, session: CurrentSession, given: NewProject) -> EnvelopeResponse:
+@router.post("", summary="Make a project", response_model=envelope_schema("NewProjectMade", project=Project))
+async def create_project(request: Request, db: Db, session: CurrentSession, given: NewProject) -> Envelope:
     """Who makes it becomes its member."""
     project = await projects.create(
         db,
@@ -92,9 +94,9 @@ async def create_project(request: Request, db: Db, session: CurrentSession, give
 @router.post(
     "/{project_id}/select",
     summary="Work in a project",
-    response_model=envelope("ProjectSelected", active_project_id=UUID, project=Project),
+    response_model=envelope_schema("ProjectSelected", active_project_id=UUID, project=Project),
 )
-async def select_project(request: Request, db: Db, session: CurrentSession, inside: NamedProject) -> EnvelopeResponse:
+async def select_project(request: Request, db: Db, session: CurrentSession, inside: NamedProject) -> Envelope:
     """Makes it the active project of this session, and of the next login."""
     await sessions.work_in(db, session, inside, inside.actor.request_id)
     visible = await projects.visible(db, inside.actor)
@@ -102,8 +104,10 @@ async def select_project(request: Request, db: Db, session: CurrentSession, insi
     return success(active_project_id=inside.project_id, project=project)
 
 
-@router.patch("/{project_id}", summary="Rename a project", response_model=envelope("ProjectRenamed", project=Project))
-async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> EnvelopeResponse:
+@router.patch(
+    "/{project_id}", summary="Rename a project", response_model=envelope_schema("ProjectRenamed", project=Project)
+)
+async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> Envelope:
     """The owner may, and whoever made the project."""
     return success(project=await projects.rename(db, keeper, given.name or ""))
 
@@ -111,9 +115,9 @@ async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> Enve
 @router.post(
     "/{project_id}/archive",
     summary="Put a project away",
-    response_model=envelope("ProjectArchived", released_sources=list[str], message=str),
+    response_model=envelope_schema("ProjectArchived", released_sources=list[str], message=str),
 )
-async def archive_project(db: Db, keeper: ProjectManager) -> EnvelopeResponse:
+async def archive_project(db: Db, keeper: ProjectManager) -> Envelope:
     """Nobody enters it any more; its data stays, and its sources are free for other projects."""
     freed = await projects.archive(db, keeper)
     message = "The project is archived. Its data stays; its sources are free for other projects."
@@ -124,9 +128,9 @@ async def archive_project(db: Db, keeper: ProjectManager) -> EnvelopeResponse:
     "/{project_id}/members",
     summary="Who may enter a project",
     tags=["members"],
-    response_model=envelope("Members", members=list[Member]),
+    response_model=envelope_schema("Members", members=list[Member]),
 )
-async def list_members(db: Db, inside: NamedProject) -> EnvelopeResponse:
+async def list_members(db: Db, inside: NamedProject) -> Envelope:
     """In the order in which they came. The owner may enter every project and is not listed for that."""
     return success(members=await members.listed(db, inside))
 
@@ -135,9 +139,9 @@ async def list_members(db: Db, inside: NamedProject) -> EnvelopeResponse:
     "/{project_id}/members/{username}",
     summary="Let somebody into a project",
     tags=["members"],
-    response_model=envelope("MemberAdded", members=list[Member]),
+    response_model=envelope_schema("MemberAdded", members=list[Member]),
 )
-async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMember) -> EnvelopeResponse:
+async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMember) -> Envelope:
     """The owner may, and whoever made the project."""
     await members.add(db, keeper, username)
     return success(members=await members.listed(db, keeper))
@@ -147,9 +151,9 @@ async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMe
     "/{project_id}/members/{username}",
     summary="Let a member go",
     tags=["members"],
-    response_model=envelope("MemberRemoved", members=list[Member]),
+    response_model=envelope_schema("MemberRemoved", members=list[Member]),
 )
-async def remove_member(db: Db, keeper: ProjectManager, username: str) -> EnvelopeResponse:
+async def remove_member(db: Db, keeper: ProjectManager, username: str) -> Envelope:
     """The project does not exist for him any more."""
     await members.remove(db, keeper, username)
     return success(members=await members.listed(db, keeper))
@@ -159,9 +163,9 @@ async def remove_member(db: Db, keeper: ProjectManager, username: str) -> Envelo
     "/{project_id}/sources",
     summary="What a project reads",
     tags=["sources"],
-    response_model=envelope("Sources", sources=list[SourceShape]),
+    response_model=envelope_schema("Sources", sources=list[SourceShape]),
 )
-async def list_sources(db: Db, inside: NamedProject) -> EnvelopeResponse:
+async def list_sources(db: Db, inside: NamedProject) -> Envelope:
     """Oldest first."""
     return success(sources=[_source(s) for s in await sources.bound(db, inside)])
 
@@ -171,9 +175,9 @@ async def list_sources(db: Db, inside: NamedProject) -> EnvelopeResponse:
     summary="Read an account or inbox",
     tags=["sources"],
     status_code=201,
-    response_model=envelope("SourceBound", source=SourceShape),
+    response_model=envelope_schema("SourceBound", source=SourceShape),
 )
-async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> EnvelopeResponse:
+async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Envelope:
     """An external source belongs to one project."""
     return success(201, source=_source(await sources.bind(db, inside, given.source_kind, given.external_id)))
 
@@ -182,9 +186,9 @@ async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Envelop
     "/{project_id}/sources/{source_id}",
     summary="Stop reading a source",
     tags=["sources"],
-    response_model=envelope("SourceUnbound", source=SourceShape, message=str),
+    response_model=envelope_schema("SourceUnbound", source=SourceShape, message=str),
 )
-async def unbind_source(db: Db, inside: NamedProject, source_id: UuidText) -> EnvelopeResponse:
+async def unbind_source(db: Db, inside: NamedProject, source_id: UuidText) -> Envelope:
     """The import stops; what was imported stays."""
     wanted = projects.as_id(source_id)
     if wanted is None:

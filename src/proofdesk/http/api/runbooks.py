@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from proofdesk.http import runbook_context
-from proofdesk.http.api.request_bodies import JsonBody, JsonRoute
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import CurrentSession, OptionalSession
+from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 from proofdesk.runbooks import bundle, registry
 from proofdesk.runbooks.findings import Diagnosis
 
@@ -75,7 +76,7 @@ class FixShape(BaseModel):
     command: str | None
 
 
-DiagnosisAnswer = envelope(
+DiagnosisAnswer = envelope_schema(
     "Diagnosis",
     slug=str,
     title=str,
@@ -86,15 +87,15 @@ DiagnosisAnswer = envelope(
 )
 
 
-@router.get("/runbooks", summary="Incidents", response_model=envelope("Runbooks", runbooks=list[RunbookShape]))
-async def list_runbooks(session: CurrentSession) -> EnvelopeResponse:
+@router.get("/runbooks", summary="Incidents", response_model=envelope_schema("Runbooks", runbooks=list[RunbookShape]))
+async def list_runbooks(session: CurrentSession) -> Envelope:
     """What may go wrong, by what people notice."""
     names = ("slug", "title", "symptom", "impact")
     return success(runbooks=[{name: getattr(r, name) for name in names} for r in registry.all()])
 
 
 @router.post("/runbooks/{slug}/run", summary="Find the cause", response_model=DiagnosisAnswer)
-async def run(request: Request, session: CurrentSession, slug: Slug, given: Running) -> EnvelopeResponse:
+async def run(request: Request, session: CurrentSession, slug: Slug, given: Running) -> Envelope:
     """Looks at the real thing and names the cause. Changes nothing."""
     runbook = registry.find(slug)
     case = await runbook_context.build_context(request, session, given.outbound_id, given.client_time)
@@ -102,7 +103,7 @@ async def run(request: Request, session: CurrentSession, slug: Slug, given: Runn
 
 
 @router.post("/auth/check", summary="Why am I not let in?", response_model=DiagnosisAnswer)
-async def check(request: Request, session: OptionalSession, given: Checking) -> EnvelopeResponse:
+async def check(request: Request, session: OptionalSession, given: Checking) -> Envelope:
     """The runbook `auth-loop` for whoever cannot sign in: it tells of this request, and nothing of anybody else."""
     case = await runbook_context.build_context(request, session, sent_at=given.client_time)
     return _told(await registry.run(case, registry.find("auth-loop")))
@@ -114,7 +115,9 @@ async def check(request: Request, session: OptionalSession, given: Checking) -> 
     response_class=Response,
     responses={200: {"description": "A Markdown report and JSON.", "content": {"application/zip": {}}}},
 )
-async def show_evidence(request: Request, session: CurrentSession, slug: Slug, outbound_id: OutboundId = None) -> Response:
+async def show_evidence(
+    request: Request, session: CurrentSession, slug: Slug, outbound_id: OutboundId = None
+) -> Response:
     """A zip for whoever is to help: what was found, and what belongs to it, without secrets and personal data."""
     runbook = registry.find(slug)
     packed = await bundle.bundle(await runbook_context.build_context(request, session, outbound_id), runbook)
@@ -122,7 +125,7 @@ async def show_evidence(request: Request, session: CurrentSession, slug: Slug, o
     return Response(packed.content, media_type="application/zip", headers={"content-disposition": name})
 
 
-def _told(found: Diagnosis) -> EnvelopeResponse:
+def _told(found: Diagnosis) -> Envelope:
     return success(
         slug=found.slug,
         title=found.title,

@@ -9,9 +9,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from proofdesk.core import ids
 from proofdesk.errors import Invalid
-from proofdesk.http.api.request_bodies import JsonBody, ContactId, ConversationId, JsonRoute, json_schema
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, optional_field, success
 from proofdesk.http.dependencies import ProjectReader, Resources
+from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.parameters import ContactId, ConversationId, json_schema
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema, optional_field
 from proofdesk.search import results
 from proofdesk.search.results import Filters, Question
 
@@ -85,7 +87,7 @@ class Result(BaseModel):
     evidence_ref: Any
 
 
-Found = envelope(
+Found = envelope_schema(
     "SearchAnswer",
     query=str,
     topK=int,
@@ -102,7 +104,7 @@ Found = envelope(
 
 
 @router.post("/search", summary="Search the conversations", response_model=Found)
-async def search(opened: Resources, scope: ProjectReader, asked: Asked) -> EnvelopeResponse:
+async def search(opened: Resources, scope: ProjectReader, asked: Asked) -> Envelope:
     """By meaning and by words; `diagnosis` says why when nothing is found."""
     question = asked_for(asked)
     answer = await results.find(opened.db, scope, opened.provider, opened.settings, question)

@@ -5,8 +5,8 @@ from fastapi.responses import Response
 
 from proofdesk.accounts import accounts, sessions
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api import auth
-from proofdesk.http.dependencies import Config, Db, Owner, Route, CurrentSession
+from proofdesk.http.dependencies import Config, CurrentSession, Db, Owner, Route
+from proofdesk.http.requests import client_address
 from proofdesk.http.web import settings as page
 from proofdesk.http.web.settings import Text
 
@@ -18,7 +18,7 @@ async def change_password(
     request: Request, db: Db, settings: Config, session: CurrentSession, current: Text = "", new: Text = ""
 ) -> Response:
     """Change one's own password."""
-    by, address = asking.actor(request, session), auth.client_address(request)
+    by, address = asking.actor(request, session), client_address(request)
     doing = accounts.change_own_password(db, settings, session, current, new, by, address)
     return await page.after(request, session, doing, "password")
 

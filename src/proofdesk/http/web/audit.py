@@ -12,7 +12,7 @@ from proofdesk.audit.queries import Asked, Event
 from proofdesk.evidence import references
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api.audit import asked
-from proofdesk.http.dependencies import Db, ProjectReader, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, ProjectReader, Route
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.layout import Choice
 

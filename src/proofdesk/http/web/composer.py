@@ -14,14 +14,14 @@ from proofdesk.errors import Conflict, Invalid, ProofdeskError
 from proofdesk.evidence import references
 from proofdesk.evidence.queries import Cited
 from proofdesk.evidence.references import InvalidEvidenceRef, Reference
-from proofdesk.http.api.review import parse_time
-from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, ProjectReader, Route
+from proofdesk.http.parameters import parse_time
 from proofdesk.http.web import layout, outbound_views
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import drafts, recipients
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
-from proofdesk.outbound.drafts import Wish
+from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.recipient_queries import Reachable
 from proofdesk.projects.scope import Scope
 
@@ -136,8 +136,8 @@ async def shown(
     return layout.page(request, "outbound/compose.html", values, frame=frame, status=layout.status_of(wrong))
 
 
-def _wish(sheet: Sheet) -> Wish:
-    return Wish(
+def _wish(sheet: Sheet) -> DraftRequest:
+    return DraftRequest(
         channel=sheet.channel,
         recipient_ref=sheet.recipient,
         payload=sheet.payload,

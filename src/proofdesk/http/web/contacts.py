@@ -8,11 +8,11 @@ from fastapi.responses import Response
 
 from proofdesk.conversations import contacts
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Db, ProjectReader, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, ProjectReader, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.http.web.policies import CHANGED
 from proofdesk.outbound import policies, recipients
-from proofdesk.outbound.policy_queries import Wanted
+from proofdesk.outbound.policy_queries import PolicyFilter
 
 router = APIRouter(route_class=Route)
 
@@ -47,7 +47,7 @@ async def show_contact(
 ) -> Response:
     """One of them, with his last conversations, what he allows, and what was written to him."""
     known = await contacts.known(db, scope, contact_id)
-    allowed, _ = await policies.find(db, scope, Wanted(contact_id.lower()), A_PAGE, 0)
+    allowed, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), A_PAGE, 0)
     written = await recipients.written_to(db, scope, contact_id.lower(), MOST_WRITTEN)
     named = await recipients.named(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
     here = view_models.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)

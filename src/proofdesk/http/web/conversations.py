@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from proofdesk.conversations import conversations, totals
 from proofdesk.conversations.queries import Inbox
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Db, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, Route
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.filters import STATUSES
 from proofdesk.http.web.layout import Choice

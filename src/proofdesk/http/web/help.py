@@ -20,7 +20,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from proofdesk.errors import NotFound
-from proofdesk.http.dependencies import Db, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, Route
 from proofdesk.http.web import layout
 from proofdesk.http.web.assets import asset, files
 

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.dashboard import status as standing
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Route, CurrentSession
+from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Route
 from proofdesk.http.web import layout, projects, run_views, view_models
 from proofdesk.indexing import vectors
 from proofdesk.jobs import runs, schedules

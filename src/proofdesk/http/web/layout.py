@@ -20,6 +20,7 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import dependencies as asking
 from proofdesk.http import errors
+from proofdesk.http.cookies import clear_session_cookies, session_token
 from proofdesk.http.errors import ErrorResponse
 from proofdesk.http.web import view_models
 from proofdesk.http.web.assets import asset
@@ -169,8 +170,8 @@ def to_login(request: Request) -> Response:
         answer: Response = Response(status_code=401, headers={"hx-redirect": "/login"})
     else:
         answer = RedirectResponse(login, 303)
-    if asking.session_token(request):
-        asking.clear_session_cookies(answer, request.state.resources.settings)
+    if session_token(request):
+        clear_session_cookies(answer, request.state.resources.settings)
     return answer
 
 

@@ -9,8 +9,9 @@ from proofdesk.accounts import limits, sessions, signup
 from proofdesk.errors import Denied, Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
 from proofdesk.http import errors, runbook_context
-from proofdesk.http.api import auth
-from proofdesk.http.dependencies import Config, Db, Route, CurrentSession, OptionalSession
+from proofdesk.http.cookies import clear_session_cookies, session_token, set_probe_cookie, set_session_cookies
+from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalSession, Route
+from proofdesk.http.requests import login_request
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
 from proofdesk.runbooks.findings import Diagnosis
@@ -46,21 +47,21 @@ async def login(
 ) -> Response:
     """Sign in and go where one was going; or the form again with what is wrong."""
     try:
-        opened = await sessions.open(db, settings, auth.login_request(request, settings, username, password))
+        opened = await sessions.open(db, settings, login_request(request, settings, username, password))
     except (Denied, Invalid) as error:
         return await shown(request, next=next, username=username, error=error)
     answer = RedirectResponse(layout.safe_path(next), 303)
-    asking.set_session_cookies(answer, settings, opened)
+    set_session_cookies(answer, settings, opened)
     return answer
 
 
 @router.post("/logout")
 async def logout(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
     """End the session."""
-    if token := asking.session_token(request):
+    if token := session_token(request):
         await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
     answer = RedirectResponse("/login", 303)
-    asking.clear_session_cookies(answer, settings)
+    clear_session_cookies(answer, settings)
     return answer
 
 
@@ -107,5 +108,5 @@ async def shown(
     }
     headers = errors.describe_error(refused).headers if refused else None
     answer = layout.page(request, "login/page.html", values, status=layout.status_of(refused), headers=headers)
-    asking.set_probe_cookie(answer, held.settings)
+    set_probe_cookie(answer, held.settings)
     return answer

@@ -12,12 +12,11 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk.accounts.queries import Session
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources, Route, CurrentSession
+from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Resources, Route
 from proofdesk.http.web import composer, layout, outbound_views, policies, projects, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import approval, delivery, messages, preflight, recipients
-from proofdesk.outbound.delivery import Options
-from proofdesk.outbound.messages import Dossier, OutboundNotFound
+from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
 from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN
 from proofdesk.outbound.preflight import Preflight
 from proofdesk.projects import projects as rooms
@@ -81,15 +80,17 @@ async def approve(
 ) -> Response:
     """Approve a draft as it is."""
     wanted = _id(outbound_id)
-    doing = approval.give(db, scope, wanted, four_eyes=settings.outbound_four_eyes)
+    doing = approval.approve(db, scope, wanted, four_eyes=settings.outbound_four_eyes)
     return await _after(request, session, scope, wanted, doing, "approve")
 
 
 @router.post("/{outbound_id}/send")
-async def send(request: Request, held: Resources, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
+async def send(
+    request: Request, held: Resources, session: CurrentSession, scope: ProjectEditor, outbound_id: str
+) -> Response:
     """Send a message now, through the same gates as all others."""
     wanted = _id(outbound_id)
-    doing = delivery.send(held.db, scope, held.outbound, Options.of(held.settings), wanted)
+    doing = delivery.send_now(held.db, scope, held.outbound, Options.of(held.settings), wanted)
     return await _after(request, session, scope, wanted, doing, "send")
 
 
@@ -108,7 +109,9 @@ async def retry(request: Request, db: Db, session: CurrentSession, scope: Projec
 
 
 @router.post("/{outbound_id}/redraft")
-async def redraft(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
+async def redraft(
+    request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str
+) -> Response:
     """Make a draft again."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.redraft(db, scope, wanted), "redraft")
@@ -135,7 +138,7 @@ async def _shown(
     wrong: ProofdeskError | None = None,
 ) -> Response:
     held = request.state.resources
-    found = await messages.dossier(held.db, scope, wanted)
+    found = await messages.get_details(held.db, scope, wanted)
     gates = await preflight.check(held.db, scope, held.outbound, wanted)
     who = [found.outbound.recipient_ref, *([found.policy.contact_global_id] if found.policy else [])]
     known = await recipients.named(held.db, scope, who)
@@ -151,7 +154,7 @@ async def _shown(
     )
 
 
-def _values(found: Dossier, gates: Preflight) -> dict[str, Any]:
+def _values(found: MessageDetails, gates: Preflight) -> dict[str, Any]:
     message = found.outbound
     waits = message.status in GATED
     sendable = gates.sendable_at if waits else None
@@ -171,7 +174,7 @@ def _values(found: Dossier, gates: Preflight) -> dict[str, Any]:
     }
 
 
-def _allowed(found: Dossier) -> set[str]:
+def _allowed(found: MessageDetails) -> set[str]:
     """What a person can do in this state."""
     message, opted_out = found.outbound, found.policy is not None and found.policy.opted_out
     may = {
@@ -190,10 +193,10 @@ async def _listed(request: Request, scope: Scope, asked: dict[str, str], number:
     db = request.state.resources.db
     first = (number - 1) * A_PAGE
     channel, q = asked["channel"] or None, asked["q"]
-    wanted = messages.asked_for(asked["status"], channel, q, asked["delivery"])
-    found, total = await messages.find(db, scope, wanted, A_PAGE, first)
-    counts = await messages.by_state(db, scope, channel, q)
-    failed = await messages.undelivered(db, scope, channel)
+    wanted = messages.build_filter(asked["status"], channel, q, asked["delivery"])
+    found, total = await messages.list_messages(db, scope, wanted, A_PAGE, first)
+    counts = await messages.count_by_state(db, scope, channel, q)
+    failed = await messages.count_undelivered(db, scope, channel)
     known = await recipients.named(db, scope, (m.recipient_ref for m in found))
     states = {"": "All"} | outbound_views.STATES
     return asked | {

@@ -11,12 +11,12 @@ from markupsafe import Markup, escape
 from proofdesk.audit.queries import Event
 from proofdesk.http.web import view_models
 from proofdesk.http.web.view_models import Moment
-from proofdesk.outbound.attempt_queries import Attempt
-from proofdesk.outbound.claims import NOT_CONFIGURED
+from proofdesk.outbound.attempt_queries import DeliveryAttempt
+from proofdesk.outbound.claims import CHANNEL_NOT_CONFIGURED
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, Policy
 from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN
-from proofdesk.outbound.preflight import Gate
-from proofdesk.outbound.queries import Outbound
+from proofdesk.outbound.preflight import GateCheck
+from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.outbound.recipient_queries import Named
 
 CHANNELS = {"chatwoot": "Chatwoot", "email": "E-mail", "telegram": "Telegram"}
@@ -33,7 +33,7 @@ WHY = {
     OPTED_OUT: "The recipient has opted out.",
     REPLIED: "The recipient wrote after the approval.",
     CAP_REACHED: "The recipient was written to as often as allowed.",
-    NOT_CONFIGURED: "The channel is not configured.",
+    CHANNEL_NOT_CONFIGURED: "The channel is not configured.",
     DELIVERY_UNKNOWN: "Whether it was delivered is not known: look at the other end before it is tried again.",
 }
 GATES = {
@@ -102,7 +102,7 @@ class Rules:
     url: str
 
 
-def row(found: Outbound, known: dict[str, Named]) -> Row:
+def row(found: OutboundMessage, known: dict[str, Named]) -> Row:
     """A message as a row of a list."""
     contact = known.get(found.recipient_ref)
     waits = found.next_attempt_at if found.status in ("approved", "failed") else None
@@ -145,7 +145,7 @@ def rules(policy: Policy, known: dict[str, Named]) -> Rules:
     )
 
 
-def url(found: Outbound) -> str:
+def url(found: OutboundMessage) -> str:
     """The page of a message."""
     return f"/outbound/{found.id}"
 
@@ -163,7 +163,7 @@ def why(last_error: str | None) -> str:
     return WHY.get(last_error, last_error.removeprefix("provider_error: "))
 
 
-def lights(gates: Iterable[Gate], found: Outbound) -> list[dict[str, Any]]:
+def lights(gates: Iterable[GateCheck], found: OutboundMessage) -> list[dict[str, Any]]:
     """The gates as lights; what only takes time or an approval is no failure."""
     waits = {"frequency_cap"} | ({"state"} if found.status in ("draft", "approved") else set())
     return [
@@ -181,7 +181,7 @@ def timed(text: str) -> Markup:
     return Markup(_TIME.sub(lambda at: f'<time datetime="{at[0]}">{at[0]}</time>', str(escape(text))))  # noqa: S704
 
 
-def moments(history: Iterable[Event], attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
+def moments(history: Iterable[Event], attempts: Iterable[DeliveryAttempt]) -> list[dict[str, Any]]:
     """What happened to a message, in order. The attempts tell more than the events of their endings."""
     events = [_event(e) for e in history if e.action != "outbound.send"]
     return [m for _, m in sorted([*events, *map(_attempt, attempts)], key=lambda pair: pair[0])]
@@ -201,7 +201,7 @@ def _event(event: Event) -> tuple[Any, dict[str, Any]]:
     }
 
 
-def _attempt(attempt: Attempt) -> tuple[Any, dict[str, Any]]:
+def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
     ended, tone = ENDS.get(attempt.outcome or "", ("under way", "warn"))
     took = f"{view_models.number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
     receipt = f"receipt {attempt.provider_message_id}" if attempt.provider_message_id else ""

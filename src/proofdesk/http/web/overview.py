@@ -10,7 +10,7 @@ from proofdesk.dashboard import overview, status
 from proofdesk.dashboard.overview import Overview
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api.search import LONGEST
-from proofdesk.http.dependencies import Config, Db, Route, CurrentSession
+from proofdesk.http.dependencies import Config, CurrentSession, Db, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.jobs.run_queries import Run
 from proofdesk.outbound import messages
@@ -40,7 +40,7 @@ async def show_overview(request: Request, db: Db, settings: Config, session: Cur
         return await projects.choose(request, session)
     found = await overview.of(db, scope, status.silence(settings).total_seconds())
     frame = await layout.frame(request, db, session)
-    values = _values(found) | {"funnel": _funnel(await messages.by_state(db, scope))}
+    values = _values(found) | {"funnel": _funnel(await messages.count_by_state(db, scope))}
     return layout.page(request, "overview/page.html", values, frame=frame)
 
 

@@ -11,11 +11,11 @@ from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api import policies as api
 from proofdesk.http.api.policies import PolicyChange
-from proofdesk.http.dependencies import Db, ProjectEditor, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, Route
 from proofdesk.http.web import layout, outbound_views, projects
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import policies, recipients
-from proofdesk.outbound.policy_queries import Wanted
+from proofdesk.outbound.policy_queries import PolicyFilter
 from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/outbound", route_class=Route)
@@ -40,7 +40,7 @@ async def list_policies(
     scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
-    asked = Wanted(contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None)
+    asked = PolicyFilter(contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None)
     said = CHANGED if done == "policy" else ""
     return await _shown(request, session, scope, asked, number=layout.page_number(page), said=said)
 
@@ -77,7 +77,7 @@ async def change_policy(
             raise policies.InvalidOptOut("Say why: who asked for it, and where.")
         await api.change(db, scope, given)
     except Invalid as error:
-        return await _shown(request, session, scope, Wanted(contact_global_id, channel), wrong=error)
+        return await _shown(request, session, scope, PolicyFilter(contact_global_id, channel), wrong=error)
     return RedirectResponse(layout.safe_path(next) if next else "/outbound/policies?done=policy", 303)
 
 
@@ -85,20 +85,20 @@ async def _shown(
     request: Request,
     session: Session,
     scope: Scope,
-    asked: Wanted,
+    asked: PolicyFilter,
     *,
     number: int = 1,
     said: str = "",
     wrong: ProofdeskError | None = None,
 ) -> Response:
     db = request.state.resources.db
-    found, total = await policies.find(db, scope, asked, A_PAGE, (number - 1) * A_PAGE)
+    found, total = await policies.list_policies(db, scope, asked, A_PAGE, (number - 1) * A_PAGE)
     known = await recipients.named(db, scope, (p.contact_global_id for p in found))
     first = (number - 1) * A_PAGE
     values: dict[str, Any] = {
         "policies": [outbound_views.rules(p, known) for p in found],
-        "chips": [Choice(_url(Wanted(None, None, o)), name, asked.opted_out is o) for o, name in _WHICH.items()],
-        "one": asked.who is not None,
+        "chips": [Choice(_url(PolicyFilter(None, None, o)), name, asked.opted_out is o) for o, name in _WHICH.items()],
+        "one": asked.contact is not None,
         "back": _url(asked, done="policy"),
         "wrong": wrong.message if wrong else "",
         "said": f"{first + 1} to {first + len(found)} of {total}" if found else "",
@@ -112,9 +112,9 @@ async def _shown(
 _WHICH: dict[bool | None, str] = {None: "Everybody", True: "Opted out"}
 
 
-def _url(asked: Wanted, page: int = 1, done: str = "") -> str:
+def _url(asked: PolicyFilter, page: int = 1, done: str = "") -> str:
     fields = {
-        "contact_global_id": asked.who,
+        "contact_global_id": asked.contact,
         "channel": asked.channel,
         "opted_out": "true" if asked.opted_out else "",
         "page": page if page > 1 else "",

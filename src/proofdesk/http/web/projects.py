@@ -7,7 +7,7 @@ from proofdesk.accounts import sessions
 from proofdesk.accounts.queries import Session
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Db, ProjectEditor, ProjectManager, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, ProjectManager, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web import settings as page
 from proofdesk.http.web.settings import Text
@@ -75,14 +75,18 @@ async def archive_project(db: Db, keeper: ProjectManager) -> Response:
 
 
 @router.post("/settings/project/rename")
-async def rename_project(request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, name: Text = "") -> Response:
+async def rename_project(
+    request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, name: Text = ""
+) -> Response:
     """Give the active project another name."""
     doing = projects.rename(db, await scope.keep(db, inside), name)
     return await page.after(request, session, doing, "renamed")
 
 
 @router.post("/settings/members")
-async def add_member(request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = "") -> Response:
+async def add_member(
+    request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
+) -> Response:
     """Let somebody into the active project."""
     return await page.after(request, session, members.add(db, await scope.keep(db, inside), username), "member")
 

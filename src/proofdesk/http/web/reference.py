@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from proofdesk.http.api import openapi, operations
 from proofdesk.http.api.operations import Operation
-from proofdesk.http.dependencies import JSON_APP, Db, Route, CurrentSession
+from proofdesk.http.dependencies import JSON_APP, CurrentSession, Db, Route
 from proofdesk.http.web import layout
 
 router = APIRouter(route_class=Route)

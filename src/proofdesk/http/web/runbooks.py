@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from proofdesk.errors import Invalid
 from proofdesk.http import runbook_context
-from proofdesk.http.dependencies import Db, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, Route
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
 from proofdesk.runbooks.findings import Diagnosis, Fix

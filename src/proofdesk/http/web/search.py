@@ -11,7 +11,7 @@ from proofdesk.conversations.queries import Inbox
 from proofdesk.errors import Invalid, NotFound, Unavailable
 from proofdesk.http import dependencies as asking
 from proofdesk.http import errors
-from proofdesk.http.dependencies import Resources, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Resources, Route
 from proofdesk.http.web import filters, layout, projects, threads, view_models
 from proofdesk.http.web.filters import Filled
 from proofdesk.indexing import vectors

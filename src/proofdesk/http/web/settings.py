@@ -14,7 +14,7 @@ from proofdesk.accounts.queries import Session, Visit
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import Config, Db, Owner, Route, CurrentSession
+from proofdesk.http.dependencies import Config, CurrentSession, Db, Owner, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.projects import members, projects, scope
 from proofdesk.projects.scope import Scope

@@ -8,10 +8,10 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk.accounts import signup
 from proofdesk.accounts.signup import Confirmation, PinAttemptsExceeded, PinExpired, SignupRequestInvalid, Wish
 from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
-from proofdesk.http import dependencies as asking
-from proofdesk.http.api import auth
-from proofdesk.http.api.responses import request_id
+from proofdesk.http.cookies import session_token, set_session_cookies
 from proofdesk.http.dependencies import Config, Db, Resources, Route
+from proofdesk.http.requests import check_same_site, client_address
+from proofdesk.http.responses import request_id
 from proofdesk.http.web import layout, login
 
 router = APIRouter(prefix="/auth/signup", route_class=Route)
@@ -26,8 +26,8 @@ async def start(
     password: Annotated[str, Form()] = "",
 ) -> Response:
     """Send the PIN and ask for it; or the form again with what is wrong."""
-    auth.check_same_site(request, held.settings)
-    wish = Wish(username, password, auth.client_address(request), request_id())
+    check_same_site(request, held.settings)
+    wish = Wish(username, password, client_address(request), request_id())
     try:
         started = await signup.start(db, held.settings, held.bot, wish)
     except (Denied, Invalid, Conflict, Unavailable) as error:
@@ -44,9 +44,9 @@ async def confirm(
     pin: Annotated[str, Form()] = "",
 ) -> Response:
     """Go in; or the form again with what is wrong: that of the PIN while it can still be the right one."""
-    auth.check_same_site(request, settings)
-    token = asking.session_token(request)
-    given = Confirmation(signup_request_id, pin, auth.client_address(request), token, request_id())
+    check_same_site(request, settings)
+    token = session_token(request)
+    given = Confirmation(signup_request_id, pin, client_address(request), token, request_id())
     try:
         opened = await signup.confirm(db, settings, given)
     except (SignupRequestInvalid, PinExpired, PinAttemptsExceeded, Conflict) as error:
@@ -54,5 +54,5 @@ async def confirm(
     except (Denied, Invalid) as error:
         return await login.shown(request, signup_request_id=signup_request_id, wrong=error)
     answer = RedirectResponse(layout.HOME, 303)
-    asking.set_session_cookies(answer, settings, opened)
+    set_session_cookies(answer, settings, opened)
     return answer

@@ -10,7 +10,7 @@ from proofdesk.chatwoot import available_sources
 from proofdesk.chatwoot.available_sources import Offers
 from proofdesk.dashboard import overview
 from proofdesk.errors import Conflict, Invalid, NotFound, ProofdeskError
-from proofdesk.http.dependencies import Db, NamedProject, Route, CurrentSession
+from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.http.web.settings import Text

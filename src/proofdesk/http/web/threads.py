@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from proofdesk.conversations import conversations
 from proofdesk.conversations.conversations import Thread
 from proofdesk.core import ids
-from proofdesk.http.dependencies import Config, Db, ProjectReader, Route, CurrentSession
+from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectReader, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings

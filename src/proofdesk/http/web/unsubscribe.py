@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api.responses import request_id
 from proofdesk.http.dependencies import Db, Resources, Route
+from proofdesk.http.responses import request_id
 from proofdesk.http.web import layout
 from proofdesk.outbound import unsubscribe
 from proofdesk.outbound.unsubscribe import LinkNotFound

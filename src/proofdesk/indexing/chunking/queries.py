@@ -37,24 +37,6 @@ class Mark:
     quoted_from: str | None
 
 
-async def adopt_rules(conn: Conn, scope: Scope, rules: str) -> int:
-    """Note by which rules chunks are cut; when they changed, every conversation is to be cut anew: how many."""
-    return await execute(
-        conn,
-        """
-        WITH changed AS (
-            INSERT INTO sync_watermarks (project_id, account_scope_id, source, meta)
-            VALUES (%(project)s, %(account_scope)s, 'chunks', jsonb_build_object('rules', %(rules)s::text))
-            ON CONFLICT (project_id, source) DO UPDATE SET meta = excluded.meta, updated_at = now()
-            WHERE sync_watermarks.meta <> excluded.meta RETURNING source)
-        UPDATE cw_conversations SET chunked_version = 0
-        WHERE project_id = %(project)s AND chunked_version <> 0 AND EXISTS (SELECT FROM changed)""",
-        project=scope.project_id,
-        account_scope=scope.account_scope_id,
-        rules=rules,
-    )
-
-
 async def unchunked(conn: Conn, scope: Scope) -> int:
     """How many conversations are to be cut."""
     return await fetch_value(
@@ -196,23 +178,6 @@ async def drop_chunks(conn: Conn, scope: Scope, marks: Sequence[Mark]) -> int:
 async def refresh_statistics(conn: Conn) -> None:
     """Let the planner know how much there is to search by now."""
     await execute(conn, "SELECT refresh_search_statistics()")
-
-
-async def mark_chunked(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> None:
-    """Note which version of their content the chunks of conversations were cut from."""
-    await execute(
-        conn,
-        """
-        UPDATE cw_conversations c SET chunked_version = cut.version
-        FROM unnest(%(accounts)s::bigint[], %(conversations)s::bigint[], %(versions)s::bigint[])
-            cut (account_id, conversation_id, version)
-        WHERE c.project_id = %(project)s AND c.account_id = cut.account_id
-          AND c.conversation_id = cut.conversation_id""",
-        project=scope.project_id,
-        accounts=[c.account_id for c in conversations],
-        conversations=[c.conversation_id for c in conversations],
-        versions=[c.version for c in conversations],
-    )
 
 
 def _row(chunk: Chunk) -> dict[str, Any]:

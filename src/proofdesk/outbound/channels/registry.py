@@ -44,7 +44,7 @@ def check(channel: str, recipient_ref: str, payload: dict[str, Any]) -> tuple[st
 
 
 def configured(
-    settings: Settings, links: email.Links, moves: telegram.Moves, chatwoot_client: Chatwoot | None, bot: Bot | None
+    settings: Settings, links: email.Links, moves: telegram.ChatMoves, chatwoot_client: Chatwoot | None, bot: Bot | None
 ) -> dict[str, Provider]:
     """The channels that can be used, by name."""
     found: list[Provider] = []

@@ -13,14 +13,14 @@ from proofdesk.outbound.channels.interface import InvalidRecipient, LookupUnsupp
 _CHAT = re.compile(r"-?[1-9][0-9]{0,15}", re.ASCII)  # the Bot API promises at most 52 significant bits
 
 
-class Moves(Protocol):
+class ChatMoves(Protocol):
     """The numbers of groups that became supergroups."""
 
-    async def current(self, project_id: UUID, chat: int) -> int:
+    async def get_chat_id(self, project_id: UUID, chat: int) -> int:
         """The number of a chat now: another one when its group moved."""
         ...
 
-    async def store(self, project_id: UUID, chat: int, moved_to: int) -> None:
+    async def record_move(self, project_id: UUID, chat: int, moved_to: int) -> None:
         """Keep the new number of a chat."""
         ...
 
@@ -30,7 +30,7 @@ class Channel:
 
     channel = "telegram"
 
-    def __init__(self, bot: Bot, moves: Moves):
+    def __init__(self, bot: Bot, moves: ChatMoves):
         self._bot, self._moves = bot, moves
         self._backoff = Backoff()
 
@@ -64,13 +64,13 @@ class Channel:
 
     async def _send(self, message: Message) -> int | None:
         chat, text = int(message.recipient_ref), message.payload["text"]
-        current = await self._moves.current(message.project_id, chat)
+        current = await self._moves.get_chat_id(message.project_id, chat)
         try:
             return await self._bot.send(current, text)
         except TelegramError as error:
             if error.migrate_to is None:
                 raise
-            await self._moves.store(message.project_id, chat, error.migrate_to)
+            await self._moves.record_move(message.project_id, chat, error.migrate_to)
             return await self._bot.send(error.migrate_to, text)
 
     async def find(self, message: Message) -> Receipt | None:

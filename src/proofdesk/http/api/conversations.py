@@ -1,6 +1,6 @@
 """JSON: what was imported."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,10 +11,11 @@ from proofdesk.conversations import contacts, conversations, messages
 from proofdesk.conversations.queries import Contact, Conversation, Message
 from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
-from proofdesk.errors import Invalid
-from proofdesk.http.api.request_bodies import ConversationId, JsonRoute, Limit, Offset
-from proofdesk.http.api.responses import EnvelopeResponse, envelope, success
 from proofdesk.http.dependencies import Db, ProjectReader
+from proofdesk.http.json_routes import JsonRoute
+from proofdesk.http.parameters import ConversationId, Limit, Offset, parse_time
+from proofdesk.http.responses import Envelope, success
+from proofdesk.http.schemas import envelope_schema
 
 router = APIRouter(prefix="/v1", tags=["data review"], route_class=JsonRoute)
 
@@ -84,10 +85,10 @@ class ThreadMessageShape(MessageShape):
     delivery_error: str | None = Field(description="Why the channel did not deliver it; null while it did not say so.")
 
 
-@router.get("/contacts", summary="Contacts", response_model=envelope("Contacts", contacts=list[ContactShape]))
+@router.get("/contacts", summary="Contacts", response_model=envelope_schema("Contacts", contacts=list[ContactShape]))
 async def list_contacts(
     db: Db, scope: ProjectReader, q: str | None = None, limit: Limit = 100, offset: Offset = 0
-) -> EnvelopeResponse:
+) -> Envelope:
     """The last changed first; `q` looks into name, address, number and identifier."""
     found = await contacts.find(db, scope, q, limit, offset)
     return success(contacts=[_contact(scope.project_id, c) for c in found])
@@ -96,7 +97,7 @@ async def list_contacts(
 @router.get(
     "/conversations",
     summary="Conversations",
-    response_model=envelope("Conversations", conversations=list[ConversationShape]),
+    response_model=envelope_schema("Conversations", conversations=list[ConversationShape]),
 )
 async def list_conversations(
     db: Db,
@@ -105,20 +106,20 @@ async def list_conversations(
     status: str | None = None,
     limit: Limit = 100,
     offset: Offset = 0,
-) -> EnvelopeResponse:
+) -> Envelope:
     """The last active first."""
     found = await conversations.find(db, scope, inbox_id, status or None, limit, offset)
     return success(conversations=[_conversation(scope.project_id, c) for c in found])
 
 
-@router.get("/messages", summary="Messages", response_model=envelope("Messages", messages=list[MessageShape]))
+@router.get("/messages", summary="Messages", response_model=envelope_schema("Messages", messages=list[MessageShape]))
 async def list_messages(
     db: Db,
     scope: ProjectReader,
     conversation_global_id: ConversationId | None = None,
     before: Annotated[str | None, Query(description="A time, or the id of a message to go on from.")] = None,
     limit: Limit = 100,
-) -> EnvelopeResponse:
+) -> Envelope:
     """The newest first."""
     found = await messages.find(db, scope, conversation_global_id, _before(before), limit)
     project = str(scope.project_id)
@@ -128,9 +129,9 @@ async def list_messages(
 @router.get(
     "/conversations/{conversation_id}/thread",
     summary="A whole conversation",
-    response_model=envelope("Thread", conversation=ConversationShape, messages=list[ThreadMessageShape]),
+    response_model=envelope_schema("Thread", conversation=ConversationShape, messages=list[ThreadMessageShape]),
 )
-async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> EnvelopeResponse:
+async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> Envelope:
     """All its messages, in order."""
     thread = await conversations.thread(db, scope, conversation_id)
     project = str(scope.project_id)
@@ -147,15 +148,6 @@ def _before(text: str | None) -> datetime | GlobalId | None:
     if text.startswith("cwmsg:"):
         return ids.parse(text, "message")
     return parse_time("before", text)
-
-
-def parse_time(name: str, text: str) -> datetime:
-    """A time of a query string or form; without a zone it is UTC. Raises `Invalid`."""
-    try:
-        time = datetime.fromisoformat(text.strip().replace(" ", "+"))  # a plus sign that nobody encoded
-        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(f"{name} is a time such as 2026-01-31T12:00:00Z.") from error
 
 
 def _contact(project_id: UUID, row: Contact) -> dict[str, Any]:

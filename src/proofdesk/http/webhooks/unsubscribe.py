@@ -2,25 +2,26 @@
 
 from fastapi import APIRouter
 
-from proofdesk.http.api.request_bodies import JsonRoute
-from proofdesk.http.api.responses import EnvelopeResponse, request_id, envelope, success
 from proofdesk.http.dependencies import Db, Resources
+from proofdesk.http.json_routes import JsonRoute
+from proofdesk.http.responses import Envelope, request_id, success
+from proofdesk.http.schemas import envelope_schema
 from proofdesk.outbound import unsubscribe
 
 router = APIRouter(prefix="/v1/webhooks/unsubscribe", tags=["outbound"], route_class=JsonRoute)
 
-Link = envelope("UnsubscribeLink", recipient=str, channel=str)
+Link = envelope_schema("UnsubscribeLink", recipient=str, channel=str)
 
 
 @router.get("/{token}", summary="What the link of a letter is about", response_model=Link)
-async def show(held: Resources, token: str) -> EnvelopeResponse:
+async def show(held: Resources, token: str) -> Envelope:
     """Whom it is for. Changes nothing: scanners of mail open links."""
     named = await held.links.read(token)
     return success(recipient=named.recipient, channel=unsubscribe.CHANNEL)
 
 
 @router.post("/{token}", summary="No more mail", response_model=Link)
-async def carry_out(db: Db, held: Resources, token: str) -> EnvelopeResponse:
+async def carry_out(db: Db, held: Resources, token: str) -> Envelope:
     """Opts the recipient out of e-mail in the project that the letter came from. Without a prefix it takes the form of
     RFC 8058 too."""
     named = await unsubscribe.carry_out(db, held.links, token, request_id())

@@ -5,13 +5,12 @@ from typing import Any
 import msgspec
 import structlog
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, create_model
 from starlette.types import Receive, Scope, Send
 
 from proofdesk.runbooks import registry
 
 
-class EnvelopeResponse(Response):
+class Envelope(Response):
     """JSON with times in UTC and `Z`, ids as text, and rows as objects.
 
     It is encoded without the id of a request, which is put in as it is sent: one answer may be sent to several who
@@ -33,20 +32,20 @@ class EnvelopeResponse(Response):
         await send({"type": "http.response.body", "body": body})
 
 
-def success(status: int = 200, /, **fields: Any) -> EnvelopeResponse:
+def success(status: int = 200, /, **fields: Any) -> Envelope:
     """`{"ok": true, …fields, "request_id"}`."""
-    return EnvelopeResponse({"ok": True, **fields}, status)
+    return Envelope({"ok": True, **fields}, status)
 
 
 def failure(
     status: int, code: str, message: str, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None
-) -> EnvelopeResponse:
+) -> Envelope:
     """`{"ok": false, "error", "message", "details"?, "request_id"}`; `details.runbook` where there is one."""
     details = dict(details or {})
     if runbook := registry.of_error(code, details.get("cause")):
         details["runbook"] = runbook
     content = {"ok": False, "error": code, "message": message}
-    return EnvelopeResponse(content | ({"details": details} if details else {}), status, headers)
+    return Envelope(content | ({"details": details} if details else {}), status, headers)
 
 
 def request_id() -> str:
@@ -55,31 +54,3 @@ def request_id() -> str:
 
 
 encode = msgspec.json.Encoder().encode
-
-
-# How answers are documented ---------------------------------------------------------------------------------------
-
-
-class FailureSchema(BaseModel):
-    """What every error looks like."""
-
-    ok: bool = Field(False, description="Always false.")
-    error: str = Field(description="A fixed code, for programs.")
-    message: str = Field(description="What is wrong and what to do, for a person.")
-    request_id: str
-    details: dict[str, Any] | None = None
-
-
-def optional_field(kind: Any) -> tuple[Any, Any]:
-    """A field of a shape that is left out where there is nothing to tell."""
-    return kind, Field(None, json_schema_extra=_without_default)
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
-
-
-def envelope(name: str, **fields: Any) -> type[BaseModel]:
-    """The documented form of a success: the envelope with these fields."""
-    inside: dict[str, Any] = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
-    return create_model(name, ok=(bool, ...), **inside, request_id=(str, ...))

@@ -1,0 +1,27 @@
+"""Facts about a request that pages, JSON routes and webhooks share."""
+
+from fastapi import Request
+
+from proofdesk.accounts import csrf
+from proofdesk.accounts.sessions import Login
+from proofdesk.http.cookies import session_token
+from proofdesk.http.dependencies import REQUEST_ID
+from proofdesk.settings import Settings
+
+
+def login_request(request: Request, settings: Settings, username: str | None, password: str | None) -> Login:
+    """The login that a request presents. Raises `CsrfInvalid` when somebody else's page sent it."""
+    check_same_site(request, settings)
+    request_id = request.scope.get(REQUEST_ID)
+    return Login(username or "", password or "", client_address(request), session_token(request), request_id)
+
+
+def check_same_site(request: Request, settings: Settings) -> None:
+    """Refuse what a page of another site sends. Raises `CsrfInvalid`."""
+    headers = request.headers
+    csrf.check_fetch_site(headers.get("sec-fetch-site"), headers.get("origin"), settings.cors_origins)
+
+
+def client_address(request: Request) -> str:
+    """The network address of whoever asks."""
+    return request.client.host if request.client else "unknown"
