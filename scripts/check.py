@@ -1,6 +1,6 @@
-"""Every check of the project, in the order in which they are quickest to fail. `make test` calls it.
+"""Run every check of the project, the fastest first. `make test` calls it.
 
-Arguments are handed to pytest, which then runs alone: `make test ARGS="tests/chatwoot -k deleted"`.
+Arguments are passed to pytest, which then runs alone: `make test ARGS="tests/chatwoot -k deleted"`.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ CHECKS = (
 
 
 def main() -> int:
-    """Run the checks; 0 when all pass, else 1. All are run, so that one look shows everything that is wrong."""
+    """Run all checks, so that one run reports every failure. Return 0 when all pass, otherwise 1."""
     if arguments := sys.argv[1:]:
         return subprocess.run([BIN / "python", "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
     failed = [name for name, command in CHECKS if not _passes(name, command)]

@@ -29,12 +29,12 @@ AREAS = {
 _INTRODUCTION = """\
 # Data model
 
-All tables, with the comments that the database contains: `\\d+ TABLE` in psql shows the same. Generated from a migrated
-database (`make docs`). [architecture.md](architecture.md) says how the tables are used, [scaling.md](scaling.md) how they can
-be distributed. The tables `procrastinate_…` belong to the queue, [Procrastinate](https://procrastinate.readthedocs.io/).
+All tables, with the comments that the database contains: `\\d+ TABLE` in psql shows the same. Generated from a
+migrated database (`make docs`). [architecture.md](architecture.md) says how the tables are used, [scaling.md](scaling.md)
+how they can be distributed. The tables `procrastinate_…` belong to the queue, [Procrastinate](https://procrastinate.readthedocs.io/).
 
-A table with `project_id` and `account_scope_id` is *scoped*: the pair refers to `projects`, and row-level security shows
-the application only the rows of the project that its transaction has set.
+A table with `project_id` and `account_scope_id` is *scoped*: the pair refers to `projects`, and row-level security
+shows the application only the rows of the project that its transaction has set.
 """
 _OURS = """
     CREATE TEMPORARY VIEW ours AS SELECT oid, relname::text FROM pg_class
@@ -144,7 +144,7 @@ def _short(kind: str) -> str:
 
 
 def _diagram(model: Model, tables: list[str]) -> str:
-    """Tables with what identifies their rows and what refers to other tables, which are diagrams by name."""
+    """Return a Mermaid diagram of the tables with their key columns and references."""
     lines = ["erDiagram", "    direction LR"]
     for table in tables:
         keys: dict[str, list[str]] = {}
@@ -153,9 +153,9 @@ def _diagram(model: Model, tables: list[str]) -> str:
                 keys.setdefault(column, []).append({"p": "PK", "f": "FK"}[kind])
             if kind == "f" and target != table:
                 lines.append(f'    {target} ||--o{{ {table} : ""')
-        columns = [f"        {_word(kind)} {name} {', '.join(dict.fromkeys(keys[name]))}" for name, kind, *_ in
+        entries = [f"        {_word(kind)} {name} {', '.join(dict.fromkeys(keys[name]))}" for name, kind, *_ in
                  model.columns[table] if name in keys]  # fmt: skip
-        lines += [f"    {table} {{", *columns, "    }"]
+        lines += [f"    {table} {{", *entries, "    }"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""Draws docs/diagrams/*.mmd as SVG: the same on a Git host, on the site and at /help, and none of them needs a script.
+"""Draw docs/diagrams/*.mmd as SVG, which a Git host, the site and /help show without a script.
 
-Run by `make docs`. Only what changed is drawn: each picture carries the digest of its source. Mermaid comes from npm,
-Chromium draws.
+`make docs` runs it. It draws changed diagrams only: each picture contains the digest of its source. Mermaid comes from
+npm and runs in Chromium.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "diagrams"
 MERMAID = "mermaid@11.17.2"
-# One picture for light and dark pages, on a ground of its own. The colours are those of the light theme.
-_INK, _LINE, _WASH, _EDGE, _GROUND = "#1c2224", "#596164", "#e1eeea", "#12615a", "#ffffff"
+# One picture for light and dark pages, on its own background, in the colours of the light theme.
+_INK, _LINE, _WASH, _EDGE, _BACKGROUND = "#1c2224", "#596164", "#e1eeea", "#12615a", "#ffffff"
 _MARGIN = 12
-_LOOK = {
+_THEME = {
     "startOnLoad": False,
     "securityLevel": "strict",
     "theme": "base",
@@ -38,23 +38,23 @@ _LOOK = {
         "primaryTextColor": _INK,
         "lineColor": _LINE,
         "textColor": _INK,
-        "edgeLabelBackground": _GROUND,
-        "labelBackgroundColor": _GROUND,
+        "edgeLabelBackground": _BACKGROUND,
+        "labelBackgroundColor": _BACKGROUND,
         "transitionLabelColor": _INK,
         "specialStateColor": _EDGE,
-        "rowOdd": _GROUND,
+        "rowOdd": _BACKGROUND,
         "rowEven": "#f6f5f0",
     },
 }
 
 
 def digest(source: str) -> str:
-    """What a picture carries of its source, and of how it was drawn."""
-    return hashlib.sha256(f"{MERMAID}\n{_LOOK}\n{source}".encode()).hexdigest()[:16]
+    """Return the digest of a source and of the settings it is drawn with: 16 hexadecimal digits."""
+    return hashlib.sha256(f"{MERMAID}\n{_THEME}\n{source}".encode()).hexdigest()[:16]
 
 
 def stale() -> list[Path]:
-    """Sources whose picture is missing or of another text."""
+    """Return the sources whose picture is missing or outdated."""
     return [source for source in sorted(FOLDER.glob("*.mmd")) if not _is_drawn(source)]
 
 
@@ -64,7 +64,7 @@ def _is_drawn(source: Path) -> bool:
 
 
 def draw(sources: list[Path]) -> None:
-    """Draw them. Raises `OSError` or `subprocess.CalledProcessError` where Chromium or npm is missing."""
+    """Draw the sources. Raises `OSError` or `subprocess.CalledProcessError` when Chromium or npm is missing."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise OSError("Chromium is not installed (apt-get install chromium).")
@@ -74,7 +74,7 @@ def draw(sources: list[Path]) -> None:
         page = browser.new_page()
         page.set_content("<body></body>")
         page.add_script_tag(content=script)
-        page.evaluate("look => mermaid.initialize(look)", _LOOK)
+        page.evaluate("config => mermaid.initialize(config)", _THEME)
         for source in sources:
             source.with_suffix(".svg").write_text(_drawn(page, source), "utf-8")
         browser.close()
@@ -82,17 +82,17 @@ def draw(sources: list[Path]) -> None:
 
 def _drawn(page: Page, source: Path) -> str:
     text = source.read_text("utf-8")
-    told = "async ([id, text]) => (await mermaid.render(id, text)).svg"
-    svg = page.evaluate(told, [source.stem, text])
+    script = "async ([id, text]) => (await mermaid.render(id, text)).svg"
+    svg = page.evaluate(script, [source.stem, text])
     left, top, width, height = map(float, re.search(r'viewBox="(\S+) (\S+) (\S+) (\S+)"', svg).groups())  # type: ignore[union-attr]
     box = (left - _MARGIN, top - _MARGIN, width + 2 * _MARGIN, height + 2 * _MARGIN)
-    ground = '<rect x="{}" y="{}" width="{}" height="{}" rx="8" fill="{}"/>'.format(*map(_short, box), _GROUND)
-    # The size as it was laid out: in a picture, 100% would be the width of whatever holds it.
+    background = '<rect x="{}" y="{}" width="{}" height="{}" rx="8" fill="{}"/>'.format(*map(_short, box), _BACKGROUND)
+    # The size of the layout: in an <img>, 100% would be the width of the container.
     size = f'width="{_short(box[2])}" height="{_short(box[3])}" viewBox="{" ".join(map(_short, box))}"'
     opening, rest = svg[: svg.index(">")], svg[svg.index(">") + 1 :]
     opening = re.sub(r' (width|height|viewBox|style)="[^"]*"', "", opening)
     rest = re.sub(r"\d+\.\d{2,}", lambda number: _short(float(number[0])), rest)
-    return f"{opening} {size}>{ground}{rest}\n<!-- {digest(text)} -->\n"
+    return f"{opening} {size}>{background}{rest}\n<!-- {digest(text)} -->\n"
 
 
 def _short(number: float) -> str:
@@ -100,22 +100,22 @@ def _short(number: float) -> str:
 
 
 def _mermaid() -> str:
-    """The script, from npm, once."""
-    kept = ROOT / "var" / "diagrams" / f"{MERMAID}.js"
-    if not kept.is_file():
+    """Return the Mermaid script. It is downloaded from npm once."""
+    cached = ROOT / "var" / "diagrams" / f"{MERMAID}.js"
+    if not cached.is_file():
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(["npm", "pack", "--silent", MERMAID], cwd=folder, check=True, stdout=subprocess.DEVNULL)
             package = next(Path(folder).glob("*.tgz")).read_bytes()
         with tarfile.open(fileobj=io.BytesIO(package)) as archive:
             script = archive.extractfile("package/dist/mermaid.min.js")
             assert script is not None
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(script.read())
-    return kept.read_text("utf-8")
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_bytes(script.read())
+    return cached.read_text("utf-8")
 
 
 def main() -> int:
-    """Draw what is stale; the exit status."""
+    """Draw outdated diagrams. Return the exit status."""
     try:
         if sources := stale():
             draw(sources)

@@ -1,10 +1,10 @@
-"""How good search is: labelled queries over a corpus of conversations, asked through the real tables and stages.
+"""Measure search quality: labelled queries over a corpus of conversations, through the real tables and stages.
 
     make eval                          (or: python scripts/eval.py [--fresh] [--only TASK])
 
 The corpus is a folder with `conversations.jsonl.gz` and `tasks/<task>/{queries.jsonl,qrels.tsv}`, named by
-PROOFDESK_CORPUS_DIR. It is synced from the simulated Chatwoot, cut, embedded by the local model and indexed once; the
-database stays in `var/eval` until --fresh.
+PROOFDESK_CORPUS_DIR. It is synced from the simulated Chatwoot, chunked, indexed and embedded by the local model
+once; the database stays in `var/eval` until --fresh.
 """
 
 import argparse
@@ -64,11 +64,11 @@ class Scores:
 
 
 def main() -> int:
-    """Prepare, ask, print. 0 also when there is no corpus."""
+    """Prepare the database, run the queries, print the scores. Return 0 also when there is no corpus."""
     arguments = _arguments()
     corpus = Path(os.environ.get("PROOFDESK_CORPUS_DIR") or ROOT.parent / "shared" / "data" / "support")
     if not (corpus / "conversations.jsonl.gz").is_file():
-        print(f"No corpus at {corpus}: nothing to measure. Name its folder by PROOFDESK_CORPUS_DIR.")
+        print(f"There is no corpus at {corpus}. Set PROOFDESK_CORPUS_DIR to its folder.")
         return 0
     if arguments.fresh:
         shutil.rmtree(HOME, ignore_errors=True)
@@ -86,36 +86,36 @@ def _arguments() -> argparse.Namespace:
 async def _evaluate(corpus: Path, only: str | None) -> None:
     tasks = {d.name: _queries(d) for d in sorted((corpus / "tasks").iterdir()) if only in (None, d.name)}
     async with _database() as db:
-        inside = await _project(db, corpus)
-        names = await _corpus_ids(db, inside)
+        project_scope = await _project(db, corpus)
+        names = await _corpus_ids(db, project_scope)
         print(f"\n{'':18}{'':14}{'nDCG@10':>9}{'Recall@10':>11}{'p50 ms':>9}{'p95 ms':>9}")
         baseline = Baseline(_texts(corpus))
         for task, queries in tasks.items():
-            _show(task, "plain BM25", [score(baseline.ask(q.text), q.grades) for q in queries], [])
+            _show(task, "plain BM25", [score(baseline.search(q.text), q.grades) for q in queries], [])
         for mode in MODES:
-            await _ask(db, inside, Question("warm up", mode=mode))
+            await _search(db, project_scope, Question("warm up", mode=mode))
             for task, queries in tasks.items():
-                await _measure(db, inside, names, task, mode, queries)
+                await _measure(db, project_scope, names, task, mode, queries)
 
 
-# Asking ---------------------------------------------------------------------------------------------------------------
+# Queries --------------------------------------------------------------------------------------------------------------
 
 
 async def _measure(
-    db: Database, inside: Scope, names: Mapping[str, str], task: str, mode: str, queries: Sequence[Query]
+    db: Database, project_scope: Scope, names: Mapping[str, str], task: str, mode: str, queries: Sequence[Query]
 ) -> None:
     scores, milliseconds = [], []
     for query in queries:
         started = time.perf_counter()
-        answer = await _ask(db, inside, Question(query.text, top_k=TOP_K, mode=mode))  # type: ignore[arg-type]
+        answer = await _search(db, project_scope, Question(query.text, top_k=TOP_K, mode=mode))  # type: ignore[arg-type]
         milliseconds.append((time.perf_counter() - started) * 1000)
-        found = dict.fromkeys(names[hit.conversation_global_id] for hit in answer.results)
-        scores.append(score(list(found), query.grades))
+        ranking = dict.fromkeys(names[hit.conversation_global_id] for hit in answer.results)
+        scores.append(score(list(ranking), query.grades))
     _show(task, mode, scores, milliseconds)
 
 
-async def _ask(db: Database, inside: Scope, question: Question) -> results.Answer:
-    return await results.find(db, inside, LocalModel(), _settings(), question)
+async def _search(db: Database, project_scope: Scope, question: Question) -> results.Answer:
+    return await results.find(db, project_scope, LocalModel(), _settings(), question)
 
 
 def _show(task: str, mode: str, scores: Sequence[Scores], milliseconds: Sequence[float]) -> None:
@@ -154,16 +154,16 @@ class Baseline:
         self._lengths = {name: counts.total() for name, counts in self._counts.items()}
         self._average = statistics.fmean(self._lengths.values())
 
-    def ask(self, text: str) -> list[str]:
-        """The names of all conversations that hold a word of the query, best first."""
-        found: dict[str, float] = defaultdict(float)
+    def search(self, text: str) -> list[str]:
+        """Return the names of all conversations with a word of the query, best first."""
+        scores: dict[str, float] = defaultdict(float)
         for word, times in Counter(tokenizer.words(tokenizer.clean(text))).items():
-            having = self._postings.get(word, [])
-            idf = math.log(1 + (len(self._counts) - len(having) + 0.5) / (len(having) + 0.5))
-            for name in having:
-                tf, long = self._counts[name][word], self._lengths[name] / self._average
-                found[name] += times * idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * long))
-        return sorted(found, key=lambda name: (-found[name], name))
+            holders = self._postings.get(word, [])
+            idf = math.log(1 + (len(self._counts) - len(holders) + 0.5) / (len(holders) + 0.5))
+            for name in holders:
+                tf, length = self._counts[name][word], self._lengths[name] / self._average
+                scores[name] += times * idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length))
+        return sorted(scores, key=lambda name: (-scores[name], name))
 
 
 # The corpus -----------------------------------------------------------------------------------------------------------
@@ -175,8 +175,8 @@ def _queries(folder: Path) -> list[Query]:
         query, document, grade = line.split("\t")[:3]
         if grade.lstrip("-").isdigit():
             grades[query][document] = int(grade)
-    asked = map(json.loads, (folder / "queries.jsonl").read_text("utf-8").splitlines())
-    return [Query(q["text"], grades[q["query_id"]]) for q in asked if grades[q["query_id"]]]
+    queries = map(json.loads, (folder / "queries.jsonl").read_text("utf-8").splitlines())
+    return [Query(q["text"], grades[q["query_id"]]) for q in queries if grades[q["query_id"]]]
 
 
 def _texts(corpus: Path) -> dict[str, str]:
@@ -190,8 +190,8 @@ def _texts(corpus: Path) -> dict[str, str]:
         }
 
 
-async def _corpus_ids(db: Database, inside: Scope) -> dict[str, str]:
-    async with db.scoped(inside) as conn:
+async def _corpus_ids(db: Database, project_scope: Scope) -> dict[str, str]:
+    async with db.scoped(project_scope) as conn:
         rows = await conn.execute(
             "SELECT 'cw:' || project_id || ':' || account_id || ':' || conversation_id,"
             " custom_attributes ->> 'corpus_id' FROM cw_conversations"
@@ -211,34 +211,34 @@ async def _database() -> AsyncIterator[Database]:
 
 
 async def _project(db: Database, corpus: Path) -> Scope:
-    """The project with the corpus in it, every stage up to date."""
+    """Return the scope of the project with the corpus, with every stage up to date."""
     actor = system()
-    found = [p for p in await projects.visible(db, actor) if p.name == PROJECT]
-    made = found[0] if found else await projects.create(db, actor, PROJECT)
-    inside = await scope.enter(db, actor, made.id)
+    existing = [p for p in await projects.visible(db, actor) if p.name == PROJECT]
+    project = existing[0] if existing else await projects.create(db, actor, PROJECT)
+    project_scope = await scope.enter(db, actor, project.id)
     if not (HOME / "synced").exists():
         with _timed("sync"):
-            await _sync(db, inside, corpus)
+            await _sync(db, project_scope, corpus)
         (HOME / "synced").touch()
     with _timed("chunks"):
-        await chunks.cut(db, inside, chunks.limits_of(_settings()))
+        await chunks.cut(db, project_scope, chunks.limits_of(_settings()))
     with _timed("index"):
-        await terms.refresh(db, inside)
+        await terms.refresh(db, project_scope)
     with _timed("vectors"):
-        await vectors.embed_pending(db, inside, LocalModel(), vectors.Options.of(_settings()))
+        await vectors.embed_pending(db, project_scope, LocalModel(), vectors.Options.of(_settings()))
     with _timed("vector index"), embedded.running(HOME) as url:
-        await vector_index.look_after(db, url, inside)
+        await vector_index.look_after(db, url, project_scope)
     with _timed("vacuum"):
         await _vacuum()
-    return inside
+    return project_scope
 
 
-async def _sync(db: Database, inside: Scope, corpus: Path) -> None:
+async def _sync(db: Database, project_scope: Scope, corpus: Path) -> None:
     simulator = build(corpus / "conversations.jsonl.gz")
     try:
         with running(create_app(simulator)) as address:
             client = Chatwoot(address, simulator.admin_token)
-            await sync.run(db, client, inside, sync.Options(default_account_id=1), silent)
+            await sync.run(db, client, project_scope, sync.Options(default_account_id=1), silent)
             await client.aclose()
     finally:
         simulator.close()

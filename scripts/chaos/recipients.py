@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
 from proofdesk.core.progress import silent
-from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import approval, drafts, policies
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.policy_queries import PolicyUpdate
@@ -85,7 +85,7 @@ class Recipients:
             chatwoot_api_token=SecretStr(self.chatwoot.admin_token),
             embedding_provider="local",
         )
-        async with opened(settings) as resources:
+        async with open_resources(settings) as resources:
             yield resources
 
     def environment(self, url: str) -> dict[str, str]:
@@ -159,7 +159,9 @@ class Recipients:
         """One opts out, one is noted to have replied; one writes into Chatwoot, and one writes there that he is out."""
         out, replied = (self._chance.choice(self.people) for _ in range(2))
         await policies.change_policy(resources.db, out.inside, out.ref, out.channel, PolicyUpdate(opted_out=True))
-        await policies.change_policy(resources.db, replied.inside, replied.ref, replied.channel, PolicyUpdate(replied=True))
+        await policies.change_policy(
+            resources.db, replied.inside, replied.ref, replied.channel, PolicyUpdate(replied=True)
+        )
         writing = self._chance.sample([p for p in self.people if p.channel == "chatwoot"], 2)
         for person, text in zip(writing, ("One moment, please.", "STOP"), strict=True):
             self.chatwoot.append_message(person.number, text, account_id=person.account)

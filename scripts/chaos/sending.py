@@ -67,7 +67,9 @@ def main() -> int:
     for line in wrong:
         output.print_line(f"WRONG: {line}", "bold red")
     if not wrong:
-        output.print_line("Nothing left twice, nothing against anybody's will, and each message has its reason.", "bold green")
+        output.print_line(
+            "Nothing left twice, nothing against anybody's will, and each message has its reason.", "bold green"
+        )
         shutil.rmtree(home, ignore_errors=True)
     return 1 if wrong else 0
 
