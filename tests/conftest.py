@@ -1,4 +1,4 @@
-"""A real PostgreSQL for every test: built once from the migrations, a copy a process, emptied after each test."""
+"""A real PostgreSQL for every test: migrated once, copied for each test process, emptied after each test."""
 
 import contextlib
 import fcntl
@@ -28,31 +28,31 @@ DIMENSION = 256
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The server does not start without the files of its pages; `make` has made them, pytest alone may not have."""
+    """Build the assets of the web pages, without which the server does not start."""
     if not hasattr(config, "workerinput"):
         script = Path(__file__).parent.parent / "scripts" / "assets.py"
         if subprocess.run([sys.executable, str(script)], check=False).returncode:
-            pytest.exit("The files of the web pages could not be made.", 1)
+            pytest.exit("The assets of the web pages could not be built.", 1)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Tests wait for processes, providers and browsers about as long as they compute."""
+    """Return one process more than there are cores, because tests often wait for other processes."""
     return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, a share of it in each process: none is left with it when the others are done.
+    """Order long tests first and spread them over the processes, so that no process ends with a long test.
 
-    Each process is first given as many tests as any other, one behind the other in the order that is made here.
+    xdist gives each process an equal share of the tests first, in the order that is made here.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [item for item in items if item.get_closest_marker("long")]
     others = iter([item for item in items if not item.get_closest_marker("long")])
     ordered: list[pytest.Item] = []
     for process in range(processes):
-        begins = long[process::processes]
+        first = long[process::processes]
         share = (len(items) - len(ordered)) // (processes - process)
-        ordered += [*begins, *itertools.islice(others, max(0, share - len(begins)))]
+        ordered += [*first, *itertools.islice(others, max(0, share - len(first)))]
     items[:] = ordered
 
 
@@ -63,8 +63,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def server_url(testrun_uid: str) -> Iterator[str]:
-    """The embedded server, one for all test processes of a run, with a migrated database to copy."""
-    # Not among pytest's own folders: every run closes those to other users, and run by root the server is one.
+    """Return the URL of the embedded server, which all test processes share, with a migrated database to copy."""
+    # Not a pytest folder: pytest makes those private, and a server started by root runs as another user.
     home = Path(tempfile.gettempdir()) / f"proofdesk-tests-{testrun_uid}"
     with embedded.running(home) as url:
         with _alone(home):
@@ -77,20 +77,20 @@ def server_url(testrun_uid: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def database_url(server_url: str, worker_id: str) -> str:
-    """A database of this test process's own, as its owner."""
+    """Return the URL of the database of this test process, as its owner."""
     return copy_database(server_url, f"test_{worker_id}")
 
 
 @pytest.fixture
 def owner_conn(database_url: str) -> Iterator[psycopg.Connection]:
-    """A connection as the owner of the database: it sees every row of every project."""
+    """Return a connection as the owner of the database, which sees every row of every project."""
     with psycopg.connect(database_url, autocommit=True) as conn:
         yield conn
 
 
 @pytest.fixture
 async def db(database_url: str, owner_conn: psycopg.Connection) -> AsyncIterator[Database]:
-    """The pool that the application would have; all tables are empty."""
+    """Return a pool like that of the application. All tables are empty."""
     async with connected(database_url, 8) as database:
         yield database
     empty(owner_conn)
@@ -98,20 +98,20 @@ async def db(database_url: str, owner_conn: psycopg.Connection) -> AsyncIterator
 
 @pytest.fixture
 def tidy_url(database_url: str, owner_conn: psycopg.Connection) -> Iterator[str]:
-    """The database for tests that talk to it through other processes only; emptied afterwards."""
+    """Return the database for tests that use it through other processes only. It is emptied afterwards."""
     yield database_url
     empty(owner_conn)
 
 
 @pytest.fixture
 async def project(db: Database) -> Scope:
-    """A project, entered by the system."""
+    """Return the scope of a new project."""
     return await new_project(db, "Studio")
 
 
 @pytest.fixture(scope="session")
 def telegram_server() -> Iterator[tuple[Simulator, str]]:
-    """A simulated Telegram and its address, one for all tests of this process."""
+    """Return a simulated Telegram and its address, shared by the tests of this process."""
     simulator = Simulator()
     with running(create_app(simulator)) as url:
         yield simulator, url
@@ -119,7 +119,7 @@ def telegram_server() -> Iterator[tuple[Simulator, str]]:
 
 @pytest.fixture(scope="session")
 def mail_server() -> Iterator[tuple[smtp.Simulator, str]]:
-    """A simulated mail relay and its address for SMTP_URL, one for all tests of this process."""
+    """Return a simulated mail relay and its SMTP_URL, shared by the tests of this process."""
     simulator = smtp.Simulator()
     with smtp.running(simulator) as url:
         yield simulator, url
@@ -127,7 +127,7 @@ def mail_server() -> Iterator[tuple[smtp.Simulator, str]]:
 
 @pytest.fixture
 def relay(mail_server: tuple[smtp.Simulator, str]) -> Iterator[smtp.Simulator]:
-    """The simulated relay, which has taken nothing yet and fails nowhere."""
+    """Return the simulated relay, empty and without faults."""
     mail_server[0].reset()
     yield mail_server[0]
     mail_server[0].reset()
@@ -135,22 +135,22 @@ def relay(mail_server: tuple[smtp.Simulator, str]) -> Iterator[smtp.Simulator]:
 
 @pytest.fixture(scope="session")
 def server_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the server writes while it runs."""
+    """Return the path of the log of the server."""
     return tmp_path_factory.mktemp("server") / "server.log"
 
 
 async def new_project(db: Database, name: str, actor: Actor | None = None) -> Scope:
-    """Make a project and enter it."""
+    """Create a project and return its scope."""
     actor = actor or system()
-    made = await projects.create(db, actor, name)
-    return await scope.enter(db, actor, made.id)
+    created = await projects.create(db, actor, name)
+    return await scope.enter(db, actor, created.id)
 
 
 def copy_database(server_url: str, name: str) -> str:
-    """A fresh copy of the migrated database under another name; its URL."""
+    """Copy the migrated database under another name. Return its URL."""
     with psycopg.connect(server_url.replace("/proofdesk?", "/postgres?"), autocommit=True) as conn:
         conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        # Copying needs the template to be idle, so test processes take turns.
+        # PostgreSQL copies an idle template only, so test processes take turns.
         conn.execute("SELECT pg_advisory_lock(1)")
         conn.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE proofdesk LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'").format(
@@ -162,9 +162,9 @@ def copy_database(server_url: str, name: str) -> str:
 
 
 def empty(conn: psycopg.Connection) -> None:
-    """Remove every row but the record of migrations; only a superuser gets past the guard of the audit trail.
+    """Delete all rows except the applied migrations, as a superuser, who can bypass the triggers of the audit log.
 
-    A table that holds little is emptied row by row, which takes a fortieth of the time of making it anew.
+    Small tables use DELETE, which takes a fortieth of the time of TRUNCATE.
     """
     conn.execute("""
         DO $$
@@ -186,7 +186,7 @@ def empty(conn: psycopg.Connection) -> None:
 
 
 def _tune(url: str) -> None:
-    # What a test stores need not survive a power cut.
+    # Test data need not survive a power cut.
     with psycopg.connect(url, autocommit=True) as conn:
         for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
             conn.execute(sql.SQL("ALTER SYSTEM SET {}").format(sql.SQL(setting)))

@@ -1,4 +1,4 @@
-"""The documentation says what is there: links lead somewhere, variables and commands exist."""
+"""The documentation is correct: links have targets, variables and tables exist, generated pages are current."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 VARIABLE = re.compile(r"`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)`")
-FOREIGN = {
+OTHER_VARIABLES = {
     "PROOFDESK_CORPUS_DIR",  # read by tests and the evaluation only
     "PROOFDESK_CHATWOOT_SAMPLES",
     "SITE_ADDRESS",  # read by compose.yaml
@@ -23,37 +23,37 @@ FOREIGN = {
 
 
 def page_name(path: Path) -> str:
-    """The page as people say it."""
+    """Return the path of a page below the repository, as a test id."""
     return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_every_link_of_the_page_leads_to_a_file(page: Path):
+def test_links_of_a_page_have_targets(page: Path):
     targets = [t for t in LINK.findall(page.read_text("utf-8")) if not t.startswith(("http:", "https:", "mailto:"))]
     assert [t for t in targets if not (page.parent / t).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
-def test_every_variable_of_the_page_exists(page: Path):
-    known = {n.upper() for n in Settings.model_fields} | FOREIGN
-    assert set(VARIABLE.findall(page.read_text("utf-8"))) - known == set()
+def test_variables_of_a_page_exist(page: Path):
+    settings = {n.upper() for n in Settings.model_fields} | OTHER_VARIABLES
+    assert set(VARIABLE.findall(page.read_text("utf-8"))) - settings == set()
 
 
-def test_the_generated_pages_are_what_the_code_says():
-    done = subprocess.run(
+def test_generated_pages_are_current():
+    process = subprocess.run(
         [sys.executable, "scripts/reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
-def test_every_table_is_drawn_in_the_architecture():
+def test_the_architecture_page_lists_every_table():
     sql = "".join(p.read_text("utf-8") for p in (ROOT / "src" / "proofdesk" / "database" / "migrations").glob("*.sql"))
-    drawn = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    assert [t for t in re.findall(r"CREATE TABLE (\w+)", sql) if f"`{t}`" not in drawn] == []
+    architecture = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    assert [t for t in re.findall(r"CREATE TABLE (\w+)", sql) if f"`{t}`" not in architecture] == []
 
 
-def test_every_page_is_reached_from_the_index():
+def test_the_index_links_to_every_page():
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
     decisions = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
-    reached = index + decisions
-    assert [page_name(p) for p in PAGES if p.parent != ROOT and p.name not in reached and p.name != "index.md"] == []
+    links = index + decisions
+    assert [page_name(p) for p in PAGES if p.parent != ROOT and p.name not in links and p.name != "index.md"] == []

@@ -9,7 +9,7 @@ from proofdesk import logging as proofdesk_logging
 from proofdesk import settings
 from proofdesk.core import redaction, urls
 from proofdesk.errors import Invalid
-from proofdesk.outbound.unsubscribe import Links
+from proofdesk.outbound.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 
 SECRET = "Tr1ck-y-pass"
@@ -73,7 +73,7 @@ def test_any_other_public_url_stops_the_start(monkeypatch: pytest.MonkeyPatch, w
 
 def test_the_unsubscribe_link_begins_with_the_origin(monkeypatch: pytest.MonkeyPatch):
     loaded = load(monkeypatch, PUBLIC_URL=" https://Bücher.example:443/ ")
-    assert str(Links(None, loaded.public_url)._base).startswith("https://xn--bcher-kva.example/")  # type: ignore[arg-type]
+    assert str(UnsubscribeLinks(None, loaded.public_url)._base).startswith("https://xn--bcher-kva.example/")  # type: ignore[arg-type]
     assert loaded.secure_cookies is True
 
 
