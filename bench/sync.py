@@ -213,7 +213,7 @@ async def _synced(url: str, there: str) -> Synced:
         findable = time.perf_counter() - ended
     await client.aclose()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Synced(synced.tally.messages, seconds, findable, first, again, requests, peak)
+    return Synced(synced.counts.messages, seconds, findable, first, again, requests, peak)
 
 
 if __name__ == "__main__":

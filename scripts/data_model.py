@@ -1,6 +1,7 @@
 """Write docs/data-model.md and its diagrams from a migrated database.
 
-The descriptions are the comments of the database (`COMMENT ON` in the migrations). `make docs` runs it; a test compares.
+The descriptions are the comments of the database (`COMMENT ON` in the migrations). `make docs` runs it; a test
+compares.
 """
 
 import re
@@ -30,8 +31,8 @@ _INTRODUCTION = """\
 # Data model
 
 All tables, with the comments that the database contains: `\\d+ TABLE` in psql shows the same. Generated from a
-migrated database (`make docs`). [architecture.md](architecture.md) says how the tables are used, [scaling.md](scaling.md)
-how they can be distributed. The tables `procrastinate_…` belong to the queue, [Procrastinate](https://procrastinate.readthedocs.io/).
+migrated database (`make docs`). [architecture.md](architecture.md) says how the tables are used,
+[scaling.md](scaling.md) how they can be distributed. The tables `procrastinate_…` belong to the queue, [Procrastinate](https://procrastinate.readthedocs.io/).
 
 A table with `project_id` and `account_scope_id` is *scoped*: the pair refers to `projects`, and row-level security
 shows the application only the rows of the project that its transaction has set.

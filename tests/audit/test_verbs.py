@@ -18,7 +18,7 @@ from proofdesk.errors import Denied, Unavailable
 from proofdesk.indexing import vectors
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
-from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from tests.audit.events import actions, last
@@ -82,11 +82,11 @@ async def test_the_owner_account_tells_what_the_environment_changed(db: Database
     assert actions(owner_conn) == ["auth.user_created", "auth.user_renamed", "auth.password_changed"]
 
 
-async def _well(scope: Scope, run: Run, report: Report) -> Outcome:
-    return Outcome(3, {"messages": 3, "removed_there": 1, "inboxes": [{"big": "list"}], "model": "m"})
+async def _well(scope: Scope, run: Run, report: Report) -> RunOutcome:
+    return RunOutcome(3, {"messages": 3, "removed_there": 1, "inboxes": [{"big": "list"}], "model": "m"})
 
 
-async def _badly(scope: Scope, run: Run, report: Report) -> Outcome:
+async def _badly(scope: Scope, run: Run, report: Report) -> RunOutcome:
     raise Unavailable("Chatwoot answered 401: text of a customer", code="chatwoot_sync_failed")
 
 
@@ -102,13 +102,13 @@ async def test_a_run_tells_that_it_was_asked_for_and_how_it_ended(
     db: Database,
     project: Scope,
     owner_conn: psycopg.Connection,
-    work: Callable[..., Awaitable[Outcome]],
+    work: Callable[..., Awaitable[RunOutcome]],
     status: str,
     told: dict[str, Any],
 ):
-    asked = await runs.begin(db, project, "chatwoot_sync", "cli")
+    asked = await runs.start(db, project, "chatwoot_sync", "cli")
     assert (await runs.request(db, project, "chatwoot_sync", "manual")).joined
-    await runs.carry_out(db, project, asked.run, work)
+    await runs.execute(db, project, asked.run, work)
     assert actions(owner_conn, "job.") == ["job.requested", "job.finished"]
     ended = last(owner_conn)
     assert (ended["status"], ended["entity_id"]) == (status, str(asked.run.id))
@@ -118,7 +118,7 @@ async def test_a_run_tells_that_it_was_asked_for_and_how_it_ended(
 async def test_a_run_whose_worker_was_lost_is_told_before_the_next(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
-    await runs.begin(db, project, "chatwoot_sync", "cli")
+    await runs.start(db, project, "chatwoot_sync", "cli")
     owner_conn.execute("UPDATE worker_runs SET heartbeat_at = now() - interval '2 minutes'")
     await runs.request(db, project, "chatwoot_sync", "manual", {})
     assert actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.requested"]

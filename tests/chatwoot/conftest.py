@@ -34,7 +34,7 @@ async def connect() -> AsyncIterator[Callable[..., Chatwoot]]:
 
     def open_client(simulator: Simulator, patience: float = 5.0) -> Chatwoot:
         server = running(create_app(simulator))
-        client = Chatwoot(server.__enter__(), simulator.admin_token, patience=patience)
+        client = Chatwoot(server.__enter__(), simulator.admin_token, retry_timeout=patience)
         opened.append((server, client))
         return client
 

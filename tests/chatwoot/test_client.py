@@ -37,7 +37,7 @@ async def test_more_time_than_there_is_patience_is_told_at_once(simulator: Simul
 async def test_an_answer_without_an_end_is_not_kept(simulator: Simulator):
     fill(simulator, 20)
     with running(create_app(simulator)) as url:
-        client = Chatwoot(url, simulator.admin_token, patience=0.1, largest=10_000)
+        client = Chatwoot(url, simulator.admin_token, retry_timeout=0.1, max_bytes=10_000)
         with pytest.raises(ChatwootError, match="does not end: it has more than 10000 bytes") as raised:
             await client.conversations(1, 1, "created_at_desc")
         assert raised.value.permanent

@@ -95,7 +95,7 @@ def _items(path: str, answer: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 async def _run(db: Database, project: Scope, simulator: Simulator, values: dict[Any, Any], patience: float = 5) -> Any:
     with running(Hostile(create_app(simulator), values)) as url:
-        client = Chatwoot(url, simulator.admin_token, patience=patience)
+        client = Chatwoot(url, simulator.admin_token, retry_timeout=patience)
         try:
             return await sync.run(db, client, project, sync.Options(default_account_id=1), silent)
         finally:
@@ -191,7 +191,7 @@ async def test_one_message_in_two_conversations_is_stored_once(db: Database, pro
     parsed = Parsed(rows)
     item_storage.keep_first(parsed, "message")
     assert [row["conversation_id"] for row in parsed.rows] == [1]
-    assert [(bad.entity_id, bad.conversation_id) for bad in parsed.bad] == [("7", 2)]
+    assert [(bad.entity_id, bad.conversation_id) for bad in parsed.invalid] == [("7", 2)]
     async with db.scoped(project) as conn:
         assert await queries.stored_conversations(conn, project, 1, None) == []
 
@@ -228,7 +228,7 @@ def test_refused_message_says_why(wrong: dict[str, Any], reason: str):
     message = {"id": 7, "conversation_id": 1, "inbox_id": 1, "message_type": 0, "content": "x", "created_at": 10**9}
     parsed = parsing.messages([message | wrong, message | {"id": 8}], 1)
     assert [row["message_id"] for row in parsed.rows] == [8]
-    assert reason in parsed.bad[0].reason
+    assert reason in parsed.invalid[0].reason
 
 
 def test_one_hostile_value_leaves_the_rest_of_an_answer_readable():

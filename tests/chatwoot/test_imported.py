@@ -69,7 +69,7 @@ async def test_an_import_below_what_is_there_hides_nothing_and_costs_nothing(
     assert ours(owner_conn) == theirs(simulator)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
     assert ours(owner_conn) == theirs(simulator)
-    assert (found.complete, found.repaired.removed) == (True, 0)
+    assert (found.complete, found.changes.removed) == (True, 0)
 
 
 async def test_ten_thousand_messages_in_reversed_order_are_all_read(
@@ -121,7 +121,7 @@ async def test_a_page_that_lacks_a_message_removes_nothing(
     # It is back before the second reading, as from a copy of the database that lagged behind.
     simulator.shift(lambda: rows.insert(10, hidden), path="*/messages", times=1)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
-    assert (found.complete, found.repaired.removed) == (False, 0)
+    assert (found.complete, found.changes.removed) == (False, 0)
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -135,7 +135,7 @@ async def test_every_second_message_that_vanished_is_removed_and_no_other(
         simulator.remove_message(row.id)
     simulator.journal.clear()
     found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
-    assert (found.complete, found.repaired.removed) == (True, 30)
+    assert (found.complete, found.changes.removed) == (True, 30)
     assert ours(owner_conn) == theirs(simulator)
     assert simulator.journal.count(path="*/messages") <= 4
 
@@ -149,7 +149,7 @@ async def test_a_server_that_ignores_windows_has_nothing_removed(
     simulator.remove_message(simulator.conversation(conversation).messages[3].id)
     simulator.switches.ignore_windows = True
     found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
-    assert (found.complete, found.repaired.removed) == (False, 0)
+    assert (found.complete, found.changes.removed) == (False, 0)
     assert theirs(simulator)[1] <= ours(owner_conn)[1]
 
 

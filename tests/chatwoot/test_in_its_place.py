@@ -30,7 +30,7 @@ async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
     simulator.faults.add(kind, path="*/messages")
     with pytest.raises(ChatwootError, match="an HTML page, probably from a proxy in front of Chatwoot") as raised:
         await sync.run(db, client, project, OPTIONS, silent)
-    assert raised.value.foreign and not raised.value.forbidden and quarantined(owner_conn) == 0
+    assert raised.value.from_proxy and not raised.value.forbidden and quarantined(owner_conn) == 0
     simulator.faults.clear()
     await sync.run(db, client, project, OPTIONS, silent)
     assert ours(owner_conn) == theirs(simulator)

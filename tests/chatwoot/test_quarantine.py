@@ -31,7 +31,7 @@ async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_
     kept = owner_conn.execute("SELECT entity, entity_id, reason FROM sync_quarantine").fetchall()
     assert {(k[0], k[1]) for k in kept} == {("message", str(bad.id)), ("message", str(newest.id))}
     assert reason in kept[0][2]
-    assert synced.tally.quarantined == synced.in_quarantine == 2
+    assert synced.counts.quarantined == synced.in_quarantine == 2
     assert ours(owner_conn)[1] == {m for m in theirs(simulator)[1] if m[0] not in (bad.id, newest.id)}
 
 

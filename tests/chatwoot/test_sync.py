@@ -35,7 +35,7 @@ async def test_the_whole_studio_is_stored_as_it_is(
     synced = await sync.run(db, connect(studio), project, OPTIONS, silent)
     assert ours(owner_conn) == theirs(studio)
     stored = owner_conn.execute("SELECT count(*) FROM cw_messages").fetchone()
-    assert (synced.tally.messages,) == stored, "pages are taken at the same time, and each is counted"
+    assert (synced.counts.messages,) == stored, "pages are taken at the same time, and each is counted"
 
 
 async def test_contacts_and_inboxes_come_along(
@@ -57,7 +57,7 @@ async def test_a_second_full_pass_changes_no_row(
     owner_conn.execute("DELETE FROM sync_watermarks")
     again = await sync.run(db, client, project, OPTIONS, silent)
     assert fingerprint(owner_conn) == before
-    assert (again.tally.conversations, again.tally.messages) == (0, 0)
+    assert (again.counts.conversations, again.counts.messages) == (0, 0)
 
 
 async def test_a_conversation_of_many_pages_is_read_to_its_first_message(

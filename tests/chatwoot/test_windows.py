@@ -26,9 +26,9 @@ class Conversation:
         return [{"id": i} for i in sorted(chosen, key=lambda i: self.times[i])[:FULL]]
 
     def read(self, start: int = 0, known_id: int = 0) -> Reading:
-        reading = Reading.of(1, start, known_id)
+        reading = Reading.starting_at(1, start, known_id)
         while not reading.finished:
-            reading = reading.went_on(self.messages(reading.window))
+            reading = reading.after_page(self.messages(reading.window))
         return reading
 
 
@@ -97,16 +97,16 @@ def test_ids_of_any_density_and_times_of_any_order_are_all_read(
 
 def test_a_full_answer_without_ids_ends_the_reading():
     with pytest.raises(UnsplittableWindow):
-        Reading.of(1, 0, 0).went_on([{"id": "odd"}] * FULL)
+        Reading.starting_at(1, 0, 0).after_page([{"id": "odd"}] * FULL)
 
 
 def test_the_cursor_stays_thirty_messages_below_the_last_complete_window():
     conversation = order("rising", 2_000)
     ids = sorted(conversation.times)
-    reading = Reading.of(1, 0, ids[-1])
-    reading = reading.went_on(conversation.messages(reading.window))
+    reading = Reading.starting_at(1, 0, ids[-1])
+    reading = reading.after_page(conversation.messages(reading.window))
     assert reading.cursor == 0, "nothing is complete yet"
-    reading = reading.went_on(conversation.messages(reading.window))
+    reading = reading.after_page(conversation.messages(reading.window))
     assert reading.cursor == ids[998 - 29] and not reading.finished
     assert conversation.read().cursor == ids[-30]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from proofdesk.dashboard import overview_queries as queries
-from proofdesk.dashboard.overview_queries import Day
+from proofdesk.dashboard.overview_queries import DailyMessages
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 
@@ -39,14 +39,14 @@ async def test_the_days_end_with_the_newest_message_and_count_what_came_and_went
     write(owner_conn, project, midnight - timedelta(microseconds=1), "incoming")
     write(owner_conn, project, midnight - timedelta(days=2), "incoming")
     async with db.scoped(project) as conn:
-        assert await queries.days(conn, project, 3) == [
-            Day(midnight - timedelta(days=1), 1, 0),
-            Day(midnight, 1, 0),
-            Day(midnight + timedelta(days=1), 1, 2),
+        assert await queries.messages_by_day(conn, project, 3) == [
+            DailyMessages(midnight - timedelta(days=1), 1, 0),
+            DailyMessages(midnight, 1, 0),
+            DailyMessages(midnight + timedelta(days=1), 1, 2),
         ]
-        assert len(await queries.days(conn, project, 4)) == 4
+        assert len(await queries.messages_by_day(conn, project, 4)) == 4
 
 
 async def test_a_project_without_messages_has_no_days(db: Database, project: Scope):
     async with db.scoped(project) as conn:
-        assert await queries.days(conn, project, 30) == []
+        assert await queries.messages_by_day(conn, project, 30) == []

@@ -127,7 +127,7 @@ async def test_the_application_cannot_change_what_was_counted(db: Database, proj
             await conn.execute("UPDATE project_counts SET n = 0")
 
 
-async def figures(db: Database) -> list[monitoring.Outbound]:
+async def figures(db: Database) -> list[monitoring.OutboundCount]:
     async with db.transaction() as conn:
         return await monitoring.outbound_by_status(conn)
 

@@ -20,7 +20,7 @@ from proofdesk.audit import events
 from proofdesk.conversations import queries as review_queries
 from proofdesk.conversations import totals_queries
 from proofdesk.core.ids import GlobalId
-from proofdesk.dashboard import overview_queries, status_queries
+from proofdesk.dashboard import overview_queries
 from proofdesk.database import vector_indexes
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import PLANNED_ONCE, connected
@@ -58,12 +58,12 @@ HOT: dict[str, Hot] = {
     "the conversations active last": lambda c, s: review_queries.conversations(c, s, None, None, 50, 0),
     "a conversation": lambda c, s: review_queries.thread(c, s, GlobalId("conversation", s.project_id, 1, 7)),
     "the contacts changed last": lambda c, s: review_queries.contacts(c, s, None, 50, 0),
-    "contacts to write to": lambda c, s: recipient_queries.reachable(c, s, "email", "%ann%", None, 10),
-    "messages of each of the last days": lambda c, s: overview_queries.days(c, s, 30),
+    "contacts to write to": lambda c, s: recipient_queries.fetch_reachable_contacts(c, s, "email", "%ann%", None, 10),
+    "messages of each of the last days": lambda c, s: overview_queries.messages_by_day(c, s, 30),
     "its latest runs": scheduler_queries.latest_runs,
     "the same as they change": lambda c, s: scheduler_queries.changed_runs(c, s, [], with_latest=True),
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
-    "messages to a person": lambda c, s: recipient_queries.written_to(c, s, "anna@example.com", 20),
+    "messages to a person": lambda c, s: recipient_queries.fetch_message_ids(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
     "words of a question": lambda c, s: search_queries.known(c, s, ["w1", "w2", ":english"], "", "one", "none"),
     "chunks by meaning": lambda c, s: semantic_queries.keep_nearest(c, s, MODEL, Narrowing(), 200),

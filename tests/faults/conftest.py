@@ -14,9 +14,9 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings import factory as embeddings
 from proofdesk.jobs import worker
-from proofdesk.jobs.events import Feed
+from proofdesk.jobs.events import RunFeed
 from proofdesk.jobs.resources import Resources
-from proofdesk.outbound.unsubscribe import Links
+from proofdesk.outbound.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
@@ -125,7 +125,7 @@ class Desk:
         """Be a worker until the queue is empty; `seconds` are what one answer may take."""
         settings = self._settings(down=down, seconds=seconds)
         client = Chatwoot(
-            NOWHERE if down else self.chatwoot_url, self.chatwoot.admin_token, timeout=seconds, patience=patience
+            NOWHERE if down else self.chatwoot_url, self.chatwoot.admin_token, timeout=seconds, retry_timeout=patience
         )
         provider = embeddings.open_provider(settings)
         held = Resources(
@@ -134,11 +134,11 @@ class Desk:
             chatwoot=client if configured else None,
             provider=provider if provider_configured else None,
             bot=None,
-            links=Links(self.db, None),
+            links=UnsubscribeLinks(self.db, None),
             outbound={},
-            feed=Feed(self.db, NOWHERE),
+            feed=RunFeed(self.db, NOWHERE),
         )
-        await worker.work(held, drain=True)
+        await worker.run_worker(held, drain=True)
         await client.aclose()
         await provider.aclose()
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import Simulator, build, create_app
 from proofdesk_simulators.serving import running
@@ -31,5 +31,5 @@ async def held(studio: Simulator, database_url: str, db: object) -> AsyncIterato
             embedding_provider="local",
             worker_interval_seconds=1,
         )
-        async with opened(settings) as resources:
+        async with open_resources(settings) as resources:
             yield resources

@@ -11,7 +11,7 @@ import pytest
 from proofdesk.database.pool import NOTHING, Database, InProject
 from proofdesk.database.rows import Conn
 from proofdesk.jobs import run_queries, runs
-from proofdesk.jobs.events import KEPT, Feed
+from proofdesk.jobs.events import KEPT, RunFeed
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 from tests.conftest import new_project
@@ -38,8 +38,8 @@ async def counted(db: Database) -> Counted:
 
 
 @pytest.fixture
-async def feed(counted: Counted, database_url: str) -> AsyncIterator[Feed]:
-    async with aclosing(Feed(counted, database_url)) as opened:
+async def feed(counted: Counted, database_url: str) -> AsyncIterator[RunFeed]:
+    async with aclosing(RunFeed(counted, database_url)) as opened:
         yield opened
 
 
@@ -56,7 +56,7 @@ async def _until(following: AsyncGenerator[Run | None, None], status: str) -> Ru
 
 
 async def _begun(db: Database, project: Scope) -> Run:
-    return (await runs.begin(db, project, "chatwoot_sync", "manual")).run
+    return (await runs.start(db, project, "chatwoot_sync", "manual")).run
 
 
 async def _report(conn: psycopg.Connection, run: Run, steps: int) -> None:
@@ -68,21 +68,21 @@ async def _report(conn: psycopg.Connection, run: Run, steps: int) -> None:
 
 
 async def test_a_slow_viewer_finds_the_newest_state_and_nobody_waits_for_him(
-    feed: Feed, db: Database, project: Scope, owner_conn: psycopg.Connection
+    feed: RunFeed, db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     run = await _begun(db, project)
     async with aclosing(feed.follow(project, PATIENCE)) as slow, aclosing(feed.follow(project, PATIENCE)) as quick:
         assert await _next(slow) == await _next(quick)
         await _report(owner_conn, run, 300)
         async with db.scoped(project) as conn:
-            await run_queries.finish(conn, project, run.id, "ok", runner=runs.this_runner())
+            await run_queries.finish_run(conn, project, run.id, "ok", runner=runs.current_runner())
         ended = await _until(quick, "ok")
         assert ended.progress == {"done": 300}
         assert await _next(slow) == ended, "what lies between is of no interest any more"
 
 
 async def test_a_burst_is_read_once_for_all_viewers(
-    feed: Feed, counted: Counted, db: Database, project: Scope, owner_conn: psycopg.Connection
+    feed: RunFeed, counted: Counted, db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     run = await _begun(db, project)
     followers = [feed.follow(project, PATIENCE) for _ in range(20)]
@@ -104,7 +104,7 @@ async def test_a_burst_is_read_once_for_all_viewers(
 
 
 async def test_what_nobody_watches_is_not_read(
-    feed: Feed, counted: Counted, db: Database, project: Scope, owner_conn: psycopg.Connection
+    feed: RunFeed, counted: Counted, db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")
     async with aclosing(feed.follow(project, PATIENCE)) as following:
@@ -113,13 +113,13 @@ async def test_what_nobody_watches_is_not_read(
         before = counted.readings
         await _report(owner_conn, await _begun(db, other), 10)
         async with db.scoped(project) as conn:
-            await run_queries.finish(conn, project, ours.id, "ok", runner=runs.this_runner())
+            await run_queries.finish_run(conn, project, ours.id, "ok", runner=runs.current_runner())
         assert (await _until(following, "ok")).id == ours.id
         assert counted.readings - before <= 2
 
 
 async def test_of_too_many_runs_a_viewer_misses_the_oldest_news(
-    feed: Feed, project: Scope, owner_conn: psycopg.Connection
+    feed: RunFeed, project: Scope, owner_conn: psycopg.Connection
 ):
     async with aclosing(feed.follow(project, 0.2)) as following:
         assert await _next(following) is None
@@ -138,7 +138,7 @@ async def test_of_too_many_runs_a_viewer_misses_the_oldest_news(
 
 
 async def test_a_heartbeat_without_progress_is_no_news(
-    feed: Feed, db: Database, project: Scope, owner_conn: psycopg.Connection
+    feed: RunFeed, db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     run = await _begun(db, project)
     async with aclosing(feed.follow(project, 0.5)) as following:
@@ -147,7 +147,7 @@ async def test_a_heartbeat_without_progress_is_no_news(
         assert await _next(following) is None
 
 
-async def test_who_follows_a_feed_that_closes_is_let_go(feed: Feed, project: Scope):
+async def test_who_follows_a_feed_that_closes_is_let_go(feed: RunFeed, project: Scope):
     async with aclosing(feed.follow(project, PATIENCE)) as following:
         waiting = asyncio.create_task(_next(following))
         await asyncio.sleep(0.05)
@@ -162,7 +162,7 @@ async def test_ended_runs_are_counted_for_good(db: Database, project: Scope, own
     for status in ("ok", "ok", "failed"):
         run = await _begun(db, project)
         async with db.scoped(project) as conn:
-            assert await run_queries.finish(conn, project, run.id, status, runner=runs.this_runner())
+            assert await run_queries.finish_run(conn, project, run.id, status, runner=runs.current_runner())
     owner_conn.execute("DELETE FROM worker_runs")
     counted = owner_conn.execute("SELECT status, sum(runs)::int FROM run_totals GROUP BY 1 ORDER BY 1").fetchall()
     assert counted == [("failed", 1), ("ok", 2)]

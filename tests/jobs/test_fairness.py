@@ -11,7 +11,7 @@ import pytest
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings.provider import Vector
 from proofdesk.jobs import pipeline, runs, worker
-from proofdesk.jobs.fairness import STEPS
+from proofdesk.jobs.fairness import MIN_STEPS
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
 from tests.conftest import DIMENSION, new_project
@@ -57,29 +57,29 @@ async def test_small_projects_are_done_while_a_great_one_goes_on(
         small[f"small{number}"] = other = await new_project(db, f"Small {number}")
         _write(owner_conn, other.project_id, f"small{number}", 2)
         asked.append((await runs.request(db, other, pipeline.EMBED, "manual")).run.id)
-    await worker.work(working, drain=True)
+    await worker.run_worker(working, drain=True)
 
     whose = [next(w for w in text.split() if w.startswith(("great", "small"))) for text in model.asked]
     last_small = max(i for i, who in enumerate(whose) if who != "great")
     # With one place, the great one has one turn before all the others; with two, it never leaves the second.
-    assert whose[: last_small + 1].count("great") <= STEPS * concurrency * 2
+    assert whose[: last_small + 1].count("great") <= MIN_STEPS * concurrency * 2
     assert whose.count("great") == BACKLOG and all(whose.count(name) == 2 for name in small)
-    great = await runs.find(db, project, asked[0])
+    great = await runs.get(db, project, asked[0])
     assert (great.status, great.attempt, great.processed_count) == ("ok", 1, BACKLOG)
     assert great.meta["result"]["processed"] == BACKLOG
     told = great.progress or {}
     assert (told["done"], told["total"], told["unit"]) == (BACKLOG, BACKLOG, "chunks")
-    assert len(await runs.latest(db, project)) == 1, "a run is one row of history, however many turns it had"
+    assert len(await runs.list_latest(db, project)) == 1, "a run is one row of history, however many turns it had"
 
 
 async def test_who_is_alone_is_not_interrupted(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    _write(owner_conn, project.project_id, "great", 3 * STEPS)
+    _write(owner_conn, project.project_id, "great", 3 * MIN_STEPS)
     asked = await runs.request(db, project, pipeline.EMBED, "manual")
     before = owner_conn.execute("SELECT max(id) FROM procrastinate_jobs").fetchone()
-    await worker.work(dataclasses.replace(held, provider=Counting()), drain=True)
-    assert (await runs.find(db, project, asked.run.id)).status == "ok"
+    await worker.run_worker(dataclasses.replace(held, provider=Counting()), drain=True)
+    assert (await runs.get(db, project, asked.run.id)).status == "ok"
     after = owner_conn.execute("SELECT last_value FROM procrastinate_jobs_id_seq").fetchone()
     assert after == before, "it was one job of the queue, from its beginning to its end"
 

@@ -20,11 +20,11 @@ async def test_a_worker_turns_a_request_into_findable_evidence(
     db: Database, project: Scope, held: Resources, studio: Simulator
 ):
     asked = await runs.request(db, project, pipeline.SYNC, "manual")
-    await worker.work(held, drain=True)
-    synced = await runs.find(db, project, asked.run.id)
+    await worker.run_worker(held, drain=True)
+    synced = await runs.get(db, project, asked.run.id)
     assert synced.status == "ok", synced.error
     assert synced.meta["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
-    embedded = {run.job_type: run for run in await runs.latest(db, project)}[pipeline.EMBED]
+    embedded = {run.job_type: run for run in await runs.list_latest(db, project)}[pipeline.EMBED]
     assert embedded.status == "ok", "a sync that made chunks asks for their embedding"
     answer = await results.find(db, project, held.provider, held.settings, Question(text="invoice"))
     assert answer.results
@@ -37,15 +37,15 @@ async def test_a_queued_run_whose_job_was_lost_with_its_worker_is_queued_again(
     asked = await runs.request(db, project, pipeline.EMBED, "manual")
     owner_conn.execute("DELETE FROM procrastinate_jobs")
     owner_conn.execute("UPDATE worker_runs SET created_at = now() - interval '5 minutes'")
-    await recovery.sweep(db)
-    await worker.work(held, drain=True)
-    assert (await runs.find(db, project, asked.run.id)).status == "ok"
+    await recovery.recover_lost_runs(db)
+    await worker.run_worker(held, drain=True)
+    assert (await runs.get(db, project, asked.run.id)).status == "ok"
 
 
 async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: Scope, held: Resources):
     alone = dataclasses.replace(held, chatwoot=None)
-    asked = await runs.begin(db, project, pipeline.SYNC, "cli")
-    ended = await runs.carry_out(db, project, asked.run, pipeline.work(alone, pipeline.SYNC))
+    asked = await runs.start(db, project, pipeline.SYNC, "cli")
+    ended = await runs.execute(db, project, asked.run, pipeline.work(alone, pipeline.SYNC))
     assert ended.status == "failed"
     assert (ended.error_details or {})["code"] == "chatwoot_not_configured"
     assert "CHATWOOT_BASE_URL" in (ended.error or "")
@@ -56,8 +56,8 @@ async def test_the_failure_of_chatwoot_ends_up_in_the_run_with_what_was_asked(
 ):
     studio.faults.add("401_unknown_token")
     asked = await runs.request(db, project, pipeline.SYNC, "manual")
-    await worker.work(held, drain=True)
-    ended = await runs.find(db, project, asked.run.id)
+    await worker.run_worker(held, drain=True)
+    ended = await runs.get(db, project, asked.run.id)
     details = ended.error_details or {}
     assert (ended.status, details["code"]) == ("failed", "chatwoot_sync_failed")
     assert details["upstream"]["status"] == 401
@@ -68,8 +68,8 @@ async def test_reconcile_gives_its_proof_as_the_result(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     for job in (pipeline.SYNC, pipeline.RECONCILE):
-        asked = await runs.begin(db, project, job, "cli")
-        ended = await runs.carry_out(db, project, asked.run, pipeline.work(held, job))
+        asked = await runs.start(db, project, job, "cli")
+        ended = await runs.execute(db, project, asked.run, pipeline.work(held, job))
         assert ended.status == "ok", ended.error
     assert ended.meta["result"]["complete"] is True
     for proof in ended.meta["result"]["inboxes"]:
@@ -77,32 +77,34 @@ async def test_reconcile_gives_its_proof_as_the_result(
 
 
 async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project: Scope, held: Resources):
-    asked = await runs.begin(db, project, pipeline.SYNC, "cli")
-    await worker.carry_out(held, project.project_id, asked.run.id)
-    assert (await runs.find(db, project, asked.run.id)).status == "running"
+    asked = await runs.start(db, project, pipeline.SYNC, "cli")
+    await worker.execute_run(held, project.project_id, asked.run.id)
+    assert (await runs.get(db, project, asked.run.id)).status == "running"
 
 
 async def test_a_worker_sends_what_was_approved_into_the_conversation(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    asked = await runs.begin(db, project, pipeline.SYNC, "cli")
-    await runs.carry_out(db, project, asked.run, pipeline.work(held, pipeline.SYNC))
+    asked = await runs.start(db, project, pipeline.SYNC, "cli")
+    await runs.execute(db, project, asked.run, pipeline.work(held, pipeline.SYNC))
     [place] = owner_conn.execute(
         "SELECT format('cw:%s:%s:%s', project_id, account_id, conversation_id) FROM cw_conversations"
         " WHERE contact_id IS NOT NULL ORDER BY last_activity_at DESC LIMIT 1"
     ).fetchall()
-    draft, _ = await drafts.create(db, project, DraftRequest("chatwoot", place[0], {"text": "A word from the worker"}, "key"))
+    draft, _ = await drafts.create(
+        db, project, DraftRequest("chatwoot", place[0], {"text": "A word from the worker"}, "key")
+    )
     message = await approval.approve(db, project, draft.id)
     asked = await runs.request(db, project, pipeline.OUTBOUND, "schedule")
-    await worker.work(held, drain=True)
-    ended = await runs.find(db, project, asked.run.id)
+    await worker.run_worker(held, drain=True)
+    ended = await runs.get(db, project, asked.run.id)
     assert (ended.status, ended.processed_count) == ("ok", 1), ended.error
     assert ended.meta["result"]["sent"] == 1
     dossier = await messages.get_details(db, project, message.id)
     assert dossier.outbound.status == "sent"
     assert dossier.history[-1].request_id == ended.request_id
     await runs.request(db, project, pipeline.SYNC, "manual")
-    await worker.work(held, drain=True)
+    await worker.run_worker(held, drain=True)
     number = dossier.attempts[0].provider_message_id
     stored = owner_conn.execute("SELECT content FROM cw_messages WHERE message_id = %s::bigint", [number]).fetchone()
     assert stored == ("A word from the worker",), "the conversation has it, and a sync brings it back"
@@ -120,11 +122,11 @@ async def test_every_job_may_run_twice_and_change_nothing_the_second_time(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, job: str
 ):
     for step in (pipeline.SYNC, pipeline.EMBED, job):
-        asked = await runs.begin(db, project, step, "cli")
-        await runs.carry_out(db, project, asked.run, pipeline.work(held, step))
+        asked = await runs.start(db, project, step, "cli")
+        await runs.execute(db, project, asked.run, pipeline.work(held, step))
     before = _versions(owner_conn)
-    asked = await runs.begin(db, project, job, "cli")
-    ended = await runs.carry_out(db, project, asked.run, pipeline.work(held, job))
+    asked = await runs.start(db, project, job, "cli")
+    ended = await runs.execute(db, project, asked.run, pipeline.work(held, job))
     assert ended.status == "ok", ended.error
     assert _versions(owner_conn) == before
 

@@ -10,48 +10,48 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
-from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects.scope import Scope
 from tests.conftest import new_project
 
 JOB = "chatwoot_sync"
 
 
-async def quick(scope: Scope, run: Run, report: Report) -> Outcome:
+async def quick(scope: Scope, run: Run, report: Report) -> RunOutcome:
     """Work that is done at once."""
     report(3, 3, "things")
-    return Outcome(3, {"stored": 3})
+    return RunOutcome(3, {"stored": 3})
 
 
 async def test_a_run_that_went_well_keeps_its_result(db: Database, project: Scope):
-    asked = await runs.begin(db, project, JOB, "cli")
-    ended = await runs.carry_out(db, project, asked.run, quick)
+    asked = await runs.start(db, project, JOB, "cli")
+    ended = await runs.execute(db, project, asked.run, quick)
     assert (ended.status, ended.processed_count, ended.meta["result"]) == ("ok", 3, {"stored": 3})
     assert ended.finished_at is not None
 
 
 async def test_a_run_that_failed_keeps_the_cause(db: Database, project: Scope):
-    async def failing(scope: Scope, run: Run, report: Report) -> Outcome:
+    async def failing(scope: Scope, run: Run, report: Report) -> RunOutcome:
         raise Unavailable("Chatwoot answered 401.", code="chatwoot_sync_failed", details={"account_id": 7})
 
-    asked = await runs.begin(db, project, JOB, "cli")
-    ended = await runs.carry_out(db, project, asked.run, failing)
+    asked = await runs.start(db, project, JOB, "cli")
+    ended = await runs.execute(db, project, asked.run, failing)
     assert (ended.status, ended.error) == ("failed", "Chatwoot answered 401.")
     assert ended.error_details == {"code": "chatwoot_sync_failed", "account_id": 7}
 
 
 async def test_a_crash_is_told_without_its_secrets(db: Database, project: Scope):
-    async def crashing(scope: Scope, run: Run, report: Report) -> Outcome:
+    async def crashing(scope: Scope, run: Run, report: Report) -> RunOutcome:
         raise RuntimeError("password=hunter2")
 
-    asked = await runs.begin(db, project, JOB, "cli")
-    ended = await runs.carry_out(db, project, asked.run, crashing)
+    asked = await runs.start(db, project, JOB, "cli")
+    ended = await runs.execute(db, project, asked.run, crashing)
     assert ended.status == "failed"
     assert "hunter2" not in f"{ended.error}{ended.error_details}"
 
 
 async def test_a_second_request_joins_the_run_in_progress(db: Database, project: Scope):
-    first = await runs.begin(db, project, JOB, "cli")
+    first = await runs.start(db, project, JOB, "cli")
     second = await runs.request(db, project, JOB, "manual")
     assert (second.joined, second.run.id) == (True, first.run.id)
 
@@ -59,18 +59,18 @@ async def test_a_second_request_joins_the_run_in_progress(db: Database, project:
 async def test_work_that_comes_while_a_run_ends_is_done_by_that_run(db: Database, project: Scope):
     turns: list[str] = []
 
-    async def late(scope: Scope, run: Run, report: Report) -> Outcome:
+    async def late(scope: Scope, run: Run, report: Report) -> RunOutcome:
         turns.append(run.status)
         if len(turns) == 1:  # it looked for work; then more is committed
             await runs.request_after(db, project, JOB, "schedule")
-        return Outcome(1, {"stored": len(turns)})
+        return RunOutcome(1, {"stored": len(turns)})
 
     asked = await runs.request(db, project, JOB, "schedule")
     for status in ("queued", "ok"):
         run = await runs.claim(db, project, asked.run.id)
         assert run is not None
-        assert (await runs.carry_out(db, project, run, late, stopping=asyncio.Event())).status == status
-    ended = await runs.find(db, project, asked.run.id)
+        assert (await runs.execute(db, project, run, late, stopping=asyncio.Event())).status == status
+    ended = await runs.get(db, project, asked.run.id)
     assert (ended.processed_count, ended.attempt, ended.meta["result"]) == (2, 1, {"stored": 2})
 
 
@@ -82,17 +82,17 @@ async def test_requests_at_the_same_instant_make_one_run(db: Database, project: 
 
 async def test_projects_do_not_wait_for_each_other(db: Database, project: Scope):
     other = await new_project(db, "Other")
-    first = await runs.begin(db, project, JOB, "cli")
-    second = await runs.begin(db, other, JOB, "cli")
+    first = await runs.start(db, project, JOB, "cli")
+    second = await runs.start(db, other, JOB, "cli")
     assert not second.joined
     assert first.run.id != second.run.id
 
 
 async def test_the_run_of_another_project_does_not_exist(db: Database, project: Scope):
     other = await new_project(db, "Other")
-    asked = await runs.begin(db, other, JOB, "cli")
+    asked = await runs.start(db, other, JOB, "cli")
     with pytest.raises(runs.RunNotFound):
-        await runs.find(db, project, asked.run.id)
+        await runs.get(db, project, asked.run.id)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ async def test_the_run_of_another_project_does_not_exist(db: Database, project: 
 async def test_a_run_whose_process_is_gone_gives_way(
     db: Database, project: Scope, owner_conn: psycopg.Connection, lost: str
 ):
-    first = await runs.begin(db, project, JOB, "cli")
+    first = await runs.start(db, project, JOB, "cli")
     owner_conn.execute(f"UPDATE worker_runs SET {lost}")  # type: ignore[arg-type]
-    second = await runs.begin(db, project, JOB, "cli")
+    second = await runs.start(db, project, JOB, "cli")
     assert not second.joined
-    buried = await runs.find(db, project, first.run.id)
+    buried = await runs.get(db, project, first.run.id)
     assert (buried.status, (buried.error_details or {})["code"]) == ("failed", "worker_lost")
 
 
@@ -122,33 +122,33 @@ async def test_a_queued_run_is_claimed_once(db: Database, project: Scope):
 
 
 async def test_waiting_returns_when_the_run_is_over_or_the_time_is_up(db: Database, project: Scope):
-    asked = await runs.begin(db, project, JOB, "cli")
+    asked = await runs.start(db, project, JOB, "cli")
     assert (await runs.wait(db, project, asked.run.id, 0.1)).status == "running"
     waiting = asyncio.create_task(runs.wait(db, project, asked.run.id, 10))
-    await runs.carry_out(db, project, asked.run, quick)
+    await runs.execute(db, project, asked.run, quick)
     assert (await waiting).status == "ok"
 
 
 async def test_a_command_that_is_stopped_ends_its_run(db: Database, project: Scope):
     began = asyncio.Event()
 
-    async def endless(scope: Scope, run: Run, report: Report) -> Outcome:
+    async def endless(scope: Scope, run: Run, report: Report) -> RunOutcome:
         began.set()
         await asyncio.sleep(60)
         raise AssertionError
 
-    asked = await runs.begin(db, project, JOB, "cli")
-    job = asyncio.create_task(runs.carry_out(db, project, asked.run, endless))
+    asked = await runs.start(db, project, JOB, "cli")
+    job = asyncio.create_task(runs.execute(db, project, asked.run, endless))
     await began.wait()
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    assert (await runs.find(db, project, asked.run.id)).status == "cancelled"
+    assert (await runs.get(db, project, asked.run.id)).status == "cancelled"
 
 
 async def test_the_schedule_learns_how_the_run_ended(db: Database, project: Scope, owner_conn: psycopg.Connection):
-    asked = await runs.begin(db, project, JOB, "cli")
-    await runs.carry_out(db, project, asked.run, quick)
+    asked = await runs.start(db, project, JOB, "cli")
+    await runs.execute(db, project, asked.run, quick)
     row = owner_conn.execute(
         "SELECT last_status, next_run_at > now() FROM scheduled_jobs WHERE job_type = %s", [JOB]
     ).fetchone()

@@ -10,7 +10,7 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.jobs import runs, schedules, tick
 from proofdesk.jobs.pipeline import ChatwootNotConfigured
-from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.runs import RunOutcome
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
@@ -39,27 +39,27 @@ BOTH = Settings(chatwoot_base_url="http://127.0.0.1:9", chatwoot_api_token="t", 
     ],
 )
 def test_pauses_between_tries_double_from_a_minute_to_an_hour(failures: int, least: float, most: float):
-    assert schedules.delay(failures, 900, 0.0) == least
-    assert schedules.delay(failures, 900, 1.0) == most
-    assert schedules.delay(failures, 900, 0.5) == (least + most) / 2
+    assert schedules.next_delay(failures, 900, 0.0) == least
+    assert schedules.next_delay(failures, 900, 1.0) == most
+    assert schedules.next_delay(failures, 900, 0.5) == (least + most) / 2
 
 
 async def ended(db: Database, project: Scope, error: ProofdeskError | None = None) -> Schedule:
     """The job's schedule after a run that went well, or that failed with that error."""
 
-    async def work(*_: Any) -> Outcome:
+    async def work(*_: Any) -> RunOutcome:
         if error:
             raise error
-        return Outcome(0, {})
+        return RunOutcome(0, {})
 
-    asked = await runs.begin(db, project, JOB, "cli")
-    await runs.carry_out(db, project, asked.run, work)
+    asked = await runs.start(db, project, JOB, "cli")
+    await runs.execute(db, project, asked.run, work)
     return await found(db, project)
 
 
 async def found(db: Database, project: Scope, job_type: str = JOB) -> Schedule:
     """The job's schedule."""
-    return next(s for s in await schedules.listed(db, project) if s.job_type == job_type)
+    return next(s for s in await schedules.list_schedules(db, project) if s.job_type == job_type)
 
 
 def until_next(schedule: Schedule) -> float:
@@ -91,26 +91,26 @@ async def test_without_a_source_a_job_pauses_with_the_reason_and_goes_on_when_on
     paused = await ended(db, project, UNBOUND)
     assert (paused.status, paused.paused_cause) == ("paused", "chatwoot_source_binding_error")
     assert paused.last_error == "Bind a source."
-    assert JOB not in [s.job_type for s in await tick.tick(db, Settings(), 25)]
+    assert JOB not in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
     await sources.bind(db, project, "chatwoot_account", "7")
     resumed = await found(db, project)
     assert (resumed.status, resumed.paused_cause) == ("active", None)
-    assert JOB in [s.job_type for s in await tick.tick(db, Settings(), 25)]
+    assert JOB in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
 
 
 async def test_without_chatwoot_a_job_pauses_and_goes_on_when_chatwoot_is_configured(db: Database, project: Scope):
     assert (await ended(db, project, UNSET)).paused_cause == "chatwoot_not_configured"
-    assert JOB not in [s.job_type for s in await tick.tick(db, Settings(), 25)]
-    assert JOB in [s.job_type for s in await tick.tick(db, BOTH, 25)]
+    assert JOB not in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
+    assert JOB in [s.job_type for s in await tick.start_due(db, BOTH, 25)]
 
 
 async def test_a_job_goes_on_when_the_default_account_can_be_bound(db: Database, project: Scope):
     other = await new_project(db, "Other")
     taken = await sources.bind(db, other, "chatwoot_inbox", "1:5")
     await ended(db, project, UNBOUND)
-    assert JOB not in [s.job_type for s in await tick.tick(db, BOTH, 25, project)]
+    assert JOB not in [s.job_type for s in await tick.start_due(db, BOTH, 25, project)]
     await sources.unbind(db, other, taken.id)
-    assert JOB in [s.job_type for s in await tick.tick(db, BOTH, 25, project)]
+    assert JOB in [s.job_type for s in await tick.start_due(db, BOTH, 25, project)]
 
 
 async def test_a_job_that_paused_itself_goes_on_after_a_run_that_went_well(db: Database, project: Scope):
@@ -125,7 +125,7 @@ async def test_a_pause_by_a_person_stays(db: Database, project: Scope, error: Pr
     still = await ended(db, project, error)
     assert (still.status, still.paused_cause) == ("paused", None)
     await sources.bind(db, project, "chatwoot_account", "7")
-    await tick.tick(db, BOTH, 25)
+    await tick.start_due(db, BOTH, 25)
     assert (await found(db, project)).status == "paused"
 
 
@@ -166,7 +166,7 @@ async def test_an_unknown_job_cannot_be_changed(db: Database, project: Scope):
 
 
 async def test_every_project_has_a_row_of_each_job(db: Database, project: Scope):
-    cadences = {s.job_type: s.cadence_seconds for s in await schedules.listed(db, project)}
+    cadences = {s.job_type: s.cadence_seconds for s in await schedules.list_schedules(db, project)}
     expected = {"chatwoot_sync": 900, "embeddings_run": 1200, "outbound_process": 300, "chatwoot_reconcile": 86_400}
     expected |= {"maintenance": 3600}
     assert cadences.items() >= expected.items()

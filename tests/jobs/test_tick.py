@@ -12,7 +12,7 @@ from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.jobs import runs, tick
-from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -29,7 +29,7 @@ def queued(conn: psycopg.Connection) -> Counter[str]:
 
 async def test_due_jobs_of_all_projects_are_queued(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await new_project(db, "Other")
-    started = await tick.tick(db, SETTINGS, 25)
+    started = await tick.start_due(db, SETTINGS, 25)
     assert Counter(s.job_type for s in started)["chatwoot_sync"] == 2
     assert Counter(s.job_type for s in started)["embeddings_run"] == 2
     assert len({s.project_id for s in started}) == 2
@@ -38,14 +38,14 @@ async def test_due_jobs_of_all_projects_are_queued(db: Database, project: Scope,
 
 async def test_a_tick_may_be_for_one_project(db: Database, project: Scope, owner_conn: psycopg.Connection):
     other = await new_project(db, "Other")
-    started = await tick.tick(db, SETTINGS, 25, project)
+    started = await tick.start_due(db, SETTINGS, 25, project)
     assert {s.project_id for s in started} == {project.project_id}
-    assert {s.project_id for s in await tick.tick(db, SETTINGS, 25)} == {other.project_id}
+    assert {s.project_id for s in await tick.start_due(db, SETTINGS, 25)} == {other.project_id}
 
 
 async def test_what_was_started_is_not_due_again(db: Database, project: Scope):
-    await tick.tick(db, SETTINGS, 25)
-    assert await tick.tick(db, SETTINGS, 25) == []
+    await tick.start_due(db, SETTINGS, 25)
+    assert await tick.start_due(db, SETTINGS, 25) == []
 
 
 async def test_eight_ticks_at_once_start_each_of_forty_jobs_once(
@@ -56,8 +56,10 @@ async def test_eight_ticks_at_once_start_each_of_forty_jobs_once(
     owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now() - random() * interval '1 hour'")
     due = {(p, t) for p, t in owner_conn.execute("SELECT project_id, job_type FROM scheduled_jobs").fetchall()}
     assert len(due) >= 40
-    started = [s for found in await asyncio.gather(*(tick.tick(db, SETTINGS, 25) for _ in range(8))) for s in found]
-    started += await tick.tick(db, SETTINGS, 100)
+    started = [
+        s for found in await asyncio.gather(*(tick.start_due(db, SETTINGS, 25) for _ in range(8))) for s in found
+    ]
+    started += await tick.start_due(db, SETTINGS, 100)
     assert Counter((s.project_id, s.job_type) for s in started) == dict.fromkeys(due, 1)
     assert queued(owner_conn) == {str(s.run_id): 1 for s in started}
     made = owner_conn.execute("SELECT project_id, job_type FROM worker_runs WHERE status = 'queued'").fetchall()
@@ -67,15 +69,15 @@ async def test_eight_ticks_at_once_start_each_of_forty_jobs_once(
 async def test_ticks_and_ends_of_runs_at_once_do_not_get_in_each_others_way(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
-    async def quick(*_: Any) -> Outcome:
-        return Outcome(0, {})
+    async def quick(*_: Any) -> RunOutcome:
+        return RunOutcome(0, {})
 
     for _ in range(6):
-        asked = await runs.begin(db, project, "chatwoot_sync", "cli")
+        asked = await runs.start(db, project, "chatwoot_sync", "cli")
         owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now()")
-        ending = runs.carry_out(db, project, asked.run, quick)
-        await asyncio.gather(ending, *(tick.tick(db, SETTINGS, 25) for _ in range(3)))
-        for run in await runs.latest(db, project):
+        ending = runs.execute(db, project, asked.run, quick)
+        await asyncio.gather(ending, *(tick.start_due(db, SETTINGS, 25) for _ in range(3)))
+        for run in await runs.list_latest(db, project):
             if run.status == "queued":
                 await runs.cancel(db, project, run.id)
 
@@ -89,15 +91,15 @@ async def test_a_tick_that_is_cut_off_has_changed_nothing(
     before = owner_conn.execute("SELECT * FROM scheduled_jobs ORDER BY id").fetchall()
     with monkeypatch.context() as broken, pytest.raises(RuntimeError):
         broken.setattr(queue, "put_all", cut_off)
-        await tick.tick(db, SETTINGS, 25)
+        await tick.start_due(db, SETTINGS, 25)
     assert owner_conn.execute("SELECT * FROM scheduled_jobs ORDER BY id").fetchall() == before
     assert owner_conn.execute("SELECT count(*) FROM worker_runs").fetchone() == (0,)
-    assert len(await tick.tick(db, SETTINGS, 25)) > 0
+    assert len(await tick.start_due(db, SETTINGS, 25)) > 0
 
 
 async def test_a_run_that_is_under_way_is_joined(db: Database, project: Scope, owner_conn: psycopg.Connection):
-    asked = await runs.begin(db, project, "chatwoot_sync", "cli")
-    [joined] = [s for s in await tick.tick(db, SETTINGS, 25) if s.job_type == "chatwoot_sync"]
+    asked = await runs.start(db, project, "chatwoot_sync", "cli")
+    [joined] = [s for s in await tick.start_due(db, SETTINGS, 25) if s.job_type == "chatwoot_sync"]
     assert (joined.run_id, joined.joined) == (asked.run.id, True)
     assert str(asked.run.id) not in queued(owner_conn)
 
@@ -106,7 +108,7 @@ async def test_each_run_is_told_of_in_the_chain_of_its_project(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")
-    started = await tick.tick(db, SETTINGS, 25)
+    started = await tick.start_due(db, SETTINGS, 25)
     for inside in (project, other):
         rows = owner_conn.execute(
             "SELECT entity_id, actor_username, payload ->> 'trigger' FROM audit_events"
@@ -120,35 +122,35 @@ async def test_each_run_is_told_of_in_the_chain_of_its_project(
 
 async def test_a_paused_job_is_left_alone(db: Database, project: Scope, owner_conn: psycopg.Connection):
     owner_conn.execute("UPDATE scheduled_jobs SET status = 'paused' WHERE job_type <> 'chatwoot_sync'")
-    assert [s.job_type for s in await tick.tick(db, SETTINGS, 25)] == ["chatwoot_sync"]
+    assert [s.job_type for s in await tick.start_due(db, SETTINGS, 25)] == ["chatwoot_sync"]
 
 
 async def test_jobs_of_an_archived_project_are_left_alone(db: Database, project: Scope):
     await projects.archive(db, await scope.keep(db, project))
-    assert await tick.tick(db, SETTINGS, 25) == []
+    assert await tick.start_due(db, SETTINGS, 25) == []
 
 
 async def test_no_more_than_asked_for_are_started(db: Database, project: Scope):
-    assert len(await tick.tick(db, SETTINGS, 1)) == 1
+    assert len(await tick.start_due(db, SETTINGS, 1)) == 1
 
 
 async def test_the_results_say_how_each_run_went_and_which_are_under_way(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
-    async def ends(*_: Any) -> Outcome:
-        return Outcome(2, {"messages": 2})
+    async def ends(*_: Any) -> RunOutcome:
+        return RunOutcome(2, {"messages": 2})
 
-    async def fails(*_: Any) -> Outcome:
+    async def fails(*_: Any) -> RunOutcome:
         raise Unavailable("No answer.", code="embeddings_job_failed")
 
     owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now()")
-    started = await tick.tick(db, SETTINGS, 25)
+    started = await tick.start_due(db, SETTINGS, 25)
     for job_type, work in (("chatwoot_sync", ends), ("embeddings_run", fails)):
         [run_id] = [s.run_id for s in started if s.job_type == job_type]
         run = await runs.claim(db, project, run_id)
         assert run is not None
-        await runs.carry_out(db, project, run, work)
-    result = await tick.results(db, system(), started, 0)
+        await runs.execute(db, project, run, work)
+    result = await tick.wait_for_results(db, system(), started, 0)
     assert (result.processed, result.ok, result.failed) == (len(started), 1, 1)
     told = {d["job_type"]: d for d in result.details}
     assert (told["chatwoot_sync"]["status"], told["chatwoot_sync"]["details"]) == ("ok", {"messages": 2})

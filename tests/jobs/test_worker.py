@@ -17,7 +17,7 @@ import psycopg
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, connected
 from proofdesk.jobs import pipeline, runs, worker
-from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -64,7 +64,7 @@ async def reading(db: Database, project: Scope, held: Resources, studio: Simulat
 
     async def has_begun() -> bool:
         assert process.poll() is None, process.communicate()[0].decode()
-        return (await runs.find(db, project, asked.run.id)).status == "running" and studio.journal.count() > 5
+        return (await runs.get(db, project, asked.run.id)).status == "running" and studio.journal.count() > 5
 
     try:
         await until(has_begun)
@@ -79,8 +79,8 @@ async def reading(db: Database, project: Scope, held: Resources, studio: Simulat
 async def finished(db: Database, project: Scope, held: Resources, studio: Simulator) -> list[Run]:
     """The runs there are after another worker has done what there was to do."""
     studio.faults.clear()
-    await worker.work(held, drain=True)
-    return (await runs.history(db, project, pipeline.SYNC, None, 10, 0))[0]
+    await worker.run_worker(held, drain=True)
+    return (await runs.list_history(db, project, pipeline.SYNC, None, 10, 0))[0]
 
 
 async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
@@ -92,7 +92,7 @@ async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
         output = process.communicate(timeout=60)[0].decode()
         assert process.returncode == 0, output
         assert time.monotonic() - asked_at < STOPS_WITHIN
-    kept = await runs.find(db, project, run.id)
+    kept = await runs.get(db, project, run.id)
     assert (kept.status, kept.runner) == ("queued", None), kept
     [ended] = await finished(db, project, held, studio)
     assert (ended.id, ended.status, ended.attempt) == (run.id, "ok", 1)
@@ -114,7 +114,7 @@ async def test_what_a_killed_worker_had_is_done_by_another(
     assert ours(owner_conn) == theirs(studio)
     # The dead worker is known to be dead only after a while: then its job leaves the queue too.
     owner_conn.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '46 seconds'")
-    await worker.work(held, drain=True)
+    await worker.run_worker(held, drain=True)
     assert owner_conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
     assert owner_conn.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
 
@@ -129,12 +129,12 @@ async def test_a_job_whose_worker_died_before_it_began_is_given_to_another(
     )
     app = procrastinate.App(connector=procrastinate.PsycopgConnector())
     async with app.open_async(db.pool):
-        await worker.rescue(app, timedelta(minutes=2))
+        await worker.requeue_stalled_jobs(app, timedelta(minutes=2))
         assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("doing",)]
-        await asyncio.gather(*(worker.rescue(app, timedelta(seconds=45)) for _ in range(3)))
+        await asyncio.gather(*(worker.requeue_stalled_jobs(app, timedelta(seconds=45)) for _ in range(3)))
         assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("todo",)]
-    await worker.work(held, drain=True)
-    assert (await runs.find(db, project, asked.run.id)).status == "ok"
+    await worker.run_worker(held, drain=True)
+    assert (await runs.get(db, project, asked.run.id)).status == "ok"
 
 
 async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
@@ -142,7 +142,7 @@ async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
 ):
     for job in (pipeline.SYNC, pipeline.EMBED):
         await runs.request(db, project, job, "manual")
-        await worker.work(held, drain=True)
+        await worker.run_worker(held, drain=True)
     minutes = held.settings.embed_stale_recovery_minutes
     owner_conn.execute(
         "UPDATE rag_chunks SET embedding_status = 'processing', claimed_at = now() - make_interval(mins => %s)"
@@ -151,7 +151,7 @@ async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
     )
     owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now() WHERE job_type = 'embeddings_run'")
     stopping = asyncio.Event()
-    working = asyncio.create_task(worker.work(held, stopping=stopping))
+    working = asyncio.create_task(worker.run_worker(held, stopping=stopping))
 
     async def all_ready() -> bool:
         row = owner_conn.execute("SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'").fetchone()
@@ -166,10 +166,10 @@ async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
     with embedded.running(tmp_path) as url:
         migrate.migrate(url)
         settings = Settings(database_url=url, embedding_provider="local", worker_interval_seconds=1)  # type: ignore[arg-type]
-        async with opened(settings) as held, connected(url, 4) as db:
+        async with open_resources(settings) as held, connected(url, 4) as db:
             project = await new_project(db, "Studio")
             stopping = asyncio.Event()
-            working = asyncio.create_task(worker.work(held, stopping=stopping))
+            working = asyncio.create_task(worker.run_worker(held, stopping=stopping))
             await _done(db, project)
             _stop(tmp_path)
             await asyncio.sleep(0.5)
@@ -184,7 +184,7 @@ async def _done(db: Database, project: Scope) -> None:
     asked = await runs.request(db, project, pipeline.MAINTAIN, "manual")
 
     async def is_over() -> bool:
-        return (await runs.find(db, project, asked.run.id)).status == "ok"
+        return (await runs.get(db, project, asked.run.id)).status == "ok"
 
     await until(is_over)
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from proofdesk.database.pool import Database
 from proofdesk.jobs import pipeline, runs
-from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import approval, delivery, drafts, messages, policies
 from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.drafts import DraftRequest
@@ -40,8 +40,8 @@ class Mirrored:
     mail: FakeProvider
 
     async def sync(self, job: str = pipeline.SYNC) -> dict[str, Any]:
-        asked = await runs.begin(self.resources.db, self.scope, job, "cli")
-        ended = await runs.carry_out(self.resources.db, self.scope, asked.run, pipeline.work(self.resources, job))
+        asked = await runs.start(self.resources.db, self.scope, job, "cli")
+        ended = await runs.execute(self.resources.db, self.scope, asked.run, pipeline.work(self.resources, job))
         assert ended.status == "ok", ended.error
         return ended.meta["result"]
 
@@ -129,5 +129,5 @@ async def mirrored(
             chatwoot_account_id=1,
             embedding_provider="local",
         )
-        async with opened(settings) as resources:
+        async with open_resources(settings) as resources:
             yield Mirrored(resources, project, chatwoot, owner_conn, FakeProvider())

@@ -10,13 +10,13 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid
 from proofdesk.jobs import resources
 from proofdesk.outbound.channels import registry
-from proofdesk.outbound.unsubscribe import LinkNotFound, Links, Named
+from proofdesk.outbound.unsubscribe import LinkNotFound, UnsubscribeLinks, UnsubscribeRequest
 from proofdesk.settings import Settings
 
 
 async def test_a_channel_can_be_used_when_it_is_configured(database_url: str, db: Database):
     bare = Settings(database_url=SecretStr(database_url))
-    async with resources.opened(bare) as held:
+    async with resources.open_resources(bare) as held:
         assert held.outbound == {}
     mail = bare.model_copy(update={"smtp_url": SecretStr("smtp://mail.example.com"), "smtp_from": "a@b.example"})
     full = mail.model_copy(
@@ -26,7 +26,7 @@ async def test_a_channel_can_be_used_when_it_is_configured(database_url: str, db
             "chatwoot_api_token": SecretStr("x"),
         }
     )
-    async with resources.opened(full) as held:
+    async with resources.open_resources(full) as held:
         assert set(held.outbound) == set(registry.CHANNELS) == set(registry.NEEDED)
 
 
@@ -63,17 +63,17 @@ def test_the_address_of_the_relay_is_shown_to_nobody(monkeypatch: pytest.MonkeyP
 
 async def test_links_work_in_every_process_and_say_whom_they_are_for(db: Database):
     project, message = uuid4(), uuid4()
-    one, other = Links(db, "https://desk.example.com/"), Links(db, "https://desk.example.com")
+    one, other = UnsubscribeLinks(db, "https://desk.example.com/"), UnsubscribeLinks(db, "https://desk.example.com")
     url = await one.url(project, message, "юля@почта.рф")
     assert url is not None and url.startswith("https://desk.example.com/webhooks/unsubscribe/")
     token = url.rpartition("/")[2]
-    assert await other.read(token) == Named(project, message, "юля@почта.рф")
-    assert await Links(db, None).url(project, message, "a@b.example") is None
-    assert (await Links(db, "https://почта.рф").url(project, message, "a@b.example") or "").isascii()
+    assert await other.read(token) == UnsubscribeRequest(project, message, "юля@почта.рф")
+    assert await UnsubscribeLinks(db, None).url(project, message, "a@b.example") is None
+    assert (await UnsubscribeLinks(db, "https://почта.рф").url(project, message, "a@b.example") or "").isascii()
 
 
 async def test_a_link_that_was_changed_is_none_of_ours(db: Database):
-    links = Links(db, "https://desk.example.com")
+    links = UnsubscribeLinks(db, "https://desk.example.com")
     url = await links.url(uuid4(), uuid4(), "ada@example.com")
     assert url is not None
     named, _, signature = url.rpartition("/")[2].partition(".")

@@ -211,7 +211,7 @@ async def test_an_attempt_is_settled_once(desk: Desk):
     message = await desk.approved()
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
     calling = await calls.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
-    assert await sweep.run(desk.db, desk.scope, calling, 60) == 1
+    assert await sweep.settle_lost_attempts(desk.db, desk.scope, calling, 60) == 1
     late = outcomes.failed_outcome(claim.sending[0].attempt, message, SendFailed("late"), RetryBackoff(), None)
     assert await outcomes.settle_attempts(desk.db, desk.scope, [late]) == []
     assert (await desk.read(message)).last_error == "delivery_unknown"

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.jobs import pipeline, runs
-from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import opt_outs, policies
 from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk.projects.scope import Scope
@@ -42,14 +42,14 @@ async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIt
             chatwoot_account_id=1,
             embedding_provider="local",
         )
-        async with opened(settings) as resources:
+        async with open_resources(settings) as resources:
             yield resources
 
 
 async def synced(held: Resources, project: Scope) -> dict[str, Any]:
     """The result of a sync job."""
-    asked = await runs.begin(held.db, project, pipeline.SYNC, "cli")
-    ended = await runs.carry_out(held.db, project, asked.run, pipeline.work(held, pipeline.SYNC))
+    asked = await runs.start(held.db, project, pipeline.SYNC, "cli")
+    ended = await runs.execute(held.db, project, asked.run, pipeline.work(held, pipeline.SYNC))
     assert ended.status == "ok", ended.error
     return ended.meta["result"]
 

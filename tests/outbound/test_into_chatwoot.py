@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from proofdesk.chatwoot import sync
 from proofdesk.core.progress import silent
 from proofdesk.database.pool import Database
-from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import approval, delivery, drafts, messages
 from proofdesk.outbound.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DraftRequest
@@ -36,7 +36,7 @@ async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIt
             chatwoot_api_token=SecretStr(simulator.admin_token),
             embedding_provider="local",
         )
-        async with opened(settings) as resources:
+        async with open_resources(settings) as resources:
             yield resources
 
 

@@ -10,7 +10,7 @@ from proofdesk.core.mail_relay import parse, sender
 from proofdesk.database.pool import Database
 from proofdesk.outbound.channels.email.channel import Channel
 from proofdesk.outbound.channels.interface import Message
-from proofdesk.outbound.unsubscribe import Links
+from proofdesk.outbound.unsubscribe import UnsubscribeLinks
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.smtp import Simulator
@@ -22,7 +22,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 @pytest.fixture
 async def path(db: Database, project: Scope) -> str:
     """The path of a link of the project."""
-    url = await Links(db, "https://desk.example.com").url(project.project_id, uuid4(), "ada@example.com")
+    url = await UnsubscribeLinks(db, "https://desk.example.com").url(project.project_id, uuid4(), "ada@example.com")
     assert url is not None
     return url.removeprefix("https://desk.example.com")
 
@@ -41,7 +41,7 @@ async def test_a_letter_leads_to_a_page_whose_button_opts_out(
 ):
     recipient, payload = Channel.check("Ada@Example.com", {"text": "Hello"})
     message = Message(uuid4(), project.project_id, recipient, payload)
-    links = Links(db, "https://desk.example.com")
+    links = UnsubscribeLinks(db, "https://desk.example.com")
     channel = Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links)
     await channel.send(message)
     await channel.aclose()
@@ -100,7 +100,7 @@ async def test_somebody_elses_project_is_not_touched(
 async def test_a_link_that_is_none_of_ours_gets_a_kind_page(
     anyone: httpx2.AsyncClient, db: Database, project: Scope, owner_conn: psycopg.Connection, path: str
 ):
-    gone = await Links(db, "https://d.example").url(uuid4(), UUID(int=0), "ada@example.com")
+    gone = await UnsubscribeLinks(db, "https://d.example").url(uuid4(), UUID(int=0), "ada@example.com")
     assert gone is not None
     for wrong in (path[:-3], path + "x", "/webhooks/unsubscribe/nonsense", gone.removeprefix("https://d.example")):
         page = await anyone.post(wrong, data=ONE_CLICK, headers=HTML)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from proofdesk.database.pool import Database
 from proofdesk.indexing import chunks, terms, vectors
 from proofdesk.indexing.chunking.chunker import Limits
-from proofdesk.jobs.resources import Resources, opened
+from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.runbooks import registry
@@ -94,7 +94,7 @@ class House:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Resources]:
-        async with opened(Settings(**self.settings)) as held:
+        async with open_resources(Settings(**self.settings)) as held:
             yield held
 
 
@@ -127,7 +127,7 @@ async def build(
     await desk.talk("Please send invoice INV-2026-0417 to our accountant", "> Sent to the accountant just now")
     await chunks.cut(db, scope, Limits(1000, 30))
     await terms.refresh(db, scope)
-    async with opened(Settings(**settings)) as held:
+    async with open_resources(Settings(**settings)) as held:
         assert held.provider is not None
         await vectors.embed_pending(db, scope, held.provider, vectors.Options())
     for job_type in ("chatwoot_sync", "embeddings_run"):

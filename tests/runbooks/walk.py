@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from proofdesk.http import app as http_app
 from proofdesk.jobs import worker
-from proofdesk.jobs.resources import opened
+from proofdesk.jobs.resources import open_resources
 from proofdesk.settings import Settings
 from tests.http.api.server import sign_up
 from tests.runbooks.house import House
@@ -66,8 +66,8 @@ class Walk:
 
     async def drain(self) -> None:
         """Let a worker carry out what waits."""
-        async with opened(Settings(**self.house.settings)) as held:
-            await worker.work(held, drain=True)
+        async with open_resources(Settings(**self.house.settings)) as held:
+            await worker.run_worker(held, drain=True)
 
     async def unbind(self) -> None:
         """Let go of every source."""

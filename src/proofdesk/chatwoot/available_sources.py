@@ -29,11 +29,11 @@ async def of(client: Chatwoot | None) -> Offers:
     """What can be read, up to `KEPT` seconds old. Never fails: what is in the way is told."""
     if client is None:
         return Offers(problem="Chatwoot is not configured: set CHATWOOT_BASE_URL and CHATWOOT_API_TOKEN.")
-    at, asking = _asked.get(client, (0.0, None))
-    if asking is None or asking.get_loop() is not asyncio.get_running_loop() or time.monotonic() - at > KEPT:
-        asking = asyncio.create_task(_ask(client.patient(_ONE_TRY)))
-        _asked[client] = (time.monotonic(), asking)
-    return await asyncio.shield(asking)
+    started, task = _asked.get(client, (0.0, None))
+    if task is None or task.get_loop() is not asyncio.get_running_loop() or time.monotonic() - started > KEPT:
+        task = asyncio.create_task(_ask(client.with_retry_timeout(_ONE_TRY)))
+        _asked[client] = (time.monotonic(), task)
+    return await asyncio.shield(task)
 
 
 async def _ask(client: Chatwoot) -> Offers:
@@ -45,14 +45,14 @@ async def _ask(client: Chatwoot) -> Offers:
         return Offers(problem=error.message)
     except TimeoutError:
         return Offers(problem=f"Chatwoot did not answer within {PATIENCE:.0f} seconds.")
-    found = {
+    inboxes = {
         (account, inbox): name
         for account, answer in zip(accounts, listed, strict=True)
         for inbox, name in _named(answer.list("payload")).items()
     }
-    return Offers(accounts, found)
+    return Offers(accounts, inboxes)
 
 
 def _named(rows: list[Any]) -> dict[int, str]:
-    told = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), int)]
-    return {row["id"]: str(row.get("name") or "") for row in told}
+    valid = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), int)]
+    return {row["id"]: str(row.get("name") or "") for row in valid}

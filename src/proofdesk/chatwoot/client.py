@@ -25,7 +25,7 @@ class Page:
 
     items: list[Any]
     total: int | None
-    answer: Answer
+    response: Answer
 
 
 class Chatwoot:
@@ -42,8 +42,8 @@ class Chatwoot:
         *,
         concurrency: int = 8,
         timeout: float = 30,
-        patience: float = 120,
-        largest: int = 256 * 1024**2,
+        retry_timeout: float = 120,
+        max_bytes: int = 256 * 1024**2,
     ):
         # aiohttp rather than httpx2: a first reading asks thousands of times, and spent half of its time in the latter.
         self._http = aiohttp.ClientSession(
@@ -56,26 +56,26 @@ class Chatwoot:
         )
         self.concurrency = concurrency
         self._base_url = base_url.rstrip("/")
-        self._turns = asyncio.Semaphore(concurrency)
+        self._slots = asyncio.Semaphore(concurrency)
         self._clock_ahead = timedelta()
         self._pace: _Pace | None = None
-        self._token, self._timeout, self._patience, self._largest = token, timeout, patience, largest
+        self._token, self._timeout, self._retry_timeout, self._max_bytes = token, timeout, retry_timeout, max_bytes
 
-    def paced(self, per_minute: int) -> "Chatwoot":
+    def with_rate_limit(self, per_minute: int) -> "Chatwoot":
         """The same client with its requests evenly spread, at most so many a minute."""
-        slow = copy.copy(self)
-        slow._pace = _Pace(per_minute)
-        return slow
+        limited = copy.copy(self)
+        limited._pace = _Pace(per_minute)
+        return limited
 
-    def patient(self, seconds: float) -> "Chatwoot":
+    def with_retry_timeout(self, seconds: float) -> "Chatwoot":
         """The same client with another patience."""
         other = copy.copy(self)
-        other._patience = seconds
+        other._retry_timeout = seconds
         return other
 
-    def hurried(self, seconds: float) -> "Chatwoot":
+    def with_max_retry_timeout(self, seconds: float) -> "Chatwoot":
         """The same client with this patience at most."""
-        return self.patient(min(seconds, self._patience))
+        return self.with_retry_timeout(min(seconds, self._retry_timeout))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -85,7 +85,7 @@ class Chatwoot:
         """The time on the server's clock, which is what its times compare with."""
         return datetime.now(UTC) + self._clock_ahead
 
-    async def server(self) -> Answer:
+    async def server_info(self) -> Answer:
         """The server itself, which tells its `version` to anybody; tried once."""
         return await self._attempt(Asked(None, "/api", {}))
 
@@ -118,7 +118,7 @@ class Chatwoot:
         answer = await self._get_or_none(account_id, path, after=first, before=end)
         return None if answer is None else answer.list("payload")
 
-    async def check_not_cut(self, account_id: int, conversation_id: int, message_id: int) -> None:
+    async def check_not_truncated(self, account_id: int, conversation_id: int, message_id: int) -> None:
         """Raise `ChatwootError` when there is this message, which a window that was not full did not hold."""
         path = f"/conversations/{conversation_id}/messages"
         answer = await self._get_or_none(account_id, path, after=message_id, before=message_id + 1)
@@ -136,7 +136,7 @@ class Chatwoot:
         Raises `ChatwootError`; its `perhaps_done` says whether the message may be stored all the same.
         """
         endpoint = f"/api/v1/accounts/{account_id}/conversations/{conversation_id}/messages"
-        async with self._turns:
+        async with self._slots:
             return (await self._attempt(Asked(account_id, endpoint, {}, body))).object()
 
     async def contacts(self, account_id: int, page: int, sort: str) -> Page:
@@ -168,20 +168,20 @@ class Chatwoot:
             raise
 
     async def _get(self, account_id: int, path: str, **params: Any) -> Answer:
-        asked = Asked(account_id, f"/api/v1/accounts/{account_id}{path}", params)
+        request = Asked(account_id, f"/api/v1/accounts/{account_id}{path}", params)
         async for attempt in stamina.retry_context(
             on=self._backoff,
             attempts=None,
-            timeout=self._patience,
+            timeout=self._retry_timeout,
             wait_initial=0.1,
             wait_max=30.0,
             wait_jitter=0.1,
         ):
             with attempt:
-                async with self._turns:
+                async with self._slots:
                     if self._pace is not None:
-                        await self._pace.turn()
-                    return await self._attempt(asked)
+                        await self._pace.wait()
+                    return await self._attempt(request)
         raise AssertionError("the last attempt returns or raises")
 
     def _backoff(self, error: Exception) -> bool | float:
@@ -189,34 +189,34 @@ class Chatwoot:
             return False
         if error.retry_after is None:
             return True
-        return error.retry_after if error.retry_after <= self._patience else False
+        return error.retry_after if error.retry_after <= self._retry_timeout else False
 
-    async def _attempt(self, asked: Asked) -> Answer:
+    async def _attempt(self, request: Asked) -> Answer:
         response = None
         try:
             # aiohttp's own timeouts are from one byte to the next: an answer that trickles never meets them.
-            async with asyncio.timeout(self._timeout), self._request(asked) as response:
-                body = await self._body(asked, response)
+            async with asyncio.timeout(self._timeout), self._send(request) as response:
+                body = await self._read_body(request, response)
         except TimeoutError as error:
-            raise responses.late(error, asked, response, self._timeout) from error
+            raise responses.late(error, request, response, self._timeout) from error
         except aiohttp.ClientError as error:
-            raise responses.broken(error, asked, response) from error
+            raise responses.broken(error, request, response) from error
         if response.status != 200:
-            raise responses.refusal(asked, response, body, self._token)
-        answer = responses.understood(asked, response, body)
+            raise responses.refusal(request, response, body, self._token)
+        answer = responses.understood(request, response, body)
         self._clock_ahead = answer.server_time - datetime.now(UTC)
         return answer
 
-    def _request(self, asked: Asked) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        url = self._base_url + asked.endpoint
-        return self._http.request(asked.method, url, params=asked.params, json=asked.posted, allow_redirects=False)
+    def _send(self, request: Asked) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        url = self._base_url + request.endpoint
+        return self._http.request(request.method, url, params=request.params, json=request.body, allow_redirects=False)
 
-    async def _body(self, asked: Asked, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_body(self, request: Asked, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
         async for part in response.content.iter_any():
             body += part
-            if len(body) > self._largest:
-                raise responses.endless(asked, response, self._largest)
+            if len(body) > self._max_bytes:
+                raise responses.endless(request, response, self._max_bytes)
         return bytes(body)
 
 
@@ -225,17 +225,17 @@ class _Pace:
         self._spacing = 60 / per_minute
         self._next = time.monotonic()
 
-    async def turn(self) -> None:
-        mine = max(self._next, time.monotonic())
-        self._next = mine + self._spacing
-        await asyncio.sleep(mine - time.monotonic())
+    async def wait(self) -> None:
+        at = max(self._next, time.monotonic())
+        self._next = at + self._spacing
+        await asyncio.sleep(at - time.monotonic())
 
 
 def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**31 else None
 
 
-def _items(answer: Answer | None) -> list[dict[str, Any]]:
+def _items(response: Answer | None) -> list[dict[str, Any]]:
     """The payload, but what is no object with an id."""
-    listed = [] if answer is None else answer.list("payload")
-    return [item for item in listed if isinstance(item, dict) and isinstance(item.get("id"), int)]
+    items = [] if response is None else response.list("payload")
+    return [item for item in items if isinstance(item, dict) and isinstance(item.get("id"), int)]

@@ -141,9 +141,9 @@ async def set_watermark(
     )
 
 
-async def quarantine(conn: Conn, scope: Scope, account_id: int, bad: list[BadItem]) -> None:
+async def quarantine(conn: Conn, scope: Scope, account_id: int, items: list[BadItem]) -> None:
     """Keep items that could not be stored, with the reason."""
-    rows = [vars(item) for item in {(b.entity, b.entity_id): b for b in bad}.values()]
+    rows = [vars(item) for item in {(b.entity, b.entity_id): b for b in items}.values()]
     await execute(
         conn,
         """

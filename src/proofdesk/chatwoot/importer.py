@@ -34,12 +34,12 @@ class Tally:
     conversations: int = 0
     messages: int = 0
     removed: int = 0
-    bad: set[tuple[str, str]] = field(default_factory=set)
+    invalid: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def quarantined(self) -> int:
         """How many items could not be stored."""
-        return len(self.bad)
+        return len(self.invalid)
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,20 @@ class Mirror:
     account_id: int
     inbox_ids: frozenset[int] | None
     active_since: datetime | None = None  # older conversations are left out
-    tally: Tally = field(default_factory=Tally)
+    counts: Tally = field(default_factory=Tally)
 
-    async def take(self, listed: list[Any]) -> None:
+    async def import_conversations(self, listed: list[Any]) -> None:
         """Store listed conversations of our inboxes and read the messages that are new to us."""
         for part in _parts(parsing.in_inboxes(listed, self.inbox_ids)):
-            await self._read(await self._store_listed(part))
+            await self._read_windows(await self._store_listed(part))
 
-    async def take_pages(self, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    async def import_pages(self, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
         """Take what the pages list, each while the one before is being stored; gives those that are, in their order."""
         taking: deque[tuple[Page, asyncio.Task[None]]] = deque()
         try:
             async with aclosing(pages):
                 async for page in pages:
-                    taking.append((page, asyncio.create_task(self.take(page.items))))
+                    taking.append((page, asyncio.create_task(self.import_conversations(page.items))))
                     if len(taking) == PAGES_AT_ONCE:
                         yield await _first(taking)
             while taking:
@@ -87,31 +87,31 @@ class Mirror:
                 task.cancel()
             await asyncio.gather(*(task for _, task in taking), return_exceptions=True)
 
-    async def take_contacts(self, listed: list[Any]) -> int:
+    async def import_contacts(self, listed: list[Any]) -> int:
         """Store listed contacts; how many rows changed."""
         parsed = parsing.contacts(listed)
 
         async def store(conn: queries.Conn, put: item_storage.Put) -> int:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
-            changed = await put(conn, "contact", parsed, self._into(queries.store_contacts, conn))
-            await self._keep_bad(conn, "contact", parsed)
+            changed = await put(conn, "contact", parsed, self._bind_store(queries.store_contacts, conn))
+            await self._update_quarantine(conn, "contact", parsed)
             return changed
 
         changed = await item_storage.store(self.db, self.scope, store)
-        self.tally.contacts += changed
+        self.counts.contacts += changed
         return changed
 
-    def _into(self, store: Callable[..., Awaitable[int]], conn: queries.Conn) -> item_storage.Store:
+    def _bind_store(self, store: Callable[..., Awaitable[int]], conn: queries.Conn) -> item_storage.Store:
         return lambda rows: store(conn, self.scope, self.account_id, rows)
 
-    async def reread(self, readings: list[Reading]) -> dict[int, set[int]]:
+    async def reread_messages(self, readings: list[Reading]) -> dict[int, set[int]]:
         """Read messages of stored conversations again; the ids that Chatwoot has there, by conversation.
 
         A conversation that is gone, or that the token may not see, is not among them.
         """
         present: dict[int, set[int]] = {}
         for part in _parts(readings):
-            present |= await self._read(part)
+            present |= await self._read_windows(part)
         return present
 
     async def _store_listed(self, listed: list[Any]) -> list[Reading]:
@@ -120,19 +120,19 @@ class Mirror:
 
         async def store(conn: queries.Conn, put: item_storage.Put) -> tuple[int, int, list[cursor_queries.State]]:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
-            contacts = await put(conn, "contact", people, self._into(queries.store_contacts, conn))
-            conversations = await put(conn, "conversation", parsed, self._into(queries.store_conversations, conn))
-            await self._keep_bad(conn, "contact", people)
-            await self._keep_bad(conn, "conversation", parsed)
+            contacts = await put(conn, "contact", people, self._bind_store(queries.store_contacts, conn))
+            conversations = await put(conn, "conversation", parsed, self._bind_store(queries.store_conversations, conn))
+            await self._update_quarantine(conn, "contact", people)
+            await self._update_quarantine(conn, "conversation", parsed)
             ids = [r["conversation_id"] for r in parsed.rows]
             return contacts, conversations, await cursor_queries.states(conn, self.scope, self.account_id, ids)
 
         contacts, conversations, states = await item_storage.store(self.db, self.scope, store)
-        self.tally.contacts += contacts
-        self.tally.conversations += conversations
+        self.counts.contacts += contacts
+        self.counts.conversations += conversations
         cursors = {s.conversation_id: s for s in states}
         return [
-            Reading.of(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
+            Reading.starting_at(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
             for row in parsed.rows
             if cursors[i := row["conversation_id"]].read_mark != row["read_mark"]
         ]
@@ -140,28 +140,28 @@ class Mirror:
     def _is_recent(self, row: dict[str, Any]) -> bool:
         return self.active_since is None or datetime.fromisoformat(row["last_activity_at"]) >= self.active_since
 
-    async def _read(self, readings: list[Reading]) -> dict[int, set[int]]:
+    async def _read_windows(self, readings: list[Reading]) -> dict[int, set[int]]:
         """Read every window of these, some at a time; the ids that are there, by conversation."""
-        present, waiting = dict[int, set[int]](), deque(readings)
-        running, answered = set[asyncio.Task[_Answered]](), list[_Answered]()
+        present, queue = dict[int, set[int]](), deque(readings)
+        running, responses = set[asyncio.Task[_Answered]](), list[_Answered]()
         try:
-            while waiting or running:
-                while waiting and len(running) < self.client.concurrency:
-                    running.add(asyncio.create_task(self._ask(waiting.popleft())))
+            while queue or running:
+                while queue and len(running) < self.client.concurrency:
+                    running.add(asyncio.create_task(self._fetch_window(queue.popleft())))
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                answered += [task.result() for task in done]
-                if not (waiting or running) or sum(a.rows for a in answered) >= STORED_AT_ONCE:
-                    went_on = await self._store_answered(answered)
-                    present |= {r.conversation_id: r.present for r in went_on if r.finished}
-                    waiting.extend(r for r in went_on if not r.finished)
-                    answered = []
+                responses += [task.result() for task in done]
+                if not (queue or running) or sum(a.rows for a in responses) >= STORED_AT_ONCE:
+                    advanced = await self._store_responses(responses)
+                    present |= {r.conversation_id: r.present for r in advanced if r.finished}
+                    queue.extend(r for r in advanced if not r.finished)
+                    responses = []
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         return present
 
-    async def _ask(self, reading: Reading) -> _Answered:
+    async def _fetch_window(self, reading: Reading) -> _Answered:
         window = reading.window
         try:
             page = await self.client.messages(self.account_id, reading.conversation_id, window.first, window.end)
@@ -171,21 +171,21 @@ class Mirror:
             return _Answered(reading, error)
         return _Answered(reading, page)
 
-    async def _store_answered(self, answered: list[_Answered]) -> list[Reading]:
+    async def _store_responses(self, responses: list[_Answered]) -> list[Reading]:
         """Store what came; the readings after it, but those of conversations that are gone or refused."""
-        refused = [(a.reading, a.page) for a in answered if isinstance(a.page, ChatwootError)]
-        await permissions.check(self.client, self.account_id, [e for _, e in refused], len(answered) - len(refused))
-        bad = [_not_read(reading, error.message) for reading, error in refused]
+        refused = [(a.reading, a.page) for a in responses if isinstance(a.page, ChatwootError)]
+        await permissions.check(self.client, self.account_id, [e for _, e in refused], len(responses) - len(refused))
+        invalid = [_not_read(reading, error.message) for reading, error in refused]
         read: list[tuple[Reading, list[Any]]] = []
-        for reading, page in ((a.reading, a.page) for a in answered if isinstance(a.page, list)):
+        for reading, page in ((a.reading, a.page) for a in responses if isinstance(a.page, list)):
             try:
-                read.append((reading.went_on(page), page))
+                read.append((reading.after_page(page), page))
             except UnsplittableWindow:
-                bad.append(_not_read(reading, "a full answer whose messages have no ids"))
-        for reading in (r for r, _ in read if r.overlooks):
-            await self.client.check_not_cut(self.account_id, reading.conversation_id, reading.newest_id)
-        gone = [a.reading.conversation_id for a in answered if a.page is None]
-        await self._store_messages(read, await removals.conversations(self.client, self.account_id, gone), bad)
+                invalid.append(_not_read(reading, "a full answer whose messages have no ids"))
+        for reading in (r for r, _ in read if r.misses_newest):
+            await self.client.check_not_truncated(self.account_id, reading.conversation_id, reading.newest_id)
+        gone = [a.reading.conversation_id for a in responses if a.page is None]
+        await self._store_messages(read, await removals.conversations(self.client, self.account_id, gone), invalid)
         return [reading for reading, _ in read]
 
     async def _store_messages(
@@ -195,8 +195,8 @@ class Mirror:
         for reading, page in pages:
             one = parsing.messages(page, reading.conversation_id)
             parsed.rows += one.rows
-            parsed.bad += one.bad
-        cursors = [_cursor_row(r) for r, _ in pages if r.mark is not None]
+            parsed.invalid += one.invalid
+        cursors = [_cursor_row(r) for r, _ in pages if r.read_mark is not None]
         touched = [r.conversation_id for r, _ in pages] + gone
         item_storage.keep_first(parsed, "message")
 
@@ -207,30 +207,30 @@ class Mirror:
                 await queries.delete_conversations(conn, self.scope, self.account_id, gone)
             elsewhere = await cursor_queries.stored_elsewhere(conn, self.scope, self.account_id, parsed.rows)
             item_storage.refuse_taken(parsed, {m.message_id: m.conversation_id for m in elsewhere})
-            stored = await put(conn, "message", parsed, self._into(queries.store_messages, conn))
-            await self._keep_bad(conn, "message", parsed)
-            await self._keep_bad(conn, "conversation", parsing.Parsed(bad=refused))
+            stored = await put(conn, "message", parsed, self._bind_store(queries.store_messages, conn))
+            await self._update_quarantine(conn, "message", parsed)
+            await self._update_quarantine(conn, "conversation", parsing.Parsed(invalid=refused))
             await cursor_queries.advance(conn, self.scope, self.account_id, cursors)
             return stored
 
         stored = await item_storage.store(self.db, self.scope, store)
-        self.tally.messages += stored  # read after the wait: other pages count meanwhile
-        self.tally.removed += len(gone)
+        self.counts.messages += stored  # read after the wait: other pages count meanwhile
+        self.counts.removed += len(gone)
 
-    async def _keep_bad(self, conn: queries.Conn, entity: str, parsed: parsing.Parsed) -> None:
-        self.tally.bad.update((b.entity, b.entity_id) for b in parsed.bad)
+    async def _update_quarantine(self, conn: queries.Conn, entity: str, parsed: parsing.Parsed) -> None:
+        self.counts.invalid.update((b.entity, b.entity_id) for b in parsed.invalid)
         stored = [row[f"{entity}_id"] for row in parsed.rows]
         if stored:
             await cursor_queries.release(conn, self.scope, self.account_id, entity, stored)
-        if parsed.bad:
-            await cursor_queries.quarantine(conn, self.scope, self.account_id, parsed.bad)
+        if parsed.invalid:
+            await cursor_queries.quarantine(conn, self.scope, self.account_id, parsed.invalid)
 
 
 def _cursor_row(reading: Reading) -> dict[str, Any]:
     return {
         "conversation_id": reading.conversation_id,
         "message_cursor": reading.cursor,
-        "read_mark": reading.mark if reading.finished else None,
+        "read_mark": reading.read_mark if reading.finished else None,
     }
 
 
@@ -238,12 +238,12 @@ def _not_read(reading: Reading, reason: str) -> BadItem:
     return BadItem("conversation", str(reading.conversation_id), None, reason, "{}")
 
 
-async def _first(taking: deque[tuple[Page, asyncio.Task[None]]]) -> Page:
-    page, task = taking[0]
+async def _first(pending: deque[tuple[Page, asyncio.Task[None]]]) -> Page:
+    page, task = pending[0]
     await task
-    taking.popleft()
+    pending.popleft()
     return page
 
 
-def _parts(things: list[Any]) -> Iterable[list[Any]]:
-    return (things[at : at + AT_ONCE] for at in range(0, len(things), AT_ONCE))
+def _parts(items: list[Any]) -> Iterable[list[Any]]:
+    return (items[at : at + AT_ONCE] for at in range(0, len(items), AT_ONCE))

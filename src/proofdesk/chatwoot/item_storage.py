@@ -18,33 +18,33 @@ Put = Callable[[Conn, str, Parsed, Store], Awaitable[int]]
 Result = TypeVar("Result")
 
 
-async def store(db: Database, scope: Scope, work: Callable[[Conn, Put], Awaitable[Result]]) -> Result:
+async def store(db: Database, scope: Scope, write: Callable[[Conn, Put], Awaitable[Result]]) -> Result:
     """Do the work in one transaction; when a value is refused, do it again and put the rows in halves."""
     try:
         async with db.scoped(scope) as conn:
-            return await work(conn, _at_once)
+            return await write(conn, _at_once)
     except psycopg.Error as error:
         if not errors.is_data_error(error):
             raise
     async with db.scoped(scope) as conn:
-        return await work(conn, _in_halves)
+        return await write(conn, _in_halves)
 
 
 def keep_first(parsed: Parsed, entity: str) -> None:
     """Keep the first of several rows with one id; the others are bad."""
-    kept: dict[int, dict[str, Any]] = {}
+    first_rows: dict[int, dict[str, Any]] = {}
     for row in parsed.rows:
-        if kept.setdefault(row[f"{entity}_id"], row) is not row:
-            parsed.bad.append(parsing.refused(entity, row, "another item of this page has the same id"))
-    parsed.rows = [kept[number] for number in sorted(kept)]
+        if first_rows.setdefault(row[f"{entity}_id"], row) is not row:
+            parsed.invalid.append(parsing.refused(entity, row, "another item of this page has the same id"))
+    parsed.rows = [first_rows[number] for number in sorted(first_rows)]
 
 
-def refuse_taken(parsed: Parsed, taken: dict[int, int]) -> None:
+def refuse_taken(parsed: Parsed, stored_in: dict[int, int]) -> None:
     """Keep no message whose id is stored in another conversation, given by message id; those are bad."""
-    for row in (row for row in parsed.rows if row["message_id"] in taken):
-        reason = f"message {row['message_id']} is stored in conversation {taken[row['message_id']]}"
-        parsed.bad.append(parsing.refused("message", row, reason))
-    parsed.rows = [row for row in parsed.rows if row["message_id"] not in taken]
+    for row in (row for row in parsed.rows if row["message_id"] in stored_in):
+        reason = f"message {row['message_id']} is stored in conversation {stored_in[row['message_id']]}"
+        parsed.invalid.append(parsing.refused("message", row, reason))
+    parsed.rows = [row for row in parsed.rows if row["message_id"] not in stored_in]
 
 
 async def _at_once(_: Conn, __: str, parsed: Parsed, put: Store) -> int:
@@ -53,7 +53,7 @@ async def _at_once(_: Conn, __: str, parsed: Parsed, put: Store) -> int:
 
 async def _in_halves(conn: Conn, entity: str, parsed: Parsed, put: Store) -> int:
     stored, refused = await in_halves(conn, parsed.rows, lambda rows: put(list(rows)))
-    parsed.bad += [parsing.refused(entity, row, reason) for row, reason in refused]
+    parsed.invalid += [parsing.refused(entity, row, reason) for row, reason in refused]
     lost = {id(row) for row, _ in refused}
     parsed.rows = [row for row in parsed.rows if id(row) not in lost]
     return sum(stored)

@@ -19,42 +19,42 @@ async def conversations(
 ) -> AsyncGenerator[Page]:
     """Pages of conversations until an empty one; up to `ahead` more are asked for while one is worked on."""
 
-    async def ask(number: int) -> Page:
+    async def fetch_page(number: int) -> Page:
         return await client.conversations(account_id, number, sort_by, inbox_id)
 
-    async for page in _walk(ask, first, ahead):
+    async for page in _walk(fetch_page, first, ahead):
         yield page
 
 
 async def contacts(client: Chatwoot, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[Page]:
     """Pages of contacts until an empty one; up to `ahead` more are asked for while one is worked on."""
 
-    async def ask(number: int) -> Page:
+    async def fetch_page(number: int) -> Page:
         return await client.contacts(account_id, number, sort)
 
-    async for page in _walk(ask, 1, ahead):
+    async for page in _walk(fetch_page, 1, ahead):
         yield page
 
 
-async def _walk(ask: Callable[[int], Coroutine[Any, Any, Page]], first: int, ahead: int) -> AsyncGenerator[Page]:
+async def _walk(fetch_page: Callable[[int], Coroutine[Any, Any, Page]], first: int, ahead: int) -> AsyncGenerator[Page]:
     number, last, seen = first + 1, 0, _Seen()
-    asked = deque([asyncio.create_task(ask(first))])
+    requests = deque([asyncio.create_task(fetch_page(first))])
     try:
-        while (page := await asked.popleft()).items:
+        while (page := await requests.popleft()).items:
             seen.add(page)
             last = last or math.ceil((page.total or 0) / len(page.items))
             # Beyond the last one that the list tells of there is only the empty one, which is asked for alone.
-            while len(asked) < ahead and (number <= last or not asked):
-                asked.append(asyncio.create_task(ask(number)))
+            while len(requests) < ahead and (number <= last or not requests):
+                requests.append(asyncio.create_task(fetch_page(number)))
                 number += 1
             yield page
-            if not asked:
-                asked.append(asyncio.create_task(ask(number)))
+            if not requests:
+                requests.append(asyncio.create_task(fetch_page(number)))
                 number += 1
     finally:
-        for task in asked:
+        for task in requests:
             task.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.gather(*requests, return_exceptions=True)
 
 
 @dataclass
@@ -64,8 +64,8 @@ class _Seen:
 
     def add(self, page: Page) -> None:
         """Raises `ChatwootError` when the list goes round in circles: it would be walked for ever."""
-        shown = parsing.ids(page.items)
-        self.repeated = 0 if shown - self.ids else self.repeated + 1
-        self.ids |= shown
+        page_ids = parsing.ids(page.items)
+        self.repeated = 0 if page_ids - self.ids else self.repeated + 1
+        self.ids |= page_ids
         if self.repeated > _MOST_REPEATED:
-            raise responses.repeated(page.answer)
+            raise responses.repeated(page.response)

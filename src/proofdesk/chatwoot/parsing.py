@@ -127,7 +127,7 @@ class Parsed:
     """Rows ready to be stored, and what could not be read."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    bad: list[BadItem] = field(default_factory=list)
+    invalid: list[BadItem] = field(default_factory=list)
 
 
 def contacts(items: list[Any]) -> Parsed:
@@ -147,10 +147,10 @@ def messages(items: list[Any], conversation_id: int) -> Parsed:
 
 def inboxes(items: list[Any]) -> list[dict[str, Any]]:
     """Rows of `cw_inboxes`. Nothing else of an inbox is taken: it holds mail passwords in clear text."""
-    known = {i["id"]: i for i in items if isinstance(i, dict) and is_id(i.get("id"))}
+    by_id = {i["id"]: i for i in items if isinstance(i, dict) and is_id(i.get("id"))}
     return [
         {"inbox_id": inbox_id, "name": _text(inbox.get("name")), "channel_type": _text(inbox.get("channel_type"))}
-        for inbox_id, inbox in sorted(known.items())
+        for inbox_id, inbox in sorted(by_id.items())
     ]
 
 
@@ -200,24 +200,24 @@ def _parse(
     parsed, seen = Parsed(), set[int]()
     for item in items:
         try:
-            made = row(model.model_validate(item), item)
+            stored = row(model.model_validate(item), item)
             # Only what is stored counts: a list item also embeds its contact and its newest message.
-            reason = lenient_json.unstorable(json.dumps(made, allow_nan=False))
+            reason = lenient_json.unstorable(json.dumps(stored, allow_nan=False))
         except ValidationError as error:
             first = error.errors()[0]
-            made, reason = {}, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            stored, reason = {}, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         except RecursionError:
-            made, reason = {}, "values nested too deeply"
+            stored, reason = {}, "values nested too deeply"
         except (ValueError, OverflowError) as error:
-            made, reason = {}, f"a value that is not JSON: {error}"
+            stored, reason = {}, f"a value that is not JSON: {error}"
         if reason is not None:
-            parsed.bad.append(_bad(entity, item, conversation_id, reason))
-        elif conversation_id not in (None, made.get("conversation_id")):
-            reason = f"it names conversation {made['conversation_id']}, and was listed in {conversation_id}"
-            parsed.bad.append(_bad(entity, item, conversation_id, reason))
-        elif (made_id := made[f"{entity}_id"]) not in seen:
+            parsed.invalid.append(_bad(entity, item, conversation_id, reason))
+        elif conversation_id not in (None, stored.get("conversation_id")):
+            reason = f"it names conversation {stored['conversation_id']}, and was listed in {conversation_id}"
+            parsed.invalid.append(_bad(entity, item, conversation_id, reason))
+        elif (made_id := stored[f"{entity}_id"]) not in seen:
             seen.add(made_id)
-            parsed.rows.append(made)
+            parsed.rows.append(stored)
     # Always in one order, so that two writers of the same rows never wait for each other in a circle.
     parsed.rows.sort(key=lambda made: made[f"{entity}_id"])
     return parsed
@@ -238,8 +238,8 @@ def refused(entity: str, row: dict[str, Any], reason: str) -> BadItem:
 
 
 def _name(item: Any, payload: str) -> str:
-    found = item.get("id") if isinstance(item, dict) else None
-    return json.dumps(found)[:100] if found is not None else f"without id: {zlib.crc32(payload.encode()):x}"
+    item_id = item.get("id") if isinstance(item, dict) else None
+    return json.dumps(item_id)[:100] if item_id is not None else f"without id: {zlib.crc32(payload.encode()):x}"
 
 
 def _text(value: Any) -> str:

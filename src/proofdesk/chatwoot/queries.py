@@ -251,7 +251,7 @@ async def missing_messages(
 
 async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids: list[int]) -> dict[int, int]:
     """Remove messages that Chatwoot no longer has; how many went, by inbox."""
-    gone = await fetch_all(
+    deleted = await fetch_all(
         conn,
         _Gone,
         """
@@ -268,7 +268,7 @@ async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids
         account=account_id,
         ids=message_ids,
     )
-    return {row.inbox_id: row.messages for row in gone}
+    return {row.inbox_id: row.messages for row in deleted}
 
 
 @dataclass(frozen=True)

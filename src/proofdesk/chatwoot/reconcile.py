@@ -34,7 +34,7 @@ class InboxProof:
         return vars(self) | {"theirs": dict(self.theirs), "ours": dict(self.ours)}
 
     @staticmethod
-    def of(stored: dict[str, Any]) -> "InboxProof":
+    def from_dict(stored: dict[str, Any]) -> "InboxProof":
         """The proof that was put into dictionaries."""
         theirs, ours = Counter(stored["theirs"]), Counter(stored["ours"])
         return InboxProof(stored["inbox_id"], theirs, ours, stored["missing"], stored["removed"])
@@ -45,7 +45,7 @@ class Reconciled:
     """The proof by inbox, of each source that was walked to its end; `finished` when that is all of them."""
 
     walked: dict[str, list[InboxProof]]
-    repaired: Tally
+    changes: Tally
     finished: bool = True
 
     @property
@@ -66,50 +66,50 @@ async def run(
     options: sync.Options,
     per_minute: int,
     report: Report,
-    leave_off: LeaveOff = never,
+    should_stop: LeaveOff = never,
     walked: dict[str, list[InboxProof]] | None = None,
 ) -> Reconciled:
     """Walk every source of the project but those that were `walked` before it left off, which it does at a page.
 
     Raises what `sync.run` raises; a later run goes on where this one stopped.
     """
-    repaired, walked = Tally(), dict(walked or {})
-    client = client.paced(per_minute)
+    changes, walked = Tally(), dict(walked or {})
+    client = client.with_rate_limit(per_minute)
     for account_id, bound in sync.by_account(await sync.bound_sources(db, scope, options.default_account_id)):
         for source in bound:
             if sync.name(source) in walked:
                 continue
             inboxes = None if source.inbox_id is None else frozenset([source.inbox_id])
-            mirror = Mirror(db, client, scope, account_id, inboxes, sync.oldest(client, options), repaired)
-            await sync.store_inboxes(mirror, [source])
-            walk = await _resume(mirror, source)
-            if not await _walk(walk, report, leave_off):
-                return Reconciled(walked, repaired, finished=False)
+            importer = Mirror(db, client, scope, account_id, inboxes, sync.oldest(client, options), changes)
+            await sync.store_inboxes(importer, [source])
+            walk = await _resume(importer, source)
+            if not await _walk(walk, report, should_stop):
+                return Reconciled(walked, changes, finished=False)
             await _remove_unlisted(walk)
             await _remove_contacts(walk)
-            walked[sync.name(source)] = list(walk.proofs.values())
+            walked[sync.name(source)] = list(walk.comparisons.values())
             await _store(walk, finished=True)
-    return Reconciled(walked, repaired)
+    return Reconciled(walked, changes)
 
 
 @dataclass
 class _Walk:
-    mirror: Mirror
+    importer: Mirror
     source: Source
     page: int
-    proofs: dict[int, InboxProof]
+    comparisons: dict[int, InboxProof]
 
     def proof(self, inbox_id: int) -> InboxProof:
-        return self.proofs.setdefault(inbox_id, InboxProof(inbox_id))
+        return self.comparisons.setdefault(inbox_id, InboxProof(inbox_id))
 
 
 async def _walk(walk: _Walk, report: Report, leave_off: LeaveOff) -> bool:
     """Walk the pages that are left; False when it left off after one."""
     done = 0
     async for page in pagination.conversations(
-        walk.mirror.client, walk.mirror.account_id, "created_at_asc", walk.source.inbox_id, first=walk.page, ahead=1
+        walk.importer.client, walk.importer.account_id, "created_at_asc", walk.source.inbox_id, first=walk.page, ahead=1
     ):
-        listed = parsing.conversations(parsing.in_inboxes(page.items, walk.mirror.inbox_ids)).rows
+        listed = parsing.conversations(parsing.in_inboxes(page.items, walk.importer.inbox_ids)).rows
         await _check(walk, page.items, listed)
         done += len(page.items)
         walk.page += 1
@@ -122,12 +122,12 @@ async def _walk(walk: _Walk, report: Report, leave_off: LeaveOff) -> bool:
 
 async def _check(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> None:
     """Compare a page of conversations with ours, message by message, and repair."""
-    mirror = walk.mirror
+    mirror = walk.importer
     ids = [row["conversation_id"] for row in listed]
     before = await _ours(mirror, ids)
-    await mirror.take(page)
+    await mirror.import_conversations(page)
     known = await _states(mirror, ids)
-    theirs = await mirror.reread([Reading.of(s.conversation_id, 0, s.message_cursor) for s in known])
+    theirs = await mirror.reread_messages([Reading.starting_at(s.conversation_id, 0, s.message_cursor) for s in known])
     gone = await _remove_absent(mirror, theirs)
     after = await _ours(mirror, list(theirs))
     for row in listed:
@@ -153,7 +153,7 @@ async def _remove_absent(mirror: Mirror, theirs: dict[int, set[int]]) -> dict[in
     async with mirror.db.scoped(mirror.scope) as conn:
         await cursor_queries.lock(conn, mirror.scope, mirror.account_id, sorted(missing))
         gone = await queries.delete_messages(conn, mirror.scope, mirror.account_id, [i for ids in proofs for i in ids])
-    mirror.tally.removed += sum(gone.values())
+    mirror.counts.removed += sum(gone.values())
     return gone
 
 
@@ -169,7 +169,7 @@ async def _states(mirror: Mirror, ids: list[int]) -> list[cursor_queries.State]:
 
 async def _remove_unlisted(walk: _Walk) -> None:
     """What a whole walk does not list and what Chatwoot then answers with 404, twice, is gone: remove it here."""
-    mirror, listed = walk.mirror, set[int]()
+    mirror, listed = walk.importer, set[int]()
     async for page in pagination.conversations(
         mirror.client, mirror.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
     ):
@@ -183,21 +183,21 @@ async def _remove_unlisted(walk: _Walk) -> None:
     async with mirror.db.scoped(mirror.scope) as conn:
         await cursor_queries.lock(conn, mirror.scope, mirror.account_id, gone)
         await queries.delete_conversations(conn, mirror.scope, mirror.account_id, gone)
-    mirror.tally.removed += len(gone)
+    mirror.counts.removed += len(gone)
     for inbox_id, tally in lost.items():
         walk.proof(inbox_id).removed += tally.messages
 
 
 async def _remove_contacts(walk: _Walk) -> None:
     """Contacts: edits move no time either, and a merge lets one disappear."""
-    mirror = walk.mirror
+    mirror = walk.importer
     listed = await sync.all_contacts(mirror) if mirror.inbox_ids is None else set[int]()
     async with mirror.db.scoped(mirror.scope) as conn:
         unseen = set(await queries.unseen_contacts(conn, mirror.scope, mirror.account_id)) - listed
     gone = await removals.contacts(mirror.client, mirror.account_id, sorted(unseen))
     async with mirror.db.scoped(mirror.scope) as conn:
         await queries.delete_contacts(conn, mirror.scope, mirror.account_id, gone)
-    mirror.tally.removed += len(gone)
+    mirror.counts.removed += len(gone)
 
 
 def _count_theirs(proof: InboxProof, conversation_id: int, messages: set[int]) -> None:
@@ -223,15 +223,15 @@ async def _resume(mirror: Mirror, source: Source) -> _Walk:
         mark = await cursor_queries.watermark(conn, mirror.scope, _name(source))
     if mark is None or not mark.meta.get("proofs"):
         return _Walk(mirror, source, 1, {})
-    proofs = [InboxProof.of(stored) for stored in mark.meta["proofs"]]
+    proofs = [InboxProof.from_dict(stored) for stored in mark.meta["proofs"]]
     return _Walk(mirror, source, mark.meta["page"], {p.inbox_id: p for p in proofs})
 
 
 async def _store(walk: _Walk, *, finished: bool = False) -> None:
-    proofs = [] if finished else [proof.as_dict() for proof in walk.proofs.values()]
+    proofs = [] if finished else [proof.as_dict() for proof in walk.comparisons.values()]
     meta = {"page": 1 if finished else walk.page, "proofs": proofs}
-    async with walk.mirror.db.scoped(walk.mirror.scope) as conn:
-        await cursor_queries.set_watermark(conn, walk.mirror.scope, _name(walk.source), walk.mirror.client.now(), meta)
+    async with walk.importer.db.scoped(walk.importer.scope) as conn:
+        await cursor_queries.set_watermark(conn, walk.importer.scope, _name(walk.source), walk.importer.client.now(), meta)
 
 
 def _name(source: Source) -> str:

@@ -49,13 +49,13 @@ async def _missing_again(
     if await client.messages(account_id, conversation_id, gap.first, gap.end) != []:
         return []
     whole = windows.Window(min(missing), max(missing) + 1)
-    reading = windows.Reading(conversation_id, known_id=whole.end, left=(whole,))
+    reading = windows.Reading(conversation_id, known_id=whole.end, remaining=(whole,))
     while not reading.finished:
         page = await client.messages(account_id, conversation_id, reading.window.first, reading.window.end)
         if page is None:
             return []
         try:
-            reading = reading.went_on(page)
+            reading = reading.after_page(page)
         except windows.UnsplittableWindow:
             return []
     return [i for i in missing if i not in reading.present]
@@ -70,10 +70,10 @@ async def _twice(client: Chatwoot, account_id: int, get: Get, ids: list[int]) ->
 
 
 async def _once(client: Chatwoot, account_id: int, get: Get, ids: list[int]) -> list[int]:
-    answers = await asyncio.gather(*(_or_refusal(get, account_id, i) for i in ids))
-    refused = [answer for answer in answers if isinstance(answer, ChatwootError)]
-    await permissions.check(client, account_id, refused, len(answers) - len(refused))
-    return [i for i, answer in zip(ids, answers, strict=True) if answer is None]
+    results = await asyncio.gather(*(_or_refusal(get, account_id, i) for i in ids))
+    refusals = [answer for answer in results if isinstance(answer, ChatwootError)]
+    await permissions.check(client, account_id, refusals, len(results) - len(refusals))
+    return [i for i, answer in zip(ids, results, strict=True) if answer is None]
 
 
 async def _or_refusal(get: Get, account_id: int, number: int) -> dict[str, Any] | ChatwootError | None:

@@ -29,7 +29,7 @@ class Asked:
     account_id: int | None
     endpoint: str
     params: dict[str, Any]
-    posted: dict[str, Any] | None = None
+    body: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         inbox = f", inbox {self.inbox_id}" if self.inbox_id else ""
@@ -39,14 +39,14 @@ class Asked:
     @property
     def method(self) -> str:
         """Of HTTP."""
-        return "GET" if self.posted is None else "POST"
+        return "GET" if self.body is None else "POST"
 
     @property
     def inbox_id(self) -> int | None:
         """The inbox that was asked for, if it was one."""
         return self.params.get("inbox_id")
 
-    def details(self, response: ClientResponse | None) -> dict[str, Any]:
+    def error_details(self, response: ClientResponse | None) -> dict[str, Any]:
         """What was asked and what came back, for the details of an error."""
         upstream = {
             "service": "chatwoot",
@@ -71,22 +71,22 @@ class ChatwootError(Unavailable):
     def __init__(
         self,
         message: str,
-        asked: Asked,
+        request: Asked,
         response: ClientResponse | None = None,
         *,
         permanent: bool = False,
         forbidden: bool = False,
-        unsigned: bool = False,
+        token_missing: bool = False,
         gone: bool = False,
-        foreign: bool = False,
-        handed_over: bool = True,
+        from_proxy: bool = False,
+        request_sent: bool = True,
     ):
-        goes_on = asked.posted is None and not permanent
-        super().__init__(f"{message} {_NOT_LOST}" if goes_on else message, details=asked.details(response))
-        self.permanent, self.forbidden, self.unsigned, self.gone = permanent, forbidden, unsigned, gone
-        self.foreign = foreign
+        run_continues = request.body is None and not permanent
+        super().__init__(f"{message} {_NOT_LOST}" if run_continues else message, details=request.error_details(response))
+        self.permanent, self.forbidden, self.token_missing, self.gone = permanent, forbidden, token_missing, gone
+        self.from_proxy = from_proxy
         self.status = None if response is None else response.status
-        self.perhaps_done = asked.posted is not None and handed_over and self.status not in range(300, 500)
+        self.outcome_unknown = request.body is not None and request_sent and self.status not in range(300, 500)
         self.retry_after = retry_after.seconds(response.headers) if response is not None else None
 
 
@@ -94,8 +94,8 @@ class ChatwootError(Unavailable):
 class Answer:
     """A body that is JSON, and the server's clock when it came. Another shape than the expected raises."""
 
-    asked: Asked
-    response: ClientResponse
+    request: Asked
+    http_response: ClientResponse
     body: Any
     server_time: datetime
 
@@ -107,101 +107,101 @@ class Answer:
         """The list under these keys. An empty one ends a walk, so one that is missing must not look empty."""
         return self._at(keys, list)
 
-    def details(self) -> dict[str, Any]:
+    def error_details(self) -> dict[str, Any]:
         """What was asked and what came back, for the details of an error."""
-        return self.asked.details(self.response)
+        return self.request.error_details(self.http_response)
 
     def _at(self, keys: tuple[str, ...], kind: type) -> Any:
         found = self.body
         for key in keys:
             found = found.get(key) if isinstance(found, dict) else None
         if not isinstance(found, kind):
-            raise _not_understood("JSON that is not Chatwoot's", self.asked, self.response)
+            raise _not_understood("JSON that is not Chatwoot's", self.request, self.http_response)
         return found
 
 
-def understood(asked: Asked, response: ClientResponse, body: bytes) -> Answer:
+def understood(request: Asked, response: ClientResponse, body: bytes) -> Answer:
     """The answer in this body."""
     try:
-        return Answer(asked, response, lenient_json.loads(body), _clock(response))
+        return Answer(request, response, lenient_json.loads(body), _clock(response))
     except ValueError as error:
         what = _HTML if _is_html(response, body) else "something that is not JSON"
-        raise _not_understood(what, asked, response) from error
+        raise _not_understood(what, request, response) from error
 
 
-def late(error: Exception, asked: Asked, response: ClientResponse | None, seconds: float) -> ChatwootError:
+def late(error: Exception, request: Asked, response: ClientResponse | None, seconds: float) -> ChatwootError:
     """The answer did not come, or did not end, in time."""
-    what = f"Chatwoot did not finish its answer to {asked} within {seconds:g} seconds."
+    what = f"Chatwoot did not finish its answer to {request} within {seconds:g} seconds."
     hint = "Look at its load and at the network, or raise CHATWOOT_TIMEOUT_SECONDS."
-    return ChatwootError(f"{what} {hint}", asked, response, handed_over=not isinstance(error, _NEVER_HANDED_OVER))
+    return ChatwootError(f"{what} {hint}", request, response, request_sent=not isinstance(error, _NEVER_HANDED_OVER))
 
 
-def endless(asked: Asked, response: ClientResponse, most: int) -> ChatwootError:
+def endless(request: Asked, response: ClientResponse, max_bytes: int) -> ChatwootError:
     """The answer is longer than any that can be meant."""
-    what = f"Chatwoot's answer to {asked} does not end: it has more than {most} bytes."
-    return ChatwootError(f"{what} Check CHATWOOT_BASE_URL.", asked, response, permanent=True)
+    what = f"Chatwoot's answer to {request} does not end: it has more than {max_bytes} bytes."
+    return ChatwootError(f"{what} Check CHATWOOT_BASE_URL.", request, response, permanent=True)
 
 
-def repeated(answer: Answer) -> ChatwootError:
+def repeated(response: Answer) -> ChatwootError:
     """A list shows the same items on page after page."""
-    what = f"Chatwoot shows the same items again and again, lastly to {answer.asked}."
+    what = f"Chatwoot shows the same items again and again, lastly to {response.request}."
     hint = "A proxy may drop or cache what stands behind the `?` of an address; check CHATWOOT_BASE_URL."
-    return ChatwootError(f"{what} {hint}", answer.asked, answer.response, permanent=True)
+    return ChatwootError(f"{what} {hint}", response.request, response.http_response, permanent=True)
 
 
-def cut(answer: Answer) -> ChatwootError:
+def cut(response: Answer) -> ChatwootError:
     """A window of messages that was not full did not hold this one."""
-    what = f"Chatwoot left a message out of a list that was not full; it shows it to {answer.asked}."
+    what = f"Chatwoot left a message out of a list that was not full; it shows it to {response.request}."
     hint = "This server answers fewer than 1,000 messages at once, so none of its lists can be trusted."
-    return ChatwootError(f"{what} {hint}", answer.asked, answer.response, permanent=True)
+    return ChatwootError(f"{what} {hint}", response.request, response.http_response, permanent=True)
 
 
-def broken(error: ClientError, asked: Asked, response: ClientResponse | None) -> ChatwootError:
+def broken(error: ClientError, request: Asked, response: ClientResponse | None) -> ChatwootError:
     """No answer, or only a part of one."""
     reason = (str(error) or type(error).__name__).rstrip(".")
     if response is not None:
-        return ChatwootError(f"Chatwoot's answer to {asked} broke off: {reason}.", asked, response)
+        return ChatwootError(f"Chatwoot's answer to {request} broke off: {reason}.", request, response)
     hint = "Check that it runs, the network, and CHATWOOT_BASE_URL."
-    what = f"Chatwoot cannot be reached for {asked}: {reason}. {hint}"
-    return ChatwootError(what, asked, handed_over=not isinstance(error, _NEVER_HANDED_OVER))
+    what = f"Chatwoot cannot be reached for {request}: {reason}. {hint}"
+    return ChatwootError(what, request, request_sent=not isinstance(error, _NEVER_HANDED_OVER))
 
 
-def _not_understood(what: str, asked: Asked, response: ClientResponse) -> ChatwootError:
+def _not_understood(what: str, request: Asked, response: ClientResponse) -> ChatwootError:
     hint = "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
-    return ChatwootError(f"Chatwoot answered {asked} with {what}. {hint}", asked, response, foreign=True)
+    return ChatwootError(f"Chatwoot answered {request} with {what}. {hint}", request, response, from_proxy=True)
 
 
-def refusal(asked: Asked, response: ClientResponse, body: bytes, token: str) -> ChatwootError:
+def refusal(request: Asked, response: ClientResponse, body: bytes, token: str) -> ChatwootError:
     """An answer that is an error. The token is taken out of what is told."""
     status = response.status
-    said, in_errors, foreign = _said(response, body)
+    reason, in_errors, from_proxy = _said(response, body)
     # C-01: only these two mean the token. Any other 401 of Chatwoot's says that this one thing is not for its user.
-    bad_token = status == 401 and not foreign and (in_errors or "invalid access token" in said.lower())
+    bad_token = status == 401 and not from_proxy and (in_errors or "invalid access token" in reason.lower())
     wait = retry_after.seconds(response.headers)
     parts = [
-        f"Chatwoot answered {status} to {asked}: {said.replace(token, '***').rstrip('.') or 'nothing'}.",
+        f"Chatwoot answered {status} to {request}: {reason.replace(token, '***').rstrip('.') or 'nothing'}.",
         f"It asks to wait for {wait:g} seconds." if wait else "",
-        _hint(status, asked, bad_token=bad_token, foreign=foreign),
+        _hint(status, request, bad_token=bad_token, from_proxy=from_proxy),
     ]
     return ChatwootError(
         " ".join(filter(None, parts)),
-        asked,
+        request,
         response,
         permanent=status not in _RETRIED,
-        forbidden=status in (401, 403) and not foreign and not bad_token,
-        unsigned=status == 401 and not foreign and in_errors,
-        gone=status == 404 and not foreign and said == _GONE,
-        foreign=foreign,
+        forbidden=status in (401, 403) and not from_proxy and not bad_token,
+        token_missing=status == 401 and not from_proxy and in_errors,
+        gone=status == 404 and not from_proxy and reason == _GONE,
+        from_proxy=from_proxy,
     )
 
 
-def _hint(status: int, asked: Asked, *, bad_token: bool, foreign: bool) -> str:
-    if foreign and status in (401, 403):
+def _hint(status: int, request: Asked, *, bad_token: bool, from_proxy: bool) -> str:
+    if from_proxy and status in (401, 403):
         return "It asks for a login or a challenge of its own: let it pass requests to /api/ that have a token."
     if bad_token:
         return "CHATWOOT_API_TOKEN is not valid there: set the token of an administrator; a proxy may also drop it."
     if status in (401, 403):
-        return f"The token is valid, but not for this: make its user an administrator of {_account(asked)}."
+        return f"The token is valid, but not for this: make its user an administrator of {_account(request)}."
     if status == 404:
         return "Check CHATWOOT_ACCOUNT_ID, the bound sources and CHATWOOT_BASE_URL."
     if status == 429:
@@ -215,8 +215,8 @@ def _hint(status: int, asked: Asked, *, bad_token: bool, foreign: bool) -> str:
     return "Check CHATWOOT_BASE_URL and the version of Chatwoot."
 
 
-def _account(asked: Asked) -> str:
-    return f"account {asked.account_id}" if asked.account_id else "the account"
+def _account(request: Asked) -> str:
+    return f"account {request.account_id}" if request.account_id else "the account"
 
 
 def _said(response: ClientResponse, body: bytes) -> tuple[str, bool, bool]:
@@ -225,14 +225,14 @@ def _said(response: ClientResponse, body: bytes) -> tuple[str, bool, bool]:
     C-02: it is JSON in two forms, text, a proxy's HTML, or empty. Chatwoot never asks for HTTP authentication.
     """
     try:
-        told = lenient_json.loads(body)
+        content = lenient_json.loads(body)
     except ValueError:
         return _HTML if _is_html(response, body) else body.decode(errors="replace").strip()[:200], False, True
-    if not isinstance(told, dict):
-        return str(told)[:200], False, True
-    reason = told.get("error") or told.get("errors") or told.get("message")
-    first = reason[0] if isinstance(reason, list) and reason else reason or told
-    return str(first)[:200], "errors" in told, reason is None or "www-authenticate" in response.headers
+    if not isinstance(content, dict):
+        return str(content)[:200], False, True
+    reason = content.get("error") or content.get("errors") or content.get("message")
+    first = reason[0] if isinstance(reason, list) and reason else reason or content
+    return str(first)[:200], "errors" in content, reason is None or "www-authenticate" in response.headers
 
 
 def _is_html(response: ClientResponse, body: bytes) -> bool:

@@ -29,26 +29,26 @@ class Window(Protocol):
     def last_id(self) -> int: ...
 
 
-async def reread(db: Database, client: Chatwoot, scope: Scope, windows: Sequence[Window]) -> None:
+async def reread(db: Database, client: Chatwoot, scope: Scope, ranges: Sequence[Window]) -> None:
     """Read these messages again, in one request for each conversation, and store what is different.
 
     Nothing is concluded from what is not there. What cannot be read now is left as it is.
     """
-    for start in range(0, len(windows), _AT_ONCE):
-        part = windows[start : start + _AT_ONCE]
+    for start in range(0, len(ranges), _AT_ONCE):
+        part = ranges[start : start + _AT_ONCE]
         pages = await asyncio.gather(*(_page(client, window) for window in part))
         for account_id in sorted({w.account_id for w in part}):
             read = [(w.conversation_id, p) for w, p in zip(part, pages, strict=True) if w.account_id == account_id]
             await _store(db, scope, account_id, [(i, page) for i, page in read if page])
 
 
-async def _page(client: Chatwoot, window: Window) -> list[Any]:
+async def _page(client: Chatwoot, message_range: Window) -> list[Any]:
     try:
-        found = await client.messages(window.account_id, window.conversation_id, window.first_id, window.last_id + 1)
+        page = await client.messages(message_range.account_id, message_range.conversation_id, message_range.first_id, message_range.last_id + 1)
     except ChatwootError as error:  # the next run asks again, and no message is at stake
-        log.warning("delivery states not read", conversation_id=window.conversation_id, error=error.message)
+        log.warning("delivery states not read", conversation_id=message_range.conversation_id, error=error.message)
         return []
-    return found or []
+    return page or []
 
 
 async def _store(db: Database, scope: Scope, account_id: int, pages: list[tuple[int, list[Any]]]) -> None:

@@ -51,7 +51,7 @@ class Synced:
     `finished` is False when it left off: the next one goes on at the page where this one stopped.
     """
 
-    tally: Tally = field(default_factory=Tally)
+    counts: Tally = field(default_factory=Tally)
     in_quarantine: int = 0
     waiting: list[Quarantined] = field(default_factory=list)
     finished: bool = True
@@ -77,32 +77,32 @@ class _LeftOff(Exception):
 
 
 async def run(
-    db: Database, client: Chatwoot, scope: Scope, options: Options, report: Report, leave_off: LeaveOff = never
+    db: Database, client: Chatwoot, scope: Scope, options: Options, report: Report, should_stop: LeaveOff = never
 ) -> Synced:
     """Bring the mirror of the project up to date. Running it again at once changes nothing.
 
     A first reading may leave off at each page. Raises `SourceBindingError` when it is not clear what to read, and
     `ChatwootError` when Chatwoot cannot be read.
     """
-    tally, finished = Tally(), True
+    counts, finished = Tally(), True
     for account_id, bound in by_account(await bound_sources(db, scope, options.default_account_id)):
         whole = any(s.inbox_id is None for s in bound)
-        mirror = Mirror(
+        importer = Mirror(
             db,
             client,
             scope,
             account_id,
             None if whole else frozenset(s.inbox_id for s in bound if s.inbox_id),
             oldest(client, options),
-            tally,
+            counts,
         )
         try:
-            await _sync_account(mirror, bound, options, report, leave_off)
+            await _sync_account(importer, bound, options, report, should_stop)
         except _LeftOff:
             finished = False
             break
-    left = await waiting(db, scope)
-    return Synced(tally, left.count, left.longest, finished)
+    summary = await waiting(db, scope)
+    return Synced(counts, summary.count, summary.longest, finished)
 
 
 def oldest(client: Chatwoot, options: Options) -> datetime | None:
@@ -116,88 +116,88 @@ def by_account(bound: list[Source]) -> Iterator[tuple[int, list[Source]]]:
         yield account_id, [s for s in bound if s.account_id == account_id]
 
 
-async def store_inboxes(mirror: Mirror, bound: list[Source]) -> None:
+async def store_inboxes(importer: Mirror, bound: list[Source]) -> None:
     """Store the inboxes; raises `SourceBindingError` when a bound one is not among them."""
-    answer = await mirror.client.inboxes(mirror.account_id)
+    answer = await importer.client.inboxes(importer.account_id)
     listed = parsing.inboxes(answer.list("payload"))
     missing = [s.external_id for s in bound if s.inbox_id and s.inbox_id not in {i["inbox_id"] for i in listed}]
     if missing:
         raise SourceBindingError(
             f"Chatwoot shows no inbox {', '.join(missing)} (account:inbox) to this token: it was deleted, or the"
             " token's user is not an administrator.",
-            details=answer.details() | {"inbox_id": int(missing[0].split(":")[1])},
+            details=answer.error_details() | {"inbox_id": int(missing[0].split(":")[1])},
         )
-    ours = [i for i in listed if mirror.inbox_ids is None or i["inbox_id"] in mirror.inbox_ids]
-    async with mirror.db.scoped(mirror.scope) as conn:
-        await queries.store_inboxes(conn, mirror.scope, mirror.account_id, ours)
+    selected = [i for i in listed if importer.inbox_ids is None or i["inbox_id"] in importer.inbox_ids]
+    async with importer.db.scoped(importer.scope) as conn:
+        await queries.store_inboxes(conn, importer.scope, importer.account_id, selected)
 
 
 async def _sync_account(
-    mirror: Mirror, bound: list[Source], options: Options, report: Report, leave_off: LeaveOff
+    importer: Mirror, bound: list[Source], options: Options, report: Report, should_stop: LeaveOff
 ) -> None:
-    await store_inboxes(mirror, bound)
-    await quarantine.retry(mirror)
+    await store_inboxes(importer, bound)
+    await quarantine.retry(importer)
     live: list[tuple[Source, datetime]] = []
     for source in bound:
-        mark = await _mark(mirror, source)
+        mark = await _mark(importer, source)
         if mark is None or mark.meta["phase"] != "live" or mark.cursor_ts is None:
-            await _first_reading(mirror, source, mark, report, leave_off)
+            await _first_reading(importer, source, mark, report, should_stop)
         else:
             live.append((source, mark.cursor_ts))
     if live:
-        await _changes(mirror, live, report, leave_off)
+        await _changes(importer, live, report, should_stop)
     if options.recheck:
-        await _recheck(mirror, options.recheck)
+        await _recheck(importer, options.recheck)
 
 
 # The first reading ----------------------------------------------------------------------------------------------------
 
 
 async def _first_reading(
-    mirror: Mirror, source: Source, mark: Watermark | None, report: Report, leave_off: LeaveOff
+    importer: Mirror, source: Source, mark: Watermark | None, report: Report, should_stop: LeaveOff
 ) -> None:
-    started = mark.cursor_ts if mark else mirror.client.now()
+    started = mark.cursor_ts if mark else importer.client.now()
     # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
     number = max(1, mark.meta["page"] - 1) if mark and mark.meta["phase"] == "history" else 1
     done = 0
     listed = pagination.conversations(
-        mirror.client, mirror.account_id, "created_at_desc", source.inbox_id, first=number, ahead=AHEAD
+        importer.client, importer.account_id, "created_at_desc", source.inbox_id, first=number, ahead=AHEAD
     )
-    async with aclosing(mirror.take_pages(listed)) as taken:
+    async with aclosing(importer.import_pages(listed)) as taken:
         async for page in taken:
             number += 1
             done += len(page.items)
             report(done, page.total, "conversations read")
-            await _set_mark(mirror, source, started, {"phase": "history", "page": number})
+            await _set_mark(importer, source, started, {"phase": "history", "page": number})
             if has_doubled(number):
-                async with mirror.db.transaction() as conn:
+                async with importer.db.transaction() as conn:
                     await queries.refresh_statistics(conn)
-            if await leave_off():
+            if await should_stop():
                 raise _LeftOff
-    await _prove_complete(mirror, source)
+    await _prove_complete(importer, source)
     if source.inbox_id is None:
-        await all_contacts(mirror)
-    await _set_mark(mirror, source, started, {"phase": "live"})
+        await all_contacts(importer)
+    await _set_mark(importer, source, started, {"phase": "live"})
 
 
-async def _prove_complete(mirror: Mirror, source: Source) -> None:
+async def _prove_complete(importer: Mirror, source: Source) -> None:
     """Walk the list until a walk shows nothing new: deletions may have pulled it up under the first reading."""
     for _ in range(LISTED_AGAIN):
-        before = mirror.tally.conversations
+        before = importer.counts.conversations
         listed = pagination.conversations(
-            mirror.client, mirror.account_id, "created_at_asc", source.inbox_id, ahead=AHEAD
+            importer.client, importer.account_id, "created_at_asc", source.inbox_id, ahead=AHEAD
         )
-        async for _ in mirror.take_pages(listed):
+        async for _ in importer.import_pages(listed):
             pass
-        if mirror.tally.conversations == before:
+        if importer.counts.conversations == before:
             return
 
 
-async def all_contacts(mirror: Mirror) -> set[int]:
+async def all_contacts(importer: Mirror) -> set[int]:
     """Store every contact that has an address, whether or not it has a conversation; the ids that were listed."""
     listed = set[int]()
-    async for page in pagination.contacts(mirror.client, mirror.account_id, "created_at", ahead=AHEAD):
-        await mirror.take_contacts(page.items)
+    async for page in pagination.contacts(importer.client, importer.account_id, "created_at", ahead=AHEAD):
+        await importer.import_contacts(page.items)
         listed |= parsing.ids(page.items)
     return listed
 
@@ -205,32 +205,32 @@ async def all_contacts(mirror: Mirror) -> set[int]:
 # What changed ---------------------------------------------------------------------------------------------------------
 
 
-async def _changes(mirror: Mirror, live: list[tuple[Source, datetime]], report: Report, leave_off: LeaveOff) -> None:
+async def _changes(importer: Mirror, live: list[tuple[Source, datetime]], report: Report, should_stop: LeaveOff) -> None:
     """C-07, then C-06, each with an overlap; the new mark is the server's time at the start."""
     since = min(mark for _, mark in live) - OVERLAP
     inbox_id = live[0][0].inbox_id if len(live) == 1 else None
-    started = mirror.client.now()
+    started = importer.client.now()
     within = math.ceil((started - since).total_seconds())
     try:
-        client = mirror.client.hurried(PATIENCE_FOR_CHANGES)
-        changed = await client.changed_conversations(mirror.account_id, within, inbox_id)
+        client = importer.client.with_max_retry_timeout(PATIENCE_FOR_CHANGES)
+        changed = await client.changed_conversations(importer.account_id, within, inbox_id)
     except ChatwootError as error:
-        if error.permanent or error.foreign or error.status == 429:
+        if error.permanent or error.from_proxy or error.status == 429:
             raise
-        await _changes_by_pages(mirror, live, since, report, leave_off)
+        await _changes_by_pages(importer, live, since, report, should_stop)
         return
-    await mirror.take(changed.items)
+    await importer.import_conversations(changed.items)
     report(len(changed.items), None, "conversations read")
-    while await _newly_active(mirror, inbox_id, since) > 1:
+    while await _newly_active(importer, inbox_id, since) > 1:
         pass
-    if mirror.inbox_ids is None:
-        await _new_contacts(mirror)
+    if importer.inbox_ids is None:
+        await _new_contacts(importer)
     for source, _ in live:
-        await _set_mark(mirror, source, started, {"phase": "live"})
+        await _set_mark(importer, source, started, {"phase": "live"})
 
 
 async def _changes_by_pages(
-    mirror: Mirror, live: list[tuple[Source, datetime]], since: datetime, report: Report, leave_off: LeaveOff
+    importer: Mirror, live: list[tuple[Source, datetime]], since: datetime, report: Report, should_stop: LeaveOff
 ) -> None:
     """After a long pause the one answer with all changes is cut at the server's time limit, and would be for ever.
 
@@ -238,48 +238,48 @@ async def _changes_by_pages(
     page and reads the messages of changed conversations only.
     """
     for source, _ in live:
-        await _newly_active(mirror, source.inbox_id, since)
+        await _newly_active(importer, source.inbox_id, since)
     for source, _ in live:
-        await _first_reading(mirror, source, None, report, leave_off)
+        await _first_reading(importer, source, None, report, should_stop)
 
 
-async def _newly_active(mirror: Mirror, inbox_id: int | None, since: datetime) -> int:
+async def _newly_active(importer: Mirror, inbox_id: int | None, since: datetime) -> int:
     """Walk the list by activity back to the mark; how many of its pages had messages that were new to us."""
     new_pages = 0
-    async for page in pagination.conversations(mirror.client, mirror.account_id, "last_activity_at_desc", inbox_id):
-        before = mirror.tally.messages
-        await mirror.take(page.items)
-        new_pages += mirror.tally.messages > before
+    async for page in pagination.conversations(importer.client, importer.account_id, "last_activity_at_desc", inbox_id):
+        before = importer.counts.messages
+        await importer.import_conversations(page.items)
+        new_pages += importer.counts.messages > before
         if _oldest_activity(page.items) < since.timestamp():
             break
     return new_pages
 
 
-async def _new_contacts(mirror: Mirror) -> None:
-    async for page in pagination.contacts(mirror.client, mirror.account_id, "-created_at"):
-        if not await mirror.take_contacts(page.items):
+async def _new_contacts(importer: Mirror) -> None:
+    async for page in pagination.contacts(importer.client, importer.account_id, "-created_at"):
+        if not await importer.import_contacts(page.items):
             return
 
 
-async def _recheck(mirror: Mirror, recheck: timedelta) -> None:
+async def _recheck(importer: Mirror, recheck: timedelta) -> None:
     """Deletions and delivery states move no time in Chatwoot: read the end of what was active lately again."""
-    since = mirror.client.now() - recheck
-    async with mirror.db.scoped(mirror.scope) as conn:
-        tails = await cursor_queries.recent_tails(conn, mirror.scope, mirror.account_id, since, RECHECKED)
-    await mirror.reread([Reading.of(tail.conversation_id, tail.first_id, 0) for tail in tails])
+    since = importer.client.now() - recheck
+    async with importer.db.scoped(importer.scope) as conn:
+        tails = await cursor_queries.recent_tails(conn, importer.scope, importer.account_id, since, RECHECKED)
+    await importer.reread_messages([Reading.starting_at(tail.conversation_id, tail.first_id, 0) for tail in tails])
 
 
 # Marks ----------------------------------------------------------------------------------------------------------------
 
 
-async def _mark(mirror: Mirror, source: Source) -> Watermark | None:
-    async with mirror.db.scoped(mirror.scope) as conn:
-        return await cursor_queries.watermark(conn, mirror.scope, name(source))
+async def _mark(importer: Mirror, source: Source) -> Watermark | None:
+    async with importer.db.scoped(importer.scope) as conn:
+        return await cursor_queries.watermark(conn, importer.scope, name(source))
 
 
-async def _set_mark(mirror: Mirror, source: Source, ts: datetime | None, meta: dict[str, Any]) -> None:
-    async with mirror.db.scoped(mirror.scope) as conn:
-        await cursor_queries.set_watermark(conn, mirror.scope, name(source), ts, meta)
+async def _set_mark(importer: Mirror, source: Source, ts: datetime | None, meta: dict[str, Any]) -> None:
+    async with importer.db.scoped(importer.scope) as conn:
+        await cursor_queries.set_watermark(conn, importer.scope, name(source), ts, meta)
 
 
 def name(source: Source) -> str:

@@ -64,24 +64,24 @@ class Reading:
     start: int = 0
     known_id: int = 0
     newest_id: int = 0
-    mark: str | None = None
-    left: tuple[Window, ...] = ()
+    read_mark: str | None = None
+    remaining: tuple[Window, ...] = ()
     tail: tuple[int, ...] = ()  # the greatest ids of complete windows, ascending
     present: set[int] = field(default_factory=set[int])  # all ids of complete windows; shared by later readings
 
     @staticmethod
-    def of(conversation_id: int, start: int, known_id: int, newest_id: int = 0, mark: str | None = None) -> "Reading":
+    def starting_at(conversation_id: int, start: int, known_id: int, newest_id: int = 0, read_mark: str | None = None) -> "Reading":
         """A reading of everything from the id `start` on."""
-        left = (Window(start),)
-        return Reading(conversation_id, start, max(known_id, newest_id), newest_id, mark, left)
+        remaining = (Window(start),)
+        return Reading(conversation_id, start, max(known_id, newest_id), newest_id, read_mark, remaining)
 
     @property
     def finished(self) -> bool:
         """Whether every window is complete."""
-        return not self.left
+        return not self.remaining
 
     @property
-    def overlooks(self) -> bool:
+    def misses_newest(self) -> bool:
         """Whether the list named a message that should have been in these windows, and was not."""
         return self.finished and self.newest_id >= max(self.start, 1) and self.newest_id not in self.present
 
@@ -93,16 +93,16 @@ class Reading:
     @property
     def window(self) -> Window:
         """What to ask for next."""
-        window = self.left[0]
+        window = self.remaining[0]
         reach = window.first + window.step
         return replace(window, end=reach) if window.step and reach < min(self.known_id, window.end) else window
 
-    def went_on(self, page: list[Any]) -> "Reading":
+    def after_page(self, page: list[Any]) -> "Reading":
         """The reading after the answer to its `window`. Raises `UnsplittableWindow`."""
         window, ids = self.window, [i for i in parsing.ids_in_order(page) if self.window.first <= i < self.window.end]
-        rest = self.left[1:]
-        if window.end < self.left[0].end:
-            rest = (replace(self.left[0], first=window.end, step=_next_step(window.step, len(page))), *rest)
+        rest = self.remaining[1:]
+        if window.end < self.remaining[0].end:
+            rest = (replace(self.remaining[0], first=window.end, step=_next_step(window.step, len(page))), *rest)
         if len(page) >= FULL:
             return replace(self, left=(*window.split(ids), *rest))
         self.present.update(ids)
@@ -115,15 +115,15 @@ def _next_step(step: int, rows: int) -> int:
 
 def gaps(absent: list[int], present: set[int]) -> list[Window]:
     """Windows that hold the absent ids and none of the present ones, so that each should be empty."""
-    found: list[Window] = []
-    there = sorted(present)
+    windows: list[Window] = []
+    present_ids = sorted(present)
     at = 0
     for number in sorted(absent):
         passed = at
-        while at < len(there) and there[at] < number:
+        while at < len(present_ids) and present_ids[at] < number:
             at += 1
-        if found and passed == at:
-            found[-1] = replace(found[-1], end=number + 1)
+        if windows and passed == at:
+            windows[-1] = replace(windows[-1], end=number + 1)
         else:
-            found.append(Window(number, number + 1))
-    return found
+            windows.append(Window(number, number + 1))
+    return windows

@@ -59,12 +59,12 @@ def tick(
 ) -> None:
     """Start what is due, for the workers to carry out, and wait for the results."""
 
-    async def command(held: Resources) -> schedule.Result:
+    async def command(held: Resources) -> schedule.TickSummary:
         inside = None if project is None else await machine.enter_project(held, project)
-        started = await schedule.tick(held.db, held.settings, limit, inside)
+        started = await schedule.start_due(held.db, held.settings, limit, inside)
         patience = held.settings.job_wait_seconds if wait is None else wait
         with progress("Due jobs", shown=not json) as report:
-            return await schedule.results(held.db, events.system(), started, patience, report)
+            return await schedule.wait_for_results(held.db, events.system(), started, patience, report)
 
     result = machine.run_with_resources(command)
     if json:
@@ -86,7 +86,7 @@ def run_worker(
         stopping = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        await worker.work(held, drain=drain, stopping=stopping)
+        await worker.run_worker(held, drain=drain, stopping=stopping)
 
     machine.run_with_resources(command)
 
@@ -101,13 +101,13 @@ async def here(
     params: dict[str, Any] | None = None,
 ) -> Run:
     """Carry a job out in this process, or watch the run that is under way. Raises `JobFailed`."""
-    asked = await runs.begin(held.db, inside, job_type, "cli", params)
+    asked = await runs.start(held.db, inside, job_type, "cli", params)
     run = asked.run
     if asked.joined and run.status == "queued":
         run = await runs.claim(held.db, inside, run.id) or run
     with progress(title, shown=shown) as report:
-        if run.runner == runs.this_runner():
-            ended = await runs.carry_out(held.db, inside, run, pipeline.work(held, job_type), report)
+        if run.runner == runs.current_runner():
+            ended = await runs.execute(held.db, inside, run, pipeline.work(held, job_type), report)
         else:
             ended = await runs.wait(held.db, inside, run.id, FOREVER, report)
     if ended.status != "ok":

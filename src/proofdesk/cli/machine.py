@@ -50,7 +50,7 @@ def run_with_resources(command: Callable[[Resources], Awaitable[T]], given: Sett
 @contextlib.asynccontextmanager
 async def opened_resources(loaded: Settings) -> AsyncIterator[Resources]:
     """Resources of a prepared machine. A password made for the owner is shown, this once."""
-    async with resources.opened(loaded) as held:
+    async with resources.open_resources(loaded) as held:
         password = await accounts.ensure_owner(held.db, loaded)
         if password is not None:
             output.print_note(f"Made the owner account. Username: {loaded.auth_username}  Password: {password}")

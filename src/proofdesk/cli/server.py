@@ -56,7 +56,7 @@ def up() -> None:
 def _serve(loaded: Settings, listener: socket.socket) -> None:
     # Each process counts into a file of its own there.
     with tempfile.TemporaryDirectory(prefix="proofdesk-metrics-") as folder:
-        os.environ[process_metrics.FOLDER] = folder
+        os.environ[process_metrics.FOLDER_VARIABLE] = folder
         run_processes(_APPLICATION, listener, loaded.web_processes)
 
 

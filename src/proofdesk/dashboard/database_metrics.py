@@ -9,30 +9,30 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from proofdesk.dashboard import metrics_queries, status
-from proofdesk.dashboard.metrics_queries import Chunks, Outbound, RunTotal, UnderWay
+from proofdesk.dashboard.metrics_queries import ActiveRuns, ChunkCount, OutboundCount, RunTotal
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.settings import Settings
 
-KEPT_SECONDS = 10.0  # however often and by however many it is asked for
-_PATIENCE = 5.0
+MAX_AGE_SECONDS = 10.0  # however often and by however many it is asked for
+_TIMEOUT_SECONDS = 5.0
 _STATUSES = ("pending", "processing", "ready", "failed")
 
 
 @dataclass(frozen=True)
-class Figures:
+class DatabaseFigures:
     """One reading."""
 
     totals: list[RunTotal]
-    under_way: list[UnderWay]
+    active_runs: list[ActiveRuns]
     queue_depth: int
     sync_lag: float | None
-    chunks: list[Chunks]
-    outbound: list[Outbound]
+    chunks: list[ChunkCount]
+    outbound: list[OutboundCount]
     workers: int
 
 
-class Board:
+class MetricsCache:
     """The last reading, made anew when it is old."""
 
     def __init__(self, db: Database, settings: Settings):
@@ -40,25 +40,25 @@ class Board:
         self._settings = settings
         self._lock = asyncio.Lock()
         self._read_at = float("-inf")
-        self._figures: Figures | None = None
+        self._figures: DatabaseFigures | None = None
 
-    async def read(self) -> Figures | None:
+    async def read(self) -> DatabaseFigures | None:
         """The figures, some seconds old at most; None while the database does not answer."""
         async with self._lock:
-            if time.monotonic() - self._read_at > KEPT_SECONDS:
+            if time.monotonic() - self._read_at > MAX_AGE_SECONDS:
                 self._figures = await _read(self._db, self._settings)
                 self._read_at = time.monotonic()
             return self._figures
 
 
-async def _read(db: Database, settings: Settings) -> Figures | None:
+async def _read(db: Database, settings: Settings) -> DatabaseFigures | None:
     try:
-        async with asyncio.timeout(_PATIENCE):
-            workers = await status.workers(db, settings)
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            workers = await status.read_workers(db, settings)
             async with db.transaction() as conn:
-                return Figures(
+                return DatabaseFigures(
                     await metrics_queries.run_totals(conn),
-                    await metrics_queries.runs_under_way(conn),
+                    await metrics_queries.active_runs(conn),
                     await metrics_queries.queue_depth(conn),
                     await metrics_queries.sync_lag(conn),
                     await metrics_queries.chunks_by_status(conn),
@@ -69,10 +69,10 @@ async def _read(db: Database, settings: Settings) -> Figures | None:
         return None
 
 
-class Told(Collector):
+class DatabaseCollector(Collector):
     """A reading as Prometheus takes it."""
 
-    def __init__(self, figures: Figures | None):
+    def __init__(self, figures: DatabaseFigures | None):
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
@@ -83,7 +83,7 @@ class Told(Collector):
             yield from _stored(self._figures)
 
 
-def _runs(figures: Figures) -> Iterator[Metric]:
+def _runs(figures: DatabaseFigures) -> Iterator[Metric]:
     totals = CounterMetricFamily("proofdesk_runs", "Ended runs, by type and outcome.", labels=["job_type", "outcome"])
     for total in figures.totals:
         totals.add_metric([total.job_type, total.outcome], total.runs)
@@ -91,14 +91,14 @@ def _runs(figures: Figures) -> Iterator[Metric]:
     under_way = GaugeMetricFamily(
         "proofdesk_runs_under_way", "Runs that are queued or running, by type.", labels=["job_type", "status"]
     )
-    for found in figures.under_way:
+    for found in figures.active_runs:
         under_way.add_metric([found.job_type, found.status], found.runs)
     yield under_way
     yield _gauge("proofdesk_queue_depth", "Jobs that wait for a worker.", figures.queue_depth)
     yield _gauge("proofdesk_workers", "Workers that were heard of lately.", figures.workers)
 
 
-def _stored(figures: Figures) -> Iterator[Metric]:
+def _stored(figures: DatabaseFigures) -> Iterator[Metric]:
     if figures.sync_lag is not None:
         text = "Seconds since the source that waits longest was read to the end."
         yield _gauge("proofdesk_sync_lag_seconds", text, figures.sync_lag)

@@ -2,15 +2,15 @@
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
-from proofdesk.dashboard.database_metrics import Board, Told
-from proofdesk.dashboard.process_metrics import Counted
+from proofdesk.dashboard.database_metrics import DatabaseCollector, MetricsCache
+from proofdesk.dashboard.process_metrics import ProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
-async def text(board: Board) -> bytes:
+async def render(board: MetricsCache) -> bytes:
     """All metrics in Prometheus's text format; those of the database are left out while that is away."""
     registry = CollectorRegistry()
-    registry.register(Counted())
-    registry.register(Told(await board.read()))
+    registry.register(ProcessCollector())
+    registry.register(DatabaseCollector(await board.read()))
     return generate_latest(registry)

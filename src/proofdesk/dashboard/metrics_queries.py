@@ -15,7 +15,7 @@ class RunTotal:
 
 
 @dataclass(frozen=True)
-class UnderWay:
+class ActiveRuns:
     """How many runs of a type are queued or running."""
 
     job_type: str
@@ -24,7 +24,7 @@ class UnderWay:
 
 
 @dataclass(frozen=True)
-class Chunks:
+class ChunkCount:
     """How many chunks have a status."""
 
     status: str
@@ -32,7 +32,7 @@ class Chunks:
 
 
 @dataclass(frozen=True)
-class Outbound:
+class OutboundCount:
     """How many messages of a channel have a status."""
 
     channel: str
@@ -49,9 +49,9 @@ async def run_totals(conn: Conn) -> list[RunTotal]:
     )
 
 
-async def runs_under_way(conn: Conn) -> list[UnderWay]:
+async def active_runs(conn: Conn) -> list[ActiveRuns]:
     """Runs that are queued or running."""
-    return await fetch_all(conn, UnderWay, "SELECT job_type, status, runs FROM runs_under_way() ORDER BY 1, 2")
+    return await fetch_all(conn, ActiveRuns, "SELECT job_type, status, runs FROM runs_under_way() ORDER BY 1, 2")
 
 
 async def queue_depth(conn: Conn) -> int:
@@ -64,11 +64,13 @@ async def sync_lag(conn: Conn) -> float | None:
     return await fetch_value(conn, "SELECT sync_lag()")
 
 
-async def chunks_by_status(conn: Conn) -> list[Chunks]:
+async def chunks_by_status(conn: Conn) -> list[ChunkCount]:
     """Chunks of all projects."""
-    return await fetch_all(conn, Chunks, "SELECT status, chunks FROM chunks_by_status() ORDER BY 1")
+    return await fetch_all(conn, ChunkCount, "SELECT status, chunks FROM chunks_by_status() ORDER BY 1")
 
 
-async def outbound_by_status(conn: Conn) -> list[Outbound]:
+async def outbound_by_status(conn: Conn) -> list[OutboundCount]:
     """Messages of all projects."""
-    return await fetch_all(conn, Outbound, "SELECT channel, status, messages FROM outbound_by_status() ORDER BY 1, 2")
+    return await fetch_all(
+        conn, OutboundCount, "SELECT channel, status, messages FROM outbound_by_status() ORDER BY 1, 2"
+    )

@@ -9,8 +9,8 @@ from proofdesk.conversations.queries import Inbox
 from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.dashboard import overview_queries as queries
 from proofdesk.dashboard import status_queries
-from proofdesk.dashboard.overview_queries import Day
-from proofdesk.dashboard.status_queries import Workers
+from proofdesk.dashboard.overview_queries import DailyMessages
+from proofdesk.dashboard.status_queries import WorkerStatus
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries as chunk_queries
 from proofdesk.jobs import run_queries
@@ -20,11 +20,11 @@ from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
 
 DAYS = 30
-FAILURES = 5
+MAX_FAILURES = 5
 
 
 @dataclass(frozen=True)
-class Held:
+class ProjectContents:
     """What a project reads and holds. `synced_at` is when a sync last went well."""
 
     entities: EntityCounts
@@ -38,33 +38,33 @@ class Held:
 class Overview:
     """The whole page. `latest` is the newest run of each job, `failures` the newest that failed."""
 
-    held: Held
+    held: ProjectContents
     latest: list[Run]
     failures: list[Run]
-    days: list[Day]
-    workers: Workers
+    days: list[DailyMessages]
+    workers: WorkerStatus
 
 
-async def of(db: Database, scope: Scope, silence: float) -> Overview:
+async def load_overview(db: Database, scope: Scope, silence: float) -> Overview:
     """The overview; a worker that was not heard of for `silence` seconds counts as gone."""
-    held = await holds(db, scope)
+    held = await load_contents(db, scope)
     async with db.scoped(scope) as conn:
         return Overview(
             held=held,
             latest=await run_queries.latest_runs(conn, scope),
-            failures=await run_queries.run_history(conn, scope, None, "failed", FAILURES, 0),
-            days=await queries.days(conn, scope, DAYS),
-            workers=await status_queries.workers(conn, silence),
+            failures=await run_queries.run_history(conn, scope, None, "failed", MAX_FAILURES, 0),
+            days=await queries.messages_by_day(conn, scope, DAYS),
+            workers=await status_queries.worker_status(conn, silence),
         )
 
 
-async def holds(db: Database, scope: Scope) -> Held:
+async def load_contents(db: Database, scope: Scope) -> ProjectContents:
     """What a project reads and holds."""
     async with db.scoped(scope) as conn:
-        return Held(
+        return ProjectContents(
             entities=await totals_queries.count_entities(conn, scope),
             chunks=await chunk_queries.counts(conn, scope),
             sources=await source_queries.sources(conn, scope),
             inboxes=await review_queries.inboxes(conn, scope),
-            synced_at=await queries.synced_at(conn, scope),
+            synced_at=await queries.last_synced_at(conn, scope),
         )

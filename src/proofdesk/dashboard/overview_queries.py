@@ -8,7 +8,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Day:
+class DailyMessages:
     """How many messages came and went on a day (UTC)."""
 
     day: datetime
@@ -16,14 +16,14 @@ class Day:
     sent: int
 
 
-async def days(conn: Conn, scope: Scope, most: int) -> list[Day]:
+async def messages_by_day(conn: Conn, scope: Scope, most: int) -> list[DailyMessages]:
     """Messages of the last `most` days up to the newest one, days without any included.
 
     The newest message, not today, is where it ends: a project that was not read for a month still shows something.
     """
     return await fetch_all(
         conn,
-        Day,
+        DailyMessages,
         """
         WITH newest AS (
             SELECT date_trunc('day', created_at, 'UTC') AS day FROM cw_messages
@@ -44,7 +44,7 @@ async def days(conn: Conn, scope: Scope, most: int) -> list[Day]:
     )
 
 
-async def synced_at(conn: Conn, scope: Scope) -> datetime | None:
+async def last_synced_at(conn: Conn, scope: Scope) -> datetime | None:
     """When a sync last went well."""
     return await fetch_value(
         conn,

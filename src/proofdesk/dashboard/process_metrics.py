@@ -16,10 +16,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from proofdesk.database.pool import Database
-from proofdesk.jobs.events import Feed
+from proofdesk.jobs.events import RunFeed
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-LOOK_EVERY = 5.0  # seconds between looks at what is in use
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+SAMPLE_INTERVAL = 5.0  # seconds between looks at what is in use
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -63,21 +63,21 @@ def _of_answers(route: str, method: str, status: int) -> tuple[Counter, Histogra
     return _meters().requests.labels(route, method, status), _meters().latency.labels(route, method)
 
 
-def answered(route: str | None, method: str, status: int, seconds: float) -> None:
+def count_response(route: str | None, method: str, status: int, seconds: float) -> None:
     """Count an answer. A path that is no route must be None: people ask for anything."""
     requests, latency = _of_answers(route or "none", method if method in _METHODS else "other", status)
     requests.inc()
     latency.observe(seconds)
 
 
-async def watch(db: Database, feed: Feed) -> None:
+async def sample_continuously(db: Database, feed: RunFeed) -> None:
     """Note every few seconds what is in use, until cancelled."""
     while True:
-        look(db, feed)
-        await asyncio.sleep(LOOK_EVERY)
+        sample(db, feed)
+        await asyncio.sleep(SAMPLE_INTERVAL)
 
 
-def look(db: Database, feed: Feed) -> None:
+def sample(db: Database, feed: RunFeed) -> None:
     """Note what is in use in this process now."""
     meters, stats = _meters(), db.pool.get_stats()
     idle = stats.get("pool_available", 0)
@@ -87,12 +87,12 @@ def look(db: Database, feed: Feed) -> None:
     meters.viewers.set(feed.viewers)
 
 
-class Counted(Collector):
+class ProcessCollector(Collector):
     """What all server processes of this machine counted."""
 
     def collect(self) -> Iterable[Metric]:
         """The counts, added up."""
-        folder = os.environ.get(FOLDER)
+        folder = os.environ.get(FOLDER_VARIABLE)
         if folder is None:
             return _meters().own.collect()
         _forget_dead(Path(folder))

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from proofdesk.conversations import totals_queries
 from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.dashboard import status_queries as queries
-from proofdesk.dashboard.status_queries import Backlog, Day, Sizes, Watermark, Workers
+from proofdesk.dashboard.status_queries import Backlog, DailyWork, StorageSizes, Watermark, WorkerStatus
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Unavailable
@@ -27,17 +27,17 @@ FIELDS: dict[str, Any] = {
     "entities": EntityCounts,
     "storage": dict[str, Any],
     "watermarks": list[Watermark],
-    "worker": Workers,
+    "worker": WorkerStatus,
     "backlog": dict[str, int],
 }
 """What `read` gives, by name."""
 
-SIZES_KEPT = 30.0  # seconds
+SIZES_MAX_AGE = 30.0  # seconds
 
-_measured: WeakKeyDictionary[Database, dict[UUID, tuple[float, Sizes]]] = WeakKeyDictionary()
+_measured: WeakKeyDictionary[Database, dict[UUID, tuple[float, StorageSizes]]] = WeakKeyDictionary()
 
 
-async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
+async def read_status(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
     """All of it, as the fields of `FIELDS`. Sizes are up to half a minute old, `scoped_logical_bytes` an estimate."""
     async with db.scoped(scope) as conn:
         rag_counts = await embedding_queries.counts(conn, scope)
@@ -45,7 +45,7 @@ async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]
         entities = await totals_queries.count_entities(conn, scope)
         sizes = await _sizes(db, conn, scope)
         watermarks = await queries.watermarks(conn, scope)
-        workers = await queries.workers(conn, silence(settings).total_seconds())
+        workers = await queries.worker_status(conn, worker_timeout(settings).total_seconds())
         backlog = await queries.backlog(conn, scope)
     return {
         "jobs": [_job(run) for run in latest],
@@ -58,26 +58,26 @@ async def read(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]
     }
 
 
-async def throughput(db: Database, scope: Scope, days: int) -> list[Day]:
+async def daily_work(db: Database, scope: Scope, days: int) -> list[DailyWork]:
     """What jobs did on each of the last days, in UTC, the oldest first."""
     async with db.scoped(scope) as conn:
-        return await queries.throughput(conn, scope, days)
+        return await queries.daily_work(conn, scope, days)
 
 
-async def check_worker(db: Database, settings: Settings) -> Workers:
+async def check_workers(db: Database, settings: Settings) -> WorkerStatus:
     """The workers. Raises `Unavailable` (`worker_silent`) unless one was heard of lately."""
-    working = await workers(db, settings)
+    working = await read_workers(db, settings)
     if not working.alive:
-        seconds = silence(settings).total_seconds()
+        seconds = worker_timeout(settings).total_seconds()
         message = f"No worker was heard of within {seconds:g} seconds. Start one: `proofdesk worker`."
         raise Unavailable(message, code="worker_silent", configured=False)
     return working
 
 
-async def workers(db: Database, settings: Settings) -> Workers:
+async def read_workers(db: Database, settings: Settings) -> WorkerStatus:
     """Whether anybody works for the projects of this database, on whatever machine."""
     async with db.transaction() as conn:
-        return await queries.workers(conn, silence(settings).total_seconds())
+        return await queries.worker_status(conn, worker_timeout(settings).total_seconds())
 
 
 async def check_ready(db: Database) -> None:
@@ -91,7 +91,7 @@ async def check_ready(db: Database) -> None:
         raise Unavailable(message, code="database_not_migrated", configured=False)
 
 
-def silence(settings: Settings) -> timedelta:
+def worker_timeout(settings: Settings) -> timedelta:
     """How long a worker may be silent: one that missed two of its looks at the schedule is counted as gone."""
     return timedelta(seconds=max(60, 2.5 * settings.worker_interval_seconds))
 
@@ -111,17 +111,17 @@ def _job(run: Run) -> dict[str, Any]:
     }
 
 
-async def _sizes(db: Database, conn: Conn, scope: Scope) -> Sizes:
+async def _sizes(db: Database, conn: Conn, scope: Scope) -> StorageSizes:
     # Measuring asks the file system about every file of the database.
     measured = _measured.setdefault(db, {})
     at, sizes = measured.get(scope.project_id, (0.0, None))
-    if sizes is None or time.monotonic() - at > SIZES_KEPT:
-        sizes = await queries.sizes(conn, scope)
+    if sizes is None or time.monotonic() - at > SIZES_MAX_AGE:
+        sizes = await queries.storage_sizes(conn, scope)
         measured[scope.project_id] = (time.monotonic(), sizes)
     return sizes
 
 
-def _storage(sizes: Sizes, held: EntityCounts, chunks: Counts, settings: Settings) -> dict[str, Any]:
+def _storage(sizes: StorageSizes, held: EntityCounts, chunks: Counts, settings: Settings) -> dict[str, Any]:
     budget = int(settings.storage_budget_gb * 1024**3)
     logical = (
         sizes.message * held.messages

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from proofdesk.database.rows import Conn, fetch_all, fetch_one, fetch_value
+from proofdesk.database.rows import Conn, fetch_all, fetch_one
 from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Sizes:
+class StorageSizes:
     """Bytes of the whole database and of its tables, and the mean bytes of a row of the project."""
 
     database_bytes: int
@@ -33,7 +33,7 @@ class Watermark:
 
 
 @dataclass(frozen=True)
-class Workers:
+class WorkerStatus:
     """Whether anybody works."""
 
     alive: bool
@@ -50,7 +50,7 @@ class Backlog:
 
 
 @dataclass(frozen=True)
-class Day:
+class DailyWork:
     """What jobs did on a day, in UTC."""
 
     day: date
@@ -63,11 +63,11 @@ class _Migration:
     name: str
 
 
-async def sizes(conn: Conn, scope: Scope) -> Sizes:
+async def storage_sizes(conn: Conn, scope: Scope) -> StorageSizes:
     """Bytes on disk, and the mean size of the project's rows over a thousand of each kind. Looks at every file."""
     return await fetch_one(
         conn,
-        Sizes,
+        StorageSizes,
         """
         WITH messages AS (
             SELECT pg_column_size(content) + pg_column_size(content_attributes)
@@ -110,11 +110,11 @@ async def watermarks(conn: Conn, scope: Scope) -> list[Watermark]:
     )
 
 
-async def workers(conn: Conn, silence: float) -> Workers:
+async def worker_status(conn: Conn, silence: float) -> WorkerStatus:
     """Workers that were heard of within `silence` seconds."""
     return await fetch_one(
         conn,
-        Workers,
+        WorkerStatus,
         """
         SELECT count(*) FILTER (WHERE last_heartbeat_at > now() - make_interval(secs => %(silence)s)) > 0 AS alive,
                max(last_heartbeat_at) AS last_heartbeat_at,
@@ -143,11 +143,11 @@ async def applied_migrations(conn: Conn) -> list[str]:
     return [m.name for m in await fetch_all(conn, _Migration, "SELECT name FROM schema_migrations")]
 
 
-async def throughput(conn: Conn, scope: Scope, days: int) -> list[Day]:
+async def daily_work(conn: Conn, scope: Scope, days: int) -> list[DailyWork]:
     """What was done on each of the last days, the oldest first, today among them."""
     return await fetch_all(
         conn,
-        Day,
+        DailyWork,
         """
         WITH days AS (
             SELECT (now() AT TIME ZONE 'UTC')::date - n AS day FROM generate_series(0, %(days)s::int - 1) n)

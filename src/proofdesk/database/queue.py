@@ -15,12 +15,12 @@ def app() -> procrastinate.App:
     return procrastinate.App(connector=procrastinate.PsycopgConnector())
 
 
-async def put(conn: Conn, job: str, **args: Any) -> int:
+async def enqueue(conn: Conn, job: str, **args: Any) -> int:
     """Queue a job by name with JSON arguments; workers see it when the transaction commits. Its number."""
     return await app().configure_task(job, connection=conn).defer_async(**args)
 
 
-async def put_all(conn: Conn, job: str, args: Sequence[dict[str, Any]]) -> None:
+async def enqueue_all(conn: Conn, job: str, args: Sequence[dict[str, Any]]) -> None:
     """Queue a job once for each set of arguments, in one statement."""
     if args:
         await app().configure_task(job, connection=conn).batch_defer_async(*args)

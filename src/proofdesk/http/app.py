@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from proofdesk import logging, settings
 from proofdesk.dashboard import process_metrics
-from proofdesk.dashboard.database_metrics import Board
+from proofdesk.dashboard.database_metrics import MetricsCache
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import api, compression, errors, middleware, routing
 from proofdesk.http.cookies import clear_session_cookies, session_token
@@ -50,13 +50,13 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async with resources.opened(loaded) as opened:
-            looking = asyncio.create_task(process_metrics.watch(opened.db, opened.feed))
+        async with resources.open_resources(loaded) as opened:
+            looking = asyncio.create_task(process_metrics.sample_continuously(opened.db, opened.feed))
             # What is there by now stays: looking through it for garbage held up every hundredth request for long.
             gc.collect()
             gc.freeze()
             with _when_stopping(opened.feed.close):
-                yield {"resources": opened, "board": Board(opened.db, loaded)}
+                yield {"resources": opened, "board": MetricsCache(opened.db, loaded)}
             looking.cancel()
 
     json_app = _app(api.ROUTERS, _tell_program, lifespan=lifespan)

@@ -17,19 +17,8 @@ def set_session_cookies(response: Response, settings: Settings, opened: Opened) 
 
     `middleware.SecurityHeaders` makes both Secure when the site is used over https.
     """
-    cookies = (
-        (settings.session_cookie_name, opened.token, True),
-        (settings.csrf_cookie_name, opened.csrf_token, False),
-    )
-    for name, value, http_only in cookies:
-        response.set_cookie(
-            name,
-            value,
-            max_age=sessions.LIFETIME_DAYS * 86_400,
-            path="/",
-            httponly=http_only,
-            samesite="lax",
-        )
+    _set_cookie(response, settings.session_cookie_name, opened.token, http_only=True)
+    _set_cookie(response, settings.csrf_cookie_name, opened.csrf_token, http_only=False)
 
 
 def set_probe_cookie(response: Response, settings: Settings) -> None:
@@ -46,3 +35,8 @@ def clear_session_cookies(response: Response, settings: Settings) -> None:
     """Delete both cookies in the browser."""
     for name, http_only in ((settings.session_cookie_name, True), (settings.csrf_cookie_name, False)):
         response.delete_cookie(name, path="/", httponly=http_only, samesite="lax")
+
+
+def _set_cookie(response: Response, name: str, value: str, *, http_only: bool) -> None:
+    max_age = sessions.LIFETIME_DAYS * 86_400
+    response.set_cookie(name, value, max_age=max_age, path="/", httponly=http_only, samesite="lax")

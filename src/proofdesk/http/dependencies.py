@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from proofdesk.accounts import csrf, sessions
 from proofdesk.accounts.queries import Session, Visit
-from proofdesk.dashboard.database_metrics import Board
+from proofdesk.dashboard.database_metrics import MetricsCache
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid
 from proofdesk.http.cookies import session_token
@@ -61,14 +61,14 @@ async def _settings(request: Request) -> Settings:
     return _held(request).settings
 
 
-async def _board(request: Request) -> Board:
+async def _board(request: Request) -> MetricsCache:
     return request.state.board
 
 
 Resources = Annotated[resources.Resources, Depends(_resources)]
 Db = Annotated[Database, Depends(_database)]
 Config = Annotated[Settings, Depends(_settings)]
-Metrics = Annotated[Board, Depends(_board)]
+Metrics = Annotated[MetricsCache, Depends(_board)]
 
 
 # Rights -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""JSON bodies and numbers in query strings: read leniently where that is harmless, refused with a reason elsewhere."""
+"""Routes with JSON bodies: how a body is read, and which bodies are refused."""
 
 import json
 from typing import Any
@@ -18,62 +18,63 @@ class InvalidJson(Invalid):
 
 
 class JsonBody(BaseModel):
-    """A JSON object; fields that are not known are ignored."""
+    """A JSON object. Unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class JsonRoute(Route):
-    """A route whose body is JSON, whatever its content type says. An empty body counts as `{}`."""
+    """A route whose body is JSON, whatever its content type. An empty body counts as `{}`."""
 
-    async def prepared(self, request: Request) -> Request:
-        """The request with its body parsed. Raises `InvalidJson` or `Invalid`."""
+    async def prepare_request(self, request: Request) -> Request:
+        """Return the request with its body parsed. Raises `InvalidJson` or `Invalid`."""
         if self.body_field is None or request.method in csrf.SAFE_METHODS:
             return request
         if is_form(request.headers.get("content-type", "")):
-            raise InvalidJson("The body is a form; send JSON with content-type: application/json.")
-        return _Parsed(request, _parsed(await request.body()))
+            raise InvalidJson("The body is a form. Send JSON with content-type: application/json.")
+        return _ParsedRequest(request, _parse(await request.body()))
 
 
-class _Parsed(Request):
-    """A request whose body has been parsed."""
+class _ParsedRequest(Request):
+    """A request whose body is parsed already."""
 
     def __init__(self, request: Request, content: Any):
-        others = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
-        json_type = (b"content-type", b"application/json")  # FastAPI asks for it before it asks for the content
-        super().__init__({**request.scope, "headers": [*others, json_type]}, request.receive)
+        headers = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
+        json_type = (b"content-type", b"application/json")  # FastAPI reads the type before the content
+        super().__init__({**request.scope, "headers": [*headers, json_type]}, request.receive)
         self.content = content
 
     async def body(self) -> bytes:
-        """Something, since FastAPI takes no bytes for no body."""
+        """Return an object, because FastAPI treats an empty body as a missing one."""
         return b"{}"
 
     async def json(self) -> Any:
-        """What was parsed."""
+        """Return the parsed content."""
         return self.content
 
 
-def _parsed(body: bytes) -> Any:
+def _parse(body: bytes) -> Any:
     try:
-        content = json.loads(body.decode("utf-8") if body.strip() else "{}", parse_constant=_no_number)
+        content = json.loads(body.decode("utf-8") if body.strip() else "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidJson("The body is not JSON.") from error
-    _check_text(content)
+    _check_strings(content)
     return content
 
 
-def _no_number(name: str) -> None:
+def _refuse_constant(name: str) -> None:
+    # NaN and Infinity are not JSON.
     raise ValueError(name)
 
 
-def _check_text(content: Any) -> None:
-    # NUL and halves of surrogate pairs, which no database can hold. Not recursive: the depth is the caller's.
-    waiting = [content]
-    while waiting:
-        value = waiting.pop()
+def _check_strings(content: Any) -> None:
+    # PostgreSQL cannot store NUL characters or lone surrogates. A stack instead of recursion: the client sets the depth.
+    stack = [content]
+    while stack:
+        value = stack.pop()
         if isinstance(value, dict):
-            waiting += [*value.keys(), *value.values()]
+            stack += [*value.keys(), *value.values()]
         elif isinstance(value, list):
-            waiting += value
+            stack += value
         elif isinstance(value, str) and ("\0" in value or any("\ud800" <= c <= "\udfff" for c in value)):
-            raise Invalid("The body holds text with a NUL character or half a surrogate pair.")
+            raise Invalid("The body contains a NUL character or a lone surrogate. Remove it.")

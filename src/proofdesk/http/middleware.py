@@ -99,7 +99,7 @@ class RequestMetrics(Middleware):
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                process_metrics.answered(_route(scope), scope["method"], message["status"], time.monotonic() - began)
+                process_metrics.count_response(_route(scope), scope["method"], message["status"], time.monotonic() - began)
             await send(message)
 
         await self.app(scope, receive, counted)

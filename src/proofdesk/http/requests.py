@@ -10,18 +10,18 @@ from proofdesk.settings import Settings
 
 
 def login_request(request: Request, settings: Settings, username: str | None, password: str | None) -> Login:
-    """The login that a request presents. Raises `CsrfInvalid` when somebody else's page sent it."""
+    """Return the login that the request contains. Raises `CsrfInvalid` when a page of another site sent it."""
     check_same_site(request, settings)
     request_id = request.scope.get(REQUEST_ID)
     return Login(username or "", password or "", client_address(request), session_token(request), request_id)
 
 
 def check_same_site(request: Request, settings: Settings) -> None:
-    """Refuse what a page of another site sends. Raises `CsrfInvalid`."""
+    """Raise `CsrfInvalid` when a page of another site sent the request."""
     headers = request.headers
     csrf.check_fetch_site(headers.get("sec-fetch-site"), headers.get("origin"), settings.cors_origins)
 
 
 def client_address(request: Request) -> str:
-    """The network address of whoever asks."""
+    """Return the network address of the client, `unknown` when the server does not provide one."""
     return request.client.host if request.client else "unknown"

@@ -1,12 +1,16 @@
 """Schemas of the OpenAPI document: the envelope of every answer, and schemas derived from row types."""
 
-from typing import Any
+import dataclasses
+from collections.abc import Collection
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 
 class FailureSchema(BaseModel):
-    """What every error looks like."""
+    """The form of every error."""
+
+    model_config = ConfigDict(title="Failure")
 
     ok: bool = Field(False, description="Always false.")
     error: str = Field(description="A fixed code, for programs.")
@@ -15,16 +19,34 @@ class FailureSchema(BaseModel):
     details: dict[str, Any] | None = None
 
 
+def schema(name: str, **fields: Any) -> type[BaseModel]:
+    """Return the schema of a successful answer: the envelope with these fields, each a type or `optional_field`."""
+    inner: dict[str, Any] = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
+    return create_model(name, ok=(bool, ...), **inner, request_id=(str, ...))
+
+
 def optional_field(kind: Any) -> tuple[Any, Any]:
-    """A field of a shape that is left out where there is nothing to tell."""
-    return kind, Field(None, json_schema_extra=_without_default)
+    """Return a field for `schema` that an answer omits when it has no value."""
+    return kind, Field(None, json_schema_extra=_remove_default)
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
+def row_schema(row: type, *, omit: Collection[str] = ()) -> type[BaseModel]:
+    """Return a base class with a required field for each field of a row type, apart from the omitted ones.
+
+    A subclass adds computed fields, descriptions and narrower types:
+
+        class ContactSchema(row_schema(ContactRow)):
+            id: str = Field(description="…")
+    """
+    types = get_type_hints(row, include_extras=True)
+    names = [field.name for field in dataclasses.fields(row) if field.name not in omit]
+    return create_model(f"{row.__name__}Fields", **{name: (types[name], ...) for name in names})
 
 
-def envelope_schema(name: str, **fields: Any) -> type[BaseModel]:
-    """The documented form of a success: the envelope with these fields."""
-    inside: dict[str, Any] = {key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in fields.items()}
-    return create_model(name, ok=(bool, ...), **inside, request_id=(str, ...))
+def to_answer(model: type[BaseModel], row: Any, **computed: Any) -> dict[str, Any]:
+    """Return the fields of a schema for a row: the computed ones as they are given, the others from the row."""
+    return computed | {name: getattr(row, name) for name in model.model_fields if name not in computed}
+
+
+def _remove_default(field: dict[str, Any]) -> None:
+    field.pop("default", None)

@@ -35,7 +35,7 @@ KEPT = 100  # runs that wait for a viewer; of more, the oldest news is dropped
 _ALIVE: dict[str, Any] = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 
 
-class Feed:
+class RunFeed:
     """The runs of all projects that somebody in this process watches. It connects when the first viewer comes."""
 
     def __init__(self, db: Database, url: str):

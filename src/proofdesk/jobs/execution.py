@@ -11,18 +11,18 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.jobs import outcomes, run_queries
-from proofdesk.jobs.fairness import Turn
+from proofdesk.jobs.fairness import TimeSlice
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 
 log = logging.get_logger(__name__)
 
-PATIENCE = 30.0
+WRITE_TIMEOUT = 30.0
 """Seconds for which a run that is done waits for the database to note it. After that, recovery has it tried again."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a job gives back: how many items it processed in this turn, and its result for `meta["result"]`.
 
     When it left off before its end, `finished` is False, and the next turn finds the result in `run.meta`.
@@ -33,15 +33,15 @@ class Outcome:
     finished: bool = True
 
 
-Work = Callable[[Scope, Run, Turn], Awaitable[Outcome]]
+RunHandler = Callable[[Scope, Run, TimeSlice], Awaitable[RunOutcome]]
 
 
-async def see_through(
-    db: Database, scope: Scope, run: Run, job: asyncio.Future[Outcome], turn: Turn, *, is_worker: bool
+async def run_to_completion(
+    db: Database, scope: Scope, run: Run, job: asyncio.Future[RunOutcome], turn: TimeSlice, *, is_worker: bool
 ) -> None:
     """Wait for the work and note how it ended. Raises only `CancelledError`, when this task is stopped."""
 
-    async def end(status: str, patience: float = PATIENCE, **ending: Any) -> None:
+    async def end(status: str, patience: float = WRITE_TIMEOUT, **ending: Any) -> None:
         await _note(
             db,
             scope,
@@ -49,9 +49,9 @@ async def see_through(
             patience,
         )
 
-    async def hand_on(processed: int, patience: float = PATIENCE, **meta: Any) -> None:
+    async def hand_on(processed: int, patience: float = WRITE_TIMEOUT, **meta: Any) -> None:
         await _note(
-            db, scope, lambda conn: outcomes.hand_on(conn, scope, run, processed, turn.progress, meta), patience
+            db, scope, lambda conn: outcomes.requeue(conn, scope, run, processed, turn.progress, meta), patience
         )
 
     try:
@@ -62,9 +62,9 @@ async def see_through(
         pause_for = error.code if error.pauses else None
         await end("failed", error=error.message, details=details, processed=turn.done, pause_for=pause_for)
     except asyncio.CancelledError:
-        if turn.cancelled:
+        if turn.is_cancelled:
             await end("cancelled", error="Cancelled while it ran.", processed=turn.done)
-        elif not turn.taken:
+        elif not turn.is_taken_away:
             stopped = hand_on(0, 0) if is_worker else end("cancelled", 0, error="Stopped.", processed=turn.done)
             await asyncio.shield(stopped)
             raise
@@ -74,33 +74,37 @@ async def see_through(
         await end("failed", error=message, details={"code": "internal_error"}, processed=turn.done)
 
 
-async def beat(db: Database, scope: Scope, run: Run, turn: Turn, job: asyncio.Future[Any], seconds: float) -> None:
+async def send_heartbeats(
+    db: Database, scope: Scope, run: Run, turn: TimeSlice, job: asyncio.Future[Any], seconds: float
+) -> None:
     """Say every so often that the run is alive and how far it is; stop its work when it is cancelled or taken away."""
     while True:
         await asyncio.sleep(seconds)
         try:
             async with db.scoped(scope) as conn:
-                cancelled = await run_queries.beat(conn, scope, run.id, run.runner or "", turn.progress)
+                cancelled = await run_queries.record_heartbeat(conn, scope, run.id, run.runner or "", turn.progress)
         except ProofdeskError:
             continue  # the database is away for a moment; the work will notice if it stays away
         if cancelled is not False:
-            turn.cancelled, turn.taken = bool(cancelled), cancelled is None
+            turn.is_cancelled, turn.is_taken_away = bool(cancelled), cancelled is None
             job.cancel()
             return
 
 
-async def _record(db: Database, scope: Scope, run: Run, outcome: Outcome, turn: Turn, *, is_worker: bool) -> None:
+async def _record(
+    db: Database, scope: Scope, run: Run, outcome: RunOutcome, turn: TimeSlice, *, is_worker: bool
+) -> None:
     """Write what a run did: it ends, or is queued again when work is left or was requested meanwhile."""
     processed, progress, meta = outcome.processed, turn.progress, {"result": outcome.result}
 
     def note(conn: Conn) -> Awaitable[bool]:
         if not outcome.finished:
-            return outcomes.hand_on(conn, scope, run, processed, progress, meta)
+            return outcomes.requeue(conn, scope, run, processed, progress, meta)
         if is_worker:
             return outcomes.complete(conn, scope, run, processed, progress, meta)
         return outcomes.finish(conn, scope, run, "ok", processed=processed, progress=progress, meta=meta)
 
-    await _note(db, scope, note, PATIENCE)
+    await _note(db, scope, note, WRITE_TIMEOUT)
 
 
 async def _note(db: Database, scope: Scope, note: Callable[[Conn], Awaitable[bool]], patience: float) -> None:

@@ -17,12 +17,12 @@ from proofdesk.jobs import run_queries
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 
-STEPS = 10
+MIN_STEPS = 10
 """Batches or pages that a turn has at least, so that taking up the work again costs little beside it. More than one:
 a first reading goes on a page earlier than it left off."""
 
 
-class Turn:
+class TimeSlice:
     """A run's turn. To the work it is a `Report`; `is_over` is its `LeaveOff`.
 
     `stopping` is set when the worker is asked to stop; without one there is no worker, and nobody to make room for.
@@ -36,8 +36,8 @@ class Turn:
         self._over = False
         self._stage: dict[str, Any] = {}
         self.progress: dict[str, Any] | None = None
-        self.cancelled = False  # somebody asked for it
-        self.taken = False  # the run is another's by now
+        self.is_cancelled = False  # somebody asked for it
+        self.is_taken_away = False  # the run is another's by now
 
     def __call__(self, done: int, total: int | None, unit: str) -> None:
         if self.progress is None or unit != self.progress["unit"]:
@@ -55,14 +55,14 @@ class Turn:
         """Count a step; whether the worker stops, or has worked long enough while other projects wait."""
         self._steps += 1
         if not self._over and self._stopping is not None:
-            self._over = self._stopping.is_set() or (self._steps >= STEPS and await self._others_wait())
+            self._over = self._stopping.is_set() or (self._steps >= MIN_STEPS and await self._others_wait())
         return self._over
 
     async def _others_wait(self) -> bool:
         async with self._db.transaction() as conn:
-            return await run_queries.others_wait(conn, self._scope)
+            return await run_queries.other_projects_wait(conn, self._scope)
 
 
-async def offer(conn: Conn, scope: Scope, run_id: object) -> None:
+async def enqueue(conn: Conn, scope: Scope, run_id: object) -> None:
     """Put a queued run at the end of the queue."""
-    await queue.put(conn, "run", project_id=str(scope.project_id), run_id=str(run_id))
+    await queue.enqueue(conn, "run", project_id=str(scope.project_id), run_id=str(run_id))

@@ -22,10 +22,10 @@ from proofdesk.core.progress import Report, silent
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import chunks, terms, vector_index, vectors
 from proofdesk.jobs import runs
-from proofdesk.jobs.fairness import Turn
+from proofdesk.jobs.fairness import TimeSlice
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
-from proofdesk.jobs.runs import Outcome, Work
+from proofdesk.jobs.runs import RunHandler, RunOutcome
 from proofdesk.outbound import deliveries, delivery, merges, opt_outs
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -41,26 +41,26 @@ class ChatwootNotConfigured(Unavailable):
     pauses = True
 
 
-def work(resources: Resources, job_type: str) -> Work:
+def work(resources: Resources, job_type: str) -> RunHandler:
     """What to do for a job of that type."""
     jobs = {SYNC: _sync, EMBED: _embed, RECONCILE: _reconcile, MAINTAIN: _maintain, OUTBOUND: _send_due}
 
-    async def carry_out(scope: Scope, run: Run, turn: Turn) -> Outcome:
+    async def carry_out(scope: Scope, run: Run, turn: TimeSlice) -> RunOutcome:
         return await jobs[job_type](resources, scope, run, turn)
 
     return carry_out
 
 
-async def _sync(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
+async def _sync(resources: Resources, scope: Scope, run: Run, turn: TimeSlice) -> RunOutcome:
     options = _options(resources.settings)
     synced = await sync.run(resources.db, _chatwoot(resources), scope, options, turn, turn.is_over)
     result = await _prepare(resources, scope, turn)
     await deliveries.refresh_reports(resources.db, _chatwoot(resources), scope)
-    result |= _sums(run, _counts(synced.tally))
-    return Outcome(synced.tally.messages, result, synced.finished)
+    result |= _sums(run, _counts(synced.counts))
+    return RunOutcome(synced.counts.messages, result, synced.finished)
 
 
-async def _reconcile(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
+async def _reconcile(resources: Resources, scope: Scope, run: Run, turn: TimeSlice) -> RunOutcome:
     settings, before = resources.settings, run.meta.get("result", {}).get("walked", {})
     found = await reconcile.run(
         resources.db,
@@ -70,16 +70,16 @@ async def _reconcile(resources: Resources, scope: Scope, run: Run, turn: Turn) -
         settings.chatwoot_reconcile_requests_per_minute,
         turn,
         turn.is_over,
-        {source: [reconcile.InboxProof.of(p) for p in proofs] for source, proofs in before.items()},
+        {source: [reconcile.InboxProof.from_dict(p) for p in proofs] for source, proofs in before.items()},
     )
-    repaired = _sums(run, _counts(found.repaired))
-    processed = found.repaired.messages + found.repaired.removed
+    repaired = _sums(run, _counts(found.changes))
+    processed = found.changes.messages + found.changes.removed
     if not found.finished:
         walked = {source: [p.as_dict() for p in proofs] for source, proofs in found.walked.items()}
-        return Outcome(processed, repaired | {"walked": walked}, finished=False)
+        return RunOutcome(processed, repaired | {"walked": walked}, finished=False)
     prepared = await _prepare(resources, scope, turn)
     proof = {"inboxes": [inbox.as_dict() for inbox in found.inboxes], "complete": found.complete}
-    return Outcome(processed, proof | prepared | repaired)
+    return RunOutcome(processed, proof | prepared | repaired)
 
 
 async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[str, Any]:
@@ -96,7 +96,7 @@ async def _prepare(resources: Resources, scope: Scope, report: Report) -> dict[s
     return result | {"in_quarantine": waiting.count, "quarantine": [_waiting(item) for item in waiting.longest]}
 
 
-async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
+async def _embed(resources: Resources, scope: Scope, run: Run, turn: TimeSlice) -> RunOutcome:
     # Whatever was read and not cut yet, because a sync was killed in between, comes along.
     await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), silent)
     await terms.refresh(resources.db, scope, silent)
@@ -126,23 +126,23 @@ async def _embed(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Ou
     finished = done.finished or not done.pending
     if finished:
         await _look_after_search(resources, scope)
-    return Outcome(done.processed, result, finished)
+    return RunOutcome(done.processed, result, finished)
 
 
-async def _maintain(resources: Resources, scope: Scope, _: Run, __: Turn) -> Outcome:
-    removed = await runs.forget_old(resources.db, scope, resources.settings.run_retention_days)
+async def _maintain(resources: Resources, scope: Scope, _: Run, __: TimeSlice) -> RunOutcome:
+    removed = await runs.delete_old(resources.db, scope, resources.settings.run_retention_days)
     await _look_after_search(resources, scope)
     await totals.gather_counts(resources.db, scope)
-    return Outcome(removed, {"runs_removed": removed})
+    return RunOutcome(removed, {"runs_removed": removed})
 
 
-async def _send_due(resources: Resources, scope: Scope, run: Run, turn: Turn) -> Outcome:
+async def _send_due(resources: Resources, scope: Scope, run: Run, turn: TimeSlice) -> RunOutcome:
     asked_by = replace(scope, actor=replace(scope.actor, request_id=run.request_id))
     options = delivery.DeliveryOptions.from_settings(resources.settings)
     tally = await delivery.process_due(
         resources.db, asked_by, resources.outbound, options, report=turn, leave_off=turn.is_over
     )
-    return Outcome(tally.processed, _sums(run, tally.counts), not tally.left_off)
+    return RunOutcome(tally.processed, _sums(run, tally.counts), not tally.left_off)
 
 
 async def _look_after_search(resources: Resources, scope: Scope) -> None:

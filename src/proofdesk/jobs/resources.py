@@ -10,11 +10,11 @@ from proofdesk.database.pool import Database, connected
 from proofdesk.errors import Unavailable
 from proofdesk.indexing.embeddings import factory as embeddings
 from proofdesk.indexing.embeddings.provider import Provider
-from proofdesk.jobs.events import Feed
+from proofdesk.jobs.events import RunFeed
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import Provider as Channel
 from proofdesk.outbound.moves import StoredChatMoves
-from proofdesk.outbound.unsubscribe import Links
+from proofdesk.outbound.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 
 
@@ -30,9 +30,9 @@ class Resources:
     chatwoot: Chatwoot | None
     provider: Provider | None
     bot: Bot | None
-    links: Links
+    links: UnsubscribeLinks
     outbound: dict[str, Channel]
-    feed: Feed
+    feed: RunFeed
 
     @property
     def owner_url(self) -> str:
@@ -42,7 +42,7 @@ class Resources:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Open everything for the migrated database of `settings.database_url`."""
     assert settings.database_url is not None, "whoever starts a process says where the database is"
     async with AsyncExitStack() as stack:
@@ -57,11 +57,11 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
         bot = _bot(settings)
         if bot is not None:
             await stack.enter_async_context(aclosing(bot))
-        links = Links(db, settings.public_url)
+        links = UnsubscribeLinks(db, settings.public_url)
         outbound = registry.configured(settings, links, StoredChatMoves(db), chatwoot, bot)
         for channel in outbound.values():
             await stack.enter_async_context(aclosing(channel))
-        feed = await stack.enter_async_context(aclosing(Feed(db, url)))
+        feed = await stack.enter_async_context(aclosing(RunFeed(db, url)))
         yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed)
 
 

@@ -35,7 +35,7 @@ class Run:
     cancel_requested_at: datetime | None
 
 
-async def insert(
+async def insert_run(
     conn: Conn,
     scope: Scope,
     job_type: str,
@@ -75,7 +75,7 @@ async def insert(
     )
 
 
-async def under_way(conn: Conn, scope: Scope, job_type: str) -> Run | None:
+async def active_run(conn: Conn, scope: Scope, job_type: str) -> Run | None:
     """The queued or running run of that type."""
     return await fetch_optional(
         conn,
@@ -191,7 +191,7 @@ async def count_runs(conn: Conn, scope: Scope, job_type: str | None, status: str
     )
 
 
-async def claim(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | None:
+async def claim_run(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | None:
     """Take a queued run; None when somebody else has it or it is over. One that was handed on is no new attempt."""
     return await fetch_optional(
         conn,
@@ -210,7 +210,9 @@ async def claim(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | No
     )
 
 
-async def beat(conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: dict[str, Any] | None) -> bool | None:
+async def record_heartbeat(
+    conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: dict[str, Any] | None
+) -> bool | None:
     """Say that the run is alive and how far it is; whether it is to be cancelled, None when it is another's by now."""
     return await fetch_value(
         conn,
@@ -225,7 +227,7 @@ async def beat(conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: di
     )
 
 
-async def finish(
+async def finish_run(
     conn: Conn,
     scope: Scope,
     run_id: UUID,
@@ -262,7 +264,7 @@ async def finish(
     )
 
 
-async def hand_on(
+async def requeue_run(
     conn: Conn,
     scope: Scope,
     run_id: UUID,
@@ -350,7 +352,7 @@ async def delete_old_runs(conn: Conn, scope: Scope, days: int) -> int:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningRun:
     """A run that some process has, of any project."""
 
     project_id: UUID
@@ -361,26 +363,28 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Unqueued:
+class UnqueuedRun:
     """A queued run that nothing in the queue names."""
 
     project_id: UUID
     run_id: UUID
 
 
-async def running(conn: Conn) -> list[Running]:
+async def running_runs(conn: Conn) -> list[RunningRun]:
     """The runs under way, of all projects: ids, and who has them."""
     return await fetch_all(
-        conn, Running, "SELECT project_id, run_id, runner, heartbeat_at, request_id FROM running_runs()"
+        conn, RunningRun, "SELECT project_id, run_id, runner, heartbeat_at, request_id FROM running_runs()"
     )
 
 
-async def unqueued(conn: Conn, seconds: float) -> list[Unqueued]:
+async def unqueued_runs(conn: Conn, seconds: float) -> list[UnqueuedRun]:
     """Runs of all projects that have waited so long without a job of the queue; they are locked."""
-    return await fetch_all(conn, Unqueued, "SELECT project_id, run_id FROM unqueued_runs(%(seconds)s)", seconds=seconds)
+    return await fetch_all(
+        conn, UnqueuedRun, "SELECT project_id, run_id FROM unqueued_runs(%(seconds)s)", seconds=seconds
+    )
 
 
-async def others_wait(conn: Conn, scope: Scope) -> bool:
+async def other_projects_wait(conn: Conn, scope: Scope) -> bool:
     """Whether a job of another project could start if there were a free worker."""
     return await fetch_value(
         conn,

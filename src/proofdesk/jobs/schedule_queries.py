@@ -28,7 +28,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedRun:
     """A job that was due and the run that serves it; `joined` when that was under way already."""
 
     project_id: UUID
@@ -37,7 +37,7 @@ class Started:
     joined: bool
 
 
-async def schedules(conn: Conn, scope: Scope) -> list[Schedule]:
+async def list_schedules(conn: Conn, scope: Scope) -> list[Schedule]:
     """Every job of the project."""
     return await fetch_all(
         conn,
@@ -50,7 +50,7 @@ async def schedules(conn: Conn, scope: Scope) -> list[Schedule]:
     )
 
 
-async def locked(conn: Conn, scope: Scope, job_type: str) -> Schedule | None:
+async def lock_schedule(conn: Conn, scope: Scope, job_type: str) -> Schedule | None:
     """The schedule of one job, which nobody else changes until the transaction ends."""
     return await fetch_optional(
         conn,
@@ -64,7 +64,7 @@ async def locked(conn: Conn, scope: Scope, job_type: str) -> Schedule | None:
     )
 
 
-async def change(
+async def change_schedule(
     conn: Conn, scope: Scope, job_type: str, job_status: str | None, cadence_seconds: int | None
 ) -> Schedule | None:
     """Pause, resume or pace a job; it is then due a cadence after it last ran. A person's pause has no cause."""
@@ -90,7 +90,7 @@ async def change(
     )
 
 
-async def settle(
+async def record_outcome(
     conn: Conn,
     scope: Scope,
     job_type: str,
@@ -128,11 +128,11 @@ async def settle(
     )
 
 
-async def start_due(conn: Conn, actor: Actor, most: int, project_id: UUID | None) -> list[Started]:
+async def start_due(conn: Conn, actor: Actor, most: int, project_id: UUID | None) -> list[StartedRun]:
     """Take jobs that are due, the longest overdue first, of all projects or of one, and make or find their runs."""
     return await fetch_all(
         conn,
-        Started,
+        StartedRun,
         """
         SELECT project_id, job_type, run_id, joined
         FROM start_due_jobs(%(most)s, %(project)s, %(actor)s, %(user)s, %(request)s)""",

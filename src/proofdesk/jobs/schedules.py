@@ -14,7 +14,7 @@ from proofdesk.jobs import schedule_queries as queries
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.projects.scope import Scope
 
-SHORTEST, LONGEST = 60.0, 3600.0  # seconds from a failure to the next try
+MIN_RETRY_DELAY, MAX_RETRY_DELAY = 60.0, 3600.0  # seconds from a failure to the next try
 
 
 class JobTypeNotFound(NotFound):
@@ -23,7 +23,7 @@ class JobTypeNotFound(NotFound):
     code = "job_type_not_found"
 
 
-def delay(failures: int, cadence: float, chance: float) -> float:
+def next_delay(failures: int, cadence: float, chance: float) -> float:
     """Seconds to the next run after so many failures in a row: the cadence after none.
 
     Doubles from a minute to an hour. `chance`, from 0 to 1, spreads what failed together, so that it does not come
@@ -31,14 +31,14 @@ def delay(failures: int, cadence: float, chance: float) -> float:
     """
     if failures == 0:
         return cadence
-    least = min(SHORTEST * 2 ** min(failures - 1, 30), LONGEST * 0.75)
-    return least + chance * (min(2 * least, LONGEST) - least)
+    least = min(MIN_RETRY_DELAY * 2 ** min(failures - 1, 30), MAX_RETRY_DELAY * 0.75)
+    return least + chance * (min(2 * least, MAX_RETRY_DELAY) - least)
 
 
-async def listed(db: Database, scope: Scope) -> list[Schedule]:
+async def list_schedules(db: Database, scope: Scope) -> list[Schedule]:
     """Every job of the project, by type."""
     async with db.scoped(scope) as conn:
-        return await queries.schedules(conn, scope)
+        return await queries.list_schedules(conn, scope)
 
 
 async def change(
@@ -46,10 +46,10 @@ async def change(
 ) -> Schedule:
     """Pause or resume a job, or give it another cadence (30 to 86,400). Raises `JobTypeNotFound`."""
     async with db.scoped(scope) as conn:
-        before = await queries.locked(conn, scope, job_type)
+        before = await queries.lock_schedule(conn, scope, job_type)
         if before is None:
             raise JobTypeNotFound("There is no scheduled job of that type.")
-        after = await queries.change(conn, scope, job_type, status, cadence_seconds)
+        after = await queries.change_schedule(conn, scope, job_type, status, cadence_seconds)
         assert after is not None, "it is locked"
         changed = {
             name: {"from": getattr(before, name), "to": getattr(after, name)}
@@ -63,13 +63,13 @@ async def change(
     return after
 
 
-async def settle(
+async def record_outcome(
     conn: Conn, scope: Scope, before: Schedule, outcome: str, error: str | None, pause_for: str | None
 ) -> None:
     """Note how a run ended on the schedule that `before` holds locked. A run that was cancelled is no failure."""
     failures = {"ok": 0, "failed": before.failures + 1}.get(outcome, before.failures)
-    seconds = delay(failures if outcome == "failed" else 0, before.cadence_seconds, random.random())  # noqa: S311
-    await queries.settle(
+    seconds = next_delay(failures if outcome == "failed" else 0, before.cadence_seconds, random.random())  # noqa: S311
+    await queries.record_outcome(
         conn,
         scope,
         before.job_type,

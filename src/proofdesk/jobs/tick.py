@@ -13,14 +13,14 @@ from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.jobs import runs, schedule_queries
 from proofdesk.jobs.run_queries import Run
-from proofdesk.jobs.schedule_queries import Started
+from proofdesk.jobs.schedule_queries import StartedRun
 from proofdesk.projects import scope
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
 
 @dataclass(frozen=True)
-class Result:
+class TickSummary:
     """What became of the jobs that a tick started; those that are neither ok nor failed are under way."""
 
     processed: int
@@ -33,9 +33,9 @@ class Result:
         return asdict(self)
 
 
-async def tick(
+async def start_due(
     db: Database, settings: Settings, most: int, inside: Scope | None = None, actor: Actor | None = None
-) -> list[Started]:
+) -> list[StartedRun]:
     """Queue a run for at most so many due jobs, the longest overdue first; in one transaction with all it entails.
 
     Several may tick at once: each job is taken by one of them. Schedules that wait for something that is there by now
@@ -46,18 +46,18 @@ async def tick(
         await schedule_queries.resume_mended(conn, settings.has_chatwoot, settings.chatwoot_account_id)
         started = await schedule_queries.start_due(conn, actor, most, inside.project_id if inside else None)
         new = [{"project_id": str(s.project_id), "run_id": str(s.run_id)} for s in started if not s.joined]
-        await queue.put_all(conn, "run", new)
+        await queue.enqueue_all(conn, "run", new)
     return started
 
 
-async def results(
-    db: Database, actor: Actor, started: Sequence[Started], seconds: float, report: Report = silent
-) -> Result:
+async def wait_for_results(
+    db: Database, actor: Actor, started: Sequence[StartedRun], seconds: float, report: Report = silent
+) -> TickSummary:
     """Wait for the runs, all of them together at most so long; how each stands then."""
     projects = {project: await scope.enter(db, actor, project) for project in {s.project_id for s in started}}
     over = 0
 
-    async def ending(job: Started) -> Run:
+    async def ending(job: StartedRun) -> Run:
         nonlocal over
         run = await runs.wait(db, projects[job.project_id], job.run_id, seconds)
         over += run.status not in runs.ACTIVE
@@ -65,7 +65,7 @@ async def results(
         return run
 
     ended = await asyncio.gather(*map(ending, started))
-    return Result(
+    return TickSummary(
         processed=len(ended),
         ok=sum(run.status == "ok" for run in ended),
         failed=sum(run.status in ("failed", "cancelled") for run in ended),

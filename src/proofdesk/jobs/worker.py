@@ -28,7 +28,7 @@ _FOREVER = 365 * 86_400.0
 _AGAIN_AFTER = 0.2  # seconds, when the database went away, or a job put another one while the queue was drained
 
 
-async def work(resources: Resources, *, drain: bool = False, stopping: asyncio.Event | None = None) -> None:
+async def run_worker(resources: Resources, *, drain: bool = False, stopping: asyncio.Event | None = None) -> None:
     """Work until `stopping` is set, or with `drain` until the queue is empty.
 
     Runs that are under way then are handed on at their next checkpoint. While the database is away it is waited for.
@@ -52,7 +52,7 @@ def _application(resources: Resources, stopping: asyncio.Event) -> procrastinate
     # A job that cannot begin because the database is away stays in the queue.
     @app.task(name="run", retry=procrastinate.RetryStrategy(wait=1, retry_exceptions=[Unavailable]))
     async def run(project_id: str, run_id: str) -> None:
-        await carry_out(resources, UUID(project_id), UUID(run_id), stopping)
+        await execute_run(resources, UUID(project_id), UUID(run_id), stopping)
 
     return app
 
@@ -86,7 +86,7 @@ async def _anything_waits(app: procrastinate.App) -> bool:
     return bool(list(await app.job_manager.list_jobs_async(status="todo")))
 
 
-async def carry_out(
+async def execute_run(
     resources: Resources, project_id: UUID, run_id: UUID, stopping: asyncio.Event | None = None
 ) -> None:
     """Carry out one queued run; nothing happens when it is over or somebody else's, or its project is gone."""
@@ -96,7 +96,7 @@ async def carry_out(
         run = await runs.claim(resources.db, inside, run_id)
         if run is not None:
             job = pipeline.work(resources, run.job_type)
-            await _in_time(runs.carry_out(resources.db, inside, run, job, stopping=stopping), stopping)
+            await _in_time(runs.execute(resources.db, inside, run, job, stopping=stopping), stopping)
 
 
 async def _in_time(carried_out: Coroutine[Any, Any, Run], stopping: asyncio.Event) -> None:
@@ -125,20 +125,20 @@ async def _in_time(carried_out: Coroutine[Any, Any, Run], stopping: asyncio.Even
 async def _alive(resources: Resources, app: procrastinate.App, *, looks_at_schedule: bool) -> AsyncIterator[None]:
     """Show that the worker is alive, look after lost runs and, unless it only drains, at the schedule."""
     settings, db = resources.settings, resources.db
-    worker_id = await heartbeats.register(db, runs.this_runner())
+    worker_id = await heartbeats.register(db, runs.current_runner())
 
     async def look() -> None:
         await heartbeats.beat(db, worker_id)
         if looks_at_schedule:
-            await tick.tick(db, settings, settings.worker_tick_limit)
+            await tick.start_due(db, settings, settings.worker_tick_limit)
 
     async def recover() -> None:
-        await recovery.sweep(db)
-        await rescue(app, LOST_AFTER)
+        await recovery.recover_lost_runs(db)
+        await requeue_stalled_jobs(app, LOST_AFTER)
 
     await _tried(recover)  # so that draining the queue takes along what was lost
     clocks = [
-        asyncio.create_task(_every(recovery.EVERY_SECONDS, recover)),
+        asyncio.create_task(_every(recovery.INTERVAL_SECONDS, recover)),
         asyncio.create_task(_every(settings.worker_interval_seconds, look)),
     ]
     try:
@@ -151,7 +151,7 @@ async def _alive(resources: Resources, app: procrastinate.App, *, looks_at_sched
             await heartbeats.unregister(db, worker_id)
 
 
-async def rescue(app: procrastinate.App, silent_for: timedelta) -> None:
+async def requeue_stalled_jobs(app: procrastinate.App, silent_for: timedelta) -> None:
     """Give jobs back to the queue whose worker is gone. Their runs decide: one that is over makes them do nothing."""
     seconds = silent_for.total_seconds()
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=seconds):

@@ -57,7 +57,7 @@ async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessag
     """
     async with db.scoped(scope) as conn:
         found = await messages.lock_message(conn, scope, outbound_id)
-        return await _take(conn, scope, found, queries.retry, "retry", {"after": found.last_error})
+        return await _take(conn, scope, found, queries.retry_message, "retry", {"after": found.last_error})
 
 
 async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
@@ -84,7 +84,7 @@ async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMes
                 found,
                 reason=OPTED_OUT,
             )
-        return await _take(conn, scope, found, queries.redraft, "redraft", {"after": found.last_error})
+        return await _take(conn, scope, found, queries.redraft_message, "redraft", {"after": found.last_error})
 
 
 async def _take(

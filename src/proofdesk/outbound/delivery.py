@@ -107,7 +107,7 @@ async def process_due(
     Whoever cancels it waits until what is on its way has been answered and settled, for `Options.landing` at most.
     """
     calling = await calls.load_sender(db, scope, providers, options.patience)
-    tally = DeliveryTotals(swept=await sweep.run(db, scope, calling, options.lease))
+    tally = DeliveryTotals(swept=await sweep.settle_lost_attempts(db, scope, calling, options.lease))
     async with db.scoped(scope) as conn:
         await attempt_queries.resume_unconfigured(conn, scope, list(providers))
     flying: Flying = set()

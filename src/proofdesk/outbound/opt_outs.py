@@ -17,7 +17,7 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.evidence import references
 from proofdesk.outbound import attempt_queries, opt_out_queries, policies, policy_queries
-from proofdesk.outbound.opt_out_queries import ContactMessage, Place
+from proofdesk.outbound.opt_out_queries import ContactMessage, MessagePosition
 from proofdesk.outbound.opt_out_words import MAX_LENGTH, OptOutWords
 from proofdesk.outbound.policy_queries import PolicyUpdate, RecipientPolicies
 from proofdesk.projects.scope import Scope
@@ -59,14 +59,14 @@ async def apply_opt_outs(db: Database, scope: Scope, words: list[str]) -> int:
 async def _said_no(db: Database, scope: Scope, words: OptOutWords, since: datetime) -> list[ContactMessage]:
     """The messages stored since a time that opt out, in the order in which they were written."""
     found: list[ContactMessage] = []
-    place = Place(since)
+    place = MessagePosition(since)
     while True:  # a page each
         async with db.scoped(scope) as conn:
             page = await opt_out_queries.fetch_contact_messages(conn, scope, place, MAX_LENGTH, _PAGE)
         found += [one for one in page if words.matches(one.text)]
         if len(page) < _PAGE:
             return sorted(found, key=lambda one: (one.at, one.message_id))
-        place = Place(page[-1].stored_at, page[-1].account_id, page[-1].message_id)
+        place = MessagePosition(page[-1].stored_at, page[-1].account_id, page[-1].message_id)
 
 
 def _refusals(scope: Scope, said: list[ContactMessage]) -> Iterable[OptOutRequest]:

@@ -243,7 +243,7 @@ async def cancel_message(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     )
 
 
-async def retry(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+async def retry_message(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Let a failed message be sent again, with all its retries, on the approval it has; False when it did not fail.
 
     So may one that waits for its provider: it is tried at once.
@@ -262,7 +262,7 @@ async def retry(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     )
 
 
-async def redraft(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+async def redraft_message(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Make a draft again of what failed, was blocked or cancelled; False when it is none of these.
 
     Raises `UniqueViolation` when another message has its dedupe key by now.

@@ -9,7 +9,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Named:
+class RecipientContact:
     """The contact that a recipient stands for."""
 
     recipient: str
@@ -19,7 +19,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Reachable:
+class ReachableContact:
     """A contact with his addresses, and the conversation with him that is meant: mostly the last one."""
 
     account_id: int
@@ -36,11 +36,11 @@ class _Id:
     id: UUID
 
 
-async def named(conn: Conn, scope: Scope, recipients: Sequence[str]) -> list[Named]:
+async def fetch_recipient_contacts(conn: Conn, scope: Scope, recipients: Sequence[str]) -> list[RecipientContact]:
     """The contacts behind recipients; somebody who is none is not in it."""
     return await fetch_all(
         conn,
-        Named,
+        RecipientContact,
         """
         SELECT DISTINCT ON (r.recipient) r.recipient, c.account_id, c.contact_id, c.name
         FROM unnest(%(recipients)s::text[]) AS r (recipient) CROSS JOIN LATERAL contacts_behind(r.recipient) b
@@ -52,14 +52,14 @@ async def named(conn: Conn, scope: Scope, recipients: Sequence[str]) -> list[Nam
     )
 
 
-async def reachable(
+async def fetch_reachable_contacts(
     conn: Conn, scope: Scope, channel: str, pattern: str | None, number: int | None, limit: int
-) -> list[Reachable]:
+) -> list[ReachableContact]:
     """Contacts that the channel reaches, with the pattern in a name or an address, or with the conversation of that
     number; the last changed first."""
     return await fetch_all(
         conn,
-        Reachable,
+        ReachableContact,
         """
         SELECT c.account_id, c.contact_id, c.name, c.email, c.chat, v.conversation_id, v.status
         FROM (SELECT project_id, account_id, contact_id, name, email, updated_at,
@@ -88,7 +88,7 @@ async def reachable(
     )
 
 
-async def written_to(conn: Conn, scope: Scope, recipient: str, limit: int) -> list[UUID]:
+async def fetch_message_ids(conn: Conn, scope: Scope, recipient: str, limit: int) -> list[UUID]:
     """The messages to a person by any of his names or conversations, the newest first."""
     found = await fetch_all(
         conn,

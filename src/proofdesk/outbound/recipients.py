@@ -6,30 +6,30 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import containing
 from proofdesk.outbound import queries, recipient_queries
 from proofdesk.outbound.queries import OutboundMessage
-from proofdesk.outbound.recipient_queries import Named, Reachable
+from proofdesk.outbound.recipient_queries import RecipientContact, ReachableContact
 from proofdesk.projects.scope import Scope
 
 
-async def named(db: Database, scope: Scope, recipients: Iterable[str]) -> dict[str, Named]:
+async def load_contacts(db: Database, scope: Scope, recipients: Iterable[str]) -> dict[str, RecipientContact]:
     """The contacts that recipients stand for; somebody who is none is not in it."""
     asked = list(recipients)
     if not asked:
         return {}
     async with db.scoped(scope) as conn:
-        return {found.recipient: found for found in await recipient_queries.named(conn, scope, asked)}
+        return {found.recipient: found for found in await recipient_queries.fetch_recipient_contacts(conn, scope, asked)}
 
 
-async def find(db: Database, scope: Scope, channel: str, words: str, limit: int) -> list[Reachable]:
+async def find_reachable(db: Database, scope: Scope, channel: str, words: str, limit: int) -> list[ReachableContact]:
     """Contacts that the channel reaches; `words` are a part of a name or an address, or a conversation's number."""
     number = words.strip().removeprefix("#")
     conversation = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else None
     async with db.scoped(scope) as conn:
-        return await recipient_queries.reachable(conn, scope, channel, containing(words), conversation, limit)
+        return await recipient_queries.fetch_reachable_contacts(conn, scope, channel, containing(words), conversation, limit)
 
 
-async def written_to(db: Database, scope: Scope, recipient: str, limit: int) -> list[OutboundMessage]:
+async def list_messages(db: Database, scope: Scope, recipient: str, limit: int) -> list[OutboundMessage]:
     """The last messages to a person, by whichever of his names, the newest first."""
     async with db.scoped(scope) as conn:
-        ids = await recipient_queries.written_to(conn, scope, recipient, limit)
+        ids = await recipient_queries.fetch_message_ids(conn, scope, recipient, limit)
         found = {message.id: message for message in await queries.fetch_messages(conn, scope, ids)}
     return [found[i] for i in ids]

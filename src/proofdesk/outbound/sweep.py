@@ -11,7 +11,7 @@ from proofdesk.projects.scope import Scope
 _AT_ONCE = 20
 
 
-async def run(db: Database, scope: Scope, calls: MessageSender, lease: float) -> int:
+async def settle_lost_attempts(db: Database, scope: Scope, calls: MessageSender, lease: float) -> int:
     """Settle attempts that were not heard of within their lease; how many there were.
 
     Where the provider can be asked, it is; elsewhere the message fails as `delivery_unknown` and waits for a person.

@@ -37,7 +37,7 @@ class LinkNotFound(NotFound):
 
 
 @dataclass(frozen=True)
-class Named:
+class UnsubscribeRequest:
     """What a link names."""
 
     project_id: UUID
@@ -45,7 +45,7 @@ class Named:
     recipient: str
 
 
-class Links:
+class UnsubscribeLinks:
     """Makes and reads links. The key is made once for the installation and kept in its database, so that links work
     after a restart and in every process."""
 
@@ -60,11 +60,11 @@ class Links:
         named = base64_encode(project_id.bytes + message_id.bytes + recipient.encode())
         return self._base + (await self._signing()).sign(named).decode()
 
-    async def read(self, token: str) -> Named:
+    async def read(self, token: str) -> UnsubscribeRequest:
         """What a link names. Raises `LinkNotFound`."""
         try:
             named = base64_decode((await self._signing()).unsign(token))
-            return Named(UUID(bytes=named[:16]), UUID(bytes=named[16:32]), named[32:].decode())
+            return UnsubscribeRequest(UUID(bytes=named[:16]), UUID(bytes=named[16:32]), named[32:].decode())
         except (BadData, ValueError):
             raise LinkNotFound from None
 
@@ -75,7 +75,7 @@ class Links:
         return Signer(key, "unsubscribe", digest_method=sha256)
 
 
-async def carry_out(db: Database, links: Links, token: str, request_id: str | None = None) -> Named:
+async def carry_out(db: Database, links: UnsubscribeLinks, token: str, request_id: str | None = None) -> UnsubscribeRequest:
     """Opt the recipient that a link names out of e-mail in its project, with the letter as evidence; once.
 
     Raises `LinkNotFound`.

@@ -28,7 +28,7 @@ async def project(case: Case) -> Any:
 
 async def jobs_status(case: Case) -> Any:
     """What `GET /jobs/status` answers."""
-    return await status.read(case.resources.db, case.inside, case.settings)
+    return await status.read_status(case.resources.db, case.inside, case.settings)
 
 
 async def holdings(case: Case) -> Any:
@@ -61,12 +61,12 @@ def failed_run_of(*job_types: str) -> Callable[[Case], Awaitable[Any]]:
 
 async def failed_runs(case: Case) -> Any:
     """The latest failed runs of all jobs."""
-    found, _ = await runs.history(case.resources.db, case.inside, None, "failed", _RUNS, 0)
+    found, _ = await runs.list_history(case.resources.db, case.inside, None, "failed", _RUNS, 0)
     return [_told(run) for run in found]
 
 
 async def _newest_failed(case: Case, job_type: str) -> Run | None:
-    found, _ = await runs.history(case.resources.db, case.inside, job_type, "failed", 1, 0)
+    found, _ = await runs.list_history(case.resources.db, case.inside, job_type, "failed", 1, 0)
     return found[0] if found else None
 
 

@@ -24,7 +24,7 @@ async def reading(case: Case) -> queries.Reading:
 
 async def latest_runs(case: Case) -> dict[str, Run]:
     """The newest run of each job."""
-    return {run.job_type: run for run in await runs.latest(case.resources.db, case.inside)}
+    return {run.job_type: run for run in await runs.list_latest(case.resources.db, case.inside)}
 
 
 async def bound(case: Case) -> list[Source]:

@@ -67,7 +67,7 @@ async def chatwoot(case: Case) -> ChatwootSeen:
         raise CannotLookError("Chatwoot is not configured.")
     client = case.resources.chatwoot
     try:
-        version = (await client.server()).object().get("version")
+        version = (await client.server_info()).object().get("version")
     except ChatwootError as error:
         return ChatwootSeen(unreachable=error)
     try:
@@ -86,7 +86,7 @@ def _roles(profile: dict[str, Any]) -> dict[int, str]:
 async def inboxes(case: Case, account_id: int) -> set[int]:
     """The inboxes of an account that the token sees. Raises `ChatwootError`."""
     assert case.resources.chatwoot is not None, "asked after Chatwoot answered"
-    found = await case.resources.chatwoot.patient(_ONE_TRY).inboxes(account_id)
+    found = await case.resources.chatwoot.with_retry_timeout(_ONE_TRY).inboxes(account_id)
     return {row["id"] for row in found.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
 
 

@@ -23,7 +23,7 @@ from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, connected
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
-from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
 from tests.http.api.server import Cast, Person, client_of, serving, sign_up
 
@@ -86,12 +86,12 @@ async def _work(db: Database, person: Person, work: Callable[[Report], Awaitable
     assert person.project_id is not None
     inside = await scope.enter(db, system(), person.project_id)
 
-    async def carried(_: Any, __: Run, report: Report) -> Outcome:
+    async def carried(_: Any, __: Run, report: Report) -> RunOutcome:
         await work(report)
-        return Outcome(7, {"messages": 7})
+        return RunOutcome(7, {"messages": 7})
 
-    asked = await runs.begin(db, inside, "chatwoot_sync", "manual")
-    return await runs.carry_out(db, inside, asked.run, carried)
+    asked = await runs.start(db, inside, "chatwoot_sync", "manual")
+    return await runs.execute(db, inside, asked.run, carried)
 
 
 async def _nothing(_: Report) -> None:

@@ -11,32 +11,32 @@ from proofdesk.audit.events import system
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, ProofdeskError, Unavailable
 from proofdesk.jobs import runs
-from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
 from tests.http.api.server import Cast
 
 SYNC = "/jobs/chatwoot/sync"
 
 
-async def _work(db: Database, cast: Cast, job_type: str, outcome: Outcome | ProofdeskError) -> None:
+async def _work(db: Database, cast: Cast, job_type: str, outcome: RunOutcome | ProofdeskError) -> None:
     """Wait for a queued run of the member's project and carry it out."""
     assert cast.member.project_id is not None
     inside = await scope.enter(db, system(), cast.member.project_id)
 
-    async def work(*_: Any) -> Outcome:
+    async def work(*_: Any) -> RunOutcome:
         if isinstance(outcome, ProofdeskError):
             raise outcome
         return outcome
 
     while True:
-        for run in await runs.latest(db, inside):
+        for run in await runs.list_latest(db, inside):
             if run.job_type == job_type and (mine := await runs.claim(db, inside, run.id)):
-                await runs.carry_out(db, inside, mine, work)
+                await runs.execute(db, inside, mine, work)
                 return
         await asyncio.sleep(0.05)
 
 
-async def _ended(db: Database, cast: Cast, path: str, job_type: str, outcome: Outcome | ProofdeskError) -> Any:
+async def _ended(db: Database, cast: Cast, path: str, job_type: str, outcome: RunOutcome | ProofdeskError) -> Any:
     working = asyncio.create_task(_work(db, cast, job_type, outcome))
     answer = await cast.member.client.post(path)
     await working
@@ -44,7 +44,7 @@ async def _ended(db: Database, cast: Cast, path: str, job_type: str, outcome: Ou
 
 
 async def test_a_job_that_ends_in_time_is_answered_with_its_result(cast: Cast, db: Database):
-    answer = await _ended(db, cast, f"{SYNC}?wait=20", "chatwoot_sync", Outcome(5, {"messages": 5}))
+    answer = await _ended(db, cast, f"{SYNC}?wait=20", "chatwoot_sync", RunOutcome(5, {"messages": 5}))
     assert answer.status_code == 200
     told = answer.json()
     assert (told["result"], told["joined"]) == ({"messages": 5}, False)

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proofdesk.audit.events import system
 from proofdesk.database.pool import Database
 from proofdesk.jobs import runs
-from proofdesk.jobs.runs import Outcome
+from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
 from tests.conftest import empty
 from tests.conversations import stories
@@ -133,12 +133,12 @@ async def test_runs_chunks_queue_and_lag_are_told_for_the_whole_installation(
     assert cast.member.project_id is not None and cast.stranger.project_id is not None
     for project_id in (cast.member.project_id, cast.stranger.project_id):
         inside = await scope.enter(db, system(), project_id)
-        begun = await runs.begin(db, inside, "chatwoot_sync", "manual")
+        begun = await runs.start(db, inside, "chatwoot_sync", "manual")
 
-        async def work(*_: object) -> Outcome:
-            return Outcome(1, {})
+        async def work(*_: object) -> RunOutcome:
+            return RunOutcome(1, {})
 
-        await runs.carry_out(db, inside, begun.run, work)
+        await runs.execute(db, inside, begun.run, work)
         await runs.request(db, inside, "embeddings_run", "manual")
         stories.tell(owner_conn, project_id)
         await stories.make_searchable(db, project_id)

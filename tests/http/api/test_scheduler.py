@@ -74,7 +74,7 @@ async def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked_to_s
     assert (again.status_code, again.json()["error"]) == (409, "run_is_over")
     assert cast.member.project_id is not None
     inside = await scope.enter(db, system(), cast.member.project_id)
-    begun = await runs.begin(db, inside, "chatwoot_sync", "cli")
+    begun = await runs.start(db, inside, "chatwoot_sync", "cli")
     for _ in range(2):
         running = (await post(f"/jobs/runs/{begun.run.id}/cancel")).json()["run"]
         assert running["status"] == "running" and running["cancel_requested_at"]

@@ -47,7 +47,7 @@ async def read(db: Database, project_id: UUID) -> None:
     write(simulator)
     inside = await scope.enter(db, system(), project_id)
     with running(create_app(simulator)) as url:
-        client = Chatwoot(url, simulator.admin_token, patience=5)
+        client = Chatwoot(url, simulator.admin_token, retry_timeout=5)
         try:
             await sources.bind(db, inside, "chatwoot_account", "1")
             await sync.run(db, client, inside, sync.Options(default_account_id=1), silent)

@@ -16,7 +16,7 @@ from proofdesk.http.dependencies import Db, ProjectReader
 from proofdesk.http.json_routes import JsonRoute
 from proofdesk.http.parameters import Clamp, Limit, Offset
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 
 router = APIRouter(prefix="/v1", tags=["audit"], route_class=JsonRoute)
 
@@ -69,9 +69,7 @@ def asked(action: str | None = None, entity_type: str | None = None, entity_id: 
     return Asked(action or None, entity_type or None, entity_id or None)
 
 
-@router.get(
-    "/audit", summary="Who did what", response_model=envelope_schema("Audit", events=list[EventShape], total=int)
-)
+@router.get("/audit", summary="Who did what", response_model=schema("Audit", events=list[EventShape], total=int))
 async def list_events(
     db: Db,
     scope: ProjectReader,
@@ -88,7 +86,7 @@ async def list_events(
     return success(events=events, total=await chain.count(db, scope, scope.actor, which))
 
 
-@router.get("/audit/verify", summary="Prove the record", response_model=envelope_schema("AuditProof", proof=ProofShape))
+@router.get("/audit/verify", summary="Prove the record", response_model=schema("AuditProof", proof=ProofShape))
 async def verify(db: Db, scope: ProjectReader) -> Envelope:
     """Works out every hash of the active project's chain anew."""
     return success(proof=_proof(await chain.verify(db, scope)))
@@ -97,7 +95,7 @@ async def verify(db: Db, scope: ProjectReader) -> Envelope:
 @router.get(
     "/evidence/search",
     summary="Cited evidence",
-    response_model=envelope_schema("Evidence", evidence=list[EvidenceShape]),
+    response_model=schema("Evidence", evidence=list[EvidenceShape]),
 )
 async def search_evidence(db: Db, scope: ProjectReader, q: Words = "", limit: Few = 20) -> Envelope:
     """What events of the active project cite, by the words of the snippets."""

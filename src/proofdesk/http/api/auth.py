@@ -14,7 +14,7 @@ from proofdesk.http.dependencies import Config, Db, OptionalSession
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import login_request
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema, optional_field
+from proofdesk.http.schemas import optional_field, schema
 from proofdesk.settings import Settings
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
@@ -27,8 +27,8 @@ class Credentials(JsonBody):
     password: str | None = Field(None, max_length=4096)
 
 
-SessionAnswer = envelope_schema("SignedIn", username=str, active_project_id=UUID | None, csrf_cookie_name=str)
-Me = envelope_schema(
+SessionAnswer = schema("SignedIn", username=str, active_project_id=UUID | None, csrf_cookie_name=str)
+Me = schema(
     "Me",
     authenticated=bool,
     username=optional_field(str),
@@ -47,7 +47,7 @@ async def login(request: Request, db: Db, settings: Config, given: Credentials) 
     return session_response(settings, opened)
 
 
-@router.post("/logout", summary="Sign out", response_model=envelope_schema("SignedOut"))
+@router.post("/logout", summary="Sign out", response_model=schema("SignedOut"))
 async def logout(request: Request, db: Db, settings: Config) -> Envelope:
     """Ends the session, when there is one."""
     if token := session_token(request):

@@ -15,7 +15,7 @@ from proofdesk.http.dependencies import Db, ProjectReader
 from proofdesk.http.json_routes import JsonRoute
 from proofdesk.http.parameters import ConversationId, Limit, Offset, parse_time
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 
 router = APIRouter(prefix="/v1", tags=["data review"], route_class=JsonRoute)
 
@@ -85,7 +85,7 @@ class ThreadMessageShape(MessageShape):
     delivery_error: str | None = Field(description="Why the channel did not deliver it; null while it did not say so.")
 
 
-@router.get("/contacts", summary="Contacts", response_model=envelope_schema("Contacts", contacts=list[ContactShape]))
+@router.get("/contacts", summary="Contacts", response_model=schema("Contacts", contacts=list[ContactShape]))
 async def list_contacts(
     db: Db, scope: ProjectReader, q: str | None = None, limit: Limit = 100, offset: Offset = 0
 ) -> Envelope:
@@ -97,7 +97,7 @@ async def list_contacts(
 @router.get(
     "/conversations",
     summary="Conversations",
-    response_model=envelope_schema("Conversations", conversations=list[ConversationShape]),
+    response_model=schema("Conversations", conversations=list[ConversationShape]),
 )
 async def list_conversations(
     db: Db,
@@ -112,7 +112,7 @@ async def list_conversations(
     return success(conversations=[_conversation(scope.project_id, c) for c in found])
 
 
-@router.get("/messages", summary="Messages", response_model=envelope_schema("Messages", messages=list[MessageShape]))
+@router.get("/messages", summary="Messages", response_model=schema("Messages", messages=list[MessageShape]))
 async def list_messages(
     db: Db,
     scope: ProjectReader,
@@ -129,7 +129,7 @@ async def list_messages(
 @router.get(
     "/conversations/{conversation_id}/thread",
     summary="A whole conversation",
-    response_model=envelope_schema("Thread", conversation=ConversationShape, messages=list[ThreadMessageShape]),
+    response_model=schema("Thread", conversation=ConversationShape, messages=list[ThreadMessageShape]),
 )
 async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> Envelope:
     """All its messages, in order."""

@@ -6,7 +6,7 @@ from proofdesk.database.pool import Database
 from proofdesk.http.responses import Envelope, failure, success
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
-from proofdesk.jobs.runs import Requested
+from proofdesk.jobs.runs import RequestedRun
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
@@ -20,7 +20,7 @@ _SHOWN = (
 _PROGRESS = ("done", "total", "unit")
 
 
-async def awaited(db: Database, settings: Settings, scope: Scope, asked: Requested, seconds: float | None) -> Envelope:
+async def awaited(db: Database, settings: Settings, scope: Scope, asked: RequestedRun, seconds: float | None) -> Envelope:
     """Wait for a run and answer: 200 with its result, 202 while it is under way, 409, 502 or 503 when it failed."""
     patience = settings.job_wait_seconds if seconds is None else seconds
     ended = await runs.wait(db, scope, asked.run.id, patience)

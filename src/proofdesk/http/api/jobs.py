@@ -13,7 +13,7 @@ from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import Clamp, Limit, Offset, UuidText
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 from proofdesk.indexing import vectors
 from proofdesk.jobs import runs, schedules, tick
 from proofdesk.jobs.schedule_queries import Schedule
@@ -94,7 +94,7 @@ class RunShape(BaseModel):
     cancel_requested_at: datetime | None
 
 
-RunAnswer = envelope_schema("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
+RunAnswer = schema("JobRun", result=dict[str, Any] | None, run=RunShape, joined=bool)
 _LATE: dict[int | str, dict[str, Any]] = {
     202: {"description": "Not finished in time; `result` is null.", "model": RunAnswer}
 }
@@ -124,47 +124,43 @@ async def embed(
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 
-@router.post(
-    "/embeddings/retry-failed", summary="Try failed chunks again", response_model=envelope_schema("Reset", reset=int)
-)
+@router.post("/embeddings/retry-failed", summary="Try failed chunks again", response_model=schema("Reset", reset=int))
 async def retry_failed(db: Db, scope: ProjectEditor) -> Envelope:
     """Failed chunks become pending; the next run takes them."""
     return success(reset=await vectors.retry_failed(db, scope))
 
 
-@router.get("/status", summary="How things stand", response_model=envelope_schema("JobsStatus", **status.FIELDS))
+@router.get("/status", summary="How things stand", response_model=schema("JobsStatus", **status.FIELDS))
 async def show_status(db: Db, settings: Config, scope: ProjectReader) -> Envelope:
     """Latest runs, counts, storage, watermarks, workers and backlog of the active project."""
-    return success(**await status.read(db, scope, settings))
+    return success(**await status.read_status(db, scope, settings))
 
 
-@router.get("/scheduler", summary="Schedules", response_model=envelope_schema("Schedules", jobs=list[Schedule]))
+@router.get("/scheduler", summary="Schedules", response_model=schema("Schedules", jobs=list[Schedule]))
 async def list_schedules(db: Db, scope: ProjectReader) -> Envelope:
     """Every job of the active project: when it runs next, and how it went last. A job may have paused itself."""
-    return success(jobs=await schedules.listed(db, scope))
+    return success(jobs=await schedules.list_schedules(db, scope))
 
 
-@router.patch(
-    "/scheduler/{job_type}", summary="Change a schedule", response_model=envelope_schema("OneSchedule", job=Schedule)
-)
+@router.patch("/scheduler/{job_type}", summary="Change a schedule", response_model=schema("OneSchedule", job=Schedule))
 async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, given: Rescheduling) -> Envelope:
     """Pauses or resumes a job, or gives it another cadence; it is then due a cadence after it last ran."""
     changed = await schedules.change(db, scope, job_type, status=given.status, cadence_seconds=given.cadence_seconds)
     return success(job=changed)
 
 
-@router.post("/scheduler/tick", summary="Start what is due", response_model=envelope_schema("Tick", result=TickResult))
+@router.post("/scheduler/tick", summary="Start what is due", response_model=schema("Tick", result=TickResult))
 async def start_due(
     db: Db, settings: Config, scope: ProjectEditor, given: Ticking, wait: Seconds = None, limit: Due = None
 ) -> Envelope:
     """Starts due jobs of the active project and waits for their results, at most so long."""
-    started = await tick.tick(db, settings, limit or given.limit or 10, scope)
+    started = await tick.start_due(db, settings, limit or given.limit or 10, scope)
     wait = wait if wait is not None else given.wait
     patience = settings.job_wait_seconds if wait is None else wait
-    return success(result=(await tick.results(db, scope.actor, started, patience)).as_dict())
+    return success(result=(await tick.wait_for_results(db, scope.actor, started, patience)).as_dict())
 
 
-@router.get("/runs", summary="Runs", response_model=envelope_schema("Runs", runs=list[RunShape], total=int))
+@router.get("/runs", summary="Runs", response_model=schema("Runs", runs=list[RunShape], total=int))
 async def list_runs(
     db: Db,
     scope: ProjectReader,
@@ -174,17 +170,17 @@ async def list_runs(
     offset: Offset = 0,
 ) -> Envelope:
     """Newest first."""
-    found, total = await runs.history(db, scope, job_type or None, run_status, limit, offset)
+    found, total = await runs.list_history(db, scope, job_type or None, run_status, limit, offset)
     return success(runs=[job_responses.run(r) for r in found], total=total)
 
 
-@router.get("/runs/{run_id}", summary="One run", response_model=envelope_schema("OneRun", run=RunShape))
+@router.get("/runs/{run_id}", summary="One run", response_model=schema("OneRun", run=RunShape))
 async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> Envelope:
     """With its progress, and its result in `meta.result`."""
-    return success(run=job_responses.run(await runs.find(db, scope, _known(run_id))))
+    return success(run=job_responses.run(await runs.get(db, scope, _known(run_id))))
 
 
-@router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=envelope_schema("Cancelled", run=RunShape))
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=schema("Cancelled", run=RunShape))
 async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> Envelope:
     """A queued run ends at once; one that is running stops within seconds, between pages or batches."""
     return success(run=job_responses.run(await runs.cancel(db, scope, _known(run_id))))

@@ -13,7 +13,7 @@ from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import REFERENCES, Clamp, Offset, UuidText, json_schema, parse_time
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 from proofdesk.outbound import approval, delivery, drafts, messages, preflight
 from proofdesk.outbound.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.channels import registry
@@ -120,12 +120,10 @@ class ResultShape(BaseModel):
     swept: int = Field(description="Attempts of workers that were lost, settled on the way.")
 
 
-OneMessage = envelope_schema("OneOutbound", outbound=OutboundShape)
+OneMessage = schema("OneOutbound", outbound=OutboundShape)
 
 
-@router.get(
-    "", summary="Messages", response_model=envelope_schema("Outbounds", outbound=list[OutboundShape], total=int)
-)
+@router.get("", summary="Messages", response_model=schema("Outbounds", outbound=list[OutboundShape], total=int))
 async def list_messages(
     db: Db,
     scope: ProjectReader,
@@ -165,7 +163,7 @@ async def draft(db: Db, scope: ProjectEditor, given: NewDraft) -> Envelope:
     return success(201 if is_new else 200, outbound=message(drafted))
 
 
-@router.post("/process", summary="Send what is due", response_model=envelope_schema("Processed", result=ResultShape))
+@router.post("/process", summary="Send what is due", response_model=schema("Processed", result=ResultShape))
 async def process(
     held: Resources, scope: ProjectEditor, given: Limited, limit: Annotated[int | None, Clamp(1, 200)] = None
 ) -> Envelope:
@@ -178,7 +176,7 @@ async def process(
 @router.get(
     "/{outbound_id}",
     summary="One message",
-    response_model=envelope_schema(
+    response_model=schema(
         "OutboundDossier",
         outbound=OutboundShape,
         attempts=list[DeliveryAttempt],
@@ -197,7 +195,7 @@ async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
 @router.get(
     "/{outbound_id}/preflight",
     summary="Could it be sent?",
-    response_model=envelope_schema("Preflight", gates=list[GateShape], sendable_at=datetime | None),
+    response_model=schema("Preflight", gates=list[GateShape], sendable_at=datetime | None),
 )
 async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
     """Every gate, and from when on it could be sent; changes nothing."""

@@ -12,12 +12,12 @@ from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import REFERENCES, Clamp, Offset, json_schema
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 from proofdesk.outbound import policies
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policies import InvalidOptOut
-from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
+from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
@@ -78,9 +78,7 @@ class PolicyShape(BaseModel):
     updated_at: datetime
 
 
-@router.get(
-    "/policies", summary="Policies", response_model=envelope_schema("Policies", policies=list[PolicyShape], total=int)
-)
+@router.get("/policies", summary="Policies", response_model=schema("Policies", policies=list[PolicyShape], total=int))
 async def list_policies(
     db: Db,
     scope: ProjectReader,
@@ -96,7 +94,7 @@ async def list_policies(
     return success(policies=found, total=total)
 
 
-@router.post("/opt-out", summary="Change a policy", response_model=envelope_schema("PolicyChanged", policy=PolicyShape))
+@router.post("/opt-out", summary="Change a policy", response_model=schema("PolicyChanged", policy=PolicyShape))
 async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> Envelope:
     """Opt somebody out, or in again with a reason; what is left out stays as it is."""
     return success(policy=await change(db, scope, given))

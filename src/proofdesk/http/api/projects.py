@@ -13,7 +13,7 @@ from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, Projec
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import UuidText, json_schema
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 from proofdesk.projects import members, projects, sources
 from proofdesk.projects.queries import Member, Project
 from proofdesk.projects.source_queries import Source
@@ -63,7 +63,7 @@ class SourceShape(BaseModel):
 @router.get(
     "",
     summary="Projects you may enter",
-    response_model=envelope_schema(
+    response_model=schema(
         "Projects", projects=list[Project], active_project_id=UUID | None, account_scope_id=UUID | None
     ),
 )
@@ -78,7 +78,7 @@ async def list_projects(request: Request, db: Db, session: CurrentSession) -> En
     )
 
 
-@router.post("", summary="Make a project", response_model=envelope_schema("NewProjectMade", project=Project))
+@router.post("", summary="Make a project", response_model=schema("NewProjectMade", project=Project))
 async def create_project(request: Request, db: Db, session: CurrentSession, given: NewProject) -> Envelope:
     """Who makes it becomes its member."""
     project = await projects.create(
@@ -94,7 +94,7 @@ async def create_project(request: Request, db: Db, session: CurrentSession, give
 @router.post(
     "/{project_id}/select",
     summary="Work in a project",
-    response_model=envelope_schema("ProjectSelected", active_project_id=UUID, project=Project),
+    response_model=schema("ProjectSelected", active_project_id=UUID, project=Project),
 )
 async def select_project(request: Request, db: Db, session: CurrentSession, inside: NamedProject) -> Envelope:
     """Makes it the active project of this session, and of the next login."""
@@ -104,9 +104,7 @@ async def select_project(request: Request, db: Db, session: CurrentSession, insi
     return success(active_project_id=inside.project_id, project=project)
 
 
-@router.patch(
-    "/{project_id}", summary="Rename a project", response_model=envelope_schema("ProjectRenamed", project=Project)
-)
+@router.patch("/{project_id}", summary="Rename a project", response_model=schema("ProjectRenamed", project=Project))
 async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> Envelope:
     """The owner may, and whoever made the project."""
     return success(project=await projects.rename(db, keeper, given.name or ""))
@@ -115,7 +113,7 @@ async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> Enve
 @router.post(
     "/{project_id}/archive",
     summary="Put a project away",
-    response_model=envelope_schema("ProjectArchived", released_sources=list[str], message=str),
+    response_model=schema("ProjectArchived", released_sources=list[str], message=str),
 )
 async def archive_project(db: Db, keeper: ProjectManager) -> Envelope:
     """Nobody enters it any more; its data stays, and its sources are free for other projects."""
@@ -128,7 +126,7 @@ async def archive_project(db: Db, keeper: ProjectManager) -> Envelope:
     "/{project_id}/members",
     summary="Who may enter a project",
     tags=["members"],
-    response_model=envelope_schema("Members", members=list[Member]),
+    response_model=schema("Members", members=list[Member]),
 )
 async def list_members(db: Db, inside: NamedProject) -> Envelope:
     """In the order in which they came. The owner may enter every project and is not listed for that."""
@@ -139,7 +137,7 @@ async def list_members(db: Db, inside: NamedProject) -> Envelope:
     "/{project_id}/members/{username}",
     summary="Let somebody into a project",
     tags=["members"],
-    response_model=envelope_schema("MemberAdded", members=list[Member]),
+    response_model=schema("MemberAdded", members=list[Member]),
 )
 async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMember) -> Envelope:
     """The owner may, and whoever made the project."""
@@ -151,7 +149,7 @@ async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMe
     "/{project_id}/members/{username}",
     summary="Let a member go",
     tags=["members"],
-    response_model=envelope_schema("MemberRemoved", members=list[Member]),
+    response_model=schema("MemberRemoved", members=list[Member]),
 )
 async def remove_member(db: Db, keeper: ProjectManager, username: str) -> Envelope:
     """The project does not exist for him any more."""
@@ -163,7 +161,7 @@ async def remove_member(db: Db, keeper: ProjectManager, username: str) -> Envelo
     "/{project_id}/sources",
     summary="What a project reads",
     tags=["sources"],
-    response_model=envelope_schema("Sources", sources=list[SourceShape]),
+    response_model=schema("Sources", sources=list[SourceShape]),
 )
 async def list_sources(db: Db, inside: NamedProject) -> Envelope:
     """Oldest first."""
@@ -175,7 +173,7 @@ async def list_sources(db: Db, inside: NamedProject) -> Envelope:
     summary="Read an account or inbox",
     tags=["sources"],
     status_code=201,
-    response_model=envelope_schema("SourceBound", source=SourceShape),
+    response_model=schema("SourceBound", source=SourceShape),
 )
 async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Envelope:
     """An external source belongs to one project."""
@@ -186,7 +184,7 @@ async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Envelop
     "/{project_id}/sources/{source_id}",
     summary="Stop reading a source",
     tags=["sources"],
-    response_model=envelope_schema("SourceUnbound", source=SourceShape, message=str),
+    response_model=schema("SourceUnbound", source=SourceShape, message=str),
 )
 async def unbind_source(db: Db, inside: NamedProject, source_id: UuidText) -> Envelope:
     """The import stops; what was imported stays."""

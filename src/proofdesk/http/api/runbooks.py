@@ -11,7 +11,7 @@ from proofdesk.http import runbook_context
 from proofdesk.http.dependencies import CurrentSession, OptionalSession
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 from proofdesk.runbooks import bundle, registry
 from proofdesk.runbooks.findings import Diagnosis
 
@@ -76,7 +76,7 @@ class FixShape(BaseModel):
     command: str | None
 
 
-DiagnosisAnswer = envelope_schema(
+DiagnosisAnswer = schema(
     "Diagnosis",
     slug=str,
     title=str,
@@ -87,7 +87,7 @@ DiagnosisAnswer = envelope_schema(
 )
 
 
-@router.get("/runbooks", summary="Incidents", response_model=envelope_schema("Runbooks", runbooks=list[RunbookShape]))
+@router.get("/runbooks", summary="Incidents", response_model=schema("Runbooks", runbooks=list[RunbookShape]))
 async def list_runbooks(session: CurrentSession) -> Envelope:
     """What may go wrong, by what people notice."""
     names = ("slug", "title", "symptom", "impact")

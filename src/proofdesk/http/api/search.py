@@ -13,7 +13,7 @@ from proofdesk.http.dependencies import ProjectReader, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import ContactId, ConversationId, json_schema
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import envelope_schema, optional_field
+from proofdesk.http.schemas import optional_field, schema
 from proofdesk.search import results
 from proofdesk.search.results import Filters, Question
 
@@ -87,7 +87,7 @@ class Result(BaseModel):
     evidence_ref: Any
 
 
-Found = envelope_schema(
+Found = schema(
     "SearchAnswer",
     query=str,
     topK=int,

@@ -14,7 +14,7 @@ from proofdesk.http.dependencies import Config, Db, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import check_same_site, client_address
 from proofdesk.http.responses import Envelope, request_id, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
 
@@ -33,10 +33,10 @@ class Pin(JsonBody):
     pin: str = Field("", max_length=100, description="6 digits.")
 
 
-State = envelope_schema(
+State = schema(
     "SignupStatus", enabled=bool, has_telegram_token=bool, owner_bound=bool, missing=list[str], message=str
 )  # fmt: skip
-Sent = envelope_schema("PinSent", signup_request_id=UUID, expires_at=datetime, message=str)
+Sent = schema("PinSent", signup_request_id=UUID, expires_at=datetime, message=str)
 
 
 @router.get("/signup/status", summary="Can accounts be made?", response_model=State)

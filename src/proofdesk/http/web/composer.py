@@ -22,7 +22,7 @@ from proofdesk.outbound import drafts, recipients
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
 from proofdesk.outbound.drafts import DraftRequest
-from proofdesk.outbound.recipient_queries import Reachable
+from proofdesk.outbound.recipient_queries import ReachableContact
 from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/outbound", route_class=Route)
@@ -190,8 +190,8 @@ _ANYBODY = {"chatwoot": f"cw:{uuid.UUID(int=0)}:1:1", "email": "somebody@example
 
 async def _offered(db: Database, scope: Scope, channel: str, find: str, to: str) -> dict[str, Any]:
     """Who can be chosen; first, who is chosen."""
-    found = await recipients.find(db, scope, channel, find, MOST_OFFERED) if find.strip() or not to else []
-    known = await recipients.named(db, scope, [to] if to else [])
+    found = await recipients.find_reachable(db, scope, channel, find, MOST_OFFERED) if find.strip() or not to else []
+    known = await recipients.load_contacts(db, scope, [to] if to else [])
     chosen = [Choice(to, known[to].name if to in known else "", True)] if to else []
     offers = [
         Choice(ref, c.name or "Without a name") for c in found if (ref := _reach(scope, channel, c)) != to and ref
@@ -199,7 +199,7 @@ async def _offered(db: Database, scope: Scope, channel: str, find: str, to: str)
     return {"offers": [(o, outbound_views.address(o.value)) for o in [*chosen, *offers]], "sought": find.strip()}
 
 
-def _reach(scope: Scope, channel: str, contact: Reachable) -> str:
+def _reach(scope: Scope, channel: str, contact: ReachableContact) -> str:
     """How the channel reaches a contact."""
     if channel == "email":
         return contact.email or ""

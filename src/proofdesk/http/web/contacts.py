@@ -48,8 +48,8 @@ async def show_contact(
     """One of them, with his last conversations, what he allows, and what was written to him."""
     known = await contacts.known(db, scope, contact_id)
     allowed, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), A_PAGE, 0)
-    written = await recipients.written_to(db, scope, contact_id.lower(), MOST_WRITTEN)
-    named = await recipients.named(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
+    written = await recipients.list_messages(db, scope, contact_id.lower(), MOST_WRITTEN)
+    named = await recipients.load_contacts(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
     here = view_models.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)
     values = {
         "who": view_models.who(scope.project_id, known.contact),

@@ -38,7 +38,7 @@ async def show_jobs(
     which = run_views.Which.of(job_type, status, page)
     if layout.wants_part(request):
         return layout.partial(request, "jobs/_live.html", await _live(db, settings, scope, which))
-    days = [run_views.day(d) for d in await standing.throughput(db, scope, DAYS)]
+    days = [run_views.day(d) for d in await standing.daily_work(db, scope, DAYS)]
     values = await _live(db, settings, scope, which) | {"days": days, "has_days": any(d.did_something for d in days)}
     return layout.page(request, "jobs/page.html", values, frame=await layout.frame(request, db, session))
 
@@ -46,7 +46,7 @@ async def show_jobs(
 @router.get("/jobs/runs/{run_id}")
 async def show_run(request: Request, db: Db, session: CurrentSession, scope: ProjectReader, run_id: str) -> Response:
     """One run: what it did, or why it did not, with the request that failed."""
-    values = {"run": run_views.detail(await runs.find(db, scope, _id(run_id)))}
+    values = {"run": run_views.detail(await runs.get(db, scope, _id(run_id)))}
     if layout.wants_part(request):
         return layout.partial(request, "jobs/_run.html", values)
     return layout.page(request, "jobs/run.html", values, frame=await layout.frame(request, db, session))
@@ -101,11 +101,11 @@ reconcile = _asked_for("/jobs/chatwoot/reconcile", "chatwoot_reconcile")
 async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views.Which) -> dict[str, Any]:
     """What changes while one looks."""
     offset = (which.page - 1) * A_PAGE
-    ran, total = await runs.history(db, scope, which.job_type or None, which.status or None, A_PAGE, offset)
+    ran, total = await runs.list_history(db, scope, which.job_type or None, which.status or None, A_PAGE, offset)
     return {
-        "active": [run_views.card(run) for run in await runs.latest(db, scope) if run.status in runs.ACTIVE],
-        "jobs": run_views.schedule_cards(await schedules.listed(db, scope)),
-        "worker": await standing.workers(db, settings),
+        "active": [run_views.card(run) for run in await runs.list_latest(db, scope) if run.status in runs.ACTIVE],
+        "jobs": run_views.schedule_cards(await schedules.list_schedules(db, scope)),
+        "worker": await standing.read_workers(db, settings),
         "chunks": await vectors.counts(db, scope),
         "ran": [run_views.card(run) for run in ran],
         "which": which,

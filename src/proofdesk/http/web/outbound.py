@@ -141,7 +141,7 @@ async def _shown(
     found = await messages.get_details(held.db, scope, wanted)
     gates = await preflight.check(held.db, scope, held.outbound, wanted)
     who = [found.outbound.recipient_ref, *([found.policy.contact_global_id] if found.policy else [])]
-    known = await recipients.named(held.db, scope, who)
+    known = await recipients.load_contacts(held.db, scope, who)
     values = _values(found, gates) | {
         "row": outbound_views.row(found.outbound, known),
         "policy": outbound_views.rules(found.policy, known) if found.policy else None,
@@ -197,7 +197,7 @@ async def _listed(request: Request, scope: Scope, asked: dict[str, str], number:
     found, total = await messages.list_messages(db, scope, wanted, A_PAGE, first)
     counts = await messages.count_by_state(db, scope, channel, q)
     failed = await messages.count_undelivered(db, scope, channel)
-    known = await recipients.named(db, scope, (m.recipient_ref for m in found))
+    known = await recipients.load_contacts(db, scope, (m.recipient_ref for m in found))
     states = {"": "All"} | outbound_views.STATES
     return asked | {
         "rows": [outbound_views.row(m, known) for m in found],

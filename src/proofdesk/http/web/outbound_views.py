@@ -17,7 +17,7 @@ from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, Policy
 from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN
 from proofdesk.outbound.preflight import GateCheck
 from proofdesk.outbound.queries import OutboundMessage
-from proofdesk.outbound.recipient_queries import Named
+from proofdesk.outbound.recipient_queries import RecipientContact
 
 CHANNELS = {"chatwoot": "Chatwoot", "email": "E-mail", "telegram": "Telegram"}
 STATES = {
@@ -102,7 +102,7 @@ class Rules:
     url: str
 
 
-def row(found: OutboundMessage, known: dict[str, Named]) -> Row:
+def row(found: OutboundMessage, known: dict[str, RecipientContact]) -> Row:
     """A message as a row of a list."""
     contact = known.get(found.recipient_ref)
     waits = found.next_attempt_at if found.status in ("approved", "failed") else None
@@ -123,7 +123,7 @@ def row(found: OutboundMessage, known: dict[str, Named]) -> Row:
     )
 
 
-def rules(policy: Policy, known: dict[str, Named]) -> Rules:
+def rules(policy: Policy, known: dict[str, RecipientContact]) -> Rules:
     """A policy as it is shown and changed."""
     who = policy.contact_global_id
     contact = known.get(who)

@@ -38,7 +38,7 @@ async def show_overview(request: Request, db: Db, settings: Config, session: Cur
     scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
-    found = await overview.of(db, scope, status.silence(settings).total_seconds())
+    found = await overview.load_overview(db, scope, status.worker_timeout(settings).total_seconds())
     frame = await layout.frame(request, db, session)
     values = _values(found) | {"funnel": _funnel(await messages.count_by_state(db, scope))}
     return layout.page(request, "overview/page.html", values, frame=frame)

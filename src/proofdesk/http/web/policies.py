@@ -93,7 +93,7 @@ async def _shown(
 ) -> Response:
     db = request.state.resources.db
     found, total = await policies.list_policies(db, scope, asked, A_PAGE, (number - 1) * A_PAGE)
-    known = await recipients.named(db, scope, (p.contact_global_id for p in found))
+    known = await recipients.load_contacts(db, scope, (p.contact_global_id for p in found))
     first = (number - 1) * A_PAGE
     values: dict[str, Any] = {
         "policies": [outbound_views.rules(p, known) for p in found],

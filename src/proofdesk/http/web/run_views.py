@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from proofdesk.dashboard.status_queries import Day
+from proofdesk.dashboard.status_queries import DailyWork
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.jobs.run_queries import Run
@@ -123,7 +123,7 @@ class JobCard:
     cadences: list[Choice]
 
 
-def day(found: Day) -> DayCard:
+def day(found: DailyWork) -> DayCard:
     """A day as a row of the plot."""
     at = view_models.Moment(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
     return DayCard(at, found.messages_read, found.chunks_embedded, bool(found.messages_read or found.chunks_embedded))

@@ -73,7 +73,7 @@ async def _shown(
         "active": inside.project_id == session.active_project_id,
         "kept": await scope.may_keep(db, inside),
         "wrong": wrong.message if wrong else "",
-        **_holdings(await overview.holds(db, inside), offered),
+        **_holdings(await overview.load_contents(db, inside), offered),
     }
     if layout.wants_part(request):
         return layout.partial(request, "projects/_holdings.html", values, layout.status_of(wrong), toast=said)
@@ -83,7 +83,7 @@ async def _shown(
     )
 
 
-def _holdings(held: overview.Held, offered: Offers) -> dict[str, Any]:
+def _holdings(held: overview.ProjectContents, offered: Offers) -> dict[str, Any]:
     shown = view_models.holdings(held, offered)
     bound = {source["external_id"] for source in shown["sources"]}
     choices = [

@@ -10,7 +10,7 @@ from uuid import UUID
 from proofdesk.chatwoot.available_sources import Offers
 from proofdesk.conversations.queries import Contact, Conversation, WholeMessage
 from proofdesk.core import ids
-from proofdesk.dashboard.overview import Held
+from proofdesk.dashboard.overview import ProjectContents
 from proofdesk.projects.source_queries import Source
 from proofdesk.search.results import Hit
 from proofdesk.settings import Settings
@@ -210,7 +210,7 @@ def line(message: WholeMessage, cited: bool) -> Line:
     )
 
 
-def holdings(held: Held, offered: Offers | None = None) -> dict[str, Any]:
+def holdings(held: ProjectContents, offered: Offers | None = None) -> dict[str, Any]:
     """What a project reads and holds, for a page; names are those of Chatwoot where it told them, or of the mirror."""
     told = offered or Offers()
     names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes} | told.inboxes

@@ -11,7 +11,7 @@ from proofdesk.http.dependencies import Db, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import client_address
 from proofdesk.http.responses import Envelope, request_id, success
-from proofdesk.http.schemas import envelope_schema, optional_field
+from proofdesk.http.schemas import optional_field, schema
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
 
@@ -23,7 +23,7 @@ class Update(JsonBody):
     message: Any = None
 
 
-Heard = envelope_schema("UpdateHeard", owner_bound=optional_field(bool))
+Heard = schema("UpdateHeard", owner_bound=optional_field(bool))
 
 
 async def _proven(request: Request, db: Db, held: Resources, secret: str | None = None) -> bool:

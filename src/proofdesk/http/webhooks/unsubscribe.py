@@ -5,12 +5,12 @@ from fastapi import APIRouter
 from proofdesk.http.dependencies import Db, Resources
 from proofdesk.http.json_routes import JsonRoute
 from proofdesk.http.responses import Envelope, request_id, success
-from proofdesk.http.schemas import envelope_schema
+from proofdesk.http.schemas import schema
 from proofdesk.outbound import unsubscribe
 
 router = APIRouter(prefix="/v1/webhooks/unsubscribe", tags=["outbound"], route_class=JsonRoute)
 
-Link = envelope_schema("UnsubscribeLink", recipient=str, channel=str)
+Link = schema("UnsubscribeLink", recipient=str, channel=str)
 
 
 @router.get("/{token}", summary="What the link of a letter is about", response_model=Link)

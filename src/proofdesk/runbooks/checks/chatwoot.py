@@ -50,7 +50,7 @@ async def header_arrives(case: Case) -> Seen:
     seen = await case.know(probes.chatwoot)
     if seen.unreachable:
         return skip(_NOT_REACHED)
-    if seen.refused and seen.refused.unsigned:
+    if seen.refused and seen.refused.token_missing:
         return fail("Chatwoot says that no token came along, although one was sent.")
     return ok("The header with the token arrives.")
 
@@ -58,11 +58,11 @@ async def header_arrives(case: Case) -> Seen:
 async def token_is_taken(case: Case) -> Seen:
     """Whether Chatwoot knows the token."""
     seen = await case.know(probes.chatwoot)
-    if seen.unreachable or (seen.refused and seen.refused.unsigned):
+    if seen.unreachable or (seen.refused and seen.refused.token_missing):
         return skip(_NOT_REACHED)
     if seen.refused is None:
         return ok("Chatwoot knows the token.")
-    if seen.refused.foreign:
+    if seen.refused.from_proxy:
         return fail(seen.refused.message, "Something else, such as a proxy, answers in Chatwoot's place.", _LATER)
     if seen.refused.status == 401 and seen.refused.forbidden:
         return fail(seen.refused.message, "The token is a bot's or a platform's, which may not read conversations.")

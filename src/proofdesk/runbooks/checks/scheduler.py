@@ -104,7 +104,7 @@ async def little_waits(case: Case) -> Seen:
 
 async def scheduled(case: Case) -> list[Schedule]:
     """The project's schedules."""
-    return await schedules.listed(case.resources.db, case.inside)
+    return await schedules.list_schedules(case.resources.db, case.inside)
 
 
 async def why_paused(case: Case, schedule: Schedule) -> str:

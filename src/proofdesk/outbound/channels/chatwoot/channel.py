@@ -38,7 +38,7 @@ class Channel:
     channel = "chatwoot"
 
     def __init__(self, client: Chatwoot, *, settles_within: float = 20, patience: float = 10):
-        self._client = client.patient(patience)
+        self._client = client.with_retry_timeout(patience)
         self._settles_within = timedelta(seconds=settles_within)
 
     @staticmethod
@@ -193,11 +193,11 @@ def _failed(error: ChatwootError) -> SendFailed:
     wait = error.retry_after
     if wait is None and (crowded or error.status == 429):
         wait = _TOO_MANY
-    unavailable = not error.perhaps_done and (error.status is None or error.status >= 500)
+    unavailable = not error.outcome_unknown and (error.status is None or error.status >= 500)
     return SendFailed(
         error.message,
-        permanent=error.permanent and not (error.perhaps_done or crowded or broken_token or error.foreign),
-        delivered_unknown=error.perhaps_done,
+        permanent=error.permanent and not (error.outcome_unknown or crowded or broken_token or error.from_proxy),
+        delivered_unknown=error.outcome_unknown,
         of_provider=error.status == 429 or unavailable,
         misconfigured=broken_token,
         retry_after=wait,
