@@ -1,6 +1,6 @@
 """Pictures of every page in docs/img: light, dark, and on a phone. Run by `make screenshots`, on the demo's data.
 
-The list of pages is that of the tests (tests/web/places.py), so that what is shown is what is tested.
+The list of pages is that of the tests (tests/http/web/places.py), so that what is shown is what is tested.
 """
 
 import base64

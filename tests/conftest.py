@@ -15,16 +15,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from proofdesk.audit.events import Actor, system
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, connected
-from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators import smtp
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import Simulator, create_app
+from tests.support.databases import copy_database, empty
+from tests.support.projects import new_project
 
-DIMENSION = 256
+pytest_plugins = ("tests.support.browser", "tests.support.server", "tests.support.worlds")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -137,52 +137,6 @@ def relay(mail_server: tuple[smtp.Simulator, str]) -> Iterator[smtp.Simulator]:
 def server_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the path of the log of the server."""
     return tmp_path_factory.mktemp("server") / "server.log"
-
-
-async def new_project(db: Database, name: str, actor: Actor | None = None) -> Scope:
-    """Create a project and return its scope."""
-    actor = actor or system()
-    created = await projects.create(db, actor, name)
-    return await scope.enter(db, actor, created.id)
-
-
-def copy_database(server_url: str, name: str) -> str:
-    """Copy the migrated database under another name. Return its URL."""
-    with psycopg.connect(server_url.replace("/proofdesk?", "/postgres?"), autocommit=True) as conn:
-        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        # PostgreSQL copies an idle template only, so test processes take turns.
-        conn.execute("SELECT pg_advisory_lock(1)")
-        conn.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE proofdesk LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'").format(
-                sql.Identifier(name)
-            )
-        )
-        conn.execute("SELECT pg_advisory_unlock(1)")
-    return server_url.replace("/proofdesk?", f"/{name}?")
-
-
-def empty(conn: psycopg.Connection) -> None:
-    """Delete all rows except the applied migrations, as a superuser, who can bypass the triggers of the audit log.
-
-    Small tables use DELETE, which takes a fortieth of the time of TRUNCATE.
-    """
-    conn.execute("""
-        DO $$
-        DECLARE
-            emptied regclass;
-        BEGIN
-            SET LOCAL session_replication_role = replica;
-            SET LOCAL lock_timeout = '30s';  -- a test that left a transaction open fails instead of waiting for ever
-            FOR emptied IN SELECT format('public.%I', tablename) FROM pg_tables
-                           WHERE schemaname = 'public' AND tablename <> 'schema_migrations'
-            LOOP
-                IF pg_relation_size(emptied) > 1000000 THEN
-                    EXECUTE format('TRUNCATE %s CASCADE', emptied);
-                ELSE
-                    EXECUTE format('DELETE FROM %s', emptied);
-                END IF;
-            END LOOP;
-        END $$""")
 
 
 def _tune(url: str) -> None:

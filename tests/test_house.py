@@ -102,3 +102,20 @@ def test_modules_have_docstrings():
 def test_nothing_is_left_unfinished():
     marks = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
     assert [name(p) for p in SOURCES if marks.search(p.read_text("utf-8"))] == []
+
+
+def test_tests_share_only_what_is_in_support():
+    """Modules that tests share are in tests/support; a folder's own helpers are neither tests nor a conftest."""
+    assert [line for path in TESTS for line in _imports_across_tests(path)] == []
+
+
+def _imports_across_tests(path: Path) -> Iterator[str]:
+    own = ".".join(path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(parsed(path)):
+        if not isinstance(node, ast.ImportFrom) or not node.module or not node.module.startswith("tests"):
+            continue
+        for module in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+            leaf = module.rpartition(".")[2]
+            shared = module.startswith("tests.support") or node.module.startswith(own)
+            if leaf == "conftest" or leaf.startswith("test_") or not shared:
+                yield f"{name(path)}:{node.lineno} {module}"

@@ -1,4 +1,4 @@
-"""Lines of the log, as a process writes them. What a whole server writes is looked at in tests/api/test_logs.py."""
+"""Lines of the log, as a process writes them. What a whole server writes is looked at in tests/http/api/test_logs.py."""
 
 import json
 import subprocess

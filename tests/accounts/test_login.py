@@ -10,7 +10,7 @@ from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
 from proofdesk.projects import projects
 from proofdesk.settings import Settings
-from tests.http.api.server import ORIGIN, PASSWORD, client_of, sign_up
+from tests.support.server import ORIGIN, PASSWORD, client_of, sign_up
 
 RIGHT = {"username": "amina", "password": "a long enough password"}
 WRONG = {"username": "amina", "password": "something else"}

@@ -11,9 +11,9 @@ from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.evidence import references
 from proofdesk.projects import scope
-from tests.audit.events import tamper
-from tests.conversations import stories
-from tests.http.api.server import Cast, Person
+from tests.support import stories
+from tests.support.audit_events import tamper
+from tests.support.server import Cast, Person
 
 
 @pytest.fixture

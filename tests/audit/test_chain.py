@@ -17,9 +17,9 @@ from proofdesk.audit.events import Actor, Told, system
 from proofdesk.audit.queries import Asked
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from tests.audit.events import last, tamper
-from tests.conftest import new_project
 from tests.support import samples
+from tests.support.audit_events import last, tamper
+from tests.support.projects import new_project
 
 AWKWARD = {"text": 'quote " slash \\ tab \t bell \x07 line \n — ü 🙂', "number": 1.50, "deep": [{"b": 1, "a": None}]}
 

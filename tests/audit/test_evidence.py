@@ -12,9 +12,9 @@ from proofdesk.database.pool import Database
 from proofdesk.evidence import references
 from proofdesk.evidence.references import InvalidEvidenceRef
 from proofdesk.projects.scope import Scope
-from tests.audit.events import actions, last
-from tests.conftest import new_project
-from tests.conversations import stories
+from tests.support import stories
+from tests.support.audit_events import actions, last
+from tests.support.projects import new_project
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from tests.audit.events import actions, last
-from tests.conversations import stories
+from tests.support import stories
+from tests.support.audit_events import actions, last
 
 PASSWORD = "long enough pw"
 SETTINGS = Settings(login_rate_limit_max_attempts=3)

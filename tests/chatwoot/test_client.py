@@ -10,7 +10,7 @@ from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk_simulators.chatwoot import Simulator, create_app
 from proofdesk_simulators.chatwoot.refusals import CATALOGUE, Answer
 from proofdesk_simulators.serving import running
-from tests.chatwoot.conftest import fill
+from tests.support.chatwoot import fill
 
 Connect = Callable[..., Chatwoot]
 

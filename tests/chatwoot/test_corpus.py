@@ -14,7 +14,7 @@ import pytest
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import build, create_app
 from proofdesk_simulators.serving import running
-from tests.chatwoot.conftest import ours, theirs
+from tests.support.chatwoot import ours, theirs
 
 CORPUS = Path(os.environ.get("PROOFDESK_CORPUS_DIR", Path(__file__).parents[3] / "shared" / "data" / "support"))
 MEGABYTES = 200

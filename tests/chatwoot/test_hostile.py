@@ -27,7 +27,7 @@ from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator, create_app
 from proofdesk_simulators.serving import running
-from tests.chatwoot.conftest import fill
+from tests.support.chatwoot import fill
 
 _LETTERS = "".join(random.Random(1).choices(string.ascii_lowercase, k=3000))
 VALUES = [

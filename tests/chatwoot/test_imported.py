@@ -11,7 +11,7 @@ from proofdesk.core.progress import silent
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator
-from tests.chatwoot.conftest import fill, ours, theirs
+from tests.support.chatwoot import fill, ours, theirs
 
 OPTIONS = sync.Options(default_account_id=1)
 FAST = 600_000

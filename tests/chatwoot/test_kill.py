@@ -13,7 +13,7 @@ import pytest
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator, create_app
 from proofdesk_simulators.serving import running
-from tests.chatwoot.conftest import fill, ours, theirs
+from tests.support.chatwoot import fill, ours, theirs
 
 KILLS = 20
 

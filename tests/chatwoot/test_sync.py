@@ -13,8 +13,8 @@ from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator
-from tests.chatwoot.conftest import fill, ours, theirs
-from tests.conftest import new_project
+from tests.support.chatwoot import fill, ours, theirs
+from tests.support.projects import new_project
 
 OPTIONS = sync.Options(default_account_id=1)
 

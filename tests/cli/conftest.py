@@ -4,12 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-Terminal = Callable[[tuple[str, ...], Mapping[str, str]], "subprocess.CompletedProcess[str]"]
+from tests.support.commands import Terminal
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import pytest
 
 from proofdesk_simulators.chatwoot import Simulator, build, create_app
 from proofdesk_simulators.serving import running
-from tests.audit.events import tamper
-from tests.cli.conftest import Terminal
+from tests.support.audit_events import tamper
+from tests.support.commands import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

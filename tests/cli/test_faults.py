@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Terminal
+from tests.support.commands import Terminal
 from tests.support.people import Person, user
 
 SECRET = "Tr1ck-y-pass"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from proofdesk_simulators.smtp import Simulator
-from tests.cli.conftest import Terminal
+from tests.support.commands import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

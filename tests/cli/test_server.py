@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.api.server import LISTEN, free_port
+from tests.support.server import LISTEN, free_port
 
 SLOW = """
 import pathlib, time

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from proofdesk_simulators.telegram import Simulator
-from tests.cli.conftest import Terminal
+from tests.support.commands import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

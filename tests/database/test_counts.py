@@ -13,7 +13,7 @@ from proofdesk.database.pool import Database
 from proofdesk.indexing import vectors
 from proofdesk.outbound import messages
 from proofdesk.projects.scope import Scope
-from tests.conftest import new_project
+from tests.support.projects import new_project
 
 SCANNED = """
     SELECT project_id, kind, count(*) FROM (

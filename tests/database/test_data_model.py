@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from scripts import data_model, diagrams
 
-from tests.conftest import copy_database
+from tests.support.databases import copy_database
 
 ROOT = Path(__file__).parents[2]
 

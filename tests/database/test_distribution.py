@@ -5,7 +5,7 @@ import re
 
 import psycopg
 
-from tests.isolation import arguments
+from tests.support import query_arguments as arguments
 
 SCOPED = """
     SELECT c.oid, c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid

@@ -35,7 +35,7 @@ from proofdesk.search import queries as search_queries
 from proofdesk.search import ranking_queries, semantic_queries
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
-from tests.conftest import copy_database
+from tests.support.databases import copy_database
 from tests.support.plans import explained, rows_read
 
 LARGE, SMALL = 4000, 40  # conversations with four messages each

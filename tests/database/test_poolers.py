@@ -12,7 +12,7 @@ from proofdesk.database.poolers import WrongSession
 from proofdesk.database.sessions import Session, connect_as_owner
 from proofdesk.errors import Unavailable
 from proofdesk.projects.scope import Scope
-from tests.database import pgbouncer
+from tests.support import pgbouncer
 
 REFUSED_WITHIN = 8.0  # seconds
 OPTIONS_HANDLING = pytest.mark.parametrize("more", ["ignore_startup_parameters = options", ""])

@@ -10,10 +10,11 @@ from proofdesk.database import backup, migrate
 from proofdesk.database.pool import connected
 from proofdesk.database.poolers import WrongSession
 from proofdesk.errors import Unavailable
-from tests.conftest import new_project
 from tests.database import postgresql15
-from tests.deploy.test_backup import content, proofdesk
-from tests.isolation.worlds import World
+from tests.support.commands import proofdesk
+from tests.support.databases import content
+from tests.support.projects import new_project
+from tests.support.worlds import World
 
 pytestmark = pytest.mark.xdist_group("postgresql15")
 

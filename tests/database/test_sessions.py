@@ -11,7 +11,8 @@ from proofdesk.database import migrate, sessions
 from proofdesk.database.pool import connected
 from proofdesk.database.sessions import Session, connect_as_owner
 from proofdesk.errors import Unavailable
-from tests.conftest import empty, new_project
+from tests.support.databases import empty
+from tests.support.projects import new_project
 
 HOSTILE = {
     "statement_timeout": "1",

@@ -1,8 +1,6 @@
 """What a backup is for: everything comes back on another server, walls and proofs included."""
 
-import os
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +12,10 @@ from psycopg import sql
 from proofdesk.database import backup, embedded, pg_restore, postgres_server
 from proofdesk.database.archive import DamagedBackup, NewerBackup
 from proofdesk.errors import Invalid, Unavailable
-from tests.isolation.worlds import World
 from tests.support import samples
+from tests.support.commands import proofdesk, shell
+from tests.support.databases import content
+from tests.support.worlds import World
 
 
 @pytest.fixture
@@ -125,42 +125,3 @@ def test_a_backup_that_fails_leaves_the_old_file(tmp_path: Path):
     failed = proofdesk("backup", file, DATABASE_URL="postgresql://nobody:secret-word@127.0.0.1:1/none")
     assert failed.returncode == 1 and "cannot be reached" in failed.stderr and "secret-word" not in failed.stderr
     assert [p.name for p in tmp_path.iterdir()] == [file.name] and file.read_text() == "last week's"
-
-
-def content(url: str) -> dict[str, tuple[int, str]]:
-    """Rows and their fingerprint by table, as the owner sees them; of migrations the names, without their times."""
-    with psycopg.connect(url) as conn:
-        tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
-        found = {}
-        for (table,) in tables:
-            shown = sql.SQL("t.name" if table == "schema_migrations" else "t::text")
-            row = conn.execute(
-                sql.SQL("SELECT count(*), coalesce(md5(string_agg({0}, '' ORDER BY {0})), '') FROM {1} t").format(
-                    shown, sql.Identifier(table)
-                )
-            ).fetchone()
-            assert row is not None
-            found[table] = row
-        return found
-
-
-def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run commands as a page of the documentation writes them."""
-    program = f'proofdesk() {{ "{sys.executable}" -m proofdesk "$@"; }}\n'
-    return _run(["bash", "-euc", program + script], environment)
-
-
-def proofdesk(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of ours."""
-    return _run([sys.executable, "-m", "proofdesk", *map(str, arguments)], environment)
-
-
-def _run(command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(sys.path)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )

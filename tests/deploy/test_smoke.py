@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.api.server import free_port
+from tests.support.server import free_port
 
 ROOT = Path(__file__).parents[2]
 STEPS = (

@@ -7,7 +7,7 @@ import pytest
 
 from proofdesk.audit import events
 from proofdesk.projects import scope, sources
-from tests.faults.conftest import SYNC, Desk
+from tests.faults.desk import SYNC, Desk
 
 INBOXES = "/api/v1/accounts/1/inboxes"
 LATER = "Nothing is lost: the next run goes on from here."

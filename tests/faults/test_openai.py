@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import EMBED, SYNC, Desk
+from tests.faults.desk import EMBED, SYNC, Desk
 
 LATER = "Nothing is lost: the next run goes on from here."
 

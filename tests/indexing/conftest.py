@@ -1,31 +1,18 @@
 """A simulated OpenAI on a port, the client that the product uses for it, and chunks to embed."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 
 from proofdesk.database.pool import Database
 from proofdesk.indexing import chunks
-from proofdesk.indexing.chunking.chunker import Limits
 from proofdesk.indexing.embeddings import capabilities, factory
-from proofdesk.indexing.embeddings.batches import Patience
 from proofdesk.indexing.embeddings.provider import Provider
-from proofdesk.indexing.vectors import Options
 from proofdesk.projects.scope import Scope
-from proofdesk.settings import Settings
 from proofdesk_simulators.openai import Simulator, create_app
 from proofdesk_simulators.serving import running
-from tests.indexing.stories import Line, tell
-
-LIMITS = Limits(1000, 30)
-OPTIONS = Options(batch_size=4, concurrency=2, patience=Patience(3, 0.01, 1.0))
-
-
-def settings(**values: Any) -> Settings:
-    """Settings that owe nothing to the environment."""
-    plain: dict[str, Any] = dict.fromkeys(["openai_api_key", "openai_base_url", "embedding_provider", "embedding_dim"])
-    return Settings(**(plain | values))
+from tests.support.embedding import LIMITS, settings
+from tests.support.transcripts import Line, tell
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from proofdesk.errors import Unavailable
 from proofdesk.indexing import chunks, terms
 from proofdesk.indexing.chunking.chunker import Limits
 from proofdesk.projects.scope import Scope
-from tests.conftest import new_project
-from tests.indexing.conftest import LIMITS
-from tests.indexing.stories import Line, agent, rewrite, rows, tell
+from tests.support.embedding import LIMITS
+from tests.support.projects import new_project
+from tests.support.transcripts import Line, agent, rewrite, rows, tell
 
 LONG = "Hello, I ordered the blue coat last week and it has not come yet."
 REPLY = "I am sorry to hear that, Ivan. It left our house on Monday."

@@ -5,7 +5,7 @@ from proofdesk.errors import Invalid
 from proofdesk.indexing.embeddings import factory
 from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, NotConfigured, Provider, Refused
 from proofdesk_simulators.openai import Simulator
-from tests.indexing.conftest import settings
+from tests.support.embedding import settings
 
 PAGES = ("page", "bad_gateway")  # of a proxy, which numbers nothing
 

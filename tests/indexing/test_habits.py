@@ -17,7 +17,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import results
 from proofdesk.search.query import Question
 from proofdesk_simulators.openai import Simulator
-from tests.indexing.conftest import OPTIONS, settings
+from tests.support.embedding import OPTIONS, settings
 
 QUICK = Patience(3, 0.01, 1.0)
 TEXTS = [f"Is the coat number {n} still to be had?" for n in range(10)]

@@ -6,8 +6,8 @@ from proofdesk.indexing.embeddings import factory
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
-from tests.indexing.conftest import OPTIONS, settings
-from tests.indexing.stories import rows
+from tests.support.embedding import OPTIONS, settings
+from tests.support.transcripts import rows
 
 MODEL = "openai:text-embedding-3-small@256"
 

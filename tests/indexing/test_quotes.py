@@ -6,7 +6,7 @@ import pytest
 
 from proofdesk.indexing.chunking import attribution, chunker, quotes
 from proofdesk.indexing.chunking.chunker import Limits
-from tests.indexing.stories import Line, agent, said
+from tests.support.transcripts import Line, agent, said
 
 OWN = "We have sent it today, and it will be there soon."
 ASKED = "Where is the blue coat that I ordered in February?"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from proofdesk.indexing import transcripts
 from proofdesk.indexing.chunking import chunker
 from proofdesk.indexing.chunking.chunker import Limits
-from tests.indexing.stories import Line, agent, said
+from tests.support.transcripts import Line, agent, said
 
 LIMITS = Limits(1000, 30)
 QUESTION = "Which size of the blue coat do you need, and in which country are you?"

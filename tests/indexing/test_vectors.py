@@ -14,9 +14,9 @@ from proofdesk.indexing.embeddings.provider import Busy, Failed, Provider
 from proofdesk.indexing.vector_queries import Counts
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import Simulator
-from tests.conftest import new_project
-from tests.indexing.conftest import LIMITS, OPTIONS
-from tests.indexing.stories import Line, rewrite, rows, tell
+from tests.support.embedding import LIMITS, OPTIONS
+from tests.support.projects import new_project
+from tests.support.transcripts import Line, rewrite, rows, tell
 
 MODEL = "openai:text-embedding-3-small@256"
 

@@ -12,8 +12,7 @@ import psycopg
 import typer
 
 from proofdesk.cli import app, load
-from tests.isolation.test_routes import content
-from tests.isolation.worlds import World
+from tests.support.worlds import World, content
 
 # Commands that are not about a project, and why they are not tried.
 MACHINE = {

@@ -15,10 +15,10 @@ from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.projects.scope import Scope
-from tests.isolation import arguments
-from tests.isolation.arguments import Query
-from tests.isolation.worlds import TABLES, World
-from tests.search.near import keep, kept
+from tests.support import query_arguments as arguments
+from tests.support.near import keep, kept
+from tests.support.query_arguments import Query
+from tests.support.worlds import TABLES, World
 
 REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ForeignKeyViolation, AssertionError)
 

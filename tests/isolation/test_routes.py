@@ -11,13 +11,12 @@ import psycopg
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from psycopg import sql
 from pydantic import BaseModel
 
 from proofdesk.http import api
 from proofdesk.http.web import routers
-from tests.http.api.server import PASSWORD, Person, sign_up
-from tests.isolation.worlds import ONLY_THERE, TABLES, World
+from tests.support.server import PASSWORD, Person, sign_up
+from tests.support.worlds import ONLY_THERE, World, content
 
 # What every field of a route is filled with: an id of the project aimed at, or something harmless.
 FIELDS: dict[str, Callable[[World], Any]] = {
@@ -260,13 +259,3 @@ def _restore(conn: psycopg.Connection, person: Person) -> None:
     )
     person.client.cookies.clear()
     person.client.cookies.set("sid", person.token)
-
-
-def content(conn: psycopg.Connection, world: World) -> list[Any]:
-    """All that there is of a project."""
-    parts: list[sql.Composable] = [
-        sql.SQL("SELECT md5(t::text) FROM {} t WHERE project_id = %(id)s").format(sql.Identifier(table))
-        for (table,) in conn.execute(TABLES).fetchall()
-    ]
-    parts.append(sql.SQL("SELECT md5(p::text) FROM projects p WHERE id = %(id)s"))
-    return sorted(conn.execute(sql.SQL(" UNION ALL ").join(parts), {"id": world.project_id}).fetchall())

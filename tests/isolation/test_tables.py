@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.isolation.worlds import TABLES, World
+from tests.support.worlds import TABLES, World
 
 NULLABLE = {"audit_events", "audit_heads"}  # what concerns the installation has no project
 

@@ -14,7 +14,7 @@ from proofdesk.jobs import run_queries, runs
 from proofdesk.jobs.events import KEPT, RunFeed
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
-from tests.conftest import new_project
+from tests.support.projects import new_project
 
 PATIENCE = 30.0
 

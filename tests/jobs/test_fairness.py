@@ -14,8 +14,9 @@ from proofdesk.jobs import pipeline, runs, worker
 from proofdesk.jobs.fairness import MIN_STEPS
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
-from tests.conftest import DIMENSION, new_project
-from tests.conversations import stories
+from tests.support import stories
+from tests.support.embedding import DIMENSION
+from tests.support.projects import new_project
 
 BACKLOG = 240
 

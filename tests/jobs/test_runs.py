@@ -12,7 +12,7 @@ from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects.scope import Scope
-from tests.conftest import new_project
+from tests.support.projects import new_project
 
 JOB = "chatwoot_sync"
 

@@ -15,8 +15,8 @@ from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from tests.audit.events import last
-from tests.conftest import new_project
+from tests.support.audit_events import last
+from tests.support.projects import new_project
 
 JOB = "chatwoot_sync"
 UNSET = ChatwootNotConfigured("Set it.", configured=False)

@@ -16,7 +16,7 @@ from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from tests.conftest import new_project
+from tests.support.projects import new_project
 
 SETTINGS = Settings()
 

@@ -22,8 +22,8 @@ from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import Simulator
-from tests.chatwoot.conftest import ours, theirs
-from tests.conftest import new_project
+from tests.support.chatwoot import ours, theirs
+from tests.support.projects import new_project
 
 STOPS_WITHIN = 20
 

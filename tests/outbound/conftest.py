@@ -6,11 +6,8 @@ import pytest
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.telegram import Simulator
-from tests.conversations import stories
-from tests.http.api.server import anyone, cast, server
 from tests.outbound.desk import Desk
-
-__all__ = ["anyone", "cast", "server"]
+from tests.support import stories
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from proofdesk.outbound.outcomes import RetryBackoff
 from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
-from tests.conversations import stories
+from tests.support import stories
 
 NUMBERS = count(1)
 LUIS = "luis@example.com"

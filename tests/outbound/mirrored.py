@@ -50,13 +50,17 @@ class Mirrored:
 
     async def approved(self, recipient: str, channel: str = "email") -> OutboundMessage:
         payload = {"text": "Hello"} | ({"subject": "News"} if channel == "email" else {})
-        wish = DraftRequest(channel=channel, recipient_ref=recipient, payload=payload, idempotency_key=f"k{next(_NUMBERS)}")
+        wish = DraftRequest(
+            channel=channel, recipient_ref=recipient, payload=payload, idempotency_key=f"k{next(_NUMBERS)}"
+        )
         made, _ = await drafts.create(self.resources.db, self.scope, wish)
         return await approval.approve(self.resources.db, self.scope, made.id)
 
     async def process(self) -> DeliveryTotals:
         providers = self.resources.outbound | {"email": self.mail}
-        return await delivery.process_due(self.resources.db, self.scope, providers, DeliveryOptions(4, 60, RetryBackoff(3600, 3600)))
+        return await delivery.process_due(
+            self.resources.db, self.scope, providers, DeliveryOptions(4, 60, RetryBackoff(3600, 3600))
+        )
 
     async def outcome(self, recipient: str, channel: str = "email") -> str:
         """The status of a message to somebody after it was due."""
@@ -70,7 +74,9 @@ class Mirrored:
 
     async def policy(self, who: str, channel: str = "email", **change: Any) -> Policy:
         reason = change.pop("reason", None)
-        return await policies.change_policy(self.resources.db, self.scope, who, channel, PolicyUpdate(**change), reason=reason)
+        return await policies.change_policy(
+            self.resources.db, self.scope, who, channel, PolicyUpdate(**change), reason=reason
+        )
 
     def contact(self, name: str, inbox: int = API, **values: Any) -> int:
         """A contact with a conversation, unless `inbox` is 0; the id."""

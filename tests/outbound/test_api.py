@@ -7,38 +7,11 @@ import psycopg
 import pytest
 
 from proofdesk_simulators.telegram import Simulator
-from tests.conversations import stories
-from tests.http.api.server import Cast, Person
+from tests.outbound.requests import approved, draft, draft_body, refusal
+from tests.support import stories
+from tests.support.server import Cast
 
 NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
-
-
-def told(key: str = "key", **more: Any) -> dict[str, Any]:
-    """A wish for a message to chat 42."""
-    return {
-        "channel": "telegram", "recipient_ref": "42", "payload": {"text": "Hello"}, "idempotency_key": key,
-    } | more  # fmt: skip
-
-
-async def draft(person: Person, key: str = "key", **more: Any) -> dict[str, Any]:
-    """A draft."""
-    made = await person.client.post("/outbound/draft", json=told(key, **more))
-    assert made.status_code == 201, made.text
-    return made.json()["outbound"]
-
-
-async def approved(person: Person, key: str = "key", **more: Any) -> dict[str, Any]:
-    """An approved message."""
-    made = await draft(person, key, **more)
-    answer = await person.client.post(f"/outbound/{made['id']}/approve")
-    assert answer.status_code == 200, answer.text
-    return answer.json()["outbound"]
-
-
-async def refusal(person: Person, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
-    """Status and code of a POST that is refused."""
-    answer = await person.client.post(path, json=body or {})
-    return answer.status_code, answer.json().get("error")
 
 
 async def test_a_message_goes_from_draft_to_the_chat(cast: Cast, chats: Simulator):
@@ -66,7 +39,7 @@ async def test_a_message_goes_from_draft_to_the_chat(cast: Cast, chats: Simulato
 
 
 async def test_fifty_identical_requests_at_once_make_one_message(cast: Cast, owner_conn: psycopg.Connection):
-    answers = await asyncio.gather(*(cast.member.client.post("/outbound/draft", json=told()) for _ in range(50)))
+    answers = await asyncio.gather(*(cast.member.client.post("/outbound/draft", json=draft_body()) for _ in range(50)))
     assert sorted({a.status_code for a in answers}) == [200, 201]
     assert sum(a.status_code == 201 for a in answers) == 1
     assert len({a.json()["outbound"]["id"] for a in answers}) == 1
@@ -83,9 +56,9 @@ async def test_ten_people_who_send_at_once_send_once(cast: Cast, chats: Simulato
 
 async def test_keys_are_held_to(cast: Cast):
     made = await draft(cast.member, dedupe_key="once")
-    other = told(payload={"text": "Something else"})
+    other = draft_body(payload={"text": "Something else"})
     assert await refusal(cast.member, "/outbound/draft", other) == (409, "idempotency_conflict")
-    answer = await cast.member.client.post("/outbound/draft", json=told("other", dedupe_key="once"))
+    answer = await cast.member.client.post("/outbound/draft", json=draft_body("other", dedupe_key="once"))
     assert (answer.status_code, answer.json()["error"]) == (409, "duplicate_outbound")
     assert answer.json()["details"] == {"id": made["id"]}
 
@@ -106,7 +79,7 @@ async def test_keys_are_held_to(cast: Cast):
     ],
 )
 async def test_a_wrong_draft_is_refused_with_its_code(cast: Cast, wrong: dict[str, Any], code: str):
-    assert await refusal(cast.member, "/outbound/draft", told(**wrong)) == (400, code)
+    assert await refusal(cast.member, "/outbound/draft", draft_body(**wrong)) == (400, code)
 
 
 async def test_each_gate_has_its_answer(cast: Cast, chats: Simulator):
@@ -219,5 +192,5 @@ async def test_a_contact_is_written_to_and_opted_out_by_his_id(cast: Cast, owner
     assert (await cast.member.client.post("/outbound/opt-out", json=body)).json()["policy"]["opted_out"]
     message = await approved(cast.member, channel="chatwoot", recipient_ref=conversation)
     assert await refusal(cast.member, f"/outbound/{message['id']}/send") == (409, "outbound_blocked_opt_out")
-    strange = told(channel="chatwoot", recipient_ref=contact)
+    strange = draft_body(channel="chatwoot", recipient_ref=contact)
     assert await refusal(cast.stranger, "/outbound/draft", strange) == (400, "invalid_recipient_ref")

@@ -9,8 +9,8 @@ from proofdesk.outbound.channels.interface import Message, SendFailed
 from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
 from proofdesk.outbound.outcomes import RetryBackoff
-from tests.conftest import new_project
 from tests.outbound.desk import Desk, ids, refused
+from tests.support.projects import new_project
 
 
 async def test_what_is_approved_goes_out_once_and_every_step_is_on_record(desk: Desk):

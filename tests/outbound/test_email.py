@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from email.headerregistry import Address
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -30,27 +30,9 @@ from proofdesk.outbound.channels.interface import (
 )
 from proofdesk_simulators import smtp
 from proofdesk_simulators.smtp import Simulator
+from tests.outbound.mail import SENDER, Links, message
 
-FROM = "Kestrel Studio <hello@kestrel.example>"
-SENDER = relays.sender(FROM)
 HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"}
-
-
-class Links:
-    """Links as the application makes them, without its database."""
-
-    def __init__(self, base: str | None = "https://desk.example.com/u/"):
-        self.base = base
-
-    async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
-        """The link."""
-        return None if self.base is None else f"{self.base}{message_id.hex}{'_-x=9' * 80}"
-
-
-def message(to: str = "Ada@Example.com", **payload: str) -> Message:
-    """A message that was checked as a draft is."""
-    recipient, checked = Channel.check(to, {"text": "Hello Ada,\n\nyour invoice is <paid> & done."} | payload)
-    return Message(uuid4(), uuid4(), recipient, checked)
 
 
 def channel(url: str, links: Links | None = None, timeout: float = 20) -> Channel:

@@ -8,12 +8,12 @@ import pytest
 
 from proofdesk.outbound import approval, policies
 from proofdesk.outbound.channels.registry import InvalidChannel
-from proofdesk.outbound.delivery import BlockedOptOut, BlockedStopOnReply, FrequencyCapReached, DeliveryTotals
+from proofdesk.outbound.delivery import BlockedOptOut, BlockedStopOnReply, DeliveryTotals, FrequencyCapReached
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policies import InvalidOptOut
 from proofdesk.outbound.policy_queries import PolicyFilter
-from tests.conversations import stories
 from tests.outbound.desk import LUIS, Desk, refused
+from tests.support import stories
 
 
 async def test_who_opted_out_is_not_written_to(desk: Desk):

@@ -19,7 +19,7 @@ from proofdesk_simulators.smtp import Simulator
 from proofdesk_simulators.smtp.simulator import REFUSALS, Limits
 from tests.outbound import exim
 from tests.outbound.desk import Desk
-from tests.outbound.test_email import SENDER, Links, message
+from tests.outbound.mail import SENDER, Links, message
 
 LOGIN = ("desk", "secret")
 needs_exim = pytest.mark.skipif(bool(exim.missing()), reason=exim.missing())
@@ -55,7 +55,10 @@ async def deliver(desk: Desk, channels: list[Channel], number: int, within: floa
     total, until = DeliveryTotals(), time.monotonic() + within
     while time.monotonic() < until and desk.total("SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"):
         runs = await asyncio.gather(
-            *(delivery.process_due(desk.db, desk.scope, {"email": c}, DeliveryOptions(16, 60, RetryBackoff(1, 5))) for c in channels)
+            *(
+                delivery.process_due(desk.db, desk.scope, {"email": c}, DeliveryOptions(16, 60, RetryBackoff(1, 5)))
+                for c in channels
+            )
         )
         for name in ("processed", "sent", "failed", "skipped", "swept"):
             setattr(total, name, getattr(total, name) + sum(getattr(run, name) for run in runs))

@@ -10,8 +10,8 @@ import pytest
 
 from proofdesk_simulators import smtp
 from proofdesk_simulators.telegram import Simulator
-from tests.http.api.server import Cast, Person, client_of, serving
-from tests.outbound.test_api import approved, draft, refusal
+from tests.outbound.requests import approved, draft, refusal
+from tests.support.server import Cast, Person, client_of, serving
 
 LETTER = {"channel": "email", "recipient_ref": "luis@example.com", "payload": {"subject": "News", "text": "Hello"}}
 

@@ -17,7 +17,7 @@ from proofdesk.outbound.channels.interface import (
 )
 from proofdesk.outbound.channels.telegram.channel import Channel
 from proofdesk.outbound.moves import StoredChatMoves
-from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
+from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.telegram import Simulator
 
@@ -137,7 +137,9 @@ async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
         await Channel(bot, StoredChatMoves(db)).send(Message(uuid4(), project.project_id, recipient, payload))
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(-1001557912345, "One"), (-1001557912345, "Two")]
     assert len(simulator.calls) == 3, "the new number is kept"
-    found, _ = await policies.list_policies(db, project, PolicyFilter("-1001557912345", "telegram", opted_out=True), 5, 0)
+    found, _ = await policies.list_policies(
+        db, project, PolicyFilter("-1001557912345", "telegram", opted_out=True), 5, 0
+    )
     assert len(found) == 1, "whoever opted out is out under either number"
 
 

@@ -1,4 +1,3 @@
-from tests.chatwoot.conftest import connect, simulator
-from tests.http.api.server import anyone, cast, server
+from tests.support.chatwoot import connect, simulator
 
-__all__ = ["anyone", "cast", "connect", "server", "simulator"]
+__all__ = ["connect", "simulator"]

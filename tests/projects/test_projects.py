@@ -9,9 +9,9 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, Invalid
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
-from tests.audit.events import actions, last
-from tests.conftest import new_project
-from tests.http.api.server import Cast, Person
+from tests.support.audit_events import actions, last
+from tests.support.projects import new_project
+from tests.support.server import Cast, Person
 
 
 async def person(db: Database, username: str) -> Actor:

@@ -12,9 +12,9 @@ from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.sources import SourceAlreadyBound, SourceLetGo
 from proofdesk_simulators.chatwoot import Simulator
-from tests.audit.events import actions, last
-from tests.chatwoot.conftest import fill
-from tests.conftest import new_project
+from tests.support.audit_events import actions, last
+from tests.support.chatwoot import fill
+from tests.support.projects import new_project
 
 ACCOUNT, INBOX = ("chatwoot_account", "7"), ("chatwoot_inbox", "7:2")
 

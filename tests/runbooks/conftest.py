@@ -12,10 +12,7 @@ from proofdesk.projects.scope import Scope as Inside
 from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import Simulator as Telegram
-from tests.http.api.server import anyone, cast, server
 from tests.runbooks.house import House, build
-
-__all__ = ["anyone", "cast", "server"]
 
 
 class Proxy:

@@ -22,7 +22,7 @@ from proofdesk.runbooks.findings import Diagnosis
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, openai, telegram
 from proofdesk_simulators.telegram.simulator import Hook
-from tests.search.desk import Desk
+from tests.support.search_desk import Desk
 
 ASKING = Asking(
     method="POST",

@@ -16,8 +16,8 @@ from fastapi.routing import APIRoute
 
 from proofdesk.http.api import openapi
 from proofdesk.runbooks import registry
-from tests.http.api.declared import app
-from tests.http.api.server import ORIGIN, Cast
+from tests.support.response_schemas import app
+from tests.support.server import ORIGIN, Cast
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SLUGS = [

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from proofdesk.audit.events import system
 from proofdesk.projects import sources
 from proofdesk_simulators.chatwoot.foundation import add_agent
-from tests.conftest import new_project
 from tests.runbooks.house import House
+from tests.support.projects import new_project
 
 SLUG = "chatwoot-sync-fails"
 UPSTREAM = '{"upstream": {"service": "chatwoot", "method": "GET", "endpoint": "/api/v1/accounts/1/x", "status": 500}}'

@@ -15,8 +15,8 @@ from proofdesk.http import app as http_app
 from proofdesk.jobs import worker
 from proofdesk.jobs.resources import open_resources
 from proofdesk.settings import Settings
-from tests.http.api.server import sign_up
 from tests.runbooks.house import House
+from tests.support.server import sign_up
 
 BASE = "https://desk.example.com"
 HTML = {"accept": "text/html"}

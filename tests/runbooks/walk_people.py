@@ -9,10 +9,10 @@ from proofdesk.audit.events import system
 from proofdesk.runbooks import registry
 from proofdesk.settings import Settings
 from proofdesk_simulators import smtp
-from tests.http.api.server import PASSWORD
 from tests.runbooks import walk
 from tests.runbooks.house import WEBHOOK_SECRET
 from tests.runbooks.walk import Walk, proves
+from tests.support.server import PASSWORD
 
 PEOPLE = {"username": "noor", "password": "a long enough password"}
 LETTER = {"channel": "email", "payload": {"subject": "Your lamp", "text": "It is repaired."}, "max_retries": 3}

@@ -4,7 +4,7 @@ import pytest
 
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from tests.search.desk import Desk
+from tests.support.search_desk import Desk
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ from proofdesk.search import queries, ranking_queries, results, semantic_queries
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
 from proofdesk.search.results import Question
-from tests.conftest import copy_database, new_project
-from tests.search.desk import SETTINGS, Desk
 from tests.search.many import DIMENSION, put
+from tests.support.databases import copy_database
 from tests.support.plans import Plans, explained
+from tests.support.projects import new_project
+from tests.support.search_desk import SETTINGS, Desk
 
 LOADED = 4000  # conversations with a chunk and a vector each
 MOST = 600  # rows that a search may read of any table

@@ -8,7 +8,7 @@ from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.search import results
 from proofdesk.search.diagnosis import Diagnosis
 from proofdesk.search.results import Question
-from tests.search.desk import SETTINGS, Desk
+from tests.support.search_desk import SETTINGS, Desk
 
 
 async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", provider: Any = None) -> Diagnosis:

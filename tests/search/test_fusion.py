@@ -7,8 +7,8 @@ import pytest
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import WORDS, Candidate, Ranking, best_chunks
-from tests.search.desk import Desk
-from tests.search.near import Near, keep
+from tests.support.near import Near, keep
+from tests.support.search_desk import Desk
 
 LAMP = Weighted(1, "lamp", 2.0, 1)
 NEAR = [(1, 1, 0.2), (1, 2, 0.4), (1, 3, 0.6)]

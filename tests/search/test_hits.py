@@ -13,7 +13,7 @@ from proofdesk.indexing.embeddings.provider import Failed
 from proofdesk.search import fusion
 from proofdesk.search import results as search_results
 from proofdesk.search.results import Question
-from tests.search.desk import SETTINGS, START, Desk
+from tests.support.search_desk import SETTINGS, START, Desk
 
 
 class Broken:

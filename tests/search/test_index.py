@@ -7,8 +7,8 @@ from psycopg import sql
 
 from proofdesk.indexing import chunks, terms
 from proofdesk.indexing.chunking.chunker import Limits
-from tests.conftest import new_project
-from tests.search.desk import Desk
+from tests.support.projects import new_project
+from tests.support.search_desk import Desk
 
 Rows = list[tuple[Any, ...]]
 

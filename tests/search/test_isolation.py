@@ -9,9 +9,9 @@ from proofdesk.database.halfvec import Halfvec
 from proofdesk.search import fusion, ranking_queries, semantic_queries
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
-from tests.conftest import new_project
-from tests.search.desk import Desk
-from tests.search.near import keep, kept
+from tests.support.near import keep, kept
+from tests.support.projects import new_project
+from tests.support.search_desk import Desk
 
 TEXT = "The violet submarine does not surface any more, please help"
 

@@ -8,8 +8,8 @@ from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.search import chosen_queries, queries, ranking_queries
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
-from tests.search.desk import START, Desk
 from tests.support.plans import explained, rows_read
+from tests.support.search_desk import START, Desk
 
 SHORT, LONG = chosen_queries.WHOLE + 12, 99  # messages: more than are looked at; Desk numbers up to a hundred
 SMALL_TALK = "We spoke about the weather again and about nothing else, number {}"

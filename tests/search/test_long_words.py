@@ -8,7 +8,7 @@ import time
 import pytest
 
 from proofdesk.indexing import documents, tokenizer
-from tests.search.desk import Desk
+from tests.support.search_desk import Desk
 
 
 def letters(number: int, alphabet: str = string.ascii_lowercase, seed: int = 1) -> str:

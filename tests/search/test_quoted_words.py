@@ -7,8 +7,8 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import results
 from proofdesk.search.query import Question
 from proofdesk.search.results import Hit
-from tests.indexing.conftest import LIMITS, settings
-from tests.indexing.stories import Line, agent, rows, tell
+from tests.support.embedding import LIMITS, settings
+from tests.support.transcripts import Line, agent, rows, tell
 
 ASKED = "Where is the turquoise raincoat that I ordered in February?"
 ANSWER = "We have sent it today, and it will be with you before Friday."

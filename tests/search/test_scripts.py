@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proofdesk.indexing import documents, tokenizer
-from tests.search.desk import Desk
+from tests.support.search_desk import Desk
 
 OTHERS = ("The parcel arrived today", "कली और कलम", "ฉันต้องการคืนเงิน", "שלום וברכה")
 

@@ -10,7 +10,7 @@ from proofdesk.indexing import chunks, documents, terms, vectors
 from proofdesk.indexing.chunking import chunker
 from proofdesk.indexing.chunking.chunker import Limits
 from proofdesk.indexing.embeddings.local import LocalModel
-from tests.search.desk import Desk
+from tests.support.search_desk import Desk
 
 LIMITS = Limits(1000, 30)
 WORDS = ("parcel", "invoice", "jacket", "refund", "crash", "lantern", "bicycle")

@@ -3,7 +3,7 @@
 import pytest
 
 from proofdesk.search import fusion
-from tests.search.desk import Desk
+from tests.support.search_desk import Desk
 
 MULTILINGUAL = (
     "Ich möchte meine Bestellung zurückgeben, die Größe passt nicht",

@@ -14,10 +14,10 @@ from proofdesk.indexing import vector_index
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, semantic_queries
 from proofdesk.search.queries import Model, Narrowing
-from tests.conftest import new_project
 from tests.search.many import DIMENSION, put
-from tests.search.near import kept
+from tests.support.near import kept
 from tests.support.plans import explained
+from tests.support.projects import new_project
 
 MANY = 400
 

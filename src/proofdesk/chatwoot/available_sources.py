@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError
 
 KEPT = 20.0  # seconds, so that a page of many projects asks once
 PATIENCE = 4.0  # seconds that a person waits at most
 _ONE_TRY = 1e-6
 
-_asked: WeakKeyDictionary[Chatwoot, tuple[float, "asyncio.Task[Offers]"]] = WeakKeyDictionary()
+_asked: WeakKeyDictionary[ChatwootClient, tuple[float, "asyncio.Task[Offers]"]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Offers:
     problem: str = ""
 
 
-async def of(client: Chatwoot | None) -> Offers:
+async def of(client: ChatwootClient | None) -> Offers:
     """What can be read, up to `KEPT` seconds old. Never fails: what is in the way is told."""
     if client is None:
         return Offers(problem="Chatwoot is not configured: set CHATWOOT_BASE_URL and CHATWOOT_API_TOKEN.")
@@ -36,7 +36,7 @@ async def of(client: Chatwoot | None) -> Offers:
     return await asyncio.shield(task)
 
 
-async def _ask(client: Chatwoot) -> Offers:
+async def _ask(client: ChatwootClient) -> Offers:
     try:
         async with asyncio.timeout(PATIENCE):
             accounts = _named((await client.profile()).list("accounts"))

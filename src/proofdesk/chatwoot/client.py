@@ -16,19 +16,19 @@ import aiohttp
 import stamina
 
 from proofdesk.chatwoot import parsing, responses
-from proofdesk.chatwoot.responses import Answer, Asked, ChatwootError
+from proofdesk.chatwoot.responses import ChatwootResponse, ChatwootRequest, ChatwootError
 
 
 @dataclass(frozen=True)
-class Page:
+class ListPage:
     """Items as Chatwoot sent them, how many there are in all, and the answer they came in."""
 
     items: list[Any]
     total: int | None
-    response: Answer
+    response: ChatwootResponse
 
 
-class Chatwoot:
+class ChatwootClient:
     """One Chatwoot installation, seen with one token. At most `concurrency` requests are in flight.
 
     `patience` is how long, in seconds, one call goes on being retried; `timeout` is the longest that one answer may
@@ -61,19 +61,19 @@ class Chatwoot:
         self._pace: _Pace | None = None
         self._token, self._timeout, self._retry_timeout, self._max_bytes = token, timeout, retry_timeout, max_bytes
 
-    def with_rate_limit(self, per_minute: int) -> "Chatwoot":
+    def with_rate_limit(self, per_minute: int) -> "ChatwootClient":
         """The same client with its requests evenly spread, at most so many a minute."""
         limited = copy.copy(self)
         limited._pace = _Pace(per_minute)
         return limited
 
-    def with_retry_timeout(self, seconds: float) -> "Chatwoot":
+    def with_retry_timeout(self, seconds: float) -> "ChatwootClient":
         """The same client with another patience."""
         other = copy.copy(self)
         other._retry_timeout = seconds
         return other
 
-    def with_max_retry_timeout(self, seconds: float) -> "Chatwoot":
+    def with_max_retry_timeout(self, seconds: float) -> "ChatwootClient":
         """The same client with this patience at most."""
         return self.with_retry_timeout(min(seconds, self._retry_timeout))
 
@@ -85,24 +85,24 @@ class Chatwoot:
         """The time on the server's clock, which is what its times compare with."""
         return datetime.now(UTC) + self._clock_ahead
 
-    async def server_info(self) -> Answer:
+    async def server_info(self) -> ChatwootResponse:
         """The server itself, which tells its `version` to anybody; tried once."""
-        return await self._attempt(Asked(None, "/api", {}))
+        return await self._attempt(ChatwootRequest(None, "/api", {}))
 
-    async def profile(self) -> Answer:
+    async def profile(self) -> ChatwootResponse:
         """The token's user and, in `accounts`, his `role` in each; tried once. It repeats the token."""
-        return await self._attempt(Asked(None, "/api/v1/profile", {}))
+        return await self._attempt(ChatwootRequest(None, "/api/v1/profile", {}))
 
-    async def inboxes(self, account_id: int) -> Answer:
+    async def inboxes(self, account_id: int) -> ChatwootResponse:
         """All inboxes that the token may see, as the list `payload`."""
         return await self._get(account_id, "/inboxes")
 
-    async def conversations(self, account_id: int, page: int, sort_by: str, inbox_id: int | None = None) -> Page:
+    async def conversations(self, account_id: int, page: int, sort_by: str, inbox_id: int | None = None) -> ListPage:
         """One page of all conversations of every status; past the end it is empty (C-05)."""
         params = {"status": "all", "assignee_type": "all", "sort_by": sort_by, "page": page}
         return await self._conversations(account_id, params, inbox_id)
 
-    async def changed_conversations(self, account_id: int, within_seconds: int, inbox_id: int | None = None) -> Page:
+    async def changed_conversations(self, account_id: int, within_seconds: int, inbox_id: int | None = None) -> ListPage:
         """All conversations whose `updated_at` lies within the last seconds, in one answer (C-07)."""
         params = {"status": "all", "assignee_type": "all", "updated_within": within_seconds}
         return await self._conversations(account_id, params, inbox_id)
@@ -123,7 +123,7 @@ class Chatwoot:
         path = f"/conversations/{conversation_id}/messages"
         answer = await self._get_or_none(account_id, path, after=message_id, before=message_id + 1)
         if answer is not None and message_id in parsing.ids(answer.list("payload")):
-            raise responses.cut(answer)
+            raise responses.truncated_window_error(answer)
 
     async def newest_messages(self, account_id: int, conversation_id: int, before: int | None) -> list[dict[str, Any]]:
         """The last 20 messages, or those before an id, oldest first; none when the conversation is gone."""
@@ -137,12 +137,12 @@ class Chatwoot:
         """
         endpoint = f"/api/v1/accounts/{account_id}/conversations/{conversation_id}/messages"
         async with self._slots:
-            return (await self._attempt(Asked(account_id, endpoint, {}, body))).object()
+            return (await self._attempt(ChatwootRequest(account_id, endpoint, {}, body))).object()
 
-    async def contacts(self, account_id: int, page: int, sort: str) -> Page:
+    async def contacts(self, account_id: int, page: int, sort: str) -> ListPage:
         """One page of the contacts that have an address; past the end it is empty."""
         answer = await self._get(account_id, "/contacts", page=page, sort=sort, include_contact_inboxes="false")
-        return Page(answer.list("payload"), _count(answer.object("meta").get("count")), answer)
+        return ListPage(answer.list("payload"), _count(answer.object("meta").get("count")), answer)
 
     async def contact(self, account_id: int, contact_id: int) -> dict[str, Any] | None:
         """One contact; None when it does not exist any more."""
@@ -153,13 +153,13 @@ class Chatwoot:
         """A contact's newest conversations, up to 20; none when the contact is gone."""
         return _items(await self._get_or_none(account_id, f"/contacts/{contact_id}/conversations"))
 
-    async def _conversations(self, account_id: int, params: dict[str, Any], inbox_id: int | None) -> Page:
+    async def _conversations(self, account_id: int, params: dict[str, Any], inbox_id: int | None) -> ListPage:
         if inbox_id is not None:
             params["inbox_id"] = inbox_id
         answer = await self._get(account_id, "/conversations", **params)
-        return Page(answer.list("data", "payload"), _count(answer.object("data", "meta").get("all_count")), answer)
+        return ListPage(answer.list("data", "payload"), _count(answer.object("data", "meta").get("all_count")), answer)
 
-    async def _get_or_none(self, account_id: int, path: str, **params: Any) -> Answer | None:
+    async def _get_or_none(self, account_id: int, path: str, **params: Any) -> ChatwootResponse | None:
         try:
             return await self._get(account_id, path, **params)
         except ChatwootError as error:
@@ -167,8 +167,8 @@ class Chatwoot:
                 return None
             raise
 
-    async def _get(self, account_id: int, path: str, **params: Any) -> Answer:
-        request = Asked(account_id, f"/api/v1/accounts/{account_id}{path}", params)
+    async def _get(self, account_id: int, path: str, **params: Any) -> ChatwootResponse:
+        request = ChatwootRequest(account_id, f"/api/v1/accounts/{account_id}{path}", params)
         async for attempt in stamina.retry_context(
             on=self._backoff,
             attempts=None,
@@ -191,32 +191,32 @@ class Chatwoot:
             return True
         return error.retry_after if error.retry_after <= self._retry_timeout else False
 
-    async def _attempt(self, request: Asked) -> Answer:
+    async def _attempt(self, request: ChatwootRequest) -> ChatwootResponse:
         response = None
         try:
             # aiohttp's own timeouts are from one byte to the next: an answer that trickles never meets them.
             async with asyncio.timeout(self._timeout), self._send(request) as response:
                 body = await self._read_body(request, response)
         except TimeoutError as error:
-            raise responses.late(error, request, response, self._timeout) from error
+            raise responses.timeout_error(error, request, response, self._timeout) from error
         except aiohttp.ClientError as error:
-            raise responses.broken(error, request, response) from error
+            raise responses.connection_error(error, request, response) from error
         if response.status != 200:
-            raise responses.refusal(request, response, body, self._token)
-        answer = responses.understood(request, response, body)
+            raise responses.refusal_error(request, response, body, self._token)
+        answer = responses.parse_response(request, response, body)
         self._clock_ahead = answer.server_time - datetime.now(UTC)
         return answer
 
-    def _send(self, request: Asked) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def _send(self, request: ChatwootRequest) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         url = self._base_url + request.endpoint
         return self._http.request(request.method, url, params=request.params, json=request.body, allow_redirects=False)
 
-    async def _read_body(self, request: Asked, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_body(self, request: ChatwootRequest, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
         async for part in response.content.iter_any():
             body += part
             if len(body) > self._max_bytes:
-                raise responses.endless(request, response, self._max_bytes)
+                raise responses.too_large_error(request, response, self._max_bytes)
         return bytes(body)
 
 
@@ -235,7 +235,7 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**31 else None
 
 
-def _items(response: Answer | None) -> list[dict[str, Any]]:
+def _items(response: ChatwootResponse | None) -> list[dict[str, Any]]:
     """The payload, but what is no object with an id."""
     items = [] if response is None else response.list("payload")
     return [item for item in items if isinstance(item, dict) and isinstance(item.get("id"), int)]

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from proofdesk.chatwoot import cursor_queries, item_storage, parsing, permissions, queries, removals
-from proofdesk.chatwoot.client import Chatwoot, Page
+from proofdesk.chatwoot.client import ChatwootClient, ListPage
 from proofdesk.chatwoot.parsing import BadItem
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.chatwoot.windows import Reading, UnsplittableWindow
@@ -59,7 +59,7 @@ class Mirror:
     """One account as one project sees it: all its inboxes (`inbox_ids` None) or some."""
 
     db: Database
-    client: Chatwoot
+    client: ChatwootClient
     scope: Scope
     account_id: int
     inbox_ids: frozenset[int] | None
@@ -71,9 +71,9 @@ class Mirror:
         for part in _parts(parsing.in_inboxes(listed, self.inbox_ids)):
             await self._read_windows(await self._store_listed(part))
 
-    async def import_pages(self, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    async def import_pages(self, pages: AsyncGenerator[ListPage]) -> AsyncGenerator[ListPage]:
         """Take what the pages list, each while the one before is being stored; gives those that are, in their order."""
-        taking: deque[tuple[Page, asyncio.Task[None]]] = deque()
+        taking: deque[tuple[ListPage, asyncio.Task[None]]] = deque()
         try:
             async with aclosing(pages):
                 async for page in pages:
@@ -238,7 +238,7 @@ def _not_read(reading: Reading, reason: str) -> BadItem:
     return BadItem("conversation", str(reading.conversation_id), None, reason, "{}")
 
 
-async def _first(pending: deque[tuple[Page, asyncio.Task[None]]]) -> Page:
+async def _first(pending: deque[tuple[ListPage, asyncio.Task[None]]]) -> ListPage:
     page, task = pending[0]
     await task
     pending.popleft()

@@ -8,35 +8,35 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proofdesk.chatwoot import parsing, responses
-from proofdesk.chatwoot.client import Chatwoot, Page
+from proofdesk.chatwoot.client import ChatwootClient, ListPage
 
 # Lists move while they are read, so a page may show what others showed; so many in a row are no list any more.
 _MOST_REPEATED = 20
 
 
 async def conversations(
-    client: Chatwoot, account_id: int, sort_by: str, inbox_id: int | None, *, first: int = 1, ahead: int = 0
-) -> AsyncGenerator[Page]:
+    client: ChatwootClient, account_id: int, sort_by: str, inbox_id: int | None, *, first: int = 1, ahead: int = 0
+) -> AsyncGenerator[ListPage]:
     """Pages of conversations until an empty one; up to `ahead` more are asked for while one is worked on."""
 
-    async def fetch_page(number: int) -> Page:
+    async def fetch_page(number: int) -> ListPage:
         return await client.conversations(account_id, number, sort_by, inbox_id)
 
     async for page in _walk(fetch_page, first, ahead):
         yield page
 
 
-async def contacts(client: Chatwoot, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[Page]:
+async def contacts(client: ChatwootClient, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[ListPage]:
     """Pages of contacts until an empty one; up to `ahead` more are asked for while one is worked on."""
 
-    async def fetch_page(number: int) -> Page:
+    async def fetch_page(number: int) -> ListPage:
         return await client.contacts(account_id, number, sort)
 
     async for page in _walk(fetch_page, 1, ahead):
         yield page
 
 
-async def _walk(fetch_page: Callable[[int], Coroutine[Any, Any, Page]], first: int, ahead: int) -> AsyncGenerator[Page]:
+async def _walk(fetch_page: Callable[[int], Coroutine[Any, Any, ListPage]], first: int, ahead: int) -> AsyncGenerator[ListPage]:
     number, last, seen = first + 1, 0, _Seen()
     requests = deque([asyncio.create_task(fetch_page(first))])
     try:
@@ -62,10 +62,10 @@ class _Seen:
     ids: set[int] = field(default_factory=set)
     repeated: int = 0
 
-    def add(self, page: Page) -> None:
+    def add(self, page: ListPage) -> None:
         """Raises `ChatwootError` when the list goes round in circles: it would be walked for ever."""
         page_ids = parsing.ids(page.items)
         self.repeated = 0 if page_ids - self.ids else self.repeated + 1
         self.ids |= page_ids
         if self.repeated > _MOST_REPEATED:
-            raise responses.repeated(page.response)
+            raise responses.repeating_list_error(page.response)

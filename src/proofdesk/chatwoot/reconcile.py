@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proofdesk.chatwoot import cursor_queries, pagination, parsing, queries, removals, sync
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.importer import Mirror, Tally
 from proofdesk.chatwoot.windows import Reading
 from proofdesk.core.progress import LeaveOff, Report, never
@@ -61,7 +61,7 @@ class Reconciled:
 
 async def run(
     db: Database,
-    client: Chatwoot,
+    client: ChatwootClient,
     scope: Scope,
     options: sync.Options,
     per_minute: int,
@@ -99,11 +99,11 @@ class _Walk:
     page: int
     comparisons: dict[int, InboxProof]
 
-    def proof(self, inbox_id: int) -> InboxProof:
+    def comparison(self, inbox_id: int) -> InboxProof:
         return self.comparisons.setdefault(inbox_id, InboxProof(inbox_id))
 
 
-async def _walk(walk: _Walk, report: Report, leave_off: LeaveOff) -> bool:
+async def _walk(walk: _Walk, report: Report, should_stop: LeaveOff) -> bool:
     """Walk the pages that are left; False when it left off after one."""
     done = 0
     async for page in pagination.conversations(
@@ -115,89 +115,89 @@ async def _walk(walk: _Walk, report: Report, leave_off: LeaveOff) -> bool:
         walk.page += 1
         await _store(walk)
         report(done, page.total, "conversations")
-        if await leave_off():
+        if await should_stop():
             return False
     return True
 
 
 async def _check(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> None:
     """Compare a page of conversations with ours, message by message, and repair."""
-    mirror = walk.importer
+    importer = walk.importer
     ids = [row["conversation_id"] for row in listed]
-    before = await _ours(mirror, ids)
-    await mirror.import_conversations(page)
-    known = await _states(mirror, ids)
-    theirs = await mirror.reread_messages([Reading.starting_at(s.conversation_id, 0, s.message_cursor) for s in known])
-    gone = await _remove_absent(mirror, theirs)
-    after = await _ours(mirror, list(theirs))
+    before = await _ours(importer, ids)
+    await importer.import_conversations(page)
+    states = await _states(importer, ids)
+    theirs = await importer.reread_messages([Reading.starting_at(s.conversation_id, 0, s.message_cursor) for s in states])
+    gone = await _remove_absent(importer, theirs)
+    after = await _ours(importer, list(theirs))
     for row in listed:
-        _count_theirs(walk.proof(row["inbox_id"]), row["conversation_id"], theirs.get(row["conversation_id"], set()))
+        _count_theirs(walk.comparison(row["inbox_id"]), row["conversation_id"], theirs.get(row["conversation_id"], set()))
     for inbox_id, stored in after.items():
-        proof, removed = walk.proof(inbox_id), gone.get(inbox_id, 0)
+        proof, removed = walk.comparison(inbox_id), gone.get(inbox_id, 0)
         _add(proof.ours, stored)
         proof.removed += removed
         proof.missing += stored.messages - (before[inbox_id].messages if inbox_id in before else 0) + removed
 
 
-async def _remove_absent(mirror: Mirror, theirs: dict[int, set[int]]) -> dict[int, int]:
+async def _remove_absent(importer: Mirror, theirs: dict[int, set[int]]) -> dict[int, int]:
     """Remove messages that two readings by complete windows do not hold; how many went, by inbox."""
     present = [message for messages in theirs.values() for message in messages]
-    async with mirror.db.scoped(mirror.scope) as conn:
-        missing = await queries.missing_messages(conn, mirror.scope, mirror.account_id, list(theirs), present)
+    async with importer.db.scoped(importer.scope) as conn:
+        missing = await queries.missing_messages(conn, importer.scope, importer.account_id, list(theirs), present)
     proofs = await asyncio.gather(
         *(
-            removals.messages(mirror.client, mirror.account_id, conversation_id, messages, theirs[conversation_id])
+            removals.messages(importer.client, importer.account_id, conversation_id, messages, theirs[conversation_id])
             for conversation_id, messages in missing.items()
         )
     )
-    async with mirror.db.scoped(mirror.scope) as conn:
-        await cursor_queries.lock(conn, mirror.scope, mirror.account_id, sorted(missing))
-        gone = await queries.delete_messages(conn, mirror.scope, mirror.account_id, [i for ids in proofs for i in ids])
-    mirror.counts.removed += sum(gone.values())
+    async with importer.db.scoped(importer.scope) as conn:
+        await cursor_queries.lock(conn, importer.scope, importer.account_id, sorted(missing))
+        gone = await queries.delete_messages(conn, importer.scope, importer.account_id, [i for ids in proofs for i in ids])
+    importer.counts.removed += sum(gone.values())
     return gone
 
 
-async def _ours(mirror: Mirror, ids: list[int]) -> dict[int, queries.InboxTally]:
-    async with mirror.db.scoped(mirror.scope) as conn:
-        return {t.inbox_id: t for t in await queries.tally(conn, mirror.scope, mirror.account_id, ids)}
+async def _ours(importer: Mirror, ids: list[int]) -> dict[int, queries.InboxTally]:
+    async with importer.db.scoped(importer.scope) as conn:
+        return {t.inbox_id: t for t in await queries.tally(conn, importer.scope, importer.account_id, ids)}
 
 
-async def _states(mirror: Mirror, ids: list[int]) -> list[cursor_queries.State]:
-    async with mirror.db.scoped(mirror.scope) as conn:
-        return await cursor_queries.states(conn, mirror.scope, mirror.account_id, ids)
+async def _states(importer: Mirror, ids: list[int]) -> list[cursor_queries.State]:
+    async with importer.db.scoped(importer.scope) as conn:
+        return await cursor_queries.states(conn, importer.scope, importer.account_id, ids)
 
 
 async def _remove_unlisted(walk: _Walk) -> None:
     """What a whole walk does not list and what Chatwoot then answers with 404, twice, is gone: remove it here."""
-    mirror, listed = walk.importer, set[int]()
+    importer, listed = walk.importer, set[int]()
     async for page in pagination.conversations(
-        mirror.client, mirror.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
+        importer.client, importer.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
     ):
         listed |= {row["conversation_id"] for row in parsing.conversations(page.items).rows}
-    async with mirror.db.scoped(mirror.scope) as conn:
-        inboxes = sorted(mirror.inbox_ids) if mirror.inbox_ids is not None else None
-        stored = await queries.stored_conversations(conn, mirror.scope, mirror.account_id, inboxes)
+    async with importer.db.scoped(importer.scope) as conn:
+        inboxes = sorted(importer.inbox_ids) if importer.inbox_ids is not None else None
+        stored = await queries.stored_conversations(conn, importer.scope, importer.account_id, inboxes)
     unlisted = [i for i in stored if i not in listed]
-    gone = await removals.conversations(mirror.client, mirror.account_id, unlisted)
-    lost = await _ours(mirror, gone)
-    async with mirror.db.scoped(mirror.scope) as conn:
-        await cursor_queries.lock(conn, mirror.scope, mirror.account_id, gone)
-        await queries.delete_conversations(conn, mirror.scope, mirror.account_id, gone)
-    mirror.counts.removed += len(gone)
+    gone = await removals.conversations(importer.client, importer.account_id, unlisted)
+    lost = await _ours(importer, gone)
+    async with importer.db.scoped(importer.scope) as conn:
+        await cursor_queries.lock(conn, importer.scope, importer.account_id, gone)
+        await queries.delete_conversations(conn, importer.scope, importer.account_id, gone)
+    importer.counts.removed += len(gone)
     for inbox_id, tally in lost.items():
-        walk.proof(inbox_id).removed += tally.messages
+        walk.comparison(inbox_id).removed += tally.messages
 
 
 async def _remove_contacts(walk: _Walk) -> None:
     """Contacts: edits move no time either, and a merge lets one disappear."""
-    mirror = walk.importer
-    listed = await sync.all_contacts(mirror) if mirror.inbox_ids is None else set[int]()
-    async with mirror.db.scoped(mirror.scope) as conn:
-        unseen = set(await queries.unseen_contacts(conn, mirror.scope, mirror.account_id)) - listed
-    gone = await removals.contacts(mirror.client, mirror.account_id, sorted(unseen))
-    async with mirror.db.scoped(mirror.scope) as conn:
-        await queries.delete_contacts(conn, mirror.scope, mirror.account_id, gone)
-    mirror.counts.removed += len(gone)
+    importer = walk.importer
+    listed = await sync.all_contacts(importer) if importer.inbox_ids is None else set[int]()
+    async with importer.db.scoped(importer.scope) as conn:
+        unseen = set(await queries.unseen_contacts(conn, importer.scope, importer.account_id)) - listed
+    gone = await removals.contacts(importer.client, importer.account_id, sorted(unseen))
+    async with importer.db.scoped(importer.scope) as conn:
+        await queries.delete_contacts(conn, importer.scope, importer.account_id, gone)
+    importer.counts.removed += len(gone)
 
 
 def _count_theirs(proof: InboxProof, conversation_id: int, messages: set[int]) -> None:
@@ -218,18 +218,18 @@ def _raise(counts: Counter[str], name: str, number: int) -> None:
     counts[name] = max(counts[name], number)
 
 
-async def _resume(mirror: Mirror, source: Source) -> _Walk:
-    async with mirror.db.scoped(mirror.scope) as conn:
-        mark = await cursor_queries.watermark(conn, mirror.scope, _name(source))
+async def _resume(importer: Mirror, source: Source) -> _Walk:
+    async with importer.db.scoped(importer.scope) as conn:
+        mark = await cursor_queries.watermark(conn, importer.scope, _name(source))
     if mark is None or not mark.meta.get("proofs"):
-        return _Walk(mirror, source, 1, {})
-    proofs = [InboxProof.from_dict(stored) for stored in mark.meta["proofs"]]
-    return _Walk(mirror, source, mark.meta["page"], {p.inbox_id: p for p in proofs})
+        return _Walk(importer, source, 1, {})
+    comparisons = [InboxProof.from_dict(stored) for stored in mark.meta["proofs"]]
+    return _Walk(importer, source, mark.meta["page"], {p.inbox_id: p for p in comparisons})
 
 
 async def _store(walk: _Walk, *, finished: bool = False) -> None:
-    proofs = [] if finished else [proof.as_dict() for proof in walk.comparisons.values()]
-    meta = {"page": 1 if finished else walk.page, "proofs": proofs}
+    comparisons = [] if finished else [proof.as_dict() for proof in walk.comparisons.values()]
+    meta = {"page": 1 if finished else walk.page, "proofs": comparisons}
     async with walk.importer.db.scoped(walk.importer.scope) as conn:
         await cursor_queries.set_watermark(conn, walk.importer.scope, _name(walk.source), walk.importer.client.now(), meta)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proofdesk.chatwoot import permissions, windows
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError
 
 MOST_GAPS = 10  # windows between present messages that are read one by one
@@ -13,7 +13,7 @@ MOST_GAPS = 10  # windows between present messages that are read one by one
 Get = Callable[[int, int], Awaitable[dict[str, Any] | None]]
 
 
-async def conversations(client: Chatwoot, account_id: int, ids: list[int]) -> list[int]:
+async def conversations(client: ChatwootClient, account_id: int, ids: list[int]) -> list[int]:
     """Those of these conversations that Chatwoot answers with its own 404, twice, while the account is there.
 
     Raises `ChatwootError` when most of them are refused to the token.
@@ -21,13 +21,13 @@ async def conversations(client: Chatwoot, account_id: int, ids: list[int]) -> li
     return await _twice(client, account_id, client.conversation, ids)
 
 
-async def contacts(client: Chatwoot, account_id: int, ids: list[int]) -> list[int]:
+async def contacts(client: ChatwootClient, account_id: int, ids: list[int]) -> list[int]:
     """Those of these contacts that Chatwoot answers with its own 404, twice, while the account is there."""
     return await _twice(client, account_id, client.contact, ids)
 
 
 async def messages(
-    client: Chatwoot, account_id: int, conversation_id: int, missing: list[int], present: set[int]
+    client: ChatwootClient, account_id: int, conversation_id: int, missing: list[int], present: set[int]
 ) -> list[int]:
     """Those of the missing messages that a second reading by complete windows does not hold either.
 
@@ -43,7 +43,7 @@ async def messages(
 
 
 async def _missing_again(
-    client: Chatwoot, account_id: int, conversation_id: int, missing: list[int], gap: windows.Window
+    client: ChatwootClient, account_id: int, conversation_id: int, missing: list[int], gap: windows.Window
 ) -> list[int]:
     """The same for messages missing in many places: all windows once more, after one that should be empty is."""
     if await client.messages(account_id, conversation_id, gap.first, gap.end) != []:
@@ -61,7 +61,7 @@ async def _missing_again(
     return [i for i in missing if i not in reading.present]
 
 
-async def _twice(client: Chatwoot, account_id: int, get: Get, ids: list[int]) -> list[int]:
+async def _twice(client: ChatwootClient, account_id: int, get: Get, ids: list[int]) -> list[int]:
     gone = await _once(client, account_id, get, ids)
     if gone:
         # Of an account that is gone, everything is: its inboxes, too, are answered with 404 then, which raises.
@@ -69,7 +69,7 @@ async def _twice(client: Chatwoot, account_id: int, get: Get, ids: list[int]) ->
     return await _once(client, account_id, get, gone)
 
 
-async def _once(client: Chatwoot, account_id: int, get: Get, ids: list[int]) -> list[int]:
+async def _once(client: ChatwootClient, account_id: int, get: Get, ids: list[int]) -> list[int]:
     results = await asyncio.gather(*(_or_refusal(get, account_id, i) for i in ids))
     refusals = [answer for answer in results if isinstance(answer, ChatwootError)]
     await permissions.check(client, account_id, refusals, len(results) - len(refusals))

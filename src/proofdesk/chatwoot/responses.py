@@ -12,7 +12,7 @@ from proofdesk.chatwoot import lenient_json
 from proofdesk.core import retry_after
 from proofdesk.errors import Unavailable
 
-_NEVER_HANDED_OVER = (ClientConnectorError, ConnectionTimeoutError)
+_NOT_SENT = (ClientConnectorError, ConnectionTimeoutError)
 _RETRIED = {429, 500, 502, 503, 504}  # C-03
 _GONE = "Resource could not be found"
 _HTML = "an HTML page, probably from a proxy in front of Chatwoot"
@@ -20,7 +20,7 @@ _NOT_LOST = "Nothing is lost: the next run goes on from here."
 
 
 @dataclass(frozen=True)
-class Asked:
+class ChatwootRequest:
     """A request: of which account (None: the server's own), where, and with which query.
 
     One that writes has something `posted`.
@@ -71,7 +71,7 @@ class ChatwootError(Unavailable):
     def __init__(
         self,
         message: str,
-        request: Asked,
+        request: ChatwootRequest,
         response: ClientResponse | None = None,
         *,
         permanent: bool = False,
@@ -91,10 +91,10 @@ class ChatwootError(Unavailable):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChatwootResponse:
     """A body that is JSON, and the server's clock when it came. Another shape than the expected raises."""
 
-    request: Asked
+    request: ChatwootRequest
     http_response: ClientResponse
     body: Any
     server_time: datetime
@@ -116,65 +116,65 @@ class Answer:
         for key in keys:
             found = found.get(key) if isinstance(found, dict) else None
         if not isinstance(found, kind):
-            raise _not_understood("JSON that is not Chatwoot's", self.request, self.http_response)
+            raise _unexpected_body_error("JSON that is not Chatwoot's", self.request, self.http_response)
         return found
 
 
-def understood(request: Asked, response: ClientResponse, body: bytes) -> Answer:
+def parse_response(request: ChatwootRequest, response: ClientResponse, body: bytes) -> ChatwootResponse:
     """The answer in this body."""
     try:
-        return Answer(request, response, lenient_json.loads(body), _clock(response))
+        return ChatwootResponse(request, response, lenient_json.loads(body), _server_time(response))
     except ValueError as error:
         what = _HTML if _is_html(response, body) else "something that is not JSON"
-        raise _not_understood(what, request, response) from error
+        raise _unexpected_body_error(what, request, response) from error
 
 
-def late(error: Exception, request: Asked, response: ClientResponse | None, seconds: float) -> ChatwootError:
+def timeout_error(error: Exception, request: ChatwootRequest, response: ClientResponse | None, seconds: float) -> ChatwootError:
     """The answer did not come, or did not end, in time."""
     what = f"Chatwoot did not finish its answer to {request} within {seconds:g} seconds."
     hint = "Look at its load and at the network, or raise CHATWOOT_TIMEOUT_SECONDS."
-    return ChatwootError(f"{what} {hint}", request, response, request_sent=not isinstance(error, _NEVER_HANDED_OVER))
+    return ChatwootError(f"{what} {hint}", request, response, request_sent=not isinstance(error, _NOT_SENT))
 
 
-def endless(request: Asked, response: ClientResponse, max_bytes: int) -> ChatwootError:
+def too_large_error(request: ChatwootRequest, response: ClientResponse, max_bytes: int) -> ChatwootError:
     """The answer is longer than any that can be meant."""
     what = f"Chatwoot's answer to {request} does not end: it has more than {max_bytes} bytes."
     return ChatwootError(f"{what} Check CHATWOOT_BASE_URL.", request, response, permanent=True)
 
 
-def repeated(response: Answer) -> ChatwootError:
+def repeating_list_error(response: ChatwootResponse) -> ChatwootError:
     """A list shows the same items on page after page."""
     what = f"Chatwoot shows the same items again and again, lastly to {response.request}."
     hint = "A proxy may drop or cache what stands behind the `?` of an address; check CHATWOOT_BASE_URL."
     return ChatwootError(f"{what} {hint}", response.request, response.http_response, permanent=True)
 
 
-def cut(response: Answer) -> ChatwootError:
+def truncated_window_error(response: ChatwootResponse) -> ChatwootError:
     """A window of messages that was not full did not hold this one."""
     what = f"Chatwoot left a message out of a list that was not full; it shows it to {response.request}."
     hint = "This server answers fewer than 1,000 messages at once, so none of its lists can be trusted."
     return ChatwootError(f"{what} {hint}", response.request, response.http_response, permanent=True)
 
 
-def broken(error: ClientError, request: Asked, response: ClientResponse | None) -> ChatwootError:
+def connection_error(error: ClientError, request: ChatwootRequest, response: ClientResponse | None) -> ChatwootError:
     """No answer, or only a part of one."""
     reason = (str(error) or type(error).__name__).rstrip(".")
     if response is not None:
         return ChatwootError(f"Chatwoot's answer to {request} broke off: {reason}.", request, response)
     hint = "Check that it runs, the network, and CHATWOOT_BASE_URL."
     what = f"Chatwoot cannot be reached for {request}: {reason}. {hint}"
-    return ChatwootError(what, request, request_sent=not isinstance(error, _NEVER_HANDED_OVER))
+    return ChatwootError(what, request, request_sent=not isinstance(error, _NOT_SENT))
 
 
-def _not_understood(what: str, request: Asked, response: ClientResponse) -> ChatwootError:
+def _unexpected_body_error(what: str, request: ChatwootRequest, response: ClientResponse) -> ChatwootError:
     hint = "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
     return ChatwootError(f"Chatwoot answered {request} with {what}. {hint}", request, response, from_proxy=True)
 
 
-def refusal(request: Asked, response: ClientResponse, body: bytes, token: str) -> ChatwootError:
+def refusal_error(request: ChatwootRequest, response: ClientResponse, body: bytes, token: str) -> ChatwootError:
     """An answer that is an error. The token is taken out of what is told."""
     status = response.status
-    reason, in_errors, from_proxy = _said(response, body)
+    reason, in_errors, from_proxy = _error_reason(response, body)
     # C-01: only these two mean the token. Any other 401 of Chatwoot's says that this one thing is not for its user.
     bad_token = status == 401 and not from_proxy and (in_errors or "invalid access token" in reason.lower())
     wait = retry_after.seconds(response.headers)
@@ -195,13 +195,13 @@ def refusal(request: Asked, response: ClientResponse, body: bytes, token: str) -
     )
 
 
-def _hint(status: int, request: Asked, *, bad_token: bool, from_proxy: bool) -> str:
+def _hint(status: int, request: ChatwootRequest, *, bad_token: bool, from_proxy: bool) -> str:
     if from_proxy and status in (401, 403):
         return "It asks for a login or a challenge of its own: let it pass requests to /api/ that have a token."
     if bad_token:
         return "CHATWOOT_API_TOKEN is not valid there: set the token of an administrator; a proxy may also drop it."
     if status in (401, 403):
-        return f"The token is valid, but not for this: make its user an administrator of {_account(request)}."
+        return f"The token is valid, but not for this: make its user an administrator of {_account_name(request)}."
     if status == 404:
         return "Check CHATWOOT_ACCOUNT_ID, the bound sources and CHATWOOT_BASE_URL."
     if status == 429:
@@ -215,11 +215,11 @@ def _hint(status: int, request: Asked, *, bad_token: bool, from_proxy: bool) -> 
     return "Check CHATWOOT_BASE_URL and the version of Chatwoot."
 
 
-def _account(request: Asked) -> str:
+def _account_name(request: ChatwootRequest) -> str:
     return f"account {request.account_id}" if request.account_id else "the account"
 
 
-def _said(response: ClientResponse, body: bytes) -> tuple[str, bool, bool]:
+def _error_reason(response: ClientResponse, body: bytes) -> tuple[str, bool, bool]:
     """The reason, whether it came as `errors`, and whether it is not Chatwoot's own.
 
     C-02: it is JSON in two forms, text, a proxy's HTML, or empty. Chatwoot never asks for HTTP authentication.
@@ -239,7 +239,7 @@ def _is_html(response: ClientResponse, body: bytes) -> bool:
     return "html" in response.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
 
 
-def _clock(response: ClientResponse) -> datetime:
+def _server_time(response: ClientResponse) -> datetime:
     try:
         return email.utils.parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
     except (KeyError, ValueError):

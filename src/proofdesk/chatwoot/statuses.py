@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from proofdesk import logging
 from proofdesk.chatwoot import cursor_queries, parsing, queries
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
@@ -29,7 +29,7 @@ class Window(Protocol):
     def last_id(self) -> int: ...
 
 
-async def reread(db: Database, client: Chatwoot, scope: Scope, ranges: Sequence[Window]) -> None:
+async def reread(db: Database, client: ChatwootClient, scope: Scope, ranges: Sequence[Window]) -> None:
     """Read these messages again, in one request for each conversation, and store what is different.
 
     Nothing is concluded from what is not there. What cannot be read now is left as it is.
@@ -42,7 +42,7 @@ async def reread(db: Database, client: Chatwoot, scope: Scope, ranges: Sequence[
             await _store(db, scope, account_id, [(i, page) for i, page in read if page])
 
 
-async def _page(client: Chatwoot, message_range: Window) -> list[Any]:
+async def _page(client: ChatwootClient, message_range: Window) -> list[Any]:
     try:
         page = await client.messages(message_range.account_id, message_range.conversation_id, message_range.first_id, message_range.last_id + 1)
     except ChatwootError as error:  # the next run asks again, and no message is at stake

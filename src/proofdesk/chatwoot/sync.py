@@ -17,7 +17,7 @@ from typing import Any
 
 from proofdesk.chatwoot import cursor_queries, pagination, parsing, quarantine, queries
 from proofdesk.chatwoot.binding import SourceBindingError, bound_sources
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.cursor_queries import Quarantined, Watermark
 from proofdesk.chatwoot.importer import Mirror, Tally
 from proofdesk.chatwoot.responses import ChatwootError
@@ -77,7 +77,7 @@ class _LeftOff(Exception):
 
 
 async def run(
-    db: Database, client: Chatwoot, scope: Scope, options: Options, report: Report, should_stop: LeaveOff = never
+    db: Database, client: ChatwootClient, scope: Scope, options: Options, report: Report, should_stop: LeaveOff = never
 ) -> Synced:
     """Bring the mirror of the project up to date. Running it again at once changes nothing.
 
@@ -105,7 +105,7 @@ async def run(
     return Synced(counts, summary.count, summary.longest, finished)
 
 
-def oldest(client: Chatwoot, options: Options) -> datetime | None:
+def oldest(client: ChatwootClient, options: Options) -> datetime | None:
     """Conversations without activity since then are left out; None: all are read."""
     return client.now() - options.lookback if options.lookback else None
 

@@ -54,23 +54,23 @@ def sender(text: str) -> Address:
     wrong = ValueError("name one sender such as Studio <hello@example.com>")
     if any(c in text for c in "\r\n\0"):
         raise wrong
-    found: Any = HeaderRegistry()("From", text)
-    if len(found.addresses) != 1 or found.defects:
+    header: Any = HeaderRegistry()("From", text)
+    if len(header.addresses) != 1 or header.defects:
         raise wrong
     try:
-        return Address(found.addresses[0].display_name, addr_spec=_ascii_domain(found.addresses[0].addr_spec))
+        return Address(header.addresses[0].display_name, addr_spec=_ascii_domain(header.addresses[0].addr_spec))
     except (ValueError, EmailNotValidError):
         raise wrong from None
 
 
-def _tls(scheme: str, host: str, asked: list[str]) -> Tls:
-    if scheme == "smtps" and not asked:
+def _tls(scheme: str, host: str, options: list[str]) -> Tls:
+    if scheme == "smtps" and not options:
         return "implicit"
-    if scheme == "smtp" and not asked:
+    if scheme == "smtp" and not options:
         return "none" if _is_loopback(host) else "starttls"
-    if scheme == "smtp" and asked in (["starttls"], ["none"]):
-        return "none" if asked == ["none"] else "starttls"
-    raise ValueError(asked)
+    if scheme == "smtp" and options in (["starttls"], ["none"]):
+        return "none" if options == ["none"] else "starttls"
+    raise ValueError(options)
 
 
 def _is_loopback(host: str) -> bool:

@@ -61,10 +61,10 @@ def masked(url: str) -> str:
 def passwords(url: str) -> list[str]:
     """Return the password of an address, as it stands there and as it is meant."""
     try:
-        found = urlsplit(url).password or ""
+        password = urlsplit(url).password or ""
     except ValueError:
-        found = ""
-    return [word for word in {found, unquote(found)} if word]
+        password = ""
+    return [word for word in {password, unquote(password)} if word]
 
 
 def database(text: str) -> str:

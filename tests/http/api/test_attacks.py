@@ -13,7 +13,7 @@ from proofdesk.accounts import accounts, sessions
 from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid
 from proofdesk.http.web import layout
-from tests.http.api.server import PASSWORD, Cast, Person
+from tests.support.server import PASSWORD, Cast, Person
 
 HTML = {"accept": "text/html"}
 

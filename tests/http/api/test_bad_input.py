@@ -9,7 +9,7 @@ import psycopg
 from fastapi.routing import APIRoute
 
 from proofdesk.http import api
-from tests.http.api.server import Cast
+from tests.support.server import Cast
 
 NASTY: list[Any] = [
     None, True, 0, -1, 1.5, 1e400, 2**31, 2**63, 2**64, 10**400, "", " ", "\0", "a\0b", "\ud800", "\udfff\ud800",

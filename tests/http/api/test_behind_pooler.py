@@ -7,9 +7,9 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.database import pgbouncer
-from tests.deploy.test_backup import proofdesk
-from tests.http.api.server import serving
+from tests.support import pgbouncer
+from tests.support.commands import proofdesk
+from tests.support.server import serving
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import psycopg
 
-from tests.http.api.server import ORIGIN, Cast
+from tests.support.server import ORIGIN, Cast
 
 LIMIT = 256 * 1024
 

@@ -25,7 +25,7 @@ from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
-from tests.http.api.server import Cast, Person, client_of, serving, sign_up
+from tests.support.server import Cast, Person, client_of, serving, sign_up
 
 PATIENCE = 30.0
 

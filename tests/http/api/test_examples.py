@@ -8,9 +8,9 @@ from pathlib import Path
 from proofdesk.audit.events import system
 from proofdesk.database.pool import Database
 from proofdesk.projects import scope
-from tests.http.api.server import PASSWORD, Cast
-from tests.search.desk import Desk
 from tests.support import samples
+from tests.support.search_desk import Desk
+from tests.support.server import PASSWORD, Cast
 
 
 async def test_every_example_is_answered_as_the_page_says(server: str, cast: Cast, db: Database, tmp_path: Path):

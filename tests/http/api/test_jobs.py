@@ -13,7 +13,7 @@ from proofdesk.errors import Conflict, ProofdeskError, Unavailable
 from proofdesk.jobs import runs
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
-from tests.http.api.server import Cast
+from tests.support.server import Cast
 
 SYNC = "/jobs/chatwoot/sync"
 

@@ -13,8 +13,8 @@ import psycopg
 
 from proofdesk_simulators.chatwoot import build, create_app
 from proofdesk_simulators.serving import running
-from tests.conversations import stories
-from tests.http.api.server import PASSWORD, Cast
+from tests.support import stories
+from tests.support.server import PASSWORD, Cast
 
 SAID = "the parcel never reached my grandmother"
 

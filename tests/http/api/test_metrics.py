@@ -20,9 +20,9 @@ from proofdesk.database.pool import Database
 from proofdesk.jobs import runs
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
-from tests.conftest import empty
-from tests.conversations import stories
-from tests.http.api.server import PLAIN, Cast, client_of, free_port
+from tests.support import stories
+from tests.support.databases import empty
+from tests.support.server import PLAIN, Cast, client_of, free_port
 
 PAGE = Path(__file__).parents[3] / "docs" / "monitoring.md"
 PATIENCE = 60.0

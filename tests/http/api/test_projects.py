@@ -1,6 +1,6 @@
 """Projects and sources, over HTTP."""
 
-from tests.http.api.server import Cast
+from tests.support.server import Cast
 
 
 async def test_a_project_is_made_selected_and_listed(cast: Cast):

@@ -10,7 +10,7 @@ from proofdesk.http import app as http_app
 from proofdesk.http.dependencies import needs_session
 from proofdesk.http.web import routers
 from proofdesk.settings import Settings
-from tests.http.api.server import Cast, Person
+from tests.support.server import Cast, Person
 
 PUBLIC = {
     ("GET", "/v1/health"),

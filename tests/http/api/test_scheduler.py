@@ -8,7 +8,7 @@ from proofdesk.audit.events import system
 from proofdesk.database.pool import Database
 from proofdesk.jobs import runs
 from proofdesk.projects import scope
-from tests.http.api.server import Cast
+from tests.support.server import Cast
 
 SCHEDULER, TICK = "/jobs/scheduler", "/jobs/scheduler/tick"
 NAMES = {

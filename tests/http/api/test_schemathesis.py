@@ -22,9 +22,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from proofdesk.http.api import openapi
-from tests.conversations import stories
-from tests.http.api.declared import app
-from tests.http.api.server import Person, sign_up
+from tests.support import stories
+from tests.support.response_schemas import app
+from tests.support.server import Person, sign_up
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from proofdesk.database.pool import Database
-from tests.conversations import stories
-from tests.http.api.server import Cast
+from tests.support import stories
+from tests.support.server import Cast
 
 
 @pytest.fixture

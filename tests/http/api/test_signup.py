@@ -17,7 +17,7 @@ from proofdesk.audit.events import system
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
 from proofdesk_simulators.telegram import Simulator
-from tests.http.api.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast, client_of
+from tests.support.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast, client_of
 
 OWNER, EVE = 4711, 6666
 WANTED = {"username": "amina", "password": "a long enough password"}

@@ -12,8 +12,8 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.http.api.server import PASSWORD, Person, free_port
-from tests.http.proxies.conftest import browser
+from tests.http.proxies.nginx import browser
+from tests.support.server import PASSWORD, Person, free_port
 
 CADDYFILE = Path(__file__).parents[3] / "deploy" / "Caddyfile"
 

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from proofdesk.database.pool import Database
-from tests.http.api.server import PASSWORD, Person
-from tests.http.proxies.conftest import Proxy, browser
+from tests.http.proxies.nginx import Proxy, browser
+from tests.support.server import PASSWORD, Person
 
 HTML = {"accept": "text/html"}
 SITE = {"host": "proofdesk.example.com"}

@@ -11,7 +11,7 @@ from proofdesk.projects import scope, sources
 from proofdesk_simulators.chatwoot import Simulator, build, create_app, foundation
 from proofdesk_simulators.chatwoot.records import Attachment
 from proofdesk_simulators.serving import running
-from tests.conversations import stories
+from tests.support import stories
 
 FORMATTING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 HOSTILE = "{}\u202egpj.exe\u2067\u202d"

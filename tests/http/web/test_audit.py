@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.conversations import stories
-from tests.http.api.server import Cast
-from tests.http.web.conftest import Visit
+from tests.support import stories
+from tests.support.browser import Visit
+from tests.support.server import Cast
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from playwright.async_api import Locator, Page
 
 from proofdesk.database.pool import Database
 from proofdesk.http.web import layout
-from tests.http.api.server import Cast
 from tests.http.web import names
-from tests.http.web.conftest import Visit
 from tests.http.web.names import BODY, FORMATTING, LABEL
-from tests.http.web.test_pages import HTML, PART
+from tests.support.browser import Visit
+from tests.support.pages import HTML, PART
+from tests.support.server import Cast
 
 TEMPLATES = Path(layout.__file__).parent / "templates"
 ISOLATING = {"a", "b", "bdi", "blockquote", "caption", "code", "dd", "div", "dt", "h1", "h2", "h3", "label", "legend",

@@ -6,8 +6,8 @@ from proofdesk.accounts import accounts
 from proofdesk.audit.events import system
 from proofdesk.database.pool import Database
 from proofdesk.projects import projects
-from tests.conversations import stories
-from tests.http.web.conftest import Visit
+from tests.support import stories
+from tests.support.browser import Visit
 
 
 async def test_a_person_signs_in_searches_and_reads_the_thread(

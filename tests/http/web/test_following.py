@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.http.api.server import Cast
-from tests.http.web.conftest import Visit
-from tests.http.web.test_jobs import _insert, _project
+from tests.http.web.runs import insert_run, project_of
+from tests.support.browser import Visit
+from tests.support.server import Cast
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Desk:
     async def shows_what_begins_now(self) -> None:
         """A run that begins is seen to."""
         progress = '{"done": 3, "total": 40, "unit": "conversations"}'
-        run = _insert(self.conn, self.project, "running", progress=progress)
+        run = insert_run(self.conn, self.project, "running", progress=progress)
         await self.tab.locator(f"#run-{run}").get_by_text("3 of 40 conversations").wait_for()
 
 
@@ -34,7 +34,7 @@ class Desk:
 async def desk(cast: Cast, owner_conn: psycopg.Connection, server: str, visit: Visit) -> Desk:
     tab = await visit(server, cast.member.token, timezone_id="Europe/Berlin", locale="en-GB")
     await tab.clock.install()
-    return Desk(tab, owner_conn, _project(cast))
+    return Desk(tab, owner_conn, project_of(cast))
 
 
 def once(answer: Callable[[Route], Awaitable[None]]) -> Callable[[Route], Awaitable[None]]:

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from proofdesk.http.web import help
-from tests.http.api.server import Cast
-from tests.http.web.test_pages import HTML
+from tests.support.pages import HTML
+from tests.support.server import Cast
 
 DOCS = Path(__file__).parents[3] / "docs"
 

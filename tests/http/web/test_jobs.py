@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -11,9 +11,10 @@ from playwright.async_api import Page
 from proofdesk.database.pool import Database
 from proofdesk.http.web import run_views
 from proofdesk.jobs.run_queries import Run
-from tests.conversations import stories
-from tests.http.api.server import Cast
-from tests.http.web.conftest import Visit
+from tests.http.web.runs import insert_run, project_of
+from tests.support import stories
+from tests.support.browser import Visit
+from tests.support.server import Cast
 
 HTML = {"accept": "text/html"}
 UPSTREAM = '{"code": "chatwoot_sync_failed", "upstream": {"service": "chatwoot", "method": "GET", "status": 502}}'
@@ -58,8 +59,8 @@ def test_a_run_tells_its_pace_and_the_time_that_is_left(changes: dict[str, Any],
 
 
 async def test_a_failed_run_shows_its_request_and_leads_to_its_runbook(cast: Cast, owner_conn: psycopg.Connection):
-    project = _project(cast)
-    run_id = _insert(owner_conn, project, "failed", error="Chatwoot answered 502.", error_details=UPSTREAM)
+    project = project_of(cast)
+    run_id = insert_run(owner_conn, project, "failed", error="Chatwoot answered 502.", error_details=UPSTREAM)
     listed = await cast.member.client.get("/jobs?status=failed", headers=HTML)
     assert "Chatwoot answered 502." in listed.text and "/runbooks/chatwoot-sync-fails" in listed.text
     alone = await cast.member.client.get(f"/jobs/runs/{run_id}", headers=HTML)
@@ -69,7 +70,7 @@ async def test_a_failed_run_shows_its_request_and_leads_to_its_runbook(cast: Cas
 
 
 async def test_a_job_is_paused_resumed_and_paced_by_forms(cast: Cast, owner_conn: psycopg.Connection):
-    project = _project(cast)
+    project = project_of(cast)
     for form, stands in (
         ({"status": "paused"}, ("paused", 900)),
         ({"status": "active"}, ("active", 900)),
@@ -89,7 +90,7 @@ async def test_a_job_is_paused_resumed_and_paced_by_forms(cast: Cast, owner_conn
 @pytest.fixture
 async def tabs(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str, visit: Visit) -> list[Page]:
     """A tab each of two people who look at the jobs of the same project; complaints of the pages fail the test."""
-    project = _project(cast)
+    project = project_of(cast)
     stories.tell(owner_conn, project)
     await cast.owner.client.post(f"/projects/{project}/select")
     pages = [await visit(server, person.token) for person in (cast.owner, cast.member)]
@@ -101,8 +102,8 @@ async def tabs(cast: Cast, db: Database, owner_conn: psycopg.Connection, server:
 async def test_two_browsers_see_the_same_run_go_on_without_loading_anything_anew(
     tabs: list[Page], cast: Cast, owner_conn: psycopg.Connection
 ):
-    run_id = _insert(
-        owner_conn, _project(cast), "running", progress='{"done": 3, "total": 40, "unit": "conversations"}'
+    run_id = insert_run(
+        owner_conn, project_of(cast), "running", progress='{"done": 3, "total": 40, "unit": "conversations"}'
     )
     for tab in tabs:
         await tab.locator(f"#run-{run_id}").get_by_text("3 of 40 conversations").wait_for()
@@ -121,23 +122,5 @@ async def test_two_browsers_see_the_same_run_go_on_without_loading_anything_anew
         assert await tab.locator(f"#run-{run_id}").count() == 0
 
 
-def _project(cast: Cast) -> UUID:
-    assert cast.member.project_id is not None
-    return cast.member.project_id
-
-
 def _token(cast: Cast) -> dict[str, str]:
     return {"csrf_token": cast.member.csrf}
-
-
-def _insert(conn: psycopg.Connection, project: UUID, status: str, **more: str) -> UUID:
-    row = conn.execute(
-        "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, started_at, heartbeat_at,"
-        " finished_at, error, error_details, progress)"
-        " SELECT id, account_scope_id, 'chatwoot_sync', 'manual', %(status)s, now(), now(),"
-        " CASE WHEN %(status)s = 'running' THEN NULL ELSE now() END,"
-        " %(error)s, %(error_details)s, %(progress)s FROM projects WHERE id = %(project)s RETURNING id",
-        {"error": None, "error_details": None, "progress": None} | more | {"project": project, "status": status},
-    ).fetchone()
-    assert row is not None
-    return row[0]

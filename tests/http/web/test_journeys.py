@@ -24,8 +24,8 @@ from proofdesk_simulators import chatwoot
 from proofdesk_simulators.chatwoot import Simulator
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import Simulator as Telegram
-from tests.http.api.server import WEBHOOK_SECRET, serving
-from tests.http.web.conftest import Visit
+from tests.support.browser import Visit
+from tests.support.server import WEBHOOK_SECRET, serving
 
 PASSWORD = "long enough pw"
 OWNER = 4711  # in Telegram

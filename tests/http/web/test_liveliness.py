@@ -7,9 +7,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from proofdesk.database.pool import Database
-from tests.conversations import stories
-from tests.http.api.server import Cast
-from tests.http.web.conftest import Visit
+from tests.support import stories
+from tests.support.browser import Visit
+from tests.support.server import Cast
 
 
 @pytest.fixture

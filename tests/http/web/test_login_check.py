@@ -2,9 +2,9 @@
 
 import httpx2
 
-from tests.http.api.server import ORIGIN, Cast
-from tests.http.web.conftest import Visit
-from tests.http.web.test_pages import HTML, PART
+from tests.support.browser import Visit
+from tests.support.pages import HTML, PART
+from tests.support.server import ORIGIN, Cast
 
 
 async def check(client: httpx2.AsyncClient, **headers: str) -> str:

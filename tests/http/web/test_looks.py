@@ -7,10 +7,10 @@ import pytest
 from playwright.async_api import Page
 
 from proofdesk.database.pool import Database
-from tests.conversations import stories
-from tests.http.api.server import Cast
-from tests.http.web.conftest import Visit
 from tests.http.web.places import PAGES, Look
+from tests.support import stories
+from tests.support.browser import Visit
+from tests.support.server import Cast
 
 AXE = (Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 FINDINGS = """async () => (await axe.run({resultTypes: ["violations"]})).violations

@@ -8,11 +8,10 @@ from playwright.async_api import Page, expect
 
 from proofdesk.database.pool import Database
 from proofdesk_simulators.telegram import Simulator
-from tests.conversations import stories
-from tests.http.api.server import Cast, Person
-from tests.http.web.conftest import Visit
-from tests.http.web.test_pages import HTML, PART
-from tests.http.web.test_settings import done, post, shown
+from tests.support import stories
+from tests.support.browser import Visit
+from tests.support.pages import HTML, PART, done, post, shown
+from tests.support.server import Cast, Person
 
 CHAT = 4711
 MAIL = {"channel": "email", "recipient_ref": "amina@example.com", "payload": {"subject": "News", "text": "Hello <b>"}}

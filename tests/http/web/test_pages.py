@@ -9,11 +9,9 @@ import pytest
 from proofdesk.accounts import accounts
 from proofdesk.database.pool import Database
 from proofdesk.http.web import assets, layout, view_models
-from tests.conversations import stories
-from tests.http.api.server import Cast
-
-HTML = {"accept": "text/html"}
-PART = HTML | {"hx-request": "true", "hx-request-type": "partial"}
+from tests.support import stories
+from tests.support.pages import HTML, PART
+from tests.support.server import Cast
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from proofdesk.database.pool import Database
-from tests.conversations import stories
-from tests.http.api.server import Cast
-from tests.http.web.test_pages import HTML, PART
+from tests.support import stories
+from tests.support.pages import HTML, PART
+from tests.support.server import Cast
 
 
 @pytest.fixture

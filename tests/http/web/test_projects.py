@@ -13,10 +13,10 @@ from proofdesk.chatwoot.client import Chatwoot
 from proofdesk.database.pool import Database
 from proofdesk_simulators import chatwoot
 from proofdesk_simulators.serving import running
-from tests.conversations import stories
-from tests.http.api.server import Cast, Person, serving, sign_up
-from tests.http.web.conftest import Visit
-from tests.http.web.test_settings import HTML, PART, done, post, shown
+from tests.support import stories
+from tests.support.browser import Visit
+from tests.support.pages import HTML, PART, done, post, shown
+from tests.support.server import Cast, Person, serving, sign_up
 
 
 def sources_of(person: Person) -> str:

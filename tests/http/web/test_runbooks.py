@@ -10,10 +10,10 @@ import pytest
 from proofdesk.database.pool import Database
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
-from tests.conversations import stories
-from tests.http.api.server import Cast
-from tests.http.web.conftest import Visit
-from tests.http.web.test_pages import HTML, PART
+from tests.support import stories
+from tests.support.browser import Visit
+from tests.support.pages import HTML, PART
+from tests.support.server import Cast
 
 NOTHING_FOUND = "/runbooks/search-returns-no-results"
 

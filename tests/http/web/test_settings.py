@@ -10,35 +10,9 @@ from proofdesk.accounts import accounts, sessions
 from proofdesk.accounts.sessions import Login
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
-from tests.audit.events import actions, tamper
-from tests.http.api.server import PASSWORD, Cast, Person
-
-HTML = {"accept": "text/html"}
-PART = HTML | {"hx-request": "true", "hx-request-type": "partial"}
-
-
-async def shown(person: Person, path: str = "/settings") -> str:
-    page = await person.client.get(path, headers=HTML)
-    assert page.status_code == 200
-    return page.text
-
-
-async def post(person: Person, path: str, **fields: str) -> httpx2.Response:
-    """Send a form as a browser without scripts does."""
-    form = fields | {"csrf_token": person.csrf}
-    kept = person.client.headers.pop("x-csrf-token", None)
-    try:
-        return await person.client.post(path, data=form)
-    finally:
-        if kept:
-            person.client.headers["x-csrf-token"] = kept
-
-
-async def done(person: Person, path: str, **fields: str) -> str:
-    """Send a form that goes well; the page that follows."""
-    answer = await post(person, path, **fields)
-    assert answer.status_code == 303, answer.text
-    return await shown(person, answer.headers["location"])
+from tests.support.audit_events import actions, tamper
+from tests.support.pages import PART, done, post, shown
+from tests.support.server import PASSWORD, Cast
 
 
 async def test_the_owner_looks_after_users(cast: Cast, db: Database, anyone: httpx2.AsyncClient):

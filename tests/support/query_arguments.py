@@ -25,13 +25,12 @@ from proofdesk.indexing.vector_queries import Claimed
 from proofdesk.outbound import queries as outbound
 from proofdesk.outbound.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.opt_out_queries import MessagePosition
-from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
+from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.search.queries import Model, Narrowing, Weighted
 from proofdesk.search.ranking_queries import Ranking
-from tests.conftest import DIMENSION
-from tests.conversations.stories import ACCOUNT
-from tests.isolation.worlds import World
+from tests.support.embedding import DIMENSION
+from tests.support.stories import ACCOUNT
+from tests.support.worlds import World
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The server with its cast, and a browser: one for all tests of a process, a visit of its own for each."""
+"""A real browser: one per test process, with a context of its own for each test."""
 
 import os
 import shutil
@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.http.api.server import anyone, cast, server
-
-__all__ = ["anyone", "cast", "server"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run", "--disable-dev-shm-usage",
 ]  # fmt: skip
+
+
 Visit = Callable[..., Awaitable[Page]]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """The machine's browser; a test without one is skipped, or fails where it must run."""
     if CHROMIUM is None:

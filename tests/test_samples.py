@@ -5,13 +5,13 @@ import textwrap
 
 import pytest
 import yaml
-from tests.support import samples
 
 from proofdesk.http.web import layout
+from tests.support import samples
 
 RUN_BY = {
     "docs/tutorial.md": "tests/cli/test_tutorial.py",
-    "docs/reference/api.md": "tests/api/test_examples.py",
+    "docs/reference/api.md": "tests/http/api/test_examples.py",
     "docs/operations.md": "tests/deploy/test_backup.py",
     "docs/audit.md": "tests/audit/test_chain.py",
     "docs/monitoring.md": "tests/test_samples.py",

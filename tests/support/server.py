@@ -22,7 +22,7 @@ from argon2 import PasswordHasher
 
 from proofdesk.database.pool import Database
 from proofdesk_simulators.telegram import Simulator
-from tests.http.api.declared import HOOKS
+from tests.support.response_schemas import HOOKS
 
 PASSWORD = "correct horse battery"
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)

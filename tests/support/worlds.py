@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from proofdesk.audit import events
@@ -13,8 +14,8 @@ from proofdesk.database.pool import Database
 from proofdesk.evidence import references
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Keeper
-from tests.conftest import DIMENSION
-from tests.conversations import stories
+from tests.support import stories, worlds
+from tests.support.embedding import DIMENSION
 
 ONLY_THERE = 999  # a conversation that is in the second project only
 
@@ -208,3 +209,25 @@ def _only(cursor: psycopg.Cursor[Any]) -> Any:
     row = cursor.fetchone()
     assert row is not None
     return row
+
+
+def content(conn: psycopg.Connection, world: World) -> list[Any]:
+    """All that there is of a project."""
+    parts: list[sql.Composable] = [
+        sql.SQL("SELECT md5(t::text) FROM {} t WHERE project_id = %(id)s").format(sql.Identifier(table))
+        for (table,) in conn.execute(TABLES).fetchall()
+    ]
+    parts.append(sql.SQL("SELECT md5(p::text) FROM projects p WHERE id = %(id)s"))
+    return sorted(conn.execute(sql.SQL(" UNION ALL ").join(parts), {"id": world.project_id}).fetchall())
+
+
+@pytest.fixture
+async def ours(db: Database, owner_conn: psycopg.Connection) -> World:
+    """The project of whoever tries to get at another."""
+    return await worlds.make(db, owner_conn, "Ours", "alpaca")
+
+
+@pytest.fixture
+async def theirs(db: Database, owner_conn: psycopg.Connection) -> World:
+    """Another project, with something of its own."""
+    return await worlds.make(db, owner_conn, "Theirs", "bramble", extra=True)

@@ -1,0 +1,119 @@
+"""Every job type, defined once: its name, its texts, its default schedule, its runbook and its handler."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from proofdesk.jobs import pipeline, runs
+from proofdesk.jobs.execution import RunHandler, RunOutcome
+from proofdesk.jobs.fairness import TimeSlice
+from proofdesk.jobs.resources import Resources
+from proofdesk.jobs.run_queries import Run
+from proofdesk.projects.scope import Scope
+
+JobHandler = Callable[[Resources, Scope, Run, TimeSlice], Awaitable[RunOutcome]]
+
+
+@dataclass(frozen=True)
+class JobType:
+    """A kind of job.
+
+    `unit` is the singular of what a run counts, `failure_code` the error code of a failed run without a more exact
+    cause, `runbook` the slug of the runbook that explains its failures. `first_run_after` is the time from the creation
+    of a project to the first run, and `followed_by` the job type that has work after a run that says so.
+    """
+
+    name: str
+    label: str
+    unit: str
+    cadence_seconds: int
+    failure_code: str
+    runbook: str
+    description: str
+    handler: JobHandler
+    first_run_after: timedelta = timedelta()
+    followed_by: "JobType | None" = None
+
+
+EMBED = JobType(
+    name="embeddings_run",
+    label="Embeddings",
+    unit="chunk",
+    cadence_seconds=1200,
+    failure_code="embeddings_job_failed",
+    runbook="embeddings-fail",
+    description="Embeds new texts, so that search finds them by meaning.",
+    handler=pipeline.embed,
+)
+SYNC = JobType(
+    name="chatwoot_sync",
+    label="Sync",
+    unit="message",
+    cadence_seconds=900,
+    failure_code="chatwoot_sync_failed",
+    runbook="chatwoot-sync-fails",
+    description="Reads what is new or changed in Chatwoot.",
+    handler=pipeline.sync,
+    followed_by=EMBED,
+)
+OUTBOUND = JobType(
+    name="outbound_process",
+    label="Outbound",
+    unit="message",
+    cadence_seconds=300,
+    failure_code="outbound_send_failed",
+    runbook="outbound-blocked",
+    description="Sends approved messages that are due.",
+    handler=pipeline.send_due_messages,
+)
+RECONCILE = JobType(
+    name="chatwoot_reconcile",
+    label="Reconcile",
+    unit="message",
+    cadence_seconds=86_400,
+    failure_code="chatwoot_sync_failed",
+    runbook="chatwoot-sync-fails",
+    description="Compares everything with Chatwoot and repairs differences.",
+    handler=pipeline.reconcile,
+    first_run_after=timedelta(days=1),
+    followed_by=EMBED,
+)
+MAINTENANCE = JobType(
+    name="maintenance",
+    label="Maintenance",
+    unit="old run",
+    cadence_seconds=3600,
+    failure_code="internal_error",
+    runbook="scheduler-worker-failing",
+    description="Deletes old runs and keeps search fast.",
+    handler=pipeline.maintain,
+    first_run_after=timedelta(hours=1),
+)
+
+ALL = (SYNC, EMBED, OUTBOUND, RECONCILE, MAINTENANCE)
+"""In the order in which pages list them."""
+_BY_NAME = {job.name: job for job in ALL}
+
+
+def find(name: str) -> JobType | None:
+    """Return the job type of that name, or None when this version has no such job."""
+    return _BY_NAME.get(name)
+
+
+def get_label(name: str) -> str:
+    """Return the label of a job type. A type of another version gets one from its name."""
+    job = find(name)
+    return job.label if job else name.replace("_", " ").capitalize()
+
+
+def bind_handler(resources: Resources, name: str) -> RunHandler:
+    """Return what executes a run of that job type with these resources."""
+
+    async def handle(scope: Scope, run: Run, time_slice: TimeSlice) -> RunOutcome:
+        job = _BY_NAME[name]
+        outcome = await job.handler(resources, scope, run, time_slice)
+        if outcome.has_follow_up and job.followed_by is not None:
+            await runs.request_after(resources.db, scope, job.followed_by.name, "schedule")
+        return outcome
+
+    return handle

@@ -1,5 +1,0 @@
-"""Worlds to back up."""
-
-from tests.isolation.conftest import ours
-
-__all__ = ["ours"]

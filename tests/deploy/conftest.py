@@ -1,3 +1,0 @@
-from tests.isolation.conftest import ours
-
-__all__ = ["ours"]

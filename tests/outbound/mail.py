@@ -1,0 +1,31 @@
+"""Senders, links and messages for e-mail tests."""
+
+from uuid import UUID, uuid4
+
+from proofdesk.core import mail_relay as relays
+from proofdesk.outbound.channels.email.channel import Channel
+from proofdesk.outbound.channels.interface import (
+    Message,
+)
+
+FROM = "Kestrel Studio <hello@kestrel.example>"
+
+
+SENDER = relays.sender(FROM)
+
+
+class Links:
+    """Links as the application makes them, without its database."""
+
+    def __init__(self, base: str | None = "https://desk.example.com/u/"):
+        self.base = base
+
+    async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
+        """The link."""
+        return None if self.base is None else f"{self.base}{message_id.hex}{'_-x=9' * 80}"
+
+
+def message(to: str = "Ada@Example.com", **payload: str) -> Message:
+    """A message that was checked as a draft is."""
+    recipient, checked = Channel.check(to, {"text": "Hello Ada,\n\nyour invoice is <paid> & done."} | payload)
+    return Message(uuid4(), uuid4(), recipient, checked)

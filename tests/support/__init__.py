@@ -1,0 +1,1 @@
+"""Servers, builders and page objects that tests of several folders share."""

@@ -1,0 +1,82 @@
+"""A simulated Chatwoot on a port, the client of the product, and comparisons of both sides."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from proofdesk.chatwoot.client import Chatwoot
+from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.serving import running
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """An installation with one account, one inbox and nothing in it."""
+    made = build("empty")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def studio() -> Iterator[Simulator]:
+    """The sample studio."""
+    made = build("studio")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[..., Chatwoot]]:
+    """Serves a simulator and gives a client for it; everything is closed at the end of the test."""
+    opened: list[tuple[Any, Chatwoot]] = []
+
+    def open_client(simulator: Simulator, patience: float = 5.0) -> Chatwoot:
+        server = running(create_app(simulator))
+        client = Chatwoot(server.__enter__(), simulator.admin_token, retry_timeout=patience)
+        opened.append((server, client))
+        return client
+
+    yield open_client
+    for server, client in opened:
+        await client.aclose()
+        server.__exit__(None, None, None)
+
+
+def fill(simulator: Simulator, conversations: int, messages: int = 3) -> list[int]:
+    """Make conversations with some messages each, a second apart, ending an hour ago; their ids."""
+    at = int(simulator.clock.now()) - 3600 - conversations * messages
+    ids = []
+    for number in range(conversations):
+        made = simulator.create_conversation(1, contact_name=f"Visitor {number}", at=at)
+        for text in range(messages):
+            at += 1
+            kind = "incoming" if text % 2 == 0 else "outgoing"
+            simulator.append_message(made.id, f"Message {text} of conversation {number}", message_type=kind, at=at)
+        ids.append(made.id)
+    return ids
+
+
+def theirs(simulator: Simulator) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+    """Conversations (id, status, labels, assignee) and messages (id, conversation, content, deleted) over there."""
+    truth = simulator.truth()
+    return (
+        {
+            (c["id"], c["status"], tuple(c["labels"]), c["meta"].get("assignee", {}).get("id"))
+            for c in truth["conversations"]
+        },
+        {
+            (m["id"], m["conversation_id"], m["content"], m["content_attributes"].get("deleted") is True)
+            for m in truth["messages"]
+        },
+    )
+
+
+def ours(conn: psycopg.Connection) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+    """The same of what is stored; fails when anything is stored twice."""
+    conversations = conn.execute("SELECT conversation_id, status, labels, assignee_id FROM cw_conversations").fetchall()
+    messages = conn.execute("SELECT message_id, conversation_id, content, deleted FROM cw_messages").fetchall()
+    found = {(i, status, tuple(labels), who) for i, status, labels, who in conversations}, set(messages)
+    assert (len(found[0]), len(found[1])) == (len(conversations), len(messages))
+    return found

@@ -1,0 +1,31 @@
+"""Commands of Proofdesk, run in processes of their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+Terminal = Callable[[tuple[str, ...], Mapping[str, str]], "subprocess.CompletedProcess[str]"]
+
+
+def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run commands as a page of the documentation writes them."""
+    program = f'proofdesk() {{ "{sys.executable}" -m proofdesk "$@"; }}\n'
+    return _run(["bash", "-euc", program + script], environment)
+
+
+def proofdesk(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of ours."""
+    return _run([sys.executable, "-m", "proofdesk", *map(str, arguments)], environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

@@ -1,0 +1,22 @@
+"""Settings and limits of embedding that owe nothing to the environment."""
+
+from typing import Any
+
+from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing.embeddings.batches import Patience
+from proofdesk.indexing.vectors import Options
+from proofdesk.settings import Settings
+
+DIMENSION = 256
+
+
+LIMITS = Limits(1000, 30)
+
+
+OPTIONS = Options(batch_size=4, concurrency=2, patience=Patience(3, 0.01, 1.0))
+
+
+def settings(**values: Any) -> Settings:
+    """Settings that owe nothing to the environment."""
+    plain: dict[str, Any] = dict.fromkeys(["openai_api_key", "openai_base_url", "embedding_provider", "embedding_dim"])
+    return Settings(**(plain | values))
