@@ -22,8 +22,8 @@ from bench.figures import Curve, Figure, Found
 from proofdesk.audit.events import system
 from proofdesk.database import postgres_server
 from proofdesk.database.pool import connected
-from proofdesk.outbound import delivery
 from proofdesk.outbound.channels.interface import Message, Pause, Receipt
+from proofdesk.outbound.delivery import delivery
 from proofdesk.projects import projects, scope
 
 MESSAGES = 4_000

@@ -23,8 +23,8 @@ from bench import database, upstream
 from bench.figures import Curve, Figure, Found
 from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
-from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.core.progress import silent
+from proofdesk.chatwoot.client import ChatwootClient
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import connected
 from proofdesk.indexing import chunks, terms
 from proofdesk.projects import projects, scope
@@ -33,7 +33,7 @@ from proofdesk.settings import Settings
 CONVERSATIONS = 2_000
 GROWTH = (312, 3_125, 31_250)  # conversations: 10,000 messages to a million
 CONCURRENCY, DELAY = 8, 0.05
-_OPTIONS = sync.Options(default_account_id=1)
+_OPTIONS = sync.SyncOptions(default_account_id=1)
 _LIMITS = chunks.limits_of(Settings())
 
 
@@ -197,15 +197,15 @@ def _apart(url: str, there: str) -> Synced:
 
 
 async def _synced(url: str, there: str) -> Synced:
-    client = Chatwoot(there, "token", concurrency=CONCURRENCY)
+    client = ChatwootClient(there, "token", concurrency=CONCURRENCY)
     async with connected(url, 8) as db:
         made = await projects.create(db, system(), "Synced")
         inside = await scope.enter(db, system(), made.id)
         before, began = upstream.requests(there), time.perf_counter()
-        synced = await sync.run(db, client, inside, _OPTIONS, silent)
+        synced = await sync.run(db, client, inside, _OPTIONS, ignore_progress)
         first, ended = upstream.requests(there) - before, time.perf_counter()
         seconds = ended - began
-        await sync.run(db, client, inside, _OPTIONS, silent)
+        await sync.run(db, client, inside, _OPTIONS, ignore_progress)
         again = time.perf_counter() - ended
         requests, ended = upstream.requests(there) - before - first, time.perf_counter()
         await chunks.cut(db, inside, _LIMITS)

@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from proofdesk.http import api
 from proofdesk.http.api import openapi, operations
 from proofdesk.http.api.operations import Field, Operation
+from proofdesk.http.app import JSON_ROUTERS
 
 _CHAPTERS = {
     "Health": ("health",),
@@ -67,7 +67,7 @@ def page() -> str:
 
 def _document() -> dict[str, Any]:
     app = FastAPI()
-    for router in api.ROUTERS:
+    for router in JSON_ROUTERS:
         app.router.routes.extend(router.routes)
     return openapi.build_document(app)
 

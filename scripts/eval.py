@@ -24,8 +24,8 @@ from pathlib import Path
 
 from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
-from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.core.progress import silent
+from proofdesk.chatwoot.client import ChatwootClient
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, connected
 from proofdesk.indexing import chunks, terms, tokenizer, vector_index, vectors
@@ -237,8 +237,8 @@ async def _sync(db: Database, project_scope: Scope, corpus: Path) -> None:
     simulator = build(corpus / "conversations.jsonl.gz")
     try:
         with running(create_app(simulator)) as address:
-            client = Chatwoot(address, simulator.admin_token)
-            await sync.run(db, client, project_scope, sync.Options(default_account_id=1), silent)
+            client = ChatwootClient(address, simulator.admin_token)
+            await sync.run(db, client, project_scope, sync.SyncOptions(default_account_id=1), ignore_progress)
             await client.aclose()
     finally:
         simulator.close()

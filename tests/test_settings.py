@@ -9,7 +9,7 @@ from proofdesk import logging as proofdesk_logging
 from proofdesk import settings
 from proofdesk.core import redaction, urls
 from proofdesk.errors import Invalid
-from proofdesk.outbound.unsubscribe import UnsubscribeLinks
+from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 
 SECRET = "Tr1ck-y-pass"
@@ -135,7 +135,7 @@ def test_a_password_keeps_its_spaces_and_loses_its_line_break(monkeypatch: pytes
 @pytest.mark.parametrize("name", ["CHATWOOT_BASE_URL", "OPENAI_BASE_URL", "TELEGRAM_API_BASE_URL"])
 def test_credentials_of_an_address_are_not_shown(monkeypatch: pytest.MonkeyPatch, name: str):
     loaded = load(monkeypatch, **{name: f" https://user:{SECRET}@upstream.example/ "})
-    assert settings.shown(loaded)[name] == "https://********@upstream.example"
+    assert settings.effective_values(loaded)[name] == "https://********@upstream.example"
     assert getattr(loaded, name.lower()) == f"https://user:{SECRET}@upstream.example", "requests carry them"
 
 
@@ -164,8 +164,8 @@ def test_logs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_a_password_is_taken_out_however_it_is_written():
-    redaction.remember(["postgresql://user:sp%40ced-word@host/db"])
-    assert redaction.clean("password sp@ced-word or sp%40ced-word") == "password ******** or ********"
+    redaction.register_secrets(["postgresql://user:sp%40ced-word@host/db"])
+    assert redaction.redact_text("password sp@ced-word or sp%40ced-word") == "password ******** or ********"
 
 
 def test_a_home_begins_at_the_home_of_the_person(monkeypatch: pytest.MonkeyPatch):

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import approval, drafts, policies
 from proofdesk.outbound.drafts import DraftRequest
@@ -185,7 +185,7 @@ class Recipients:
     @staticmethod
     async def _read(resources: Resources, inside: Scope) -> None:
         assert resources.chatwoot is not None
-        await sync.run(resources.db, resources.chatwoot, inside, sync.Options(), silent)
+        await sync.run(resources.db, resources.chatwoot, inside, sync.SyncOptions(), ignore_progress)
 
     async def _allow(self, resources: Resources, person: Person) -> None:
         if self._chance.random() < 1 / 3:

@@ -13,12 +13,12 @@ import structlog
 from proofdesk.core import redaction
 from proofdesk.settings import Settings
 
-_KEPT = 500
-_OURS = {"level", "logger", "timestamp", "_record", "_from_structlog"}
-_recent: collections.deque[dict[str, Any]] = collections.deque(maxlen=_KEPT)
+_MAX_RECENT = 500
+_UNREDACTED = {"level", "logger", "timestamp", "_record", "_from_structlog"}
+_recent: collections.deque[dict[str, Any]] = collections.deque(maxlen=_MAX_RECENT)
 
 
-class _Named(structlog.WriteLogger):
+class _NamedLogger(structlog.WriteLogger):
     """What a module writes its lines with."""
 
     def __init__(self, name: str):
@@ -26,7 +26,7 @@ class _Named(structlog.WriteLogger):
         self.name = name
 
 
-def recent() -> list[dict[str, Any]]:
+def recent_events() -> list[dict[str, Any]]:
     """The last events that this process logged, oldest first, as their lines in JSON hold them."""
     return [msgspec.json.decode(_json(event, repr)) for event in list(_recent)]
 
@@ -45,12 +45,12 @@ def setup(settings: Settings) -> None:
     ]
     last = [
         _without_secrets,
-        _keep,
+        _remember,
         structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(_json),
     ]
     structlog.configure(
         processors=[*first, *last],
-        logger_factory=_Named,
+        logger_factory=_NamedLogger,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
@@ -71,16 +71,16 @@ def get_logger(name: str) -> Any:
     return structlog.get_logger(name)
 
 
-def bound(**values: Any) -> Any:
+def bind_context(**values: Any) -> Any:
     """Put these values on every line logged inside the `with` block."""
     return structlog.contextvars.bound_contextvars(**values)
 
 
 def _without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {name: value if name in _OURS else redaction.cleaned(value) for name, value in event.items()}
+    return {name: value if name in _UNREDACTED else redaction.redact_value(value) for name, value in event.items()}
 
 
-def _keep(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _remember(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     _recent.append(dict(event))
     return event
 

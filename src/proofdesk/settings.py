@@ -31,7 +31,7 @@ from proofdesk.core.setting_types import (
 )
 from proofdesk.errors import Invalid
 
-_LONGEST_SHOWN = 80  # characters of a wrong value
+_MAX_SHOWN = 80  # characters of a wrong value
 _ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 
 
@@ -218,7 +218,7 @@ def load() -> Settings:
     Raises `Invalid` with one line for each wrong variable: its name, its value (masked if secret) and what is allowed.
     The secrets appear in no log and message of this process afterwards.
     """
-    redaction.remember(os.environ.get(name.upper(), "") for name in Settings.model_fields if _may_hold_secret(name))
+    redaction.register_secrets(os.environ.get(name.upper(), "") for name in Settings.model_fields if _may_hold_secret(name))
     try:
         settings = Settings()
     except ValidationError as error:
@@ -232,7 +232,7 @@ def load() -> Settings:
     return settings
 
 
-def shown(settings: Settings) -> dict[str, object]:
+def effective_values(settings: Settings) -> dict[str, object]:
     """The effective settings by variable name, secrets masked."""
     return {name.upper(): _masked(getattr(settings, name)) for name in Settings.model_fields}
 
@@ -255,6 +255,6 @@ def _masked(value: object) -> object:
 def _line(loc: tuple[int | str, ...], value: object, allowed: str) -> str:
     name = str(loc[0])
     value = "********" if is_secret(name) else urls.masked(repr(value))
-    value = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"
+    value = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
     allowed = allowed.removeprefix("Value error, ")
     return f"{name.upper()}={value}: {allowed[:1].lower()}{allowed[1:]}."

@@ -14,7 +14,7 @@ from proofdesk.audit import chain
 from proofdesk.audit import events as audit_events
 from proofdesk.audit.chain import INSTALLATION
 from proofdesk.audit.events import Actor, Told, system
-from proofdesk.audit.queries import Asked
+from proofdesk.audit.queries import AuditFilter
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from tests.support import samples
@@ -74,7 +74,7 @@ async def test_many_events_at_once_are_a_chain_in_their_order(db: Database, proj
         await audit_events.record_many(conn, project, project.actor, [])
     proof = await chain.verify(db, project)
     assert proof.fault == ""
-    found = await chain.history(db, project, project.actor, Asked(action="outbound.send"), 100, 0)
+    found = await chain.history(db, project, project.actor, AuditFilter(action="outbound.send"), 100, 0)
     assert [(e.entity_id, e.payload) for e in reversed(found)] == [(str(n), {"attempt": n}) for n in range(40)]
 
 

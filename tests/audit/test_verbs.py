@@ -12,7 +12,7 @@ from proofdesk.accounts import accounts, sessions
 from proofdesk.accounts.sessions import Login
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor
-from proofdesk.core.progress import Report
+from proofdesk.core.progress import ReportProgress
 from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, Unavailable
 from proofdesk.indexing import vectors
@@ -82,11 +82,11 @@ async def test_the_owner_account_tells_what_the_environment_changed(db: Database
     assert actions(owner_conn) == ["auth.user_created", "auth.user_renamed", "auth.password_changed"]
 
 
-async def _well(scope: Scope, run: Run, report: Report) -> RunOutcome:
+async def _well(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
     return RunOutcome(3, {"messages": 3, "removed_there": 1, "inboxes": [{"big": "list"}], "model": "m"})
 
 
-async def _badly(scope: Scope, run: Run, report: Report) -> RunOutcome:
+async def _badly(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
     raise Unavailable("Chatwoot answered 401: text of a customer", code="chatwoot_sync_failed")
 
 

@@ -5,17 +5,17 @@ from collections.abc import Callable
 
 import pytest
 
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk_simulators.chatwoot import Simulator, create_app
 from proofdesk_simulators.chatwoot.refusals import CATALOGUE, Answer
 from proofdesk_simulators.serving import running
 from tests.support.chatwoot import fill
 
-Connect = Callable[..., Chatwoot]
+Connect = Callable[..., ChatwootClient]
 
 
-async def refusal(client: Chatwoot) -> ChatwootError:
+async def refusal(client: ChatwootClient) -> ChatwootError:
     with pytest.raises(ChatwootError) as raised:
         await client.inboxes(1)
     return raised.value
@@ -37,7 +37,7 @@ async def test_more_time_than_there_is_patience_is_told_at_once(simulator: Simul
 async def test_an_answer_without_an_end_is_not_kept(simulator: Simulator):
     fill(simulator, 20)
     with running(create_app(simulator)) as url:
-        client = Chatwoot(url, simulator.admin_token, retry_timeout=0.1, max_bytes=10_000)
+        client = ChatwootClient(url, simulator.admin_token, retry_timeout=0.1, max_bytes=10_000)
         with pytest.raises(ChatwootError, match="does not end: it has more than 10000 bytes") as raised:
             await client.conversations(1, 1, "created_at_desc")
         assert raised.value.permanent

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as HttpScope
 
 from proofdesk.chatwoot import cursor_queries, item_storage, lenient_json, parsing, queries, sync
-from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.chatwoot.parsing import Parsed
+from proofdesk.chatwoot.client import ChatwootClient
+from proofdesk.chatwoot.parsing import ParsedItems
 from proofdesk.cli import failure
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database import errors, migrate
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
@@ -95,9 +95,9 @@ def _items(path: str, answer: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 async def _run(db: Database, project: Scope, simulator: Simulator, values: dict[Any, Any], patience: float = 5) -> Any:
     with running(Hostile(create_app(simulator), values)) as url:
-        client = Chatwoot(url, simulator.admin_token, retry_timeout=patience)
+        client = ChatwootClient(url, simulator.admin_token, retry_timeout=patience)
         try:
-            return await sync.run(db, client, project, sync.Options(default_account_id=1), silent)
+            return await sync.run(db, client, project, sync.SyncOptions(default_account_id=1), ignore_progress)
         finally:
             await client.aclose()
 
@@ -188,12 +188,12 @@ async def test_database_refusing_one_row_quarantines_that_row(
 
 async def test_one_message_in_two_conversations_is_stored_once(db: Database, project: Scope):
     rows = [{"message_id": 7, "conversation_id": number, "content": "x"} for number in (1, 2)]
-    parsed = Parsed(rows)
-    item_storage.keep_first(parsed, "message")
+    parsed = ParsedItems(rows)
+    item_storage.reject_duplicates(parsed, "message")
     assert [row["conversation_id"] for row in parsed.rows] == [1]
     assert [(bad.entity_id, bad.conversation_id) for bad in parsed.invalid] == [("7", 2)]
     async with db.scoped(project) as conn:
-        assert await queries.stored_conversations(conn, project, 1, None) == []
+        assert await queries.list_conversation_ids(conn, project, 1, None) == []
 
 
 async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
@@ -212,7 +212,7 @@ async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
     assert f"is stored in conversation {first}" in item.reason
     async with db.scoped(project) as conn:
         rows = [{"message_id": taken, "conversation_id": second}]
-        assert [m.conversation_id for m in await cursor_queries.stored_elsewhere(conn, project, 1, rows)] == [first]
+        assert [m.conversation_id for m in await cursor_queries.find_stored_elsewhere(conn, project, 1, rows)] == [first]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
 )
 def test_refused_message_says_why(wrong: dict[str, Any], reason: str):
     message = {"id": 7, "conversation_id": 1, "inbox_id": 1, "message_type": 0, "content": "x", "created_at": 10**9}
-    parsed = parsing.messages([message | wrong, message | {"id": 8}], 1)
+    parsed = parsing.parse_messages([message | wrong, message | {"id": 8}], 1)
     assert [row["message_id"] for row in parsed.rows] == [8]
     assert reason in parsed.invalid[0].reason
 

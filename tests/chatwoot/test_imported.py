@@ -7,13 +7,13 @@ import pytest
 
 from proofdesk.chatwoot import reconcile, sync
 from proofdesk.chatwoot.responses import ChatwootError
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator
 from tests.support.chatwoot import fill, ours, theirs
 
-OPTIONS = sync.Options(default_account_id=1)
+OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
 
 
@@ -51,8 +51,8 @@ async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
     ids, client = fill(simulator, 4, 40), connect(simulator)
     for _ in range(3):
         disturb(simulator, chance, ids, held)
-        await sync.run(db, client, project, OPTIONS, silent)
-        assert (await reconcile.run(db, client, project, OPTIONS, FAST, silent)).complete
+        await sync.run(db, client, project, OPTIONS, ignore_progress)
+        assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
         assert ours(owner_conn) == theirs(simulator)
 
 
@@ -61,13 +61,13 @@ async def test_an_import_below_what_is_there_hides_nothing_and_costs_nothing(
 ):
     (conversation,) = fill(simulator, 1, 1009)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     import_history(simulator, conversation, [1_700_000_000 - n for n in range(80)])
     for _ in range(20):
         simulator.append_message(conversation, "Live")
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert (found.complete, found.changes.removed) == (True, 0)
 
@@ -78,7 +78,7 @@ async def test_ten_thousand_messages_in_reversed_order_are_all_read(
     (conversation,) = fill(simulator, 1, 1)
     import_history(simulator, conversation, [1_700_000_000 - n for n in range(10_000)])
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert simulator.journal.count(path="*/messages") <= 25
 
@@ -88,11 +88,11 @@ async def test_a_new_message_in_a_conversation_of_twelve_thousand_costs_two_requ
 ):
     (conversation,) = fill(simulator, 1, 12_000)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     first = simulator.journal.count(path="*/messages")
     simulator.append_message(conversation, "And one more thing")
     simulator.journal.clear()
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert first <= 25
     assert simulator.journal.count(path="*/messages") == 2, "from the cursor on, and the end once more"
@@ -104,9 +104,9 @@ async def test_a_deletion_among_the_last_hundred_is_noticed_at_once(
     (conversation,) = fill(simulator, 1, 400)
     client = connect(simulator)
     simulator.append_message(conversation, "Live")
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_message(simulator.conversation(conversation).messages[-100].id)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -115,12 +115,12 @@ async def test_a_page_that_lacks_a_message_removes_nothing(
 ):
     (conversation,) = fill(simulator, 1, 40)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     rows = simulator.conversation(conversation).messages
     hidden = rows.pop(10)
     # It is back before the second reading, as from a copy of the database that lagged behind.
     simulator.shift(lambda: rows.insert(10, hidden), path="*/messages", times=1)
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (False, 0)
     assert ours(owner_conn) == theirs(simulator)
 
@@ -130,11 +130,11 @@ async def test_every_second_message_that_vanished_is_removed_and_no_other(
 ):
     (conversation,) = fill(simulator, 1, 60)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     for row in simulator.conversation(conversation).messages[::2]:
         simulator.remove_message(row.id)
     simulator.journal.clear()
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (True, 30)
     assert ours(owner_conn) == theirs(simulator)
     assert simulator.journal.count(path="*/messages") <= 4
@@ -145,10 +145,10 @@ async def test_a_server_that_ignores_windows_has_nothing_removed(
 ):
     (conversation,) = fill(simulator, 1, 60)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.remove_message(simulator.conversation(conversation).messages[3].id)
     simulator.switches.ignore_windows = True
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (False, 0)
     assert theirs(simulator)[1] <= ours(owner_conn)[1]
 
@@ -159,4 +159,4 @@ async def test_a_server_that_cuts_windows_early_is_named(
     fill(simulator, 1, 60)
     simulator.switches.window_limit = 20
     with pytest.raises(ChatwootError, match="left a message out of a list that was not full"):
-        await sync.run(db, connect(simulator), project, OPTIONS, silent)
+        await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)

@@ -5,13 +5,13 @@ import pytest
 
 from proofdesk.chatwoot import reconcile, sync
 from proofdesk.chatwoot.responses import ChatwootError
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator
 from tests.support.chatwoot import fill, ours, theirs
 
-OPTIONS = sync.Options(default_account_id=1)
+OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
 PAGES = ["200_challenge", "200_page", "302_login", "401_basic", "403_challenge", "503_challenge", "404_page"]
 
@@ -29,10 +29,10 @@ async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
     client = connect(simulator, patience=0.2)
     simulator.faults.add(kind, path="*/messages")
     with pytest.raises(ChatwootError, match="an HTML page, probably from a proxy in front of Chatwoot") as raised:
-        await sync.run(db, client, project, OPTIONS, silent)
+        await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert raised.value.from_proxy and not raised.value.forbidden and quarantined(owner_conn) == 0
     simulator.faults.clear()
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -43,12 +43,12 @@ async def test_a_proxy_in_the_middle_of_a_reconcile_removes_nothing(
 ):
     ids = fill(simulator, 4)
     client = connect(simulator, patience=0.2)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_conversation(ids[1])
     before = ours(owner_conn)
     simulator.faults.add(kind, path=path)
     with pytest.raises(ChatwootError, match="an HTML page"):
-        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+        await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert theirs(simulator)[1] <= ours(owner_conn)[1] <= before[1]
 
 
@@ -59,9 +59,9 @@ async def test_a_token_that_loses_its_rights_in_the_middle_fails_the_run(
     simulator.faults.add("401_refused", path="*/messages", skip=30)
     client = connect(simulator)
     with pytest.raises(ChatwootError, match="make its user an administrator of account 1"):
-        await sync.run(db, client, project, OPTIONS, silent)
+        await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.faults.clear()
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -70,17 +70,17 @@ async def test_a_user_who_sees_no_inbox_any_more_fails_the_run(
 ):
     (conversation,) = fill(simulator, 1)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.append_message(conversation, "Live")
     roles = simulator.installation.users[1].roles
     simulator.shift(lambda: roles.update({1: "agent"}), path="*/conversations", times=1)
     with pytest.raises(ChatwootError, match="make its user an administrator"):
-        await sync.run(db, client, project, OPTIONS, silent)
+        await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert quarantined(owner_conn) == 0
     before = ours(owner_conn)
     roles[1] = "agent"
     with pytest.raises(ChatwootError, match="make its user an administrator"):
-        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+        await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert ours(owner_conn) == before
 
 
@@ -89,11 +89,11 @@ async def test_an_account_that_is_gone_in_the_middle_takes_nothing_away(
 ):
     fill(simulator, 4)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = ours(owner_conn)
     simulator.shift(lambda: simulator.installation.accounts.pop(1, None), path="*/conversations", times=1)
     with pytest.raises(ChatwootError, match="CHATWOOT_ACCOUNT_ID"):
-        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+        await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert ours(owner_conn) == before
 
 
@@ -103,7 +103,7 @@ async def test_one_conversation_that_stays_refused_stops_no_later_run(
     ids = fill(simulator, 5)
     client = connect(simulator)
     simulator.faults.add("401_refused", path=f"*/conversations/{ids[1]}*")
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.append_message(ids[0], "Live")
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
     assert {m for m in theirs(simulator)[1] if m[1] != ids[1]} == ours(owner_conn)[1]

@@ -4,13 +4,13 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot import sync
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator
 from tests.support.chatwoot import fill, ours, theirs
 
-OPTIONS = sync.Options(default_account_id=1)
+OPTIONS = sync.SyncOptions(default_account_id=1)
 
 
 @pytest.mark.parametrize(("content", "reason"), [("before\x00after", "NUL"), ("half an emoji \ud83d", "surrogate")])
@@ -27,7 +27,7 @@ async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_
     bad = simulator.append_message(conversation, content)
     simulator.append_message(conversation, "After the bad one")
     newest = simulator.append_message(conversation, content)  # the list of conversations embeds the newest
-    synced = await sync.run(db, connect(simulator), project, OPTIONS, silent)
+    synced = await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
     kept = owner_conn.execute("SELECT entity, entity_id, reason FROM sync_quarantine").fetchall()
     assert {(k[0], k[1]) for k in kept} == {("message", str(bad.id)), ("message", str(newest.id))}
     assert reason in kept[0][2]
@@ -44,9 +44,9 @@ async def test_a_message_mended_over_there_leaves_the_quarantine(
     message = next(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == oldest)
     simulator.break_message(message, wrong)
     client = connect(simulator)
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
     simulator.mend()
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -59,10 +59,10 @@ async def test_a_conversation_that_cannot_be_read_waits_and_is_tried_again(
     simulator.clock.run()
     simulator.break_conversation(ids[0], missing=("inbox_id",))
     client = connect(simulator)
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
     assert {c[0] for c in ours(owner_conn)[0]} == set(ids[1:])
     simulator.mend()
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -75,10 +75,10 @@ async def test_a_contact_that_cannot_be_read_waits_while_its_conversation_is_sto
     simulator.rename_contact(sender, "half\x00name")
     simulator.clock.run()
     client = connect(simulator)
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 1
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
     assert ours(owner_conn) == theirs(simulator)
     simulator.rename_contact(sender, "whole name")
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
     stored = owner_conn.execute("SELECT name FROM cw_contacts WHERE contact_id = %s", [sender]).fetchone()
     assert stored == ("whole name",)
 
@@ -92,11 +92,11 @@ async def test_what_is_gone_over_there_leaves_the_quarantine(
     simulator.break_message(nameless.id, missing=("id",))
     simulator.break_conversation(second, {"status": "odd"})
     client = connect(simulator)
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 3
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 3
     simulator.remove_message(bad.id)
     simulator.remove_message(nameless.id)
     simulator.delete_conversation(second)
-    assert (await sync.run(db, client, project, OPTIONS, silent)).in_quarantine == 0
+    assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
 
 
 async def test_a_conversation_refused_to_the_token_does_not_stop_the_rest(
@@ -105,8 +105,8 @@ async def test_a_conversation_refused_to_the_token_does_not_stop_the_rest(
     ids = fill(simulator, 5)
     simulator.faults.add("401_refused", path=f"*/conversations/{ids[1]}/messages")
     client = connect(simulator)
-    synced = await sync.run(db, client, project, OPTIONS, silent)
+    synced = await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert synced.in_quarantine == 1
     simulator.faults.clear()
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)

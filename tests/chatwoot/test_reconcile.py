@@ -5,20 +5,20 @@ import pytest
 
 from proofdesk.chatwoot import reconcile, sync
 from proofdesk.chatwoot.responses import ChatwootError
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator
 from tests.support.chatwoot import fill, ours, theirs
 
-OPTIONS = sync.Options(default_account_id=1)
+OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
 
 
 async def test_a_complete_mirror_is_proven_complete(db: Database, project: Scope, studio: Simulator, connect):
     client = connect(studio)
-    await sync.run(db, client, project, OPTIONS, silent)
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     there = {i["inbox_id"]: i for i in studio.truth(rows=False)["by_inbox"]}
     assert found.complete
     for proof in found.inboxes:
@@ -35,11 +35,11 @@ async def test_a_deletion_that_sync_cannot_see_is_taken_over(
 ):
     fill(simulator, 4)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_message(simulator.truth()["messages"][0]["id"])
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) != theirs(simulator)
-    assert (await reconcile.run(db, client, project, OPTIONS, FAST, silent)).complete
+    assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -48,9 +48,9 @@ async def test_a_conversation_deleted_there_is_removed_here(
 ):
     ids = fill(simulator, 4)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_conversation(ids[1])
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert (found.complete, found.inboxes[0].removed) == (True, 3)
 
@@ -60,9 +60,9 @@ async def test_a_message_that_vanished_there_is_removed_here(
 ):
     fill(simulator, 2)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.remove_message(simulator.truth()["messages"][0]["id"])
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert (found.complete, found.inboxes[0].removed, found.inboxes[0].missing) == (True, 1, 0)
 
@@ -72,10 +72,10 @@ async def test_what_was_lost_here_is_read_again_and_counted(
 ):
     ids = fill(simulator, 6)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     owner_conn.execute("DELETE FROM cw_conversations WHERE conversation_id = %s", [ids[0]])
     owner_conn.execute("DELETE FROM cw_messages WHERE conversation_id = %s AND content LIKE '%% 1 %%'", [ids[3]])
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert (found.complete, found.inboxes[0].missing) == (True, 4)
 
@@ -86,12 +86,12 @@ async def test_a_renamed_contact_and_a_merged_one_are_noticed(
     first = simulator.create_conversation(1, content="Hello", contact_name="Ana")
     second = simulator.create_conversation(1, content="Hi", contact_name="Anna")
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     sender = {c["id"]: c["meta"]["sender"]["id"] for c in simulator.truth()["conversations"]}
     kept, merged = sender[first.id], sender[second.id]
     simulator.merge_contacts(kept, merged)
     simulator.rename_contact(kept, "Ana Lima")
-    await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert owner_conn.execute("SELECT contact_id, name FROM cw_contacts").fetchall() == [(kept, "Ana Lima")]
 
 
@@ -100,13 +100,13 @@ async def test_a_failed_run_goes_on_where_it_stopped(
 ):
     fill(simulator, 80)
     client = connect(simulator, patience=0.3)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.faults.add("500", path="*/conversations", skip=3)
     with pytest.raises(ChatwootError):
-        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+        await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     simulator.faults.clear()
     simulator.journal.clear()
-    found = await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+    found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert found.complete
     assert sum(p.theirs["conversations"] for p in found.inboxes) == 80
     assert simulator.journal.count(path="*/messages") < 80
@@ -117,20 +117,20 @@ async def test_a_page_that_fails_deletes_nothing(
 ):
     fill(simulator, 10)
     client = connect(simulator, patience=0.2)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = ours(owner_conn)
     simulator.faults.add("502", path="*/messages", skip=4)
     with pytest.raises(ChatwootError):
-        await reconcile.run(db, client, project, OPTIONS, FAST, silent)
+        await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert ours(owner_conn) == before
 
 
 async def test_the_pace_is_kept(db: Database, project: Scope, simulator: Simulator, connect):
     fill(simulator, 10)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.journal.clear()
-    await reconcile.run(db, client, project, OPTIONS, 60 * 40, silent)
+    await reconcile.run(db, client, project, OPTIONS, 60 * 40, ignore_progress)
     asked = [entry.at for entry in simulator.journal.find()]
     assert max(asked) - min(asked) >= (len(asked) - 1) / 40 * 0.9
 
@@ -140,15 +140,15 @@ async def test_a_reconcile_that_leaves_off_goes_on_and_walks_no_source_twice(
 ):
     fill(simulator, 60, 1)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
-    turns, walked = 0, dict[str, list[reconcile.InboxProof]]()
-    while not (found := await reconcile.run(db, client, project, OPTIONS, FAST, silent, always, walked)).finished:
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
+    turns, walked = 0, dict[str, list[reconcile.InboxComparison]]()
+    while not (found := await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress, always, walked)).finished:
         assert not found.complete
         turns, walked = turns + 1, found.walked
     assert turns == 3, "once after each page"
     assert found.complete and found.inboxes[0].theirs["conversations"] == 60
     simulator.journal.clear()
-    again = await reconcile.run(db, client, project, OPTIONS, FAST, silent, always, found.walked)
+    again = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress, always, found.walked)
     assert again.complete and again.inboxes == found.inboxes
     assert simulator.journal.count() == 0
 

@@ -8,7 +8,7 @@ import pytest
 
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.responses import ChatwootError
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
@@ -16,7 +16,7 @@ from proofdesk_simulators.chatwoot import Simulator
 from tests.support.chatwoot import fill, ours, theirs
 from tests.support.projects import new_project
 
-OPTIONS = sync.Options(default_account_id=1)
+OPTIONS = sync.SyncOptions(default_account_id=1)
 
 
 def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
@@ -32,7 +32,7 @@ def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
 async def test_the_whole_studio_is_stored_as_it_is(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
 ):
-    synced = await sync.run(db, connect(studio), project, OPTIONS, silent)
+    synced = await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(studio)
     stored = owner_conn.execute("SELECT count(*) FROM cw_messages").fetchone()
     assert (synced.counts.messages,) == stored, "pages are taken at the same time, and each is counted"
@@ -41,7 +41,7 @@ async def test_the_whole_studio_is_stored_as_it_is(
 async def test_contacts_and_inboxes_come_along(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
 ):
-    await sync.run(db, connect(studio), project, OPTIONS, silent)
+    await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
     contacts = owner_conn.execute("SELECT count(*) FROM cw_contacts").fetchone()
     inboxes = owner_conn.execute("SELECT count(*) FROM cw_inboxes").fetchone()
     assert contacts == (studio.truth(rows=False)["counts"]["contacts"],)
@@ -52,10 +52,10 @@ async def test_a_second_full_pass_changes_no_row(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
 ):
     client = connect(studio)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = fingerprint(owner_conn)
     owner_conn.execute("DELETE FROM sync_watermarks")
-    again = await sync.run(db, client, project, OPTIONS, silent)
+    again = await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert fingerprint(owner_conn) == before
     assert (again.counts.conversations, again.counts.messages) == (0, 0)
 
@@ -64,16 +64,16 @@ async def test_a_conversation_of_many_pages_is_read_to_its_first_message(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
 ):
     fill(simulator, 1, 457)
-    await sync.run(db, connect(simulator), project, OPTIONS, silent)
+    await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
 
 
 async def test_nothing_new_costs_at_most_five_requests(db: Database, project: Scope, simulator: Simulator, connect):
     fill(simulator, 60)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.journal.clear()
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert simulator.journal.count() <= 5
 
 
@@ -82,10 +82,10 @@ async def test_a_new_message_is_read_from_the_cursor_on(
 ):
     ids = fill(simulator, 30, 40)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.append_message(ids[3], "And one more thing")
     simulator.journal.clear()
-    await sync.run(db, client, project, dataclasses.replace(OPTIONS, recheck=timedelta()), silent)
+    await sync.run(db, client, project, dataclasses.replace(OPTIONS, recheck=timedelta()), ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     read = simulator.journal.find(path="*/messages")
     assert [entry.path.split("/")[-2] for entry in read] == [str(ids[3])]
@@ -96,12 +96,12 @@ async def test_status_labels_and_assignee_are_noticed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
 ):
     client = connect(studio)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     first, second, third = (c["id"] for c in studio.truth()["conversations"][:3])
     studio.set_status(first, "snoozed")
     studio.set_labels(second, ["urgent", "print"])
     studio.assign(third, 1)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(studio)
 
 
@@ -112,10 +112,10 @@ async def test_a_message_deleted_lately_is_taken_over(
     # The list shows the newest message; that an older one was deleted it does not show.
     simulator.append_message(made.id, "Got it, thank you", message_type="outgoing")
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     message = min(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == made.id)
     simulator.delete_message(message)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert owner_conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%hunter2%'").fetchone() == (0,)
 
@@ -128,10 +128,10 @@ async def test_a_smaller_id_that_appears_later_is_read(
     held = simulator.append_message(conversation, "Committed late", held=True)
     simulator.append_message(conversation, "Committed at once")
     options = dataclasses.replace(OPTIONS, recheck=timedelta())
-    await sync.run(db, client, project, options, silent)
+    await sync.run(db, client, project, options, ignore_progress)
     simulator.release_message(held.id)
     simulator.append_message(conversation, "Afterwards")
-    await sync.run(db, client, project, options, silent)
+    await sync.run(db, client, project, options, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -143,9 +143,9 @@ async def test_a_second_message_in_the_same_second_is_noticed(
     simulator.append_message(conversation, "First", at=at)
     client = connect(simulator)
     options = dataclasses.replace(OPTIONS, recheck=timedelta())
-    await sync.run(db, client, project, options, silent)
+    await sync.run(db, client, project, options, ignore_progress)
     simulator.append_message(conversation, "Second", at=at)
-    await sync.run(db, client, project, options, silent)
+    await sync.run(db, client, project, options, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -162,8 +162,8 @@ async def test_pages_that_shift_while_they_are_read_lose_nothing(
 
     simulator.shift(move, every=1, times=10)
     client = connect(simulator)
-    await sync.run(db, client, project, OPTIONS, silent)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     stored, there = ours(owner_conn), theirs(simulator)
     # A conversation deleted after it was read is the reconcile job's to find; nothing that exists may be missing.
     assert there[0] <= stored[0]
@@ -175,7 +175,7 @@ async def test_after_a_long_pause_an_unpaged_list_that_times_out_is_read_by_page
 ):
     ids = fill(simulator, 60)
     client = connect(simulator, patience=0.3)
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = owner_conn.execute("SELECT cursor_ts FROM sync_watermarks").fetchone()
     for conversation in ids[::2]:
         simulator.append_message(conversation, "While nobody read")
@@ -183,7 +183,7 @@ async def test_after_a_long_pause_an_unpaged_list_that_times_out_is_read_by_page
     simulator.set_labels(ids[3], ["urgent"])
     simulator.switches.most_unpaged = 10
     simulator.journal.clear()
-    synced = await sync.run(db, client, project, OPTIONS, silent)
+    synced = await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator) and synced.finished
     after = owner_conn.execute("SELECT cursor_ts, meta FROM sync_watermarks").fetchone()
     assert before and after and after[0] > before[0] and after[1] == {"phase": "live"}
@@ -196,7 +196,7 @@ async def test_every_seventh_request_may_fail(
     simulator.faults.add("500", every=7)
     simulator.faults.add("429", every=13, retry_after=0)
     simulator.faults.add("cut", every=17)
-    await sync.run(db, connect(simulator, patience=30.0), project, OPTIONS, silent)
+    await sync.run(db, connect(simulator, patience=30.0), project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
 
 
@@ -209,7 +209,7 @@ async def test_a_refusal_names_endpoint_account_and_what_to_check(
 ):
     simulator.faults.add(fault)
     with pytest.raises(ChatwootError, match=hint) as caught:
-        await sync.run(db, connect(simulator), project, OPTIONS, silent)
+        await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
     assert caught.value.details["upstream"]["status"] == status
     assert caught.value.details["upstream"]["endpoint"] == "/api/v1/accounts/1/inboxes"
     assert caught.value.details["account_id"] == 1
@@ -218,7 +218,7 @@ async def test_a_refusal_names_endpoint_account_and_what_to_check(
 async def test_an_inbox_that_is_gone_is_named(db: Database, project: Scope, simulator: Simulator, connect):
     await sources.bind(db, project, "chatwoot_inbox", "1:77")
     with pytest.raises(sync.SourceBindingError, match="1:77") as caught:
-        await sync.run(db, connect(simulator), project, OPTIONS, silent)
+        await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
     assert caught.value.details["inbox_id"] == 77
 
 
@@ -227,7 +227,7 @@ async def test_a_project_with_inboxes_imports_only_those(
 ):
     inbox = next(iter(studio.account(1).inboxes.values())).id
     await sources.bind(db, project, "chatwoot_inbox", f"1:{inbox}")
-    await sync.run(db, connect(studio), project, OPTIONS, silent)
+    await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
     stored = owner_conn.execute("SELECT DISTINCT inbox_id FROM cw_conversations").fetchall()
     assert stored == [(inbox,)]
     expected = next(i for i in studio.truth(rows=False)["by_inbox"] if i["inbox_id"] == inbox)
@@ -241,9 +241,9 @@ async def test_an_inbox_bound_later_is_read_from_its_beginning(
     first, second, *_ = (i.id for i in studio.account(1).inboxes.values())
     client = connect(studio)
     await sources.bind(db, project, "chatwoot_inbox", f"1:{first}")
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     await sources.bind(db, project, "chatwoot_inbox", f"1:{second}")
-    await sync.run(db, client, project, OPTIONS, silent)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
     wanted = {i["inbox_id"]: i["messages"] for i in studio.truth(rows=False)["by_inbox"]}
     stored = dict(owner_conn.execute("SELECT inbox_id, count(*) FROM cw_messages GROUP BY 1").fetchall())
     assert stored == {first: wanted[first], second: wanted[second]}
@@ -253,13 +253,13 @@ async def test_without_a_source_and_a_default_account_the_sync_says_what_to_do(
     db: Database, project: Scope, simulator: Simulator, connect
 ):
     with pytest.raises(sync.SourceBindingError, match="CHATWOOT_ACCOUNT_ID"):
-        await sync.run(db, connect(simulator), project, sync.Options(), silent)
+        await sync.run(db, connect(simulator), project, sync.SyncOptions(), ignore_progress)
 
 
 async def test_an_account_of_another_project_is_not_taken(db: Database, project: Scope, simulator: Simulator, connect):
     await sources.bind(db, await new_project(db, "Other"), "chatwoot_account", "1")
     with pytest.raises(sync.SourceBindingError, match="another project"):
-        await sync.run(db, connect(simulator), project, OPTIONS, silent)
+        await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
 
 
 async def test_only_what_was_active_within_the_lookback_is_read(
@@ -268,7 +268,7 @@ async def test_only_what_was_active_within_the_lookback_is_read(
     old = simulator.create_conversation(1, content="Long ago", at=int(simulator.clock.now()) - 40 * 86400)
     new = simulator.create_conversation(1, content="Today")
     options = dataclasses.replace(OPTIONS, lookback=timedelta(days=30))
-    await sync.run(db, connect(simulator), project, options, silent)
+    await sync.run(db, connect(simulator), project, options, ignore_progress)
     stored = {c[0] for c in ours(owner_conn)[0]}
     assert new.id in stored
     assert old.id not in stored
@@ -286,7 +286,7 @@ async def test_a_first_reading_that_leaves_off_goes_on_at_its_page(
 
     fill(simulator, 60, 1)
     client = connect(simulator)
-    finished = [(await sync.run(db, client, project, OPTIONS, silent, every_second_page)).finished for _ in range(3)]
+    finished = [(await sync.run(db, client, project, OPTIONS, ignore_progress, every_second_page)).finished for _ in range(3)]
     # Pages 1 and 2; then, going on a page earlier, 2 and 3; then 3 and what comes after the last.
     assert finished == [False, False, True]
     assert ours(owner_conn) == theirs(simulator)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofdesk.chatwoot.windows import END, FULL, Reading, UnsplittableWindow, Window, gaps
+from proofdesk.chatwoot.windows import MAX_ID, MAX_ROWS, ConversationReading, UnsplittableWindow, MessageWindow, find_gaps
 
 Row = dict[str, int]
 
@@ -19,14 +19,14 @@ class Conversation:
     times: dict[int, int]
     requests: int = 0
 
-    def messages(self, window: Window) -> list[Row]:
+    def messages(self, window: MessageWindow) -> list[Row]:
         self.requests += 1
         chosen = [i for i in self.times if window.first <= i < window.end]
         random.Random(self.requests).shuffle(chosen)
-        return [{"id": i} for i in sorted(chosen, key=lambda i: self.times[i])[:FULL]]
+        return [{"id": i} for i in sorted(chosen, key=lambda i: self.times[i])[:MAX_ROWS]]
 
-    def read(self, start: int = 0, known_id: int = 0) -> Reading:
-        reading = Reading.starting_at(1, start, known_id)
+    def read(self, start: int = 0, known_id: int = 0) -> ConversationReading:
+        reading = ConversationReading.starting_at(1, start, known_id)
         while not reading.finished:
             reading = reading.after_page(self.messages(reading.window))
         return reading
@@ -97,13 +97,13 @@ def test_ids_of_any_density_and_times_of_any_order_are_all_read(
 
 def test_a_full_answer_without_ids_ends_the_reading():
     with pytest.raises(UnsplittableWindow):
-        Reading.starting_at(1, 0, 0).after_page([{"id": "odd"}] * FULL)
+        ConversationReading.starting_at(1, 0, 0).after_page([{"id": "odd"}] * MAX_ROWS)
 
 
 def test_the_cursor_stays_thirty_messages_below_the_last_complete_window():
     conversation = order("rising", 2_000)
     ids = sorted(conversation.times)
-    reading = Reading.starting_at(1, 0, ids[-1])
+    reading = ConversationReading.starting_at(1, 0, ids[-1])
     reading = reading.after_page(conversation.messages(reading.window))
     assert reading.cursor == 0, "nothing is complete yet"
     reading = reading.after_page(conversation.messages(reading.window))
@@ -112,6 +112,6 @@ def test_the_cursor_stays_thirty_messages_below_the_last_complete_window():
 
 
 def test_gaps_hold_the_absent_and_none_of_the_present():
-    assert gaps([3, 4, 9, 20], {5, 10, 11}) == [Window(3, 5), Window(9, 10), Window(20, 21)]
-    assert gaps([1, 7], {100}) == [Window(1, 8)]
-    assert gaps([], {1}) == [] and Window(1).end == END
+    assert find_gaps([3, 4, 9, 20], {5, 10, 11}) == [MessageWindow(3, 5), MessageWindow(9, 10), MessageWindow(20, 21)]
+    assert find_gaps([1, 7], {100}) == [MessageWindow(1, 8)]
+    assert find_gaps([], {1}) == [] and MessageWindow(1).end == MAX_ID

@@ -194,7 +194,7 @@ def test_a_defect_is_told_in_one_line_and_debugging_shows_the_stack(
     from proofdesk.cli import failure
     from proofdesk.core import redaction
 
-    redaction.remember([SECRET])
+    redaction.register_secrets([SECRET])
     error = KeyError(f"line one {SECRET}\n" + "x" * 1000)
     monkeypatch.delenv("LOG_LEVEL", raising=False)
     assert failure.report_error(ExceptionGroup("tasks", [error])) == 1

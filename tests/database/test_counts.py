@@ -100,7 +100,7 @@ async def test_many_who_write_at_once_are_counted_and_none_waits_for_another(
     assert held == EntityCounts(contacts=120, conversations=120, messages=120, rag_chunks=120)
     assert (await messages.count_by_state(db, project))["draft"] == 120
     assert (await messages.count_by_state(db, project, "email"))["draft"] == 60
-    assert (await messages.by_state(db, project, "email", "Hello"))["draft"] == 60
+    assert (await messages.count_by_state(db, project, "email", "Hello"))["draft"] == 60
     monitored = await figures(db)
     assert [(o.channel, o.messages) for o in monitored] == [("email", 60), ("telegram", 60)]
     assert (await vectors.counts(db, project)).pending == 120

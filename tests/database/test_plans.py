@@ -27,7 +27,7 @@ from proofdesk.database.pool import PLANNED_ONCE, connected
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import vector_queries as embedding_queries
 from proofdesk.jobs import run_queries as scheduler_queries
-from proofdesk.outbound import count_queries, recipient_queries
+from proofdesk.outbound import message_count_queries, recipient_queries
 from proofdesk.projects import projects, scope
 from proofdesk.projects import queries as project_queries
 from proofdesk.projects.scope import Scope
@@ -154,7 +154,7 @@ async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: st
     async with explained(filled_url, inside) as (conn, plans):
         await totals_queries.count_entities(conn, inside)
         await embedding_queries.counts(conn, inside)
-        await count_queries.by_state(conn, inside, "email")
+        await message_count_queries.count_by_state(conn, inside, "email")
         assert {n["Relation Name"] for n in await plans.nodes() if "Relation Name" in n} == {"project_counts"}
 
 

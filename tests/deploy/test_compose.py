@@ -14,7 +14,7 @@ import yaml
 from fastapi.routing import APIRoute
 
 from proofdesk.cli import app, load
-from proofdesk.http import api
+from proofdesk.http.app import JSON_ROUTERS
 from proofdesk.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,7 +96,7 @@ def test_every_file_that_compose_mounts_or_reads_is_there():
 
 
 def test_health_is_asked_for_at_routes_that_there_are():
-    there = {route.path for router in api.ROUTERS for route in router.routes if isinstance(route, APIRoute)}
+    there = {route.path for router in JSON_ROUTERS for route in router.routes if isinstance(route, APIRoute)}
     asked = re.findall(r"127\.0\.0\.1:8080(/\w+)", (ROOT / "Dockerfile").read_text("utf-8"))
     caddyfile = (ROOT / "deploy" / "Caddyfile").read_text("utf-8")
     asked += re.findall(r"health_uri (/\w+)", caddyfile)

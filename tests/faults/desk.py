@@ -8,13 +8,13 @@ import httpx2
 import psycopg
 from pydantic import SecretStr
 
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings import factory as embeddings
 from proofdesk.jobs import worker
 from proofdesk.jobs.events import RunFeed
 from proofdesk.jobs.resources import Resources
-from proofdesk.outbound.unsubscribe import UnsubscribeLinks
+from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, openai
 from tests.support.chatwoot import ours, theirs
@@ -128,7 +128,7 @@ class Desk:
     ) -> None:
         """Be a worker until the queue is empty; `seconds` are what one answer may take."""
         settings = self._settings(down=down, seconds=seconds)
-        client = Chatwoot(
+        client = ChatwootClient(
             NOWHERE if down else self.chatwoot_url, self.chatwoot.admin_token, timeout=seconds, retry_timeout=patience
         )
         provider = embeddings.open_provider(settings)

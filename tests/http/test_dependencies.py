@@ -11,12 +11,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from opentelemetry import metrics, trace
 
-from proofdesk.http import api
 from proofdesk.http import app as http_app
+from proofdesk.http.app import JSON_ROUTERS
 from proofdesk.http.web import routers
 from proofdesk.settings import Settings
 
-ROUTES = [r for router in (*api.ROUTERS, *routers.ROUTERS) for r in router.routes if isinstance(r, APIRoute)]
+ROUTES = [r for router in (*JSON_ROUTERS, *routers.ROUTERS) for r in router.routes if isinstance(r, APIRoute)]
 
 
 def _called(dependant: Dependant) -> Iterator[Callable[..., Any]]:

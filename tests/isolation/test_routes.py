@@ -13,7 +13,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from proofdesk.http import api
+from proofdesk.http.app import JSON_ROUTERS
 from proofdesk.http.web import routers
 from tests.support.server import PASSWORD, Person, sign_up
 from tests.support.worlds import ONLY_THERE, World, content
@@ -114,7 +114,7 @@ class Call:
 
 
 def _calls() -> Iterator[Call]:
-    for router in (*api.ROUTERS, *routers.ROUTERS):
+    for router in (*JSON_ROUTERS, *routers.ROUTERS):
         for route in router.routes:
             if isinstance(route, APIRoute) and route.path not in BY_LINK:
                 places = {kind: sorted(set(_fields(route.dependant, kind))) for kind in ("path", "query", "body")}

@@ -10,7 +10,7 @@ import pytest
 
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings.provider import Vector
-from proofdesk.jobs import pipeline, runs, worker
+from proofdesk.jobs import catalog, runs, worker
 from proofdesk.jobs.fairness import MIN_STEPS
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
@@ -52,12 +52,12 @@ async def test_small_projects_are_done_while_a_great_one_goes_on(
     )
     working = dataclasses.replace(held, provider=model, settings=settings)
     _write(owner_conn, project.project_id, "great", BACKLOG)
-    asked = [(await runs.request(db, project, pipeline.EMBED, "manual")).run.id]
+    asked = [(await runs.request(db, project, catalog.EMBED.name, "manual")).run.id]
     small: dict[str, Scope] = {}
     for number in range(9):
         small[f"small{number}"] = other = await new_project(db, f"Small {number}")
         _write(owner_conn, other.project_id, f"small{number}", 2)
-        asked.append((await runs.request(db, other, pipeline.EMBED, "manual")).run.id)
+        asked.append((await runs.request(db, other, catalog.EMBED.name, "manual")).run.id)
     await worker.run_worker(working, drain=True)
 
     whose = [next(w for w in text.split() if w.startswith(("great", "small"))) for text in model.asked]
@@ -77,7 +77,7 @@ async def test_who_is_alone_is_not_interrupted(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     _write(owner_conn, project.project_id, "great", 3 * MIN_STEPS)
-    asked = await runs.request(db, project, pipeline.EMBED, "manual")
+    asked = await runs.request(db, project, catalog.EMBED.name, "manual")
     before = owner_conn.execute("SELECT max(id) FROM procrastinate_jobs").fetchone()
     await worker.run_worker(dataclasses.replace(held, provider=Counting()), drain=True)
     assert (await runs.get(db, project, asked.run.id)).status == "ok"

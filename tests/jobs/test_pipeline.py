@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from proofdesk.database.pool import Database
-from proofdesk.jobs import pipeline, recovery, runs, worker
+from proofdesk.jobs import catalog, recovery, runs, worker
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, drafts, messages
 from proofdesk.outbound.drafts import DraftRequest
@@ -19,12 +19,12 @@ from proofdesk_simulators.chatwoot import Simulator
 async def test_a_worker_turns_a_request_into_findable_evidence(
     db: Database, project: Scope, held: Resources, studio: Simulator
 ):
-    asked = await runs.request(db, project, pipeline.SYNC, "manual")
+    asked = await runs.request(db, project, catalog.SYNC.name, "manual")
     await worker.run_worker(held, drain=True)
     synced = await runs.get(db, project, asked.run.id)
     assert synced.status == "ok", synced.error
     assert synced.meta["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
-    embedded = {run.job_type: run for run in await runs.list_latest(db, project)}[pipeline.EMBED]
+    embedded = {run.job_type: run for run in await runs.list_latest(db, project)}[catalog.EMBED.name]
     assert embedded.status == "ok", "a sync that made chunks asks for their embedding"
     answer = await results.find(db, project, held.provider, held.settings, Question(text="invoice"))
     assert answer.results
@@ -34,7 +34,7 @@ async def test_a_worker_turns_a_request_into_findable_evidence(
 async def test_a_queued_run_whose_job_was_lost_with_its_worker_is_queued_again(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    asked = await runs.request(db, project, pipeline.EMBED, "manual")
+    asked = await runs.request(db, project, catalog.EMBED.name, "manual")
     owner_conn.execute("DELETE FROM procrastinate_jobs")
     owner_conn.execute("UPDATE worker_runs SET created_at = now() - interval '5 minutes'")
     await recovery.recover_lost_runs(db)
@@ -44,8 +44,8 @@ async def test_a_queued_run_whose_job_was_lost_with_its_worker_is_queued_again(
 
 async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: Scope, held: Resources):
     alone = dataclasses.replace(held, chatwoot=None)
-    asked = await runs.start(db, project, pipeline.SYNC, "cli")
-    ended = await runs.execute(db, project, asked.run, pipeline.work(alone, pipeline.SYNC))
+    asked = await runs.start(db, project, catalog.SYNC.name, "cli")
+    ended = await runs.execute(db, project, asked.run, catalog.bind_handler(alone, catalog.SYNC.name))
     assert ended.status == "failed"
     assert (ended.error_details or {})["code"] == "chatwoot_not_configured"
     assert "CHATWOOT_BASE_URL" in (ended.error or "")
@@ -55,7 +55,7 @@ async def test_the_failure_of_chatwoot_ends_up_in_the_run_with_what_was_asked(
     db: Database, project: Scope, held: Resources, studio: Simulator
 ):
     studio.faults.add("401_unknown_token")
-    asked = await runs.request(db, project, pipeline.SYNC, "manual")
+    asked = await runs.request(db, project, catalog.SYNC.name, "manual")
     await worker.run_worker(held, drain=True)
     ended = await runs.get(db, project, asked.run.id)
     details = ended.error_details or {}
@@ -67,9 +67,9 @@ async def test_the_failure_of_chatwoot_ends_up_in_the_run_with_what_was_asked(
 async def test_reconcile_gives_its_proof_as_the_result(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    for job in (pipeline.SYNC, pipeline.RECONCILE):
+    for job in (catalog.SYNC.name, catalog.RECONCILE.name):
         asked = await runs.start(db, project, job, "cli")
-        ended = await runs.execute(db, project, asked.run, pipeline.work(held, job))
+        ended = await runs.execute(db, project, asked.run, catalog.bind_handler(held, job))
         assert ended.status == "ok", ended.error
     assert ended.meta["result"]["complete"] is True
     for proof in ended.meta["result"]["inboxes"]:
@@ -77,7 +77,7 @@ async def test_reconcile_gives_its_proof_as_the_result(
 
 
 async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project: Scope, held: Resources):
-    asked = await runs.start(db, project, pipeline.SYNC, "cli")
+    asked = await runs.start(db, project, catalog.SYNC.name, "cli")
     await worker.execute_run(held, project.project_id, asked.run.id)
     assert (await runs.get(db, project, asked.run.id)).status == "running"
 
@@ -85,8 +85,8 @@ async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project:
 async def test_a_worker_sends_what_was_approved_into_the_conversation(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    asked = await runs.start(db, project, pipeline.SYNC, "cli")
-    await runs.execute(db, project, asked.run, pipeline.work(held, pipeline.SYNC))
+    asked = await runs.start(db, project, catalog.SYNC.name, "cli")
+    await runs.execute(db, project, asked.run, catalog.bind_handler(held, catalog.SYNC.name))
     [place] = owner_conn.execute(
         "SELECT format('cw:%s:%s:%s', project_id, account_id, conversation_id) FROM cw_conversations"
         " WHERE contact_id IS NOT NULL ORDER BY last_activity_at DESC LIMIT 1"
@@ -95,7 +95,7 @@ async def test_a_worker_sends_what_was_approved_into_the_conversation(
         db, project, DraftRequest("chatwoot", place[0], {"text": "A word from the worker"}, "key")
     )
     message = await approval.approve(db, project, draft.id)
-    asked = await runs.request(db, project, pipeline.OUTBOUND, "schedule")
+    asked = await runs.request(db, project, catalog.OUTBOUND.name, "schedule")
     await worker.run_worker(held, drain=True)
     ended = await runs.get(db, project, asked.run.id)
     assert (ended.status, ended.processed_count) == ("ok", 1), ended.error
@@ -103,7 +103,7 @@ async def test_a_worker_sends_what_was_approved_into_the_conversation(
     dossier = await messages.get_details(db, project, message.id)
     assert dossier.outbound.status == "sent"
     assert dossier.history[-1].request_id == ended.request_id
-    await runs.request(db, project, pipeline.SYNC, "manual")
+    await runs.request(db, project, catalog.SYNC.name, "manual")
     await worker.run_worker(held, drain=True)
     number = dossier.attempts[0].provider_message_id
     stored = owner_conn.execute("SELECT content FROM cw_messages WHERE message_id = %s::bigint", [number]).fetchone()
@@ -117,16 +117,16 @@ async def test_every_project_has_a_schedule_for_what_is_due(project: Scope, owne
     assert row == ("active", 300)
 
 
-@pytest.mark.parametrize("job", [pipeline.SYNC, pipeline.EMBED, pipeline.RECONCILE, pipeline.OUTBOUND])
+@pytest.mark.parametrize("job", [catalog.SYNC.name, catalog.EMBED.name, catalog.RECONCILE.name, catalog.OUTBOUND.name])
 async def test_every_job_may_run_twice_and_change_nothing_the_second_time(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, job: str
 ):
-    for step in (pipeline.SYNC, pipeline.EMBED, job):
+    for step in (catalog.SYNC.name, catalog.EMBED.name, job):
         asked = await runs.start(db, project, step, "cli")
-        await runs.execute(db, project, asked.run, pipeline.work(held, step))
+        await runs.execute(db, project, asked.run, catalog.bind_handler(held, step))
     before = _versions(owner_conn)
     asked = await runs.start(db, project, job, "cli")
-    ended = await runs.execute(db, project, asked.run, pipeline.work(held, job))
+    ended = await runs.execute(db, project, asked.run, catalog.bind_handler(held, job))
     assert ended.status == "ok", ended.error
     assert _versions(owner_conn) == before
 

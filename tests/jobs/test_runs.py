@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from proofdesk.core.progress import Report
+from proofdesk.core.progress import ReportProgress
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.jobs import runs
@@ -17,7 +17,7 @@ from tests.support.projects import new_project
 JOB = "chatwoot_sync"
 
 
-async def quick(scope: Scope, run: Run, report: Report) -> RunOutcome:
+async def quick(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
     """Work that is done at once."""
     report(3, 3, "things")
     return RunOutcome(3, {"stored": 3})
@@ -31,7 +31,7 @@ async def test_a_run_that_went_well_keeps_its_result(db: Database, project: Scop
 
 
 async def test_a_run_that_failed_keeps_the_cause(db: Database, project: Scope):
-    async def failing(scope: Scope, run: Run, report: Report) -> RunOutcome:
+    async def failing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise Unavailable("Chatwoot answered 401.", code="chatwoot_sync_failed", details={"account_id": 7})
 
     asked = await runs.start(db, project, JOB, "cli")
@@ -41,7 +41,7 @@ async def test_a_run_that_failed_keeps_the_cause(db: Database, project: Scope):
 
 
 async def test_a_crash_is_told_without_its_secrets(db: Database, project: Scope):
-    async def crashing(scope: Scope, run: Run, report: Report) -> RunOutcome:
+    async def crashing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise RuntimeError("password=hunter2")
 
     asked = await runs.start(db, project, JOB, "cli")
@@ -59,7 +59,7 @@ async def test_a_second_request_joins_the_run_in_progress(db: Database, project:
 async def test_work_that_comes_while_a_run_ends_is_done_by_that_run(db: Database, project: Scope):
     turns: list[str] = []
 
-    async def late(scope: Scope, run: Run, report: Report) -> RunOutcome:
+    async def late(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         turns.append(run.status)
         if len(turns) == 1:  # it looked for work; then more is committed
             await runs.request_after(db, project, JOB, "schedule")
@@ -132,7 +132,7 @@ async def test_waiting_returns_when_the_run_is_over_or_the_time_is_up(db: Databa
 async def test_a_command_that_is_stopped_ends_its_run(db: Database, project: Scope):
     began = asyncio.Event()
 
-    async def endless(scope: Scope, run: Run, report: Report) -> RunOutcome:
+    async def endless(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         began.set()
         await asyncio.sleep(60)
         raise AssertionError

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.chatwoot.binding import NothingBound
+from proofdesk.chatwoot.binding import NoSourceBound
 from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.jobs import runs, schedules, tick
@@ -20,7 +20,7 @@ from tests.support.projects import new_project
 
 JOB = "chatwoot_sync"
 UNSET = ChatwootNotConfigured("Set it.", configured=False)
-UNBOUND = NothingBound("Bind a source.")
+UNBOUND = NoSourceBound("Bind a source.")
 BOTH = Settings(chatwoot_base_url="http://127.0.0.1:9", chatwoot_api_token="t", chatwoot_account_id=1)  # type: ignore[arg-type]
 
 

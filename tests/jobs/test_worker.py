@@ -16,7 +16,7 @@ import psycopg
 
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, connected
-from proofdesk.jobs import pipeline, runs, worker
+from proofdesk.jobs import catalog, runs, worker
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
@@ -59,7 +59,7 @@ async def until(what: Callable[[], Awaitable[bool]], seconds: float = 90) -> Non
 async def reading(db: Database, project: Scope, held: Resources, studio: Simulator) -> AsyncIterator[tuple]:
     """A worker process in the middle of a first reading, and the run it has."""
     studio.faults.add("delay", delay=0.02)
-    asked = await runs.request(db, project, pipeline.SYNC, "manual")
+    asked = await runs.request(db, project, catalog.SYNC.name, "manual")
     process = start_worker(held)
 
     async def has_begun() -> bool:
@@ -80,7 +80,7 @@ async def finished(db: Database, project: Scope, held: Resources, studio: Simula
     """The runs there are after another worker has done what there was to do."""
     studio.faults.clear()
     await worker.run_worker(held, drain=True)
-    return (await runs.list_history(db, project, pipeline.SYNC, None, 10, 0))[0]
+    return (await runs.list_history(db, project, catalog.SYNC.name, None, 10, 0))[0]
 
 
 async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
@@ -122,7 +122,7 @@ async def test_what_a_killed_worker_had_is_done_by_another(
 async def test_a_job_whose_worker_died_before_it_began_is_given_to_another(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    asked = await runs.request(db, project, pipeline.MAINTAIN, "manual")
+    asked = await runs.request(db, project, catalog.MAINTENANCE.name, "manual")
     owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')")
     owner_conn.execute(
         "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
@@ -140,7 +140,7 @@ async def test_a_job_whose_worker_died_before_it_began_is_given_to_another(
 async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    for job in (pipeline.SYNC, pipeline.EMBED):
+    for job in (catalog.SYNC.name, catalog.EMBED.name):
         await runs.request(db, project, job, "manual")
         await worker.run_worker(held, drain=True)
     minutes = held.settings.embed_stale_recovery_minutes
@@ -181,7 +181,7 @@ async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
 
 
 async def _done(db: Database, project: Scope) -> None:
-    asked = await runs.request(db, project, pipeline.MAINTAIN, "manual")
+    asked = await runs.request(db, project, catalog.MAINTENANCE.name, "manual")
 
     async def is_over() -> bool:
         return (await runs.get(db, project, asked.run.id)).status == "ok"

@@ -12,16 +12,17 @@ import psycopg
 
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
-from proofdesk.outbound import approval, delivery, drafts, messages, policies
-from proofdesk.outbound.attempt_queries import DeliveryAttempt
+from proofdesk.outbound import approval, drafts, messages, policies
 from proofdesk.outbound.channels.backoff import Pause
 from proofdesk.outbound.channels.interface import LookupUnsupported, Message, Receipt, SendFailed
-from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
+from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.outcomes import RetryBackoff
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.policy_queries import PolicyUpdate
-from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from tests.support import stories
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from proofdesk.audit import events
 from proofdesk.database.pool import connected
-from proofdesk.outbound import delivery
 from proofdesk.outbound.channels.interface import Message
-from proofdesk.outbound.delivery import DeliveryOptions
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.projects import scope
 from tests.outbound.desk import FakeProvider
 

@@ -10,15 +10,16 @@ import pytest
 from pydantic import SecretStr
 
 from proofdesk.database.pool import Database
-from proofdesk.jobs import pipeline, runs
+from proofdesk.jobs import catalog, runs
 from proofdesk.jobs.resources import Resources, open_resources
-from proofdesk.outbound import approval, delivery, drafts, messages, policies
-from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound import approval, drafts, messages, policies
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.outcomes import RetryBackoff
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.policy_queries import PolicyUpdate
-from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import Simulator, build, contacts, create_app, foundation
@@ -39,14 +40,14 @@ class Mirrored:
     conn: psycopg.Connection
     mail: FakeProvider
 
-    async def sync(self, job: str = pipeline.SYNC) -> dict[str, Any]:
+    async def sync(self, job: str = catalog.SYNC.name) -> dict[str, Any]:
         asked = await runs.start(self.resources.db, self.scope, job, "cli")
-        ended = await runs.execute(self.resources.db, self.scope, asked.run, pipeline.work(self.resources, job))
+        ended = await runs.execute(self.resources.db, self.scope, asked.run, catalog.bind_handler(self.resources, job))
         assert ended.status == "ok", ended.error
         return ended.meta["result"]
 
     async def reconcile(self) -> dict[str, Any]:
-        return await self.sync(pipeline.RECONCILE)
+        return await self.sync(catalog.RECONCILE.name)
 
     async def approved(self, recipient: str, channel: str = "email") -> OutboundMessage:
         payload = {"text": "Hello"} | ({"subject": "News"} if channel == "email" else {})

@@ -10,7 +10,7 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid
 from proofdesk.jobs import resources
 from proofdesk.outbound.channels import registry
-from proofdesk.outbound.unsubscribe import LinkNotFound, UnsubscribeLinks, UnsubscribeRequest
+from proofdesk.outbound.opt_outs.unsubscribe import LinkNotFound, UnsubscribeLinks, UnsubscribeRequest
 from proofdesk.settings import Settings
 
 
@@ -58,7 +58,7 @@ def test_wrong_settings_stop_the_start_with_one_line(
 def test_the_address_of_the_relay_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SMTP_URL", "smtp://desk:hush@mail.example.com")
     monkeypatch.setenv("SMTP_FROM", "Studio <a@b.example>")
-    assert settings.shown(settings.load())["SMTP_URL"] == "********"
+    assert settings.effective_values(settings.load())["SMTP_URL"] == "********"
 
 
 async def test_links_work_in_every_process_and_say_whom_they_are_for(db: Database):

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core import ids
 from proofdesk.outbound.channels.chatwoot.channel import KEY, LONGEST, Channel
 from proofdesk.outbound.channels.interface import (
@@ -37,15 +37,15 @@ def conversation(simulator: Simulator) -> Conversation:
 
 
 @pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[Chatwoot]:
+async def client(simulator: Simulator) -> AsyncIterator[ChatwootClient]:
     with running(create_app(simulator)) as url:
-        made = Chatwoot(url, simulator.admin_token, timeout=20)
+        made = ChatwootClient(url, simulator.admin_token, timeout=20)
         yield made
         await made.aclose()
 
 
 @pytest.fixture
-def channel(client: Chatwoot) -> Channel:
+def channel(client: ChatwootClient) -> Channel:
     return Channel(client)
 
 
@@ -89,7 +89,7 @@ async def test_a_lost_answer_is_settled_by_the_key(channel: Channel, simulator: 
 
 
 async def test_a_message_that_is_not_there_is_only_believed_absent_when_it_cannot_come_any_more(
-    client: Chatwoot, simulator: Simulator, conversation: Conversation
+    client: ChatwootClient, simulator: Simulator, conversation: Conversation
 ):
     simulator.faults.add("cut", method="POST", times=1)
     message = replace(to_conversation(conversation.id), attempted_at=datetime.now(UTC))
@@ -184,13 +184,13 @@ async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
     simulator: Simulator, conversation: Conversation
 ):
     with running(create_app(simulator)) as url:
-        impatient = Chatwoot(url, simulator.admin_token, timeout=1)
+        impatient = ChatwootClient(url, simulator.admin_token, timeout=1)
         simulator.faults.add("delay", delay=3, method="POST")
         with pytest.raises(SendFailed) as failed:
             await Channel(impatient).send(to_conversation(conversation.id))
         assert failed.value.delivered_unknown
         await impatient.aclose()
-    nowhere = Chatwoot("http://127.0.0.1:1", "token")
+    nowhere = ChatwootClient("http://127.0.0.1:1", "token")
     with pytest.raises(SendFailed) as failed:
         await Channel(nowhere, patience=0.1).send(to_conversation(conversation.id))
     assert not failed.value.delivered_unknown and not failed.value.permanent

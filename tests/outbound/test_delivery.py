@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proofdesk.outbound import approval, calls, claims, delivery, outcomes, sweep
+from proofdesk.outbound import approval
 from proofdesk.outbound.channels.interface import Message, SendFailed
-from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery import claims, delivery, outcomes, sending, sweep
+from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
-from proofdesk.outbound.outcomes import RetryBackoff
 from tests.outbound.desk import Desk, ids, refused
 from tests.support.projects import new_project
 
@@ -210,7 +211,7 @@ async def test_the_sweep_finds_out_where_the_provider_can_tell(desk: Desk, arriv
 async def test_an_attempt_is_settled_once(desk: Desk):
     message = await desk.approved()
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
-    calling = await calls.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
+    calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     assert await sweep.settle_lost_attempts(desk.db, desk.scope, calling, 60) == 1
     late = outcomes.failed_outcome(claim.sending[0].attempt, message, SendFailed("late"), RetryBackoff(), None)
     assert await outcomes.settle_attempts(desk.db, desk.scope, [late]) == []
@@ -220,7 +221,7 @@ async def test_an_attempt_is_settled_once(desk: Desk):
 async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
     await desk.approved()
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
-    calling = await calls.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
+    calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     ending = await calling.send(claim.sending[0])
     assert ending is not None and ending.outcome == "failed" and ending.put_back
     assert desk.mail.calls == 0
@@ -245,7 +246,7 @@ async def test_a_message_of_another_project_is_not_sent(desk: Desk):
 async def _lose(desk: Desk) -> Message:
     """Claim what is due as a worker that then dies."""
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
-    calling = await calls.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
+    calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     return calling._letter(claim.sending[0].outbound)
 
 

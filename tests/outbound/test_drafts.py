@@ -11,7 +11,7 @@ from proofdesk.outbound import approval, drafts
 from proofdesk.outbound.approval import FourEyesRequired
 from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
 from proofdesk.outbound.channels.registry import InvalidChannel
-from proofdesk.outbound.delivery import DeliveryTotals
+from proofdesk.outbound.delivery.delivery import DeliveryTotals
 from proofdesk.outbound.drafts import DraftRequest, DuplicateOutbound, IdempotencyConflict, IdempotencyKeyRequired
 from proofdesk.outbound.messages import STATES, InvalidState
 from tests.outbound.desk import LUIS, Desk, refused

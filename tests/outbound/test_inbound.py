@@ -10,9 +10,10 @@ from pydantic import SecretStr
 
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
-from proofdesk.jobs import pipeline, runs
+from proofdesk.jobs import catalog, runs
 from proofdesk.jobs.resources import Resources, open_resources
-from proofdesk.outbound import opt_outs, policies
+from proofdesk.outbound import policies
+from proofdesk.outbound.opt_outs import opt_outs
 from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -48,8 +49,8 @@ async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIt
 
 async def synced(held: Resources, project: Scope) -> dict[str, Any]:
     """The result of a sync job."""
-    asked = await runs.start(held.db, project, pipeline.SYNC, "cli")
-    ended = await runs.execute(held.db, project, asked.run, pipeline.work(held, pipeline.SYNC))
+    asked = await runs.start(held.db, project, catalog.SYNC.name, "cli")
+    ended = await runs.execute(held.db, project, asked.run, catalog.bind_handler(held, catalog.SYNC.name))
     assert ended.status == "ok", ended.error
     return ended.meta["result"]
 

@@ -6,13 +6,14 @@ import pytest
 from pydantic import SecretStr
 
 from proofdesk.chatwoot import sync
-from proofdesk.core.progress import silent
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.jobs.resources import Resources, open_resources
-from proofdesk.outbound import approval, delivery, drafts, messages
-from proofdesk.outbound.delivery import DeliveryOptions
+from proofdesk.outbound import approval, drafts, messages
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DraftRequest
-from proofdesk.outbound.queries import OutboundMessage
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -55,7 +56,7 @@ async def test_a_lost_answer_makes_one_message_and_it_counts_as_sent(
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
     await sources.bind(held.db, project, "chatwoot_account", "1")
     assert held.chatwoot is not None
-    await sync.run(held.db, held.chatwoot, project, sync.Options(), silent)
+    await sync.run(held.db, held.chatwoot, project, sync.SyncOptions(), ignore_progress)
     simulator.faults.add("lost_reply", method="POST", times=1)
     sent = await written(held, project, f"cw:{project.project_id}:1:{talk.id}")
     assert (sent.status, sent.last_error) == ("sent", None)
@@ -68,7 +69,7 @@ async def test_nothing_is_written_into_an_account_that_the_project_reads_no_more
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
     bound = await sources.bind(held.db, project, "chatwoot_account", "1")
     assert held.chatwoot is not None
-    await sync.run(held.db, held.chatwoot, project, sync.Options(), silent)
+    await sync.run(held.db, held.chatwoot, project, sync.SyncOptions(), ignore_progress)
     await sources.unbind(held.db, project, bound.id)
     for recipient in (f"cw:{project.project_id}:1:{talk.id}", f"cwc:{project.project_id}:1:{talk.contact.id}"):
         kept = await written(held, project, recipient)

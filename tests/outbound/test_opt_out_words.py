@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofdesk.outbound.channels import registry
-from proofdesk.outbound.channels.blank import BLANK
 from proofdesk.outbound.channels.interface import InvalidPayload
-from proofdesk.outbound.opt_out_words import OptOutWords, normalize
+from proofdesk.outbound.channels.invisible import BLANK
+from proofdesk.outbound.opt_outs.words import OptOutWords, normalize
 from proofdesk.settings import Settings
 
 LIST = Settings().opt_out_words

@@ -8,7 +8,7 @@ import pytest
 
 from proofdesk.outbound import approval, policies
 from proofdesk.outbound.channels.registry import InvalidChannel
-from proofdesk.outbound.delivery import BlockedOptOut, BlockedStopOnReply, DeliveryTotals, FrequencyCapReached
+from proofdesk.outbound.delivery.delivery import BlockedOptOut, BlockedStopOnReply, DeliveryTotals, FrequencyCapReached
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policies import InvalidOptOut
 from proofdesk.outbound.policy_queries import PolicyFilter

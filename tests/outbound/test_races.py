@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from proofdesk.jobs.worker import CHECKPOINT_WITHIN
-from proofdesk.outbound import delivery
 from proofdesk.outbound.channels.interface import SendFailed
-from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.messages import InvalidState
 from tests.outbound.desk import Desk
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from proofdesk.core import mail_relay as relays
-from proofdesk.outbound import delivery
 from proofdesk.outbound.channels.email.channel import Channel
 from proofdesk.outbound.channels.interface import Message, SendFailed
-from proofdesk.outbound.delivery import DeliveryOptions, DeliveryTotals
-from proofdesk.outbound.outcomes import RetryBackoff
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk_simulators import smtp
 from proofdesk_simulators.smtp import Simulator
 from proofdesk_simulators.smtp.simulator import REFUSALS, Limits

@@ -6,7 +6,7 @@ import pytest
 
 from proofdesk.http.api import outbound as api
 from proofdesk.outbound import messages
-from proofdesk.outbound.queries import OutboundMessage
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk_simulators.chatwoot.records import Message
 from tests.outbound.mirrored import API, WHATSAPP, WIDGET, Mirrored, chatwoot, mirrored
 

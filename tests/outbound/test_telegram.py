@@ -16,7 +16,7 @@ from proofdesk.outbound.channels.interface import (
     SendFailed,
 )
 from proofdesk.outbound.channels.telegram.channel import Channel
-from proofdesk.outbound.moves import StoredChatMoves
+from proofdesk.outbound.channels.telegram.moves import StoredChatMoves
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.telegram import Simulator

@@ -10,7 +10,7 @@ from proofdesk.core.mail_relay import parse, sender
 from proofdesk.database.pool import Database
 from proofdesk.outbound.channels.email.channel import Channel
 from proofdesk.outbound.channels.interface import Message
-from proofdesk.outbound.unsubscribe import UnsubscribeLinks
+from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.smtp import Simulator

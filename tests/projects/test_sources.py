@@ -113,7 +113,7 @@ async def test_a_sync_stops_in_the_middle_and_keeps_what_it_had(
 
     with pytest.raises(SourceLetGo):
         await sync.run(
-            db, connect(simulator), project, sync.Options(default_account_id=1), lambda *_: None, between_pages
+            db, connect(simulator), project, sync.SyncOptions(default_account_id=1), lambda *_: None, between_pages
         )
     assert let_go == [bound]
     stored = owner_conn.execute("SELECT count(*) FROM cw_conversations").fetchone()

@@ -55,7 +55,7 @@ async def _plant(house: House) -> None:
     headers = {"cookie": "[not shown]", "x-forwarded-for": PEOPLE[3], "referer": f"https://x.example/?t={OTHERS[0]}"}
     house.asking = replace(ASKING, peer=PEOPLE[3], headers=headers, forwarded={"x-forwarded-for": PEOPLE[3]})
     event = {"logger": "proofdesk.accounts", "event": everything, "status": 401}
-    logging._keep(None, "warning", event)
+    logging._remember(None, "warning", event)
 
 
 def _unpacked(content: bytes) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
-from proofdesk.http import api
+from proofdesk.http.app import JSON_ROUTERS
 from proofdesk.runbooks import registry
 from tests.runbooks import walk, walk_jobs, walk_people
 from tests.runbooks.house import House
@@ -76,7 +76,7 @@ def test_our_page_has_one_structure():
 def test_every_fix_that_names_a_route_names_one_that_is_there():
     there = {
         (method, re.sub(r"\{[^}]+\}", "[^/]+", route.path.removeprefix("/v1")))
-        for router in api.ROUTERS
+        for router in JSON_ROUTERS
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

@@ -59,7 +59,7 @@ async def everything_but(desk: Desk, *missing: int, mode: str = "text") -> None:
 
 
 async def waits(desk: Desk, entity: str, reason: str, attempts: int) -> None:
-    waiting = await sync.waiting(desk.db, desk.scope)
+    waiting = await sync.summarize_quarantine(desk.db, desk.scope)
     assert waiting.count == 1
     (item,) = waiting.longest
     assert (item.entity, item.entity_id, item.conversation_id, item.attempts) == (entity, str(BAD), BAD, attempts)
@@ -77,7 +77,7 @@ async def test_chunks_that_the_database_refuses_are_set_aside_alone(seven: Desk,
     await everything_but(seven, BAD, mode="semantic")
     failure.mend()
     assert (await chunks.cut(seven.db, seven.scope, LIMITS)).set_aside == 0
-    assert (await sync.waiting(seven.db, seven.scope)).count == 0
+    assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
     await seven.ready()
     await everything_but(seven, mode="semantic")
 
@@ -90,7 +90,7 @@ async def test_terms_that_the_database_refuses_are_set_aside_alone(seven: Desk, 
     await everything_but(seven, BAD)
     failure.mend()
     await terms.refresh(seven.db, seven.scope)
-    assert (await sync.waiting(seven.db, seven.scope)).count == 0
+    assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
     await everything_but(seven)
 
 
@@ -108,7 +108,7 @@ async def test_conversation_that_breaks_the_cutting_is_set_aside_alone(seven: De
         await waits(seven, "chunks", "Unexpected RecursionError in test_set_aside.py, line", 1)
         await everything_but(seven, BAD, mode="semantic")
     await seven.ready()
-    assert (await sync.waiting(seven.db, seven.scope)).count == 0
+    assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
     await everything_but(seven, mode="semantic")
 
 
@@ -126,7 +126,7 @@ async def test_conversation_that_breaks_the_tokenizer_is_set_aside_alone(seven: 
         await waits(seven, "terms", "ValueError", 1)
         await everything_but(seven, BAD)
     await seven.ready()
-    assert (await sync.waiting(seven.db, seven.scope)).count == 0
+    assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
     await everything_but(seven)
 
 
@@ -137,7 +137,7 @@ async def test_broken_installation_fails_the_run(seven: Desk, monkeypatch: pytes
     monkeypatch.setattr(documents, "build", broken)
     with pytest.raises(ImportError):
         await terms.refresh(seven.db, seven.scope)
-    assert (await sync.waiting(seven.db, seven.scope)).count == 0
+    assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
 
 
 async def test_vector_that_the_database_refuses_fails_its_chunk_alone(seven: Desk, failure: Failure):

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk_simulators.chatwoot import Simulator, build, create_app
 from proofdesk_simulators.serving import running
 
@@ -28,13 +28,13 @@ def studio() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Callable[..., Chatwoot]]:
+async def connect() -> AsyncIterator[Callable[..., ChatwootClient]]:
     """Serves a simulator and gives a client for it; everything is closed at the end of the test."""
-    opened: list[tuple[Any, Chatwoot]] = []
+    opened: list[tuple[Any, ChatwootClient]] = []
 
-    def open_client(simulator: Simulator, patience: float = 5.0) -> Chatwoot:
+    def open_client(simulator: Simulator, patience: float = 5.0) -> ChatwootClient:
         server = running(create_app(simulator))
-        client = Chatwoot(server.__enter__(), simulator.admin_token, retry_timeout=patience)
+        client = ChatwootClient(server.__enter__(), simulator.admin_token, retry_timeout=patience)
         opened.append((server, client))
         return client
 

@@ -11,8 +11,8 @@ from pkgutil import walk_packages
 from typing import Any
 
 import proofdesk
-from proofdesk.audit.queries import Asked, NewEvent
-from proofdesk.chatwoot.parsing import BadItem
+from proofdesk.audit.queries import AuditFilter, NewAuditEvent
+from proofdesk.chatwoot.parsing import InvalidItem
 from proofdesk.core.ids import GlobalId
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.evidence.queries import Cited
@@ -22,8 +22,8 @@ from proofdesk.indexing.embeddings.batches import Outcome
 from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcripts import Said
 from proofdesk.indexing.vector_queries import Claimed
-from proofdesk.outbound import queries as outbound
-from proofdesk.outbound.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
+from proofdesk.outbound import message_queries as outbound
+from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.search.queries import Model, Narrowing, Weighted
@@ -110,8 +110,8 @@ def _ranking(world: World) -> Ranking:
     )
 
 
-def _event(world: World) -> NewEvent:
-    return NewEvent(world.word, None, "job.requested", "job", None, "ok", None, {}, [])
+def _event(world: World) -> NewAuditEvent:
+    return NewAuditEvent(world.word, None, "job.requested", "job", None, "ok", None, {}, [])
 
 
 def _draft(world: World) -> outbound.DraftRecord:
@@ -157,7 +157,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "chatwoot.reading_queries.advance.rows": _always([{"conversation_id": 101, "message_cursor": 5, "read_mark": "x"}]),
     "source": _always("chatwoot_account:7"),
     "cursor_ts": _always(LONG_AGO),
-    "bad": lambda w: [BadItem("message", "1", 101, w.word, "{}")],
+    "bad": lambda w: [InvalidItem("message", "1", 101, w.word, "{}")],
     "chatwoot.reading_queries.resume.conversations": _always([(ACCOUNT, 101)]),
     "chatwoot.reading_queries.stored_elsewhere.rows": _always([{"message_id": 10101, "conversation_id": 102}]),
     "reasons": lambda w: {(ACCOUNT, 101): w.word},
@@ -229,7 +229,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     # Audit and evidence
     "event": _event,
     "events": lambda w: [_event(w), _event(w)],
-    "asked": _always(Asked()),
+    "asked": _always(AuditFilter()),
     "question": _always("delivery"),
     "refs": lambda w: [w.message()],
     "ref": lambda w: w.message(),

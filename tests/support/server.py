@@ -1,4 +1,4 @@
-"""The real server with two processes, and a cast of three who call it."""
+"""The real server with two processes, and three people who are signed in."""
 
 import contextlib
 import os
@@ -22,7 +22,6 @@ from argon2 import PasswordHasher
 
 from proofdesk.database.pool import Database
 from proofdesk_simulators.telegram import Simulator
-from tests.support.response_schemas import HOOKS
 
 PASSWORD = "correct horse battery"
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
@@ -30,14 +29,13 @@ ORIGIN = "https://app.example.com"
 WEBHOOK_SECRET = "only-telegram-knows-this"
 PIN_SECRET = "a key for stored pins"
 APP = "proofdesk.http.app:from_environment"
-# Nothing is encrypted on the loopback. A client that is given no context reads all authorities that the machine
-# trusts, which takes longer than a test with three people does otherwise.
+# Without a context, each client loads every certificate authority of the machine, which takes longer than most tests.
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass
 class Person:
-    """Somebody with an account, signed in."""
+    """A user with a session, and the client that sends its cookie."""
 
     id: UUID
     username: str
@@ -49,7 +47,7 @@ class Person:
 
 @dataclass
 class Cast:
-    """The owner, a member of project A, and a stranger, who is a member of project B only."""
+    """The owner, a member of project A, and a stranger who is a member of project B only."""
 
     owner: Person
     member: Person
@@ -58,7 +56,7 @@ class Cast:
 
 @pytest.fixture(scope="session")
 def server(database_url: str, telegram_server: tuple[Simulator, str], server_log: Path) -> Iterator[str]:
-    """The address of the server, run as `proofdesk serve` runs it, with a simulated Telegram."""
+    """Start the server as `proofdesk serve` does, with a simulated Telegram. Yield its URL."""
     simulator, telegram_url = telegram_server
     with serving(
         database_url,
@@ -73,9 +71,9 @@ def server(database_url: str, telegram_server: tuple[Simulator, str], server_log
 
 @contextlib.contextmanager
 def serving(database_url: str, log: Path, app: str = APP, **more: str) -> Iterator[str]:
-    """A server of its own, with more environment variables; its address. What it logs goes to the file.
+    """Start a server with more environment variables and yield its URL. It logs to the file.
 
-    However many streams are open, it has to stop in time.
+    It must stop within 20 seconds, however many streams are open.
     """
     port = free_port()
     with log.open("w") as output:
@@ -91,19 +89,19 @@ def serving(database_url: str, log: Path, app: str = APP, **more: str) -> Iterat
 
 @pytest.fixture
 async def anyone(server: str, db: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client without a session."""
+    """Yield a client without a session."""
     async with client_of(server) as client:
         yield client
 
 
 @pytest.fixture
 async def cast(server: str, db: Database, owner_conn: psycopg.Connection) -> AsyncIterator[Cast]:
-    """Three people. The member and the stranger each have a project, which is active."""
+    """Sign three people in. The member and the stranger each have an active project."""
     owner = sign_up(server, owner_conn, "owner", is_owner=True)
     member, stranger = sign_up(server, owner_conn, "member"), sign_up(server, owner_conn, "stranger")
     for person, name in ((member, "Project A"), (stranger, "Project B")):
-        made = await person.client.post("/projects", json={"name": name})
-        person.project_id = UUID(made.json()["project"]["id"])
+        response = await person.client.post("/projects", json={"name": name})
+        person.project_id = UUID(response.json()["project"]["id"])
         assert (await person.client.post(f"/projects/{person.project_id}/select")).status_code == 200
     yield Cast(owner, member, stranger)
     for person in (owner, member, stranger):
@@ -111,7 +109,7 @@ async def cast(server: str, db: Database, owner_conn: psycopg.Connection) -> Asy
 
 
 def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: bool = False) -> Person:
-    """An account with a session, made directly: logins are tested elsewhere and take their time on purpose."""
+    """Insert a user and a session. No login request: password checks are slow on purpose."""
     row = conn.execute(
         "INSERT INTO app_users (username, password_hash, is_owner) VALUES (%s, %s, %s) RETURNING id",
         [username, HASH, is_owner],
@@ -127,10 +125,18 @@ def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: b
 
 
 def client_of(url: str, **more: Any) -> httpx2.AsyncClient:
-    """A client of the server there, which fails the test when an answer is not as the API describes it."""
+    """Return a client that fails the test when an error is not declared in the OpenAPI description."""
+    hooks = {"response": [_check_declared]}
     return httpx2.AsyncClient(
-        base_url=url, **{"timeout": 30, "trust_env": False, "verify": PLAIN, "event_hooks": HOOKS, **more}
+        base_url=url, **{"timeout": 30, "trust_env": False, "verify": PLAIN, "event_hooks": hooks, **more}
     )
+
+
+async def _check_declared(response: httpx2.Response) -> None:
+    # Imported late: it loads the whole HTTP application, which most test processes never need.
+    from tests.support.response_schemas import check_declared
+
+    await check_declared(response)
 
 
 LISTEN = """
@@ -146,7 +152,7 @@ def _command(port: int, app: str) -> list[str]:
 
 
 def _environment(database_url: str) -> dict[str, str]:
-    ours = {
+    settings = {
         "DATABASE_URL": database_url,
         "DATABASE_POOL_SIZE": "4",
         "LOG_FORMAT": "json",
@@ -154,11 +160,12 @@ def _environment(database_url: str) -> dict[str, str]:
         "EMBEDDING_PROVIDER": "local",
         "LOGIN_RATE_LIMIT_MAX_ATTEMPTS": "3",
     }
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
-    return kept | ours
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
+    return inherited | settings
 
 
 def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -168,7 +175,7 @@ def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         try:
-            # Not /ready: that waits for a worker, and none runs here.
+            # Not /ready: it waits for a worker, and none runs here.
             if httpx2.get(f"{url}/health", trust_env=False, verify=PLAIN).status_code == 200:
                 return
         except httpx2.TransportError:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from proofdesk.core.certificates import trusted
+from proofdesk.core.certificates import ssl_context
 from proofdesk.errors import Unavailable
 
 LONGEST = 4096
@@ -91,7 +91,7 @@ class Bot:
     """One bot. `timeout` is in seconds."""
 
     def __init__(self, base_url: str, token: str, *, timeout: float = 10):
-        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, verify=trusted())
+        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, verify=ssl_context())
         self._token = token
 
     async def aclose(self) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from proofdesk.accounts import csrf, limits, passwords, queries
 from proofdesk.accounts.queries import Account, Session, Visit
 from proofdesk.audit import events
-from proofdesk.audit.events import Actor, Inside
+from proofdesk.audit.events import Actor, EventScope
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Denied, Invalid
@@ -96,7 +96,7 @@ async def close(db: Database, token: str, request_id: str | None = None) -> None
             await events.record(conn, actor(ended, request_id), "auth.logout", "user", ended.user_id)
 
 
-async def work_in(db: Database, session: Session, inside: Inside, request_id: str | None = None) -> None:
+async def work_in(db: Database, session: Session, inside: EventScope, request_id: str | None = None) -> None:
     """Make a project the session's active one; the next login begins there."""
     async with db.scoped(inside) as conn:
         await queries.activate_project(conn, session, inside.project_id)

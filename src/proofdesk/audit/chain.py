@@ -15,7 +15,7 @@ from uuid import UUID
 
 from proofdesk.audit import queries
 from proofdesk.audit.events import Actor
-from proofdesk.audit.queries import Asked, Event, Head, Inside, Link
+from proofdesk.audit.queries import AuditFilter, AuditEvent, ChainHead, EventScope, ChainLink
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 
@@ -36,23 +36,23 @@ class Proof:
     event_id: int | None = None
 
 
-async def history(db: Database, scope: Inside, actor: Actor, asked: Asked, limit: int, offset: int) -> list[Event]:
+async def history(db: Database, scope: EventScope, actor: Actor, asked: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
     """Events of the project and, of those without a project, all for the owner and their own for others; newest first."""
     async with db.scoped(scope) as conn:
         await _see(conn, actor)
         return await queries.events(conn, scope, asked, limit, offset)
 
 
-async def count(db: Database, scope: Inside, actor: Actor, asked: Asked) -> int:
+async def count(db: Database, scope: EventScope, actor: Actor, asked: AuditFilter) -> int:
     """How many events `history` has in all."""
     async with db.scoped(scope) as conn:
         await _see(conn, actor)
         return await queries.count_events(conn, scope, asked)
 
 
-async def verify(db: Database, project: Inside | None, name: str = INSTALLATION) -> Proof:
+async def verify(db: Database, project: EventScope | None, name: str = INSTALLATION) -> Proof:
     """Prove a project's chain, or the installation's, event by event, up to where it ends now."""
-    head = await _head(db, project) or Head(0, 0, START)
+    head = await _head(db, project) or ChainHead(0, 0, START)
     seen, last, before = 0, 0, START
     async for link in links(db, project):
         is_later = link.id > head.last_id
@@ -64,7 +64,7 @@ async def verify(db: Database, project: Inside | None, name: str = INSTALLATION)
     return Proof(name, _id(project), seen, before.hex(), _cut(head, seen, last, before))
 
 
-async def links(db: Database, project: Inside | None) -> AsyncIterator[Link]:
+async def links(db: Database, project: EventScope | None) -> AsyncIterator[ChainLink]:
     """The events of a chain in order, read in batches."""
     after = 0
     while True:
@@ -78,7 +78,7 @@ async def links(db: Database, project: Inside | None) -> AsyncIterator[Link]:
         after = batch[-1].id
 
 
-def exported(link: Link) -> dict[str, Any]:
+def exported(link: ChainLink) -> dict[str, Any]:
     """An event for a line of JSON. Whoever has `sealed`, `previous_hash` and `hash` can prove the chain without us."""
     return {
         "id": link.id,
@@ -100,7 +100,7 @@ def exported(link: Link) -> dict[str, Any]:
     }
 
 
-def sealed(link: Link) -> str:
+def sealed(link: ChainLink) -> str:
     """The text that the hash covers: the array as PostgreSQL writes JSON, the objects in it as they are stored."""
     before = [
         link.id, link.project_id, link.account_scope_id, _moment(link.created_at), link.actor_username,
@@ -110,7 +110,7 @@ def sealed(link: Link) -> str:
     return f"[{', '.join([*written, link.payload_text, link.refs_text])}]"
 
 
-def _fault(link: Link, before: bytes) -> str:
+def _fault(link: ChainLink, before: bytes) -> str:
     if hashlib.sha256(link.previous_hash + sealed(link).encode()).digest() != link.hash:
         return f"Event {link.id} was changed."
     if link.previous_hash != before:
@@ -118,20 +118,20 @@ def _fault(link: Link, before: bytes) -> str:
     return ""
 
 
-async def _beyond(db: Database, project: Inside | None, link: Link) -> str:
+async def _beyond(db: Database, project: EventScope | None, link: ChainLink) -> str:
     head = await _head(db, project)
     if head is None:
         return "The record of where the chain ends is gone."
     return "" if link.id <= head.last_id else f"Event {link.id} was added behind the end of the chain."
 
 
-def _cut(head: Head, seen: int, last: int, before: bytes) -> str:
+def _cut(head: ChainHead, seen: int, last: int, before: bytes) -> str:
     if (head.events, head.last_id, head.last_hash) == (seen, last, before):
         return ""
     return f"After event {last}, events were removed: the chain had {head.events} and ended with event {head.last_id}."
 
 
-async def _head(db: Database, project: Inside | None) -> Head | None:
+async def _head(db: Database, project: EventScope | None) -> ChainHead | None:
     async with _opened(db, project) as conn:
         await queries.see_installation(conn)
         return await queries.head(conn, _id(project))
@@ -143,11 +143,11 @@ async def _see(conn: Conn, actor: Actor) -> None:
         await queries.see_installation(conn)
 
 
-def _opened(db: Database, project: Inside | None) -> AbstractAsyncContextManager[Conn]:
+def _opened(db: Database, project: EventScope | None) -> AbstractAsyncContextManager[Conn]:
     return db.transaction() if project is None else db.scoped(project)
 
 
-def _id(project: Inside | None) -> UUID | None:
+def _id(project: EventScope | None) -> UUID | None:
     return None if project is None else project.project_id
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from proofdesk.audit import queries
-from proofdesk.audit.queries import Inside
+from proofdesk.audit.queries import EventScope
 from proofdesk.database.rows import Conn
 
 
@@ -65,7 +65,7 @@ async def record(
     entity_type: str,
     entity_id: object,
     *,
-    scope: Inside | None = None,
+    scope: EventScope | None = None,
     status: str = "ok",
     payload: dict[str, Any] | None = None,
     evidence_refs: Sequence[EvidenceRef] = (),
@@ -75,7 +75,7 @@ async def record(
     The chain is locked from here to the end of the transaction, so no network call may follow. `payload` holds ids,
     counts and codes: no secret, no text of messages.
     """
-    event = queries.NewEvent(
+    event = queries.NewAuditEvent(
         actor_username=actor.username,
         actor_user_id=actor.user_id,
         action=action,
@@ -89,10 +89,10 @@ async def record(
     await queries.insert_event(conn, scope, event)
 
 
-async def record_many(conn: Conn, scope: Inside, actor: Actor, events: Sequence[Told]) -> None:
+async def record_many(conn: Conn, scope: EventScope, actor: Actor, events: Sequence[Told]) -> None:
     """Add events without evidence to the project's chain, in this order, as `record` does."""
     new = [
-        queries.NewEvent(
+        queries.NewAuditEvent(
             actor_username=actor.username,
             actor_user_id=actor.user_id,
             action=event.action,

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 
 
-class Inside(Protocol):
+class EventScope(Protocol):
     """Anything that is inside one project."""
 
     @property
@@ -22,7 +22,7 @@ class Inside(Protocol):
 
 
 @dataclass(frozen=True)
-class NewEvent:
+class NewAuditEvent:
     """An event as its verb tells it; the database adds number, time and hashes."""
 
     actor_username: str
@@ -37,7 +37,7 @@ class NewEvent:
 
 
 @dataclass(frozen=True)
-class Event:
+class AuditEvent:
     """An event as it is shown. Without a project it is the installation's."""
 
     id: int
@@ -54,7 +54,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Link:
+class ChainLink:
     """An event as a link of its chain. `payload_text` and `refs_text` are the JSON as the database writes it."""
 
     id: int
@@ -75,7 +75,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Head:
+class ChainHead:
     """Where a chain ends."""
 
     events: int
@@ -84,7 +84,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditFilter:
     """Which events: `action` is one, or a family such as `auth.*`; None asks for all."""
 
     action: str | None = None
@@ -92,7 +92,7 @@ class Asked:
     entity_id: str | None = None
 
 
-async def insert_event(conn: Conn, scope: Inside | None, event: NewEvent) -> None:
+async def insert_event(conn: Conn, scope: EventScope | None, event: NewAuditEvent) -> None:
     """Add an event to the end of its chain."""
     # No RETURNING: who adds an event without a project may not be allowed to see it.
     await execute(
@@ -116,7 +116,7 @@ async def insert_event(conn: Conn, scope: Inside | None, event: NewEvent) -> Non
     )
 
 
-async def insert_events(conn: Conn, scope: Inside, events: Sequence[NewEvent]) -> None:
+async def insert_events(conn: Conn, scope: EventScope, events: Sequence[NewAuditEvent]) -> None:
     """Add events of a project to the end of its chain, in their order."""
     await execute(
         conn,
@@ -151,11 +151,11 @@ async def see_installation(conn: Conn) -> None:
     await execute(conn, "SELECT set_config('proofdesk.installation', 'seen', true)")
 
 
-async def events(conn: Conn, scope: Inside, asked: Asked, limit: int, offset: int) -> list[Event]:
+async def events(conn: Conn, scope: EventScope, event_filter: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
     """Events of the project, and those without a project that the transaction may see; the newest first."""
     return await fetch_all(
         conn,
-        Event,
+        AuditEvent,
         """
         WITH mine AS (
             SELECT * FROM audit_events
@@ -178,15 +178,15 @@ async def events(conn: Conn, scope: Inside, asked: Asked, limit: int, offset: in
         FROM (SELECT * FROM mine UNION ALL SELECT * FROM installation) e
         ORDER BY id DESC LIMIT %(limit)s OFFSET %(offset)s""",
         project=scope.project_id,
-        action=asked.action,
-        entity_type=asked.entity_type,
-        entity=asked.entity_id,
+        action=event_filter.action,
+        entity_type=event_filter.entity_type,
+        entity=event_filter.entity_id,
         limit=limit,
         offset=offset,
     )
 
 
-async def count_events(conn: Conn, scope: Inside, asked: Asked) -> int:
+async def count_events(conn: Conn, scope: EventScope, asked: AuditFilter) -> int:
     """How many events `events` has in all."""
     return await fetch_value(
         conn,
@@ -208,11 +208,11 @@ async def count_events(conn: Conn, scope: Inside, asked: Asked) -> int:
 # Chains -----------------------------------------------------------------------------------------------------------
 
 
-async def head(conn: Conn, project_id: UUID | None) -> Head | None:
+async def head(conn: Conn, project_id: UUID | None) -> ChainHead | None:
     """Where the chain ends; None while it has no event."""
     return await fetch_optional(
         conn,
-        Head,
+        ChainHead,
         """
         SELECT events, last_id, last_hash FROM audit_heads
         WHERE project_id = %(project)s OR (project_id IS NULL AND %(project)s::uuid IS NULL)""",
@@ -220,11 +220,11 @@ async def head(conn: Conn, project_id: UUID | None) -> Head | None:
     )
 
 
-async def links(conn: Conn, project_id: UUID | None, after: int, most: int) -> list[Link]:
+async def links(conn: Conn, project_id: UUID | None, after: int, most: int) -> list[ChainLink]:
     """The next events of a chain after an id, in order."""
     return await fetch_all(
         conn,
-        Link,
+        ChainLink,
         """
         SELECT id, project_id, account_scope_id, created_at, actor_username, actor_user_id, action, entity_type,
                entity_id, status, request_id, payload::text AS payload_text, evidence_refs::text AS refs_text,

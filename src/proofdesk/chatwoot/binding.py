@@ -13,7 +13,7 @@ class SourceBindingError(Conflict):
     code = "chatwoot_source_binding_error"
 
 
-class NothingBound(SourceBindingError):
+class NoSourceBound(SourceBindingError):
     """There is no source to read, and none that could be bound by itself."""
 
     pauses = True
@@ -28,13 +28,13 @@ async def bound_sources(db: Database, scope: Scope, default_account_id: int | No
     if bound:
         return bound
     if await sources.was_ever_bound(db, scope):
-        raise NothingBound("This project reads no Chatwoot source any more. Bind one to go on.")
+        raise NoSourceBound("This project reads no Chatwoot source any more. Bind one to go on.")
     if default_account_id is None:
-        raise NothingBound("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
+        raise NoSourceBound("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
     try:
         return [await sources.bind(db, scope, "chatwoot_account", str(default_account_id))]
     except sources.SourceAlreadyBound as error:
-        raise NothingBound(
+        raise NoSourceBound(
             f"This project reads no Chatwoot source, and another project has account {default_account_id} of"
             " CHATWOOT_ACCOUNT_ID or an inbox of it. Bind an inbox to this project, or unbind it there.",
             details={"account_id": default_account_id},

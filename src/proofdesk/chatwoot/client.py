@@ -16,7 +16,7 @@ import aiohttp
 import stamina
 
 from proofdesk.chatwoot import parsing, responses
-from proofdesk.chatwoot.responses import ChatwootResponse, ChatwootRequest, ChatwootError
+from proofdesk.chatwoot.responses import ChatwootError, ChatwootRequest, ChatwootResponse
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class ChatwootClient:
         self._base_url = base_url.rstrip("/")
         self._slots = asyncio.Semaphore(concurrency)
         self._clock_ahead = timedelta()
-        self._pace: _Pace | None = None
+        self._pace: _RateLimit | None = None
         self._token, self._timeout, self._retry_timeout, self._max_bytes = token, timeout, retry_timeout, max_bytes
 
     def with_rate_limit(self, per_minute: int) -> "ChatwootClient":
         """The same client with its requests evenly spread, at most so many a minute."""
         limited = copy.copy(self)
-        limited._pace = _Pace(per_minute)
+        limited._pace = _RateLimit(per_minute)
         return limited
 
     def with_retry_timeout(self, seconds: float) -> "ChatwootClient":
@@ -122,13 +122,13 @@ class ChatwootClient:
         """Raise `ChatwootError` when there is this message, which a window that was not full did not hold."""
         path = f"/conversations/{conversation_id}/messages"
         answer = await self._get_or_none(account_id, path, after=message_id, before=message_id + 1)
-        if answer is not None and message_id in parsing.ids(answer.list("payload")):
+        if answer is not None and message_id in parsing.item_ids(answer.list("payload")):
             raise responses.truncated_window_error(answer)
 
     async def newest_messages(self, account_id: int, conversation_id: int, before: int | None) -> list[dict[str, Any]]:
         """The last 20 messages, or those before an id, oldest first; none when the conversation is gone."""
         params = {} if before is None else {"before": before}
-        return _items(await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", **params))
+        return _valid_items(await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", **params))
 
     async def post_message(self, account_id: int, conversation_id: int, body: dict[str, Any]) -> dict[str, Any]:
         """Store a message, which Chatwoot then delivers; as stored. One attempt: a second would store another (C-21).
@@ -151,7 +151,7 @@ class ChatwootClient:
 
     async def contact_conversations(self, account_id: int, contact_id: int) -> list[dict[str, Any]]:
         """A contact's newest conversations, up to 20; none when the contact is gone."""
-        return _items(await self._get_or_none(account_id, f"/contacts/{contact_id}/conversations"))
+        return _valid_items(await self._get_or_none(account_id, f"/contacts/{contact_id}/conversations"))
 
     async def _conversations(self, account_id: int, params: dict[str, Any], inbox_id: int | None) -> ListPage:
         if inbox_id is not None:
@@ -220,7 +220,7 @@ class ChatwootClient:
         return bytes(body)
 
 
-class _Pace:
+class _RateLimit:
     def __init__(self, per_minute: int):
         self._spacing = 60 / per_minute
         self._next = time.monotonic()
@@ -235,7 +235,7 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**31 else None
 
 
-def _items(response: ChatwootResponse | None) -> list[dict[str, Any]]:
+def _valid_items(response: ChatwootResponse | None) -> list[dict[str, Any]]:
     """The payload, but what is no object with an id."""
     items = [] if response is None else response.list("payload")
     return [item for item in items if isinstance(item, dict) and isinstance(item.get("id"), int)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.chatwoot.parsing import BadItem, plain
+from proofdesk.chatwoot.parsing import InvalidItem, storable_text
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 from proofdesk.projects.scope import Scope
 
@@ -14,7 +14,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class State:
+class ReadState:
     """How far a conversation was read: to the end while the list said `read_mark`, from `message_cursor` on."""
 
     conversation_id: int
@@ -22,11 +22,11 @@ class State:
     message_cursor: int
 
 
-async def states(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[State]:
+async def list_read_states(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[ReadState]:
     """Where reading stands for these conversations; nothing for those that are not stored."""
     return await fetch_all(
         conn,
-        State,
+        ReadState,
         """
         SELECT conversation_id, read_mark, message_cursor FROM cw_conversations
         WHERE project_id = %(project)s AND account_id = %(account)s AND conversation_id = ANY (%(ids)s)""",
@@ -36,7 +36,7 @@ async def states(conn: Conn, scope: Scope, account_id: int, conversation_ids: li
     )
 
 
-async def lock(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> None:
+async def lock_conversations(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> None:
     """Hold these conversations until the end of the transaction; take them before their messages are written.
 
     Whoever cuts or indexes a conversation holds it too, so nobody waits in a circle.
@@ -53,7 +53,7 @@ async def lock(conn: Conn, scope: Scope, account_id: int, conversation_ids: list
     )
 
 
-async def advance(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None:
+async def store_cursors(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None:
     """Store how far these conversations (`conversation_id`, `message_cursor`, `read_mark`) are read now."""
     await execute(
         conn,
@@ -69,18 +69,18 @@ async def advance(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None
 
 
 @dataclass(frozen=True)
-class Tail:
+class ConversationTail:
     """The end of a conversation: its stored messages from an id on."""
 
     conversation_id: int
     first_id: int
 
 
-async def recent_tails(conn: Conn, scope: Scope, account_id: int, since: datetime, length: int) -> list[Tail]:
+async def list_recent_tails(conn: Conn, scope: Scope, account_id: int, since: datetime, length: int) -> list[ConversationTail]:
     """Conversations active since then, and where their last `length` messages begin (0: where there are fewer)."""
     return await fetch_all(
         conn,
-        Tail,
+        ConversationTail,
         """
         SELECT conversation_id, coalesce((
             SELECT (array_agg(message_id ORDER BY message_id DESC))[%(length)s] FROM cw_messages m
@@ -97,7 +97,7 @@ async def recent_tails(conn: Conn, scope: Scope, account_id: int, since: datetim
 
 
 @dataclass(frozen=True)
-class Watermark:
+class SourceWatermark:
     """How far a source was read; `meta` says where in the first reading."""
 
     source: str
@@ -106,11 +106,11 @@ class Watermark:
     meta: dict[str, Any]
 
 
-async def watermark(conn: Conn, scope: Scope, source: str) -> Watermark | None:
+async def fetch_watermark(conn: Conn, scope: Scope, source: str) -> SourceWatermark | None:
     """The mark of one source."""
     return await fetch_optional(
         conn,
-        Watermark,
+        SourceWatermark,
         """
         SELECT source, cursor_ts, cursor_id, meta FROM sync_watermarks
         WHERE project_id = %(project)s AND source = %(source)s""",
@@ -141,7 +141,7 @@ async def set_watermark(
     )
 
 
-async def quarantine(conn: Conn, scope: Scope, account_id: int, items: list[BadItem]) -> None:
+async def quarantine_items(conn: Conn, scope: Scope, account_id: int, items: list[InvalidItem]) -> None:
     """Keep items that could not be stored, with the reason."""
     rows = [vars(item) for item in {(b.entity, b.entity_id): b for b in items}.values()]
     await execute(
@@ -162,7 +162,7 @@ async def quarantine(conn: Conn, scope: Scope, account_id: int, items: list[BadI
     )
 
 
-async def set_aside(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[int, int], str]) -> None:
+async def quarantine_conversations(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[int, int], str]) -> None:
     """Keep conversations (by account and number) of which a stage could not make its `entity`, with the reason."""
     await execute(
         conn,
@@ -180,11 +180,11 @@ async def set_aside(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[i
         entity=entity,
         accounts=[account for account, _ in reasons],
         conversations=[conversation for _, conversation in reasons],
-        reasons=[plain(reason)[:500] for reason in reasons.values()],
+        reasons=[storable_text(reason)[:500] for reason in reasons.values()],
     )
 
 
-async def resume(conn: Conn, scope: Scope, entity: str, conversations: list[tuple[int, int]]) -> int:
+async def release_conversations(conn: Conn, scope: Scope, entity: str, conversations: list[tuple[int, int]]) -> int:
     """Take conversations (by account and number) out again, since the stage could make its `entity` of them."""
     return await execute(
         conn,
@@ -208,7 +208,7 @@ class StoredElsewhere:
     conversation_id: int
 
 
-async def stored_elsewhere(
+async def find_stored_elsewhere(
     conn: Conn, scope: Scope, account_id: int, rows: list[dict[str, Any]]
 ) -> list[StoredElsewhere]:
     """Those messages whose ids are stored already, in another conversation than the rows name."""
@@ -228,7 +228,7 @@ async def stored_elsewhere(
     )
 
 
-async def release(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
+async def release_items(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
     """Take items out of quarantine that could be stored; how many."""
     return await execute(
         conn,
@@ -262,7 +262,7 @@ async def release_unseen(
 
 
 @dataclass(frozen=True)
-class Quarantined:
+class QuarantinedItem:
     """An item that could not be stored."""
 
     account_id: int
@@ -275,11 +275,11 @@ class Quarantined:
     last_seen_at: datetime
 
 
-async def quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: int) -> list[Quarantined]:
+async def list_quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: int) -> list[QuarantinedItem]:
     """What is in quarantine, longest waiting first; of one account only what is read from there again."""
     return await fetch_all(
         conn,
-        Quarantined,
+        QuarantinedItem,
         """
         SELECT account_id, entity, entity_id, conversation_id, reason, attempts, first_seen_at, last_seen_at
         FROM sync_quarantine

@@ -4,9 +4,9 @@ import json
 import re
 from typing import Any
 
-DEEPEST = 100
+MAX_DEPTH = 100
 """Levels of nesting that are kept where there are more than Python reads."""
-TOO_DEEP = f"(nested more than {DEEPEST} levels deep)"
+TOO_DEEP = f"(nested more than {MAX_DEPTH} levels deep)"
 _LONGEST_NUMBER = 400  # digits; PostgreSQL holds more, Python converts no more than 4,300
 _STEP = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 
@@ -30,7 +30,7 @@ def loads(body: bytes) -> Any:
         return json.loads(_flattened(text), parse_int=_number)
 
 
-def unstorable(row: str) -> str | None:
+def find_unstorable(row: str) -> str | None:
     """Return why a database cannot hold a row, given as JSON in ASCII; None when it can."""
     if "\\u0000" in row and _NUL.search(row):  # looking for the plain text first is a hundred times as quick
         return "a NUL character in a text"
@@ -51,10 +51,10 @@ def _flattened(text: str) -> str:
     for step in _STEP.finditer(text):
         if step.group() in "[{":
             depth += 1
-            if depth == DEEPEST + 1:
+            if depth == MAX_DEPTH + 1:
                 kept += [text[at : step.start()], json.dumps(TOO_DEEP)]
         elif step.group() in "]}":
-            if depth == DEEPEST + 1:
+            if depth == MAX_DEPTH + 1:
                 at = step.end()
             depth -= 1
     return "".join([*kept, text[at:]])

@@ -11,10 +11,10 @@ from proofdesk.chatwoot import parsing, responses
 from proofdesk.chatwoot.client import ChatwootClient, ListPage
 
 # Lists move while they are read, so a page may show what others showed; so many in a row are no list any more.
-_MOST_REPEATED = 20
+_MAX_REPEATED_PAGES = 20
 
 
-async def conversations(
+async def iterate_conversations(
     client: ChatwootClient, account_id: int, sort_by: str, inbox_id: int | None, *, first: int = 1, ahead: int = 0
 ) -> AsyncGenerator[ListPage]:
     """Pages of conversations until an empty one; up to `ahead` more are asked for while one is worked on."""
@@ -22,22 +22,22 @@ async def conversations(
     async def fetch_page(number: int) -> ListPage:
         return await client.conversations(account_id, number, sort_by, inbox_id)
 
-    async for page in _walk(fetch_page, first, ahead):
+    async for page in _iterate_pages(fetch_page, first, ahead):
         yield page
 
 
-async def contacts(client: ChatwootClient, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[ListPage]:
+async def iterate_contacts(client: ChatwootClient, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[ListPage]:
     """Pages of contacts until an empty one; up to `ahead` more are asked for while one is worked on."""
 
     async def fetch_page(number: int) -> ListPage:
         return await client.contacts(account_id, number, sort)
 
-    async for page in _walk(fetch_page, 1, ahead):
+    async for page in _iterate_pages(fetch_page, 1, ahead):
         yield page
 
 
-async def _walk(fetch_page: Callable[[int], Coroutine[Any, Any, ListPage]], first: int, ahead: int) -> AsyncGenerator[ListPage]:
-    number, last, seen = first + 1, 0, _Seen()
+async def _iterate_pages(fetch_page: Callable[[int], Coroutine[Any, Any, ListPage]], first: int, ahead: int) -> AsyncGenerator[ListPage]:
+    number, last, seen = first + 1, 0, _SeenItems()
     requests = deque([asyncio.create_task(fetch_page(first))])
     try:
         while (page := await requests.popleft()).items:
@@ -58,14 +58,14 @@ async def _walk(fetch_page: Callable[[int], Coroutine[Any, Any, ListPage]], firs
 
 
 @dataclass
-class _Seen:
+class _SeenItems:
     ids: set[int] = field(default_factory=set)
     repeated: int = 0
 
     def add(self, page: ListPage) -> None:
         """Raises `ChatwootError` when the list goes round in circles: it would be walked for ever."""
-        page_ids = parsing.ids(page.items)
+        page_ids = parsing.item_ids(page.items)
         self.repeated = 0 if page_ids - self.ids else self.repeated + 1
         self.ids |= page_ids
-        if self.repeated > _MOST_REPEATED:
+        if self.repeated > _MAX_REPEATED_PAGES:
             raise responses.repeating_list_error(page.response)

@@ -20,7 +20,7 @@ SENDER_TYPES = {"contact": "contact", "user": "agent", "agent_bot": "bot", "capt
 
 
 @dataclass(frozen=True)
-class BadItem:
+class InvalidItem:
     """An item that cannot be stored: which, why, and what it was (JSON in ASCII)."""
 
     entity: str
@@ -50,11 +50,11 @@ def _seconds_or_none(value: Any) -> str | None:
 
 Id = Annotated[int, Field(strict=True, gt=0, lt=2**63)]
 Time = Annotated[str, BeforeValidator(_seconds)]
-MaybeTime = Annotated[str | None, BeforeValidator(_seconds_or_none)]
+OptionalTime = Annotated[str | None, BeforeValidator(_seconds_or_none)]
 Json = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 
-class Contact(BaseModel):
+class ChatwootContact(BaseModel):
     """A contact, in any of the forms in which Chatwoot sends one."""
 
     id: Id
@@ -65,13 +65,13 @@ class Contact(BaseModel):
     blocked: bool = False
     additional_attributes: Json = {}
     custom_attributes: Json = {}
-    created_at: MaybeTime = None
+    created_at: OptionalTime = None
 
 
 class _Person(BaseModel):
     id: Id
     # A person's odd name is that person's matter: what he said is stored, with what can be stored of the name.
-    name: Annotated[str | None, BeforeValidator(lambda value: None if value is None else plain(value))] = None
+    name: Annotated[str | None, BeforeValidator(lambda value: None if value is None else storable_text(value))] = None
     type: str | None = None
 
 
@@ -84,7 +84,7 @@ class _Meta(BaseModel):
     team: _Team | None = None
 
 
-class Conversation(BaseModel):
+class ChatwootConversation(BaseModel):
     """A conversation as the lists send it. `id` is the display id."""
 
     id: Id
@@ -96,15 +96,15 @@ class Conversation(BaseModel):
     additional_attributes: Json = {}
     custom_attributes: Json = {}
     snoozed_until: datetime | None = None
-    waiting_since: MaybeTime = None
-    first_reply_created_at: MaybeTime = None
+    waiting_since: OptionalTime = None
+    first_reply_created_at: OptionalTime = None
     last_activity_at: Time
     created_at: Time
     updated_at: Time
     meta: _Meta = Field(default_factory=_Meta)
 
 
-class Message(BaseModel):
+class ChatwootMessage(BaseModel):
     """A message as the message list sends it."""
 
     id: Id
@@ -123,29 +123,29 @@ class Message(BaseModel):
 
 
 @dataclass
-class Parsed:
+class ParsedItems:
     """Rows ready to be stored, and what could not be read."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    invalid: list[BadItem] = field(default_factory=list)
+    invalid: list[InvalidItem] = field(default_factory=list)
 
 
-def contacts(items: list[Any]) -> Parsed:
+def parse_contacts(items: list[Any]) -> ParsedItems:
     """Rows of `cw_contacts`."""
-    return _parse("contact", Contact, items, _contact_row)
+    return _parse("contact", ChatwootContact, items, _contact_row)
 
 
-def conversations(items: list[Any]) -> Parsed:
+def parse_conversations(items: list[Any]) -> ParsedItems:
     """Rows of `cw_conversations`, each with `read_mark` and `newest_id` (0 when it has no message)."""
-    return _parse("conversation", Conversation, items, _conversation_row)
+    return _parse("conversation", ChatwootConversation, items, _conversation_row)
 
 
-def messages(items: list[Any], conversation_id: int) -> Parsed:
+def parse_messages(items: list[Any], conversation_id: int) -> ParsedItems:
     """Rows of `cw_messages` of one conversation."""
-    return _parse("message", Message, items, _message_row, conversation_id)
+    return _parse("message", ChatwootMessage, items, _message_row, conversation_id)
 
 
-def inboxes(items: list[Any]) -> list[dict[str, Any]]:
+def parse_inboxes(items: list[Any]) -> list[dict[str, Any]]:
     """Rows of `cw_inboxes`. Nothing else of an inbox is taken: it holds mail passwords in clear text."""
     by_id = {i["id"]: i for i in items if isinstance(i, dict) and is_id(i.get("id"))}
     return [
@@ -154,18 +154,18 @@ def inboxes(items: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def senders(items: list[Any]) -> list[Any]:
+def list_senders(items: list[Any]) -> list[Any]:
     """The contacts of conversations: anonymous visitors are in no other list."""
     metas = (i.get("meta") for i in items if isinstance(i, dict))
     return [m["sender"] for m in metas if isinstance(m, dict) and m.get("sender")]
 
 
-def ids(items: list[Any]) -> set[int]:
+def item_ids(items: list[Any]) -> set[int]:
     """The ids of items, whether or not the items can be stored."""
-    return set(ids_in_order(items))
+    return set(ordered_item_ids(items))
 
 
-def ids_in_order(items: list[Any]) -> list[int]:
+def ordered_item_ids(items: list[Any]) -> list[int]:
     """The ids of items in their order, whether or not the items can be stored."""
     return [i["id"] for i in items if isinstance(i, dict) and is_id(i.get("id"))]
 
@@ -175,7 +175,7 @@ def is_id(value: Any) -> bool:
     return type(value) is int and 0 < value < 2**63
 
 
-def in_inboxes(items: list[Any], inbox_ids: frozenset[int] | None) -> list[Any]:
+def filter_by_inbox(items: list[Any], inbox_ids: frozenset[int] | None) -> list[Any]:
     """The items of these inboxes (None: of all); one without a readable inbox stays, to be told as bad."""
     if inbox_ids is None:
         return items
@@ -196,13 +196,13 @@ def _parse(
     items: list[Any],
     row: Callable[[M, dict[str, Any]], dict[str, Any]],
     conversation_id: int | None = None,
-) -> Parsed:
-    parsed, seen = Parsed(), set[int]()
+) -> ParsedItems:
+    parsed, seen = ParsedItems(), set[int]()
     for item in items:
         try:
             stored = row(model.model_validate(item), item)
             # Only what is stored counts: a list item also embeds its contact and its newest message.
-            reason = lenient_json.unstorable(json.dumps(stored, allow_nan=False))
+            reason = lenient_json.find_unstorable(json.dumps(stored, allow_nan=False))
         except ValidationError as error:
             first = error.errors()[0]
             stored, reason = {}, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -211,10 +211,10 @@ def _parse(
         except (ValueError, OverflowError) as error:
             stored, reason = {}, f"a value that is not JSON: {error}"
         if reason is not None:
-            parsed.invalid.append(_bad(entity, item, conversation_id, reason))
+            parsed.invalid.append(_invalid_item(entity, item, conversation_id, reason))
         elif conversation_id not in (None, stored.get("conversation_id")):
             reason = f"it names conversation {stored['conversation_id']}, and was listed in {conversation_id}"
-            parsed.invalid.append(_bad(entity, item, conversation_id, reason))
+            parsed.invalid.append(_invalid_item(entity, item, conversation_id, reason))
         elif (made_id := stored[f"{entity}_id"]) not in seen:
             seen.add(made_id)
             parsed.rows.append(stored)
@@ -223,44 +223,44 @@ def _parse(
     return parsed
 
 
-def _bad(entity: str, item: Any, conversation_id: int | None, reason: str) -> BadItem:
+def _invalid_item(entity: str, item: Any, conversation_id: int | None, reason: str) -> InvalidItem:
     try:
         payload = json.dumps(item)
     except RecursionError:
         payload = json.dumps({"id": item.get("id")} if isinstance(item, dict) else None)
-    return BadItem(entity, _name(item, payload), conversation_id, plain(reason)[:500], payload[:20_000])
+    return InvalidItem(entity, _entity_id(item, payload), conversation_id, storable_text(reason)[:500], payload[:20_000])
 
 
-def refused(entity: str, row: dict[str, Any], reason: str) -> BadItem:
+def rejected_row(entity: str, row: dict[str, Any], reason: str) -> InvalidItem:
     """A row that the database refused."""
     conversation_id = row["conversation_id"] if entity == "message" else None
-    return _bad(entity, {"id": row[f"{entity}_id"]} | row, conversation_id, reason)
+    return _invalid_item(entity, {"id": row[f"{entity}_id"]} | row, conversation_id, reason)
 
 
-def _name(item: Any, payload: str) -> str:
+def _entity_id(item: Any, payload: str) -> str:
     item_id = item.get("id") if isinstance(item, dict) else None
     return json.dumps(item_id)[:100] if item_id is not None else f"without id: {zlib.crc32(payload.encode()):x}"
 
 
 def _text(value: Any) -> str:
-    return plain(value) if isinstance(value, str) else ""
+    return storable_text(value) if isinstance(value, str) else ""
 
 
-def plain(value: Any) -> str:
+def storable_text(value: Any) -> str:
     """Text that the database can hold."""
     return str(value or "").replace("\x00", "").encode("utf-8", "replace").decode()
 
 
-def _contact_row(contact: Contact, _: dict[str, Any]) -> dict[str, Any]:
+def _contact_row(contact: ChatwootContact, _: dict[str, Any]) -> dict[str, Any]:
     row = dict(vars(contact))
     row["contact_id"] = row.pop("id")
     return row
 
 
-def _conversation_row(conversation: Conversation, item: dict[str, Any]) -> dict[str, Any]:
+def _conversation_row(conversation: ChatwootConversation, item: dict[str, Any]) -> dict[str, Any]:
     row = conversation.model_dump(mode="json", exclude={"meta", "id", "first_reply_created_at"})
     meta, newest = conversation.meta, _newest(item)
-    sender = next(iter(senders([item])), None)
+    sender = next(iter(list_senders([item])), None)
     row |= {
         "conversation_id": conversation.id,
         "contact_id": sender["id"] if isinstance(sender, dict) and is_id(sender.get("id")) else None,
@@ -281,20 +281,20 @@ def _newest(item: dict[str, Any]) -> dict[str, Any]:
     return first if isinstance(first, dict) and is_id(first.get("id")) else {}
 
 
-def _message_row(message: Message, item: dict[str, Any]) -> dict[str, Any]:
+def _message_row(message: ChatwootMessage, item: dict[str, Any]) -> dict[str, Any]:
     row = dict(vars(message))  # plain values; dumping the model copies each, which takes longer than checking
     sender: _Person | None = row.pop("sender")
     row |= {
         "message_id": row.pop("id"),
         "message_type": MESSAGE_TYPES[message.message_type],
         "deleted": message.content_attributes.get("deleted") is True,
-        "sender_type": SENDER_TYPES.get(sender.type or "", "system") if sender else _unsigned(message),
+        "sender_type": SENDER_TYPES.get(sender.type or "", "system") if sender else _sender_without_author(message),
         "sender_id": sender.id if sender else None,
         "sender_name": sender.name if sender else None,
     }
     return row
 
 
-def _unsigned(message: Message) -> str:
+def _sender_without_author(message: ChatwootMessage) -> str:
     # Automation, templates and replies typed in the channel's own app come without a sender.
     return {0: "contact", 1: "agent"}.get(message.message_type, "system")

@@ -1,39 +1,39 @@
 """Another try for what could not be stored."""
 
 from proofdesk.chatwoot import cursor_queries, permissions
-from proofdesk.chatwoot.cursor_queries import Quarantined
-from proofdesk.chatwoot.importer import Mirror
+from proofdesk.chatwoot.cursor_queries import QuarantinedItem
+from proofdesk.chatwoot.importer import AccountImporter
 from proofdesk.chatwoot.responses import ChatwootError
-from proofdesk.chatwoot.windows import END, Reading, Window
+from proofdesk.chatwoot.windows import MAX_ID, ConversationReading, MessageWindow
 
-RETRIED_A_RUN = 200
+MAX_RETRIES_PER_RUN = 200
 
 
-async def retry(mirror: Mirror) -> None:
+async def retry_quarantined(mirror: AccountImporter) -> None:
     """Read again what waits longest; what was mended or is gone leaves, what is still bad stays with its reason."""
     async with mirror.db.scoped(mirror.scope) as conn:
-        quarantined = await cursor_queries.quarantined(conn, mirror.scope, mirror.account_id, RETRIED_A_RUN)
+        quarantined = await cursor_queries.list_quarantined(conn, mirror.scope, mirror.account_id, MAX_RETRIES_PER_RUN)
     await _retry_messages(mirror, [q for q in quarantined if q.entity == "message"])
     refusals: list[ChatwootError] = []
     others = [q for q in quarantined if q.entity != "message" and q.entity_id.isdigit()]
     for item in others:
         try:
-            await _retry(mirror, item)
+            await _retry_item(mirror, item)
         except ChatwootError as error:
             if not error.forbidden:
                 raise
             refusals.append(error)
-    await permissions.check(mirror.client, mirror.account_id, refusals, len(others) - len(refusals))
+    await permissions.check_refusals(mirror.client, mirror.account_id, refusals, len(others) - len(refusals))
 
 
-async def _retry_messages(mirror: Mirror, quarantined: list[Quarantined]) -> None:
+async def _retry_messages(mirror: AccountImporter, quarantined: list[QuarantinedItem]) -> None:
     if not quarantined:
         return
     ids: dict[int, list[str]] = {}
     for item in quarantined:
         if item.conversation_id is not None:
             ids.setdefault(item.conversation_id, []).append(item.entity_id)
-    read = await mirror.reread_messages([_reading(conversation_id, messages) for conversation_id, messages in ids.items()])
+    read = await mirror.reread_messages([_reading_of(conversation_id, messages) for conversation_id, messages in ids.items()])
     async with mirror.db.scoped(mirror.scope) as conn:
         await cursor_queries.release_unseen(
             conn,
@@ -45,15 +45,15 @@ async def _retry_messages(mirror: Mirror, quarantined: list[Quarantined]) -> Non
         )
 
 
-def _reading(conversation_id: int, messages: list[str]) -> Reading:
+def _reading_of(conversation_id: int, messages: list[str]) -> ConversationReading:
     """Where these messages are; everything where one of them has no id."""
-    if not all(message.isdigit() and int(message) < END for message in messages):
-        return Reading.starting_at(conversation_id, 0, 0)
+    if not all(message.isdigit() and int(message) < MAX_ID for message in messages):
+        return ConversationReading.starting_at(conversation_id, 0, 0)
     first, last = min(map(int, messages)), max(map(int, messages))
-    return Reading(conversation_id, known_id=last, remaining=(Window(first, last + 1),))
+    return ConversationReading(conversation_id, known_id=last, remaining=(MessageWindow(first, last + 1),))
 
 
-async def _retry(mirror: Mirror, item: Quarantined) -> None:
+async def _retry_item(mirror: AccountImporter, item: QuarantinedItem) -> None:
     is_contact = item.entity == "contact"
     fetch = mirror.client.contact if is_contact else mirror.client.conversation
     record = await fetch(mirror.account_id, int(item.entity_id))
@@ -62,4 +62,4 @@ async def _retry(mirror: Mirror, item: Quarantined) -> None:
         return
     async with mirror.db.scoped(mirror.scope) as conn:  # gone there: nothing is left to read
         ids = [int(item.entity_id)]
-        await cursor_queries.release(conn, mirror.scope, mirror.account_id, item.entity, ids)
+        await cursor_queries.release_items(conn, mirror.scope, mirror.account_id, item.entity, ids)

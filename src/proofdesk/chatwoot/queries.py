@@ -143,9 +143,9 @@ async def refresh_statistics(conn: Conn) -> None:
     await execute(conn, "SELECT refresh_mirror_statistics()")
 
 
-async def stored_conversations(conn: Conn, scope: Scope, account_id: int, inboxes: list[int] | None) -> list[int]:
+async def list_conversation_ids(conn: Conn, scope: Scope, account_id: int, inboxes: list[int] | None) -> list[int]:
     """All conversations stored of these inboxes (None: of the account)."""
-    return await _ids(
+    return await _fetch_ids(
         conn,
         """
         SELECT conversation_id AS id FROM cw_conversations
@@ -157,9 +157,9 @@ async def stored_conversations(conn: Conn, scope: Scope, account_id: int, inboxe
     )
 
 
-async def unseen_contacts(conn: Conn, scope: Scope, account_id: int) -> list[int]:
+async def list_contacts_without_conversation(conn: Conn, scope: Scope, account_id: int) -> list[int]:
     """Contacts that no stored conversation belongs to."""
-    return await _ids(
+    return await _fetch_ids(
         conn,
         """
         SELECT contact_id AS id FROM cw_contacts c
@@ -176,7 +176,7 @@ class _Id:
     id: int
 
 
-async def _ids(conn: Conn, statement: Any, scope: Scope, account_id: int, **params: Any) -> list[int]:
+async def _fetch_ids(conn: Conn, statement: Any, scope: Scope, account_id: int, **params: Any) -> list[int]:
     rows = await fetch_all(conn, _Id, statement, project=scope.project_id, account=account_id, **params)
     return [row.id for row in rows]
 
@@ -218,7 +218,7 @@ async def delete_contacts(conn: Conn, scope: Scope, account_id: int, contact_ids
 
 
 @dataclass(frozen=True)
-class _Gone:
+class _Deleted:
     inbox_id: int
     messages: int
 
@@ -229,7 +229,7 @@ class _Missing:
     message_ids: list[int]
 
 
-async def missing_messages(
+async def find_missing_messages(
     conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], present: list[int]
 ) -> dict[int, list[int]]:
     """Stored messages of these conversations that are not among the present ones, by conversation."""
@@ -253,7 +253,7 @@ async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids
     """Remove messages that Chatwoot no longer has; how many went, by inbox."""
     deleted = await fetch_all(
         conn,
-        _Gone,
+        _Deleted,
         """
         WITH gone AS (
             DELETE FROM cw_messages
@@ -272,7 +272,7 @@ async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids
 
 
 @dataclass(frozen=True)
-class InboxTally:
+class InboxCounts:
     """What is stored of an inbox."""
 
     inbox_id: int
@@ -282,11 +282,11 @@ class InboxTally:
     highest_message_id: int
 
 
-async def tally(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[InboxTally]:
+async def count_stored(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[InboxCounts]:
     """What is stored of these conversations, by inbox."""
     return await fetch_all(
         conn,
-        InboxTally,
+        InboxCounts,
         """
         SELECT c.inbox_id, count(DISTINCT c.conversation_id) AS conversations, count(m.message_id) AS messages,
                max(c.conversation_id) AS highest_conversation_id,

@@ -13,10 +13,10 @@ from proofdesk.projects.scope import Scope
 
 log = logging.get_logger(__name__)
 
-_AT_ONCE = 50  # conversations that are read before they are stored
+_BATCH_SIZE = 50  # conversations that are read before they are stored
 
 
-class Window(Protocol):
+class MessageRange(Protocol):
     """Messages of a conversation from one id to another."""
 
     @property
@@ -29,20 +29,20 @@ class Window(Protocol):
     def last_id(self) -> int: ...
 
 
-async def reread(db: Database, client: ChatwootClient, scope: Scope, ranges: Sequence[Window]) -> None:
+async def reread_ranges(db: Database, client: ChatwootClient, scope: Scope, ranges: Sequence[MessageRange]) -> None:
     """Read these messages again, in one request for each conversation, and store what is different.
 
     Nothing is concluded from what is not there. What cannot be read now is left as it is.
     """
-    for start in range(0, len(ranges), _AT_ONCE):
-        part = ranges[start : start + _AT_ONCE]
-        pages = await asyncio.gather(*(_page(client, window) for window in part))
+    for start in range(0, len(ranges), _BATCH_SIZE):
+        part = ranges[start : start + _BATCH_SIZE]
+        pages = await asyncio.gather(*(_fetch_range(client, window) for window in part))
         for account_id in sorted({w.account_id for w in part}):
             read = [(w.conversation_id, p) for w, p in zip(part, pages, strict=True) if w.account_id == account_id]
             await _store(db, scope, account_id, [(i, page) for i, page in read if page])
 
 
-async def _page(client: ChatwootClient, message_range: Window) -> list[Any]:
+async def _fetch_range(client: ChatwootClient, message_range: MessageRange) -> list[Any]:
     try:
         page = await client.messages(message_range.account_id, message_range.conversation_id, message_range.first_id, message_range.last_id + 1)
     except ChatwootError as error:  # the next run asks again, and no message is at stake
@@ -52,12 +52,12 @@ async def _page(client: ChatwootClient, message_range: Window) -> list[Any]:
 
 
 async def _store(db: Database, scope: Scope, account_id: int, pages: list[tuple[int, list[Any]]]) -> None:
-    rows = [row for conversation_id, page in pages for row in parsing.messages(page, conversation_id).rows]
+    rows = [row for conversation_id, page in pages for row in parsing.parse_messages(page, conversation_id).rows]
     if not rows:
         return
     async with db.scoped(scope) as conn:
         ids = [conversation_id for conversation_id, _ in pages]
-        await cursor_queries.lock(conn, scope, account_id, ids)
-        present = {state.conversation_id for state in await cursor_queries.states(conn, scope, account_id, ids)}
+        await cursor_queries.lock_conversations(conn, scope, account_id, ids)
+        present = {state.conversation_id for state in await cursor_queries.list_read_states(conn, scope, account_id, ids)}
         kept = [row for row in rows if row["conversation_id"] in present]
         await queries.store_messages(conn, scope, account_id, sorted(kept, key=lambda row: row["message_id"]))

@@ -18,25 +18,25 @@ from typing import Any
 from proofdesk.chatwoot import cursor_queries, pagination, parsing, quarantine, queries
 from proofdesk.chatwoot.binding import SourceBindingError, bound_sources
 from proofdesk.chatwoot.client import ChatwootClient
-from proofdesk.chatwoot.cursor_queries import Quarantined, Watermark
-from proofdesk.chatwoot.importer import Mirror, Tally
+from proofdesk.chatwoot.cursor_queries import QuarantinedItem, SourceWatermark
+from proofdesk.chatwoot.importer import AccountImporter, ImportCounts
 from proofdesk.chatwoot.responses import ChatwootError
-from proofdesk.chatwoot.windows import Reading
-from proofdesk.core.progress import LeaveOff, Report, has_doubled, never
+from proofdesk.chatwoot.windows import ConversationReading
+from proofdesk.core.progress import ShouldStop, ReportProgress, is_power_of_two, never_stop
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
 
 OVERLAP = timedelta(minutes=5)  # C-06 asks for two minutes or more
-PATIENCE_FOR_CHANGES = 20.0  # seconds; Chatwoot cuts a request at 15, and the same one would be cut again
-SHOWN = 20  # items of the quarantine that a run tells of
-AHEAD = 8  # pages of a list that are asked for while one is worked on, where all of it is read
-RECHECKED = 100  # messages at the end of a conversation; what changes further up is reconcile's to find
-LISTED_AGAIN = 3  # how often the list is walked to prove that the first reading left nothing out
+CHANGES_RETRY_TIMEOUT = 20.0  # seconds; Chatwoot cuts a request at 15, and the same one would be cut again
+MAX_SHOWN = 20  # items of the quarantine that a run tells of
+PAGES_AHEAD = 8  # pages of a list that are asked for while one is worked on, where all of it is read
+RECHECKED_MESSAGES = 100  # messages at the end of a conversation; what changes further up is reconcile's to find
+MAX_CONFIRMATION_WALKS = 3  # how often the list is walked to prove that the first reading left nothing out
 
 
 @dataclass(frozen=True)
-class Options:
+class SyncOptions:
     """What the settings say about syncing."""
 
     default_account_id: int | None = None
@@ -45,81 +45,81 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Synced:
+class SyncResult:
     """What a sync changed, how many items wait in quarantine, and those of them that wait longest.
 
     `finished` is False when it left off: the next one goes on at the page where this one stopped.
     """
 
-    counts: Tally = field(default_factory=Tally)
+    counts: ImportCounts = field(default_factory=ImportCounts)
     in_quarantine: int = 0
-    waiting: list[Quarantined] = field(default_factory=list)
+    waiting: list[QuarantinedItem] = field(default_factory=list)
     finished: bool = True
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QuarantineSummary:
     """How many items wait in quarantine, and those that wait longest."""
 
     count: int
-    longest: list[Quarantined]
+    longest: list[QuarantinedItem]
 
 
-async def waiting(db: Database, scope: Scope) -> Waiting:
+async def summarize_quarantine(db: Database, scope: Scope) -> QuarantineSummary:
     """Return what waits in quarantine, of every stage."""
     async with db.scoped(scope) as conn:
         count = await cursor_queries.count_quarantined(conn, scope)
-        return Waiting(count, await cursor_queries.quarantined(conn, scope, None, SHOWN))
+        return QuarantineSummary(count, await cursor_queries.list_quarantined(conn, scope, None, MAX_SHOWN))
 
 
-class _LeftOff(Exception):
+class _Stopped(Exception):
     """It was asked to leave off, and did so at a page that is marked."""
 
 
 async def run(
-    db: Database, client: ChatwootClient, scope: Scope, options: Options, report: Report, should_stop: LeaveOff = never
-) -> Synced:
+    db: Database, client: ChatwootClient, scope: Scope, options: SyncOptions, report: ReportProgress, should_stop: ShouldStop = never_stop
+) -> SyncResult:
     """Bring the mirror of the project up to date. Running it again at once changes nothing.
 
     A first reading may leave off at each page. Raises `SourceBindingError` when it is not clear what to read, and
     `ChatwootError` when Chatwoot cannot be read.
     """
-    counts, finished = Tally(), True
-    for account_id, bound in by_account(await bound_sources(db, scope, options.default_account_id)):
+    counts, finished = ImportCounts(), True
+    for account_id, bound in group_by_account(await bound_sources(db, scope, options.default_account_id)):
         whole = any(s.inbox_id is None for s in bound)
-        importer = Mirror(
+        importer = AccountImporter(
             db,
             client,
             scope,
             account_id,
             None if whole else frozenset(s.inbox_id for s in bound if s.inbox_id),
-            oldest(client, options),
+            activity_cutoff(client, options),
             counts,
         )
         try:
             await _sync_account(importer, bound, options, report, should_stop)
-        except _LeftOff:
+        except _Stopped:
             finished = False
             break
-    summary = await waiting(db, scope)
-    return Synced(counts, summary.count, summary.longest, finished)
+    summary = await summarize_quarantine(db, scope)
+    return SyncResult(counts, summary.count, summary.longest, finished)
 
 
-def oldest(client: ChatwootClient, options: Options) -> datetime | None:
+def activity_cutoff(client: ChatwootClient, options: SyncOptions) -> datetime | None:
     """Conversations without activity since then are left out; None: all are read."""
     return client.now() - options.lookback if options.lookback else None
 
 
-def by_account(bound: list[Source]) -> Iterator[tuple[int, list[Source]]]:
+def group_by_account(bound: list[Source]) -> Iterator[tuple[int, list[Source]]]:
     """The sources of each account."""
     for account_id in sorted({s.account_id for s in bound}):
         yield account_id, [s for s in bound if s.account_id == account_id]
 
 
-async def store_inboxes(importer: Mirror, bound: list[Source]) -> None:
+async def store_inboxes(importer: AccountImporter, bound: list[Source]) -> None:
     """Store the inboxes; raises `SourceBindingError` when a bound one is not among them."""
     answer = await importer.client.inboxes(importer.account_id)
-    listed = parsing.inboxes(answer.list("payload"))
+    listed = parsing.parse_inboxes(answer.list("payload"))
     missing = [s.external_id for s in bound if s.inbox_id and s.inbox_id not in {i["inbox_id"] for i in listed}]
     if missing:
         raise SourceBindingError(
@@ -133,19 +133,19 @@ async def store_inboxes(importer: Mirror, bound: list[Source]) -> None:
 
 
 async def _sync_account(
-    importer: Mirror, bound: list[Source], options: Options, report: Report, should_stop: LeaveOff
+    importer: AccountImporter, bound: list[Source], options: SyncOptions, report: ReportProgress, should_stop: ShouldStop
 ) -> None:
     await store_inboxes(importer, bound)
-    await quarantine.retry(importer)
+    await quarantine.retry_quarantined(importer)
     live: list[tuple[Source, datetime]] = []
     for source in bound:
-        mark = await _mark(importer, source)
+        mark = await _fetch_watermark(importer, source)
         if mark is None or mark.meta["phase"] != "live" or mark.cursor_ts is None:
-            await _first_reading(importer, source, mark, report, should_stop)
+            await _initial_sync(importer, source, mark, report, should_stop)
         else:
             live.append((source, mark.cursor_ts))
     if live:
-        await _changes(importer, live, report, should_stop)
+        await _sync_changes(importer, live, report, should_stop)
     if options.recheck:
         await _recheck(importer, options.recheck)
 
@@ -153,39 +153,39 @@ async def _sync_account(
 # The first reading ----------------------------------------------------------------------------------------------------
 
 
-async def _first_reading(
-    importer: Mirror, source: Source, mark: Watermark | None, report: Report, should_stop: LeaveOff
+async def _initial_sync(
+    importer: AccountImporter, source: Source, mark: SourceWatermark | None, report: ReportProgress, should_stop: ShouldStop
 ) -> None:
     started = mark.cursor_ts if mark else importer.client.now()
     # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
     number = max(1, mark.meta["page"] - 1) if mark and mark.meta["phase"] == "history" else 1
     done = 0
-    listed = pagination.conversations(
-        importer.client, importer.account_id, "created_at_desc", source.inbox_id, first=number, ahead=AHEAD
+    listed = pagination.iterate_conversations(
+        importer.client, importer.account_id, "created_at_desc", source.inbox_id, first=number, ahead=PAGES_AHEAD
     )
     async with aclosing(importer.import_pages(listed)) as taken:
         async for page in taken:
             number += 1
             done += len(page.items)
             report(done, page.total, "conversations read")
-            await _set_mark(importer, source, started, {"phase": "history", "page": number})
-            if has_doubled(number):
+            await _set_watermark(importer, source, started, {"phase": "history", "page": number})
+            if is_power_of_two(number):
                 async with importer.db.transaction() as conn:
                     await queries.refresh_statistics(conn)
             if await should_stop():
-                raise _LeftOff
-    await _prove_complete(importer, source)
+                raise _Stopped
+    await _confirm_complete(importer, source)
     if source.inbox_id is None:
-        await all_contacts(importer)
-    await _set_mark(importer, source, started, {"phase": "live"})
+        await import_all_contacts(importer)
+    await _set_watermark(importer, source, started, {"phase": "live"})
 
 
-async def _prove_complete(importer: Mirror, source: Source) -> None:
+async def _confirm_complete(importer: AccountImporter, source: Source) -> None:
     """Walk the list until a walk shows nothing new: deletions may have pulled it up under the first reading."""
-    for _ in range(LISTED_AGAIN):
+    for _ in range(MAX_CONFIRMATION_WALKS):
         before = importer.counts.conversations
-        listed = pagination.conversations(
-            importer.client, importer.account_id, "created_at_asc", source.inbox_id, ahead=AHEAD
+        listed = pagination.iterate_conversations(
+            importer.client, importer.account_id, "created_at_asc", source.inbox_id, ahead=PAGES_AHEAD
         )
         async for _ in importer.import_pages(listed):
             pass
@@ -193,44 +193,44 @@ async def _prove_complete(importer: Mirror, source: Source) -> None:
             return
 
 
-async def all_contacts(importer: Mirror) -> set[int]:
+async def import_all_contacts(importer: AccountImporter) -> set[int]:
     """Store every contact that has an address, whether or not it has a conversation; the ids that were listed."""
     listed = set[int]()
-    async for page in pagination.contacts(importer.client, importer.account_id, "created_at", ahead=AHEAD):
+    async for page in pagination.iterate_contacts(importer.client, importer.account_id, "created_at", ahead=PAGES_AHEAD):
         await importer.import_contacts(page.items)
-        listed |= parsing.ids(page.items)
+        listed |= parsing.item_ids(page.items)
     return listed
 
 
 # What changed ---------------------------------------------------------------------------------------------------------
 
 
-async def _changes(importer: Mirror, live: list[tuple[Source, datetime]], report: Report, should_stop: LeaveOff) -> None:
+async def _sync_changes(importer: AccountImporter, live: list[tuple[Source, datetime]], report: ReportProgress, should_stop: ShouldStop) -> None:
     """C-07, then C-06, each with an overlap; the new mark is the server's time at the start."""
     since = min(mark for _, mark in live) - OVERLAP
     inbox_id = live[0][0].inbox_id if len(live) == 1 else None
     started = importer.client.now()
     within = math.ceil((started - since).total_seconds())
     try:
-        client = importer.client.with_max_retry_timeout(PATIENCE_FOR_CHANGES)
+        client = importer.client.with_max_retry_timeout(CHANGES_RETRY_TIMEOUT)
         changed = await client.changed_conversations(importer.account_id, within, inbox_id)
     except ChatwootError as error:
         if error.permanent or error.from_proxy or error.status == 429:
             raise
-        await _changes_by_pages(importer, live, since, report, should_stop)
+        await _sync_changes_by_pages(importer, live, since, report, should_stop)
         return
     await importer.import_conversations(changed.items)
     report(len(changed.items), None, "conversations read")
-    while await _newly_active(importer, inbox_id, since) > 1:
+    while await _sync_recently_active(importer, inbox_id, since) > 1:
         pass
     if importer.inbox_ids is None:
-        await _new_contacts(importer)
+        await _sync_new_contacts(importer)
     for source, _ in live:
-        await _set_mark(importer, source, started, {"phase": "live"})
+        await _set_watermark(importer, source, started, {"phase": "live"})
 
 
-async def _changes_by_pages(
-    importer: Mirror, live: list[tuple[Source, datetime]], since: datetime, report: Report, should_stop: LeaveOff
+async def _sync_changes_by_pages(
+    importer: AccountImporter, live: list[tuple[Source, datetime]], since: datetime, report: ReportProgress, should_stop: ShouldStop
 ) -> None:
     """After a long pause the one answer with all changes is cut at the server's time limit, and would be for ever.
 
@@ -238,15 +238,15 @@ async def _changes_by_pages(
     page and reads the messages of changed conversations only.
     """
     for source, _ in live:
-        await _newly_active(importer, source.inbox_id, since)
+        await _sync_recently_active(importer, source.inbox_id, since)
     for source, _ in live:
-        await _first_reading(importer, source, None, report, should_stop)
+        await _initial_sync(importer, source, None, report, should_stop)
 
 
-async def _newly_active(importer: Mirror, inbox_id: int | None, since: datetime) -> int:
+async def _sync_recently_active(importer: AccountImporter, inbox_id: int | None, since: datetime) -> int:
     """Walk the list by activity back to the mark; how many of its pages had messages that were new to us."""
     new_pages = 0
-    async for page in pagination.conversations(importer.client, importer.account_id, "last_activity_at_desc", inbox_id):
+    async for page in pagination.iterate_conversations(importer.client, importer.account_id, "last_activity_at_desc", inbox_id):
         before = importer.counts.messages
         await importer.import_conversations(page.items)
         new_pages += importer.counts.messages > before
@@ -255,34 +255,34 @@ async def _newly_active(importer: Mirror, inbox_id: int | None, since: datetime)
     return new_pages
 
 
-async def _new_contacts(importer: Mirror) -> None:
-    async for page in pagination.contacts(importer.client, importer.account_id, "-created_at"):
+async def _sync_new_contacts(importer: AccountImporter) -> None:
+    async for page in pagination.iterate_contacts(importer.client, importer.account_id, "-created_at"):
         if not await importer.import_contacts(page.items):
             return
 
 
-async def _recheck(importer: Mirror, recheck: timedelta) -> None:
+async def _recheck(importer: AccountImporter, recheck: timedelta) -> None:
     """Deletions and delivery states move no time in Chatwoot: read the end of what was active lately again."""
     since = importer.client.now() - recheck
     async with importer.db.scoped(importer.scope) as conn:
-        tails = await cursor_queries.recent_tails(conn, importer.scope, importer.account_id, since, RECHECKED)
-    await importer.reread_messages([Reading.starting_at(tail.conversation_id, tail.first_id, 0) for tail in tails])
+        tails = await cursor_queries.list_recent_tails(conn, importer.scope, importer.account_id, since, RECHECKED_MESSAGES)
+    await importer.reread_messages([ConversationReading.starting_at(tail.conversation_id, tail.first_id, 0) for tail in tails])
 
 
 # Marks ----------------------------------------------------------------------------------------------------------------
 
 
-async def _mark(importer: Mirror, source: Source) -> Watermark | None:
+async def _fetch_watermark(importer: AccountImporter, source: Source) -> SourceWatermark | None:
     async with importer.db.scoped(importer.scope) as conn:
-        return await cursor_queries.watermark(conn, importer.scope, name(source))
+        return await cursor_queries.fetch_watermark(conn, importer.scope, watermark_name(source))
 
 
-async def _set_mark(importer: Mirror, source: Source, ts: datetime | None, meta: dict[str, Any]) -> None:
+async def _set_watermark(importer: AccountImporter, source: Source, ts: datetime | None, meta: dict[str, Any]) -> None:
     async with importer.db.scoped(importer.scope) as conn:
-        await cursor_queries.set_watermark(conn, importer.scope, name(source), ts, meta)
+        await cursor_queries.set_watermark(conn, importer.scope, watermark_name(source), ts, meta)
 
 
-def name(source: Source) -> str:
+def watermark_name(source: Source) -> str:
     """What a source is called among the watermarks."""
     return f"{source.source_kind}:{source.external_id}"
 

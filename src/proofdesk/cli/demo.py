@@ -20,10 +20,11 @@ from proofdesk.cli.simulate import demo_extra
 from proofdesk.core import ports
 from proofdesk.database import home
 from proofdesk.http.web import assets
-from proofdesk.jobs import pipeline
+from proofdesk.jobs import catalog
 from proofdesk.jobs.resources import Resources
-from proofdesk.outbound import approval, delivery, drafts, messages
-from proofdesk.outbound.delivery import DeliveryOptions
+from proofdesk.outbound import approval, drafts, messages
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
@@ -113,7 +114,7 @@ def _port(wanted: int, host: str = "127.0.0.1") -> int:
 async def _loop(loaded: Settings) -> None:
     async with machine.opened_resources(loaded) as held:
         inside = await _project(held)
-        for job, title in ((pipeline.SYNC, "Sync of the simulated Chatwoot"), (pipeline.EMBED, "Embedding")):
+        for job, title in ((catalog.SYNC.name, "Sync of the simulated Chatwoot"), (catalog.EMBED.name, "Embedding")):
             ended = await jobs.here(held, inside, job, title)
             result = {k: v for k, v in ended.meta["result"].items() if isinstance(v, int)}
             output.print_line(f"{title}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in result.items()))

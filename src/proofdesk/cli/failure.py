@@ -36,8 +36,8 @@ def report_error(error: BaseException) -> int:
     if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         return report_error(error.exceptions[0])
     if os.environ.get("LOG_LEVEL", "").lower() == "debug":
-        _print(redaction.clean("".join(traceback.format_exception(error))).rstrip())
-    _print(f"proofdesk: {redaction.clean(_message(error))}")
+        _print(redaction.redact_text("".join(traceback.format_exception(error))).rstrip())
+    _print(f"proofdesk: {redaction.redact_text(_message(error))}")
     return 1
 
 

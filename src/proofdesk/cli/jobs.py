@@ -11,7 +11,7 @@ from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.cli.progress import progress
 from proofdesk.errors import ProofdeskError
-from proofdesk.jobs import pipeline, runs, worker
+from proofdesk.jobs import catalog, runs, worker
 from proofdesk.jobs import tick as schedule
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
@@ -29,13 +29,13 @@ class JobFailed(ProofdeskError):
 @app.command()
 def sync(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Read Chatwoot into the project: what is new, what changed, what was deleted."""
-    _carry_out(pipeline.SYNC, "Sync", project, json)
+    _carry_out(catalog.SYNC.name, "Sync", project, json)
 
 
 @app.command()
 def reconcile(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Walk everything in Chatwoot, repair what differs, and prove that nothing is missing."""
-    _carry_out(pipeline.RECONCILE, "Comparing with Chatwoot", project, json)
+    _carry_out(catalog.RECONCILE.name, "Comparing with Chatwoot", project, json)
 
 
 @app.command()
@@ -45,7 +45,7 @@ def embed(
     json: JsonOption = False,
 ) -> None:
     """Make vectors of what waits for one, so that search finds by meaning."""
-    _carry_out(pipeline.EMBED, "Embedding", project, json, {"limit": limit} if limit else {})
+    _carry_out(catalog.EMBED.name, "Embedding", project, json, {"limit": limit} if limit else {})
 
 
 @app.command()
@@ -107,7 +107,7 @@ async def here(
         run = await runs.claim(held.db, inside, run.id) or run
     with progress(title, shown=shown) as report:
         if run.runner == runs.current_runner():
-            ended = await runs.execute(held.db, inside, run, pipeline.work(held, job_type), report)
+            ended = await runs.execute(held.db, inside, run, catalog.bind_handler(held, job_type), report)
         else:
             ended = await runs.wait(held.db, inside, run.id, FOREVER, report)
     if ended.status != "ok":

@@ -12,11 +12,12 @@ import typer
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
-from proofdesk.outbound import approval, delivery, drafts, messages
-from proofdesk.outbound.delivery import DeliveryOptions
+from proofdesk.outbound import approval, drafts, messages
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DEFAULT_RETRIES, DraftRequest
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
-from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects import projects
 from proofdesk.projects.scope import Scope
 

@@ -9,7 +9,7 @@ from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import policies
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
+from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 
 policy_app = typer.Typer(help="What people allow on a channel.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")

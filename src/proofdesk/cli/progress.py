@@ -20,16 +20,16 @@ from rich.progress import (
 from rich.text import Text
 
 from proofdesk.cli import output
-from proofdesk.core.progress import Report, silent
+from proofdesk.core.progress import ReportProgress, ignore_progress
 
 LINE_EVERY = 10.0  # seconds
 
 
 @contextlib.contextmanager
-def progress(title: str, *, shown: bool = True, console: Console = output.progress_console) -> Iterator[Report]:
+def progress(title: str, *, shown: bool = True, console: Console = output.progress_console) -> Iterator[ReportProgress]:
     """What is reported in the block is shown on standard error, never among the output."""
     if not shown:
-        yield silent
+        yield ignore_progress
     elif console.is_terminal:
         with Progress(*_columns(), console=console) as bars:
             bar = _Bar(bars, title)

@@ -17,7 +17,7 @@ def config(json: JsonOption = False) -> None:
     """Show the settings in effect, secrets masked."""
     loaded = settings.load()
     logging.setup(loaded)
-    shown = settings.shown(loaded)
+    shown = settings.effective_values(loaded)
     if json:
         return output.print_json(shown)
     return output.print_table(("Variable", "Value"), list(shown.items()))

@@ -7,6 +7,6 @@ import httpx2
 
 
 @cache
-def trusted() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     """What clients hold servers against. It is read once: each of them would do so anew, for longer than it asks."""
     return httpx2.create_ssl_context()

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from proofdesk.errors import ProofdeskError
 
-Given = TypeVar("Given")
+T = TypeVar("Given")
 
 
-async def unbroken(step: Coroutine[Any, Any, Given]) -> Given:
+async def run_to_completion(step: Coroutine[Any, Any, T]) -> T:
     """Let a short step end although this task is cancelled meanwhile: else a claim could be made and not known."""
     task = asyncio.ensure_future(step)
     try:
@@ -19,7 +19,7 @@ async def unbroken(step: Coroutine[Any, Any, Given]) -> Given:
         raise
 
 
-async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
+async def run_concurrently(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
     """Do so many of the same work at once, to the end of all.
 
     One that fails stops the others, and what it raised is raised here; of several that one which has a code of ours.
@@ -29,11 +29,11 @@ async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], number: in
             for _ in range(number):
                 group.create_task(work())
     except BaseExceptionGroup as failures:
-        raise _the_cause(failures) from None
+        raise _first_cause(failures) from None
 
 
-def _the_cause(failures: BaseExceptionGroup) -> BaseException:
+def _first_cause(failures: BaseExceptionGroup) -> BaseException:
     expected = failures.subgroup(ProofdeskError)
     group = expected or failures
     first = group.exceptions[0]
-    return _the_cause(first) if isinstance(first, BaseExceptionGroup) else first
+    return _first_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -68,7 +68,7 @@ def _explain(error: OSError, host: str, port: int, names: tuple[str, str]) -> st
     address, variable = names
     match error.errno:
         case errno.EADDRINUSE:
-            return f"Port {port} is in use{_by_whom(port)}. Stop that, or set {variable} to another port."
+            return f"Port {port} is in use{_listening_process(port)}. Stop that, or set {variable} to another port."
         case errno.EACCES:
             return f"Only root may open port {port}. Set {variable} to {FIRST_UNPRIVILEGED} or more."
         case errno.EADDRNOTAVAIL:
@@ -77,7 +77,7 @@ def _explain(error: OSError, host: str, port: int, names: tuple[str, str]) -> st
             return f"Port {port} of {host} cannot be opened: {os.strerror(error.errno or 0)}."
 
 
-def _by_whom(port: int) -> str:
+def _listening_process(port: int) -> str:
     """Name the process that listens, where the system tells this user; of a server's processes, the first."""
     with contextlib.suppress(psutil.Error, OSError):
         pids = [found.pid for found in psutil.net_connections("tcp") if found.pid and _listens(found, port)]

@@ -5,21 +5,21 @@ from typing import Any
 
 from proofdesk.core import urls
 
-SHORTEST = 6
+MIN_LENGTH = 6
 """A shorter secret would blacken words that hold it by chance."""
 _MASK = "********"
 _secrets: set[str] = set()
 _longest_first: list[str] = []
 
 
-def remember(values: Iterable[str]) -> None:
+def register_secrets(values: Iterable[str]) -> None:
     """Take these out of everything from now on, and the passwords of those that are addresses."""
     for value in values:
-        _secrets.update(word for word in (value, value.strip(), *urls.passwords(value)) if len(word) >= SHORTEST)
+        _secrets.update(word for word in (value, value.strip(), *urls.passwords(value)) if len(word) >= MIN_LENGTH)
     _longest_first[:] = sorted(_secrets, key=len, reverse=True)
 
 
-def clean(text: str) -> str:
+def redact_text(text: str) -> str:
     """Return the text without secrets."""
     for secret in _longest_first:
         if secret in text:
@@ -27,12 +27,12 @@ def clean(text: str) -> str:
     return urls.masked(text) if "@" in text else text
 
 
-def cleaned(value: Any) -> Any:
+def redact_value(value: Any) -> Any:
     """Return a value of a log line without secrets, however deep they stand in it."""
     if isinstance(value, str):
-        return clean(value)
+        return redact_text(value)
     if isinstance(value, dict):
-        return {key: cleaned(inner) for key, inner in value.items()}
+        return {key: redact_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [cleaned(inner) for inner in value]
+        return [redact_value(inner) for inner in value]
     return value

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proofdesk.database.rows import Conn, fetch_all, fetch_value
+from proofdesk.jobs import catalog
 from proofdesk.projects.scope import Scope
 
 
@@ -50,7 +51,8 @@ async def last_synced_at(conn: Conn, scope: Scope) -> datetime | None:
         conn,
         """
         SELECT finished_at FROM worker_runs
-        WHERE project_id = %(project)s AND job_type = 'chatwoot_sync' AND status = 'ok'
+        WHERE project_id = %(project)s AND job_type = %(sync)s AND status = 'ok'
         ORDER BY created_at DESC LIMIT 1""",
         project=scope.project_id,
+        sync=catalog.SYNC.name,
     )

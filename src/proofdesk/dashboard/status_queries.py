@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from proofdesk.database.rows import Conn, fetch_all, fetch_one
+from proofdesk.jobs import catalog
 from proofdesk.projects.scope import Scope
 
 
@@ -130,11 +131,12 @@ async def backlog(conn: Conn, scope: Scope) -> Backlog:
         conn,
         Backlog,
         """
-        SELECT (SELECT count(*) FROM scheduled_jobs WHERE project_id = %(project)s AND job_type = 'chatwoot_sync'
+        SELECT (SELECT count(*) FROM scheduled_jobs WHERE project_id = %(project)s AND job_type = %(sync)s
                   AND status = 'active' AND next_run_at <= now()) AS sync_due,
                (SELECT count(*) FROM outbound_messages
                 WHERE project_id = %(project)s AND next_attempt_at <= now()) AS outbound_due""",
         project=scope.project_id,
+        sync=catalog.SYNC.name,
     )
 
 
@@ -151,14 +153,17 @@ async def daily_work(conn: Conn, scope: Scope, days: int) -> list[DailyWork]:
         """
         WITH days AS (
             SELECT (now() AT TIME ZONE 'UTC')::date - n AS day FROM generate_series(0, %(days)s::int - 1) n)
-        SELECT day, coalesce(sum(processed_count) FILTER (WHERE job_type <> 'embeddings_run'), 0)::bigint
+        SELECT day, coalesce(sum(processed_count) FILTER (WHERE job_type <> %(embed)s), 0)::bigint
                     AS messages_read,
-               coalesce(sum(processed_count) FILTER (WHERE job_type = 'embeddings_run'), 0)::bigint AS chunks_embedded
+               coalesce(sum(processed_count) FILTER (WHERE job_type = %(embed)s), 0)::bigint AS chunks_embedded
         FROM days LEFT JOIN worker_runs r
-          ON r.project_id = %(project)s AND job_type IN ('chatwoot_sync', 'chatwoot_reconcile', 'embeddings_run')
+          ON r.project_id = %(project)s AND job_type IN (%(sync)s, %(reconcile)s, %(embed)s)
          AND created_at >= (now() AT TIME ZONE 'UTC')::date - %(days)s::int
          AND (finished_at AT TIME ZONE 'UTC')::date = day
         GROUP BY day ORDER BY day""",
         project=scope.project_id,
+        sync=catalog.SYNC.name,
+        reconcile=catalog.RECONCILE.name,
+        embed=catalog.EMBED.name,
         days=days,
     )

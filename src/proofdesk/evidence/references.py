@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from proofdesk.audit.events import EvidenceRef
-from proofdesk.audit.queries import Event
+from proofdesk.audit.queries import AuditEvent
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
@@ -90,7 +90,7 @@ async def find(db: Database, scope: Scope, question: str, limit: int) -> list[It
         return await queries.search(conn, scope, question, limit)
 
 
-async def resolve(db: Database, scope: Scope, events: list[Event]) -> list[Event]:
+async def resolve(db: Database, scope: Scope, events: list[AuditEvent]) -> list[AuditEvent]:
     """Return the events with their references resolved: each carries the snippet of what it cites, if there is one."""
     refs = sorted({ref["ref"] for event in events for ref in event.evidence_refs})
     if not refs:

@@ -1,4 +1,4 @@
-"""The server: middleware, routes, how errors are told, and what is opened for as long as it runs."""
+"""The ASGI application: routes, middleware, error responses, and resources that stay open while the server runs."""
 
 import asyncio
 import gc
@@ -19,12 +19,12 @@ from starlette.exceptions import HTTPException
 
 from proofdesk import logging, settings
 from proofdesk.dashboard import process_metrics
-from proofdesk.dashboard.database_metrics import MetricsCache
+from proofdesk.dashboard.database_metrics import DatabaseMetrics
 from proofdesk.errors import ProofdeskError
-from proofdesk.http import api, compression, errors, middleware, routing
+from proofdesk.http import api, compression, errors, middleware, routing, webhooks
 from proofdesk.http.cookies import clear_session_cookies, session_token
 from proofdesk.http.dependencies import Unauthorized
-from proofdesk.http.errors import ErrorResponse
+from proofdesk.http.errors import INTERNAL_ERROR, ErrorResponse
 from proofdesk.http.responses import failure
 from proofdesk.http.web import assets, layout, routers
 from proofdesk.jobs import resources
@@ -32,43 +32,34 @@ from proofdesk.settings import Settings
 
 log = logging.get_logger(__name__)
 
-# FastAPI's own would send addresses, with what people search for, wherever the environment says; `monitoring` counts
-# without them. Looking whether it is wanted took a quarter of a request that reads nothing.
+JSON_ROUTERS = [*api.ROUTERS, *webhooks.ROUTERS]
+
+# FastAPI's own telemetry would send URLs, which contain search queries, to whatever endpoint the environment names.
+# `process_metrics` counts without them. Checking whether it is enabled took a quarter of a request's time.
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
+_HANDLED_ERRORS = (ProofdeskError, RequestValidationError, HTTPException, psycopg.Error)
 
 
 def from_environment() -> FastAPI:
-    """The application of a server process. The database is that of DATABASE_URL, which whoever starts it has set."""
+    """Return the application of a server process. DATABASE_URL must be set."""
     loaded = settings.load()
     logging.setup(loaded)
     return create_app(loaded, os.environ["DATABASE_URL"])
 
 
 def create_app(loaded: Settings, database_url: str) -> FastAPI:
-    """The application: JSON under /v1, pages beside it."""
+    """Return the application: JSON routes under /v1, pages beside them."""
     loaded = loaded.model_copy(update={"database_url": SecretStr(database_url)})
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async with resources.open_resources(loaded) as opened:
-            looking = asyncio.create_task(process_metrics.sample_continuously(opened.db, opened.feed))
-            # What is there by now stays: looking through it for garbage held up every hundredth request for long.
-            gc.collect()
-            gc.freeze()
-            with _when_stopping(opened.feed.close):
-                yield {"resources": opened, "board": MetricsCache(opened.db, loaded)}
-            looking.cancel()
-
-    json_app = _app(api.ROUTERS, _tell_program, lifespan=lifespan)
-    pages = _app(routers.ROUTERS, _tell_person)
-    pages.add_exception_handler(Exception, _tell_person)
+    json_app = _app(JSON_ROUTERS, _error_to_json, lifespan=_lifespan(loaded))
+    pages = _app(routers.ROUTERS, _error_to_page)
+    pages.add_exception_handler(Exception, _error_to_page)
     assets.serve(pages)
     pages.add_middleware(compression.PageCompression)
-    # The last one added is the first one passed.
+    # The last one added is the first to see a request.
     json_app.add_middleware(routing.PageRouting, pages=pages, page_routes=pages.routes)
     json_app.add_middleware(middleware.BodyLimit)
-    json_app.add_middleware(middleware.CrashHandler, answer=_crashed)
-    json_app.add_middleware(middleware.Shared, origins=loaded.cors_origins)
+    json_app.add_middleware(middleware.CrashHandler, answer=_internal_error)
+    json_app.add_middleware(middleware.AllowedOrigins, origins=loaded.cors_origins)
     json_app.add_middleware(middleware.SecurityHeaders, secure=loaded.secure_cookies)
     json_app.add_middleware(middleware.RequestMetrics)
     json_app.add_middleware(middleware.RequestIds)
@@ -76,73 +67,85 @@ def create_app(loaded: Settings, database_url: str) -> FastAPI:
     return json_app
 
 
-def _app(routers: list[Any], tell: Any, **options: Any) -> FastAPI:
+def _app(routers: list[Any], handle_error: Any, **options: Any) -> FastAPI:
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY, **options
     )
     for router in routers:
         app.router.routes.extend(router.routes)
-    for kind in (
-        ProofdeskError,
-        RequestValidationError,
-        HTTPException,
-        psycopg.DataError,
-        psycopg.errors.ProgramLimitExceeded,
-    ):
-        app.add_exception_handler(kind, tell)
+    for kind in _HANDLED_ERRORS:
+        app.add_exception_handler(kind, handle_error)
     return app
 
 
-@contextmanager
-def _when_stopping(act: Callable[[], None]) -> Iterator[None]:
-    """Do something as soon as the process is told to stop.
+def _lifespan(loaded: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with resources.opened(loaded) as opened:
+            metrics = asyncio.create_task(process_metrics.watch(opened.db, opened.feed))
+            # Objects that exist now live as long as the process. Collecting them delayed every hundredth request.
+            gc.collect()
+            gc.freeze()
+            with _call_on_stop(opened.feed.close):
+                yield {"resources": opened, "board": DatabaseMetrics(opened.db, loaded)}
+            metrics.cancel()
 
-    The server waits for open answers before it ends the lifespan, and a stream would never end by itself.
+    return lifespan
+
+
+@contextmanager
+def _call_on_stop(callback: Callable[[], None]) -> Iterator[None]:
+    """Call back as soon as the process is told to stop.
+
+    The server waits for open responses before it ends the lifespan, and a stream would never end by itself.
     """
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be waited for
+    if threading.current_thread() is not threading.main_thread():  # signals arrive only there
         yield
         return
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM)
-    # Those of the event loop are told in another way, which this leaves as it is.
-    former = {number: signal.getsignal(number) for number in numbers}
+    # Handlers of the event loop are registered in another way and stay in place.
+    previous = {number: signal.getsignal(number) for number in numbers}
 
-    def stopping(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(act)
-        if callable(handler := former[signal.Signals(number)]):
+    def stop(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(callback)
+        if callable(handler := previous[signal.Signals(number)]):
             handler(number, frame)
 
     for number in numbers:
-        signal.signal(number, stopping)
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-async def _tell_program(request: Request, error: Exception) -> Response:
-    told = _noted(error)
-    answer = failure(told.status, told.code, told.message, told.details, told.headers)
+async def _error_to_json(request: Request, error: Exception) -> Response:
+    response = _to_json(_describe(error))
     if isinstance(error, Unauthorized) and session_token(request):
-        clear_session_cookies(answer, request.state.resources.settings)
-    return answer
+        clear_session_cookies(response, request.state.resources.settings)
+    return response
 
 
-async def _tell_person(request: Request, error: Exception) -> Response:
-    told = _noted(error)
+async def _error_to_page(request: Request, error: Exception) -> Response:
+    described = _describe(error)
     if isinstance(error, Unauthorized):
         return layout.to_login(request)
-    return await layout.error_page(request, told)
+    return await layout.error_page(request, described)
 
 
-def _noted(error: Exception) -> ErrorResponse:
-    told = errors.describe_error(error)
+def _describe(error: Exception) -> ErrorResponse:
+    described = errors.describe_error(error)
     if isinstance(error, psycopg.Error):
-        log.warning("value refused by the database", error=type(error).__name__, sqlstate=error.sqlstate)
-    return told
+        report = log.error if described is INTERNAL_ERROR else log.warning
+        report("database error", error=type(error).__name__, sqlstate=error.sqlstate, exc_info=error)
+    return described
 
 
-def _crashed() -> Response:
-    told = errors.describe_error(Exception())
-    return failure(told.status, told.code, told.message)
+def _internal_error() -> Response:
+    return _to_json(INTERNAL_ERROR)
+
+
+def _to_json(error: ErrorResponse) -> Response:
+    return failure(error.status, error.code, error.message, error.details, error.headers)

@@ -1,4 +1,4 @@
-"""Pages go out packed. Plain ASGI; what is small, is no page or is packed already passes untouched."""
+"""Compression of HTML pages with gzip. Small, compressed and other responses pass unchanged."""
 
 import gzip
 import secrets
@@ -6,14 +6,14 @@ import secrets
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SMALLEST = 1024
+MINIMUM_SIZE = 1024  # bytes
 
 
 class PageCompression:
-    """Packs HTML with gzip.
+    """ASGI middleware that compresses HTML pages.
 
-    A page holds the CSRF token and repeats what was asked. So that its packed length tells nothing about the one by
-    the other, each answer carries a name of random length in the gzip header, which browsers skip.
+    A page contains the CSRF token and repeats input of the request, so its compressed length could reveal the token.
+    A file name of random length in the gzip header, which browsers skip, hides that length.
     (Meyer, Weissbacher, Cova, Kirda: Heal the Breach, 2022; Django does the same.)
     """
 
@@ -27,21 +27,21 @@ class PageCompression:
             return
         start: Message | None = None
 
-        async def packing(message: Message) -> None:
+        async def send_compressed(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start" and _is_page(message):
                 start = message
             elif start is not None and not message.get("more_body"):
-                for part in _packed(start, message):
+                for part in _compress(start, message):
                     await send(part)
                 start = None
             else:
-                if start is not None:  # it comes in pieces: let it go as it is
+                if start is not None:  # a streamed page is sent as it is
                     await send(start)
                     start = None
                 await send(message)
 
-        await self.app(scope, receive, packing)
+        await self.app(scope, receive, send_compressed)
 
 
 def _is_page(start: Message) -> bool:
@@ -49,18 +49,18 @@ def _is_page(start: Message) -> bool:
     return headers.get("content-type", "").startswith("text/html") and "content-encoding" not in headers
 
 
-def _packed(start: Message, message: Message) -> list[Message]:
+def _compress(start: Message, message: Message) -> list[Message]:
     body = message.get("body", b"")
     headers = MutableHeaders(scope=start)
     headers.add_vary_header("Accept-Encoding")
-    if len(body) < SMALLEST:
+    if len(body) < MINIMUM_SIZE:
         return [start, message]
-    packed = _named(gzip.compress(body, 6, mtime=0))
-    headers["content-encoding"], headers["content-length"] = "gzip", str(len(packed))
-    return [start, {**message, "body": packed}]
+    compressed = _add_file_name(gzip.compress(body, 6, mtime=0))
+    headers["content-encoding"], headers["content-length"] = "gzip", str(len(compressed))
+    return [start, {**message, "body": compressed}]
 
 
-def _named(packed: bytes) -> bytes:
-    """The same with a file name of random length in its header (RFC 1952, FNAME)."""
+def _add_file_name(compressed: bytes) -> bytes:
+    """Return the same with a file name of random length in its header (RFC 1952, FNAME)."""
     name = b"a" * secrets.randbelow(100) + b"\0"
-    return packed[:3] + b"\x08" + packed[4:10] + name + packed[10:]
+    return compressed[:3] + b"\x08" + compressed[4:10] + name + compressed[10:]

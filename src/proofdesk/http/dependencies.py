@@ -1,6 +1,7 @@
-"""What a handler may ask for, each as the type of a parameter: what it works with, and the right it needs.
+"""What a handler can depend on, as types of parameters: resources, and the right that the handler needs.
 
-A handler that takes none of `Viewer`, `ProjectReader`, `ProjectEditor`, `NamedProject` and `Owner` is public.
+A handler that takes none of `CurrentSession`, `ProjectReader`, `ProjectEditor`, `NamedProject`, `ProjectManager` and
+`Owner` is public.
 """
 
 from collections.abc import Callable, Coroutine
@@ -12,15 +13,17 @@ from fastapi.routing import APIRoute
 
 from proofdesk.accounts import csrf, sessions
 from proofdesk.accounts.queries import Session, Visit
-from proofdesk.dashboard.database_metrics import MetricsCache
+from proofdesk.dashboard.database_metrics import DatabaseMetrics
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid
 from proofdesk.http.cookies import session_token
 from proofdesk.jobs import resources
-from proofdesk.projects import projects, scope
+from proofdesk.projects import projects
+from proofdesk.projects import scope as project_scope
 from proofdesk.projects.scope import Keeper, Scope
 from proofdesk.settings import Settings
 
+# Keys of the ASGI scope.
 SESSION = "proofdesk.session"
 REQUEST_ID = "proofdesk.request_id"
 JSON_APP = "proofdesk.json_app"
@@ -36,74 +39,70 @@ class Unauthorized(Denied):
 
 
 class ActiveProjectRequired(Conflict):
-    """The session has no active project that its person may enter."""
+    """The session has no active project, or its user may not enter it."""
 
     code = "active_project_required"
 
 
-# What it works with -----------------------------------------------------------------------------------------------
-# All of what is depended on is `async`: anything else is handed to a thread, and each request waits for it.
-
-
-def _held(request: Request) -> resources.Resources:
-    return request.state.resources
+# Resources --------------------------------------------------------------------------------------------------------
+# Every dependency is `async`: FastAPI runs others in a thread, and each request would wait for one.
 
 
 async def _resources(request: Request) -> resources.Resources:
-    return _held(request)
+    return request.state.resources
 
 
 async def _database(request: Request) -> Database:
-    return _held(request).db
+    return request.state.resources.db
 
 
 async def _settings(request: Request) -> Settings:
-    return _held(request).settings
+    return request.state.resources.settings
 
 
-async def _board(request: Request) -> MetricsCache:
+async def _metrics(request: Request) -> DatabaseMetrics:
     return request.state.board
 
 
 Resources = Annotated[resources.Resources, Depends(_resources)]
 Db = Annotated[Database, Depends(_database)]
 Config = Annotated[Settings, Depends(_settings)]
-Metrics = Annotated[MetricsCache, Depends(_board)]
+Metrics = Annotated[DatabaseMetrics, Depends(_metrics)]
 
 
 # Rights -----------------------------------------------------------------------------------------------------------
 
 
 async def optional_session(request: Request) -> Visit | None:
-    """The session of the request, read once; None for a stranger."""
+    """Return the session of the request, read once; None without a valid session."""
     # Kept in the scope, not in request.state: servers may share the latter between requests.
     if SESSION not in request.scope:
         token = session_token(request)
-        request.scope[SESSION] = await sessions.read(_held(request).db, token) if token else None
+        request.scope[SESSION] = await sessions.read(request.state.resources.db, token) if token else None
     return request.scope[SESSION]
 
 
 async def current_session(request: Request) -> Visit:
-    """The session; for a change its CSRF token is checked. Raises `Unauthorized` or `CsrfInvalid`."""
+    """Return the session. For an unsafe method also check the CSRF token. Raises `Unauthorized` or `CsrfInvalid`."""
     session = await optional_session(request)
     if session is None:
-        raise Unauthorized("Sign in first: there is no session, or it has ended.")
+        raise Unauthorized("There is no session, or it has ended. Sign in first.")
     if request.method not in csrf.SAFE_METHODS:
-        csrf.check(session.csrf_token, await _presented_token(request))
+        csrf.check(session.csrf_token, await _csrf_token(request))
     return session
 
 
 async def project_reader(request: Request, session: Annotated[Visit, Depends(current_session)]) -> Scope:
-    """The active project, entered. Raises `ActiveProjectRequired`."""
-    inside = active_scope(request, session)
-    if inside is None:
-        raise ActiveProjectRequired("Choose a project first: POST /projects/{id}/select.")
-    return inside
+    """Return the scope of the active project, for reading. Raises `ActiveProjectRequired`."""
+    scope = active_scope(request, session)
+    if scope is None:
+        raise ActiveProjectRequired("No project is active. Choose one first: POST /projects/{id}/select.")
+    return scope
 
 
-async def project_editor(inside: Annotated[Scope, Depends(project_reader)]) -> Scope:
-    """The active project, to change what is in it: every member may."""
-    return inside
+async def project_editor(scope: Annotated[Scope, Depends(project_reader)]) -> Scope:
+    """Return the scope of the active project, for changing its data. Every member may."""
+    return scope
 
 
 async def named_project(
@@ -111,17 +110,17 @@ async def named_project(
     session: Annotated[Visit, Depends(current_session)],
     project_id: Annotated[str, Path(description="Id of the project.", json_schema_extra={"format": "uuid"})],
 ) -> Scope:
-    """The project that the path names, entered. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
+    """Return the scope of the project in the path. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
     return await enter_project(request, session, project_id)
 
 
-async def project_manager(request: Request, inside: Annotated[Scope, Depends(named_project)]) -> Keeper:
-    """The project that the path names, for whoever looks after it. Raises `Denied` (`forbidden`)."""
-    return await scope.keep(_held(request).db, inside)
+async def project_manager(request: Request, scope: Annotated[Scope, Depends(named_project)]) -> Keeper:
+    """Return the right to manage the project in the path. Raises `Denied` (`forbidden`)."""
+    return await project_scope.keep(request.state.resources.db, scope)
 
 
 async def owner(session: Annotated[Visit, Depends(current_session)]) -> Visit:
-    """The owner's session. Raises `Denied` (`forbidden`)."""
+    """Return the owner's session. Raises `Denied` (`forbidden`)."""
     if not session.is_owner:
         raise Denied("Only the owner may do this.", code="forbidden", status=403)
     return session
@@ -137,63 +136,63 @@ Owner = Annotated[Visit, Depends(owner)]
 
 
 async def enter_project(request: Request, session: Session, project_id: str) -> Scope:
-    """Enter a project by the text of its id. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
-    wanted = projects.as_id(project_id)
-    if wanted is None:
-        raise Invalid("A project id is a UUID.", code="invalid_project_id")
-    return await scope.enter(_held(request).db, actor(request, session), wanted)
+    """Return the scope of a project by the text of its id. Raises `Invalid` or `ProjectNotFound`."""
+    parsed_id = projects.as_id(project_id)
+    if parsed_id is None:
+        raise Invalid("A project id must be a UUID.", code="invalid_project_id")
+    return await project_scope.enter(request.state.resources.db, actor(request, session), parsed_id)
 
 
 def actor(request: Request, session: Session) -> sessions.Actor:
-    """The person of the session, acting in this request."""
+    """Return the user of the session as the actor of this request."""
     return sessions.actor(session, request.scope.get(REQUEST_ID))
 
 
+def active_scope(request: Request, session: Visit) -> Scope | None:
+    """Return the scope of the active project, None when no project is active or the user may not enter it."""
+    return project_scope.active(actor(request, session), session)
+
+
 def needs_session(dependant: Dependant) -> bool:
-    """Whether a handler or anything it depends on asks for a session."""
+    """Return whether a handler, or one of its dependencies, requires a session."""
     return dependant.call is current_session or any(map(needs_session, dependant.dependencies))
 
 
-def active_scope(request: Request, session: Visit) -> Scope | None:
-    """The active project when there is one that can be entered."""
-    return scope.active(actor(request, session), session)
-
-
-# How handlers are called ------------------------------------------------------------------------------------------
+# Routes -----------------------------------------------------------------------------------------------------------
 
 
 class Route(APIRoute):
-    """A route that reads the body within its limit and knows who asks before anything is parsed."""
+    """A route that reads the body within its limit and checks the session before it parses anything."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler behind these checks: text that no database can hold, the session, the body's form."""
+        """Return FastAPI's handler behind these checks: control characters, the session, the form of the body."""
         handle = super().get_route_handler()
-        protected = needs_session(self.dependant)
+        is_protected = needs_session(self.dependant)
 
-        async def guarded(request: Request) -> Response:
+        async def handle_checked(request: Request) -> Response:
             if any(char < " " for char in request.scope["path"]) or b"%00" in request.scope["query_string"]:
-                raise Invalid("The address holds a control character.")
+                raise Invalid("The URL contains a control character. Remove it.")
             if request.method not in csrf.SAFE_METHODS:
                 await request.body()
-            if protected:
+            if is_protected:
                 await current_session(request)
             return await handle(await self.prepare_request(request))
 
-        return guarded
+        return handle_checked
 
     async def prepare_request(self, request: Request) -> Request:
-        """The request as the handler should see it; a door that is strict about bodies raises `Invalid` here."""
+        """Return the request for the handler. `JsonRoute` parses the body here."""
         return request
 
 
-async def _presented_token(request: Request) -> str | None:
+def is_form(content_type: str) -> bool:
+    """Return whether a content type is that of an HTML form."""
+    return content_type.split(";")[0].strip().lower() in ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+async def _csrf_token(request: Request) -> str | None:
     header = request.headers.get("x-csrf-token")
     if header is None and is_form(request.headers.get("content-type", "")):
         field = (await request.form()).get("csrf_token")
         return field if isinstance(field, str) else None
     return header
-
-
-def is_form(content_type: str) -> bool:
-    """Whether a content type is that of an HTML form."""
-    return content_type.split(";")[0].strip().lower() in ("application/x-www-form-urlencoded", "multipart/form-data")

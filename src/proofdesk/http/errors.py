@@ -1,4 +1,4 @@
-"""Errors as HTTP tells them: the one table that both doors use, and which of them a route may give."""
+"""How errors become HTTP responses, and which error codes a route can return."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from proofdesk.accounts import csrf
+from proofdesk.database.errors import classify, is_data_error
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError, Unavailable
 from proofdesk.http import dependencies, middleware
 
@@ -19,7 +20,7 @@ Codes = dict[int, set[str]]
 
 @dataclass(frozen=True)
 class ErrorResponse:
-    """An error as a door tells it."""
+    """An error as JSON and pages show it."""
 
     status: int
     code: str
@@ -28,75 +29,87 @@ class ErrorResponse:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+INTERNAL_ERROR = ErrorResponse(
+    500, "internal_error", "Proofdesk failed unexpectedly. The log shows the cause under this request id."
+)
+_HTTP_ERRORS = {
+    404: ("not_found", "There is no page or route with this URL."),
+    405: ("method_not_allowed", "This route does not support this method."),
+}
+
+
 def describe_error(error: Exception) -> ErrorResponse:
-    """The table."""
+    """Return the response for an error; `INTERNAL_ERROR` for one that no rule covers."""
+    match error:
+        case ProofdeskError():
+            return _describe_own(error)
+        case RequestValidationError():
+            return ErrorResponse(400, "invalid_request", "Some fields are invalid.", {"fields": _fields(error)})
+        case psycopg.Error():
+            return _describe_database_error(error)
+        case HTTPException():
+            code, message = _HTTP_ERRORS.get(error.status_code, ("invalid_request", "The request cannot be read."))
+            return ErrorResponse(error.status_code, code, message, headers=dict(error.headers or {}))
+        case _:
+            return INTERNAL_ERROR
+
+
+def inherited_codes(route: APIRoute, method: str) -> Codes:
+    """Return the codes, by status, that a route can return because of its parameters and rights."""
+    changes = method not in csrf.SAFE_METHODS
+    codes: Codes = {400: {"invalid_request"}, 500: {"internal_error"}}
+    for applies, status, inherited in (
+        (_depends_on(route, dependencies._database), 503, "database_unavailable"),
+        (_depends_on(route, dependencies.current_session), 503, "database_unavailable"),
+        (changes, 413, "payload_too_large"),
+        (changes and route.body_field is not None, 400, "invalid_json"),
+        (_depends_on(route, dependencies.current_session), 401, "unauthorized"),
+        (changes and _depends_on(route, dependencies.current_session), 403, "csrf_invalid"),
+        (_depends_on(route, dependencies.project_reader), 409, "active_project_required"),
+        (_depends_on(route, dependencies.named_project), 400, "invalid_project_id"),
+        (_depends_on(route, dependencies.named_project), 404, "project_not_found"),
+        (_depends_on(route, dependencies.project_manager), 403, "forbidden"),
+        (_depends_on(route, dependencies.owner), 403, "forbidden"),
+        (bool(route.dependant.path_params), 404, "not_found"),  # an id with a slash is another path
+    ):
+        if applies:
+            codes[status] = codes.get(status, set()) | {inherited}
+    return codes
+
+
+def _describe_own(error: ProofdeskError) -> ErrorResponse:
+    headers: dict[str, str] = {}
     match error:
         case middleware.PayloadTooLarge():
             status = 413
         case Invalid():
             status = 400
         case Denied():
-            wait = {"retry-after": str(error.retry_after)} if error.retry_after else {}
-            return ErrorResponse(error.status, error.code, error.message, error.details, wait)
+            status = error.status
+            headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
         case NotFound():
             status = 404
         case Conflict():
             status = 409
         case Unavailable():
             status = 502 if error.configured and error.code != "database_unavailable" else 503
-        case RequestValidationError():
-            return ErrorResponse(
-                400, "invalid_request", "Some fields are not as they should be.", {"fields": _fields(error)}
-            )
-        case psycopg.DataError() | psycopg.errors.ProgramLimitExceeded():
-            return ErrorResponse(400, "invalid_request", "A value is out of the range that can be stored.")
-        case HTTPException():
-            return _refused(error)
         case _:
-            return ErrorResponse(
-                500, "internal_error", "Something went wrong; the log tells what, under this request id."
-            )
-    assert isinstance(error, ProofdeskError)
-    return ErrorResponse(status, error.code, error.message, error.details)
+            return INTERNAL_ERROR
+    return ErrorResponse(status, error.code, error.message, error.details, headers)
 
 
-def inherited_codes(route: APIRoute, method: str) -> Codes:
-    """The codes, by status, that a route may give because of what it takes and which rights it asks for."""
-    changes = method not in csrf.SAFE_METHODS
-    found: Codes = {400: {"invalid_request"}, 500: {"internal_error"}}
-    for applies, status, codes in (
-        (_asks(route, dependencies._database), 503, {"database_unavailable"}),
-        (_asks(route, dependencies.current_session), 503, {"database_unavailable"}),
-        (changes, 413, {"payload_too_large"}),
-        (changes and route.body_field is not None, 400, {"invalid_json"}),
-        (_asks(route, dependencies.current_session), 401, {"unauthorized"}),
-        (changes and _asks(route, dependencies.current_session), 403, {"csrf_invalid"}),
-        (_asks(route, dependencies.project_reader), 409, {"active_project_required"}),
-        (_asks(route, dependencies.named_project), 400, {"invalid_project_id"}),
-        (_asks(route, dependencies.named_project), 404, {"project_not_found"}),
-        (_asks(route, dependencies.project_manager), 403, {"forbidden"}),
-        (_asks(route, dependencies.owner), 403, {"forbidden"}),
-        (bool(route.dependant.path_params), 404, {"not_found"}),  # an id that holds a slash names another path
-    ):
-        if applies:
-            found[status] = found.get(status, set()) | codes
-    return found
+def _describe_database_error(error: psycopg.Error) -> ErrorResponse:
+    if is_data_error(error):
+        return ErrorResponse(400, "invalid_request", "The database cannot store one of the values.")
+    unavailable = classify(error)
+    return INTERNAL_ERROR if unavailable is None else _describe_own(unavailable)
 
 
-def _asks(route: APIRoute, right: Callable[..., Any]) -> bool:
-    def anywhere(dependant: Dependant) -> bool:
-        return dependant.call is right or any(map(anywhere, dependant.dependencies))
+def _depends_on(route: APIRoute, dependency: Callable[..., Any]) -> bool:
+    def contains(dependant: Dependant) -> bool:
+        return dependant.call is dependency or any(map(contains, dependant.dependencies))
 
-    return anywhere(route.dependant)
-
-
-def _refused(error: HTTPException) -> ErrorResponse:
-    said = {
-        404: ("not_found", "There is nothing here."),
-        405: ("method_not_allowed", "This method is not allowed here."),
-    }
-    code, message = said.get(error.status_code, ("invalid_request", "The request cannot be read."))
-    return ErrorResponse(error.status_code, code, message, headers=dict(error.headers or {}))
+    return contains(route.dependant)
 
 
 def _fields(error: RequestValidationError) -> list[dict[str, str]]:

@@ -68,7 +68,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _check_strings(content: Any) -> None:
-    # PostgreSQL cannot store NUL characters or lone surrogates. A stack instead of recursion: the client sets the depth.
+    # PostgreSQL cannot store NUL characters or lone surrogates. No recursion: the client decides the depth.
     stack = [content]
     while stack:
         value = stack.pop()

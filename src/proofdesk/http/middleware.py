@@ -1,13 +1,12 @@
-"""What every request passes before a door opens: its id, the headers of its answer, the limit of its body.
-
-Plain ASGI, outermost first as `asgi.create_app` puts them together.
-"""
+"""ASGI middleware around every request, outermost first as `app.create_app` adds it."""
 
 import time
 from collections.abc import Callable
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proofdesk import logging
@@ -15,16 +14,13 @@ from proofdesk.dashboard import process_metrics
 from proofdesk.errors import Invalid
 from proofdesk.http import forwarded
 from proofdesk.http.dependencies import FORWARDED, JSON_SCOPE, REQUEST_ID
+from proofdesk.http.responses import failure
 
 log = logging.get_logger(__name__)
 
 BODY_LIMIT = 256 * 1024
-_DRAINED = 16 * 1024 * 1024  # a client that is cut off while it sends may never read the answer
-_PREFLIGHT = {
-    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-    "access-control-allow-headers": "content-type, x-csrf-token, x-request-id",
-    "access-control-max-age": "600",
-}
+# A client that is cut off while it sends may never read the response, so this much is read and discarded.
+_DISCARD_LIMIT = 16 * 1024 * 1024
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -38,7 +34,7 @@ class PayloadTooLarge(Invalid):
 
 
 class Middleware:
-    """A step on the way of a request. What is no request (the server's start and end) passes untouched."""
+    """Base of ASGI middleware for requests. Other events, such as the server's start and end, pass unchanged."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -47,12 +43,12 @@ class Middleware:
         await (self.handle if scope["type"] == "http" else self.app)(scope, receive, send)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; each step does something about it on the way."""
+        """Handle one request."""
         await self.app(scope, receive, send)
 
 
 class ForwardedAddresses(Middleware):
-    """Puts the address and scheme in place that a trusted proxy tells of. Nobody else is believed."""
+    """Replaces the client's address and scheme by those that a trusted proxy reports."""
 
     def __init__(self, app: ASGIApp, proxies: list[forwarded.Network]):
         super().__init__(app)
@@ -62,53 +58,55 @@ class ForwardedAddresses(Middleware):
         """Handle one request."""
         peer = forwarded.parse_address(scope["client"][0]) if scope.get("client") else None
         if peer is not None and forwarded.is_trusted(peer, self.proxies):
-            told = Headers(scope=scope)
-            scope["client"] = (str(forwarded.client_address(peer, told.getlist("x-forwarded-for"), self.proxies)), 0)
+            headers = Headers(scope=scope)
+            client = forwarded.client_address(peer, headers.getlist("x-forwarded-for"), self.proxies)
+            scope["client"] = (str(client), 0)
             scope[FORWARDED] = True
-            scope["scheme"] = forwarded.scheme(told.getlist("x-forwarded-proto")) or scope["scheme"]
+            scope["scheme"] = forwarded.scheme(headers.getlist("x-forwarded-proto")) or scope["scheme"]
         await self.app(scope, receive, send)
 
 
 class RequestIds(Middleware):
-    """Gives the request its id and logs it."""
+    """Gives each request its id and writes one log line about it."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         scope[REQUEST_ID] = request_id = _request_id(Headers(scope=scope).get("x-request-id"))
-        status, began = 0, time.monotonic()
+        status, started = 0, time.monotonic()
 
-        async def traced(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = _with(message, [(b"x-request-id", request_id.encode())])
+                message = _add_headers(message, [(b"x-request-id", request_id.encode())])
             await send(message)
 
         with logging.bound(request_id=request_id):
-            await self.app(scope, receive, traced)
-            took_ms = round((time.monotonic() - began) * 1000, 1)
+            await self.app(scope, receive, send_with_id)
+            took_ms = round((time.monotonic() - started) * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], status=status, took_ms=took_ms)
 
 
 class RequestMetrics(Middleware):
-    """Counts the answer by the route that gave it, and how long it took to begin."""
+    """Counts responses by route, and measures the time until each starts."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        began = time.monotonic()
+        started = time.monotonic()
 
-        async def counted(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                process_metrics.count_response(_route(scope), scope["method"], message["status"], time.monotonic() - began)
+                duration = time.monotonic() - started
+                process_metrics.answered(_route_template(scope), scope["method"], message["status"], duration)
             await send(message)
 
-        await self.app(scope, receive, counted)
+        await self.app(scope, receive, send_counted)
 
 
 class SecurityHeaders(Middleware):
-    """Security headers on every answer; over https also the order to stay there, and cookies that do.
+    """Adds security headers to every response; over https also HSTS and the Secure attribute of cookies.
 
-    `secure` is whether people come over https: True, False, or None when the request tells.
+    `secure` tells whether the site is used over https: True, False, or None to decide by the request's scheme.
     """
 
     def __init__(self, app: ASGIApp, secure: bool | None):
@@ -127,42 +125,51 @@ class SecurityHeaders(Middleware):
         """Handle one request."""
         secure = self.secure if self.secure is not None else scope["scheme"] == "https"
 
-        async def guarded(message: Message) -> None:
+        async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if secure:
-                    message = _kept_on_https(message)
-                message = _with(message, self.headers)
+                    message = _require_https(message)
+                message = _add_headers(message, self.headers)
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("cache-control", "no-store")
                 headers.add_vary_header("Accept")
             await send(message)
 
-        await self.app(scope, receive, guarded)
+        await self.app(scope, receive, send_secured)
 
 
-class Shared(Middleware):
-    """CORS: the configured origins may call with credentials. Others hear nothing of it, so browsers refuse them."""
+class AllowedOrigins(CORSMiddleware):
+    """CORS with credentials for the configured origins.
+
+    A request of another origin gets no CORS header, so that its browser refuses the response.
+    """
 
     def __init__(self, app: ASGIApp, origins: list[str]):
-        super().__init__(app)
-        self.origins = origins
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["x-csrf-token", "x-request-id"],
+            expose_headers=["x-request-id", "retry-after"],
+            allow_credentials=True,
+        )
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        if origin not in self.origins:
-            await self.app(scope, receive, send)
-        elif scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            sharing = _sharing(send, _shared(origin) | _PREFLIGHT)
-            await sharing({"type": "http.response.start", "status": 204, "headers": []})
-            await sharing({"type": "http.response.body", "body": b""})
-        else:
-            await self.app(scope, receive, _sharing(send, _shared(origin)))
+        is_allowed = scope["type"] == "http" and Headers(scope=scope).get("origin") in self.allow_origins
+        await (super().__call__ if is_allowed else self.app)(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Return the response to a preflight request. A refusal has the envelope of every other error."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return failure(400, "invalid_request", f"{bytes(response.body).decode()}.", headers=kept)
 
 
 class CrashHandler(Middleware):
-    """Logs what nobody expected, and answers for it without a word about the inside."""
+    """Logs an unexpected error and sends a response that reveals nothing about it."""
 
     def __init__(self, app: ASGIApp, answer: Callable[[], ASGIApp]):
         super().__init__(app)
@@ -172,13 +179,13 @@ class CrashHandler(Middleware):
         """Handle one request."""
         started = False
 
-        async def noted(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send_noted)
         except Exception:
             log.exception("request crashed", method=scope["method"], path=scope["path"])
             if not started:
@@ -186,63 +193,43 @@ class CrashHandler(Middleware):
 
 
 class BodyLimit(Middleware):
-    """Lets no more than `BODY_LIMIT` bytes of a body through. Reading on raises `PayloadTooLarge`."""
+    """Refuses bodies over `BODY_LIMIT` bytes: reading beyond it raises `PayloadTooLarge`."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         size = 0
 
-        async def bounded() -> Message:
+        async def receive_limited() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
             if size <= BODY_LIMIT:
                 return message
-            while message.get("more_body") and size < _DRAINED:
+            while message.get("more_body") and size < _DISCARD_LIMIT:
                 message = await receive()
                 size += len(message.get("body", b""))
-            raise PayloadTooLarge(f"A body has at most {BODY_LIMIT // 1024} KiB.")
+            raise PayloadTooLarge(f"The body is longer than {BODY_LIMIT // 1024} KiB. Send less.")
 
-        await self.app(scope, bounded, send)
+        await self.app(scope, receive_limited, send)
 
 
-def _route(scope: Scope) -> str | None:
-    """The template of the route that answers, never the path that was asked for."""
+def _route_template(scope: Scope) -> str | None:
+    """Return the template of the route that responds, never the path of the request."""
     if scope["path"].startswith("/static/"):
         return "/static"
     return getattr(scope.get(JSON_SCOPE, scope).get("route"), "path", None)
 
 
-def _with(message: Message, headers: list[tuple[bytes, bytes]]) -> Message:
-    """The beginning of an answer with headers besides, which no route sets itself."""
-    return {**message, "headers": [*message["headers"], *headers]}
+def _add_headers(start: Message, headers: list[tuple[bytes, bytes]]) -> Message:
+    return {**start, "headers": [*start["headers"], *headers]}
 
 
-def _kept_on_https(message: Message) -> Message:
-    headers = [(n, v + b"; Secure" if n == b"set-cookie" else v) for n, v in message["headers"]]
-    return _with({**message, "headers": headers}, [(b"strict-transport-security", b"max-age=31536000")])
+def _require_https(start: Message) -> Message:
+    headers = [(n, v + b"; Secure" if n == b"set-cookie" else v) for n, v in start["headers"]]
+    return _add_headers({**start, "headers": headers}, [(b"strict-transport-security", b"max-age=31536000")])
 
 
-def _shared(origin: str) -> dict[str, str]:
-    return {
-        "access-control-allow-origin": origin,
-        "access-control-allow-credentials": "true",
-        "access-control-expose-headers": "x-request-id, retry-after",
-    }
-
-
-def _sharing(send: Send, shared: dict[str, str]) -> Send:
-    async def sharing(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            answer = MutableHeaders(scope=message)
-            answer.update(shared)
-            answer.add_vary_header("Origin")
-        await send(message)
-
-    return sharing
-
-
-def _request_id(given: str | None) -> str:
-    if given and len(given) <= 128 and given.isascii() and given.isprintable():
-        return given
+def _request_id(header: str | None) -> str:
+    if header and len(header) <= 128 and header.isascii() and header.isprintable():
+        return header
     return uuid4().hex

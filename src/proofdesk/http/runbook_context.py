@@ -1,4 +1,4 @@
-"""The case that a request makes: whoever asks, in which project, and what came along."""
+"""The context of a runbook that runs for a request: its user, its project, and facts about the request."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,34 +12,33 @@ from proofdesk.http.cookies import session_token
 from proofdesk.http.dependencies import FORWARDED, active_scope, actor, is_form
 from proofdesk.runbooks.context import Asking, Case
 
-# Headers whose values help and give nobody away; of others a bundle tells the names.
-_SHOWN = ("host", "origin", "referer", "user-agent", "accept", "content-type", "via", "forwarded", "sec-fetch-site")
+# Headers whose values help and identify nobody. Of other headers a bundle contains only the names.
+_SHOWN_HEADERS = (
+    "host", "origin", "referer", "user-agent", "accept", "content-type", "via", "forwarded", "sec-fetch-site",
+)  # fmt: skip
 
 
 async def build_context(
     request: Request, session: Visit | None, outbound_id: UUID | None = None, sent_at: datetime | None = None
 ) -> Case:
-    """The case of a request; without a session it is nobody's and in no project."""
+    """Return the context of a request. Without a session it has no user and no project."""
     resources = request.state.resources
-    asking = await _asking(request, session, sent_at)
+    facts = await _request_facts(request, session, sent_at)
     if session is None:
-        return Case(resources, events.nobody(), asking=asking)
-    scope = active_scope(request, session)
-    return Case(resources, actor(request, session), scope, asking, outbound_id)
+        return Case(resources, events.nobody(), asking=facts)
+    return Case(resources, actor(request, session), active_scope(request, session), facts, outbound_id)
 
 
-async def _asking(request: Request, session: Visit | None, sent_at: datetime | None) -> Asking:
+async def _request_facts(request: Request, session: Visit | None, sent_at: datetime | None) -> Asking:
     headers = request.headers
-    token = session_token(request)
-    state = None if token is None else "active" if session else await sessions.state(request.state.resources.db, token)
     return Asking(
         method=request.method,
         scheme=request.url.scheme,
         host=headers.get("host", ""),
         peer=request.client.host if request.client else "",
         cookies=frozenset(request.cookies),
-        session=state,
-        csrf=_csrf(request, session),
+        session=await _session_state(request, session),
+        csrf=_csrf_state(request, session),
         origin=headers.get("origin"),
         referer=headers.get("referer"),
         forwarded={name: value for name, value in headers.items() if name.startswith("x-forwarded-")},
@@ -49,17 +48,24 @@ async def _asking(request: Request, session: Visit | None, sent_at: datetime | N
     )
 
 
-def _is_shown(name: str) -> bool:
-    return name in _SHOWN or name.startswith("x-forwarded-")
+async def _session_state(request: Request, session: Visit | None) -> str | None:
+    token = session_token(request)
+    if token is None:
+        return None
+    return "active" if session else await sessions.state(request.state.resources.db, token)
 
 
-def _csrf(request: Request, session: Visit | None) -> str | None:
+def _is_shown(header: str) -> bool:
+    return header in _SHOWN_HEADERS or header.startswith("x-forwarded-")
+
+
+def _csrf_state(request: Request, session: Visit | None) -> str | None:
     if request.method in csrf.SAFE_METHODS:
         return None
-    presented = request.headers.get("x-csrf-token")
-    if presented is None:
-        # A form has it as a field, and who posts one with a session has passed the right to; the header is not missed.
+    token = request.headers.get("x-csrf-token")
+    if token is None:
+        # A form has the token as a field. With a session, `current_session` has checked that field already.
         if is_form(request.headers.get("content-type", "")):
             return "right" if session else None
         return "missing"
-    return "right" if session is not None and presented == session.csrf_token else "wrong"
+    return "right" if session is not None and token == session.csrf_token else "wrong"

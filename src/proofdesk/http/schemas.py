@@ -40,7 +40,8 @@ def row_schema(row: type, *, omit: Collection[str] = ()) -> type[BaseModel]:
     """
     types = get_type_hints(row, include_extras=True)
     names = [field.name for field in dataclasses.fields(row) if field.name not in omit]
-    return create_model(f"{row.__name__}Fields", **{name: (types[name], ...) for name in names})
+    fields: dict[str, Any] = {name: (types[name], ...) for name in names}
+    return create_model(f"{row.__name__}Fields", **fields)
 
 
 def to_answer(model: type[BaseModel], row: Any, **computed: Any) -> dict[str, Any]:

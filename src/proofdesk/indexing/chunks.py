@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from proofdesk.chatwoot import progress_queries
-from proofdesk.core.progress import Report, silent
+from proofdesk.core.progress import ReportProgress, ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing.chunking import chunker, queries
@@ -42,7 +42,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(settings.chunk_size, settings.min_embed_chars)
 
 
-async def cut(db: Database, scope: Scope, limits: Limits, report: Report = silent) -> Cut:
+async def cut(db: Database, scope: Scope, limits: Limits, report: ReportProgress = ignore_progress) -> Cut:
     """Cut every conversation whose content changed since it was cut, or that was cut by other rules.
 
     Several workers may do so at once: each takes conversations that nobody has. Reports conversations.

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from proofdesk.core.concurrency import side_by_side
-from proofdesk.core.progress import Report, has_doubled
+from proofdesk.core.concurrency import run_concurrently
+from proofdesk.core.progress import ReportProgress, is_power_of_two
 from proofdesk.database.pool import Database
 from proofdesk.indexing.chunking import queries
 
@@ -16,7 +16,7 @@ async def refresh_statistics(db: Database) -> None:
         await queries.refresh_statistics(conn)
 
 
-async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int, report: Report, unit: str) -> int:
+async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int, report: ReportProgress, unit: str) -> int:
     """Take batches until one is empty; how many conversations there were. Reports them as `unit`, of at least `total`.
 
     `batch` works on conversations that nobody else has, in a transaction of its own, and returns how many. Statistics
@@ -29,11 +29,11 @@ async def catch_up(db: Database, batch: Callable[[], Awaitable[int]], total: int
         while taken := await batch():
             done += taken
             batches += 1
-            if has_doubled(batches):
+            if is_power_of_two(batches):
                 await refresh_statistics(db)
             report(done, max(total, done), unit)
 
-    await side_by_side(go_on, AT_ONCE)
-    if batches > 1 and not has_doubled(batches):
+    await run_concurrently(go_on, AT_ONCE)
+    if batches > 1 and not is_power_of_two(batches):
         await refresh_statistics(db)
     return done

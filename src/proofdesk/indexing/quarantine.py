@@ -54,9 +54,9 @@ class SetAside:
         results, refused = await in_halves(conn, taken, work)
         self._reasons |= {(one.account_id, one.conversation_id): reason for one, reason in refused}
         failed = {key: self._reasons[key] for one in taken if (key := _key(one)) in self._reasons}
-        await cursor_queries.resume(conn, scope, self._entity, [k for one in taken if (k := _key(one)) not in failed])
+        await cursor_queries.release_conversations(conn, scope, self._entity, [k for one in taken if (k := _key(one)) not in failed])
         if failed:
-            await cursor_queries.set_aside(conn, scope, self._entity, failed)
+            await cursor_queries.quarantine_conversations(conn, scope, self._entity, failed)
         return results
 
     def without(self, taken: Sequence[Taken]) -> list[Taken]:

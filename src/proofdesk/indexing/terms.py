@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from proofdesk.chatwoot import progress_queries
-from proofdesk.core.progress import Report, silent
+from proofdesk.core.progress import ReportProgress, ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import documents, stemmer, term_queries
@@ -27,7 +27,7 @@ BATCH = 200  # conversations a transaction
 WHOLE = ""  # the term that stands for a conversation itself
 
 
-async def refresh(db: Database, scope: Scope, report: Report = silent) -> int:
+async def refresh(db: Database, scope: Scope, report: ReportProgress = ignore_progress) -> int:
     """Index every conversation whose content or contact changed since it was indexed; how many there were.
 
     Several workers may do so at once: each takes conversations that nobody has. Reports conversations.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import psycopg
 
 from proofdesk.audit import events
-from proofdesk.core.concurrency import side_by_side, unbroken
-from proofdesk.core.progress import LeaveOff, Report, has_doubled, never, silent
+from proofdesk.core.concurrency import run_concurrently, run_to_completion
+from proofdesk.core.progress import ShouldStop, ReportProgress, is_power_of_two, never_stop, ignore_progress
 from proofdesk.database import errors
 from proofdesk.database.bisect import in_halves
 from proofdesk.database.pool import Database
@@ -92,9 +92,9 @@ async def embed_pending(
     scope: Scope,
     provider: Provider,
     options: Options,
-    report: Report = silent,
+    report: ReportProgress = ignore_progress,
     limit: int | None = None,
-    leave_off: LeaveOff = never,
+    leave_off: ShouldStop = never_stop,
     already: int = 0,
 ) -> Embedded:
     """Embed what waits, newest first, until nothing does, `limit` chunks are done, or it leaves off after a batch.
@@ -146,9 +146,9 @@ class _Run:
         scope: Scope,
         provider: Provider,
         options: Options,
-        report: Report,
+        report: ReportProgress,
         limit: int | None,
-        leave_off: LeaveOff,
+        leave_off: ShouldStop,
     ):
         self._db, self._scope, self._provider = db, scope, provider
         self._options, self._report, self._leave_off = options, report, leave_off
@@ -167,21 +167,21 @@ class _Run:
     async def to_the_end(self, waiting: int) -> None:
         self._total = waiting if self._left is None else min(waiting, self._left)
         try:
-            await side_by_side(self._loop, self._options.concurrency)
+            await run_concurrently(self._loop, self._options.concurrency)
         finally:
-            await unbroken(self._give_back())
+            await run_to_completion(self._give_back())
 
     async def _loop(self) -> None:
         while most := self._reserve():
-            chunks = await unbroken(self._claim(most))
+            chunks = await run_to_completion(self._claim(most))
             if self._left is not None:
                 self._left += most - len(chunks)
             if not chunks:
                 return
             outcomes = await self._embed(chunks)
-            await unbroken(self._settle(chunks, outcomes))
+            await run_to_completion(self._settle(chunks, outcomes))
             self._settled += 1
-            if has_doubled(self._settled):
+            if is_power_of_two(self._settled):
                 await refresh_statistics(self._db)
             if await self._leave_off():
                 self.left_off = True
@@ -243,7 +243,7 @@ async def _store(
     return Settled(sum(s.ready for s in settled), sum(s.failed for s in settled))
 
 
-def _beyond(already: int, report: Report) -> Report:
+def _beyond(already: int, report: ReportProgress) -> ReportProgress:
     def beyond(done: int, total: int | None, unit: str) -> None:
         report(already + done, None if total is None else already + total, unit)
 

@@ -7,11 +7,12 @@ from datetime import timedelta
 from proofdesk.jobs import pipeline, runs
 from proofdesk.jobs.execution import RunHandler, RunOutcome
 from proofdesk.jobs.fairness import TimeSlice
+from proofdesk.jobs.pipeline import JobContext
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 
-JobHandler = Callable[[Resources, Scope, Run, TimeSlice], Awaitable[RunOutcome]]
+JobHandler = Callable[[JobContext], Awaitable[RunOutcome]]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class JobType:
 
     `unit` is the singular of what a run counts, `failure_code` the error code of a failed run without a more exact
     cause, `runbook` the slug of the runbook that explains its failures. `first_run_after` is the time from the creation
-    of a project to the first run, and `followed_by` the job type that has work after a run that says so.
+    of a project to the first run, and `followed_by` the job type that a run may request at its
+    end.
     """
 
     name: str
@@ -111,9 +113,11 @@ def bind_handler(resources: Resources, name: str) -> RunHandler:
 
     async def handle(scope: Scope, run: Run, time_slice: TimeSlice) -> RunOutcome:
         job = _BY_NAME[name]
-        outcome = await job.handler(resources, scope, run, time_slice)
-        if outcome.has_follow_up and job.followed_by is not None:
-            await runs.request_after(resources.db, scope, job.followed_by.name, "schedule")
-        return outcome
+
+        async def request_follow_up() -> None:
+            if job.followed_by is not None:
+                await runs.request_after(resources.db, scope, job.followed_by.name, "schedule")
+
+        return await job.handler(JobContext(resources, scope, run, time_slice, request_follow_up))
 
     return handle

@@ -9,7 +9,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from proofdesk.core.progress import Report
+from proofdesk.core.progress import ReportProgress
 from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
@@ -28,7 +28,7 @@ class TimeSlice:
     `stopping` is set when the worker is asked to stop; without one there is no worker, and nobody to make room for.
     """
 
-    def __init__(self, db: Database, scope: Scope, run: Run, listener: Report | None, stopping: asyncio.Event | None):
+    def __init__(self, db: Database, scope: Scope, run: Run, listener: ReportProgress | None, stopping: asyncio.Event | None):
         self._db, self._scope = db, scope
         self._before = (run.progress or {}).get("done", 0)
         self._listener, self._stopping = listener, stopping

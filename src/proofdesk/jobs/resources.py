@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from proofdesk.accounts.bot import Bot
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import Database, connected
 from proofdesk.errors import Unavailable
 from proofdesk.indexing.embeddings import factory as embeddings
@@ -13,8 +13,8 @@ from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.jobs.events import RunFeed
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import Provider as Channel
-from proofdesk.outbound.moves import StoredChatMoves
-from proofdesk.outbound.unsubscribe import UnsubscribeLinks
+from proofdesk.outbound.channels.telegram.moves import StoredChatMoves
+from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 
 
@@ -27,7 +27,7 @@ class Resources:
 
     settings: Settings
     db: Database
-    chatwoot: Chatwoot | None
+    chatwoot: ChatwootClient | None
     provider: Provider | None
     bot: Bot | None
     links: UnsubscribeLinks
@@ -65,10 +65,10 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed)
 
 
-def _chatwoot(settings: Settings) -> Chatwoot | None:
+def _chatwoot(settings: Settings) -> ChatwootClient | None:
     if settings.chatwoot_base_url is None or settings.chatwoot_api_token is None:
         return None
-    return Chatwoot(
+    return ChatwootClient(
         settings.chatwoot_base_url,
         settings.chatwoot_api_token.get_secret_value(),
         concurrency=settings.chatwoot_concurrency,

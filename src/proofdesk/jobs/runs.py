@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from proofdesk import logging
-from proofdesk.core.progress import Report
+from proofdesk.core.progress import ReportProgress
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, NotFound
@@ -106,7 +106,7 @@ async def execute(
     scope: Scope,
     run: Run,
     work: RunHandler,
-    report: Report | None = None,
+    report: ReportProgress | None = None,
     *,
     stopping: asyncio.Event | None = None,
     heartbeat: float = HEARTBEAT_SECONDS,
@@ -117,7 +117,7 @@ async def execute(
     `stopping`: its runs make room for other projects, and are handed on when it stops; others are cancelled then.
     """
     turn = TimeSlice(db, scope, run, report, stopping)
-    with logging.bound(job_type=run.job_type, run_id=str(run.id), request_id=run.request_id):
+    with logging.bind_context(job_type=run.job_type, run_id=str(run.id), request_id=run.request_id):
         job = asyncio.ensure_future(work(scope, run, turn))
         heart = asyncio.create_task(execution.send_heartbeats(db, scope, run, turn, job, heartbeat))
         try:
@@ -146,7 +146,7 @@ async def cancel(db: Database, scope: Scope, run_id: UUID) -> Run:
         return await _get(conn, scope, run_id)
 
 
-async def wait(db: Database, scope: Scope, run_id: UUID, seconds: float, report: Report | None = None) -> Run:
+async def wait(db: Database, scope: Scope, run_id: UUID, seconds: float, report: ReportProgress | None = None) -> Run:
     """Wait until the run is over, at most so long; the run as it is then."""
     until = time.monotonic() + seconds
     pause = 0.05

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor
-from proofdesk.core.progress import Report, silent
+from proofdesk.core.progress import ReportProgress, ignore_progress
 from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.jobs import runs, schedule_queries
@@ -51,7 +51,7 @@ async def start_due(
 
 
 async def wait_for_results(
-    db: Database, actor: Actor, started: Sequence[StartedRun], seconds: float, report: Report = silent
+    db: Database, actor: Actor, started: Sequence[StartedRun], seconds: float, report: ReportProgress = ignore_progress
 ) -> TickSummary:
     """Wait for the runs, all of them together at most so long; how each stands then."""
     projects = {project: await scope.enter(db, actor, project) for project in {s.project_id for s in started}}

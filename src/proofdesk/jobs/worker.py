@@ -13,7 +13,7 @@ from procrastinate.exceptions import ConnectorException
 from proofdesk import logging
 from proofdesk.audit import events
 from proofdesk.errors import NotFound, ProofdeskError, Unavailable
-from proofdesk.jobs import heartbeats, pipeline, recovery, runs, tick
+from proofdesk.jobs import catalog, heartbeats, recovery, runs, tick
 from proofdesk.jobs.outcomes import LOST_AFTER
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
@@ -95,7 +95,7 @@ async def execute_run(
         inside = await scope.enter(resources.db, events.system(), project_id)
         run = await runs.claim(resources.db, inside, run_id)
         if run is not None:
-            job = pipeline.work(resources, run.job_type)
+            job = catalog.bind_handler(resources, run.job_type)
             await _in_time(runs.execute(resources.db, inside, run, job, stopping=stopping), stopping)
 
 

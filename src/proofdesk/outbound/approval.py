@@ -11,11 +11,11 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Denied
 from proofdesk.evidence import references
-from proofdesk.outbound import messages, policies, queries
+from proofdesk.outbound import message_queries, messages, policies
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.gates import OPTED_OUT
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
 Step = Callable[[Conn, Scope, UUID], Awaitable[bool]]
@@ -39,14 +39,14 @@ async def approve(
         if four_eyes and draft.created_by == scope.actor.username:
             raise FourEyesRequired("Somebody else has to approve this: whoever drafts does not approve.", status=403)
         told = {"content_hash": draft.content_hash}
-        return await _take(conn, scope, draft, queries.approve_draft, "approve", told, evidence_refs)
+        return await _take(conn, scope, draft, message_queries.approve_draft, "approve", told, evidence_refs)
 
 
 async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """Let a message never go out. Raises `OutboundNotFound` or `InvalidState`."""
     async with db.scoped(scope) as conn:
         found = await messages.lock_message(conn, scope, outbound_id)
-        return await _take(conn, scope, found, queries.cancel_message, "cancel")
+        return await _take(conn, scope, found, message_queries.cancel_message, "cancel")
 
 
 async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
@@ -57,7 +57,7 @@ async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessag
     """
     async with db.scoped(scope) as conn:
         found = await messages.lock_message(conn, scope, outbound_id)
-        return await _take(conn, scope, found, queries.retry_message, "retry", {"after": found.last_error})
+        return await _take(conn, scope, found, message_queries.retry_message, "retry", {"after": found.last_error})
 
 
 async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
@@ -77,14 +77,16 @@ async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMess
 async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     async with db.scoped(scope) as conn:
         found = await messages.lock_message(conn, scope, outbound_id)
-        person = messages.effective_policy(await policies.load_policies(conn, scope, found.channel, found.recipient_ref))
+        person = messages.effective_policy(
+            await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
+        )
         if found.status == "blocked_opt_out" and person is not None and person.opted_out:
             raise InvalidState(
                 "The recipient has opted out: only an explicit opt-in, with its reason, lets this be drafted again.",
                 found,
                 reason=OPTED_OUT,
             )
-        return await _take(conn, scope, found, queries.redraft_message, "redraft", {"after": found.last_error})
+        return await _take(conn, scope, found, message_queries.redraft_message, "redraft", {"after": found.last_error})
 
 
 async def _take(

@@ -64,7 +64,9 @@ def evaluate(approved_at: datetime, policy: Policy, newest_inbound: datetime | N
 
 def combine_policies(policies: Sequence[Policy], now: datetime) -> Policy:
     """One person as one policy, should several be known: each rule as the strictest of them has it."""
-    tightest = max(policies, key=lambda p: (close_expired_window(p, now).sent_in_window - p.frequency_cap, _end(p, now)))
+    tightest = max(
+        policies, key=lambda p: (close_expired_window(p, now).sent_in_window - p.frequency_cap, _end(p, now))
+    )
     return replace(
         tightest,
         opted_out=any(p.opted_out for p in policies),

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from proofdesk.audit import chain
 from proofdesk.audit import queries as audit
-from proofdesk.audit.queries import Event
+from proofdesk.audit.queries import AuditEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn, containing
 from proofdesk.errors import Conflict, NotFound
 from proofdesk.evidence import references
-from proofdesk.outbound import attempt_queries, count_queries, gates, policies, queries
-from proofdesk.outbound.attempt_queries import DeliveryAttempt
+from proofdesk.outbound import gates, message_count_queries, message_queries, policies
+from proofdesk.outbound.delivery import attempt_queries
+from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.queries import OutboundFilter, OutboundMessage
+from proofdesk.outbound.message_queries import OutboundFilter, OutboundMessage
 from proofdesk.projects.scope import Scope
 
 STATES = ("draft", "approved", "sending", "sent", "failed", "blocked_opt_out", "cancelled")
@@ -45,7 +46,7 @@ class MessageDetails:
     outbound: OutboundMessage
     attempts: list[DeliveryAttempt]
     policy: Policy | None
-    history: list[Event]
+    history: list[AuditEvent]
 
 
 def build_filter(
@@ -55,15 +56,19 @@ def build_filter(
     return OutboundFilter(status or None, channel or None, containing(words), delivery or None)
 
 
-async def list_messages(db: Database, scope: Scope, asked: OutboundFilter, limit: int, offset: int) -> tuple[list[OutboundMessage], int]:
+async def list_messages(
+    db: Database, scope: Scope, asked: OutboundFilter, limit: int, offset: int
+) -> tuple[list[OutboundMessage], int]:
     """Messages, the newest first, and how many there are in all."""
     async with db.scoped(scope) as conn:
-        found = await queries.fetch_message_page(conn, scope, asked, limit, offset)
+        found = await message_queries.fetch_message_page(conn, scope, asked, limit, offset)
         states = await _by_state(conn, scope, asked)
     return found, states.get(asked.status, 0) if asked.status else sum(states.values())
 
 
-async def count_by_state(db: Database, scope: Scope, channel: str | None = None, words: str | None = None) -> dict[str, int]:
+async def count_by_state(
+    db: Database, scope: Scope, channel: str | None = None, words: str | None = None
+) -> dict[str, int]:
     """How many messages are in each of the states."""
     async with db.scoped(scope) as conn:
         return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, OutboundFilter(None, channel, containing(words)))
@@ -72,14 +77,14 @@ async def count_by_state(db: Database, scope: Scope, channel: str | None = None,
 async def count_undelivered(db: Database, scope: Scope, channel: str | None = None) -> int:
     """How many messages Chatwoot took and its channel failed to deliver."""
     async with db.scoped(scope) as conn:
-        return await count_queries.count_undelivered(conn, scope, channel)
+        return await message_count_queries.count_undelivered(conn, scope, channel)
 
 
 async def _by_state(conn: Conn, scope: Scope, asked: OutboundFilter) -> dict[str, int]:
     if asked.pattern is None and asked.delivery is None:
-        found = await count_queries.count_by_state(conn, scope, asked.channel)
+        found = await message_count_queries.count_by_state(conn, scope, asked.channel)
     else:
-        found = await count_queries.count_matching_by_state(conn, scope, asked)
+        found = await message_count_queries.count_matching_by_state(conn, scope, asked)
     return {each.status: each.messages for each in found}
 
 
@@ -95,7 +100,7 @@ async def get_details(db: Database, scope: Scope, outbound_id: UUID) -> MessageD
         found = await read_message(conn, scope, outbound_id)
         attempts = await attempt_queries.fetch_attempts(conn, scope, outbound_id)
         allowed = await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
-    about = audit.Asked(entity_type=ENTITY_TYPE, entity_id=str(outbound_id))
+    about = audit.AuditFilter(entity_type=ENTITY_TYPE, entity_id=str(outbound_id))
     history = await chain.history(db, scope, scope.actor, about, _MOST_EVENTS, 0)
     history = await references.resolve(db, scope, history)
     return MessageDetails(found, attempts, effective_policy(allowed), history[::-1])
@@ -103,7 +108,7 @@ async def get_details(db: Database, scope: Scope, outbound_id: UUID) -> MessageD
 
 async def read_message(conn: Conn, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """A message, in the transaction of the caller. Raises `OutboundNotFound`."""
-    found = await queries.fetch_messages(conn, scope, [outbound_id])
+    found = await message_queries.fetch_messages(conn, scope, [outbound_id])
     if not found:
         raise OutboundNotFound("This project has no such message.")
     return found[0]
@@ -111,7 +116,7 @@ async def read_message(conn: Conn, scope: Scope, outbound_id: UUID) -> OutboundM
 
 async def lock_message(conn: Conn, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """A message, locked until the transaction of the caller ends. Raises `OutboundNotFound`."""
-    await queries.lock_message(conn, scope, outbound_id)
+    await message_queries.lock_message(conn, scope, outbound_id)
     return await read_message(conn, scope, outbound_id)
 
 

@@ -16,7 +16,7 @@ from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.email import address
 from proofdesk.outbound.channels.email.address import NotAnAddress
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.policy_queries import PolicyUpdate, RecipientPolicies, PolicyFilter
+from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate, RecipientPolicies
 from proofdesk.projects.scope import Scope
 
 _LONGEST_REASON = 500
@@ -59,7 +59,9 @@ async def change_policy(
     return gates.combine_policies(after, datetime.now(UTC))
 
 
-async def list_policies(db: Database, scope: Scope, wanted: PolicyFilter, limit: int, offset: int) -> tuple[list[Policy], int]:
+async def list_policies(
+    db: Database, scope: Scope, wanted: PolicyFilter, limit: int, offset: int
+) -> tuple[list[Policy], int]:
     """Policies, the last changed first, and how many there are in all. A window that is over counts nothing."""
     async with db.scoped(scope) as conn:
         found = await policy_queries.fetch_policy_page(conn, scope, wanted, limit, offset)
@@ -127,7 +129,9 @@ def _address(name: str, channel: str) -> str:
     raise InvalidOptOut(f"{name[:80]!r} is neither a contact's global id nor an address of {channel}.")
 
 
-def _check_opt_in(before: list[Policy], wanted: PolicyUpdate, reason: str | None, evidence_refs: list[Any] | None) -> None:
+def _check_opt_in(
+    before: list[Policy], wanted: PolicyUpdate, reason: str | None, evidence_refs: list[Any] | None
+) -> None:
     opts_in = wanted.opted_out is False and any(p.opted_out for p in before)
     if opts_in and not ((reason or "").strip() or evidence_refs):
         raise InvalidOptOut(

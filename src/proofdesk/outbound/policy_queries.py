@@ -41,7 +41,9 @@ class PolicyFilter:
     opted_out: bool | None = None
 
 
-async def ensure_policies(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]) -> list[RecipientPolicies]:
+async def ensure_policies(
+    conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]
+) -> list[RecipientPolicies]:
     """Make a policy for each who has none, and let all policies keep the names that are new to them.
 
     Somebody whose policy another transaction makes at this moment is not among the result: ask again.

@@ -6,11 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from proofdesk.database.pool import Database
-from proofdesk.outbound import attempt_queries, messages, policies, policy_queries
 from proofdesk.outbound import gates as outbound_gates
+from proofdesk.outbound import messages, policies, policy_queries
 from proofdesk.outbound.channels.registry import NEEDED
+from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.gates import Policy
-from proofdesk.outbound.queries import OutboundMessage
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
 GATES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")

@@ -44,7 +44,7 @@ async def gathered(case: Case, runbook: Runbook) -> dict[str, Any]:
         exhibits = await asyncio.gather(*(_exhibit(case, exhibit) for exhibit in runbook.exhibits))
     finally:
         await case.close()
-    shown = configuration.shown(case.settings)
+    shown = configuration.effective_values(case.settings)
     report = {
         "runbook": runbook.slug,
         "title": runbook.title,

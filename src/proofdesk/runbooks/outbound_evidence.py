@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proofdesk.audit import chain
-from proofdesk.audit.queries import Asked
+from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks.context import Case
 
 _MESSAGES, _EVENTS = 20, 100
@@ -30,7 +30,7 @@ def messages(held: Callable[[Case], Any]) -> Callable[[Case], Awaitable[Any]]:
 async def events(case: Case) -> Any:
     """Who did what about it."""
     about = str(case.outbound_id) if case.outbound_id else None
-    asked = Asked("outbound.*", None, about)
+    asked = AuditFilter("outbound.*", None, about)
     found = await chain.history(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
     names = ("created_at", "action", "status", "actor_username", "entity_type", "entity_id", "request_id")
     return [{name: getattr(event, name) for name in names} for event in found]

@@ -21,14 +21,14 @@ _BOOK: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
 _OF_ERROR = {
     "auth-loop": "unauthorized csrf_invalid login_rate_limited",
     "search-returns-no-results": "active_project_required",
-    "chatwoot-sync-fails": "chatwoot_sync_failed chatwoot_not_configured chatwoot_source_binding_error "
+    "chatwoot-sync-fails": "chatwoot_not_configured chatwoot_source_binding_error "
     "source_already_bound",
     "scheduler-worker-failing": "worker_lost worker_silent database_not_migrated",
-    "embeddings-fail": "embeddings_job_failed openai_not_configured embedding_unavailable",
+    "embeddings-fail": "openai_not_configured embedding_unavailable",
     "signup-disabled": "telegram_not_configured telegram_owner_not_bound telegram_send_failed signup_rate_limited "
     "invalid_webhook_secret webhook_rate_limited",
     "outbound-blocked": "outbound_blocked_opt_out outbound_blocked_stop_on_reply frequency_cap_reached "
-    "outbound_send_failed outbound_invalid_state four_eyes_required",
+    "outbound_invalid_state four_eyes_required",
 }
 _BY_CODE = {code: slug for slug, codes in _OF_ERROR.items() for code in codes.split()}
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from proofdesk.outbound import policy_queries, queries
-from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, evaluate, close_expired_window, combine_policies
-from proofdesk.outbound.queries import OutboundFilter, OutboundMessage
+from proofdesk.outbound import message_queries, policy_queries
+from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, close_expired_window, combine_policies, evaluate
+from proofdesk.outbound.message_queries import OutboundFilter, OutboundMessage
 from proofdesk.runbooks import outbound_queries
 from proofdesk.runbooks.context import Case
 from proofdesk.runbooks.outbound_queries import Tried
@@ -29,9 +29,9 @@ async def held(case: Case) -> list[Held]:
     """The message that is asked about, or all that are not sent, newest first."""
     async with case.resources.db.scoped(case.inside) as conn:
         if case.outbound_id is not None:
-            found = await queries.fetch_messages(conn, case.inside, [case.outbound_id])
+            found = await message_queries.fetch_messages(conn, case.inside, [case.outbound_id])
         else:
-            found = [m for m in await queries.fetch_message_page(conn, case.inside, OutboundFilter(), _MOST, 0) if m.status != "sent"]
+            found = [m for m in await message_queries.fetch_message_page(conn, case.inside, OutboundFilter(), _MOST, 0) if m.status != "sent"]
         recipients = [m.recipient_ref for m in found]
         heard = await policy_queries.fetch_latest_replies(conn, case.inside, recipients)
         tried = await outbound_queries.attempts(conn, case.inside, [m.id for m in found])

@@ -179,6 +179,19 @@ def delete(installation: Installation, conversation: Conversation) -> None:
     installation.remove_conversation(conversation)
 
 
+def delete_inbox(installation: Installation, account: Account, inbox_id: int, at_most: int | None) -> None:
+    """Destroy the conversations of an inbox, then its addresses and the inbox; with `at_most`, only some conversations.
+
+    Read from chatwoot/chatwoot, `app/jobs/delete_object_job.rb`: one background job does this in batches. Until it is
+    done, the inbox and the rest of its conversations are listed as before.
+    """
+    rows = [row for row in account.conversations.values() if row.inbox.id == inbox_id]
+    for row in rows[:at_most]:
+        delete(installation, row)
+    if at_most is None:
+        installation.remove_inbox(account, account.inboxes[inbox_id])
+
+
 def assignee_by_id(account: Account, installation: Installation, user_id: int | None) -> User | None:
     """None for None. Raises Refusal 404 for somebody outside the account."""
     if user_id is None:

@@ -80,6 +80,7 @@ class Installation:
         self.held: dict[int, Message] = {}
         self.files: dict[int, Attachment] = {}
         self.defects: dict[tuple[str, int, int], Defect] = {}
+        self.unrenderable: set[int] = set()
         self.listeners: list[Callable[[Event], None]] = []
         self.message_ids = Sequence()
         self.contact_ids = Sequence()
@@ -185,6 +186,17 @@ class Installation:
         conversation.contact.conversations.remove(conversation)
         del conversation.account.conversations[conversation.id]
         conversation.account.generation += 1
+
+    def remove_inbox(self, account: Account, inbox: Inbox) -> None:
+        del account.inboxes[inbox.id]
+        for contact in account.contacts.values():
+            contact.inboxes[:] = [address for address in contact.inboxes if address.inbox is not inbox]
+        self.touch(account, "inbox")
+
+    def skip_ids(self, account: Account, number: int) -> None:
+        for sequence in (self.message_ids, self.contact_ids, self.inbox_ids):
+            sequence.skip_to(number + 1)
+        account.last_display_id = max(account.last_display_id, number)
 
     def touch(self, account: Account, settings: str) -> None:
         account.settings_changed_at[settings] = self.now()

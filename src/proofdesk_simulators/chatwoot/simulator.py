@@ -7,9 +7,10 @@ import httpx2
 
 from proofdesk_simulators.chatwoot import contacts, conversations, foundation, mail, messages, truth
 from proofdesk_simulators.chatwoot.clock import Clock
+from proofdesk_simulators.chatwoot.defects import DefectControls
 from proofdesk_simulators.chatwoot.deliveries import Deliveries
 from proofdesk_simulators.chatwoot.faults import Faults
-from proofdesk_simulators.chatwoot.installation import ADMIN_TOKEN, Defect, Installation
+from proofdesk_simulators.chatwoot.installation import ADMIN_TOKEN, Installation
 from proofdesk_simulators.chatwoot.journal import Journal
 from proofdesk_simulators.chatwoot.listing import Listings
 from proofdesk_simulators.chatwoot.messages import Draft
@@ -31,7 +32,7 @@ from proofdesk_simulators.chatwoot.switches import Switches
 from proofdesk_simulators.chatwoot.throttles import Throttles
 
 
-class Simulator:
+class Simulator(DefectControls):
     """One installation with everything that can go wrong around it.
 
     Every method may be called while the app serves from another thread. Conversations are named
@@ -188,6 +189,16 @@ class Simulator:
         with self.installation.lock:
             conversations.delete(self.installation, self.conversation(conversation_id, account_id))
 
+    def delete_inbox(self, inbox_id: int, account_id: int = 1, *, at_most: int | None = None) -> None:
+        """Run the deletion job of an inbox, or only its first `at_most` conversations, as when it is not done yet."""
+        with self.installation.lock:
+            conversations.delete_inbox(self.installation, self.account(account_id), inbox_id, at_most)
+
+    def skip_ids(self, number: int, account_id: int = 1) -> None:
+        """Go on above this number with the ids of messages, contacts, inboxes and conversations."""
+        with self.installation.lock:
+            self.installation.skip_ids(self.account(account_id), number)
+
     def set_status(
         self,
         conversation_id: int,
@@ -237,27 +248,6 @@ class Simulator:
             base, mergee = account.contacts[base_id], account.contacts[mergee_id]
             return contacts.merge(self.installation, account, base, mergee)
 
-    def break_message(self, message_id: int, values: Attributes | None = None, missing: Sequence[str] = ()) -> None:
-        """Show these wrong values, and leave these keys out, wherever the message is rendered."""
-        message = self.message(message_id)
-        key = ("message", message.conversation.account.id, message_id)
-        self._break(key, message.conversation.account, values, missing)
-
-    def break_conversation(
-        self,
-        conversation_id: int,
-        values: Attributes | None = None,
-        missing: Sequence[str] = (),
-        account_id: int = 1,
-    ) -> None:
-        account = self.conversation(conversation_id, account_id).account
-        self._break(("conversation", account_id, conversation_id), account, values, missing)
-
-    def mend(self) -> None:
-        """Take every wrong value back."""
-        with self.installation.lock:
-            self.installation.defects.clear()
-
     def shift(
         self,
         action: Callable[[], object],
@@ -281,13 +271,6 @@ class Simulator:
         self.shifts.clear()
         self.journal.clear()
         self.mend()
-
-    def _break(
-        self, key: tuple[str, int, int], account: Account, values: Attributes | None, missing: Sequence[str]
-    ) -> None:
-        with self.installation.lock:
-            self.installation.defects[key] = Defect(values or {}, tuple(missing))
-            account.generation += 1
 
     def _user(self, user_id: int | None) -> User | None:
         return None if user_id is None else self.installation.users[user_id]

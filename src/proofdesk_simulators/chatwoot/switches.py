@@ -15,8 +15,8 @@ class Switches:
     `drop_underscore_headers` is a proxy that loses the header `api_access_token`, `drop_queries` one
     that loses what stands behind the `?`. `ignore_windows` and `window_limit` are habits of forks: a message list that
     reads neither `after` nor `before`, or that answers fewer rows between two ids. An unpaged list of more than
-    `most_unpaged` conversations takes longer than the server's 15 seconds and is answered with 500 (chatwoot/chatwoot
-    issues 9300 and 10407).
+    `most_unpaged` conversations, or a message list of more than `most_messages`, takes longer than the server's
+    15 seconds (rack-timeout in its Gemfile) and is answered with 500 (chatwoot/chatwoot issues 9300 and 10407).
     """
 
     version: str = "4.15.1"
@@ -32,3 +32,4 @@ class Switches:
     ignore_windows: bool = False
     window_limit: int = 1000
     most_unpaged: int | None = None
+    most_messages: int | None = None

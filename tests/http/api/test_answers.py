@@ -29,7 +29,7 @@ async def _sent(answer: Envelope, request_id: str) -> tuple[dict[str, Any], dict
     async def send(message: Message) -> None:
         messages.append(message)
 
-    with logging.bound(request_id=request_id):
+    with logging.bind_context(request_id=request_id):
         await answer({"type": "http"}, receive, send)
     begun, body = messages
     headers = {name.decode(): value.decode() for name, value in begun["headers"]}

@@ -57,7 +57,7 @@ async def test_what_nobody_expected_is_told_without_the_inside():
         assert answer.json() == {
             "ok": False,
             "error": "internal_error",
-            "message": "Something went wrong; the log tells what, under this request id.",
+            "message": "Proofdesk failed unexpectedly. The log shows the cause under this request id.",
             "request_id": "broken-1",
         }
         assert answer.headers["x-content-type-options"] == "nosniff"

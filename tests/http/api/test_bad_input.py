@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 from fastapi.routing import APIRoute
 
-from proofdesk.http import api
+from proofdesk.http.app import JSON_ROUTERS
 from tests.support.server import Cast
 
 NASTY: list[Any] = [
@@ -28,7 +28,7 @@ FILTERS = ["from", "to", "inbox_ids", "conversation_global_id", "contact_global_
 QUERY = ["q", "limit", "offset", "job_type", "status", "inbox_id", "conversation_global_id", "before", "wait"]
 ROUTES = [
     (method, route.path)
-    for router in api.ROUTERS
+    for router in JSON_ROUTERS
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods or ())

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from proofdesk.audit.events import system
-from proofdesk.core.progress import Report
+from proofdesk.core.progress import ReportProgress
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, connected
 from proofdesk.jobs import runs
@@ -81,12 +81,12 @@ async def _watch(person: Person, path: str, watcher: Watcher, started: asyncio.E
         watcher.over = True
 
 
-async def _work(db: Database, person: Person, work: Callable[[Report], Awaitable[None]]) -> Run:
+async def _work(db: Database, person: Person, work: Callable[[ReportProgress], Awaitable[None]]) -> Run:
     """A run in the person's project, carried out here."""
     assert person.project_id is not None
     inside = await scope.enter(db, system(), person.project_id)
 
-    async def carried(_: Any, __: Run, report: Report) -> RunOutcome:
+    async def carried(_: Any, __: Run, report: ReportProgress) -> RunOutcome:
         await work(report)
         return RunOutcome(7, {"messages": 7})
 
@@ -94,7 +94,7 @@ async def _work(db: Database, person: Person, work: Callable[[Report], Awaitable
     return await runs.execute(db, inside, asked.run, carried)
 
 
-async def _nothing(_: Report) -> None:
+async def _nothing(_: ReportProgress) -> None:
     """A run that ends at once."""
 
 
@@ -102,7 +102,7 @@ async def test_viewers_see_a_run_from_its_start_through_its_progress_to_its_end(
     await cast.owner.client.post(f"/projects/{cast.member.project_id}/select")
     async with watching(cast.member) as one, watching(cast.owner, "/api/v1/jobs/events") as other:
 
-        async def work(report: Report) -> None:
+        async def work(report: ReportProgress) -> None:
             report(3, 10, "conversations")
             for watcher in (one, other):
                 seen = await watcher.sees(lambda run: run["progress"] is not None)

@@ -5,8 +5,8 @@ import psycopg
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from proofdesk.http import api
 from proofdesk.http import app as http_app
+from proofdesk.http.app import JSON_ROUTERS
 from proofdesk.http.dependencies import needs_session
 from proofdesk.http.web import routers
 from proofdesk.settings import Settings
@@ -34,7 +34,7 @@ PUBLIC = {
     ("GET", "/login"),
     ("POST", "/login"),
 }
-ROUTES = [r for router in (*api.ROUTERS, *routers.ROUTERS) for r in router.routes if isinstance(r, APIRoute)]
+ROUTES = [r for router in (*JSON_ROUTERS, *routers.ROUTERS) for r in router.routes if isinstance(r, APIRoute)]
 
 
 def _calls() -> list[tuple[str, str]]:

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from proofdesk.audit.events import system
 from proofdesk.chatwoot import sync
-from proofdesk.chatwoot.client import Chatwoot
-from proofdesk.core.progress import silent
+from proofdesk.chatwoot.client import ChatwootClient
+from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects import scope, sources
 from proofdesk_simulators.chatwoot import Simulator, build, create_app, foundation
@@ -47,10 +47,10 @@ async def read(db: Database, project_id: UUID) -> None:
     write(simulator)
     inside = await scope.enter(db, system(), project_id)
     with running(create_app(simulator)) as url:
-        client = Chatwoot(url, simulator.admin_token, retry_timeout=5)
+        client = ChatwootClient(url, simulator.admin_token, retry_timeout=5)
         try:
             await sources.bind(db, inside, "chatwoot_account", "1")
-            await sync.run(db, client, inside, sync.Options(default_account_id=1), silent)
+            await sync.run(db, client, inside, sync.SyncOptions(default_account_id=1), ignore_progress)
         finally:
             await client.aclose()
             simulator.close()

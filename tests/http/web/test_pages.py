@@ -155,7 +155,9 @@ async def test_signing_out_ends_at_the_login_page(cast: Cast):
 
 async def test_a_missing_page_is_told_with_the_request_id(cast: Cast):
     page = await cast.member.client.get("/nowhere", headers=HTML | {"x-request-id": "find-me"})
-    assert page.status_code == 404 and "There is nothing here." in page.text and "find-me" in page.text
+    assert (
+        page.status_code == 404 and "There is no page or route with this URL." in page.text and "find-me" in page.text
+    )
 
 
 async def test_an_error_leaves_somebody_signed_in_among_the_pages(cast: Cast, anyone: httpx2.AsyncClient):

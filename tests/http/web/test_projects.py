@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page
 
 from proofdesk.chatwoot import available_sources
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import Database
 from proofdesk_simulators import chatwoot
 from proofdesk_simulators.serving import running
@@ -109,11 +109,11 @@ async def test_inboxes_are_chosen_by_the_names_of_chatwoot_and_the_page_stays(ta
 async def test_names_are_asked_for_once_and_what_is_in_the_way_is_told():
     simulator = chatwoot.build("studio")
     with running(chatwoot.create_app(simulator)) as url:
-        client, away = Chatwoot(url, simulator.admin_token), Chatwoot(url, simulator.admin_token)
-        found = await available_sources.of(client)
+        client, away = ChatwootClient(url, simulator.admin_token), ChatwootClient(url, simulator.admin_token)
+        found = await available_sources.load_available_sources(client)
         assert found.problem == "" and found.accounts and found.inboxes
-    assert await available_sources.of(client) is found, "kept while the server is gone"
-    nothing = await available_sources.of(away)
+    assert await available_sources.load_available_sources(client) is found, "kept while the server is gone"
+    nothing = await available_sources.load_available_sources(away)
     assert nothing.problem and not nothing.accounts
     for one in (client, away):
         await one.aclose()

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from proofdesk.audit import chain
-from proofdesk.audit.queries import Asked
+from proofdesk.audit.queries import AuditFilter
 from proofdesk.core import ids
 from proofdesk.evidence import references
 from proofdesk.evidence.queries import Item
@@ -64,9 +64,9 @@ class ProofShape(BaseModel):
     event_id: int | None = Field(description="The first event that is wrong.")
 
 
-def asked(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> Asked:
+def asked(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> AuditFilter:
     """Which events are asked for; what is empty asks for all."""
-    return Asked(action or None, entity_type or None, entity_id or None)
+    return AuditFilter(action or None, entity_type or None, entity_id or None)
 
 
 @router.get("/audit", summary="Who did what", response_model=schema("Audit", events=list[EventShape], total=int))

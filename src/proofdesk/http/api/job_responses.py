@@ -4,14 +4,12 @@ from typing import Any
 
 from proofdesk.database.pool import Database
 from proofdesk.http.responses import Envelope, failure, success
-from proofdesk.jobs import runs
+from proofdesk.jobs import catalog, runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RequestedRun
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
-# What a failure of a job is called, unless its cause is one that the caller can mend.
-_FAILED = {"embeddings_run": "embeddings_job_failed"}
 _CAUSES = {"chatwoot_source_binding_error": 409, "chatwoot_not_configured": 503, "openai_not_configured": 503}
 _SHOWN = (
     "id", "job_type", "trigger", "status", "created_at", "started_at", "finished_at", "processed_count", "progress",
@@ -20,7 +18,9 @@ _SHOWN = (
 _PROGRESS = ("done", "total", "unit")
 
 
-async def awaited(db: Database, settings: Settings, scope: Scope, asked: RequestedRun, seconds: float | None) -> Envelope:
+async def awaited(
+    db: Database, settings: Settings, scope: Scope, asked: RequestedRun, seconds: float | None
+) -> Envelope:
     """Wait for a run and answer: 200 with its result, 202 while it is under way, 409, 502 or 503 when it failed."""
     patience = settings.job_wait_seconds if seconds is None else seconds
     ended = await runs.wait(db, scope, asked.run.id, patience)
@@ -45,4 +45,5 @@ def _failed(ended: Run) -> Envelope:
     message = ended.error or "The job failed."
     if code in _CAUSES:
         return failure(_CAUSES[code], code, message, details)
-    return failure(502, _FAILED.get(ended.job_type, "chatwoot_sync_failed"), message, details)
+    job = catalog.find(ended.job_type)
+    return failure(502, job.failure_code if job else "internal_error", message, details)

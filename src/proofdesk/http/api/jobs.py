@@ -15,7 +15,7 @@ from proofdesk.http.parameters import Clamp, Limit, Offset, UuidText
 from proofdesk.http.responses import Envelope, success
 from proofdesk.http.schemas import schema
 from proofdesk.indexing import vectors
-from proofdesk.jobs import runs, schedules, tick
+from proofdesk.jobs import catalog, runs, schedules, tick
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.projects import projects
 
@@ -103,14 +103,14 @@ _LATE: dict[int | str, dict[str, Any]] = {
 @router.post("/chatwoot/sync", summary="Read Chatwoot", response_model=RunAnswer, responses=_LATE)
 async def sync(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Envelope:
     """Imports what is new or changed in the project's sources."""
-    asked = await runs.request(db, scope, "chatwoot_sync", "manual", {})
+    asked = await runs.request(db, scope, catalog.SYNC.name, "manual", {})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 
 @router.post("/chatwoot/reconcile", summary="Compare with Chatwoot", response_model=RunAnswer, responses=_LATE)
 async def reconcile(db: Db, settings: Config, scope: ProjectEditor, given: Waiting, wait: Seconds = None) -> Envelope:
     """Counts both sides, brings what is missing and removes what was deleted."""
-    asked = await runs.request(db, scope, "chatwoot_reconcile", "manual", {})
+    asked = await runs.request(db, scope, catalog.RECONCILE.name, "manual", {})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 
@@ -120,7 +120,7 @@ async def embed(
 ) -> Envelope:
     """Makes vectors, so that search finds by meaning."""
     limit = limit if limit is not None else given.limit
-    asked = await runs.request(db, scope, "embeddings_run", "manual", {} if limit is None else {"limit": limit})
+    asked = await runs.request(db, scope, catalog.EMBED.name, "manual", {} if limit is None else {"limit": limit})
     return await job_responses.awaited(db, settings, scope, asked, wait if wait is not None else given.wait)
 
 

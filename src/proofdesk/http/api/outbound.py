@@ -14,13 +14,14 @@ from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import REFERENCES, Clamp, Offset, UuidText, json_schema, parse_time
 from proofdesk.http.responses import Envelope, success
 from proofdesk.http.schemas import schema
-from proofdesk.outbound import approval, delivery, drafts, messages, preflight
-from proofdesk.outbound.attempt_queries import DeliveryAttempt
+from proofdesk.outbound import approval, drafts, messages, preflight
 from proofdesk.outbound.channels import registry
-from proofdesk.outbound.delivery import Options
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
+from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DraftRequest
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import OutboundNotFound
-from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects import projects
 
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
@@ -169,7 +170,9 @@ async def process(
 ) -> Envelope:
     """Approved messages whose time has come, and retries."""
     most = limit if limit is not None else given.limit
-    tally = await delivery.process_due(held.db, scope, held.outbound, Options.of(held.settings), most)
+    tally = await delivery.process_due(
+        held.db, scope, held.outbound, DeliveryOptions.from_settings(held.settings), most
+    )
     return success(result=tally.counts)
 
 
@@ -199,7 +202,7 @@ async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
 )
 async def check(held: Resources, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
     """Every gate, and from when on it could be sent; changes nothing."""
-    found = await preflight.check(held.db, scope, held.outbound, _id(outbound_id))
+    found = await preflight.check_gates(held.db, scope, held.outbound, _id(outbound_id))
     gates = [{"gate": g.gate, "pass": g.passes, "detail": g.detail} for g in found.gates]
     return success(gates=gates, sendable_at=found.sendable_at)
 
@@ -216,7 +219,9 @@ async def approve(db: Db, settings: Config, scope: ProjectEditor, outbound_id: U
 @router.post("/{outbound_id}/send", summary="Send a message now", response_model=OneMessage)
 async def send(held: Resources, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """Through the same gates as all others."""
-    sent = await delivery.send_now(held.db, scope, held.outbound, Options.of(held.settings), _id(outbound_id))
+    sent = await delivery.send_now(
+        held.db, scope, held.outbound, DeliveryOptions.from_settings(held.settings), _id(outbound_id)
+    )
     return success(outbound=message(sent))
 
 

@@ -101,7 +101,7 @@ async def change_policy(db: Db, scope: ProjectEditor, given: PolicyChange) -> En
 
 
 async def change(db: Database, scope: Scope, given: PolicyChange) -> Policy:
-    """Check what was given, and change the policy. Raises as `policies.change` does."""
+    """Check what was given, and change the policy. Raises as `policies.change_policy` does."""
     asked = _checked(given)
     wanted = PolicyUpdate(
         asked.opted_out,
@@ -111,7 +111,7 @@ async def change(db: Database, scope: Scope, given: PolicyChange) -> Policy:
         bool(asked.mark_replied),
     )
     told = {"reason": asked.reason, "evidence_refs": asked.evidence_refs}
-    return await policies.change(db, scope, asked.contact_global_id, asked.channel, wanted, **told)
+    return await policies.change_policy(db, scope, asked.contact_global_id, asked.channel, wanted, **told)
 
 
 def _checked(given: PolicyChange) -> _Checked:

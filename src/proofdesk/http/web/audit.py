@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from proofdesk.audit import chain
-from proofdesk.audit.queries import Asked, Event
+from proofdesk.audit.queries import AuditFilter, AuditEvent
 from proofdesk.evidence import references
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api.audit import asked
@@ -25,11 +25,11 @@ FAMILIES = {
 }  # fmt: skip
 
 
-async def _which(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> Asked:
+async def _which(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> AuditFilter:
     return asked(action, entity_type, entity_id)
 
 
-Which = Annotated[Asked, Depends(_which)]
+Which = Annotated[AuditFilter, Depends(_which)]
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ async def verify(request: Request, db: Db, session: CurrentSession, scope: Proje
     return layout.page(request, "audit/proof.html", values, frame=await layout.frame(request, db, session))
 
 
-def _row(event: Event) -> Row:
+def _row(event: AuditEvent) -> Row:
     facts = [
         (view_models.words(name), view_models.plain(value))
         for name, value in event.payload.items()
         if value not in ({}, [], None)
     ]
-    this = Asked(entity_type=event.entity_type, entity_id=event.entity_id)
+    this = AuditFilter(entity_type=event.entity_type, entity_id=event.entity_id)
     return Row(
         id=event.id,
         action=event.action,
@@ -111,7 +111,7 @@ def _ref(ref: dict[str, Any]) -> dict[str, str]:
     return {"ref": name, "snippet": str(ref.get("snippet") or ""), "url": url}
 
 
-def _form(which: Asked) -> dict[str, Any]:
+def _form(which: AuditFilter) -> dict[str, Any]:
     chosen = which.action or ""
     families = FAMILIES if chosen in FAMILIES else {**FAMILIES, chosen: chosen}
     return {
@@ -122,10 +122,10 @@ def _form(which: Asked) -> dict[str, Any]:
         ],
         "entity_type": which.entity_type or "",
         "entity_id": which.entity_id or "",
-        "is_set": which != Asked(),
+        "is_set": which != AuditFilter(),
     }
 
 
-def _url(which: Asked, page: int) -> str:
+def _url(which: AuditFilter, page: int) -> str:
     fields = {name: value for name, value in vars(which).items() if value} | ({"page": page} if page > 1 else {})
     return "/audit" + (f"?{urlencode(fields)}" if fields else "")

@@ -12,7 +12,7 @@ from proofdesk.http import dependencies as asking
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Route
 from proofdesk.http.web import layout, projects, run_views, view_models
 from proofdesk.indexing import vectors
-from proofdesk.jobs import runs, schedules
+from proofdesk.jobs import catalog, runs, schedules
 from proofdesk.projects import projects as rooms
 
 router = APIRouter(route_class=Route)
@@ -71,7 +71,7 @@ async def reschedule(
     """Pause or resume a job, or give it another cadence."""
     wanted = status if status in ("active", "paused") else None
     job = await schedules.change(db, scope, job_type, status=wanted, cadence_seconds=cadence_seconds)
-    label = run_views.label(job.job_type)
+    label = catalog.get_label(job.job_type)
     return _back(request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.every(job)}.")
 
 
@@ -79,7 +79,7 @@ async def reschedule(
 async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Response:
     """Let failed chunks wait for a vector again, and make them."""
     reset = await vectors.retry_failed(db, scope)
-    await runs.request_after(db, scope, "embeddings_run", "manual")
+    await runs.request_after(db, scope, catalog.EMBED.name, "manual")
     return _back(request, f"{view_models.counted(reset, 'chunk')} will be embedded again.")
 
 
@@ -87,15 +87,15 @@ def _asked_for(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor
     @router.post(path)
     async def ask(request: Request, db: Db, scope: ProjectEditor) -> Response:
         asked = await runs.request(db, scope, job_type, "manual", {})
-        label = run_views.label(job_type)
+        label = catalog.get_label(job_type)
         return _back(request, f"{label} is under way already." if asked.joined else f"{label} is under way.")
 
     return ask
 
 
-sync = _asked_for("/jobs/chatwoot/sync", "chatwoot_sync")
-embed = _asked_for("/jobs/embeddings/run", "embeddings_run")
-reconcile = _asked_for("/jobs/chatwoot/reconcile", "chatwoot_reconcile")
+sync = _asked_for("/jobs/chatwoot/sync", catalog.SYNC.name)
+embed = _asked_for("/jobs/embeddings/run", catalog.EMBED.name)
+reconcile = _asked_for("/jobs/chatwoot/reconcile", catalog.RECONCILE.name)
 
 
 async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views.Which) -> dict[str, Any]:

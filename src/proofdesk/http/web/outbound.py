@@ -15,9 +15,11 @@ from proofdesk.http import dependencies as asking
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Resources, Route
 from proofdesk.http.web import composer, layout, outbound_views, policies, projects, view_models
 from proofdesk.http.web.layout import Choice
-from proofdesk.outbound import approval, delivery, messages, preflight, recipients
+from proofdesk.outbound import approval, messages, preflight, recipients
+from proofdesk.outbound.delivery import delivery
+from proofdesk.outbound.delivery.delivery import DeliveryOptions
+from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
 from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
-from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN
 from proofdesk.outbound.preflight import Preflight
 from proofdesk.projects import projects as rooms
 from proofdesk.projects.scope import Scope
@@ -90,7 +92,7 @@ async def send(
 ) -> Response:
     """Send a message now, through the same gates as all others."""
     wanted = _id(outbound_id)
-    doing = delivery.send_now(held.db, scope, held.outbound, Options.of(held.settings), wanted)
+    doing = delivery.send_now(held.db, scope, held.outbound, DeliveryOptions.from_settings(held.settings), wanted)
     return await _after(request, session, scope, wanted, doing, "send")
 
 
@@ -139,7 +141,7 @@ async def _shown(
 ) -> Response:
     held = request.state.resources
     found = await messages.get_details(held.db, scope, wanted)
-    gates = await preflight.check(held.db, scope, held.outbound, wanted)
+    gates = await preflight.check_gates(held.db, scope, held.outbound, wanted)
     who = [found.outbound.recipient_ref, *([found.policy.contact_global_id] if found.policy else [])]
     known = await recipients.load_contacts(held.db, scope, who)
     values = _values(found, gates) | {

@@ -8,15 +8,15 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from proofdesk.audit.queries import Event
+from proofdesk.audit.queries import AuditEvent
 from proofdesk.http.web import view_models
 from proofdesk.http.web.view_models import Moment
-from proofdesk.outbound.attempt_queries import DeliveryAttempt
-from proofdesk.outbound.claims import CHANNEL_NOT_CONFIGURED
+from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
+from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED
+from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, Policy
-from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.preflight import GateCheck
-from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.outbound.recipient_queries import RecipientContact
 
 CHANNELS = {"chatwoot": "Chatwoot", "email": "E-mail", "telegram": "Telegram"}
@@ -181,13 +181,13 @@ def timed(text: str) -> Markup:
     return Markup(_TIME.sub(lambda at: f'<time datetime="{at[0]}">{at[0]}</time>', str(escape(text))))  # noqa: S704
 
 
-def moments(history: Iterable[Event], attempts: Iterable[DeliveryAttempt]) -> list[dict[str, Any]]:
+def moments(history: Iterable[AuditEvent], attempts: Iterable[DeliveryAttempt]) -> list[dict[str, Any]]:
     """What happened to a message, in order. The attempts tell more than the events of their endings."""
     events = [_event(e) for e in history if e.action != "outbound.send"]
     return [m for _, m in sorted([*events, *map(_attempt, attempts)], key=lambda pair: pair[0])]
 
 
-def _event(event: Event) -> tuple[Any, dict[str, Any]]:
+def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
     payload = event.payload
     reason = why(payload.get("reason")) or why(payload.get("after")) or str(payload.get("error") or "")
     until = payload.get("until")
@@ -213,7 +213,7 @@ def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
     }
 
 
-def evidence(refs: Iterable[dict[str, Any]], history: Iterable[Event]) -> list[dict[str, str]]:
+def evidence(refs: Iterable[dict[str, Any]], history: Iterable[AuditEvent]) -> list[dict[str, str]]:
     """What a message rests on, with the words that the record keeps of it."""
     kept = {r.get("ref"): str(r.get("snippet") or "") for event in history for r in event.evidence_refs}
     return [cited(str(r["source"]), str(r["ref"]), kept.get(r["ref"], "")) for r in refs]

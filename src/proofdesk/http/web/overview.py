@@ -12,23 +12,12 @@ from proofdesk.http import dependencies as asking
 from proofdesk.http.api.search import LONGEST
 from proofdesk.http.dependencies import Config, CurrentSession, Db, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
+from proofdesk.jobs import catalog
 from proofdesk.jobs.run_queries import Run
 from proofdesk.outbound import messages
 
 router = APIRouter(route_class=Route)
 
-JOBS = {
-    "chatwoot_sync": "Sync",
-    "embeddings_run": "Embeddings",
-    "chatwoot_reconcile": "Reconcile",
-    "outbound_process": "Outbound",
-}
-RUNBOOKS = {
-    "chatwoot_sync": "chatwoot-sync-fails",
-    "chatwoot_reconcile": "chatwoot-sync-fails",
-    "embeddings_run": "embeddings-fail",
-    "outbound_process": "outbound-blocked",
-}
 STALE_AFTER = timedelta(hours=1)
 
 
@@ -76,7 +65,7 @@ def _funnel(counts: dict[str, int]) -> list[dict[str, Any]]:
 
 def _job(run: Run) -> dict[str, Any]:
     return {
-        "name": JOBS.get(run.job_type, run.job_type.replace("_", " ")),
+        "name": catalog.get_label(run.job_type),
         "status": run.status,
         "at": view_models.moment(run.finished_at or run.started_at or run.created_at),
         "processed": run.processed_count,
@@ -85,9 +74,10 @@ def _job(run: Run) -> dict[str, Any]:
 
 
 def _failure(run: Run) -> dict[str, Any]:
-    slug = RUNBOOKS.get(run.job_type, "scheduler-worker-failing")
+    job = catalog.find(run.job_type)
+    slug = job.runbook if job else "scheduler-worker-failing"
     return {
-        "name": JOBS.get(run.job_type, run.job_type.replace("_", " ")),
+        "name": catalog.get_label(run.job_type),
         "at": view_models.moment(run.finished_at or run.created_at),
         "error": run.error or "It failed without saying why.",
         "request_id": run.request_id or "",

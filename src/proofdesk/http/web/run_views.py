@@ -8,32 +8,14 @@ from urllib.parse import urlencode
 from proofdesk.dashboard.status_queries import DailyWork
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web.layout import Choice
+from proofdesk.jobs import catalog
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import registry
 
-LABELS = {
-    "chatwoot_sync": "Sync",
-    "embeddings_run": "Embeddings",
-    "outbound_process": "Outbound",
-    "chatwoot_reconcile": "Reconcile",
-    "maintenance": "Upkeep",
-}
-ABOUT = {
-    "chatwoot_sync": "Reads what is new or changed in Chatwoot.",
-    "embeddings_run": "Makes new texts findable by meaning.",
-    "outbound_process": "Sends approved messages that are due.",
-    "chatwoot_reconcile": "Compares everything with Chatwoot, and mends it.",
-    "maintenance": "Forgets old runs and keeps search fast.",
-}
-UNITS = {
-    "chatwoot_sync": "message", "chatwoot_reconcile": "message", "outbound_process": "message",
-    "embeddings_run": "chunk", "maintenance": "old run",
-}  # fmt: skip
 STATUSES = ("queued", "running", "ok", "failed", "cancelled")
 TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "webhook": "by webhook", "cli": "from the terminal"}
 CADENCES = (60, 300, 900, 1200, 3600, 21_600, 86_400)
-_FAILED = {"embeddings_run": "embeddings_job_failed", "outbound_process": "outbound_send_failed"}
 
 
 @dataclass(frozen=True)
@@ -47,12 +29,12 @@ class Which:
     @classmethod
     def of(cls, job_type: str, status: str, page: str) -> "Which":
         """What a query string asks for; nonsense asks for everything."""
-        known = job_type if job_type in LABELS else "", status if status in STATUSES else ""
+        known = job_type if catalog.find(job_type) else "", status if status in STATUSES else ""
         return cls(*known, layout.page_number(page))
 
     def types(self) -> list[Choice]:
         """The chips of job types; the value of each is where it leads."""
-        chips = [("", "All jobs"), *LABELS.items()]
+        chips = [("", "All jobs"), *((job.name, job.label) for job in catalog.ALL)]
         return [Choice(replace(self, job_type=v).url(), text, v == self.job_type) for v, text in chips]
 
     def statuses(self) -> list[Choice]:
@@ -129,11 +111,6 @@ def day(found: DailyWork) -> DayCard:
     return DayCard(at, found.messages_read, found.chunks_embedded, bool(found.messages_read or found.chunks_embedded))
 
 
-def label(job_type: str) -> str:
-    """A job as people call it."""
-    return LABELS.get(job_type, job_type.replace("_", " ").capitalize())
-
-
 def card(run: Run, now: datetime | None = None) -> RunCard:
     """A run as it stands."""
     now = now or datetime.now(UTC)
@@ -142,12 +119,12 @@ def card(run: Run, now: datetime | None = None) -> RunCard:
     is_over = run.finished_at is not None
     return RunCard(
         id=str(run.id),
-        label=label(run.job_type),
+        label=catalog.get_label(run.job_type),
         status=run.status,
         how=TRIGGERS[run.trigger] + (f", try {run.attempt}" if run.attempt > 1 else ""),
         started=view_models.moment(began),
         took=_lasting(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
-        did=view_models.counted(run.processed_count, UNITS.get(run.job_type, "item")) if is_over else "",
+        did=view_models.counted(run.processed_count, _unit(run.job_type)) if is_over else "",
         error=run.error or "",
         runbook=runbook(run.job_type, run.error_details) if run.status == "failed" else "",
         done=progress.get("done", 0),
@@ -173,16 +150,17 @@ def detail(run: Run) -> RunDetail:
 
 def schedule_cards(jobs: list[Schedule]) -> list[JobCard]:
     """Jobs as they are scheduled, in the order of the flow."""
-    order = list(LABELS)
+    order = [job.name for job in catalog.ALL]
     return [_job(job) for job in sorted(jobs, key=lambda j: order.index(j.job_type) if j.job_type in order else 99)]
 
 
 def _job(job: Schedule) -> JobCard:
+    known = catalog.find(job.job_type)
     seconds = sorted({*CADENCES, job.cadence_seconds})
     return JobCard(
         job_type=job.job_type,
-        label=label(job.job_type),
-        about=ABOUT.get(job.job_type, ""),
+        label=catalog.get_label(job.job_type),
+        about=known.description if known else "",
         status=job.status,
         next_run=view_models.moment(job.next_run_at) if job.status == "active" else None,
         last_run=view_models.moment(job.last_run_at) if job.last_run_at else None,
@@ -200,7 +178,8 @@ def every(job: Schedule) -> str:
 
 def runbook(job_type: str, details: dict[str, Any] | None) -> str:
     """The page of the runbook for a failed job; nothing when there is none."""
-    slug = registry.of_error(_FAILED.get(job_type, "chatwoot_sync_failed"), (details or {}).get("code"))
+    job = catalog.find(job_type)
+    slug = registry.of_error((details or {}).get("code", "")) or (job.runbook if job else None)
     return f"/runbooks/{slug}" if slug else ""
 
 
@@ -223,6 +202,11 @@ def _pace(run: Run, now: datetime) -> str:
     if rate:
         said += f", {view_models.number(round(rate))} a second" if rate >= 1 else f", {rate * 60:.0f} a minute"
     return said + (f", {_lasting((total - done) / rate)} left" if rate and total and total > done else "")
+
+
+def _unit(job_type: str) -> str:
+    job = catalog.find(job_type)
+    return job.unit if job else "item"
 
 
 def _every(seconds: int) -> str:

@@ -19,7 +19,7 @@ from proofdesk.http.web import layout, view_models
 from proofdesk.projects import members, projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from proofdesk.settings import shown as shown_settings
+from proofdesk.settings import effective_values as shown_settings
 
 router = APIRouter(prefix="/settings", route_class=Route)
 

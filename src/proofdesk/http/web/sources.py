@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.chatwoot import available_sources
-from proofdesk.chatwoot.available_sources import Offers
+from proofdesk.chatwoot.available_sources import AvailableSources
 from proofdesk.dashboard import overview
 from proofdesk.errors import Conflict, Invalid, NotFound, ProofdeskError
 from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, Route
@@ -65,7 +65,7 @@ async def _shown(
     request: Request, session: CurrentSession, inside: Scope, *, said: str = "", wrong: ProofdeskError | None = None
 ) -> Response:
     db = request.state.resources.db
-    offered = await available_sources.of(request.state.resources.chatwoot)
+    offered = await available_sources.load_available_sources(request.state.resources.chatwoot)
     visible = await projects.visible(db, inside.actor)
     values = {
         "id": str(inside.project_id),
@@ -83,7 +83,7 @@ async def _shown(
     )
 
 
-def _holdings(held: overview.ProjectContents, offered: Offers) -> dict[str, Any]:
+def _holdings(held: overview.ProjectContents, offered: AvailableSources) -> dict[str, Any]:
     shown = view_models.holdings(held, offered)
     bound = {source["external_id"] for source in shown["sources"]}
     choices = [
@@ -95,7 +95,7 @@ def _holdings(held: overview.ProjectContents, offered: Offers) -> dict[str, Any]
     return {"held": shown, "choices": choices, "problem": offered.problem}
 
 
-def _of_account(account: int, name: str, offered: Offers) -> list[Choice]:
+def _of_account(account: int, name: str, offered: AvailableSources) -> list[Choice]:
     of_it = {inbox: named for (of, inbox), named in offered.inboxes.items() if of == account}
     whole = Choice(str(account), f"{name}: all inboxes")
     return [whole, *(Choice(f"{account}:{inbox}", f"{name}: {named}") for inbox, named in of_it.items())]

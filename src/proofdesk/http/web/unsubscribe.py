@@ -7,8 +7,8 @@ from proofdesk.http import dependencies as asking
 from proofdesk.http.dependencies import Db, Resources, Route
 from proofdesk.http.responses import request_id
 from proofdesk.http.web import layout
-from proofdesk.outbound import unsubscribe
-from proofdesk.outbound.unsubscribe import LinkNotFound
+from proofdesk.outbound.opt_outs import unsubscribe
+from proofdesk.outbound.opt_outs.unsubscribe import LinkNotFound
 
 router = APIRouter(prefix="/webhooks/unsubscribe", route_class=Route)
 

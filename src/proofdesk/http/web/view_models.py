@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from proofdesk.chatwoot.available_sources import Offers
+from proofdesk.chatwoot.available_sources import AvailableSources
 from proofdesk.conversations.queries import Contact, Conversation, WholeMessage
 from proofdesk.core import ids
 from proofdesk.dashboard.overview import ProjectContents
@@ -210,9 +210,9 @@ def line(message: WholeMessage, cited: bool) -> Line:
     )
 
 
-def holdings(held: ProjectContents, offered: Offers | None = None) -> dict[str, Any]:
+def holdings(held: ProjectContents, offered: AvailableSources | None = None) -> dict[str, Any]:
     """What a project reads and holds, for a page; names are those of Chatwoot where it told them, or of the mirror."""
-    told = offered or Offers()
+    told = offered or AvailableSources()
     names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes} | told.inboxes
     return {
         "counts": held.entities,
@@ -239,7 +239,7 @@ def holdings(held: ProjectContents, offered: Offers | None = None) -> dict[str, 
     }
 
 
-def _source_name(source: Source, names: dict[tuple[int, int], str], told: Offers) -> str:
+def _source_name(source: Source, names: dict[tuple[int, int], str], told: AvailableSources) -> str:
     if source.inbox_id is None:
         return told.accounts.get(source.account_id) or f"Account {source.account_id}"
     return names.get((source.account_id, source.inbox_id)) or f"Inbox {source.inbox_id}"

@@ -6,7 +6,7 @@ from proofdesk.http.dependencies import Db, Resources
 from proofdesk.http.json_routes import JsonRoute
 from proofdesk.http.responses import Envelope, request_id, success
 from proofdesk.http.schemas import schema
-from proofdesk.outbound import unsubscribe
+from proofdesk.outbound.opt_outs import unsubscribe
 
 router = APIRouter(prefix="/v1/webhooks/unsubscribe", tags=["outbound"], route_class=JsonRoute)
 

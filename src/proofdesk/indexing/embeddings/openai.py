@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import openai
 
-from proofdesk.core.certificates import trusted
+from proofdesk.core.certificates import ssl_context
 from proofdesk.indexing.embeddings import capabilities, errors, responses
 from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Vector
 from proofdesk.indexing.embeddings.responses import Incomplete, Malformed, Problem
@@ -63,7 +63,7 @@ class OpenAIModel:
             default_query=dict(url.params),
             timeout=timeout,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(verify=trusted(), timeout=timeout, follow_redirects=False),
+            http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(), timeout=timeout, follow_redirects=False),
         )
 
     @property

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from proofdesk.outbound.channels.blank import looks_empty
 from proofdesk.outbound.channels.interface import InvalidPayload
+from proofdesk.outbound.channels.invisible import looks_empty
 
 _NAMES = ("text", "content", "body")  # what programs that talk to one channel only are used to calling it
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proofdesk.accounts.bot import Bot
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.mail_relay import parse, sender
 from proofdesk.errors import Invalid
 from proofdesk.outbound.channels.chatwoot import channel as chatwoot
@@ -44,7 +44,7 @@ def check(channel: str, recipient_ref: str, payload: dict[str, Any]) -> tuple[st
 
 
 def configured(
-    settings: Settings, links: email.Links, moves: telegram.ChatMoves, chatwoot_client: Chatwoot | None, bot: Bot | None
+    settings: Settings, links: email.Links, moves: telegram.ChatMoves, chatwoot_client: ChatwootClient | None, bot: Bot | None
 ) -> dict[str, Provider]:
     """The channels that can be used, by name."""
     found: list[Provider] = []

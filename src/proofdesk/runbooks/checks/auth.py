@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from proofdesk import logging
 from proofdesk.accounts.sessions import PROBE
 from proofdesk.audit import chain
-from proofdesk.audit.queries import Asked
+from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
 from proofdesk.runbooks.context import Asking, CannotLookError, Case
 from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
@@ -153,7 +153,7 @@ async def response_headers(case: Case) -> Any:
 
 async def auth_events(case: Case) -> Any:
     """What the trail tells of logins: the owner sees all, others their own."""
-    asked = Asked("auth.*", None, None)
+    asked = AuditFilter("auth.*", None, None)
     found = await chain.history(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
     return [_event(event) for event in found]
 
@@ -162,7 +162,7 @@ async def log_lines(case: Case) -> Any:
     """What this process logged last about signing in; for the owner only, since others are in it."""
     if not case.actor.is_owner:
         raise CannotLookError("The owner's bundle holds the log.")
-    return [event for event in logging.recent() if _is_about_auth(event)]
+    return [event for event in logging.recent_events() if _is_about_auth(event)]
 
 
 def _is_about_auth(event: dict[str, Any]) -> bool:

@@ -4,12 +4,13 @@ import asyncio
 
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.core import urls
+from proofdesk.jobs import catalog
 from proofdesk.projects import source_queries
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes
 from proofdesk.runbooks.context import CannotLookError, Case
 from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip
 
-_JOBS = ("chatwoot_sync", "chatwoot_reconcile")
+_JOBS = (catalog.SYNC.name, catalog.RECONCILE.name)
 _NOT_REACHED = "Chatwoot did not get as far as that."
 
 

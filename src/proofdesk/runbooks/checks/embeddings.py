@@ -3,11 +3,12 @@
 from proofdesk.errors import Invalid
 from proofdesk.indexing import vector_index
 from proofdesk.indexing.embeddings import factory
+from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
 from proofdesk.runbooks.context import Case
 from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
 
-_EMBED = "embeddings_run"
+_EMBED = catalog.EMBED.name
 _GROUPS = 10
 _TOO_LARGE = (400, 413, 422)
 
@@ -239,7 +240,7 @@ RUNBOOK = Runbook(
         Check(
             "last-run",
             "Last run",
-            "The last run of `embeddings_run` did not fail.",
+            f"The last run of `{_EMBED}` did not fail.",
             "The last run failed.",
             last_run_was_well,
             (fixes.EMBED,),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
+from proofdesk.jobs import catalog
 from proofdesk.outbound.channels.registry import NEEDED
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED
 from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
@@ -11,7 +12,7 @@ from proofdesk.runbooks.context import Case
 from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
 from proofdesk.runbooks.unsent_messages import Held
 
-_JOB = "outbound_process"
+_JOB = catalog.OUTBOUND.name
 _NAMED = 3
 _PATIENCE = timedelta(minutes=10)
 _UNCONFIGURED, _UNKNOWN, _REFUSED = "provider_not_configured", "delivery_unknown", "provider_error"
@@ -248,7 +249,7 @@ RUNBOOK = Runbook(
               "The recipient's frequency cap is reached (`frequency_cap_reached`).", cap_is_not_reached, (_CAP,)),
         Check("scheduled", "Time", "`scheduled_at` has passed.", "The message is scheduled for later.",
               its_time_has_come, (Fix("Wait, or send it now.", "POST", "/outbound/{id}/send", {}),)),
-        Check("paused", "Schedule", "`outbound_process` is `active` in `scheduled_jobs`.", "Sending is paused.",
+        Check("paused", "Schedule", f"`{_JOB}` is `active` in `scheduled_jobs`.", "Sending is paused.",
               schedule_is_active, (Fix("Resume it.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),)),
         Check("worker", "Worker", "A worker is alive.", "No worker is alive, so nothing is sent by itself.",
               somebody_sends, (fixes.WORKER, _PROCESS)),

@@ -1,7 +1,7 @@
 """Scheduler or worker failing: who works, what is due, what failed and whose fault that was."""
 
 from proofdesk.dashboard import status
-from proofdesk.jobs import schedules
+from proofdesk.jobs import catalog, schedules
 from proofdesk.jobs.outcomes import LOST_AFTER
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import bundle_sources, facts, fixes, queries
@@ -132,10 +132,10 @@ def _resume(job_type: str) -> Fix:
 
 def _again(job_type: str) -> Fix:
     known = {
-        "chatwoot_sync": fixes.SYNC,
-        "embeddings_run": fixes.EMBED,
-        "chatwoot_reconcile": Fix("Run Reconcile.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"),
-        "outbound_process": Fix("Send what is due.", "POST", "/outbound/process", {}),
+        catalog.SYNC.name: fixes.SYNC,
+        catalog.EMBED.name: fixes.EMBED,
+        catalog.RECONCILE.name: Fix("Run Reconcile.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"),
+        catalog.OUTBOUND.name: Fix("Send what is due.", "POST", "/outbound/process", {}),
     }
     return known.get(job_type, fixes.TICK)
 

@@ -1,6 +1,7 @@
 """Search returns no results: from the project to the hit, along the way that a message takes."""
 
 from proofdesk.indexing import vector_queries as embedding_queries
+from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
 from proofdesk.runbooks.checks import embeddings
 from proofdesk.runbooks.context import Case
@@ -8,7 +9,7 @@ from proofdesk.runbooks.findings import Check, Exhibit, Runbook, Seen, fail, ok,
 from proofdesk.search import results
 from proofdesk.search.results import Question
 
-_SYNC, _EMBED = "chatwoot_sync", "embeddings_run"
+_SYNC, _EMBED = catalog.SYNC.name, catalog.EMBED.name
 _WORDS = 8
 
 
@@ -168,7 +169,7 @@ RUNBOOK = Runbook(
         Check(
             "embeddings-run",
             "Embeddings job",
-            "The last run of `embeddings_run` did not fail.",
+            f"The last run of `{_EMBED}` did not fail.",
             "The last Embeddings job failed.",
             embeddings.last_run_was_well,
             (fixes.see("embeddings-fail"), fixes.EMBED),

@@ -6,7 +6,7 @@ from typing import Any
 from proofdesk.accounts import quotas, signup, telegram
 from proofdesk.accounts.bot import Identity, TelegramError, Webhook
 from proofdesk.audit import chain
-from proofdesk.audit.queries import Asked
+from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
 from proofdesk.runbooks.checks import auth
 from proofdesk.runbooks.context import CannotLookError, Case
@@ -94,7 +94,7 @@ async def tries_are_left(case: Case) -> Seen:
 
 async def pins_arrive(case: Case) -> Seen:
     """Whether the last PIN could be sent."""
-    asked = Asked("auth.*", None, None)
+    asked = AuditFilter("auth.*", None, None)
     found = await chain.history(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
     failed = [e for e in found if e.payload.get("reason") == TelegramError.code]
     started = [e for e in found if e.action == "auth.signup_start"]

@@ -55,5 +55,8 @@ ACTIONS: dict[str, View] = {
     "merge_contacts": _contact,
     "break_message": _nothing,
     "break_conversation": _nothing,
+    "break_rendering": _nothing,
+    "delete_inbox": _nothing,
+    "skip_ids": _nothing,
     "mend": _nothing,
 }

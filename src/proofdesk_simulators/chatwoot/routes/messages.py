@@ -44,6 +44,9 @@ def index(call: Call) -> object:
     )
     if before is not None and after is not None:
         page = page[: call.simulator.switches.window_limit]
+    most = call.simulator.switches.most_messages
+    if (most is not None and len(page) > most) or any(message.id in call.installation.unrenderable for message in page):
+        raise refuse("500")
     return conversation_views.message_list(call.installation, row, page)
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
@@ -37,7 +37,7 @@ class Channel:
 
     channel = "chatwoot"
 
-    def __init__(self, client: Chatwoot, *, settles_within: float = 20, patience: float = 10):
+    def __init__(self, client: ChatwootClient, *, settles_within: float = 20, patience: float = 10):
         self._client = client.with_retry_timeout(patience)
         self._settles_within = timedelta(seconds=settles_within)
 

@@ -60,7 +60,9 @@ async def fetch_watermark(conn: Conn, scope: Scope) -> OptOutWatermark | None:
     )
 
 
-async def fetch_contact_messages(conn: Conn, scope: Scope, after: MessagePosition, characters: int, limit: int) -> list[ContactMessage]:
+async def fetch_contact_messages(
+    conn: Conn, scope: Scope, after: MessagePosition, characters: int, limit: int
+) -> list[ContactMessage]:
     """Messages of contacts stored after a place, in the order of places, with the beginning of their text. Of a mail,
     that is its new part as Chatwoot found it."""
     return await fetch_all(

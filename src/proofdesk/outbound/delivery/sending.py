@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from proofdesk import logging
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
-from proofdesk.outbound import merges, outcomes
-from proofdesk.outbound.attempt_queries import AttemptOutcome, StartedAttempt
+from proofdesk.outbound import merges
 from proofdesk.outbound.channels.interface import LookupUnsupported, Message, Provider, Receipt, SendFailed
-from proofdesk.outbound.claims import ClaimedMessage
-from proofdesk.outbound.outcomes import RetryBackoff
-from proofdesk.outbound.queries import OutboundMessage
+from proofdesk.outbound.delivery import outcomes
+from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, StartedAttempt
+from proofdesk.outbound.delivery.claims import ClaimedMessage
+from proofdesk.outbound.delivery.outcomes import RetryBackoff
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
@@ -53,7 +54,9 @@ class MessageSender:
             return outcomes.sent_outcome(attempt, receipt, claimed.began)
         return await self.look_up(message, attempt, claimed.began)
 
-    async def look_up(self, message: OutboundMessage, attempt: StartedAttempt, began: float | None = None) -> AttemptOutcome | None:
+    async def look_up(
+        self, message: OutboundMessage, attempt: StartedAttempt, began: float | None = None
+    ) -> AttemptOutcome | None:
         """Ask the provider whether it has the message of an attempt. None: it does not say, so ask again later."""
         provider = self.providers.get(message.channel)
         if provider is None:
@@ -67,7 +70,9 @@ class MessageSender:
             return None
         return self._found(message, attempt, receipt, began)
 
-    def _found(self, message: OutboundMessage, attempt: StartedAttempt, receipt: Receipt | None, began: float | None) -> AttemptOutcome:
+    def _found(
+        self, message: OutboundMessage, attempt: StartedAttempt, receipt: Receipt | None, began: float | None
+    ) -> AttemptOutcome:
         if receipt is not None:
             return outcomes.sent_outcome(attempt, receipt, began)
         lost = SendFailed("The call was broken off, and the provider has no such message.")

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from proofdesk.audit import events
 from proofdesk.database.pool import Database
-from proofdesk.outbound import move_queries
+from proofdesk.outbound.channels.telegram import move_queries
 from proofdesk.projects import scope
 
 

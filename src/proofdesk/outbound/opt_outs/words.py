@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from proofdesk.outbound.channels.blank import BLANK
+from proofdesk.outbound.channels.invisible import BLANK
 
 MAX_LENGTH = 2000
 """Characters of a message that are looked at; a longer one says more than a word."""

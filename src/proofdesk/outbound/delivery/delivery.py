@@ -1,6 +1,6 @@
 """Delivery, the whole flow on this page: claim (gates, attempt) → send, with nothing held → settle.
 
-claims.due ──▶ calls.send ──▶ outcomes.settle, each on its own transaction or none. Before it, `sweep` settles what
+claims.due ──▶ sending.send ──▶ outcomes.settle, each on its own transaction or none. Before it, `sweep` settles what
 earlier workers left behind.
 """
 
@@ -9,20 +9,21 @@ import math
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from proofdesk.core.concurrency import unbroken
-from proofdesk.core.progress import LeaveOff, Report, never, silent
+from proofdesk.core.concurrency import run_to_completion
+from proofdesk.core.progress import ShouldStop, ReportProgress, never_stop, ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied
-from proofdesk.outbound import attempt_queries, calls, claims, messages, outcomes, sweep
-from proofdesk.outbound.attempt_queries import AttemptOutcome
-from proofdesk.outbound.calls import MessageSender, Channels
+from proofdesk.outbound import messages
 from proofdesk.outbound.channels.backoff import HOLD
 from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.outbound.channels.registry import NEEDED
-from proofdesk.outbound.claims import CHANNEL_NOT_CONFIGURED, Claim
+from proofdesk.outbound.delivery import attempt_queries, claims, outcomes, sending, sweep
+from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome
+from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED, Claim
+from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN, RetryBackoff
+from proofdesk.outbound.delivery.sending import Channels, MessageSender
 from proofdesk.outbound.gates import CAP_REACHED
-from proofdesk.outbound.outcomes import DELIVERY_UNKNOWN, RetryBackoff
-from proofdesk.outbound.queries import OutboundMessage
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
@@ -99,14 +100,14 @@ async def process_due(
     providers: Channels,
     options: DeliveryOptions,
     limit: int | None = None,
-    report: Report = silent,
-    leave_off: LeaveOff = never,
+    report: ReportProgress = ignore_progress,
+    leave_off: ShouldStop = never_stop,
 ) -> DeliveryTotals:
     """Send what is due, at most `limit` messages, several at a time. Any number of workers may do this at once.
 
     Whoever cancels it waits until what is on its way has been answered and settled, for `Options.landing` at most.
     """
-    calling = await calls.load_sender(db, scope, providers, options.patience)
+    calling = await sending.load_sender(db, scope, providers, options.patience)
     tally = DeliveryTotals(swept=await sweep.settle_lost_attempts(db, scope, calling, options.lease))
     async with db.scoped(scope) as conn:
         await attempt_queries.resume_unconfigured(conn, scope, list(providers))
@@ -114,20 +115,22 @@ async def process_due(
     try:
         await _keep_sending(_Claims(db, scope, calling, options, limit, leave_off), tally, flying, report)
     finally:
-        await unbroken(_land(db, scope, flying, tally, options.landing))
+        await run_to_completion(_land(db, scope, flying, tally, options.landing))
     return tally
 
 
-async def send_now(db: Database, scope: Scope, providers: Channels, options: DeliveryOptions, outbound_id: UUID) -> OutboundMessage:
+async def send_now(
+    db: Database, scope: Scope, providers: Channels, options: DeliveryOptions, outbound_id: UUID
+) -> OutboundMessage:
     """Send one message now; the message as it is then.
 
     Raises `OutboundNotFound`, `InvalidState`, `BlockedOptOut`, `BlockedStopOnReply`, `FrequencyCapReached`, or
     `SendFailed` when the provider did not take it.
     """
-    calling = await calls.load_sender(db, scope, providers, options.patience)
+    calling = await sending.load_sender(db, scope, providers, options.patience)
     claim = await claims.claim_message(db, scope, providers, options.lease, outbound_id)
     flying: Flying = {asyncio.create_task(calling.send(claimed)) for claimed in claim.sending}
-    await unbroken(_land(db, scope, flying, DeliveryTotals()))
+    await run_to_completion(_land(db, scope, flying, DeliveryTotals()))
     found = await messages.get_message(db, scope, outbound_id)
     _refuse(found, claim)
     return found
@@ -142,7 +145,7 @@ class _Claims:
     calling: MessageSender
     options: DeliveryOptions
     limit: int | None
-    leave_off: LeaveOff
+    leave_off: ShouldStop
 
     async def take(self, tally: DeliveryTotals, flying: Flying) -> bool:
         """Take what there is room for, and have it sent; False when there was less, or no more is wanted."""
@@ -165,14 +168,14 @@ class _Claims:
         return True
 
 
-async def _keep_sending(due: _Claims, tally: DeliveryTotals, flying: Flying, report: Report) -> None:
+async def _keep_sending(due: _Claims, tally: DeliveryTotals, flying: Flying, report: ReportProgress) -> None:
     more, waits = True, 0
     while more or flying:
         if more and len(flying) < due.options.concurrency:
-            more = await unbroken(due.take(tally, flying))
+            more = await run_to_completion(due.take(tally, flying))
         if flying:
             done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-            await unbroken(_settle(due.db, due.scope, done, flying, tally))
+            await run_to_completion(_settle(due.db, due.scope, done, flying, tally))
         report(tally.processed - len(flying), None, "messages")
         if more and await due.leave_off():
             tally.left_off, more = True, False

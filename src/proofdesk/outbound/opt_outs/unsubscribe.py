@@ -16,8 +16,9 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.errors import NotFound
-from proofdesk.outbound import policies, unsubscribe_queries
-from proofdesk.outbound.policy_queries import PolicyUpdate, PolicyFilter
+from proofdesk.outbound import policies
+from proofdesk.outbound.opt_outs import unsubscribe_queries
+from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects import scope
 from proofdesk.projects.scope import ProjectNotFound
 
@@ -75,7 +76,9 @@ class UnsubscribeLinks:
         return Signer(key, "unsubscribe", digest_method=sha256)
 
 
-async def carry_out(db: Database, links: UnsubscribeLinks, token: str, request_id: str | None = None) -> UnsubscribeRequest:
+async def carry_out(
+    db: Database, links: UnsubscribeLinks, token: str, request_id: str | None = None
+) -> UnsubscribeRequest:
     """Opt the recipient that a link names out of e-mail in its project, with the letter as evidence; once.
 
     Raises `LinkNotFound`.

@@ -9,10 +9,11 @@ from proofdesk.audit import events
 from proofdesk.audit.events import Told
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.outbound import attempt_queries, delivery_queries, gates, messages, policy_queries
-from proofdesk.outbound.attempt_queries import AttemptOutcome, SettledAttempt, StartedAttempt
+from proofdesk.outbound import gates, messages, policy_queries
 from proofdesk.outbound.channels.interface import Receipt, SendFailed
-from proofdesk.outbound.queries import OutboundMessage
+from proofdesk.outbound.delivery import attempt_queries, report_queries
+from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, SettledAttempt, StartedAttempt
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
 DELIVERY_UNKNOWN = "delivery_unknown"
@@ -37,7 +38,9 @@ def unknown_outcome(attempt: StartedAttempt, began: float | None) -> AttemptOutc
     return _ending(attempt, "unknown", began, error=DELIVERY_UNKNOWN)
 
 
-def failed_outcome(attempt: StartedAttempt, message: OutboundMessage, error: SendFailed, patience: RetryBackoff, began: float | None) -> AttemptOutcome:
+def failed_outcome(
+    attempt: StartedAttempt, message: OutboundMessage, error: SendFailed, patience: RetryBackoff, began: float | None
+) -> AttemptOutcome:
     """It was certainly not delivered. There is another attempt if that can help and retries are left; a condition of
     the provider uses up none of them."""
     reason = format_reason(error.message)
@@ -67,7 +70,7 @@ async def settle_attempts(db: Database, scope: Scope, endings: Sequence[AttemptO
     """Store how attempts ended: the messages, the places in windows, the record. What was settled before stays."""
     async with db.scoped(scope) as conn:
         settled = await attempt_queries.finish_attempts(conn, scope, endings)
-        await delivery_queries.insert_deliveries(conn, scope, [s.outbound_id for s in settled if s.outcome == "sent"])
+        await report_queries.insert_deliveries(conn, scope, [s.outbound_id for s in settled if s.outcome == "sent"])
         await _count(conn, scope, settled)
         ended = {ending.outbound_id: ending for ending in endings}
         await events.record_many(conn, scope, scope.actor, [_event(ended[s.outbound_id]) for s in settled])

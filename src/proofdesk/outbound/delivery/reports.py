@@ -8,10 +8,11 @@ that were sent are read again: one request for a conversation, often at first an
 from proofdesk.audit import events
 from proofdesk.audit.events import Told
 from proofdesk.chatwoot import statuses
-from proofdesk.chatwoot.client import Chatwoot
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import Database
-from proofdesk.outbound import delivery_queries, messages
-from proofdesk.outbound.delivery_queries import StatusReport
+from proofdesk.outbound import messages
+from proofdesk.outbound.delivery import report_queries
+from proofdesk.outbound.delivery.report_queries import StatusReport
 from proofdesk.projects.scope import Scope
 
 ACTION = "outbound.delivery"
@@ -21,18 +22,18 @@ MAX_CONVERSATIONS = 500
 """Conversations that one run reads again."""
 
 
-async def refresh_reports(db: Database, client: Chatwoot, scope: Scope) -> int:
+async def refresh_reports(db: Database, client: ChatwootClient, scope: Scope) -> int:
     """Read messages again whose status may have changed, and take over what is new; how many reports were new."""
     async with db.scoped(scope) as conn:
-        windows = await delivery_queries.claim_due_windows(conn, scope, REPORT_DAYS, MAX_CONVERSATIONS)
-    await statuses.reread(db, client, scope, windows)
+        windows = await report_queries.claim_due_windows(conn, scope, REPORT_DAYS, MAX_CONVERSATIONS)
+    await statuses.reread_ranges(db, client, scope, windows)
     return await record_reports(db, scope)
 
 
 async def record_reports(db: Database, scope: Scope) -> int:
     """Take over the states that the mirror holds, with an audit event for each failure and each recovery."""
     async with db.scoped(scope) as conn:
-        reports = [r for r in await delivery_queries.update_statuses(conn, scope, REPORT_DAYS) if r.status != r.before]
+        reports = [r for r in await report_queries.update_statuses(conn, scope, REPORT_DAYS) if r.status != r.before]
         notable = [r for r in reports if "failed" in (r.status, r.before)]
         by = events.system(scope.actor.request_id)
         await events.record_many(conn, scope, by, [_event(report) for report in notable])

@@ -16,9 +16,11 @@ from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.evidence import references
-from proofdesk.outbound import attempt_queries, opt_out_queries, policies, policy_queries
-from proofdesk.outbound.opt_out_queries import ContactMessage, MessagePosition
-from proofdesk.outbound.opt_out_words import MAX_LENGTH, OptOutWords
+from proofdesk.outbound import policies, policy_queries
+from proofdesk.outbound.delivery import attempt_queries
+from proofdesk.outbound.opt_outs import queries
+from proofdesk.outbound.opt_outs.queries import ContactMessage, MessagePosition
+from proofdesk.outbound.opt_outs.words import MAX_LENGTH, OptOutWords
 from proofdesk.outbound.policy_queries import PolicyUpdate, RecipientPolicies
 from proofdesk.projects.scope import Scope
 
@@ -44,7 +46,7 @@ async def apply_opt_outs(db: Database, scope: Scope, words: list[str]) -> int:
     Everything is looked through the first time, and when the words are others.
     """
     async with db.scoped(scope) as conn:
-        mark = await opt_out_queries.fetch_watermark(conn, scope)
+        mark = await queries.fetch_watermark(conn, scope)
         since = mark.at - _OVERLAP if mark is not None and mark.words == words else None
         began = await attempt_queries.fetch_current_time(conn)
     said = await _said_no(db, scope, OptOutWords(words), since or _EVER)
@@ -62,7 +64,7 @@ async def _said_no(db: Database, scope: Scope, words: OptOutWords, since: dateti
     place = MessagePosition(since)
     while True:  # a page each
         async with db.scoped(scope) as conn:
-            page = await opt_out_queries.fetch_contact_messages(conn, scope, place, MAX_LENGTH, _PAGE)
+            page = await queries.fetch_contact_messages(conn, scope, place, MAX_LENGTH, _PAGE)
         found += [one for one in page if words.matches(one.text)]
         if len(page) < _PAGE:
             return sorted(found, key=lambda one: (one.at, one.message_id))
@@ -86,7 +88,7 @@ async def _opt_out(db: Database, scope: Scope, refusals: list[OptOutRequest]) ->
         every = {policy_id for p in people for policy_id in p.policy_ids}
         held = await policy_queries.lock_policies(conn, scope, sorted(every))
         inside = {p.id for p in held if not p.opted_out}
-        let_in = {o.policy_id: o.at for o in await opt_out_queries.fetch_opt_ins(conn, scope, sorted(every))}
+        let_in = {o.policy_id: o.at for o in await queries.fetch_opt_ins(conn, scope, sorted(every))}
         heeded = [r for r in refusals if _counts(r.said.at, found[r.channel, r.who], inside, let_in)]
         leaving = sorted({i for r in heeded for i in found[r.channel, r.who].policy_ids if i in inside})
         if leaving:

@@ -2,10 +2,11 @@
 
 import asyncio
 
-from proofdesk.core.concurrency import unbroken
+from proofdesk.core.concurrency import run_to_completion
 from proofdesk.database.pool import Database
-from proofdesk.outbound import attempt_queries, outcomes, queries
-from proofdesk.outbound.calls import MessageSender
+from proofdesk.outbound import message_queries
+from proofdesk.outbound.delivery import attempt_queries, outcomes
+from proofdesk.outbound.delivery.sending import MessageSender
 from proofdesk.projects.scope import Scope
 
 _AT_ONCE = 20
@@ -20,10 +21,10 @@ async def settle_lost_attempts(db: Database, scope: Scope, calls: MessageSender,
     while True:
         async with db.scoped(scope) as conn:
             lost = await attempt_queries.claim_lost_attempts(conn, scope, lease, _AT_ONCE)
-            found = {m.id: m for m in await queries.fetch_messages(conn, scope, [a.outbound_id for a in lost])}
+            found = {m.id: m for m in await message_queries.fetch_messages(conn, scope, [a.outbound_id for a in lost])}
         looked_up = await asyncio.gather(*(calls.look_up(found[a.outbound_id], a) for a in lost))
         endings = [ending for ending in looked_up if ending is not None]
         if endings:
-            settled += len(await unbroken(outcomes.settle_attempts(db, scope, endings)))
+            settled += len(await run_to_completion(outcomes.settle_attempts(db, scope, endings)))
         if len(lost) < _AT_ONCE:
             return settled

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from proofdesk.database.rows import Conn, fetch_all, fetch_value
-from proofdesk.outbound.queries import OutboundFilter
+from proofdesk.outbound.message_queries import OutboundFilter
 from proofdesk.projects.scope import Scope
 
 

@@ -166,7 +166,9 @@ async def fetch_messages(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID])
     )
 
 
-async def fetch_message_page(conn: Conn, scope: Scope, asked: OutboundFilter, limit: int, offset: int) -> list[OutboundMessage]:
+async def fetch_message_page(
+    conn: Conn, scope: Scope, asked: OutboundFilter, limit: int, offset: int
+) -> list[OutboundMessage]:
     """Messages, the newest first."""
     return await fetch_all(
         conn,

@@ -14,13 +14,14 @@ from proofdesk.audit import events
 from proofdesk.audit.events import Told
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.outbound import attempt_queries, gates, messages, outcomes, policies, policy_queries
-from proofdesk.outbound import queries as outbound_queries
-from proofdesk.outbound.attempt_queries import ChannelDelay, MessageUpdate, StartedAttempt
+from proofdesk.outbound import gates, messages, policies, policy_queries
+from proofdesk.outbound import message_queries as outbound_queries
 from proofdesk.outbound.channels.interface import Provider
+from proofdesk.outbound.delivery import attempt_queries, outcomes
+from proofdesk.outbound.delivery.attempt_queries import ChannelDelay, MessageUpdate, StartedAttempt
 from proofdesk.outbound.gates import GateDecision, Policy
+from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import InvalidState
-from proofdesk.outbound.queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
 CHANNEL_NOT_CONFIGURED = "provider_not_configured"
@@ -49,7 +50,9 @@ class Claim:
         return len(self.sending) + len(self.held_back)
 
 
-async def claim_due_messages(db: Database, scope: Scope, providers: Mapping[str, Provider], lease: float, most: int) -> Claim:
+async def claim_due_messages(
+    db: Database, scope: Scope, providers: Mapping[str, Provider], lease: float, most: int
+) -> Claim:
     """Take at most so many messages whose time has come, on channels whose provider asks for no pause.
 
     What waits for a provider that asks every worker to wait gets a later time and the reason.
@@ -57,7 +60,9 @@ async def claim_due_messages(db: Database, scope: Scope, providers: Mapping[str,
     began = time.monotonic()
     pauses = {name: p.pause for name, p in providers.items() if p.pause is not None and p.pause.hold > 0}
     async with db.scoped(scope) as conn:
-        if waits := [ChannelDelay(n, outcomes.format_reason(p.reason), p.wait) for n, p in pauses.items() if p.everywhere]:
+        if waits := [
+            ChannelDelay(n, outcomes.format_reason(p.reason), p.wait) for n, p in pauses.items() if p.everywhere
+        ]:
             await attempt_queries.delay_channels(conn, scope, waits)
         ids = await attempt_queries.lock_due_messages(conn, scope, most, list(pauses))
         if not ids:
@@ -66,7 +71,9 @@ async def claim_due_messages(db: Database, scope: Scope, providers: Mapping[str,
         return await _decided(conn, scope, found, providers, lease, began)
 
 
-async def claim_message(db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID) -> Claim:
+async def claim_message(
+    db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID
+) -> Claim:
     """Take one message, although its retry or its window may be later. Raises `OutboundNotFound` or `InvalidState`."""
     began = time.monotonic()
     async with db.scoped(scope) as conn:

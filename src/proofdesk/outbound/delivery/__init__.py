@@ -1,0 +1,1 @@
+"""Delivery: claims, attempts, their outcomes, the sweep, and what channels report afterwards."""
