@@ -16,7 +16,7 @@ import psycopg
 
 from bench import database, desk, upstream
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database, connected
 from proofdesk.indexing import vector_index, vectors
 from proofdesk.indexing.embeddings.openai import OpenAIModel
@@ -71,8 +71,8 @@ def _figure(embedded: Embedded, alone: float, copied: float) -> Figure:
 
 
 async def _embedded(db: Database, url: str, there: str, chunks: int) -> tuple[Embedded, UUID]:
-    made = await projects.create(db, system(), f"{chunks:,} chunks")
-    inside = await scope.enter(db, system(), made.id)
+    made = await projects.create(db, system_actor(), f"{chunks:,} chunks")
+    inside = await scope.enter(db, system_actor(), made.id)
     with psycopg.connect(url, autocommit=True) as conn:
         await asyncio.to_thread(desk.fill, conn, made.id, chunks, upstream.DIMENSION, embedded=False)
     provider = OpenAIModel(

@@ -19,7 +19,7 @@ import psycopg
 
 from bench import database
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database import postgres_server
 from proofdesk.database.pool import connected
 from proofdesk.outbound.channels.interface import Message, Pause, Receipt
@@ -88,7 +88,7 @@ async def measure(quick: bool) -> Found:
 async def _sent(url: str, messages: int) -> float:
     """Seconds in which the workers send that many messages of a new project."""
     async with connected(url, 2) as db:
-        made = await projects.create(db, system(), f"{messages:,} messages")
+        made = await projects.create(db, system_actor(), f"{messages:,} messages")
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(_WRITE, [messages, made.id])
         conn.execute(_APPROVE)
@@ -123,7 +123,7 @@ def _floor(url: str, messages: int) -> float:
 
 async def _work(url: str, project_id: str) -> int:
     async with connected(url, 4) as db:
-        inside = await scope.enter(db, system(), UUID(project_id))
+        inside = await scope.enter(db, system_actor(), UUID(project_id))
         print("ready", flush=True)
         sys.stdin.readline()
         return (await delivery.process_due(db, inside, {"telegram": Instant()}, delivery.DeliveryOptions())).sent

@@ -108,14 +108,14 @@ async def _each(messages: int) -> list[Took]:
 
 
 async def _filled(db: Database, url: str, messages: int) -> UUID:
-    made = await projects.create(db, events.system(), "Studio")
-    inside = await scope.enter(db, events.system(), made.id)
+    made = await projects.create(db, events.system_actor(), "Studio")
+    inside = await scope.enter(db, events.system_actor(), made.id)
     with psycopg.connect(url, autocommit=True) as conn:
         await asyncio.to_thread(desk.fill, conn, made.id, messages, 64)
         for statement in _MORE:
             conn.execute(statement.replace("% ", "%% ").encode(), {"n": messages})
         await terms.refresh(db, inside)
-        told = [events.Told("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
+        told = [events.BulkEvent("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
         async with db.scoped(inside) as noting:
             await events.record_many(noting, inside, inside.actor, told)
         conn.execute("VACUUM ANALYZE")

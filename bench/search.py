@@ -21,7 +21,7 @@ import psycopg
 
 from bench import database, desk
 from bench.figures import Curve, Figure, Found, percentile, table
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database, connected
 from proofdesk.database.rows import Conn
@@ -100,8 +100,8 @@ class Bench:
 
     async def filled(self, chunks: int) -> tuple[Scope, desk.Desk]:
         """A project with that many chunks and their vectors."""
-        made = await projects.create(self.db, system(), f"{chunks:,} chunks")
-        inside = await scope.enter(self.db, system(), made.id)
+        made = await projects.create(self.db, system_actor(), f"{chunks:,} chunks")
+        inside = await scope.enter(self.db, system_actor(), made.id)
         with psycopg.connect(self.url, autocommit=True) as conn:
             filled = await asyncio.to_thread(desk.fill, conn, made.id, chunks, DIMENSION)
         return inside, filled

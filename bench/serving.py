@@ -22,7 +22,7 @@ import psycopg
 
 from bench import database
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import connected
 from proofdesk.projects import projects
 
@@ -66,7 +66,7 @@ async def measure(quick: bool) -> Found:
     seconds = 2 if quick else 5
     with database.fresh() as url:
         async with connected(url, 2) as db:
-            project = await projects.create(db, system(), "Served")
+            project = await projects.create(db, system_actor(), "Served")
         with running(url) as there:
             cookies = [_signed_in(there, str(project.id)) for _ in range(CONNECTIONS)]
             floor = _loaded(f"{there}/health", cookies, seconds)

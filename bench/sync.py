@@ -21,7 +21,7 @@ from psycopg import sql
 
 from bench import database, upstream
 from bench.figures import Curve, Figure, Found
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
@@ -199,8 +199,8 @@ def _apart(url: str, there: str) -> Synced:
 async def _synced(url: str, there: str) -> Synced:
     client = ChatwootClient(there, "token", concurrency=CONCURRENCY)
     async with connected(url, 8) as db:
-        made = await projects.create(db, system(), "Synced")
-        inside = await scope.enter(db, system(), made.id)
+        made = await projects.create(db, system_actor(), "Synced")
+        inside = await scope.enter(db, system_actor(), made.id)
         before, began = upstream.requests(there), time.perf_counter()
         synced = await sync.run(db, client, inside, _OPTIONS, ignore_progress)
         first, ended = upstream.requests(there) - before, time.perf_counter()

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
@@ -212,7 +212,7 @@ async def _database() -> AsyncIterator[Database]:
 
 async def _project(db: Database, corpus: Path) -> Scope:
     """Return the scope of the project with the corpus, with every stage up to date."""
-    actor = system()
+    actor = system_actor()
     existing = [p for p in await projects.visible(db, actor) if p.name == PROJECT]
     project = existing[0] if existing else await projects.create(db, actor, PROJECT)
     project_scope = await scope.enter(db, actor, project.id)

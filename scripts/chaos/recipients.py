@@ -15,7 +15,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.core.progress import ignore_progress
 from proofdesk.jobs.resources import Resources, open_resources
@@ -111,8 +111,8 @@ class Recipients:
         each = max(2, self.messages // (self._accounts * 2 * A_PERSON))
         chats = itertools.count(10_000)
         for account in range(1, self._accounts + 1):
-            made = await projects.create(resources.db, system(), f"Project {account}")
-            inside = await scope.enter(resources.db, system(), made.id)
+            made = await projects.create(resources.db, system_actor(), f"Project {account}")
+            inside = await scope.enter(resources.db, system_actor(), made.id)
             await sources.bind(resources.db, inside, "chatwoot_account", str(account))
             inbox = 1 if account == 1 else next(iter(self.chatwoot.add_account(account, f"Account {account}").inboxes))
             for _ in range(each):

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import connected
 from proofdesk.projects import projects, scope, sources
 from proofdesk_simulators import chatwoot, openai
@@ -83,9 +83,9 @@ class World:
         """Make a project for each account; all is due at once and again every 30 seconds."""
         async with connected(url, 2) as db:
             for account in self.accounts:
-                made = await projects.create(db, system(), f"Project {account}")
+                made = await projects.create(db, system_actor(), f"Project {account}")
                 self.accounts[account] = made.id
-                inside = await scope.enter(db, system(), made.id)
+                inside = await scope.enter(db, system_actor(), made.id)
                 await sources.bind(db, inside, "chatwoot_account", str(account))
 
     def environment(self, url: str) -> dict[str, str]:

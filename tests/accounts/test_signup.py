@@ -27,7 +27,7 @@ from proofdesk.accounts.signup import (  # fmt: skip
     Wish,
 )
 from proofdesk.accounts.telegram import TelegramNotConfigured
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.settings import Settings
@@ -263,7 +263,7 @@ async def test_moving_or_undoing_the_binding_voids_pins_under_way(desk: Desk):
     assert await telegram.handle(desk.db, desk.settings, desk.bot, moved)
     assert await desk.outcome(started.signup_request_id, pin) == "signup_request_invalid"
     started, pin = await desk.start()
-    await telegram.unbind(desk.db, system())
+    await telegram.unbind(desk.db, system_actor())
     assert await desk.outcome(started.signup_request_id, pin) == "signup_request_invalid"
 
 
@@ -279,7 +279,7 @@ async def test_what_is_missing_is_told_exactly(desk: Desk):
     elsewhere = SETTINGS.model_copy(update={"telegram_owner_id": OWNER + 1})
     assert await told(elsewhere, desk.bot, OwnerNotBound) == (False, True, False, ["telegram_owner_not_bound"])
     assert await told(Settings(), None, TelegramNotConfigured) == (False, False, True, ["telegram_not_configured"])
-    await telegram.unbind(desk.db, system())
+    await telegram.unbind(desk.db, system_actor())
     both = ["telegram_not_configured", "telegram_owner_not_bound"]
     assert await told(Settings(), None, TelegramNotConfigured) == (False, False, False, both)
 

@@ -20,7 +20,7 @@ from proofdesk.accounts.telegram import (
     Update,
     WebhookRateLimited,
 )
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid
 from proofdesk.settings import Settings
@@ -62,7 +62,7 @@ class Hearing:
         return await telegram.handle(self.db, self.settings, self.bot, posted)
 
     async def code(self) -> str:
-        return (await telegram.make_code(self.db, self.settings, system()))[0]
+        return (await telegram.make_code(self.db, self.settings, system_actor()))[0]
 
     async def bound(self) -> int | None:
         found = await telegram.bound(self.db, self.settings)
@@ -212,7 +212,7 @@ async def test_an_update_that_comes_again_does_nothing(by_code: Hearing):
     update = by_code.simulator.update(ADA, f"/bind {code}")
     done = await asyncio.gather(*(by_code.post(update) for _ in range(6)))
     assert done.count(True) == 1 and len(by_code.answers) == 1
-    await telegram.unbind(by_code.db, system())
+    await telegram.unbind(by_code.db, system_actor())
     assert not await by_code.post(update)
     assert await by_code.bound() is None and len(by_code.answers) == 1
 
@@ -267,7 +267,7 @@ async def test_a_forged_bind_cannot_divert_the_pins(by_id: Hearing, owner_conn: 
 async def test_undoing_the_binding_voids_the_code_too(by_code: Hearing, owner_conn: psycopg.Connection):
     await by_code.hear(ADA, f"/bind {await by_code.code()}")
     code = await by_code.code()
-    assert await telegram.unbind(by_code.db, system()) and not await telegram.unbind(by_code.db, system())
+    assert await telegram.unbind(by_code.db, system_actor()) and not await telegram.unbind(by_code.db, system_actor())
     assert not await by_code.hear(ADA, f"/bind {code}")
     assert await by_code.bound() is None
     assert _actions(owner_conn).count(("auth.telegram_unbind", "")) == 1
@@ -275,9 +275,9 @@ async def test_undoing_the_binding_voids_the_code_too(by_code: Hearing, owner_co
 
 async def test_a_code_is_not_made_where_it_would_be_of_no_use(db: Database):
     with pytest.raises(OwnerIsFixed, match="TELEGRAM_OWNER_ID"):
-        await telegram.make_code(db, _settings(telegram_owner_id=ADA), system())
+        await telegram.make_code(db, _settings(telegram_owner_id=ADA), system_actor())
     with pytest.raises(TelegramNotConfigured, match="TELEGRAM_BOT_TOKEN"):
-        await telegram.make_code(db, Settings(), system())
+        await telegram.make_code(db, Settings(), system_actor())
 
 
 async def test_who_writes_too_much_is_not_answered_any_more(by_code: Hearing):

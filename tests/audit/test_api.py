@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from proofdesk.audit import events
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.evidence import references
@@ -21,7 +21,7 @@ async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast
     """The member's project has an event that cites a message, and everybody has signed in once."""
     assert cast.member.project_id is not None
     stories.tell(owner_conn, cast.member.project_id)
-    inside = await scope.enter(db, system("req-5"), cast.member.project_id)
+    inside = await scope.enter(db, system_actor("req-5"), cast.member.project_id)
     refs = [{"source": "cw_messages", "ref": ids.message(inside.project_id, 7, 10103), "meta": {"page": 1}}]
     async with db.scoped(inside) as conn:
         citations = await references.cite(conn, inside, refs)

@@ -13,7 +13,7 @@ import pytest
 from proofdesk.audit import chain
 from proofdesk.audit import events as audit_events
 from proofdesk.audit.chain import INSTALLATION
-from proofdesk.audit.events import Actor, Told, system
+from proofdesk.audit.events import Actor, BulkEvent, system_actor
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
@@ -28,7 +28,7 @@ async def add(db: Database, scope: Scope | None, count: int = 1, **values: objec
     for number in range(count):
         async with db.scoped(scope) if scope else db.transaction() as conn:
             payload = {"number": number} | values
-            await audit_events.record(conn, system("req-1"), "test.done", "thing", number, scope=scope, payload=payload)
+            await audit_events.record(conn, system_actor("req-1"), "test.done", "thing", number, scope=scope, payload=payload)
 
 
 async def ids(db: Database, scope: Scope | None) -> list[int]:
@@ -50,7 +50,7 @@ async def test_what_is_rolled_back_leaves_no_event(db: Database, project: Scope)
     before = await chain.verify(db, project)
     with pytest.raises(RuntimeError):
         async with db.scoped(project) as conn:
-            await audit_events.record(conn, system(), "test.done", "thing", 1, scope=project)
+            await audit_events.record(conn, system_actor(), "test.done", "thing", 1, scope=project)
             raise RuntimeError
     await add(db, project)
     after = await chain.verify(db, project)
@@ -68,20 +68,20 @@ async def test_fifty_writers_at_once_keep_one_chain(db: Database, project: Scope
 
 
 async def test_many_events_at_once_are_a_chain_in_their_order(db: Database, project: Scope):
-    events = [Told("outbound.send", "outbound_message", n, "sent", {"attempt": n}) for n in range(40)]
+    events = [BulkEvent("outbound.send", "outbound_message", n, "sent", {"attempt": n}) for n in range(40)]
     async with db.scoped(project) as conn:
         await audit_events.record_many(conn, project, project.actor, events)
         await audit_events.record_many(conn, project, project.actor, [])
     proof = await chain.verify(db, project)
     assert proof.fault == ""
-    found = await chain.history(db, project, project.actor, AuditFilter(action="outbound.send"), 100, 0)
+    found = await chain.list_events(db, project, project.actor, AuditFilter(action="outbound.send"), 100, 0)
     assert [(e.entity_id, e.payload) for e in reversed(found)] == [(str(n), {"attempt": n}) for n in range(40)]
 
 
 async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, project: Scope):
     async def write(number: int) -> None:
         async with db.scoped(project) as conn:
-            await audit_events.record(conn, system(), "test.done", "thing", number, scope=project)
+            await audit_events.record(conn, system_actor(), "test.done", "thing", number, scope=project)
             if number % 3 == 0:
                 raise LookupError
 
@@ -93,7 +93,7 @@ async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, proj
 async def test_every_kind_of_value_is_sealed_as_it_is_read(db: Database, project: Scope):
     await add(db, project, 1, **AWKWARD)
     async with db.transaction() as conn:
-        await audit_events.record(conn, system(), "test.done", "thing", None)
+        await audit_events.record(conn, system_actor(), "test.done", "thing", None)
     assert (await chain.verify(db, project)).fault == ""
     assert (await chain.verify(db, None)).fault == ""
 
@@ -200,7 +200,7 @@ async def test_nobody_writes_into_the_chain_of_another_project(db: Database, pro
     other = await new_project(db, "Other")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.scoped(project) as conn:
-            await audit_events.record(conn, system(), "test.done", "thing", 1, scope=other)
+            await audit_events.record(conn, system_actor(), "test.done", "thing", 1, scope=other)
 
 
 async def test_an_export_is_proved_by_the_program_in_the_documentation(db: Database, project: Scope, tmp_path: Path):

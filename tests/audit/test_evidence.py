@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from proofdesk.audit import events
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.evidence import references
@@ -28,7 +28,7 @@ async def told(db: Database, project: Scope, owner_conn: psycopg.Connection) -> 
 async def cite(db: Database, scope: Scope, *refs: Any) -> None:
     async with db.scoped(scope) as conn:
         citations = await references.cite(conn, scope, list(refs))
-        await events.record(conn, system(), "test.cited", "thing", 1, scope=scope, evidence_refs=citations)
+        await events.record(conn, system_actor(), "test.cited", "thing", 1, scope=scope, evidence_refs=citations)
 
 
 def message(scope: Scope, number: int = 10103) -> dict[str, Any]:

@@ -212,7 +212,9 @@ async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
     assert f"is stored in conversation {first}" in item.reason
     async with db.scoped(project) as conn:
         rows = [{"message_id": taken, "conversation_id": second}]
-        assert [m.conversation_id for m in await cursor_queries.find_stored_elsewhere(conn, project, 1, rows)] == [first]
+        assert [m.conversation_id for m in await cursor_queries.find_stored_elsewhere(conn, project, 1, rows)] == [
+            first
+        ]
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,9 @@ async def test_a_reconcile_that_leaves_off_goes_on_and_walks_no_source_twice(
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     turns, walked = 0, dict[str, list[reconcile.InboxComparison]]()
-    while not (found := await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress, always, walked)).finished:
+    while not (
+        found := await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress, always, walked)
+    ).finished:
         assert not found.complete
         turns, walked = turns + 1, found.walked
     assert turns == 3, "once after each page"

@@ -286,7 +286,9 @@ async def test_a_first_reading_that_leaves_off_goes_on_at_its_page(
 
     fill(simulator, 60, 1)
     client = connect(simulator)
-    finished = [(await sync.run(db, client, project, OPTIONS, ignore_progress, every_second_page)).finished for _ in range(3)]
+    finished = [
+        (await sync.run(db, client, project, OPTIONS, ignore_progress, every_second_page)).finished for _ in range(3)
+    ]
     # Pages 1 and 2; then, going on a page earlier, 2 and 3; then 3 and what comes after the last.
     assert finished == [False, False, True]
     assert ours(owner_conn) == theirs(simulator)

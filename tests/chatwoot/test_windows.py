@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofdesk.chatwoot.windows import MAX_ID, MAX_ROWS, ConversationReading, UnsplittableWindow, MessageWindow, find_gaps
+from proofdesk.chatwoot.windows import (
+    MAX_ID,
+    MAX_ROWS,
+    ConversationReading,
+    MessageWindow,
+    UnsplittableWindow,
+    find_gaps,
+)
 
 Row = dict[str, int]
 

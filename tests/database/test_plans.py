@@ -94,8 +94,8 @@ def filled_url(server_url: str, worker_id: str) -> Iterator[str]:
 @pytest.fixture(params=["Large", "Small"])
 async def inside(filled_url: str, request: pytest.FixtureRequest) -> Scope:
     async with connected(filled_url, 2) as db:
-        (found,) = [p for p in await projects.visible(db, events.system()) if p.name == request.param]
-        return await scope.enter(db, events.system(), found.id)
+        (found,) = [p for p in await projects.visible(db, events.system_actor()) if p.name == request.param]
+        return await scope.enter(db, events.system_actor(), found.id)
 
 
 @pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])

@@ -119,7 +119,7 @@ async def test_a_list_that_goes_round_in_circles_is_left(desk: Desk):
 
 async def test_an_inbox_that_is_not_there_is_a_matter_of_the_binding(desk: Desk):
     assert desk.cast.member.project_id is not None
-    inside = await scope.enter(desk.db, events.system(), desk.cast.member.project_id)
+    inside = await scope.enter(desk.db, events.system_actor(), desk.cast.member.project_id)
     source = await sources.bind(desk.db, inside, "chatwoot_inbox", "1:77")
     shown = await desk.fails(SYNC)
     assert (shown.answer.status_code, shown.answer.json()["error"]) == (409, "chatwoot_source_binding_error")

@@ -100,7 +100,7 @@ def test_these_query_functions_and_no_others_take_no_scope():
 
 async def test_row_security_alone_shows_nothing_of_another_project(db: Database, ours: World, theirs: World):
     """The query is told the other project, the transaction is in ours: it must look as if that did not exist."""
-    nowhere = Scope(events.system(), uuid4(), uuid4())
+    nowhere = Scope(events.system_actor(), uuid4(), uuid4())
     guilty = []
     for name, query in ALL:
         given = arguments.filled(name, query, theirs)

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
@@ -150,7 +150,7 @@ async def test_the_results_say_how_each_run_went_and_which_are_under_way(
         run = await runs.claim(db, project, run_id)
         assert run is not None
         await runs.execute(db, project, run, work)
-    result = await tick.wait_for_results(db, system(), started, 0)
+    result = await tick.wait_for_results(db, system_actor(), started, 0)
     assert (result.processed, result.ok, result.failed) == (len(started), 1, 1)
     told = {d["job_type"]: d for d in result.details}
     assert (told["chatwoot_sync"]["status"], told["chatwoot_sync"]["details"]) == ("ok", {"messages": 2})

@@ -24,7 +24,7 @@ def hang(_: Message) -> float:
 async def main() -> None:
     """Send what is due."""
     async with connected(os.environ["DATABASE_URL"], 2) as db:
-        inside = await scope.enter(db, events.system(), UUID(sys.argv[1]))
+        inside = await scope.enter(db, events.system_actor(), UUID(sys.argv[1]))
         await delivery.process_due(db, inside, {"email": FakeProvider(behave=hang)}, DeliveryOptions(4, 60))
 
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from proofdesk.accounts import accounts
-from proofdesk.audit.events import Actor, system
+from proofdesk.audit.events import Actor, system_actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, Invalid
 from proofdesk.projects import members, projects, scope, sources
@@ -46,7 +46,7 @@ async def test_what_is_refused_leaves_none(db: Database, owner_conn: psycopg.Con
     with pytest.raises(members.UserNotFound):
         await members.add(db, keeper, "nobody")
     with pytest.raises(Invalid):
-        await projects.create(db, system(), "")
+        await projects.create(db, system_actor(), "")
     assert actions(owner_conn) == before
 
 
@@ -60,7 +60,7 @@ async def test_an_archived_project_is_gone_and_its_data_stays(db: Database, owne
         [inside.project_id, inside.account_scope_id],
     )
     assert [s.external_id for s in await projects.archive(db, keeper)] == ["7"]
-    for actor in (amina, system()):
+    for actor in (amina, system_actor()):
         assert await projects.visible(db, actor) == []
         with pytest.raises(ProjectNotFound):
             await scope.enter(db, actor, inside.project_id)

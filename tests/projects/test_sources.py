@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from proofdesk.audit.events import Actor, system
+from proofdesk.audit.events import Actor, system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.database.pool import Database
 from proofdesk.projects import projects, scope, sources
@@ -146,4 +146,4 @@ async def test_events_carry_who_and_the_request(db: Database, project: Scope, ow
     actor = Actor("amina", project.project_id, True, "req-9")
     await sources.bind(db, await scope.enter(db, actor, project.project_id), *ACCOUNT)
     assert (last(owner_conn)["actor_username"], last(owner_conn)["request_id"]) == ("amina", "req-9")
-    assert system().request_id is None
+    assert system_actor().request_id is None

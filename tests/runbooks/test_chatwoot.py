@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.projects import sources
 from proofdesk_simulators.chatwoot.foundation import add_agent
 from tests.runbooks.house import House
@@ -71,7 +71,7 @@ async def test_a_bots_token(house: House):
 async def test_a_source_that_another_project_has(house: House):
     for source in await sources.bound(house.db, house.scope):
         await sources.unbind(house.db, house.scope, source.id)
-    other = await new_project(house.db, "Other", system())
+    other = await new_project(house.db, "Other", system_actor())
     await sources.bind(house.db, other, "chatwoot_account", "1")
     assert await _cause(house) == "source"
 

@@ -51,7 +51,7 @@ async def _plant(house: House) -> None:
     )
     async with house.db.transaction() as conn:
         payload = {"address": PEOPLE[3], "username": PEOPLE[4], "note": everything}
-        await events.record(conn, events.nobody(), "auth.login_failed", "user", None, status="failed", payload=payload)
+        await events.record(conn, events.anonymous_actor(), "auth.login_failed", "user", None, status="failed", payload=payload)
     headers = {"cookie": "[not shown]", "x-forwarded-for": PEOPLE[3], "referer": f"https://x.example/?t={OTHERS[0]}"}
     house.asking = replace(ASKING, peer=PEOPLE[3], headers=headers, forwarded={"x-forwarded-for": PEOPLE[3]})
     event = {"logger": "proofdesk.accounts", "event": everything, "status": 401}

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.indexing import chunks, terms
 from proofdesk.projects import scope
@@ -52,7 +52,7 @@ def tell(conn: psycopg.Connection, project_id: UUID) -> None:
 
 async def make_searchable(db: Database, project_id: UUID) -> None:
     """Cut what was told into chunks and index its words, as the end of a sync does."""
-    inside = await scope.enter(db, system(), project_id)
+    inside = await scope.enter(db, system_actor(), project_id)
     await chunks.cut(db, inside, chunks.limits_of(Settings()))
     await terms.refresh(db, inside)
 

@@ -67,8 +67,8 @@ class World:
 
 async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
     """A project of an account scope of its own with a row in every table of projects."""
-    made = await projects.create(db, events.system(), name, scope_key=name)
-    keeper = await scope.keep(db, await scope.enter(db, events.system(), made.id))
+    made = await projects.create(db, events.system_actor(), name, scope_key=name)
+    keeper = await scope.keep(db, await scope.enter(db, events.system_actor(), made.id))
     stories.tell(conn, made.id)
     if extra:
         lonely = [stories.Written("contact", "Amina Okafor", "Nobody else has this conversation.")]

@@ -190,7 +190,7 @@ async def _record(
     conn: Conn, by: Actor | None, action: str, account: Account, payload: dict[str, object] | None = None
 ) -> None:
     told = {"username": account.username} | (payload or {})
-    await events.record(conn, by or events.system(), action, "user", account.id, payload=told)
+    await events.record(conn, by or events.system_actor(), action, "user", account.id, payload=told)
 
 
 def _free(done: T | None) -> T:

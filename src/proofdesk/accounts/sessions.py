@@ -145,7 +145,7 @@ async def _note_failure(db: Database, account: Account | None, login: Login, who
     # At most as often as tries may fail. Of a name that nobody has nothing is kept: people type passwords there.
     payload = {"address": who.address, "username": account and account.username}
     async with db.transaction() as conn:
-        stranger = events.nobody(login.request_id)
+        stranger = events.anonymous_actor(login.request_id)
         await events.record(
             conn, stranger, "auth.login_failed", "user", account and account.id, status="failed", payload=payload
         )

@@ -176,7 +176,7 @@ async def _insert(db: Database, settings: Settings, wish: Wish, pin: str) -> tup
             await _record_failure(conn, wish, None, UsernameTaken.code)
         else:
             payload = {"username": wish.username, "address": wish.address}
-            stranger = events.nobody(wish.request_id)
+            stranger = events.anonymous_actor(wish.request_id)
             await events.record(conn, stranger, "auth.signup_start", "signup_request", request_id, payload=payload)
     if owner is None:
         raise OwnerNotBound
@@ -227,7 +227,7 @@ async def _made(db: Database, settings: Settings, request: SignupRequest, given:
 async def _record_failure(conn: Conn, by: Wish | Confirmation, request_id: UUID | None, reason: str) -> None:
     # Called within the quotas only, so nobody can fill the trail with failures.
     payload = {"reason": reason, "address": by.address}
-    stranger = events.nobody(by.request_id)
+    stranger = events.anonymous_actor(by.request_id)
     await events.record(
         conn, stranger, "auth.signup_failed", "signup_request", request_id, status="failed", payload=payload
     )

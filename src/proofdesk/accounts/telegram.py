@@ -200,7 +200,7 @@ async def _carry_out(conn: Conn, said: Said, decision: Decision, request_id: str
 async def _record(conn: Conn, said: Said, action: str, request_id: str | None, reason: str = "") -> None:
     payload = {"telegram_id": said.sender_id} | ({"reason": reason} if reason else {})
     status = "refused" if reason else "ok"
-    actor = events.nobody(request_id)
+    actor = events.anonymous_actor(request_id)
     await events.record(conn, actor, action, "telegram_owner", said.sender_id, status=status, payload=payload)
 
 

@@ -25,7 +25,7 @@ _BATCH = 2000
 
 
 @dataclass(frozen=True)
-class Proof:
+class ChainProof:
     """What a look at a chain gave. `fault` is empty when it is whole; `event_id` is the first event that is wrong."""
 
     chain: str
@@ -36,32 +36,32 @@ class Proof:
     event_id: int | None = None
 
 
-async def history(db: Database, scope: EventScope, actor: Actor, asked: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
+async def list_events(db: Database, scope: EventScope, actor: Actor, event_filter: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
     """Events of the project and, of those without a project, all for the owner and their own for others; newest first."""
     async with db.scoped(scope) as conn:
         await _see(conn, actor)
-        return await queries.events(conn, scope, asked, limit, offset)
+        return await queries.list_events(conn, scope, event_filter, limit, offset)
 
 
-async def count(db: Database, scope: EventScope, actor: Actor, asked: AuditFilter) -> int:
+async def count_events(db: Database, scope: EventScope, actor: Actor, event_filter: AuditFilter) -> int:
     """How many events `history` has in all."""
     async with db.scoped(scope) as conn:
         await _see(conn, actor)
-        return await queries.count_events(conn, scope, asked)
+        return await queries.count_events(conn, scope, event_filter)
 
 
-async def verify(db: Database, project: EventScope | None, name: str = INSTALLATION) -> Proof:
+async def verify(db: Database, scope: EventScope | None, name: str = INSTALLATION) -> ChainProof:
     """Prove a project's chain, or the installation's, event by event, up to where it ends now."""
-    head = await _head(db, project) or ChainHead(0, 0, START)
+    head = await _head(db, scope) or ChainHead(0, 0, START)
     seen, last, before = 0, 0, START
-    async for link in links(db, project):
+    async for link in links(db, scope):
         is_later = link.id > head.last_id
-        if fault := await _beyond(db, project, link) if is_later else _fault(link, before):
-            return Proof(name, _id(project), seen, before.hex(), fault, link.id)
+        if fault := await _beyond(db, scope, link) if is_later else _fault(link, before):
+            return ChainProof(name, _id(scope), seen, before.hex(), fault, link.id)
         if is_later:
             break  # added since we began
         seen, last, before = seen + 1, link.id, link.hash
-    return Proof(name, _id(project), seen, before.hex(), _cut(head, seen, last, before))
+    return ChainProof(name, _id(scope), seen, before.hex(), _cut(head, seen, last, before))
 
 
 async def links(db: Database, project: EventScope | None) -> AsyncIterator[ChainLink]:
@@ -69,8 +69,8 @@ async def links(db: Database, project: EventScope | None) -> AsyncIterator[Chain
     after = 0
     while True:
         async with _opened(db, project) as conn:
-            await queries.see_installation(conn)
-            batch = await queries.links(conn, _id(project), after, _BATCH)
+            await queries.show_installation_events(conn)
+            batch = await queries.list_links(conn, _id(project), after, _BATCH)
         for link in batch:
             yield link
         if len(batch) < _BATCH:
@@ -133,14 +133,14 @@ def _cut(head: ChainHead, seen: int, last: int, before: bytes) -> str:
 
 async def _head(db: Database, project: EventScope | None) -> ChainHead | None:
     async with _opened(db, project) as conn:
-        await queries.see_installation(conn)
-        return await queries.head(conn, _id(project))
+        await queries.show_installation_events(conn)
+        return await queries.get_head(conn, _id(project))
 
 
 async def _see(conn: Conn, actor: Actor) -> None:
-    await queries.see_own(conn, actor.user_id)
+    await queries.show_own_events(conn, actor.user_id)
     if actor.is_owner:
-        await queries.see_installation(conn)
+        await queries.show_installation_events(conn)
 
 
 def _opened(db: Database, project: EventScope | None) -> AbstractAsyncContextManager[Conn]:

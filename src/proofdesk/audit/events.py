@@ -24,12 +24,12 @@ class Actor:
     request_id: str | None = None
 
 
-def system(request_id: str | None = None) -> Actor:
+def system_actor(request_id: str | None = None) -> Actor:
     """Proofdesk acting on its own, by schedule or from the command line."""
     return Actor("system", None, True, request_id)
 
 
-def nobody(request_id: str | None = None) -> Actor:
+def anonymous_actor(request_id: str | None = None) -> Actor:
     """Somebody who has not shown who he is."""
     return Actor("nobody", None, False, request_id)
 
@@ -48,7 +48,7 @@ class EvidenceRef:
 
 
 @dataclass(frozen=True)
-class Told:
+class BulkEvent:
     """An event of many, as its verb tells it."""
 
     action: str
@@ -89,7 +89,7 @@ async def record(
     await queries.insert_event(conn, scope, event)
 
 
-async def record_many(conn: Conn, scope: EventScope, actor: Actor, events: Sequence[Told]) -> None:
+async def record_many(conn: Conn, scope: EventScope, actor: Actor, events: Sequence[BulkEvent]) -> None:
     """Add events without evidence to the project's chain, in this order, as `record` does."""
     new = [
         queries.NewAuditEvent(

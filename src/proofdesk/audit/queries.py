@@ -141,17 +141,17 @@ def _text(user_id: UUID | None) -> str | None:
     return None if user_id is None else str(user_id)
 
 
-async def see_own(conn: Conn, user_id: UUID | None) -> None:
+async def show_own_events(conn: Conn, user_id: UUID | None) -> None:
     """Let the transaction see the events without a project that the person caused."""
     await execute(conn, "SELECT set_config('proofdesk.user_id', %(user)s, true)", user=str(user_id or ""))
 
 
-async def see_installation(conn: Conn) -> None:
+async def show_installation_events(conn: Conn) -> None:
     """Let the transaction see all events without a project."""
     await execute(conn, "SELECT set_config('proofdesk.installation', 'seen', true)")
 
 
-async def events(conn: Conn, scope: EventScope, event_filter: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
+async def list_events(conn: Conn, scope: EventScope, event_filter: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
     """Events of the project, and those without a project that the transaction may see; the newest first."""
     return await fetch_all(
         conn,
@@ -186,7 +186,7 @@ async def events(conn: Conn, scope: EventScope, event_filter: AuditFilter, limit
     )
 
 
-async def count_events(conn: Conn, scope: EventScope, asked: AuditFilter) -> int:
+async def count_events(conn: Conn, scope: EventScope, event_filter: AuditFilter) -> int:
     """How many events `events` has in all."""
     return await fetch_value(
         conn,
@@ -199,16 +199,16 @@ async def count_events(conn: Conn, scope: EventScope, asked: AuditFilter) -> int
           AND (%(entity_type)s::text IS NULL OR entity_type = %(entity_type)s)
           AND (%(entity)s::text IS NULL OR entity_id = %(entity)s)""",
         project=scope.project_id,
-        action=asked.action,
-        entity_type=asked.entity_type,
-        entity=asked.entity_id,
+        action=event_filter.action,
+        entity_type=event_filter.entity_type,
+        entity=event_filter.entity_id,
     )
 
 
 # Chains -----------------------------------------------------------------------------------------------------------
 
 
-async def head(conn: Conn, project_id: UUID | None) -> ChainHead | None:
+async def get_head(conn: Conn, project_id: UUID | None) -> ChainHead | None:
     """Where the chain ends; None while it has no event."""
     return await fetch_optional(
         conn,
@@ -220,7 +220,7 @@ async def head(conn: Conn, project_id: UUID | None) -> ChainHead | None:
     )
 
 
-async def links(conn: Conn, project_id: UUID | None, after: int, most: int) -> list[ChainLink]:
+async def list_links(conn: Conn, project_id: UUID | None, after: int, limit: int) -> list[ChainLink]:
     """The next events of a chain after an id, in order."""
     return await fetch_all(
         conn,
@@ -234,5 +234,5 @@ async def links(conn: Conn, project_id: UUID | None, after: int, most: int) -> l
         ORDER BY id LIMIT %(most)s""",
         project=project_id,
         after=after,
-        most=most,
+        most=limit,
     )

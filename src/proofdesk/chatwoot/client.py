@@ -102,7 +102,9 @@ class ChatwootClient:
         params = {"status": "all", "assignee_type": "all", "sort_by": sort_by, "page": page}
         return await self._conversations(account_id, params, inbox_id)
 
-    async def changed_conversations(self, account_id: int, within_seconds: int, inbox_id: int | None = None) -> ListPage:
+    async def changed_conversations(
+        self, account_id: int, within_seconds: int, inbox_id: int | None = None
+    ) -> ListPage:
         """All conversations whose `updated_at` lies within the last seconds, in one answer (C-07)."""
         params = {"status": "all", "assignee_type": "all", "updated_within": within_seconds}
         return await self._conversations(account_id, params, inbox_id)

@@ -76,7 +76,9 @@ class ConversationTail:
     first_id: int
 
 
-async def list_recent_tails(conn: Conn, scope: Scope, account_id: int, since: datetime, length: int) -> list[ConversationTail]:
+async def list_recent_tails(
+    conn: Conn, scope: Scope, account_id: int, since: datetime, length: int
+) -> list[ConversationTail]:
     """Conversations active since then, and where their last `length` messages begin (0: where there are fewer)."""
     return await fetch_all(
         conn,
@@ -228,7 +230,9 @@ async def find_stored_elsewhere(
     )
 
 
-async def release_items(conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]) -> int:
+async def release_items(
+    conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]
+) -> int:
     """Take items out of quarantine that could be stored; how many."""
     return await execute(
         conn,

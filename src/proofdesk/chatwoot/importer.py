@@ -118,21 +118,29 @@ class AccountImporter:
         parsed, people = parsing.parse_conversations(listed), parsing.parse_contacts(parsing.list_senders(listed))
         parsed.rows = [r for r in parsed.rows if self._is_recent(r)]
 
-        async def store(conn: queries.Conn, put: item_storage.PutRows) -> tuple[int, int, list[cursor_queries.ReadState]]:
+        async def store(
+            conn: queries.Conn, put: item_storage.PutRows
+        ) -> tuple[int, int, list[cursor_queries.ReadState]]:
             await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
             contacts = await put(conn, "contact", people, self._bind_store(queries.store_contacts, conn))
             conversations = await put(conn, "conversation", parsed, self._bind_store(queries.store_conversations, conn))
             await self._update_quarantine(conn, "contact", people)
             await self._update_quarantine(conn, "conversation", parsed)
             ids = [r["conversation_id"] for r in parsed.rows]
-            return contacts, conversations, await cursor_queries.list_read_states(conn, self.scope, self.account_id, ids)
+            return (
+                contacts,
+                conversations,
+                await cursor_queries.list_read_states(conn, self.scope, self.account_id, ids),
+            )
 
         contacts, conversations, states = await item_storage.store_items(self.db, self.scope, store)
         self.counts.contacts += contacts
         self.counts.conversations += conversations
         cursors = {s.conversation_id: s for s in states}
         return [
-            ConversationReading.starting_at(i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"])
+            ConversationReading.starting_at(
+                i, cursors[i].message_cursor, cursors[i].message_cursor, row["newest_id"], row["read_mark"]
+            )
             for row in parsed.rows
             if cursors[i := row["conversation_id"]].read_mark != row["read_mark"]
         ]
@@ -174,7 +182,9 @@ class AccountImporter:
     async def _store_responses(self, responses: list[_WindowResponse]) -> list[ConversationReading]:
         """Store what came; the readings after it, but those of conversations that are gone or refused."""
         refused = [(a.reading, a.page) for a in responses if isinstance(a.page, ChatwootError)]
-        await permissions.check_refusals(self.client, self.account_id, [e for _, e in refused], len(responses) - len(refused))
+        await permissions.check_refusals(
+            self.client, self.account_id, [e for _, e in refused], len(responses) - len(refused)
+        )
         invalid = [_unread_conversation(reading, error.message) for reading, error in refused]
         read: list[tuple[ConversationReading, list[Any]]] = []
         for reading, page in ((a.reading, a.page) for a in responses if isinstance(a.page, list)):
@@ -185,7 +195,9 @@ class AccountImporter:
         for reading in (r for r, _ in read if r.misses_newest):
             await self.client.check_not_truncated(self.account_id, reading.conversation_id, reading.newest_id)
         gone = [a.reading.conversation_id for a in responses if a.page is None]
-        await self._store_messages(read, await removals.find_deleted_conversations(self.client, self.account_id, gone), invalid)
+        await self._store_messages(
+            read, await removals.find_deleted_conversations(self.client, self.account_id, gone), invalid
+        )
         return [reading for reading, _ in read]
 
     async def _store_messages(

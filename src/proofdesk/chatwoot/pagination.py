@@ -26,7 +26,9 @@ async def iterate_conversations(
         yield page
 
 
-async def iterate_contacts(client: ChatwootClient, account_id: int, sort: str, *, ahead: int = 0) -> AsyncGenerator[ListPage]:
+async def iterate_contacts(
+    client: ChatwootClient, account_id: int, sort: str, *, ahead: int = 0
+) -> AsyncGenerator[ListPage]:
     """Pages of contacts until an empty one; up to `ahead` more are asked for while one is worked on."""
 
     async def fetch_page(number: int) -> ListPage:
@@ -36,7 +38,9 @@ async def iterate_contacts(client: ChatwootClient, account_id: int, sort: str, *
         yield page
 
 
-async def _iterate_pages(fetch_page: Callable[[int], Coroutine[Any, Any, ListPage]], first: int, ahead: int) -> AsyncGenerator[ListPage]:
+async def _iterate_pages(
+    fetch_page: Callable[[int], Coroutine[Any, Any, ListPage]], first: int, ahead: int
+) -> AsyncGenerator[ListPage]:
     number, last, seen = first + 1, 0, _SeenItems()
     requests = deque([asyncio.create_task(fetch_page(first))])
     try:

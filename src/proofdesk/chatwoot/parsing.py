@@ -228,7 +228,9 @@ def _invalid_item(entity: str, item: Any, conversation_id: int | None, reason: s
         payload = json.dumps(item)
     except RecursionError:
         payload = json.dumps({"id": item.get("id")} if isinstance(item, dict) else None)
-    return InvalidItem(entity, _entity_id(item, payload), conversation_id, storable_text(reason)[:500], payload[:20_000])
+    return InvalidItem(
+        entity, _entity_id(item, payload), conversation_id, storable_text(reason)[:500], payload[:20_000]
+    )
 
 
 def rejected_row(entity: str, row: dict[str, Any], reason: str) -> InvalidItem:

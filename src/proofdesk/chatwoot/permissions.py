@@ -4,7 +4,9 @@ from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError
 
 
-async def check_refusals(client: ChatwootClient, account_id: int, refusals: list[ChatwootError], success_count: int) -> None:
+async def check_refusals(
+    client: ChatwootClient, account_id: int, refusals: list[ChatwootError], success_count: int
+) -> None:
     """Raise a refusal unless it can be a matter of single items: most were answered, or the token sees inboxes."""
     if len(refusals) > max(1, success_count):
         raise refusals[0]

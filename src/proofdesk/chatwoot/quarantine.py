@@ -33,7 +33,9 @@ async def _retry_messages(mirror: AccountImporter, quarantined: list[Quarantined
     for item in quarantined:
         if item.conversation_id is not None:
             ids.setdefault(item.conversation_id, []).append(item.entity_id)
-    read = await mirror.reread_messages([_reading_of(conversation_id, messages) for conversation_id, messages in ids.items()])
+    read = await mirror.reread_messages(
+        [_reading_of(conversation_id, messages) for conversation_id, messages in ids.items()]
+    )
     async with mirror.db.scoped(mirror.scope) as conn:
         await cursor_queries.release_unseen(
             conn,

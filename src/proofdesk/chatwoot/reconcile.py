@@ -13,7 +13,7 @@ from proofdesk.chatwoot import cursor_queries, pagination, parsing, queries, rem
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.importer import AccountImporter, ImportCounts
 from proofdesk.chatwoot.windows import ConversationReading
-from proofdesk.core.progress import ShouldStop, ReportProgress, never_stop
+from proofdesk.core.progress import ReportProgress, ShouldStop, never_stop
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
@@ -80,7 +80,9 @@ async def run(
             if sync.watermark_name(source) in walked:
                 continue
             inboxes = None if source.inbox_id is None else frozenset([source.inbox_id])
-            importer = AccountImporter(db, client, scope, account_id, inboxes, sync.activity_cutoff(client, options), changes)
+            importer = AccountImporter(
+                db, client, scope, account_id, inboxes, sync.activity_cutoff(client, options), changes
+            )
             await sync.store_inboxes(importer, [source])
             walk = await _resume(importer, source)
             if not await _walk_pages(walk, report, should_stop):
@@ -127,11 +129,15 @@ async def _check_page(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]
     before = await _count_stored(importer, ids)
     await importer.import_conversations(page)
     states = await _states(importer, ids)
-    theirs = await importer.reread_messages([ConversationReading.starting_at(s.conversation_id, 0, s.message_cursor) for s in states])
+    theirs = await importer.reread_messages(
+        [ConversationReading.starting_at(s.conversation_id, 0, s.message_cursor) for s in states]
+    )
     gone = await _remove_deleted_messages(importer, theirs)
     after = await _count_stored(importer, list(theirs))
     for row in listed:
-        _count_theirs(walk.comparison(row["inbox_id"]), row["conversation_id"], theirs.get(row["conversation_id"], set()))
+        _count_theirs(
+            walk.comparison(row["inbox_id"]), row["conversation_id"], theirs.get(row["conversation_id"], set())
+        )
     for inbox_id, stored in after.items():
         proof, removed = walk.comparison(inbox_id), gone.get(inbox_id, 0)
         _add_stored(proof.ours, stored)
@@ -146,13 +152,17 @@ async def _remove_deleted_messages(importer: AccountImporter, theirs: dict[int, 
         missing = await queries.find_missing_messages(conn, importer.scope, importer.account_id, list(theirs), present)
     proofs = await asyncio.gather(
         *(
-            removals.find_deleted_messages(importer.client, importer.account_id, conversation_id, messages, theirs[conversation_id])
+            removals.find_deleted_messages(
+                importer.client, importer.account_id, conversation_id, messages, theirs[conversation_id]
+            )
             for conversation_id, messages in missing.items()
         )
     )
     async with importer.db.scoped(importer.scope) as conn:
         await cursor_queries.lock_conversations(conn, importer.scope, importer.account_id, sorted(missing))
-        gone = await queries.delete_messages(conn, importer.scope, importer.account_id, [i for ids in proofs for i in ids])
+        gone = await queries.delete_messages(
+            conn, importer.scope, importer.account_id, [i for ids in proofs for i in ids]
+        )
     importer.counts.removed += sum(gone.values())
     return gone
 
@@ -193,7 +203,9 @@ async def _remove_deleted_contacts(walk: _Walk) -> None:
     importer = walk.importer
     listed = await sync.import_all_contacts(importer) if importer.inbox_ids is None else set[int]()
     async with importer.db.scoped(importer.scope) as conn:
-        unseen = set(await queries.list_contacts_without_conversation(conn, importer.scope, importer.account_id)) - listed
+        unseen = (
+            set(await queries.list_contacts_without_conversation(conn, importer.scope, importer.account_id)) - listed
+        )
     gone = await removals.find_deleted_contacts(importer.client, importer.account_id, sorted(unseen))
     async with importer.db.scoped(importer.scope) as conn:
         await queries.delete_contacts(conn, importer.scope, importer.account_id, gone)
@@ -231,7 +243,9 @@ async def _store_progress(walk: _Walk, *, finished: bool = False) -> None:
     comparisons = [] if finished else [proof.as_dict() for proof in walk.comparisons.values()]
     meta = {"page": 1 if finished else walk.page, "proofs": comparisons}
     async with walk.importer.db.scoped(walk.importer.scope) as conn:
-        await cursor_queries.set_watermark(conn, walk.importer.scope, _watermark_name(walk.source), walk.importer.client.now(), meta)
+        await cursor_queries.set_watermark(
+            conn, walk.importer.scope, _watermark_name(walk.source), walk.importer.client.now(), meta
+        )
 
 
 def _watermark_name(source: Source) -> str:

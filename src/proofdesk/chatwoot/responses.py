@@ -82,7 +82,9 @@ class ChatwootError(Unavailable):
         request_sent: bool = True,
     ):
         run_continues = request.body is None and not permanent
-        super().__init__(f"{message} {_NOT_LOST}" if run_continues else message, details=request.error_details(response))
+        super().__init__(
+            f"{message} {_NOT_LOST}" if run_continues else message, details=request.error_details(response)
+        )
         self.permanent, self.forbidden, self.token_missing, self.gone = permanent, forbidden, token_missing, gone
         self.from_proxy = from_proxy
         self.status = None if response is None else response.status
@@ -129,7 +131,9 @@ def parse_response(request: ChatwootRequest, response: ClientResponse, body: byt
         raise _unexpected_body_error(what, request, response) from error
 
 
-def timeout_error(error: Exception, request: ChatwootRequest, response: ClientResponse | None, seconds: float) -> ChatwootError:
+def timeout_error(
+    error: Exception, request: ChatwootRequest, response: ClientResponse | None, seconds: float
+) -> ChatwootError:
     """The answer did not come, or did not end, in time."""
     what = f"Chatwoot did not finish its answer to {request} within {seconds:g} seconds."
     hint = "Look at its load and at the network, or raise CHATWOOT_TIMEOUT_SECONDS."

@@ -44,7 +44,9 @@ async def reread_ranges(db: Database, client: ChatwootClient, scope: Scope, rang
 
 async def _fetch_range(client: ChatwootClient, message_range: MessageRange) -> list[Any]:
     try:
-        page = await client.messages(message_range.account_id, message_range.conversation_id, message_range.first_id, message_range.last_id + 1)
+        page = await client.messages(
+            message_range.account_id, message_range.conversation_id, message_range.first_id, message_range.last_id + 1
+        )
     except ChatwootError as error:  # the next run asks again, and no message is at stake
         log.warning("delivery states not read", conversation_id=message_range.conversation_id, error=error.message)
         return []
@@ -58,6 +60,8 @@ async def _store(db: Database, scope: Scope, account_id: int, pages: list[tuple[
     async with db.scoped(scope) as conn:
         ids = [conversation_id for conversation_id, _ in pages]
         await cursor_queries.lock_conversations(conn, scope, account_id, ids)
-        present = {state.conversation_id for state in await cursor_queries.list_read_states(conn, scope, account_id, ids)}
+        present = {
+            state.conversation_id for state in await cursor_queries.list_read_states(conn, scope, account_id, ids)
+        }
         kept = [row for row in rows if row["conversation_id"] in present]
         await queries.store_messages(conn, scope, account_id, sorted(kept, key=lambda row: row["message_id"]))

@@ -22,7 +22,7 @@ from proofdesk.chatwoot.cursor_queries import QuarantinedItem, SourceWatermark
 from proofdesk.chatwoot.importer import AccountImporter, ImportCounts
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.chatwoot.windows import ConversationReading
-from proofdesk.core.progress import ShouldStop, ReportProgress, is_power_of_two, never_stop
+from proofdesk.core.progress import ReportProgress, ShouldStop, is_power_of_two, never_stop
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
@@ -77,7 +77,12 @@ class _Stopped(Exception):
 
 
 async def run(
-    db: Database, client: ChatwootClient, scope: Scope, options: SyncOptions, report: ReportProgress, should_stop: ShouldStop = never_stop
+    db: Database,
+    client: ChatwootClient,
+    scope: Scope,
+    options: SyncOptions,
+    report: ReportProgress,
+    should_stop: ShouldStop = never_stop,
 ) -> SyncResult:
     """Bring the mirror of the project up to date. Running it again at once changes nothing.
 
@@ -133,7 +138,11 @@ async def store_inboxes(importer: AccountImporter, bound: list[Source]) -> None:
 
 
 async def _sync_account(
-    importer: AccountImporter, bound: list[Source], options: SyncOptions, report: ReportProgress, should_stop: ShouldStop
+    importer: AccountImporter,
+    bound: list[Source],
+    options: SyncOptions,
+    report: ReportProgress,
+    should_stop: ShouldStop,
 ) -> None:
     await store_inboxes(importer, bound)
     await quarantine.retry_quarantined(importer)
@@ -154,7 +163,11 @@ async def _sync_account(
 
 
 async def _initial_sync(
-    importer: AccountImporter, source: Source, mark: SourceWatermark | None, report: ReportProgress, should_stop: ShouldStop
+    importer: AccountImporter,
+    source: Source,
+    mark: SourceWatermark | None,
+    report: ReportProgress,
+    should_stop: ShouldStop,
 ) -> None:
     started = mark.cursor_ts if mark else importer.client.now()
     # Going on after a kill, it starts a page earlier: deletions may have pulled the list up meanwhile.
@@ -196,7 +209,9 @@ async def _confirm_complete(importer: AccountImporter, source: Source) -> None:
 async def import_all_contacts(importer: AccountImporter) -> set[int]:
     """Store every contact that has an address, whether or not it has a conversation; the ids that were listed."""
     listed = set[int]()
-    async for page in pagination.iterate_contacts(importer.client, importer.account_id, "created_at", ahead=PAGES_AHEAD):
+    async for page in pagination.iterate_contacts(
+        importer.client, importer.account_id, "created_at", ahead=PAGES_AHEAD
+    ):
         await importer.import_contacts(page.items)
         listed |= parsing.item_ids(page.items)
     return listed
@@ -205,7 +220,9 @@ async def import_all_contacts(importer: AccountImporter) -> set[int]:
 # What changed ---------------------------------------------------------------------------------------------------------
 
 
-async def _sync_changes(importer: AccountImporter, live: list[tuple[Source, datetime]], report: ReportProgress, should_stop: ShouldStop) -> None:
+async def _sync_changes(
+    importer: AccountImporter, live: list[tuple[Source, datetime]], report: ReportProgress, should_stop: ShouldStop
+) -> None:
     """C-07, then C-06, each with an overlap; the new mark is the server's time at the start."""
     since = min(mark for _, mark in live) - OVERLAP
     inbox_id = live[0][0].inbox_id if len(live) == 1 else None
@@ -230,7 +247,11 @@ async def _sync_changes(importer: AccountImporter, live: list[tuple[Source, date
 
 
 async def _sync_changes_by_pages(
-    importer: AccountImporter, live: list[tuple[Source, datetime]], since: datetime, report: ReportProgress, should_stop: ShouldStop
+    importer: AccountImporter,
+    live: list[tuple[Source, datetime]],
+    since: datetime,
+    report: ReportProgress,
+    should_stop: ShouldStop,
 ) -> None:
     """After a long pause the one answer with all changes is cut at the server's time limit, and would be for ever.
 
@@ -246,7 +267,9 @@ async def _sync_changes_by_pages(
 async def _sync_recently_active(importer: AccountImporter, inbox_id: int | None, since: datetime) -> int:
     """Walk the list by activity back to the mark; how many of its pages had messages that were new to us."""
     new_pages = 0
-    async for page in pagination.iterate_conversations(importer.client, importer.account_id, "last_activity_at_desc", inbox_id):
+    async for page in pagination.iterate_conversations(
+        importer.client, importer.account_id, "last_activity_at_desc", inbox_id
+    ):
         before = importer.counts.messages
         await importer.import_conversations(page.items)
         new_pages += importer.counts.messages > before
@@ -265,8 +288,12 @@ async def _recheck(importer: AccountImporter, recheck: timedelta) -> None:
     """Deletions and delivery states move no time in Chatwoot: read the end of what was active lately again."""
     since = importer.client.now() - recheck
     async with importer.db.scoped(importer.scope) as conn:
-        tails = await cursor_queries.list_recent_tails(conn, importer.scope, importer.account_id, since, RECHECKED_MESSAGES)
-    await importer.reread_messages([ConversationReading.starting_at(tail.conversation_id, tail.first_id, 0) for tail in tails])
+        tails = await cursor_queries.list_recent_tails(
+            conn, importer.scope, importer.account_id, since, RECHECKED_MESSAGES
+        )
+    await importer.reread_messages(
+        [ConversationReading.starting_at(tail.conversation_id, tail.first_id, 0) for tail in tails]
+    )
 
 
 # Marks ----------------------------------------------------------------------------------------------------------------

@@ -70,7 +70,9 @@ class ConversationReading:
     present: set[int] = field(default_factory=set[int])  # all ids of complete windows; shared by later readings
 
     @staticmethod
-    def starting_at(conversation_id: int, start: int, known_id: int, newest_id: int = 0, read_mark: str | None = None) -> "ConversationReading":
+    def starting_at(
+        conversation_id: int, start: int, known_id: int, newest_id: int = 0, read_mark: str | None = None
+    ) -> "ConversationReading":
         """A reading of everything from the id `start` on."""
         remaining = (MessageWindow(start),)
         return ConversationReading(conversation_id, start, max(known_id, newest_id), newest_id, read_mark, remaining)
@@ -99,7 +101,10 @@ class ConversationReading:
 
     def after_page(self, page: list[Any]) -> "ConversationReading":
         """The reading after the answer to its `window`. Raises `UnsplittableWindow`."""
-        window, ids = self.window, [i for i in parsing.ordered_item_ids(page) if self.window.first <= i < self.window.end]
+        window, ids = (
+            self.window,
+            [i for i in parsing.ordered_item_ids(page) if self.window.first <= i < self.window.end],
+        )
         rest = self.remaining[1:]
         if window.end < self.remaining[0].end:
             rest = (replace(self.remaining[0], first=window.end, step=_next_step(window.step, len(page))), *rest)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from proofdesk.audit import chain
-from proofdesk.audit.chain import Proof
+from proofdesk.audit.chain import ChainProof
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption
 from proofdesk.errors import ProofdeskError
@@ -38,7 +38,7 @@ def verify(project: OneProject = None, json: JsonOption = False) -> None:
     Keep the last hashes elsewhere: a chain that still ends with one of them, or contains it, was not written anew.
     """
 
-    async def command(held: Resources) -> list[Proof]:
+    async def command(held: Resources) -> list[ChainProof]:
         proofs = [await chain.verify(held.db, found, found.name) for found in await _chosen(held, project)]
         return proofs if project else [*proofs, await chain.verify(held.db, None)]
 

@@ -141,9 +141,9 @@ async def _write(held: Resources, inside: Scope) -> None:
 
 
 async def _project(held: Resources) -> Scope:
-    existing = {p.name: p for p in await projects.visible(held.db, events.system())}
-    project = existing.get(PROJECT) or await projects.create(held.db, events.system(), PROJECT)
-    inside = await scope.enter(held.db, events.system(), project.id)
+    existing = {p.name: p for p in await projects.visible(held.db, events.system_actor())}
+    project = existing.get(PROJECT) or await projects.create(held.db, events.system_actor(), PROJECT)
+    inside = await scope.enter(held.db, events.system_actor(), project.id)
     if not await sources.bound(held.db, inside):
         await sources.bind(held.db, inside, "chatwoot_account", "1")
     return inside

@@ -60,7 +60,7 @@ def doctor(
 
 
 def _case(held: Resources, inside: Scope | None, outbound: UUID | None) -> Case:
-    return Case(held, events.system(), inside, outbound_id=outbound)
+    return Case(held, events.system_actor(), inside, outbound_id=outbound)
 
 
 async def _inside(held: Resources, project: str | None) -> Scope | None:

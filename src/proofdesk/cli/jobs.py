@@ -64,7 +64,7 @@ def tick(
         started = await schedule.start_due(held.db, held.settings, limit, inside)
         patience = held.settings.job_wait_seconds if wait is None else wait
         with progress("Due jobs", shown=not json) as report:
-            return await schedule.wait_for_results(held.db, events.system(), started, patience, report)
+            return await schedule.wait_for_results(held.db, events.system_actor(), started, patience, report)
 
     result = machine.run_with_resources(command)
     if json:

@@ -64,11 +64,11 @@ async def enter_project(held: Resources, project: str | None, by: str | None = N
     Raises `ProjectNotFound` when there is none, or none for that person, `Conflict` when it is not clear which, and
     `UserNotFound`.
     """
-    actor = events.system() if by is None else await accounts.actor(held.db, by)
+    actor = events.system_actor() if by is None else await accounts.actor(held.db, by)
     if project is not None:
         found = await projects.by_name_or_id(held.db, project)
         return await scope.enter(held.db, actor, found.id)
-    existing = await projects.visible(held.db, events.system())
+    existing = await projects.visible(held.db, events.system_actor())
     if not existing:
         raise ProjectNotFound("There is no project yet: make one with `proofdesk project create NAME`.")
     if len(existing) > 1:

@@ -29,7 +29,7 @@ def create_project(
     json: JsonOption = False,
 ) -> None:
     """Make a project."""
-    made = machine.run_with_resources(lambda held: projects.create(held.db, events.system(), name, scope_key=scope_key))
+    made = machine.run_with_resources(lambda held: projects.create(held.db, events.system_actor(), name, scope_key=scope_key))
     if json:
         return output.print_json(vars(made))
     return output.print_line(f"Made project {made.name} ({made.id}).")
@@ -38,7 +38,7 @@ def create_project(
 @project_app.command("list")
 def list_projects(json: JsonOption = False) -> None:
     """Show all projects."""
-    found = machine.run_with_resources(lambda held: projects.visible(held.db, events.system()))
+    found = machine.run_with_resources(lambda held: projects.visible(held.db, events.system_actor()))
     if json:
         return output.print_json([vars(p) for p in found])
     return output.print_table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])

@@ -19,7 +19,7 @@ app.add_typer(telegram_app, name="telegram")
 @telegram_app.command("bind-code")
 def make_bind_code(json: JsonOption = False) -> None:
     """Make a one-time code: whoever sends it to the bot with /bind gets the PINs."""
-    code, expires_at = machine.run_with_resources(lambda held: telegram.make_code(held.db, held.settings, events.system()))
+    code, expires_at = machine.run_with_resources(lambda held: telegram.make_code(held.db, held.settings, events.system_actor()))
     if json:
         return output.print_json({"code": code, "expires_at": expires_at})
     return output.print_line(f"Send this to the bot within {commands.CODE_MINUTES} minutes, in private: /bind {code}")
@@ -28,7 +28,7 @@ def make_bind_code(json: JsonOption = False) -> None:
 @telegram_app.command("unbind")
 def unbind() -> None:
     """Undo the binding; signups that wait for a PIN are void."""
-    done = machine.run_with_resources(lambda held: telegram.unbind(held.db, events.system()))
+    done = machine.run_with_resources(lambda held: telegram.unbind(held.db, events.system_actor()))
     output.print_line("Undone: nobody gets PINs now." if done else "Nobody was bound.")
 
 

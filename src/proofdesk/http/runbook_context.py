@@ -25,7 +25,7 @@ async def build_context(
     resources = request.state.resources
     facts = await _request_facts(request, session, sent_at)
     if session is None:
-        return Case(resources, events.nobody(), asking=facts)
+        return Case(resources, events.anonymous_actor(), asking=facts)
     return Case(resources, actor(request, session), active_scope(request, session), facts, outbound_id)
 
 

@@ -38,7 +38,7 @@ async def recover_lost_runs(db: Database, lost_after: timedelta = LOST_AFTER) ->
 async def _recover(db: Database, found: RunningRun) -> None:
     # Each in a transaction of its own project: one that cannot be recovered does not keep the others.
     with contextlib.suppress(NotFound):
-        inside = await scope.enter(db, events.system(found.request_id), found.project_id)
+        inside = await scope.enter(db, events.system_actor(found.request_id), found.project_id)
         async with db.scoped(inside) as conn:
             lost = await run_queries.run_by_id(conn, inside, found.run_id)
             if lost is None or (lost.runner, lost.heartbeat_at) != (found.runner, found.heartbeat_at):

@@ -41,7 +41,7 @@ async def start_due(
     Several may tick at once: each job is taken by one of them. Schedules that wait for something that is there by now
     go on first.
     """
-    actor = actor or (inside.actor if inside else events.system())
+    actor = actor or (inside.actor if inside else events.system_actor())
     async with db.transaction() as conn:
         await schedule_queries.resume_mended(conn, settings.has_chatwoot, settings.chatwoot_account_id)
         started = await schedule_queries.start_due(conn, actor, most, inside.project_id if inside else None)

@@ -92,7 +92,7 @@ async def execute_run(
     """Carry out one queued run; nothing happens when it is over or somebody else's, or its project is gone."""
     stopping = stopping or asyncio.Event()
     with contextlib.suppress(NotFound):
-        inside = await scope.enter(resources.db, events.system(), project_id)
+        inside = await scope.enter(resources.db, events.system_actor(), project_id)
         run = await runs.claim(resources.db, inside, run_id)
         if run is not None:
             job = catalog.bind_handler(resources, run.job_type)

@@ -6,7 +6,7 @@ messages to a contact that disappeared find the one that remains.
 """
 
 from proofdesk.audit import events
-from proofdesk.audit.events import Told
+from proofdesk.audit.events import BulkEvent
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.outbound import merge_queries
@@ -23,7 +23,7 @@ async def record_merges(db: Database, scope: Scope) -> int:
     while True:
         async with db.scoped(scope) as conn:
             merges = await merge_queries.claim_unrecorded(conn, scope, _AT_ONCE)
-            by = events.system(scope.actor.request_id)
+            by = events.system_actor(scope.actor.request_id)
             await events.record_many(conn, scope, by, [_event(scope, merge) for merge in merges])
         recorded += len(merges)
         if len(merges) < _AT_ONCE:
@@ -48,7 +48,7 @@ def _last(into: dict[tuple[int, int], int], account_id: int, contact_id: int) ->
     return contact_id
 
 
-def _event(scope: Scope, merge: UnrecordedMerge) -> Told:
+def _event(scope: Scope, merge: UnrecordedMerge) -> BulkEvent:
     remains = _name(scope, merge.account_id, merge.into_contact_id)
     payload = {
         "merged": _name(scope, merge.account_id, merge.merged_contact_id),
@@ -57,7 +57,7 @@ def _event(scope: Scope, merge: UnrecordedMerge) -> Told:
         "policies": [str(i) for i in merge.policy_ids],
         "opted_out": merge.opted_out,
     }
-    return Told(ACTION, "contact", remains, "ok", payload)
+    return BulkEvent(ACTION, "contact", remains, "ok", payload)
 
 
 def _name(scope: Scope, account_id: int, contact_id: int) -> str:

@@ -101,7 +101,7 @@ async def get_details(db: Database, scope: Scope, outbound_id: UUID) -> MessageD
         attempts = await attempt_queries.fetch_attempts(conn, scope, outbound_id)
         allowed = await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
     about = audit.AuditFilter(entity_type=ENTITY_TYPE, entity_id=str(outbound_id))
-    history = await chain.history(db, scope, scope.actor, about, _MOST_EVENTS, 0)
+    history = await chain.list_events(db, scope, scope.actor, about, _MOST_EVENTS, 0)
     history = await references.resolve(db, scope, history)
     return MessageDetails(found, attempts, effective_policy(allowed), history[::-1])
 

@@ -31,7 +31,7 @@ async def events(case: Case) -> Any:
     """Who did what about it."""
     about = str(case.outbound_id) if case.outbound_id else None
     asked = AuditFilter("outbound.*", None, about)
-    found = await chain.history(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
+    found = await chain.list_events(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
     names = ("created_at", "action", "status", "actor_username", "entity_type", "entity_id", "request_id")
     return [{name: getattr(event, name) for name in names} for event in found]
 

@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.core.progress import ReportProgress
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, connected
@@ -84,7 +84,7 @@ async def _watch(person: Person, path: str, watcher: Watcher, started: asyncio.E
 async def _work(db: Database, person: Person, work: Callable[[ReportProgress], Awaitable[None]]) -> Run:
     """A run in the person's project, carried out here."""
     assert person.project_id is not None
-    inside = await scope.enter(db, system(), person.project_id)
+    inside = await scope.enter(db, system_actor(), person.project_id)
 
     async def carried(_: Any, __: Run, report: ReportProgress) -> RunOutcome:
         await work(report)

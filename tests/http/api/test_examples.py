@@ -5,7 +5,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.projects import scope
 from tests.support import samples
@@ -16,7 +16,7 @@ from tests.support.server import PASSWORD, Cast
 async def test_every_example_is_answered_as_the_page_says(server: str, cast: Cast, db: Database, tmp_path: Path):
     blocks = samples.of("docs/reference/api.md")
     assert cast.member.project_id is not None
-    desk = Desk(db, await scope.enter(db, system(), cast.member.project_id))
+    desk = Desk(db, await scope.enter(db, system_actor(), cast.member.project_id))
     await desk.talk("My parcel is two weeks late now", "> Sorry! I will ask the courier today")
     await desk.ready(embed=False)
     conversation = f"cw:{cast.member.project_id}:1:1"

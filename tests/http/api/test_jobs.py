@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, ProofdeskError, Unavailable
 from proofdesk.jobs import runs
@@ -21,7 +21,7 @@ SYNC = "/jobs/chatwoot/sync"
 async def _work(db: Database, cast: Cast, job_type: str, outcome: RunOutcome | ProofdeskError) -> None:
     """Wait for a queued run of the member's project and carry it out."""
     assert cast.member.project_id is not None
-    inside = await scope.enter(db, system(), cast.member.project_id)
+    inside = await scope.enter(db, system_actor(), cast.member.project_id)
 
     async def work(*_: Any) -> RunOutcome:
         if isinstance(outcome, ProofdeskError):

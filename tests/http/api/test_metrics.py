@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.jobs import runs
 from proofdesk.jobs.runs import RunOutcome
@@ -132,7 +132,7 @@ async def test_runs_chunks_queue_and_lag_are_told_for_the_whole_installation(
 ):
     assert cast.member.project_id is not None and cast.stranger.project_id is not None
     for project_id in (cast.member.project_id, cast.stranger.project_id):
-        inside = await scope.enter(db, system(), project_id)
+        inside = await scope.enter(db, system_actor(), project_id)
         begun = await runs.start(db, inside, "chatwoot_sync", "manual")
 
         async def work(*_: object) -> RunOutcome:

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import psycopg
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.jobs import runs
 from proofdesk.projects import scope
@@ -73,7 +73,7 @@ async def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked_to_s
     again = await post(f"/jobs/runs/{asked['id']}/cancel")
     assert (again.status_code, again.json()["error"]) == (409, "run_is_over")
     assert cast.member.project_id is not None
-    inside = await scope.enter(db, system(), cast.member.project_id)
+    inside = await scope.enter(db, system_actor(), cast.member.project_id)
     begun = await runs.start(db, inside, "chatwoot_sync", "cli")
     for _ in range(2):
         running = (await post(f"/jobs/runs/{begun.run.id}/cancel")).json()["run"]

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from proofdesk.audit.events import system
+from proofdesk.audit.events import system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
@@ -45,7 +45,7 @@ async def read(db: Database, project_id: UUID) -> None:
     """Sync the account into the project and make it searchable."""
     simulator = build("empty")
     write(simulator)
-    inside = await scope.enter(db, system(), project_id)
+    inside = await scope.enter(db, system_actor(), project_id)
     with running(create_app(simulator)) as url:
         client = ChatwootClient(url, simulator.admin_token, retry_timeout=5)
         try:

@@ -81,9 +81,9 @@ async def list_events(
 ) -> Envelope:
     """Events of the active project, newest first. Logins and the like: the owner sees all, others their own."""
     which = asked(action, entity_type, entity_id)
-    events = await chain.history(db, scope, scope.actor, which, limit, offset)
+    events = await chain.list_events(db, scope, scope.actor, which, limit, offset)
     events = await references.resolve(db, scope, events)
-    return success(events=events, total=await chain.count(db, scope, scope.actor, which))
+    return success(events=events, total=await chain.count_events(db, scope, scope.actor, which))
 
 
 @router.get("/audit/verify", summary="Prove the record", response_model=schema("AuditProof", proof=ProofShape))
@@ -102,7 +102,7 @@ async def search_evidence(db: Db, scope: ProjectReader, q: Words = "", limit: Fe
     return success(evidence=[_item(i) for i in await references.find(db, scope, q, limit)])
 
 
-def _proof(proof: chain.Proof) -> dict[str, Any]:
+def _proof(proof: chain.ChainProof) -> dict[str, Any]:
     return {
         "events": proof.events,
         "last_hash": proof.last_hash,

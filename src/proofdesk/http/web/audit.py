@@ -55,9 +55,9 @@ async def show_audit(request: Request, db: Db, session: CurrentSession, which: W
     if scope is None:
         return await projects.choose(request, session)
     number = layout.page_number(page)
-    events = await chain.history(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
+    events = await chain.list_events(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
     events = await references.resolve(db, scope, events)
-    total = await chain.count(db, scope, scope.actor, which)
+    total = await chain.count_events(db, scope, scope.actor, which)
     values = {
         "rows": [_row(e) for e in events],
         "total": view_models.counted(total, "event"),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from proofdesk.audit import events
-from proofdesk.audit.events import Told
+from proofdesk.audit.events import BulkEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.outbound import gates, messages, policies, policy_queries
@@ -128,10 +128,10 @@ def _row(message: OutboundMessage, decision: GateDecision, policy_ids: list[UUID
     return MessageUpdate(message.id, status, decision.reason, decision.until, policy_ids)
 
 
-def _event(message: OutboundMessage, decision: GateDecision) -> Told:
+def _event(message: OutboundMessage, decision: GateDecision) -> BulkEvent:
     payload = {"reason": decision.reason, "from": message.status, "channel": message.channel}
     until = {"until": decision.until.isoformat()} if decision.until else {}
-    return Told(_ACTIONS[decision.verdict], messages.ENTITY_TYPE, message.id, decision.verdict, payload | until)
+    return BulkEvent(_ACTIONS[decision.verdict], messages.ENTITY_TYPE, message.id, decision.verdict, payload | until)
 
 
 def _what_to_do(found: OutboundMessage) -> str:

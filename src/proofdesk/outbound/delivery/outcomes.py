@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from proofdesk.audit import events
-from proofdesk.audit.events import Told
+from proofdesk.audit.events import BulkEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.outbound import gates, messages, policy_queries
@@ -97,7 +97,7 @@ async def _count(conn: Conn, scope: Scope, settled: Sequence[SettledAttempt]) ->
         await policy_queries.resume_deferred(conn, scope, freed)
 
 
-def _event(ending: AttemptOutcome) -> Told:
+def _event(ending: AttemptOutcome) -> BulkEvent:
     payload = {
         "attempt": ending.number,
         "provider_message_id": ending.provider_message_id,
@@ -105,7 +105,7 @@ def _event(ending: AttemptOutcome) -> Told:
         "retry_in_seconds": None if ending.wait is None else round(ending.wait),
     }
     told = {name: value for name, value in payload.items() if value is not None}
-    return Told("outbound.send", messages.ENTITY_TYPE, ending.outbound_id, ending.outcome, told)
+    return BulkEvent("outbound.send", messages.ENTITY_TYPE, ending.outbound_id, ending.outcome, told)
 
 
 def _ending(

@@ -6,7 +6,7 @@ that were sent are read again: one request for a conversation, often at first an
 """
 
 from proofdesk.audit import events
-from proofdesk.audit.events import Told
+from proofdesk.audit.events import BulkEvent
 from proofdesk.chatwoot import statuses
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import Database
@@ -35,12 +35,12 @@ async def record_reports(db: Database, scope: Scope) -> int:
     async with db.scoped(scope) as conn:
         reports = [r for r in await report_queries.update_statuses(conn, scope, REPORT_DAYS) if r.status != r.before]
         notable = [r for r in reports if "failed" in (r.status, r.before)]
-        by = events.system(scope.actor.request_id)
+        by = events.system_actor(scope.actor.request_id)
         await events.record_many(conn, scope, by, [_event(report) for report in notable])
     return len(reports)
 
 
-def _event(report: StatusReport) -> Told:
+def _event(report: StatusReport) -> BulkEvent:
     payload = {"message_id": report.message_id, "via": report.via, "before": report.before, "error": report.error}
     told = {name: value for name, value in payload.items() if value is not None}
-    return Told(ACTION, messages.ENTITY_TYPE, report.outbound_id, report.status, told)
+    return BulkEvent(ACTION, messages.ENTITY_TYPE, report.outbound_id, report.status, told)

@@ -109,7 +109,7 @@ async def _record(conn: Conn, scope: Scope, refusal: OptOutRequest, person: Reci
     payload = {"channel": refusal.channel, "contact": refusal.who, "changed": {"opted_out": True}}
     await events.record(
         conn,
-        events.system(scope.actor.request_id),
+        events.system_actor(scope.actor.request_id),
         "outbound.opt_out",
         "contact_channel_policy",
         person.policy_ids[0],

@@ -85,7 +85,7 @@ async def carry_out(
     """
     named = await links.read(token)
     try:
-        inside = await scope.enter(db, events.system(request_id), named.project_id)
+        inside = await scope.enter(db, events.system_actor(request_id), named.project_id)
     except ProjectNotFound:
         raise LinkNotFound from None
     wanted = PolicyFilter(named.recipient, CHANNEL, opted_out=True)

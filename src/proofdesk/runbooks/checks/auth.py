@@ -154,7 +154,7 @@ async def response_headers(case: Case) -> Any:
 async def auth_events(case: Case) -> Any:
     """What the trail tells of logins: the owner sees all, others their own."""
     asked = AuditFilter("auth.*", None, None)
-    found = await chain.history(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
+    found = await chain.list_events(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
     return [_event(event) for event in found]
 
 

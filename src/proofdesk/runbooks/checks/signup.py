@@ -95,7 +95,7 @@ async def tries_are_left(case: Case) -> Seen:
 async def pins_arrive(case: Case) -> Seen:
     """Whether the last PIN could be sent."""
     asked = AuditFilter("auth.*", None, None)
-    found = await chain.history(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
+    found = await chain.list_events(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
     failed = [e for e in found if e.payload.get("reason") == TelegramError.code]
     started = [e for e in found if e.action == "auth.signup_start"]
     undone = {e.entity_id for e in failed}

@@ -16,13 +16,13 @@ class StoredChatMoves:
 
     async def get_chat_id(self, project_id: UUID, chat: int) -> int:
         """Return the number of a chat now."""
-        inside = await scope.enter(self._db, events.system(), project_id)
+        inside = await scope.enter(self._db, events.system_actor(), project_id)
         async with self._db.scoped(inside) as conn:
             return await move_queries.fetch_new_chat_id(conn, inside, chat) or chat
 
     async def record_move(self, project_id: UUID, chat: int, moved_to: int) -> None:
         """Keep the new number of a chat. Its policy holds under either number."""
-        inside = await scope.enter(self._db, events.system(), project_id)
+        inside = await scope.enter(self._db, events.system_actor(), project_id)
         async with self._db.scoped(inside) as conn:
             await move_queries.upsert_move(conn, inside, chat, moved_to)
             await move_queries.link_policy(conn, inside, str(chat), str(moved_to))
