@@ -29,7 +29,7 @@ from proofdesk.indexing import terms, vector_index
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.search import fusion, queries, results
-from proofdesk.search.results import Filters, Question
+from proofdesk.search.results import SearchFilters, SearchQuery
 from proofdesk.settings import Settings
 
 DIMENSION = 1536
@@ -38,7 +38,7 @@ QUICK = (1_000, 3_000)
 QUESTIONS = 200
 BEFORE = 200  # other questions, asked first: connections live long, and a new one maps what it reads page by page
 OTHER = 100_000  # chunks of each project beside
-UNFILTERED = Filters()
+UNFILTERED = SearchFilters()
 _SETTINGS = Settings(embedding_provider="local")
 _BARE = (
     "SELECT message_id FROM rag_vectors WHERE project_id = '{project}' AND model = '{model}'"
@@ -138,7 +138,7 @@ class Bench:
         recall = _recall(filled, [vector for _, vector in asked], found)
         return Measured(searches, bare, processor * 1000 / QUESTIONS, recall)
 
-    async def narrowed(self, inside: Scope, filled: desk.Desk, filters: Filters) -> list[float]:
+    async def narrowed(self, inside: Scope, filled: desk.Desk, filters: SearchFilters) -> list[float]:
         """Milliseconds of each search with filters, in a project that was measured without."""
         asked = filled.questions(QUESTIONS // 2)
         provider = Ready({text: vector.tolist() for text, vector in asked})
@@ -146,19 +146,19 @@ class Bench:
         return await self._ask(inside, provider, asked, filters)
 
     async def _ask(
-        self, inside: Scope, provider: Ready, asked: Sequence[tuple[str, np.ndarray]], filters: Filters = UNFILTERED
+        self, inside: Scope, provider: Ready, asked: Sequence[tuple[str, np.ndarray]], filters: SearchFilters = UNFILTERED
     ) -> list[float]:
         took = []
         for text, _ in asked:
             started = time.perf_counter()
-            await results.find(self.db, inside, provider, _SETTINGS, Question(text, filters=filters))
+            await results.find(self.db, inside, provider, _SETTINGS, SearchQuery(text, filters=filters))
             took.append((time.perf_counter() - started) * 1000)
         return took
 
     @asynccontextmanager
     async def _bare(self) -> AsyncIterator[Conn]:
         async with await psycopg.AsyncConnection.connect(self.url) as conn:
-            for name, value in queries.tuning(max(_SETTINGS.search_hnsw_ef_search, fusion.NEAREST), False).items():
+            for name, value in queries.transaction_settings(max(_SETTINGS.search_hnsw_ef_search, fusion.NEAREST), False).items():
                 await conn.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
             yield conn
 
@@ -180,8 +180,8 @@ async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Found:
         found = await bench.measured(*made[-1])
         medians.append((chunks, percentile(found.searches, 50)))
         rows.append(_figure(f"hybrid search in {chunks:,} chunks", found, 6, 12, 0.99))
-    since = Filters(from_=desk.moment(sizes[-1] * 99 // 100))
-    for told, filters in ("of the last hundredth of the time", since), ("by contacts", Filters(sender="contact")):
+    since = SearchFilters(from_=desk.moment(sizes[-1] * 99 // 100))
+    for told, filters in ("of the last hundredth of the time", since), ("by contacts", SearchFilters(sender="contact")):
         rows.append(await _narrowed(bench, *made[-1], *medians[-1], told, filters))
     more = max(0, math.ceil((others - sum(sizes[1:])) / OTHER))
     await bench.projects(more, OTHER)
@@ -192,7 +192,7 @@ async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Found:
 
 
 async def _narrowed(
-    bench: Bench, inside: Scope, filled: desk.Desk, chunks: int, median: float, told: str, filters: Filters
+    bench: Bench, inside: Scope, filled: desk.Desk, chunks: int, median: float, told: str, filters: SearchFilters
 ) -> Figure:
     took = await bench.narrowed(inside, filled, filters)
     return Figure(

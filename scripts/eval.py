@@ -33,7 +33,7 @@ from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
-from proofdesk.search.results import Question
+from proofdesk.search.results import SearchQuery
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import build, create_app
 from proofdesk_simulators.serving import running
@@ -93,7 +93,7 @@ async def _evaluate(corpus: Path, only: str | None) -> None:
         for task, queries in tasks.items():
             _show(task, "plain BM25", [score(baseline.search(q.text), q.grades) for q in queries], [])
         for mode in MODES:
-            await _search(db, project_scope, Question("warm up", mode=mode))
+            await _search(db, project_scope, SearchQuery("warm up", mode=mode))
             for task, queries in tasks.items():
                 await _measure(db, project_scope, names, task, mode, queries)
 
@@ -107,14 +107,14 @@ async def _measure(
     scores, milliseconds = [], []
     for query in queries:
         started = time.perf_counter()
-        answer = await _search(db, project_scope, Question(query.text, top_k=TOP_K, mode=mode))  # type: ignore[arg-type]
+        answer = await _search(db, project_scope, SearchQuery(query.text, top_k=TOP_K, mode=mode))  # type: ignore[arg-type]
         milliseconds.append((time.perf_counter() - started) * 1000)
         ranking = dict.fromkeys(names[hit.conversation_global_id] for hit in answer.results)
         scores.append(score(list(ranking), query.grades))
     _show(task, mode, scores, milliseconds)
 
 
-async def _search(db: Database, project_scope: Scope, question: Question) -> results.Answer:
+async def _search(db: Database, project_scope: Scope, question: SearchQuery) -> results.Answer:
     return await results.find(db, project_scope, LocalModel(), _settings(), question)
 
 
@@ -213,7 +213,7 @@ async def _database() -> AsyncIterator[Database]:
 async def _project(db: Database, corpus: Path) -> Scope:
     """Return the scope of the project with the corpus, with every stage up to date."""
     actor = system_actor()
-    existing = [p for p in await projects.visible(db, actor) if p.name == PROJECT]
+    existing = [p for p in await projects.list_visible(db, actor) if p.name == PROJECT]
     project = existing[0] if existing else await projects.create(db, actor, PROJECT)
     project_scope = await scope.enter(db, actor, project.id)
     if not (HOME / "synced").exists():

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src" / "proofdesk").rglob("*.py"))
 ALL = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "scripts").rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 VAGUE_NAMES = {"service", "services", "manager", "managers", "utils", "helpers", "common", "misc"}
 STATEMENT = re.compile(r"^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s", re.MULTILINE)
 
@@ -105,17 +106,17 @@ def test_nothing_is_left_unfinished():
 
 
 def test_tests_share_only_what_is_in_support():
-    """Modules that tests share are in tests/support; a folder's own helpers are neither tests nor a conftest."""
-    assert [line for path in TESTS for line in _imports_across_tests(path)] == []
+    """A test imports from tests.support or from helpers of its own folder, and never from a test or a conftest."""
+    assert [line for path in TESTS for line in _forbidden_imports(path)] == []
 
 
-def _imports_across_tests(path: Path) -> Iterator[str]:
-    own = ".".join(path.relative_to(ROOT).parent.parts)
+def _forbidden_imports(path: Path) -> Iterator[str]:
+    folder = ".".join(path.relative_to(ROOT).parent.parts)
     for node in ast.walk(parsed(path)):
-        if not isinstance(node, ast.ImportFrom) or not node.module or not node.module.startswith("tests"):
+        if not isinstance(node, ast.ImportFrom) or not node.module or node.module.partition(".")[0] != "tests":
             continue
-        for module in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-            leaf = module.rpartition(".")[2]
-            shared = module.startswith("tests.support") or node.module.startswith(own)
-            if leaf == "conftest" or leaf.startswith("test_") or not shared:
-                yield f"{name(path)}:{node.lineno} {module}"
+        shared = node.module.startswith("tests.support")
+        own = folder in (node.module, node.module.rpartition(".")[0])
+        names = [node.module.rpartition(".")[2], *(alias.name for alias in node.names)]
+        if not (shared or own) or any(n == "conftest" or n.startswith("test_") for n in names):
+            yield f"{name(path)}:{node.lineno} {node.module}"

@@ -32,7 +32,7 @@ async def add(db: Database, scope: Scope | None, count: int = 1, **values: objec
 
 
 async def ids(db: Database, scope: Scope | None) -> list[int]:
-    return [link.id async for link in chain.links(db, scope)]
+    return [link.id async for link in chain.read_links(db, scope)]
 
 
 async def test_an_event_carries_who_what_and_the_request(db: Database, project: Scope, owner_conn: psycopg.Connection):
@@ -206,7 +206,7 @@ async def test_nobody_writes_into_the_chain_of_another_project(db: Database, pro
 async def test_an_export_is_proved_by_the_program_in_the_documentation(db: Database, project: Scope, tmp_path: Path):
     await add(db, project, 3, **AWKWARD)
     (prover,) = samples.of("docs/audit.md")
-    lines = [json.dumps(chain.exported(link), default=str) + "\n" async for link in chain.links(db, project)]
+    lines = [json.dumps(chain.export_link(link), default=str) + "\n" async for link in chain.read_links(db, project)]
     assert _proved(prover, tmp_path, "".join(lines)) == ""
     assert "AssertionError" in _proved(prover, tmp_path, "".join(lines).replace("test.done", "test.gone"))
 
@@ -214,8 +214,8 @@ async def test_an_export_is_proved_by_the_program_in_the_documentation(db: Datab
 async def test_an_export_says_of_each_event_what_its_seal_covers(db: Database, project: Scope):
     await add(db, project, 3, **AWKWARD)
     before = bytes(32)
-    async for link in chain.links(db, project):
-        line = json.loads(json.dumps(chain.exported(link), default=str))
+    async for link in chain.read_links(db, project):
+        line = json.loads(json.dumps(chain.export_link(link), default=str))
         assert line["previous_hash"] == before.hex()
         before = hashlib.sha256(before + line["sealed"].encode()).digest()
         assert line["hash"] == before.hex()

@@ -42,7 +42,7 @@ async def test_each_kind_of_reference_is_checked_and_indexed(db: Database, told:
     chunk = {"source": "rag_chunks", "ref": ids.chunk(told.project_id, 7, *rows[0])}
     outside = {"source": "external", "ref": "https://example.com/1", "snippet": "A letter.", "meta": {"page": 3}}
     await cite(db, told, message(told), conversation, chunk, outside)
-    found = {item.source_type: item for item in await references.find(db, told, "", 10)}
+    found = {item.source_type: item for item in await references.search(db, told, "", 10)}
     assert found.keys() == {"message", "conversation", "chunk", "external"}
     assert (found["message"].conversation_id, found["message"].contact_id) == (101, 11)
     assert "would like a refund" in (found["message"].snippet or "")
@@ -78,7 +78,7 @@ async def test_a_reference_to_nothing_is_refused_and_nothing_happened(
             await cite(db, told, message(told), wrong)
         assert refused.value.code == "invalid_evidence_ref" and refused.value.details == {"index": 1}
     assert "test.cited" not in actions(owner_conn)
-    assert await references.find(db, told, "", 10) == []
+    assert await references.search(db, told, "", 10) == []
 
 
 async def test_what_is_cited_is_found_by_its_words(db: Database, told: Scope):
@@ -91,21 +91,21 @@ async def test_what_is_cited_is_found_by_its_words(db: Database, told: Scope):
     )
     for question, count in (("refund", 1), ("refunds", 1), ("deliv", 2), ("refund delivery", 1), ("оплачен", 1),
                             ("4471", 1), ("xylophone", 0), ("' & | ! ( :* \\", 0), ("", 3), ("the", 1)):  # fmt: skip
-        assert len(await references.find(db, told, question, 10)) == count, question
-    assert len(await references.find(db, told, "deliv", 1)) == 1
+        assert len(await references.search(db, told, question, 10)) == count, question
+    assert len(await references.search(db, told, "deliv", 1)) == 1
 
 
 async def test_what_is_cited_elsewhere_is_not_found(db: Database, told: Scope):
     other = await new_project(db, "Other")
     await cite(db, told, message(told))
-    assert await references.find(db, other, "refund", 10) == []
-    assert await references.find(db, other, "", 10) == []
+    assert await references.search(db, other, "refund", 10) == []
+    assert await references.search(db, other, "", 10) == []
 
 
 async def test_citing_again_adds_nothing(db: Database, told: Scope):
     for _ in range(3):
         await cite(db, told, message(told), message(told))
-    assert len(await references.find(db, told, "", 10)) == 1
+    assert len(await references.search(db, told, "", 10)) == 1
 
 
 async def test_the_chain_holds_no_text_of_a_message(db: Database, told: Scope, owner_conn: psycopg.Connection):
@@ -128,16 +128,16 @@ async def test_the_snippet_goes_when_its_message_goes(
     await cite(db, told, message(told), message(told, 10201))
     async with db.scoped(told) as conn:
         await conn.execute(erase)  # type: ignore[arg-type]
-    kept = {item.message_id: item.snippet for item in await references.find(db, told, "", 10)}
+    kept = {item.message_id: item.snippet for item in await references.search(db, told, "", 10)}
     assert kept[10103] is None and kept[10201]
-    assert await references.find(db, told, "refund", 10) == []
+    assert await references.search(db, told, "refund", 10) == []
 
 
 async def test_a_deleted_message_can_be_cited_but_not_quoted(db: Database, told: Scope):
     async with db.scoped(told) as conn:
         await conn.execute("UPDATE cw_messages SET deleted = true WHERE message_id = 10103")
     await cite(db, told, message(told) | {"snippet": "I would like a refund"})
-    assert [item.snippet for item in await references.find(db, told, "", 10)] == [None]
+    assert [item.snippet for item in await references.search(db, told, "", 10)] == [None]
 
 
 async def test_too_many_references_are_refused(db: Database, project: Scope):

@@ -80,7 +80,7 @@ async def test_a_stranger_finds_nothing_of_another_project(told: Cast):
 def test_a_snippet_is_one_line_that_ends_where_it_must():
     assert messages.snippet(" a\n\n b ") == "a b"
     assert messages.snippet(None) == ""
-    assert len(messages.snippet("x" * 1000)) == messages.SNIPPET
+    assert len(messages.snippet("x" * 1000)) == messages.SNIPPET_LENGTH
 
 
 async def test_the_status_counts_what_was_imported(told: Cast):

@@ -33,7 +33,7 @@ from proofdesk.projects import queries as project_queries
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries as search_queries
 from proofdesk.search import ranking_queries, semantic_queries
-from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
 from proofdesk.search.ranking_queries import Ranking
 from tests.support.databases import copy_database
 from tests.support.plans import explained, rows_read
@@ -42,22 +42,22 @@ LARGE, SMALL = 4000, 40  # conversations with four messages each
 MOST = 3000  # rows that a hot statement may read of a table; each has 4,000 or more
 BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings",
        "search_terms", "worker_runs", "outbound_messages"}  # fmt: skip
-MODEL = Model("one", 3, Halfvec([1, 0, 0]))
-TERMS = [Weighted(0, "w1", 1.0, 10), Weighted(1, "w2", 1.0, 10)]
+MODEL = QueryVector("one", 3, Halfvec([1, 0, 0]))
+TERMS = [WeightedTerm(0, "w1", 1.0, 10), WeightedTerm(1, "w2", 1.0, 10)]
 RANKING = Ranking(TERMS[:1], TERMS[1:], 9.0, 9, 9, MODEL, 10)
-OF_ONE_WORD = [Weighted(-1, "w2", 1.0, 10), Weighted(-1, "w3", 1.0, 10)]
+OF_ONE_WORD = [WeightedTerm(-1, "w2", 1.0, 10), WeightedTerm(-1, "w3", 1.0, 10)]
 
 Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
     "the session of a request": lambda c, s: auth_queries.session(c, b"1", seen=True),
-    "the project of a request": lambda c, s: project_queries.visible_project(c, s.actor, s.project_id),
-    "the newest messages": lambda c, s: review_queries.messages(c, s, None, None, None, 50),
-    "the newest messages of a conversation": lambda c, s: review_queries.messages(
+    "the project of a request": lambda c, s: project_queries.get_visible_project(c, s.actor, s.project_id),
+    "the newest messages": lambda c, s: review_queries.list_messages(c, s, None, None, None, 50),
+    "the newest messages of a conversation": lambda c, s: review_queries.list_messages(
         c, s, GlobalId("conversation", s.project_id, 1, 7), None, None, 50
     ),
-    "the conversations active last": lambda c, s: review_queries.conversations(c, s, None, None, 50, 0),
-    "a conversation": lambda c, s: review_queries.thread(c, s, GlobalId("conversation", s.project_id, 1, 7)),
-    "the contacts changed last": lambda c, s: review_queries.contacts(c, s, None, 50, 0),
+    "the conversations active last": lambda c, s: review_queries.list_conversations(c, s, None, None, 50, 0),
+    "a conversation": lambda c, s: review_queries.list_conversation_messages(c, s, GlobalId("conversation", s.project_id, 1, 7)),
+    "the contacts changed last": lambda c, s: review_queries.list_contacts(c, s, None, 50, 0),
     "contacts to write to": lambda c, s: recipient_queries.fetch_reachable_contacts(c, s, "email", "%ann%", None, 10),
     "messages of each of the last days": lambda c, s: overview_queries.messages_by_day(c, s, 30),
     "its latest runs": scheduler_queries.latest_runs,
@@ -65,11 +65,11 @@ HOT: dict[str, Hot] = {
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
     "messages to a person": lambda c, s: recipient_queries.fetch_message_ids(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
-    "words of a question": lambda c, s: search_queries.known(c, s, ["w1", "w2", ":english"], "", "one", "none"),
-    "chunks by meaning": lambda c, s: semantic_queries.keep_nearest(c, s, MODEL, Narrowing(), 200),
-    "chunks of the best conversations": lambda c, s: ranking_queries.best_chunks(c, s, RANKING, Narrowing()),
+    "words of a question": lambda c, s: search_queries.load_index_statistics(c, s, ["w1", "w2", ":english"], "", "one", "none"),
+    "chunks by meaning": lambda c, s: semantic_queries.keep_nearest(c, s, MODEL, FilterParams(), 200),
+    "chunks of the best conversations": lambda c, s: ranking_queries.best_chunks(c, s, RANKING, FilterParams()),
     "the same where a word has several terms": lambda c, s: ranking_queries.best_chunks(
-        c, s, replace(RANKING, common=OF_ONE_WORD), Narrowing()
+        c, s, replace(RANKING, common=OF_ONE_WORD), FilterParams()
     ),
 }
 
@@ -94,14 +94,14 @@ def filled_url(server_url: str, worker_id: str) -> Iterator[str]:
 @pytest.fixture(params=["Large", "Small"])
 async def inside(filled_url: str, request: pytest.FixtureRequest) -> Scope:
     async with connected(filled_url, 2) as db:
-        (found,) = [p for p in await projects.visible(db, events.system_actor()) if p.name == request.param]
+        (found,) = [p for p in await projects.list_visible(db, events.system_actor()) if p.name == request.param]
         return await scope.enter(db, events.system_actor(), found.id)
 
 
 @pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
 async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Scope, planned: str):
     guilty = []
-    settings = {**search_queries.tuning(100, False), "plan_cache_mode": planned}
+    settings = {**search_queries.transaction_settings(100, False), "plan_cache_mode": planned}
     async with explained(filled_url, inside, settings) as (conn, plans):
         for name, hot in HOT.items():
             await hot(conn, inside)
@@ -128,8 +128,8 @@ async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_ma
 
 
 async def test_a_search_within_some_days_reads_the_chunks_of_those_alone(filled_url: str, inside: Scope):
-    some = Narrowing(since=datetime.now(UTC) - timedelta(days=10, minutes=1))
-    async with explained(filled_url, inside, search_queries.tuning(100, some.narrows)) as (conn, plans):
+    some = FilterParams(since=datetime.now(UTC) - timedelta(days=10, minutes=1))
+    async with explained(filled_url, inside, search_queries.transaction_settings(100, some.is_set)) as (conn, plans):
         passing = await semantic_queries.passing(conn, inside, some, LARGE)
         await semantic_queries.keep_nearest_of_all(conn, inside, MODEL, some, 200)
         assert rows_read(await plans.nodes())["rag_chunks"] == 2 * passing
@@ -166,7 +166,7 @@ async def test_a_statement_that_reads_a_whole_table_would_be_noticed(filled_url:
 
 async def _index_vectors(url: str, project_id: UUID) -> None:
     async with vector_indexes.changing(url) as conn:
-        await vector_indexes.build(conn, project_id, MODEL.name, MODEL.dimension, LARGE * 4)
+        await vector_indexes.build(conn, project_id, MODEL.model, MODEL.dimension, LARGE * 4)
 
 
 _PROJECT = """

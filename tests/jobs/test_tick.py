@@ -126,7 +126,7 @@ async def test_a_paused_job_is_left_alone(db: Database, project: Scope, owner_co
 
 
 async def test_jobs_of_an_archived_project_are_left_alone(db: Database, project: Scope):
-    await projects.archive(db, await scope.keep(db, project))
+    await projects.archive(db, await scope.require_owner(db, project))
     assert await tick.start_due(db, SETTINGS, 25) == []
 
 

@@ -25,7 +25,7 @@ async def waiting(mirrored: Mirrored) -> tuple[Mirrored, int]:
 
 
 async def kinds(mirrored: Mirrored, talk: int) -> list[str]:
-    thread = await conversations.thread(mirrored.resources.db, mirrored.scope, mirrored.cw(talk))
+    thread = await conversations.get_conversation(mirrored.resources.db, mirrored.scope, mirrored.cw(talk))
     return [m.kind for m in thread.messages]
 
 
@@ -150,7 +150,7 @@ async def test_a_reply_that_a_callback_marked_as_failed_is_a_reply(waiting: tupl
         return mirrored.chatwoot.set_message_status(said.id, "failed", "401 Unauthorized")
 
     assert await verdict(mirrored, talk, write) == "stop_on_reply"
-    thread = await conversations.thread(mirrored.resources.db, mirrored.scope, mirrored.cw(talk))
+    thread = await conversations.get_conversation(mirrored.resources.db, mirrored.scope, mirrored.cw(talk))
     assert thread.messages[-1].delivery_error is None, "the customer's words did arrive"
 
 

@@ -108,6 +108,6 @@ async def test_a_link_that_is_none_of_ours_gets_a_kind_page(
         told = await anyone.post(wrong)
         assert (told.status_code, told.json()["error"]) == (404, "unsubscribe_link_invalid")
     assert (await anyone.get(path[:-3], headers=HTML)).status_code == 404
-    await projects.archive(db, await scope.keep(db, project))
+    await projects.archive(db, await scope.require_owner(db, project))
     assert (await anyone.post(path)).status_code == 404
     assert opted_out(owner_conn) == []

@@ -22,7 +22,7 @@ async def person(db: Database, username: str) -> Actor:
 async def test_each_change_leaves_one_event(db: Database, owner_conn: psycopg.Connection):
     amina = await person(db, "amina")
     await person(db, "jonas")
-    keeper = await scope.keep(db, await new_project(db, "Studio", amina))
+    keeper = await scope.require_owner(db, await new_project(db, "Studio", amina))
     await projects.rename(db, keeper, "Atelier")
     await projects.rename(db, keeper, "Atelier")
     for _ in range(2):
@@ -39,11 +39,11 @@ async def test_each_change_leaves_one_event(db: Database, owner_conn: psycopg.Co
 
 
 async def test_what_is_refused_leaves_none(db: Database, owner_conn: psycopg.Connection):
-    keeper = await scope.keep(db, await new_project(db, "Studio"))
+    keeper = await scope.require_owner(db, await new_project(db, "Studio"))
     before = actions(owner_conn)
     with pytest.raises(Invalid):
         await projects.rename(db, keeper, "x")
-    with pytest.raises(members.UserNotFound):
+    with pytest.raises(members.MemberUserNotFound):
         await members.add(db, keeper, "nobody")
     with pytest.raises(Invalid):
         await projects.create(db, system_actor(), "")
@@ -53,7 +53,7 @@ async def test_what_is_refused_leaves_none(db: Database, owner_conn: psycopg.Con
 async def test_an_archived_project_is_gone_and_its_data_stays(db: Database, owner_conn: psycopg.Connection):
     amina = await person(db, "amina")
     inside = await new_project(db, "Studio", amina)
-    keeper = await scope.keep(db, inside)
+    keeper = await scope.require_owner(db, inside)
     await sources.bind(db, inside, "chatwoot_account", "7")
     owner_conn.execute(
         "INSERT INTO sync_watermarks (project_id, account_scope_id, source) VALUES (%s, %s, 'x')",
@@ -61,7 +61,7 @@ async def test_an_archived_project_is_gone_and_its_data_stays(db: Database, owne
     )
     assert [s.external_id for s in await projects.archive(db, keeper)] == ["7"]
     for actor in (amina, system_actor()):
-        assert await projects.visible(db, actor) == []
+        assert await projects.list_visible(db, actor) == []
         with pytest.raises(ProjectNotFound):
             await scope.enter(db, actor, inside.project_id)
     for again in (projects.archive(db, keeper), projects.rename(db, keeper, "Back")):
@@ -73,12 +73,12 @@ async def test_an_archived_project_is_gone_and_its_data_stays(db: Database, owne
 
 async def test_a_plain_member_does_not_look_after_the_project(db: Database):
     amina, jonas = await person(db, "amina"), await person(db, "jonas")
-    keeper = await scope.keep(db, await new_project(db, "Studio", amina))
+    keeper = await scope.require_owner(db, await new_project(db, "Studio", amina))
     await members.add(db, keeper, "jonas")
     inside = await scope.enter(db, jonas, keeper.project_id)
-    assert [m.username for m in await members.listed(db, inside)] == ["amina", "jonas"]
+    assert [m.username for m in await members.list_members(db, inside)] == ["amina", "jonas"]
     with pytest.raises(Denied) as refused:
-        await scope.keep(db, inside)
+        await scope.require_owner(db, inside)
     assert (refused.value.code, refused.value.status) == ("forbidden", 403)
 
 
@@ -145,4 +145,4 @@ async def test_unbinding_says_that_the_data_stays(cast: Cast):
 
 
 def test_a_keeper_is_a_scope():
-    assert issubclass(scope.Keeper, Scope)
+    assert issubclass(scope.ProjectOwner, Scope)

@@ -10,7 +10,7 @@ from proofdesk.chatwoot import sync
 from proofdesk.database.pool import Database
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
-from proofdesk.projects.sources import SourceAlreadyBound, SourceLetGo
+from proofdesk.projects.sources import SourceAlreadyBound, SourceUnbound
 from proofdesk_simulators.chatwoot import Simulator
 from tests.support.audit_events import actions, last
 from tests.support.chatwoot import fill
@@ -84,18 +84,18 @@ async def test_an_import_stops_when_its_source_is_let_go(db: Database, project: 
     bound = await sources.bind(db, project, *ACCOUNT)
     inboxes = await sources.bind(db, project, *INBOX)
     async with db.scoped(project) as conn:
-        await sources.hold(conn, project, 7, None)
-        await sources.hold(conn, project, 7, frozenset([2]))
+        await sources.lock_sources(conn, project, 7, None)
+        await sources.lock_sources(conn, project, 7, frozenset([2]))
         letting_go = asyncio.create_task(sources.unbind(db, project, bound.id))
         await asyncio.sleep(0.1)
         assert not letting_go.done()  # what is being stored is stored first
     await letting_go
     async with db.scoped(project) as conn:
-        with pytest.raises(SourceLetGo):
-            await sources.hold(conn, project, 7, None)
-        with pytest.raises(SourceLetGo):
-            await sources.hold(conn, project, 7, frozenset([2, 3]))
-        await sources.hold(conn, project, 7, frozenset([2]))
+        with pytest.raises(SourceUnbound):
+            await sources.lock_sources(conn, project, 7, None)
+        with pytest.raises(SourceUnbound):
+            await sources.lock_sources(conn, project, 7, frozenset([2, 3]))
+        await sources.lock_sources(conn, project, 7, frozenset([2]))
     await sources.unbind(db, project, inboxes.id)
 
 
@@ -111,7 +111,7 @@ async def test_a_sync_stops_in_the_middle_and_keeps_what_it_had(
             let_go.append(await sources.unbind(db, project, bound.id))
         return False
 
-    with pytest.raises(SourceLetGo):
+    with pytest.raises(SourceUnbound):
         await sync.run(
             db, connect(simulator), project, sync.SyncOptions(default_account_id=1), lambda *_: None, between_pages
         )
@@ -131,7 +131,7 @@ async def test_the_default_account_is_given_once(db: Database, project: Scope):
 async def test_archiving_and_binding_at_once_leaves_no_claim(db: Database, owner_conn: psycopg.Connection):
     for number in range(6):
         inside = await new_project(db, f"Leaving {number}")
-        keeper = await scope.keep(db, inside)
+        keeper = await scope.require_owner(db, inside)
         await asyncio.gather(
             sources.bind(db, inside, "chatwoot_account", f"{number + 1}"),
             projects.archive(db, keeper),

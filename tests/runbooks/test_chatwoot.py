@@ -69,7 +69,7 @@ async def test_a_bots_token(house: House):
 
 
 async def test_a_source_that_another_project_has(house: House):
-    for source in await sources.bound(house.db, house.scope):
+    for source in await sources.list_sources(house.db, house.scope):
         await sources.unbind(house.db, house.scope, source.id)
     other = await new_project(house.db, "Other", system_actor())
     await sources.bind(house.db, other, "chatwoot_account", "1")
@@ -77,7 +77,7 @@ async def test_a_source_that_another_project_has(house: House):
 
 
 async def test_sources_that_were_let_go(house: House):
-    for source in await sources.bound(house.db, house.scope):
+    for source in await sources.list_sources(house.db, house.scope):
         await sources.unbind(house.db, house.scope, source.id)
     found = await house.look(SLUG)
     assert found.cause is not None and (found.cause.check, "any more" in found.cause.message) == ("source", True)

@@ -49,7 +49,7 @@ async def test_what_is_missing_is_proposed_in_order(house: House):
     house.sql(EMPTY)
     found = await house.look(SLUG)
     assert (found.fixes[0].path, found.fixes[0].command) == ("/jobs/chatwoot/sync", "proofdesk sync")
-    for source in await sources.bound(house.db, house.scope):
+    for source in await sources.list_sources(house.db, house.scope):
         await sources.unbind(house.db, house.scope, source.id)
     found = await house.look(SLUG)
     assert [f.path for f in found.fixes[:2]] == ["/projects/{id}/sources", "/jobs/chatwoot/sync"]

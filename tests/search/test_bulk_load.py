@@ -16,9 +16,9 @@ from proofdesk.indexing.chunking.chunker import Limits
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, ranking_queries, results, semantic_queries
-from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
 from proofdesk.search.ranking_queries import Ranking
-from proofdesk.search.results import Question
+from proofdesk.search.results import SearchQuery
 from tests.search.many import DIMENSION, put
 from tests.support.databases import copy_database
 from tests.support.plans import Plans, explained
@@ -28,8 +28,8 @@ from tests.support.search_desk import SETTINGS, Desk
 LOADED = 4000  # conversations with a chunk and a vector each
 MOST = 600  # rows that a search may read of any table
 SEARCHED = ("cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings")
-MODEL = Model("one", DIMENSION, Halfvec([1.0] * DIMENSION))
-RANKING = Ranking([Weighted(0, "rare", 1.0, 10)], [Weighted(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10)
+MODEL = QueryVector("one", DIMENSION, Halfvec([1.0] * DIMENSION))
+RANKING = Ranking([WeightedTerm(0, "rare", 1.0, 10)], [WeightedTerm(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10)
 
 
 @pytest.fixture
@@ -49,28 +49,28 @@ async def loaded(loaded_url: str) -> Scope:
         scope = await new_project(db, "Loaded")
         random = np.random.default_rng(5)
         with psycopg.connect(loaded_url, autocommit=True) as conn:
-            put(conn, scope, MODEL.name, random.standard_normal((LOADED, DIMENSION)), analyze=False)
+            put(conn, scope, MODEL.model, random.standard_normal((LOADED, DIMENSION)), analyze=False)
             conn.execute(_POSTINGS, {"p": scope.project_id, "s": scope.account_scope_id, "n": LOADED})
         async with vector_indexes.changing(loaded_url) as conn:
-            await vector_indexes.build(conn, scope.project_id, MODEL.name, DIMENSION, LOADED)
+            await vector_indexes.build(conn, scope.project_id, MODEL.model, DIMENSION, LOADED)
         return scope
 
 
-@pytest.mark.parametrize("narrowing", [Narrowing(), Narrowing(status="open"), Narrowing(sender="contact")])
-async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(loaded_url: str, loaded: Scope, narrowing: Narrowing):
-    async with explained(loaded_url, loaded, queries.tuning(100, narrowing.narrows)) as (conn, plans):
+@pytest.mark.parametrize("narrowing", [FilterParams(), FilterParams(status="open"), FilterParams(sender="contact")])
+async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(loaded_url: str, loaded: Scope, narrowing: FilterParams):
+    async with explained(loaded_url, loaded, queries.transaction_settings(100, narrowing.is_set)) as (conn, plans):
         assert await _analyzed(conn) == set(), "nothing has gathered statistics"
         await semantic_queries.keep_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
         read = await _read(plans)
-        assert vector_indexes.name_of(loaded.project_id, MODEL.name) in read
+        assert vector_indexes.name_of(loaded.project_id, MODEL.model) in read
         await ranking_queries.best_chunks(conn, loaded, RANKING, narrowing)
         read += await _read(plans)
     assert {table: rows for table, rows in read.items() if rows > MOST} == {}
 
 
 async def test_sorting_is_allowed_again_after_the_nearest_were_found(loaded_url: str, loaded: Scope):
-    async with explained(loaded_url, loaded, queries.tuning(100, False)) as (conn, _):
-        await semantic_queries.keep_nearest_by_index(conn, loaded, MODEL, Narrowing(), 50)
+    async with explained(loaded_url, loaded, queries.transaction_settings(100, False)) as (conn, _):
+        await semantic_queries.keep_nearest_by_index(conn, loaded, MODEL, FilterParams(), 50)
         setting = await (await conn.execute("SHOW enable_sort")).fetchone()
         assert setting == ("on",)
 
@@ -126,7 +126,7 @@ async def test_a_search_goes_by_the_index_that_the_project_has(
     for line in ("My parcel has not arrived, it is two weeks late", "The lamp is broken and I want my money back"):
         await desk.talk(line)
     await desk.ready()
-    question = Question("where is my parcel")
+    question = SearchQuery("where is my parcel")
     await results.find(db, desk.scope, LocalModel(), SETTINGS, question)
     assert ways == ["keep_nearest"]
     await vector_index.look_after(db, database_url, desk.scope)

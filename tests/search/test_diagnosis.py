@@ -6,14 +6,14 @@ import pytest
 
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.search import results
-from proofdesk.search.diagnosis import Diagnosis
-from proofdesk.search.results import Question
+from proofdesk.search.diagnosis import SearchDiagnosis
+from proofdesk.search.results import SearchQuery
 from tests.support.search_desk import SETTINGS, Desk
 
 
-async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", provider: Any = None) -> Diagnosis:
+async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", provider: Any = None) -> SearchDiagnosis:
     """The diagnosis of an answer that is empty."""
-    answer = await results.find(desk.db, desk.scope, provider, SETTINGS, Question(text, mode=mode))
+    answer = await results.find(desk.db, desk.scope, provider, SETTINGS, SearchQuery(text, mode=mode))
     assert answer.results == []
     assert answer.diagnosis is not None
     assert answer.diagnosis.runbook == "search-returns-no-results"

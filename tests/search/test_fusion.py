@@ -5,24 +5,24 @@ from collections.abc import Sequence
 import pytest
 
 from proofdesk.database.halfvec import Halfvec
-from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
 from proofdesk.search.ranking_queries import WORDS, Candidate, Ranking, best_chunks
 from tests.support.near import Near, keep
 from tests.support.search_desk import Desk
 
-LAMP = Weighted(1, "lamp", 2.0, 1)
+LAMP = WeightedTerm(1, "lamp", 2.0, 1)
 NEAR = [(1, 1, 0.2), (1, 2, 0.4), (1, 3, 0.6)]
 
 
 async def ranked(
-    shop: Desk, terms: list[Weighted], near: list[Near], common: Sequence[Weighted] = (), **given: int
+    shop: Desk, terms: list[WeightedTerm], near: list[Near], common: Sequence[WeightedTerm] = (), **given: int
 ) -> list[Candidate]:
     """One chunk of each conversation, best first."""
     most = {"completed": 9, "by_words": 9, "wanted": 9} | given
     ranking = Ranking(terms, common, 100.0, most["completed"], most["by_words"], None, most["wanted"])
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, near)
-        found = await (await best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
+        found = await (await best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
     return list({chunk.key: chunk for chunk in reversed(found)}.values())[::-1]
 
 
@@ -36,7 +36,7 @@ async def test_by_meaning_alone_the_nearest_is_worth_1_and_the_farthest_0(shop: 
 
 async def test_by_words_alone_the_best_is_worth_1(shop: Desk):
     assert told(await ranked(shop, [LAMP], [])) == [(5, 1.0, 1, None)]
-    both = await ranked(shop, [LAMP, Weighted(2, "pleas", 1.0, 3)], [])
+    both = await ranked(shop, [LAMP, WeightedTerm(2, "pleas", 1.0, 3)], [])
     assert both[0].conversation_id == 5
     assert (both[0].score, both[-1].score) == (1.0, 0.0)
 
@@ -59,9 +59,9 @@ async def test_one_that_both_found_is_worth_both(shop: Desk):
 
 @pytest.mark.parametrize("common", [False, True])
 async def test_of_several_terms_for_one_word_the_best_counts(shop: Desk, common: bool):
-    parcel = Weighted(1, "parcel", 2.0, 1)
-    of_one_word = [Weighted(-2, term, 1.0, 1) for term in ("broken", "lamp", "refund")]
-    of_three = [Weighted(number, one.term, 1.0, 1) for number, one in enumerate(of_one_word, start=2)]
+    parcel = WeightedTerm(1, "parcel", 2.0, 1)
+    of_one_word = [WeightedTerm(-2, term, 1.0, 1) for term in ("broken", "lamp", "refund")]
+    of_three = [WeightedTerm(number, one.term, 1.0, 1) for number, one in enumerate(of_one_word, start=2)]
     for words, best in (([parcel, *of_one_word], 1), ([parcel, *of_three], 5)):
         near = [(1, 1, 0.3), (1, 5, 0.3)]
         found = await (ranked(shop, [], near, common=words) if common else ranked(shop, words, near))
@@ -69,7 +69,7 @@ async def test_of_several_terms_for_one_word_the_best_counts(shop: Desk, common:
 
 
 async def test_only_so_many_are_compared_and_shown(shop: Desk):
-    words = [LAMP, Weighted(2, "invoic", 1.0, 2)]
+    words = [LAMP, WeightedTerm(2, "invoic", 1.0, 2)]
     assert len(await ranked(shop, words, [])) == 3
     assert len(await ranked(shop, words, [], by_words=2)) == 2
     assert len(await ranked(shop, words, [], completed=1)) == 1
@@ -83,14 +83,14 @@ async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk)
             " (project_id, account_id, message_id, chunk_index) WHERE conversation_id = 5"
         )
     )[0]
-    model = Model(vector[1], 256, Halfvec([float(n) for n in vector[0].strip("[]").split(",")]))
+    model = QueryVector(vector[1], 256, Halfvec([float(n) for n in vector[0].strip("[]").split(",")]))
     ranking = Ranking([LAMP], [], 100.0, 9, 9, model, 9)
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, NEAR)
-        found = await (await best_chunks(conn, shop.scope, ranking, Narrowing())).fetchall()
+        found = await (await best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
     assert (found[0].conversation_id, found[0].by_words, found[0].by_meaning) == (5, 1, 1)
 
 
 @pytest.mark.parametrize("terms", [[], [LAMP]])
-async def test_where_nothing_is_found_nothing_is_shown(desk: Desk, terms: list[Weighted]):
+async def test_where_nothing_is_found_nothing_is_shown(desk: Desk, terms: list[WeightedTerm]):
     assert await ranked(desk, terms, []) == []

@@ -7,7 +7,7 @@ import pytest
 from proofdesk.core import ids
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.search import fusion, ranking_queries, semantic_queries
-from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
 from proofdesk.search.ranking_queries import Ranking
 from tests.support.near import keep, kept
 from tests.support.projects import new_project
@@ -64,11 +64,11 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
         seen = await desk.rows(f"SELECT DISTINCT project_id FROM {table}")
         assert seen == [(desk.scope.project_id,)]
     async with desk.db.scoped(desk.scope) as conn:
-        model = Model("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
+        model = QueryVector("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
         for keep_nearest in (semantic_queries.keep_nearest, semantic_queries.keep_nearest_of_all):
-            await keep_nearest(conn, other.scope, model, Narrowing(), 10)
+            await keep_nearest(conn, other.scope, model, FilterParams(), 10)
             assert await kept(conn) == []
-        ranking = Ranking([Weighted(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
+        ranking = Ranking([WeightedTerm(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
         await keep(conn, [(1, 1, 0.1)])
-        found = await ranking_queries.best_chunks(conn, other.scope, ranking, Narrowing())
+        found = await ranking_queries.best_chunks(conn, other.scope, ranking, FilterParams())
         assert await found.fetchall() == []

@@ -5,7 +5,7 @@ from proofdesk.indexing import chunks
 from proofdesk.indexing import terms as indexing_terms
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
-from proofdesk.search.query import Question
+from proofdesk.search.query import SearchQuery
 from proofdesk.search.results import Hit
 from tests.support.embedding import LIMITS, settings
 from tests.support.transcripts import Line, agent, rows, tell
@@ -19,7 +19,7 @@ REPLY = f"{ANSWER}\n\n{HEAD}\n> {ASKED}"
 async def found(db: Database, scope: Scope, text: str) -> list[Hit]:
     await chunks.cut(db, scope, LIMITS)
     await indexing_terms.refresh(db, scope)
-    answer = await results.find(db, scope, None, settings(), Question(text, mode="text"))
+    answer = await results.find(db, scope, None, settings(), SearchQuery(text, mode="text"))
     return [hit for hit in answer.results if text.split()[0] in hit.text]
 
 

@@ -13,7 +13,7 @@ from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_index
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, semantic_queries
-from proofdesk.search.queries import Model, Narrowing
+from proofdesk.search.queries import QueryVector, FilterParams
 from tests.search.many import DIMENSION, put
 from tests.support.near import kept
 from tests.support.plans import explained
@@ -64,9 +64,9 @@ async def test_the_index_finds_what_comparing_all_finds(
     stored /= np.linalg.norm(stored, axis=1, keepdims=True)
     for asked in range(0, MANY, 20):
         exact = set(np.argsort(-(stored @ stored[asked]))[:10].tolist())
-        async with db.scoped(project, queries.tuning(100, False)) as conn:
-            model = Model("one", DIMENSION, Halfvec(vectors[asked].tolist()))
-            await semantic_queries.keep_nearest_by_index(conn, project, model, Narrowing(), 10)
+        async with db.scoped(project, queries.transaction_settings(100, False)) as conn:
+            model = QueryVector("one", DIMENSION, Halfvec(vectors[asked].tolist()))
+            await semantic_queries.keep_nearest_by_index(conn, project, model, FilterParams(), 10)
             near = await kept(conn)
         assert {conversation - 1 for _, conversation, _ in near} == exact
 
@@ -150,16 +150,16 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
     for scope in (project, other):
         assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.name_of(scope.project_id, "one")}
     async with db.scoped(project) as conn:
-        model = Model("one", DIMENSION, Halfvec(vectors[0].tolist()))
-        await semantic_queries.keep_nearest(conn, other, model, Narrowing(), 10)
+        model = QueryVector("one", DIMENSION, Halfvec(vectors[0].tolist()))
+        await semantic_queries.keep_nearest(conn, other, model, FilterParams(), 10)
         assert await kept(conn) == []
 
 
 async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
     """The indexes over vectors that search by meaning goes through."""
-    async with explained(database_url, scope, queries.tuning(100, False)) as (conn, plans):
-        asked = Model(model, DIMENSION, Halfvec(vector.tolist()))
-        await semantic_queries.keep_nearest_by_index(conn, scope, asked, Narrowing(), 10)
+    async with explained(database_url, scope, queries.transaction_settings(100, False)) as (conn, plans):
+        asked = QueryVector(model, DIMENSION, Halfvec(vector.tolist()))
+        await semantic_queries.keep_nearest_by_index(conn, scope, asked, FilterParams(), 10)
         indexes = await plans.indexes()
         assert await kept(conn)
         return {name for name in indexes if name.startswith(f"rag_vectors_{scope.project_id.hex}")}

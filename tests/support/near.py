@@ -3,7 +3,7 @@
 import json
 
 from proofdesk.database.rows import Conn, execute, fetch_value
-from proofdesk.search.queries import NEAR
+from proofdesk.search.queries import NEAREST_SETTING
 
 Near = tuple[int, int, float]
 """Account, conversation and cosine distance."""
@@ -13,10 +13,10 @@ async def keep(conn: Conn, near: list[Near]) -> None:
     """As if these were the nearest."""
     names = ("account_id", "conversation_id", "distance")
     written = json.dumps([dict(zip(names, one, strict=True)) for one in near])
-    await execute(conn, "SELECT set_config(%(name)s, %(near)s, true)", name=NEAR, near=written)
+    await execute(conn, "SELECT set_config(%(name)s, %(near)s, true)", name=NEAREST_SETTING, near=written)
 
 
 async def kept(conn: Conn) -> list[Near]:
     """The nearest, in order."""
-    found = json.loads(await fetch_value(conn, "SELECT current_setting(%(name)s)", name=NEAR))
+    found = json.loads(await fetch_value(conn, "SELECT current_setting(%(name)s)", name=NEAREST_SETTING))
     return sorted(((n["account_id"], n["conversation_id"], n["distance"]) for n in found), key=lambda near: near[2])

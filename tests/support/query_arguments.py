@@ -15,7 +15,7 @@ from proofdesk.audit.queries import AuditFilter, NewAuditEvent
 from proofdesk.chatwoot.parsing import InvalidItem
 from proofdesk.core.ids import GlobalId
 from proofdesk.database.halfvec import Halfvec
-from proofdesk.evidence.queries import Cited
+from proofdesk.evidence.queries import CitedRow
 from proofdesk.indexing.chunking import queries as cutting
 from proofdesk.indexing.chunking.chunker import Chunk
 from proofdesk.indexing.embeddings.batches import Outcome
@@ -26,7 +26,7 @@ from proofdesk.outbound import message_queries as outbound
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
-from proofdesk.search.queries import Model, Narrowing, Weighted
+from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
 from proofdesk.search.ranking_queries import Ranking
 from tests.support.embedding import DIMENSION
 from tests.support.stories import ACCOUNT
@@ -95,13 +95,13 @@ def _mark(world: World) -> cutting.Mark:
     return cutting.Mark(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash, None)
 
 
-MODEL = Model("ours", DIMENSION, Halfvec([0.1] * DIMENSION))
+MODEL = QueryVector("ours", DIMENSION, Halfvec([0.1] * DIMENSION))
 
 
 def _ranking(world: World) -> Ranking:
     return Ranking(
-        terms=[Weighted(0, "refund", 1.0, 1), Weighted(-1, world.word, 1.0, 1)],
-        common=[Weighted(1, "delivery", 1.0, 1)],
+        terms=[WeightedTerm(0, "refund", 1.0, 1), WeightedTerm(-1, world.word, 1.0, 1)],
+        common=[WeightedTerm(1, "delivery", 1.0, 1)],
         average=100.0,
         completed=100,
         by_words=100,
@@ -187,7 +187,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "search.queries.known.terms": lambda w: ["refund", w.word, ""],
     "whole": _always(""),
     "ranking": lambda w: _ranking(w),
-    "narrowing": _always(Narrowing(status="open", sender="contact")),
+    "narrowing": _always(FilterParams(status="open", sender="contact")),
     **dict.fromkeys(
         [
             f"search.meaning_queries.{name}.model"
@@ -235,7 +235,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "ref": lambda w: w.message(),
     "source_type": _always("message"),
     "source_table": _always("cw_messages"),
-    "cited": lambda w: Cited(ACCOUNT, 101, 10100, 11, w.word, False),
+    "cited": lambda w: CitedRow(ACCOUNT, 101, 10100, 11, w.word, False),
     "snippet": lambda w: w.word,
     # Outbound
     "draft": _draft,

@@ -11,7 +11,7 @@ from proofdesk.indexing.chunking.chunker import Limits
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
-from proofdesk.search.results import Answer, Filters, Hit, Question
+from proofdesk.search.results import Answer, SearchFilters, Hit, SearchQuery
 from proofdesk.settings import Settings
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -54,7 +54,7 @@ class Desk:
 
     async def ask(self, text: str, mode: Any = "hybrid", top_k: int = 10, **filters: Any) -> Answer:
         """Search with the local model."""
-        question = Question(text, top_k, mode, Filters(**filters))
+        question = SearchQuery(text, top_k, mode, SearchFilters(**filters))
         return await results.find(self.db, self.scope, LocalModel(), SETTINGS, question)
 
     async def found(self, text: str, mode: Any = "text", **more: Any) -> list[int]:

@@ -13,7 +13,7 @@ from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.evidence import references
 from proofdesk.projects import projects, scope, sources
-from proofdesk.projects.scope import Keeper
+from proofdesk.projects.scope import ProjectOwner
 from tests.support import stories, worlds
 from tests.support.embedding import DIMENSION
 
@@ -43,7 +43,7 @@ class Chunk:
 class World:
     """A project, the ids of what is in it, and a word that every text of it holds."""
 
-    keeper: Keeper
+    keeper: ProjectOwner
     member_id: UUID
     member: str
     word: str
@@ -68,7 +68,7 @@ class World:
 async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
     """A project of an account scope of its own with a row in every table of projects."""
     made = await projects.create(db, events.system_actor(), name, scope_key=name)
-    keeper = await scope.keep(db, await scope.enter(db, events.system_actor(), made.id))
+    keeper = await scope.require_owner(db, await scope.enter(db, events.system_actor(), made.id))
     stories.tell(conn, made.id)
     if extra:
         lonely = [stories.Written("contact", "Amina Okafor", "Nobody else has this conversation.")]
@@ -103,7 +103,7 @@ def _mark(conn: psycopg.Connection, project_id: UUID, word: str) -> None:
     conn.execute("UPDATE cw_messages SET sender_name = sender_name || %s WHERE project_id = %s", [word, project_id])
 
 
-def _fill(conn: psycopg.Connection, keeper: Keeper, member_id: UUID) -> None:
+def _fill(conn: psycopg.Connection, keeper: ProjectOwner, member_id: UUID) -> None:
     both: dict[str, Any] = {"project": keeper.project_id, "account_scope": keeper.account_scope_id}
     values = both | {"member": member_id, "dimension": DIMENSION, "account": stories.ACCOUNT}
     for statement in (
@@ -135,7 +135,7 @@ def _fill(conn: psycopg.Connection, keeper: Keeper, member_id: UUID) -> None:
     conn.execute("INSERT INTO workers (runner) VALUES ('host:1:1')")
 
 
-def _write_policy(conn: psycopg.Connection, keeper: Keeper) -> UUID:
+def _write_policy(conn: psycopg.Connection, keeper: ProjectOwner) -> UUID:
     both, contact = [keeper.project_id, keeper.account_scope_id], f"cwc:{keeper.project_id}:{stories.ACCOUNT}:11"
     (policy_id,) = _only(conn.execute(
         "INSERT INTO contact_channel_policies (project_id, account_scope_id, channel, contact_global_id)"
@@ -150,7 +150,7 @@ def _write_policy(conn: psycopg.Connection, keeper: Keeper) -> UUID:
     return policy_id
 
 
-def _write_outbound(conn: psycopg.Connection, keeper: Keeper, word: str, policy_id: UUID) -> dict[str, UUID]:
+def _write_outbound(conn: psycopg.Connection, keeper: ProjectOwner, word: str, policy_id: UUID) -> dict[str, UUID]:
     both = [keeper.project_id, keeper.account_scope_id]
     paths = (
         ["draft"], ["approved"], ["approved", "cancelled"], ["approved", "blocked_opt_out"],

@@ -19,7 +19,7 @@ from proofdesk.audit.queries import AuditFilter, AuditEvent, ChainHead, EventSco
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 
-START = bytes(32)
+GENESIS_HASH = bytes(32)
 INSTALLATION = "installation"
 _BATCH = 2000
 
@@ -52,9 +52,9 @@ async def count_events(db: Database, scope: EventScope, actor: Actor, event_filt
 
 async def verify(db: Database, scope: EventScope | None, name: str = INSTALLATION) -> ChainProof:
     """Prove a project's chain, or the installation's, event by event, up to where it ends now."""
-    head = await _head(db, scope) or ChainHead(0, 0, START)
-    seen, last, before = 0, 0, START
-    async for link in links(db, scope):
+    head = await _head(db, scope) or ChainHead(0, 0, GENESIS_HASH)
+    seen, last, before = 0, 0, GENESIS_HASH
+    async for link in read_links(db, scope):
         is_later = link.id > head.last_id
         if fault := await _beyond(db, scope, link) if is_later else _fault(link, before):
             return ChainProof(name, _id(scope), seen, before.hex(), fault, link.id)
@@ -64,13 +64,13 @@ async def verify(db: Database, scope: EventScope | None, name: str = INSTALLATIO
     return ChainProof(name, _id(scope), seen, before.hex(), _cut(head, seen, last, before))
 
 
-async def links(db: Database, project: EventScope | None) -> AsyncIterator[ChainLink]:
+async def read_links(db: Database, scope: EventScope | None) -> AsyncIterator[ChainLink]:
     """The events of a chain in order, read in batches."""
     after = 0
     while True:
-        async with _opened(db, project) as conn:
+        async with _opened(db, scope) as conn:
             await queries.show_installation_events(conn)
-            batch = await queries.list_links(conn, _id(project), after, _BATCH)
+            batch = await queries.list_links(conn, _id(scope), after, _BATCH)
         for link in batch:
             yield link
         if len(batch) < _BATCH:
@@ -78,7 +78,7 @@ async def links(db: Database, project: EventScope | None) -> AsyncIterator[Chain
         after = batch[-1].id
 
 
-def exported(link: ChainLink) -> dict[str, Any]:
+def export_link(link: ChainLink) -> dict[str, Any]:
     """An event for a line of JSON. Whoever has `sealed`, `previous_hash` and `hash` can prove the chain without us."""
     return {
         "id": link.id,
@@ -96,11 +96,11 @@ def exported(link: ChainLink) -> dict[str, Any]:
         "evidence_refs": json.loads(link.refs_text),
         "previous_hash": link.previous_hash.hex(),
         "hash": link.hash.hex(),
-        "sealed": sealed(link),
+        "sealed": sealed_text(link),
     }
 
 
-def sealed(link: ChainLink) -> str:
+def sealed_text(link: ChainLink) -> str:
     """The text that the hash covers: the array as PostgreSQL writes JSON, the objects in it as they are stored."""
     before = [
         link.id, link.project_id, link.account_scope_id, _moment(link.created_at), link.actor_username,
@@ -111,7 +111,7 @@ def sealed(link: ChainLink) -> str:
 
 
 def _fault(link: ChainLink, before: bytes) -> str:
-    if hashlib.sha256(link.previous_hash + sealed(link).encode()).digest() != link.hash:
+    if hashlib.sha256(link.previous_hash + sealed_text(link).encode()).digest() != link.hash:
         return f"Event {link.id} was changed."
     if link.previous_hash != before:
         return f"Before event {link.id}, an event was removed, added or moved."

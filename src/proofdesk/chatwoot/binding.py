@@ -24,7 +24,7 @@ async def bound_sources(db: Database, scope: Scope, default_account_id: int | No
 
     Raises `NothingBound` when there is no default account or another project has it.
     """
-    bound = await sources.bound(db, scope)
+    bound = await sources.list_sources(db, scope)
     if bound:
         return bound
     if await sources.was_ever_bound(db, scope):

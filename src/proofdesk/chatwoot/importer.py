@@ -92,7 +92,7 @@ class AccountImporter:
         parsed = parsing.parse_contacts(listed)
 
         async def store(conn: queries.Conn, put: item_storage.PutRows) -> int:
-            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
+            await sources.lock_sources(conn, self.scope, self.account_id, self.inbox_ids)
             changed = await put(conn, "contact", parsed, self._bind_store(queries.store_contacts, conn))
             await self._update_quarantine(conn, "contact", parsed)
             return changed
@@ -121,7 +121,7 @@ class AccountImporter:
         async def store(
             conn: queries.Conn, put: item_storage.PutRows
         ) -> tuple[int, int, list[cursor_queries.ReadState]]:
-            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
+            await sources.lock_sources(conn, self.scope, self.account_id, self.inbox_ids)
             contacts = await put(conn, "contact", people, self._bind_store(queries.store_contacts, conn))
             conversations = await put(conn, "conversation", parsed, self._bind_store(queries.store_conversations, conn))
             await self._update_quarantine(conn, "contact", people)
@@ -213,7 +213,7 @@ class AccountImporter:
         item_storage.reject_duplicates(parsed, "message")
 
         async def store(conn: queries.Conn, put: item_storage.PutRows) -> int:
-            await sources.hold(conn, self.scope, self.account_id, self.inbox_ids)
+            await sources.lock_sources(conn, self.scope, self.account_id, self.inbox_ids)
             await cursor_queries.lock_conversations(conn, self.scope, self.account_id, touched)
             if gone:
                 await queries.delete_conversations(conn, self.scope, self.account_id, gone)

@@ -70,8 +70,8 @@ def export(
 
 async def _lines(held: Resources, chosen: list[ProjectName | None]) -> AsyncIterator[str]:
     for one in chosen:
-        async for link in chain.links(held.db, one):
-            yield json.dumps(chain.exported(link), default=str, ensure_ascii=False)
+        async for link in chain.read_links(held.db, one):
+            yield json.dumps(chain.export_link(link), default=str, ensure_ascii=False)
 
 
 async def _write(lines: AsyncIterator[str], to: Path | None) -> int:

@@ -29,7 +29,7 @@ from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
-from proofdesk.search.results import Question
+from proofdesk.search.results import SearchQuery
 from proofdesk.settings import Settings
 
 PROJECT = "Kestrel Studio"
@@ -120,7 +120,7 @@ async def _loop(loaded: Settings) -> None:
             output.print_line(f"{title}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in result.items()))
         for query in QUERIES:
             output.print_line(f"\nSearch: {query}", "bold")
-            question = Question(text=query, top_k=3)
+            question = SearchQuery(text=query, top_k=3)
             search_door.show(await results.find(held.db, inside, held.provider, loaded, question))
         await _write(held, inside)
 
@@ -141,10 +141,10 @@ async def _write(held: Resources, inside: Scope) -> None:
 
 
 async def _project(held: Resources) -> Scope:
-    existing = {p.name: p for p in await projects.visible(held.db, events.system_actor())}
+    existing = {p.name: p for p in await projects.list_visible(held.db, events.system_actor())}
     project = existing.get(PROJECT) or await projects.create(held.db, events.system_actor(), PROJECT)
     inside = await scope.enter(held.db, events.system_actor(), project.id)
-    if not await sources.bound(held.db, inside):
+    if not await sources.list_sources(held.db, inside):
         await sources.bind(held.db, inside, "chatwoot_account", "1")
     return inside
 

@@ -66,9 +66,9 @@ async def enter_project(held: Resources, project: str | None, by: str | None = N
     """
     actor = events.system_actor() if by is None else await accounts.actor(held.db, by)
     if project is not None:
-        found = await projects.by_name_or_id(held.db, project)
+        found = await projects.get_by_name_or_id(held.db, project)
         return await scope.enter(held.db, actor, found.id)
-    existing = await projects.visible(held.db, events.system_actor())
+    existing = await projects.list_visible(held.db, events.system_actor())
     if not existing:
         raise ProjectNotFound("There is no project yet: make one with `proofdesk project create NAME`.")
     if len(existing) > 1:

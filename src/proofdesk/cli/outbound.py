@@ -191,7 +191,7 @@ def _references(evidence: list[str] | None) -> list[Any]:
 
 
 def _id(text: str) -> UUID:
-    wanted = projects.as_id(text)
+    wanted = projects.parse_id(text)
     if wanted is None:
         raise OutboundNotFound("This project has no such message.")
     return wanted

@@ -11,7 +11,7 @@ from proofdesk.errors import Invalid
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.queries import Member
-from proofdesk.projects.scope import Keeper
+from proofdesk.projects.scope import ProjectOwner
 from proofdesk.projects.source_queries import Source
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)
@@ -38,7 +38,7 @@ def create_project(
 @project_app.command("list")
 def list_projects(json: JsonOption = False) -> None:
     """Show all projects."""
-    found = machine.run_with_resources(lambda held: projects.visible(held.db, events.system_actor()))
+    found = machine.run_with_resources(lambda held: projects.list_visible(held.db, events.system_actor()))
     if json:
         return output.print_json([vars(p) for p in found])
     return output.print_table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])
@@ -92,7 +92,7 @@ def list_members(project: ProjectOption = None, json: JsonOption = False) -> Non
     """Show who may enter a project."""
 
     async def command(held: Resources) -> list[Member]:
-        return await members.listed(held.db, await machine.enter_project(held, project))
+        return await members.list_members(held.db, await machine.enter_project(held, project))
 
     found = machine.run_with_resources(command)
     if json:
@@ -129,9 +129,9 @@ def unbind_source(
 
     async def command(held: Resources) -> Source:
         inside = await machine.enter_project(held, project)
-        return await sources.unbind(held.db, inside, await sources.named(held.db, inside, external_id))
+        return await sources.unbind(held.db, inside, await sources.find_source_id(held.db, inside, external_id))
 
-    output.print_line(f"Unbound {machine.run_with_resources(command).external_id}. {sources.UNBOUND}")
+    output.print_line(f"Unbound {machine.run_with_resources(command).external_id}. {sources.UNBOUND_NOTICE}")
 
 
 @source_app.command("list")
@@ -139,7 +139,7 @@ def list_sources(project: ProjectOption = None, json: JsonOption = False) -> Non
     """Show what a project reads."""
 
     async def command(held: Resources) -> list[Source]:
-        return await sources.bound(held.db, await machine.enter_project(held, project))
+        return await sources.list_sources(held.db, await machine.enter_project(held, project))
 
     found = machine.run_with_resources(command)
     if json:
@@ -149,5 +149,5 @@ def list_sources(project: ProjectOption = None, json: JsonOption = False) -> Non
     )
 
 
-async def _kept(held: Resources, project: str | None) -> Keeper:
-    return await scope.keep(held.db, await machine.enter_project(held, project))
+async def _kept(held: Resources, project: str | None) -> ProjectOwner:
+    return await scope.require_owner(held.db, await machine.enter_project(held, project))

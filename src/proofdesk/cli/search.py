@@ -9,7 +9,7 @@ from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.search import results
-from proofdesk.search.results import Answer, Question
+from proofdesk.search.results import Answer, SearchQuery
 
 
 @app.command()
@@ -27,7 +27,7 @@ def search(
 
     async def command(held: Resources) -> Answer:
         inside = await machine.enter_project(held, project)
-        question = Question(text=query, top_k=top, mode=chosen)
+        question = SearchQuery(text=query, top_k=top, mode=chosen)
         return await results.find(held.db, inside, held.provider, held.settings, question)
 
     answer = machine.run_with_resources(command)

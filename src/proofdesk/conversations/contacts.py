@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from proofdesk.conversations import queries
-from proofdesk.conversations.queries import Contact, Conversation
+from proofdesk.conversations.queries import ContactRow, ConversationRow
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import containing
 from proofdesk.errors import NotFound
 from proofdesk.projects.scope import Scope
 
-MOST_CONVERSATIONS = 100
+MAX_CONVERSATIONS = 100
 
 
 class ContactNotFound(NotFound):
@@ -20,24 +20,24 @@ class ContactNotFound(NotFound):
 
 
 @dataclass(frozen=True)
-class Known:
+class ContactDetails:
     """A contact with his last conversations."""
 
-    contact: Contact
-    conversations: list[Conversation]
+    contact: ContactRow
+    conversations: list[ConversationRow]
 
 
-async def find(db: Database, scope: Scope, q: str | None, limit: int, offset: int) -> list[Contact]:
+async def list_contacts(db: Database, scope: Scope, q: str | None, limit: int, offset: int) -> list[ContactRow]:
     """Contacts with `q` in their name, address, number or identifier; all of them when it is blank."""
     async with db.scoped(scope) as conn:
-        return await queries.contacts(conn, scope, containing(q), limit, offset)
+        return await queries.list_contacts(conn, scope, containing(q), limit, offset)
 
 
-async def known(db: Database, scope: Scope, contact_id: str) -> Known:
+async def get_contact(db: Database, scope: Scope, contact_id: str) -> ContactDetails:
     """The contact of a global id. Raises `Invalid` for another form and `ContactNotFound`."""
-    wanted = ids.parse(contact_id, "contact")
+    contact_key = ids.parse(contact_id, "contact")
     async with db.scoped(scope) as conn:
-        found = await queries.contact(conn, scope, wanted) if wanted.project_id == scope.project_id else None
-        if found is None:
+        contact = await queries.get_contact(conn, scope, contact_key) if contact_key.project_id == scope.project_id else None
+        if contact is None:
             raise ContactNotFound("This project has no such contact.")
-        return Known(found, await queries.conversations_of(conn, scope, wanted, MOST_CONVERSATIONS))
+        return ContactDetails(contact, await queries.list_contact_conversations(conn, scope, contact_key, MAX_CONVERSATIONS))

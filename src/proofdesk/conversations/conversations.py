@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from proofdesk.conversations import queries
-from proofdesk.conversations.queries import Conversation, WholeMessage
+from proofdesk.conversations.queries import ConversationRow, MessageDetails
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.errors import NotFound
@@ -17,36 +17,36 @@ class ConversationNotFound(NotFound):
 
 
 @dataclass(frozen=True)
-class Thread:
+class ConversationDetails:
     """A conversation with all its messages in order."""
 
-    conversation: Conversation
-    messages: list[WholeMessage]
+    conversation: ConversationRow
+    messages: list[MessageDetails]
 
 
-async def find(
+async def list_conversations(
     db: Database, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
-) -> list[Conversation]:
+) -> list[ConversationRow]:
     """Conversations, the last active first."""
     async with db.scoped(scope) as conn:
-        return await queries.conversations(conn, scope, inbox_id, status, limit, offset)
+        return await queries.list_conversations(conn, scope, inbox_id, status, limit, offset)
 
 
-async def thread_of(db: Database, scope: Scope, message_id: str) -> Thread:
+async def get_conversation_of_message(db: Database, scope: Scope, message_id: str) -> ConversationDetails:
     """The conversation of a message, by the message's global id. Raises as `thread` does."""
-    wanted = ids.parse(message_id, "message")
+    message_key = ids.parse(message_id, "message")
     async with db.scoped(scope) as conn:
-        found = await queries.message(conn, scope, wanted) if wanted.project_id == scope.project_id else None
-    if found is None:
+        message = await queries.get_message(conn, scope, message_key) if message_key.project_id == scope.project_id else None
+    if message is None:
         raise ConversationNotFound("This project has no such message.")
-    return await thread(db, scope, ids.conversation(scope.project_id, found.account_id, found.conversation_id))
+    return await get_conversation(db, scope, ids.conversation(scope.project_id, message.account_id, message.conversation_id))
 
 
-async def thread(db: Database, scope: Scope, conversation_id: str) -> Thread:
+async def get_conversation(db: Database, scope: Scope, conversation_id: str) -> ConversationDetails:
     """The conversation of a global id. Raises `Invalid` for another form and `ConversationNotFound`."""
-    wanted = ids.parse(conversation_id, "conversation")
+    conversation_key = ids.parse(conversation_id, "conversation")
     async with db.scoped(scope) as conn:
-        found = await queries.conversation(conn, scope, wanted) if wanted.project_id == scope.project_id else None
-        if found is None:
+        conversation = await queries.get_conversation(conn, scope, conversation_key) if conversation_key.project_id == scope.project_id else None
+        if conversation is None:
             raise ConversationNotFound("This project has no such conversation.")
-        return Thread(found, await queries.thread(conn, scope, wanted))
+        return ConversationDetails(conversation, await queries.list_conversation_messages(conn, scope, conversation_key))

@@ -12,7 +12,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Contact:
+class ContactRow:
     """A contact."""
 
     account_id: int
@@ -25,7 +25,7 @@ class Contact:
 
 
 @dataclass(frozen=True)
-class Conversation:
+class ConversationRow:
     """A conversation, with the names of its contact and inbox where they are known."""
 
     account_id: int
@@ -44,7 +44,7 @@ class Conversation:
 
 
 @dataclass(frozen=True)
-class Message:
+class MessageRow:
     """A message, with the contact of its conversation. Where many are listed, of its content the beginning.
 
     `kind`: `message`, or what else it is (`message_kind` in the database).
@@ -67,7 +67,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class WholeMessage(Message):
+class MessageDetails(MessageRow):
     """The same with what is attached. `delivery_error`: why a channel did not deliver it; None while none said so."""
 
     attachments: list[Any]
@@ -75,7 +75,7 @@ class WholeMessage(Message):
 
 
 @dataclass(frozen=True)
-class Inbox:
+class InboxRow:
     """An inbox that was imported."""
 
     account_id: int
@@ -92,11 +92,11 @@ class _Label:
     label: str
 
 
-async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, offset: int) -> list[Contact]:
+async def list_contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, offset: int) -> list[ContactRow]:
     """Contacts with the pattern in a name, address, number or identifier; the last changed first."""
     return await fetch_all(
         conn,
-        Contact,
+        ContactRow,
         """
         SELECT account_id, contact_id, name, email, phone_number, identifier, updated_at FROM cw_contacts
         WHERE project_id = %(project)s
@@ -110,25 +110,25 @@ async def contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, of
     )
 
 
-async def contact(conn: Conn, scope: Scope, wanted: GlobalId) -> Contact | None:
+async def get_contact(conn: Conn, scope: Scope, key: GlobalId) -> ContactRow | None:
     """One contact."""
     return await fetch_optional(
         conn,
-        Contact,
+        ContactRow,
         """
         SELECT account_id, contact_id, name, email, phone_number, identifier, updated_at FROM cw_contacts
         WHERE project_id = %(project)s AND account_id = %(account)s AND contact_id = %(contact)s""",
         project=scope.project_id,
-        account=wanted.account_id,
-        contact=wanted.number,
+        account=key.account_id,
+        contact=key.number,
     )
 
 
-async def conversations_of(conn: Conn, scope: Scope, wanted: GlobalId, limit: int) -> list[Conversation]:
+async def list_contact_conversations(conn: Conn, scope: Scope, contact_key: GlobalId, limit: int) -> list[ConversationRow]:
     """Conversations of a contact, the last active first."""
     return await fetch_all(
         conn,
-        Conversation,
+        ConversationRow,
         """
         SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
                c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
@@ -138,19 +138,19 @@ async def conversations_of(conn: Conn, scope: Scope, wanted: GlobalId, limit: in
         WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.contact_id = %(contact)s
         ORDER BY c.last_activity_at DESC, c.conversation_id LIMIT %(limit)s""",
         project=scope.project_id,
-        account=wanted.account_id,
-        contact=wanted.number,
+        account=contact_key.account_id,
+        contact=contact_key.number,
         limit=limit,
     )
 
 
-async def conversations(
+async def list_conversations(
     conn: Conn, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
-) -> list[Conversation]:
+) -> list[ConversationRow]:
     """Conversations, the last active first."""
     return await fetch_all(
         conn,
-        Conversation,
+        ConversationRow,
         """
         SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
                c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
@@ -170,11 +170,11 @@ async def conversations(
     )
 
 
-async def conversation(conn: Conn, scope: Scope, wanted: GlobalId) -> Conversation | None:
+async def get_conversation(conn: Conn, scope: Scope, key: GlobalId) -> ConversationRow | None:
     """One conversation."""
     return await fetch_optional(
         conn,
-        Conversation,
+        ConversationRow,
         """
         SELECT c.account_id, c.conversation_id, c.contact_id, k.name AS contact_name, c.inbox_id, i.name AS inbox_name,
                c.status, c.assignee_id, c.assignee_name, c.labels, c.last_activity_at, c.updated_at, c.created_at
@@ -183,19 +183,19 @@ async def conversation(conn: Conn, scope: Scope, wanted: GlobalId) -> Conversati
         LEFT JOIN cw_inboxes i ON (i.project_id, i.account_id, i.inbox_id) = (c.project_id, c.account_id, c.inbox_id)
         WHERE c.project_id = %(project)s AND c.account_id = %(account)s AND c.conversation_id = %(conversation)s""",
         project=scope.project_id,
-        account=wanted.account_id,
-        conversation=wanted.number,
+        account=key.account_id,
+        conversation=key.number,
     )
 
 
-async def messages(
-    conn: Conn, scope: Scope, within: GlobalId | None, before: datetime | None, before_id: int | None, limit: int
-) -> list[Message]:
+async def list_messages(
+    conn: Conn, scope: Scope, conversation_key: GlobalId | None, before: datetime | None, before_id: int | None, limit: int
+) -> list[MessageRow]:
     """Messages, of one conversation or of all, older than a moment or than the message `before_id` of that moment; the
     newest first."""
     return await fetch_all(
         conn,
-        Message,
+        MessageRow,
         sql.SQL(
             """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
@@ -208,20 +208,20 @@ async def messages(
         WHERE m.project_id = %(project)s {within} AND (m.created_at, m.message_id)
               < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 0))
         ORDER BY m.created_at DESC, m.message_id DESC LIMIT {limit}"""
-        ).format(within=_WITHIN if within else sql.SQL(""), limit=limit),  # one plan for any limit reads a tenth of all
+        ).format(within=_WITHIN if conversation_key else sql.SQL(""), limit=limit),  # one plan for any limit reads a tenth of all
         project=scope.project_id,
-        account=within and within.account_id,
-        conversation=within and within.number,
+        account=conversation_key and conversation_key.account_id,
+        conversation=conversation_key and conversation_key.number,
         before=before,
         before_id=before_id,
     )
 
 
-async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
+async def get_message(conn: Conn, scope: Scope, key: GlobalId) -> MessageRow | None:
     """One message."""
     return await fetch_optional(
         conn,
-        Message,
+        MessageRow,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.created_at, m.updated_at,
@@ -231,16 +231,16 @@ async def message(conn: Conn, scope: Scope, wanted: GlobalId) -> Message | None:
         FROM cw_messages m JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.message_id = %(message)s""",
         project=scope.project_id,
-        account=wanted.account_id,
-        message=wanted.number,
+        account=key.account_id,
+        message=key.number,
     )
 
 
-async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessage]:
+async def list_conversation_messages(conn: Conn, scope: Scope, conversation_key: GlobalId) -> list[MessageDetails]:
     """All messages of a conversation, in order."""
     return await fetch_all(
         conn,
-        WholeMessage,
+        MessageDetails,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at,
@@ -253,16 +253,16 @@ async def thread(conn: Conn, scope: Scope, wanted: GlobalId) -> list[WholeMessag
         WHERE m.project_id = %(project)s AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s
         ORDER BY m.created_at, m.message_id""",
         project=scope.project_id,
-        account=wanted.account_id,
-        conversation=wanted.number,
+        account=conversation_key.account_id,
+        conversation=conversation_key.number,
     )
 
 
-async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
+async def list_inboxes(conn: Conn, scope: Scope) -> list[InboxRow]:
     """The inboxes that were imported, by name."""
     return await fetch_all(
         conn,
-        Inbox,
+        InboxRow,
         """
         SELECT account_id, inbox_id, name FROM cw_inboxes WHERE project_id = %(project)s
         ORDER BY name, account_id, inbox_id""",
@@ -270,7 +270,7 @@ async def inboxes(conn: Conn, scope: Scope) -> list[Inbox]:
     )
 
 
-async def labels(conn: Conn, scope: Scope) -> list[str]:
+async def list_labels(conn: Conn, scope: Scope) -> list[str]:
     """The labels in use, at most 200."""
     found = await fetch_all(
         conn,

@@ -1,7 +1,7 @@
 """The totals, inboxes and labels of a project."""
 
 from proofdesk.conversations import queries, totals_queries
-from proofdesk.conversations.queries import Inbox
+from proofdesk.conversations.queries import InboxRow
 from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
@@ -13,16 +13,16 @@ async def count_entities(db: Database, scope: Scope) -> EntityCounts:
         return await totals_queries.count_entities(conn, scope)
 
 
-async def list_inboxes(db: Database, scope: Scope) -> list[Inbox]:
+async def list_inboxes(db: Database, scope: Scope) -> list[InboxRow]:
     """Return the inboxes of the project."""
     async with db.scoped(scope) as conn:
-        return await queries.inboxes(conn, scope)
+        return await queries.list_inboxes(conn, scope)
 
 
 async def list_labels(db: Database, scope: Scope) -> list[str]:
     """Return the labels in use. Reads all conversations."""
     async with db.scoped(scope) as conn:
-        return await queries.labels(conn, scope)
+        return await queries.list_labels(conn, scope)
 
 
 async def gather_counts(db: Database, scope: Scope) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from proofdesk.conversations import queries as review_queries
 from proofdesk.conversations import totals_queries
-from proofdesk.conversations.queries import Inbox
+from proofdesk.conversations.queries import InboxRow
 from proofdesk.conversations.totals_queries import EntityCounts
 from proofdesk.dashboard import overview_queries as queries
 from proofdesk.dashboard import status_queries
@@ -30,7 +30,7 @@ class ProjectContents:
     entities: EntityCounts
     chunks: chunk_queries.Counts
     sources: list[Source]
-    inboxes: list[Inbox]
+    inboxes: list[InboxRow]
     synced_at: datetime | None
 
 
@@ -64,7 +64,7 @@ async def load_contents(db: Database, scope: Scope) -> ProjectContents:
         return ProjectContents(
             entities=await totals_queries.count_entities(conn, scope),
             chunks=await chunk_queries.counts(conn, scope),
-            sources=await source_queries.sources(conn, scope),
-            inboxes=await review_queries.inboxes(conn, scope),
+            sources=await source_queries.list_sources(conn, scope),
+            inboxes=await review_queries.list_inboxes(conn, scope),
             synced_at=await queries.last_synced_at(conn, scope),
         )

@@ -12,7 +12,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Cited:
+class CitedRow:
     """The row behind a reference. `text` is None where there is none to show, as of a deleted message."""
 
     account_id: int | None
@@ -24,7 +24,7 @@ class Cited:
 
 
 @dataclass(frozen=True)
-class Item:
+class EvidenceItem:
     """Something that events cite."""
 
     id: int
@@ -41,11 +41,11 @@ class Item:
     created_at: datetime
 
 
-async def message(conn: Conn, scope: Scope, account_id: int, message_id: int) -> Cited | None:
+async def get_message(conn: Conn, scope: Scope, account_id: int, message_id: int) -> CitedRow | None:
     """A message of the project."""
     return await fetch_optional(
         conn,
-        Cited,
+        CitedRow,
         """
         SELECT m.account_id, m.conversation_id, m.message_id, c.contact_id,
                CASE WHEN NOT m.deleted THEN m.content END AS text, m.deleted AS erased
@@ -57,11 +57,11 @@ async def message(conn: Conn, scope: Scope, account_id: int, message_id: int) ->
     )
 
 
-async def conversation(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> Cited | None:
+async def get_conversation(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> CitedRow | None:
     """A conversation of the project."""
     return await fetch_optional(
         conn,
-        Cited,
+        CitedRow,
         """
         SELECT account_id, conversation_id, NULL::bigint AS message_id, contact_id, NULL::text AS text,
                false AS erased
@@ -73,11 +73,11 @@ async def conversation(conn: Conn, scope: Scope, account_id: int, conversation_i
     )
 
 
-async def chunk(conn: Conn, scope: Scope, account_id: int, message_id: int, chunk_index: int) -> Cited | None:
+async def get_chunk(conn: Conn, scope: Scope, account_id: int, message_id: int, chunk_index: int) -> CitedRow | None:
     """A chunk of the project."""
     return await fetch_optional(
         conn,
-        Cited,
+        CitedRow,
         """
         SELECT r.account_id, r.conversation_id, r.message_id, c.contact_id, r.text, false AS erased
         FROM rag_chunks r JOIN cw_conversations c USING (project_id, account_id, conversation_id)
@@ -90,13 +90,13 @@ async def chunk(conn: Conn, scope: Scope, account_id: int, message_id: int, chun
     )
 
 
-async def index(
+async def upsert_item(
     conn: Conn,
     scope: Scope,
     source_type: str,
     source_table: str | None,
     ref: str,
-    cited: Cited,
+    cited: CitedRow,
     snippet: str | None,
     meta: dict[str, Any],
 ) -> None:
@@ -125,40 +125,40 @@ async def index(
     )
 
 
-async def search(conn: Conn, scope: Scope, question: str, most: int) -> list[Item]:
+async def search_items(conn: Conn, scope: Scope, query: str, limit: int) -> list[EvidenceItem]:
     """What is cited and holds the words, the best first."""
     return await fetch_all(
         conn,
-        Item,
+        EvidenceItem,
         """
         SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
                contact_id, snippet, payload, created_at
         FROM find_evidence(%(question)s, %(most)s) WHERE project_id = %(project)s""",
         project=scope.project_id,
-        question=question,
-        most=most,
+        question=query,
+        most=limit,
     )
 
 
-async def latest(conn: Conn, scope: Scope, most: int) -> list[Item]:
+async def list_latest_items(conn: Conn, scope: Scope, limit: int) -> list[EvidenceItem]:
     """What was cited last."""
     return await fetch_all(
         conn,
-        Item,
+        EvidenceItem,
         """
         SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
                contact_id, snippet, payload, created_at
         FROM evidence_items WHERE project_id = %(project)s ORDER BY id DESC LIMIT %(most)s""",
         project=scope.project_id,
-        most=most,
+        most=limit,
     )
 
 
-async def by_refs(conn: Conn, scope: Scope, refs: list[str]) -> list[Item]:
+async def get_items(conn: Conn, scope: Scope, refs: list[str]) -> list[EvidenceItem]:
     """What these references name."""
     return await fetch_all(
         conn,
-        Item,
+        EvidenceItem,
         """
         SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
                contact_id, snippet, payload, created_at

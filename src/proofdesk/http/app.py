@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from proofdesk import logging, settings
 from proofdesk.dashboard import process_metrics
-from proofdesk.dashboard.database_metrics import DatabaseMetrics
+from proofdesk.dashboard.database_metrics import MetricsCache
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import api, compression, errors, middleware, routing, webhooks
 from proofdesk.http.cookies import clear_session_cookies, session_token
@@ -81,13 +81,13 @@ def _app(routers: list[Any], handle_error: Any, **options: Any) -> FastAPI:
 def _lifespan(loaded: Settings) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async with resources.opened(loaded) as opened:
-            metrics = asyncio.create_task(process_metrics.watch(opened.db, opened.feed))
+        async with resources.open_resources(loaded) as opened:
+            metrics = asyncio.create_task(process_metrics.sample_continuously(opened.db, opened.feed))
             # Objects that exist now live as long as the process. Collecting them delayed every hundredth request.
             gc.collect()
             gc.freeze()
             with _call_on_stop(opened.feed.close):
-                yield {"resources": opened, "board": DatabaseMetrics(opened.db, loaded)}
+                yield {"resources": opened, "board": MetricsCache(opened.db, loaded)}
             metrics.cancel()
 
     return lifespan

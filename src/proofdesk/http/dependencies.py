@@ -13,14 +13,14 @@ from fastapi.routing import APIRoute
 
 from proofdesk.accounts import csrf, sessions
 from proofdesk.accounts.queries import Session, Visit
-from proofdesk.dashboard.database_metrics import DatabaseMetrics
+from proofdesk.dashboard.database_metrics import MetricsCache
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid
 from proofdesk.http.cookies import session_token
 from proofdesk.jobs import resources
 from proofdesk.projects import projects
 from proofdesk.projects import scope as project_scope
-from proofdesk.projects.scope import Keeper, Scope
+from proofdesk.projects.scope import ProjectOwner, Scope
 from proofdesk.settings import Settings
 
 # Keys of the ASGI scope.
@@ -60,14 +60,14 @@ async def _settings(request: Request) -> Settings:
     return request.state.resources.settings
 
 
-async def _metrics(request: Request) -> DatabaseMetrics:
+async def _metrics(request: Request) -> MetricsCache:
     return request.state.board
 
 
 Resources = Annotated[resources.Resources, Depends(_resources)]
 Db = Annotated[Database, Depends(_database)]
 Config = Annotated[Settings, Depends(_settings)]
-Metrics = Annotated[DatabaseMetrics, Depends(_metrics)]
+Metrics = Annotated[MetricsCache, Depends(_metrics)]
 
 
 # Rights -----------------------------------------------------------------------------------------------------------
@@ -114,9 +114,9 @@ async def named_project(
     return await enter_project(request, session, project_id)
 
 
-async def project_manager(request: Request, scope: Annotated[Scope, Depends(named_project)]) -> Keeper:
+async def project_owner(request: Request, scope: Annotated[Scope, Depends(named_project)]) -> ProjectOwner:
     """Return the right to manage the project in the path. Raises `Denied` (`forbidden`)."""
-    return await project_scope.keep(request.state.resources.db, scope)
+    return await project_scope.require_owner(request.state.resources.db, scope)
 
 
 async def owner(session: Annotated[Visit, Depends(current_session)]) -> Visit:
@@ -131,13 +131,13 @@ CurrentSession = Annotated[Visit, Depends(current_session)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
 ProjectEditor = Annotated[Scope, Depends(project_editor)]
 NamedProject = Annotated[Scope, Depends(named_project)]
-ProjectManager = Annotated[Keeper, Depends(project_manager)]
+ProjectManager = Annotated[ProjectOwner, Depends(project_owner)]
 Owner = Annotated[Visit, Depends(owner)]
 
 
 async def enter_project(request: Request, session: Session, project_id: str) -> Scope:
     """Return the scope of a project by the text of its id. Raises `Invalid` or `ProjectNotFound`."""
-    parsed_id = projects.as_id(project_id)
+    parsed_id = projects.parse_id(project_id)
     if parsed_id is None:
         raise Invalid("A project id must be a UUID.", code="invalid_project_id")
     return await project_scope.enter(request.state.resources.db, actor(request, session), parsed_id)
@@ -150,7 +150,7 @@ def actor(request: Request, session: Session) -> sessions.Actor:
 
 def active_scope(request: Request, session: Visit) -> Scope | None:
     """Return the scope of the active project, None when no project is active or the user may not enter it."""
-    return project_scope.active(actor(request, session), session)
+    return project_scope.active_scope(actor(request, session), session)
 
 
 def needs_session(dependant: Dependant) -> bool:

@@ -50,4 +50,4 @@ async def _may_continue(request: Request, scope: Scope) -> bool:
             session = await sessions.read(request.state.resources.db, token, seen=False) if token else None
     except (Unavailable, TimeoutError):
         return True  # without its database the server has nothing to reveal
-    return session is not None and project_scope.active(scope.actor, session) == scope
+    return session is not None and project_scope.active_scope(scope.actor, session) == scope

@@ -81,7 +81,7 @@ class RequestIds(Middleware):
                 message = _add_headers(message, [(b"x-request-id", request_id.encode())])
             await send(message)
 
-        with logging.bound(request_id=request_id):
+        with logging.bind_context(request_id=request_id):
             await self.app(scope, receive, send_with_id)
             took_ms = round((time.monotonic() - started) * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], status=status, took_ms=took_ms)
@@ -97,7 +97,7 @@ class RequestMetrics(Middleware):
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 duration = time.monotonic() - started
-                process_metrics.answered(_route_template(scope), scope["method"], message["status"], duration)
+                process_metrics.count_response(_route_template(scope), scope["method"], message["status"], duration)
             await send(message)
 
         await self.app(scope, receive, send_counted)

@@ -1,7 +1,7 @@
-"""What a conversation is for the ranking: its words, weighted by who said them. Pure.
+"""Documents of the keyword index: the words of a conversation, weighted by who wrote them. Pure.
 
-A contact's opening words tell what the conversation is about, an agent's words tend to be the same everywhere. The
-weights were chosen on the labelled queries of `make eval`.
+The opening message of a contact tells what the conversation is about; the words of agents are similar everywhere. The
+weights were chosen with the labelled queries of `make eval`.
 """
 
 from collections import Counter
@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from proofdesk.indexing import languages, tokenizer
-from proofdesk.indexing import transcripts as said_words
-from proofdesk.indexing.chunking import attribution
-from proofdesk.indexing.transcripts import Said
+from proofdesk.indexing.transcript_queries import TranscriptMessage
+from proofdesk.indexing.transcripts import message_text
 
 # In tenths of an occurrence.
 OPENING = 20
@@ -20,21 +19,20 @@ CONTACT = 10
 AGENT = 7
 IDENTITY = 5  # name and addresses of the contact
 
-# What is longer in either is a long conversation: it is noted which of its messages hold a word.
+# Above either of these a conversation is long: its postings name the messages that hold a term.
 LONG_MESSAGES = 12
 LONG_TEXT = 4000  # characters
-MOST_PLACES = 128  # of a word in a conversation; the latest messages of more
+MOST_PLACES = 128  # messages of a posting; the latest are kept
 
 
 @dataclass
 class Document:
-    """A conversation's tokens: `stemmed` by (language, word), and `exact`. `length` is that of the words alone.
+    """The weighted tokens of a conversation: `stemmed` by (language, word), and `exact`.
 
-    `places` are the messages that hold each of them, in order; None of a short conversation.
+    `length` is the weighted number of words. `places` are the messages that hold each token, in order; None when the
+    conversation is short.
     """
 
-    account_id: int
-    conversation_id: int
     stemmed: Counter[tuple[str, str]] = field(default_factory=Counter)
     exact: Counter[str] = field(default_factory=Counter)
     languages: set[str] = field(default_factory=set)
@@ -42,8 +40,8 @@ class Document:
     places: dict[tuple[str, str] | str, list[int]] | None = None
 
     def add(self, weight: int, text: str, counts: Mapping[str, int], latin: str, message_id: int | None = None) -> None:
-        """Add the words of a text in the Latin language `latin`, which have been counted, and its exact tokens."""
-        counts = Counter(counts) + Counter(tokenizer.letters(text))  # which add nothing to the length
+        """Add the counted words of a text in the Latin language `latin`, and its exact tokens."""
+        counts = Counter(counts) + Counter(tokenizer.letters(text))  # letters do not count for the length
         stemmed = {(languages.of_word(word, latin), word): weight * times for word, times in counts.items()}
         exact = tokenizer.exact(text)
         for word, weighted in stemmed.items():
@@ -55,30 +53,30 @@ class Document:
                 self.places.setdefault(token, []).append(message_id)
 
 
-def build(account_id: int, conversation_id: int, said: Sequence[Said], identity: Iterable[str | None]) -> Document:
-    """The document of a conversation, whose messages are in order; `identity` is what its contact is called."""
-    document = Document(account_id, conversation_id)
-    spoken = [(message_id, weight, text, tokenizer.words(text)) for message_id, weight, text in _spoken(said)]
-    latin = languages.guess(Counter(chain.from_iterable(found for *_, found in spoken)))
-    if len(spoken) > LONG_MESSAGES or sum(len(text) for _, _, text, _ in spoken) > LONG_TEXT:
+def build_document(messages: Sequence[TranscriptMessage], identity: Iterable[str | None]) -> Document:
+    """Return the document of a conversation whose messages are in order; `identity` names its contact."""
+    document = Document()
+    texts = [(message_id, weight, text, tokenizer.words(text)) for message_id, weight, text in _weighted(messages)]
+    latin = languages.guess(Counter(chain.from_iterable(words for *_, words in texts)))
+    if len(texts) > LONG_MESSAGES or sum(len(text) for _, _, text, _ in texts) > LONG_TEXT:
         document.places = {}
-    for message_id, weight, text, found in spoken:
-        counts = Counter(found)
-        document.length += weight * len(found)
+    for message_id, weight, text, words in texts:
+        counts = Counter(words)
+        document.length += weight * len(words)
         document.add(weight, text, counts, languages.guess(counts, latin), message_id)
     document.languages = {language for language, _ in document.stemmed}
     for text in identity:
-        named = tokenizer.clean(text or "")
-        document.add(IDENTITY, named, Counter(tokenizer.words(named)), languages.DEFAULT)
+        name = tokenizer.clean(text or "")
+        document.add(IDENTITY, name, Counter(tokenizer.words(name)), languages.DEFAULT)
     return document
 
 
-def _spoken(said: Sequence[Said]) -> Iterator[tuple[int, int, str]]:
-    """Each message that says something: its number, weight and text."""
+def _weighted(messages: Sequence[TranscriptMessage]) -> Iterator[tuple[int, int, str]]:
+    """Yield the id, weight and text of each message that has a text."""
     opened = False
     subjects: set[str] = set()
-    for message in attribution.attributed(said):
-        text = said_words.of(message)
+    for message in messages:
+        text = message_text(message)
         weight = CONTACT if message.sender_type == "contact" else AGENT
         if text and not opened and message.sender_type == "contact":
             weight, opened = OPENING, True

@@ -1,29 +1,20 @@
-"""SQL of the index of words."""
+"""SQL of the keyword index."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
-from proofdesk.indexing.chunking.queries import Conversation
+from proofdesk.database.rows import Conn, execute, fetch_all
+from proofdesk.indexing.transcript_queries import ConversationKey, StaleConversation
 from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Taken(Conversation):
-    """A conversation whose terms are out of date, with what its contact is called."""
-
-    contact_name: str | None
-    contact_email: str | None
-    contact_phone: str | None
-
-
-@dataclass(frozen=True)
 class Postings:
-    """How often a conversation holds each term, and its length; both weighted, in tenths.
+    """The term frequencies of a conversation and its length, both weighted, in tenths.
 
-    `places` are the messages that hold each, of a long conversation, as the database writes an array.
+    `places` are the messages of a long conversation that hold each term, as array literals of PostgreSQL.
     """
 
     account_id: int
@@ -32,12 +23,16 @@ class Postings:
     tf: dict[str, int]
     places: dict[str, str]
 
+    @property
+    def key(self) -> ConversationKey:
+        return self.account_id, self.conversation_id
+
     def without(self, terms: Container[str]) -> "Postings":
-        """Those of other terms."""
+        """Return the postings of all other terms."""
         return replace(self, tf={term: n for term, n in self.tf.items() if term not in terms})
 
     def changed_since(self, before: "Postings | None") -> "Postings":
-        """Those that are new, or were otherwise before."""
+        """Return the postings that are new or differ from those before."""
         if before is None or before.length != self.length:
             return self
         places = before.places
@@ -49,44 +44,8 @@ class Postings:
         return replace(self, tf=changed)
 
 
-async def unindexed(conn: Conn, scope: Scope) -> int:
-    """How many conversations are to be indexed."""
-    return await fetch_value(
-        conn,
-        """
-        SELECT count(*) FROM cw_conversations
-        WHERE project_id = %(project)s AND content_version <> indexed_version""",
-        project=scope.project_id,
-    )
-
-
-async def take_unindexed(conn: Conn, scope: Scope, most: int, but: Sequence[tuple[int, int]] = ()) -> list[Taken]:
-    """Lock conversations that are to be indexed, leaving out those that somebody else has.
-
-    `but` are others (by account and number) to leave out.
-    """
-    return await fetch_all(
-        conn,
-        Taken,
-        """
-        SELECT c.account_id, c.conversation_id, c.content_version AS version, '' AS inbox,
-               p.name AS contact_name, p.email AS contact_email, p.phone_number AS contact_phone
-        FROM cw_conversations c
-        LEFT JOIN cw_contacts p ON p.project_id = c.project_id AND p.account_id = c.account_id
-            AND p.contact_id = c.contact_id
-        WHERE c.project_id = %(project)s AND c.content_version <> c.indexed_version
-          AND (c.account_id, c.conversation_id) NOT IN (
-              SELECT * FROM unnest(%(but_accounts)s::bigint[], %(but_conversations)s::bigint[]))
-        LIMIT %(most)s FOR NO KEY UPDATE OF c SKIP LOCKED""",
-        project=scope.project_id,
-        most=most,
-        but_accounts=[account for account, _ in but],
-        but_conversations=[conversation for _, conversation in but],
-    )
-
-
-async def stored(conn: Conn, scope: Scope, conversations: Sequence[Conversation]) -> list[Postings]:
-    """The postings that conversations have; those that have none are left out."""
+async def stored_postings(conn: Conn, scope: Scope, conversations: Sequence[StaleConversation]) -> list[Postings]:
+    """Return the stored postings of conversations; a conversation without postings is left out."""
     return await fetch_all(
         conn,
         Postings,
@@ -102,23 +61,23 @@ async def stored(conn: Conn, scope: Scope, conversations: Sequence[Conversation]
     )
 
 
-async def drop_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
-    """Remove postings."""
+async def delete_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
+    """Delete postings and return how many."""
     return await execute(
         conn,
         """
         DELETE FROM search_postings p
-        USING jsonb_to_recordset(%(postings)s) gone (account_id bigint, conversation_id bigint, tf jsonb),
-            jsonb_object_keys(gone.tf) t (term)
-        WHERE p.project_id = %(project)s AND p.term = t.term AND p.account_id = gone.account_id
-          AND p.conversation_id = gone.conversation_id""",
+        USING jsonb_to_recordset(%(postings)s) obsolete (account_id bigint, conversation_id bigint, tf jsonb),
+            jsonb_object_keys(obsolete.tf) t (term)
+        WHERE p.project_id = %(project)s AND p.term = t.term AND p.account_id = obsolete.account_id
+          AND p.conversation_id = obsolete.conversation_id""",
         project=scope.project_id,
         postings=Jsonb([vars(p) for p in postings]),
     )
 
 
-async def put_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
-    """Store postings, in the order of their key: that is quicker. Those that are there take the new numbers."""
+async def upsert_postings(conn: Conn, scope: Scope, postings: Sequence[Postings]) -> int:
+    """Insert or update postings and return how many. Writing them in the order of their key is faster."""
     return await execute(
         conn,
         """

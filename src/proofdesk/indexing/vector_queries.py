@@ -34,6 +34,11 @@ class Claimed:
     content_hash: bytes
     claimed_at: datetime
 
+    @property
+    def embedding_input(self) -> str:
+        """The text that is embedded."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
+
 
 @dataclass(frozen=True)
 class Counts:

@@ -12,12 +12,12 @@ import psycopg
 
 from proofdesk.audit import events
 from proofdesk.core.concurrency import run_concurrently, run_to_completion
-from proofdesk.core.progress import ShouldStop, ReportProgress, is_power_of_two, never_stop, ignore_progress
+from proofdesk.core.progress import ReportProgress, ShouldStop, ignore_progress, is_power_of_two, never_stop
 from proofdesk.database import errors
 from proofdesk.database.bisect import in_halves
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
-from proofdesk.indexing import transcripts, vector_queries
+from proofdesk.indexing import vector_queries
 from proofdesk.indexing.embeddings.batches import Batches, Outcome, Patience
 from proofdesk.indexing.embeddings.provider import EmbeddingError, Provider
 from proofdesk.indexing.incremental import refresh_statistics
@@ -202,7 +202,7 @@ class _Run:
 
     async def _embed(self, chunks: Sequence[Claimed]) -> list[Outcome]:
         try:
-            return await self._batches.embed([transcripts.embedded(c.context, c.text) for c in chunks])
+            return await self._batches.embed([c.embedding_input for c in chunks])
         except EmbeddingError as error:
             error.details["batch_size"] = len(chunks)
             raise

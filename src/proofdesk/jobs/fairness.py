@@ -28,7 +28,9 @@ class TimeSlice:
     `stopping` is set when the worker is asked to stop; without one there is no worker, and nobody to make room for.
     """
 
-    def __init__(self, db: Database, scope: Scope, run: Run, listener: ReportProgress | None, stopping: asyncio.Event | None):
+    def __init__(
+        self, db: Database, scope: Scope, run: Run, listener: ReportProgress | None, stopping: asyncio.Event | None
+    ):
         self._db, self._scope = db, scope
         self._before = (run.progress or {}).get("done", 0)
         self._listener, self._stopping = listener, stopping

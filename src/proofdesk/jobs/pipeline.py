@@ -15,14 +15,15 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from proofdesk.chatwoot import reconcile as chatwoot_reconcile
-from proofdesk.chatwoot import sync as chatwoot_sync
+from proofdesk.chatwoot import reconcile as source_reconcile
+from proofdesk.chatwoot import sync as source_sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.cursor_queries import QuarantinedItem
 from proofdesk.conversations import totals
-from proofdesk.core.progress import ignore_progress
 from proofdesk.errors import Unavailable
-from proofdesk.indexing import chunks, terms, vector_index, vectors
+from proofdesk.indexing import vector_index, vectors
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.jobs import runs
 from proofdesk.jobs.execution import RunOutcome
 from proofdesk.jobs.fairness import TimeSlice
@@ -57,7 +58,7 @@ async def sync(context: JobContext) -> RunOutcome:
     """Read what is new or changed in Chatwoot and prepare it for search."""
     resources, scope = context.resources, context.scope
     options = _sync_options(resources.settings)
-    synced = await chatwoot_sync.run(
+    synced = await source_sync.run(
         resources.db, _chatwoot(resources), scope, options, context.time_slice, context.time_slice.is_over
     )
     result = await _prepare(context)
@@ -70,7 +71,7 @@ async def reconcile(context: JobContext) -> RunOutcome:
     """Compare everything with Chatwoot, repair differences, and return the proof for each inbox."""
     resources, scope = context.resources, context.scope
     settings, before = resources.settings, context.run.meta.get("result", {}).get("walked", {})
-    found = await chatwoot_reconcile.run(
+    found = await source_reconcile.run(
         resources.db,
         _chatwoot(resources),
         scope,
@@ -78,7 +79,7 @@ async def reconcile(context: JobContext) -> RunOutcome:
         settings.chatwoot_reconcile_requests_per_minute,
         context.time_slice,
         context.time_slice.is_over,
-        {source: [chatwoot_reconcile.InboxComparison.from_dict(p) for p in proofs] for source, proofs in before.items()},
+        {source: [source_reconcile.InboxComparison.from_dict(p) for p in proofs] for source, proofs in before.items()},
     )
     repaired = _add_previous(context.run, _counts(found.changes))
     processed = found.changes.messages + found.changes.removed
@@ -95,13 +96,12 @@ async def _prepare(context: JobContext) -> dict[str, Any]:
     resources, scope, report = context.resources, context.scope, context.time_slice
     await merges.record_merges(resources.db, scope)
     opted_out = await opt_outs.apply_opt_outs(resources.db, scope, resources.settings.opt_out_words)
-    cut = await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), report)
-    await terms.refresh(resources.db, scope, report)
-    waiting = await chatwoot_sync.summarize_quarantine(resources.db, scope)
+    indexed = await index_conversations(resources.db, scope, ChunkLimits.from_settings(resources.settings), report)
+    waiting = await source_sync.summarize_quarantine(resources.db, scope)
     counts = await vectors.counts(resources.db, scope)
     if counts.pending:
         await context.request_follow_up()
-    result = {"chunks": asdict(cut), "embeddings_pending": counts.pending, "opted_out": opted_out}
+    result = {"chunks": asdict(indexed), "embeddings_pending": counts.pending, "opted_out": opted_out}
     return result | {
         "in_quarantine": waiting.count,
         "quarantine": [_quarantined_item(item) for item in waiting.longest],
@@ -112,8 +112,7 @@ async def embed(context: JobContext) -> RunOutcome:
     """Embed the pending chunks, at most `limit` of them when the run was requested with one."""
     resources, scope = context.resources, context.scope
     # A sync that was killed may have left messages without chunks.
-    await chunks.cut(resources.db, scope, chunks.limits_of(resources.settings), ignore_progress)
-    await terms.refresh(resources.db, scope, ignore_progress)
+    await index_conversations(resources.db, scope, ChunkLimits.from_settings(resources.settings))
     provider = resources.provider
     if provider is None:
         raise Unavailable(
@@ -135,7 +134,7 @@ async def embed(context: JobContext) -> RunOutcome:
     result = _add_previous(context.run, {"processed": done.processed, "failed": done.failed})
     result |= {"model": done.model, "status": done.status}
     result |= {"batch_size": done.batch_size, "batch_lowered_to": done.lowered_to}
-    waiting = await chatwoot_sync.summarize_quarantine(resources.db, scope)
+    waiting = await source_sync.summarize_quarantine(resources.db, scope)
     result |= {"in_quarantine": waiting.count, "quarantine": [_quarantined_item(item) for item in waiting.longest]}
     finished = done.finished or not done.pending
     if finished:
@@ -170,7 +169,7 @@ async def send_due_messages(context: JobContext) -> RunOutcome:
 
 async def _maintain_search(resources: Resources, scope: Scope) -> None:
     """Refresh the keyword terms and the vector index."""
-    await terms.refresh(resources.db, scope, ignore_progress)
+    await index_conversations(resources.db, scope, ChunkLimits.from_settings(resources.settings))
     await vector_index.look_after(resources.db, resources.owner_url, scope)
 
 
@@ -199,9 +198,9 @@ def _chatwoot(resources: Resources) -> ChatwootClient:
     return resources.chatwoot
 
 
-def _sync_options(settings: Settings) -> chatwoot_sync.SyncOptions:
+def _sync_options(settings: Settings) -> source_sync.SyncOptions:
     days = settings.chatwoot_lookback_days
-    return chatwoot_sync.SyncOptions(
+    return source_sync.SyncOptions(
         default_account_id=settings.chatwoot_account_id,
         lookback=timedelta(days=days) if days else None,
         recheck=timedelta(minutes=settings.chatwoot_recheck_minutes),
@@ -213,7 +212,7 @@ def _quarantined_item(item: QuarantinedItem) -> dict[str, Any]:
     return {name: getattr(item, name) for name in fields}
 
 
-def _counts(tally: chatwoot_sync.ImportCounts) -> dict[str, Any]:
+def _counts(tally: source_sync.ImportCounts) -> dict[str, Any]:
     return {
         "contacts": tally.contacts,
         "conversations": tally.conversations,

@@ -26,6 +26,7 @@ from proofdesk.projects.scope import Scope
 __all__ = ["RunHandler", "RunOutcome"]
 
 HEARTBEAT_SECONDS = 2.0
+MAX_WAIT_SECONDS = 600
 ACTIVE = ("queued", "running")
 
 

@@ -14,6 +14,7 @@ from proofdesk.jobs import schedule_queries as queries
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.projects.scope import Scope
 
+MIN_CADENCE, MAX_CADENCE = 30, 86_400  # seconds
 MIN_RETRY_DELAY, MAX_RETRY_DELAY = 60.0, 3600.0  # seconds from a failure to the next try
 
 

@@ -18,6 +18,8 @@ from proofdesk.projects import scope
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
+DEFAULT_DUE_JOBS, MAX_DUE_JOBS = 10, 100
+
 
 @dataclass(frozen=True)
 class TickSummary:

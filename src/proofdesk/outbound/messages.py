@@ -102,7 +102,7 @@ async def get_details(db: Database, scope: Scope, outbound_id: UUID) -> MessageD
         allowed = await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
     about = audit.AuditFilter(entity_type=ENTITY_TYPE, entity_id=str(outbound_id))
     history = await chain.list_events(db, scope, scope.actor, about, _MOST_EVENTS, 0)
-    history = await references.resolve(db, scope, history)
+    history = await references.add_snippets(db, scope, history)
     return MessageDetails(found, attempts, effective_policy(allowed), history[::-1])
 
 

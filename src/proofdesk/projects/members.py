@@ -7,11 +7,11 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import NotFound
 from proofdesk.projects import queries
-from proofdesk.projects.queries import Member, User
-from proofdesk.projects.scope import Keeper, Scope
+from proofdesk.projects.queries import Member, UserName
+from proofdesk.projects.scope import ProjectOwner, Scope
 
 
-class UserNotFound(NotFound):
+class MemberUserNotFound(NotFound):
     """There is no account of that name."""
 
     code = "user_not_found"
@@ -23,31 +23,31 @@ class MemberNotFound(NotFound):
     code = "member_not_found"
 
 
-async def listed(db: Database, scope: Scope) -> list[Member]:
+async def list_members(db: Database, scope: Scope) -> list[Member]:
     """Who may enter the project, in the order in which they came."""
     async with db.scoped(scope) as conn:
-        return await queries.members(conn, scope)
+        return await queries.list_members(conn, scope)
 
 
-async def add(db: Database, keeper: Keeper, username: str) -> None:
+async def add(db: Database, owner: ProjectOwner, username: str) -> None:
     """Make somebody a member; nothing happens when he is one. Raises `UserNotFound`."""
-    async with db.scoped(keeper) as conn:
-        user = await queries.user(conn, username.strip())
+    async with db.scoped(owner) as conn:
+        user = await queries.get_user(conn, username.strip())
         if user is None:
-            raise UserNotFound(f"There is no account {username[:80]!r}.")
-        if await queries.add_member(conn, keeper.project_id, keeper.account_scope_id, user.id):
-            await _record(conn, keeper, "project.member_added", user, {"role": "member"})
+            raise MemberUserNotFound(f"There is no account {username[:80]!r}.")
+        if await queries.add_member(conn, owner.project_id, owner.account_scope_id, user.id):
+            await _record(conn, owner, "project.member_added", user, {"role": "member"})
 
 
-async def remove(db: Database, keeper: Keeper, username: str) -> None:
+async def remove(db: Database, owner: ProjectOwner, username: str) -> None:
     """Let a member go: the project does not exist for him any more. Raises `MemberNotFound`."""
-    async with db.scoped(keeper) as conn:
-        user = await queries.user(conn, username.strip())
-        if user is None or not await queries.remove_member(conn, keeper, user.id):
+    async with db.scoped(owner) as conn:
+        user = await queries.get_user(conn, username.strip())
+        if user is None or not await queries.remove_member(conn, owner, user.id):
             raise MemberNotFound(f"The project has no member {username[:80]!r}.")
-        await _record(conn, keeper, "project.member_removed", user, {})
+        await _record(conn, owner, "project.member_removed", user, {})
 
 
-async def _record(conn: Conn, keeper: Keeper, action: str, user: User, payload: dict[str, Any]) -> None:
-    told = {"username": user.username} | payload
-    await events.record(conn, keeper.actor, action, "user", user.id, scope=keeper, payload=told)
+async def _record(conn: Conn, owner: ProjectOwner, action: str, user: UserName, payload: dict[str, Any]) -> None:
+    details = {"username": user.username} | payload
+    await events.record(conn, owner.actor, action, "user", user.id, scope=owner, payload=details)

@@ -41,14 +41,14 @@ class Member:
 
 
 @dataclass(frozen=True)
-class User:
+class UserName:
     """Somebody who has an account."""
 
     id: UUID
     username: str
 
 
-async def visible_projects(conn: Conn, actor: Actor) -> list[Project]:
+async def list_visible_projects(conn: Conn, actor: Actor) -> list[Project]:
     """All projects the actor may enter, oldest first."""
     return await fetch_all(
         conn,
@@ -63,7 +63,7 @@ async def visible_projects(conn: Conn, actor: Actor) -> list[Project]:
     )
 
 
-async def visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Project | None:
+async def get_visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Project | None:
     """One project, when the actor may enter it."""
     return await fetch_optional(
         conn,
@@ -79,7 +79,7 @@ async def visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Project
     )
 
 
-async def named_projects(conn: Conn, name: str) -> list[Project]:
+async def list_projects_named(conn: Conn, name: str) -> list[Project]:
     """All projects of exactly that name that are not archived."""
     return await fetch_all(
         conn,
@@ -91,7 +91,7 @@ async def named_projects(conn: Conn, name: str) -> list[Project]:
     )
 
 
-async def project_names(conn: Conn) -> list[ProjectName]:
+async def list_project_names(conn: Conn) -> list[ProjectName]:
     """Return all projects, archived ones included, oldest first."""
     return await fetch_all(
         conn,
@@ -126,12 +126,12 @@ async def insert_project(conn: Conn, account_scope_id: UUID, name: str, created_
     )
 
 
-async def go_into(conn: Conn, project: Project) -> None:
+async def set_current_project(conn: Conn, project: Project) -> None:
     """Let the rest of the transaction see the project, which it has just made."""
     await execute(conn, "SELECT set_config('proofdesk.project_id', %(project)s, true)", project=str(project.id))
 
 
-async def hold(conn: Conn, scope: "Scope") -> bool:
+async def lock_unarchived(conn: Conn, scope: "Scope") -> bool:
     """Keep the project from being archived until the transaction ends; False when it is already."""
     return bool(
         await fetch_value(
@@ -166,7 +166,7 @@ async def archive(conn: Conn, scope: "Scope") -> bool:
     )
 
 
-async def keeps(conn: Conn, actor: Actor, project_id: UUID) -> bool:
+async def is_project_owner(conn: Conn, actor: Actor, project_id: UUID) -> bool:
     """Whether the actor looks after the project: as owner of the installation, or because he made it."""
     return actor.is_owner or bool(
         await fetch_value(
@@ -181,7 +181,7 @@ async def keeps(conn: Conn, actor: Actor, project_id: UUID) -> bool:
 # Members ----------------------------------------------------------------------------------------------------------
 
 
-async def members(conn: Conn, scope: "Scope") -> list[Member]:
+async def list_members(conn: Conn, scope: "Scope") -> list[Member]:
     """Who may enter the project, in the order in which they came."""
     return await fetch_all(
         conn,
@@ -193,11 +193,11 @@ async def members(conn: Conn, scope: "Scope") -> list[Member]:
     )
 
 
-async def user(conn: Conn, username: str) -> User | None:
+async def get_user(conn: Conn, username: str) -> UserName | None:
     """The account of that name as written, or else in small letters."""
     return await fetch_optional(
         conn,
-        User,
+        UserName,
         """
         SELECT id, username FROM app_users WHERE username IN (%(name)s, lower(%(name)s))
         ORDER BY username = %(name)s DESC LIMIT 1""",

@@ -20,7 +20,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Keeper(Scope):
+class ProjectOwner(Scope):
     """Somebody who looks after the project: the owner of the installation, or who made it. Made by `keep` only."""
 
 
@@ -36,27 +36,27 @@ async def enter(db: Database, actor: Actor, project_id: UUID) -> Scope:
     Raises `ProjectNotFound` otherwise, without telling which of these it was.
     """
     async with db.statement() as conn:
-        project = await queries.visible_project(conn, actor, project_id)
+        project = await queries.get_visible_project(conn, actor, project_id)
     if project is None:
         raise ProjectNotFound("There is no such project.")
     return Scope(actor, project.id, project.account_scope_id)
 
 
-def active(actor: Actor, visit: Visit) -> Scope | None:
+def active_scope(actor: Actor, session: Visit) -> Scope | None:
     """The project that somebody works in, if any. Reading his session has checked the same as `enter`."""
-    if visit.active_project_id is None or visit.account_scope_id is None:
+    if session.active_project_id is None or session.account_scope_id is None:
         return None
-    return Scope(actor, visit.active_project_id, visit.account_scope_id)
+    return Scope(actor, session.active_project_id, session.account_scope_id)
 
 
-async def keep(db: Database, inside: Scope) -> Keeper:
+async def require_owner(db: Database, scope: Scope) -> ProjectOwner:
     """Check that whoever is inside looks after the project. Raises `Denied` (`forbidden`)."""
-    if not await may_keep(db, inside):
+    if not await is_project_owner(db, scope):
         raise Denied("Only the owner, or whoever made the project, may do this.", code="forbidden", status=403)
-    return Keeper(inside.actor, inside.project_id, inside.account_scope_id)
+    return ProjectOwner(scope.actor, scope.project_id, scope.account_scope_id)
 
 
-async def may_keep(db: Database, inside: Scope) -> bool:
+async def is_project_owner(db: Database, scope: Scope) -> bool:
     """Whether whoever is inside looks after the project."""
     async with db.transaction() as conn:
-        return await queries.keeps(conn, inside.actor, inside.project_id)
+        return await queries.is_project_owner(conn, scope.actor, scope.project_id)

@@ -20,7 +20,7 @@ class Source:
     created_at: datetime
 
 
-async def sources(conn: Conn, scope: Scope) -> list[Source]:
+async def list_sources(conn: Conn, scope: Scope) -> list[Source]:
     """What the project reads, oldest first."""
     return await fetch_all(
         conn,
@@ -41,7 +41,7 @@ async def lock_account(conn: Conn, account_id: int) -> None:
     )
 
 
-async def claimed_by_another(conn: Conn, scope: Scope, account_id: int, inbox_id: int | None) -> bool:
+async def is_claimed_by_another(conn: Conn, scope: Scope, account_id: int, inbox_id: int | None) -> bool:
     """Whether another project owns this source, the whole account around it, or an inbox inside it."""
     return await fetch_value(
         conn,
@@ -93,7 +93,7 @@ async def insert_source(
     )
 
 
-async def hold_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: list[int] | None) -> int:
+async def lock_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: list[int] | None) -> int:
     """Keep sources of an account from being let go until the transaction ends; how many of them there are."""
     return await execute(
         conn,
@@ -108,7 +108,7 @@ async def hold_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: lis
     )
 
 
-async def note_bound(conn: Conn, scope: Scope) -> None:
+async def record_first_binding(conn: Conn, scope: Scope) -> None:
     """Remember that the project has had a source."""
     await execute(
         conn,

@@ -10,7 +10,7 @@ from proofdesk.projects import queries, source_queries
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.source_queries import Source
 
-UNBOUND = "The import has stopped. What was imported stays in the project."
+UNBOUND_NOTICE = "The import has stopped. What was imported stays in the project."
 """What people are told when a source is let go."""
 
 KINDS = ("chatwoot_account", "chatwoot_inbox")
@@ -22,7 +22,7 @@ class SourceAlreadyBound(Conflict):
     code = "source_already_bound"
 
 
-class SourceLetGo(Conflict):
+class SourceUnbound(Conflict):
     """The source was unbound while it was read."""
 
     code = "source_unbound"
@@ -34,10 +34,10 @@ class SourceNotFound(NotFound):
     code = "source_not_found"
 
 
-async def bound(db: Database, scope: Scope) -> list[Source]:
+async def list_sources(db: Database, scope: Scope) -> list[Source]:
     """What the project reads, oldest first."""
     async with db.scoped(scope) as conn:
-        return await source_queries.sources(conn, scope)
+        return await source_queries.list_sources(conn, scope)
 
 
 async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Source:
@@ -46,18 +46,18 @@ async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Sourc
     Raises `Invalid` for another form, `SourceAlreadyBound` when it is taken, and `ProjectNotFound` when the project
     was archived meanwhile.
     """
-    account_id, inbox_id = parse(kind, external_id)
+    account_id, inbox_id = parse_external_id(kind, external_id)
     external_id = str(account_id) if inbox_id is None else f"{account_id}:{inbox_id}"
     async with db.scoped(scope) as conn:
-        if not await queries.hold(conn, scope):
+        if not await queries.lock_unarchived(conn, scope):
             raise ProjectNotFound("There is no such project.")
         await source_queries.lock_account(conn, account_id)
-        if await source_queries.claimed_by_another(conn, scope, account_id, inbox_id):
+        if await source_queries.is_claimed_by_another(conn, scope, account_id, inbox_id):
             raise SourceAlreadyBound(f"Chatwoot source {external_id} belongs to another project, whole or in part.")
         if not await source_queries.claim(conn, scope, kind, external_id, account_id):
             raise SourceAlreadyBound(f"Chatwoot source {external_id} is bound to this project already.")
         source = await source_queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
-        await source_queries.note_bound(conn, scope)
+        await source_queries.record_first_binding(conn, scope)
         await _record(conn, scope, "source.bound", source)
     return source
 
@@ -65,16 +65,16 @@ async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Sourc
 async def unbind(db: Database, scope: Scope, source_id: UUID) -> Source:
     """Stop reading a source; what was imported from it stays. The source as it was. Raises `SourceNotFound`."""
     async with db.scoped(scope) as conn:
-        gone = await source_queries.delete_sources(conn, scope, source_id)
-        if not gone:
+        unbound = await source_queries.delete_sources(conn, scope, source_id)
+        if not unbound:
             raise SourceNotFound("This project has no such source.")
-        await _record(conn, scope, "source.unbound", gone[0])
-    return gone[0]
+        await _record(conn, scope, "source.unbound", unbound[0])
+    return unbound[0]
 
 
-async def named(db: Database, scope: Scope, external_id: str) -> UUID:
+async def find_source_id(db: Database, scope: Scope, external_id: str) -> UUID:
     """The id of the project's source that Chatwoot knows as `external_id`. Raises `SourceNotFound`."""
-    for source in await bound(db, scope):
+    for source in await list_sources(db, scope):
         if source.external_id == external_id.strip():
             return source.id
     raise SourceNotFound(
@@ -82,11 +82,11 @@ async def named(db: Database, scope: Scope, external_id: str) -> UUID:
     )
 
 
-async def hold(conn: Conn, scope: Scope, account_id: int, inbox_ids: frozenset[int] | None) -> None:
+async def lock_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: frozenset[int] | None) -> None:
     """Keep an account (`inbox_ids` None) or inboxes bound until the transaction ends. Raises `SourceLetGo`."""
-    wanted = None if inbox_ids is None else sorted(inbox_ids)
-    if await source_queries.hold_sources(conn, scope, account_id, wanted) < (1 if wanted is None else len(wanted)):
-        raise SourceLetGo("Stopped: the source was let go while it was read. What was imported stays.")
+    inboxes = None if inbox_ids is None else sorted(inbox_ids)
+    if await source_queries.lock_sources(conn, scope, account_id, inboxes) < (1 if inboxes is None else len(inboxes)):
+        raise SourceUnbound("Stopped: the source was let go while it was read. What was imported stays.")
 
 
 async def was_ever_bound(db: Database, scope: Scope) -> bool:
@@ -95,16 +95,16 @@ async def was_ever_bound(db: Database, scope: Scope) -> bool:
         return await source_queries.was_ever_bound(conn, scope)
 
 
-def parse(kind: str, external_id: str) -> tuple[int, int | None]:
+def parse_external_id(kind: str, external_id: str) -> tuple[int, int | None]:
     """Account and inbox of an external id (inbox None for a whole account). Raises `Invalid`."""
     parts = external_id.strip().split(":")
     if kind not in KINDS:
         raise Invalid(f"source_kind is one of {', '.join(KINDS)}.", code="invalid_source")
-    wanted = 1 if kind == "chatwoot_account" else 2
-    if len(parts) != wanted or not all(p.isascii() and p.isdigit() and 0 < int(p) < 2**63 for p in parts):
-        form = "<account>" if wanted == 1 else "<account>:<inbox>"
+    part_count = 1 if kind == "chatwoot_account" else 2
+    if len(parts) != part_count or not all(p.isascii() and p.isdigit() and 0 < int(p) < 2**63 for p in parts):
+        form = "<account>" if part_count == 1 else "<account>:<inbox>"
         raise Invalid(f"external_id of a {kind} has the form {form}, in numbers.", code="invalid_source")
-    return int(parts[0]), int(parts[1]) if wanted == 2 else None
+    return int(parts[0]), int(parts[1]) if part_count == 2 else None
 
 
 async def _record(conn: Conn, scope: Scope, action: str, source: Source) -> None:

@@ -29,7 +29,7 @@ async def latest_runs(case: Case) -> dict[str, Run]:
 
 async def bound(case: Case) -> list[Source]:
     """What the project reads."""
-    return await sources.bound(case.resources.db, case.inside)
+    return await sources.list_sources(case.resources.db, case.inside)
 
 
 async def how_it_ended(case: Case, *job_types: str) -> Seen:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from proofdesk import logging
 from proofdesk.errors import NotFound, ProofdeskError
+from proofdesk.jobs import catalog
 from proofdesk.runbooks.checks import auth, chatwoot, embeddings, outbound, scheduler, search, signup
 from proofdesk.runbooks.context import CannotLookError, Case
 from proofdesk.runbooks.findings import Cause, Check, Diagnosis, Finding, Fix, Runbook, Seen, fail, skip
@@ -21,8 +22,7 @@ _BOOK: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
 _OF_ERROR = {
     "auth-loop": "unauthorized csrf_invalid login_rate_limited",
     "search-returns-no-results": "active_project_required",
-    "chatwoot-sync-fails": "chatwoot_not_configured chatwoot_source_binding_error "
-    "source_already_bound",
+    "chatwoot-sync-fails": "chatwoot_not_configured chatwoot_source_binding_error source_already_bound",
     "scheduler-worker-failing": "worker_lost worker_silent database_not_migrated",
     "embeddings-fail": "openai_not_configured embedding_unavailable",
     "signup-disabled": "telegram_not_configured telegram_owner_not_bound telegram_send_failed signup_rate_limited "
@@ -31,6 +31,7 @@ _OF_ERROR = {
     "outbound_invalid_state four_eyes_required",
 }
 _BY_CODE = {code: slug for slug, codes in _OF_ERROR.items() for code in codes.split()}
+_BY_CODE |= {job.failure_code: job.runbook for job in (catalog.SYNC, catalog.EMBED, catalog.OUTBOUND)}
 
 
 class RunbookNotFound(NotFound):

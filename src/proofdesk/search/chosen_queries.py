@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from proofdesk.search.queries import ALL_PASS, Weighted
+from proofdesk.search.queries import NO_FILTER, WeightedTerm
 
-WHOLE = 48  # chunks of a conversation that is short enough to be looked at as a whole
-FEW = 16  # chunks of a longer one that are looked at for each reason: they are the latest, the nearest, hold the words
-PIECES = 16  # chunks of one message
-TELLING = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
-TELLING_WORDS = 8  # by so many, those worth most, chunks of a long conversation are looked up
+WHOLE_CONVERSATION = 48  # chunks of a conversation that is short enough to be looked at as a whole
+CHUNKS_PER_REASON = 16  # chunks of a longer one that are looked at for each reason: they are the latest, the nearest, hold the words
+CHUNKS_PER_MESSAGE = 16  # chunks of one message
+INFORMATIVE_SHARE = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
+MAX_INFORMATIVE_WORDS = 8  # by so many, those worth most, chunks of a long conversation are looked up
 
 _CHUNKS = sql.SQL("""
     rag_chunks k WHERE k.project_id = %(project)s AND k.account_id = {of}.account_id
@@ -65,30 +65,30 @@ _CHOSEN = sql.SQL("""(
             WHERE m.message_id = ANY (around.covers)) k)""")
 
 
-def chunks(of: str, chunk_passes: sql.SQL) -> sql.Composed:
+def conversation_chunks(alias: str, chunk_filter: sql.SQL) -> sql.Composed:
     """The chunks `k` of the conversation that the alias `of` stands for."""
-    return _CHUNKS.format(of=sql.Identifier(of), chunk_passes=chunk_passes)
+    return _CHUNKS.format(of=sql.Identifier(alias), chunk_passes=chunk_filter)
 
 
-def looked_at(of: str, chunk_passes: sql.SQL, most: sql.Composable, columns: str) -> sql.Composed:
+def selected_chunks(of: str, chunk_filter: sql.SQL, limit: sql.Composable, columns: str) -> sql.Composed:
     """Those that are looked at: all of a conversation that has at most `whole`, else at most `most` for each reason.
 
     The latest, the nearest, and those that hold the telling words. `columns` are of `k`. The statement around has
     `wanted` terms, `near` chunks, `project`, `whole` and `pieces`.
     """
-    every, alias = chunks(of, chunk_passes), sql.Identifier(of)
-    chosen = _CHOSEN.format(of=alias, chunks=every, most=most)
+    every, alias = conversation_chunks(of, chunk_filter), sql.Identifier(of)
+    chosen = _CHOSEN.format(of=alias, chunks=every, most=limit)
     names = sql.SQL(", ").join(sql.Identifier("k", name) for name in columns.split())
-    counted = chunks(of, ALL_PASS)  # filters might leave few of very many
+    counted = conversation_chunks(of, NO_FILTER)  # filters might leave few of very many
     return _LOOKED_AT.format(
-        of=alias, all=counted, chunks=every, chosen=chosen, chunk_passes=chunk_passes, columns=names
+        of=alias, all=counted, chunks=every, chosen=chosen, chunk_passes=chunk_filter, columns=names
     )
 
 
-def telling(terms: Sequence[Weighted]) -> list[bool]:
+def informative_terms(terms: Sequence[WeightedTerm]) -> list[bool]:
     """Which terms choose chunks of a long conversation: those of the few words that are worth most."""
-    worth: dict[int, float] = {}
+    weights: dict[int, float] = {}
     for term in terms:
-        worth[term.word] = max(term.weight, worth.get(term.word, 0.0))
-    best = sorted(worth, key=lambda word: worth[word], reverse=True)[:TELLING_WORDS]
-    return [term.word in best and worth[term.word] >= TELLING * worth[best[0]] for term in terms]
+        weights[term.word] = max(term.weight, weights.get(term.word, 0.0))
+    best = sorted(weights, key=lambda word: weights[word], reverse=True)[:MAX_INFORMATIVE_WORDS]
+    return [term.word in best and weights[term.word] >= INFORMATIVE_SHARE * weights[best[0]] for term in terms]

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from proofdesk.database.rows import Conn
 from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis_queries
-from proofdesk.search.diagnosis_queries import Counts
-from proofdesk.search.query import Question
+from proofdesk.search.diagnosis_queries import IndexCounts
+from proofdesk.search.query import SearchQuery
 
 RUNBOOK = "search-returns-no-results"
 
@@ -23,7 +23,7 @@ MESSAGES = {
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class SearchDiagnosis:
     """The cause of an empty answer: a code of the wire contract, what to do, the runbook, and what was counted."""
 
     code: str
@@ -32,21 +32,21 @@ class Diagnosis:
     counts: dict[str, int]
 
 
-async def of(conn: Conn, scope: Scope, question: Question, configured: bool, has_words: bool = True) -> Diagnosis:
+async def diagnose(conn: Conn, scope: Scope, query: SearchQuery, has_provider: bool, has_terms: bool = True) -> SearchDiagnosis:
     """The first cause that holds. `configured` says whether there is an embedding provider."""
-    counts = await diagnosis_queries.counts(conn, scope)
-    code = _code(counts, question, configured)
-    message = MESSAGES["no_words" if code == "no_match" and not has_words else code]
-    return Diagnosis(code, message, RUNBOOK, asdict(counts))
+    counts = await diagnosis_queries.count_indexed(conn, scope)
+    code = _code(counts, query, has_provider)
+    message = MESSAGES["no_words" if code == "no_match" and not has_terms else code]
+    return SearchDiagnosis(code, message, RUNBOOK, asdict(counts))
 
 
-def _code(counts: Counts, question: Question, configured: bool) -> str:
+def _code(counts: IndexCounts, query: SearchQuery, has_provider: bool) -> str:
     if not counts.messages:
         return "sync_pending" if counts.syncs_pending or counts.conversations_unread else "no_project_data"
     if not counts.chunks or counts.conversations_unindexed == counts.conversations:
         return "sync_pending"
-    if question.mode != "text" and not counts.embeddings_ready:
-        return "embeddings_missing" if configured else "provider_not_configured"
-    if question.mode == "vector" and not configured:
+    if query.mode != "text" and not counts.embeddings_ready:
+        return "embeddings_missing" if has_provider else "provider_not_configured"
+    if query.mode == "vector" and not has_provider:
         return "provider_not_configured"
     return "no_match"

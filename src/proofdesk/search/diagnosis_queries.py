@@ -7,7 +7,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Counts:
+class IndexCounts:
     """What a project holds, and what waits."""
 
     conversations: int
@@ -21,11 +21,11 @@ class Counts:
     syncs_pending: int
 
 
-async def counts(conn: Conn, scope: Scope) -> Counts:
+async def count_indexed(conn: Conn, scope: Scope) -> IndexCounts:
     """Count what search depends on."""
     return await fetch_one(
         conn,
-        Counts,
+        IndexCounts,
         """
         SELECT c.*, w.*,
                (SELECT count(*) FROM cw_conversations

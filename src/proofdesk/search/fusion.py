@@ -11,8 +11,8 @@ from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
 from proofdesk.search import keyword, queries, ranking_queries, semantic, semantic_queries
 from proofdesk.search.keyword import Sought
-from proofdesk.search.queries import Model, Narrowing, Weighted
-from proofdesk.search.query import Question
+from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.query import SearchQuery
 from proofdesk.search.ranking_queries import Candidate, Ranking
 from proofdesk.search.semantic import Meaning
 from proofdesk.settings import Settings
@@ -30,83 +30,83 @@ WITHIN = 4  # so many times more conversations are looked at when filters apply 
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchRequest:
     """What is looked for. `text` is that of the question, cleaned; `ef_search` how broadly HNSW looks for it."""
 
     scope: Scope
-    question: Question
-    narrowing: Narrowing
+    query: SearchQuery
+    filters: FilterParams
     text: str
     ef_search: int
 
     @property
-    def wanted(self) -> int:
+    def conversation_limit(self) -> int:
         """How many conversations to bring up: filters may leave nothing to show of some."""
-        return self.question.top_k * (WITHIN if self.narrowing.of_chunks else 1)
+        return self.query.top_k * (WITHIN if self.filters.filters_chunks else 1)
 
 
 @dataclass(frozen=True)
-class Best:
+class RankedConversations:
     """The chunks of the best conversations that pass the filters, those of the best conversation first."""
 
     chunks: list[Candidate]
-    meant: Meaning
-    seeking: Sought
+    embedded: Meaning
+    terms: Sought
 
 
-async def best_conversations(db: Database, search: Search, provider: Provider | None, settings: Settings) -> Best:
+async def rank_conversations(db: Database, request: SearchRequest, provider: Provider | None, settings: Settings) -> RankedConversations:
     """Some more than asked for where filters apply within them.
 
     The question is embedded before the transaction begins, since no connection is held meanwhile, and once more should
     another model serve by then: while vectors of a new model are being built, those of the one before are searched.
     Raises `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
     """
-    scope, mode = search.scope, search.question.mode
-    asked = keyword.of("" if mode == "vector" else search.text)
+    scope, mode = request.scope, request.query.mode
+    parsed = keyword.of("" if mode == "vector" else request.text)
     configured = provider.name if provider else ""
-    name = semantic.served_last(scope, configured)
+    model = semantic.served_last(scope, configured)
     while True:
-        meant = Meaning() if mode == "text" else await semantic.of(search.text, name, provider, settings)
-        async with db.pipelined(scope, queries.tuning(search.ef_search, search.narrowing.narrows)) as conn:
-            expected = vector_indexes.name_of(scope.project_id, name)
-            known = await queries.known(conn, scope, asked.terms, indexing_terms.WHOLE, configured, expected)
-            if known.model == name or mode == "text":
-                semantic.refuse_without_vector(meant, mode)
-                if meant.model:
-                    await _keep_nearest(conn, search, meant.model, known.indexed)
-                seeking = await keyword.sought(conn, asked, known)
-                ranking = _ranking(search, seeking, meant.model)
-                chunks = await ranking_queries.best_chunks(conn, scope, ranking, search.narrowing)
+        embedded = Meaning() if mode == "text" else await semantic.of(request.text, model, provider, settings)
+        async with db.pipelined(scope, queries.transaction_settings(request.ef_search, request.filters.is_set)) as conn:
+            index_name = vector_indexes.name_of(scope.project_id, model)
+            statistics = await queries.load_index_statistics(conn, scope, parsed.terms, indexing_terms.WHOLE, configured, index_name)
+            if statistics.model == model or mode == "text":
+                semantic.refuse_without_vector(embedded, mode)
+                if embedded.model:
+                    await _keep_nearest(conn, request, embedded.model, statistics.has_vector_index)
+                terms = await keyword.sought(conn, parsed, statistics)
+                ranking = _ranking(request, terms, embedded.model)
+                chunks = await ranking_queries.best_chunks(conn, scope, ranking, request.filters)
                 break
-        name = known.model
-        semantic.remember(scope, name)
-    return Best(await chunks.fetchall(), meant, seeking)
+        model = statistics.model
+        semantic.remember(scope, model)
+    return RankedConversations(await chunks.fetchall(), embedded, terms)
 
 
-async def _keep_nearest(conn: Conn, search: Search, model: Model, indexed: bool) -> None:
-    scope, narrowing = search.scope, search.narrowing
-    most = NEAREST_ALONE if search.question.mode == "vector" else max(NEAREST, EACH * search.wanted)
+async def _keep_nearest(conn: Conn, request: SearchRequest, model: QueryVector, indexed: bool) -> None:
+    scope, narrowing = request.scope, request.filters
+    most = NEAREST_ALONE if request.query.mode == "vector" else max(NEAREST, EACH * request.conversation_limit)
     keep = semantic_queries.keep_nearest_by_index if indexed else semantic_queries.keep_nearest
-    if narrowing.narrows and await semantic_queries.passing(conn, scope, narrowing, COMPARED + 1) <= COMPARED:
+    if narrowing.is_set and await semantic_queries.passing(conn, scope, narrowing, COMPARED + 1) <= COMPARED:
         keep = semantic_queries.keep_nearest_of_all
     await keep(conn, scope, model, narrowing, most)
 
 
-def _ranking(search: Search, seeking: Sought, model: Model | None) -> Ranking:
+def _ranking(search: SearchRequest, seeking: Sought, model: QueryVector | None) -> Ranking:
     rare, common = _by_rarity(seeking.terms, LOOKED_UP if model else LOOKED_UP_ALONE)
-    most = max(BY_WORDS, search.wanted)
+    most = max(BY_WORDS, search.conversation_limit)
     return Ranking(
         terms=rare,
         common=common,
         average=seeking.average,
-        completed=max(COMPLETED if model else COMPLETED_ALONE, EACH * search.wanted) if common else most,
+        completed=max(COMPLETED if model else COMPLETED_ALONE, EACH * search.conversation_limit) if common else most,
         by_words=most,
         model=model,
-        wanted=search.wanted,
+        wanted=search.conversation_limit,
     )
 
 
-def _by_rarity(terms: Sequence[Weighted], most: int) -> tuple[list[Weighted], list[Weighted]]:
+def _by_rarity(terms: Sequence[WeightedTerm], most: int) -> tuple[list[WeightedTerm], list[WeightedTerm]]:
     """Terms to look up wherever they are, `most` postings altogether, and those of which only some are looked at."""
     held: dict[int, int] = {}
     for term in terms:

@@ -15,8 +15,8 @@ from proofdesk.database.rows import Conn
 from proofdesk.indexing import languages, stemmer, tokenizer
 from proofdesk.indexing import terms as indexing_terms
 from proofdesk.search import queries
-from proofdesk.search.chosen_queries import TELLING
-from proofdesk.search.queries import Known, Similar, Weighted
+from proofdesk.search.chosen_queries import INFORMATIVE_SHARE
+from proofdesk.search.queries import IndexStatistics, SimilarTerm, WeightedTerm
 
 SIMILAR_ENOUGH = 0.75  # of 1; below, a word is another word
 SHORTEST_MISSPELT = 4  # characters; shorter words resemble too many
@@ -32,7 +32,7 @@ Worth = Mapping[str, tuple[int, float]]
 class Sought:
     """What to look for. `average` is the mean length of a conversation in tenths of a word."""
 
-    terms: list[Weighted]
+    terms: list[WeightedTerm]
     average: float
     languages: tuple[str, ...]
 
@@ -40,7 +40,7 @@ class Sought:
     def worth(self) -> Worth:
         """Of each term that tells something the word it stands for, and what that is worth."""
         most = max((t.weight for t in self.terms), default=0.0)
-        return {t.term: (t.word, t.weight) for t in self.terms if t.weight >= TELLING * most}
+        return {t.term: (t.word, t.weight) for t in self.terms if t.weight >= INFORMATIVE_SHARE * most}
 
     @property
     def exact(self) -> Worth:
@@ -89,9 +89,9 @@ def of(text: str) -> Asked:
     return Asked(Counter(tokenizer.words(text)), _exact(text))
 
 
-async def sought(conn: Conn, asked: Asked, known: Known) -> Sought:
+async def sought(conn: Conn, asked: Asked, known: IndexStatistics) -> Sought:
     """What to look for, of what is asked for. No terms when the project has none of its words."""
-    held, conversations = known.held, known.held.get(indexing_terms.WHOLE)
+    held, conversations = known.document_frequencies, known.document_frequencies.get(indexing_terms.WHOLE)
     if not conversations:
         return NOTHING
     spoken = tuple(name for name in languages.NAMES if indexing_terms.language_term(name) in held)
@@ -104,7 +104,7 @@ async def sought(conn: Conn, asked: Asked, known: Known) -> Sought:
     missing = [one for one in each if one.may_be_misspelt and held.keys().isdisjoint(one.terms)]
     if missing:
         found += await _similar(conn, missing, conversations, len(each))
-    return Sought(found, max(1.0, known.length / conversations), spoken)
+    return Sought(found, max(1.0, known.total_length / conversations), spoken)
 
 
 def surfaces(seeking: Sought, vocabulary: set[str]) -> Worth:
@@ -146,14 +146,14 @@ def _terms_of(word: str, known: tuple[str, ...] = languages.NAMES) -> tuple[str,
     return tuple(dict.fromkeys(term for language in spoken for term in stemmer.of_word(language, word)))
 
 
-def _weighted(each: Sequence[_Each], held: Mapping[str, int], conversations: int) -> list[Weighted]:
-    weighted: list[Weighted] = []
+def _weighted(each: Sequence[_Each], held: Mapping[str, int], conversations: int) -> list[WeightedTerm]:
+    weighted: list[WeightedTerm] = []
     for number, one in enumerate(each, start=1):
         present = [term for term in one.terms if term in held]
         # As one word: in another language it may be the stem of something rare.
         df = max((held[term] for term in present), default=0)
         word = number if len(present) == 1 else -number
-        weighted += [Weighted(word, term, one.times * idf(df, conversations), df) for term in present]
+        weighted += [WeightedTerm(word, term, one.times * idf(df, conversations), df) for term in present]
     return weighted
 
 
@@ -162,13 +162,13 @@ def idf(df: int, conversations: int) -> float:
     return math.log(1 + (conversations - df + 0.5) / (df + 0.5))
 
 
-async def _similar(conn: Conn, missing: list[_Each], conversations: int, number: int) -> list[Weighted]:
+async def _similar(conn: Conn, missing: list[_Each], conversations: int, number: int) -> list[WeightedTerm]:
     # Stemmers were not made for misspelt words: both the word and what they make of it are compared.
     spellings = {spelling for one in missing for spelling in (one.spelling, *one.terms)}
-    found: dict[str, list[Similar]] = defaultdict(list)
-    for similar in await queries.similar_terms(conn, sorted(spellings), _TRIGRAM_CANDIDATES):
+    found: dict[str, list[SimilarTerm]] = defaultdict(list)
+    for similar in await queries.list_similar_terms(conn, sorted(spellings), _TRIGRAM_CANDIDATES):
         found[similar.word].append(similar)
-    weighted: list[Weighted] = []
+    weighted: list[WeightedTerm] = []
     for place, one in enumerate(missing, start=number + 1):
         likely: dict[str, tuple[float, int]] = {}
         for spelling in sorted({one.spelling, *one.terms}):
@@ -176,11 +176,11 @@ async def _similar(conn: Conn, missing: list[_Each], conversations: int, number:
                 likely[term] = max(like, likely.get(term, (0.0, 0)))
         best = sorted(likely.items(), key=lambda term: term[1], reverse=True)[:_SPELLINGS]
         word = place if len(best) == 1 else -place
-        weighted += [Weighted(word, term, like**2 * idf(df, conversations), df) for term, (like, df) in best]
+        weighted += [WeightedTerm(word, term, like**2 * idf(df, conversations), df) for term, (like, df) in best]
     return weighted
 
 
-def _alike(spelling: str, candidates: list[Similar]) -> Iterator[tuple[str, tuple[float, int]]]:
+def _alike(spelling: str, candidates: list[SimilarTerm]) -> Iterator[tuple[str, tuple[float, int]]]:
     """The candidates that may be what was meant: how alike they are, and how many conversations hold them."""
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(spelling)  # what it finds out about the second, it remembers

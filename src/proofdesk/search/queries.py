@@ -17,18 +17,18 @@ from proofdesk.indexing.vector_queries import SERVING_MODEL
 from proofdesk.projects.scope import Scope
 
 # Within each, a filter that is not set vanishes while the statement is planned: parameters are constants then.
-CONVERSATION_PASSES = sql.SQL("""
+CONVERSATION_FILTER = sql.SQL("""
     (%(inboxes)s::bigint[] IS NULL OR c.inbox_id = ANY (%(inboxes)s))
     AND (%(conversation)s::bigint IS NULL OR c.conversation_id = %(conversation)s)
     AND (%(contact)s::bigint IS NULL OR c.contact_id = %(contact)s)
     AND (%(account)s::bigint IS NULL OR c.account_id = %(account)s)
     AND (%(labels)s::text[] IS NULL OR c.labels && %(labels)s)
     AND (%(status)s::text IS NULL OR c.status = %(status)s)""")
-CHUNK_PASSES = sql.SQL("""
+CHUNK_FILTER = sql.SQL("""
     (%(from)s::timestamptz IS NULL OR k.created_at >= %(from)s)
     AND (%(to)s::timestamptz IS NULL OR k.created_at <= %(to)s)
     AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)""")
-ALL_PASS = sql.SQL("true")
+NO_FILTER = sql.SQL("true")
 CHUNKS = sql.SQL("rag_chunks k")
 CHUNKS_OF_CONVERSATIONS = sql.SQL("""
     (SELECT c.* FROM cw_conversations c WHERE c.project_id = %(project)s AND {conversation_passes} OFFSET 0) c
@@ -36,11 +36,11 @@ CHUNKS_OF_CONVERSATIONS = sql.SQL("""
         SELECT * FROM rag_chunks WHERE project_id = %(project)s AND account_id = c.account_id
           AND conversation_id = c.conversation_id OFFSET 0) k""")
 
-NEAR = "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `ranking_queries`
+NEAREST_SETTING = "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `ranking_queries`
 
 
 @dataclass(frozen=True)
-class Narrowing:
+class FilterParams:
     """Filters as parameters. None: not narrowed by that."""
 
     inboxes: list[int] | None = None
@@ -54,20 +54,20 @@ class Narrowing:
     sender: str | None = None
 
     @property
-    def of_conversations(self) -> bool:
+    def filters_conversations(self) -> bool:
         """Whether conversations are narrowed down."""
         one = (self.account, self.conversation, self.contact, self.inboxes, self.labels, self.status)
         return any(v is not None for v in one)
 
     @property
-    def of_chunks(self) -> bool:
+    def filters_chunks(self) -> bool:
         """Whether chunks are narrowed down within their conversations."""
         return any(v is not None for v in (self.since, self.until, self.sender))
 
     @property
-    def narrows(self) -> bool:
+    def is_set(self) -> bool:
         """Whether there is any filter."""
-        return self.of_conversations or self.of_chunks
+        return self.filters_conversations or self.filters_chunks
 
     @property
     def params(self) -> dict[str, Any]:
@@ -85,29 +85,29 @@ class Narrowing:
         }
 
 
-def passes(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
+def filter_conditions(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
     """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
     return {
-        "conversation_passes": CONVERSATION_PASSES if of_conversations else ALL_PASS,
-        "chunk_passes": CHUNK_PASSES if of_chunks else ALL_PASS,
+        "conversation_passes": CONVERSATION_FILTER if of_conversations else NO_FILTER,
+        "chunk_passes": CHUNK_FILTER if of_chunks else NO_FILTER,
     }
 
 
-def chunks(of_conversations: bool) -> sql.Composable:
+def chunk_source(of_conversations: bool) -> sql.Composable:
     """The chunks `k` of the project, of conversations that pass: conversations first, as their filters are narrower."""
-    return CHUNKS_OF_CONVERSATIONS.format(conversation_passes=CONVERSATION_PASSES) if of_conversations else CHUNKS
+    return CHUNKS_OF_CONVERSATIONS.format(conversation_passes=CONVERSATION_FILTER) if of_conversations else CHUNKS
 
 
 @dataclass(frozen=True)
-class Model:
+class QueryVector:
     """The model whose vectors are searched, and a question's vector by it."""
 
-    name: str
+    model: str
     dimension: int
     vector: Halfvec
 
 
-def tuning(ef_search: int, filtered: bool) -> dict[str, object]:
+def transaction_settings(ef_search: int, filtered: bool) -> dict[str, object]:
     """Settings of a transaction to search in: an index scan goes on until there are enough, and what is searched is in
     memory.
 
@@ -115,7 +115,7 @@ def tuning(ef_search: int, filtered: bool) -> dict[str, object]:
     what leaves out those that are not set.
     """
     return {
-        NEAR: "[]",
+        NEAREST_SETTING: "[]",
         "jit": "off",
         "max_parallel_workers_per_gather": 0,
         "plan_cache_mode": "force_custom_plan" if filtered else "force_generic_plan",
@@ -128,20 +128,20 @@ def tuning(ef_search: int, filtered: bool) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class Known:
+class IndexStatistics:
     """What a project knows of a question: the model that serves, and of each term it has the conversations that hold
     it. `length` is that of all conversations together, in tenths of a word. `indexed` says whether the index over
     vectors that was named can be used.
     """
 
     model: str
-    indexed: bool
-    held: dict[str, int]
-    length: int
+    has_vector_index: bool
+    document_frequencies: dict[str, int]
+    total_length: int
 
 
 @dataclass(frozen=True)
-class Similar:
+class SimilarTerm:
     """A term that looks like a word of the question. `similarity` is that of their trigrams, 0 to 1."""
 
     word: str
@@ -151,7 +151,7 @@ class Similar:
 
 
 @dataclass(frozen=True)
-class Weighted:
+class WeightedTerm:
     """A term to look for: what word of the question it stands for, and what an occurrence is worth."""
 
     word: int
@@ -160,7 +160,7 @@ class Weighted:
     df: int
 
 
-_KNOWN = sql.SQL("""
+_INDEX_STATISTICS = sql.SQL("""
     SELECT {serving_model} AS model,
            coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)), false) AS indexed,
            coalesce(json_object_agg(term, df), '{{}}') AS held,
@@ -170,15 +170,15 @@ _KNOWN = sql.SQL("""
 )
 
 
-async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str, index: str) -> Known:
+async def load_index_statistics(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str, index: str) -> IndexStatistics:
     """What the project knows of these terms, one of which, `whole`, stands for all there is.
 
     `index` is the name of the index over the vectors of the model that is expected to serve.
     """
     return await fetch_one(
         conn,
-        Known,
-        _KNOWN,
+        IndexStatistics,
+        _INDEX_STATISTICS,
         project=scope.project_id,
         terms=list(terms),
         whole=whole,
@@ -187,8 +187,8 @@ async def known(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, conf
     )
 
 
-async def similar_terms(conn: Conn, words: Sequence[str], most: int) -> list[Similar]:
+async def list_similar_terms(conn: Conn, words: Sequence[str], limit: int) -> list[SimilarTerm]:
     """The terms of the transaction's project that look most like each of the words."""
     return await fetch_all(
-        conn, Similar, "SELECT * FROM similar_terms(%(words)s::text[], %(most)s)", words=list(words), most=most
+        conn, SimilarTerm, "SELECT * FROM similar_terms(%(words)s::text[], %(most)s)", words=list(words), most=limit
     )

@@ -5,14 +5,32 @@ from datetime import datetime
 from typing import Literal
 
 from proofdesk.core.ids import GlobalId
+from proofdesk.errors import Invalid
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import Narrowing
+from proofdesk.search.queries import FilterParams
 
-Mode = Literal["hybrid", "vector", "text"]
+SearchMode = Literal["hybrid", "vector", "text"]
+
+MAX_QUERY_LENGTH = 4000  # characters
+DEFAULT_HITS, MAX_HITS = 10, 50
+
+
+class QueryRequired(Invalid):
+    """The query is empty or too long."""
+
+    code = "query_required"
+
+
+def validate_query(text: str | None) -> str:
+    """Return the query without surrounding space. Raises `QueryRequired`."""
+    query = (text or "").strip()
+    if not 1 <= len(query) <= MAX_QUERY_LENGTH:
+        raise QueryRequired(f"`query` must have 1 to {MAX_QUERY_LENGTH} characters.")
+    return query
 
 
 @dataclass(frozen=True)
-class Filters:
+class SearchFilters:
     """What the search is narrowed to; None: not by that.
 
     `from_`, `to` (both included) and `sender` are about the message that a chunk points at, the others about its
@@ -28,12 +46,12 @@ class Filters:
     labels: list[str] | None = None
     status: str | None = None
 
-    def narrowing(self, scope: Scope) -> Narrowing | None:
+    def as_params(self, scope: Scope) -> FilterParams | None:
         """The filters as parameters; None when they name what the project cannot have."""
         named = [one for one in (self.conversation, self.contact) if one is not None]
         if any(one.project_id != scope.project_id for one in named) or len({one.account_id for one in named}) > 1:
             return None
-        return Narrowing(
+        return FilterParams(
             inboxes=self.inbox_ids,
             account=named[0].account_id if named else None,
             conversation=self.conversation.number if self.conversation else None,
@@ -47,10 +65,10 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class Question:
+class SearchQuery:
     """A search: its text, how many hits at most, and by what."""
 
     text: str
-    top_k: int = 10
-    mode: Mode = "hybrid"
-    filters: Filters = field(default_factory=Filters)
+    top_k: int = DEFAULT_HITS
+    mode: SearchMode = "hybrid"
+    filters: SearchFilters = field(default_factory=SearchFilters)

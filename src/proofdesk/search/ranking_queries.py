@@ -13,7 +13,7 @@ from psycopg import AsyncCursor, sql
 from proofdesk.database.rows import Conn, asked, written
 from proofdesk.projects.scope import Scope
 from proofdesk.search import chosen_queries
-from proofdesk.search.queries import ALL_PASS, NEAR, Model, Narrowing, Weighted, passes
+from proofdesk.search.queries import NO_FILTER, NEAREST_SETTING, QueryVector, FilterParams, WeightedTerm, filter_conditions
 
 WORDS = 0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
 
@@ -34,12 +34,12 @@ class Ranking:
     `wanted` best of all are shown. `average` is the mean length in tenths of a word.
     """
 
-    terms: Sequence[Weighted]
-    common: Sequence[Weighted]
+    terms: Sequence[WeightedTerm]
+    common: Sequence[WeightedTerm]
     average: float
     completed: int
     by_words: int
-    model: Model | None
+    model: QueryVector | None
     wanted: int
 
 
@@ -76,7 +76,7 @@ class Candidate:
         return Key(self.account_id, self.conversation_id)
 
 
-async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Narrowing) -> AsyncCursor[Candidate]:
+async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: FilterParams) -> AsyncCursor[Candidate]:
     """The chunks of the best conversations that pass the filters, the best conversation first.
 
     BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of several terms for one word the best counts, and the
@@ -96,20 +96,20 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Nar
     return await asked(
         conn,
         Candidate,
-        _best_chunks(narrowing.of_conversations, narrowing.of_chunks, any(t.word < 0 for t in ranking.common)),
+        _best_chunks(narrowing.filters_conversations, narrowing.filters_chunks, any(t.word < 0 for t in ranking.common)),
         project=scope.project_id,
         words=[t.word for t in terms],
         terms=[t.term for t in terms],
         weights=[t.weight * 2.2 for t in terms],  # k1 plus 1
         commons=[*[False for _ in ranking.terms], *[True for _ in ranking.common]],
-        telling=chosen_queries.telling(terms),
-        whole=chosen_queries.WHOLE,
-        few=chosen_queries.FEW,
-        pieces=chosen_queries.PIECES,
+        telling=chosen_queries.informative_terms(terms),
+        whole=chosen_queries.WHOLE_CONVERSATION,
+        few=chosen_queries.CHUNKS_PER_REASON,
+        pieces=chosen_queries.CHUNKS_PER_MESSAGE,
         slope=9 / ranking.average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
         completed=ranking.completed,
         by_words=ranking.by_words,
-        model=model.name if model else None,
+        model=model.model if model else None,
         vector=model.vector if model else None,
         share=WORDS,
         wanted=ranking.wanted,
@@ -226,23 +226,23 @@ _MOST_SHOWN = sql.SQL("(SELECT greatest(%(few)s, 2 * %(wanted)s / greatest(count
 @cache
 def _best_chunks(of_conversations: bool, of_chunks: bool, several: bool) -> sql.Composed:
     """`several`: a common word has more than one term, so that those of a word have to be taken together."""
-    conditions = passes(of_conversations, of_chunks)
+    conditions = filter_conditions(of_conversations, of_chunks)
     chunk_passes = conditions["chunk_passes"]
-    filtered = _FILTERED_CONVERSATION if of_conversations else _FILTERED if of_chunks else ALL_PASS
+    filtered = _FILTERED_CONVERSATION if of_conversations else _FILTERED if of_chunks else NO_FILTER
     fused = _FUSED.format(
-        near=sql.Literal(NEAR),
+        near=sql.Literal(NEAREST_SETTING),
         worth=_WORTH,
         postings=_POSTINGS,
         worth_of_word=sql.SQL("max({})").format(_WORTH) if several else _WORTH,
         by_word=sql.SQL("GROUP BY w.word" if several else ""),
         passes=filtered.format(
-            chunks=chosen_queries.chunks("f", chunk_passes), conversation_passes=conditions["conversation_passes"]
+            chunks=chosen_queries.conversation_chunks("f", chunk_passes), conversation_passes=conditions["conversation_passes"]
         ),
-        compared=chosen_queries.looked_at("r", chunk_passes, sql.SQL("%(few)s"), "message_id chunk_index"),
+        compared=chosen_queries.selected_chunks("r", chunk_passes, sql.SQL("%(few)s"), "message_id chunk_index"),
         distance=_DISTANCE.format(of=sql.Identifier("r")),
     )
     told = _TOLD.format(
-        shown=chosen_queries.looked_at("f", chunk_passes, _MOST_SHOWN, _SHOWN),
+        shown=chosen_queries.selected_chunks("f", chunk_passes, _MOST_SHOWN, _SHOWN),
         distance=_DISTANCE.format(of=sql.Identifier("f")),
     )
     return written(fused + told)

@@ -18,15 +18,15 @@ from proofdesk.indexing import tokenizer
 from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis, ranking_queries
-from proofdesk.search.diagnosis import Diagnosis
-from proofdesk.search.fusion import Search, best_conversations
+from proofdesk.search.diagnosis import SearchDiagnosis
+from proofdesk.search.fusion import SearchRequest, rank_conversations
 from proofdesk.search.passages import Passage, best_passages
-from proofdesk.search.query import Filters, Mode, Question
+from proofdesk.search.query import SearchFilters, SearchMode, SearchQuery
 from proofdesk.search.ranking_queries import Candidate
 from proofdesk.search.semantic import Meaning
 from proofdesk.settings import Settings
 
-__all__ = ["Answer", "Diagnosis", "Filters", "Hit", "Mode", "Question", "find"]
+__all__ = ["Answer", "SearchDiagnosis", "SearchFilters", "Hit", "SearchMode", "SearchQuery", "find"]
 
 TEXT_LENGTH = 500
 BROADER_ALONE = 4
@@ -70,10 +70,10 @@ class Answer:
     search_config: dict[str, Any]
     took_ms: dict[str, float]
     degraded: str | None = None
-    diagnosis: Diagnosis | None = None
+    diagnosis: SearchDiagnosis | None = None
 
 
-async def find(db: Database, scope: Scope, provider: Provider | None, settings: Settings, question: Question) -> Answer:
+async def find(db: Database, scope: Scope, provider: Provider | None, settings: Settings, question: SearchQuery) -> Answer:
     """Search the project's conversations; `provider` is None when none is configured.
 
     Without a vector of the question, hybrid search answers from words alone and says so in `degraded`. Raises
@@ -81,21 +81,21 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     """
     started = time.perf_counter()
     text = tokenizer.clean(question.text).strip()
-    narrowing, has_words = question.filters.narrowing(scope), bool(tokenizer.words(text))
+    narrowing, has_words = question.filters.as_params(scope), bool(tokenizer.words(text))
     meant, passages, why, degraded = Meaning(), list[Passage](), None, False
     if narrowing is not None and has_words:
-        search = Search(scope, question, narrowing, text, _breadth(settings, question))
-        best = await best_conversations(db, search, provider, settings)
-        meant, passages = best.meant, best_passages(search, best)
+        search = SearchRequest(scope, question, narrowing, text, _breadth(settings, question))
+        best = await rank_conversations(db, search, provider, settings)
+        meant, passages = best.embedded, best_passages(search, best)
         degraded = question.mode == "hybrid" and meant.model is None
     if not passages:
         async with db.scoped(scope) as conn:
-            why = await diagnosis.of(conn, scope, question, provider is not None, has_words)
+            why = await diagnosis.diagnose(conn, scope, question, provider is not None, has_words)
     results = [_hit(scope, passage, settings.chatwoot_links) for passage in passages]
     total = (time.perf_counter() - started) * 1000
     return Answer(
         results=results,
-        embedding_model=meant.model.name if meant.model else None,
+        embedding_model=meant.model.model if meant.model else None,
         search_config=_config(settings, question),
         took_ms={
             "embed": round(meant.milliseconds, 1),
@@ -107,7 +107,7 @@ async def find(db: Database, scope: Scope, provider: Provider | None, settings: 
     )
 
 
-def _config(settings: Settings, question: Question) -> dict[str, Any]:
+def _config(settings: Settings, question: SearchQuery) -> dict[str, Any]:
     config: dict[str, Any] = {"mode": question.mode}
     if question.mode != "vector":
         config |= {"text": "bm25", "k1": 1.2, "b": 0.75}
@@ -118,7 +118,7 @@ def _config(settings: Settings, question: Question) -> dict[str, Any]:
     return config
 
 
-def _breadth(settings: Settings, question: Question) -> int:
+def _breadth(settings: Settings, question: SearchQuery) -> int:
     # Alone, meaning has nothing beside it that would bring up what the index missed.
     return min(1000, settings.search_hnsw_ef_search * (BROADER_ALONE if question.mode == "vector" else 1))
 

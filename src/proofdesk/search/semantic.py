@@ -11,8 +11,8 @@ from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.indexing.embeddings import factory
 from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import Model
-from proofdesk.search.query import Mode
+from proofdesk.search.queries import QueryVector
+from proofdesk.search.query import SearchMode
 from proofdesk.settings import Settings
 
 
@@ -26,7 +26,7 @@ class EmbeddingUnavailable(Unavailable):
 class Meaning:
     """A question's vector. `model` is None when there is none: not wanted, no provider, or it failed (`failure`)."""
 
-    model: Model | None = None
+    model: QueryVector | None = None
     failure: Unavailable | None = None
     milliseconds: float = 0.0
 
@@ -55,7 +55,7 @@ async def of(text: str, model: str, provider: Provider | None, settings: Setting
     return await _vector(provider, text) if provider else Meaning()
 
 
-def refuse_without_vector(meant: Meaning, mode: Mode) -> None:
+def refuse_without_vector(meant: Meaning, mode: SearchMode) -> None:
     """Raises `EmbeddingUnavailable` when the provider failed and nothing but the vector was asked for."""
     if meant.failure and mode == "vector":
         raise EmbeddingUnavailable(
@@ -78,7 +78,7 @@ async def _vector(provider: Provider, text: str) -> Meaning:
     except Unavailable as error:
         return Meaning(failure=error, milliseconds=_since(started))
     known = math.hypot(*vector) >= 1e-6  # else nothing in it that the model knows
-    return Meaning(Model(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started))
+    return Meaning(QueryVector(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started))
 
 
 def _since(started: float) -> float:

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from proofdesk.database.rows import Conn, execute, fetch_value, written
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import ALL_PASS, NEAR, Model, Narrowing, chunks, passes
+from proofdesk.search.queries import NO_FILTER, NEAREST_SETTING, QueryVector, FilterParams, chunk_source, filter_conditions
 
 EACH = 4  # nearest chunks of a conversation that are kept where all are compared, or more of few conversations
 
@@ -22,7 +22,7 @@ _KEPT = sql.SQL(
 )
 
 
-async def passing(conn: Conn, scope: Scope, narrowing: Narrowing, most: int) -> int:
+async def passing(conn: Conn, scope: Scope, narrowing: FilterParams, most: int) -> int:
     """How many chunks pass the filters, with a vector or without; counted up to `most`."""
     return await fetch_value(
         conn,
@@ -31,7 +31,7 @@ async def passing(conn: Conn, scope: Scope, narrowing: Narrowing, most: int) -> 
         SELECT count(*) FROM (
             SELECT FROM {chunks} WHERE k.project_id = %(project)s AND {chunk_passes} LIMIT %(most)s) counted"""
         ).format(
-            chunks=chunks(narrowing.of_conversations), chunk_passes=passes(False, narrowing.of_chunks)["chunk_passes"]
+            chunks=chunk_source(narrowing.filters_conversations), chunk_passes=filter_conditions(False, narrowing.filters_chunks)["chunk_passes"]
         ),
         project=scope.project_id,
         most=most,
@@ -39,7 +39,7 @@ async def passing(conn: Conn, scope: Scope, narrowing: Narrowing, most: int) -> 
     )
 
 
-async def keep_nearest_by_index(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+async def keep_nearest_by_index(conn: Conn, scope: Scope, model: QueryVector, narrowing: FilterParams, most: int) -> None:
     """Do the same as `keep_nearest` where the project has an index over its vectors, whatever statistics there are.
 
     Without statistics, after a bulk load, the planner expects a handful of vectors in a project and sorts all of them
@@ -50,7 +50,7 @@ async def keep_nearest_by_index(conn: Conn, scope: Scope, model: Model, narrowin
     await execute(conn, "SET LOCAL enable_sort = on")
 
 
-async def keep_nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+async def keep_nearest(conn: Conn, scope: Scope, model: QueryVector, narrowing: FilterParams, most: int) -> None:
     """Keep the `most` nearest chunks with their conversations: by the project's index if it has one.
 
     Project and model stand in the statement itself, since that is what the index of a project is found by, and so does
@@ -58,7 +58,7 @@ async def keep_nearest(conn: Conn, scope: Scope, model: Model, narrowing: Narrow
     """
     await execute(
         conn,
-        _by_index(scope.project_id, model.name, model.dimension, narrowing.of_conversations, narrowing.of_chunks, most),
+        _by_index(scope.project_id, model.model, model.dimension, narrowing.filters_conversations, narrowing.filters_chunks, most),
         project=scope.project_id,
         vector=model.vector,
         **narrowing.params,
@@ -97,15 +97,15 @@ def _by_index(
         model=sql.Literal(model.replace("%", "%%")),  # in a statement with parameters one alone begins a parameter
         most=sql.Literal(most),
         passes=filtered.format(
-            conversations=conversations if of_conversations else sql.SQL(""), **passes(of_conversations, of_chunks)
+            conversations=conversations if of_conversations else sql.SQL(""), **filter_conditions(of_conversations, of_chunks)
         )
         if of_conversations or of_chunks
-        else ALL_PASS,
+        else NO_FILTER,
     )
-    return written(_KEPT.format(setting=sql.Literal(NEAR), near=near))
+    return written(_KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near))
 
 
-async def keep_nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing: Narrowing, most: int) -> None:
+async def keep_nearest_of_all(conn: Conn, scope: Scope, model: QueryVector, narrowing: FilterParams, most: int) -> None:
     """Keep the nearest chunks of the `most` nearest conversations by comparing every vector that is left."""
     near = sql.SQL(
         """
@@ -124,12 +124,12 @@ async def keep_nearest_of_all(conn: Conn, scope: Scope, model: Model, narrowing:
         FROM (SELECT c.*, row_number() OVER (PARTITION BY c.account_id, c.conversation_id ORDER BY c.distance) AS place
               FROM compared c JOIN nearest n USING (account_id, conversation_id)) placed
         WHERE place <= greatest(%(each)s, %(most)s / (SELECT greatest(count(*), 1) FROM nearest))"""
-    ).format(chunks=chunks(narrowing.of_conversations), chunk_passes=passes(False, narrowing.of_chunks)["chunk_passes"])
+    ).format(chunks=chunk_source(narrowing.filters_conversations), chunk_passes=filter_conditions(False, narrowing.filters_chunks)["chunk_passes"])
     await execute(
         conn,
-        _KEPT.format(setting=sql.Literal(NEAR), near=near),
+        _KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near),
         project=scope.project_id,
-        model=model.name,
+        model=model.model,
         vector=model.vector,
         most=most,
         each=EACH,

@@ -11,7 +11,7 @@ from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.core import ids
 from proofdesk.evidence import references
-from proofdesk.evidence.queries import Item
+from proofdesk.evidence.queries import EvidenceItem
 from proofdesk.http.dependencies import Db, ProjectReader
 from proofdesk.http.json_routes import JsonRoute
 from proofdesk.http.parameters import Clamp, Limit, Offset
@@ -82,7 +82,7 @@ async def list_events(
     """Events of the active project, newest first. Logins and the like: the owner sees all, others their own."""
     which = asked(action, entity_type, entity_id)
     events = await chain.list_events(db, scope, scope.actor, which, limit, offset)
-    events = await references.resolve(db, scope, events)
+    events = await references.add_snippets(db, scope, events)
     return success(events=events, total=await chain.count_events(db, scope, scope.actor, which))
 
 
@@ -99,7 +99,7 @@ async def verify(db: Db, scope: ProjectReader) -> Envelope:
 )
 async def search_evidence(db: Db, scope: ProjectReader, q: Words = "", limit: Few = 20) -> Envelope:
     """What events of the active project cite, by the words of the snippets."""
-    return success(evidence=[_item(i) for i in await references.find(db, scope, q, limit)])
+    return success(evidence=[_item(i) for i in await references.search(db, scope, q, limit)])
 
 
 def _proof(proof: chain.ChainProof) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _proof(proof: chain.ChainProof) -> dict[str, Any]:
     }
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: EvidenceItem) -> dict[str, Any]:
     project, account = item.project_id, item.account_id or 0
     return {
         "id": item.id,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from proofdesk.conversations import contacts, conversations, messages
-from proofdesk.conversations.queries import Contact, Conversation, Message
+from proofdesk.conversations.queries import ContactRow, ConversationRow, MessageRow
 from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
 from proofdesk.http.dependencies import Db, ProjectReader
@@ -90,7 +90,7 @@ async def list_contacts(
     db: Db, scope: ProjectReader, q: str | None = None, limit: Limit = 100, offset: Offset = 0
 ) -> Envelope:
     """The last changed first; `q` looks into name, address, number and identifier."""
-    found = await contacts.find(db, scope, q, limit, offset)
+    found = await contacts.list_contacts(db, scope, q, limit, offset)
     return success(contacts=[_contact(scope.project_id, c) for c in found])
 
 
@@ -108,7 +108,7 @@ async def list_conversations(
     offset: Offset = 0,
 ) -> Envelope:
     """The last active first."""
-    found = await conversations.find(db, scope, inbox_id, status or None, limit, offset)
+    found = await conversations.list_conversations(db, scope, inbox_id, status or None, limit, offset)
     return success(conversations=[_conversation(scope.project_id, c) for c in found])
 
 
@@ -121,7 +121,7 @@ async def list_messages(
     limit: Limit = 100,
 ) -> Envelope:
     """The newest first."""
-    found = await messages.find(db, scope, conversation_global_id, _before(before), limit)
+    found = await messages.list_messages(db, scope, conversation_global_id, _before(before), limit)
     project = str(scope.project_id)
     return success(messages=[_message(project, m) for m in found])
 
@@ -133,7 +133,7 @@ async def list_messages(
 )
 async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> Envelope:
     """All its messages, in order."""
-    thread = await conversations.thread(db, scope, conversation_id)
+    thread = await conversations.get_conversation(db, scope, conversation_id)
     project = str(scope.project_id)
     whole = [
         _message(project, m) | {"content": m.content, "attachments": m.attachments, "delivery_error": m.delivery_error}
@@ -150,11 +150,11 @@ def _before(text: str | None) -> datetime | GlobalId | None:
     return parse_time("before", text)
 
 
-def _contact(project_id: UUID, row: Contact) -> dict[str, Any]:
+def _contact(project_id: UUID, row: ContactRow) -> dict[str, Any]:
     return {"id": ids.contact(project_id, row.account_id, row.contact_id), **vars(row)}
 
 
-def _conversation(project_id: UUID, row: Conversation) -> dict[str, Any]:
+def _conversation(project_id: UUID, row: ConversationRow) -> dict[str, Any]:
     fields = {name: value for name, value in vars(row).items() if name != "contact_id"}
     return {
         "id": ids.conversation(project_id, row.account_id, row.conversation_id),
@@ -163,7 +163,7 @@ def _conversation(project_id: UUID, row: Conversation) -> dict[str, Any]:
     }
 
 
-def _message(project_id: str, row: Message) -> dict[str, Any]:
+def _message(project_id: str, row: MessageRow) -> dict[str, Any]:
     return {
         "id": ids.message(project_id, row.account_id, row.message_id),
         "conversation_global_id": ids.conversation(project_id, row.account_id, row.conversation_id),

@@ -187,7 +187,7 @@ async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> Envelope
 
 
 def _known(run_id: str) -> UUID:
-    wanted = projects.as_id(run_id)
+    wanted = projects.parse_id(run_id)
     if wanted is None:
         raise runs.RunNotFound("This project has no such run.")
     return wanted

@@ -249,7 +249,7 @@ def message(found: OutboundMessage) -> dict[str, Any]:
 
 
 def _id(text: str) -> UUID:
-    wanted = projects.as_id(text)
+    wanted = projects.parse_id(text)
     if wanted is None:
         raise OutboundNotFound("This project has no such message.")
     return wanted

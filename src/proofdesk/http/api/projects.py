@@ -69,7 +69,7 @@ class SourceShape(BaseModel):
 )
 async def list_projects(request: Request, db: Db, session: CurrentSession) -> Envelope:
     """Oldest first, and which one is active."""
-    visible = await projects.visible(db, asking.actor(request, session))
+    visible = await projects.list_visible(db, asking.actor(request, session))
     active = next((p for p in visible if p.id == session.active_project_id), None)
     return success(
         projects=visible,
@@ -99,7 +99,7 @@ async def create_project(request: Request, db: Db, session: CurrentSession, give
 async def select_project(request: Request, db: Db, session: CurrentSession, inside: NamedProject) -> Envelope:
     """Makes it the active project of this session, and of the next login."""
     await sessions.work_in(db, session, inside, inside.actor.request_id)
-    visible = await projects.visible(db, inside.actor)
+    visible = await projects.list_visible(db, inside.actor)
     project = next((p for p in visible if p.id == inside.project_id), None)
     return success(active_project_id=inside.project_id, project=project)
 
@@ -130,7 +130,7 @@ async def archive_project(db: Db, keeper: ProjectManager) -> Envelope:
 )
 async def list_members(db: Db, inside: NamedProject) -> Envelope:
     """In the order in which they came. The owner may enter every project and is not listed for that."""
-    return success(members=await members.listed(db, inside))
+    return success(members=await members.list_members(db, inside))
 
 
 @router.put(
@@ -142,7 +142,7 @@ async def list_members(db: Db, inside: NamedProject) -> Envelope:
 async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMember) -> Envelope:
     """The owner may, and whoever made the project."""
     await members.add(db, keeper, username)
-    return success(members=await members.listed(db, keeper))
+    return success(members=await members.list_members(db, keeper))
 
 
 @router.delete(
@@ -154,7 +154,7 @@ async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMe
 async def remove_member(db: Db, keeper: ProjectManager, username: str) -> Envelope:
     """The project does not exist for him any more."""
     await members.remove(db, keeper, username)
-    return success(members=await members.listed(db, keeper))
+    return success(members=await members.list_members(db, keeper))
 
 
 @router.get(
@@ -165,7 +165,7 @@ async def remove_member(db: Db, keeper: ProjectManager, username: str) -> Envelo
 )
 async def list_sources(db: Db, inside: NamedProject) -> Envelope:
     """Oldest first."""
-    return success(sources=[_source(s) for s in await sources.bound(db, inside)])
+    return success(sources=[_source(s) for s in await sources.list_sources(db, inside)])
 
 
 @router.post(
@@ -188,11 +188,11 @@ async def bind_source(db: Db, inside: NamedProject, given: NewSource) -> Envelop
 )
 async def unbind_source(db: Db, inside: NamedProject, source_id: UuidText) -> Envelope:
     """The import stops; what was imported stays."""
-    wanted = projects.as_id(source_id)
+    wanted = projects.parse_id(source_id)
     if wanted is None:
         raise sources.SourceNotFound("This project has no such source.")
     source = await sources.unbind(db, inside, wanted)
-    return success(source=_source(source), message=sources.UNBOUND)
+    return success(source=_source(source), message=sources.UNBOUND_NOTICE)
 
 
 def _source(source: Source) -> dict[str, object]:

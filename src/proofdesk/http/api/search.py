@@ -15,7 +15,7 @@ from proofdesk.http.parameters import ContactId, ConversationId, json_schema
 from proofdesk.http.responses import Envelope, success
 from proofdesk.http.schemas import optional_field, schema
 from proofdesk.search import results
-from proofdesk.search.results import Filters, Question
+from proofdesk.search.results import SearchFilters, SearchQuery
 
 router = APIRouter(prefix="/v1", tags=["search"], route_class=JsonRoute)
 
@@ -123,18 +123,18 @@ async def search(opened: Resources, scope: ProjectReader, asked: Asked) -> Envel
     )
 
 
-def asked_for(asked: Asked) -> Question:
+def asked_for(asked: Asked) -> SearchQuery:
     """The question of a request. Raises `QueryRequired` or `Invalid`."""
     text = (asked.query or "").strip()
     if not 1 <= len(text) <= LONGEST:
         raise QueryRequired(f"query has 1 to {LONGEST} characters.")
-    filters = _filters(asked.filters) if asked.filters else Filters()
-    return Question(text=text, top_k=asked.topK, mode=asked.mode, filters=filters)
+    filters = _filters(asked.filters) if asked.filters else SearchFilters()
+    return SearchQuery(text=text, top_k=asked.topK, mode=asked.mode, filters=filters)
 
 
-def _filters(given: Narrowed) -> Filters:
+def _filters(given: Narrowed) -> SearchFilters:
     conversation, contact = given.conversation_global_id, given.contact_global_id
-    return Filters(
+    return SearchFilters(
         from_=given.from_,
         to=given.to,
         inbox_ids=given.inbox_ids or None,

@@ -56,7 +56,7 @@ async def show_audit(request: Request, db: Db, session: CurrentSession, which: W
         return await projects.choose(request, session)
     number = layout.page_number(page)
     events = await chain.list_events(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
-    events = await references.resolve(db, scope, events)
+    events = await references.add_snippets(db, scope, events)
     total = await chain.count_events(db, scope, scope.actor, which)
     values = {
         "rows": [_row(e) for e in events],

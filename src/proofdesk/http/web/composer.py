@@ -12,8 +12,8 @@ from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Invalid, ProofdeskError
 from proofdesk.evidence import references
-from proofdesk.evidence.queries import Cited
-from proofdesk.evidence.references import InvalidEvidenceRef, Reference
+from proofdesk.evidence.queries import CitedRow
+from proofdesk.evidence.references import InvalidEvidenceRef, EvidenceReference
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, ProjectReader, Route
 from proofdesk.http.parameters import parse_time
 from proofdesk.http.web import layout, outbound_views
@@ -116,7 +116,7 @@ async def shown(
     db = request.state.resources.db
     faults = {_field(wrong): wrong.message} if wrong else {}
     try:
-        quoted = await references.quoted(db, scope, [_reference(ref) for ref in sheet.evidence])
+        quoted = await references.load_cited(db, scope, [_reference(ref) for ref in sheet.evidence])
     except InvalidEvidenceRef as error:
         quoted, faults = [], faults | {"evidence": f"{error.message} It is left out."}
     if quoted and not sheet.recipient:
@@ -153,7 +153,7 @@ def _reference(ref: str) -> dict[str, str]:
     return {"source": source, "ref": ref}
 
 
-def _answered(scope: Scope, quoted: list[tuple[Reference, Cited]]) -> str:
+def _answered(scope: Scope, quoted: list[tuple[EvidenceReference, CitedRow]]) -> str:
     """The conversation that the evidence comes from: mostly it is its contact who is written to."""
     cited = next((c for _, c in quoted if c.account_id and c.conversation_id), None)
     if cited is None or cited.account_id is None or cited.conversation_id is None:

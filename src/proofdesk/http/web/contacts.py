@@ -28,7 +28,7 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
         return await projects.choose(request, session)
     number = layout.page_number(page)
     first = (number - 1) * A_PAGE
-    found = await contacts.find(db, scope, q, A_PAGE + 1, first)
+    found = await contacts.list_contacts(db, scope, q, A_PAGE + 1, first)
     values: dict[str, Any] = {
         "people": [view_models.who(scope.project_id, c) for c in found[:A_PAGE]],
         "q": q[:200],
@@ -46,7 +46,7 @@ async def show_contact(
     request: Request, db: Db, session: CurrentSession, scope: ProjectReader, contact_id: str, done: str = ""
 ) -> Response:
     """One of them, with his last conversations, what he allows, and what was written to him."""
-    known = await contacts.known(db, scope, contact_id)
+    known = await contacts.get_contact(db, scope, contact_id)
     allowed, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), A_PAGE, 0)
     written = await recipients.list_messages(db, scope, contact_id.lower(), MOST_WRITTEN)
     named = await recipients.load_contacts(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
@@ -55,7 +55,7 @@ async def show_contact(
         "who": view_models.who(scope.project_id, known.contact),
         "number": known.contact.contact_id,
         "talks": [view_models.talk(scope.project_id, c) for c in known.conversations],
-        "most": contacts.MOST_CONVERSATIONS,
+        "most": contacts.MAX_CONVERSATIONS,
         "policies": [outbound_views.rules(p, named) for p in allowed],
         "rows": [outbound_views.row(m, named) for m in written],
         "most_written": MOST_WRITTEN,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from proofdesk.conversations import conversations, totals
-from proofdesk.conversations.queries import Inbox
+from proofdesk.conversations.queries import InboxRow
 from proofdesk.http import dependencies as asking
 from proofdesk.http.dependencies import CurrentSession, Db, Route
 from proofdesk.http.web import layout, projects, view_models
@@ -47,7 +47,7 @@ async def list_conversations(
     if scope is None:
         return await projects.choose(request, session)
     inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * A_PAGE
-    found = await conversations.find(db, scope, inbox, which.status or None, A_PAGE + 1, first)
+    found = await conversations.list_conversations(db, scope, inbox, which.status or None, A_PAGE + 1, first)
     values = {
         "talks": [view_models.talk(scope.project_id, c) for c in found[:A_PAGE]],
         "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
@@ -65,7 +65,7 @@ def _choice(which: Wanted, status: str, label: str) -> Choice:
     return Choice(_url(replace(which, status=status, page=1)), label, which.status == status)
 
 
-def _inboxes(which: Wanted, found: list[Inbox]) -> list[Choice]:
+def _inboxes(which: Wanted, found: list[InboxRow]) -> list[Choice]:
     names = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in found}
     return [Choice(value, label, value == which.inbox) for value, label in names.items()]
 

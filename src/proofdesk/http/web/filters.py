@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
-from proofdesk.conversations.queries import Inbox
+from proofdesk.conversations.queries import InboxRow
 from proofdesk.errors import Invalid
 from proofdesk.http.api.search import LONGEST, QueryRequired
 from proofdesk.http.web.layout import Choice
-from proofdesk.search.results import Filters, Question
+from proofdesk.search.results import SearchFilters, SearchQuery
 
 MOST = 50
 MODES = {"hybrid": "Meaning and words", "vector": "Meaning", "text": "Exact words"}
@@ -53,16 +53,16 @@ async def filled(request: Request) -> Filled:
     )
 
 
-def question(filled: Filled) -> Question:
+def question(filled: Filled) -> SearchQuery:
     """The question of the form. Raises `Invalid` for a text that is too long or a day that is none."""
     if len(filled.q) > LONGEST:
         raise QueryRequired(f"A question has at most {LONGEST} characters.")
     to = _day("To", filled.to)
-    return Question(
+    return SearchQuery(
         text=filled.q,
         top_k=filled.k,
         mode=cast(Any, filled.mode),
-        filters=Filters(
+        filters=SearchFilters(
             from_=_day("From", filled.from_),
             to=to and to + timedelta(days=1, microseconds=-1),
             inbox_ids=[int(filled.inbox)] if filled.inbox else None,
@@ -73,7 +73,7 @@ def question(filled: Filled) -> Question:
     )
 
 
-def form(filled: Filled, inboxes: list[Inbox], labels: list[str]) -> dict[str, Any]:
+def form(filled: Filled, inboxes: list[InboxRow], labels: list[str]) -> dict[str, Any]:
     """What the template shows: the fields and their options."""
     return {
         "q": filled.q,
@@ -88,7 +88,7 @@ def form(filled: Filled, inboxes: list[Inbox], labels: list[str]) -> dict[str, A
     }
 
 
-def chips(filled: Filled, inboxes: list[Inbox]) -> list[dict[str, str]]:
+def chips(filled: Filled, inboxes: list[InboxRow]) -> list[dict[str, str]]:
     """The filters that are set, each with the address of the search without it."""
     names = {str(i.inbox_id): i.name for i in inboxes}
     said = {

@@ -119,7 +119,7 @@ async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views
 
 
 def _id(run_id: str) -> UUID:
-    wanted = rooms.as_id(run_id)
+    wanted = rooms.parse_id(run_id)
     if wanted is None:
         raise runs.RunNotFound("This project has no such run.")
     return wanted

@@ -130,7 +130,7 @@ def came_from(request: Request) -> str:
 
 async def frame(request: Request, db: Database, session: Session) -> Frame:
     """The frame of the session's pages."""
-    visible = await projects.visible(db, asking.actor(request, session))
+    visible = await projects.list_visible(db, asking.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
     active = next((c.label for c in choices if c.chosen), "")
     return Frame(session.username, choices, active, session.is_owner, _places(request.url.path))

@@ -238,7 +238,7 @@ def _url(asked: dict[str, str], page: int = 1) -> str:
 
 
 def _id(text: str) -> UUID:
-    wanted = rooms.as_id(text)
+    wanted = rooms.parse_id(text)
     if wanted is None:
         raise OutboundNotFound("This project has no such message.")
     return wanted

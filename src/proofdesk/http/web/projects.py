@@ -29,7 +29,7 @@ async def choose(
 ) -> Response:
     """The page on which a project is chosen or made: also what a page shows that needs one."""
     db = request.state.resources.db
-    visible = await projects.visible(db, asking.actor(request, session))
+    visible = await projects.list_visible(db, asking.actor(request, session))
     values = {
         "found": [
             {
@@ -79,7 +79,7 @@ async def rename_project(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, name: Text = ""
 ) -> Response:
     """Give the active project another name."""
-    doing = projects.rename(db, await scope.keep(db, inside), name)
+    doing = projects.rename(db, await scope.require_owner(db, inside), name)
     return await page.after(request, session, doing, "renamed")
 
 
@@ -88,7 +88,7 @@ async def add_member(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
 ) -> Response:
     """Let somebody into the active project."""
-    return await page.after(request, session, members.add(db, await scope.keep(db, inside), username), "member")
+    return await page.after(request, session, members.add(db, await scope.require_owner(db, inside), username), "member")
 
 
 @router.post("/settings/members/remove")
@@ -96,5 +96,5 @@ async def remove_member(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
 ) -> Response:
     """Let a member of the active project go."""
-    doing = members.remove(db, await scope.keep(db, inside), username)
+    doing = members.remove(db, await scope.require_owner(db, inside), username)
     return await page.after(request, session, doing, "member_removed")

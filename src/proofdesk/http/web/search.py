@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from proofdesk.conversations import conversations, totals
-from proofdesk.conversations.queries import Inbox
+from proofdesk.conversations.queries import InboxRow
 from proofdesk.errors import Invalid, NotFound, Unavailable
 from proofdesk.http import dependencies as asking
 from proofdesk.http import errors
@@ -71,7 +71,7 @@ async def _beside(request: Request, opened: Resources, scope: Scope, filled: Fil
     if not filled.open:
         return None
     try:
-        thread = await conversations.thread_of(opened.db, scope, filled.open)
+        thread = await conversations.get_conversation_of_message(opened.db, scope, filled.open)
     except (Invalid, NotFound):
         return None
     return threads.values(opened.settings, scope, thread, filled.open, closes=filters.url(replace(filled, open="")))
@@ -87,7 +87,7 @@ async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
         return Outcome(refused=error.message, status=errors.describe_error(error).status)
 
 
-def _results(filled: Filled, outcome: Outcome, inboxes: list[Inbox]) -> dict[str, Any]:
+def _results(filled: Filled, outcome: Outcome, inboxes: list[InboxRow]) -> dict[str, Any]:
     answer = outcome.answer
     found = answer.results if answer else []
     opening = {h.message_global_id: filters.url(replace(filled, open=h.message_global_id)) for h in found}

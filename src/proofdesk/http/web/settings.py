@@ -114,12 +114,12 @@ async def _own(db: Database, settings: Settings, session: Session) -> dict[str, 
 
 
 async def _project(db: Database, inside: Scope) -> dict[str, Any]:
-    visible = await projects.visible(db, inside.actor)
+    visible = await projects.list_visible(db, inside.actor)
     return {
         "name": next((p.name for p in visible if p.id == inside.project_id), ""),
-        "kept": await scope.may_keep(db, inside),
+        "kept": await scope.is_project_owner(db, inside),
         "members": [
-            {"username": m.username, "added": view_models.moment(m.added_at)} for m in await members.listed(db, inside)
+            {"username": m.username, "added": view_models.moment(m.added_at)} for m in await members.list_members(db, inside)
         ],
     }
 

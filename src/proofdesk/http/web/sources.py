@@ -20,7 +20,7 @@ from proofdesk.projects.source_queries import Source
 
 router = APIRouter(prefix="/projects/{project_id}/sources", route_class=Route)
 
-DONE = {"bound": "The source is bound. The next sync reads it.", "unbound": sources.UNBOUND}
+DONE = {"bound": "The source is bound. The next sync reads it.", "unbound": sources.UNBOUND_NOTICE}
 
 
 @router.get("")
@@ -43,7 +43,7 @@ async def unbind_source(
     request: Request, db: Db, session: CurrentSession, inside: NamedProject, source_id: Text = ""
 ) -> Response:
     """Stop reading a source."""
-    wanted = projects.as_id(source_id)
+    wanted = projects.parse_id(source_id)
     if wanted is None:
         raise sources.SourceNotFound("This project has no such source.")
     return await _after(request, session, inside, sources.unbind(db, inside, wanted), "unbound")
@@ -66,12 +66,12 @@ async def _shown(
 ) -> Response:
     db = request.state.resources.db
     offered = await available_sources.load_available_sources(request.state.resources.chatwoot)
-    visible = await projects.visible(db, inside.actor)
+    visible = await projects.list_visible(db, inside.actor)
     values = {
         "id": str(inside.project_id),
         "name": next((p.name for p in visible if p.id == inside.project_id), ""),
         "active": inside.project_id == session.active_project_id,
-        "kept": await scope.may_keep(db, inside),
+        "kept": await scope.is_project_owner(db, inside),
         "wrong": wrong.message if wrong else "",
         **_holdings(await overview.load_contents(db, inside), offered),
     }

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from proofdesk.conversations import conversations
-from proofdesk.conversations.conversations import Thread
+from proofdesk.conversations.conversations import ConversationDetails
 from proofdesk.core import ids
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectReader, Route
 from proofdesk.http.web import layout, view_models
@@ -42,7 +42,7 @@ async def show_thread(
     all: str = "",
 ) -> Response:
     """The messages around `hit`, or all of them; as a part for htmx."""
-    thread = await conversations.thread(db, scope, conversation_id)
+    thread = await conversations.get_conversation(db, scope, conversation_id)
     if layout.wants_part(request):
         return layout.partial(
             request, "thread/_thread.html", {"beside": values(settings, scope, thread, hit, bool(all))}
@@ -56,7 +56,7 @@ async def show_around(
     request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectReader, message_id: str
 ) -> Response:
     """The same, for whoever knows the message only."""
-    thread = await conversations.thread_of(db, scope, message_id)
+    thread = await conversations.get_conversation_of_message(db, scope, message_id)
     shown = {"beside": values(settings, scope, thread, message_id)}
     if layout.wants_part(request):
         return layout.partial(request, "thread/_thread.html", shown)
@@ -64,7 +64,7 @@ async def show_around(
 
 
 def values(
-    settings: Settings, scope: Scope, thread: Thread, hit: str, whole: bool = False, closes: str = ""
+    settings: Settings, scope: Scope, thread: ConversationDetails, hit: str, whole: bool = False, closes: str = ""
 ) -> dict[str, Any]:
     """What the template of a thread shows. `closes` is the address without it, where it stands beside something."""
     window = _window(scope, thread, hit, whole=whole)
@@ -88,7 +88,7 @@ def values(
     }
 
 
-def _window(scope: Scope, thread: Thread, hit: str, *, whole: bool) -> Window:
+def _window(scope: Scope, thread: ConversationDetails, hit: str, *, whole: bool) -> Window:
     of = [ids.message(scope.project_id, m.account_id, m.message_id) for m in thread.messages]
     cited = of.index(hit) if hit in of else None
     first = 0 if whole or cited is None else max(0, cited - AROUND)

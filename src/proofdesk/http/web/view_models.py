@@ -8,7 +8,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from proofdesk.chatwoot.available_sources import AvailableSources
-from proofdesk.conversations.queries import Contact, Conversation, WholeMessage
+from proofdesk.conversations.queries import ContactRow, ConversationRow, MessageDetails
 from proofdesk.core import ids
 from proofdesk.dashboard.overview import ProjectContents
 from proofdesk.projects.source_queries import Source
@@ -126,7 +126,7 @@ def groups(hits: list[Hit]) -> list[Group]:
     return list(found.values())
 
 
-def talk(project_id: UUID, found: Conversation) -> Talk:
+def talk(project_id: UUID, found: ConversationRow) -> Talk:
     """A conversation as a row of a list."""
     return Talk(
         number=found.conversation_id,
@@ -141,7 +141,7 @@ def talk(project_id: UUID, found: Conversation) -> Talk:
     )
 
 
-def who(project_id: UUID, found: Contact) -> Who:
+def who(project_id: UUID, found: ContactRow) -> Who:
     """A contact as a row of a list."""
     return Who(
         name=found.name or "Without a name",
@@ -194,7 +194,7 @@ def compose_url(evidence: str) -> str:
     return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
 
 
-def line(message: WholeMessage, cited: bool) -> Line:
+def line(message: MessageDetails, cited: bool) -> Line:
     """A message as a line of its thread."""
     role = ROLES.get(message.sender_type, message.sender_type.title())
     return Line(

@@ -20,14 +20,14 @@ _DAYS = 31
 _JOINERS = "\u200d\ufe0f\ufe0e"
 
 
-def cut(text: str, size: int, *, shortest: int = 0, taken: int = 0) -> list[str]:
-    """Pieces of at most `size` characters in their order; of the first, `taken` characters are in use already.
+def pack(text: str, size: int, *, shortest: int = 0, reserved: int = 0) -> list[str]:
+    """Pieces of at most `size` characters in their order; of the first, `reserved` characters are in use already.
 
     A sentence that does not fit is cut between words, and a word that does not, between characters as people see
     them. The last piece is brought up to `shortest` characters with sentences of the one before, where that can be.
     """
     packed: list[list[str]] = [[]]
-    room = size - taken
+    room = size - reserved
     for sentence in _sentences(text.strip(), size, room):
         if packed[-1] and len(sentence.rstrip()) > room:
             packed.append([])

@@ -98,7 +98,7 @@ class MessageSender:
 async def load_sender(db: Database, scope: Scope, providers: Channels, patience: RetryBackoff) -> MessageSender:
     """The calls of a project, with what it reads of Chatwoot now."""
     inboxes: dict[int, frozenset[int] | None] = {}
-    for source in await sources.bound(db, scope):
+    for source in await sources.list_sources(db, scope):
         known = inboxes.get(source.account_id, frozenset())
         if source.inbox_id is None or known is None:
             inboxes[source.account_id] = None

@@ -101,7 +101,7 @@ async def source_is_ours(case: Case) -> Seen:
     if default is None:
         return fail("The project reads no Chatwoot source.", "The project has no source to read.", fixes.BIND)
     async with case.resources.db.scoped(case.inside) as conn:
-        taken = await source_queries.claimed_by_another(conn, case.inside, default, None)
+        taken = await source_queries.is_claimed_by_another(conn, case.inside, default, None)
         let_go = await source_queries.was_ever_bound(conn, case.inside)
     if taken:
         return fail(f"The project has no source, and another project reads account {default} or an inbox of it.")

@@ -7,7 +7,7 @@ from proofdesk.runbooks.checks import embeddings
 from proofdesk.runbooks.context import Case
 from proofdesk.runbooks.findings import Check, Exhibit, Runbook, Seen, fail, ok, skip, warn
 from proofdesk.search import results
-from proofdesk.search.results import Question
+from proofdesk.search.results import SearchQuery
 
 _SYNC, _EMBED = catalog.SYNC.name, catalog.EMBED.name
 _WORDS = 8
@@ -110,7 +110,7 @@ async def finds_itself(case: Case) -> Seen:
     if not asked:
         return skip("There is no message to look for.")
     held = case.resources
-    answer = await results.find(held.db, case.inside, held.provider, case.settings, Question(asked))
+    answer = await results.find(held.db, case.inside, held.provider, case.settings, SearchQuery(asked))
     if not answer.results:
         return fail("A message is not found by its own first words.")
     if answer.degraded:
