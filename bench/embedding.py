@@ -17,7 +17,7 @@ import psycopg
 from bench import database, desk, upstream
 from bench.figures import Curve, Figure, Found
 from proofdesk.audit.events import system_actor
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.indexing import vector_index, vectors
 from proofdesk.indexing.embeddings.openai import OpenAIModel
 from proofdesk.projects import projects, scope
@@ -41,7 +41,7 @@ async def measure(quick: bool) -> Found:
     """The row of the table about embeddings, and how they grow."""
     chunks = 1_000 if quick else CHUNKS
     with database.fresh() as url, upstream.running() as there:
-        async with connected(url, 8) as db:
+        async with open_database(url, 8) as db:
             embedded, project_id = await _embedded(db, url, there, chunks)
             alone, copied = await _alone(there, chunks), _copy(url, project_id)
             grown = [] if quick else [(await _embedded(db, url, there, size))[0] for size in GROWTH]

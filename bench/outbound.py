@@ -21,7 +21,7 @@ from bench import database
 from bench.figures import Curve, Figure, Found
 from proofdesk.audit.events import system_actor
 from proofdesk.database import postgres_server
-from proofdesk.database.pool import connected
+from proofdesk.database.pool import open_database
 from proofdesk.outbound.channels.interface import Message, Pause, Receipt
 from proofdesk.outbound.delivery import delivery
 from proofdesk.projects import projects, scope
@@ -87,7 +87,7 @@ async def measure(quick: bool) -> Found:
 
 async def _sent(url: str, messages: int) -> float:
     """Seconds in which the workers send that many messages of a new project."""
-    async with connected(url, 2) as db:
+    async with open_database(url, 2) as db:
         made = await projects.create(db, system_actor(), f"{messages:,} messages")
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(_WRITE, [messages, made.id])
@@ -122,7 +122,7 @@ def _floor(url: str, messages: int) -> float:
 
 
 async def _work(url: str, project_id: str) -> int:
-    async with connected(url, 4) as db:
+    async with open_database(url, 4) as db:
         inside = await scope.enter(db, system_actor(), UUID(project_id))
         print("ready", flush=True)
         sys.stdin.readline()

@@ -25,7 +25,7 @@ from bench import database, desk
 from bench.figures import Figure, Found, percentile
 from proofdesk import logging
 from proofdesk.audit import events
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.http import app as http_app
 from proofdesk.indexing import terms
 from proofdesk.projects import projects, scope
@@ -100,7 +100,7 @@ async def measure(quick: bool) -> Found:
 
 async def _each(messages: int) -> list[Took]:
     with database.fresh() as url:
-        async with connected(url, 2) as db:
+        async with open_database(url, 2) as db:
             project_id = await _filled(db, url, messages)
         async with _asked(url, project_id) as client:
             pages = (FLOOR, *PAGES)

@@ -23,7 +23,7 @@ from bench import database, desk
 from bench.figures import Curve, Figure, Found, percentile, table
 from proofdesk.audit.events import system_actor
 from proofdesk.database.halfvec import Halfvec
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import terms, vector_index
 from proofdesk.projects import projects, scope
@@ -151,14 +151,14 @@ class Bench:
         took = []
         for text, _ in asked:
             started = time.perf_counter()
-            await results.find(self.db, inside, provider, _SETTINGS, SearchQuery(text, filters=filters))
+            await results.search(self.db, inside, provider, _SETTINGS, SearchQuery(text, filters=filters))
             took.append((time.perf_counter() - started) * 1000)
         return took
 
     @asynccontextmanager
     async def _bare(self) -> AsyncIterator[Conn]:
         async with await psycopg.AsyncConnection.connect(self.url) as conn:
-            for name, value in queries.transaction_settings(max(_SETTINGS.search_hnsw_ef_search, fusion.NEAREST), False).items():
+            for name, value in queries.transaction_settings(max(_SETTINGS.search_hnsw_ef_search, fusion.NEAREST_CHUNKS), False).items():
                 await conn.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
             yield conn
 
@@ -167,7 +167,7 @@ async def measure(quick: bool, others: int = 1_000_000) -> Found:
     """The rows of the table about search."""
     sizes = QUICK if quick else SIZES
     with database.fresh() as url:
-        async with connected(url, 4) as db:
+        async with open_database(url, 4) as db:
             return await _measure(Bench(url, db), sizes, 0 if quick else others)
 
 

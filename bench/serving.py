@@ -23,7 +23,7 @@ import psycopg
 from bench import database
 from bench.figures import Curve, Figure, Found
 from proofdesk.audit.events import system_actor
-from proofdesk.database.pool import connected
+from proofdesk.database.pool import open_database
 from proofdesk.projects import projects
 
 SIZES = (10_000, 100_000, 1_000_000)  # messages
@@ -65,7 +65,7 @@ async def measure(quick: bool) -> Found:
         return Found([Figure("requests", "", "not measured: wrk is not installed")])
     seconds = 2 if quick else 5
     with database.fresh() as url:
-        async with connected(url, 2) as db:
+        async with open_database(url, 2) as db:
             project = await projects.create(db, system_actor(), "Served")
         with running(url) as there:
             cookies = [_signed_in(there, str(project.id)) for _ in range(CONNECTIONS)]

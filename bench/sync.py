@@ -25,7 +25,7 @@ from proofdesk.audit.events import system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
-from proofdesk.database.pool import connected
+from proofdesk.database.pool import open_database
 from proofdesk.indexing import chunks, terms
 from proofdesk.projects import projects, scope
 from proofdesk.settings import Settings
@@ -198,7 +198,7 @@ def _apart(url: str, there: str) -> Synced:
 
 async def _synced(url: str, there: str) -> Synced:
     client = ChatwootClient(there, "token", concurrency=CONCURRENCY)
-    async with connected(url, 8) as db:
+    async with open_database(url, 8) as db:
         made = await projects.create(db, system_actor(), "Synced")
         inside = await scope.enter(db, system_actor(), made.id)
         before, began = upstream.requests(there), time.perf_counter()

@@ -27,7 +27,7 @@ from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database import embedded, migrate
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.indexing import chunks, terms, tokenizer, vector_index, vectors
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects import projects, scope
@@ -114,8 +114,8 @@ async def _measure(
     _show(task, mode, scores, milliseconds)
 
 
-async def _search(db: Database, project_scope: Scope, question: SearchQuery) -> results.Answer:
-    return await results.find(db, project_scope, LocalModel(), _settings(), question)
+async def _search(db: Database, project_scope: Scope, question: SearchQuery) -> results.SearchResults:
+    return await results.search(db, project_scope, LocalModel(), _settings(), question)
 
 
 def _show(task: str, mode: str, scores: Sequence[Scores], milliseconds: Sequence[float]) -> None:
@@ -206,7 +206,7 @@ async def _corpus_ids(db: Database, project_scope: Scope) -> dict[str, str]:
 async def _database() -> AsyncIterator[Database]:
     with embedded.running(HOME) as url:
         migrate.migrate(url)
-        async with connected(url, 8) as db:
+        async with open_database(url, 8) as db:
             yield db
 
 

@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from proofdesk.database import embedded, migrate
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators import smtp
 from proofdesk_simulators.serving import running
@@ -91,7 +91,7 @@ def owner_conn(database_url: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 async def db(database_url: str, owner_conn: psycopg.Connection) -> AsyncIterator[Database]:
     """Return a pool like that of the application. All tables are empty."""
-    async with connected(database_url, 8) as database:
+    async with open_database(database_url, 8) as database:
         yield database
     empty(owner_conn)
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from proofdesk.audit.events import system_actor
-from proofdesk.database.pool import connected
+from proofdesk.database.pool import open_database
 from proofdesk.projects import projects, scope, sources
 from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
@@ -81,7 +81,7 @@ class World:
 
     async def found(self, url: str) -> None:
         """Make a project for each account; all is due at once and again every 30 seconds."""
-        async with connected(url, 2) as db:
+        async with open_database(url, 2) as db:
             for account in self.accounts:
                 made = await projects.create(db, system_actor(), f"Project {account}")
                 self.accounts[account] = made.id

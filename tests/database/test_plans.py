@@ -23,7 +23,7 @@ from proofdesk.core.ids import GlobalId
 from proofdesk.dashboard import overview_queries
 from proofdesk.database import vector_indexes
 from proofdesk.database.halfvec import Halfvec
-from proofdesk.database.pool import PLANNED_ONCE, connected
+from proofdesk.database.pool import GENERIC_PLAN, open_database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import vector_queries as embedding_queries
 from proofdesk.jobs import run_queries as scheduler_queries
@@ -34,7 +34,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import queries as search_queries
 from proofdesk.search import ranking_queries, semantic_queries
 from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
-from proofdesk.search.ranking_queries import Ranking
+from proofdesk.search.ranking_queries import RankingParams
 from tests.support.databases import copy_database
 from tests.support.plans import explained, rows_read
 
@@ -44,7 +44,7 @@ BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks
        "search_terms", "worker_runs", "outbound_messages"}  # fmt: skip
 MODEL = QueryVector("one", 3, Halfvec([1, 0, 0]))
 TERMS = [WeightedTerm(0, "w1", 1.0, 10), WeightedTerm(1, "w2", 1.0, 10)]
-RANKING = Ranking(TERMS[:1], TERMS[1:], 9.0, 9, 9, MODEL, 10)
+RANKING = RankingParams(TERMS[:1], TERMS[1:], 9.0, 9, 9, MODEL, 10)
 OF_ONE_WORD = [WeightedTerm(-1, "w2", 1.0, 10), WeightedTerm(-1, "w3", 1.0, 10)]
 
 Hot = Callable[[Conn, Scope], Awaitable[Any]]
@@ -66,9 +66,9 @@ HOT: dict[str, Hot] = {
     "messages to a person": lambda c, s: recipient_queries.fetch_message_ids(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
     "words of a question": lambda c, s: search_queries.load_index_statistics(c, s, ["w1", "w2", ":english"], "", "one", "none"),
-    "chunks by meaning": lambda c, s: semantic_queries.keep_nearest(c, s, MODEL, FilterParams(), 200),
-    "chunks of the best conversations": lambda c, s: ranking_queries.best_chunks(c, s, RANKING, FilterParams()),
-    "the same where a word has several terms": lambda c, s: ranking_queries.best_chunks(
+    "chunks by meaning": lambda c, s: semantic_queries.store_nearest(c, s, MODEL, FilterParams(), 200),
+    "chunks of the best conversations": lambda c, s: ranking_queries.select_best_chunks(c, s, RANKING, FilterParams()),
+    "the same where a word has several terms": lambda c, s: ranking_queries.select_best_chunks(
         c, s, replace(RANKING, common=OF_ONE_WORD), FilterParams()
     ),
 }
@@ -93,7 +93,7 @@ def filled_url(server_url: str, worker_id: str) -> Iterator[str]:
 
 @pytest.fixture(params=["Large", "Small"])
 async def inside(filled_url: str, request: pytest.FixtureRequest) -> Scope:
-    async with connected(filled_url, 2) as db:
+    async with open_database(filled_url, 2) as db:
         (found,) = [p for p in await projects.list_visible(db, events.system_actor()) if p.name == request.param]
         return await scope.enter(db, events.system_actor(), found.id)
 
@@ -119,7 +119,7 @@ async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Sco
 async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_made_once(
     filled_url: str, inside: Scope, name: str
 ):
-    async with explained(filled_url, inside, PLANNED_ONCE) as (conn, plans):
+    async with explained(filled_url, inside, GENERIC_PLAN) as (conn, plans):
         await HOT[name](conn, inside)
         nodes = {node["Node Type"]: node for node in await plans.nodes()}
         assert "Nested Loop" in nodes and not {"Sort", "Incremental Sort", "Hash Join", "Merge Join"} & nodes.keys()
@@ -130,8 +130,8 @@ async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_ma
 async def test_a_search_within_some_days_reads_the_chunks_of_those_alone(filled_url: str, inside: Scope):
     some = FilterParams(since=datetime.now(UTC) - timedelta(days=10, minutes=1))
     async with explained(filled_url, inside, search_queries.transaction_settings(100, some.is_set)) as (conn, plans):
-        passing = await semantic_queries.passing(conn, inside, some, LARGE)
-        await semantic_queries.keep_nearest_of_all(conn, inside, MODEL, some, 200)
+        passing = await semantic_queries.count_matching_chunks(conn, inside, some, LARGE)
+        await semantic_queries.store_nearest_exact(conn, inside, MODEL, some, 200)
         assert rows_read(await plans.nodes())["rag_chunks"] == 2 * passing
 
 

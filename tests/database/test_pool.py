@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from proofdesk.database import rows
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.projects.scope import Scope
 
 PATIENCE = 30
@@ -56,7 +56,7 @@ async def test_the_application_cannot_change_the_schema(db: Database):
 async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
     database_url: str, owner_conn: psycopg.Connection
 ):
-    async with connected(database_url, 1) as db:
+    async with open_database(database_url, 1) as db:
         for _ in range(3):
             async with db.transaction() as conn:
                 await conn.execute("SELECT 1")
@@ -74,7 +74,7 @@ async def test_what_fails_in_the_middle_is_undone_as_a_whole(db: Database, proje
 
 
 async def test_a_project_is_left_with_its_transaction(database_url: str, project: Scope):
-    async with connected(database_url, 1) as db:  # the same connection both times
+    async with open_database(database_url, 1) as db:  # the same connection both times
         async with db.scoped(project) as conn:
             assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
         async with db.transaction() as conn:
@@ -95,19 +95,19 @@ async def test_a_pipeline_is_inside_its_project_and_its_settings_end_with_it(db:
 async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connection_serves_on(
     database_url: str, project: Scope
 ):
-    async with connected(database_url, 1) as db:
+    async with open_database(database_url, 1) as db:
         with pytest.raises(psycopg.errors.DivisionByZero):
             async with db.pipelined(project, {}) as conn:
                 assert await rows.fetch_value(conn, "SELECT 1") == 1
                 await rows.execute(conn, "SELECT 1 / 0")
-                await rows.asked(conn, Told, "SELECT 'never' AS word")
+                await rows.open_cursor(conn, Told, "SELECT 'never' AS word")
         async with db.pipelined(project, {}) as conn:
             assert await rows.fetch_value(conn, "SELECT 3") == 3
 
 
 async def test_what_is_asked_last_is_fetched_after_the_pipeline(db: Database, project: Scope):
     async with db.pipelined(project, {}) as conn:
-        cursor = await rows.asked(conn, Told, "SELECT current_project()::text AS word")
+        cursor = await rows.open_cursor(conn, Told, "SELECT current_project()::text AS word")
     assert await cursor.fetchall() == [Told(str(project.project_id))]
 
 
@@ -118,6 +118,6 @@ async def test_in_a_pipeline_what_is_not_fetched_is_not_waited_for_and_what_come
     async with asyncio.timeout(PATIENCE), db.pipelined(project, {}) as conn:
         held_up = "SELECT set_config('test.word', 'kept', true), pg_advisory_xact_lock(1)"
         assert await rows.execute(conn, held_up) == -1
-        cursor = await rows.asked(conn, Told, "SELECT current_setting('test.word') AS word")
+        cursor = await rows.open_cursor(conn, Told, "SELECT current_setting('test.word') AS word")
         owner_conn.execute("SELECT pg_advisory_unlock(1)")
     assert await cursor.fetchall() == [Told("kept")]

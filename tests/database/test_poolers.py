@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from proofdesk.database import migrate, poolers
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.database.poolers import WrongSession
 from proofdesk.database.sessions import Session, connect_as_owner
 from proofdesk.errors import Unavailable
@@ -21,7 +21,7 @@ OPTIONS_HANDLING = pytest.mark.parametrize("more", ["ignore_startup_parameters =
 @OPTIONS_HANDLING
 async def test_session_mode_keeps_the_role(database_url: str, db: Database, project: Scope, more: str):
     with pgbouncer.running(database_url, "session", more) as bouncer:
-        async with connected(bouncer.url, 3) as behind:
+        async with open_database(bouncer.url, 3) as behind:
             async with behind.transaction() as conn:
                 assert conn.behind_pooler
                 assert await _row(conn, "SELECT current_user::text, count(*) FROM scheduled_jobs") == (
@@ -55,7 +55,7 @@ async def test_shared_sessions_are_refused_by_name(database_url: str, mode: str,
     with pgbouncer.running(database_url, mode, more) as bouncer:
         began = time.monotonic()
         with pytest.raises(WrongSession, match="pool_mode = session"):
-            async with connected(bouncer.url, 3):
+            async with open_database(bouncer.url, 3):
                 pass
         with pytest.raises(WrongSession, match="pool_mode = session"):
             await asyncio.to_thread(migrate.migrate, bouncer.url)
@@ -67,13 +67,13 @@ async def test_a_pool_too_small_for_two_sessions_is_named(database_url: str):
         pgbouncer.running(database_url, "session", "default_pool_size = 1") as bouncer,
         pytest.raises(WrongSession, match="pool_size"),
     ):
-        async with connected(bouncer.url, 3):
+        async with open_database(bouncer.url, 3):
             pass
 
 
 async def test_a_mode_changed_while_connected_is_noticed(database_url: str, project: Scope):
     with pgbouncer.running(database_url, "session") as bouncer:
-        async with connected(bouncer.url, 3) as behind:
+        async with open_database(bouncer.url, 3) as behind:
             async with behind.transaction() as conn:
                 first = await _row(conn, "SELECT pg_backend_pid()")
             bouncer.set_mode("transaction")
@@ -128,4 +128,4 @@ async def test_a_role_that_cannot_be_taken_is_named(database_url: str, owner_con
 
 
 def test_the_patience_is_a_matter_of_seconds():
-    assert poolers.PATIENCE < REFUSED_WITHIN
+    assert poolers.TIMEOUT < REFUSED_WITHIN

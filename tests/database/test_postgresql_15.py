@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from proofdesk.database import backup, migrate
-from proofdesk.database.pool import connected
+from proofdesk.database.pool import open_database
 from proofdesk.database.poolers import WrongSession
 from proofdesk.errors import Unavailable
 from tests.database import postgresql15
@@ -32,7 +32,7 @@ async def test_a_backup_restores_into_15_and_back(server: str, database_url: str
     older = postgresql15.create(server, "older")
     backup.restore(older, from_18)
     assert content(older) == content(database_url)
-    async with connected(older, 2) as db, db.transaction() as conn:
+    async with open_database(older, 2) as db, db.transaction() as conn:
         assert await (await conn.execute("SELECT count(*) FROM cw_messages")).fetchone() == (0,), "the wall stands"
     backup.dump(older, from_15)
     again = postgresql15.create(server, "again")
@@ -46,7 +46,7 @@ async def test_a_backup_restores_into_15_and_back(server: str, database_url: str
 async def test_a_database_of_another_locale_works(server: str, locale: str):
     url = postgresql15.create(server, "elsewhere", f"LOCALE_PROVIDER icu ICU_LOCALE '{locale}'")
     migrate.migrate(url)
-    async with connected(url, 2) as db:
+    async with open_database(url, 2) as db:
         project = await new_project(db, "Ängström & Söhne")
         async with db.scoped(project) as conn:
             assert (await (await conn.execute("SELECT count(*) > 0 FROM scheduled_jobs")).fetchone()) == (True,)
@@ -65,7 +65,7 @@ async def test_a_role_that_row_security_does_not_bind_is_refused(server: str):
         conn.execute("ALTER ROLE proofdesk_app BYPASSRLS")
         try:
             with pytest.raises(WrongSession, match="NOBYPASSRLS"):
-                async with connected(url, 2):
+                async with open_database(url, 2):
                     pass
         finally:
             conn.execute("ALTER ROLE proofdesk_app NOBYPASSRLS")

@@ -38,7 +38,7 @@ async def test_a_statement_without_rows_has_none_to_make(db: Database):
 
 async def test_a_statement_in_one_piece_is_the_same(db: Database):
     composed = sql.SQL("SELECT {} AS number, {} AS word WHERE %(number)s = 7").format(7, "it's")
-    piece = rows.written(composed)
+    piece = rows.flatten(composed)
     async with db.statement() as conn:
         assert len(list(piece)) == 1
         assert await rows.fetch_all(conn, Pair, piece, number=7) == await rows.fetch_all(conn, Pair, composed, number=7)

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from proofdesk.database import migrate, sessions
-from proofdesk.database.pool import connected
+from proofdesk.database.pool import open_database
 from proofdesk.database.sessions import Session, connect_as_owner
 from proofdesk.errors import Unavailable
 from tests.support.databases import empty
@@ -49,7 +49,7 @@ def strange(server_url: str, worker_id: str) -> Iterator[str]:
 
 async def test_settings_of_the_database_change_nothing(strange: str):
     migrate.migrate(strange)
-    async with connected(strange, 2) as db:
+    async with open_database(strange, 2) as db:
         project = await new_project(db, "Studio")
         async with db.scoped(project) as conn:
             for name, value in (sessions.MEANING | sessions.LIMITS).items():
@@ -67,7 +67,7 @@ async def test_settings_of_the_role_change_nothing(database_url: str, owner_conn
     owner_conn.execute(role.format(name, sql.SQL("SET default_transaction_read_only = on")))
     owner_conn.execute(role.format(name, sql.SQL("SET timezone = 'Asia/Kathmandu'")))
     try:
-        async with connected(database_url, 2) as db:
+        async with open_database(database_url, 2) as db:
             await new_project(db, "Studio")
             async with db.statement() as conn:
                 assert await (await conn.execute("SHOW timezone")).fetchone() == ("UTC",)

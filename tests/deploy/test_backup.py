@@ -82,7 +82,7 @@ def test_a_database_that_is_not_empty_is_refused(tidy_url: str, empty_url: str, 
     backup.dump(tidy_url, file)
     with psycopg.connect(empty_url) as conn:
         conn.execute("CREATE TABLE somebody_elses ()")
-    with pytest.raises(backup.NotEmpty, match="somebody_elses"):
+    with pytest.raises(backup.DatabaseNotEmpty, match="somebody_elses"):
         backup.restore(empty_url, file)
 
 

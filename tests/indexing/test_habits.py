@@ -173,7 +173,7 @@ async def test_vectors_of_any_length_are_stored_and_found(
     async with opened(url) as provider:
         done = await vectors.embed_pending(db, project, provider, OPTIONS)
         assert (done.processed, done.failed) == (10, 0)
-        answer = await results.find(db, project, provider, settings(), SearchQuery(ten[4], mode="vector", top_k=1))
+        answer = await results.search(db, project, provider, settings(), SearchQuery(ten[4], mode="vector", top_k=1))
     assert ten[4] in answer.results[0].text
 
 
@@ -346,6 +346,6 @@ async def test_a_run_and_a_search_work_with_such_a_server(
         for wanted in ("first", "second"):
             done = await vectors.embed_pending(db, project, provider, OPTIONS)
             assert (done.failed, done.pending, done.lowered_to) == (0, 0, habit.get("most_texts")), wanted
-        answer = await results.find(db, project, provider, settings(), SearchQuery(ten[7], mode="vector", top_k=1))
+        answer = await results.search(db, project, provider, settings(), SearchQuery(ten[7], mode="vector", top_k=1))
     assert ten[7] in answer.results[0].text and answer.degraded is None
     assert sum(entry.status >= 400 for entry in simulator.requests) <= 2

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk.database.pool import NOTHING, Database, InProject
+from proofdesk.database.pool import NO_SETTINGS, Database, ScopeLike
 from proofdesk.database.rows import Conn
 from proofdesk.jobs import run_queries, runs
 from proofdesk.jobs.events import KEPT, RunFeed
@@ -25,7 +25,7 @@ class Counted(Database):
     readings = 0
 
     @asynccontextmanager
-    async def scoped(self, scope: InProject, settings: Mapping[str, object] = NOTHING) -> AsyncIterator[Conn]:
+    async def scoped(self, scope: ScopeLike, settings: Mapping[str, object] = NO_SETTINGS) -> AsyncIterator[Conn]:
         """As always."""
         self.readings += 1
         async with super().scoped(scope, settings) as conn:

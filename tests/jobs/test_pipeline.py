@@ -26,7 +26,7 @@ async def test_a_worker_turns_a_request_into_findable_evidence(
     assert synced.meta["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
     embedded = {run.job_type: run for run in await runs.list_latest(db, project)}[catalog.EMBED.name]
     assert embedded.status == "ok", "a sync that made chunks asks for their embedding"
-    answer = await results.find(db, project, held.provider, held.settings, SearchQuery(text="invoice"))
+    answer = await results.search(db, project, held.provider, held.settings, SearchQuery(text="invoice"))
     assert answer.results
     assert answer.results[0].source_url
 

@@ -15,7 +15,7 @@ import procrastinate
 import psycopg
 
 from proofdesk.database import embedded, migrate
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.jobs import catalog, runs, worker
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.jobs.run_queries import Run
@@ -166,7 +166,7 @@ async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
     with embedded.running(tmp_path) as url:
         migrate.migrate(url)
         settings = Settings(database_url=url, embedding_provider="local", worker_interval_seconds=1)  # type: ignore[arg-type]
-        async with open_resources(settings) as held, connected(url, 4) as db:
+        async with open_resources(settings) as held, open_database(url, 4) as db:
             project = await new_project(db, "Studio")
             stopping = asyncio.Event()
             working = asyncio.create_task(worker.run_worker(held, stopping=stopping))

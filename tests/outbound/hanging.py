@@ -6,7 +6,7 @@ import sys
 from uuid import UUID
 
 from proofdesk.audit import events
-from proofdesk.database.pool import connected
+from proofdesk.database.pool import open_database
 from proofdesk.outbound.channels.interface import Message
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions
@@ -23,7 +23,7 @@ def hang(_: Message) -> float:
 
 async def main() -> None:
     """Send what is due."""
-    async with connected(os.environ["DATABASE_URL"], 2) as db:
+    async with open_database(os.environ["DATABASE_URL"], 2) as db:
         inside = await scope.enter(db, events.system_actor(), UUID(sys.argv[1]))
         await delivery.process_due(db, inside, {"email": FakeProvider(behave=hang)}, DeliveryOptions(4, 60))
 

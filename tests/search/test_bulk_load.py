@@ -9,7 +9,7 @@ import pytest
 
 from proofdesk.database import vector_indexes
 from proofdesk.database.halfvec import Halfvec
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import chunks, terms, vector_index, vectors
 from proofdesk.indexing.chunking.chunker import Limits
@@ -17,7 +17,7 @@ from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, ranking_queries, results, semantic_queries
 from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
-from proofdesk.search.ranking_queries import Ranking
+from proofdesk.search.ranking_queries import RankingParams
 from proofdesk.search.results import SearchQuery
 from tests.search.many import DIMENSION, put
 from tests.support.databases import copy_database
@@ -29,7 +29,7 @@ LOADED = 4000  # conversations with a chunk and a vector each
 MOST = 600  # rows that a search may read of any table
 SEARCHED = ("cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings")
 MODEL = QueryVector("one", DIMENSION, Halfvec([1.0] * DIMENSION))
-RANKING = Ranking([WeightedTerm(0, "rare", 1.0, 10)], [WeightedTerm(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10)
+RANKING = RankingParams([WeightedTerm(0, "rare", 1.0, 10)], [WeightedTerm(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def loaded_url(server_url: str, worker_id: str) -> Iterator[str]:
 @pytest.fixture
 async def loaded(loaded_url: str) -> Scope:
     """A project that was filled at once, and has an index over its vectors but no statistics."""
-    async with connected(loaded_url, 2) as db:
+    async with open_database(loaded_url, 2) as db:
         scope = await new_project(db, "Loaded")
         random = np.random.default_rng(5)
         with psycopg.connect(loaded_url, autocommit=True) as conn:
@@ -60,17 +60,17 @@ async def loaded(loaded_url: str) -> Scope:
 async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(loaded_url: str, loaded: Scope, narrowing: FilterParams):
     async with explained(loaded_url, loaded, queries.transaction_settings(100, narrowing.is_set)) as (conn, plans):
         assert await _analyzed(conn) == set(), "nothing has gathered statistics"
-        await semantic_queries.keep_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
+        await semantic_queries.store_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
         read = await _read(plans)
         assert vector_indexes.name_of(loaded.project_id, MODEL.model) in read
-        await ranking_queries.best_chunks(conn, loaded, RANKING, narrowing)
+        await ranking_queries.select_best_chunks(conn, loaded, RANKING, narrowing)
         read += await _read(plans)
     assert {table: rows for table, rows in read.items() if rows > MOST} == {}
 
 
 async def test_sorting_is_allowed_again_after_the_nearest_were_found(loaded_url: str, loaded: Scope):
     async with explained(loaded_url, loaded, queries.transaction_settings(100, False)) as (conn, _):
-        await semantic_queries.keep_nearest_by_index(conn, loaded, MODEL, FilterParams(), 50)
+        await semantic_queries.store_nearest_by_index(conn, loaded, MODEL, FilterParams(), 50)
         setting = await (await conn.execute("SHOW enable_sort")).fetchone()
         assert setting == ("on",)
 
@@ -127,10 +127,10 @@ async def test_a_search_goes_by_the_index_that_the_project_has(
         await desk.talk(line)
     await desk.ready()
     question = SearchQuery("where is my parcel")
-    await results.find(db, desk.scope, LocalModel(), SETTINGS, question)
+    await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
     assert ways == ["keep_nearest"]
     await vector_index.look_after(db, database_url, desk.scope)
-    found = await results.find(db, desk.scope, LocalModel(), SETTINGS, question)
+    found = await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
     assert ways[1:] == ["keep_nearest_by_index", "keep_nearest"], "which the first of them calls"
     assert found.results[0].conversation_id == 1
     owner_conn.execute(f"DROP INDEX {vector_indexes.name_of(desk.scope.project_id, LocalModel().name)}".encode())

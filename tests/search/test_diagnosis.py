@@ -13,7 +13,7 @@ from tests.support.search_desk import SETTINGS, Desk
 
 async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", provider: Any = None) -> SearchDiagnosis:
     """The diagnosis of an answer that is empty."""
-    answer = await results.find(desk.db, desk.scope, provider, SETTINGS, SearchQuery(text, mode=mode))
+    answer = await results.search(desk.db, desk.scope, provider, SETTINGS, SearchQuery(text, mode=mode))
     assert answer.results == []
     assert answer.diagnosis is not None
     assert answer.diagnosis.runbook == "search-returns-no-results"

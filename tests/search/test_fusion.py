@@ -6,7 +6,7 @@ import pytest
 
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
-from proofdesk.search.ranking_queries import WORDS, Candidate, Ranking, best_chunks
+from proofdesk.search.ranking_queries import KEYWORD_SHARE, Candidate, RankingParams, select_best_chunks
 from tests.support.near import Near, keep
 from tests.support.search_desk import Desk
 
@@ -19,10 +19,10 @@ async def ranked(
 ) -> list[Candidate]:
     """One chunk of each conversation, best first."""
     most = {"completed": 9, "by_words": 9, "wanted": 9} | given
-    ranking = Ranking(terms, common, 100.0, most["completed"], most["by_words"], None, most["wanted"])
+    ranking = RankingParams(terms, common, 100.0, most["completed"], most["by_words"], None, most["wanted"])
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, near)
-        found = await (await best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
+        found = await (await select_best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
     return list({chunk.key: chunk for chunk in reversed(found)}.values())[::-1]
 
 
@@ -43,9 +43,9 @@ async def test_by_words_alone_the_best_is_worth_1(shop: Desk):
 
 async def test_words_count_for_their_share_and_who_has_no_vector_is_the_farthest(shop: Desk):
     found = told(await ranked(shop, [LAMP], NEAR))
-    rest = 1 - WORDS
+    rest = 1 - KEYWORD_SHARE
     assert found == [
-        (5, WORDS, 1, None),
+        (5, KEYWORD_SHARE, 1, None),
         (1, round(rest, 6), None, 1),
         (2, round(rest / 2, 6), None, 2),
         (3, 0.0, None, 3),
@@ -54,7 +54,7 @@ async def test_words_count_for_their_share_and_who_has_no_vector_is_the_farthest
 
 async def test_one_that_both_found_is_worth_both(shop: Desk):
     found = told(await ranked(shop, [LAMP], [*NEAR, (1, 5, 0.2)]))
-    assert found[:2] == [(5, 1.0, 1, 1), (1, round(1 - WORDS, 6), None, 2)]
+    assert found[:2] == [(5, 1.0, 1, 1), (1, round(1 - KEYWORD_SHARE, 6), None, 2)]
 
 
 @pytest.mark.parametrize("common", [False, True])
@@ -84,10 +84,10 @@ async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk)
         )
     )[0]
     model = QueryVector(vector[1], 256, Halfvec([float(n) for n in vector[0].strip("[]").split(",")]))
-    ranking = Ranking([LAMP], [], 100.0, 9, 9, model, 9)
+    ranking = RankingParams([LAMP], [], 100.0, 9, 9, model, 9)
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, NEAR)
-        found = await (await best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
+        found = await (await select_best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
     assert (found[0].conversation_id, found[0].by_words, found[0].by_meaning) == (5, 1, 1)
 
 

@@ -146,25 +146,25 @@ async def test_what_is_not_embedded_yet_is_found_by_its_words(shop: Desk):
 
 async def test_without_a_provider_hybrid_answers_from_words_and_says_so(shop: Desk):
     await shop.change("DELETE FROM rag_models")
-    answer = await search_results.find(shop.db, shop.scope, None, SETTINGS, SearchQuery("broken lamp"))
+    answer = await search_results.search(shop.db, shop.scope, None, SETTINGS, SearchQuery("broken lamp"))
     assert [hit.conversation_id for hit in answer.results] == [5]
     assert (answer.degraded, answer.embedding_model) == ("embedding_unavailable", None)
 
 
 async def test_when_the_provider_fails_hybrid_answers_from_words(shop: Desk):
-    answer = await search_results.find(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp"))
+    answer = await search_results.search(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp"))
     assert [hit.conversation_id for hit in answer.results] == [5]
     assert answer.degraded == "embedding_unavailable"
 
 
 async def test_when_the_provider_fails_vector_search_says_why(shop: Desk):
     with pytest.raises(Unavailable) as caught:
-        await search_results.find(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp", mode="vector"))
+        await search_results.search(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp", mode="vector"))
     assert (caught.value.code, caught.value.configured) == ("embedding_unavailable", True)
 
 
 async def test_text_search_needs_no_provider(shop: Desk):
-    answer = await search_results.find(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp", mode="text"))
+    answer = await search_results.search(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp", mode="text"))
     assert (answer.degraded, answer.results[0].conversation_id) == (None, 5)
 
 
@@ -172,7 +172,7 @@ async def test_the_model_before_answers_while_a_new_one_is_built(shop: Desk):
     class New(Broken):
         name = "openai:new@256"
 
-    answer = await search_results.find(
+    answer = await search_results.search(
         shop.db, shop.scope, New(), SETTINGS, SearchQuery("shipment delayed", mode="vector")
     )
     assert (answer.embedding_model, answer.results[0].conversation_id) == (NAME, 1)

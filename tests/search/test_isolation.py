@@ -8,7 +8,7 @@ from proofdesk.core import ids
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.search import fusion, ranking_queries, semantic_queries
 from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
-from proofdesk.search.ranking_queries import Ranking
+from proofdesk.search.ranking_queries import RankingParams
 from tests.support.near import keep, kept
 from tests.support.projects import new_project
 from tests.support.search_desk import Desk
@@ -65,10 +65,10 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
         assert seen == [(desk.scope.project_id,)]
     async with desk.db.scoped(desk.scope) as conn:
         model = QueryVector("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
-        for keep_nearest in (semantic_queries.keep_nearest, semantic_queries.keep_nearest_of_all):
+        for keep_nearest in (semantic_queries.store_nearest, semantic_queries.store_nearest_exact):
             await keep_nearest(conn, other.scope, model, FilterParams(), 10)
             assert await kept(conn) == []
-        ranking = Ranking([WeightedTerm(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
+        ranking = RankingParams([WeightedTerm(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
         await keep(conn, [(1, 1, 0.1)])
-        found = await ranking_queries.best_chunks(conn, other.scope, ranking, FilterParams())
+        found = await ranking_queries.select_best_chunks(conn, other.scope, ranking, FilterParams())
         assert await found.fetchall() == []

@@ -19,7 +19,7 @@ REPLY = f"{ANSWER}\n\n{HEAD}\n> {ASKED}"
 async def found(db: Database, scope: Scope, text: str) -> list[Hit]:
     await chunks.cut(db, scope, LIMITS)
     await indexing_terms.refresh(db, scope)
-    answer = await results.find(db, scope, None, settings(), SearchQuery(text, mode="text"))
+    answer = await results.search(db, scope, None, settings(), SearchQuery(text, mode="text"))
     return [hit for hit in answer.results if text.split()[0] in hit.text]
 
 

@@ -66,7 +66,7 @@ async def test_the_index_finds_what_comparing_all_finds(
         exact = set(np.argsort(-(stored @ stored[asked]))[:10].tolist())
         async with db.scoped(project, queries.transaction_settings(100, False)) as conn:
             model = QueryVector("one", DIMENSION, Halfvec(vectors[asked].tolist()))
-            await semantic_queries.keep_nearest_by_index(conn, project, model, FilterParams(), 10)
+            await semantic_queries.store_nearest_by_index(conn, project, model, FilterParams(), 10)
             near = await kept(conn)
         assert {conversation - 1 for _, conversation, _ in near} == exact
 
@@ -151,7 +151,7 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
         assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.name_of(scope.project_id, "one")}
     async with db.scoped(project) as conn:
         model = QueryVector("one", DIMENSION, Halfvec(vectors[0].tolist()))
-        await semantic_queries.keep_nearest(conn, other, model, FilterParams(), 10)
+        await semantic_queries.store_nearest(conn, other, model, FilterParams(), 10)
         assert await kept(conn) == []
 
 
@@ -159,7 +159,7 @@ async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) 
     """The indexes over vectors that search by meaning goes through."""
     async with explained(database_url, scope, queries.transaction_settings(100, False)) as (conn, plans):
         asked = QueryVector(model, DIMENSION, Halfvec(vector.tolist()))
-        await semantic_queries.keep_nearest_by_index(conn, scope, asked, FilterParams(), 10)
+        await semantic_queries.store_nearest_by_index(conn, scope, asked, FilterParams(), 10)
         indexes = await plans.indexes()
         assert await kept(conn)
         return {name for name in indexes if name.startswith(f"rag_vectors_{scope.project_id.hex}")}

@@ -40,7 +40,7 @@ def _call(url: str, simulator: Simulator, method: str, **params: Any) -> httpx2.
 
 
 async def test_the_bot_says_who_it_is(bot: Bot, simulator: Simulator):
-    assert (await bot.me()).username == simulator.username
+    assert (await bot.identity()).username == simulator.username
 
 
 async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: Simulator):
@@ -72,7 +72,7 @@ async def test_a_slow_answer_is_not_waited_for(simulator: Simulator, url: str):
     impatient = Bot(url, simulator.token, timeout=0.1)
     simulator.fail("delay", delay=0.5)
     with pytest.raises(TelegramError, match="ReadTimeout"):
-        await impatient.me()
+        await impatient.identity()
     await impatient.aclose()
 
 
@@ -85,7 +85,7 @@ async def test_the_token_is_in_no_error(url: str, simulator: Simulator):
                 assert address == "http://[broken" and token not in str(error)
                 continue
             with pytest.raises(TelegramError) as refused:
-                await wrong.me()
+                await wrong.identity()
             assert token not in f"{refused.value!r} {refused.value.message} {refused.value.details}"
             assert refused.value.__cause__ is None
             await wrong.aclose()

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from proofdesk.database.pool import APP_ROLE, NOTHING
+from proofdesk.database.pool import APP_ROLE, NO_SETTINGS
 from proofdesk.database.rows import Conn
 from proofdesk.projects.scope import Scope
 
@@ -39,7 +39,7 @@ class Plans:
 
 @asynccontextmanager
 async def explained(
-    owner_url: str, scope: Scope, settings: Mapping[str, object] = NOTHING
+    owner_url: str, scope: Scope, settings: Mapping[str, object] = NO_SETTINGS
 ) -> AsyncIterator[tuple[Conn, Plans]]:
     """A connection as the application has it, inside a transaction of the project, and the plans of what it runs."""
     conn = await psycopg.AsyncConnection.connect(owner_url, autocommit=True)

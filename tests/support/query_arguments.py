@@ -27,7 +27,7 @@ from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, ChannelD
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
-from proofdesk.search.ranking_queries import Ranking
+from proofdesk.search.ranking_queries import RankingParams
 from tests.support.embedding import DIMENSION
 from tests.support.stories import ACCOUNT
 from tests.support.worlds import World
@@ -98,15 +98,15 @@ def _mark(world: World) -> cutting.Mark:
 MODEL = QueryVector("ours", DIMENSION, Halfvec([0.1] * DIMENSION))
 
 
-def _ranking(world: World) -> Ranking:
-    return Ranking(
+def _ranking(world: World) -> RankingParams:
+    return RankingParams(
         terms=[WeightedTerm(0, "refund", 1.0, 1), WeightedTerm(-1, world.word, 1.0, 1)],
         common=[WeightedTerm(1, "delivery", 1.0, 1)],
-        average=100.0,
-        completed=100,
-        by_words=100,
-        model=MODEL,
-        wanted=100,
+        average_length=100.0,
+        completed_candidates=100,
+        keyword_candidates=100,
+        vector=MODEL,
+        limit=100,
     )
 
 

@@ -11,7 +11,7 @@ from proofdesk.indexing.chunking.chunker import Limits
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
-from proofdesk.search.results import Answer, SearchFilters, Hit, SearchQuery
+from proofdesk.search.results import SearchResults, SearchFilters, Hit, SearchQuery
 from proofdesk.settings import Settings
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -52,10 +52,10 @@ class Desk:
         if embed:
             await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.Options())
 
-    async def ask(self, text: str, mode: Any = "hybrid", top_k: int = 10, **filters: Any) -> Answer:
+    async def ask(self, text: str, mode: Any = "hybrid", top_k: int = 10, **filters: Any) -> SearchResults:
         """Search with the local model."""
         question = SearchQuery(text, top_k, mode, SearchFilters(**filters))
-        return await results.find(self.db, self.scope, LocalModel(), SETTINGS, question)
+        return await results.search(self.db, self.scope, LocalModel(), SETTINGS, question)
 
     async def found(self, text: str, mode: Any = "text", **more: Any) -> list[int]:
         """The numbers of the conversations found, best first."""

@@ -48,21 +48,21 @@ async def ensure_owner(db: Database, settings: Settings) -> str | None:
     Without AUTH_PASSWORD a new account gets a random password: it is returned, once, so that it can be shown.
     A changed password ends the owner's sessions. Raises `UsernameTaken`.
     """
-    given = settings.auth_password.get_secret_value() if settings.auth_password else None
+    configured_password = settings.auth_password.get_secret_value() if settings.auth_password else None
     username = settings.auth_username.strip()
     async with db.transaction() as conn:
         await queries.lock_owner(conn)
         owner = await queries.owner(conn)
         if owner is None:
-            password = given or passwords.invented()
-            made = await queries.insert_account(conn, username, await passwords.hashed(password), is_owner=True)
-            await _record(conn, None, "auth.user_created", _free(made))
-            return None if given else password
+            password = configured_password or passwords.invented()
+            created = await queries.insert_account(conn, username, await passwords.hashed(password), is_owner=True)
+            await _record(conn, None, "auth.user_created", _free(created))
+            return None if configured_password else password
         if owner.username != username:
             _free(await queries.rename_account(conn, owner, username))
             await _record(conn, None, "auth.user_renamed", owner, {"to": username})
-        if given and not await passwords.matches(owner.password_hash, given):
-            await _replace_password(conn, None, owner, await passwords.hashed(given))
+        if configured_password and not await passwords.matches(owner.password_hash, configured_password):
+            await _replace_password(conn, None, owner, await passwords.hashed(configured_password))
     return None
 
 
@@ -84,10 +84,10 @@ async def create(db: Database, username: str, password: str, by: Actor | None = 
 async def actor(db: Database, username: str) -> Actor:
     """Who acts when a person is named, as at a terminal. Raises `UserNotFound`, also when the account is disabled."""
     async with db.transaction() as conn:
-        found = await queries.account(conn, username.strip())
-    if found is None:
+        account = await queries.account(conn, username.strip())
+    if account is None:
         raise UserNotFound(f"There is no account {username[:80]!r} that may do anything.")
-    return Actor(found.username, found.id, found.is_owner)
+    return Actor(account.username, account.id, account.is_owner)
 
 
 async def listed(db: Database) -> list[Person]:
@@ -113,9 +113,9 @@ async def change_own_password(
     if session.is_owner and settings.auth_password is not None:
         raise OwnerAccount("The owner's password is what AUTH_PASSWORD says. Change it there.")
     new = fit_password(new)
-    who = limits.subjects(address, session.username)
-    standing = await limits.take(db, settings, who)
-    if wait := standing.address or standing.username:
+    subjects = limits.subjects(address, session.username)
+    wait_times = await limits.take(db, settings, subjects)
+    if wait := wait_times.address or wait_times.username:
         raise limits.LoginRateLimited(wait)
     async with db.transaction() as conn:
         account = await queries.account(conn, session.username)
@@ -123,8 +123,8 @@ async def change_own_password(
         raise WrongPassword("The current password is wrong.")
     stored = await passwords.hashed(new)
     async with db.transaction() as conn:
-        await queries.give_back_try(conn, who.address, who.username)
-        await _replace_password(conn, by, await _locked(conn, session.username), stored, but=session.id_hash)
+        await queries.give_back_try(conn, subjects.address, subjects.username)
+        await _replace_password(conn, by, await _locked(conn, session.username), stored, kept_session=session.id_hash)
 
 
 async def disable(db: Database, username: str, by: Actor | None = None) -> None:
@@ -179,21 +179,21 @@ async def _locked(conn: Conn, username: str) -> Account:
 
 
 async def _replace_password(
-    conn: Conn, by: Actor | None, account: Account, stored: str, but: bytes | None = None
+    conn: Conn, by: Actor | None, account: Account, stored: str, kept_session: bytes | None = None
 ) -> None:
     await queries.change_password(conn, account.id, stored)
-    ended = await queries.end_sessions(conn, account.id, but)
+    ended = await queries.end_sessions(conn, account.id, kept_session)
     await _record(conn, by, "auth.password_changed", account, {"sessions": ended})
 
 
 async def _record(
     conn: Conn, by: Actor | None, action: str, account: Account, payload: dict[str, object] | None = None
 ) -> None:
-    told = {"username": account.username} | (payload or {})
-    await events.record(conn, by or events.system_actor(), action, "user", account.id, payload=told)
+    details = {"username": account.username} | (payload or {})
+    await events.record(conn, by or events.system_actor(), action, "user", account.id, payload=details)
 
 
-def _free(done: T | None) -> T:
-    if not done:
+def _free(result: T | None) -> T:
+    if not result:
         raise UsernameTaken("AUTH_USERNAME is the name of an account that is not the owner's. Choose another one.")
-    return done
+    return result

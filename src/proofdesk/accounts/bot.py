@@ -58,15 +58,15 @@ class TelegramError(Unavailable):
         retry_after: int | None = None,
         *,
         migrate_to: int | None = None,
-        handed_over: bool = True,
+        request_sent: bool = True,
     ):
-        asked = {"service": "telegram", "method": "POST", "endpoint": f"/{method}", "status": status}
-        super().__init__(message, details={"upstream": asked})
+        upstream = {"service": "telegram", "method": "POST", "endpoint": f"/{method}", "status": status}
+        super().__init__(message, details={"upstream": upstream})
         self.status = status
         self.retry_after = retry_after
         self.migrate_to = migrate_to
         self.permanent = status is not None and status != 429 and status < 500
-        self.perhaps_done = handed_over and (status is None or status >= 500)
+        self.perhaps_done = request_sent and (status is None or status >= 500)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Bot:
         """Close the connections."""
         await self._http.aclose()
 
-    async def me(self) -> Identity:
+    async def identity(self) -> Identity:
         """Who the bot is; also the way to find out whether the token is right."""
         result = _object(await self._call("getMe"))
         return Identity(result.get("id", 0), result.get("username", ""))
@@ -116,20 +116,20 @@ class Bot:
 
     async def webhook(self) -> Webhook:
         """What is set, and the last error of a delivery."""
-        found = _object(await self._call("getWebhookInfo"))
-        at = found.get("last_error_date")
-        when = datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None
+        info = _object(await self._call("getWebhookInfo"))
+        at = info.get("last_error_date")
+        last_error_at = datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None
         return Webhook(
-            found.get("url", ""), found.get("pending_update_count", 0), found.get("last_error_message"), when
+            info.get("url", ""), info.get("pending_update_count", 0), info.get("last_error_message"), last_error_at
         )
 
     async def _call(self, method: str, **params: Any) -> Any:
         try:
             response = await self._http.post(f"/bot{quote(self._token, safe=':')}/{method}", json=params)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            unreached = f"Telegram cannot be reached: {type(error).__name__}."
-            handed_over = not isinstance(error, _NEVER_HANDED_OVER)
-            raise TelegramError(unreached, method, None, handed_over=handed_over) from None
+            message = f"Telegram cannot be reached: {type(error).__name__}."
+            request_sent = not isinstance(error, _NEVER_HANDED_OVER)
+            raise TelegramError(message, method, None, request_sent=request_sent) from None
         try:
             body = _object(response.json())
         except ValueError:
@@ -139,10 +139,10 @@ class Bot:
         return body.get("result")
 
     def _refusal(self, method: str, status: int, body: dict[str, Any]) -> TelegramError:
-        said = str(body.get("description") or "an answer that is not the Bot API's.").replace(self._token, "…")[:200]
+        description = str(body.get("description") or "an answer that is not the Bot API's.").replace(self._token, "…")[:200]
         parameters = _object(body.get("parameters"))
-        retry_after, moved = parameters.get("retry_after"), parameters.get("migrate_to_chat_id")
-        message = f"Telegram answered {status} to {method}: {said} {_hint(status, said)}".strip()
+        retry_after, migrate_to = parameters.get("retry_after"), parameters.get("migrate_to_chat_id")
+        message = f"Telegram answered {status} to {method}: {description} {_hint(status, description)}".strip()
         # A page with status 200 is a proxy's: asking again may help.
         code = 502 if status < 400 else status
         return TelegramError(
@@ -150,7 +150,7 @@ class Bot:
             method,
             code,
             retry_after if isinstance(retry_after, int) else None,
-            migrate_to=moved if isinstance(moved, int) else None,
+            migrate_to=migrate_to if isinstance(migrate_to, int) else None,
         )
 
 

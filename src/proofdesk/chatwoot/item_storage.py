@@ -8,7 +8,7 @@ import psycopg
 from proofdesk.chatwoot import parsing
 from proofdesk.chatwoot.parsing import ParsedItems
 from proofdesk.database import errors
-from proofdesk.database.bisect import in_halves
+from proofdesk.database.bisect import process_in_halves
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.projects.scope import Scope
@@ -52,7 +52,7 @@ async def _put_at_once(_: Conn, __: str, parsed: ParsedItems, put: StoreRows) ->
 
 
 async def _put_in_halves(conn: Conn, entity: str, parsed: ParsedItems, put: StoreRows) -> int:
-    stored, refused = await in_halves(conn, parsed.rows, lambda rows: put(list(rows)))
+    stored, refused = await process_in_halves(conn, parsed.rows, lambda rows: put(list(rows)))
     parsed.invalid += [parsing.rejected_row(entity, row, reason) for row, reason in refused]
     lost = {id(row) for row, _ in refused}
     parsed.rows = [row for row in parsed.rows if id(row) not in lost]

@@ -121,7 +121,7 @@ async def _loop(loaded: Settings) -> None:
         for query in QUERIES:
             output.print_line(f"\nSearch: {query}", "bold")
             question = SearchQuery(text=query, top_k=3)
-            search_door.show(await results.find(held.db, inside, held.provider, loaded, question))
+            search_door.show(await results.search(held.db, inside, held.provider, loaded, question))
         await _write(held, inside)
 
 

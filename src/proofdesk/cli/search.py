@@ -9,7 +9,7 @@ from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.search import results
-from proofdesk.search.results import Answer, SearchQuery
+from proofdesk.search.results import SearchResults, SearchQuery
 
 
 @app.command()
@@ -25,10 +25,10 @@ def search(
         raise typer.BadParameter("hybrid, vector or text.", param_hint="--mode")
     chosen: Literal["hybrid", "vector", "text"] = mode
 
-    async def command(held: Resources) -> Answer:
+    async def command(held: Resources) -> SearchResults:
         inside = await machine.enter_project(held, project)
         question = SearchQuery(text=query, top_k=top, mode=chosen)
-        return await results.find(held.db, inside, held.provider, held.settings, question)
+        return await results.search(held.db, inside, held.provider, held.settings, question)
 
     answer = machine.run_with_resources(command)
     if json:
@@ -36,7 +36,7 @@ def search(
     return show(answer)
 
 
-def show(answer: Answer) -> None:
+def show(answer: SearchResults) -> None:
     """The hits as evidence, or why there are none."""
     if answer.degraded:
         output.print_note(f"Searched by words only: {answer.degraded}.")

@@ -75,7 +75,7 @@ async def _deliveries(held: Resources) -> dict[str, Any]:
     if held.bot is None:
         return {}
     try:
-        me, hook = await held.bot.me(), await held.bot.webhook()
+        me, hook = await held.bot.identity(), await held.bot.webhook()
     except TelegramError as error:
         return {"telegram_error": error.message}
     return {

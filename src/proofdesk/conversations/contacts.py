@@ -6,7 +6,7 @@ from proofdesk.conversations import queries
 from proofdesk.conversations.queries import ContactRow, ConversationRow
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
-from proofdesk.database.rows import containing
+from proofdesk.database.rows import like_pattern
 from proofdesk.errors import NotFound
 from proofdesk.projects.scope import Scope
 
@@ -30,7 +30,7 @@ class ContactDetails:
 async def list_contacts(db: Database, scope: Scope, q: str | None, limit: int, offset: int) -> list[ContactRow]:
     """Contacts with `q` in their name, address, number or identifier; all of them when it is blank."""
     async with db.scoped(scope) as conn:
-        return await queries.list_contacts(conn, scope, containing(q), limit, offset)
+        return await queries.list_contacts(conn, scope, like_pattern(q), limit, offset)
 
 
 async def get_contact(db: Database, scope: Scope, contact_id: str) -> ContactDetails:

@@ -6,7 +6,7 @@ from proofdesk.conversations import queries
 from proofdesk.conversations.queries import MessageRow
 from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
-from proofdesk.database.pool import PLANNED_ONCE, Database
+from proofdesk.database.pool import GENERIC_PLAN, Database
 from proofdesk.errors import NotFound
 from proofdesk.projects.scope import Scope
 
@@ -29,7 +29,7 @@ async def list_messages(
     conversation_key = ids.parse(conversation_id, "conversation") if conversation_id else None
     if conversation_key and conversation_key.project_id != scope.project_id:
         return []
-    async with db.scoped(scope, PLANNED_ONCE) as conn:
+    async with db.scoped(scope, GENERIC_PLAN) as conn:
         moment, number = before, None
         if isinstance(before, GlobalId):
             before_message = await queries.get_message(conn, scope, before) if before.project_id == scope.project_id else None

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from proofdesk.errors import ProofdeskError
 
-T = TypeVar("Given")
+T = TypeVar("T")
 
 
 async def run_to_completion(step: Coroutine[Any, Any, T]) -> T:

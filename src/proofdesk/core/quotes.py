@@ -13,6 +13,7 @@ _MAX_HEADER_CHARS = 400  # a longer line is no header
 _MAX_REPLY_LINES = 3  # over which mail programs wrap "On … wrote:"
 _MAX_BLOCK_LINES = 8  # of "From: … Sent: …"
 _MAX_DEPTH = 20
+_FIELD_NAME_END = 30  # characters within which the name of a field ends
 _COLONS = (":", "：")
 
 _MARKS = re.compile(r"(?:[ \t]{0,3}>)+ ?")
@@ -169,7 +170,7 @@ def _find_header(lines: Sequence[_Line], at: int, *, lenient: bool) -> _Header |
             return header
         if lenient and _LONG_RULE.fullmatch(text):
             return _Header(at + 1, text, "", forwarded=False)
-    if ":" in text and (header := _field_block(lines, at, named=False, lenient=lenient)):
+    if ":" in text[:_FIELD_NAME_END] and (header := _field_block(lines, at, named=False, lenient=lenient)):
         return header
     if any(line.text.endswith(_COLONS) for line in lines[at : at + _MAX_REPLY_LINES]):
         return _reply_line(lines, at, lenient=lenient)
@@ -233,13 +234,13 @@ def _reply_line(lines: Sequence[_Line], at: int, *, lenient: bool) -> _Header | 
 
 def _is_reply_header(text: str, *, marked: bool, lenient: bool) -> bool:
     timed, wrote = _TIMED.search(text), _WROTE.search(text)
-    if not timed and not _ADDRESS.search(text):
+    if not timed and not ("@" in text and _ADDRESS.search(text)):
         return lenient and wrote is not None
     return wrote is not None or marked or (timed is not None and _ADDRESS_LAST.search(text) is not None)
 
 
 def _author(header: str) -> str:
-    address = _ADDRESS.search(header)
+    address = _ADDRESS.search(header) if "@" in header else None
     if not address:
         wrote = _WROTE.search(header)
         name = (wrote["then"].strip() or header[: wrote.start()]) if wrote else header

@@ -33,7 +33,7 @@ class NewerBackup(Invalid):
 
 
 @dataclass(frozen=True)
-class Table:
+class ArchivedTable:
     """A table as it was copied; `sha256` and `bytes` are those of the COPY text."""
 
     name: str
@@ -44,7 +44,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class ArchivedSequence:
     """A sequence and where it stands."""
 
     name: str
@@ -53,25 +53,25 @@ class Sequence:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class BackupManifest:
     """What a backup holds, and what made it."""
 
     proofdesk: str
     server: str
     created_at: str
     migrations: list[str]
-    tables: list[Table] = field(default_factory=list)
-    sequences: list[Sequence] = field(default_factory=list)
+    tables: list[ArchivedTable] = field(default_factory=list)
+    sequences: list[ArchivedSequence] = field(default_factory=list)
     format: int = FORMAT
 
 
-class Writer:
+class BackupWriter:
     """Writes tables one after another, and the manifest last."""
 
     def __init__(self, file: Path):
         self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION)
 
-    def add(self, name: str, columns: list[str], blocks: Iterable[bytes]) -> Table:
+    def add(self, name: str, columns: list[str], blocks: Iterable[bytes]) -> ArchivedTable:
         """Write the COPY text of a table as it comes; the row count is that of its lines."""
         digest, size, rows = hashlib.sha256(), 0, 0
         with self._zip.open(_member(name), "w", force_zip64=True) as member:
@@ -80,9 +80,9 @@ class Writer:
                 digest.update(data)
                 size += len(data)
                 rows += data.count(b"\n")  # a line break within a value is written as \n, two characters
-        return Table(name, columns, rows, size, digest.hexdigest())
+        return ArchivedTable(name, columns, rows, size, digest.hexdigest())
 
-    def finish(self, manifest: Manifest) -> None:
+    def finish(self, manifest: BackupManifest) -> None:
         """Write the manifest and end the file."""
         self._zip.writestr(_MANIFEST, json.dumps(asdict(manifest), indent=1))
         self._zip.close()
@@ -92,7 +92,7 @@ class Writer:
         self._zip.close()
 
 
-class Reader:
+class BackupReader:
     """Reads a backup. Raises `DamagedBackup` wherever it is not what was written, `NewerBackup` for another format."""
 
     def __init__(self, file: Path):
@@ -104,7 +104,7 @@ class Reader:
                 f"{file} is not a complete backup of Proofdesk ({error}). Restore from another file."
             ) from error
 
-    def blocks(self, table: Table) -> Iterator[bytes]:
+    def blocks(self, table: ArchivedTable) -> Iterator[bytes]:
         """The COPY text of a table, whose length and checksum are proved at its end."""
         digest, size = hashlib.sha256(), 0
         try:
@@ -127,12 +127,12 @@ def _damaged(table: str) -> DamagedBackup:
     return DamagedBackup(f"The backup is damaged: {table} is not what was written. Restore from another file.")
 
 
-def _parse(raw: Any) -> Manifest:
+def _parse(raw: Any) -> BackupManifest:
     if raw["format"] > FORMAT:
         raise NewerBackup("The backup has a newer format. Install the version of Proofdesk that made it.")
-    tables = [Table(**table) for table in raw.pop("tables")]
-    sequences = [Sequence(**sequence) for sequence in raw.pop("sequences")]
-    return Manifest(**raw, tables=tables, sequences=sequences)
+    tables = [ArchivedTable(**table) for table in raw.pop("tables")]
+    sequences = [ArchivedSequence(**sequence) for sequence in raw.pop("sequences")]
+    return BackupManifest(**raw, tables=tables, sequences=sequences)
 
 
 def _member(table: str) -> str:

@@ -11,14 +11,14 @@ from psycopg import sql
 
 from proofdesk import __version__
 from proofdesk.database import migrate, pg_restore
-from proofdesk.database.archive import Manifest, NewerBackup, Reader, Sequence, Table, Writer
+from proofdesk.database.archive import BackupManifest, NewerBackup, BackupReader, ArchivedSequence, ArchivedTable, BackupWriter
 from proofdesk.database.sessions import connect_as_owner
 from proofdesk.errors import Conflict, Invalid, Unavailable
 
 _RECORD = "schema_migrations"
 
 
-class NotEmpty(Conflict):
+class DatabaseNotEmpty(Conflict):
     """The database to restore into holds something already."""
 
     code = "database_not_empty"
@@ -53,7 +53,7 @@ def restore(url: str, file: Path) -> None:
             migrate.create_role(conn)
             version = conn.info.server_version
         return pg_restore.restore(url, file, version)
-    with contextlib.closing(Reader(file)) as reader, _database_errors(), connect_as_owner(url) as conn:
+    with contextlib.closing(BackupReader(file)) as reader, _database_errors(), connect_as_owner(url) as conn:
         _require_known(reader.manifest)
         with conn.transaction():
             migrate.lock(conn)
@@ -78,7 +78,7 @@ def _create(unfinished: Path, file: Path) -> None:
 def _write(conn: psycopg.Connection, unfinished: Path) -> None:
     conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     conn.execute("SET LOCAL row_security = off")  # an owner whom it binds gets an error here, not half the rows
-    writer = Writer(unfinished)
+    writer = BackupWriter(unfinished)
     try:
         columns = _tables(conn)
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
@@ -87,7 +87,7 @@ def _write(conn: psycopg.Connection, unfinished: Path) -> None:
         tables = [writer.add(name, of, _copied(conn, name, of)) for name, of in columns.items() if name != _RECORD]
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
         server = conn.info.parameter_status("server_version") or ""
-        writer.finish(Manifest(__version__, server, made_at, migrations, tables, _sequences(conn)))
+        writer.finish(BackupManifest(__version__, server, made_at, migrations, tables, _sequences(conn)))
     finally:
         writer.close()
     with unfinished.open("rb") as written:
@@ -122,15 +122,15 @@ def _tables(conn: psycopg.Connection) -> dict[str, list[str]]:
     return dict(rows)
 
 
-def _sequences(conn: psycopg.Connection) -> list[Sequence]:
+def _sequences(conn: psycopg.Connection) -> list[ArchivedSequence]:
     names = conn.execute(
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S'"
         " ORDER BY 1"
     ).fetchall()
-    found: list[Sequence] = []
+    found: list[ArchivedSequence] = []
     for (name,) in names:
         row = conn.execute(sql.SQL("SELECT last_value, is_called FROM public.{}").format(sql.Identifier(name)))
-        found += [Sequence(name, last, called) for last, called in row]
+        found += [ArchivedSequence(name, last, called) for last, called in row]
     return found
 
 
@@ -148,14 +148,14 @@ def _require_empty(conn: psycopg.Connection) -> None:
     assert row is not None, "the statement gives a row"
     if row[0]:
         held = "holds Proofdesk already" if _holds_proofdesk(conn) else f"is not empty: it holds {row[1]}"
-        raise NotEmpty(f"This database {held}. Name an empty one in DATABASE_URL or PROOFDESK_HOME.")
+        raise DatabaseNotEmpty(f"This database {held}. Name an empty one in DATABASE_URL or PROOFDESK_HOME.")
 
 
 def _holds_proofdesk(conn: psycopg.Connection) -> bool:
     return conn.execute("SELECT to_regclass('public.schema_migrations')").fetchone() != (None,)
 
 
-def _require_known(manifest: Manifest) -> None:
+def _require_known(manifest: BackupManifest) -> None:
     if unknown := sorted(set(manifest.migrations) - set(migrate.names())):
         raise NewerBackup(
             f"The backup was made by Proofdesk {manifest.proofdesk}, whose schema is newer ({unknown[0]})."
@@ -163,7 +163,7 @@ def _require_known(manifest: Manifest) -> None:
         )
 
 
-def _fill(conn: psycopg.Connection, reader: Reader) -> None:
+def _fill(conn: psycopg.Connection, reader: BackupReader) -> None:
     """Copy every table. Triggers and foreign keys rest meanwhile: what they would do is in the rows already."""
     known = _tables(conn)
     names = sql.SQL(", ").join(sql.SQL("public.{}").format(sql.Identifier(n)) for n in known if n != _RECORD)
@@ -179,7 +179,7 @@ def _fill(conn: psycopg.Connection, reader: Reader) -> None:
                      (place[1], place[2], place[0]))  # fmt: skip
 
 
-def _read(conn: psycopg.Connection, reader: Reader, table: Table) -> None:
+def _read(conn: psycopg.Connection, reader: BackupReader, table: ArchivedTable) -> None:
     with conn.cursor() as cursor:
         with cursor.copy(_copy("FROM STDIN", table.name, table.columns)) as copy:
             for block in reader.blocks(table):

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def in_halves(
+async def process_in_halves(
     conn: Conn, items: Sequence[Item], work: Callable[[Sequence[Item]], Awaitable[Result]]
 ) -> tuple[list[Result], list[tuple[Item, str]]]:
     """Do the work for all items; where a value is refused, for each half of them.
@@ -31,6 +31,6 @@ async def in_halves(
     else:
         return [result], []
     middle = len(items) // 2
-    results, refused = await in_halves(conn, items[:middle], work)
-    more_results, more_refused = await in_halves(conn, items[middle:], work)
+    results, refused = await process_in_halves(conn, items[:middle], work)
+    more_results, more_refused = await process_in_halves(conn, items[middle:], work)
     return results + more_results, refused + more_refused

@@ -19,18 +19,18 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from proofdesk.database import errors
 from proofdesk.database.poolers import WrongSession
-from proofdesk.database.rows import Conn, written
+from proofdesk.database.rows import Conn, flatten
 from proofdesk.database.sessions import APP_ROLE, Refusals, Session
 
-__all__ = ["APP_ROLE", "NOTHING", "PLANNED_ONCE", "Database", "InProject", "connected"]
-NOTHING: Mapping[str, object] = {}
-PLANNED_ONCE: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
+__all__ = ["APP_ROLE", "NO_SETTINGS", "GENERIC_PLAN", "Database", "ScopeLike", "open_database"]
+NO_SETTINGS: Mapping[str, object] = {}
+GENERIC_PLAN: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
 """For statements whose plan is right for whatever they ask: planning takes longer than reading a page."""
 _AFTER_REFUSAL = 2.0  # seconds; a new connection is tried meanwhile, since somebody may have mended the pooler
 _BEGINNING = sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}")
 
 
-class InProject(Protocol):
+class ScopeLike(Protocol):
     """Anything that is inside one project."""
 
     @property
@@ -60,7 +60,7 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def scoped(self, scope: InProject, settings: Mapping[str, object] = NOTHING) -> AsyncIterator[Conn]:
+    async def scoped(self, scope: ScopeLike, settings: Mapping[str, object] = NO_SETTINGS) -> AsyncIterator[Conn]:
         """One transaction inside the project of `scope`; row-level security shows its rows only.
 
         `settings` are those of the database that are to hold in it besides.
@@ -70,7 +70,7 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def pipelined(self, scope: InProject, settings: Mapping[str, object]) -> AsyncIterator[Conn]:
+    async def pipelined(self, scope: ScopeLike, settings: Mapping[str, object]) -> AsyncIterator[Conn]:
         """The same for reading, as a pipeline: what opens it is sent with the first statement, and a statement whose
         rows are not fetched at once is sent only, with what is executed next right behind it.
         """
@@ -95,7 +95,7 @@ class Database:
 
 
 @asynccontextmanager
-async def connected(url: str, size: int, *, patience: float = 10) -> AsyncIterator[Database]:
+async def open_database(url: str, size: int, *, timeout: float = 10) -> AsyncIterator[Database]:
     """Open a pool of at most `size` connections to a migrated database; `patience` is in seconds.
 
     Raises `WrongSession` when its connections cannot act as they have to. A database that is away is waited for later.
@@ -107,13 +107,13 @@ async def connected(url: str, size: int, *, patience: float = 10) -> AsyncIterat
         kwargs={"application_name": "proofdesk", "refusals": refusals},
         min_size=1,
         max_size=size,
-        timeout=patience,
+        timeout=timeout,
         open=False,
         check=_check_if_needed,
     )
     async with pool:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(refusals.first_attempt.wait(), patience)
+            await asyncio.wait_for(refusals.first_attempt.wait(), timeout)
         if refusals.newest:
             raise refusals.newest
         yield Database(pool, refusals)
@@ -146,7 +146,7 @@ async def _verify(conn: Session) -> None:
 @cache
 def _local(*settings: tuple[str, object]) -> sql.Composed:
     parts = [sql.SQL("; SET LOCAL {} = {}").format(sql.Identifier(*name.split(".")), value) for name, value in settings]
-    return written(sql.Composed(parts))
+    return flatten(sql.Composed(parts))
 
 
 @cache
@@ -154,4 +154,4 @@ def _set_for_transaction(*settings: tuple[str, object]) -> sql.Composed:
     """The same as one statement, since several cannot be sent at once in a pipeline. Its parameter is the project."""
     each = [sql.SQL("set_config({}, {}, true)").format(name, str(value)) for name, value in settings]
     project = sql.SQL("set_config('proofdesk.project_id', %s, true)")
-    return written(sql.SQL("SELECT {}").format(sql.SQL(", ").join([project, *each])))
+    return flatten(sql.SQL("SELECT {}").format(sql.SQL(", ").join([project, *each])))

@@ -14,16 +14,16 @@ import psycopg
 
 from proofdesk.errors import Unavailable
 
-PATIENCE = 3.0
+TIMEOUT = 3.0
 """Seconds. In session mode two connections take milliseconds; in transaction mode with one server connection the
 second waits for the first."""
 _ROUNDS = 3
 REFUSES_TRANSACTIONS = "statement pooling mode"
 """What PgBouncer says to BEGIN with pool_mode = statement."""
-_found: set[str] = set()
+_verified_urls: set[str] = set()
 _Conn = psycopg.AsyncConnection[Any]
 
-SHARED = (
+SHARED_SESSION = (
     "The database is behind a connection pooler that shares sessions among clients (PgBouncer with pool_mode ="
     " transaction or statement). Proofdesk needs a session of its own for its role, its locks and LISTEN: set"
     " pool_mode = session for this database, or connect to PostgreSQL directly."
@@ -45,27 +45,27 @@ async def require_session_mode(url: str) -> None:
 
     Raises `WrongSession` when it does not, `psycopg.Error` when it cannot be reached.
     """
-    if url in _found:
+    if url in _verified_urls:
         return
     try:
         async with await _connect(url) as one, await _connect(url) as other:
             comparing = asyncio.create_task(_compare(one, other))
-            done, _ = await asyncio.wait([comparing], timeout=PATIENCE)
+            done, _ = await asyncio.wait([comparing], timeout=TIMEOUT)
             if not done:
                 _hang_up(one, other)
                 await asyncio.gather(comparing, return_exceptions=True)
-                raise WrongSession(_NO_SECOND.format(PATIENCE))
+                raise WrongSession(_NO_SECOND.format(TIMEOUT))
             comparing.result()
     except psycopg.Error as error:
         if REFUSES_TRANSACTIONS in str(error):
-            raise WrongSession(SHARED) from error
+            raise WrongSession(SHARED_SESSION) from error
         raise
-    _found.add(url)
+    _verified_urls.add(url)
 
 
 def forget(url: str) -> None:
     """Look again at the next connection: the pooler was set to another mode while it ran."""
-    _found.discard(url)
+    _verified_urls.discard(url)
 
 
 def require_session_mode_sync(url: str) -> None:
@@ -82,7 +82,7 @@ async def _compare(one: _Conn, other: _Conn) -> None:
         taken, after = await _backend(other), await _backend(one)
         await other.execute("ROLLBACK")
         if taken == before or not before == again == after:
-            raise WrongSession(SHARED)
+            raise WrongSession(SHARED_SESSION)
 
 
 def _hang_up(*conns: _Conn) -> None:

@@ -16,20 +16,20 @@ Row = TypeVar("Row")
 
 async def fetch_all(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> list[Row]:
     """All rows, each as an instance of `row` (its fields are the column names)."""
-    async with conn.cursor(row_factory=_made(row)) as cursor:
+    async with conn.cursor(row_factory=_row_factory(row)) as cursor:
         await cursor.execute(statement, params)
         return await cursor.fetchall()
 
 
-async def asked(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> AsyncCursor[Row]:
+async def open_cursor(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> AsyncCursor[Row]:
     """The same rows to be fetched from a cursor, which in a pipeline has been sent only and can be fetched after it."""
-    cursor = conn.cursor(row_factory=_made(row))
+    cursor = conn.cursor(row_factory=_row_factory(row))
     return await cursor.execute(statement, params)
 
 
 async def fetch_optional(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row | None:
     """The first row, or None when there is none."""
-    async with conn.cursor(row_factory=_made(row)) as cursor:
+    async with conn.cursor(row_factory=_row_factory(row)) as cursor:
         await cursor.execute(statement, params)
         return await cursor.fetchone()
 
@@ -54,20 +54,20 @@ async def execute(conn: Conn, statement: Statement, **params: Any) -> int:
     return cursor.rowcount
 
 
-def written(statement: Composed) -> Composed:
+def flatten(statement: Composed) -> Composed:
     """The same in one piece, for one that is asked often: putting its parts together takes longer than sending it."""
     return Composed([SQL(cast(LiteralString, statement.as_string()))])
 
 
-def containing(words: str | None) -> str | None:
+def like_pattern(text: str | None) -> str | None:
     """For LIKE: texts that contain these words as they are; None, which asks for all, when there are none."""
-    if not words or not words.strip():
+    if not text or not text.strip():
         return None
-    literal = words.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    literal = text.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"
 
 
-def _made(row: type[Row]) -> Callable[[AsyncCursor[Any]], Callable[[Sequence[Any]], Row]]:
+def _row_factory(row: type[Row]) -> Callable[[AsyncCursor[Any]], Callable[[Sequence[Any]], Row]]:
     """Rows as instances of a dataclass, four times as quick as by calling it: a frozen one sets field by field.
 
     Raises TypeError unless the columns are its fields.

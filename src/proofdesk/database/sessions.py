@@ -209,7 +209,7 @@ async def _facts(conn: AsyncConnection[Any]) -> dict[str, Any]:
 def _check(facts: dict[str, Any], backend: int) -> None:
     """Raises `WrongSession` unless the session is what it has to be."""
     if facts["backend"] != backend:
-        raise WrongSession(poolers.SHARED)
+        raise WrongSession(poolers.SHARED_SESSION)
     if facts["role"] != APP_ROLE:
         raise WrongSession(
             f"The connection runs as {facts['role']} instead of {APP_ROLE}, behind PgBouncer? Row-level security would"
@@ -238,7 +238,7 @@ def _raise_refusal(error: BaseException) -> None:
             f" Let an administrator run: GRANT {APP_ROLE} TO <this user>;"
         ) from error
     if isinstance(error, psycopg.Error) and poolers.REFUSES_TRANSACTIONS in str(error):
-        raise WrongSession(poolers.SHARED) from error
+        raise WrongSession(poolers.SHARED_SESSION) from error
 
 
 def _limits(url: str, version: int) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a handler can depend on, as types of parameters: resources, and the right that the handler needs.
 
-A handler that takes none of `CurrentSession`, `ProjectReader`, `ProjectEditor`, `NamedProject`, `ProjectManager` and
+A handler that takes none of `CurrentSession`, `ProjectReader`, `ProjectEditor`, `NamedProject`, `OwnedProject` and
 `Owner` is public.
 """
 
@@ -131,7 +131,7 @@ CurrentSession = Annotated[Visit, Depends(current_session)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
 ProjectEditor = Annotated[Scope, Depends(project_editor)]
 NamedProject = Annotated[Scope, Depends(named_project)]
-ProjectManager = Annotated[ProjectOwner, Depends(project_owner)]
+OwnedProject = Annotated[ProjectOwner, Depends(project_owner)]
 Owner = Annotated[Visit, Depends(owner)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proofdesk.accounts.bot import Bot
 from proofdesk.chatwoot.client import ChatwootClient
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.errors import Unavailable
 from proofdesk.indexing.embeddings import factory as embeddings
 from proofdesk.indexing.embeddings.provider import Provider
@@ -47,7 +47,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     assert settings.database_url is not None, "whoever starts a process says where the database is"
     async with AsyncExitStack() as stack:
         url = settings.database_url.get_secret_value()
-        db = await stack.enter_async_context(connected(url, settings.database_pool_size))
+        db = await stack.enter_async_context(open_database(url, settings.database_pool_size))
         chatwoot = _chatwoot(settings)
         if chatwoot is not None:
             await stack.enter_async_context(aclosing(chatwoot))

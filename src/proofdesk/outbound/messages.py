@@ -9,7 +9,7 @@ from proofdesk.audit import chain
 from proofdesk.audit import queries as audit
 from proofdesk.audit.queries import AuditEvent
 from proofdesk.database.pool import Database
-from proofdesk.database.rows import Conn, containing
+from proofdesk.database.rows import Conn, like_pattern
 from proofdesk.errors import Conflict, NotFound
 from proofdesk.evidence import references
 from proofdesk.outbound import gates, message_count_queries, message_queries, policies
@@ -53,7 +53,7 @@ def build_filter(
     status: str | None = None, channel: str | None = None, words: str | None = None, delivery: str | None = None
 ) -> OutboundFilter:
     """Which messages: `words` are looked for in all they say, `delivery` is what Chatwoot's channel reported."""
-    return OutboundFilter(status or None, channel or None, containing(words), delivery or None)
+    return OutboundFilter(status or None, channel or None, like_pattern(words), delivery or None)
 
 
 async def list_messages(
@@ -71,7 +71,7 @@ async def count_by_state(
 ) -> dict[str, int]:
     """How many messages are in each of the states."""
     async with db.scoped(scope) as conn:
-        return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, OutboundFilter(None, channel, containing(words)))
+        return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, OutboundFilter(None, channel, like_pattern(words)))
 
 
 async def count_undelivered(db: Database, scope: Scope, channel: str | None = None) -> int:

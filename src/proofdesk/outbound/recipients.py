@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from proofdesk.database.pool import Database
-from proofdesk.database.rows import containing
+from proofdesk.database.rows import like_pattern
 from proofdesk.outbound import message_queries, recipient_queries
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.recipient_queries import ReachableContact, RecipientContact
@@ -27,7 +27,7 @@ async def find_reachable(db: Database, scope: Scope, channel: str, words: str, l
     conversation = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else None
     async with db.scoped(scope) as conn:
         return await recipient_queries.fetch_reachable_contacts(
-            conn, scope, channel, containing(words), conversation, limit
+            conn, scope, channel, like_pattern(words), conversation, limit
         )
 
 

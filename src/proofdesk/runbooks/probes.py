@@ -98,7 +98,7 @@ async def channel(case: Case, name: str) -> str:
         return wrong.message if wrong else ""
     try:
         if name == "telegram" and case.resources.bot is not None:
-            await case.resources.bot.me()
+            await case.resources.bot.identity()
         elif isinstance(mail := case.resources.outbound[name], MailChannel):
             await mail.greet()
     except (TelegramError, SendFailed) as error:

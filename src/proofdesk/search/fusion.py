@@ -10,23 +10,23 @@ from proofdesk.indexing import terms as indexing_terms
 from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
 from proofdesk.search import keyword, queries, ranking_queries, semantic, semantic_queries
-from proofdesk.search.keyword import Sought
+from proofdesk.search.keyword import QueryTerms
 from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
 from proofdesk.search.query import SearchQuery
-from proofdesk.search.ranking_queries import Candidate, Ranking
-from proofdesk.search.semantic import Meaning
+from proofdesk.search.ranking_queries import Candidate, RankingParams
+from proofdesk.search.semantic import EmbeddedQuery
 from proofdesk.settings import Settings
 
-BY_WORDS = 10  # conversations taken from the ranking by words, if no more are wanted
-NEAREST = 50  # chunks taken from the ranking by meaning
-NEAREST_ALONE = 600  # the same when nothing but meaning ranks
-LOOKED_UP = 1000  # postings one search reads
-LOOKED_UP_ALONE = 2000  # the same when nothing but words ranks
-COMPLETED = 40  # conversations, the best so far, for which alone words are looked up beyond that
-COMPLETED_ALONE = 80  # the same when nothing but words ranks
-EACH = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
-COMPARED = 8000  # chunks left by filters whose vectors are rather compared one by one than looked up in the index
-WITHIN = 4  # so many times more conversations are looked at when filters apply within them
+KEYWORD_CANDIDATES = 10  # conversations taken from the ranking by words, if no more are wanted
+NEAREST_CHUNKS = 50  # chunks taken from the ranking by meaning
+NEAREST_CHUNKS_ALONE = 600  # the same when nothing but meaning ranks
+MAX_POSTINGS = 1000  # postings one search reads
+MAX_POSTINGS_ALONE = 2000  # the same when nothing but words ranks
+COMPLETED_CANDIDATES = 40  # conversations, the best so far, for which alone words are looked up beyond that
+COMPLETED_CANDIDATES_ALONE = 80  # the same when nothing but words ranks
+CANDIDATES_PER_HIT = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
+MAX_COMPARED_CHUNKS = 8000  # chunks left by filters whose vectors are rather compared one by one than looked up in the index
+FILTER_FACTOR = 4  # so many times more conversations are looked at when filters apply within them
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SearchRequest:
     @property
     def conversation_limit(self) -> int:
         """How many conversations to bring up: filters may leave nothing to show of some."""
-        return self.query.top_k * (WITHIN if self.filters.filters_chunks else 1)
+        return self.query.top_k * (FILTER_FACTOR if self.filters.filters_chunks else 1)
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class RankedConversations:
     """The chunks of the best conversations that pass the filters, those of the best conversation first."""
 
     chunks: list[Candidate]
-    embedded: Meaning
-    terms: Sought
+    embedded: EmbeddedQuery
+    terms: QueryTerms
 
 
 async def rank_conversations(db: Database, request: SearchRequest, provider: Provider | None, settings: Settings) -> RankedConversations:
@@ -62,59 +62,59 @@ async def rank_conversations(db: Database, request: SearchRequest, provider: Pro
     Raises `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
     """
     scope, mode = request.scope, request.query.mode
-    parsed = keyword.of("" if mode == "vector" else request.text)
+    parsed = keyword.parse_query("" if mode == "vector" else request.text)
     configured = provider.name if provider else ""
-    model = semantic.served_last(scope, configured)
+    model = semantic.last_served_model(scope, configured)
     while True:
-        embedded = Meaning() if mode == "text" else await semantic.of(request.text, model, provider, settings)
+        embedded = EmbeddedQuery() if mode == "text" else await semantic.embed_query(request.text, model, provider, settings)
         async with db.pipelined(scope, queries.transaction_settings(request.ef_search, request.filters.is_set)) as conn:
             index_name = vector_indexes.name_of(scope.project_id, model)
             statistics = await queries.load_index_statistics(conn, scope, parsed.terms, indexing_terms.WHOLE, configured, index_name)
             if statistics.model == model or mode == "text":
-                semantic.refuse_without_vector(embedded, mode)
-                if embedded.model:
-                    await _keep_nearest(conn, request, embedded.model, statistics.has_vector_index)
-                terms = await keyword.sought(conn, parsed, statistics)
-                ranking = _ranking(request, terms, embedded.model)
-                chunks = await ranking_queries.best_chunks(conn, scope, ranking, request.filters)
+                semantic.require_vector(embedded, mode)
+                if embedded.vector:
+                    await _store_nearest(conn, request, embedded.vector, statistics.has_vector_index)
+                terms = await keyword.weigh_terms(conn, parsed, statistics)
+                ranking = _ranking(request, terms, embedded.vector)
+                chunks = await ranking_queries.select_best_chunks(conn, scope, ranking, request.filters)
                 break
         model = statistics.model
-        semantic.remember(scope, model)
+        semantic.remember_served_model(scope, model)
     return RankedConversations(await chunks.fetchall(), embedded, terms)
 
 
-async def _keep_nearest(conn: Conn, request: SearchRequest, model: QueryVector, indexed: bool) -> None:
-    scope, narrowing = request.scope, request.filters
-    most = NEAREST_ALONE if request.query.mode == "vector" else max(NEAREST, EACH * request.conversation_limit)
-    keep = semantic_queries.keep_nearest_by_index if indexed else semantic_queries.keep_nearest
-    if narrowing.is_set and await semantic_queries.passing(conn, scope, narrowing, COMPARED + 1) <= COMPARED:
-        keep = semantic_queries.keep_nearest_of_all
-    await keep(conn, scope, model, narrowing, most)
+async def _store_nearest(conn: Conn, request: SearchRequest, vector: QueryVector, indexed: bool) -> None:
+    scope, filters = request.scope, request.filters
+    limit = NEAREST_CHUNKS_ALONE if request.query.mode == "vector" else max(NEAREST_CHUNKS, CANDIDATES_PER_HIT * request.conversation_limit)
+    store = semantic_queries.store_nearest_by_index if indexed else semantic_queries.store_nearest
+    if filters.is_set and await semantic_queries.count_matching_chunks(conn, scope, filters, MAX_COMPARED_CHUNKS + 1) <= MAX_COMPARED_CHUNKS:
+        store = semantic_queries.store_nearest_exact
+    await store(conn, scope, vector, filters, limit)
 
 
-def _ranking(search: SearchRequest, seeking: Sought, model: QueryVector | None) -> Ranking:
-    rare, common = _by_rarity(seeking.terms, LOOKED_UP if model else LOOKED_UP_ALONE)
-    most = max(BY_WORDS, search.conversation_limit)
-    return Ranking(
+def _ranking(request: SearchRequest, query_terms: QueryTerms, vector: QueryVector | None) -> RankingParams:
+    rare, common = _by_rarity(query_terms.terms, MAX_POSTINGS if vector else MAX_POSTINGS_ALONE)
+    keyword_candidates = max(KEYWORD_CANDIDATES, request.conversation_limit)
+    return RankingParams(
         terms=rare,
         common=common,
-        average=seeking.average,
-        completed=max(COMPLETED if model else COMPLETED_ALONE, EACH * search.conversation_limit) if common else most,
-        by_words=most,
-        model=model,
-        wanted=search.conversation_limit,
+        average_length=query_terms.average,
+        completed_candidates=max(COMPLETED_CANDIDATES if vector else COMPLETED_CANDIDATES_ALONE, CANDIDATES_PER_HIT * request.conversation_limit) if common else keyword_candidates,
+        keyword_candidates=keyword_candidates,
+        vector=vector,
+        limit=request.conversation_limit,
     )
 
 
-def _by_rarity(terms: Sequence[WeightedTerm], most: int) -> tuple[list[WeightedTerm], list[WeightedTerm]]:
+def _by_rarity(terms: Sequence[WeightedTerm], max_postings: int) -> tuple[list[WeightedTerm], list[WeightedTerm]]:
     """Terms to look up wherever they are, `most` postings altogether, and those of which only some are looked at."""
-    held: dict[int, int] = {}
+    postings: dict[int, int] = {}
     for term in terms:
-        held[term.word] = held.get(term.word, 0) + term.df
+        postings[term.word] = postings.get(term.word, 0) + term.df
     looked_up: set[int] = set()
     read = 0
-    for word in sorted(held, key=lambda word: held[word]):
-        if read < COMPLETED_ALONE or read + held[word] <= most:
+    for word in sorted(postings, key=lambda word: postings[word]):
+        if read < COMPLETED_CANDIDATES_ALONE or read + postings[word] <= max_postings:
             looked_up.add(word)
-            read += held[word]
+            read += postings[word]
     return [t for t in terms if t.word in looked_up], [t for t in terms if t.word not in looked_up]

@@ -25,11 +25,11 @@ _SPELLINGS = 3
 _REMEMBERED = 20_000
 _UMLAUT = re.compile(r"([aou])e")
 
-Worth = Mapping[str, tuple[int, float]]
+MatchWeights = Mapping[str, tuple[int, float]]
 
 
 @dataclass(frozen=True)
-class Sought:
+class QueryTerms:
     """What to look for. `average` is the mean length of a conversation in tenths of a word."""
 
     terms: list[WeightedTerm]
@@ -37,28 +37,28 @@ class Sought:
     languages: tuple[str, ...]
 
     @property
-    def worth(self) -> Worth:
+    def weights(self) -> MatchWeights:
         """Of each term that tells something the word it stands for, and what that is worth."""
         most = max((t.weight for t in self.terms), default=0.0)
         return {t.term: (t.word, t.weight) for t in self.terms if t.weight >= INFORMATIVE_SHARE * most}
 
     @property
-    def exact(self) -> Worth:
+    def exact_weights(self) -> MatchWeights:
         """The same of exact tokens; empty when the question holds none."""
-        return {term: worth for term, worth in self.worth.items() if tokenizer.is_exact(term)}
+        return {term: worth for term, worth in self.weights.items() if tokenizer.is_exact(term)}
 
 
-NOTHING = Sought([], 1.0, ())
+NO_TERMS = QueryTerms([], 1.0, ())
 
 
 @dataclass(frozen=True)
-class _Each:
+class _QueryWord:
     """A word or exact token of the question: how often it stands there, and the terms that may stand for it.
 
     `spelling` is the word without accents, "" of an exact token.
     """
 
-    times: int
+    count: int
     terms: Sequence[str]
     spelling: str = ""
 
@@ -68,11 +68,11 @@ class _Each:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ParsedQuery:
     """The words of a question with the number of times they stand in it, and its exact tokens."""
 
     words: Mapping[str, int]
-    exact: Sequence[_Each]
+    exact: Sequence[_QueryWord]
 
     @property
     def terms(self) -> list[str]:
@@ -84,36 +84,36 @@ class Asked:
         )
 
 
-def of(text: str) -> Asked:
+def parse_query(text: str) -> ParsedQuery:
     """What a cleaned text asks for."""
-    return Asked(Counter(tokenizer.words(text)), _exact(text))
+    return ParsedQuery(Counter(tokenizer.words(text)), _exact(text))
 
 
-async def sought(conn: Conn, asked: Asked, known: IndexStatistics) -> Sought:
+async def weigh_terms(conn: Conn, parsed: ParsedQuery, statistics: IndexStatistics) -> QueryTerms:
     """What to look for, of what is asked for. No terms when the project has none of its words."""
-    held, conversations = known.document_frequencies, known.document_frequencies.get(indexing_terms.WHOLE)
+    frequencies, conversations = statistics.document_frequencies, statistics.document_frequencies.get(indexing_terms.WHOLE)
     if not conversations:
-        return NOTHING
-    spoken = tuple(name for name in languages.NAMES if indexing_terms.language_term(name) in held)
-    each = [
-        _Each(times, (*_terms_of(word, spoken), *tokenizer.beginning(word)), tokenizer.fold(word))
-        for word, times in asked.words.items()
+        return NO_TERMS
+    query_languages = tuple(name for name in languages.NAMES if indexing_terms.language_term(name) in frequencies)
+    query_words = [
+        _QueryWord(times, (*_terms_of(word, query_languages), *tokenizer.beginning(word)), tokenizer.fold(word))
+        for word, times in parsed.words.items()
     ]
-    each += asked.exact
-    found = _weighted(each, held, conversations)
-    missing = [one for one in each if one.may_be_misspelt and held.keys().isdisjoint(one.terms)]
+    query_words += parsed.exact
+    weighted = _weighted(query_words, frequencies, conversations)
+    missing = [one for one in query_words if one.may_be_misspelt and frequencies.keys().isdisjoint(one.terms)]
     if missing:
-        found += await _similar(conn, missing, conversations, len(each))
-    return Sought(found, max(1.0, known.total_length / conversations), spoken)
+        weighted += await _similar(conn, missing, conversations, len(query_words))
+    return QueryTerms(weighted, max(1.0, statistics.total_length / conversations), query_languages)
 
 
-def surfaces(seeking: Sought, vocabulary: set[str]) -> Worth:
+def matching_words(terms: QueryTerms, vocabulary: set[str]) -> MatchWeights:
     """Which of some words, accents and endings kept, answer the question; see `Sought.worth`."""
-    worth = seeking.worth
+    worth = terms.weights
     beginnings = tuple({_beginning(term) for term in worth})
     matched: dict[str, tuple[int, float]] = {}
     for word in [w for w in vocabulary if _begins_like(w, beginnings)]:
-        for term in _terms_of(word, seeking.languages):
+        for term in _terms_of(word, terms.languages):
             if term in worth and worth[term][1] > matched.get(word, (0, 0.0))[1]:
                 matched[word] = worth[term]
     return matched
@@ -133,9 +133,9 @@ def _beginning(term: str) -> str:
     return term[:3] if len(term) > 3 else term[:2]
 
 
-def _exact(text: str) -> list[_Each]:
+def _exact(text: str) -> list[_QueryWord]:
     tokens = Counter(token.forms for token in tokenizer.all_exact(text) if token.forms)
-    return [_Each(times, token) for token, times in tokens.items()]
+    return [_QueryWord(times, token) for token, times in tokens.items()]
 
 
 @lru_cache(_REMEMBERED)
@@ -146,14 +146,14 @@ def _terms_of(word: str, known: tuple[str, ...] = languages.NAMES) -> tuple[str,
     return tuple(dict.fromkeys(term for language in spoken for term in stemmer.of_word(language, word)))
 
 
-def _weighted(each: Sequence[_Each], held: Mapping[str, int], conversations: int) -> list[WeightedTerm]:
+def _weighted(each: Sequence[_QueryWord], held: Mapping[str, int], conversations: int) -> list[WeightedTerm]:
     weighted: list[WeightedTerm] = []
     for number, one in enumerate(each, start=1):
         present = [term for term in one.terms if term in held]
         # As one word: in another language it may be the stem of something rare.
         df = max((held[term] for term in present), default=0)
         word = number if len(present) == 1 else -number
-        weighted += [WeightedTerm(word, term, one.times * idf(df, conversations), df) for term in present]
+        weighted += [WeightedTerm(word, term, one.count * idf(df, conversations), df) for term in present]
     return weighted
 
 
@@ -162,7 +162,7 @@ def idf(df: int, conversations: int) -> float:
     return math.log(1 + (conversations - df + 0.5) / (df + 0.5))
 
 
-async def _similar(conn: Conn, missing: list[_Each], conversations: int, number: int) -> list[WeightedTerm]:
+async def _similar(conn: Conn, missing: list[_QueryWord], conversations: int, number: int) -> list[WeightedTerm]:
     # Stemmers were not made for misspelt words: both the word and what they make of it are compared.
     spellings = {spelling for one in missing for spelling in (one.spelling, *one.terms)}
     found: dict[str, list[SimilarTerm]] = defaultdict(list)

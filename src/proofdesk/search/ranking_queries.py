@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 from psycopg import AsyncCursor, sql
 
-from proofdesk.database.rows import Conn, asked, written
+from proofdesk.database.rows import Conn, open_cursor, flatten
 from proofdesk.projects.scope import Scope
 from proofdesk.search import chosen_queries
 from proofdesk.search.queries import NO_FILTER, NEAREST_SETTING, QueryVector, FilterParams, WeightedTerm, filter_conditions
 
-WORDS = 0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
+KEYWORD_SHARE = 0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
 
 
-class Key(NamedTuple):
+class ConversationKey(NamedTuple):
     """A conversation."""
 
     account_id: int
@@ -26,7 +26,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ranking:
+class RankingParams:
     """What conversations are ranked by; without terms by meaning alone, without a model by words alone.
 
     `terms` are looked up wherever they are; of `common` ones only the `completed` best conversations by those terms
@@ -36,11 +36,11 @@ class Ranking:
 
     terms: Sequence[WeightedTerm]
     common: Sequence[WeightedTerm]
-    average: float
-    completed: int
-    by_words: int
-    model: QueryVector | None
-    wanted: int
+    average_length: float
+    completed_candidates: int
+    keyword_candidates: int
+    vector: QueryVector | None
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Candidate:
     status: str
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ConversationKey:
         """The conversation."""
-        return Key(self.account_id, self.conversation_id)
+        return ConversationKey(self.account_id, self.conversation_id)
 
 
-async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: FilterParams) -> AsyncCursor[Candidate]:
+async def select_best_chunks(conn: Conn, scope: Scope, ranking: RankingParams, filters: FilterParams) -> AsyncCursor[Candidate]:
     """The chunks of the best conversations that pass the filters, the best conversation first.
 
     BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of several terms for one word the best counts, and the
@@ -92,11 +92,11 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Fil
 
     While a conversation waits for its chunks to be cut anew, those with a message that was deleted are left out.
     """
-    terms, model = (*ranking.terms, *ranking.common), ranking.model
-    return await asked(
+    terms, model = (*ranking.terms, *ranking.common), ranking.vector
+    return await open_cursor(
         conn,
         Candidate,
-        _best_chunks(narrowing.filters_conversations, narrowing.filters_chunks, any(t.word < 0 for t in ranking.common)),
+        _best_chunks(filters.filters_conversations, filters.filters_chunks, any(t.word < 0 for t in ranking.common)),
         project=scope.project_id,
         words=[t.word for t in terms],
         terms=[t.term for t in terms],
@@ -106,14 +106,14 @@ async def best_chunks(conn: Conn, scope: Scope, ranking: Ranking, narrowing: Fil
         whole=chosen_queries.WHOLE_CONVERSATION,
         few=chosen_queries.CHUNKS_PER_REASON,
         pieces=chosen_queries.CHUNKS_PER_MESSAGE,
-        slope=9 / ranking.average,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
-        completed=ranking.completed,
-        by_words=ranking.by_words,
+        slope=9 / ranking.average_length,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
+        completed=ranking.completed_candidates,
+        by_words=ranking.keyword_candidates,
         model=model.model if model else None,
         vector=model.vector if model else None,
-        share=WORDS,
-        wanted=ranking.wanted,
-        **narrowing.params,
+        share=KEYWORD_SHARE,
+        wanted=ranking.limit,
+        **filters.params,
     )
 
 
@@ -245,4 +245,4 @@ def _best_chunks(of_conversations: bool, of_chunks: bool, several: bool) -> sql.
         shown=chosen_queries.selected_chunks("f", chunk_passes, _MOST_SHOWN, _SHOWN),
         distance=_DISTANCE.format(of=sql.Identifier("f")),
     )
-    return written(fused + told)
+    return flatten(fused + told)

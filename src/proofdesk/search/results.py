@@ -20,15 +20,15 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis, ranking_queries
 from proofdesk.search.diagnosis import SearchDiagnosis
 from proofdesk.search.fusion import SearchRequest, rank_conversations
-from proofdesk.search.passages import Passage, best_passages
+from proofdesk.search.passages import RankedHit, select_hits
 from proofdesk.search.query import SearchFilters, SearchMode, SearchQuery
 from proofdesk.search.ranking_queries import Candidate
-from proofdesk.search.semantic import Meaning
+from proofdesk.search.semantic import EmbeddedQuery
 from proofdesk.settings import Settings
 
-__all__ = ["Answer", "SearchDiagnosis", "SearchFilters", "Hit", "SearchMode", "SearchQuery", "find"]
+__all__ = ["SearchResults", "SearchDiagnosis", "SearchFilters", "Hit", "SearchMode", "SearchQuery", "search"]
 
-TEXT_LENGTH = 500
+MAX_TEXT_LENGTH = 500
 BROADER_ALONE = 4
 
 
@@ -62,7 +62,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SearchResults:
     """What was found. `degraded` says what was missing, `diagnosis` why nothing was found; `took_ms` milliseconds."""
 
     results: list[Hit]
@@ -73,58 +73,58 @@ class Answer:
     diagnosis: SearchDiagnosis | None = None
 
 
-async def find(db: Database, scope: Scope, provider: Provider | None, settings: Settings, question: SearchQuery) -> Answer:
+async def search(db: Database, scope: Scope, provider: Provider | None, settings: Settings, query: SearchQuery) -> SearchResults:
     """Search the project's conversations; `provider` is None when none is configured.
 
     Without a vector of the question, hybrid search answers from words alone and says so in `degraded`. Raises
     `EmbeddingUnavailable` when the provider fails and only the vector was asked for.
     """
     started = time.perf_counter()
-    text = tokenizer.clean(question.text).strip()
-    narrowing, has_words = question.filters.as_params(scope), bool(tokenizer.words(text))
-    meant, passages, why, degraded = Meaning(), list[Passage](), None, False
-    if narrowing is not None and has_words:
-        search = SearchRequest(scope, question, narrowing, text, _breadth(settings, question))
-        best = await rank_conversations(db, search, provider, settings)
-        meant, passages = best.embedded, best_passages(search, best)
-        degraded = question.mode == "hybrid" and meant.model is None
-    if not passages:
+    text = tokenizer.clean(query.text).strip()
+    filters, has_terms = query.filters.as_params(scope), bool(tokenizer.words(text))
+    embedded, hits, explanation, degraded = EmbeddedQuery(), list[RankedHit](), None, False
+    if filters is not None and has_terms:
+        request = SearchRequest(scope, query, filters, text, _breadth(settings, query))
+        ranked = await rank_conversations(db, request, provider, settings)
+        embedded, hits = ranked.embedded, select_hits(request, ranked)
+        degraded = query.mode == "hybrid" and embedded.vector is None
+    if not hits:
         async with db.scoped(scope) as conn:
-            why = await diagnosis.diagnose(conn, scope, question, provider is not None, has_words)
-    results = [_hit(scope, passage, settings.chatwoot_links) for passage in passages]
+            explanation = await diagnosis.diagnose(conn, scope, query, provider is not None, has_terms)
+    results = [_hit(scope, passage, settings.chatwoot_links) for passage in hits]
     total = (time.perf_counter() - started) * 1000
-    return Answer(
+    return SearchResults(
         results=results,
-        embedding_model=meant.model.model if meant.model else None,
-        search_config=_config(settings, question),
+        embedding_model=embedded.vector.model if embedded.vector else None,
+        search_config=_config(settings, query),
         took_ms={
-            "embed": round(meant.milliseconds, 1),
-            "query": round(total - meant.milliseconds, 1),
+            "embed": round(embedded.milliseconds, 1),
+            "query": round(total - embedded.milliseconds, 1),
             "total": round(total, 1),
         },
         degraded="embedding_unavailable" if degraded else None,
-        diagnosis=why,
+        diagnosis=explanation,
     )
 
 
-def _config(settings: Settings, question: SearchQuery) -> dict[str, Any]:
-    config: dict[str, Any] = {"mode": question.mode}
-    if question.mode != "vector":
+def _config(settings: Settings, query: SearchQuery) -> dict[str, Any]:
+    config: dict[str, Any] = {"mode": query.mode}
+    if query.mode != "vector":
         config |= {"text": "bm25", "k1": 1.2, "b": 0.75}
-    if question.mode != "text":
-        config |= {"vector": "hnsw", "metric": "cosine", "ef_search": _breadth(settings, question)}
-    if question.mode == "hybrid":
-        config |= {"fusion": "min-max", "text_weight": ranking_queries.WORDS}
+    if query.mode != "text":
+        config |= {"vector": "hnsw", "metric": "cosine", "ef_search": _breadth(settings, query)}
+    if query.mode == "hybrid":
+        config |= {"fusion": "min-max", "text_weight": ranking_queries.KEYWORD_SHARE}
     return config
 
 
-def _breadth(settings: Settings, question: SearchQuery) -> int:
+def _breadth(settings: Settings, query: SearchQuery) -> int:
     # Alone, meaning has nothing beside it that would bring up what the index missed.
-    return min(1000, settings.search_hnsw_ef_search * (BROADER_ALONE if question.mode == "vector" else 1))
+    return min(1000, settings.search_hnsw_ef_search * (BROADER_ALONE if query.mode == "vector" else 1))
 
 
-def _hit(scope: Scope, passage: Passage, base_url: str | None) -> Hit:
-    place, snippet = passage.place, passage.snippet
+def _hit(scope: Scope, hit: RankedHit, base_url: str | None) -> Hit:
+    place, snippet = hit.chunk, hit.snippet
     chunk, project, account = place.chunk, str(scope.project_id), place.chunk.account_id
     chunk_id = ids.chunk(project, account, chunk.message_id, chunk.chunk_index)
     return Hit(
@@ -132,7 +132,7 @@ def _hit(scope: Scope, passage: Passage, base_url: str | None) -> Hit:
         conversation_global_id=ids.conversation(project, account, chunk.conversation_id),
         message_global_id=ids.message(project, account, chunk.message_id),
         chunk_index=chunk.chunk_index,
-        text=chunk.text[:TEXT_LENGTH],
+        text=chunk.text[:MAX_TEXT_LENGTH],
         snippet=snippet.marked,
         created_at=chunk.created_at,
         distance=None if chunk.distance is None else round(chunk.distance, 6),

@@ -23,10 +23,10 @@ class EmbeddingUnavailable(Unavailable):
 
 
 @dataclass(frozen=True)
-class Meaning:
+class EmbeddedQuery:
     """A question's vector. `model` is None when there is none: not wanted, no provider, or it failed (`failure`)."""
 
-    model: QueryVector | None = None
+    vector: QueryVector | None = None
     failure: Unavailable | None = None
     milliseconds: float = 0.0
 
@@ -35,33 +35,33 @@ class Meaning:
 _served: dict[UUID, str] = {}
 
 
-def served_last(scope: Scope, configured: str) -> str:
+def last_served_model(scope: Scope, configured: str) -> str:
     """The model that served the last search of the project; `configured` before the first."""
     return _served.get(scope.project_id, configured)
 
 
-def remember(scope: Scope, model: str) -> None:
+def remember_served_model(scope: Scope, model: str) -> None:
     """Note that this model serves."""
     _served[scope.project_id] = model
 
 
-async def of(text: str, model: str, provider: Provider | None, settings: Settings) -> Meaning:
+async def embed_query(text: str, model: str, provider: Provider | None, settings: Settings) -> EmbeddedQuery:
     """The vector of a text by that model. `provider` is the one that is configured, perhaps of another model."""
     if provider is None or provider.name != model:
         earlier = _earlier(settings, model)
         if earlier is not None:
             async with aclosing(earlier):
                 return await _vector(earlier, text)
-    return await _vector(provider, text) if provider else Meaning()
+    return await _vector(provider, text) if provider else EmbeddedQuery()
 
 
-def refuse_without_vector(meant: Meaning, mode: SearchMode) -> None:
+def require_vector(embedded: EmbeddedQuery, mode: SearchMode) -> None:
     """Raises `EmbeddingUnavailable` when the provider failed and nothing but the vector was asked for."""
-    if meant.failure and mode == "vector":
+    if embedded.failure and mode == "vector":
         raise EmbeddingUnavailable(
-            f"The question could not be embedded: {meant.failure.message} Text search still works.",
-            details=meant.failure.details,
-        ) from meant.failure
+            f"The question could not be embedded: {embedded.failure.message} Text search still works.",
+            details=embedded.failure.details,
+        ) from embedded.failure
 
 
 def _earlier(settings: Settings, name: str) -> Provider | None:
@@ -71,14 +71,14 @@ def _earlier(settings: Settings, name: str) -> Provider | None:
     return None
 
 
-async def _vector(provider: Provider, text: str) -> Meaning:
+async def _vector(provider: Provider, text: str) -> EmbeddedQuery:
     started = time.perf_counter()
     try:
         vector = await provider.embed_query(text)
     except Unavailable as error:
-        return Meaning(failure=error, milliseconds=_since(started))
+        return EmbeddedQuery(failure=error, milliseconds=_since(started))
     known = math.hypot(*vector) >= 1e-6  # else nothing in it that the model knows
-    return Meaning(QueryVector(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started))
+    return EmbeddedQuery(QueryVector(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started))
 
 
 def _since(started: float) -> float:

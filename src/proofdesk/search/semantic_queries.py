@@ -10,11 +10,11 @@ from uuid import UUID
 
 from psycopg import sql
 
-from proofdesk.database.rows import Conn, execute, fetch_value, written
+from proofdesk.database.rows import Conn, execute, fetch_value, flatten
 from proofdesk.projects.scope import Scope
 from proofdesk.search.queries import NO_FILTER, NEAREST_SETTING, QueryVector, FilterParams, chunk_source, filter_conditions
 
-EACH = 4  # nearest chunks of a conversation that are kept where all are compared, or more of few conversations
+CHUNKS_PER_CONVERSATION = 4  # nearest chunks of a conversation that are kept where all are compared, or more of few conversations
 
 # Around a query that gives account_id, conversation_id, message_id, chunk_index and distance.
 _KEPT = sql.SQL(
@@ -22,7 +22,7 @@ _KEPT = sql.SQL(
 )
 
 
-async def passing(conn: Conn, scope: Scope, narrowing: FilterParams, most: int) -> int:
+async def count_matching_chunks(conn: Conn, scope: Scope, filters: FilterParams, limit: int) -> int:
     """How many chunks pass the filters, with a vector or without; counted up to `most`."""
     return await fetch_value(
         conn,
@@ -31,26 +31,26 @@ async def passing(conn: Conn, scope: Scope, narrowing: FilterParams, most: int) 
         SELECT count(*) FROM (
             SELECT FROM {chunks} WHERE k.project_id = %(project)s AND {chunk_passes} LIMIT %(most)s) counted"""
         ).format(
-            chunks=chunk_source(narrowing.filters_conversations), chunk_passes=filter_conditions(False, narrowing.filters_chunks)["chunk_passes"]
+            chunks=chunk_source(filters.filters_conversations), chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"]
         ),
         project=scope.project_id,
-        most=most,
-        **narrowing.params,
+        most=limit,
+        **filters.params,
     )
 
 
-async def keep_nearest_by_index(conn: Conn, scope: Scope, model: QueryVector, narrowing: FilterParams, most: int) -> None:
+async def store_nearest_by_index(conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int) -> None:
     """Do the same as `keep_nearest` where the project has an index over its vectors, whatever statistics there are.
 
     Without statistics, after a bulk load, the planner expects a handful of vectors in a project and sorts all of them
     (1.7 s with 64,000). Nothing in the statement tells it otherwise, so sorting is switched off while it is planned.
     """
     await execute(conn, "SET LOCAL enable_sort = off")
-    await keep_nearest(conn, scope, model, narrowing, most)
+    await store_nearest(conn, scope, vector, filters, limit)
     await execute(conn, "SET LOCAL enable_sort = on")
 
 
-async def keep_nearest(conn: Conn, scope: Scope, model: QueryVector, narrowing: FilterParams, most: int) -> None:
+async def store_nearest(conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int) -> None:
     """Keep the `most` nearest chunks with their conversations: by the project's index if it has one.
 
     Project and model stand in the statement itself, since that is what the index of a project is found by, and so does
@@ -58,10 +58,10 @@ async def keep_nearest(conn: Conn, scope: Scope, model: QueryVector, narrowing: 
     """
     await execute(
         conn,
-        _by_index(scope.project_id, model.model, model.dimension, narrowing.filters_conversations, narrowing.filters_chunks, most),
+        _by_index(scope.project_id, vector.model, vector.dimension, filters.filters_conversations, filters.filters_chunks, limit),
         project=scope.project_id,
-        vector=model.vector,
-        **narrowing.params,
+        vector=vector.vector,
+        **filters.params,
     )
 
 
@@ -102,10 +102,10 @@ def _by_index(
         if of_conversations or of_chunks
         else NO_FILTER,
     )
-    return written(_KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near))
+    return flatten(_KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near))
 
 
-async def keep_nearest_of_all(conn: Conn, scope: Scope, model: QueryVector, narrowing: FilterParams, most: int) -> None:
+async def store_nearest_exact(conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int) -> None:
     """Keep the nearest chunks of the `most` nearest conversations by comparing every vector that is left."""
     near = sql.SQL(
         """
@@ -124,14 +124,14 @@ async def keep_nearest_of_all(conn: Conn, scope: Scope, model: QueryVector, narr
         FROM (SELECT c.*, row_number() OVER (PARTITION BY c.account_id, c.conversation_id ORDER BY c.distance) AS place
               FROM compared c JOIN nearest n USING (account_id, conversation_id)) placed
         WHERE place <= greatest(%(each)s, %(most)s / (SELECT greatest(count(*), 1) FROM nearest))"""
-    ).format(chunks=chunk_source(narrowing.filters_conversations), chunk_passes=filter_conditions(False, narrowing.filters_chunks)["chunk_passes"])
+    ).format(chunks=chunk_source(filters.filters_conversations), chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"])
     await execute(
         conn,
         _KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near),
         project=scope.project_id,
-        model=model.model,
-        vector=model.vector,
-        most=most,
-        each=EACH,
-        **narrowing.params,
+        model=vector.model,
+        vector=vector.vector,
+        most=limit,
+        each=CHUNKS_PER_CONVERSATION,
+        **filters.params,
     )

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from proofdesk.indexing import tokenizer
 from proofdesk.indexing.tokenizer import Word
-from proofdesk.search.keyword import Worth
+from proofdesk.search.keyword import MatchWeights
 
-LENGTH = 300  # characters, marks not counted
+SNIPPET_LENGTH = 300  # characters, marks not counted
 _LEAD = 60  # characters before the first match
 _TELLING = 0.4  # words worth less than this part of the best match are not marked: "the", "is"
 
@@ -28,7 +28,7 @@ class _Match(NamedTuple):
     worth: float
 
 
-def cut(text: str, surfaces: Worth, tokens: Worth) -> Snippet:
+def make_snippet(text: str, surfaces: MatchWeights, tokens: MatchWeights) -> Snippet:
     """At most 300 characters of a cleaned text where most of what was asked for stands together.
 
     `surfaces` are the matching words as they stand in the text, `tokens` the exact ones, each with the word of the
@@ -43,7 +43,7 @@ def cut(text: str, surfaces: Worth, tokens: Worth) -> Snippet:
     return Snippet(before + text[start:end] + after, before + _marked(text, start, end, inside) + after)
 
 
-def worth(said: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: Worth) -> float:
+def match_weight(said: Sequence[str], exact: Sequence[str], surfaces: MatchWeights, tokens: MatchWeights) -> float:
     """What the words of the question among those of a text are worth together, each counted once."""
     found: dict[int, float] = {}
     for those, known in ((said, surfaces), (exact, tokens)):
@@ -53,7 +53,7 @@ def worth(said: Sequence[str], exact: Sequence[str], surfaces: Worth, tokens: Wo
     return sum(found.values())
 
 
-def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
+def _matches(text: str, surfaces: MatchWeights, tokens: MatchWeights) -> list[_Match]:
     exact: list[_Match] = []
     for match in _answers(tokenizer.located_exact(text, tokens.keys()) if tokens else (), tokens):
         if not _overlaps(match, exact):
@@ -62,7 +62,7 @@ def _matches(text: str, surfaces: Worth, tokens: Worth) -> list[_Match]:
     return sorted(exact + [match for match in said if not _overlaps(match, exact)])
 
 
-def _answers(located: Iterable[Word], known: Worth) -> Iterator[_Match]:
+def _answers(located: Iterable[Word], known: MatchWeights) -> Iterator[_Match]:
     for word in located:
         number, value = max((known[form] for form in word.forms if form in known), key=lambda answer: answer[1])
         if value:
@@ -79,16 +79,16 @@ def _telling(matches: list[_Match]) -> list[_Match]:
 
 
 def _window(text: str, matches: list[_Match]) -> tuple[int, int]:
-    if len(text) <= LENGTH:
+    if len(text) <= SNIPPET_LENGTH:
         return 0, len(text)
 
     def gain(first: _Match) -> float:
-        limit = max(0, first.start - _LEAD) + LENGTH
+        limit = max(0, first.start - _LEAD) + SNIPPET_LENGTH
         return sum({m.word: m.worth for m in matches if first.start <= m.start and m.end <= limit}.values())
 
     at = max(matches, key=gain).start if matches else 0
-    start = max(0, min(at - _LEAD, len(text) - LENGTH))
-    end = start + LENGTH
+    start = max(0, min(at - _LEAD, len(text) - SNIPPET_LENGTH))
+    end = start + SNIPPET_LENGTH
     return _at_word(text, start, at), _back_to_word(text, end)
 
 

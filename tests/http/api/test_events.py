@@ -20,7 +20,7 @@ import pytest
 from proofdesk.audit.events import system_actor
 from proofdesk.core.progress import ReportProgress
 from proofdesk.database import embedded, migrate
-from proofdesk.database.pool import Database, connected
+from proofdesk.database.pool import Database, open_database
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
@@ -200,7 +200,7 @@ def private() -> Iterator[Private]:
 @pytest.fixture
 async def watched(private: Private) -> AsyncIterator[tuple[Person, Database]]:
     """Somebody with a project on the private server."""
-    async with connected(private.database_url, 4) as db:
+    async with open_database(private.database_url, 4) as db:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
             person = sign_up(private.url, conn, f"watcher{time.monotonic_ns()}", is_owner=False)
             made = await person.client.post("/projects", json={"name": "Watched"})
@@ -218,7 +218,7 @@ async def test_it_goes_on_when_the_database_was_restarted(private: Private, watc
         with private.outage():
             quiet = watcher.raw.count(": quiet")
             await until(lambda: watcher.raw.count(": quiet") >= quiet + 2)
-        async with connected(private.database_url, 2) as again:
+        async with open_database(private.database_url, 2) as again:
             after = await _work(again, person, _nothing)
         ended = await watcher.sees(lambda run: run["id"] == str(after.id) and run["status"] == "ok")
         assert ended["processed_count"] == 7 and not watcher.over

@@ -1,75 +1,56 @@
-"""JSON: who did what, whether the record is whole, and the evidence it cites."""
+"""JSON: the audit log, the proof of its chain, and the evidence that it cites."""
 
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from proofdesk.audit import chain
-from proofdesk.audit.queries import AuditFilter
+from proofdesk.audit.chain import ChainProof
+from proofdesk.audit.queries import AuditEvent, AuditFilter
 from proofdesk.core import ids
 from proofdesk.evidence import references
 from proofdesk.evidence.queries import EvidenceItem
 from proofdesk.http.dependencies import Db, ProjectReader
 from proofdesk.http.json_routes import JsonRoute
-from proofdesk.http.parameters import Clamp, Limit, Offset
+from proofdesk.http.parameters import Limit, Offset, ShortLimit
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import schema
+from proofdesk.http.schemas import row_schema, schema, to_answer
 
 router = APIRouter(prefix="/v1", tags=["audit"], route_class=JsonRoute)
 
-Few = Annotated[int, Clamp(1, 200)]
-Words = Annotated[str, Query(max_length=1000, description="All of them; empty: what was cited last.")]
+EvidenceQuery = Annotated[
+    str, Query(max_length=1000, description="Words of a snippet; all must match. Empty: the evidence cited last.")
+]
 
 
-class EventShape(BaseModel):
-    """Something that was done. Without a project it concerns the installation."""
+class AuditEventSchema(row_schema(AuditEvent)):
+    """An audit event. Without a project it concerns the installation."""
 
-    id: int
-    project_id: UUID | None
-    actor_username: str
-    action: str
-    entity_type: str
-    entity_id: str | None
-    status: str
-    request_id: str | None
-    payload: dict[str, Any]
     evidence_refs: list[dict[str, Any]] = Field(description="`{source, ref, snippet?, meta?}`")
-    created_at: datetime
 
 
-class EvidenceShape(BaseModel):
-    """Something that events cite."""
+class EvidenceSchema(
+    row_schema(EvidenceItem, omit=("project_id", "account_id", "conversation_id", "message_id", "contact_id"))
+):
+    """Evidence that audit events cite."""
 
-    id: int
     source_type: str = Field(description="`message`, `conversation`, `chunk` or `external`.")
-    source_table: str | None
     source_pk: str = Field(description="The reference.")
     conversation_global_id: str | None
     message_global_id: str | None
     contact_global_id: str | None
     snippet: str | None = Field(description="Null when its message was deleted.")
-    payload: dict[str, Any]
-    created_at: datetime
 
 
-class ProofShape(BaseModel):
-    """A look at the chain."""
+class ProofSchema(row_schema(ChainProof, omit=("chain", "project_id"))):
+    """The result of checking a chain."""
 
-    events: int
-    last_hash: str
-    fault: str = Field(description="Empty when the chain is whole.")
+    fault: str = Field(description="Empty when the chain is intact.")
     event_id: int | None = Field(description="The first event that is wrong.")
 
 
-def asked(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> AuditFilter:
-    """Which events are asked for; what is empty asks for all."""
-    return AuditFilter(action or None, entity_type or None, entity_id or None)
-
-
-@router.get("/audit", summary="Who did what", response_model=schema("Audit", events=list[EventShape], total=int))
+@router.get("/audit", summary="List audit events", response_model=schema("Audit", events=list[AuditEventSchema], total=int))
 async def list_events(
     db: Db,
     scope: ProjectReader,
@@ -79,49 +60,33 @@ async def list_events(
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> Envelope:
-    """Events of the active project, newest first. Logins and the like: the owner sees all, others their own."""
-    which = asked(action, entity_type, entity_id)
-    events = await chain.list_events(db, scope, scope.actor, which, limit, offset)
+    """Events of the active project, newest first. The owner also sees all sign-ins, others only their own."""
+    event_filter = AuditFilter(action or None, entity_type or None, entity_id or None)
+    events = await chain.list_events(db, scope, scope.actor, event_filter, limit, offset)
     events = await references.add_snippets(db, scope, events)
-    return success(events=events, total=await chain.count_events(db, scope, scope.actor, which))
+    return success(events=events, total=await chain.count_events(db, scope, scope.actor, event_filter))
 
 
-@router.get("/audit/verify", summary="Prove the record", response_model=schema("AuditProof", proof=ProofShape))
+@router.get("/audit/verify", summary="Verify the audit chain", response_model=schema("AuditProof", proof=ProofSchema))
 async def verify(db: Db, scope: ProjectReader) -> Envelope:
-    """Works out every hash of the active project's chain anew."""
-    return success(proof=_proof(await chain.verify(db, scope)))
+    """Computes every hash of the active project's chain again."""
+    return success(proof=to_answer(ProofSchema, await chain.verify(db, scope)))
 
 
 @router.get(
-    "/evidence/search",
-    summary="Cited evidence",
-    response_model=schema("Evidence", evidence=list[EvidenceShape]),
+    "/evidence/search", summary="Search cited evidence", response_model=schema("Evidence", evidence=list[EvidenceSchema])
 )
-async def search_evidence(db: Db, scope: ProjectReader, q: Words = "", limit: Few = 20) -> Envelope:
-    """What events of the active project cite, by the words of the snippets."""
-    return success(evidence=[_item(i) for i in await references.search(db, scope, q, limit)])
+async def search_evidence(db: Db, scope: ProjectReader, q: EvidenceQuery = "", limit: ShortLimit = 20) -> Envelope:
+    """Evidence that events of the active project cite, by words of its snippet."""
+    return success(evidence=[_evidence(item) for item in await references.search(db, scope, q, limit)])
 
 
-def _proof(proof: chain.ChainProof) -> dict[str, Any]:
-    return {
-        "events": proof.events,
-        "last_hash": proof.last_hash,
-        "fault": proof.fault,
-        "event_id": proof.event_id,
-    }
-
-
-def _item(item: EvidenceItem) -> dict[str, Any]:
+def _evidence(item: EvidenceItem) -> dict[str, Any]:
     project, account = item.project_id, item.account_id or 0
-    return {
-        "id": item.id,
-        "source_type": item.source_type,
-        "source_table": item.source_table,
-        "source_pk": item.source_pk,
-        "conversation_global_id": item.conversation_id and ids.conversation(project, account, item.conversation_id),
-        "message_global_id": item.message_id and ids.message(project, account, item.message_id),
-        "contact_global_id": ids.contact(project, account, item.contact_id),
-        "snippet": item.snippet,
-        "payload": item.payload,
-        "created_at": item.created_at,
-    }
+    return to_answer(
+        EvidenceSchema,
+        item,
+        conversation_global_id=item.conversation_id and ids.conversation(project, account, item.conversation_id),
+        message_global_id=item.message_id and ids.message(project, account, item.message_id),
+        contact_global_id=ids.contact(project, account, item.contact_id),
+    )

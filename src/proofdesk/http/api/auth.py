@@ -1,4 +1,4 @@
-"""JSON: sign in, sign out, who am I."""
+"""JSON: sign in, sign out, and the current session."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,9 +8,8 @@ from pydantic import Field
 
 from proofdesk.accounts import sessions
 from proofdesk.accounts.sessions import Opened
-from proofdesk.http import dependencies as asking
 from proofdesk.http.cookies import clear_session_cookies, session_token, set_session_cookies
-from proofdesk.http.dependencies import Config, Db, OptionalSession
+from proofdesk.http.dependencies import REQUEST_ID, Config, Db, OptionalSession, active_scope
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import login_request
 from proofdesk.http.responses import Envelope, success
@@ -21,14 +20,14 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
 
 
 class Credentials(JsonBody):
-    """What somebody signs in with."""
+    """A username and its password."""
 
     username: str | None = Field(None, max_length=320)
     password: str | None = Field(None, max_length=4096)
 
 
 SessionAnswer = schema("SignedIn", username=str, active_project_id=UUID | None, csrf_cookie_name=str)
-Me = schema(
+CurrentSessionAnswer = schema(
     "Me",
     authenticated=bool,
     username=optional_field(str),
@@ -41,36 +40,36 @@ Me = schema(
 
 
 @router.post("/login", summary="Sign in", response_model=SessionAnswer)
-async def login(request: Request, db: Db, settings: Config, given: Credentials) -> Envelope:
-    """Opens a session and sets the session and CSRF cookies."""
-    opened = await sessions.open(db, settings, login_request(request, settings, given.username, given.password))
-    return session_response(settings, opened)
+async def login(request: Request, db: Db, settings: Config, credentials: Credentials) -> Envelope:
+    """Starts a session and sets the session and CSRF cookies."""
+    login = login_request(request, settings, credentials.username, credentials.password)
+    return session_response(settings, await sessions.open(db, settings, login))
 
 
 @router.post("/logout", summary="Sign out", response_model=schema("SignedOut"))
 async def logout(request: Request, db: Db, settings: Config) -> Envelope:
-    """Ends the session, when there is one."""
+    """Ends the session, if there is one."""
     if token := session_token(request):
-        await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
-    answer = success()
-    clear_session_cookies(answer, settings)
-    return answer
+        await sessions.close(db, token, request.scope.get(REQUEST_ID))
+    response = success()
+    clear_session_cookies(response, settings)
+    return response
 
 
-@router.get("/me", summary="Who am I", response_model=Me)
-async def me(request: Request, settings: Config, session: OptionalSession) -> Envelope:
+@router.get("/me", summary="Get the current session", response_model=CurrentSessionAnswer)
+async def show_session(request: Request, settings: Config, session: OptionalSession) -> Envelope:
     """The session, or `authenticated: false`."""
     if session is None:
-        answer = success(authenticated=False)
+        response = success(authenticated=False)
         if session_token(request):
-            clear_session_cookies(answer, settings)
-        return answer
-    inside = asking.active_scope(request, session)
+            clear_session_cookies(response, settings)
+        return response
+    scope = active_scope(request, session)
     return success(
         authenticated=True,
         username=session.username,
-        active_project_id=inside and inside.project_id,
-        account_scope_id=inside and inside.account_scope_id,
+        active_project_id=scope and scope.project_id,
+        account_scope_id=scope and scope.account_scope_id,
         csrf_cookie_name=settings.csrf_cookie_name,
         created_at=session.created_at,
         last_seen_at=session.last_seen_at,
@@ -78,11 +77,11 @@ async def me(request: Request, settings: Config, session: OptionalSession) -> En
 
 
 def session_response(settings: Settings, opened: Opened) -> Envelope:
-    """The answer that hands over a new session."""
-    answer = success(
+    """Return the response that delivers a new session and sets its cookies."""
+    response = success(
         username=opened.username,
         active_project_id=opened.active_project_id,
         csrf_cookie_name=settings.csrf_cookie_name,
     )
-    set_session_cookies(answer, settings, opened)
-    return answer
+    set_session_cookies(response, settings, opened)
+    return response

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from proofdesk.accounts import sessions
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, ProjectManager
+from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, OwnedProject
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import UuidText, json_schema
 from proofdesk.http.responses import Envelope, success
@@ -105,7 +105,7 @@ async def select_project(request: Request, db: Db, session: CurrentSession, insi
 
 
 @router.patch("/{project_id}", summary="Rename a project", response_model=schema("ProjectRenamed", project=Project))
-async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> Envelope:
+async def rename_project(db: Db, keeper: OwnedProject, given: NewName) -> Envelope:
     """The owner may, and whoever made the project."""
     return success(project=await projects.rename(db, keeper, given.name or ""))
 
@@ -115,7 +115,7 @@ async def rename_project(db: Db, keeper: ProjectManager, given: NewName) -> Enve
     summary="Put a project away",
     response_model=schema("ProjectArchived", released_sources=list[str], message=str),
 )
-async def archive_project(db: Db, keeper: ProjectManager) -> Envelope:
+async def archive_project(db: Db, keeper: OwnedProject) -> Envelope:
     """Nobody enters it any more; its data stays, and its sources are free for other projects."""
     freed = await projects.archive(db, keeper)
     message = "The project is archived. Its data stays; its sources are free for other projects."
@@ -139,7 +139,7 @@ async def list_members(db: Db, inside: NamedProject) -> Envelope:
     tags=["members"],
     response_model=schema("MemberAdded", members=list[Member]),
 )
-async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMember) -> Envelope:
+async def add_member(db: Db, keeper: OwnedProject, username: str, given: NewMember) -> Envelope:
     """The owner may, and whoever made the project."""
     await members.add(db, keeper, username)
     return success(members=await members.list_members(db, keeper))
@@ -151,7 +151,7 @@ async def add_member(db: Db, keeper: ProjectManager, username: str, given: NewMe
     tags=["members"],
     response_model=schema("MemberRemoved", members=list[Member]),
 )
-async def remove_member(db: Db, keeper: ProjectManager, username: str) -> Envelope:
+async def remove_member(db: Db, keeper: OwnedProject, username: str) -> Envelope:
     """The project does not exist for him any more."""
     await members.remove(db, keeper, username)
     return success(members=await members.list_members(db, keeper))

@@ -107,7 +107,7 @@ Found = schema(
 async def search(opened: Resources, scope: ProjectReader, asked: Asked) -> Envelope:
     """By meaning and by words; `diagnosis` says why when nothing is found."""
     question = asked_for(asked)
-    answer = await results.find(opened.db, scope, opened.provider, opened.settings, question)
+    answer = await results.search(opened.db, scope, opened.provider, opened.settings, question)
     optional = {"degraded": answer.degraded, "diagnosis": answer.diagnosis}
     return success(
         query=question.text,

@@ -7,7 +7,7 @@ from proofdesk.accounts import sessions
 from proofdesk.accounts.queries import Session
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, ProjectManager, Route
+from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, OwnedProject, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web import settings as page
 from proofdesk.http.web.settings import Text
@@ -68,7 +68,7 @@ async def select_project(request: Request, db: Db, session: CurrentSession, proj
 
 
 @router.post("/projects/{project_id}/archive")
-async def archive_project(db: Db, keeper: ProjectManager) -> Response:
+async def archive_project(db: Db, keeper: OwnedProject) -> Response:
     """Put a project away."""
     await projects.archive(db, keeper)
     return RedirectResponse("/projects?done=archived", 303)

@@ -17,7 +17,7 @@ from proofdesk.http.web.filters import Filled
 from proofdesk.indexing import vectors
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
-from proofdesk.search.results import Answer
+from proofdesk.search.results import SearchResults
 
 router = APIRouter(route_class=Route)
 
@@ -43,7 +43,7 @@ FilledIn = Annotated[Filled, Depends(filters.filled)]
 class Outcome:
     """What came of a question: an answer, or the reason why there is none."""
 
-    answer: Answer | None = None
+    answer: SearchResults | None = None
     refused: str = ""
     status: int = 200
 
@@ -82,7 +82,7 @@ async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
         return Outcome()
     try:
         question = filters.question(filled)
-        return Outcome(await results.find(opened.db, scope, opened.provider, opened.settings, question))
+        return Outcome(await results.search(opened.db, scope, opened.provider, opened.settings, question))
     except (Invalid, Unavailable) as error:
         return Outcome(refused=error.message, status=errors.describe_error(error).status)
 
@@ -109,7 +109,7 @@ def _results(filled: Filled, outcome: Outcome, inboxes: list[InboxRow]) -> dict[
     }
 
 
-def _diagnosis(filled: Filled, answer: Answer | None) -> dict[str, Any] | None:
+def _diagnosis(filled: Filled, answer: SearchResults | None) -> dict[str, Any] | None:
     if answer is None or answer.diagnosis is None:
         return None
     why = answer.diagnosis

@@ -8,24 +8,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from proofdesk.core.quotes import split_quotes
 from proofdesk.outbound.channels.invisible import BLANK
 
 MAX_LENGTH = 2000
 """Characters of a message that are looked at; a longer one says more than a word."""
 
-_QUOTE_BEGINS = re.compile(
-    r"[-_—]{2,}\s*(original message|forwarded message|ursprüngliche nachricht|weitergeleitete nachricht"
-    r"|message d'origine|mensaje original|messaggio originale|mensagem original|oorspronkelijk bericht"
-    r"|исходное сообщение|пересылаемое сообщение)"
-    r"|_{10,}\s*$"
-    r"|\*?(from|von|de|da|van|от|от кого)\s?:\s*\S.*@"
-    r"|\*?(from|von|de|da|van|от)\*?\s?:\s*\S.*$(?=\n\*?(sent|date|gesendet|datum|envoyé|enviado|inviato|verzonden|дата))",
-    re.MULTILINE,
-)
-_ATTRIBUTION = re.compile(
-    r"(on\b.*\bwrote|am\b.*\bschrieb\b.*|le\b.*\ba écrit|el\b.*\bescribió|il\b.*\bha scritto|em\b.*\bescreveu"
-    r"|op\b.*\bschreef\b.*|.*\b(пишет|написал|написала|написал\(а\)))\s*:\s*$"
-)
 _SIGNATURE = re.compile(
     r"(sent (from|with|via|using)|get outlook|yahoo mail for|gesendet (von|mit|über|aus)|von meine[mr] .* gesendet"
     r"|diese nachricht wurde .* gesendet|holen sie sich outlook|outlook (für|for|pour|para|per|voor) "
@@ -57,29 +45,15 @@ def normalize(text: str) -> str:
 
 def extract_new_text(text: str) -> str:
     """Return what the author wrote themselves, in one form: no quoted mail, no signature of a program."""
-    lines = _visible(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    quotes = any(line.lstrip().startswith((">", "|")) for line in lines)
+    own, _ = split_quotes(_visible(text).replace("\r\n", "\n").replace("\r", "\n"), lenient=True)
     kept: list[str] = []
-    for number, line in enumerate(lines):
+    for line in own.split("\n"):
         bare = line.strip()
-        if _ends_here("\n".join(lines[number : number + 2]).lstrip(), bare, wrote=bool("".join(kept).strip())):
+        if bare in ("--", "—") or ("".join(kept).strip() and _SIGNATURE.match(bare)):
             break
-        if _ATTRIBUTION.match(bare) or _ATTRIBUTION.match(" ".join(lines[number : number + 2]).strip()):
-            if not quotes:
-                break
-            continue
-        if quotes and (
-            bare.startswith((">", "|")) or _ATTRIBUTION.search(" ".join(lines[max(0, number - 1) : number + 1]))
-        ):
-            continue
-        kept.append(line)
+        if not bare.startswith((">", "|")):
+            kept.append(line)
     return "\n".join(kept)
-
-
-def _ends_here(here: str, bare: str, *, wrote: bool) -> bool:
-    if bare in ("--", "—") or (wrote and _SIGNATURE.match(bare)):
-        return True
-    return _QUOTE_BEGINS.match(here) is not None
 
 
 def _visible(text: str) -> str:

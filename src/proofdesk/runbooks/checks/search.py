@@ -110,7 +110,7 @@ async def finds_itself(case: Case) -> Seen:
     if not asked:
         return skip("There is no message to look for.")
     held = case.resources
-    answer = await results.find(held.db, case.inside, held.provider, case.settings, SearchQuery(asked))
+    answer = await results.search(held.db, case.inside, held.provider, case.settings, SearchQuery(asked))
     if not answer.results:
         return fail("A message is not found by its own first words.")
     if answer.degraded:
