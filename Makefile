@@ -27,6 +27,7 @@ chaos: $(VENV)/dev
 docs: $(VENV)/dev
 	@$(BIN)/python scripts/reference.py
 	@$(BIN)/python scripts/data_model.py
+	@$(BIN)/python scripts/schema.py
 	@$(BIN)/python scripts/diagrams.py
 
 # htmx, plots, icons and fonts of the web pages, from npm; nothing happens when they are there already.

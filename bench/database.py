@@ -17,11 +17,11 @@ def fresh(shared_buffers: str = "") -> Iterator[str]:
     """The URL of an empty database as its owner; it is removed afterwards. `shared_buffers` replaces the default."""
     with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # run by root, the database server is another user
-        with embedded.running(Path(folder) / "home") as url:  # some settings apply from the second start
+        with embedded.running_server(Path(folder) / "home") as url:  # some settings apply from the second start
             if shared_buffers:
                 with psycopg.connect(url, autocommit=True) as conn:
                     conn.execute(f"ALTER SYSTEM SET shared_buffers = '{shared_buffers}'".encode())
-        with embedded.running(Path(folder) / "home") as url:
+        with embedded.running_server(Path(folder) / "home") as url:
             migrate.migrate(url)
             with psycopg.connect(url, autocommit=True) as conn:
                 for setting in _SETTINGS:

@@ -20,7 +20,8 @@ from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database, open_database
 from proofdesk.indexing import vector_index, vectors
 from proofdesk.indexing.embeddings.openai import OpenAIModel
-from proofdesk.projects import projects, scope
+from proofdesk.jobs import new_projects
+from proofdesk.projects import scope
 from proofdesk.settings import Settings
 
 CHUNKS = 10_000
@@ -71,7 +72,7 @@ def _figure(embedded: Embedded, alone: float, copied: float) -> Figure:
 
 
 async def _embedded(db: Database, url: str, there: str, chunks: int) -> tuple[Embedded, UUID]:
-    made = await projects.create(db, system_actor(), f"{chunks:,} chunks")
+    made = await new_projects.create(db, system_actor(), f"{chunks:,} chunks")
     inside = await scope.enter(db, system_actor(), made.id)
     with psycopg.connect(url, autocommit=True) as conn:
         await asyncio.to_thread(desk.fill, conn, made.id, chunks, upstream.DIMENSION, embedded=False)

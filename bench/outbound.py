@@ -22,9 +22,10 @@ from bench.figures import Curve, Figure, Found
 from proofdesk.audit.events import system_actor
 from proofdesk.database import postgres_server
 from proofdesk.database.pool import open_database
-from proofdesk.outbound.channels.interface import Message, Pause, Receipt
+from proofdesk.jobs import new_projects
+from proofdesk.outbound.channels.interface import ChannelMessage, ChannelPause, Receipt
 from proofdesk.outbound.delivery import delivery
-from proofdesk.projects import projects, scope
+from proofdesk.projects import scope
 
 MESSAGES = 4_000
 GROWTH = (100, 1_000, 10_000)
@@ -52,14 +53,14 @@ class Instant:
     def check(self, recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return recipient_ref, payload
 
-    async def send(self, message: Message) -> Receipt:
+    async def send(self, message: ChannelMessage) -> Receipt:
         return Receipt(message.key)
 
-    async def find(self, message: Message) -> Receipt | None:
+    async def find(self, message: ChannelMessage) -> Receipt | None:
         return None
 
     @property
-    def pause(self) -> Pause | None:
+    def pause(self) -> ChannelPause | None:
         return None
 
     async def aclose(self) -> None: ...
@@ -88,7 +89,7 @@ async def measure(quick: bool) -> Found:
 async def _sent(url: str, messages: int) -> float:
     """Seconds in which the workers send that many messages of a new project."""
     async with open_database(url, 2) as db:
-        made = await projects.create(db, system_actor(), f"{messages:,} messages")
+        made = await new_projects.create(db, system_actor(), f"{messages:,} messages")
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(_WRITE, [messages, made.id])
         conn.execute(_APPROVE)
@@ -109,7 +110,7 @@ def _floor(url: str, messages: int) -> float:
     """Messages a second of the least that delivery could do."""
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("CREATE TABLE attempts (id serial PRIMARY KEY, state text NOT NULL)")
-    pgbench = postgres_server.program("pgbench")
+    pgbench = postgres_server.program_path("pgbench")
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(_FLOOR)
         script.flush()

@@ -27,8 +27,10 @@ from proofdesk import logging
 from proofdesk.audit import events
 from proofdesk.database.pool import Database, open_database
 from proofdesk.http import app as http_app
-from proofdesk.indexing import terms
-from proofdesk.projects import projects, scope
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.incremental import index_conversations
+from proofdesk.jobs import new_projects
+from proofdesk.projects import scope
 from proofdesk.settings import Settings
 
 MESSAGES, FEW = 100_000, 5_000
@@ -108,13 +110,13 @@ async def _each(messages: int) -> list[Took]:
 
 
 async def _filled(db: Database, url: str, messages: int) -> UUID:
-    made = await projects.create(db, events.system_actor(), "Studio")
+    made = await new_projects.create(db, events.system_actor(), "Studio")
     inside = await scope.enter(db, events.system_actor(), made.id)
     with psycopg.connect(url, autocommit=True) as conn:
         await asyncio.to_thread(desk.fill, conn, made.id, messages, 64)
         for statement in _MORE:
             conn.execute(statement.replace("% ", "%% ").encode(), {"n": messages})
-        await terms.refresh(db, inside)
+        await index_conversations(db, inside, ChunkLimits.from_settings(Settings()))
         told = [events.BulkEvent("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
         async with db.scoped(inside) as noting:
             await events.record_many(noting, inside, inside.actor, told)

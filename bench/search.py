@@ -25,8 +25,11 @@ from proofdesk.audit.events import system_actor
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
-from proofdesk.indexing import terms, vector_index
-from proofdesk.projects import projects, scope
+from proofdesk.indexing import vector_index
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.incremental import index_conversations
+from proofdesk.jobs import new_projects
+from proofdesk.projects import scope
 from proofdesk.projects.scope import Scope
 from proofdesk.search import fusion, queries, results
 from proofdesk.search.results import SearchFilters, SearchQuery
@@ -100,7 +103,7 @@ class Bench:
 
     async def filled(self, chunks: int) -> tuple[Scope, desk.Desk]:
         """A project with that many chunks and their vectors."""
-        made = await projects.create(self.db, system_actor(), f"{chunks:,} chunks")
+        made = await new_projects.create(self.db, system_actor(), f"{chunks:,} chunks")
         inside = await scope.enter(self.db, system_actor(), made.id)
         with psycopg.connect(self.url, autocommit=True) as conn:
             filled = await asyncio.to_thread(desk.fill, conn, made.id, chunks, DIMENSION)
@@ -108,7 +111,7 @@ class Bench:
 
     async def worded(self, inside: Scope) -> None:
         """Bring the words of a project up to date."""
-        await terms.refresh(self.db, inside)
+        await index_conversations(self.db, inside, ChunkLimits.from_settings(Settings()))
 
     async def indexed(self, inside: Scope) -> None:
         """Give a project the index over its vectors, if it is large."""
@@ -146,7 +149,11 @@ class Bench:
         return await self._ask(inside, provider, asked, filters)
 
     async def _ask(
-        self, inside: Scope, provider: Ready, asked: Sequence[tuple[str, np.ndarray]], filters: SearchFilters = UNFILTERED
+        self,
+        inside: Scope,
+        provider: Ready,
+        asked: Sequence[tuple[str, np.ndarray]],
+        filters: SearchFilters = UNFILTERED,
     ) -> list[float]:
         took = []
         for text, _ in asked:
@@ -158,7 +165,9 @@ class Bench:
     @asynccontextmanager
     async def _bare(self) -> AsyncIterator[Conn]:
         async with await psycopg.AsyncConnection.connect(self.url) as conn:
-            for name, value in queries.transaction_settings(max(_SETTINGS.search_hnsw_ef_search, fusion.NEAREST_CHUNKS), False).items():
+            for name, value in queries.transaction_settings(
+                max(_SETTINGS.search_hnsw_ef_search, fusion.NEAREST_CHUNKS), False
+            ).items():
                 await conn.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
             yield conn
 

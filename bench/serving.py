@@ -24,7 +24,7 @@ from bench import database
 from bench.figures import Curve, Figure, Found
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import open_database
-from proofdesk.projects import projects
+from proofdesk.jobs import new_projects
 
 SIZES = (10_000, 100_000, 1_000_000)  # messages
 CONNECTIONS, PROCESSES = 16, 2
@@ -66,7 +66,7 @@ async def measure(quick: bool) -> Found:
     seconds = 2 if quick else 5
     with database.fresh() as url:
         async with open_database(url, 2) as db:
-            project = await projects.create(db, system_actor(), "Served")
+            project = await new_projects.create(db, system_actor(), "Served")
         with running(url) as there:
             cookies = [_signed_in(there, str(project.id)) for _ in range(CONNECTIONS)]
             floor = _loaded(f"{there}/health", cookies, seconds)

@@ -27,11 +27,11 @@ async def measure(quick: bool) -> Found:
     with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # run by root, the database server is another user
         home = Path(folder) / "home"
-        with embedded.running(home) as url:
+        with embedded.running_server(home) as url:
             migrate.migrate(url)
         _up(home)  # once before: what is compiled and read for the first time is not measured
         began = time.perf_counter()
-        with embedded.running(home):
+        with embedded.running_server(home):
             subprocess.run([sys.executable, "-c", f"import {_LIBRARIES}"], check=True)
             alone = time.perf_counter() - began
         ready, memory = _up(home)

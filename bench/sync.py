@@ -26,15 +26,17 @@ from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import open_database
-from proofdesk.indexing import chunks, terms
-from proofdesk.projects import projects, scope
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.incremental import index_conversations
+from proofdesk.jobs import new_projects
+from proofdesk.projects import scope
 from proofdesk.settings import Settings
 
 CONVERSATIONS = 2_000
 GROWTH = (312, 3_125, 31_250)  # conversations: 10,000 messages to a million
 CONCURRENCY, DELAY = 8, 0.05
 _OPTIONS = sync.SyncOptions(default_account_id=1)
-_LIMITS = chunks.limits_of(Settings())
+_LIMITS = ChunkLimits.from_settings(Settings())
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def _apart(url: str, there: str) -> Synced:
 async def _synced(url: str, there: str) -> Synced:
     client = ChatwootClient(there, "token", concurrency=CONCURRENCY)
     async with open_database(url, 8) as db:
-        made = await projects.create(db, system_actor(), "Synced")
+        made = await new_projects.create(db, system_actor(), "Synced")
         inside = await scope.enter(db, system_actor(), made.id)
         before, began = upstream.requests(there), time.perf_counter()
         synced = await sync.run(db, client, inside, _OPTIONS, ignore_progress)
@@ -208,8 +210,7 @@ async def _synced(url: str, there: str) -> Synced:
         await sync.run(db, client, inside, _OPTIONS, ignore_progress)
         again = time.perf_counter() - ended
         requests, ended = upstream.requests(there) - before - first, time.perf_counter()
-        await chunks.cut(db, inside, _LIMITS)
-        await terms.refresh(db, inside)
+        await index_conversations(db, inside, _LIMITS)
         findable = time.perf_counter() - ended
     await client.aclose()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -166,7 +166,7 @@ def _word(kind: str) -> str:
 
 def main() -> int:
     """Create a migrated database and write the pages."""
-    with tempfile.TemporaryDirectory() as home, embedded.running(Path(home)) as url:
+    with tempfile.TemporaryDirectory() as home, embedded.running_server(Path(home)) as url:
         migrate.migrate(url)
         with psycopg.connect(url) as conn:
             for path, text in pages(conn).items():

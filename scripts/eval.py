@@ -28,8 +28,11 @@ from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, open_database
-from proofdesk.indexing import chunks, terms, tokenizer, vector_index, vectors
+from proofdesk.indexing import tokenizer, vector_index, vectors
+from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.local import LocalModel
+from proofdesk.indexing.incremental import index_conversations
+from proofdesk.jobs import new_projects
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
@@ -204,7 +207,7 @@ async def _corpus_ids(db: Database, project_scope: Scope) -> dict[str, str]:
 
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
-    with embedded.running(HOME) as url:
+    with embedded.running_server(HOME) as url:
         migrate.migrate(url)
         async with open_database(url, 8) as db:
             yield db
@@ -214,19 +217,17 @@ async def _project(db: Database, corpus: Path) -> Scope:
     """Return the scope of the project with the corpus, with every stage up to date."""
     actor = system_actor()
     existing = [p for p in await projects.list_visible(db, actor) if p.name == PROJECT]
-    project = existing[0] if existing else await projects.create(db, actor, PROJECT)
+    project = existing[0] if existing else await new_projects.create(db, actor, PROJECT)
     project_scope = await scope.enter(db, actor, project.id)
     if not (HOME / "synced").exists():
         with _timed("sync"):
             await _sync(db, project_scope, corpus)
         (HOME / "synced").touch()
-    with _timed("chunks"):
-        await chunks.cut(db, project_scope, chunks.limits_of(_settings()))
-    with _timed("index"):
-        await terms.refresh(db, project_scope)
+    with _timed("chunks and terms"):
+        await index_conversations(db, project_scope, ChunkLimits.from_settings(_settings()))
     with _timed("vectors"):
         await vectors.embed_pending(db, project_scope, LocalModel(), vectors.Options.of(_settings()))
-    with _timed("vector index"), embedded.running(HOME) as url:
+    with _timed("vector index"), embedded.running_server(HOME) as url:
         await vector_index.look_after(db, url, project_scope)
     with _timed("vacuum"):
         await _vacuum()
@@ -248,7 +249,7 @@ async def _vacuum() -> None:
     # What autovacuum would have done by now.
     import psycopg
 
-    with embedded.running(HOME) as url:
+    with embedded.running_server(HOME) as url:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
             await conn.execute("VACUUM ANALYZE")
 

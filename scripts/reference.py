@@ -104,7 +104,7 @@ def runbooks() -> str:
 
 def _runbook(runbook: Runbook) -> list[str]:
     checks = [f"{n}. **{c.title}** (`{c.id}`): {c.expected}" for n, c in enumerate(runbook.checks, 1)]
-    exhibits = [f"- {exhibit.title}" for exhibit in runbook.exhibits]
+    exhibits = [f"- {exhibit.title}" for exhibit in runbook.evidence]
     return [
         "",
         f"## {runbook.title}",

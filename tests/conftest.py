@@ -66,7 +66,7 @@ def server_url(testrun_uid: str) -> Iterator[str]:
     """Return the URL of the embedded server, which all test processes share, with a migrated database to copy."""
     # Not a pytest folder: pytest makes those private, and a server started by root runs as another user.
     home = Path(tempfile.gettempdir()) / f"proofdesk-tests-{testrun_uid}"
-    with embedded.running(home) as url:
+    with embedded.running_server(home) as url:
         with _alone(home):
             _tune(url)
             migrate.migrate(url)

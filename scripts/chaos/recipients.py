@@ -18,11 +18,12 @@ from pydantic import SecretStr
 from proofdesk.audit.events import system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.core.progress import ignore_progress
+from proofdesk.jobs import new_projects
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import approval, drafts, policies
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.policy_queries import PolicyUpdate
-from proofdesk.projects import projects, scope, sources
+from proofdesk.projects import scope, sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, telegram
@@ -111,7 +112,7 @@ class Recipients:
         each = max(2, self.messages // (self._accounts * 2 * A_PERSON))
         chats = itertools.count(10_000)
         for account in range(1, self._accounts + 1):
-            made = await projects.create(resources.db, system_actor(), f"Project {account}")
+            made = await new_projects.create(resources.db, system_actor(), f"Project {account}")
             inside = await scope.enter(resources.db, system_actor(), made.id)
             await sources.bind(resources.db, inside, "chatwoot_account", str(account))
             inbox = 1 if account == 1 else next(iter(self.chatwoot.add_account(account, f"Account {account}").inboxes))

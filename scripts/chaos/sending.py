@@ -141,7 +141,7 @@ def _database(given: str | None, home: Path) -> Iterator[str]:
     if given is not None:
         yield given
         return
-    with embedded.running(home / "database") as url:
+    with embedded.running_server(home / "database") as url:
         migrate.migrate(url)
         yield url
 

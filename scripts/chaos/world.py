@@ -13,7 +13,8 @@ from uuid import UUID
 
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import open_database
-from proofdesk.projects import projects, scope, sources
+from proofdesk.jobs import new_projects
+from proofdesk.projects import scope, sources
 from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
 
@@ -83,7 +84,7 @@ class World:
         """Make a project for each account; all is due at once and again every 30 seconds."""
         async with open_database(url, 2) as db:
             for account in self.accounts:
-                made = await projects.create(db, system_actor(), f"Project {account}")
+                made = await new_projects.create(db, system_actor(), f"Project {account}")
                 self.accounts[account] = made.id
                 inside = await scope.enter(db, system_actor(), made.id)
                 await sources.bind(db, inside, "chatwoot_account", str(account))

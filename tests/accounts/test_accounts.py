@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from proofdesk.accounts import accounts, passwords, sessions
-from proofdesk.accounts.queries import Account
-from proofdesk.accounts.sessions import InvalidCredentials, Login
+from proofdesk.accounts.queries import UserAccount
+from proofdesk.accounts.sessions import InvalidCredentials, LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid
 from proofdesk.settings import Settings
@@ -19,13 +19,13 @@ def _settings(password: str | None = None, username: str = "owner") -> Settings:
 
 
 async def _sign_in(db: Database, password: str, username: str = "owner") -> str:
-    return (await sessions.open(db, _settings(), Login(username, password, "127.0.0.1"))).token
+    return (await sessions.sign_in(db, _settings(), LoginAttempt(username, password, "127.0.0.1"))).token
 
 
 async def test_without_a_password_the_owner_gets_one_that_is_shown_once(db: Database):
     shown = await accounts.ensure_owner(db, _settings())
     assert shown and len(shown) >= 16
-    assert await sessions.read(db, await _sign_in(db, shown))
+    assert await sessions.load_session(db, await _sign_in(db, shown))
     assert await accounts.ensure_owner(db, _settings()) is None
     assert await _sign_in(db, shown)
 
@@ -39,7 +39,7 @@ async def test_a_changed_password_replaces_the_old_one_and_ends_sessions(db: Dat
     await accounts.ensure_owner(db, _settings("the first one"))
     token = await _sign_in(db, "the first one")
     await accounts.ensure_owner(db, _settings("the second one"))
-    assert await sessions.read(db, token) is None
+    assert await sessions.load_session(db, token) is None
     with pytest.raises(InvalidCredentials):
         await _sign_in(db, "the first one")
     assert await _sign_in(db, "the second one")
@@ -51,13 +51,13 @@ async def test_an_unchanged_password_changes_nothing(db: Database, owner_conn: p
     before = owner_conn.execute("SELECT password_hash FROM app_users").fetchone()
     await accounts.ensure_owner(db, _settings("the same one"))
     assert owner_conn.execute("SELECT password_hash FROM app_users").fetchone() == before
-    assert await sessions.read(db, token)
+    assert await sessions.load_session(db, token)
 
 
 async def test_a_changed_username_renames_the_owner(db: Database):
     await accounts.ensure_owner(db, _settings("unchanged pw"))
     await accounts.ensure_owner(db, _settings("unchanged pw", "Boss"))
-    assert [a.username for a in await accounts.listed(db)] == ["Boss"]
+    assert [a.username for a in await accounts.list_accounts(db)] == ["Boss"]
 
 
 async def test_the_owner_cannot_take_the_name_of_somebody_else(db: Database):
@@ -69,7 +69,7 @@ async def test_the_owner_cannot_take_the_name_of_somebody_else(db: Database):
 async def test_processes_that_start_at_once_make_one_owner(db: Database):
     shown = await asyncio.gather(*(accounts.ensure_owner(db, _settings()) for _ in range(4)))
     assert sum(password is not None for password in shown) == 1
-    assert len(await accounts.listed(db)) == 1
+    assert len(await accounts.list_accounts(db)) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_names_and_passwords_have_their_form(db: Database, username: str, 
 
 async def test_a_name_is_given_once(db: Database):
     account = await accounts.create(db, "Amina", "long enough pw")
-    assert isinstance(account, Account) and account.username == "amina"
+    assert isinstance(account, UserAccount) and account.username == "amina"
     with pytest.raises(accounts.UsernameTaken):
         await accounts.create(db, "amina", "long enough pw")
 
@@ -99,11 +99,11 @@ async def test_another_password_ends_the_sessions_of_its_account(db: Database):
     await accounts.create(db, "amina", "long enough pw")
     token = await _sign_in(db, "long enough pw", "amina")
     await accounts.set_password(db, "amina", "another long one")
-    assert await sessions.read(db, token) is None
+    assert await sessions.load_session(db, token) is None
     assert await _sign_in(db, "another long one", "amina")
 
 
 async def test_a_password_is_compared_even_when_nobody_has_it():
-    assert not await passwords.matches(None, "proofdesk-nobody")
-    assert not await passwords.matches("not a hash", "anything")
-    assert not await passwords.matches(await passwords.hashed("right"), "x" * 5000)
+    assert not await passwords.verify_password(None, "proofdesk-nobody")
+    assert not await passwords.verify_password("not a hash", "anything")
+    assert not await passwords.verify_password(await passwords.hash_password("right"), "x" * 5000)

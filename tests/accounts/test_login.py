@@ -8,7 +8,7 @@ import psycopg
 from proofdesk.accounts import accounts, sessions
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
-from proofdesk.projects import projects
+from proofdesk.jobs import new_projects
 from proofdesk.settings import Settings
 from tests.support.server import ORIGIN, PASSWORD, client_of, sign_up
 
@@ -68,8 +68,8 @@ async def test_login_makes_a_new_session_and_ends_the_old_one(anyone: httpx2.Asy
     first = (await _login(anyone)).cookies["sid"]
     second = (await _login(anyone)).cookies["sid"]
     assert first != second
-    assert await sessions.read(db, first) is None
-    assert await sessions.read(db, second) is not None
+    assert await sessions.load_session(db, first) is None
+    assert await sessions.load_session(db, second) is not None
 
 
 async def test_logout_ends_the_session_and_takes_the_cookies_back(anyone: httpx2.AsyncClient, db: Database):
@@ -78,7 +78,7 @@ async def test_logout_ends_the_session_and_takes_the_cookies_back(anyone: httpx2
     answer = await anyone.post("/auth/logout")
     assert answer.status_code == 200
     assert {c.split("=")[0] for c in answer.headers.get_list("set-cookie")} == {"sid", "csrf_token"}
-    assert await sessions.read(db, token) is None
+    assert await sessions.load_session(db, token) is None
     assert (await anyone.post("/auth/logout")).json()["ok"]
 
 
@@ -91,14 +91,14 @@ async def test_cookies_of_a_session_that_ended_are_taken_back(anyone: httpx2.Asy
 
 async def test_the_only_project_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
     actor = await _account(db)
-    made = await projects.create(db, actor, "Only one")
+    made = await new_projects.create(db, actor, "Only one")
     assert (await _login(anyone)).json()["active_project_id"] == str(made.id)
 
 
 async def test_the_project_worked_in_last_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
     actor = await _account(db)
-    await projects.create(db, actor, "First")
-    second = await projects.create(db, actor, "Second")
+    await new_projects.create(db, actor, "First")
+    second = await new_projects.create(db, actor, "Second")
     first_login = await _login(anyone)
     assert first_login.json()["active_project_id"] is None
     token = {"x-csrf-token": first_login.cookies["csrf_token"]}

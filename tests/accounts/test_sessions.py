@@ -6,18 +6,18 @@ import psycopg
 import pytest
 
 from proofdesk.accounts import accounts, limits, queries, sessions
-from proofdesk.accounts.sessions import InvalidCredentials, Login
+from proofdesk.accounts.sessions import InvalidCredentials, LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
 
 SETTINGS = Settings(login_rate_limit_max_attempts=3)
-LOGIN = Login("amina", "long enough pw", "203.0.113.9")
+LOGIN = LoginAttempt("amina", "long enough pw", "203.0.113.9")
 
 
 @pytest.fixture
 async def token(db: Database) -> str:
     await accounts.create(db, LOGIN.username, LOGIN.password)
-    return (await sessions.open(db, SETTINGS, LOGIN)).token
+    return (await sessions.sign_in(db, SETTINGS, LOGIN)).token
 
 
 @pytest.mark.parametrize(
@@ -27,36 +27,36 @@ async def token(db: Database) -> str:
 )
 async def test_a_session_ends(db: Database, owner_conn: psycopg.Connection, token: str, ended: str):
     owner_conn.execute(f"UPDATE sessions SET {ended}".encode())
-    assert await sessions.read(db, token) is None
-    await sessions.open(db, SETTINGS, LOGIN)
+    assert await sessions.load_session(db, token) is None
+    await sessions.sign_in(db, SETTINGS, LOGIN)
     assert owner_conn.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
 async def test_being_seen_is_noted_once_a_minute(db: Database, owner_conn: psycopg.Connection, token: str):
     before = owner_conn.execute("SELECT last_seen_at, xmin FROM sessions").fetchone()
-    await sessions.read(db, token)
+    await sessions.load_session(db, token)
     assert owner_conn.execute("SELECT last_seen_at, xmin FROM sessions").fetchone() == before
     owner_conn.execute("UPDATE sessions SET last_seen_at = now() - interval '2 minutes'")
-    await sessions.read(db, token)
+    await sessions.load_session(db, token)
     fresh = owner_conn.execute("SELECT last_seen_at > now() - interval '30 seconds' FROM sessions").fetchone()
     assert fresh == (True,)
 
 
 async def test_tries_made_at_once_cannot_slip_through_together(db: Database, token: str):
-    tries = [sessions.open(db, SETTINGS, Login("amina", f"guess {n}", "203.0.113.7")) for n in range(10)]
+    tries = [sessions.sign_in(db, SETTINGS, LoginAttempt("amina", f"guess {n}", "203.0.113.7")) for n in range(10)]
     ended = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(error, InvalidCredentials) for error in ended) == 3
     assert sum(isinstance(error, limits.LoginRateLimited) for error in ended) == 7
 
 
 async def test_addresses_of_one_ipv6_network_count_together():
-    one, other = limits.subjects("2001:db8::1", "a"), limits.subjects("2001:db8::ffff:1", "A")
+    one, other = limits.rate_limit_subjects("2001:db8::1", "a"), limits.rate_limit_subjects("2001:db8::ffff:1", "A")
     assert one == other
-    assert limits.subjects("unknown", "a").address == "unknown"
+    assert limits.rate_limit_subjects("unknown", "a").address == "unknown"
 
 
 async def test_counters_are_cleared_after_a_day(db: Database, owner_conn: psycopg.Connection, token: str):
     owner_conn.execute("UPDATE rate_limits SET window_started_at = now() - interval '25 hours'")
     async with db.transaction() as conn:
-        await queries.clear_ended(conn)
+        await queries.delete_ended_sessions(conn)
     assert owner_conn.execute("SELECT count(*) FROM rate_limits").fetchone() == (0,)

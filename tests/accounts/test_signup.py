@@ -14,17 +14,17 @@ from pydantic import SecretStr
 from proofdesk.accounts import accounts, quotas, sessions, signup, signup_queries, telegram
 from proofdesk.accounts.accounts import UsernameTaken
 from proofdesk.accounts.bot import Bot, TelegramError
-from proofdesk.accounts.sessions import Login, Opened
+from proofdesk.accounts.sessions import LoginAttempt, NewSession
 from proofdesk.accounts.signup import (  # fmt: skip
-    Confirmation,
     InvalidPin,
     OwnerNotBound,
     PinAttemptsExceeded,
     PinExpired,
+    SignupApplication,
+    SignupConfirmation,
     SignupRateLimited,
     SignupRequestInvalid,
-    Started,
-    Wish,
+    StartedSignup,
 )
 from proofdesk.accounts.telegram import TelegramNotConfigured
 from proofdesk.audit.events import system_actor
@@ -44,8 +44,8 @@ class Desk:
     def __init__(self, db: Database, bot: Bot, simulator: Simulator):
         self.db, self.bot, self.simulator, self.settings = db, bot, simulator, SETTINGS
 
-    async def start(self, username: str = "amina", address: str = "192.0.2.1") -> tuple[Started, str]:
-        started = await signup.start(self.db, self.settings, self.bot, Wish(username, PASSWORD, address))
+    async def start(self, username: str = "amina", address: str = "192.0.2.1") -> tuple[StartedSignup, str]:
+        started = await signup.start(self.db, self.settings, self.bot, SignupApplication(username, PASSWORD, address))
         return started, self.pin()
 
     def pin(self) -> str:
@@ -53,8 +53,8 @@ class Desk:
         assert found
         return found[0]
 
-    async def confirm(self, request_id: object, pin: str, address: str = "192.0.2.1") -> Opened:
-        return await signup.confirm(self.db, self.settings, Confirmation(str(request_id), pin, address))
+    async def confirm(self, request_id: object, pin: str, address: str = "192.0.2.1") -> NewSession:
+        return await signup.confirm(self.db, self.settings, SignupConfirmation(str(request_id), pin, address))
 
     async def outcome(self, request_id: object, pin: str, address: str = "192.0.2.1") -> str:
         try:
@@ -64,7 +64,7 @@ class Desk:
         return "in"
 
     async def usernames(self) -> list[str]:
-        return [person.username for person in await accounts.listed(self.db)]
+        return [person.username for person in await accounts.list_accounts(self.db)]
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ async def test_the_pin_goes_to_the_owner_and_makes_an_account(desk: Desk):
     assert message.chat_id == OWNER and "amina" in message.text and "192.0.2.77" in message.text
     opened = await desk.confirm(started.signup_request_id, f" {pin} ")
     assert opened.username == "amina"
-    assert await sessions.read(desk.db, opened.token)
-    assert await sessions.open(desk.db, desk.settings, Login("amina", PASSWORD, "192.0.2.1"))
+    assert await sessions.load_session(desk.db, opened.token)
+    assert await sessions.sign_in(desk.db, desk.settings, LoginAttempt("amina", PASSWORD, "192.0.2.1"))
 
 
 async def test_a_pin_is_used_once(desk: Desk):
@@ -129,21 +129,21 @@ async def test_guesses_at_once_never_exceed_the_limit(desk: Desk, owner_conn: ps
 
 async def test_a_new_start_gives_no_fresh_tries_without_end(desk: Desk):
     tried, address = 0, "192.0.2.9"
-    for number in range(quotas.STARTS_OF_ADDRESS.most):
+    for number in range(quotas.STARTS_OF_ADDRESS.max_hits):
         started, pin = await desk.start(f"guess{number}", address)
         for n in range(1, desk.settings.signup_pin_max_attempts + 1):
             tried += await desk.outcome(started.signup_request_id, _wrong(pin, n), address) == "invalid_pin"
-    assert tried == quotas.PINS_OF_ADDRESS.most
+    assert tried == quotas.PINS_OF_ADDRESS.max_hits
     with pytest.raises(SignupRateLimited) as limited:
         await desk.start("another", address)
     assert limited.value.status == 429 and 0 < (limited.value.retry_after or 0) <= 15 * 60
 
 
 async def test_signups_from_everywhere_are_limited_too(desk: Desk):
-    most = quotas.STARTS.most
+    most = quotas.STARTS.max_hits
 
     async def outcome(number: int) -> str:
-        wish = Wish(f"guest{number}", "short", f"198.51.{number}.1")
+        wish = SignupApplication(f"guest{number}", "short", f"198.51.{number}.1")
         try:
             await signup.start(desk.db, desk.settings, desk.bot, wish)
         except ProofdeskError as error:
@@ -153,14 +153,14 @@ async def test_signups_from_everywhere_are_limited_too(desk: Desk):
     assert await outcome(1) == "invalid_password"  # what is refused unseen does not count
     async with desk.db.transaction() as conn:
         for _ in range(most - 1):
-            await quotas.used_up_here(conn, (quotas.STARTS, quotas.ALL))
+            await quotas.count_hits_in(conn, (quotas.STARTS, quotas.EVERYONE))
     await desk.start("lastone", "198.51.100.1")
     with pytest.raises(SignupRateLimited):
         await desk.start("toomany", "203.0.113.5")
 
 
 async def test_addresses_of_one_ipv6_network_count_as_one(desk: Desk):
-    for number in range(quotas.PINS_OF_ADDRESS.most):
+    for number in range(quotas.PINS_OF_ADDRESS.max_hits):
         assert await desk.outcome(uuid4(), "000000", f"2001:db8::{number + 1:x}") == "signup_request_invalid"
     assert await desk.outcome(uuid4(), "000000", "2001:db8::ffff") == "pin_attempts_exceeded"
     assert await desk.outcome(uuid4(), "000000", "2001:db8:1::1") == "signup_request_invalid"
@@ -227,7 +227,7 @@ async def test_a_name_that_was_taken_meanwhile_is_not_taken_again(desk: Desk):
 )
 async def test_names_and_passwords_have_their_form(desk: Desk, username: str, password: str, code: str):
     with pytest.raises(Invalid) as refused:
-        await signup.start(desk.db, desk.settings, desk.bot, Wish(username, password, "192.0.2.1"))
+        await signup.start(desk.db, desk.settings, desk.bot, SignupApplication(username, password, "192.0.2.1"))
     assert refused.value.code == code and not desk.simulator.sent
 
 
@@ -259,8 +259,8 @@ async def test_moving_or_undoing_the_binding_voids_pins_under_way(desk: Desk):
     started, pin = await desk.start()
     async with desk.db.transaction() as conn:
         await signup_queries.replace_code(conn, telegram._hash("AAAA-BBBB-CCCC"), 15)
-    moved = telegram.Update(1, desk.simulator.update(OWNER + 1, "/bind aaaabbbbcccc")["message"], proven=True)
-    assert await telegram.handle(desk.db, desk.settings, desk.bot, moved)
+    moved = telegram.TelegramUpdate(1, desk.simulator.update(OWNER + 1, "/bind aaaabbbbcccc")["message"], proven=True)
+    assert await telegram.handle_update(desk.db, desk.settings, desk.bot, moved)
     assert await desk.outcome(started.signup_request_id, pin) == "signup_request_invalid"
     started, pin = await desk.start()
     await telegram.unbind(desk.db, system_actor())
@@ -271,7 +271,7 @@ async def test_what_is_missing_is_told_exactly(desk: Desk):
     async def told(settings: Settings, bot: Bot | None, error: type[ProofdeskError] | None) -> tuple[Any, ...]:
         if error is not None:
             with pytest.raises(error):
-                await signup.start(desk.db, settings, bot, Wish("amina", PASSWORD, "192.0.2.1"))
+                await signup.start(desk.db, settings, bot, SignupApplication("amina", PASSWORD, "192.0.2.1"))
         found = await signup.status(desk.db, settings)
         return found.enabled, found.has_telegram_token, found.owner_bound, found.missing
 

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 
 from proofdesk.accounts import commands, quotas, telegram
 from proofdesk.accounts.bot import Bot, TelegramError
-from proofdesk.accounts.signup_queries import Binding
+from proofdesk.accounts.signup_queries import TelegramBinding
 from proofdesk.accounts.telegram import (
     InvalidWebhookSecret,
-    OwnerIsFixed,
+    OwnerSetByOperator,
     TelegramNotConfigured,
-    Update,
+    TelegramUpdate,
     WebhookRateLimited,
 )
 from proofdesk.audit.events import system_actor
@@ -58,14 +58,14 @@ class Hearing:
         return await self.post(update, proven=proven)
 
     async def post(self, update: dict[str, Any], *, proven: bool = True) -> bool:
-        posted = Update(update["update_id"], update["message"], proven)
-        return await telegram.handle(self.db, self.settings, self.bot, posted)
+        posted = TelegramUpdate(update["update_id"], update["message"], proven)
+        return await telegram.handle_update(self.db, self.settings, self.bot, posted)
 
     async def code(self) -> str:
-        return (await telegram.make_code(self.db, self.settings, system_actor()))[0]
+        return (await telegram.create_bind_code(self.db, self.settings, system_actor()))[0]
 
     async def bound(self) -> int | None:
-        found = await telegram.bound(self.db, self.settings)
+        found = await telegram.fetch_owner_binding(self.db, self.settings)
         return found and found.user_id
 
     @property
@@ -103,27 +103,27 @@ def _actions(conn: psycopg.Connection) -> list[tuple[str, str]]:
     ],
 )
 def test_commands_are_read(simulator: Simulator, text: str, command: str, argument: str):
-    said = commands.read(simulator.update(ADA, text or " ")["message"], proven=True)
+    said = commands.parse_command(simulator.update(ADA, text or " ")["message"], proven=True)
     assert said is not None and (said.command, said.argument) == (command, argument)
 
 
 def test_only_people_in_private_chats_are_heard(simulator: Simulator):
     message = simulator.update(ADA, "/bind")["message"]
     for kind in ("group", "supergroup", "channel", None, 1, []):
-        assert commands.read(message | {"chat": {"id": ADA, "type": kind}}, proven=True) is None
-    assert commands.read(message | {"from": message["from"] | {"is_bot": True}}, proven=True) is None
+        assert commands.parse_command(message | {"chat": {"id": ADA, "type": kind}}, proven=True) is None
+    assert commands.parse_command(message | {"from": message["from"] | {"is_bot": True}}, proven=True) is None
     for broken in (None, [], "x", {}, {"text": "/bind"}, message | {"text": 1}, message | {"from": None}):
-        assert commands.read(broken, proven=True) is None
+        assert commands.parse_command(broken, proven=True) is None
     for number in (True, "4711", 1.5, -1, 0, 2**63, None):
-        assert commands.read(message | {"from": {"id": number}}, proven=True) is None
+        assert commands.parse_command(message | {"from": {"id": number}}, proven=True) is None
 
 
 def test_every_case_of_bind_is_decided(simulator: Simulator):
     def act(sender: int, text: str, bound_to: int | None, owner_id: int | None) -> str:
-        said = commands.read(simulator.update(sender, text)["message"], proven=True)
+        said = commands.parse_command(simulator.update(sender, text)["message"], proven=True)
         assert said is not None
-        held = None if bound_to is None else Binding(bound_to, bound_to, "x", datetime.now(UTC))
-        return commands.decide(said, held, owner_id).act
+        held = None if bound_to is None else TelegramBinding(bound_to, bound_to, "x", datetime.now(UTC))
+        return commands.decide(said, held, owner_id).action
 
     assert act(ADA, "/bind", None, ADA) == "bind"
     assert act(ADA, "/bind", ADA, ADA) == "keep"
@@ -274,16 +274,16 @@ async def test_undoing_the_binding_voids_the_code_too(by_code: Hearing, owner_co
 
 
 async def test_a_code_is_not_made_where_it_would_be_of_no_use(db: Database):
-    with pytest.raises(OwnerIsFixed, match="TELEGRAM_OWNER_ID"):
-        await telegram.make_code(db, _settings(telegram_owner_id=ADA), system_actor())
+    with pytest.raises(OwnerSetByOperator, match="TELEGRAM_OWNER_ID"):
+        await telegram.create_bind_code(db, _settings(telegram_owner_id=ADA), system_actor())
     with pytest.raises(TelegramNotConfigured, match="TELEGRAM_BOT_TOKEN"):
-        await telegram.make_code(db, Settings(), system_actor())
+        await telegram.create_bind_code(db, Settings(), system_actor())
 
 
 async def test_who_writes_too_much_is_not_answered_any_more(by_code: Hearing):
-    for _ in range(quotas.MESSAGES_OF_SENDER.most + 5):
+    for _ in range(quotas.MESSAGES_OF_SENDER.max_hits + 5):
         await by_code.hear(EVE, "/bind")
-    assert len(by_code.answers) == quotas.MESSAGES_OF_SENDER.most
+    assert len(by_code.answers) == quotas.MESSAGES_OF_SENDER.max_hits
     await by_code.hear(ADA, "/help")
     assert by_code.answers[-1][0] == ADA
 
@@ -292,10 +292,10 @@ async def test_a_wrong_secret_is_refused_and_the_right_one_is_let_in(db: Databas
     settings = _settings(telegram_webhook_secret=SecretStr("right"))
     for presented in ((None, None), ("wrong", None), (None, ""), ("righ", "right "), ("rïght", "right\0")):
         with pytest.raises(InvalidWebhookSecret):
-            await telegram.admit(db, settings, "192.0.2.1", *presented)
-    assert await telegram.admit(db, settings, "192.0.2.1", "right", None)
-    assert await telegram.admit(db, settings, "192.0.2.1", None, "right")
-    assert not await telegram.admit(db, _settings(), "192.0.2.1", "anything", None)
+            await telegram.admit_webhook_call(db, settings, "192.0.2.1", *presented)
+    assert await telegram.admit_webhook_call(db, settings, "192.0.2.1", "right", None)
+    assert await telegram.admit_webhook_call(db, settings, "192.0.2.1", None, "right")
+    assert not await telegram.admit_webhook_call(db, _settings(), "192.0.2.1", "anything", None)
 
 
 async def test_a_flood_of_wrong_calls_does_not_keep_telegram_out(db: Database):
@@ -303,33 +303,33 @@ async def test_a_flood_of_wrong_calls_does_not_keep_telegram_out(db: Database):
 
     async def call(secret: str) -> str:
         try:
-            await telegram.admit(db, settings, "192.0.2.1", secret)
+            await telegram.admit_webhook_call(db, settings, "192.0.2.1", secret)
         except (InvalidWebhookSecret, WebhookRateLimited) as error:
             return error.code
         return "in"
 
-    codes = await asyncio.gather(*(call("wrong") for _ in range(quotas.OTHER_CALLS_OF_ADDRESS.most + 10)))
-    assert codes.count("invalid_webhook_secret") == quotas.OTHER_CALLS_OF_ADDRESS.most
+    codes = await asyncio.gather(*(call("wrong") for _ in range(quotas.OTHER_CALLS_OF_ADDRESS.max_hits + 10)))
+    assert codes.count("invalid_webhook_secret") == quotas.OTHER_CALLS_OF_ADDRESS.max_hits
     assert codes.count("webhook_rate_limited") == 10
     assert await call("right") == "in"
 
 
 async def test_the_webhook_is_registered(bot: Bot, simulator: Simulator):
     settings = _settings(telegram_webhook_secret=SecretStr("s3cret"), public_url="https://desk.example.com/")
-    assert await telegram.register(settings, bot, None) == "https://desk.example.com/auth/telegram/webhook"
+    assert await telegram.register_webhook(settings, bot, None) == "https://desk.example.com/auth/telegram/webhook"
     hook = simulator.hook
     assert (hook.url, hook.secret_token, hook.allowed_updates) == (
         "https://desk.example.com/auth/telegram/webhook", "s3cret", ["message"],
     )  # fmt: skip
     given = "https://other.example.com/api/v1/auth/telegram/webhook"
-    assert await telegram.register(settings, bot, given) == given
+    assert await telegram.register_webhook(settings, bot, given) == given
     with pytest.raises(Invalid, match="PUBLIC_URL"):
-        await telegram.register(_settings(), bot, None)
+        await telegram.register_webhook(_settings(), bot, None)
     with pytest.raises(Invalid, match="TELEGRAM_WEBHOOK_SECRET") as refused:
-        await telegram.register(_settings(telegram_webhook_secret=SecretStr("not allowed!")), bot, given)
+        await telegram.register_webhook(_settings(telegram_webhook_secret=SecretStr("not allowed!")), bot, given)
     assert "not allowed!" not in refused.value.message
     with pytest.raises(TelegramError, match="HTTPS"):
-        await telegram.register(settings, bot, "http://plain.example.com")
+        await telegram.register_webhook(settings, bot, "http://plain.example.com")
 
 
 async def test_the_token_is_in_no_log_line(

@@ -4,7 +4,7 @@ import statistics
 import time
 
 from proofdesk.accounts import accounts, sessions
-from proofdesk.accounts.sessions import Login
+from proofdesk.accounts.sessions import LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.errors import Denied
 from proofdesk.settings import Settings
@@ -28,7 +28,7 @@ async def test_an_unknown_name_takes_as_long_as_a_known_one(db: Database):
 
 async def _refused(db: Database, settings: Settings, username: str, number: int) -> None:
     try:
-        await sessions.open(db, settings, Login(username, "not the password", f"192.0.2.{number}"))
+        await sessions.sign_in(db, settings, LoginAttempt(username, "not the password", f"192.0.2.{number}"))
     except Denied:
         return
     raise AssertionError("the login was not refused")

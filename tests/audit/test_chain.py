@@ -28,7 +28,9 @@ async def add(db: Database, scope: Scope | None, count: int = 1, **values: objec
     for number in range(count):
         async with db.scoped(scope) if scope else db.transaction() as conn:
             payload = {"number": number} | values
-            await audit_events.record(conn, system_actor("req-1"), "test.done", "thing", number, scope=scope, payload=payload)
+            await audit_events.record(
+                conn, system_actor("req-1"), "test.done", "thing", number, scope=scope, payload=payload
+            )
 
 
 async def ids(db: Database, scope: Scope | None) -> list[int]:

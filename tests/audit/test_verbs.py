@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from proofdesk.accounts import accounts, sessions
-from proofdesk.accounts.sessions import Login
+from proofdesk.accounts.sessions import LoginAttempt
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor
 from proofdesk.core.progress import ReportProgress
@@ -29,16 +29,16 @@ SETTINGS = Settings(login_rate_limit_max_attempts=3)
 
 
 async def sign_in(db: Database, username: str = "amina", password: str = PASSWORD) -> str:
-    login = Login(username, password, "203.0.113.9", request_id="req-in")
-    return (await sessions.open(db, SETTINGS, login)).token
+    login = LoginAttempt(username, password, "203.0.113.9", request_id="req-in")
+    return (await sessions.sign_in(db, SETTINGS, login)).token
 
 
 async def test_accounts_and_logins_leave_one_event_each(db: Database, owner_conn: psycopg.Connection):
     boss = Actor("boss", None, True, "req-1")
     await accounts.create(db, "amina", PASSWORD, boss)
     token = await sign_in(db)
-    await sessions.close(db, token, "req-out")
-    await sessions.close(db, token)
+    await sessions.sign_out(db, token, "req-out")
+    await sessions.sign_out(db, token)
     await sign_in(db)
     await accounts.set_password(db, "amina", "another long one", boss)
     await sign_in(db, password="another long one")
@@ -147,15 +147,15 @@ async def test_an_event_that_cannot_be_written_undoes_its_change(
 
     monkeypatch.setattr(events, "record", broken)
     for change in (
-        sessions.close(db, token),
+        sessions.sign_out(db, token),
         accounts.disable(db, "amina"),
         accounts.set_password(db, "amina", "another long one"),
         accounts.create(db, "jonas", PASSWORD),
     ):
         with pytest.raises(RuntimeError):
             await change
-    assert await sessions.read(db, token) is not None
-    assert [p.username for p in await accounts.listed(db)] == ["amina"]
+    assert await sessions.load_session(db, token) is not None
+    assert [p.username for p in await accounts.list_accounts(db)] == ["amina"]
 
 
 async def test_a_request_id_reaches_the_trail(anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection):

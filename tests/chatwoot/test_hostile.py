@@ -21,9 +21,10 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database import errors, migrate
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
-from proofdesk.indexing import chunks, terms, vectors
-from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing import vectors
+from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.local import LocalModel
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import Simulator, create_app
 from proofdesk_simulators.serving import running
@@ -120,8 +121,7 @@ async def test_hostile_message_never_loses_another(
     synced = await _run(db, project, simulator, values)
     assert {m["id"] for m in every} - _stored(owner_conn) <= set(middle.values()), "only hostile ones may be missing"
     assert synced.in_quarantine > len(fields)
-    await chunks.cut(db, project, Limits(1000, 30))
-    await terms.refresh(db, project)
+    await index_conversations(db, project, ChunkLimits(1000, 30))
     await vectors.embed_pending(db, project, LocalModel(), vectors.Options())
     behind = "SELECT count(*) FROM cw_conversations WHERE content_version <> LEAST(indexed_version, chunked_version)"
     assert owner_conn.execute(behind).fetchone() == (0,)

@@ -45,7 +45,7 @@ def server_pid(home: Path) -> int | None:
 
 
 def test_a_second_process_shares_the_server_and_the_last_one_stops_it(tmp_path: Path):
-    with embedded.running(tmp_path) as url:
+    with embedded.running_server(tmp_path) as url:
         pid = server_pid(tmp_path)
         other = another_user(tmp_path)
         assert other.url == url  # type: ignore[attr-defined]
@@ -60,13 +60,13 @@ def test_a_killed_user_leaves_no_stale_lock(tmp_path: Path):
     other.send_signal(signal.SIGKILL)
     other.wait()
     other.communicate()
-    with embedded.running(tmp_path) as url, psycopg.connect(url) as conn:
+    with embedded.running_server(tmp_path) as url, psycopg.connect(url) as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)
     assert server_pid(tmp_path) is None
 
 
 def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path):
-    with embedded.running(tmp_path) as url:
+    with embedded.running_server(tmp_path) as url:
         with psycopg.connect(url) as conn:
             conn.execute("CREATE TABLE kept (n int)")
         pid = server_pid(tmp_path)
@@ -75,16 +75,16 @@ def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path):
         deadline = time.monotonic() + 10
         while server_pid(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.02)
-        with embedded.running(tmp_path) as again, psycopg.connect(again) as conn:
+        with embedded.running_server(tmp_path) as again, psycopg.connect(again) as conn:
             assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
 def test_the_server_keeps_an_index_in_memory_from_its_second_start_on(tmp_path: Path):
-    with embedded.running(tmp_path):
+    with embedded.running_server(tmp_path):
         pass
-    with embedded.running(tmp_path) as url, psycopg.connect(url) as conn:
+    with embedded.running_server(tmp_path) as url, psycopg.connect(url) as conn:
         pages = conn.execute("SELECT setting::bigint FROM pg_settings WHERE name = 'shared_buffers'").fetchone()
-        assert pages == (min(psutil.virtual_memory().total // 4, embedded.BUFFERS) // 2**20 * 128,)
+        assert pages == (min(psutil.virtual_memory().total // 4, embedded.MAX_SHARED_BUFFERS) // 2**20 * 128,)
 
 
 def test_words_of_every_script_are_lower_cased_in_an_empty_environment(tmp_path: Path):
@@ -103,5 +103,5 @@ def test_words_of_every_script_are_lower_cased_in_an_empty_environment(tmp_path:
 
 def test_a_home_that_cannot_be_made_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(HomeUnavailable, match="is a file"), embedded.running(tmp_path / "file"):
+    with pytest.raises(HomeUnavailable, match="is a file"), embedded.running_server(tmp_path / "file"):
         pass

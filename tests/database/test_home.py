@@ -111,7 +111,7 @@ def test_root_opens_no_folder_of_a_user_to_others(ada: Person):
     ada.home.chmod(0o700)
     system = home.server_user()
     with pytest.raises(HomeUnavailable, match=f"may not enter {ada.home}"):
-        home.let_through(ada.home / "programs" / "postgres", system)
+        home.allow_traversal(ada.home / "programs" / "postgres", system)
     assert ada.home.stat().st_mode & 0o777 == 0o700
 
 
@@ -137,32 +137,32 @@ def test_root_finds_useradd_outside_its_path(monkeypatch: pytest.MonkeyPatch, fo
     ids=ascii,
 )
 def test_a_home_may_have_any_name(folder: Path, name: str):
-    with embedded.running(folder / name) as url, psycopg.connect(url) as conn:
+    with embedded.running_server(folder / name) as url, psycopg.connect(url) as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)
-        with embedded.running(folder / name) as again:
+        with embedded.running_server(folder / name) as again:
             assert again == url
-    assert postgres_server.read(folder / name / "postgres") is None, "it was stopped"
+    assert postgres_server.read_running(folder / name / "postgres") is None, "it was stopped"
 
 
 def test_a_cluster_that_was_not_finished_is_made_anew(folder: Path):
     unfinished = folder / "postgres.new"
     unfinished.mkdir()
     (unfinished / "PG_VERSION").write_text("18\n")
-    with embedded.running(folder) as url, psycopg.connect(url) as conn:
+    with embedded.running_server(folder) as url, psycopg.connect(url) as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)
     assert not unfinished.exists()
 
 
 def test_a_file_of_a_former_server_stops_nobody(folder: Path):
-    with embedded.running(folder):
+    with embedded.running_server(folder):
         pid_file = (folder / "postgres" / "postmaster.pid").read_text()
     (folder / "postgres" / "postmaster.pid").write_text(pid_file.replace(pid_file.split()[0], str(os.getpid()), 1))
-    with embedded.running(folder) as url, psycopg.connect(url) as conn:
+    with embedded.running_server(folder) as url, psycopg.connect(url) as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_path_longer_than_postgresql_takes_is_told(folder: Path):
-    with pytest.raises(HomeUnavailable, match="longer than 900 bytes"), embedded.running(folder / ("x/" * 500)):
+    with pytest.raises(HomeUnavailable, match="longer than 900 bytes"), embedded.running_server(folder / ("x/" * 500)):
         pass
 
 
@@ -172,7 +172,7 @@ def test_a_foreign_folder_for_the_socket_is_not_used(folder: Path, monkeypatch: 
     foreign = Path("/tmp", f"proofdesk-{_Fixed.value}")
     foreign.mkdir(mode=0o755)
     try:
-        with pytest.raises(HomeUnavailable, match="not a private folder"), embedded.running(folder):
+        with pytest.raises(HomeUnavailable, match="not a private folder"), embedded.running_server(folder):
             pass
     finally:
         foreign.rmdir()

@@ -33,7 +33,7 @@ from proofdesk.projects import queries as project_queries
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries as search_queries
 from proofdesk.search import ranking_queries, semantic_queries
-from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from tests.support.databases import copy_database
 from tests.support.plans import explained, rows_read
@@ -49,14 +49,16 @@ OF_ONE_WORD = [WeightedTerm(-1, "w2", 1.0, 10), WeightedTerm(-1, "w3", 1.0, 10)]
 
 Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
-    "the session of a request": lambda c, s: auth_queries.session(c, b"1", seen=True),
+    "the session of a request": lambda c, s: auth_queries.fetch_session(c, b"1", mark_seen=True),
     "the project of a request": lambda c, s: project_queries.get_visible_project(c, s.actor, s.project_id),
     "the newest messages": lambda c, s: review_queries.list_messages(c, s, None, None, None, 50),
     "the newest messages of a conversation": lambda c, s: review_queries.list_messages(
         c, s, GlobalId("conversation", s.project_id, 1, 7), None, None, 50
     ),
     "the conversations active last": lambda c, s: review_queries.list_conversations(c, s, None, None, 50, 0),
-    "a conversation": lambda c, s: review_queries.list_conversation_messages(c, s, GlobalId("conversation", s.project_id, 1, 7)),
+    "a conversation": lambda c, s: review_queries.list_conversation_messages(
+        c, s, GlobalId("conversation", s.project_id, 1, 7)
+    ),
     "the contacts changed last": lambda c, s: review_queries.list_contacts(c, s, None, 50, 0),
     "contacts to write to": lambda c, s: recipient_queries.fetch_reachable_contacts(c, s, "email", "%ann%", None, 10),
     "messages of each of the last days": lambda c, s: overview_queries.messages_by_day(c, s, 30),
@@ -65,7 +67,9 @@ HOT: dict[str, Hot] = {
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
     "messages to a person": lambda c, s: recipient_queries.fetch_message_ids(c, s, "anna@example.com", 20),
     "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
-    "words of a question": lambda c, s: search_queries.load_index_statistics(c, s, ["w1", "w2", ":english"], "", "one", "none"),
+    "words of a question": lambda c, s: search_queries.load_index_statistics(
+        c, s, ["w1", "w2", ":english"], "", "one", "none"
+    ),
     "chunks by meaning": lambda c, s: semantic_queries.store_nearest(c, s, MODEL, FilterParams(), 200),
     "chunks of the best conversations": lambda c, s: ranking_queries.select_best_chunks(c, s, RANKING, FilterParams()),
     "the same where a word has several terms": lambda c, s: ranking_queries.select_best_chunks(

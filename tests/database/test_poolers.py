@@ -9,7 +9,7 @@ import pytest
 from proofdesk.database import migrate, poolers
 from proofdesk.database.pool import Database, open_database
 from proofdesk.database.poolers import WrongSession
-from proofdesk.database.sessions import Session, connect_as_owner
+from proofdesk.database.sessions import DatabaseSession, connect_as_owner
 from proofdesk.errors import Unavailable
 from proofdesk.projects.scope import Scope
 from tests.support import pgbouncer
@@ -123,7 +123,7 @@ async def test_a_role_that_cannot_be_taken_is_named(database_url: str, owner_con
         pgbouncer.running(database_url.replace("postgres:@", "stranger:@"), "session") as bouncer,
         pytest.raises(WrongSession, match="GRANT proofdesk_app TO"),
     ):
-        await Session.connect(bouncer.url)
+        await DatabaseSession.connect(bouncer.url)
     owner_conn.execute("DROP ROLE stranger")
 
 

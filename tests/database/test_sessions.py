@@ -9,7 +9,7 @@ from psycopg import sql
 
 from proofdesk.database import migrate, sessions
 from proofdesk.database.pool import open_database
-from proofdesk.database.sessions import Session, connect_as_owner
+from proofdesk.database.sessions import DatabaseSession, connect_as_owner
 from proofdesk.errors import Unavailable
 from tests.support.databases import empty
 from tests.support.projects import new_project
@@ -52,7 +52,7 @@ async def test_settings_of_the_database_change_nothing(strange: str):
     async with open_database(strange, 2) as db:
         project = await new_project(db, "Studio")
         async with db.scoped(project) as conn:
-            for name, value in (sessions.MEANING | sessions.LIMITS).items():
+            for name, value in (sessions.REQUIRED_SETTINGS | sessions.TIME_LIMITS).items():
                 row = await (await conn.execute("SELECT current_setting(%s)", [name])).fetchone()
                 assert row == (value,), name
             cursor = await conn.execute("SELECT pg_sleep(0.05), timestamptz '2026-01-02 03:04Z', '\\x00ff'::bytea")
@@ -81,7 +81,7 @@ async def test_settings_of_the_role_change_nothing(database_url: str, owner_conn
 
 async def test_limits_named_in_the_url_hold(database_url: str):
     url = database_url + "&options=-c%20statement_timeout%3D4321%20-c%20timezone%3DAsia/Tokyo"
-    async with await Session.connect(url) as conn:
+    async with await DatabaseSession.connect(url) as conn:
         shown = await (await conn.execute("SELECT current_setting('statement_timeout')")).fetchone()
         zone = await (await conn.execute("SELECT current_setting('timezone')")).fetchone()
     assert (shown, zone) == (("4321ms",), ("UTC",))

@@ -41,7 +41,7 @@ async def test_everything_comes_back_on_another_server(database_url: str, ours: 
     fill, prove = restore.splitlines()
     back = shell(fill, PROOFDESK_HOME=str(home))
     assert back.returncode == 0, back.stderr
-    with embedded.running(home) as url:
+    with embedded.running_server(home) as url:
         assert content(url) == content(database_url)
         proof = shell(prove, DATABASE_URL=url)
         assert proof.returncode == 0 and "whole" in proof.stdout, proof.stdout + proof.stderr
@@ -54,7 +54,7 @@ def test_a_file_that_is_no_backup_changes_nothing(tmp_path: Path):
     file.write_text("not a dump")
     refused = proofdesk("restore", file, PROOFDESK_HOME=str(home))
     assert refused.returncode == 1 and "not a complete backup" in refused.stderr
-    with embedded.running(home) as url, psycopg.connect(url) as conn:
+    with embedded.running_server(home) as url, psycopg.connect(url) as conn:
         assert conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
@@ -88,7 +88,7 @@ def test_a_database_that_is_not_empty_is_refused(tidy_url: str, empty_url: str, 
 
 def test_a_backup_that_pg_dump_made_is_restored(tidy_url: str, empty_url: str, tmp_path: Path):
     file = tmp_path / "old.dump"
-    pg_dump = postgres_server.program("pg_dump")
+    pg_dump = postgres_server.program_path("pg_dump")
     subprocess.run([str(pg_dump), "--format=custom", f"--file={file}", f"--dbname={tidy_url}"], check=True)
     with pytest.raises(Unavailable, match="unset DATABASE_URL"):
         pg_restore.restore(empty_url, file, 150000)

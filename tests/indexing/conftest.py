@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from proofdesk.database.pool import Database
-from proofdesk.indexing import chunks
 from proofdesk.indexing.embeddings import capabilities, factory
 from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import Simulator, create_app
 from proofdesk_simulators.serving import running
@@ -43,5 +43,5 @@ async def ten(db: Database, project: Scope) -> list[str]:
     texts = [f"Question number {n}: does the blue coat come in size {n + 40}?" for n in range(10)]
     for n, text in enumerate(texts):
         await tell(db, project, Line(text), conversation_id=n + 1)
-    await chunks.cut(db, project, LIMITS)
+    await index_conversations(db, project, LIMITS)
     return texts

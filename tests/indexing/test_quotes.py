@@ -4,9 +4,11 @@ import time
 
 import pytest
 
-from proofdesk.indexing.chunking import attribution, chunker, quotes
-from proofdesk.indexing.chunking.chunker import Limits
-from tests.support.transcripts import Line, agent, said
+from proofdesk.core.quotes import split_quotes
+from proofdesk.indexing.chunking import chunker
+from proofdesk.indexing.chunking.attribution import attribute_quotes
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from tests.support.transcripts import Line, agent, messages, transcript
 
 OWN = "We have sent it today, and it will be there soon."
 ASKED = "Where is the blue coat that I ordered in February?"
@@ -56,7 +58,7 @@ def test_a_mail_program_says_who_wrote_what_follows(name: str, way: str):
     below = marked(f"{ALL[name]}\n\n{ASKED}") if way == "header marked too" else f"{ALL[name]}\n{quoted}"
     if name in BLOCKS and way == "marked":
         below = f"{ALL[name]}\n\n{ASKED}"
-    own, found = quotes.split(f"{OWN}\n\n{below}")
+    own, found = split_quotes(f"{OWN}\n\n{below}")
     assert (own, [(q.author, q.text) for q in found]) == (OWN, [("Ivan Petrov", ASKED)])
 
 
@@ -73,19 +75,19 @@ def test_a_mail_program_says_who_wrote_what_follows(name: str, way: str):
     ],
 )
 def test_what_somebody_typed_stays_theirs(text: str):
-    assert quotes.split(text) == (text, [])
+    assert split_quotes(text) == (text, [])
 
 
 def test_answers_between_quoted_lines_stay_with_who_answered():
     text = f"{HEADERS['Gmail']}\n> Is it blue?\n\nYes, it is.\n\n> Is it warm?\n\nVery warm."
-    own, [quote] = quotes.split(text)
+    own, [quote] = split_quotes(text)
     assert " ".join(own.split()) == "Yes, it is. Very warm."
     assert quote.text.split("\n")[0] == "Is it blue?" and "Is it warm?" in quote.text
 
 
 def test_a_quotation_in_a_quotation_has_its_own_author():
     inner = f"{HEADERS['Gmail'].replace('Ivan Petrov', 'Anna Berg')}\n> First words."
-    own, found = quotes.split(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(f'{ASKED}{chr(10)}{inner}')}")
+    own, found = split_quotes(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(f'{ASKED}{chr(10)}{inner}')}")
     assert own == OWN
     assert [(q.author, q.text, q.depth) for q in found] == [("Ivan Petrov", ASKED, 0), ("Anna Berg", "First words.", 1)]
 
@@ -112,17 +114,20 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_time_grows_with_the_length_of_the_text(name: str):
-    conversation = said(Line(HOSTILE[name]), agent(HOSTILE[name]))
+    conversation = messages(Line(HOSTILE[name]), agent(HOSTILE[name]))
     started = time.perf_counter()
-    attribution.attributed(conversation)
+    attribute_quotes(conversation)
     assert time.perf_counter() - started < 5  # measured: below one second
 
 
-LIMITS = Limits(1000, 30)
+LIMITS = ChunkLimits(1000, 30)
 
 
 def by_sender(*lines: Line) -> list[tuple[int, str, str]]:
-    return [(c.anchor.message_id, c.anchor.sender_type, c.text) for c in chunker.cut(said(*lines), "Shop", LIMITS)]
+    return [
+        (c.anchor.message_id, c.anchor.sender_type, c.text)
+        for c in chunker.split_transcript(transcript(*lines), "Shop", LIMITS)
+    ]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -134,7 +139,7 @@ def test_an_agent_s_chunk_holds_only_the_words_of_the_agent(name: str):
 def test_words_that_stand_nowhere_else_are_those_of_who_wrote_them():
     reply = agent(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
     again = agent(f"Once more: it was sent, and should be with you now.\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
-    chunks = chunker.cut(said(reply, again), "Shop", LIMITS)
+    chunks = chunker.split_transcript(transcript(reply, again), "Shop", LIMITS)
     assert [(c.anchor.sender_type, c.anchor.quoted_from, c.index) for c in chunks] == [
         ("agent", None, 0),
         ("contact", "Ivan Petrov", 1),
@@ -154,7 +159,7 @@ def test_what_a_contact_forwards_stays_on_the_side_of_the_contact():
     mail = Line(
         f"Please look.\n\n---------- Forwarded message ---------\n{BLOCKS['Outlook']}\n\nThe parcel was lost at sea."
     )
-    chunk = chunker.cut(said(mail), "Shop", LIMITS)[-1]
+    chunk = chunker.split_transcript(transcript(mail), "Shop", LIMITS)[-1]
     assert (chunk.anchor.sender_type, chunk.anchor.quoted_from) == ("contact", "Ivan")
 
 

@@ -3,12 +3,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofdesk.indexing import transcripts
 from proofdesk.indexing.chunking import chunker
-from proofdesk.indexing.chunking.chunker import Limits
-from tests.support.transcripts import Line, agent, said
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.transcripts import message_text
+from tests.support.transcripts import Line, agent, messages, transcript
 
-LIMITS = Limits(1000, 30)
+LIMITS = ChunkLimits(1000, 30)
 QUESTION = "Which size of the blue coat do you need, and in which country are you?"
 
 LINES = st.lists(
@@ -21,16 +21,16 @@ LINES = st.lists(
 )
 
 
-@given(LINES, st.builds(Limits, st.integers(100, 300), st.integers(0, 1000)))
-def test_nothing_is_lost_nothing_is_too_long_and_the_order_is_kept(lines: list[Line], limits: Limits):
-    conversation = said(*lines)
-    made = chunker.cut(conversation, "Shop", limits)
+@given(LINES, st.builds(ChunkLimits, st.integers(100, 300), st.integers(0, 1000)))
+def test_nothing_is_lost_nothing_is_too_long_and_the_order_is_kept(lines: list[Line], limits: ChunkLimits):
+    conversation = messages(*lines)
+    made = chunker.split_transcript(conversation, "Shop", limits)
     assert "".join("".join(chunk.text.split()) for chunk in made) == "".join(
-        "".join(transcripts.of(message).split()) for message in conversation
+        "".join(message_text(message).split()) for message in conversation
     )
     assert all(0 < len(chunk.text) <= limits.chunk_size for chunk in made)
     covered = list(dict.fromkeys(number for chunk in made for number in chunk.covers))
-    assert covered == [m.message_id for m in conversation if transcripts.of(m)]
+    assert covered == [m.message_id for m in conversation if message_text(m)]
     assert all(a.covers[-1] <= b.covers[0] for a, b in pairwise(made))
     keys = [(chunk.anchor.message_id, chunk.index) for chunk in made]
     assert len(set(keys)) == len(keys)
@@ -38,7 +38,7 @@ def test_nothing_is_lost_nothing_is_too_long_and_the_order_is_kept(lines: list[L
 
 
 def test_a_short_answer_is_joined_to_what_it_answers():
-    (chunk,) = chunker.cut(said(agent(QUESTION), Line("42, Norway")), "Shop", LIMITS)
+    (chunk,) = chunker.split_transcript(transcript(agent(QUESTION), Line("42, Norway")), "Shop", LIMITS)
     assert chunk.text == f"{QUESTION}\n42, Norway"
     assert chunk.covers == [1, 2]
     assert chunk.anchor.message_id == 1
@@ -46,44 +46,45 @@ def test_a_short_answer_is_joined_to_what_it_answers():
 
 
 def test_a_greeting_is_joined_to_the_message_after_it_and_the_chunk_points_at_that():
-    (chunk,) = chunker.cut(said(Line("Hi"), Line(QUESTION)), "Shop", LIMITS)
+    (chunk,) = chunker.split_transcript(transcript(Line("Hi"), Line(QUESTION)), "Shop", LIMITS)
     assert (chunk.text, chunk.covers, chunk.anchor.message_id) == (f"Hi\n{QUESTION}", [1, 2], 2)
 
 
 def test_a_conversation_of_one_short_message_is_a_chunk():
-    (chunk,) = chunker.cut(said(Line("Help!")), "Shop", LIMITS)
+    (chunk,) = chunker.split_transcript(transcript(Line("Help!")), "Shop", LIMITS)
     assert chunk.text == "Help!"
 
 
 def test_a_chat_of_short_lines_makes_several_chunks():
-    made = chunker.cut(said(*[Line(f"short line number {n}") for n in range(60)]), "Shop", LIMITS)
+    made = chunker.split_transcript(transcript(*[Line(f"short line number {n}") for n in range(60)]), "Shop", LIMITS)
     assert len(made) > 3
     assert all(30 <= len(chunk.text) < 400 for chunk in made)
 
 
 def test_a_message_of_some_length_is_shown_as_it_is():
-    made = chunker.cut(said(Line(QUESTION), agent(QUESTION + " Again.")), "Shop", LIMITS)
+    made = chunker.split_transcript(transcript(Line(QUESTION), agent(QUESTION + " Again.")), "Shop", LIMITS)
     assert [chunk.text for chunk in made] == [QUESTION, QUESTION + " Again."]
 
 
 def test_what_is_embedded_tells_who_speaks_where_and_what_was_asked_before():
     answer = "I need it in size forty-two, and I live in the north of Norway."
-    _, chunk = chunker.cut(said(agent(QUESTION), Line(answer)), "Shop", LIMITS)
+    _, chunk = chunker.split_transcript(transcript(agent(QUESTION), Line(answer)), "Shop", LIMITS)
     assert chunk.context == f"contact, Shop\nagent: {QUESTION}"
-    assert transcripts.embedded(chunk.context, chunk.text).endswith(f"\n{answer}")
 
 
 def test_a_long_message_is_cut_at_sentences_and_each_piece_has_the_context():
     text = " ".join(f"This is sentence number {n} of a long letter." for n in range(60))
-    made = chunker.cut(said(agent(QUESTION), Line(text)), "Shop", LIMITS)[1:]
+    made = chunker.split_transcript(transcript(agent(QUESTION), Line(text)), "Shop", LIMITS)[1:]
     assert [chunk.index for chunk in made] == [0, 1, 2]
     assert all(chunk.text.endswith(".") and QUESTION in chunk.context for chunk in made)
 
 
 def test_a_new_message_leaves_the_chunks_before_it_as_they_are():
     lines = [agent(QUESTION), Line("42"), Line(QUESTION), agent("Thanks for telling us all of this, Ivan.")]
-    before = chunker.cut(said(*lines), "Shop", LIMITS)
-    after = chunker.cut(said(*lines, Line("One more thing: can it be gift-wrapped?")), "Shop", LIMITS)
+    before = chunker.split_transcript(transcript(*lines), "Shop", LIMITS)
+    after = chunker.split_transcript(
+        transcript(*lines, Line("One more thing: can it be gift-wrapped?")), "Shop", LIMITS
+    )
     assert [c.content_hash for c in after[: len(before)]] == [c.content_hash for c in before]
 
 
@@ -91,5 +92,5 @@ def test_a_file_alone_is_found_by_its_name_and_a_voice_message_by_its_words():
     stored = {"file_size": 10, "data_url": "https://chat.example.org/rails/blobs/x/size%20chart.pdf"}
     spoken = {"file_size": 10, "data_url": "https://x/a.ogg", "transcribed_text": "Please call me back"}
     place = {"fallback_title": "Bergen harbour", "data_url": "https://maps.example.org/?q=1"}
-    files = said(*[Line(None, attachments=[each]) for each in (stored, spoken, place)])
-    assert [transcripts.of(each) for each in files] == ["size chart.pdf", "Please call me back", "Bergen harbour"]
+    files = messages(*[Line(None, attachments=[each]) for each in (stored, spoken, place)])
+    assert [message_text(each) for each in files] == ["size chart.pdf", "Please call me back", "Bergen harbour"]

@@ -6,11 +6,12 @@ import pytest
 
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database
-from proofdesk.indexing import chunks, vector_queries, vectors
+from proofdesk.indexing import vector_queries, vectors
 from proofdesk.indexing.embeddings import batches
 from proofdesk.indexing.embeddings.batches import Patience
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.embeddings.provider import Busy, Failed, Provider
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.indexing.vector_queries import Counts
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import Simulator
@@ -114,7 +115,7 @@ async def test_a_text_that_changes_while_it_is_embedded_waits_again(
 
     async def change() -> None:
         await rewrite(db, project, 1000, changed)
-        await chunks.cut(db, project, LIMITS)
+        await index_conversations(db, project, LIMITS)
 
     def once(texts: list[str]) -> None:  # runs in the server's thread, while the batch waits for its answer
         simulator.on_request = None
@@ -131,7 +132,7 @@ async def test_a_text_that_changes_while_it_is_embedded_waits_again(
 
 async def test_a_bad_text_alone_fails_with_its_reason(db: Database, project: Scope, provider, simulator, ten):
     await rewrite(db, project, 300, "This text has [[refuse]] in it, which the provider does not take.")
-    await chunks.cut(db, project, LIMITS)
+    await index_conversations(db, project, LIMITS)
     done = await embed(db, project, provider)
     assert (done.processed, done.failed, done.status) == (9, 1, "ok")
     found = await rows(db, project, "SELECT message_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
@@ -235,7 +236,7 @@ async def test_a_cancelled_run_gives_its_claims_back(db: Database, project: Scop
 async def test_another_project_is_left_alone(db: Database, project: Scope, provider, simulator, ten):
     other = await new_project(db, "Other")
     await tell(db, other, Line("A secret question about a red coat in size thirty-eight."))
-    await chunks.cut(db, other, LIMITS)
+    await index_conversations(db, other, LIMITS)
     await embed(db, project, provider)
     assert await vectors.counts(db, other) == Counts(1, 0, 0, 0)
     assert not any("secret" in text for text in simulator.embedded)
@@ -245,7 +246,7 @@ async def test_another_project_is_left_alone(db: Database, project: Scope, provi
 async def test_vectors_of_a_deleted_message_are_gone(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider)
     await rewrite(db, project, 300, "This message was deleted", deleted=True)
-    await chunks.cut(db, project, LIMITS)
+    await index_conversations(db, project, LIMITS)
     assert await models(db, project) == {MODEL: 9}
 
 
@@ -264,7 +265,7 @@ async def test_cutting_and_embedding_at_once_do_not_get_in_each_others_way(db: D
             for conversation in range(1, 11):
                 text = f"Worker {worker} in turn {turn} says that this is a question."
                 await rewrite(db, project, conversation * 100, text)
-            await chunks.cut(db, project, LIMITS)
+            await index_conversations(db, project, LIMITS)
 
     async def keep_embedding() -> None:
         for _ in range(8):
@@ -283,7 +284,7 @@ async def test_some_thousand_chunks_are_a_matter_of_seconds(db: Database, projec
     for number in range(count // len(story)):
         await tell(db, project, *story, conversation_id=number + 1)
     started = time.perf_counter()
-    cut = await chunks.cut(db, project, LIMITS)
+    cut = await index_conversations(db, project, LIMITS)
     was_cut = time.perf_counter()
     done = await vectors.embed_pending(db, project, LocalModel(), vectors.Options())
     ended = time.perf_counter()

@@ -8,7 +8,7 @@ import pytest
 from proofdesk.chatwoot.binding import NoSourceBound
 from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError, Unavailable
-from proofdesk.jobs import runs, schedules, tick
+from proofdesk.jobs import new_projects, runs, schedules, tick
 from proofdesk.jobs.pipeline import ChatwootNotConfigured
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.jobs.schedule_queries import Schedule
@@ -85,17 +85,15 @@ async def test_a_run_that_was_cancelled_is_no_failure(db: Database, project: Sco
     assert (schedule.failures, schedule.last_status, until_next(schedule)) == (0, "cancelled", 900)
 
 
-async def test_without_a_source_a_job_pauses_with_the_reason_and_goes_on_when_one_is_bound(
-    db: Database, project: Scope
-):
+async def test_job_without_a_source_pauses_until_one_is_bound(db: Database, project: Scope):
     paused = await ended(db, project, UNBOUND)
     assert (paused.status, paused.paused_cause) == ("paused", "chatwoot_source_binding_error")
     assert paused.last_error == "Bind a source."
     assert JOB not in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
     await sources.bind(db, project, "chatwoot_account", "7")
+    assert JOB in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
     resumed = await found(db, project)
     assert (resumed.status, resumed.paused_cause) == ("active", None)
-    assert JOB in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
 
 
 async def test_without_chatwoot_a_job_pauses_and_goes_on_when_chatwoot_is_configured(db: Database, project: Scope):
@@ -134,6 +132,7 @@ async def test_a_person_may_make_a_pause_his_own(db: Database, project: Scope):
     mine = await schedules.change(db, project, JOB, status="paused")
     assert (mine.status, mine.paused_cause) == ("paused", None)
     await sources.bind(db, project, "chatwoot_account", "7")
+    await tick.start_due(db, BOTH, 25)
     assert (await found(db, project)).status == "paused"
 
 
@@ -165,8 +164,12 @@ async def test_an_unknown_job_cannot_be_changed(db: Database, project: Scope):
         await schedules.change(db, project, "nonsense", status="paused")
 
 
-async def test_every_project_has_a_row_of_each_job(db: Database, project: Scope):
-    cadences = {s.job_type: s.cadence_seconds for s in await schedules.list_schedules(db, project)}
-    expected = {"chatwoot_sync": 900, "embeddings_run": 1200, "outbound_process": 300, "chatwoot_reconcile": 86_400}
-    expected |= {"maintenance": 3600}
-    assert cadences.items() >= expected.items()
+async def test_schedules_of_a_newer_version_are_added_to_every_project(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    other = await new_project(db, "Other")
+    owner_conn.execute("DELETE FROM scheduled_jobs WHERE job_type = 'maintenance'")
+    await schedules.change(db, other, JOB, cadence_seconds=60)
+    assert await new_projects.add_missing_schedules(db) == 2
+    assert (await found(db, project, "maintenance")).cadence_seconds == 3600
+    assert (await found(db, other)).cadence_seconds == 60, "a schedule that exists is left as it is"

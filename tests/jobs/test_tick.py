@@ -6,12 +6,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from proofdesk.audit.events import system_actor
 from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
-from proofdesk.jobs import runs, tick
+from proofdesk.jobs import runs, schedule_queries, tick
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
@@ -90,7 +91,7 @@ async def test_a_tick_that_is_cut_off_has_changed_nothing(
 
     before = owner_conn.execute("SELECT * FROM scheduled_jobs ORDER BY id").fetchall()
     with monkeypatch.context() as broken, pytest.raises(RuntimeError):
-        broken.setattr(queue, "put_all", cut_off)
+        broken.setattr(queue, "enqueue_all", cut_off)
         await tick.start_due(db, SETTINGS, 25)
     assert owner_conn.execute("SELECT * FROM scheduled_jobs ORDER BY id").fetchall() == before
     assert owner_conn.execute("SELECT count(*) FROM worker_runs").fetchone() == (0,)
@@ -156,3 +157,26 @@ async def test_the_results_say_how_each_run_went_and_which_are_under_way(
     assert (told["chatwoot_sync"]["status"], told["chatwoot_sync"]["details"]) == ("ok", {"messages": 2})
     assert (told["embeddings_run"]["status"], told["embeddings_run"]["error"]) == ("failed", "No answer.")
     assert told["maintenance"]["status"] == "queued"
+
+
+async def test_scheduler_sees_schedules_and_runs_and_nothing_else(
+    db: Database, project: Scope, owner_conn: psycopg.Connection
+):
+    await tick.start_due(db, SETTINGS, 25)
+    scoped = "SELECT relname::text FROM pg_class WHERE relrowsecurity AND relkind = 'r' ORDER BY 1"
+    async with db.transaction() as conn:
+        await schedule_queries.show_all_projects(conn)
+        visible = set()
+        for (table,) in owner_conn.execute(scoped).fetchall():
+            rows = await conn.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
+            visible |= {table} if await rows.fetchone() != (0,) else set()
+        changed = await conn.execute("UPDATE worker_runs SET status = 'cancelled', finished_at = now()")
+        removed = await conn.execute("DELETE FROM worker_runs")
+        unscheduled = await conn.execute("DELETE FROM scheduled_jobs")
+    assert visible == {"scheduled_jobs", "worker_runs"}
+    assert (changed.rowcount, removed.rowcount, unscheduled.rowcount) == (0, 0, 0)
+
+
+async def test_without_the_setting_the_scheduler_sees_nothing(db: Database, project: Scope):
+    async with db.transaction() as conn:
+        assert await schedule_queries.take_due_jobs(conn, 25, None) == []

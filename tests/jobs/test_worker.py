@@ -163,7 +163,7 @@ async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
 
 
 async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
-    with embedded.running(tmp_path) as url:
+    with embedded.running_server(tmp_path) as url:
         migrate.migrate(url)
         settings = Settings(database_url=url, embedding_provider="local", worker_interval_seconds=1)  # type: ignore[arg-type]
         async with open_resources(settings) as held, open_database(url, 4) as db:
@@ -173,7 +173,7 @@ async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
             await _done(db, project)
             _stop(tmp_path)
             await asyncio.sleep(0.5)
-            with embedded.running(tmp_path):
+            with embedded.running_server(tmp_path):
                 await _done(db, project)
                 assert not working.done()
                 stopping.set()

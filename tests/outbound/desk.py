@@ -13,8 +13,8 @@ import psycopg
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
 from proofdesk.outbound import approval, drafts, messages, policies
-from proofdesk.outbound.channels.backoff import Pause
-from proofdesk.outbound.channels.interface import LookupUnsupported, Message, Receipt, SendFailed
+from proofdesk.outbound.channels.backoff import ChannelPause
+from proofdesk.outbound.channels.interface import ChannelMessage, LookupUnsupported, Receipt, SendFailed
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
@@ -28,10 +28,10 @@ from tests.support import stories
 
 NUMBERS = count(1)
 LUIS = "luis@example.com"
-Behaviour = Callable[[Message], SendFailed | float | None]
+Behaviour = Callable[[ChannelMessage], SendFailed | float | None]
 
 
-def takes_all(_: Message) -> None:
+def takes_all(_: ChannelMessage) -> None:
     """What a provider does when nothing is wrong."""
 
 
@@ -42,14 +42,14 @@ class FakeProvider:
     channel: str = "email"
     behave: Behaviour = takes_all
     can_look_up: bool = False
-    taken: list[Message] = field(default_factory=list)
+    taken: list[ChannelMessage] = field(default_factory=list)
     calls: int = 0
 
     @staticmethod
     def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return recipient_ref, payload
 
-    async def send(self, message: Message) -> Receipt:
+    async def send(self, message: ChannelMessage) -> Receipt:
         self.calls += 1
         wrong = self.behave(message)
         if isinstance(wrong, float):
@@ -59,12 +59,12 @@ class FakeProvider:
         self.taken.append(message)
         return Receipt(f"receipt {message.key}")
 
-    async def find(self, message: Message) -> Receipt | None:
+    async def find(self, message: ChannelMessage) -> Receipt | None:
         if not self.can_look_up:
             raise LookupUnsupported
         return next((Receipt(f"receipt {m.key}") for m in self.taken if m.key == message.key), None)
 
-    pause: Pause | None = None
+    pause: ChannelPause | None = None
 
     async def aclose(self) -> None:
         pass
@@ -165,6 +165,6 @@ def refused(message: str = "Busy", **how: Any) -> Behaviour:
     return lambda _: SendFailed(message, **how)
 
 
-def ids(found: list[Message]) -> list[UUID]:
+def ids(found: list[ChannelMessage]) -> list[UUID]:
     """Which messages these are."""
     return [m.id for m in found]

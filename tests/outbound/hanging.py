@@ -7,14 +7,14 @@ from uuid import UUID
 
 from proofdesk.audit import events
 from proofdesk.database.pool import open_database
-from proofdesk.outbound.channels.interface import Message
+from proofdesk.outbound.channels.interface import ChannelMessage
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.projects import scope
 from tests.outbound.desk import FakeProvider
 
 
-def hang(_: Message) -> float:
+def hang(_: ChannelMessage) -> float:
     """Tell, and never answer."""
     sys.stdout.write("calling\n")
     sys.stdout.flush()

@@ -3,9 +3,9 @@
 from uuid import UUID, uuid4
 
 from proofdesk.core import mail_relay as relays
-from proofdesk.outbound.channels.email.channel import Channel
+from proofdesk.outbound.channels.email.channel import EmailChannel
 from proofdesk.outbound.channels.interface import (
-    Message,
+    ChannelMessage,
 )
 
 FROM = "Kestrel Studio <hello@kestrel.example>"
@@ -25,7 +25,7 @@ class Links:
         return None if self.base is None else f"{self.base}{message_id.hex}{'_-x=9' * 80}"
 
 
-def message(to: str = "Ada@Example.com", **payload: str) -> Message:
+def message(to: str = "Ada@Example.com", **payload: str) -> ChannelMessage:
     """A message that was checked as a draft is."""
-    recipient, checked = Channel.check(to, {"text": "Hello Ada,\n\nyour invoice is <paid> & done."} | payload)
-    return Message(uuid4(), uuid4(), recipient, checked)
+    recipient, checked = EmailChannel.check(to, {"text": "Hello Ada,\n\nyour invoice is <paid> & done."} | payload)
+    return ChannelMessage(uuid4(), uuid4(), recipient, checked)

@@ -27,13 +27,13 @@ async def test_a_channel_can_be_used_when_it_is_configured(database_url: str, db
         }
     )
     async with resources.open_resources(full) as held:
-        assert set(held.outbound) == set(registry.CHANNELS) == set(registry.NEEDED)
+        assert set(held.outbound) == set(registry.CHANNELS) == set(registry.REQUIRED_SETTINGS)
 
 
 def test_what_a_channel_carries_is_checked_without_configuration():
-    assert registry.check("telegram", "5", {"text": "x"}) == ("5", {"text": "x"})
+    assert registry.check_message("telegram", "5", {"text": "x"}) == ("5", {"text": "x"})
     with pytest.raises(registry.InvalidChannel, match="chatwoot, email, telegram"):
-        registry.check("pigeon", "5", {"text": "x"})
+        registry.check_message("pigeon", "5", {"text": "x"})
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core import ids
-from proofdesk.outbound.channels.chatwoot.channel import KEY, LONGEST, Channel
+from proofdesk.outbound.channels.chatwoot.channel import MAX_TEXT_LENGTH, MESSAGE_KEY, ChatwootChannel
 from proofdesk.outbound.channels.interface import (
+    ChannelMessage,
     InvalidPayload,
     InvalidRecipient,
     LookupUnsupported,
-    Message,
     SendFailed,
 )
 from proofdesk_simulators.chatwoot import Simulator, build, create_app
@@ -45,20 +45,20 @@ async def client(simulator: Simulator) -> AsyncIterator[ChatwootClient]:
 
 
 @pytest.fixture
-def channel(client: ChatwootClient) -> Channel:
-    return Channel(client)
+def channel(client: ChatwootClient) -> ChatwootChannel:
+    return ChatwootChannel(client)
 
 
-def to_conversation(number: int, text: str = "It is ready.", project_id: UUID = PROJECT) -> Message:
+def to_conversation(number: int, text: str = "It is ready.", project_id: UUID = PROJECT) -> ChannelMessage:
     """A message that was checked as a draft is."""
-    recipient, payload = Channel.check(ids.conversation(PROJECT, 1, number), {"text": text})
-    return Message(uuid4(), project_id, recipient, payload)
+    recipient, payload = ChatwootChannel.check(ids.conversation(PROJECT, 1, number), {"text": text})
+    return ChannelMessage(uuid4(), project_id, recipient, payload)
 
 
-def to_contact(number: int) -> Message:
+def to_contact(number: int) -> ChannelMessage:
     """A message to whichever conversation of a contact can be answered."""
-    recipient, payload = Channel.check(f"cwc:{PROJECT}:1:{number}", {"text": "It is ready."})
-    return Message(uuid4(), PROJECT, recipient, payload)
+    recipient, payload = ChatwootChannel.check(f"cwc:{PROJECT}:1:{number}", {"text": "It is ready."})
+    return ChannelMessage(uuid4(), PROJECT, recipient, payload)
 
 
 def outgoing(conversation: Conversation) -> list[str | None]:
@@ -66,23 +66,25 @@ def outgoing(conversation: Conversation) -> list[str | None]:
     return [m.content for m in conversation.messages if m.message_type == 1]
 
 
-async def test_a_message_is_stored_once_with_our_key(channel: Channel, conversation: Conversation):
+async def test_a_message_is_stored_once_with_our_key(channel: ChatwootChannel, conversation: Conversation):
     message = to_conversation(conversation.id, "It is *ready* {or so}")
     receipt = await channel.send(message)
     stored = conversation.messages[-1]
     assert (stored.content, stored.private) == (message.payload["text"], False)
-    assert stored.content_attributes == {KEY: message.key}
+    assert stored.content_attributes == {MESSAGE_KEY: message.key}
     assert receipt.provider_message_id == str(stored.id)
     assert await channel.find(message) == receipt
     assert await channel.find(to_conversation(conversation.id)) is None
 
 
-async def test_a_lost_answer_is_settled_by_the_key(channel: Channel, simulator: Simulator, conversation: Conversation):
+async def test_a_lost_answer_is_settled_by_the_key(
+    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
+):
     simulator.faults.add("lost_reply", method="POST", times=1)
     message = replace(to_conversation(conversation.id), attempted_at=datetime.now(UTC))
     with pytest.raises(SendFailed) as failed:
         await channel.send(message)
-    assert failed.value.delivered_unknown and not failed.value.permanent
+    assert failed.value.delivery_unknown and not failed.value.permanent
     found = await channel.find(message)
     assert found is not None and found.provider_message_id == str(conversation.messages[-1].id)
     assert len(outgoing(conversation)) == 1
@@ -94,16 +96,16 @@ async def test_a_message_that_is_not_there_is_only_believed_absent_when_it_canno
     simulator.faults.add("cut", method="POST", times=1)
     message = replace(to_conversation(conversation.id), attempted_at=datetime.now(UTC))
     with pytest.raises(SendFailed) as failed:
-        await Channel(client).send(message)
-    assert failed.value.delivered_unknown
+        await ChatwootChannel(client).send(message)
+    assert failed.value.delivery_unknown
     with pytest.raises(SendFailed, match="may still be storing") as too_early:
-        await Channel(client, settles_within=600).find(message)
-    assert too_early.value.delivered_unknown and 0 < (too_early.value.retry_after or 0) <= 600
-    assert await Channel(client, settles_within=0).find(message) is None
+        await ChatwootChannel(client, settles_within=600).find(message)
+    assert too_early.value.delivery_unknown and 0 < (too_early.value.retry_after or 0) <= 600
+    assert await ChatwootChannel(client, settles_within=0).find(message) is None
 
 
 async def test_a_conversation_is_read_back_to_the_attempt_and_no_further(
-    channel: Channel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
 ):
     message = to_conversation(conversation.id)
     await channel.send(message)
@@ -122,7 +124,7 @@ async def test_a_conversation_is_read_back_to_the_attempt_and_no_further(
 
 @pytest.mark.parametrize("how", ["deleted", "retried"])
 async def test_where_a_key_may_have_been_lost_a_person_must_look(
-    channel: Channel, simulator: Simulator, conversation: Conversation, how: str
+    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation, how: str
 ):
     message = to_conversation(conversation.id)
     await channel.send(message)
@@ -153,7 +155,7 @@ async def test_where_a_key_may_have_been_lost_a_person_must_look(
     ],
 )
 async def test_an_answer_tells_whether_it_is_there_and_whether_to_try_again(
-    channel: Channel,
+    channel: ChatwootChannel,
     simulator: Simulator,
     conversation: Conversation,
     kind: str,
@@ -165,14 +167,14 @@ async def test_an_answer_tells_whether_it_is_there_and_whether_to_try_again(
     with pytest.raises(SendFailed) as failed:
         await channel.send(to_conversation(conversation.id))
     told = failed.value
-    assert (told.permanent, told.delivered_unknown, told.retry_after) == (permanent, unknown, wait)
+    assert (told.permanent, told.delivery_unknown, told.retry_after) == (permanent, unknown, wait)
     assert told.details["upstream"]["method"] == "POST"
     assert [e.method for e in simulator.journal.entries].count("POST") == 1  # never repeated by the client
     assert outgoing(conversation) == []
 
 
 async def test_a_crowded_conversation_takes_the_message_later(
-    channel: Channel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
 ):
     simulator.switches.messages_per_minute = 1
     with pytest.raises(SendFailed, match="Too many messages") as failed:
@@ -187,18 +189,18 @@ async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
         impatient = ChatwootClient(url, simulator.admin_token, timeout=1)
         simulator.faults.add("delay", delay=3, method="POST")
         with pytest.raises(SendFailed) as failed:
-            await Channel(impatient).send(to_conversation(conversation.id))
-        assert failed.value.delivered_unknown
+            await ChatwootChannel(impatient).send(to_conversation(conversation.id))
+        assert failed.value.delivery_unknown
         await impatient.aclose()
     nowhere = ChatwootClient("http://127.0.0.1:1", "token")
     with pytest.raises(SendFailed) as failed:
-        await Channel(nowhere, patience=0.1).send(to_conversation(conversation.id))
-    assert not failed.value.delivered_unknown and not failed.value.permanent
+        await ChatwootChannel(nowhere, patience=0.1).send(to_conversation(conversation.id))
+    assert not failed.value.delivery_unknown and not failed.value.permanent
     await nowhere.aclose()
 
 
 async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
-    channel: Channel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
 ):
     with pytest.raises(SendFailed, match="sees no conversation") as failed:
         await channel.send(to_conversation(999))
@@ -206,12 +208,12 @@ async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
     conversation.can_reply = False
     with pytest.raises(SendFailed, match="takes no answer any more") as failed:
         await channel.send(to_conversation(conversation.id))
-    assert failed.value.permanent and not failed.value.delivered_unknown
+    assert failed.value.permanent and not failed.value.delivery_unknown
     assert outgoing(conversation) == []
 
 
 async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
-    channel: Channel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
 ):
     now = simulator.clock.now()
     contact_id = conversation.contact.id
@@ -230,7 +232,7 @@ async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
 
 
 async def test_a_contact_is_answered_only_in_inboxes_that_the_project_reads(
-    channel: Channel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
 ):
     message = replace(to_contact(conversation.contact.id), inbox_ids=frozenset({77}))
     with pytest.raises(SendFailed, match="sees no conversation"):
@@ -243,7 +245,7 @@ async def test_a_contact_is_answered_only_in_inboxes_that_the_project_reads(
     assert await channel.find(message) is None
 
 
-async def test_a_recipient_of_another_project_gets_nothing(channel: Channel, conversation: Conversation):
+async def test_a_recipient_of_another_project_gets_nothing(channel: ChatwootChannel, conversation: Conversation):
     with pytest.raises(SendFailed, match="another project") as failed:
         await channel.send(to_conversation(conversation.id, project_id=uuid4()))
     assert failed.value.permanent and outgoing(conversation) == []
@@ -252,18 +254,18 @@ async def test_a_recipient_of_another_project_gets_nothing(channel: Channel, con
 @pytest.mark.parametrize("text", ["Dear {{contact.name}}", "{%if x%}", "`{{ code }}`"])
 def test_what_chatwoot_would_fill_in_is_refused_since_something_else_would_arrive(text: str):
     with pytest.raises(InvalidPayload, match="another text than the approved one"):
-        Channel.check(f"cw:{PROJECT}:1:5", {"text": text})
+        ChatwootChannel.check(f"cw:{PROJECT}:1:5", {"text": text})
 
 
 def test_a_note_to_nobody_is_refused_and_what_is_not_known_is_left_out():
     with pytest.raises(InvalidPayload, match="private note"):
-        Channel.check(f"cw:{PROJECT}:1:5", {"text": "x", "private": True})
-    with pytest.raises(InvalidPayload, match=str(LONGEST)):
-        Channel.check(f"cw:{PROJECT}:1:5", {"text": "x" * (LONGEST + 1)})
-    assert Channel.check(f" cw:{PROJECT}:1:5 ", {"text": "x", "y": 1}) == (f"cw:{PROJECT}:1:5", {"text": "x"})
+        ChatwootChannel.check(f"cw:{PROJECT}:1:5", {"text": "x", "private": True})
+    with pytest.raises(InvalidPayload, match=str(MAX_TEXT_LENGTH)):
+        ChatwootChannel.check(f"cw:{PROJECT}:1:5", {"text": "x" * (MAX_TEXT_LENGTH + 1)})
+    assert ChatwootChannel.check(f" cw:{PROJECT}:1:5 ", {"text": "x", "y": 1}) == (f"cw:{PROJECT}:1:5", {"text": "x"})
 
 
 @pytest.mark.parametrize("recipient", ["", "5", "cw:1:2:3", f"cwmsg:{PROJECT}:1:5", f"cw:{PROJECT}:1:0", "a@b.example"])
 def test_a_recipient_is_a_conversation_or_a_contact(recipient: str):
     with pytest.raises(InvalidRecipient, match="conversation"):
-        Channel.check(recipient, {"text": "x"})
+        ChatwootChannel.check(recipient, {"text": "x"})

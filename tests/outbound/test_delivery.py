@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from proofdesk.outbound import approval
-from proofdesk.outbound.channels.interface import Message, SendFailed
+from proofdesk.outbound.channels.interface import ChannelMessage, SendFailed
 from proofdesk.outbound.delivery import claims, delivery, outcomes, sending, sweep
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
@@ -150,9 +150,9 @@ async def test_a_provider_that_can_be_asked_is_asked(desk: Desk):
     desk.mail.can_look_up = True
     message = await desk.approved()
 
-    def taken_and_silent(given: Message) -> SendFailed:
+    def taken_and_silent(given: ChannelMessage) -> SendFailed:
         desk.mail.taken.append(given)
-        return SendFailed("Connection lost", delivered_unknown=True)
+        return SendFailed("Connection lost", delivery_unknown=True)
 
     desk.mail.behave = taken_and_silent
     assert (await desk.send(message)).status == "sent"
@@ -213,7 +213,7 @@ async def test_an_attempt_is_settled_once(desk: Desk):
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     assert await sweep.settle_lost_attempts(desk.db, desk.scope, calling, 60) == 1
-    late = outcomes.failed_outcome(claim.sending[0].attempt, message, SendFailed("late"), RetryBackoff(), None)
+    late = outcomes.failed_outcome(claim.claimed[0].attempt, message, SendFailed("late"), RetryBackoff(), None)
     assert await outcomes.settle_attempts(desk.db, desk.scope, [late]) == []
     assert (await desk.read(message)).last_error == "delivery_unknown"
 
@@ -222,8 +222,8 @@ async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
     await desk.approved()
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
-    ending = await calling.send(claim.sending[0])
-    assert ending is not None and ending.outcome == "failed" and ending.put_back
+    ending = await calling.send(claim.claimed[0])
+    assert ending is not None and ending.outcome == "failed" and ending.requeued
     assert desk.mail.calls == 0
 
 
@@ -243,11 +243,11 @@ async def test_a_message_of_another_project_is_not_sent(desk: Desk):
     assert desk.mail.calls == 0
 
 
-async def _lose(desk: Desk) -> Message:
+async def _lose(desk: Desk) -> ChannelMessage:
     """Claim what is due as a worker that then dies."""
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
-    return calling._letter(claim.sending[0].outbound)
+    return calling._letter(claim.claimed[0].message)
 
 
 def _first_message(desk: Desk) -> str:

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from proofdesk.core import mail_relay as relays
 from proofdesk.outbound.channels.email import message as email_message
 from proofdesk.outbound.channels.email.address import Mailbox
-from proofdesk.outbound.channels.email.channel import Channel
+from proofdesk.outbound.channels.email.channel import EmailChannel
 from proofdesk.outbound.channels.interface import (
+    ChannelMessage,
     InvalidPayload,
     InvalidRecipient,
     LookupUnsupported,
-    Message,
     SendFailed,
 )
 from proofdesk_simulators import smtp
@@ -35,14 +35,14 @@ from tests.outbound.mail import SENDER, Links, message
 HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"}
 
 
-def channel(url: str, links: Links | None = None, timeout: float = 20) -> Channel:
+def channel(url: str, links: Links | None = None, timeout: float = 20) -> EmailChannel:
     """The channel through the relay of an URL."""
-    made = Channel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
+    made = EmailChannel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
     OPEN.append(made)
     return made
 
 
-OPEN: list[Channel] = []
+OPEN: list[EmailChannel] = []
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def _closed(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def email(relay: Simulator, mail_server: tuple[Simulator, str]) -> Channel:
+def email(relay: Simulator, mail_server: tuple[Simulator, str]) -> EmailChannel:
     return channel(mail_server[1])
 
 
-async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: Channel, relay: Simulator):
+async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: EmailChannel, relay: Simulator):
     sent = message(subject="Ваш счёт № 7", reply_to="Desk@Kestrel.example")
     receipt = await email.send(sent)
     (taken,) = relay.taken
@@ -82,7 +82,9 @@ async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: Channel, 
     assert '<p dir="auto">your invoice is &lt;paid&gt; &amp; done.</p>' in taken.part("html")
 
 
-async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_too(email: Channel, relay: Simulator):
+async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_too(
+    email: EmailChannel, relay: Simulator
+):
     await email.send(message(text=".\n..two\nüber\r\nlast", html="<b>Hello</b>\n.\n"))
     assert relay.taken[0].part("plain").splitlines() == [".", "..two", "über", "last"]
     assert relay.taken[0].part("html").splitlines() == ["<b>Hello</b>", "."]
@@ -98,7 +100,7 @@ async def test_without_a_public_address_there_is_no_link_and_without_https_no_si
     assert plain["List-Unsubscribe"].startswith("<http://") and plain["List-Unsubscribe-Post"] is None
 
 
-async def test_addresses_beyond_ascii_are_understood(email: Channel, relay: Simulator):
+async def test_addresses_beyond_ascii_are_understood(email: EmailChannel, relay: Simulator):
     await email.send(message("Ada@MÜLLER.de"))
     await email.send(message("Юля@почта.рф"))
     assert [taken.recipients for taken in relay.taken] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
@@ -108,24 +110,24 @@ async def test_addresses_beyond_ascii_are_understood(email: Channel, relay: Simu
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize(("kind", "code", "permanent"), [("later", 451, False), ("never", 550, True)])
 async def test_a_refusal_is_certain_and_tells_whether_to_try_again(
-    email: Channel, relay: Simulator, step: str, kind: str, code: int, permanent: bool
+    email: EmailChannel, relay: Simulator, step: str, kind: str, code: int, permanent: bool
 ):
     relay.fail(kind, step=step)
     with pytest.raises(SendFailed, match=f"answered {code} to {step}") as failed:
         await email.send(message())
-    assert (failed.value.permanent, failed.value.delivered_unknown) == (permanent, False)
+    assert (failed.value.permanent, failed.value.delivery_unknown) == (permanent, False)
     assert failed.value.details["upstream"]["status"] == code
     assert not relay.taken
 
 
 @pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
 async def test_a_connection_that_breaks_after_the_text_leaves_delivery_unknown(
-    email: Channel, relay: Simulator, kind: str, taken: int
+    email: EmailChannel, relay: Simulator, kind: str, taken: int
 ):
     relay.fail(kind)
     with pytest.raises(SendFailed) as failed:
         await email.send(message())
-    assert failed.value.delivered_unknown and not failed.value.permanent
+    assert failed.value.delivery_unknown and not failed.value.permanent
     assert len(relay.taken) == taken
     with pytest.raises(LookupUnsupported):
         await email.find(message())
@@ -135,17 +137,17 @@ async def test_silence_after_the_text_is_waited_for_only_so_long(relay: Simulato
     relay.fail("delay", delay=60)
     with pytest.raises(SendFailed, match="DATA") as failed:
         await channel(mail_server[1], timeout=0.5).send(message())
-    assert failed.value.delivered_unknown
+    assert failed.value.delivery_unknown
 
 
-async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: Channel, relay: Simulator):
+async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: EmailChannel, relay: Simulator):
     relay.fail("cut", step="RCPT")
     with pytest.raises(SendFailed, match="RCPT") as failed:
         await email.send(message())
-    assert not failed.value.delivered_unknown and not failed.value.permanent
+    assert not failed.value.delivery_unknown and not failed.value.permanent
     with pytest.raises(SendFailed, match="cannot be reached") as failed:
         await channel("smtp://127.0.0.1:1").send(message())
-    assert not failed.value.delivered_unknown and not failed.value.permanent
+    assert not failed.value.delivery_unknown and not failed.value.permanent
 
 
 async def test_a_wrong_password_is_told_clearly_and_is_no_fault_of_the_message():
@@ -157,7 +159,7 @@ async def test_a_wrong_password_is_told_clearly_and_is_no_fault_of_the_message()
         for address in (wrong, url):
             with pytest.raises(SendFailed, match=r"refuses the login.*Check SMTP_URL") as failed:
                 await channel(address).send(message())
-            assert not failed.value.permanent and not failed.value.delivered_unknown
+            assert not failed.value.permanent and not failed.value.delivery_unknown
             assert "nope-nope" not in f"{failed.value.message} {failed.value.details}"
     assert len(simulator.taken) == 1
 
@@ -187,7 +189,7 @@ async def test_the_certificate_is_verified(
     simulator, url = encrypted
     with pytest.raises(SendFailed, match=r"(?i)certificate") as failed:
         await channel(url).send(message())
-    assert not failed.value.permanent and not failed.value.delivered_unknown
+    assert not failed.value.permanent and not failed.value.delivery_unknown
     assert not simulator.taken
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     await channel(url).send(message())
@@ -240,7 +242,7 @@ def test_there_is_one_sender(text: str):
 )  # fmt: skip
 def test_a_recipient_is_one_address(recipient: str):
     with pytest.raises(InvalidRecipient, match="one e-mail address"):
-        Channel.check(recipient, {"text": "Hello"})
+        EmailChannel.check(recipient, {"text": "Hello"})
 
 
 @pytest.mark.parametrize(
@@ -251,15 +253,15 @@ def test_a_recipient_is_one_address(recipient: str):
 )  # fmt: skip
 def test_a_payload_that_makes_no_letter_is_refused(payload: dict[str, object]):
     with pytest.raises(InvalidPayload):
-        Channel.check("ada@example.com", payload)
+        EmailChannel.check("ada@example.com", payload)
 
 
 def test_a_payload_is_put_in_its_one_form():
-    assert Channel.check(" Ada@Example.COM ", {"content": "Hello\nmore", "x": 1, "html": ""}) == (
+    assert EmailChannel.check(" Ada@Example.COM ", {"content": "Hello\nmore", "x": 1, "html": ""}) == (
         "ada@example.com",
         {"subject": "Hello", "text": "Hello\nmore"},
     )
-    assert Channel.check("a@b.example", {"text": "x " * 99})[1]["subject"].endswith("…")
+    assert EmailChannel.check("a@b.example", {"text": "x " * 99})[1]["subject"].endswith("…")
 
 
 @settings(max_examples=60, deadline=None)
@@ -273,11 +275,11 @@ def test_no_payload_adds_a_header(texts: dict[str, str], trick: str):
     tricky = {name: text + trick for name, text in texts.items()}
     for payload in (tricky, {"text": tricky["text"]}, {"text": "x", "subject": tricky["subject"]}):
         try:
-            recipient, checked = Channel.check("ada@example.com", payload)
+            recipient, checked = EmailChannel.check("ada@example.com", payload)
         except InvalidPayload:
             continue
-        message, to = Message(uuid4(), uuid4(), recipient, checked), Mailbox(recipient, recipient, False)
-        raw = email_message.written(message, SENDER, to, None, in_utf8=False).as_bytes()
+        message, to = ChannelMessage(uuid4(), uuid4(), recipient, checked), Mailbox(recipient, recipient, False)
+        raw = email_message.compose(message, SENDER, to, None, in_utf8=False).as_bytes()
         head = raw.split(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
         named = {line.split(":")[0] for line in head if not line.startswith((" ", "\t"))}
         assert named - {"Reply-To"} == HEADERS
@@ -286,13 +288,13 @@ def test_no_payload_adds_a_header(texts: dict[str, str], trick: str):
 
 def test_a_display_name_that_would_break_a_header_is_quoted():
     odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
-    made = email_message.written(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
+    made = email_message.compose(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
     assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()
 
 
 async def test_directional_formatting_reaches_no_header(relay: Simulator, mail_server: tuple[Simulator, str]):
     sender = Address("Kestrel\u202e Studio\u2067", addr_spec="hello@kestrel.example")
-    async with aclosing(Channel(relays.parse(mail_server[1]), sender, Links())) as email:
+    async with aclosing(EmailChannel(relays.parse(mail_server[1]), sender, Links())) as email:
         await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
     found = relay.taken[0].letter
     assert (found["From"], found["Subject"]) == ("Kestrel Studio <hello@kestrel.example>", "Refund Eve")

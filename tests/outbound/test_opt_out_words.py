@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import InvalidPayload
-from proofdesk.outbound.channels.invisible import BLANK
+from proofdesk.outbound.channels.invisible import INVISIBLE
 from proofdesk.outbound.opt_outs.words import OptOutWords, normalize
 from proofdesk.settings import Settings
 
 LIST = Settings().opt_out_words
 WORDS = OptOutWords([*LIST, "रोको", "停止", "توقف", "🛑"])
-INVISIBLE = [chr(c) for c in BLANK if c not in (0x20E3,)]
+INVISIBLE = [chr(c) for c in INVISIBLE if c not in (0x20E3,)]
 QUOTES = [
     "On Mon, 3 Nov 2025 at 10:00, Studio <a@studio.example> wrote:\n> Hello\n> Please answer.",
     "On Mon, 3 Nov 2025 at 10:00, Studio\n<a@studio.example> wrote:\n\nHello",
@@ -92,15 +92,15 @@ def test_a_word_in_other_forms_is_one(said: str):
 def test_a_text_that_shows_nothing_cannot_be_drafted(channel: str, field: str, said: str):
     recipient = {"chatwoot": "cw:4a1e5a0e-0000-4000-8000-000000000000:1:2", "email": "a@b.example", "telegram": "7"}
     with pytest.raises(InvalidPayload, match="must show something"):
-        registry.check(channel, recipient[channel], {field: said})
+        registry.check_message(channel, recipient[channel], {field: said})
 
 
 @pytest.mark.parametrize("name", ["subject", "html"])
 def test_a_part_of_a_mail_that_shows_nothing_is_refused(name: str):
     with pytest.raises(InvalidPayload, match="must show something"):
-        registry.check("email", "a@b.example", {"text": "Hello", name: "\u2800\u3164\u200b"})
+        registry.check_message("email", "a@b.example", {"text": "Hello", name: "\u2800\u3164\u200b"})
 
 
 @pytest.mark.parametrize("said", ["👍", "❤️", ".", "а", "नमस्ते", "0", "👨‍👩‍👧"])
 def test_a_short_text_that_shows_something_can_be_drafted(said: str):
-    assert registry.check("telegram", "7", {"text": said})[1] == {"text": said}
+    assert registry.check_message("telegram", "7", {"text": said})[1] == {"text": said}

@@ -131,7 +131,7 @@ async def test_whoever_stops_it_waits_only_so_long_and_the_sweep_settles_the_res
 
 
 def test_a_worker_that_is_stopped_has_time_for_its_calls():
-    assert CHECKPOINT_WITHIN + DeliveryOptions().landing < 18, "all of it has 20 seconds"
+    assert CHECKPOINT_WITHIN + DeliveryOptions().shutdown_grace < 18, "all of it has 20 seconds"
 
 
 async def test_a_worker_killed_between_claim_and_answer_leaves_one_attempt_for_a_person(desk: Desk, database_url: str):

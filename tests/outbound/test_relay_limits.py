@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proofdesk.core import mail_relay as relays
-from proofdesk.outbound.channels.email.channel import Channel
-from proofdesk.outbound.channels.interface import Message, SendFailed
+from proofdesk.outbound.channels.email.channel import EmailChannel
+from proofdesk.outbound.channels.interface import ChannelMessage, SendFailed
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
@@ -23,7 +23,7 @@ from tests.outbound.mail import SENDER, Links, message
 
 LOGIN = ("desk", "secret")
 needs_exim = pytest.mark.skipif(bool(exim.missing()), reason=exim.missing())
-Connect = Callable[[str], Channel]
+Connect = Callable[[str], EmailChannel]
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def limited() -> Iterator[tuple[Simulator, str]]:
 @pytest.fixture
 async def connect(limited: tuple[Simulator, str]) -> AsyncIterator[Connect]:
     """Make a channel, as each worker has one; closed before the relay is."""
-    made: list[Channel] = []
+    made: list[EmailChannel] = []
 
-    def another(url: str) -> Channel:
-        made.append(Channel(relays.parse(url), SENDER, Links(), timeout=20))
+    def another(url: str) -> EmailChannel:
+        made.append(EmailChannel(relays.parse(url), SENDER, Links(), timeout=20))
         return made[-1]
 
     yield another
@@ -48,7 +48,7 @@ async def connect(limited: tuple[Simulator, str]) -> AsyncIterator[Connect]:
         await channel.aclose()
 
 
-async def deliver(desk: Desk, channels: list[Channel], number: int, within: float = 90) -> DeliveryTotals:
+async def deliver(desk: Desk, channels: list[EmailChannel], number: int, within: float = 90) -> DeliveryTotals:
     """Approve mails and let workers send them, each with its own channel, until none is due any more."""
     for n in range(number):
         await desk.approved(f"{n}@example.com", max_retries=0)
@@ -170,8 +170,8 @@ async def test_a_refusal_is_classified_by_its_enhanced_status(
     channel = connect(url)
     with pytest.raises(SendFailed, match=reply[:3]) as failed:
         await channel.send(message())
-    assert (failed.value.permanent, failed.value.of_provider) == (permanent, of_provider)
-    assert not failed.value.delivered_unknown
+    assert (failed.value.permanent, failed.value.channel_wide) == (permanent, of_provider)
+    assert not failed.value.delivery_unknown
 
 
 async def test_a_session_goes_on_after_a_refusal_and_ends_when_idle(
@@ -204,13 +204,13 @@ async def test_an_attempt_cut_off_while_it_waits_for_a_session_is_certain(
     first = asyncio.create_task(channel.send(message("a@example.com")))
     await asyncio.sleep(0.3)
 
-    async def second(to: Message) -> None:
+    async def second(to: ChannelMessage) -> None:
         async with asyncio.timeout(0.5):
             await channel.send(to)
 
     with pytest.raises(SendFailed, match="before the mail relay had a session") as failed:
         await second(message("b@example.com"))
-    assert failed.value.of_provider and not failed.value.delivered_unknown
+    assert failed.value.channel_wide and not failed.value.delivery_unknown
     await first
     assert [t.recipients for t in simulator.taken] == [["a@example.com"]]
 
@@ -251,7 +251,7 @@ async def test_a_real_relay_gets_every_letter_as_it_was_written(connect: Connect
 async def test_an_address_beyond_ascii_is_refused_clearly_without_smtputf8(connect: Connect):
     simulator = Simulator(smtputf8=False)
     with smtp.running(simulator) as url:
-        channel = Channel(relays.parse(url), SENDER, Links())
+        channel = EmailChannel(relays.parse(url), SENDER, Links())
         with pytest.raises(SendFailed, match="does not support SMTPUTF8") as failed:
             await channel.send(message("Юля@почта.рф"))
         assert failed.value.permanent

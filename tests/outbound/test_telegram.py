@@ -9,13 +9,13 @@ from proofdesk.accounts.bot import Bot
 from proofdesk.database.pool import Database
 from proofdesk.outbound import policies
 from proofdesk.outbound.channels.interface import (
+    ChannelMessage,
     InvalidPayload,
     InvalidRecipient,
     LookupUnsupported,
-    Message,
     SendFailed,
 )
-from proofdesk.outbound.channels.telegram.channel import Channel
+from proofdesk.outbound.channels.telegram.channel import TelegramChannel
 from proofdesk.outbound.channels.telegram.moves import StoredChatMoves
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects.scope import Scope
@@ -53,37 +53,37 @@ class Memory:
         self.known[chat] = moved_to
 
 
-def message(text: str = "Hello", to: str = str(ADA)) -> Message:
+def message(text: str = "Hello", to: str = str(ADA)) -> ChannelMessage:
     """A message that was checked as a draft is."""
-    recipient, payload = Channel.check(to, {"text": text})
-    return Message(uuid4(), uuid4(), recipient, payload)
+    recipient, payload = TelegramChannel.check(to, {"text": text})
+    return ChannelMessage(uuid4(), uuid4(), recipient, payload)
 
 
 async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: Simulator):
     simulator.person(ADA)
-    receipt = await Channel(bot, Memory()).send(message("Привет {{name}} <b>"))
+    receipt = await TelegramChannel(bot, Memory()).send(message("Привет {{name}} <b>"))
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(ADA, "Привет {{name}} <b>")]
     assert receipt.provider_message_id == str(simulator.sent[0].message_id)
     with pytest.raises(LookupUnsupported):
-        await Channel(bot, Memory()).find(message())
+        await TelegramChannel(bot, Memory()).find(message())
 
 
 async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulator: Simulator):
     with pytest.raises(SendFailed, match="chat not found") as failed:
-        await Channel(bot, Memory()).send(message())
+        await TelegramChannel(bot, Memory()).send(message())
     assert failed.value.permanent
     simulator.person(ADA).blocks = True
     with pytest.raises(SendFailed, match="blocked by the user") as failed:
-        await Channel(bot, Memory()).send(message())
-    assert failed.value.permanent and not failed.value.delivered_unknown
+        await TelegramChannel(bot, Memory()).send(message())
+    assert failed.value.permanent and not failed.value.delivery_unknown
 
 
 async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: Simulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
     with pytest.raises(SendFailed) as failed:
-        await Channel(bot, Memory()).send(message())
-    assert (failed.value.retry_after, failed.value.permanent, failed.value.delivered_unknown) == (5, False, False)
+        await TelegramChannel(bot, Memory()).send(message())
+    assert (failed.value.retry_after, failed.value.permanent, failed.value.delivery_unknown) == (5, False, False)
 
 
 @pytest.mark.parametrize(("kind", "arrived"), [("cut", 0), ("lost_reply", 1), ("server_error", 0), ("page", 0)])
@@ -93,8 +93,8 @@ async def test_without_an_answer_of_telegrams_own_delivery_is_unknown(
     simulator.person(ADA)
     simulator.fail(kind, times=1)
     with pytest.raises(SendFailed) as failed:
-        await Channel(bot, Memory()).send(message())
-    assert failed.value.delivered_unknown and not failed.value.permanent
+        await TelegramChannel(bot, Memory()).send(message())
+    assert failed.value.delivery_unknown and not failed.value.permanent
     assert len(simulator.sent) == arrived
 
 
@@ -103,16 +103,16 @@ async def test_silence_leaves_delivery_unknown(simulator: Simulator, telegram_se
     simulator.person(ADA)
     simulator.fail("delay", delay=1, times=1)
     with pytest.raises(SendFailed) as failed:
-        await Channel(impatient, Memory()).send(message())
-    assert failed.value.delivered_unknown
+        await TelegramChannel(impatient, Memory()).send(message())
+    assert failed.value.delivery_unknown
     await impatient.aclose()
 
 
 async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator: Simulator):
     nowhere = Bot("http://127.0.0.1:1", simulator.token)
     with pytest.raises(SendFailed) as failed:
-        await Channel(nowhere, Memory()).send(message())
-    assert not failed.value.delivered_unknown and not failed.value.permanent
+        await TelegramChannel(nowhere, Memory()).send(message())
+    assert not failed.value.delivery_unknown and not failed.value.permanent
     assert simulator.token not in failed.value.message
     await nowhere.aclose()
 
@@ -120,8 +120,8 @@ async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator:
 async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[Simulator, str]):
     wrong = Bot(telegram_server[1], "123456:WRONG-token")
     with pytest.raises(SendFailed, match="TELEGRAM_BOT_TOKEN") as failed:
-        await Channel(wrong, Memory()).send(message())
-    assert not failed.value.permanent and not failed.value.delivered_unknown
+        await TelegramChannel(wrong, Memory()).send(message())
+    assert not failed.value.permanent and not failed.value.delivery_unknown
     await wrong.aclose()
 
 
@@ -133,8 +133,10 @@ async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
         await policies.ensure_policies(conn, project, [("telegram", "-42")])
     await policies.change_policy(db, project, "-42", "telegram", PolicyUpdate(opted_out=True))
     for text in ("One", "Two"):
-        recipient, payload = Channel.check("-42", {"text": text})
-        await Channel(bot, StoredChatMoves(db)).send(Message(uuid4(), project.project_id, recipient, payload))
+        recipient, payload = TelegramChannel.check("-42", {"text": text})
+        await TelegramChannel(bot, StoredChatMoves(db)).send(
+            ChannelMessage(uuid4(), project.project_id, recipient, payload)
+        )
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(-1001557912345, "One"), (-1001557912345, "Two")]
     assert len(simulator.calls) == 3, "the new number is kept"
     found, _ = await policies.list_policies(
@@ -152,26 +154,26 @@ async def test_a_refusal_for_good_says_what_the_person_has_to_do(bot: Bot, simul
     simulator.person(ADA)
     simulator.fail(kind, times=1)
     with pytest.raises(SendFailed, match=hint) as failed:
-        await Channel(bot, Memory()).send(message())
-    assert failed.value.permanent and not failed.value.of_provider
+        await TelegramChannel(bot, Memory()).send(message())
+    assert failed.value.permanent and not failed.value.channel_wide
     assert "/bind" not in failed.value.message
 
 
 async def test_a_limit_of_the_bot_holds_back_all_its_messages(bot: Bot, simulator: Simulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
-    channel = Channel(bot, Memory())
+    channel = TelegramChannel(bot, Memory())
     for _ in range(2):
         with pytest.raises(SendFailed, match="429") as failed:
             await channel.send(message())
-        assert failed.value.of_provider and failed.value.retry_after == pytest.approx(5, abs=1)
+        assert failed.value.channel_wide and failed.value.retry_after == pytest.approx(5, abs=1)
     assert len(simulator.calls) == 1
-    assert channel.pause is not None and channel.pause.everywhere
+    assert channel.pause is not None and channel.pause.all_workers
 
 
 async def test_a_text_is_counted_in_code_points(bot: Bot, simulator: Simulator):
     simulator.person(ADA)
-    await Channel(bot, Memory()).send(message("😀" * 4096))
+    await TelegramChannel(bot, Memory()).send(message("😀" * 4096))
     assert simulator.sent[0].text == "😀" * 4096
     with pytest.raises(InvalidPayload, match="at most 4096"):
         message("😀" * 4097)
@@ -180,14 +182,14 @@ async def test_a_text_is_counted_in_code_points(bot: Bot, simulator: Simulator):
 @pytest.mark.parametrize("recipient", ["", "ada", "@ada", "0", "-0", "1.5", "+1", "٣٤", "1" * 17, "1 2"])
 def test_a_recipient_is_the_number_of_a_chat(recipient: str):
     with pytest.raises(InvalidRecipient, match="number of a chat"):
-        Channel.check(recipient, {"text": "Hello"})
+        TelegramChannel.check(recipient, {"text": "Hello"})
 
 
 def test_groups_have_negative_numbers():
-    assert Channel.check(" -1001234567890 ", {"text": "Hello", "x": 1}) == ("-1001234567890", {"text": "Hello"})
+    assert TelegramChannel.check(" -1001234567890 ", {"text": "Hello", "x": 1}) == ("-1001234567890", {"text": "Hello"})
 
 
 @pytest.mark.parametrize("text", ["", " ", "x" * 4097, None, 5])
 def test_a_text_has_1_to_4096_characters(text: object):
     with pytest.raises(InvalidPayload):
-        Channel.check(str(ADA), {"text": text})
+        TelegramChannel.check(str(ADA), {"text": text})

@@ -8,8 +8,9 @@ import pytest
 
 from proofdesk.core.mail_relay import parse, sender
 from proofdesk.database.pool import Database
+from proofdesk.jobs import new_projects
 from proofdesk.outbound.channels.email.channel import Channel
-from proofdesk.outbound.channels.interface import Message
+from proofdesk.outbound.channels.interface import ChannelMessage
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
@@ -40,7 +41,7 @@ async def test_a_letter_leads_to_a_page_whose_button_opts_out(
     mail_server: tuple[Simulator, str],
 ):
     recipient, payload = Channel.check("Ada@Example.com", {"text": "Hello"})
-    message = Message(uuid4(), project.project_id, recipient, payload)
+    message = ChannelMessage(uuid4(), project.project_id, recipient, payload)
     links = UnsubscribeLinks(db, "https://desk.example.com")
     channel = Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links)
     await channel.send(message)
@@ -91,7 +92,7 @@ async def test_programs_get_json(anyone: httpx2.AsyncClient, owner_conn: psycopg
 async def test_somebody_elses_project_is_not_touched(
     anyone: httpx2.AsyncClient, db: Database, project: Scope, owner_conn: psycopg.Connection, path: str
 ):
-    other = await projects.create(db, project.actor, "Other")
+    other = await new_projects.create(db, project.actor, "Other")
     await anyone.post(path, data=ONE_CLICK)
     found = owner_conn.execute("SELECT project_id FROM contact_channel_policies").fetchall()
     assert found == [(project.project_id,)] and other.id != project.project_id

@@ -7,6 +7,7 @@ from proofdesk.accounts import accounts
 from proofdesk.audit.events import Actor, system_actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, Invalid
+from proofdesk.jobs import new_projects
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from tests.support.audit_events import actions, last
@@ -46,7 +47,7 @@ async def test_what_is_refused_leaves_none(db: Database, owner_conn: psycopg.Con
     with pytest.raises(members.MemberUserNotFound):
         await members.add(db, keeper, "nobody")
     with pytest.raises(Invalid):
-        await projects.create(db, system_actor(), "")
+        await new_projects.create(db, system_actor(), "")
     assert actions(owner_conn) == before
 
 

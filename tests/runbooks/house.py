@@ -11,27 +11,28 @@ import psycopg
 from pydantic import SecretStr
 
 from proofdesk.database.pool import Database
-from proofdesk.indexing import chunks, terms, vectors
-from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing import vectors
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.runbooks import registry
-from proofdesk.runbooks.context import Asking, Case
-from proofdesk.runbooks.findings import Diagnosis
+from proofdesk.runbooks.context import RequestContext, RunbookContext
+from proofdesk.runbooks.findings import RunbookResult
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, openai, telegram
 from proofdesk_simulators.telegram.simulator import Hook
 from tests.support.search_desk import Desk
 
-ASKING = Asking(
+ASKING = RequestContext(
     method="POST",
     scheme="https",
     host="desk.example.com",
     peer="192.0.2.7",
     cookies=frozenset({"sid", "csrf_token"}),
-    session="active",
-    csrf="right",
+    session_state="active",
+    csrf_state="right",
     origin="https://desk.example.com",
 )
 WEBHOOK_SECRET = "only-telegram-knows-this"
@@ -48,7 +49,7 @@ class House:
     openai: openai.Simulator
     telegram: telegram.Simulator
     settings: dict[str, Any]
-    asking: Asking | None = ASKING
+    asking: RequestContext | None = ASKING
     outbound_id: UUID | None = None
     inside: bool = True
     clock: list[datetime] = field(default_factory=list)
@@ -79,15 +80,15 @@ class House:
         )
 
     @asynccontextmanager
-    async def case(self) -> AsyncIterator[Case]:
+    async def case(self) -> AsyncIterator[RunbookContext]:
         """The case of a look at this house."""
         now = self.clock[0] if self.clock else None
         async with self._opened() as held:
             clock = {"now": lambda: now} if now else {}
             scope = self.scope if self.inside else None
-            yield Case(held, self.scope.actor, scope, self.asking, self.outbound_id, **clock)
+            yield RunbookContext(held, self.scope.actor, scope, self.asking, self.outbound_id, **clock)
 
-    async def look(self, slug: str) -> Diagnosis:
+    async def look(self, slug: str) -> RunbookResult:
         """Run a runbook."""
         async with self.case() as case:
             return await registry.run(case, registry.find(slug))
@@ -125,8 +126,7 @@ async def build(
     desk = Desk(db, scope)
     await desk.talk("My parcel has not arrived, it is two weeks late now", "> Sorry! I will ask the courier today")
     await desk.talk("Please send invoice INV-2026-0417 to our accountant", "> Sent to the accountant just now")
-    await chunks.cut(db, scope, Limits(1000, 30))
-    await terms.refresh(db, scope)
+    await index_conversations(db, scope, ChunkLimits(1000, 30))
     async with open_resources(Settings(**settings)) as held:
         assert held.provider is not None
         await vectors.embed_pending(db, scope, held.provider, vectors.Options())

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from proofdesk.accounts import signup
 from proofdesk.accounts.bot import TelegramError
-from proofdesk.accounts.signup import Wish
+from proofdesk.accounts.signup import SignupApplication
 from tests.runbooks.house import House
 
 SLUG = "signup-disabled"
@@ -60,7 +60,7 @@ async def test_a_pin_that_could_not_be_sent(house: House):
     house.telegram.person(4711).blocks = True
     async with house.case() as case:
         with pytest.raises(TelegramError):
-            wish = Wish("newcomer", "a long enough password", "192.0.2.9")
+            wish = SignupApplication("newcomer", "a long enough password", "192.0.2.9")
             await signup.start(case.resources.db, case.settings, case.resources.bot, wish)
     found = await house.look(SLUG)
     assert found.cause is not None and found.cause.check == "pins", found

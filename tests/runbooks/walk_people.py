@@ -130,7 +130,7 @@ async def _bind_makes_the_owner(w: Walk) -> None:
     w.house.sql("DELETE FROM telegram_owner")
     assert (await w.get("/auth/signup/status"))["owner_bound"] is False
     settings = Settings(**w.house.settings)
-    code, _ = await telegram.make_code(w.house.db, settings, system_actor())
+    code, _ = await telegram.create_bind_code(w.house.db, settings, system_actor())
     update = w.house.telegram.update(4711, f"/bind {code}")
     secret = {"x-telegram-bot-api-secret-token": WEBHOOK_SECRET}
     assert (await w.client.post("/auth/telegram/webhook", json=update, headers=secret)).json()["owner_bound"] is True

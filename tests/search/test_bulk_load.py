@@ -11,12 +11,12 @@ from proofdesk.database import vector_indexes
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
-from proofdesk.indexing import chunks, terms, vector_index, vectors
-from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing import incremental, vector_index, vectors
+from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, ranking_queries, results, semantic_queries
-from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from proofdesk.search.results import SearchQuery
 from tests.search.many import DIMENSION, put
@@ -29,7 +29,9 @@ LOADED = 4000  # conversations with a chunk and a vector each
 MOST = 600  # rows that a search may read of any table
 SEARCHED = ("cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings")
 MODEL = QueryVector("one", DIMENSION, Halfvec([1.0] * DIMENSION))
-RANKING = RankingParams([WeightedTerm(0, "rare", 1.0, 10)], [WeightedTerm(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10)
+RANKING = RankingParams(
+    [WeightedTerm(0, "rare", 1.0, 10)], [WeightedTerm(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10
+)
 
 
 @pytest.fixture
@@ -57,7 +59,9 @@ async def loaded(loaded_url: str) -> Scope:
 
 
 @pytest.mark.parametrize("narrowing", [FilterParams(), FilterParams(status="open"), FilterParams(sender="contact")])
-async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(loaded_url: str, loaded: Scope, narrowing: FilterParams):
+async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(
+    loaded_url: str, loaded: Scope, narrowing: FilterParams
+):
     async with explained(loaded_url, loaded, queries.transaction_settings(100, narrowing.is_set)) as (conn, plans):
         assert await _analyzed(conn) == set(), "nothing has gathered statistics"
         await semantic_queries.store_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
@@ -80,7 +84,7 @@ async def test_a_run_of_embeddings_leaves_statistics(
 ):
     for number in range(5):
         await desk.talk(f"My parcel number {number} has not arrived, it is two weeks late now")
-    await chunks.cut(desk.db, desk.scope, Limits(1000, 30))
+    await incremental.index_conversations(desk.db, desk.scope, ChunkLimits(1000, 30))
     analyzed: list[int] = []
 
     class Watched(LocalModel):
@@ -108,11 +112,11 @@ async def test_a_run_of_few_embeddings_leaves_statistics_to_autovacuum(desk: Des
 async def test_indexing_words_leaves_statistics_after_the_last_batch(
     desk: Desk, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(terms, "BATCH", 1)
+    monkeypatch.setattr(incremental, "BATCH", 1)
     for number in range(3):
         await desk.talk(f"My parcel number {number} has not arrived, it is two weeks late now")
     before = _times(owner_conn, "search_postings")
-    await terms.refresh(desk.db, desk.scope)
+    await incremental.index_conversations(desk.db, desk.scope, ChunkLimits(1000, 30))
     assert _times(owner_conn, "search_postings") - before == 2, "after two batches and after the third"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from proofdesk.database.halfvec import Halfvec
-from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import KEYWORD_SHARE, Candidate, RankingParams, select_best_chunks
 from tests.support.near import Near, keep
 from tests.support.search_desk import Desk

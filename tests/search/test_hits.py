@@ -164,7 +164,9 @@ async def test_when_the_provider_fails_vector_search_says_why(shop: Desk):
 
 
 async def test_text_search_needs_no_provider(shop: Desk):
-    answer = await search_results.search(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp", mode="text"))
+    answer = await search_results.search(
+        shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp", mode="text")
+    )
     assert (answer.degraded, answer.results[0].conversation_id) == (None, 5)
 
 

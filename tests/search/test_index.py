@@ -5,12 +5,14 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from proofdesk.indexing import chunks, terms
-from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing import terms
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.incremental import index_conversations
 from tests.support.projects import new_project
 from tests.support.search_desk import Desk
 
 Rows = list[tuple[Any, ...]]
+LIMITS = ChunkLimits(1000, 30)
 
 
 async def state(desk: Desk) -> tuple[Rows, Rows]:
@@ -24,25 +26,25 @@ async def state(desk: Desk) -> tuple[Rows, Rows]:
 async def test_counts_kept_by_changes_equal_counts_made_anew(shop: Desk):
     await shop.delete(101)
     await shop.talk("Another parcel is late, and the invoice is wrong, too")
-    await terms.refresh(shop.db, shop.scope)
+    await index_conversations(shop.db, shop.scope, LIMITS)
     await shop.change("DELETE FROM cw_conversations WHERE conversation_id = 3")
     await shop.change("UPDATE cw_contacts SET name = 'Anne Peterson' WHERE name = 'Anna Petrova'")
-    await terms.refresh(shop.db, shop.scope)
+    await index_conversations(shop.db, shop.scope, LIMITS)
     kept = await state(shop)
     counted = await shop.rows("SELECT term, count(*), sum(tf) FROM search_postings GROUP BY term ORDER BY term")
     assert kept[1] == counted
     await shop.change("DELETE FROM search_postings")
     assert await state(shop) == ([], [])
     await shop.change("UPDATE cw_conversations SET indexed_version = 0")
-    await terms.refresh(shop.db, shop.scope)
+    await index_conversations(shop.db, shop.scope, LIMITS)
     assert await state(shop) == kept
 
 
 async def test_nothing_new_writes_nothing(shop: Desk):
     before = await shop.rows("SELECT xmin::text, term, conversation_id FROM search_postings ORDER BY 2, 3")
-    assert await terms.refresh(shop.db, shop.scope) == 0
+    assert (await index_conversations(shop.db, shop.scope, LIMITS)).conversations == 0
     await shop.change("UPDATE cw_conversations SET content_version = content_version + 1")
-    assert await terms.refresh(shop.db, shop.scope) == 6
+    assert (await index_conversations(shop.db, shop.scope, LIMITS)).conversations == 6
     assert await shop.rows("SELECT xmin::text, term, conversation_id FROM search_postings ORDER BY 2, 3") == before
 
 
@@ -50,18 +52,18 @@ async def test_progress_is_reported_in_conversations(desk: Desk):
     told: list[tuple[int, int | None, str]] = []
     for _ in range(3):
         await desk.talk("Hello there")
-    await terms.refresh(desk.db, desk.scope, lambda *values: told.append(values))
+    await index_conversations(desk.db, desk.scope, LIMITS, lambda *values: told.append(values))
     assert told == [(3, 3, "conversations indexed")]
 
 
 async def test_a_new_rule_indexes_everything_anew(shop: Desk, monkeypatch):
     monkeypatch.setattr(terms, "VERSION", terms.VERSION + 1)
-    assert await terms.refresh(shop.db, shop.scope) == 6
+    assert (await index_conversations(shop.db, shop.scope, LIMITS)).conversations == 6
 
 
 async def test_a_renamed_contact_is_found_by_the_new_name_only(shop: Desk):
     await shop.change("UPDATE cw_contacts SET name = 'Zachary Ottoline' WHERE name LIKE 'Bartholomew%%'", x=0)
-    await terms.refresh(shop.db, shop.scope)
+    await index_conversations(shop.db, shop.scope, LIMITS)
     assert await shop.found("ottoline") == [5]
     assert await shop.found("bartholomew") == []
 
@@ -94,9 +96,7 @@ async def test_the_planner_hears_of_a_project_while_it_is_filled(desk: Desk, own
             sql.SQL("INSERT INTO {} ").format(sql.Identifier(table)) + copied.format(more, sql.Identifier(table))
         )
     assert _known(owner_conn, desk) == set()
-    await chunks.cut(desk.db, desk.scope, Limits(1000, 30))
-    assert _known(owner_conn, desk) == {"rag_chunks"}
-    assert await terms.refresh(desk.db, desk.scope) == 402
+    assert (await index_conversations(desk.db, desk.scope, LIMITS)).conversations == 402
     assert _known(owner_conn, desk) == {"rag_chunks", "search_postings", "search_terms"}
 
 

@@ -7,7 +7,7 @@ import pytest
 from proofdesk.core import ids
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.search import fusion, ranking_queries, semantic_queries
-from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from tests.support.near import keep, kept
 from tests.support.projects import new_project

@@ -6,12 +6,15 @@ from proofdesk.database.halfvec import Halfvec
 from proofdesk.indexing import documents
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.search import chosen_queries, queries, ranking_queries
-from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from tests.support.plans import explained, rows_read
 from tests.support.search_desk import START, Desk
 
-SHORT, LONG = chosen_queries.WHOLE_CONVERSATION + 12, 99  # messages: more than are looked at; Desk numbers up to a hundred
+SHORT, LONG = (
+    chosen_queries.WHOLE_CONVERSATION + 12,
+    99,
+)  # messages: more than are looked at; Desk numbers up to a hundred
 SMALL_TALK = "We spoke about the weather again and about nothing else, number {}"
 
 
@@ -121,7 +124,9 @@ async def test_a_search_reads_no_more_chunks_of_a_longer_conversation(desk: Desk
         model = QueryVector(LocalModel().name, len(vector), Halfvec(vector)) if by_meaning else None
         ranking = RankingParams([WeightedTerm(1, f"boiler{length}", 2.0, 1)], [], 100.0, 9, 9, model, 10)
         async with explained(database_url, desk.scope, queries.transaction_settings(100, False)) as (conn, plans):
-            found = await (await ranking_queries.select_best_chunks(conn, desk.scope, ranking, FilterParams())).fetchall()
+            found = await (
+                await ranking_queries.select_best_chunks(conn, desk.scope, ranking, FilterParams())
+            ).fetchall()
             assert {one.conversation_id for one in found} == {number}
             read.append(rows_read(await plans.nodes()))
     assert read[-1]["rag_chunks"] <= read[0]["rag_chunks"] + 2 * chosen_queries.CHUNKS_PER_MESSAGE

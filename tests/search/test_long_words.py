@@ -85,7 +85,7 @@ async def test_contact_may_be_called_anything(desk: Desk):
 )  # fmt: skip
 def test_time_grows_with_the_text_and_no_term_with_its_words(text: str):
     began = time.process_time()
-    document = documents.build(1, 1, [], [text])
+    document = documents.build_document([], [text])
     list(tokenizer.all_exact(tokenizer.clean(text)))
     assert time.process_time() - began < 3
     terms = [*document.exact, *(word for _, word in document.stemmed)]

@@ -1,8 +1,7 @@
 """Words that are quoted in a mail are found as those of who wrote them."""
 
 from proofdesk.database.pool import Database
-from proofdesk.indexing import chunks
-from proofdesk.indexing import terms as indexing_terms
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
 from proofdesk.search.query import SearchQuery
@@ -17,8 +16,7 @@ REPLY = f"{ANSWER}\n\n{HEAD}\n> {ASKED}"
 
 
 async def found(db: Database, scope: Scope, text: str) -> list[Hit]:
-    await chunks.cut(db, scope, LIMITS)
-    await indexing_terms.refresh(db, scope)
+    await index_conversations(db, scope, LIMITS)
     answer = await results.search(db, scope, None, settings(), SearchQuery(text, mode="text"))
     return [hit for hit in answer.results if text.split()[0] in hit.text]
 

@@ -142,7 +142,7 @@ async def test_address_entered_into_a_template_is_found(desk: Desk):
 def test_time_grows_with_the_text_in_every_script(unit: str):
     text = tokenizer.clean(unit * 150_000)
     began = time.process_time()
-    document = documents.build(1, 1, [], [text])
+    document = documents.build_document([], [text])
     deque(tokenizer.all_exact(text), maxlen=0)
     assert not list(tokenizer.located(text, {"x"}))
     assert time.process_time() - began < 5

@@ -6,13 +6,14 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot import sync
-from proofdesk.indexing import chunks, documents, terms, vectors
+from proofdesk.indexing import documents, vectors
 from proofdesk.indexing.chunking import chunker
-from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.local import LocalModel
+from proofdesk.indexing.incremental import index_conversations
 from tests.support.search_desk import Desk
 
-LIMITS = Limits(1000, 30)
+LIMITS = ChunkLimits(1000, 30)
 WORDS = ("parcel", "invoice", "jacket", "refund", "crash", "lantern", "bicycle")
 BAD = 4  # the conversation that the planted failure meets: "refund"
 TRIGGER = """
@@ -70,13 +71,13 @@ async def waits(desk: Desk, entity: str, reason: str, attempts: int) -> None:
 async def test_chunks_that_the_database_refuses_are_set_aside_alone(seven: Desk, failure: Failure, state: str):
     failure.plant(state, "rag_chunks", "text LIKE '%refund%'")
     for attempt in (1, 2):
-        cut = await chunks.cut(seven.db, seven.scope, LIMITS)
+        cut = await index_conversations(seven.db, seven.scope, LIMITS)
         assert (cut.conversations, cut.set_aside) == ((7, 1) if attempt == 1 else (1, 1))
         await waits(seven, "chunks", "planted refusal", attempt)
     await seven.ready()
     await everything_but(seven, BAD, mode="semantic")
     failure.mend()
-    assert (await chunks.cut(seven.db, seven.scope, LIMITS)).set_aside == 0
+    assert (await index_conversations(seven.db, seven.scope, LIMITS)).set_aside == 0
     assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
     await seven.ready()
     await everything_but(seven, mode="semantic")
@@ -89,21 +90,21 @@ async def test_terms_that_the_database_refuses_are_set_aside_alone(seven: Desk, 
     await waits(seven, "terms", "planted refusal", 1)
     await everything_but(seven, BAD)
     failure.mend()
-    await terms.refresh(seven.db, seven.scope)
+    await index_conversations(seven.db, seven.scope, LIMITS)
     assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
     await everything_but(seven)
 
 
 async def test_conversation_that_breaks_the_cutting_is_set_aside_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
-    cut = chunker.cut
+    split = chunker.split_transcript
 
     def breaking(said, *rest):
         if any("refund" in message.content for message in said):
             raise RecursionError("too deep")
-        return cut(said, *rest)
+        return split(said, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(chunker, "cut", breaking)
+        patch.setattr(chunker, "split_transcript", breaking)
         await seven.ready()
         await waits(seven, "chunks", "Unexpected RecursionError in test_set_aside.py, line", 1)
         await everything_but(seven, BAD, mode="semantic")
@@ -113,15 +114,15 @@ async def test_conversation_that_breaks_the_cutting_is_set_aside_alone(seven: De
 
 
 async def test_conversation_that_breaks_the_tokenizer_is_set_aside_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
-    build = documents.build
+    build = documents.build_document
 
-    def breaking(account_id, conversation_id, *rest):
-        if conversation_id == BAD:
+    def breaking(messages, identity):
+        if any(message.conversation_id == BAD for message in messages):
             raise ValueError("odd \0 word")
-        return build(account_id, conversation_id, *rest)
+        return build(messages, identity)
 
     with monkeypatch.context() as patch:
-        patch.setattr(documents, "build", breaking)
+        patch.setattr(documents, "build_document", breaking)
         await seven.ready()
         await waits(seven, "terms", "ValueError", 1)
         await everything_but(seven, BAD)
@@ -134,9 +135,9 @@ async def test_broken_installation_fails_the_run(seven: Desk, monkeypatch: pytes
     def broken(*_):
         raise ImportError("snowballstemmer")
 
-    monkeypatch.setattr(documents, "build", broken)
+    monkeypatch.setattr(documents, "build_document", broken)
     with pytest.raises(ImportError):
-        await terms.refresh(seven.db, seven.scope)
+        await index_conversations(seven.db, seven.scope, LIMITS)
     assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
 
 

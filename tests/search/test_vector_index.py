@@ -13,7 +13,7 @@ from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_index
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, semantic_queries
-from proofdesk.search.queries import QueryVector, FilterParams
+from proofdesk.search.queries import FilterParams, QueryVector
 from tests.search.many import DIMENSION, put
 from tests.support.near import kept
 from tests.support.plans import explained

@@ -117,7 +117,7 @@ async def test_a_webhook_must_be_https_unless_it_is_on_this_machine(bot: Bot, si
     with pytest.raises(TelegramError, match="unallowed characters"):
         await bot.set_webhook("https://example.com/hook", "not: allowed")
     await bot.set_webhook("https://example.com/hook", "fine")
-    assert (await bot.webhook()).url == "https://example.com/hook"
+    assert (await bot.webhook_info()).url == "https://example.com/hook"
     assert simulator.hook.allowed_updates == ["message"]
 
 
@@ -132,7 +132,7 @@ async def test_updates_are_delivered_with_the_secret_and_wait_when_refused(bot: 
     with running(Starlette(routes=[Route("/hook", hook, methods=["POST"])])) as address:
         await bot.set_webhook(f"{address}/hook", "s3cret")
         assert simulator.write(ADA, "/bind").status == 401
-        found = await bot.webhook()
+        found = await bot.webhook_info()
         assert (found.pending, found.last_error) == (1, "Wrong response from the webhook: 401 Unauthorized")
         assert found.last_error_at is not None
         assert [d.status for d in simulator.redeliver()] == [200]

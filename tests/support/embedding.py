@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.batches import Patience
 from proofdesk.indexing.vectors import Options
 from proofdesk.settings import Settings
@@ -10,7 +10,7 @@ from proofdesk.settings import Settings
 DIMENSION = 256
 
 
-LIMITS = Limits(1000, 30)
+LIMITS = ChunkLimits(1000, 30)
 
 
 OPTIONS = Options(batch_size=4, concurrency=2, patience=Patience(3, 0.01, 1.0))

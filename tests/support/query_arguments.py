@@ -16,17 +16,17 @@ from proofdesk.chatwoot.parsing import InvalidItem
 from proofdesk.core.ids import GlobalId
 from proofdesk.database.halfvec import Halfvec
 from proofdesk.evidence.queries import CitedRow
-from proofdesk.indexing.chunking import queries as cutting
+from proofdesk.indexing.chunk_queries import StoredChunk
 from proofdesk.indexing.chunking.chunker import Chunk
 from proofdesk.indexing.embeddings.batches import Outcome
 from proofdesk.indexing.term_queries import Postings
-from proofdesk.indexing.transcripts import Said
+from proofdesk.indexing.transcript_queries import StaleConversation, TranscriptMessage
 from proofdesk.indexing.vector_queries import Claimed
 from proofdesk.outbound import message_queries as outbound
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
-from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from tests.support.embedding import DIMENSION
 from tests.support.stories import ACCOUNT
@@ -60,9 +60,13 @@ def filled(name: str, query: Query, world: World) -> dict[str, Any]:
     return found
 
 
-def _said(world: World) -> Said:
+def _stale(number: int) -> StaleConversation:
+    return StaleConversation(ACCOUNT, number, "Website chat", 1, 1, None, None, None, [])
+
+
+def _transcript_message(world: World) -> TranscriptMessage:
     message_id = world.chunk.message_id
-    return Said(ACCOUNT, 101, message_id, 1, "contact", None, world.word, None, None, [], LONG_AGO)
+    return TranscriptMessage(ACCOUNT, 101, message_id, 1, "contact", None, world.word, None, None, [], LONG_AGO)
 
 
 def _contact(world: World) -> dict[str, Any]:
@@ -90,9 +94,9 @@ def _claimed(world: World) -> Claimed:
     return Claimed(*key, chunk.context, chunk.text, chunk.content_hash, chunk.claimed_at)
 
 
-def _mark(world: World) -> cutting.Mark:
+def _stored_chunk(world: World) -> StoredChunk:
     chunk = world.chunk
-    return cutting.Mark(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash, None)
+    return StoredChunk(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash, None)
 
 
 MODEL = QueryVector("ours", DIMENSION, Halfvec([0.1] * DIMENSION))
@@ -169,12 +173,15 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "index": _always("terms"),
     "reader": _always("opt_out_words"),
     "until": _always(LONG_AGO),
-    "conversations": _always([cutting.Conversation(ACCOUNT, n, "Website chat", 1) for n in (101, 102, 999)]),
-    "embeddings.cutting.queries.put_chunks.chunks": lambda w: [
-        Chunk(_said(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")
+    "conversations": _always(
+        [_stale(n) for n in (101, 102, 999)]
+    ),
+    "indexing.chunk_queries.upsert_chunks.chunks": lambda w: [
+        Chunk(_transcript_message(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")
     ],
     "chunks": lambda w: [_claimed(w)],
-    "marks": lambda w: [_mark(w)],
+    "indexing.chunk_queries.delete_chunks.chunks": lambda w: [_stored_chunk(w)],
+    "excluded": _always([(ACCOUNT, 999)]),
     "chunk_index": lambda w: w.chunk.chunk_index,
     "outcomes": _always([Outcome(None, "refused")]),
     "model": _always("ours"),
@@ -202,14 +209,14 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "kind": _always("chatwoot_inbox"),
     "external_id": lambda w: f"7:{len(w.word)}",
     "job_type": _always("chatwoot_sync"),
-    "scheduler.queries.insert.job_type": _always("chatwoot_reconcile"),
+    "jobs.run_queries.insert_run.job_type": _always("chatwoot_reconcile"),
     "trigger": _always("manual"),
     "params": _always({}),
     "run_id": lambda w: w.run_id,
     "run_ids": lambda w: [w.run_id],
     "with_latest": _always(True),
     "runner": _always("host:1:1"),
-    "scheduler.queries.insert.runner": _always(None),
+    "jobs.run_queries.insert_run.runner": _always(None),
     "attempts": _always(0),
     "days": _always(1),
     "outcome": _always("ok"),
@@ -220,8 +227,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "cadence_seconds": _always(60),
     "progress": _always({"done": 1}),
     "status": _always(None),
-    "scheduler.queries.finish.status": _always("ok"),
-    "scheduler.queries.settle_schedule.status": _always("ok"),
+    "jobs.run_queries.finish_run.status": _always("ok"),
     "processed": _always(1),
     "error": _always(None),
     "details": _always(None),

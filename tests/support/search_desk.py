@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from proofdesk.database.pool import Database
-from proofdesk.indexing import chunks, terms, vectors
-from proofdesk.indexing.chunking.chunker import Limits
+from proofdesk.indexing import vectors
+from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.local import LocalModel
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
-from proofdesk.search.results import SearchResults, SearchFilters, Hit, SearchQuery
+from proofdesk.search.results import Hit, SearchFilters, SearchQuery, SearchResults
 from proofdesk.settings import Settings
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -47,8 +48,7 @@ class Desk:
 
     async def ready(self, *, embed: bool = True) -> None:
         """Run the stages: chunks, words and, unless told otherwise, vectors."""
-        await chunks.cut(self.db, self.scope, Limits(1000, 30))
-        await terms.refresh(self.db, self.scope)
+        await index_conversations(self.db, self.scope, ChunkLimits(1000, 30))
         if embed:
             await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.Options())
 

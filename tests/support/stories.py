@@ -9,7 +9,8 @@ from psycopg.types.json import Jsonb
 
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
-from proofdesk.indexing import chunks, terms
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects import scope
 from proofdesk.settings import Settings
 
@@ -53,8 +54,7 @@ def tell(conn: psycopg.Connection, project_id: UUID) -> None:
 async def make_searchable(db: Database, project_id: UUID) -> None:
     """Cut what was told into chunks and index its words, as the end of a sync does."""
     inside = await scope.enter(db, system_actor(), project_id)
-    await chunks.cut(db, inside, chunks.limits_of(Settings()))
-    await terms.refresh(db, inside)
+    await index_conversations(db, inside, ChunkLimits.from_settings(Settings()))
 
 
 def scope_of(conn: psycopg.Connection, project_id: UUID) -> UUID:

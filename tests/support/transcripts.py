@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from proofdesk.database.pool import Database
-from proofdesk.indexing.transcripts import Said
+from proofdesk.indexing.chunking.attribution import attribute_quotes
+from proofdesk.indexing.transcript_queries import TranscriptMessage
 from proofdesk.projects.scope import Scope
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -32,10 +33,15 @@ def agent(content: str | None, **values: Any) -> Line:
     return Line(content, **(mine | values))
 
 
-def said(*lines: Line) -> list[Said]:
-    """The lines as cutting gets them, without a database."""
+def transcript(*lines: Line) -> list[TranscriptMessage]:
+    """Return the messages of a transcript, quotes attributed, without a database."""
+    return attribute_quotes(messages(*lines))
+
+
+def messages(*lines: Line) -> list[TranscriptMessage]:
+    """Return the messages of a transcript as they are read."""
     return [
-        Said(1, 1, number, 1, line.by, line.name, line.content, None, None, line.attachments, START)
+        TranscriptMessage(1, 1, number, 1, line.by, line.name, line.content, None, None, line.attachments, START)
         for number, line in enumerate(lines, 1)
     ]
 

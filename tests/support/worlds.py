@@ -12,7 +12,8 @@ from psycopg import sql
 from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.evidence import references
-from proofdesk.projects import projects, scope, sources
+from proofdesk.jobs import new_projects
+from proofdesk.projects import scope, sources
 from proofdesk.projects.scope import ProjectOwner
 from tests.support import stories, worlds
 from tests.support.embedding import DIMENSION
@@ -67,7 +68,7 @@ class World:
 
 async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
     """A project of an account scope of its own with a row in every table of projects."""
-    made = await projects.create(db, events.system_actor(), name, scope_key=name)
+    made = await new_projects.create(db, events.system_actor(), name, scope_key=name)
     keeper = await scope.require_owner(db, await scope.enter(db, events.system_actor(), made.id))
     stories.tell(conn, made.id)
     if extra:

@@ -4,7 +4,7 @@ import re
 from typing import TypeVar
 
 from proofdesk.accounts import limits, passwords, queries
-from proofdesk.accounts.queries import Account, Person, Session
+from proofdesk.accounts.queries import AccountSummary, UserAccount, UserSession
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
@@ -24,13 +24,13 @@ class UsernameTaken(Conflict):
     code = "username_taken"
 
 
-class UserNotFound(NotFound):
+class AccountNotFound(NotFound):
     """There is no account of that name."""
 
     code = "user_not_found"
 
 
-class OwnerAccount(Conflict):
+class OwnerAccountProtected(Conflict):
     """The owner's account always exists."""
 
     code = "owner_account"
@@ -51,28 +51,28 @@ async def ensure_owner(db: Database, settings: Settings) -> str | None:
     configured_password = settings.auth_password.get_secret_value() if settings.auth_password else None
     username = settings.auth_username.strip()
     async with db.transaction() as conn:
-        await queries.lock_owner(conn)
-        owner = await queries.owner(conn)
+        await queries.lock_owner_setup(conn)
+        owner = await queries.lock_owner_account(conn)
         if owner is None:
-            password = configured_password or passwords.invented()
-            created = await queries.insert_account(conn, username, await passwords.hashed(password), is_owner=True)
-            await _record(conn, None, "auth.user_created", _free(created))
+            password = configured_password or passwords.generate_password()
+            created = await queries.insert_account(conn, username, await passwords.hash_password(password), is_owner=True)
+            await _record(conn, None, "auth.user_created", _require_free(created))
             return None if configured_password else password
         if owner.username != username:
-            _free(await queries.rename_account(conn, owner, username))
+            _require_free(await queries.rename_account(conn, owner, username))
             await _record(conn, None, "auth.user_renamed", owner, {"to": username})
-        if configured_password and not await passwords.matches(owner.password_hash, configured_password):
-            await _replace_password(conn, None, owner, await passwords.hashed(configured_password))
+        if configured_password and not await passwords.verify_password(owner.password_hash, configured_password):
+            await _replace_password(conn, None, owner, await passwords.hash_password(configured_password))
     return None
 
 
-async def create(db: Database, username: str, password: str, by: Actor | None = None) -> Account:
+async def create(db: Database, username: str, password: str, by: Actor | None = None) -> UserAccount:
     """A new account, by the system unless somebody is named.
 
     Raises `Invalid` (`invalid_username`, `invalid_password`) or `UsernameTaken`.
     """
-    username = fit_username(username)
-    stored = await passwords.hashed(fit_password(password))
+    username = validate_username(username)
+    stored = await passwords.hash_password(validate_password(password))
     async with db.transaction() as conn:
         account = await queries.insert_account(conn, username, stored, is_owner=False)
         if account is None:
@@ -81,58 +81,58 @@ async def create(db: Database, username: str, password: str, by: Actor | None = 
     return account
 
 
-async def actor(db: Database, username: str) -> Actor:
+async def load_actor(db: Database, username: str) -> Actor:
     """Who acts when a person is named, as at a terminal. Raises `UserNotFound`, also when the account is disabled."""
     async with db.transaction() as conn:
-        account = await queries.account(conn, username.strip())
+        account = await queries.fetch_account(conn, username.strip())
     if account is None:
-        raise UserNotFound(f"There is no account {username[:80]!r} that may do anything.")
+        raise AccountNotFound(f"There is no account {username[:80]!r} that may do anything.")
     return Actor(account.username, account.id, account.is_owner)
 
 
-async def listed(db: Database) -> list[Person]:
+async def list_accounts(db: Database) -> list[AccountSummary]:
     """All accounts, the owner's first."""
     async with db.transaction() as conn:
-        return await queries.people(conn)
+        return await queries.list_accounts(conn)
 
 
 async def set_password(db: Database, username: str, password: str, by: Actor | None = None) -> None:
     """Change a password and end the sessions of its account. Raises `Invalid` or `UserNotFound`."""
-    stored = await passwords.hashed(fit_password(password))
+    stored = await passwords.hash_password(validate_password(password))
     async with db.transaction() as conn:
-        await _replace_password(conn, by, await _locked(conn, username), stored)
+        await _replace_password(conn, by, await _lock_account(conn, username), stored)
 
 
 async def change_own_password(
-    db: Database, settings: Settings, session: Session, current: str, new: str, by: Actor, address: str
+    db: Database, settings: Settings, session: UserSession, current: str, new: str, by: Actor, address: str
 ) -> None:
     """Change the password of whoever has the session; his other sessions end. Wrong tries count as failed logins.
 
     Raises `Invalid` (`invalid_password`), `WrongPassword`, `OwnerAccount` or `LoginRateLimited`.
     """
     if session.is_owner and settings.auth_password is not None:
-        raise OwnerAccount("The owner's password is what AUTH_PASSWORD says. Change it there.")
-    new = fit_password(new)
-    subjects = limits.subjects(address, session.username)
-    wait_times = await limits.take(db, settings, subjects)
+        raise OwnerAccountProtected("The owner's password is what AUTH_PASSWORD says. Change it there.")
+    new = validate_password(new)
+    subjects = limits.rate_limit_subjects(address, session.username)
+    wait_times = await limits.count_attempt(db, settings, subjects)
     if wait := wait_times.address or wait_times.username:
         raise limits.LoginRateLimited(wait)
     async with db.transaction() as conn:
-        account = await queries.account(conn, session.username)
-    if account is None or not await passwords.matches(account.password_hash, current):
+        account = await queries.fetch_account(conn, session.username)
+    if account is None or not await passwords.verify_password(account.password_hash, current):
         raise WrongPassword("The current password is wrong.")
-    stored = await passwords.hashed(new)
+    stored = await passwords.hash_password(new)
     async with db.transaction() as conn:
-        await queries.give_back_try(conn, subjects.address, subjects.username)
-        await _replace_password(conn, by, await _locked(conn, session.username), stored, kept_session=session.id_hash)
+        await queries.refund_attempt(conn, subjects.address, subjects.username)
+        await _replace_password(conn, by, await _lock_account(conn, session.username), stored, kept_session=session.id_hash)
 
 
 async def disable(db: Database, username: str, by: Actor | None = None) -> None:
     """Close an account: it cannot sign in any more, and its sessions end. Raises `UserNotFound` or `OwnerAccount`."""
     async with db.transaction() as conn:
-        account = await _locked(conn, username)
+        account = await _lock_account(conn, username)
         if account.is_owner:
-            raise OwnerAccount("The owner's account cannot be disabled.")
+            raise OwnerAccountProtected("The owner's account cannot be disabled.")
         if await queries.set_disabled(conn, account.id, disabled=True):
             ended = await queries.end_sessions(conn, account.id)
             await _record(conn, by, "auth.user_disabled", account, {"sessions": ended})
@@ -141,7 +141,7 @@ async def disable(db: Database, username: str, by: Actor | None = None) -> None:
 async def enable(db: Database, username: str, by: Actor | None = None) -> None:
     """Open a disabled account again; its password is what it was. Raises `UserNotFound`."""
     async with db.transaction() as conn:
-        account = await _locked(conn, username)
+        account = await _lock_account(conn, username)
         if await queries.set_disabled(conn, account.id, disabled=False):
             await _record(conn, by, "auth.user_enabled", account)
 
@@ -149,14 +149,14 @@ async def enable(db: Database, username: str, by: Actor | None = None) -> None:
 async def end_sessions(db: Database, username: str, by: Actor | None = None) -> int:
     """End all sessions of an account; how many there were. Raises `UserNotFound`."""
     async with db.transaction() as conn:
-        account = await _locked(conn, username)
+        account = await _lock_account(conn, username)
         ended = await queries.end_sessions(conn, account.id)
         if ended:
             await _record(conn, by, "auth.sessions_ended", account, {"sessions": ended})
     return ended
 
 
-def fit_username(username: str) -> str:
+def validate_username(username: str) -> str:
     """The username as it is stored. Raises `Invalid` (`invalid_username`)."""
     username = username.strip().lower()
     if not USERNAME.fullmatch(username):
@@ -164,22 +164,22 @@ def fit_username(username: str) -> str:
     return username
 
 
-def fit_password(password: str) -> str:
+def validate_password(password: str) -> str:
     """The password, when it has the right length. Raises `Invalid` (`invalid_password`)."""
     if not 8 <= len(password) <= 128:
         raise Invalid("A password has 8 to 128 characters.", code="invalid_password")
     return password
 
 
-async def _locked(conn: Conn, username: str) -> Account:
-    account = await queries.locked_account(conn, username.strip())
+async def _lock_account(conn: Conn, username: str) -> UserAccount:
+    account = await queries.lock_account(conn, username.strip())
     if account is None:
-        raise UserNotFound(f"There is no account {username[:80]!r}.")
+        raise AccountNotFound(f"There is no account {username[:80]!r}.")
     return account
 
 
 async def _replace_password(
-    conn: Conn, by: Actor | None, account: Account, stored: str, kept_session: bytes | None = None
+    conn: Conn, by: Actor | None, account: UserAccount, stored: str, kept_session: bytes | None = None
 ) -> None:
     await queries.change_password(conn, account.id, stored)
     ended = await queries.end_sessions(conn, account.id, kept_session)
@@ -187,13 +187,13 @@ async def _replace_password(
 
 
 async def _record(
-    conn: Conn, by: Actor | None, action: str, account: Account, payload: dict[str, object] | None = None
+    conn: Conn, by: Actor | None, action: str, account: UserAccount, payload: dict[str, object] | None = None
 ) -> None:
     details = {"username": account.username} | (payload or {})
     await events.record(conn, by or events.system_actor(), action, "user", account.id, payload=details)
 
 
-def _free(result: T | None) -> T:
+def _require_free(result: T | None) -> T:
     if not result:
         raise UsernameTaken("AUTH_USERNAME is the name of an account that is not the owner's. Choose another one.")
     return result

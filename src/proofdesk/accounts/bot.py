@@ -16,7 +16,7 @@ import httpx2
 from proofdesk.core.certificates import ssl_context
 from proofdesk.errors import Unavailable
 
-LONGEST = 4096
+MAX_TEXT_LENGTH = 4096
 """Characters of the longest message: Unicode code points, of which a message of emoji has as many as one of letters
 (measured at the real API: github.com/FerroxLabs/wayland/issues/934; only entities are counted in UTF-16)."""
 
@@ -29,7 +29,7 @@ _HINTS = (
     ("initiate conversation", "They have to open a chat with the bot first."),
 )
 
-_NEVER_HANDED_OVER = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
 
 
 def _without_token(record: logging.LogRecord) -> bool:
@@ -66,11 +66,11 @@ class TelegramError(Unavailable):
         self.retry_after = retry_after
         self.migrate_to = migrate_to
         self.permanent = status is not None and status != 429 and status < 500
-        self.perhaps_done = request_sent and (status is None or status >= 500)
+        self.outcome_unknown = request_sent and (status is None or status >= 500)
 
 
 @dataclass(frozen=True)
-class Identity:
+class BotIdentity:
     """The bot itself."""
 
     id: int
@@ -78,7 +78,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Webhook:
+class WebhookInfo:
     """Where Telegram sends updates, and how that went. `url` is empty while none is set."""
 
     url: str
@@ -98,10 +98,10 @@ class Bot:
         """Close the connections."""
         await self._http.aclose()
 
-    async def identity(self) -> Identity:
+    async def identity(self) -> BotIdentity:
         """Who the bot is; also the way to find out whether the token is right."""
         result = _object(await self._call("getMe"))
-        return Identity(result.get("id", 0), result.get("username", ""))
+        return BotIdentity(result.get("id", 0), result.get("username", ""))
 
     async def send(self, chat_id: int, text: str) -> int | None:
         """Send a text without markup, of at most `LONGEST` characters; the message's number in that chat."""
@@ -114,12 +114,12 @@ class Bot:
         token = {} if secret is None else {"secret_token": secret}
         await self._call("setWebhook", url=url, allowed_updates=["message"], **token)
 
-    async def webhook(self) -> Webhook:
+    async def webhook_info(self) -> WebhookInfo:
         """What is set, and the last error of a delivery."""
         info = _object(await self._call("getWebhookInfo"))
         at = info.get("last_error_date")
         last_error_at = datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None
-        return Webhook(
+        return WebhookInfo(
             info.get("url", ""), info.get("pending_update_count", 0), info.get("last_error_message"), last_error_at
         )
 
@@ -128,7 +128,7 @@ class Bot:
             response = await self._http.post(f"/bot{quote(self._token, safe=':')}/{method}", json=params)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             message = f"Telegram cannot be reached: {type(error).__name__}."
-            request_sent = not isinstance(error, _NEVER_HANDED_OVER)
+            request_sent = not isinstance(error, _NOT_SENT)
             raise TelegramError(message, method, None, request_sent=request_sent) from None
         try:
             body = _object(response.json())
@@ -154,10 +154,10 @@ class Bot:
         )
 
 
-def _hint(status: int, said: str) -> str:
+def _hint(status: int, description: str) -> str:
     if status in (401, 404):
         return "Check TELEGRAM_BOT_TOKEN."
-    return next((hint for words, hint in _HINTS if words in said), "") if status in (400, 403) else ""
+    return next((hint for words, hint in _HINTS if words in description), "") if status in (400, 403) else ""
 
 
 def _object(value: Any) -> dict[str, Any]:

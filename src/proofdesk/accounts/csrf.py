@@ -14,7 +14,7 @@ class CsrfInvalid(Denied):
     code = "csrf_invalid"
 
 
-def token() -> str:
+def create_token() -> str:
     """A new token of 256 bits."""
     return secrets.token_urlsafe(32)
 

@@ -21,7 +21,7 @@ class LoginRateLimited(Denied):
 
 
 @dataclass(frozen=True)
-class Subjects:
+class RateLimitSubjects:
     """Who tries: counted under these two names."""
 
     address: str
@@ -29,25 +29,25 @@ class Subjects:
 
 
 @dataclass(frozen=True)
-class Standing:
+class LoginWaitTimes:
     """Seconds until the next try, for the address and for the username; None while below the limit."""
 
     address: int | None
     username: int | None
 
 
-def subjects(address: str, username: str) -> Subjects:
+def rate_limit_subjects(address: str, username: str) -> RateLimitSubjects:
     """The names to count under: the network of an IPv6 address, and a hash of what was typed as username."""
-    return Subjects(_network(address), hashlib.sha256(username.lower().encode()).hexdigest())
+    return RateLimitSubjects(_network(address), hashlib.sha256(username.lower().encode()).hexdigest())
 
 
-async def take(db: Database, settings: Settings, who: Subjects) -> Standing:
+async def count_attempt(db: Database, settings: Settings, subjects: RateLimitSubjects) -> LoginWaitTimes:
     """Count a try before it is made, so that tries made at once cannot slip through together."""
-    minutes, most = settings.login_rate_limit_window_minutes, settings.login_rate_limit_max_attempts
+    minutes, max_attempts = settings.login_rate_limit_window_minutes, settings.login_rate_limit_max_attempts
     async with db.transaction() as conn:
-        counters = await queries.count_try(conn, who.address, who.username, minutes)
-    left = {c.purpose: max(1, c.seconds_left) for c in counters if c.hits > most}
-    return Standing(left.get("login.address"), left.get("login.username"))
+        counters = await queries.count_attempt(conn, subjects.address, subjects.username, minutes)
+    wait_times = {c.purpose: max(1, c.seconds_left) for c in counters if c.hits > max_attempts}
+    return LoginWaitTimes(wait_times.get("login.address"), wait_times.get("login.username"))
 
 
 def _network(address: str) -> str:

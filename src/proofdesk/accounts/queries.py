@@ -8,7 +8,7 @@ from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fe
 
 
 @dataclass(frozen=True)
-class Account:
+class UserAccount:
     """A person's account."""
 
     id: UUID
@@ -20,7 +20,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Person:
+class AccountSummary:
     """An account as those see it who look after accounts. `sessions` counts those that have not ended."""
 
     username: str
@@ -32,7 +32,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Session:
+class UserSession:
     """A session that has not ended, with the person it belongs to."""
 
     id_hash: bytes
@@ -46,14 +46,14 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Visit(Session):
+class ActiveSession(UserSession):
     """A session in use. `account_scope_id` is that of its active project; None unless its person may enter it."""
 
     account_scope_id: UUID | None
 
 
 @dataclass(frozen=True)
-class Counter:
+class AttemptCounter:
     """Tries of one subject in its window."""
 
     purpose: str
@@ -64,11 +64,11 @@ class Counter:
 # Accounts ---------------------------------------------------------------------------------------------------------
 
 
-async def account(conn: Conn, username: str) -> Account | None:
+async def fetch_account(conn: Conn, username: str) -> UserAccount | None:
     """The enabled account of that name as written, or else in small letters."""
     return await fetch_optional(
         conn,
-        Account,
+        UserAccount,
         """
         SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users
         WHERE username IN (%(name)s, lower(%(name)s)) AND disabled_at IS NULL
@@ -77,11 +77,11 @@ async def account(conn: Conn, username: str) -> Account | None:
     )
 
 
-async def locked_account(conn: Conn, username: str) -> Account | None:
+async def lock_account(conn: Conn, username: str) -> UserAccount | None:
     """The account of that name, disabled or not; nobody changes it or signs in to it until the transaction ends."""
     return await fetch_optional(
         conn,
-        Account,
+        UserAccount,
         """
         SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users
         WHERE username IN (%(name)s, lower(%(name)s))
@@ -90,11 +90,11 @@ async def locked_account(conn: Conn, username: str) -> Account | None:
     )
 
 
-async def people(conn: Conn) -> list[Person]:
+async def list_accounts(conn: Conn) -> list[AccountSummary]:
     """All accounts, the owner's first."""
     return await fetch_all(
         conn,
-        Person,
+        AccountSummary,
         """
         SELECT username, is_owner, disabled_at, u.created_at, count(s.user_id) AS sessions,
                max(s.last_seen_at) AS last_seen_at
@@ -104,27 +104,27 @@ async def people(conn: Conn) -> list[Person]:
     )
 
 
-async def owner(conn: Conn) -> Account | None:
+async def lock_owner_account(conn: Conn) -> UserAccount | None:
     """The owner's account, locked as `locked_account` does."""
     return await fetch_optional(
         conn,
-        Account,
+        UserAccount,
         """
         SELECT id, username, password_hash, is_owner, last_project_id, created_at FROM app_users WHERE is_owner
         FOR NO KEY UPDATE""",
     )
 
 
-async def lock_owner(conn: Conn) -> None:
+async def lock_owner_setup(conn: Conn) -> None:
     """Only one process at a time looks after the owner's account, until the end of the transaction."""
     await execute(conn, "SELECT pg_advisory_xact_lock(hashtextextended('owner_account', 0))")
 
 
-async def insert_account(conn: Conn, username: str, password_hash: str, *, is_owner: bool) -> Account | None:
+async def insert_account(conn: Conn, username: str, password_hash: str, *, is_owner: bool) -> UserAccount | None:
     """A new account; None when the name is taken."""
     return await fetch_optional(
         conn,
-        Account,
+        UserAccount,
         """
         INSERT INTO app_users (username, password_hash, is_owner) VALUES (%(name)s, %(hash)s, %(owner)s)
         ON CONFLICT (username) DO NOTHING
@@ -135,7 +135,7 @@ async def insert_account(conn: Conn, username: str, password_hash: str, *, is_ow
     )
 
 
-async def rename_account(conn: Conn, account: Account, username: str) -> bool:
+async def rename_account(conn: Conn, account: UserAccount, username: str) -> bool:
     """Give an account another name; False when that is taken."""
     return bool(
         await execute(
@@ -173,11 +173,11 @@ async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
 # Sessions ---------------------------------------------------------------------------------------------------------
 
 
-async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Visit | None:
+async def fetch_session(conn: Conn, id_hash: bytes, *, mark_seen: bool) -> ActiveSession | None:
     """A session that has not ended; if it is `seen`, that is noted when the last note is a minute old."""
     return await fetch_optional(
         conn,
-        Visit,
+        ActiveSession,
         """
         WITH found AS (
             SELECT s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id,
@@ -192,7 +192,7 @@ async def session(conn: Conn, id_hash: bytes, *, seen: bool) -> Visit | None:
                 SELECT id_hash FROM found WHERE last_seen_at < now() - interval '1 minute'))
         SELECT * FROM found""",
         id=id_hash,
-        seen=seen,
+        seen=mark_seen,
     )
 
 
@@ -208,7 +208,7 @@ async def session_has_ended(conn: Conn, id_hash: bytes) -> bool | None:
 
 
 async def insert_session(
-    conn: Conn, id_hash: bytes, account: Account, csrf_token: str, project_id: UUID | None, days: int
+    conn: Conn, id_hash: bytes, account: UserAccount, csrf_token: str, project_id: UUID | None, days: int
 ) -> bool:
     """A new session of an account; False when it was disabled or given another password since it was read."""
     return bool(
@@ -228,11 +228,11 @@ async def insert_session(
     )
 
 
-async def sessions_of(conn: Conn, user_id: UUID) -> list[Session]:
+async def list_sessions(conn: Conn, user_id: UUID) -> list[UserSession]:
     """The account's sessions that have not ended, the one seen last first."""
     return await fetch_all(
         conn,
-        Session,
+        UserSession,
         """
         SELECT s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id, s.created_at,
                s.last_seen_at
@@ -243,21 +243,21 @@ async def sessions_of(conn: Conn, user_id: UUID) -> list[Session]:
     )
 
 
-async def end_sessions(conn: Conn, user_id: UUID, but: bytes | None = None) -> int:
+async def end_sessions(conn: Conn, user_id: UUID, kept_session: bytes | None = None) -> int:
     """End the account's sessions, all or all but one; how many there were."""
     return await execute(
         conn,
         "DELETE FROM sessions WHERE user_id = %(user)s AND (%(but)s::bytea IS NULL OR id_hash <> %(but)s)",
         user=user_id,
-        but=but,
+        but=kept_session,
     )
 
 
-async def end_session(conn: Conn, id_hash: bytes) -> Session | None:
+async def end_session(conn: Conn, id_hash: bytes) -> UserSession | None:
     """End a session; it as it was, or None when it had ended."""
     return await fetch_optional(
         conn,
-        Session,
+        UserSession,
         """
         DELETE FROM sessions s USING app_users u WHERE u.id = s.user_id AND s.id_hash = %(id)s
         RETURNING s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id, s.created_at,
@@ -271,7 +271,7 @@ async def delete_session(conn: Conn, id_hash: bytes) -> None:
     await execute(conn, "DELETE FROM sessions WHERE id_hash = %(id)s", id=id_hash)
 
 
-async def clear_ended(conn: Conn) -> None:
+async def delete_ended_sessions(conn: Conn) -> None:
     """Remove sessions that have ended and counters older than any window can be (a day)."""
     await execute(
         conn,
@@ -287,7 +287,7 @@ async def clear_ended(conn: Conn) -> None:
     )
 
 
-async def first_project(conn: Conn, account: Account) -> UUID | None:
+async def find_initial_project(conn: Conn, account: UserAccount) -> UUID | None:
     """Where a login begins: the project worked in last, or the only one there is; None when neither can be entered."""
     return await fetch_value(
         conn,
@@ -302,7 +302,7 @@ async def first_project(conn: Conn, account: Account) -> UUID | None:
     )
 
 
-async def activate_project(conn: Conn, session: Session, project_id: UUID) -> None:
+async def activate_project(conn: Conn, session: UserSession, project_id: UUID) -> None:
     """Remember the project for this session and for the next login."""
     await execute(
         conn,
@@ -318,11 +318,11 @@ async def activate_project(conn: Conn, session: Session, project_id: UUID) -> No
 # Failed logins ----------------------------------------------------------------------------------------------------
 
 
-async def count_try(conn: Conn, address: str, username: str, minutes: int) -> list[Counter]:
+async def count_attempt(conn: Conn, address: str, username: str, minutes: int) -> list[AttemptCounter]:
     """Count one try for both subjects; a window that is over starts anew."""
     return await fetch_all(
         conn,
-        Counter,
+        AttemptCounter,
         """
         INSERT INTO rate_limits AS r (purpose, subject, hits)
         VALUES ('login.address', %(address)s, 1), ('login.username', %(username)s, 1)
@@ -340,7 +340,7 @@ async def count_try(conn: Conn, address: str, username: str, minutes: int) -> li
     )
 
 
-async def give_back_try(conn: Conn, address: str, username: str) -> None:
+async def refund_attempt(conn: Conn, address: str, username: str) -> None:
     """A login that succeeded does not count. Touches the rows in the order of `count_try`: no deadlock."""
     await execute(
         conn,

@@ -6,7 +6,7 @@ from proofdesk.accounts import limits, signup_queries
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 
-ALL = "all"
+EVERYONE = "all"
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Quota:
     """At most so many hits of one subject in so many minutes."""
 
     purpose: str
-    most: int
+    max_hits: int
     minutes: int
 
 
@@ -30,22 +30,22 @@ OTHER_CALLS_OF_ADDRESS = Quota("webhook.address", 60, 1)
 MESSAGES_OF_SENDER = Quota("telegram.sender", 20, 1)
 
 
-async def used_up(db: Database, *asked: tuple[Quota, str]) -> int | None:
+async def count_hits(db: Database, *hits: tuple[Quota, str]) -> int | None:
     """Count one hit of each quota for its subject; the seconds to wait when one is used up, else None."""
     async with db.transaction() as conn:
-        return await used_up_here(conn, *asked)
+        return await count_hits_in(conn, *hits)
 
 
-async def used_up_here(conn: Conn, *asked: tuple[Quota, str]) -> int | None:
+async def count_hits_in(conn: Conn, *hits: tuple[Quota, str]) -> int | None:
     """As `used_up`, in the caller's transaction."""
-    quotas = {quota.purpose: quota for quota, _ in asked}
-    counts = await signup_queries.count(
-        conn, [q.purpose for q, _ in asked], [subject for _, subject in asked], [q.minutes for q, _ in asked]
+    quotas = {quota.purpose: quota for quota, _ in hits}
+    counts = await signup_queries.count_hits(
+        conn, [q.purpose for q, _ in hits], [subject for _, subject in hits], [q.minutes for q, _ in hits]
     )
-    over = [max(1, c.seconds_left) for c in counts if c.hits > quotas[c.purpose].most]
-    return max(over, default=None)
+    wait_times = [max(1, c.seconds_left) for c in counts if c.hits > quotas[c.purpose].max_hits]
+    return max(wait_times, default=None)
 
 
-def network(address: str) -> str:
+def subject_of_address(address: str) -> str:
     """What an address is counted as: itself, or its network for IPv6."""
-    return limits.subjects(address, "").address
+    return limits.rate_limit_subjects(address, "").address

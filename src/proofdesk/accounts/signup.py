@@ -12,8 +12,8 @@ from proofdesk import logging
 from proofdesk.accounts import accounts, passwords, queries, quotas, sessions, signup_queries, telegram
 from proofdesk.accounts.accounts import UsernameTaken
 from proofdesk.accounts.bot import Bot, TelegramError
-from proofdesk.accounts.sessions import Opened
-from proofdesk.accounts.signup_queries import Binding, SignupRequest
+from proofdesk.accounts.sessions import NewSession
+from proofdesk.accounts.signup_queries import SignupRequest, TelegramBinding
 from proofdesk.accounts.telegram import TelegramNotConfigured
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor
@@ -65,7 +65,7 @@ class PinAttemptsExceeded(Denied):
 
 
 @dataclass(frozen=True)
-class Status:
+class SignupStatus:
     """Whether signup works. `missing` holds codes, in the order in which to mend them; `message` is for people."""
 
     has_telegram_token: bool
@@ -80,7 +80,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SignupApplication:
     """The account that somebody wants; `address` is his network address."""
 
     username: str
@@ -90,7 +90,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedSignup:
     """A signup that waits for its PIN until `expires_at`."""
 
     signup_request_id: UUID
@@ -99,7 +99,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Confirmation:
+class SignupConfirmation:
     """A PIN for a request, by whoever is at `address`; `replaces` is the token of an earlier session."""
 
     signup_request_id: str
@@ -109,12 +109,12 @@ class Confirmation:
     request_id: str | None = None
 
 
-async def status(db: Database, settings: Settings) -> Status:
+async def status(db: Database, settings: Settings) -> SignupStatus:
     """Whether signup works, or what is missing."""
-    return _status(settings, await telegram.bound(db, settings))
+    return _status(settings, await telegram.fetch_owner_binding(db, settings))
 
 
-async def start(db: Database, settings: Settings, bot: Bot | None, wish: Wish) -> Started:
+async def start(db: Database, settings: Settings, bot: Bot | None, application: SignupApplication) -> StartedSignup:
     """Send a PIN to the owner. The password is hashed before the name is looked up, so that time tells nothing more.
 
     Raises `TelegramNotConfigured`, `OwnerNotBound`, `Invalid` (`invalid_username`, `invalid_password`),
@@ -122,132 +122,132 @@ async def start(db: Database, settings: Settings, bot: Bot | None, wish: Wish) -
     """
     if bot is None:
         raise TelegramNotConfigured
-    if await telegram.bound(db, settings) is None:
+    if await telegram.fetch_owner_binding(db, settings) is None:
         raise OwnerNotBound
-    username, password = accounts.fit_username(wish.username), accounts.fit_password(wish.password)
-    subject = quotas.network(wish.address)
-    if wait := await quotas.used_up(db, (quotas.STARTS_OF_ADDRESS, subject), (quotas.STARTS, quotas.ALL)):
-        raise SignupRateLimited(f"Too many signups. Try again {_in(wait)}.", status=429, retry_after=wait)
-    wish = replace(wish, username=username, password=await passwords.hashed(password))
+    username, password = accounts.validate_username(application.username), accounts.validate_password(application.password)
+    subject = quotas.subject_of_address(application.address)
+    if wait := await quotas.count_hits(db, (quotas.STARTS_OF_ADDRESS, subject), (quotas.STARTS, quotas.EVERYONE)):
+        raise SignupRateLimited(f"Too many signups. Try again {_in_minutes(wait)}.", status=429, retry_after=wait)
+    application = replace(application, username=username, password=await passwords.hash_password(password))
     pin = f"{secrets.randbelow(1_000_000):06}"
-    started, chat_id = await _insert(db, settings, wish, pin)
+    started, chat_id = await _store_request(db, settings, application, pin)
     try:
-        await bot.send(chat_id, _message(settings, wish.address, started, pin))
+        await bot.send(chat_id, _message(settings, application.address, started, pin))
     except TelegramError as error:
         log.warning("signup pin not sent", error=error.message, status=error.status)
-        await _void(db, started.signup_request_id, wish)
+        await _cancel_request(db, started.signup_request_id, application)
         raise
     return started
 
 
-async def confirm(db: Database, settings: Settings, given: Confirmation) -> Opened:
+async def confirm(db: Database, settings: Settings, confirmation: SignupConfirmation) -> NewSession:
     """Make the account and sign it in. Every try is counted before it is looked at.
 
     Raises `SignupRequestInvalid`, `PinExpired`, `InvalidPin`, `PinAttemptsExceeded` or `UsernameTaken`.
     """
-    request_id = _as_id(given.signup_request_id)
+    request_id = _parse_id(confirmation.signup_request_id)
     if request_id is None:
-        _gone()
-    subject = quotas.network(given.address)
-    if wait := await quotas.used_up(db, (quotas.PINS_OF_ADDRESS, subject), (quotas.PINS, quotas.ALL)):
-        raise PinAttemptsExceeded(f"Too many PINs were tried. Try again {_in(wait)}.", status=429, retry_after=wait)
+        _raise_request_invalid()
+    subject = quotas.subject_of_address(confirmation.address)
+    if wait := await quotas.count_hits(db, (quotas.PINS_OF_ADDRESS, subject), (quotas.PINS, quotas.EVERYONE)):
+        raise PinAttemptsExceeded(f"Too many PINs were tried. Try again {_in_minutes(wait)}.", status=429, retry_after=wait)
     try:
-        request = await _charged(db, settings, request_id)
-        if not hmac.compare_digest(request.pin_hash, _pin_hash(settings, request_id, given.pin)):
+        request = await _count_attempt(db, settings, request_id)
+        if not hmac.compare_digest(request.pin_hash, _pin_hash(settings, request_id, confirmation.pin)):
             left = settings.signup_pin_max_attempts - request.attempts
             raise InvalidPin(f"The PIN is wrong, tries left: {left}." if left else "The PIN is wrong, no tries left.")
-        return await _made(db, settings, request, given)
+        return await _create_account(db, settings, request, confirmation)
     except (Invalid, Denied, Conflict) as error:
         async with db.transaction() as conn:
-            await _record_failure(conn, given, request_id, error.code)
+            await _record_failure(conn, confirmation, request_id, error.code)
         raise
 
 
-async def _insert(db: Database, settings: Settings, wish: Wish, pin: str) -> tuple[Started, int]:
+async def _store_request(db: Database, settings: Settings, application: SignupApplication, pin: str) -> tuple[StartedSignup, int]:
     """Store a wish whose password is a hash already; with it the chat that gets the PIN."""
     request_id, expires_at = uuid4(), None
-    stored = (request_id, wish.username, wish.password, _pin_hash(settings, request_id, pin), wish.address)
+    values = (request_id, application.username, application.password, _pin_hash(settings, request_id, pin), application.address)
     async with db.transaction() as conn:
-        await signup_queries.purge(conn)
-        owner = await signup_queries.binding_kept(conn)
-        if not _is_owners(settings, wish.username):
-            expires_at = await signup_queries.insert_request(conn, *stored, settings.signup_pin_ttl_minutes)
+        await signup_queries.delete_expired(conn)
+        owner = await signup_queries.lock_binding(conn)
+        if not _is_owner_name(settings, application.username):
+            expires_at = await signup_queries.insert_request(conn, *values, settings.signup_pin_ttl_minutes)
         if expires_at is None:
-            await _record_failure(conn, wish, None, UsernameTaken.code)
+            await _record_failure(conn, application, None, UsernameTaken.code)
         else:
-            payload = {"username": wish.username, "address": wish.address}
-            stranger = events.anonymous_actor(wish.request_id)
+            payload = {"username": application.username, "address": application.address}
+            stranger = events.anonymous_actor(application.request_id)
             await events.record(conn, stranger, "auth.signup_start", "signup_request", request_id, payload=payload)
     if owner is None:
         raise OwnerNotBound
     if expires_at is None:
-        raise UsernameTaken(f"The username {wish.username} is taken.")
-    return Started(request_id, wish.username, expires_at), owner.chat_id
+        raise UsernameTaken(f"The username {application.username} is taken.")
+    return StartedSignup(request_id, application.username, expires_at), owner.chat_id
 
 
-async def _void(db: Database, request_id: UUID, wish: Wish) -> None:
+async def _cancel_request(db: Database, request_id: UUID, application: SignupApplication) -> None:
     async with db.transaction() as conn:
         await signup_queries.delete_request(conn, request_id)
-        await _record_failure(conn, wish, request_id, TelegramError.code)
+        await _record_failure(conn, application, request_id, TelegramError.code)
 
 
-async def _charged(db: Database, settings: Settings, request_id: UUID) -> SignupRequest:
+async def _count_attempt(db: Database, settings: Settings, request_id: UUID) -> SignupRequest:
     async with db.transaction() as conn:
-        charged = await signup_queries.charge_try(conn, request_id, settings.signup_pin_max_attempts)
-        found = charged or await signup_queries.request(conn, request_id)
-    if found is None:
-        _gone()
-    if charged is None and found.expired:
+        counted = await signup_queries.count_attempt(conn, request_id, settings.signup_pin_max_attempts)
+        request = counted or await signup_queries.fetch_request(conn, request_id)
+    if request is None:
+        _raise_request_invalid()
+    if counted is None and request.expired:
         raise PinExpired("The PIN has expired. Start the signup again.")
-    if charged is None:
+    if counted is None:
         raise PinAttemptsExceeded("This PIN was tried too often. Start the signup again.", status=429)
-    return charged
+    return counted
 
 
-async def _made(db: Database, settings: Settings, request: SignupRequest, given: Confirmation) -> Opened:
-    opened = None
+async def _create_account(db: Database, settings: Settings, request: SignupRequest, confirmation: SignupConfirmation) -> NewSession:
+    new_session = None
     async with db.transaction() as conn:
         # Of two confirmations at once, the second waits here and then finds nothing.
-        ours = await signup_queries.delete_request(conn, request.id)
-        taken = _is_owners(settings, request.username) or await signup_queries.name_taken(conn, request.username)
-        if ours and not taken:
+        request_deleted = await signup_queries.delete_request(conn, request.id)
+        username_taken = _is_owner_name(settings, request.username) or await signup_queries.username_exists(conn, request.username)
+        if request_deleted and not username_taken:
             account = await queries.insert_account(conn, request.username, request.password_hash, is_owner=False)
             if account is not None:
-                opened = await sessions.begin(conn, account, given.replaces)
-                person = Actor(account.username, account.id, False, given.request_id)
-                payload = {"signup_request_id": str(request.id), "address": given.address}
-                await events.record(conn, person, "auth.signup_confirm", "user", account.id, payload=payload)
-    if not ours:
-        _gone()
-    if opened is None:
+                new_session = await sessions.create_session(conn, account, confirmation.replaces)
+                actor = Actor(account.username, account.id, False, confirmation.request_id)
+                payload = {"signup_request_id": str(request.id), "address": confirmation.address}
+                await events.record(conn, actor, "auth.signup_confirm", "user", account.id, payload=payload)
+    if not request_deleted:
+        _raise_request_invalid()
+    if new_session is None:
         raise UsernameTaken(f"The username {request.username} is taken meanwhile. Start again with another one.")
-    return opened
+    return new_session
 
 
-async def _record_failure(conn: Conn, by: Wish | Confirmation, request_id: UUID | None, reason: str) -> None:
+async def _record_failure(conn: Conn, attempt: SignupApplication | SignupConfirmation, request_id: UUID | None, reason: str) -> None:
     # Called within the quotas only, so nobody can fill the trail with failures.
-    payload = {"reason": reason, "address": by.address}
-    stranger = events.anonymous_actor(by.request_id)
+    payload = {"reason": reason, "address": attempt.address}
+    stranger = events.anonymous_actor(attempt.request_id)
     await events.record(
         conn, stranger, "auth.signup_failed", "signup_request", request_id, status="failed", payload=payload
     )
 
 
-def _gone() -> NoReturn:
+def _raise_request_invalid() -> NoReturn:
     raise SignupRequestInvalid("There is no such signup, or it was used. Start again.")
 
 
-def _status(settings: Settings, owner: Binding | None) -> Status:
+def _status(settings: Settings, owner: TelegramBinding | None) -> SignupStatus:
     has_token = settings.telegram_bot_token is not None
     missing, message = [], "Signup is open: the owner gets a PIN in Telegram for everybody who wants an account."
     if owner is None:
         missing, message = [OwnerNotBound.code], OwnerNotBound().message
     if not has_token:
         missing, message = [TelegramNotConfigured.code, *missing], TelegramNotConfigured().message
-    return Status(has_token, owner is not None, missing, message)
+    return SignupStatus(has_token, owner is not None, missing, message)
 
 
-def _is_owners(settings: Settings, username: str) -> bool:
+def _is_owner_name(settings: Settings, username: str) -> bool:
     return settings.auth_username.strip().lower() == username
 
 
@@ -261,7 +261,7 @@ def _pin_hash(settings: Settings, request_id: UUID, pin: str) -> bytes:
     return hmac.new(key, f"{request_id}:{pin.strip()}".encode(), hashlib.sha256).digest()
 
 
-def _message(settings: Settings, address: str, started: Started, pin: str) -> str:
+def _message(settings: Settings, address: str, started: StartedSignup, pin: str) -> str:
     where = f" at {settings.public_url}" if settings.public_url else ""
     return (
         f"PIN {pin}\n\n"
@@ -271,12 +271,12 @@ def _message(settings: Settings, address: str, started: Started, pin: str) -> st
     )
 
 
-def _as_id(text: str) -> UUID | None:
+def _parse_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
         return None
 
 
-def _in(seconds: int) -> str:
+def _in_minutes(seconds: int) -> str:
     return f"in {-(-seconds // 60)} minutes"

@@ -20,7 +20,7 @@ class SignupRequest:
 
 
 @dataclass(frozen=True)
-class Binding:
+class TelegramBinding:
     """The Telegram account of the owner. `name` is how Telegram shows it."""
 
     user_id: int
@@ -30,7 +30,7 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class Count:
+class QuotaCount:
     """Hits of one purpose in its window."""
 
     purpose: str
@@ -39,7 +39,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Code:
+class BindCode:
     """Until when a bind code works."""
 
     expires_at: datetime
@@ -68,7 +68,7 @@ async def insert_request(
     )
 
 
-async def request(conn: Conn, request_id: UUID) -> SignupRequest | None:
+async def fetch_request(conn: Conn, request_id: UUID) -> SignupRequest | None:
     """A request, expired or not."""
     return await fetch_optional(
         conn,
@@ -80,7 +80,7 @@ async def request(conn: Conn, request_id: UUID) -> SignupRequest | None:
     )
 
 
-async def charge_try(conn: Conn, request_id: UUID, most: int) -> SignupRequest | None:
+async def count_attempt(conn: Conn, request_id: UUID, max_attempts: int) -> SignupRequest | None:
     """Count a try before it is made; None when the request takes none any more."""
     return await fetch_optional(
         conn,
@@ -90,7 +90,7 @@ async def charge_try(conn: Conn, request_id: UUID, most: int) -> SignupRequest |
         WHERE id = %(id)s AND expires_at > now() AND attempts < %(most)s
         RETURNING id, username, password_hash, pin_hash, attempts, false AS expired""",
         id=request_id,
-        most=most,
+        most=max_attempts,
     )
 
 
@@ -104,7 +104,7 @@ async def delete_requests(conn: Conn) -> None:
     await execute(conn, "DELETE FROM signup_requests")
 
 
-async def purge(conn: Conn) -> None:
+async def delete_expired(conn: Conn) -> None:
     """Remove requests that expired an hour ago, and updates older than Telegram would send again."""
     await execute(
         conn,
@@ -118,7 +118,7 @@ async def purge(conn: Conn) -> None:
     )
 
 
-async def name_taken(conn: Conn, username: str) -> bool:
+async def username_exists(conn: Conn, username: str) -> bool:
     """Whether an account has the name, in whatever letters."""
     return await fetch_value(
         conn, "SELECT EXISTS (SELECT FROM app_users WHERE lower(username) = lower(%(name)s))", name=username
@@ -128,14 +128,14 @@ async def name_taken(conn: Conn, username: str) -> bool:
 # The owner's Telegram account -------------------------------------------------------------------------------------
 
 
-async def binding(conn: Conn) -> Binding | None:
+async def fetch_binding(conn: Conn) -> TelegramBinding | None:
     """The account that is bound."""
-    return await fetch_optional(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner")
+    return await fetch_optional(conn, TelegramBinding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner")
 
 
-async def binding_kept(conn: Conn) -> Binding | None:
+async def lock_binding(conn: Conn) -> TelegramBinding | None:
     """The account that is bound; it stays so until the end of the transaction."""
-    return await fetch_optional(conn, Binding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE")
+    return await fetch_optional(conn, TelegramBinding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE")
 
 
 async def bind(conn: Conn, user_id: int, chat_id: int, name: str) -> None:
@@ -162,11 +162,11 @@ async def delete_code(conn: Conn) -> None:
     await execute(conn, "DELETE FROM telegram_bind_codes")
 
 
-async def replace_code(conn: Conn, code_hash: bytes, minutes: int) -> Code:
+async def replace_code(conn: Conn, code_hash: bytes, minutes: int) -> BindCode:
     """Store a code; the one before works no more."""
     return await fetch_one(
         conn,
-        Code,
+        BindCode,
         """
         INSERT INTO telegram_bind_codes (code_hash, expires_at)
         VALUES (%(hash)s, now() + make_interval(mins => %(minutes)s))
@@ -186,7 +186,7 @@ async def use_code(conn: Conn, code_hash: bytes) -> bool:
     )
 
 
-async def note_update(conn: Conn, update_id: int) -> bool:
+async def record_update(conn: Conn, update_id: int) -> bool:
     """Remember an update; False when it was here before."""
     return bool(
         await execute(
@@ -200,14 +200,14 @@ async def note_update(conn: Conn, update_id: int) -> bool:
 # Counters ---------------------------------------------------------------------------------------------------------
 
 
-async def count(conn: Conn, purposes: list[str], subjects: list[str], minutes: list[int]) -> list[Count]:
+async def count_hits(conn: Conn, purposes: list[str], subjects: list[str], minutes: list[int]) -> list[QuotaCount]:
     """Count one hit for each purpose and subject; a window that is over starts anew.
 
     The three lists go together. Rows are touched in one order, so that counts at once cannot block each other.
     """
     return await fetch_all(
         conn,
-        Count,
+        QuotaCount,
         """
         WITH asked AS (
             SELECT * FROM unnest(%(purposes)s::text[], %(subjects)s::text[], %(minutes)s::int[])

@@ -13,8 +13,8 @@ from datetime import datetime
 from proofdesk import logging
 from proofdesk.accounts import commands, quotas, signup_queries
 from proofdesk.accounts.bot import Bot, TelegramError
-from proofdesk.accounts.commands import Decision, Said
-from proofdesk.accounts.signup_queries import Binding
+from proofdesk.accounts.commands import BotCommand, BotDecision
+from proofdesk.accounts.signup_queries import TelegramBinding
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
@@ -25,8 +25,8 @@ from proofdesk.settings import Settings
 log = logging.get_logger(__name__)
 
 WEBHOOK_PATH = "/auth/telegram/webhook"
-_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that looks like another
+_SECRET_FORM = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that looks like another
 
 
 class TelegramNotConfigured(Unavailable):
@@ -50,14 +50,14 @@ class WebhookRateLimited(Denied):
     code = "webhook_rate_limited"
 
 
-class OwnerIsFixed(Conflict):
+class OwnerSetByOperator(Conflict):
     """A code is of no use while TELEGRAM_OWNER_ID names the owner."""
 
     code = "telegram_owner_fixed"
 
 
 @dataclass(frozen=True)
-class Update:
+class TelegramUpdate:
     """What Telegram posts. `message` is as it came; `proven`: the call carried the webhook's secret."""
 
     id: int
@@ -80,7 +80,7 @@ def check_secret(settings: Settings, *presented: str | None) -> bool:
     return True
 
 
-async def admit(db: Database, settings: Settings, address: str, *presented: str | None) -> bool:
+async def admit_webhook_call(db: Database, settings: Settings, address: str, *presented: str | None) -> bool:
     """Let a call of the webhook in, within its quota; whether it has proved to come from Telegram.
 
     Raises `InvalidWebhookSecret` or `WebhookRateLimited`.
@@ -94,39 +94,39 @@ async def admit(db: Database, settings: Settings, address: str, *presented: str 
     return proven
 
 
-async def handle(db: Database, settings: Settings, bot: Bot, update: Update) -> bool:
+async def handle_update(db: Database, settings: Settings, bot: Bot, update: TelegramUpdate) -> bool:
     """Do what an update means, once, and answer its sender; whether he is the bound owner by it."""
-    said = commands.read(update.message, proven=update.proven)
+    command = commands.parse_command(update.message, proven=update.proven)
     async with db.transaction() as conn:
-        if not await signup_queries.note_update(conn, update.id) or said is None:
+        if not await signup_queries.record_update(conn, update.id) or command is None:
             return False
-        await signup_queries.purge(conn)
-        if await quotas.used_up_here(conn, (quotas.MESSAGES_OF_SENDER, str(said.sender_id))):
+        await signup_queries.delete_expired(conn)
+        if await quotas.count_hits_in(conn, (quotas.MESSAGES_OF_SENDER, str(command.sender_id))):
             return False
-        decision = commands.decide(said, await signup_queries.binding(conn), settings.telegram_owner_id)
-        decision = await _carry_out(conn, said, decision, update.request_id)
-    log.info("telegram command", command=said.command[:32], act=decision.act, sender_id=said.sender_id)
-    await _answer(bot, said.chat_id, decision.text)
-    return decision.act in ("bind", "redeem", "keep")
+        decision = commands.decide(command, await signup_queries.fetch_binding(conn), settings.telegram_owner_id)
+        decision = await _execute(conn, command, decision, update.request_id)
+    log.info("telegram command", command=command.command[:32], act=decision.action, sender_id=command.sender_id)
+    await _send_reply(bot, command.chat_id, decision.reply)
+    return decision.action in ("bind", "redeem", "keep")
 
 
-async def make_code(db: Database, settings: Settings, by: Actor) -> tuple[str, datetime]:
+async def create_bind_code(db: Database, settings: Settings, by: Actor) -> tuple[str, datetime]:
     """A new one-time code for /bind and when it expires; codes made before work no more.
 
     Raises `TelegramNotConfigured` or `OwnerIsFixed`.
     """
     if settings.telegram_bot_token is None:
         raise TelegramNotConfigured
-    if reason := why_no_code(settings):
-        raise OwnerIsFixed(reason)
-    code = "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(3))
+    if reason := bind_code_problem(settings):
+        raise OwnerSetByOperator(reason)
+    code = "-".join("".join(secrets.choice(_CODE_ALPHABET) for _ in range(4)) for _ in range(3))
     async with db.transaction() as conn:
         stored = await signup_queries.replace_code(conn, _hash(code), commands.CODE_MINUTES)
         await events.record(conn, by, "auth.telegram_bind_code", "telegram_owner", None)
     return code, stored.expires_at
 
 
-def why_no_code(settings: Settings) -> str:
+def bind_code_problem(settings: Settings) -> str:
     """Why a code would be of no use; empty when it is of use."""
     if settings.telegram_bot_token is None:
         return TelegramNotConfigured().message
@@ -135,7 +135,7 @@ def why_no_code(settings: Settings) -> str:
     return ""
 
 
-async def register(settings: Settings, bot: Bot | None, url: str | None) -> str:
+async def register_webhook(settings: Settings, bot: Bot | None, url: str | None) -> str:
     """Let Telegram send messages to this Proofdesk, at `url` or else PUBLIC_URL; the address of the webhook.
 
     Raises `TelegramNotConfigured`, `Invalid` or `TelegramError`.
@@ -148,63 +148,63 @@ async def register(settings: Settings, bot: Bot | None, url: str | None) -> str:
     secret = settings.telegram_webhook_secret.get_secret_value() if settings.telegram_webhook_secret else None
     if secret is None:
         log.warning("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name")
-    elif not _SECRET.fullmatch(secret):
+    elif not _SECRET_FORM.fullmatch(secret):
         raise Invalid("TELEGRAM_WEBHOOK_SECRET=********: Telegram takes 1 to 256 of A-Z a-z 0-9 _ - there.")
     address = base if base.endswith(WEBHOOK_PATH) else base + WEBHOOK_PATH
     await bot.set_webhook(address, secret)
     return address
 
 
-async def bound(db: Database, settings: Settings) -> Binding | None:
+async def fetch_owner_binding(db: Database, settings: Settings) -> TelegramBinding | None:
     """The owner's Telegram account, when one is bound and still the right one."""
     async with db.transaction() as conn:
-        found = await signup_queries.binding(conn)
-    return found if commands.holds(found, settings.telegram_owner_id) else None
+        binding = await signup_queries.fetch_binding(conn)
+    return binding if commands.is_effective(binding, settings.telegram_owner_id) else None
 
 
 async def unbind(db: Database, by: Actor) -> bool:
     """Undo the binding. Signups that wait for a PIN are void, as is a code. False when nobody was bound."""
     async with db.transaction() as conn:
         await signup_queries.delete_code(conn)
-        done = await signup_queries.unbind(conn)
+        unbound = await signup_queries.unbind(conn)
         await signup_queries.delete_requests(conn)
-        if done:
+        if unbound:
             await events.record(conn, by, "auth.telegram_unbind", "telegram_owner", None)
-    return done
+    return unbound
 
 
 async def _count_call(db: Database, *, proven: bool, address: str) -> None:
-    quota, subject = quotas.PROVEN_CALLS, quotas.ALL
+    quota, subject = quotas.PROVEN_CALLS, quotas.EVERYONE
     if not proven:
-        quota, subject = quotas.OTHER_CALLS_OF_ADDRESS, quotas.network(address)
-    if wait := await quotas.used_up(db, (quota, subject)):
+        quota, subject = quotas.OTHER_CALLS_OF_ADDRESS, quotas.subject_of_address(address)
+    if wait := await quotas.count_hits(db, (quota, subject)):
         raise WebhookRateLimited("Too many calls of the webhook.", status=429, retry_after=wait)
 
 
-async def _carry_out(conn: Conn, said: Said, decision: Decision, request_id: str | None) -> Decision:
-    if decision.act == "redeem" and not await signup_queries.use_code(conn, _hash(decision.code)):
-        decision = Decision(
-            "refuse", "This code is wrong, was used, or is too old. " + commands.HOW, reason="wrong_code"
+async def _execute(conn: Conn, command: BotCommand, decision: BotDecision, request_id: str | None) -> BotDecision:
+    if decision.action == "redeem" and not await signup_queries.use_code(conn, _hash(decision.code)):
+        decision = BotDecision(
+            "refuse", "This code is wrong, was used, or is too old. " + commands.BIND_INSTRUCTIONS, reason="wrong_code"
         )
-    if decision.act == "refuse":
-        await _record(conn, said, "auth.telegram_bind_refused", request_id, decision.reason)
-    if decision.act in ("bind", "redeem"):
+    if decision.action == "refuse":
+        await _record(conn, command, "auth.telegram_bind_refused", request_id, decision.reason)
+    if decision.action in ("bind", "redeem"):
         # Whoever forges an update without a secret must not divert the PINs: a private chat has its person's id.
-        chat_id = said.chat_id if said.proven or decision.act == "redeem" else said.sender_id
-        await signup_queries.bind(conn, said.sender_id, chat_id, said.name)
+        chat_id = command.chat_id if command.proven or decision.action == "redeem" else command.sender_id
+        await signup_queries.bind(conn, command.sender_id, chat_id, command.name)
         await signup_queries.delete_requests(conn)  # their PINs went to whoever was bound before
-        await _record(conn, said, "auth.telegram_bind", request_id)
+        await _record(conn, command, "auth.telegram_bind", request_id)
     return decision
 
 
-async def _record(conn: Conn, said: Said, action: str, request_id: str | None, reason: str = "") -> None:
-    payload = {"telegram_id": said.sender_id} | ({"reason": reason} if reason else {})
+async def _record(conn: Conn, command: BotCommand, action: str, request_id: str | None, reason: str = "") -> None:
+    payload = {"telegram_id": command.sender_id} | ({"reason": reason} if reason else {})
     status = "refused" if reason else "ok"
     actor = events.anonymous_actor(request_id)
-    await events.record(conn, actor, action, "telegram_owner", said.sender_id, status=status, payload=payload)
+    await events.record(conn, actor, action, "telegram_owner", command.sender_id, status=status, payload=payload)
 
 
-async def _answer(bot: Bot, chat_id: int, text: str) -> None:
+async def _send_reply(bot: Bot, chat_id: int, text: str) -> None:
     try:
         await bot.send(chat_id, text)
     except TelegramError as error:

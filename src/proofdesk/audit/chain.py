@@ -15,7 +15,7 @@ from uuid import UUID
 
 from proofdesk.audit import queries
 from proofdesk.audit.events import Actor
-from proofdesk.audit.queries import AuditFilter, AuditEvent, ChainHead, EventScope, ChainLink
+from proofdesk.audit.queries import AuditEvent, AuditFilter, ChainHead, ChainLink, EventScope
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 
@@ -36,7 +36,9 @@ class ChainProof:
     event_id: int | None = None
 
 
-async def list_events(db: Database, scope: EventScope, actor: Actor, event_filter: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
+async def list_events(
+    db: Database, scope: EventScope, actor: Actor, event_filter: AuditFilter, limit: int, offset: int
+) -> list[AuditEvent]:
     """Events of the project and, of those without a project, all for the owner and their own for others; newest first."""
     async with db.scoped(scope) as conn:
         await _see(conn, actor)

@@ -137,6 +137,32 @@ async def insert_events(conn: Conn, scope: EventScope, events: Sequence[NewAudit
     )
 
 
+async def insert_events_of_projects(conn: Conn, scopes: Sequence[EventScope], events: Sequence[NewAuditEvent]) -> None:
+    """Add one event to the chain of each of these projects, in their order."""
+    await execute(
+        conn,
+        """
+        INSERT INTO audit_events (project_id, account_scope_id, actor_username, actor_user_id, action, entity_type,
+                                  entity_id, status, request_id, payload, evidence_refs)
+        SELECT e.project_id, e.account_scope_id, e.actor_username, e.actor_user_id, e.action, e.entity_type,
+               e.entity_id, e.status, e.request_id, e.payload, e.evidence_refs
+        FROM ROWS FROM (jsonb_to_recordset(%(events)s) AS (
+            project_id uuid, account_scope_id uuid, actor_username text, actor_user_id uuid, action text,
+            entity_type text, entity_id text, status text, request_id text, payload jsonb, evidence_refs jsonb))
+            WITH ORDINALITY AS e (project_id, account_scope_id, actor_username, actor_user_id, action, entity_type,
+                                  entity_id, status, request_id, payload, evidence_refs, place)
+        ORDER BY e.place""",
+        events=Jsonb(
+            [
+                vars(event)
+                | {"actor_user_id": _text(event.actor_user_id)}
+                | {"project_id": str(scope.project_id), "account_scope_id": str(scope.account_scope_id)}
+                for scope, event in zip(scopes, events, strict=True)
+            ]
+        ),
+    )
+
+
 def _text(user_id: UUID | None) -> str | None:
     return None if user_id is None else str(user_id)
 
@@ -151,7 +177,9 @@ async def show_installation_events(conn: Conn) -> None:
     await execute(conn, "SELECT set_config('proofdesk.installation', 'seen', true)")
 
 
-async def list_events(conn: Conn, scope: EventScope, event_filter: AuditFilter, limit: int, offset: int) -> list[AuditEvent]:
+async def list_events(
+    conn: Conn, scope: EventScope, event_filter: AuditFilter, limit: int, offset: int
+) -> list[AuditEvent]:
     """Events of the project, and those without a project that the transaction may see; the newest first."""
     return await fetch_all(
         conn,

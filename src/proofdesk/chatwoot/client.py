@@ -1,27 +1,30 @@
-"""Chatwoot's application API: one call a method. Reads are retried while that can help, the one write never is.
+"""Client of Chatwoot's application API: one method for each call.
 
-How Chatwoot behaves is told where it surprises; `C-nn` are the numbers of its client rules in our contract.
+Reads are retried while a retry can help. The only write is never retried. Numbers such as `C-08` are facts in
+`docs/chatwoot.md`.
 """
 
 import asyncio
 import copy
-import time
+import itertools
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.request import getproxies
 
 import aiohttp
 import stamina
 
-from proofdesk.chatwoot import parsing, responses
+from proofdesk.chatwoot import parsing, responses, retries
 from proofdesk.chatwoot.responses import ChatwootError, ChatwootRequest, ChatwootResponse
+
+TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True)
 class ListPage:
-    """Items as Chatwoot sent them, how many there are in all, and the answer they came in."""
+    """Items as Chatwoot sent them, the number of all items if known, and the response that held them."""
 
     items: list[Any]
     total: int | None
@@ -29,10 +32,10 @@ class ListPage:
 
 
 class ChatwootClient:
-    """One Chatwoot installation, seen with one token. At most `concurrency` requests are in flight.
+    """Client of one Chatwoot installation with one token. At most `concurrency` requests are in flight.
 
-    `patience` is how long, in seconds, one call goes on being retried; `timeout` is the longest that one answer may
-    take to its end, and `largest` the most bytes that it may have.
+    `retry_timeout` is how many seconds a read is retried, `timeout` how many seconds one response may take to its end,
+    `max_bytes` how large it may be, and `throttle_window` the length of Chatwoot's throttling window in seconds.
     """
 
     def __init__(
@@ -43,123 +46,156 @@ class ChatwootClient:
         concurrency: int = 8,
         timeout: float = 30,
         retry_timeout: float = 120,
+        max_attempts: int | None = None,
         max_bytes: int = 256 * 1024**2,
+        throttle_window: float = retries.WINDOW_SECONDS,
     ):
-        # aiohttp rather than httpx2: a first reading asks thousands of times, and spent half of its time in the latter.
+        # A first sync sends thousands of requests; httpx2 took half of its time (docs/decisions/two-http-clients.md).
         self._http = aiohttp.ClientSession(
-            # This spelling of the header survives proxies that drop names with underscores.
+            # Proxies that drop header names with underscores let this spelling pass.
             headers={"Api-Access-Token": token, "Accept": "application/json"},
             connector=aiohttp.TCPConnector(limit=concurrency),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeout),
-            trust_env=bool(getproxies()),  # where there is no proxy, looking for one takes longer than the request
+            trust_env=bool(getproxies()),  # without a proxy, looking for one takes longer than the request
         )
         self.concurrency = concurrency
         self._base_url = base_url.rstrip("/")
         self._slots = asyncio.Semaphore(concurrency)
-        self._clock_ahead = timedelta()
-        self._pace: _RateLimit | None = None
-        self._token, self._timeout, self._retry_timeout, self._max_bytes = token, timeout, retry_timeout, max_bytes
+        self._clock = retries.ServerClock()
+        self._rate_limit: retries.RateLimit | None = None
+        self._throttle = retries.Throttle(self._clock, throttle_window)
+        self._token, self._timeout, self._max_bytes = token, timeout, max_bytes
+        self._retry_timeout, self._max_attempts = retry_timeout, max_attempts
+        self._max_slow_attempts: int | None = None
 
     def with_rate_limit(self, per_minute: int) -> "ChatwootClient":
-        """The same client with its requests evenly spread, at most so many a minute."""
+        """Return a client that spreads its requests evenly, at most so many a minute."""
         limited = copy.copy(self)
-        limited._pace = _RateLimit(per_minute)
+        limited._rate_limit = retries.RateLimit(per_minute)
         return limited
 
     def with_retry_timeout(self, seconds: float) -> "ChatwootClient":
-        """The same client with another patience."""
+        """Return a client with another retry timeout."""
         other = copy.copy(self)
         other._retry_timeout = seconds
         return other
 
     def with_max_retry_timeout(self, seconds: float) -> "ChatwootClient":
-        """The same client with this patience at most."""
+        """Return a client whose retry timeout is at most this long."""
         return self.with_retry_timeout(min(seconds, self._retry_timeout))
+
+    def with_max_attempts(self, number: int) -> "ChatwootClient":
+        """Return a client that sends a request at most so many times."""
+        other = copy.copy(self)
+        other._max_attempts = number if self._max_attempts is None else min(number, self._max_attempts)
+        return other
+
+    def with_max_slow_attempts(self, number: int) -> "ChatwootClient":
+        """Return a client that gives up after so many attempts that were too slow: the caller will ask for less."""
+        other = copy.copy(self)
+        other._max_slow_attempts = number
+        return other
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.close()
 
     def now(self) -> datetime:
-        """The time on the server's clock, which is what its times compare with."""
-        return datetime.now(UTC) + self._clock_ahead
+        """Return the time on the server's clock, with which its timestamps compare (C-45)."""
+        return self._clock.now()
 
     async def server_info(self) -> ChatwootResponse:
-        """The server itself, which tells its `version` to anybody; tried once."""
+        """Fetch what the server tells without a token, such as its `version`. One attempt."""
         return await self._attempt(ChatwootRequest(None, "/api", {}))
 
     async def profile(self) -> ChatwootResponse:
-        """The token's user and, in `accounts`, his `role` in each; tried once. It repeats the token."""
+        """Fetch the user of the token, with their `role` in each of `accounts`. One attempt. It repeats the token."""
         return await self._attempt(ChatwootRequest(None, "/api/v1/profile", {}))
 
     async def inboxes(self, account_id: int) -> ChatwootResponse:
-        """All inboxes that the token may see, as the list `payload`."""
+        """Fetch all inboxes that the token may see, as the list `payload`."""
         return await self._get(account_id, "/inboxes")
 
+    async def inbox(self, account_id: int, inbox_id: int) -> dict[str, Any] | None:
+        """Fetch an inbox; None if it does not exist any more (C-04)."""
+        response = await self._get_or_none(account_id, f"/inboxes/{inbox_id}")
+        return response and response.object()
+
     async def conversations(self, account_id: int, page: int, sort_by: str, inbox_id: int | None = None) -> ListPage:
-        """One page of all conversations of every status; past the end it is empty (C-05)."""
+        """Fetch one page of all conversations of every status; past the end it is empty (C-05)."""
         params = {"status": "all", "assignee_type": "all", "sort_by": sort_by, "page": page}
         return await self._conversations(account_id, params, inbox_id)
 
     async def changed_conversations(
         self, account_id: int, within_seconds: int, inbox_id: int | None = None
     ) -> ListPage:
-        """All conversations whose `updated_at` lies within the last seconds, in one answer (C-07)."""
+        """Fetch all conversations whose `updated_at` lies within the last seconds, in one response (C-07)."""
         params = {"status": "all", "assignee_type": "all", "updated_within": within_seconds}
         return await self._conversations(account_id, params, inbox_id)
 
     async def conversation(self, account_id: int, conversation_id: int) -> dict[str, Any] | None:
-        """One conversation; None when it does not exist any more (C-04)."""
-        answer = await self._get_or_none(account_id, f"/conversations/{conversation_id}")
-        return answer and answer.object()
+        """Fetch a conversation; None if it does not exist any more (C-04)."""
+        response = await self._get_or_none(account_id, f"/conversations/{conversation_id}")
+        return response and response.object()
 
     async def messages(self, account_id: int, conversation_id: int, first: int, end: int) -> list[Any] | None:
-        """Messages with `first <= id < end`, oldest first, all of them or 1,000 (C-08); None when it is gone."""
+        """Fetch the messages with `first <= id < end`, at most 1,000 (C-08); None if the conversation is deleted."""
         path = f"/conversations/{conversation_id}/messages"
-        answer = await self._get_or_none(account_id, path, after=first, before=end)
-        return None if answer is None else answer.list("payload")
+        response = await self._get_or_none(account_id, path, after=first, before=end)
+        return None if response is None else response.list("payload")
 
     async def check_not_truncated(self, account_id: int, conversation_id: int, message_id: int) -> None:
-        """Raise `ChatwootError` when there is this message, which a window that was not full did not hold."""
+        """Raise `ChatwootError` if this message exists, although a window that was not full did not hold it."""
         path = f"/conversations/{conversation_id}/messages"
-        answer = await self._get_or_none(account_id, path, after=message_id, before=message_id + 1)
-        if answer is not None and message_id in parsing.item_ids(answer.list("payload")):
-            raise responses.truncated_window_error(answer)
+        response = await self._get_or_none(account_id, path, after=message_id, before=message_id + 1)
+        if response is not None and message_id in parsing.item_ids(response.list("payload")):
+            raise responses.truncated_window_error(response)
 
     async def newest_messages(self, account_id: int, conversation_id: int, before: int | None) -> list[dict[str, Any]]:
-        """The last 20 messages, or those before an id, oldest first; none when the conversation is gone."""
+        """Fetch the last 20 messages, or the 20 before an id, oldest first; none if the conversation is deleted."""
         params = {} if before is None else {"before": before}
-        return _valid_items(await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", **params))
+        response = await self._get_or_none(account_id, f"/conversations/{conversation_id}/messages", **params)
+        return [] if response is None else parsing.objects_with_id(response.list("payload"))
 
     async def post_message(self, account_id: int, conversation_id: int, body: dict[str, Any]) -> dict[str, Any]:
-        """Store a message, which Chatwoot then delivers; as stored. One attempt: a second would store another (C-21).
+        """Store a message for delivery and return it as stored. One attempt: a second would store another (C-21).
 
-        Raises `ChatwootError`; its `perhaps_done` says whether the message may be stored all the same.
+        Raises `ChatwootError`; its `outcome_unknown` tells whether the message may be stored all the same.
         """
         endpoint = f"/api/v1/accounts/{account_id}/conversations/{conversation_id}/messages"
         async with self._slots:
-            return (await self._attempt(ChatwootRequest(account_id, endpoint, {}, body))).object()
+            return (await self._attempt(ChatwootRequest(account_id, endpoint, {}, body, writes=True))).object()
 
     async def contacts(self, account_id: int, page: int, sort: str) -> ListPage:
-        """One page of the contacts that have an address; past the end it is empty."""
-        answer = await self._get(account_id, "/contacts", page=page, sort=sort, include_contact_inboxes="false")
-        return ListPage(answer.list("payload"), _count(answer.object("meta").get("count")), answer)
+        """Fetch one page of the contacts that have an address; past the end it is empty (C-16)."""
+        response = await self._get(account_id, "/contacts", page=page, sort=sort, include_contact_inboxes="false")
+        return ListPage(response.list("payload"), _count(response.object("meta").get("count")), response)
 
     async def contact(self, account_id: int, contact_id: int) -> dict[str, Any] | None:
-        """One contact; None when it does not exist any more."""
-        answer = await self._get_or_none(account_id, f"/contacts/{contact_id}")
-        return answer and answer.object("payload")
+        """Fetch a contact; None if it does not exist any more."""
+        response = await self._get_or_none(account_id, f"/contacts/{contact_id}")
+        return response and response.object("payload")
 
     async def contact_conversations(self, account_id: int, contact_id: int) -> list[dict[str, Any]]:
-        """A contact's newest conversations, up to 20; none when the contact is gone."""
-        return _valid_items(await self._get_or_none(account_id, f"/contacts/{contact_id}/conversations"))
+        """Fetch all conversations of a contact, latest activity first; none if the contact is deleted (C-15)."""
+        condition = {"attribute_key": "contact_id", "filter_operator": "equal_to", "values": [contact_id]}
+        endpoint = f"/api/v1/accounts/{account_id}/conversations/filter"
+        by_id: dict[int, dict[str, Any]] = {}
+        for page in range(1, responses.MAX_FILTER_PAGES + 1):
+            request = ChatwootRequest(account_id, endpoint, {"page": page}, {"payload": [condition]})
+            listed = parsing.objects_with_id((await self._read(request)).list("payload"))
+            if all(item["id"] in by_id for item in listed):  # empty, or a server that repeats its pages
+                break
+            by_id |= {item["id"]: item for item in listed}
+        return list(by_id.values())
 
     async def _conversations(self, account_id: int, params: dict[str, Any], inbox_id: int | None) -> ListPage:
         if inbox_id is not None:
             params["inbox_id"] = inbox_id
-        answer = await self._get(account_id, "/conversations", **params)
-        return ListPage(answer.list("data", "payload"), _count(answer.object("data", "meta").get("all_count")), answer)
+        response = await self._get(account_id, "/conversations", **params)
+        total = _count(response.object("data", "meta").get("all_count"))
+        return ListPage(response.list("data", "payload"), total, response)
 
     async def _get_or_none(self, account_id: int, path: str, **params: Any) -> ChatwootResponse | None:
         try:
@@ -170,10 +206,19 @@ class ChatwootClient:
             raise
 
     async def _get(self, account_id: int, path: str, **params: Any) -> ChatwootResponse:
-        request = ChatwootRequest(account_id, f"/api/v1/accounts/{account_id}{path}", params)
+        return await self._read(ChatwootRequest(account_id, f"/api/v1/accounts/{account_id}{path}", params))
+
+    async def _read(self, request: ChatwootRequest) -> ChatwootResponse:
+        slow_attempts = itertools.count(1)
+
+        def backoff(error: Exception) -> bool | float:
+            if isinstance(error, ChatwootError) and error.too_slow and next(slow_attempts) == self._max_slow_attempts:
+                return False
+            return self._backoff(error)
+
         async for attempt in stamina.retry_context(
-            on=self._backoff,
-            attempts=None,
+            on=backoff,
+            attempts=self._max_attempts,
             timeout=self._retry_timeout,
             wait_initial=0.1,
             wait_max=30.0,
@@ -181,63 +226,53 @@ class ChatwootClient:
         ):
             with attempt:
                 async with self._slots:
-                    if self._pace is not None:
-                        await self._pace.wait()
+                    await self._throttle.wait(self._retry_timeout)
+                    if self._rate_limit is not None:
+                        await self._rate_limit.wait()
                     return await self._attempt(request)
         raise AssertionError("the last attempt returns or raises")
 
     def _backoff(self, error: Exception) -> bool | float:
         if not isinstance(error, ChatwootError) or error.permanent:
             return False
-        if error.retry_after is None:
+        if error.retry_after is not None:
+            seconds = retries.with_jitter(error.retry_after)
+        elif error.status == TOO_MANY_REQUESTS:
+            seconds = self._throttle.close_window()
+        else:
             return True
-        return error.retry_after if error.retry_after <= self._retry_timeout else False
+        return seconds if seconds <= self._retry_timeout else False
 
     async def _attempt(self, request: ChatwootRequest) -> ChatwootResponse:
-        response = None
+        http_response = None
         try:
-            # aiohttp's own timeouts are from one byte to the next: an answer that trickles never meets them.
-            async with asyncio.timeout(self._timeout), self._send(request) as response:
-                body = await self._read_body(request, response)
+            # aiohttp's own timeouts run from one byte to the next: a response that trickles never reaches them.
+            async with asyncio.timeout(self._timeout), self._send(request) as http_response:
+                body = await self._read_body(request, http_response)
         except TimeoutError as error:
-            raise responses.timeout_error(error, request, response, self._timeout) from error
+            raise responses.timeout_error(error, request, http_response, self._timeout) from error
         except aiohttp.ClientError as error:
-            raise responses.connection_error(error, request, response) from error
-        if response.status != 200:
-            raise responses.refusal_error(request, response, body, self._token)
-        answer = responses.parse_response(request, response, body)
-        self._clock_ahead = answer.server_time - datetime.now(UTC)
-        return answer
+            raise responses.connection_error(error, request, http_response) from error
+        if http_response.status != 200:
+            if http_response.status == TOO_MANY_REQUESTS:
+                self._clock.set(responses.server_time(http_response))
+            raise responses.refusal_error(request, http_response, body, self._token)
+        response = responses.parse_response(request, http_response, body)
+        self._clock.set(response.server_time)
+        return response
 
     def _send(self, request: ChatwootRequest) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         url = self._base_url + request.endpoint
         return self._http.request(request.method, url, params=request.params, json=request.body, allow_redirects=False)
 
-    async def _read_body(self, request: ChatwootRequest, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_body(self, request: ChatwootRequest, http_response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
-        async for part in response.content.iter_any():
+        async for part in http_response.content.iter_any():
             body += part
             if len(body) > self._max_bytes:
-                raise responses.too_large_error(request, response, self._max_bytes)
+                raise responses.too_large_error(request, http_response, self._max_bytes)
         return bytes(body)
 
 
-class _RateLimit:
-    def __init__(self, per_minute: int):
-        self._spacing = 60 / per_minute
-        self._next = time.monotonic()
-
-    async def wait(self) -> None:
-        at = max(self._next, time.monotonic())
-        self._next = at + self._spacing
-        await asyncio.sleep(at - time.monotonic())
-
-
 def _count(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value < 2**31 else None
-
-
-def _valid_items(response: ChatwootResponse | None) -> list[dict[str, Any]]:
-    """The payload, but what is no object with an id."""
-    items = [] if response is None else response.list("payload")
-    return [item for item in items if isinstance(item, dict) and isinstance(item.get("id"), int)]
+    return value if type(value) is int and 0 <= value < 2**63 else None

@@ -1,19 +1,21 @@
-"""Items of Chatwoot, checked and brought into the form in which they are stored. What cannot be is a `BadItem`."""
+"""Items of Chatwoot, validated and converted to rows. An item that cannot be stored becomes an `InvalidItem`."""
 
 import json
-import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from proofdesk.chatwoot import lenient_json
-
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
-_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+from proofdesk.chatwoot.items import (
+    ChatwootContact,
+    ChatwootConversation,
+    ChatwootMessage,
+    ChatwootPerson,
+    storable_text,
+)
 
 MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
 SENDER_TYPES = {"contact": "contact", "user": "agent", "agent_bot": "bot", "captain_assistant": "bot"}
@@ -21,7 +23,7 @@ SENDER_TYPES = {"contact": "contact", "user": "agent", "agent_bot": "bot", "capt
 
 @dataclass(frozen=True)
 class InvalidItem:
-    """An item that cannot be stored: which, why, and what it was (JSON in ASCII)."""
+    """An item that cannot be stored: its id, the reason, and the item itself (JSON in ASCII)."""
 
     entity: str
     entity_id: str
@@ -30,123 +32,31 @@ class InvalidItem:
     payload: str
 
 
-def is_time(value: Any) -> bool:
-    """Whether a value can be a time in Unix seconds."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST <= value <= _LATEST
-
-
-def _seconds(value: Any) -> str:
-    """Unix seconds (C: integers, floats for `updated_at`) as ISO 8601 text in UTC."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"not a time in Unix seconds: {value!r:.80}")
-    if not _EARLIEST <= value <= _LATEST:
-        raise ValueError(f"a time outside the years 2000 to 2100: {value!r:.80}")
-    return datetime.fromtimestamp(value, UTC).isoformat()
-
-
-def _seconds_or_none(value: Any) -> str | None:
-    return None if value in (0, None) else _seconds(value)  # Chatwoot says 0 where it has none
-
-
-Id = Annotated[int, Field(strict=True, gt=0, lt=2**63)]
-Time = Annotated[str, BeforeValidator(_seconds)]
-OptionalTime = Annotated[str | None, BeforeValidator(_seconds_or_none)]
-Json = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
-
-
-class ChatwootContact(BaseModel):
-    """A contact, in any of the forms in which Chatwoot sends one."""
-
-    id: Id
-    name: Annotated[str, BeforeValidator(lambda value: value or "")] = ""
-    email: str | None = None
-    phone_number: str | None = None
-    identifier: str | None = None
-    blocked: bool = False
-    additional_attributes: Json = {}
-    custom_attributes: Json = {}
-    created_at: OptionalTime = None
-
-
-class _Person(BaseModel):
-    id: Id
-    # A person's odd name is that person's matter: what he said is stored, with what can be stored of the name.
-    name: Annotated[str | None, BeforeValidator(lambda value: None if value is None else storable_text(value))] = None
-    type: str | None = None
-
-
-class _Team(BaseModel):
-    id: Id
-
-
-class _Meta(BaseModel):
-    assignee: _Person | None = None
-    team: _Team | None = None
-
-
-class ChatwootConversation(BaseModel):
-    """A conversation as the lists send it. `id` is the display id."""
-
-    id: Id
-    uuid: str | None = None
-    inbox_id: Id
-    status: Literal["open", "resolved", "pending", "snoozed"]
-    priority: str | None = None
-    labels: list[str] = []
-    additional_attributes: Json = {}
-    custom_attributes: Json = {}
-    snoozed_until: datetime | None = None
-    waiting_since: OptionalTime = None
-    first_reply_created_at: OptionalTime = None
-    last_activity_at: Time
-    created_at: Time
-    updated_at: Time
-    meta: _Meta = Field(default_factory=_Meta)
-
-
-class ChatwootMessage(BaseModel):
-    """A message as the message list sends it."""
-
-    id: Id
-    conversation_id: Id
-    inbox_id: Id
-    message_type: Annotated[int, Field(strict=True, ge=0, le=3)]
-    content: str | None
-    content_type: str = "text"
-    content_attributes: Json = {}
-    private: bool = False
-    status: str | None = None
-    source_id: str | None = None
-    sender: _Person | None = None
-    attachments: list[dict[str, Any]] = Field(default_factory=list)
-    created_at: Time
-
-
 @dataclass
 class ParsedItems:
-    """Rows ready to be stored, and what could not be read."""
+    """Rows ready to be stored, and the items that are invalid."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     invalid: list[InvalidItem] = field(default_factory=list)
 
 
 def parse_contacts(items: list[Any]) -> ParsedItems:
-    """Rows of `cw_contacts`."""
+    """Return rows of `cw_contacts`."""
     return _parse("contact", ChatwootContact, items, _contact_row)
 
 
 def parse_conversations(items: list[Any]) -> ParsedItems:
-    """Rows of `cw_conversations`, each with `read_mark` and `newest_id` (0 when it has no message)."""
+    """Return rows of `cw_conversations`, each with `read_mark` and `newest_id` (0 when it has no message)."""
     return _parse("conversation", ChatwootConversation, items, _conversation_row)
 
 
 def parse_messages(items: list[Any], conversation_id: int) -> ParsedItems:
-    """Rows of `cw_messages` of one conversation."""
+    """Return rows of `cw_messages` of one conversation."""
     return _parse("message", ChatwootMessage, items, _message_row, conversation_id)
 
 
 def parse_inboxes(items: list[Any]) -> list[dict[str, Any]]:
-    """Rows of `cw_inboxes`. Nothing else of an inbox is taken: it holds mail passwords in clear text."""
+    """Return rows of `cw_inboxes`. Other fields are ignored: they hold mail passwords in clear text."""
     by_id = {i["id"]: i for i in items if isinstance(i, dict) and is_id(i.get("id"))}
     return [
         {"inbox_id": inbox_id, "name": _text(inbox.get("name")), "channel_type": _text(inbox.get("channel_type"))}
@@ -155,28 +65,33 @@ def parse_inboxes(items: list[Any]) -> list[dict[str, Any]]:
 
 
 def list_senders(items: list[Any]) -> list[Any]:
-    """The contacts of conversations: anonymous visitors are in no other list."""
+    """Return the contacts of conversations: anonymous visitors are in no other list (C-16)."""
     metas = (i.get("meta") for i in items if isinstance(i, dict))
     return [m["sender"] for m in metas if isinstance(m, dict) and m.get("sender")]
 
 
 def item_ids(items: list[Any]) -> set[int]:
-    """The ids of items, whether or not the items can be stored."""
+    """Return the ids of items, whether or not the items can be stored."""
     return set(ordered_item_ids(items))
 
 
 def ordered_item_ids(items: list[Any]) -> list[int]:
-    """The ids of items in their order, whether or not the items can be stored."""
+    """Return the ids of items in their order, whether or not the items can be stored."""
     return [i["id"] for i in items if isinstance(i, dict) and is_id(i.get("id"))]
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value can be the id of something: a positive number that a bigint holds."""
+    """Return whether a value can be an id: a positive number that a bigint holds (C-14)."""
     return type(value) is int and 0 < value < 2**63
 
 
+def objects_with_id(items: list[Any]) -> list[dict[str, Any]]:
+    """Return the items that are objects with an id."""
+    return [item for item in items if isinstance(item, dict) and is_id(item.get("id"))]
+
+
 def filter_by_inbox(items: list[Any], inbox_ids: frozenset[int] | None) -> list[Any]:
-    """The items of these inboxes (None: of all); one without a readable inbox stays, to be told as bad."""
+    """Return the items of these inboxes (None: all). An item without a valid inbox stays, to be quarantined."""
     if inbox_ids is None:
         return items
     return [i for i in items if not isinstance(i, dict) or _inbox(i) is None or _inbox(i) in inbox_ids]
@@ -194,14 +109,14 @@ def _parse(
     entity: str,
     model: type[M],
     items: list[Any],
-    row: Callable[[M, dict[str, Any]], dict[str, Any]],
+    build_row: Callable[[M, dict[str, Any]], dict[str, Any]],
     conversation_id: int | None = None,
 ) -> ParsedItems:
     parsed, seen = ParsedItems(), set[int]()
     for item in items:
         try:
-            stored = row(model.model_validate(item), item)
-            # Only what is stored counts: a list item also embeds its contact and its newest message.
+            stored = build_row(model.model_validate(item), item)
+            # Only the stored fields count: a list item also embeds its contact and its newest message.
             reason = lenient_json.find_unstorable(json.dumps(stored, allow_nan=False))
         except ValidationError as error:
             first = error.errors()[0]
@@ -215,11 +130,11 @@ def _parse(
         elif conversation_id not in (None, stored.get("conversation_id")):
             reason = f"it names conversation {stored['conversation_id']}, and was listed in {conversation_id}"
             parsed.invalid.append(_invalid_item(entity, item, conversation_id, reason))
-        elif (made_id := stored[f"{entity}_id"]) not in seen:
-            seen.add(made_id)
+        elif (stored_id := stored[f"{entity}_id"]) not in seen:
+            seen.add(stored_id)
             parsed.rows.append(stored)
-    # Always in one order, so that two writers of the same rows never wait for each other in a circle.
-    parsed.rows.sort(key=lambda made: made[f"{entity}_id"])
+    # Rows always have the same order, so that two writers of the same rows cannot deadlock.
+    parsed.rows.sort(key=lambda row: row[f"{entity}_id"])
     return parsed
 
 
@@ -234,7 +149,7 @@ def _invalid_item(entity: str, item: Any, conversation_id: int | None, reason: s
 
 
 def rejected_row(entity: str, row: dict[str, Any], reason: str) -> InvalidItem:
-    """A row that the database refused."""
+    """Return the invalid item for a row that the database refused."""
     conversation_id = row["conversation_id"] if entity == "message" else None
     return _invalid_item(entity, {"id": row[f"{entity}_id"]} | row, conversation_id, reason)
 
@@ -246,11 +161,6 @@ def _entity_id(item: Any, payload: str) -> str:
 
 def _text(value: Any) -> str:
     return storable_text(value) if isinstance(value, str) else ""
-
-
-def storable_text(value: Any) -> str:
-    """Text that the database can hold."""
-    return str(value or "").replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _contact_row(contact: ChatwootContact, _: dict[str, Any]) -> dict[str, Any]:
@@ -271,7 +181,7 @@ def _conversation_row(conversation: ChatwootConversation, item: dict[str, Any]) 
         "assignee_name": meta.assignee.name if meta.assignee else None,
         "team_id": meta.team.id if meta.team else None,
         "newest_id": newest.get("id", 0),
-        # C-44: these four tell cheaply that a conversation may have new messages.
+        # C-44: these four values show cheaply that a conversation may have new messages.
         "read_mark": f"{item['updated_at']}/{item['last_activity_at']}/{newest.get('id')}/{newest.get('updated_at')}",
     }
     return row
@@ -285,7 +195,7 @@ def _newest(item: dict[str, Any]) -> dict[str, Any]:
 
 def _message_row(message: ChatwootMessage, item: dict[str, Any]) -> dict[str, Any]:
     row = dict(vars(message))  # plain values; dumping the model copies each, which takes longer than checking
-    sender: _Person | None = row.pop("sender")
+    sender: ChatwootPerson | None = row.pop("sender")
     row |= {
         "message_id": row.pop("id"),
         "message_type": MESSAGE_TYPES[message.message_type],

@@ -1,4 +1,4 @@
-"""What Chatwoot answers: read as JSON, or told as an error that says what to do. `C-nn` as in `client`."""
+"""Requests to Chatwoot, their responses, and errors that say what to do. `C-nn` are facts in `docs/chatwoot.md`."""
 
 import builtins
 import email.utils
@@ -12,24 +12,28 @@ from proofdesk.chatwoot import lenient_json
 from proofdesk.core import retry_after
 from proofdesk.errors import Unavailable
 
+MAX_FILTER_PAGES = 400
+"""Pages of a filter that are read; more mean that the server ignores the page number."""
 _NOT_SENT = (ClientConnectorError, ConnectionTimeoutError)
 _RETRIED = {429, 500, 502, 503, 504}  # C-03
+_TOO_SLOW = {500, 504}  # C-13
 _GONE = "Resource could not be found"
 _HTML = "an HTML page, probably from a proxy in front of Chatwoot"
-_NOT_LOST = "Nothing is lost: the next run goes on from here."
+_NOTHING_LOST = "Nothing is lost: the next run continues here."
 
 
 @dataclass(frozen=True)
 class ChatwootRequest:
-    """A request: of which account (None: the server's own), where, and with which query.
+    """A request: the account (None: the server itself), the path, the query parameters and the JSON body.
 
-    One that writes has something `posted`.
+    A request with a body is a POST. `writes` tells whether it changes something.
     """
 
     account_id: int | None
     endpoint: str
     params: dict[str, Any]
     body: dict[str, Any] | None = None
+    writes: bool = False
 
     def __str__(self) -> str:
         inbox = f", inbox {self.inbox_id}" if self.inbox_id else ""
@@ -38,16 +42,16 @@ class ChatwootRequest:
 
     @property
     def method(self) -> str:
-        """Of HTTP."""
+        """The HTTP method."""
         return "GET" if self.body is None else "POST"
 
     @property
     def inbox_id(self) -> int | None:
-        """The inbox that was asked for, if it was one."""
+        """The inbox to which the request is limited, if any."""
         return self.params.get("inbox_id")
 
     def error_details(self, response: ClientResponse | None) -> dict[str, Any]:
-        """What was asked and what came back, for the details of an error."""
+        """Return the request and the response as the details of an error."""
         upstream = {
             "service": "chatwoot",
             "method": self.method,
@@ -61,9 +65,10 @@ class ChatwootRequest:
 class ChatwootError(Unavailable):
     """A request that Chatwoot refused or did not answer.
 
-    `permanent`: asking again will not help. `forbidden`: this one thing is not for the token, which is a good one.
-    `unsigned`: no token arrived there. `gone`: the thing is not there (any more). `foreign`: something else, such as a
-    proxy, answered in Chatwoot's place. `perhaps_done`: it was a write, and nothing tells whether it was carried out.
+    `permanent`: the same request will fail again. `forbidden`: the token is valid, but may not do this.
+    `token_missing`: no token arrived. `gone`: the record does not exist (C-04). `from_proxy`: something else, such as a
+    proxy, answered. `timed_out`: the response was not complete in time. `outcome_unknown`: the request was a write, and
+    it is not known whether it was carried out.
     """
 
     code = "chatwoot_sync_failed"
@@ -79,22 +84,23 @@ class ChatwootError(Unavailable):
         token_missing: bool = False,
         gone: bool = False,
         from_proxy: bool = False,
+        timed_out: bool = False,
         request_sent: bool = True,
     ):
-        run_continues = request.body is None and not permanent
-        super().__init__(
-            f"{message} {_NOT_LOST}" if run_continues else message, details=request.error_details(response)
-        )
+        run_continues = not request.writes and not permanent
+        text = f"{message} {_NOTHING_LOST}" if run_continues else message
+        super().__init__(text, details=request.error_details(response))
         self.permanent, self.forbidden, self.token_missing, self.gone = permanent, forbidden, token_missing, gone
         self.from_proxy = from_proxy
         self.status = None if response is None else response.status
-        self.outcome_unknown = request.body is not None and request_sent and self.status not in range(300, 500)
+        self.too_slow = timed_out or self.status in _TOO_SLOW
+        self.outcome_unknown = request.writes and request_sent and self.status not in range(300, 500)
         self.retry_after = retry_after.seconds(response.headers) if response is not None else None
 
 
 @dataclass(frozen=True)
 class ChatwootResponse:
-    """A body that is JSON, and the server's clock when it came. Another shape than the expected raises."""
+    """A JSON body, and the server's time when it came. `object` and `list` raise if the body has another shape."""
 
     request: ChatwootRequest
     http_response: ClientResponse
@@ -102,84 +108,97 @@ class ChatwootResponse:
     server_time: datetime
 
     def object(self, *keys: str) -> dict[str, Any]:
-        """The object under these keys."""
+        """Return the object under these keys."""
         return self._at(keys, dict)
 
     def list(self, *keys: str) -> builtins.list[Any]:
-        """The list under these keys. An empty one ends a walk, so one that is missing must not look empty."""
+        """Return the list under these keys. An empty list ends a walk, so a missing one must not look empty."""
         return self._at(keys, list)
 
     def error_details(self) -> dict[str, Any]:
-        """What was asked and what came back, for the details of an error."""
+        """Return the request and the response as the details of an error."""
         return self.request.error_details(self.http_response)
 
     def _at(self, keys: tuple[str, ...], kind: type) -> Any:
-        found = self.body
+        value = self.body
         for key in keys:
-            found = found.get(key) if isinstance(found, dict) else None
-        if not isinstance(found, kind):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, kind):
             raise _unexpected_body_error("JSON that is not Chatwoot's", self.request, self.http_response)
-        return found
+        return value
 
 
 def parse_response(request: ChatwootRequest, response: ClientResponse, body: bytes) -> ChatwootResponse:
-    """The answer in this body."""
+    """Return the response with its JSON body. Raises `ChatwootError` when the body is not JSON."""
     try:
-        return ChatwootResponse(request, response, lenient_json.loads(body), _server_time(response))
+        return ChatwootResponse(request, response, lenient_json.loads(body), server_time(response))
     except ValueError as error:
         what = _HTML if _is_html(response, body) else "something that is not JSON"
         raise _unexpected_body_error(what, request, response) from error
 
 
+def server_time(response: ClientResponse) -> datetime:
+    """Return the time of the `Date` header, or of the local clock if there is none."""
+    try:
+        return email.utils.parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+
+
 def timeout_error(
     error: Exception, request: ChatwootRequest, response: ClientResponse | None, seconds: float
 ) -> ChatwootError:
-    """The answer did not come, or did not end, in time."""
-    what = f"Chatwoot did not finish its answer to {request} within {seconds:g} seconds."
-    hint = "Look at its load and at the network, or raise CHATWOOT_TIMEOUT_SECONDS."
-    return ChatwootError(f"{what} {hint}", request, response, request_sent=not isinstance(error, _NOT_SENT))
+    """Return the error for a response that did not arrive, or did not end, in time."""
+    text = (
+        f"Chatwoot did not finish its answer to {request} within {seconds:g} seconds."
+        " Check its load and the network, or raise CHATWOOT_TIMEOUT_SECONDS."
+    )
+    return ChatwootError(text, request, response, timed_out=True, request_sent=not isinstance(error, _NOT_SENT))
 
 
 def too_large_error(request: ChatwootRequest, response: ClientResponse, max_bytes: int) -> ChatwootError:
-    """The answer is longer than any that can be meant."""
-    what = f"Chatwoot's answer to {request} does not end: it has more than {max_bytes} bytes."
-    return ChatwootError(f"{what} Check CHATWOOT_BASE_URL.", request, response, permanent=True)
+    """Return the error for a response that is too large to be Chatwoot's."""
+    text = f"Chatwoot's answer to {request} is longer than {max_bytes} bytes. Check CHATWOOT_BASE_URL."
+    return ChatwootError(text, request, response, permanent=True)
 
 
 def repeating_list_error(response: ChatwootResponse) -> ChatwootError:
-    """A list shows the same items on page after page."""
-    what = f"Chatwoot shows the same items again and again, lastly to {response.request}."
-    hint = "A proxy may drop or cache what stands behind the `?` of an address; check CHATWOOT_BASE_URL."
-    return ChatwootError(f"{what} {hint}", response.request, response.http_response, permanent=True)
+    """Return the error for a list that shows the same items on page after page."""
+    text = (
+        f"Chatwoot shows the same items on every page, the last one in the answer to {response.request}."
+        " A proxy may drop or cache the part of the address after `?`. Check CHATWOOT_BASE_URL."
+    )
+    return ChatwootError(text, response.request, response.http_response, permanent=True)
 
 
 def truncated_window_error(response: ChatwootResponse) -> ChatwootError:
-    """A window of messages that was not full did not hold this one."""
-    what = f"Chatwoot left a message out of a list that was not full; it shows it to {response.request}."
-    hint = "This server answers fewer than 1,000 messages at once, so none of its lists can be trusted."
-    return ChatwootError(f"{what} {hint}", response.request, response.http_response, permanent=True)
+    """Return the error for a message that a window did not hold, although the window was not full (C-08)."""
+    text = (
+        f"Chatwoot left a message out of a list that was not full; it shows the message to {response.request}."
+        " This server returns fewer than 1,000 messages at once, so its lists cannot be read completely."
+    )
+    return ChatwootError(text, response.request, response.http_response, permanent=True)
 
 
 def connection_error(error: ClientError, request: ChatwootRequest, response: ClientResponse | None) -> ChatwootError:
-    """No answer, or only a part of one."""
+    """Return the error for a response that did not arrive, or only in part."""
     reason = (str(error) or type(error).__name__).rstrip(".")
     if response is not None:
-        return ChatwootError(f"Chatwoot's answer to {request} broke off: {reason}.", request, response)
-    hint = "Check that it runs, the network, and CHATWOOT_BASE_URL."
-    what = f"Chatwoot cannot be reached for {request}: {reason}. {hint}"
-    return ChatwootError(what, request, request_sent=not isinstance(error, _NOT_SENT))
-
-
-def _unexpected_body_error(what: str, request: ChatwootRequest, response: ClientResponse) -> ChatwootError:
-    hint = "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
-    return ChatwootError(f"Chatwoot answered {request} with {what}. {hint}", request, response, from_proxy=True)
+        return ChatwootError(
+            f"The connection broke during Chatwoot's answer to {request}: {reason}.", request, response
+        )
+    text = (
+        f"Chatwoot cannot be reached for {request}: {reason}."
+        " Check that Chatwoot is running, the network, and CHATWOOT_BASE_URL."
+    )
+    return ChatwootError(text, request, request_sent=not isinstance(error, _NOT_SENT))
 
 
 def refusal_error(request: ChatwootRequest, response: ClientResponse, body: bytes, token: str) -> ChatwootError:
-    """An answer that is an error. The token is taken out of what is told."""
+    """Return the error for a response whose status is not 200. The token is removed from its text."""
     status = response.status
     reason, in_errors, from_proxy = _error_reason(response, body)
-    # C-01: only these two mean the token. Any other 401 of Chatwoot's says that this one thing is not for its user.
+    # C-01: only these two concern the token. Any other 401 of Chatwoot means that its user may not see this record.
     bad_token = status == 401 and not from_proxy and (in_errors or "invalid access token" in reason.lower())
     wait = retry_after.seconds(response.headers)
     parts = [
@@ -199,9 +218,14 @@ def refusal_error(request: ChatwootRequest, response: ClientResponse, body: byte
     )
 
 
+def _unexpected_body_error(what: str, request: ChatwootRequest, response: ClientResponse) -> ChatwootError:
+    text = f"Chatwoot answered {request} with {what}. A proxy may have answered in its place; check CHATWOOT_BASE_URL."
+    return ChatwootError(text, request, response, from_proxy=True)
+
+
 def _hint(status: int, request: ChatwootRequest, *, bad_token: bool, from_proxy: bool) -> str:
     if from_proxy and status in (401, 403):
-        return "It asks for a login or a challenge of its own: let it pass requests to /api/ that have a token."
+        return "A proxy asks for a login or a challenge of its own: let requests to /api/ with a token pass."
     if bad_token:
         return "CHATWOOT_API_TOKEN is not valid there: set the token of an administrator; a proxy may also drop it."
     if status in (401, 403):
@@ -211,7 +235,7 @@ def _hint(status: int, request: ChatwootRequest, *, bad_token: bool, from_proxy:
     if status == 429:
         return "Chatwoot is throttling: lower CHATWOOT_CONCURRENCY, or raise RACK_ATTACK_LIMIT there."
     if status >= 500:
-        return "Chatwoot or a proxy before it is out of order: look at its log."
+        return "Chatwoot or a proxy in front of it has failed: look at its log."
     if status in range(300, 400):
         return (
             "An API address does not redirect; a proxy may ask for a login. Check CHATWOOT_BASE_URL (https, no path)."
@@ -224,10 +248,7 @@ def _account_name(request: ChatwootRequest) -> str:
 
 
 def _error_reason(response: ClientResponse, body: bytes) -> tuple[str, bool, bool]:
-    """The reason, whether it came as `errors`, and whether it is not Chatwoot's own.
-
-    C-02: it is JSON in two forms, text, a proxy's HTML, or empty. Chatwoot never asks for HTTP authentication.
-    """
+    """Return the reason in an error body, whether it stands under `errors`, and whether a proxy wrote it (C-02)."""
     try:
         content = lenient_json.loads(body)
     except ValueError:
@@ -241,10 +262,3 @@ def _error_reason(response: ClientResponse, body: bytes) -> tuple[str, bool, boo
 
 def _is_html(response: ClientResponse, body: bytes) -> bool:
     return "html" in response.headers.get("content-type", "") or body.lstrip()[:1] == b"<"
-
-
-def _server_time(response: ClientResponse) -> datetime:
-    try:
-        return email.utils.parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return datetime.now(UTC)

@@ -53,5 +53,5 @@ def _database() -> Iterator[str]:
     if loaded.database_url is not None:
         yield loaded.database_url.get_secret_value()
         return
-    with embedded.running(loaded.proofdesk_home) as url:
+    with embedded.running_server(loaded.proofdesk_home) as url:
         yield url

@@ -20,7 +20,7 @@ from proofdesk.cli.simulate import demo_extra
 from proofdesk.core import ports
 from proofdesk.database import home
 from proofdesk.http.web import assets
-from proofdesk.jobs import catalog
+from proofdesk.jobs import catalog, new_projects
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, drafts, messages
 from proofdesk.outbound.delivery import delivery
@@ -53,7 +53,7 @@ def demo(
     started = time.monotonic()
     assets.files()
     chosen = settings.load()
-    home.check(chosen.proofdesk_home)
+    home.check_home(chosen.proofdesk_home)
     simulator, relay = chatwoot.build("studio"), smtp.Simulator()
     with (
         serving.running(chatwoot.create_app(simulator), port=_port(4010)) as chatwoot_url,
@@ -132,7 +132,7 @@ async def _write(held: Resources, inside: Scope) -> None:
         "text": "Hello,\n\nthe second debit was returned today. Sorry for the trouble.",
     }
     drafted, _ = await drafts.create(held.db, inside, DraftRequest("email", RECIPIENT, payload, str(uuid4())))
-    person = await scope.enter(held.db, await accounts.actor(held.db, USERNAME), inside.project_id)
+    person = await scope.enter(held.db, await accounts.load_actor(held.db, USERNAME), inside.project_id)
     await approval.approve(held.db, person, drafted.id)
     await delivery.process_due(held.db, inside, held.outbound, DeliveryOptions.from_settings(held.settings))
     sent = await messages.get_message(held.db, inside, drafted.id)
@@ -142,7 +142,7 @@ async def _write(held: Resources, inside: Scope) -> None:
 
 async def _project(held: Resources) -> Scope:
     existing = {p.name: p for p in await projects.list_visible(held.db, events.system_actor())}
-    project = existing.get(PROJECT) or await projects.create(held.db, events.system_actor(), PROJECT)
+    project = existing.get(PROJECT) or await new_projects.create(held.db, events.system_actor(), PROJECT)
     inside = await scope.enter(held.db, events.system_actor(), project.id)
     if not await sources.list_sources(held.db, inside):
         await sources.bind(held.db, inside, "chatwoot_account", "1")

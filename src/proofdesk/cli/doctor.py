@@ -14,8 +14,8 @@ from proofdesk.errors import NotFound, ProofdeskError
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
 from proofdesk.runbooks import bundle, registry
-from proofdesk.runbooks.context import Case
-from proofdesk.runbooks.findings import Diagnosis
+from proofdesk.runbooks.context import RunbookContext
+from proofdesk.runbooks.findings import RunbookResult
 
 _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skip": ("–", "dim")}
 
@@ -41,7 +41,7 @@ def doctor(
         raise typer.BadParameter("name the runbook whose evidence is wanted.", param_hint="--evidence")
     runbooks = [registry.find(slug)] if slug else registry.all()
 
-    async def command(held: Resources) -> list[Diagnosis]:
+    async def command(held: Resources) -> list[RunbookResult]:
         inside = await _inside(held, project)
         if to is not None:
             packed = await bundle.bundle(_case(held, inside, outbound), runbooks[0])
@@ -59,8 +59,8 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _case(held: Resources, inside: Scope | None, outbound: UUID | None) -> Case:
-    return Case(held, events.system_actor(), inside, outbound_id=outbound)
+def _case(held: Resources, inside: Scope | None, outbound: UUID | None) -> RunbookContext:
+    return RunbookContext(held, events.system_actor(), inside, outbound_id=outbound)
 
 
 async def _inside(held: Resources, project: str | None) -> Scope | None:
@@ -73,12 +73,12 @@ async def _inside(held: Resources, project: str | None) -> Scope | None:
         return None
 
 
-def _plain(found: list[Diagnosis], *, one: bool) -> Any:
+def _plain(found: list[RunbookResult], *, one: bool) -> Any:
     told = [dataclasses.asdict(diagnosis) for diagnosis in found]
     return told[0] if one else told
 
 
-def _show(found: list[Diagnosis], *, in_full: bool) -> None:
+def _show(found: list[RunbookResult], *, in_full: bool) -> None:
     """Causes first, then what was looked at: everything, or what is not well when all runbooks were run."""
     for diagnosis in found:
         if diagnosis.cause:

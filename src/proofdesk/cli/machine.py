@@ -29,7 +29,7 @@ def prepared_database(given: Settings | None = None) -> Iterator[Settings]:
     logging.setup(loaded)
     with contextlib.ExitStack() as stack:
         if loaded.database_url is None:
-            url = stack.enter_context(embedded.running(loaded.proofdesk_home))
+            url = stack.enter_context(embedded.running_server(loaded.proofdesk_home))
             loaded = loaded.model_copy(update={"database_url": SecretStr(url)})
         assert loaded.database_url is not None
         migrate.migrate(loaded.database_url.get_secret_value())
@@ -64,7 +64,7 @@ async def enter_project(held: Resources, project: str | None, by: str | None = N
     Raises `ProjectNotFound` when there is none, or none for that person, `Conflict` when it is not clear which, and
     `UserNotFound`.
     """
-    actor = events.system_actor() if by is None else await accounts.actor(held.db, by)
+    actor = events.system_actor() if by is None else await accounts.load_actor(held.db, by)
     if project is not None:
         found = await projects.get_by_name_or_id(held.db, project)
         return await scope.enter(held.db, actor, found.id)

@@ -8,6 +8,7 @@ from proofdesk.audit import events
 from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.errors import Invalid
+from proofdesk.jobs import new_projects
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.queries import Member
@@ -29,7 +30,7 @@ def create_project(
     json: JsonOption = False,
 ) -> None:
     """Make a project."""
-    made = machine.run_with_resources(lambda held: projects.create(held.db, events.system_actor(), name, scope_key=scope_key))
+    made = machine.run_with_resources(lambda held: new_projects.create(held.db, events.system_actor(), name, scope_key=scope_key))
     if json:
         return output.print_json(vars(made))
     return output.print_line(f"Made project {made.name} ({made.id}).")

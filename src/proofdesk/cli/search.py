@@ -9,7 +9,7 @@ from proofdesk.cli import app, machine, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.search import results
-from proofdesk.search.results import SearchResults, SearchQuery
+from proofdesk.search.results import SearchQuery, SearchResults
 
 
 @app.command()

@@ -19,7 +19,7 @@ app.add_typer(telegram_app, name="telegram")
 @telegram_app.command("bind-code")
 def make_bind_code(json: JsonOption = False) -> None:
     """Make a one-time code: whoever sends it to the bot with /bind gets the PINs."""
-    code, expires_at = machine.run_with_resources(lambda held: telegram.make_code(held.db, held.settings, events.system_actor()))
+    code, expires_at = machine.run_with_resources(lambda held: telegram.create_bind_code(held.db, held.settings, events.system_actor()))
     if json:
         return output.print_json({"code": code, "expires_at": expires_at})
     return output.print_line(f"Send this to the bot within {commands.CODE_MINUTES} minutes, in private: /bind {code}")
@@ -40,7 +40,7 @@ def set_webhook(
     """Let Telegram tell this Proofdesk what people write to the bot."""
 
     async def command(held: Resources) -> str:
-        return await telegram.register(held.settings, held.bot, url)
+        return await telegram.register_webhook(held.settings, held.bot, url)
 
     address = machine.run_with_resources(command)
     if json:
@@ -60,7 +60,7 @@ def show_status(json: JsonOption = False) -> None:
 
 async def _found(held: Resources) -> dict[str, Any]:
     state = await signup.status(held.db, held.settings)
-    owner = await telegram.bound(held.db, held.settings)
+    owner = await telegram.fetch_owner_binding(held.db, held.settings)
     return {
         "signup": state.message,
         "missing": state.missing,
@@ -75,7 +75,7 @@ async def _deliveries(held: Resources) -> dict[str, Any]:
     if held.bot is None:
         return {}
     try:
-        me, hook = await held.bot.identity(), await held.bot.webhook()
+        me, hook = await held.bot.identity(), await held.bot.webhook_info()
     except TelegramError as error:
         return {"telegram_error": error.message}
     return {

@@ -26,7 +26,7 @@ def create_user(username: str, password: Password) -> None:
 @user_app.command("list")
 def list_users(json: JsonOption = False) -> None:
     """Show all accounts."""
-    found = machine.run_with_resources(lambda held: accounts.listed(held.db))
+    found = machine.run_with_resources(lambda held: accounts.list_accounts(held.db))
     if json:
         rows = [vars(p) | {"role": "owner" if p.is_owner else "member"} for p in found]
         return output.print_json(rows)

@@ -37,7 +37,11 @@ async def get_contact(db: Database, scope: Scope, contact_id: str) -> ContactDet
     """The contact of a global id. Raises `Invalid` for another form and `ContactNotFound`."""
     contact_key = ids.parse(contact_id, "contact")
     async with db.scoped(scope) as conn:
-        contact = await queries.get_contact(conn, scope, contact_key) if contact_key.project_id == scope.project_id else None
+        contact = (
+            await queries.get_contact(conn, scope, contact_key) if contact_key.project_id == scope.project_id else None
+        )
         if contact is None:
             raise ContactNotFound("This project has no such contact.")
-        return ContactDetails(contact, await queries.list_contact_conversations(conn, scope, contact_key, MAX_CONVERSATIONS))
+        return ContactDetails(
+            contact, await queries.list_contact_conversations(conn, scope, contact_key, MAX_CONVERSATIONS)
+        )

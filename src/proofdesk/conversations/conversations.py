@@ -36,17 +36,27 @@ async def get_conversation_of_message(db: Database, scope: Scope, message_id: st
     """The conversation of a message, by the message's global id. Raises as `thread` does."""
     message_key = ids.parse(message_id, "message")
     async with db.scoped(scope) as conn:
-        message = await queries.get_message(conn, scope, message_key) if message_key.project_id == scope.project_id else None
+        message = (
+            await queries.get_message(conn, scope, message_key) if message_key.project_id == scope.project_id else None
+        )
     if message is None:
         raise ConversationNotFound("This project has no such message.")
-    return await get_conversation(db, scope, ids.conversation(scope.project_id, message.account_id, message.conversation_id))
+    return await get_conversation(
+        db, scope, ids.conversation(scope.project_id, message.account_id, message.conversation_id)
+    )
 
 
 async def get_conversation(db: Database, scope: Scope, conversation_id: str) -> ConversationDetails:
     """The conversation of a global id. Raises `Invalid` for another form and `ConversationNotFound`."""
     conversation_key = ids.parse(conversation_id, "conversation")
     async with db.scoped(scope) as conn:
-        conversation = await queries.get_conversation(conn, scope, conversation_key) if conversation_key.project_id == scope.project_id else None
+        conversation = (
+            await queries.get_conversation(conn, scope, conversation_key)
+            if conversation_key.project_id == scope.project_id
+            else None
+        )
         if conversation is None:
             raise ConversationNotFound("This project has no such conversation.")
-        return ConversationDetails(conversation, await queries.list_conversation_messages(conn, scope, conversation_key))
+        return ConversationDetails(
+            conversation, await queries.list_conversation_messages(conn, scope, conversation_key)
+        )

@@ -32,7 +32,9 @@ async def list_messages(
     async with db.scoped(scope, GENERIC_PLAN) as conn:
         moment, number = before, None
         if isinstance(before, GlobalId):
-            before_message = await queries.get_message(conn, scope, before) if before.project_id == scope.project_id else None
+            before_message = (
+                await queries.get_message(conn, scope, before) if before.project_id == scope.project_id else None
+            )
             if before_message is None:
                 raise MessageNotFound("This project has no such message to go on from.")
             moment, number = before_message.created_at, before_message.message_id

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from psycopg import sql
 
 from proofdesk.core.ids import GlobalId
 from proofdesk.database.rows import Conn, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
+
+MessageKind = Literal[
+    "message", "auto_reply", "bounce", "reaction", "survey", "bot", "template", "activity", "note", "deleted"
+]
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class MessageRow:
     sender_name: str | None
     private: bool
     deleted: bool
-    kind: str
+    kind: MessageKind
     content: str | None
     created_at: datetime
     updated_at: datetime
@@ -124,7 +128,9 @@ async def get_contact(conn: Conn, scope: Scope, key: GlobalId) -> ContactRow | N
     )
 
 
-async def list_contact_conversations(conn: Conn, scope: Scope, contact_key: GlobalId, limit: int) -> list[ConversationRow]:
+async def list_contact_conversations(
+    conn: Conn, scope: Scope, contact_key: GlobalId, limit: int
+) -> list[ConversationRow]:
     """Conversations of a contact, the last active first."""
     return await fetch_all(
         conn,
@@ -189,7 +195,12 @@ async def get_conversation(conn: Conn, scope: Scope, key: GlobalId) -> Conversat
 
 
 async def list_messages(
-    conn: Conn, scope: Scope, conversation_key: GlobalId | None, before: datetime | None, before_id: int | None, limit: int
+    conn: Conn,
+    scope: Scope,
+    conversation_key: GlobalId | None,
+    before: datetime | None,
+    before_id: int | None,
+    limit: int,
 ) -> list[MessageRow]:
     """Messages, of one conversation or of all, older than a moment or than the message `before_id` of that moment; the
     newest first."""
@@ -208,7 +219,9 @@ async def list_messages(
         WHERE m.project_id = %(project)s {within} AND (m.created_at, m.message_id)
               < (coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::bigint, 0))
         ORDER BY m.created_at DESC, m.message_id DESC LIMIT {limit}"""
-        ).format(within=_WITHIN if conversation_key else sql.SQL(""), limit=limit),  # one plan for any limit reads a tenth of all
+        ).format(
+            within=_WITHIN if conversation_key else sql.SQL(""), limit=limit
+        ),  # one plan for any limit reads a tenth of all
         project=scope.project_id,
         account=conversation_key and conversation_key.account_id,
         conversation=conversation_key and conversation_key.number,

@@ -11,7 +11,14 @@ from psycopg import sql
 
 from proofdesk import __version__
 from proofdesk.database import migrate, pg_restore
-from proofdesk.database.archive import BackupManifest, NewerBackup, BackupReader, ArchivedSequence, ArchivedTable, BackupWriter
+from proofdesk.database.archive import (
+    ArchivedSequence,
+    ArchivedTable,
+    BackupManifest,
+    BackupReader,
+    BackupWriter,
+    NewerBackup,
+)
 from proofdesk.database.sessions import connect_as_owner
 from proofdesk.errors import Conflict, Invalid, Unavailable
 
@@ -47,7 +54,7 @@ def restore(url: str, file: Path) -> None:
 
     Raises `NotEmpty`, `archive.DamagedBackup`, `archive.NewerBackup` or `Unavailable`.
     """
-    if pg_restore.wrote(file):
+    if pg_restore.is_pg_dump(file):
         with _database_errors(), connect_as_owner(url) as conn:
             _require_empty(conn)
             migrate.create_role(conn)
@@ -56,11 +63,11 @@ def restore(url: str, file: Path) -> None:
     with contextlib.closing(BackupReader(file)) as reader, _database_errors(), connect_as_owner(url) as conn:
         _require_known(reader.manifest)
         with conn.transaction():
-            migrate.lock(conn)
+            migrate.lock_schema(conn)
             _require_empty(conn)
-            migrate.apply(conn, only=set(reader.manifest.migrations))
+            migrate.apply_pending(conn, only=set(reader.manifest.migrations))
             _fill(conn, reader)
-            migrate.apply(conn)
+            migrate.apply_pending(conn)
         conn.execute("ANALYZE")  # the first searches come before autovacuum does
     return None
 
@@ -156,7 +163,7 @@ def _holds_proofdesk(conn: psycopg.Connection) -> bool:
 
 
 def _require_known(manifest: BackupManifest) -> None:
-    if unknown := sorted(set(manifest.migrations) - set(migrate.names())):
+    if unknown := sorted(set(manifest.migrations) - set(migrate.migration_names())):
         raise NewerBackup(
             f"The backup was made by Proofdesk {manifest.proofdesk}, whose schema is newer ({unknown[0]})."
             " Install that version or a newer one, and restore again."

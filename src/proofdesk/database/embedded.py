@@ -20,16 +20,16 @@ from proofdesk.database import postgres_server
 from proofdesk.errors import Unavailable
 
 DATABASE = "proofdesk"
-BUFFERS = 2 * 2**30  # bytes; a quarter of the memory of a smaller machine, as PostgreSQL's manual has it
+MAX_SHARED_BUFFERS = 2 * 2**30  # bytes; a quarter of the memory of a smaller machine, as PostgreSQL's manual has it
 
 
 @contextlib.contextmanager
-def running(home: Path) -> Iterator[str]:
+def running_server(home: Path) -> Iterator[str]:
     """Start or join the server of `home`; yields the URL of its database, as the database's owner.
 
     Raises `Unavailable` when the server cannot be started, and `HomeUnavailable` before anything is changed.
     """
-    homes.check(home)
+    homes.check_home(home)
     with contextlib.ExitStack() as stack:
         try:
             home.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def running(home: Path) -> Iterator[str]:
                 fcntl.flock(users, fcntl.LOCK_SH)
                 url = _start(home / "postgres")
         except OSError as error:
-            raise homes.explain(error, home) from error
+            raise homes.home_error(error, home) from error
         yield url
 
 
@@ -56,11 +56,11 @@ def _start(data: Path) -> str:
     try:
         _create_database(server.url("postgres"))
     except psycopg.errors.DiskFull:
-        raise homes.explain(OSError(errno.ENOSPC, ""), data.parent) from None
+        raise homes.home_error(OSError(errno.ENOSPC, ""), data.parent) from None
     except psycopg.Error as error:
         reason = " ".join(str(error).split())[:160]
         raise Unavailable(
-            f"The embedded database did not start: {reason}. Its log is {homes.shown(data / 'log')}."
+            f"The embedded database did not start: {reason}. Its log is {homes.display_path(data / 'log')}."
         ) from None
     return server.url(DATABASE)
 
@@ -77,7 +77,7 @@ def _create_database(url: str) -> None:
             ).format(sql.Identifier(DATABASE))
         )
         # From the next start on. An index over vectors that does not fit is read from the file system page by page.
-        megabytes = min(psutil.virtual_memory().total // 4, BUFFERS) // 2**20
+        megabytes = min(psutil.virtual_memory().total // 4, MAX_SHARED_BUFFERS) // 2**20
         conn.execute(sql.SQL("ALTER SYSTEM SET shared_buffers = {}").format(f"{megabytes}MB"))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from proofdesk.errors import Unavailable
 
 SYSTEM_USER = "embedded_postgres"
-LONGEST_PATH = 900
+MAX_PATH_BYTES = 900
 """Bytes of a path that PostgreSQL takes (1024), with room for the names of its files."""
 _WHERE_ADMINISTRATION_IS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 
@@ -36,25 +36,25 @@ class ServerUser:
     gid: int
 
 
-def check(home: Path) -> None:
+def check_home(home: Path) -> None:
     """Raise `HomeUnavailable`, with what to do, unless this user may keep a database in the folder."""
-    if len(os.fsencode(home)) > LONGEST_PATH or set(str(home)) & {"\n", "\r"}:
+    if len(os.fsencode(home)) > MAX_PATH_BYTES or set(str(home)) & {"\n", "\r"}:
         raise HomeUnavailable(
-            f"PROOFDESK_HOME={shown(home)} is longer than {LONGEST_PATH} bytes or has a line break in it."
+            f"PROOFDESK_HOME={display_path(home)} is longer than {MAX_PATH_BYTES} bytes or has a line break in it."
             " Set it to a shorter path."
         )
     try:
-        folder, found = _nearest(home)
-        if not stat.S_ISDIR(found.st_mode):
-            raise HomeUnavailable(f"PROOFDESK_HOME={shown(folder)} is a file. Set PROOFDESK_HOME to a folder.")
+        folder, status = _nearest(home)
+        if not stat.S_ISDIR(status.st_mode):
+            raise HomeUnavailable(f"PROOFDESK_HOME={display_path(folder)} is a file. Set PROOFDESK_HOME to a folder.")
         data = _status(home / "postgres")
     except OSError as error:
-        raise explain(error, home) from None
-    _check_owner(home, found.st_uid, data.st_uid if data else None)
-    if found.st_uid not in (0, os.geteuid()) or folder == home:
-        _check_writable(home, folder, found.st_uid)
+        raise home_error(error, home) from None
+    _check_owner(home, status.st_uid, data.st_uid if data else None)
+    if status.st_uid not in (0, os.geteuid()) or folder == home:
+        _check_writable(home, folder, status.st_uid)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise explain(OSError(errno.EACCES, ""), home)
+        raise home_error(OSError(errno.EACCES, ""), home)
 
 
 def server_user() -> ServerUser | None:
@@ -72,7 +72,7 @@ def server_user() -> ServerUser | None:
     return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
-def let_through(path: Path, user: ServerUser | None) -> None:
+def allow_traversal(path: Path, user: ServerUser | None) -> None:
     """Let the server's user walk to a path of root's. Folders of other people stay as closed as they are."""
     if user is None:
         return
@@ -82,13 +82,13 @@ def let_through(path: Path, user: ServerUser | None) -> None:
             continue
         if found.st_uid != 0:
             raise HomeUnavailable(
-                f"The user {SYSTEM_USER}, as which root runs the embedded database, may not enter {shown(folder)}."
+                f"The user {SYSTEM_USER}, as which root runs the embedded database, may not enter {display_path(folder)}."
                 f" Run Proofdesk as {_name(found.st_uid)}, or install it and set PROOFDESK_HOME outside that folder."
             )
         folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
 
 
-def explain(error: OSError, home: Path) -> HomeUnavailable:
+def home_error(error: OSError, home: Path) -> HomeUnavailable:
     """Return the error of a person for what the system refused in the home."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
@@ -99,10 +99,12 @@ def explain(error: OSError, home: Path) -> HomeUnavailable:
             what, advice = f"cannot be written by {_name(os.geteuid())}", "Make it writable"
         case _:
             what, advice = f"cannot be used: {os.strerror(error.errno or errno.EIO)}", "Check it"
-    return HomeUnavailable(f"PROOFDESK_HOME={shown(home)} {what}. {advice}, or set PROOFDESK_HOME to another folder.")
+    return HomeUnavailable(
+        f"PROOFDESK_HOME={display_path(home)} {what}. {advice}, or set PROOFDESK_HOME to another folder."
+    )
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """Return a path as it fits into a line."""
     text = os.fsencode(path).decode(errors="replace")
     return " ".join((text if len(text) <= 100 else f"{text[:40]}…{text[-50:]}").splitlines())
@@ -118,7 +120,9 @@ def _check_owner(home: Path, owner: int, data_owner: int | None) -> None:
     elif data_owner is not None and data_owner != me:
         if owner == me:
             command = shlex.join(["sudo", "chown", "-R", f"{_name(me)}:", str(home)])
-            raise HomeUnavailable(f"The database in {shown(home)} was taken by {_name(data_owner)}. Run `{command}`.")
+            raise HomeUnavailable(
+                f"The database in {display_path(home)} was taken by {_name(data_owner)}. Run `{command}`."
+            )
         raise _belongs(home, 0 if data_owner == _system_uid() else data_owner)
 
 
@@ -129,8 +133,8 @@ def _check_writable(home: Path, folder: Path, owner: int) -> None:
 
 def _belongs(home: Path, uid: int, why: str = "") -> HomeUnavailable:
     name = _name(uid)
-    text = f"{shown(home)} belongs to {name}. {why}".strip()
-    command = shlex.join([*_through(uid, name), "env", f"PROOFDESK_HOME={shown(home)}"])
+    text = f"{display_path(home)} belongs to {name}. {why}".strip()
+    command = shlex.join([*_through(uid, name), "env", f"PROOFDESK_HOME={display_path(home)}"])
     return HomeUnavailable(f"{text} Run `{command} proofdesk …`, or set PROOFDESK_HOME to a folder of yours.")
 
 

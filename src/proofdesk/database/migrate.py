@@ -26,7 +26,7 @@ def migrate(url: str) -> list[str]:
         with connect_as_owner(url) as conn:
             _check_server(conn)
             conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-            applied = apply(conn)
+            applied = apply_pending(conn)
     except psycopg.errors.InsufficientPrivilege as error:
         extensions = " ".join(f"CREATE EXTENSION {name};" for name in _EXTENSIONS)
         raise Unavailable(
@@ -40,20 +40,20 @@ def migrate(url: str) -> list[str]:
     return applied
 
 
-def lock(conn: psycopg.Connection) -> None:
+def lock_schema(conn: psycopg.Connection) -> None:
     """Check the server, and keep other processes from migrating until the transaction ends."""
     _check_server(conn)
     conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def apply(conn: psycopg.Connection, only: set[str] | None = None) -> list[str]:
+def apply_pending(conn: psycopg.Connection, only: set[str] | None = None) -> list[str]:
     """Apply what is pending, of `only` some names, and return its names. The caller holds the lock."""
     return [name for name, script in _pending(conn, only) if _apply(conn, name, script)]
 
 
-def names() -> list[str]:
+def migration_names() -> list[str]:
     """The names of all migrations of this version, ours and the queue's."""
-    return [*(name for name, _ in _ours()), "queue/schema", *(name for name, _ in _queue_migrations())]
+    return [*(name for name, _ in _own_migrations()), "queue/schema", *(name for name, _ in _queue_migrations())]
 
 
 def _check_server(conn: psycopg.Connection) -> None:
@@ -103,7 +103,9 @@ def _check_database(conn: psycopg.Connection) -> None:
 def _pending(conn: psycopg.Connection, only: set[str] | None = None) -> Iterator[tuple[str, str]]:
     _prepare(conn)
     done = {name for (name,) in conn.execute("SELECT name FROM schema_migrations")}
-    yield from ((name, script) for name, script in _ours() if name not in done and (only is None or name in only))
+    yield from (
+        (name, script) for name, script in _own_migrations() if name not in done and (only is None or name in only)
+    )
     queue = {name: script for name, script in _queue_migrations() if name not in done}
     if not any(name.startswith("queue/") for name in done):
         # A new database gets the queue's whole schema at once; its single steps then count as taken.
@@ -137,7 +139,7 @@ def _apply(conn: psycopg.Connection, name: str, script: str) -> bool:
     return True
 
 
-def _ours() -> list[tuple[str, str]]:
+def _own_migrations() -> list[tuple[str, str]]:
     folder = importlib.resources.files("proofdesk.database") / "migrations"
     return sorted((f.name, f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".sql"))
 

@@ -24,7 +24,7 @@ _VARIABLES = {
 }
 
 
-def wrote(file: Path) -> bool:
+def is_pg_dump(file: Path) -> bool:
     """Whether `pg_dump` wrote the file."""
     with file.open("rb") as opened:
         return opened.read(len(_MAGIC)) == _MAGIC
@@ -40,7 +40,7 @@ def restore(url: str, file: Path, server_version: int) -> None:
         )
     parts = conninfo.conninfo_to_dict(url)
     environment = os.environ | {variable: str(parts[name]) for name, variable in _VARIABLES.items() if name in parts}
-    command = [str(postgres_server.program("pg_restore")), "--exit-on-error", "--single-transaction", "--no-owner"]
+    command = [str(postgres_server.program_path("pg_restore")), "--exit-on-error", "--single-transaction", "--no-owner"]
     command += [f"--dbname={environment['PGDATABASE']}", str(file)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:

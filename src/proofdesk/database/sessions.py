@@ -16,7 +16,7 @@ from proofdesk.database import poolers
 from proofdesk.database.poolers import WrongSession
 
 APP_ROLE = "proofdesk_app"
-MEANING: dict[str, str] = {
+REQUIRED_SETTINGS: dict[str, str] = {
     "search_path": "public",
     "row_security": "on",
     "timezone": "UTC",
@@ -32,7 +32,7 @@ MEANING: dict[str, str] = {
     "default_transaction_deferrable": "off",
 }
 """What decides the meaning of a statement or of a value. Nobody may set these otherwise."""
-LIMITS: dict[str, str] = dict.fromkeys(
+TIME_LIMITS: dict[str, str] = dict.fromkeys(
     ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"), "0"
 )
 """Limits of time, which Proofdesk keeps itself. They may be set for it alone, in the `options` of DATABASE_URL."""
@@ -42,7 +42,7 @@ _BACKEND = "SELECT pg_backend_pid()"
 _NO_OPTIONS = "unsupported startup parameter"
 
 
-class Refusals:
+class ConnectionRefusals:
     """Why the newest connection of a pool was refused, if it was; the pool itself only tells that it has none."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Refusals:
         self.first_attempt.set()
 
 
-class Session(AsyncConnection[Any]):
+class DatabaseSession(AsyncConnection[Any]):
     """A connection that acts as the application role, verified before it is handed out.
 
     The role is also in the start-up packet, so that RESET ROLE leads back to it. Behind a pooler that drops or refuses
@@ -65,7 +65,7 @@ class Session(AsyncConnection[Any]):
     backend: int = 0
     behind_pooler: bool = False
     url: str = ""
-    refusals: Refusals
+    refusals: ConnectionRefusals
 
     @classmethod
     async def connect(cls, *args: Any, **kwargs: Any) -> Self:
@@ -73,7 +73,7 @@ class Session(AsyncConnection[Any]):
 
         `refusals` (of `Refusals`) is told the outcome; all other arguments are psycopg's.
         """
-        refusals: Refusals = kwargs.pop("refusals", None) or Refusals()
+        refusals: ConnectionRefusals = kwargs.pop("refusals", None) or ConnectionRefusals()
         url = args[0] if args else kwargs.pop("conninfo", "")
         try:
             conn = await cls._connect(url, kwargs | {"autocommit": True})
@@ -110,7 +110,7 @@ class Session(AsyncConnection[Any]):
     async def _establish(self, url: str) -> None:
         self.url = _without_options(url)
         self.backend, self.behind_pooler = await _backend(self, self.url)
-        await self.execute(_set(MEANING | _limits(url, self.info.server_version) | {"role": APP_ROLE}))
+        await self.execute(_set(REQUIRED_SETTINGS | _limits(url, self.info.server_version) | {"role": APP_ROLE}))
         _check(await _facts(self), self.backend)
 
     async def verify(self) -> None:
@@ -146,7 +146,7 @@ def connect_as_owner(url: str) -> psycopg.Connection:
     try:
         if conn.execute(_BACKEND).fetchone() != (conn.info.backend_pid,):
             poolers.require_session_mode_sync(bare)
-        conn.execute(_set(MEANING | _limits(url, conn.info.server_version)))
+        conn.execute(_set(REQUIRED_SETTINGS | _limits(url, conn.info.server_version)))
     except BaseException as error:
         conn.close()
         _raise_refusal(error)
@@ -165,7 +165,7 @@ async def connect_as_owner_async(url: str, name: str) -> AsyncConnection[Any]:
         conn = await AsyncConnection.connect(bare, **known)
     try:
         await _backend(conn, bare)
-        await conn.execute(_set(MEANING | _limits(url, conn.info.server_version)))
+        await conn.execute(_set(REQUIRED_SETTINGS | _limits(url, conn.info.server_version)))
     except BaseException as error:
         await conn.close()
         _raise_refusal(error)
@@ -221,9 +221,9 @@ def _check(facts: dict[str, Any], backend: int) -> None:
             f" ALTER ROLE {APP_ROLE} NOSUPERUSER NOBYPASSRLS;"
         )
     for name in ("row_security", "search_path", "timezone", "default_transaction_read_only"):
-        if facts[name] != MEANING[name]:
+        if facts[name] != REQUIRED_SETTINGS[name]:
             raise WrongSession(
-                f"The connection has {name} = {facts[name]} where Proofdesk set {MEANING[name]}. A connection pooler"
+                f"The connection has {name} = {facts[name]} where Proofdesk set {REQUIRED_SETTINGS[name]}. A connection pooler"
                 " or an extension of the server changes it: connect to PostgreSQL directly."
             )
     if not facts["project"]:
@@ -242,13 +242,13 @@ def _raise_refusal(error: BaseException) -> None:
 
 
 def _limits(url: str, version: int) -> dict[str, str]:
-    limits = LIMITS | (_LIMITS_OF_17 if version >= _VERSION_17 else {})
+    limits = TIME_LIMITS | (_LIMITS_OF_17 if version >= _VERSION_17 else {})
     chosen = dict(re.findall(r"(?:-c\s*|--)(\w+)=((?:\\.|\S)+)", _options(url)))
     return {name: chosen.get(name, limit) for name, limit in limits.items()}
 
 
 def _startup_options(url: str, more: dict[str, str]) -> str:
-    ours = MEANING | _limits(url, 0) | more
+    ours = REQUIRED_SETTINGS | _limits(url, 0) | more
     escaped = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in ours.items())
     return f"{_options(url)} {escaped}".strip()
 

@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from proofdesk.accounts import sessions
-from proofdesk.accounts.sessions import Opened
+from proofdesk.accounts.sessions import NewSession
 from proofdesk.settings import Settings
 
 
@@ -12,7 +12,7 @@ def session_token(request: Request) -> str | None:
     return request.cookies.get(request.state.resources.settings.session_cookie_name)
 
 
-def set_session_cookies(response: Response, settings: Settings, opened: Opened) -> None:
+def set_session_cookies(response: Response, settings: Settings, opened: NewSession) -> None:
     """Set both cookies of a new session: the session for the browser only, the CSRF token readable by scripts.
 
     `middleware.SecurityHeaders` makes both Secure when the site is used over https.
@@ -27,7 +27,7 @@ def set_probe_cookie(response: Response, settings: Settings) -> None:
     The runbook `auth-loop` checks whether the browser sends it back.
     """
     response.set_cookie(
-        settings.session_cookie_name + sessions.PROBE, "1", max_age=600, path="/", httponly=True, samesite="lax"
+        settings.session_cookie_name + sessions.PROBE_SUFFIX, "1", max_age=600, path="/", httponly=True, samesite="lax"
     )
 
 

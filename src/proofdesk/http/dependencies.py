@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from proofdesk.accounts import csrf, sessions
-from proofdesk.accounts.queries import Session, Visit
+from proofdesk.accounts.queries import ActiveSession, UserSession
 from proofdesk.dashboard.database_metrics import MetricsCache
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid
@@ -73,16 +73,16 @@ Metrics = Annotated[MetricsCache, Depends(_metrics)]
 # Rights -----------------------------------------------------------------------------------------------------------
 
 
-async def optional_session(request: Request) -> Visit | None:
+async def optional_session(request: Request) -> ActiveSession | None:
     """Return the session of the request, read once; None without a valid session."""
     # Kept in the scope, not in request.state: servers may share the latter between requests.
     if SESSION not in request.scope:
         token = session_token(request)
-        request.scope[SESSION] = await sessions.read(request.state.resources.db, token) if token else None
+        request.scope[SESSION] = await sessions.load_session(request.state.resources.db, token) if token else None
     return request.scope[SESSION]
 
 
-async def current_session(request: Request) -> Visit:
+async def current_session(request: Request) -> ActiveSession:
     """Return the session. For an unsafe method also check the CSRF token. Raises `Unauthorized` or `CsrfInvalid`."""
     session = await optional_session(request)
     if session is None:
@@ -92,7 +92,7 @@ async def current_session(request: Request) -> Visit:
     return session
 
 
-async def project_reader(request: Request, session: Annotated[Visit, Depends(current_session)]) -> Scope:
+async def project_reader(request: Request, session: Annotated[ActiveSession, Depends(current_session)]) -> Scope:
     """Return the scope of the active project, for reading. Raises `ActiveProjectRequired`."""
     scope = active_scope(request, session)
     if scope is None:
@@ -107,7 +107,7 @@ async def project_editor(scope: Annotated[Scope, Depends(project_reader)]) -> Sc
 
 async def named_project(
     request: Request,
-    session: Annotated[Visit, Depends(current_session)],
+    session: Annotated[ActiveSession, Depends(current_session)],
     project_id: Annotated[str, Path(description="Id of the project.", json_schema_extra={"format": "uuid"})],
 ) -> Scope:
     """Return the scope of the project in the path. Raises `Invalid` (`invalid_project_id`) or `ProjectNotFound`."""
@@ -119,23 +119,23 @@ async def project_owner(request: Request, scope: Annotated[Scope, Depends(named_
     return await project_scope.require_owner(request.state.resources.db, scope)
 
 
-async def owner(session: Annotated[Visit, Depends(current_session)]) -> Visit:
+async def owner(session: Annotated[ActiveSession, Depends(current_session)]) -> ActiveSession:
     """Return the owner's session. Raises `Denied` (`forbidden`)."""
     if not session.is_owner:
         raise Denied("Only the owner may do this.", code="forbidden", status=403)
     return session
 
 
-OptionalSession = Annotated[Visit | None, Depends(optional_session)]
-CurrentSession = Annotated[Visit, Depends(current_session)]
+OptionalSession = Annotated[ActiveSession | None, Depends(optional_session)]
+CurrentSession = Annotated[ActiveSession, Depends(current_session)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
 ProjectEditor = Annotated[Scope, Depends(project_editor)]
 NamedProject = Annotated[Scope, Depends(named_project)]
 OwnedProject = Annotated[ProjectOwner, Depends(project_owner)]
-Owner = Annotated[Visit, Depends(owner)]
+Owner = Annotated[ActiveSession, Depends(owner)]
 
 
-async def enter_project(request: Request, session: Session, project_id: str) -> Scope:
+async def enter_project(request: Request, session: UserSession, project_id: str) -> Scope:
     """Return the scope of a project by the text of its id. Raises `Invalid` or `ProjectNotFound`."""
     parsed_id = projects.parse_id(project_id)
     if parsed_id is None:
@@ -143,12 +143,12 @@ async def enter_project(request: Request, session: Session, project_id: str) -> 
     return await project_scope.enter(request.state.resources.db, actor(request, session), parsed_id)
 
 
-def actor(request: Request, session: Session) -> sessions.Actor:
+def actor(request: Request, session: UserSession) -> sessions.Actor:
     """Return the user of the session as the actor of this request."""
-    return sessions.actor(session, request.scope.get(REQUEST_ID))
+    return sessions.actor_of_session(session, request.scope.get(REQUEST_ID))
 
 
-def active_scope(request: Request, session: Visit) -> Scope | None:
+def active_scope(request: Request, session: ActiveSession) -> Scope | None:
     """Return the scope of the active project, None when no project is active or the user may not enter it."""
     return project_scope.active_scope(actor(request, session), session)
 

@@ -47,7 +47,7 @@ async def _may_continue(request: Request, scope: Scope) -> bool:
     token = session_token(request)
     try:
         async with asyncio.timeout(KEEP_ALIVE):
-            session = await sessions.read(request.state.resources.db, token, seen=False) if token else None
+            session = await sessions.load_session(request.state.resources.db, token, mark_seen=False) if token else None
     except (Unavailable, TimeoutError):
         return True  # without its database the server has nothing to reveal
     return session is not None and project_scope.active_scope(scope.actor, session) == scope

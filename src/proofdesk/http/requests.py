@@ -3,17 +3,17 @@
 from fastapi import Request
 
 from proofdesk.accounts import csrf
-from proofdesk.accounts.sessions import Login
+from proofdesk.accounts.sessions import LoginAttempt
 from proofdesk.http.cookies import session_token
 from proofdesk.http.dependencies import REQUEST_ID
 from proofdesk.settings import Settings
 
 
-def login_request(request: Request, settings: Settings, username: str | None, password: str | None) -> Login:
+def login_request(request: Request, settings: Settings, username: str | None, password: str | None) -> LoginAttempt:
     """Return the login that the request contains. Raises `CsrfInvalid` when a page of another site sent it."""
     check_same_site(request, settings)
     request_id = request.scope.get(REQUEST_ID)
-    return Login(username or "", password or "", client_address(request), session_token(request), request_id)
+    return LoginAttempt(username or "", password or "", client_address(request), session_token(request), request_id)
 
 
 def check_same_site(request: Request, settings: Settings) -> None:

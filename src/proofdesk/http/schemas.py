@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection
+from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -46,7 +47,12 @@ def row_schema(row: type, *, omit: Collection[str] = ()) -> type[BaseModel]:
 
 def to_answer(model: type[BaseModel], row: Any, **computed: Any) -> dict[str, Any]:
     """Return the fields of a schema for a row: the computed ones as they are given, the others from the row."""
-    return computed | {name: getattr(row, name) for name in model.model_fields if name not in computed}
+    return computed | {name: getattr(row, name) for name in _field_names(model) if name not in computed}
+
+
+@cache
+def _field_names(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(model.model_fields)
 
 
 def _remove_default(field: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from proofdesk.chatwoot import progress_queries
 from proofdesk.core.concurrency import run_concurrently
 from proofdesk.core.progress import ReportProgress, ignore_progress, is_power_of_two
-from proofdesk.database.bisect import in_halves
+from proofdesk.database.bisect import process_in_halves
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import chunk_queries, transcript_queries, transcripts
@@ -92,7 +92,7 @@ async def _index_batch(db: Database, scope: Scope, stages: Stages) -> int:
     async with db.scoped(scope) as conn:
         conversations = await _lock_stale(conn, scope, stages)
         for part in _parts(conversations):
-            read, unreadable = await in_halves(conn, part, partial(transcripts.read_transcripts, conn, scope))
+            read, unreadable = await process_in_halves(conn, part, partial(transcripts.read_transcripts, conn, scope))
             for stage in stages:
                 await stage.process(conn, scope, [t for part_of in read for t in part_of], unreadable)
     return len(conversations)

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from proofdesk.chatwoot import cursor_queries, progress_queries
 from proofdesk.chatwoot.progress_queries import Index
-from proofdesk.database.bisect import in_halves
+from proofdesk.database.bisect import process_in_halves
 from proofdesk.database.rows import Conn
 from proofdesk.indexing.transcript_queries import ConversationKey, StaleConversation
 from proofdesk.indexing.transcripts import Transcript
@@ -68,7 +68,7 @@ class IndexingStage(Generic[Prepared]):
         stale = [transcript for transcript in transcripts if index in transcript.conversation.stale]
         prepared = await asyncio.to_thread(self._prepare, stale, failures)
         if prepared:
-            results, refused = await in_halves(conn, prepared, partial(self._store, conn, scope))
+            results, refused = await process_in_halves(conn, prepared, partial(self._store, conn, scope))
             failures |= {transcript.conversation.key: reason for (transcript, _), reason in refused}
             self.stored += sum(rows.stored for rows in results)
             self.removed += sum(rows.removed for rows in results)

@@ -14,7 +14,7 @@ from proofdesk.audit import events
 from proofdesk.core.concurrency import run_concurrently, run_to_completion
 from proofdesk.core.progress import ReportProgress, ShouldStop, ignore_progress, is_power_of_two, never_stop
 from proofdesk.database import errors
-from proofdesk.database.bisect import in_halves
+from proofdesk.database.bisect import process_in_halves
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import vector_queries
@@ -237,7 +237,7 @@ async def _store(
         async def settle(part: Sequence[tuple[Claimed, Outcome]]) -> Settled:
             return await vector_queries.settle(conn, scope, model, [c for c, _ in part], [o for _, o in part])
 
-        settled, refused = await in_halves(conn, list(zip(chunks, outcomes, strict=True)), settle)
+        settled, refused = await process_in_halves(conn, list(zip(chunks, outcomes, strict=True)), settle)
         if refused:
             settled.append(await settle([(chunk, Outcome(None, reason)) for (chunk, _), reason in refused]))
     return Settled(sum(s.ready for s in settled), sum(s.failed for s in settled))

@@ -20,7 +20,7 @@ import psycopg
 from proofdesk import logging
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.database.sessions import Session
+from proofdesk.database.sessions import DatabaseSession
 from proofdesk.errors import ProofdeskError
 from proofdesk.jobs import run_queries
 from proofdesk.jobs.run_queries import Run
@@ -120,7 +120,7 @@ class RunFeed:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _connected(self) -> Conn:
-        conn = await Session.connect(self._url, application_name="proofdesk events", connect_timeout=10, **_ALIVE)
+        conn = await DatabaseSession.connect(self._url, application_name="proofdesk events", connect_timeout=10, **_ALIVE)
         await run_queries.listen(conn)
         # What changed while nobody listened is in the current state.
         for viewer in self._everybody():

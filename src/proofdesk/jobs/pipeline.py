@@ -164,7 +164,7 @@ async def send_due_messages(context: JobContext) -> RunOutcome:
         report=context.time_slice,
         leave_off=context.time_slice.is_over,
     )
-    return RunOutcome(tally.processed, _add_previous(context.run, tally.counts), not tally.left_off)
+    return RunOutcome(tally.processed, _add_previous(context.run, tally.counts), not tally.stopped_early)
 
 
 async def _maintain_search(resources: Resources, scope: Scope) -> None:

@@ -8,7 +8,7 @@ from proofdesk.audit import events
 from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.errors import NotFound
-from proofdesk.jobs import outcomes, run_queries, runs
+from proofdesk.jobs import outcomes, run_queries, runs, schedule_queries
 from proofdesk.jobs.outcomes import LOST_AFTER
 from proofdesk.jobs.run_queries import RunningRun
 from proofdesk.projects import scope
@@ -25,11 +25,13 @@ async def recover_lost_runs(db: Database, lost_after: timedelta = LOST_AFTER) ->
     Any number of workers may do it at once.
     """
     async with db.transaction() as conn:
+        await schedule_queries.show_all_projects(conn)
         found = await run_queries.running_runs(conn)
     for run in found:
         if outcomes.has_lost_worker(run.runner, run.heartbeat_at, lost_after):
             await _recover(db, run)
     async with db.transaction() as conn:
+        await schedule_queries.show_all_projects(conn)
         dropped = await run_queries.unqueued_runs(conn, lost_after.total_seconds())
         args = [{"project_id": str(run.project_id), "run_id": str(run.run_id)} for run in dropped]
         await queue.enqueue_all(conn, "run", args)

@@ -12,7 +12,7 @@ from proofdesk.indexing.embeddings import factory as embeddings
 from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.jobs.events import RunFeed
 from proofdesk.outbound.channels import registry
-from proofdesk.outbound.channels.interface import Provider as Channel
+from proofdesk.outbound.channels.interface import Channel as Channel
 from proofdesk.outbound.channels.telegram.moves import StoredChatMoves
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
@@ -58,7 +58,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         if bot is not None:
             await stack.enter_async_context(aclosing(bot))
         links = UnsubscribeLinks(db, settings.public_url)
-        outbound = registry.configured(settings, links, StoredChatMoves(db), chatwoot, bot)
+        outbound = registry.build_channels(settings, links, StoredChatMoves(db), chatwoot, bot)
         for channel in outbound.values():
             await stack.enter_async_context(aclosing(channel))
         feed = await stack.enter_async_context(aclosing(RunFeed(db, url)))

@@ -1,14 +1,20 @@
 """SQL of runs and workers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
+from proofdesk.jobs.schedule_queries import DueJob
 from proofdesk.projects.scope import Scope
+
+
+RunStatus = Literal["queued", "running", "ok", "failed", "cancelled"]
+RunTrigger = Literal["manual", "schedule", "webhook", "cli"]
 
 
 @dataclass(frozen=True)
@@ -352,6 +358,18 @@ async def delete_old_runs(conn: Conn, scope: Scope, days: int) -> int:
 
 
 @dataclass(frozen=True)
+class StartedRun:
+    """The run of a job that was due; `joined` when it was queued or running already."""
+
+    project_id: UUID
+    account_scope_id: UUID
+    job_type: str
+    run_id: UUID
+    params: dict[str, Any]
+    joined: bool
+
+
+@dataclass(frozen=True)
 class RunningRun:
     """A run that some process has, of any project."""
 
@@ -371,16 +389,65 @@ class UnqueuedRun:
 
 
 async def running_runs(conn: Conn) -> list[RunningRun]:
-    """The runs under way, of all projects: ids, and who has them."""
+    """Return the running runs of all projects that are not archived: their ids, and which process has them."""
     return await fetch_all(
-        conn, RunningRun, "SELECT project_id, run_id, runner, heartbeat_at, request_id FROM running_runs()"
+        conn,
+        RunningRun,
+        """
+        SELECT r.project_id, r.id AS run_id, r.runner, r.heartbeat_at, r.request_id
+        FROM worker_runs r JOIN projects p ON p.id = r.project_id
+        WHERE r.status = 'running' AND p.archived_at IS NULL""",
     )
 
 
 async def unqueued_runs(conn: Conn, seconds: float) -> list[UnqueuedRun]:
-    """Runs of all projects that have waited so long without a job of the queue; they are locked."""
+    """Return the runs of all projects that have been queued so long and that no job of the queue names."""
     return await fetch_all(
-        conn, UnqueuedRun, "SELECT project_id, run_id FROM unqueued_runs(%(seconds)s)", seconds=seconds
+        conn,
+        UnqueuedRun,
+        """
+        SELECT r.project_id, r.id AS run_id FROM worker_runs r JOIN projects p ON p.id = r.project_id
+        WHERE r.status = 'queued' AND r.created_at < now() - make_interval(secs => %(seconds)s)
+          AND p.archived_at IS NULL
+          AND NOT EXISTS (SELECT FROM procrastinate_jobs q
+                          WHERE q.status IN ('todo', 'doing') AND q.args ->> 'run_id' = r.id::text)""",
+        seconds=seconds,
+    )
+
+
+async def insert_scheduled_runs(conn: Conn, jobs: Sequence[DueJob], request_id: str | None) -> list[StartedRun]:
+    """Queue a run of each job that has no queued or running run. Return these runs."""
+    return await fetch_all(
+        conn,
+        StartedRun,
+        """
+        INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, params, request_id)
+        SELECT project_id, account_scope_id, job_type, 'schedule', params, %(request)s
+        FROM unnest(%(projects)s::uuid[], %(account_scopes)s::uuid[], %(job_types)s::text[], %(params)s::jsonb[])
+            AS due (project_id, account_scope_id, job_type, params)
+        ON CONFLICT (project_id, job_type) WHERE status IN ('queued', 'running') DO NOTHING
+        RETURNING project_id, account_scope_id, job_type, id AS run_id, params, false AS joined""",
+        request=request_id,
+        projects=[job.project_id for job in jobs],
+        account_scopes=[job.account_scope_id for job in jobs],
+        job_types=[job.job_type for job in jobs],
+        params=[Jsonb(job.payload) for job in jobs],
+    )
+
+
+async def active_runs_of(conn: Conn, jobs: Sequence[DueJob]) -> list[StartedRun]:
+    """Return the queued or running run of each of these jobs that has one."""
+    return await fetch_all(
+        conn,
+        StartedRun,
+        """
+        SELECT r.project_id, r.account_scope_id, r.job_type, r.id AS run_id, r.params, true AS joined
+        FROM worker_runs r
+        JOIN unnest(%(projects)s::uuid[], %(job_types)s::text[]) AS due (project_id, job_type)
+          ON r.project_id = due.project_id AND r.job_type = due.job_type
+        WHERE r.status IN ('queued', 'running')""",
+        projects=[job.project_id for job in jobs],
+        job_types=[job.job_type for job in jobs],
     )
 
 

@@ -1,13 +1,16 @@
 """SQL of schedules."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
-from proofdesk.audit.events import Actor
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
+
+
+ScheduleStatus = Literal["active", "paused"]
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,13 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class StartedRun:
-    """A job that was due and the run that serves it; `joined` when that was under way already."""
+class DueJob:
+    """A job that is due, and the parameters of its runs."""
 
     project_id: UUID
+    account_scope_id: UUID
     job_type: str
-    run_id: UUID
-    joined: bool
+    payload: dict[str, Any]
 
 
 async def list_schedules(conn: Conn, scope: Scope) -> list[Schedule]:
@@ -128,27 +131,87 @@ async def record_outcome(
     )
 
 
-async def start_due(conn: Conn, actor: Actor, most: int, project_id: UUID | None) -> list[StartedRun]:
-    """Take jobs that are due, the longest overdue first, of all projects or of one, and make or find their runs."""
-    return await fetch_all(
+async def show_all_projects(conn: Conn) -> None:
+    """Let the rest of the transaction see the schedules and runs of all projects."""
+    await execute(conn, "SELECT set_config('proofdesk.scheduler', 'on', true)")
+
+
+async def insert_missing_schedules(
+    conn: Conn,
+    job_types: Sequence[str],
+    cadences: Sequence[int],
+    first_runs_after: Sequence[timedelta],
+    project_id: UUID | None = None,
+) -> int:
+    """Add the schedules that a project lacks, or that any project lacks. Return how many were added.
+
+    The three sequences have one item for each job type.
+    """
+    return await execute(
         conn,
-        StartedRun,
         """
-        SELECT project_id, job_type, run_id, joined
-        FROM start_due_jobs(%(most)s, %(project)s, %(actor)s, %(user)s, %(request)s)""",
-        most=most,
+        INSERT INTO scheduled_jobs (project_id, account_scope_id, job_type, cadence_seconds, next_run_at)
+        SELECT p.id, p.account_scope_id, d.job_type, d.cadence_seconds, now() + d.first_run_after
+        FROM projects p
+        CROSS JOIN unnest(%(job_types)s::text[], %(cadences)s::integer[], %(first_runs_after)s::interval[])
+            AS d (job_type, cadence_seconds, first_run_after)
+        WHERE %(project)s::uuid IS NULL OR p.id = %(project)s
+        ON CONFLICT (project_id, job_type) DO NOTHING""",
+        job_types=list(job_types),
+        cadences=list(cadences),
+        first_runs_after=list(first_runs_after),
         project=project_id,
-        actor=actor.username,
-        user=actor.user_id,
-        request=actor.request_id,
     )
 
 
-async def resume_mended(conn: Conn, chatwoot_configured: bool, default_account_id: int | None) -> None:
-    """Let schedules go on that paused themselves, where the cause is gone."""
-    await execute(
+async def take_due_jobs(conn: Conn, limit: int, project_id: UUID | None) -> list[DueJob]:
+    """Take jobs that are due, the longest overdue first, of all projects or of one, and schedule their next run.
+
+    Each job is locked until the transaction ends. Jobs that another transaction has locked are left to it.
+    """
+    return await fetch_all(
         conn,
-        "SELECT resume_jobs(%(configured)s, %(account)s)",
+        DueJob,
+        """
+        WITH due AS (
+            SELECT j.project_id, j.job_type
+            FROM scheduled_jobs j JOIN projects p ON p.id = j.project_id
+            WHERE j.status = 'active' AND j.next_run_at <= now() AND p.archived_at IS NULL
+              AND (%(project)s::uuid IS NULL OR j.project_id = %(project)s)
+            ORDER BY j.next_run_at LIMIT %(limit)s
+            FOR UPDATE OF j SKIP LOCKED)
+        UPDATE scheduled_jobs j SET next_run_at = now() + make_interval(secs => j.cadence_seconds)
+        FROM due d WHERE j.project_id = d.project_id AND j.job_type = d.job_type
+        RETURNING j.project_id, j.account_scope_id, j.job_type, j.payload""",
+        limit=limit,
+        project=project_id,
+    )
+
+
+async def resume_unblocked(
+    conn: Conn, *, chatwoot_configured: bool, default_account_id: int | None, unconfigured: str, unbound: str
+) -> int:
+    """Resume the schedules that paused themselves and whose cause is gone. Return how many were resumed.
+
+    `unconfigured` is the cause of those that wait for Chatwoot's settings, `unbound` of those that wait for a source.
+    A source is bound, or the default account is free and the project never had a source.
+    """
+    return await execute(
+        conn,
+        """
+        WITH unblocked AS (
+            SELECT j.project_id, j.job_type FROM scheduled_jobs j JOIN projects p ON p.id = j.project_id
+            WHERE j.status = 'paused' AND (
+                (j.paused_cause = %(unconfigured)s AND %(configured)s)
+                OR (j.paused_cause = %(unbound)s AND (
+                    EXISTS (SELECT FROM source_claims c WHERE c.claimed_by = j.project_id)
+                    OR (p.first_bound_at IS NULL AND %(account)s::bigint IS NOT NULL
+                        AND NOT EXISTS (SELECT FROM source_claims c WHERE c.account_id = %(account)s)))))
+            FOR UPDATE OF j SKIP LOCKED)
+        UPDATE scheduled_jobs j SET status = 'active', paused_cause = NULL, failures = 0, next_run_at = now()
+        FROM unblocked u WHERE j.project_id = u.project_id AND j.job_type = u.job_type""",
         configured=chatwoot_configured,
         account=default_account_id,
+        unconfigured=unconfigured,
+        unbound=unbound,
     )

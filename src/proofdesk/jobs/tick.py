@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from proofdesk.audit import events
-from proofdesk.audit.events import Actor
+from proofdesk.audit.events import Actor, BulkEvent
+from proofdesk.chatwoot.binding import NoSourceBound
 from proofdesk.core.progress import ReportProgress, ignore_progress
 from proofdesk.database import queue
 from proofdesk.database.pool import Database
-from proofdesk.jobs import runs, schedule_queries
-from proofdesk.jobs.run_queries import Run
-from proofdesk.jobs.schedule_queries import StartedRun
+from proofdesk.jobs import run_queries, runs, schedule_queries
+from proofdesk.jobs.pipeline import ChatwootNotConfigured
+from proofdesk.jobs.run_queries import Run, StartedRun
 from proofdesk.projects import scope
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -36,20 +37,33 @@ class TickSummary:
 
 
 async def start_due(
-    db: Database, settings: Settings, most: int, inside: Scope | None = None, actor: Actor | None = None
+    db: Database, settings: Settings, limit: int, scope: Scope | None = None, actor: Actor | None = None
 ) -> list[StartedRun]:
-    """Queue a run for at most so many due jobs, the longest overdue first; in one transaction with all it entails.
+    """Queue a run for at most `limit` due jobs of all projects, or of one, the longest overdue first.
 
-    Several may tick at once: each job is taken by one of them. Schedules that wait for something that is there by now
-    go on first.
+    Resumes the schedules first whose reason to wait is gone. Everything is one transaction. Several processes may do
+    this at once: each job is taken by one of them.
     """
-    actor = actor or (inside.actor if inside else events.system_actor())
+    actor = actor or (scope.actor if scope else events.system_actor())
     async with db.transaction() as conn:
-        await schedule_queries.resume_mended(conn, settings.has_chatwoot, settings.chatwoot_account_id)
-        started = await schedule_queries.start_due(conn, actor, most, inside.project_id if inside else None)
-        new = [{"project_id": str(s.project_id), "run_id": str(s.run_id)} for s in started if not s.joined]
-        await queue.enqueue_all(conn, "run", new)
-    return started
+        await schedule_queries.show_all_projects(conn)
+        await schedule_queries.resume_unblocked(
+            conn,
+            chatwoot_configured=settings.has_chatwoot,
+            default_account_id=settings.chatwoot_account_id,
+            unconfigured=ChatwootNotConfigured.code,
+            unbound=NoSourceBound.code,
+        )
+        due = await schedule_queries.take_due_jobs(conn, limit, scope.project_id if scope else None)
+        if not due:
+            return []
+        started = await run_queries.insert_scheduled_runs(conn, due, actor.request_id)
+        new = {(run.project_id, run.job_type) for run in started}
+        joined = await run_queries.active_runs_of(conn, [j for j in due if (j.project_id, j.job_type) not in new])
+        await queue.enqueue_all(conn, "run", [_queue_arguments(run) for run in started])
+        # Each event locks the end of its project's chain: so they come last, and in the order of projects.
+        await events.record_for_projects(conn, actor, [_requested_event(run) for run in _in_order(started)])
+    return [*started, *joined]
 
 
 async def wait_for_results(
@@ -73,6 +87,19 @@ async def wait_for_results(
         failed=sum(run.status in ("failed", "cancelled") for run in ended),
         details=[_detail(s.project_id, run) for s, run in zip(started, ended, strict=True)],
     )
+
+
+def _queue_arguments(run: StartedRun) -> dict[str, str]:
+    return {"project_id": str(run.project_id), "run_id": str(run.run_id)}
+
+
+def _in_order(started: Sequence[StartedRun]) -> list[StartedRun]:
+    return sorted(started, key=lambda run: (run.project_id, run.job_type))
+
+
+def _requested_event(run: StartedRun) -> tuple[StartedRun, BulkEvent]:
+    payload = {"job_type": run.job_type, "trigger": "schedule", "params": run.params}
+    return run, BulkEvent("job.requested", "worker_run", run.run_id, payload=payload)
 
 
 def _detail(project_id: UUID, run: Run) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def _checked(wish: DraftRequest) -> DraftRecord:
         )
     if not isinstance(wish.payload, dict):
         raise InvalidPayload("A payload is an object.")
-    recipient, payload = registry.check(channel, wish.recipient_ref, wish.payload)
+    recipient, payload = registry.check_message(channel, wish.recipient_ref, wish.payload)
     dedupe = (wish.dedupe_key or "").strip() or None
     asked = (channel, recipient, payload, dedupe, wish.max_retries, wish.scheduled_at, wish.evidence_refs)
     return DraftRecord(

@@ -29,7 +29,7 @@ async def count_by_state(conn: Conn, scope: Scope, channel: str | None) -> list[
     )
 
 
-async def count_matching_by_state(conn: Conn, scope: Scope, asked: OutboundFilter) -> list[StateCount]:
+async def count_matching_by_state(conn: Conn, scope: Scope, message_filter: OutboundFilter) -> list[StateCount]:
     """How many messages that hold the words are in each state, whichever is asked for."""
     return await fetch_all(
         conn,
@@ -45,9 +45,9 @@ async def count_matching_by_state(conn: Conn, scope: Scope, asked: OutboundFilte
                OR concat_ws(' ', o.id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
         GROUP BY o.status""",
         project=scope.project_id,
-        channel=asked.channel,
-        pattern=asked.pattern,
-        delivery=asked.delivery,
+        channel=message_filter.channel,
+        pattern=message_filter.pattern,
+        delivery=message_filter.delivery,
     )
 
 

@@ -167,7 +167,7 @@ async def fetch_messages(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID])
 
 
 async def fetch_message_page(
-    conn: Conn, scope: Scope, asked: OutboundFilter, limit: int, offset: int
+    conn: Conn, scope: Scope, message_filter: OutboundFilter, limit: int, offset: int
 ) -> list[OutboundMessage]:
     """Messages, the newest first."""
     return await fetch_all(
@@ -190,10 +190,10 @@ async def fetch_message_page(
                OR concat_ws(' ', o.id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
         ORDER BY o.created_at DESC, o.id LIMIT %(limit)s OFFSET %(offset)s""",
         project=scope.project_id,
-        status=asked.status,
-        channel=asked.channel,
-        pattern=asked.pattern,
-        delivery=asked.delivery,
+        status=message_filter.status,
+        channel=message_filter.channel,
+        pattern=message_filter.pattern,
+        delivery=message_filter.delivery,
         limit=limit,
         offset=offset,
     )

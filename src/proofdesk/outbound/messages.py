@@ -57,13 +57,13 @@ def build_filter(
 
 
 async def list_messages(
-    db: Database, scope: Scope, asked: OutboundFilter, limit: int, offset: int
+    db: Database, scope: Scope, message_filter: OutboundFilter, limit: int, offset: int
 ) -> tuple[list[OutboundMessage], int]:
     """Messages, the newest first, and how many there are in all."""
     async with db.scoped(scope) as conn:
-        found = await message_queries.fetch_message_page(conn, scope, asked, limit, offset)
-        states = await _by_state(conn, scope, asked)
-    return found, states.get(asked.status, 0) if asked.status else sum(states.values())
+        found = await message_queries.fetch_message_page(conn, scope, message_filter, limit, offset)
+        states = await _by_state(conn, scope, message_filter)
+    return found, states.get(message_filter.status, 0) if message_filter.status else sum(states.values())
 
 
 async def count_by_state(
@@ -71,7 +71,9 @@ async def count_by_state(
 ) -> dict[str, int]:
     """How many messages are in each of the states."""
     async with db.scoped(scope) as conn:
-        return dict.fromkeys(STATES, 0) | await _by_state(conn, scope, OutboundFilter(None, channel, like_pattern(words)))
+        return dict.fromkeys(STATES, 0) | await _by_state(
+            conn, scope, OutboundFilter(None, channel, like_pattern(words))
+        )
 
 
 async def count_undelivered(db: Database, scope: Scope, channel: str | None = None) -> int:

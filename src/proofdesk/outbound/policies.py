@@ -32,9 +32,9 @@ class InvalidOptOut(Invalid):
 async def change_policy(
     db: Database,
     scope: Scope,
-    who: str,
+    contact: str,
     channel: str,
-    wanted: PolicyUpdate,
+    update: PolicyUpdate,
     *,
     reason: str | None = None,
     evidence_refs: list[Any] | None = None,
@@ -44,28 +44,28 @@ async def change_policy(
     Raises `channels.InvalidChannel`, `InvalidOptOut`, `InvalidEvidenceRef`.
     """
     registry.check_channel(channel)
-    if wanted == PolicyUpdate():
+    if update == PolicyUpdate():
         raise InvalidOptOut("Name what is to change: opted_out, stop_on_reply, frequency_window_hours, …")
     async with db.scoped(scope) as conn:
-        name = await _named(conn, scope, who, channel)
+        name = await _named(conn, scope, contact, channel)
         [person] = await ensure_policies(conn, scope, [(channel, name)])
         before = await policy_queries.lock_policies(conn, scope, person.policy_ids)
-        _check_opt_in(before, wanted, reason, evidence_refs)
-        await policy_queries.update_policies(conn, scope, person.policy_ids, wanted)
-        if wanted.frequency_cap is not None or wanted.frequency_window_hours is not None:
+        _check_opt_in(before, update, reason, evidence_refs)
+        await policy_queries.update_policies(conn, scope, person.policy_ids, update)
+        if update.frequency_cap is not None or update.frequency_window_hours is not None:
             await policy_queries.resume_deferred(conn, scope, person.policy_ids)
         after = await load_policies(conn, scope, channel, name)
-        await _record(conn, scope, after[0], wanted, reason, evidence_refs)
+        await _record(conn, scope, after[0], update, reason, evidence_refs)
     return gates.combine_policies(after, datetime.now(UTC))
 
 
 async def list_policies(
-    db: Database, scope: Scope, wanted: PolicyFilter, limit: int, offset: int
+    db: Database, scope: Scope, policy_filter: PolicyFilter, limit: int, offset: int
 ) -> tuple[list[Policy], int]:
     """Policies, the last changed first, and how many there are in all. A window that is over counts nothing."""
     async with db.scoped(scope) as conn:
-        found = await policy_queries.fetch_policy_page(conn, scope, wanted, limit, offset)
-        total = await policy_queries.count_policies(conn, scope, wanted)
+        found = await policy_queries.fetch_policy_page(conn, scope, policy_filter, limit, offset)
+        total = await policy_queries.count_policies(conn, scope, policy_filter)
     now = datetime.now(UTC)
     return [gates.close_expired_window(p, now) for p in found], total
 
@@ -123,7 +123,7 @@ def _address(name: str, channel: str) -> str:
         return name
     try:
         if channel != "telegram":
-            return address.parse(name).shown
+            return address.parse_address(name).shown
     except NotAnAddress:
         pass
     raise InvalidOptOut(f"{name[:80]!r} is neither a contact's global id nor an address of {channel}.")

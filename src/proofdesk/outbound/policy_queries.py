@@ -175,7 +175,7 @@ async def count_sent_to_contacts(conn: Conn, scope: Scope, people: Sequence[Sequ
     return {counted.id: counted.sent for counted in found}
 
 
-async def update_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], wanted: PolicyUpdate) -> None:
+async def update_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], update: PolicyUpdate) -> None:
     """Change what is named and nothing else."""
     await execute(
         conn,
@@ -189,11 +189,11 @@ async def update_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], 
         WHERE project_id = %(project)s AND id = ANY (%(policies)s)""",
         project=scope.project_id,
         policies=list(policy_ids),
-        opted_out=wanted.opted_out,
-        stop_on_reply=wanted.stop_on_reply,
-        hours=wanted.frequency_window_hours,
-        cap=wanted.frequency_cap,
-        replied=wanted.replied,
+        opted_out=update.opted_out,
+        stop_on_reply=update.stop_on_reply,
+        hours=update.frequency_window_hours,
+        cap=update.frequency_cap,
+        replied=update.replied,
     )
 
 
@@ -228,7 +228,9 @@ async def fetch_latest_replies(conn: Conn, scope: Scope, recipients: Sequence[st
     return {heard.recipient: heard.at for heard in found if heard.at is not None}
 
 
-async def fetch_policy_page(conn: Conn, scope: Scope, wanted: PolicyFilter, limit: int, offset: int) -> list[Policy]:
+async def fetch_policy_page(
+    conn: Conn, scope: Scope, policy_filter: PolicyFilter, limit: int, offset: int
+) -> list[Policy]:
     """Policies, the last changed first."""
     return await fetch_all(
         conn,
@@ -249,15 +251,15 @@ async def fetch_policy_page(conn: Conn, scope: Scope, wanted: PolicyFilter, limi
               WHERE k.project_id = %(project)s))
         ORDER BY p.updated_at DESC, p.id LIMIT %(limit)s OFFSET %(offset)s""",
         project=scope.project_id,
-        channel=wanted.channel,
-        opted_out=wanted.opted_out,
-        who=wanted.contact,
+        channel=policy_filter.channel,
+        opted_out=policy_filter.opted_out,
+        who=policy_filter.contact,
         limit=limit,
         offset=offset,
     )
 
 
-async def count_policies(conn: Conn, scope: Scope, wanted: PolicyFilter) -> int:
+async def count_policies(conn: Conn, scope: Scope, policy_filter: PolicyFilter) -> int:
     """How many policies `page` has in all."""
     return await fetch_value(
         conn,
@@ -270,9 +272,9 @@ async def count_policies(conn: Conn, scope: Scope, wanted: PolicyFilter) -> int:
               SELECT k.policy_id FROM names_of(%(who)s) n JOIN contact_channel_names k ON k.name = n.name
               WHERE k.project_id = %(project)s))""",
         project=scope.project_id,
-        channel=wanted.channel,
-        opted_out=wanted.opted_out,
-        who=wanted.contact,
+        channel=policy_filter.channel,
+        opted_out=policy_filter.opted_out,
+        who=policy_filter.contact,
     )
 
 

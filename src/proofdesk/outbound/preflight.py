@@ -8,7 +8,7 @@ from uuid import UUID
 from proofdesk.database.pool import Database
 from proofdesk.outbound import gates as outbound_gates
 from proofdesk.outbound import messages, policies, policy_queries
-from proofdesk.outbound.channels.registry import NEEDED
+from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.message_queries import OutboundMessage
@@ -93,7 +93,9 @@ def _state(found: OutboundMessage, now: datetime) -> GateCheck:
 def _provider(found: OutboundMessage, channels: Collection[str]) -> GateCheck:
     if found.channel in channels:
         return GateCheck("provider", True, f"The channel {found.channel} is configured.")
-    return GateCheck("provider", False, f"The channel {found.channel} is not configured: set {NEEDED[found.channel]}.")
+    return GateCheck(
+        "provider", False, f"The channel {found.channel} is not configured: set {REQUIRED_SETTINGS[found.channel]}."
+    )
 
 
 def _moment(time: datetime) -> str:

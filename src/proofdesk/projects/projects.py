@@ -11,7 +11,7 @@ from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, Invalid
 from proofdesk.projects import queries, source_queries
 from proofdesk.projects.queries import Project, ProjectName
-from proofdesk.projects.scope import ProjectOwner, ProjectNotFound, Scope
+from proofdesk.projects.scope import ProjectNotFound, ProjectOwner, Scope
 from proofdesk.projects.source_queries import Source
 
 DEFAULT_ACCOUNT_SCOPE = "default"
@@ -27,23 +27,23 @@ class NewProjectScope:
 
 
 async def create(
-    db: Database, actor: Actor, name: str, *, scope_key: str | None = None, scope_name: str | None = None
+    conn: Conn, actor: Actor, name: str, *, scope_key: str | None = None, scope_name: str | None = None
 ) -> Project:
-    """Make a project; who makes it becomes its member.
+    """Create a project and set it as the project of the transaction. Whoever creates it becomes its member.
 
-    Raises `Invalid` (`invalid_name`) unless the name has 2 to 160 characters.
+    Raises `Invalid` (`invalid_name`) unless the name has 2 to 160 characters. `jobs.new_projects.create` adds what
+    every project has besides.
     """
     name = _validate_name(name)
     key = (scope_key or DEFAULT_ACCOUNT_SCOPE).strip()[:MAX_NAME_LENGTH]
-    async with db.transaction() as conn:
-        account_scope = await queries.ensure_account_scope(conn, key, (scope_name or key).strip()[:MAX_NAME_LENGTH])
-        project = await queries.insert_project(conn, account_scope, name, actor.user_id)
-        await queries.set_current_project(conn, project)
-        if actor.user_id is not None and not actor.is_owner:
-            await queries.add_member(conn, project.id, account_scope, actor.user_id)
-        scope = NewProjectScope(project.id, account_scope)
-        payload = {"name": name, "account_scope_key": key}
-        await events.record(conn, actor, "project.created", "project", project.id, scope=scope, payload=payload)
+    account_scope = await queries.ensure_account_scope(conn, key, (scope_name or key).strip()[:MAX_NAME_LENGTH])
+    project = await queries.insert_project(conn, account_scope, name, actor.user_id)
+    await queries.set_current_project(conn, project)
+    if actor.user_id is not None and not actor.is_owner:
+        await queries.add_member(conn, project.id, account_scope, actor.user_id)
+    scope = NewProjectScope(project.id, account_scope)
+    payload = {"name": name, "account_scope_key": key}
+    await events.record(conn, actor, "project.created", "project", project.id, scope=scope, payload=payload)
     return project
 
 

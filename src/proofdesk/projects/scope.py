@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.accounts.queries import Visit
+from proofdesk.accounts.queries import ActiveSession
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, NotFound
@@ -42,7 +42,7 @@ async def enter(db: Database, actor: Actor, project_id: UUID) -> Scope:
     return Scope(actor, project.id, project.account_scope_id)
 
 
-def active_scope(actor: Actor, session: Visit) -> Scope | None:
+def active_scope(actor: Actor, session: ActiveSession) -> Scope | None:
     """The project that somebody works in, if any. Reading his session has checked the same as `enter`."""
     if session.active_project_id is None or session.account_scope_id is None:
         return None

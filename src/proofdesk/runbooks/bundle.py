@@ -12,8 +12,8 @@ from proofdesk import __version__, logging
 from proofdesk import settings as configuration
 from proofdesk.errors import ProofdeskError
 from proofdesk.runbooks import queries, registry
-from proofdesk.runbooks.context import CannotLookError, Case
-from proofdesk.runbooks.findings import Exhibit, Runbook
+from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
+from proofdesk.runbooks.findings import EvidenceSection, Runbook
 from proofdesk.runbooks.redaction import Mask, strings
 
 log = logging.get_logger(__name__)
@@ -27,7 +27,7 @@ class Bundle:
     content: bytes
 
 
-async def bundle(case: Case, runbook: Runbook) -> Bundle:
+async def bundle(case: RunbookContext, runbook: Runbook) -> Bundle:
     """Run the runbook and pack what was found with what belongs to it; secrets and personal data are taken out."""
     report = await gathered(case, runbook)
     packed = io.BytesIO()
@@ -37,11 +37,11 @@ async def bundle(case: Case, runbook: Runbook) -> Bundle:
     return Bundle(f"{runbook.slug}-{case.now():%Y%m%d-%H%M%S}.zip", packed.getvalue())
 
 
-async def gathered(case: Case, runbook: Runbook) -> dict[str, Any]:
+async def gathered(case: RunbookContext, runbook: Runbook) -> dict[str, Any]:
     """The report as JSON, masked."""
     found = await registry.run(case, runbook)
     try:
-        exhibits = await asyncio.gather(*(_exhibit(case, exhibit) for exhibit in runbook.exhibits))
+        exhibits = await asyncio.gather(*(_exhibit(case, exhibit) for exhibit in runbook.evidence))
     finally:
         await case.close()
     shown = configuration.effective_values(case.settings)
@@ -55,7 +55,7 @@ async def gathered(case: Case, runbook: Runbook) -> dict[str, Any]:
         "cause": found.cause,
         "checks": found.checks,
         "fixes": [fix.label for fix in found.fixes],
-        "evidence": dict(zip((exhibit.title for exhibit in runbook.exhibits), exhibits, strict=True)),
+        "evidence": dict(zip((exhibit.title for exhibit in runbook.evidence), exhibits, strict=True)),
         "settings": [f"{name}={shown[name]}" for name in runbook.variables],
     }
     return (await _mask(case, report)).value(report)
@@ -79,11 +79,11 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def _exhibit(case: Case, exhibit: Exhibit) -> Any:
+async def _exhibit(case: RunbookContext, exhibit: EvidenceSection) -> Any:
     try:
         async with asyncio.timeout(registry.LIMIT):
-            return await exhibit.gather(case)
-    except CannotLookError as reason:
+            return await exhibit.collect(case)
+    except CheckSkippedError as reason:
         return str(reason)
     except (ProofdeskError, TimeoutError) as error:
         return f"Could not be gathered: {getattr(error, 'message', '') or 'no answer in time'}"
@@ -92,7 +92,7 @@ async def _exhibit(case: Case, exhibit: Exhibit) -> Any:
         return f"Could not be gathered ({type(error).__name__})."
 
 
-async def _mask(case: Case, report: dict[str, Any]) -> Mask:
+async def _mask(case: RunbookContext, report: dict[str, Any]) -> Mask:
     if case.scope is None:
         return Mask(case.settings)
     async with case.resources.db.scoped(case.scope) as conn:

@@ -9,64 +9,64 @@ from proofdesk.dashboard import status
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.runbooks import facts, queries
-from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.context import RunbookContext
 
 _REASONS = 50
 _RUNS = 10
 
 
-async def entities(case: Case) -> EntityCounts:
+async def entities(case: RunbookContext) -> EntityCounts:
     """Counts of what the project holds."""
-    return await totals.count_entities(case.resources.db, case.inside)
+    return await totals.count_entities(case.resources.db, case.required_scope)
 
 
-async def project(case: Case) -> Any:
+async def project(case: RunbookContext) -> Any:
     """Its id and name."""
-    async with case.resources.db.scoped(case.inside) as conn:
-        return {"id": case.inside.project_id, "project": await queries.project_name(conn, case.inside)}
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        return {"id": case.required_scope.project_id, "project": await queries.project_name(conn, case.required_scope)}
 
 
-async def jobs_status(case: Case) -> Any:
+async def jobs_status(case: RunbookContext) -> Any:
     """What `GET /jobs/status` answers."""
-    return await status.read_status(case.resources.db, case.inside, case.settings)
+    return await status.read_status(case.resources.db, case.required_scope, case.settings)
 
 
-async def holdings(case: Case) -> Any:
+async def holdings(case: RunbookContext) -> Any:
     """Counts of messages and chunks."""
-    return {"entities": await case.know(entities), "chunks": await case.know(facts.counts)}
+    return {"entities": await case.load_once(entities), "chunks": await case.load_once(facts.counts)}
 
 
-async def refused(case: Case) -> Any:
+async def refused(case: RunbookContext) -> Any:
     """Failed chunks by reason."""
-    async with case.resources.db.scoped(case.inside) as conn:
-        return await queries.failed_chunks(conn, case.inside, _REASONS)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        return await queries.failed_chunks(conn, case.required_scope, _REASONS)
 
 
-async def sources(case: Case) -> Any:
+async def sources(case: RunbookContext) -> Any:
     """Accounts and inboxes that the project reads, and the default account."""
-    bound = await case.know(facts.bound)
+    bound = await case.load_once(facts.bound)
     read = [{"account_id": s.account_id, "inbox_id": s.inbox_id} for s in bound]
     return {"default_account_id": case.settings.chatwoot_account_id, "sources": read}
 
 
-def failed_run_of(*job_types: str) -> Callable[[Case], Awaitable[Any]]:
+def failed_run_of(*job_types: str) -> Callable[[RunbookContext], Awaitable[Any]]:
     """The newest failed run of each of these jobs, with the request that failed."""
 
-    async def gather(case: Case) -> Any:
+    async def gather(case: RunbookContext) -> Any:
         found = [await _newest_failed(case, job_type) for job_type in job_types]
         return [_told(run) for run in found if run is not None] or "No run failed."
 
     return gather
 
 
-async def failed_runs(case: Case) -> Any:
+async def failed_runs(case: RunbookContext) -> Any:
     """The latest failed runs of all jobs."""
-    found, _ = await runs.list_history(case.resources.db, case.inside, None, "failed", _RUNS, 0)
+    found, _ = await runs.list_history(case.resources.db, case.required_scope, None, "failed", _RUNS, 0)
     return [_told(run) for run in found]
 
 
-async def _newest_failed(case: Case, job_type: str) -> Run | None:
-    found, _ = await runs.list_history(case.resources.db, case.inside, job_type, "failed", 1, 0)
+async def _newest_failed(case: RunbookContext, job_type: str) -> Run | None:
+    found, _ = await runs.list_history(case.resources.db, case.required_scope, job_type, "failed", 1, 0)
     return found[0] if found else None
 
 

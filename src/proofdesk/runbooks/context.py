@@ -15,12 +15,12 @@ from proofdesk.settings import Settings
 T = TypeVar("T")
 
 
-class CannotLookError(Exception):
+class CheckSkippedError(Exception):
     """This cannot be seen from here; the reason is for people."""
 
 
 @dataclass(frozen=True)
-class Asking:
+class RequestContext:
     """The request that asks, as a door saw it. Names of cookies only: their values are nobody's business here.
 
     `scheme` and `peer` are those of the connection after trusted proxies were heard; `forwarded` holds the
@@ -34,17 +34,17 @@ class Asking:
     host: str
     peer: str
     cookies: frozenset[str]
-    session: str | None
-    csrf: str | None
+    session_state: str | None
+    csrf_state: str | None
     origin: str | None = None
     referer: str | None = None
     forwarded: dict[str, str] = field(default_factory=dict)
-    believed: bool = False
+    proxy_trusted: bool = False
     headers: dict[str, str] = field(default_factory=dict)
-    sent_at: datetime | None = None
+    client_time: datetime | None = None
 
 
-class Case:
+class RunbookContext:
     """Checks of one run share what they find out: `know` asks each question once."""
 
     def __init__(
@@ -52,17 +52,17 @@ class Case:
         resources: Resources,
         actor: Actor,
         scope: Scope | None = None,
-        asking: Asking | None = None,
+        request: RequestContext | None = None,
         outbound_id: UUID | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
         self.resources = resources
         self.actor = actor
         self.scope = scope
-        self.asking = asking
+        self.request = request
         self.outbound_id = outbound_id
         self.now = now
-        self._known: dict[Any, asyncio.Task[Any]] = {}
+        self._loads: dict[Any, asyncio.Task[Any]] = {}
 
     @property
     def settings(self) -> Settings:
@@ -70,30 +70,30 @@ class Case:
         return self.resources.settings
 
     @property
-    def inside(self) -> Scope:
+    def required_scope(self) -> Scope:
         """The project. Raises `CannotLookError` without one."""
         if self.scope is None:
-            raise CannotLookError("No project is chosen.")
+            raise CheckSkippedError("No project is chosen.")
         return self.scope
 
     @property
-    def request(self) -> Asking:
+    def required_request(self) -> RequestContext:
         """The request that asks. Raises `CannotLookError` without one."""
-        if self.asking is None:
-            raise CannotLookError("Only a request shows this: run the runbook from the page or the API.")
-        return self.asking
+        if self.request is None:
+            raise CheckSkippedError("Only a request shows this: run the runbook from the page or the API.")
+        return self.request
 
-    async def know(self, question: Callable[["Case"], Coroutine[Any, Any, T]]) -> T:
+    async def load_once(self, question: Callable[["RunbookContext"], Coroutine[Any, Any, T]]) -> T:
         """What the question gives, asked once however many checks want to know."""
-        if question not in self._known:
-            self._known[question] = asyncio.create_task(question(self))
+        if question not in self._loads:
+            self._loads[question] = asyncio.create_task(question(self))
         # A check that runs out of time must not take the answer away from the others.
-        return await asyncio.shield(self._known[question])
+        return await asyncio.shield(self._loads[question])
 
     async def close(self) -> None:
         """Stop what is still being asked."""
-        waiting = [task for task in self._known.values() if not task.done()]
+        waiting = [task for task in self._loads.values() if not task.done()]
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        self._known = {question: task for question, task in self._known.items() if not task.cancelled()}
+        self._loads = {question: task for question, task in self._loads.items() if not task.cancelled()}

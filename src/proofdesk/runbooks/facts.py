@@ -7,34 +7,34 @@ from proofdesk.jobs.run_queries import Run
 from proofdesk.projects import sources
 from proofdesk.projects.source_queries import Source
 from proofdesk.runbooks import queries
-from proofdesk.runbooks.context import Case
-from proofdesk.runbooks.findings import Seen, fail, ok, warn
+from proofdesk.runbooks.context import RunbookContext
+from proofdesk.runbooks.findings import Observation, fail, ok, warn
 
 
-async def counts(case: Case) -> Counts:
+async def counts(case: RunbookContext) -> Counts:
     """Chunks by status."""
-    return await vectors.counts(case.resources.db, case.inside)
+    return await vectors.counts(case.resources.db, case.required_scope)
 
 
-async def reading(case: Case) -> queries.Reading:
+async def reading(case: RunbookContext) -> queries.Reading:
     """How far the conversations came."""
-    async with case.resources.db.scoped(case.inside) as conn:
-        return await queries.reading(conn, case.inside)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        return await queries.reading(conn, case.required_scope)
 
 
-async def latest_runs(case: Case) -> dict[str, Run]:
+async def latest_runs(case: RunbookContext) -> dict[str, Run]:
     """The newest run of each job."""
-    return {run.job_type: run for run in await runs.list_latest(case.resources.db, case.inside)}
+    return {run.job_type: run for run in await runs.list_latest(case.resources.db, case.required_scope)}
 
 
-async def bound(case: Case) -> list[Source]:
+async def bound(case: RunbookContext) -> list[Source]:
     """What the project reads."""
-    return await sources.list_sources(case.resources.db, case.inside)
+    return await sources.list_sources(case.resources.db, case.required_scope)
 
 
-async def how_it_ended(case: Case, *job_types: str) -> Seen:
+async def how_it_ended(case: RunbookContext, *job_types: str) -> Observation:
     """Whether the newest runs of these jobs failed, and of what."""
-    latest = await case.know(latest_runs)
+    latest = await case.load_once(latest_runs)
     found = sorted((latest[name] for name in job_types if name in latest), key=lambda r: r.created_at, reverse=True)
     failed = next((run for run in found if run.status == "failed"), None)
     if failed is not None:

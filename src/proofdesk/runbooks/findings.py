@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.context import RunbookContext
 
 Status = Literal["ok", "warn", "fail", "skip"]
+Verdict = Literal["ok", "problem"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Fix:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What a look at one thing gave. `because` and `fixes` go before those of the check when they are given."""
 
     status: Status
     observed: str
-    because: str | None = None
+    cause: str | None = None
     fixes: tuple[Fix, ...] = ()
 
 
@@ -43,16 +44,16 @@ class Check:
     title: str
     expected: str
     cause: str
-    look: Callable[[Case], Awaitable[Seen]]
+    observe: Callable[[RunbookContext], Awaitable[Observation]]
     fixes: tuple[Fix, ...]
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class EvidenceSection:
     """Something that belongs into the evidence."""
 
     title: str
-    gather: Callable[[Case], Awaitable[Any]]
+    collect: Callable[[RunbookContext], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Runbook:
     symptom: str
     impact: str
     checks: tuple[Check, ...]
-    exhibits: tuple[Exhibit, ...]
+    evidence: tuple[EvidenceSection, ...]
     variables: tuple[str, ...] = ()
 
 
@@ -92,32 +93,32 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class RunbookResult:
     """What a run of a runbook found. `fixes` are those of all that is not well, those of the cause first."""
 
     slug: str
     title: str
-    verdict: Literal["ok", "problem"]
+    verdict: Verdict
     cause: Cause | None
     checks: tuple[Finding, ...]
     fixes: tuple[Fix, ...]
 
 
-def ok(observed: str) -> Seen:
+def ok(observed: str) -> Observation:
     """It is as it should be."""
-    return Seen("ok", observed)
+    return Observation("ok", observed)
 
 
-def warn(observed: str, because: str | None = None, *fixes: Fix) -> Seen:
+def warn(observed: str, cause: str | None = None, *fixes: Fix) -> Observation:
     """It works, but somebody should know."""
-    return Seen("warn", observed, because, fixes)
+    return Observation("warn", observed, cause, fixes)
 
 
-def fail(observed: str, because: str | None = None, *fixes: Fix) -> Seen:
+def fail(observed: str, cause: str | None = None, *fixes: Fix) -> Observation:
     """It is not as it should be, and that is enough to cause the incident."""
-    return Seen("fail", observed, because, fixes)
+    return Observation("fail", observed, cause, fixes)
 
 
-def skip(why: str) -> Seen:
+def skip(reason: str) -> Observation:
     """It could not be looked at, or there is nothing to look at."""
-    return Seen("skip", why)
+    return Observation("skip", reason)

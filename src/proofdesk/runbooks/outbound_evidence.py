@@ -5,7 +5,7 @@ from typing import Any
 
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
-from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.context import RunbookContext
 
 _MESSAGES, _EVENTS = 20, 100
 _OF_MESSAGE = (
@@ -18,20 +18,20 @@ _OF_POLICY = (
 )  # fmt: skip
 
 
-def messages(held: Callable[[Case], Any]) -> Callable[[Case], Awaitable[Any]]:
+def messages(held: Callable[[RunbookContext], Any]) -> Callable[[RunbookContext], Awaitable[Any]]:
     """Each message as it stands: payload by its fields only, attempts, and the policy of its recipient."""
 
-    async def gather(case: Case) -> Any:
-        return [_told(one) for one in (await case.know(held))[:_MESSAGES]]
+    async def gather(case: RunbookContext) -> Any:
+        return [_told(one) for one in (await case.load_once(held))[:_MESSAGES]]
 
     return gather
 
 
-async def events(case: Case) -> Any:
+async def events(case: RunbookContext) -> Any:
     """Who did what about it."""
     about = str(case.outbound_id) if case.outbound_id else None
     asked = AuditFilter("outbound.*", None, about)
-    found = await chain.list_events(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
+    found = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
     names = ("created_at", "action", "status", "actor_username", "entity_type", "entity_id", "request_id")
     return [{name: getattr(event, name) for name in names} for event in found]
 

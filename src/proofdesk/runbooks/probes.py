@@ -7,9 +7,9 @@ from proofdesk.accounts.bot import TelegramError
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.indexing.embeddings.batches import PROBE
 from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed
-from proofdesk.outbound.channels.email.channel import Channel as MailChannel
+from proofdesk.outbound.channels.email.channel import EmailChannel as MailChannel
 from proofdesk.outbound.channels.interface import SendFailed
-from proofdesk.runbooks.context import CannotLookError, Case
+from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 
 _ONE_TRY = 1e-6  # seconds of patience
 
@@ -37,11 +37,11 @@ class ChatwootSeen:
     roles: dict[int, str] = field(default_factory=dict)
 
 
-async def embedding(case: Case) -> Embedded:
+async def embedding(case: RunbookContext) -> Embedded:
     """Have a sentence embedded. Raises `CannotLookError` without a provider."""
     provider = case.resources.provider
     if provider is None:
-        raise CannotLookError("There is no embedding provider to ask.")
+        raise CheckSkippedError("There is no embedding provider to ask.")
     try:
         return Embedded(length=len(await provider.embed_query(PROBE)))
     except EmbeddingError as error:
@@ -61,10 +61,10 @@ def _kind(error: EmbeddingError) -> str:
     return "model"
 
 
-async def chatwoot(case: Case) -> ChatwootSeen:
+async def chatwoot(case: RunbookContext) -> ChatwootSeen:
     """Ask Chatwoot who it is, then who we are to it. Raises `CannotLookError` while it is not configured."""
     if case.resources.chatwoot is None:
-        raise CannotLookError("Chatwoot is not configured.")
+        raise CheckSkippedError("Chatwoot is not configured.")
     client = case.resources.chatwoot
     try:
         version = (await client.server_info()).object().get("version")
@@ -83,24 +83,24 @@ def _roles(profile: dict[str, Any]) -> dict[int, str]:
     return {a["id"]: str(a.get("role")) for a in listed if isinstance(a.get("id"), int)}
 
 
-async def inboxes(case: Case, account_id: int) -> set[int]:
+async def inboxes(case: RunbookContext, account_id: int) -> set[int]:
     """The inboxes of an account that the token sees. Raises `ChatwootError`."""
     assert case.resources.chatwoot is not None, "asked after Chatwoot answered"
     found = await case.resources.chatwoot.with_retry_timeout(_ONE_TRY).inboxes(account_id)
     return {row["id"] for row in found.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
 
 
-async def channel(case: Case, name: str) -> str:
+async def channel(case: RunbookContext, name: str) -> str:
     """Why the service behind a configured channel does not answer; empty when it does."""
     if name == "chatwoot":
-        seen = await case.know(chatwoot)
+        seen = await case.load_once(chatwoot)
         wrong = seen.unreachable or seen.refused
         return wrong.message if wrong else ""
     try:
         if name == "telegram" and case.resources.bot is not None:
             await case.resources.bot.identity()
         elif isinstance(mail := case.resources.outbound[name], MailChannel):
-            await mail.greet()
+            await mail.check_connection()
     except (TelegramError, SendFailed) as error:
         return error.message
     return ""

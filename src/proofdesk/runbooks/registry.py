@@ -7,8 +7,8 @@ from proofdesk import logging
 from proofdesk.errors import NotFound, ProofdeskError
 from proofdesk.jobs import catalog
 from proofdesk.runbooks.checks import auth, chatwoot, embeddings, outbound, scheduler, search, signup
-from proofdesk.runbooks.context import CannotLookError, Case
-from proofdesk.runbooks.findings import Cause, Check, Diagnosis, Finding, Fix, Runbook, Seen, fail, skip
+from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
+from proofdesk.runbooks.findings import Cause, Check, RunbookResult, Finding, Fix, Runbook, Observation, fail, skip
 
 log = logging.get_logger(__name__)
 
@@ -57,7 +57,7 @@ def of_error(code: str, cause: object = None) -> str | None:
     return _BY_CODE.get(str(cause)) or _BY_CODE.get(code)
 
 
-async def run(case: Case, runbook: Runbook) -> Diagnosis:
+async def run(case: RunbookContext, runbook: Runbook) -> RunbookResult:
     """Run every check at the same time; each has `LIMIT` seconds and cannot break the others."""
     try:
         seen = await asyncio.gather(*(_seen(case, check) for check in runbook.checks))
@@ -66,11 +66,11 @@ async def run(case: Case, runbook: Runbook) -> Diagnosis:
     return _diagnosis(runbook, list(zip(runbook.checks, seen, strict=True)))
 
 
-async def _seen(case: Case, check: Check) -> Seen:
+async def _seen(case: RunbookContext, check: Check) -> Observation:
     try:
         async with asyncio.timeout(LIMIT):
-            return await check.look(case)
-    except CannotLookError as reason:
+            return await check.observe(case)
+    except CheckSkippedError as reason:
         return skip(str(reason))
     except TimeoutError:
         return fail(f"No answer within {LIMIT:.0f} seconds.")
@@ -81,25 +81,25 @@ async def _seen(case: Case, check: Check) -> Seen:
         return fail(f"The check itself broke ({type(error).__name__}); the log of Proofdesk tells how.")
 
 
-def _diagnosis(runbook: Runbook, seen: list[tuple[Check, Seen]]) -> Diagnosis:
+def _diagnosis(runbook: Runbook, seen: list[tuple[Check, Observation]]) -> RunbookResult:
     failed = next(((check, look) for check, look in seen if look.status == "fail"), None)
-    return Diagnosis(
+    return RunbookResult(
         slug=runbook.slug,
         title=runbook.title,
         verdict="problem" if failed else "ok",
-        cause=Cause(failed[0].id, failed[1].because or failed[0].cause) if failed else None,
+        cause=Cause(failed[0].id, failed[1].cause or failed[0].cause) if failed else None,
         checks=tuple(_finding(check, look) for check, look in seen),
         fixes=tuple(_distinct(fix for status in ("fail", "warn") for fix in _fixes(seen, status))),
     )
 
 
-def _finding(check: Check, look: Seen) -> Finding:
+def _finding(check: Check, look: Observation) -> Finding:
     fixes = (look.fixes or check.fixes) if look.status in ("fail", "warn") else ()
     told = " ".join(fix.label for fix in fixes)
     return Finding(check.id, check.title, look.status, look.observed, check.expected, told)
 
 
-def _fixes(seen: list[tuple[Check, Seen]], status: str) -> Iterable[Fix]:
+def _fixes(seen: list[tuple[Check, Observation]], status: str) -> Iterable[Fix]:
     for check, look in seen:
         if look.status == status:
             yield from look.fixes or check.fixes

@@ -8,7 +8,7 @@ from proofdesk.outbound import message_queries, policy_queries
 from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, close_expired_window, combine_policies, evaluate
 from proofdesk.outbound.message_queries import OutboundFilter, OutboundMessage
 from proofdesk.runbooks import outbound_queries
-from proofdesk.runbooks.context import Case
+from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.outbound_queries import Tried
 
 _MOST = 200
@@ -25,17 +25,17 @@ class Held:
     until: datetime | None
 
 
-async def held(case: Case) -> list[Held]:
+async def held(case: RunbookContext) -> list[Held]:
     """The message that is asked about, or all that are not sent, newest first."""
-    async with case.resources.db.scoped(case.inside) as conn:
+    async with case.resources.db.scoped(case.required_scope) as conn:
         if case.outbound_id is not None:
-            found = await message_queries.fetch_messages(conn, case.inside, [case.outbound_id])
+            found = await message_queries.fetch_messages(conn, case.required_scope, [case.outbound_id])
         else:
-            found = [m for m in await message_queries.fetch_message_page(conn, case.inside, OutboundFilter(), _MOST, 0) if m.status != "sent"]
+            found = [m for m in await message_queries.fetch_message_page(conn, case.required_scope, OutboundFilter(), _MOST, 0) if m.status != "sent"]
         recipients = [m.recipient_ref for m in found]
-        heard = await policy_queries.fetch_latest_replies(conn, case.inside, recipients)
-        tried = await outbound_queries.attempts(conn, case.inside, [m.id for m in found])
-        met = await outbound_queries.policies(conn, case.inside, [m.channel for m in found], recipients)
+        heard = await policy_queries.fetch_latest_replies(conn, case.required_scope, recipients)
+        tried = await outbound_queries.attempts(conn, case.required_scope, [m.id for m in found])
+        met = await outbound_queries.policies(conn, case.required_scope, [m.channel for m in found], recipients)
     return [
         _judged(
             case,
@@ -49,7 +49,7 @@ async def held(case: Case) -> list[Held]:
 
 
 def _judged(
-    case: Case, message: OutboundMessage, attempts: list[Tried], policies: Sequence[Policy], heard: datetime | None
+    case: RunbookContext, message: OutboundMessage, attempts: list[Tried], policies: Sequence[Policy], heard: datetime | None
 ) -> Held:
     if not policies:
         return Held(message, attempts, None, None, None)

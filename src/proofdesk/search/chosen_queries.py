@@ -7,7 +7,9 @@ from psycopg import sql
 from proofdesk.search.queries import NO_FILTER, WeightedTerm
 
 WHOLE_CONVERSATION = 48  # chunks of a conversation that is short enough to be looked at as a whole
-CHUNKS_PER_REASON = 16  # chunks of a longer one that are looked at for each reason: they are the latest, the nearest, hold the words
+CHUNKS_PER_REASON = (
+    16  # chunks of a longer one that are looked at for each reason: they are the latest, the nearest, hold the words
+)
 CHUNKS_PER_MESSAGE = 16  # chunks of one message
 INFORMATIVE_SHARE = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
 MAX_INFORMATIVE_WORDS = 8  # by so many, those worth most, chunks of a long conversation are looked up

@@ -32,7 +32,9 @@ class SearchDiagnosis:
     counts: dict[str, int]
 
 
-async def diagnose(conn: Conn, scope: Scope, query: SearchQuery, has_provider: bool, has_terms: bool = True) -> SearchDiagnosis:
+async def diagnose(
+    conn: Conn, scope: Scope, query: SearchQuery, has_provider: bool, has_terms: bool = True
+) -> SearchDiagnosis:
     """The first cause that holds. `configured` says whether there is an embedding provider."""
     counts = await diagnosis_queries.count_indexed(conn, scope)
     code = _code(counts, query, has_provider)

@@ -11,7 +11,7 @@ from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.projects.scope import Scope
 from proofdesk.search import keyword, queries, ranking_queries, semantic, semantic_queries
 from proofdesk.search.keyword import QueryTerms
-from proofdesk.search.queries import QueryVector, FilterParams, WeightedTerm
+from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.query import SearchQuery
 from proofdesk.search.ranking_queries import Candidate, RankingParams
 from proofdesk.search.semantic import EmbeddedQuery
@@ -24,8 +24,12 @@ MAX_POSTINGS = 1000  # postings one search reads
 MAX_POSTINGS_ALONE = 2000  # the same when nothing but words ranks
 COMPLETED_CANDIDATES = 40  # conversations, the best so far, for which alone words are looked up beyond that
 COMPLETED_CANDIDATES_ALONE = 80  # the same when nothing but words ranks
-CANDIDATES_PER_HIT = 4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
-MAX_COMPARED_CHUNKS = 8000  # chunks left by filters whose vectors are rather compared one by one than looked up in the index
+CANDIDATES_PER_HIT = (
+    4  # of both, chunks and conversations looked at, at least so many for each conversation that is wanted
+)
+MAX_COMPARED_CHUNKS = (
+    8000  # chunks left by filters whose vectors are rather compared one by one than looked up in the index
+)
 FILTER_FACTOR = 4  # so many times more conversations are looked at when filters apply within them
 
 
@@ -54,7 +58,9 @@ class RankedConversations:
     terms: QueryTerms
 
 
-async def rank_conversations(db: Database, request: SearchRequest, provider: Provider | None, settings: Settings) -> RankedConversations:
+async def rank_conversations(
+    db: Database, request: SearchRequest, provider: Provider | None, settings: Settings
+) -> RankedConversations:
     """Some more than asked for where filters apply within them.
 
     The question is embedded before the transaction begins, since no connection is held meanwhile, and once more should
@@ -66,10 +72,14 @@ async def rank_conversations(db: Database, request: SearchRequest, provider: Pro
     configured = provider.name if provider else ""
     model = semantic.last_served_model(scope, configured)
     while True:
-        embedded = EmbeddedQuery() if mode == "text" else await semantic.embed_query(request.text, model, provider, settings)
+        embedded = (
+            EmbeddedQuery() if mode == "text" else await semantic.embed_query(request.text, model, provider, settings)
+        )
         async with db.pipelined(scope, queries.transaction_settings(request.ef_search, request.filters.is_set)) as conn:
             index_name = vector_indexes.name_of(scope.project_id, model)
-            statistics = await queries.load_index_statistics(conn, scope, parsed.terms, indexing_terms.WHOLE, configured, index_name)
+            statistics = await queries.load_index_statistics(
+                conn, scope, parsed.terms, indexing_terms.WHOLE, configured, index_name
+            )
             if statistics.model == model or mode == "text":
                 semantic.require_vector(embedded, mode)
                 if embedded.vector:
@@ -85,9 +95,17 @@ async def rank_conversations(db: Database, request: SearchRequest, provider: Pro
 
 async def _store_nearest(conn: Conn, request: SearchRequest, vector: QueryVector, indexed: bool) -> None:
     scope, filters = request.scope, request.filters
-    limit = NEAREST_CHUNKS_ALONE if request.query.mode == "vector" else max(NEAREST_CHUNKS, CANDIDATES_PER_HIT * request.conversation_limit)
+    limit = (
+        NEAREST_CHUNKS_ALONE
+        if request.query.mode == "vector"
+        else max(NEAREST_CHUNKS, CANDIDATES_PER_HIT * request.conversation_limit)
+    )
     store = semantic_queries.store_nearest_by_index if indexed else semantic_queries.store_nearest
-    if filters.is_set and await semantic_queries.count_matching_chunks(conn, scope, filters, MAX_COMPARED_CHUNKS + 1) <= MAX_COMPARED_CHUNKS:
+    if (
+        filters.is_set
+        and await semantic_queries.count_matching_chunks(conn, scope, filters, MAX_COMPARED_CHUNKS + 1)
+        <= MAX_COMPARED_CHUNKS
+    ):
         store = semantic_queries.store_nearest_exact
     await store(conn, scope, vector, filters, limit)
 
@@ -99,7 +117,12 @@ def _ranking(request: SearchRequest, query_terms: QueryTerms, vector: QueryVecto
         terms=rare,
         common=common,
         average_length=query_terms.average,
-        completed_candidates=max(COMPLETED_CANDIDATES if vector else COMPLETED_CANDIDATES_ALONE, CANDIDATES_PER_HIT * request.conversation_limit) if common else keyword_candidates,
+        completed_candidates=max(
+            COMPLETED_CANDIDATES if vector else COMPLETED_CANDIDATES_ALONE,
+            CANDIDATES_PER_HIT * request.conversation_limit,
+        )
+        if common
+        else keyword_candidates,
         keyword_candidates=keyword_candidates,
         vector=vector,
         limit=request.conversation_limit,

@@ -91,7 +91,10 @@ def parse_query(text: str) -> ParsedQuery:
 
 async def weigh_terms(conn: Conn, parsed: ParsedQuery, statistics: IndexStatistics) -> QueryTerms:
     """What to look for, of what is asked for. No terms when the project has none of its words."""
-    frequencies, conversations = statistics.document_frequencies, statistics.document_frequencies.get(indexing_terms.WHOLE)
+    frequencies, conversations = (
+        statistics.document_frequencies,
+        statistics.document_frequencies.get(indexing_terms.WHOLE),
+    )
     if not conversations:
         return NO_TERMS
     query_languages = tuple(name for name in languages.NAMES if indexing_terms.language_term(name) in frequencies)

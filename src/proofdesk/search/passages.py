@@ -7,7 +7,7 @@ from proofdesk.indexing import tokenizer
 from proofdesk.search import keyword, ranking, snippets
 from proofdesk.search.fusion import RankedConversations, SearchRequest
 from proofdesk.search.keyword import MatchWeights
-from proofdesk.search.ranking import ScoredChunk, RankedChunk
+from proofdesk.search.ranking import RankedChunk, ScoredChunk
 from proofdesk.search.snippets import Snippet
 
 

@@ -36,7 +36,9 @@ CHUNKS_OF_CONVERSATIONS = sql.SQL("""
         SELECT * FROM rag_chunks WHERE project_id = %(project)s AND account_id = c.account_id
           AND conversation_id = c.conversation_id OFFSET 0) k""")
 
-NEAREST_SETTING = "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `ranking_queries`
+NEAREST_SETTING = (
+    "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `ranking_queries`
+)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,9 @@ _INDEX_STATISTICS = sql.SQL("""
 )
 
 
-async def load_index_statistics(conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str, index: str) -> IndexStatistics:
+async def load_index_statistics(
+    conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str, index: str
+) -> IndexStatistics:
     """What the project knows of these terms, one of which, `whole`, stands for all there is.
 
     `index` is the name of the index over the vectors of the model that is expected to serve.

@@ -10,6 +10,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search.queries import FilterParams
 
 SearchMode = Literal["hybrid", "vector", "text"]
+Sender = Literal["contact", "agent"]
 
 MAX_QUERY_LENGTH = 4000  # characters
 DEFAULT_HITS, MAX_HITS = 10, 50
@@ -42,7 +43,7 @@ class SearchFilters:
     inbox_ids: list[int] | None = None
     conversation: GlobalId | None = None
     contact: GlobalId | None = None
-    sender: Literal["contact", "agent"] | None = None
+    sender: Sender | None = None
     labels: list[str] | None = None
     status: str | None = None
 

@@ -10,12 +10,21 @@ from typing import NamedTuple
 
 from psycopg import AsyncCursor, sql
 
-from proofdesk.database.rows import Conn, open_cursor, flatten
+from proofdesk.database.rows import Conn, flatten, open_cursor
 from proofdesk.projects.scope import Scope
 from proofdesk.search import chosen_queries
-from proofdesk.search.queries import NO_FILTER, NEAREST_SETTING, QueryVector, FilterParams, WeightedTerm, filter_conditions
+from proofdesk.search.queries import (
+    NEAREST_SETTING,
+    NO_FILTER,
+    FilterParams,
+    QueryVector,
+    WeightedTerm,
+    filter_conditions,
+)
 
-KEYWORD_SHARE = 0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
+KEYWORD_SHARE = (
+    0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
+)
 
 
 class ConversationKey(NamedTuple):
@@ -76,7 +85,9 @@ class Candidate:
         return ConversationKey(self.account_id, self.conversation_id)
 
 
-async def select_best_chunks(conn: Conn, scope: Scope, ranking: RankingParams, filters: FilterParams) -> AsyncCursor[Candidate]:
+async def select_best_chunks(
+    conn: Conn, scope: Scope, ranking: RankingParams, filters: FilterParams
+) -> AsyncCursor[Candidate]:
     """The chunks of the best conversations that pass the filters, the best conversation first.
 
     BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of several terms for one word the best counts, and the
@@ -236,7 +247,8 @@ def _best_chunks(of_conversations: bool, of_chunks: bool, several: bool) -> sql.
         worth_of_word=sql.SQL("max({})").format(_WORTH) if several else _WORTH,
         by_word=sql.SQL("GROUP BY w.word" if several else ""),
         passes=filtered.format(
-            chunks=chosen_queries.conversation_chunks("f", chunk_passes), conversation_passes=conditions["conversation_passes"]
+            chunks=chosen_queries.conversation_chunks("f", chunk_passes),
+            conversation_passes=conditions["conversation_passes"],
         ),
         compared=chosen_queries.selected_chunks("r", chunk_passes, sql.SQL("%(few)s"), "message_id chunk_index"),
         distance=_DISTANCE.format(of=sql.Identifier("r")),

@@ -26,7 +26,7 @@ from proofdesk.search.ranking_queries import Candidate
 from proofdesk.search.semantic import EmbeddedQuery
 from proofdesk.settings import Settings
 
-__all__ = ["SearchResults", "SearchDiagnosis", "SearchFilters", "Hit", "SearchMode", "SearchQuery", "search"]
+__all__ = ["Hit", "SearchDiagnosis", "SearchFilters", "SearchMode", "SearchQuery", "SearchResults", "search"]
 
 MAX_TEXT_LENGTH = 500
 BROADER_ALONE = 4
@@ -73,7 +73,9 @@ class SearchResults:
     diagnosis: SearchDiagnosis | None = None
 
 
-async def search(db: Database, scope: Scope, provider: Provider | None, settings: Settings, query: SearchQuery) -> SearchResults:
+async def search(
+    db: Database, scope: Scope, provider: Provider | None, settings: Settings, query: SearchQuery
+) -> SearchResults:
     """Search the project's conversations; `provider` is None when none is configured.
 
     Without a vector of the question, hybrid search answers from words alone and says so in `degraded`. Raises

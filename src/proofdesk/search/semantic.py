@@ -78,7 +78,9 @@ async def _vector(provider: Provider, text: str) -> EmbeddedQuery:
     except Unavailable as error:
         return EmbeddedQuery(failure=error, milliseconds=_since(started))
     known = math.hypot(*vector) >= 1e-6  # else nothing in it that the model knows
-    return EmbeddedQuery(QueryVector(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started))
+    return EmbeddedQuery(
+        QueryVector(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started)
+    )
 
 
 def _since(started: float) -> float:

@@ -12,9 +12,18 @@ from psycopg import sql
 
 from proofdesk.database.rows import Conn, execute, fetch_value, flatten
 from proofdesk.projects.scope import Scope
-from proofdesk.search.queries import NO_FILTER, NEAREST_SETTING, QueryVector, FilterParams, chunk_source, filter_conditions
+from proofdesk.search.queries import (
+    NEAREST_SETTING,
+    NO_FILTER,
+    FilterParams,
+    QueryVector,
+    chunk_source,
+    filter_conditions,
+)
 
-CHUNKS_PER_CONVERSATION = 4  # nearest chunks of a conversation that are kept where all are compared, or more of few conversations
+CHUNKS_PER_CONVERSATION = (
+    4  # nearest chunks of a conversation that are kept where all are compared, or more of few conversations
+)
 
 # Around a query that gives account_id, conversation_id, message_id, chunk_index and distance.
 _KEPT = sql.SQL(
@@ -31,7 +40,8 @@ async def count_matching_chunks(conn: Conn, scope: Scope, filters: FilterParams,
         SELECT count(*) FROM (
             SELECT FROM {chunks} WHERE k.project_id = %(project)s AND {chunk_passes} LIMIT %(most)s) counted"""
         ).format(
-            chunks=chunk_source(filters.filters_conversations), chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"]
+            chunks=chunk_source(filters.filters_conversations),
+            chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"],
         ),
         project=scope.project_id,
         most=limit,
@@ -39,7 +49,9 @@ async def count_matching_chunks(conn: Conn, scope: Scope, filters: FilterParams,
     )
 
 
-async def store_nearest_by_index(conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int) -> None:
+async def store_nearest_by_index(
+    conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int
+) -> None:
     """Do the same as `keep_nearest` where the project has an index over its vectors, whatever statistics there are.
 
     Without statistics, after a bulk load, the planner expects a handful of vectors in a project and sorts all of them
@@ -58,7 +70,14 @@ async def store_nearest(conn: Conn, scope: Scope, vector: QueryVector, filters: 
     """
     await execute(
         conn,
-        _by_index(scope.project_id, vector.model, vector.dimension, filters.filters_conversations, filters.filters_chunks, limit),
+        _by_index(
+            scope.project_id,
+            vector.model,
+            vector.dimension,
+            filters.filters_conversations,
+            filters.filters_chunks,
+            limit,
+        ),
         project=scope.project_id,
         vector=vector.vector,
         **filters.params,
@@ -97,7 +116,8 @@ def _by_index(
         model=sql.Literal(model.replace("%", "%%")),  # in a statement with parameters one alone begins a parameter
         most=sql.Literal(most),
         passes=filtered.format(
-            conversations=conversations if of_conversations else sql.SQL(""), **filter_conditions(of_conversations, of_chunks)
+            conversations=conversations if of_conversations else sql.SQL(""),
+            **filter_conditions(of_conversations, of_chunks),
         )
         if of_conversations or of_chunks
         else NO_FILTER,
@@ -124,7 +144,10 @@ async def store_nearest_exact(conn: Conn, scope: Scope, vector: QueryVector, fil
         FROM (SELECT c.*, row_number() OVER (PARTITION BY c.account_id, c.conversation_id ORDER BY c.distance) AS place
               FROM compared c JOIN nearest n USING (account_id, conversation_id)) placed
         WHERE place <= greatest(%(each)s, %(most)s / (SELECT greatest(count(*), 1) FROM nearest))"""
-    ).format(chunks=chunk_source(filters.filters_conversations), chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"])
+    ).format(
+        chunks=chunk_source(filters.filters_conversations),
+        chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"],
+    )
     await execute(
         conn,
         _KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near),

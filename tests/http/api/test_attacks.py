@@ -49,14 +49,14 @@ async def test_a_session_that_was_planted_is_not_taken_over(anyone: httpx2.Async
     for planted in ("chosen-by-somebody", "x" * 4000, ""):
         answer = await anyone.post("/auth/login", json=body, headers={"cookie": f"sid={planted}"})
         assert answer.status_code == 200 and answer.cookies["sid"] not in (planted, "")
-        assert await sessions.read(db, planted) is None
+        assert await sessions.load_session(db, planted) is None
 
 
 async def test_signing_in_over_somebody_elses_session_ends_that(cast: Cast, db: Database):
     await accounts.create(db, "amina", PASSWORD)
     answer = await cast.stranger.client.post("/auth/login", json={"username": "amina", "password": PASSWORD})
     assert answer.cookies["sid"] != cast.stranger.token
-    assert await sessions.read(db, cast.stranger.token) is None
+    assert await sessions.load_session(db, cast.stranger.token) is None
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])

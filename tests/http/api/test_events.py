@@ -191,7 +191,7 @@ def private() -> Iterator[Private]:
     # Not among pytest's own folders: every run closes those to other users, and run by root the database is one.
     with tempfile.TemporaryDirectory(prefix="proofdesk-private-") as name:
         folder = Path(name)
-        with embedded.running(folder) as database_url:
+        with embedded.running_server(folder) as database_url:
             migrate.migrate(database_url)
             with serving(database_url, folder / "server.log", "tests.api.hasty:from_environment") as url:
                 yield Private(folder, url, database_url)

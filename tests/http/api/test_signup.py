@@ -38,7 +38,7 @@ def simulator(server: str, telegram_server: tuple[Simulator, str]) -> Iterator[S
 
 @pytest.fixture
 async def owner_bound(simulator: Simulator, db: Database) -> None:
-    code, _ = await telegram.make_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
+    code, _ = await telegram.create_bind_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
     assert (await _write(simulator, OWNER, f"/bind@proofdesk_bot {code}")).body["owner_bound"] is True
 
 
@@ -119,7 +119,7 @@ async def test_every_refusal_has_its_code(
         return answer.status_code, answer.json()["error"]
 
     assert told(await _start(anyone)) == (409, "telegram_owner_not_bound")
-    code, _ = await telegram.make_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
+    code, _ = await telegram.create_bind_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
     await _write(simulator, OWNER, f"/bind {code}")
     for body, expected in (
         ({}, "invalid_username"),
@@ -183,13 +183,13 @@ async def test_a_stranger_does_not_become_the_owner(simulator: Simulator, owner_
         delivery = await _write(simulator, EVE, text)
         assert delivery.status == 200 and "owner_bound" not in delivery.body
     assert (await _write(simulator, EVE, "/bind", chat={"id": -5, "type": "group"})).status == 200
-    bound = await telegram.bound(db, Settings())
+    bound = await telegram.fetch_owner_binding(db, Settings())
     assert bound is not None and bound.user_id == OWNER
     assert [m.chat_id for m in simulator.sent] == [OWNER, EVE, EVE, EVE]
 
 
 async def test_many_processes_hear_one_update_once(simulator: Simulator, db: Database):
-    code, _ = await telegram.make_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
+    code, _ = await telegram.create_bind_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
     updates = [simulator.update(OWNER + n, f"/bind {code}") for n in range(4)] * 2
     done = await asyncio.gather(*(asyncio.to_thread(simulator.deliver, update) for update in updates))
     assert sum(d.body.get("owner_bound", False) for d in done) == 1

@@ -5,7 +5,7 @@ import psycopg
 from proofdesk.accounts import accounts
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
-from proofdesk.projects import projects
+from proofdesk.jobs import new_projects
 from tests.support import stories
 from tests.support.browser import Visit
 
@@ -14,7 +14,7 @@ async def test_a_person_signs_in_searches_and_reads_the_thread(
     server: str, db: Database, owner_conn: psycopg.Connection, visit: Visit
 ):
     await accounts.create(db, "amina", "long enough pw")
-    made = await projects.create(db, system_actor(), "Studio")
+    made = await new_projects.create(db, system_actor(), "Studio")
     owner_conn.execute("INSERT INTO project_members SELECT %s, %s, id FROM app_users", [made.id, made.account_scope_id])
     stories.tell(owner_conn, made.id)
     await stories.make_searchable(db, made.id)

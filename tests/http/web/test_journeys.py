@@ -119,7 +119,7 @@ async def test_somebody_new_is_let_in_by_the_pin_that_the_owner_gets(
     telegram = telegram_server[0]
     telegram.reset()
     telegram.hook.url, telegram.hook.secret_token = f"{server}/auth/telegram/webhook", WEBHOOK_SECRET
-    code, _ = await binding.make_code(db, Settings(telegram_bot_token=SecretStr("1:x")), system_actor())
+    code, _ = await binding.create_bind_code(db, Settings(telegram_bot_token=SecretStr("1:x")), system_actor())
     await asyncio.to_thread(telegram.write, OWNER, f"/bind@proofdesk_bot {code}")
     page = await visit(server)
     await page.goto("/login")

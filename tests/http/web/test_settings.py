@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from proofdesk.accounts import accounts, sessions
-from proofdesk.accounts.sessions import Login
+from proofdesk.accounts.sessions import LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
 from tests.support.audit_events import actions, tamper
@@ -53,32 +53,32 @@ async def test_others_neither_see_users_nor_change_them(cast: Cast):
 
 
 async def test_everybody_changes_his_own_password(cast: Cast, db: Database, anyone: httpx2.AsyncClient):
-    elsewhere = await sessions.open(db, Settings(), Login("member", PASSWORD, "192.0.2.1"))
+    elsewhere = await sessions.sign_in(db, Settings(), LoginAttempt("member", PASSWORD, "192.0.2.1"))
     wrong = await post(cast.member, "/settings/password", current="not it", new="a brand new one")
     assert wrong.status_code == 400 and "current password is wrong" in wrong.text
     assert "is changed" in await done(cast.member, "/settings/password", current=PASSWORD, new="a brand new one")
-    assert await sessions.read(db, elsewhere.token) is None
+    assert await sessions.load_session(db, elsewhere.token) is None
     assert (await anyone.post("/auth/login", json={"username": "member", "password": PASSWORD})).status_code == 401
     guesses = [await post(cast.member, "/settings/password", current="guess", new="a brand new one") for _ in range(3)]
     assert guesses[-1].status_code == 429
 
 
 async def test_other_sessions_are_ended(cast: Cast, db: Database, owner_conn: psycopg.Connection):
-    elsewhere = await sessions.open(db, Settings(), Login("member", PASSWORD, "192.0.2.1"))
+    elsewhere = await sessions.sign_in(db, Settings(), LoginAttempt("member", PASSWORD, "192.0.2.1"))
     assert "End the other sessions" in await shown(cast.member)
     assert "End the other sessions" not in await done(cast.member, "/settings/sessions/end")
-    assert await sessions.read(db, elsewhere.token) is None
+    assert await sessions.load_session(db, elsewhere.token) is None
     assert actions(owner_conn, "auth.") == ["auth.login", "auth.sessions_ended"]
 
 
 async def test_a_password_that_the_environment_sets_is_not_changed_here(db: Database, cast: Cast):
     from pydantic import SecretStr
 
-    session = await sessions.read(db, cast.owner.client.cookies["sid"])
+    session = await sessions.load_session(db, cast.owner.client.cookies["sid"])
     assert session is not None
     set_outside = Settings(auth_password=SecretStr("from outside"))
-    with pytest.raises(accounts.OwnerAccount, match="AUTH_PASSWORD"):
-        by = sessions.actor(session, None)
+    with pytest.raises(accounts.OwnerAccountProtected, match="AUTH_PASSWORD"):
+        by = sessions.actor_of_session(session, None)
         await accounts.change_own_password(db, set_outside, session, PASSWORD, "a brand new one", by, "192.0.2.1")
 
 

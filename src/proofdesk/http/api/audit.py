@@ -50,7 +50,9 @@ class ProofSchema(row_schema(ChainProof, omit=("chain", "project_id"))):
     event_id: int | None = Field(description="The first event that is wrong.")
 
 
-@router.get("/audit", summary="List audit events", response_model=schema("Audit", events=list[AuditEventSchema], total=int))
+@router.get(
+    "/audit", summary="List audit events", response_model=schema("Audit", events=list[AuditEventSchema], total=int)
+)
 async def list_events(
     db: Db,
     scope: ProjectReader,
@@ -74,7 +76,9 @@ async def verify(db: Db, scope: ProjectReader) -> Envelope:
 
 
 @router.get(
-    "/evidence/search", summary="Search cited evidence", response_model=schema("Evidence", evidence=list[EvidenceSchema])
+    "/evidence/search",
+    summary="Search cited evidence",
+    response_model=schema("Evidence", evidence=list[EvidenceSchema]),
 )
 async def search_evidence(db: Db, scope: ProjectReader, q: EvidenceQuery = "", limit: ShortLimit = 20) -> Envelope:
     """Evidence that events of the active project cite, by words of its snippet."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from proofdesk.accounts import sessions
-from proofdesk.accounts.sessions import Opened
+from proofdesk.accounts.sessions import NewSession
 from proofdesk.http.cookies import clear_session_cookies, session_token, set_session_cookies
 from proofdesk.http.dependencies import REQUEST_ID, Config, Db, OptionalSession, active_scope
 from proofdesk.http.json_routes import JsonBody, JsonRoute
@@ -43,21 +43,21 @@ CurrentSessionAnswer = schema(
 async def login(request: Request, db: Db, settings: Config, credentials: Credentials) -> Envelope:
     """Starts a session and sets the session and CSRF cookies."""
     login = login_request(request, settings, credentials.username, credentials.password)
-    return session_response(settings, await sessions.open(db, settings, login))
+    return session_response(settings, await sessions.sign_in(db, settings, login))
 
 
 @router.post("/logout", summary="Sign out", response_model=schema("SignedOut"))
 async def logout(request: Request, db: Db, settings: Config) -> Envelope:
     """Ends the session, if there is one."""
     if token := session_token(request):
-        await sessions.close(db, token, request.scope.get(REQUEST_ID))
+        await sessions.sign_out(db, token, request.scope.get(REQUEST_ID))
     response = success()
     clear_session_cookies(response, settings)
     return response
 
 
 @router.get("/me", summary="Get the current session", response_model=CurrentSessionAnswer)
-async def show_session(request: Request, settings: Config, session: OptionalSession) -> Envelope:
+async def me(request: Request, settings: Config, session: OptionalSession) -> Envelope:
     """The session, or `authenticated: false`."""
     if session is None:
         response = success(authenticated=False)
@@ -76,7 +76,7 @@ async def show_session(request: Request, settings: Config, session: OptionalSess
     )
 
 
-def session_response(settings: Settings, opened: Opened) -> Envelope:
+def session_response(settings: Settings, opened: NewSession) -> Envelope:
     """Return the response that delivers a new session and sets its cookies."""
     response = success(
         username=opened.username,

@@ -12,16 +12,16 @@ from proofdesk.http.responses import encode
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JsonRoute)
 
-_AGAIN_AFTER = 2000  # milliseconds
+_RECONNECT_DELAY = 2000  # milliseconds
 
 
-@router.get("/events", summary="Runs as they change", response_class=EventSourceResponse)
-async def follow_runs(following: RunUpdates) -> AsyncIterator[ServerSentEvent]:
-    """An event `run` for the latest run of each job type, then one for each change; its data is a run as in
-    `/jobs/runs/{run_id}`. Whoever connects again is shown the current state first, so that nothing is missed."""
-    yield ServerSentEvent(comment="runs of the active project", retry=_AGAIN_AFTER)
-    async for run in following:
+@router.get("/events", summary="Stream run updates", response_class=EventSourceResponse)
+async def follow_runs(updates: RunUpdates) -> AsyncIterator[ServerSentEvent]:
+    """An event `run` for the latest run of each job type, then one for each change, with a run as in
+    `/jobs/runs/{run_id}`. A client that reconnects receives the current state first, so it misses nothing."""
+    yield ServerSentEvent(comment="runs of the active project", retry=_RECONNECT_DELAY)
+    async for run in updates:
         if run is None:
-            yield ServerSentEvent(comment="quiet")
+            yield ServerSentEvent(comment="idle")
         else:
             yield ServerSentEvent(event="run", id=str(run.id), raw_data=encode(job_responses.run(run)).decode())

@@ -1,4 +1,4 @@
-"""Is the process up, is it ready, and how does everything fare: for monitors, without a session."""
+"""Health, readiness and metrics, for monitoring without a session."""
 
 import anyio
 from fastapi import APIRouter
@@ -16,29 +16,29 @@ from proofdesk.http.schemas import schema
 
 router = APIRouter(prefix="/v1", tags=["health"], route_class=JsonRoute)
 
-_PATIENCE = 3  # seconds; who asks whether we are ready does not wait for long
+_READY_TIMEOUT = 3  # seconds; monitors do not wait long
 
 
-@router.get("/health", summary="Is the process up", response_model=schema("Health", status=str, version=str))
+@router.get("/health", summary="Check health", response_model=schema("Health", status=str, version=str))
 async def health() -> Envelope:
-    """Does not look at anything else."""
+    """The process is running. Checks nothing else."""
     return success(status="up", version=__version__)
 
 
-@router.get("/ready", summary="Is the server ready", response_model=schema("Ready", status=str, worker=WorkerStatus))
+@router.get("/ready", summary="Check readiness", response_model=schema("Ready", status=str, worker=WorkerStatus))
 async def ready(db: Db, settings: Config) -> Envelope:
-    """The database answers and is migrated, and a worker was heard of lately; 503 otherwise."""
+    """The database responds and has every migration, and a worker sent a heartbeat recently. Otherwise 503."""
     try:
-        with anyio.fail_after(_PATIENCE):
+        with anyio.fail_after(_READY_TIMEOUT):
             await status.check_ready(db)
-            working = await status.check_workers(db, settings)
+            worker = await status.check_workers(db, settings)
     except TimeoutError as error:
-        message = f"The database did not answer within {_PATIENCE} seconds."
+        message = f"The database did not respond within {_READY_TIMEOUT} seconds. Check the database server."
         raise Unavailable(message, code="database_unavailable", configured=False) from error
-    return success(status="ready", worker=working)
+    return success(status="ready", worker=worker)
 
 
-@router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse)
-async def metrics(board: Metrics) -> Response:
-    """In its text format; docs/monitoring.md tells what each means. Totals only: nothing of any project."""
-    return Response(await dashboard_metrics.render(board), media_type=dashboard_metrics.CONTENT_TYPE)
+@router.get("/metrics", summary="Get Prometheus metrics", response_class=PlainTextResponse)
+async def metrics(cache: Metrics) -> Response:
+    """Metrics in Prometheus's text format, explained in docs/monitoring.md. Totals only, without data of projects."""
+    return Response(await dashboard_metrics.render(cache), media_type=dashboard_metrics.CONTENT_TYPE)

@@ -1,136 +1,100 @@
-"""JSON: incidents that explain themselves, with their evidence."""
+"""JSON: runbooks that check an incident and name its cause, and their evidence bundles."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import Field
 
 from proofdesk.http import runbook_context
 from proofdesk.http.dependencies import CurrentSession, OptionalSession
 from proofdesk.http.json_routes import JsonBody, JsonRoute
+from proofdesk.http.parameters import OptionalTime
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import schema
+from proofdesk.http.schemas import row_schema, schema, to_answer
 from proofdesk.runbooks import bundle, registry
-from proofdesk.runbooks.findings import Diagnosis
+from proofdesk.runbooks.findings import Cause, Finding, Fix, Runbook, Verdict
 
 router = APIRouter(prefix="/v1", tags=["runbooks"], route_class=JsonRoute)
 
-
-def _in_utc(time: datetime | None) -> datetime | None:
-    return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
-
-
+_OUTBOUND_ID = "The message that `outbound-blocked` is about. Unset: all messages."
 Slug = Annotated[str, Path(description="Name of the runbook.", examples=["chatwoot-sync-fails"])]
-OutboundId = Annotated[UUID | None, Query(description="The message that `outbound-blocked` is about; unset: all.")]
-Time = Annotated[datetime | None, AfterValidator(_in_utc)]
+OutboundId = Annotated[UUID | None, Query(description=_OUTBOUND_ID)]
 
 
-class Checking(JsonBody):
-    """What only whoever asks can know."""
+class AuthCheckBody(JsonBody):
+    """Facts that only the client knows."""
 
-    client_time: Time = Field(None, description="The time on the clock of whoever asks.")
-
-
-class Running(Checking):
-    """What a run is about."""
-
-    outbound_id: UUID | None = Field(None, description="The message that `outbound-blocked` is about; unset: all.")
+    client_time: OptionalTime = Field(None, description="The time on the client's clock.")
 
 
-class RunbookShape(BaseModel):
-    """An incident."""
+class RunbookBody(AuthCheckBody):
+    """The subject of a run."""
 
-    slug: str
-    title: str
-    symptom: str
-    impact: str
+    outbound_id: UUID | None = Field(None, description=_OUTBOUND_ID)
 
 
-class CauseShape(BaseModel):
-    """The first check that fails; those after it may fail because of it."""
-
-    check: str
-    message: str
+class RunbookSchema(row_schema(Runbook, omit=("checks", "exhibits", "variables"))):
+    """A runbook."""
 
 
-class CheckShape(BaseModel):
-    """One thing that was looked at."""
-
-    id: str
-    title: str
-    status: Literal["ok", "warn", "fail", "skip"]
-    observed: str
-    expected: str
-    fix: str = Field(description="What to do; empty when nothing is to be done.")
+class CauseSchema(row_schema(Cause)):
+    """The first check that fails. Later checks may fail because of it."""
 
 
-class FixShape(BaseModel):
-    """Something to do: a request to this API and the same as a command, where there is one."""
+class FindingSchema(row_schema(Finding)):
+    """The result of one check."""
 
-    label: str
-    method: str | None
-    path: str | None
-    body: dict[str, Any] | None
-    command: str | None
+    fix: str = Field(description="What to do; empty when there is nothing to do.")
+
+
+class FixSchema(row_schema(Fix)):
+    """An action: a request to this API, and the equivalent command, when there is one."""
 
 
 DiagnosisAnswer = schema(
     "Diagnosis",
     slug=str,
     title=str,
-    verdict=Literal["ok", "problem"],
-    cause=CauseShape | None,
-    checks=list[CheckShape],
-    fixes=list[FixShape],
+    verdict=Verdict,
+    cause=CauseSchema | None,
+    checks=list[FindingSchema],
+    fixes=list[FixSchema],
 )
 
 
-@router.get("/runbooks", summary="Incidents", response_model=schema("Runbooks", runbooks=list[RunbookShape]))
+@router.get("/runbooks", summary="List runbooks", response_model=schema("Runbooks", runbooks=list[RunbookSchema]))
 async def list_runbooks(session: CurrentSession) -> Envelope:
-    """What may go wrong, by what people notice."""
-    names = ("slug", "title", "symptom", "impact")
-    return success(runbooks=[{name: getattr(r, name) for name in names} for r in registry.all()])
+    """Every incident with a runbook, by its symptom."""
+    return success(runbooks=[to_answer(RunbookSchema, runbook) for runbook in registry.all()])
 
 
-@router.post("/runbooks/{slug}/run", summary="Find the cause", response_model=DiagnosisAnswer)
-async def run(request: Request, session: CurrentSession, slug: Slug, given: Running) -> Envelope:
-    """Looks at the real thing and names the cause. Changes nothing."""
+@router.post("/runbooks/{slug}/run", summary="Run a runbook", response_model=DiagnosisAnswer)
+async def run(request: Request, session: CurrentSession, slug: Slug, body: RunbookBody) -> Envelope:
+    """Runs the checks and names the cause. Changes nothing."""
     runbook = registry.find(slug)
-    case = await runbook_context.build_context(request, session, given.outbound_id, given.client_time)
-    return _told(await registry.run(case, runbook))
+    context = await runbook_context.build_context(request, session, body.outbound_id, body.client_time)
+    return success(**vars(await registry.run(context, runbook)))
 
 
-@router.post("/auth/check", summary="Why am I not let in?", response_model=DiagnosisAnswer)
-async def check(request: Request, session: OptionalSession, given: Checking) -> Envelope:
-    """The runbook `auth-loop` for whoever cannot sign in: it tells of this request, and nothing of anybody else."""
-    case = await runbook_context.build_context(request, session, sent_at=given.client_time)
-    return _told(await registry.run(case, registry.find("auth-loop")))
+@router.post("/auth/check", summary="Diagnose a sign-in", response_model=DiagnosisAnswer)
+async def check(request: Request, session: OptionalSession, body: AuthCheckBody) -> Envelope:
+    """The runbook `auth-loop` for a person who cannot sign in. It reveals only facts about this request."""
+    context = await runbook_context.build_context(request, session, sent_at=body.client_time)
+    return success(**vars(await registry.run(context, registry.find("auth-loop"))))
 
 
 @router.get(
     "/runbooks/{slug}/evidence",
-    summary="Evidence for an issue",
+    summary="Download an evidence bundle",
     response_class=Response,
     responses={200: {"description": "A Markdown report and JSON.", "content": {"application/zip": {}}}},
 )
 async def show_evidence(
     request: Request, session: CurrentSession, slug: Slug, outbound_id: OutboundId = None
 ) -> Response:
-    """A zip for whoever is to help: what was found, and what belongs to it, without secrets and personal data."""
+    """A zip for support: the findings and related data, without secrets and personal data."""
     runbook = registry.find(slug)
-    packed = await bundle.bundle(await runbook_context.build_context(request, session, outbound_id), runbook)
-    name = f'attachment; filename="{packed.name}"'
-    return Response(packed.content, media_type="application/zip", headers={"content-disposition": name})
-
-
-def _told(found: Diagnosis) -> Envelope:
-    return success(
-        slug=found.slug,
-        title=found.title,
-        verdict=found.verdict,
-        cause=found.cause,
-        checks=list(found.checks),
-        fixes=list(found.fixes),
-    )
+    zipped = await bundle.bundle(await runbook_context.build_context(request, session, outbound_id), runbook)
+    disposition = f'attachment; filename="{zipped.name}"'
+    return Response(zipped.content, media_type="application/zip", headers={"content-disposition": disposition})

@@ -1,93 +1,74 @@
 """JSON: search."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from proofdesk.core import ids
-from proofdesk.errors import Invalid
 from proofdesk.http.dependencies import ProjectReader, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
-from proofdesk.http.parameters import ContactId, ConversationId, json_schema
+from proofdesk.http.parameters import ContactId, ConversationId, OptionalTime, json_schema
 from proofdesk.http.responses import Envelope, success
-from proofdesk.http.schemas import optional_field, schema
+from proofdesk.http.schemas import optional_field, row_schema, schema
 from proofdesk.search import results
-from proofdesk.search.results import SearchFilters, SearchQuery
+from proofdesk.search.query import (
+    DEFAULT_HITS,
+    MAX_HITS,
+    MAX_QUERY_LENGTH,
+    SearchFilters,
+    SearchMode,
+    SearchQuery,
+    Sender,
+    validate_query,
+)
+from proofdesk.search.results import Hit
 
 router = APIRouter(prefix="/v1", tags=["search"], route_class=JsonRoute)
 
-LONGEST = 4000
 
-
-class QueryRequired(Invalid):
-    """There is nothing to search for, or too much."""
-
-    code = "query_required"
-
-
-def _in_utc(time: datetime | None) -> datetime | None:
-    return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _to_the_end(value: object) -> object:
-    # Who names a day means all of it.
+def _end_of_day(value: object) -> object:
+    # A date includes its whole day.
     return f"{value}T23:59:59.999999Z" if isinstance(value, str) and len(value) == 10 else value
 
 
-Time = Annotated[datetime | None, AfterValidator(_in_utc)]
 InboxId = Annotated[int, Field(ge=1, lt=2**63)]
+QueryText = json_schema(type="string", minLength=1, maxLength=MAX_QUERY_LENGTH)
 
 
-class Narrowed(JsonBody):
-    """What the search is narrowed to."""
+class FilterBody(JsonBody):
+    """The filters of a search."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
-    from_: Time = Field(None, alias="from")
-    to: Annotated[Time, BeforeValidator(_to_the_end)] = None
+    from_: OptionalTime = Field(None, alias="from")
+    to: Annotated[OptionalTime, BeforeValidator(_end_of_day)] = None
     inbox_ids: list[InboxId] | None = Field(None, max_length=200)
     conversation_global_id: ConversationId | None = None
     contact_global_id: ContactId | None = None
-    sender: Literal["contact", "agent"] | None = None
+    sender: Sender | None = None
     labels: list[str] | None = Field(None, max_length=200)
     status: str | None = None
 
 
-class Asked(JsonBody):
-    """A question."""
+class SearchBody(JsonBody):
+    """A query."""
 
-    query: str | None = Field(None, json_schema_extra=json_schema(type="string", minLength=1, maxLength=LONGEST))
-    topK: int = Field(10, ge=1, le=50)
-    mode: Literal["hybrid", "vector", "text"] = "hybrid"
-    filters: Narrowed | None = None
+    query: str | None = Field(None, json_schema_extra=QueryText)
+    topK: int = Field(DEFAULT_HITS, ge=1, le=MAX_HITS)
+    mode: SearchMode = "hybrid"
+    filters: FilterBody | None = None
 
 
-class Result(BaseModel):
-    """A chunk that was found."""
+class HitSchema(row_schema(Hit)):
+    """A hit: a chunk that matches."""
 
-    model_config = ConfigDict(extra="allow")
-
-    id: str
-    conversation_global_id: str
-    message_global_id: str
-    chunk_index: int
-    text: str
     snippet: str = Field(description="Plain text with `[[`…`]]` around matches.")
-    created_at: datetime
-    distance: float | None = Field(description="Cosine; null if found by text alone.")
-    score: float
-    ranks: dict[str, int | None]
-    sender_type: str
-    contact: dict[str, Any] | None
-    inbox_id: int
-    source_url: str | None
-    evidence_ref: Any
+    distance: float | None = Field(description="Cosine distance; null for a hit that was found by its words only.")
 
 
-Found = schema(
+SearchAnswer = schema(
     "SearchAnswer",
     query=str,
     topK=int,
@@ -96,51 +77,48 @@ Found = schema(
     account_scope_id=UUID,
     embedding_model=str | None,
     search_config=dict[str, Any],
-    results=list[Result],
+    results=list[HitSchema],
     took_ms=dict[str, float],
     degraded=optional_field(str),
     diagnosis=optional_field(dict[str, Any]),
 )
 
 
-@router.post("/search", summary="Search the conversations", response_model=Found)
-async def search(opened: Resources, scope: ProjectReader, asked: Asked) -> Envelope:
-    """By meaning and by words; `diagnosis` says why when nothing is found."""
-    question = asked_for(asked)
-    answer = await results.search(opened.db, scope, opened.provider, opened.settings, question)
-    optional = {"degraded": answer.degraded, "diagnosis": answer.diagnosis}
+@router.post("/search", summary="Search conversations", response_model=SearchAnswer)
+async def search(resources: Resources, scope: ProjectReader, body: SearchBody) -> Envelope:
+    """Hits by keyword and by embedding. `diagnosis` explains an empty result."""
+    query = _search_query(body)
+    search_results = await results.search(resources.db, scope, resources.provider, resources.settings, query)
+    optional = {"degraded": search_results.degraded, "diagnosis": search_results.diagnosis}
     return success(
-        query=question.text,
-        topK=question.top_k,
-        mode=question.mode,
+        query=query.text,
+        topK=query.top_k,
+        mode=query.mode,
         project_id=scope.project_id,
         account_scope_id=scope.account_scope_id,
-        embedding_model=answer.embedding_model,
-        search_config=answer.search_config,
-        results=answer.results,
-        took_ms=answer.took_ms,
+        embedding_model=search_results.embedding_model,
+        search_config=search_results.search_config,
+        results=search_results.results,
+        took_ms=search_results.took_ms,
         **{name: value for name, value in optional.items() if value is not None},
     )
 
 
-def asked_for(asked: Asked) -> SearchQuery:
-    """The question of a request. Raises `QueryRequired` or `Invalid`."""
-    text = (asked.query or "").strip()
-    if not 1 <= len(text) <= LONGEST:
-        raise QueryRequired(f"query has 1 to {LONGEST} characters.")
-    filters = _filters(asked.filters) if asked.filters else SearchFilters()
-    return SearchQuery(text=text, top_k=asked.topK, mode=asked.mode, filters=filters)
+def _search_query(body: SearchBody) -> SearchQuery:
+    """Return the query of a request. Raises `QueryRequired` or `Invalid`."""
+    filters = _search_filters(body.filters) if body.filters else SearchFilters()
+    return SearchQuery(text=validate_query(body.query), top_k=body.topK, mode=body.mode, filters=filters)
 
 
-def _filters(given: Narrowed) -> SearchFilters:
-    conversation, contact = given.conversation_global_id, given.contact_global_id
+def _search_filters(body: FilterBody) -> SearchFilters:
+    conversation, contact = body.conversation_global_id, body.contact_global_id
     return SearchFilters(
-        from_=given.from_,
-        to=given.to,
-        inbox_ids=given.inbox_ids or None,
+        from_=body.from_,
+        to=body.to,
+        inbox_ids=body.inbox_ids or None,
         conversation=ids.parse(conversation, "conversation") if conversation else None,
         contact=ids.parse(contact, "contact") if contact else None,
-        sender=given.sender,
-        labels=given.labels or None,
-        status=given.status or None,
+        sender=body.sender,
+        labels=body.labels or None,
+        status=body.status or None,
     )

@@ -1,4 +1,4 @@
-"""JSON: ask for an account, confirm it with the owner's PIN, and what Telegram calls."""
+"""JSON: request an account, and confirm it with the PIN that the owner received."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from proofdesk.accounts import signup
-from proofdesk.accounts.signup import Confirmation, Wish
+from proofdesk.accounts.signup import SignupConfirmation, SignupApplication
 from proofdesk.http.api import auth
 from proofdesk.http.cookies import session_token
 from proofdesk.http.dependencies import Config, Db, Resources
@@ -19,49 +19,47 @@ from proofdesk.http.schemas import schema
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
 
 
-class Wanted(JsonBody):
-    """The account that somebody wants."""
+class SignupBody(JsonBody):
+    """The username and password of the new account."""
 
     username: str = Field("", max_length=320, description="3 to 32 of a-z 0-9 . _ -")
     password: str = Field("", max_length=4096, description="8 to 128 characters.")
 
 
-class Pin(JsonBody):
-    """The PIN that the owner got."""
+class PinBody(JsonBody):
+    """The PIN that the owner received."""
 
     signup_request_id: str = Field("", max_length=100)
     pin: str = Field("", max_length=100, description="6 digits.")
 
 
-State = schema(
+SignupStatusAnswer = schema(
     "SignupStatus", enabled=bool, has_telegram_token=bool, owner_bound=bool, missing=list[str], message=str
-)  # fmt: skip
-Sent = schema("PinSent", signup_request_id=UUID, expires_at=datetime, message=str)
+)
+PinSentAnswer = schema("PinSent", signup_request_id=UUID, expires_at=datetime, message=str)
 
 
-@router.get("/signup/status", summary="Can accounts be made?", response_model=State)
+@router.get("/signup/status", summary="Get the state of signup", response_model=SignupStatusAnswer)
 async def show_status(db: Db, settings: Config) -> Envelope:
-    """Whether signup is open; else `missing` and `message` tell what to mend."""
-    found = await signup.status(db, settings)
-    return success(enabled=found.enabled, **vars(found))
+    """Whether signup is enabled. If not, `missing` and `message` say what to configure."""
+    status = await signup.status(db, settings)
+    return success(enabled=status.enabled, **vars(status))
 
 
-@router.post("/signup/start", summary="Ask for an account", response_model=Sent)
-async def start(request: Request, db: Db, held: Resources, wanted: Wanted) -> Envelope:
-    """Sends a PIN to the owner, in Telegram."""
-    check_same_site(request, held.settings)
-    wish = Wish(wanted.username, wanted.password, client_address(request), request_id())
-    started = await signup.start(db, held.settings, held.bot, wish)
-    return success(
-        signup_request_id=started.signup_request_id, expires_at=started.expires_at, message="pin_sent"
-    )  # fmt: skip
+@router.post("/signup/start", summary="Request an account", response_model=PinSentAnswer)
+async def start(request: Request, db: Db, resources: Resources, body: SignupBody) -> Envelope:
+    """Sends a PIN to the owner in Telegram."""
+    check_same_site(request, resources.settings)
+    application = SignupApplication(body.username, body.password, client_address(request), request_id())
+    started = await signup.start(db, resources.settings, resources.bot, application)
+    return success(signup_request_id=started.signup_request_id, expires_at=started.expires_at, message="pin_sent")
 
 
-@router.post("/signup/confirm", summary="Confirm with the PIN", response_model=auth.SessionAnswer)
-async def confirm(request: Request, db: Db, settings: Config, given: Pin) -> Envelope:
-    """Makes the account and signs in: sets the session and CSRF cookies."""
+@router.post("/signup/confirm", summary="Confirm an account", response_model=auth.SessionAnswer)
+async def confirm(request: Request, db: Db, settings: Config, body: PinBody) -> Envelope:
+    """Creates the account and signs in: sets the session and CSRF cookies."""
     check_same_site(request, settings)
     token = session_token(request)
-    confirmation = Confirmation(given.signup_request_id, given.pin, client_address(request), token, request_id())
+    confirmation = SignupConfirmation(body.signup_request_id, body.pin, client_address(request), token, request_id())
     opened = await signup.confirm(db, settings, confirmation)
     return auth.session_response(settings, opened)

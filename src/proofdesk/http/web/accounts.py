@@ -26,7 +26,7 @@ async def change_password(
 @router.post("/sessions/end")
 async def end_other_sessions(request: Request, db: Db, session: CurrentSession) -> Response:
     """Sign oneself out everywhere else."""
-    doing = sessions.end_others(db, session, request.scope.get(asking.REQUEST_ID))
+    doing = sessions.end_other_sessions(db, session, request.scope.get(asking.REQUEST_ID))
     return await page.after(request, session, doing, "sessions")
 
 

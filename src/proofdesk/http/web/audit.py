@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from proofdesk.audit import chain
-from proofdesk.audit.queries import AuditFilter, AuditEvent
+from proofdesk.audit.queries import AuditEvent, AuditFilter
 from proofdesk.evidence import references
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api.audit import asked

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proofdesk.accounts.queries import Session
+from proofdesk.accounts.queries import UserSession
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Invalid, ProofdeskError
 from proofdesk.evidence import references
 from proofdesk.evidence.queries import CitedRow
-from proofdesk.evidence.references import InvalidEvidenceRef, EvidenceReference
+from proofdesk.evidence.references import EvidenceReference, InvalidEvidenceRef
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, ProjectReader, Route
 from proofdesk.http.parameters import parse_time
 from proofdesk.http.web import layout, outbound_views
@@ -110,7 +110,7 @@ async def draft(
 
 
 async def shown(
-    request: Request, session: Session, scope: Scope, sheet: Sheet, *, wrong: ProofdeskError | None = None
+    request: Request, session: UserSession, scope: Scope, sheet: Sheet, *, wrong: ProofdeskError | None = None
 ) -> Response:
     """The page with the form. `wrong` is told at the field that it is about."""
     db = request.state.resources.db

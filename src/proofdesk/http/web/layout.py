@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from proofdesk import logging
-from proofdesk.accounts.queries import Session
+from proofdesk.accounts.queries import UserSession
 from proofdesk.core import bidi
 from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError
@@ -128,7 +128,7 @@ def came_from(request: Request) -> str:
     return safe_path(f"{told.path}?{told.query}" if told.query else told.path)
 
 
-async def frame(request: Request, db: Database, session: Session) -> Frame:
+async def frame(request: Request, db: Database, session: UserSession) -> Frame:
     """The frame of the session's pages."""
     visible = await projects.list_visible(db, asking.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
@@ -147,7 +147,7 @@ def _places(path: str) -> list[Place]:
 
 def _shared(request: Request) -> dict[str, Any]:
     """What every template may use."""
-    session: Session | None = request.scope.get(asking.SESSION)
+    session: UserSession | None = request.scope.get(asking.SESSION)
     return {"csrf_token": session.csrf_token if session else ""}
 
 

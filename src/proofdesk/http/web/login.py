@@ -14,7 +14,7 @@ from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalSess
 from proofdesk.http.requests import login_request
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
-from proofdesk.runbooks.findings import Diagnosis
+from proofdesk.runbooks.findings import RunbookResult
 
 router = APIRouter(route_class=Route)
 
@@ -47,7 +47,7 @@ async def login(
 ) -> Response:
     """Sign in and go where one was going; or the form again with what is wrong."""
     try:
-        opened = await sessions.open(db, settings, login_request(request, settings, username, password))
+        opened = await sessions.sign_in(db, settings, login_request(request, settings, username, password))
     except (Denied, Invalid) as error:
         return await shown(request, next=next, username=username, error=error)
     answer = RedirectResponse(layout.safe_path(next), 303)
@@ -59,7 +59,7 @@ async def login(
 async def logout(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
     """End the session."""
     if token := session_token(request):
-        await sessions.close(db, token, request.scope.get(asking.REQUEST_ID))
+        await sessions.sign_out(db, token, request.scope.get(asking.REQUEST_ID))
     answer = RedirectResponse("/login", 303)
     clear_session_cookies(answer, settings)
     return answer
@@ -83,7 +83,7 @@ async def shown(
     wanted: str | None = None,
     signup_request_id: str = "",
     wrong: ProofdeskError | None = None,
-    found: Diagnosis | None = None,
+    found: RunbookResult | None = None,
 ) -> Response:
     """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for.
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proofdesk.accounts.queries import Session
+from proofdesk.accounts.queries import UserSession
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
 from proofdesk.http import dependencies as asking
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Resources, Route
@@ -120,7 +120,7 @@ async def redraft(
 
 
 async def _after(
-    request: Request, session: Session, scope: Scope, wanted: UUID, doing: Coroutine[Any, Any, Any], done: str
+    request: Request, session: UserSession, scope: Scope, wanted: UUID, doing: Coroutine[Any, Any, Any], done: str
 ) -> Response:
     """Do it, and show the message with what was done or with what is wrong."""
     try:
@@ -132,7 +132,7 @@ async def _after(
 
 async def _shown(
     request: Request,
-    session: Session,
+    session: UserSession,
     scope: Scope,
     wanted: UUID,
     *,

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proofdesk.accounts.queries import Session
+from proofdesk.accounts.queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
 from proofdesk.http.api import policies as api
@@ -83,7 +83,7 @@ async def change_policy(
 
 async def _shown(
     request: Request,
-    session: Session,
+    session: UserSession,
     scope: Scope,
     asked: PolicyFilter,
     *,

@@ -4,13 +4,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts import sessions
-from proofdesk.accounts.queries import Session
+from proofdesk.accounts.queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
-from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, OwnedProject, Route
+from proofdesk.http.dependencies import CurrentSession, Db, OwnedProject, ProjectEditor, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web import settings as page
 from proofdesk.http.web.settings import Text
+from proofdesk.jobs import new_projects
 from proofdesk.projects import members, projects, scope
 
 router = APIRouter(route_class=Route)
@@ -25,7 +26,7 @@ async def show_projects(request: Request, session: CurrentSession, done: str = "
 
 
 async def choose(
-    request: Request, session: Session, *, name: str = "", wrong: ProofdeskError | None = None, said: str = ""
+    request: Request, session: UserSession, *, name: str = "", wrong: ProofdeskError | None = None, said: str = ""
 ) -> Response:
     """The page on which a project is chosen or made: also what a page shows that needs one."""
     db = request.state.resources.db
@@ -51,11 +52,11 @@ async def choose(
 async def create_project(request: Request, db: Db, session: CurrentSession, name: Text = "") -> Response:
     """Make a project and work in it."""
     try:
-        project = await projects.create(db, asking.actor(request, session), name)
+        project = await new_projects.create(db, asking.actor(request, session), name)
     except Invalid as error:
         return await choose(request, session, name=name, wrong=error)
     inside = await asking.enter_project(request, session, str(project.id))
-    await sessions.work_in(db, session, inside, inside.actor.request_id)
+    await sessions.select_project(db, session, inside, inside.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
 
@@ -63,7 +64,7 @@ async def create_project(request: Request, db: Db, session: CurrentSession, name
 async def select_project(request: Request, db: Db, session: CurrentSession, project_id: Text = "") -> Response:
     """Work in another project."""
     inside = await asking.enter_project(request, session, project_id)
-    await sessions.work_in(db, session, inside, inside.actor.request_id)
+    await sessions.select_project(db, session, inside, inside.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
 

@@ -14,7 +14,7 @@ from proofdesk.http import runbook_context
 from proofdesk.http.dependencies import CurrentSession, Db, Route
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
-from proofdesk.runbooks.findings import Diagnosis, Fix
+from proofdesk.runbooks.findings import RunbookResult, Fix
 
 router = APIRouter(route_class=Route)
 
@@ -77,7 +77,7 @@ def _id(text: str) -> UUID | None:
         raise Invalid("The id of a message is a UUID: take it from the list of outbound messages.") from None
 
 
-def _found(request: Request, diagnosis: Diagnosis, message: UUID | None) -> dict[str, Any]:
+def _found(request: Request, diagnosis: RunbookResult, message: UUID | None) -> dict[str, Any]:
     ours = {
         route.path for route in request.app.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())
     }

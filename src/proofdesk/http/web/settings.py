@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts import accounts, commands, sessions, signup, telegram
-from proofdesk.accounts.queries import Session, Visit
+from proofdesk.accounts.queries import ActiveSession, UserSession
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.http import dependencies as asking
@@ -45,7 +45,7 @@ async def show_settings(request: Request, session: CurrentSession, done: str = "
     return await shown(request, session, said=DONE.get(done, ""))
 
 
-async def after(request: Request, session: Visit, doing: Coroutine[Any, Any, Any], done: str) -> Response:
+async def after(request: Request, session: ActiveSession, doing: Coroutine[Any, Any, Any], done: str) -> Response:
     """Do it, and show the page with what was done or with what is wrong."""
     try:
         await doing
@@ -55,7 +55,7 @@ async def after(request: Request, session: Visit, doing: Coroutine[Any, Any, Any
 
 
 async def shown(
-    request: Request, session: Visit, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
+    request: Request, session: ActiveSession, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
 ) -> Response:
     """The whole page. `said` tells what was done, `wrong` what was not, `code` is a new one for /bind."""
     db, settings = request.state.resources.db, request.state.resources.settings
@@ -76,7 +76,7 @@ async def shown(
 @router.post("/telegram/bind-code")
 async def make_bind_code(request: Request, db: Db, settings: Config, session: Owner) -> Response:
     """Show a one-time code for /bind."""
-    code, _ = await telegram.make_code(db, settings, asking.actor(request, session))
+    code, _ = await telegram.create_bind_code(db, settings, asking.actor(request, session))
     return await shown(request, session, code=code)
 
 
@@ -88,18 +88,18 @@ async def unbind(request: Request, db: Db, session: Owner) -> Response:
 
 
 async def _telegram(db: Database, settings: Settings, code: str) -> dict[str, Any]:
-    binding = await telegram.bound(db, settings)
+    binding = await telegram.fetch_owner_binding(db, settings)
     return {
         "binding": binding,
         "bound_at": view_models.moment(binding.bound_at) if binding else None,
         "signup": await signup.status(db, settings),
         "code": code,
         "minutes": commands.CODE_MINUTES,
-        "why_no_code": telegram.why_no_code(settings),
+        "why_no_code": telegram.bind_code_problem(settings),
     }
 
 
-async def _own(db: Database, settings: Settings, session: Session) -> dict[str, Any]:
+async def _own(db: Database, settings: Settings, session: UserSession) -> dict[str, Any]:
     return {
         "password_is_set": session.is_owner and settings.auth_password is not None,
         "sessions": [
@@ -108,7 +108,7 @@ async def _own(db: Database, settings: Settings, session: Session) -> dict[str, 
                 "seen": view_models.moment(s.last_seen_at),
                 "this": s.id_hash == session.id_hash,
             }
-            for s in await sessions.of_account(db, session)
+            for s in await sessions.list_sessions(db, session)
         ],
     }
 
@@ -141,5 +141,5 @@ async def _users(db: Database) -> list[dict[str, Any]]:
             "sessions": p.sessions,
             "seen": view_models.moment(p.last_seen_at) if p.last_seen_at else None,
         }
-        for p in await accounts.listed(db)
+        for p in await accounts.list_accounts(db)
     ]

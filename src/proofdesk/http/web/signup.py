@@ -6,7 +6,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts import signup
-from proofdesk.accounts.signup import Confirmation, PinAttemptsExceeded, PinExpired, SignupRequestInvalid, Wish
+from proofdesk.accounts.signup import (
+    PinAttemptsExceeded,
+    PinExpired,
+    SignupApplication,
+    SignupConfirmation,
+    SignupRequestInvalid,
+)
 from proofdesk.errors import Conflict, Denied, Invalid, Unavailable
 from proofdesk.http.cookies import session_token, set_session_cookies
 from proofdesk.http.dependencies import Config, Db, Resources, Route
@@ -27,7 +33,7 @@ async def start(
 ) -> Response:
     """Send the PIN and ask for it; or the form again with what is wrong."""
     check_same_site(request, held.settings)
-    wish = Wish(username, password, client_address(request), request_id())
+    wish = SignupApplication(username, password, client_address(request), request_id())
     try:
         started = await signup.start(db, held.settings, held.bot, wish)
     except (Denied, Invalid, Conflict, Unavailable) as error:
@@ -46,7 +52,7 @@ async def confirm(
     """Go in; or the form again with what is wrong: that of the PIN while it can still be the right one."""
     check_same_site(request, settings)
     token = session_token(request)
-    given = Confirmation(signup_request_id, pin, client_address(request), token, request_id())
+    given = SignupConfirmation(signup_request_id, pin, client_address(request), token, request_id())
     try:
         opened = await signup.confirm(db, settings, given)
     except (SignupRequestInvalid, PinExpired, PinAttemptsExceeded, Conflict) as error:

@@ -27,7 +27,7 @@ async def show(request: Request, held: Resources, token: str) -> Response:
 async def carry_out(request: Request, db: Db, held: Resources, token: str) -> Response:
     """What the button and the mail program ask for."""
     try:
-        named = await unsubscribe.carry_out(db, held.links, token, request_id())
+        named = await unsubscribe.apply_unsubscribe(db, held.links, token, request_id())
     except LinkNotFound as error:
         return _page(request, wrong=error)
     return _page(request, recipient=named.recipient, done=True)

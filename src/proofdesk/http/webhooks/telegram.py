@@ -16,27 +16,29 @@ from proofdesk.http.schemas import optional_field, schema
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
 
 
-class Update(JsonBody):
-    """An Update of the Bot API; all but messages is ignored."""
+class TelegramUpdateBody(JsonBody):
+    """An Update of Telegram's Bot API. Everything except messages is ignored."""
 
     update_id: int = Field(ge=0, lt=2**63, strict=True)
     message: Any = None
 
 
-Heard = schema("UpdateHeard", owner_bound=optional_field(bool))
+TelegramUpdateAnswer = schema("UpdateHeard", owner_bound=optional_field(bool))
 
 
-async def _proven(request: Request, db: Db, held: Resources, secret: str | None = None) -> bool:
-    if held.bot is None:
+async def _has_secret(request: Request, db: Db, resources: Resources, secret: str | None = None) -> bool:
+    if resources.bot is None:
         raise TelegramNotConfigured
     header = request.headers.get("x-telegram-bot-api-secret-token")
-    return await telegram.admit(db, held.settings, client_address(request), header, secret)
+    return await telegram.admit_webhook_call(db, resources.settings, client_address(request), header, secret)
 
 
-@router.post("/telegram/webhook", summary="Telegram's updates", response_model=Heard)
-async def webhook(db: Db, held: Resources, proven: Annotated[bool, Depends(_proven)], update: Update) -> Envelope:
-    """For Telegram. The secret comes in the header `x-telegram-bot-api-secret-token` or as `secret` in the query."""
-    assert held.bot is not None, "the call was let in"
-    posted = telegram.Update(update.update_id, update.message, proven, request_id())
-    bound = await telegram.handle(db, held.settings, held.bot, posted)
-    return success(owner_bound=True) if bound else success()
+@router.post("/telegram/webhook", summary="Receive a Telegram update", response_model=TelegramUpdateAnswer)
+async def webhook(
+    db: Db, resources: Resources, has_secret: Annotated[bool, Depends(_has_secret)], update: TelegramUpdateBody
+) -> Envelope:
+    """For Telegram. The secret is in the header `x-telegram-bot-api-secret-token` or in the query as `secret`."""
+    assert resources.bot is not None, "`_has_secret` refuses requests without a bot"
+    received = telegram.TelegramUpdate(update.update_id, update.message, has_secret, request_id())
+    is_bound = await telegram.handle_update(db, resources.settings, resources.bot, received)
+    return success(owner_bound=True) if is_bound else success()

@@ -1,4 +1,4 @@
-"""JSON: what the link of a letter is about, and no more mail. For mail programs, and for whoever has the link."""
+"""The unsubscribe link of an e-mail, for mail programs and for people."""
 
 from fastapi import APIRouter
 
@@ -10,19 +10,21 @@ from proofdesk.outbound.opt_outs import unsubscribe
 
 router = APIRouter(prefix="/v1/webhooks/unsubscribe", tags=["outbound"], route_class=JsonRoute)
 
-Link = schema("UnsubscribeLink", recipient=str, channel=str)
+UnsubscribeLinkAnswer = schema("UnsubscribeLink", recipient=str, channel=str)
 
 
-@router.get("/{token}", summary="What the link of a letter is about", response_model=Link)
-async def show(held: Resources, token: str) -> Envelope:
-    """Whom it is for. Changes nothing: scanners of mail open links."""
-    named = await held.links.read(token)
-    return success(recipient=named.recipient, channel=unsubscribe.CHANNEL)
+@router.get("/{token}", summary="Show an unsubscribe link", response_model=UnsubscribeLinkAnswer)
+async def show(resources: Resources, token: str) -> Envelope:
+    """The recipient of the link. Changes nothing, because mail scanners open links."""
+    link = await resources.links.read(token)
+    return success(recipient=link.recipient, channel=unsubscribe.CHANNEL)
 
 
-@router.post("/{token}", summary="No more mail", response_model=Link)
-async def carry_out(db: Db, held: Resources, token: str) -> Envelope:
-    """Opts the recipient out of e-mail in the project that the letter came from. Without a prefix it takes the form of
-    RFC 8058 too."""
-    named = await unsubscribe.carry_out(db, held.links, token, request_id())
-    return success(recipient=named.recipient, channel=unsubscribe.CHANNEL)
+@router.post("/{token}", summary="Unsubscribe from e-mail", response_model=UnsubscribeLinkAnswer)
+async def opt_out(db: Db, resources: Resources, token: str) -> Envelope:
+    """Opts the recipient out of e-mail in the project that sent the message.
+
+    Without a prefix this URL also accepts the form of RFC 8058 (one-click unsubscribe).
+    """
+    link = await unsubscribe.apply_unsubscribe(db, resources.links, token, request_id())
+    return success(recipient=link.recipient, channel=unsubscribe.CHANNEL)

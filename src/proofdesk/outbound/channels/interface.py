@@ -6,11 +6,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from proofdesk.errors import Invalid, Unavailable
-from proofdesk.outbound.channels.backoff import Pause
+from proofdesk.outbound.channels.backoff import ChannelPause
 
 
 @dataclass(frozen=True)
-class Message:
+class ChannelMessage:
     """One approved message, as it goes out. `payload` was checked by the provider's own `check` when it was drafted.
 
     `inbox_ids`: the inboxes of Chatwoot that the project reads; None: all of the account. `attempted_at`: when its
@@ -65,24 +65,24 @@ class SendFailed(Unavailable):
         message: str,
         *,
         permanent: bool = False,
-        delivered_unknown: bool = False,
-        of_provider: bool = False,
+        delivery_unknown: bool = False,
+        channel_wide: bool = False,
         misconfigured: bool = False,
         retry_after: float | None = None,
         details: dict[str, Any] | None = None,
     ):
         super().__init__(message, details=details)
         self.permanent = permanent
-        self.delivered_unknown = delivered_unknown
-        self.of_provider = of_provider or misconfigured
+        self.delivery_unknown = delivery_unknown
+        self.channel_wide = channel_wide or misconfigured
         self.misconfigured = misconfigured
         self.retry_after = retry_after
 
 
-class Provider(Protocol):
+class Channel(Protocol):
     """One channel. No database, no transaction: a call out, with a timeout of its own."""
 
-    channel: str
+    name: str
 
     def check(self, recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The recipient and the payload in their one form (an address in lower case, no unknown field).
@@ -91,11 +91,11 @@ class Provider(Protocol):
         """
         ...
 
-    async def send(self, message: Message) -> Receipt:
+    async def send(self, message: ChannelMessage) -> Receipt:
         """Hand over one message, once: no retry inside. Raises `SendFailed`."""
         ...
 
-    async def find(self, message: Message) -> Receipt | None:
+    async def find(self, message: ChannelMessage) -> Receipt | None:
         """Whether the provider has it already, looked up by `Message.key`; None when it has not.
 
         Raises `LookupUnsupported` where the provider cannot tell, `SendFailed` where it does not answer.
@@ -103,7 +103,7 @@ class Provider(Protocol):
         ...
 
     @property
-    def pause(self) -> Pause | None:
+    def pause(self) -> ChannelPause | None:
         """The wait that the provider asks for now, None when it may be called."""
         ...
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-BLANK = dict.fromkeys(
+INVISIBLE = dict.fromkeys(
     [
         *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x20E3, 0x2800, 0x3164, 0xFFA0, 0xFEFF, 0xFFFC),
         *range(0x180B, 0x1810), *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070),
@@ -14,5 +14,5 @@ BLANK = dict.fromkeys(
 
 def looks_empty(text: str) -> bool:
     """Return whether a text shows nothing: spaces, controls and characters without a shape only."""
-    shown = (unicodedata.category(c)[0] for c in text.translate(BLANK) if not c.isspace())
+    shown = (unicodedata.category(c)[0] for c in text.translate(INVISIBLE) if not c.isspace())
     return all(kind in "CZM" for kind in shown)

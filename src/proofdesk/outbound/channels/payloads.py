@@ -8,20 +8,20 @@ from proofdesk.outbound.channels.invisible import looks_empty
 _NAMES = ("text", "content", "body")  # what programs that talk to one channel only are used to calling it
 
 
-def text(payload: dict[str, Any], longest: int) -> str:
+def check_text(payload: dict[str, Any], longest: int) -> str:
     """The text of a message, as it goes out. Raises `InvalidPayload` when there is none or it is too long."""
     name = next((n for n in _NAMES if payload.get(n) is not None), None)
     if name is None:
         raise InvalidPayload("A payload has a `text`.", details={"field": "text"})
-    return checked(payload[name], name, longest)
+    return check_string(payload[name], name, longest)
 
 
-def optional(payload: dict[str, Any], name: str, longest: int) -> str | None:
+def check_optional_text(payload: dict[str, Any], name: str, longest: int) -> str | None:
     """Another text of the payload, None when it is left out. Raises `InvalidPayload`."""
-    return None if payload.get(name) in (None, "") else checked(payload[name], name, longest)
+    return None if payload.get(name) in (None, "") else check_string(payload[name], name, longest)
 
 
-def checked(value: Any, name: str, longest: int) -> str:
+def check_string(value: Any, name: str, longest: int) -> str:
     """The value, when it is a text that says something, can be stored, and is not too long. Raises `InvalidPayload`."""
     wrong = ""
     if not isinstance(value, str):

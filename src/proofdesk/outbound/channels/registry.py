@@ -8,13 +8,13 @@ from proofdesk.core.mail_relay import parse, sender
 from proofdesk.errors import Invalid
 from proofdesk.outbound.channels.chatwoot import channel as chatwoot
 from proofdesk.outbound.channels.email import channel as email
-from proofdesk.outbound.channels.interface import Provider
+from proofdesk.outbound.channels.interface import Channel
 from proofdesk.outbound.channels.telegram import channel as telegram
 from proofdesk.settings import Settings
 
-CHANNELS = {c.channel: c for c in (chatwoot.Channel, email.Channel, telegram.Channel)}
+CHANNELS = {c.name: c for c in (chatwoot.ChatwootChannel, email.EmailChannel, telegram.TelegramChannel)}
 
-NEEDED = {
+REQUIRED_SETTINGS = {
     "chatwoot": "CHATWOOT_BASE_URL and CHATWOOT_API_TOKEN",
     "email": "SMTP_URL and SMTP_FROM",
     "telegram": "TELEGRAM_BOT_TOKEN",
@@ -35,7 +35,7 @@ def check_channel(channel: str) -> str:
     return channel
 
 
-def check(channel: str, recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def check_message(channel: str, recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Recipient and payload in their one form, whether or not the channel is configured.
 
     Raises `InvalidChannel`, `InvalidRecipient` or `InvalidPayload`.
@@ -43,17 +43,21 @@ def check(channel: str, recipient_ref: str, payload: dict[str, Any]) -> tuple[st
     return CHANNELS[check_channel(channel)].check(recipient_ref, payload)
 
 
-def configured(
-    settings: Settings, links: email.Links, moves: telegram.ChatMoves, chatwoot_client: ChatwootClient | None, bot: Bot | None
-) -> dict[str, Provider]:
+def build_channels(
+    settings: Settings,
+    links: email.UnsubscribeUrls,
+    moves: telegram.ChatMoves,
+    chatwoot_client: ChatwootClient | None,
+    bot: Bot | None,
+) -> dict[str, Channel]:
     """The channels that can be used, by name."""
-    found: list[Provider] = []
+    found: list[Channel] = []
     if chatwoot_client is not None:
-        found.append(chatwoot.Channel(chatwoot_client))
+        found.append(chatwoot.ChatwootChannel(chatwoot_client))
     if settings.smtp_url is not None and settings.smtp_from is not None:
         relay, writer = parse(settings.smtp_url.get_secret_value()), sender(settings.smtp_from)
         timeout, most = settings.smtp_timeout_seconds, settings.outbound_concurrency
-        found.append(email.Channel(relay, writer, links, timeout=timeout, most=most))
+        found.append(email.EmailChannel(relay, writer, links, timeout=timeout, most=most))
     if bot is not None:
-        found.append(telegram.Channel(bot, moves))
-    return {provider.channel: provider for provider in found}
+        found.append(telegram.TelegramChannel(bot, moves))
+    return {provider.name: provider for provider in found}

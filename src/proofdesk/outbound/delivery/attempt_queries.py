@@ -58,10 +58,10 @@ class AttemptOutcome:
     outcome: str
     provider_message_id: str | None
     error: str | None
-    took: float | None
-    wait: float | None
-    counted: bool = True
-    put_back: bool = False
+    duration: float | None
+    retry_wait: float | None
+    uses_retry: bool = True
+    requeued: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class SettledAttempt:
     outcome: str
     started_at: datetime
     policy_ids: list[UUID]
-    put_back: bool
+    requeued: bool
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ChannelDelay:
 
     channel: str
     reason: str
-    wait: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class _Clock:
     now: datetime
 
 
-async def lock_due_messages(conn: Conn, scope: Scope, limit: int, except_for: Sequence[str] = ()) -> list[UUID]:
+async def lock_due_messages(conn: Conn, scope: Scope, limit: int, excluded_channels: Sequence[str] = ()) -> list[UUID]:
     """Lock messages whose time has come, until the transaction ends; those that others have are passed over, and those
     of the channels in `except_for`."""
     due = await fetch_all(
@@ -112,12 +112,12 @@ async def lock_due_messages(conn: Conn, scope: Scope, limit: int, except_for: Se
         ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED""",
         project=scope.project_id,
         limit=limit,
-        except_for=list(except_for),
+        except_for=list(excluded_channels),
     )
     return [found.id for found in due]
 
 
-async def delay_channels(conn: Conn, scope: Scope, waits: Sequence[ChannelDelay]) -> int:
+async def delay_channels(conn: Conn, scope: Scope, delays: Sequence[ChannelDelay]) -> int:
     """Let what is due on some channels wait for a reason of its provider; return how many messages.
 
     Messages that another worker has locked are left to it.
@@ -138,9 +138,9 @@ async def delay_channels(conn: Conn, scope: Scope, waits: Sequence[ChannelDelay]
         FROM due d JOIN waits w ON w.channel = d.channel
         WHERE o.project_id = %(project)s AND o.id = d.id""",
         project=scope.project_id,
-        channels=[w.channel for w in waits],
-        reasons=[w.reason for w in waits],
-        waits=[w.wait for w in waits],
+        channels=[w.channel for w in delays],
+        reasons=[w.reason for w in delays],
+        waits=[w.seconds for w in delays],
     )
 
 
@@ -165,7 +165,7 @@ async def fetch_current_time(conn: Conn) -> datetime:
     return (await fetch_one(conn, _Clock, "SELECT clock_timestamp() AS now")).now
 
 
-async def update_claimed_messages(conn: Conn, scope: Scope, decided: Sequence[MessageUpdate]) -> None:
+async def update_claimed_messages(conn: Conn, scope: Scope, updates: Sequence[MessageUpdate]) -> None:
     """Store what becomes of claimed messages."""
     await execute(
         conn,
@@ -180,7 +180,7 @@ async def update_claimed_messages(conn: Conn, scope: Scope, decided: Sequence[Me
         WHERE o.project_id = %(project)s AND o.id = d.id""",
         project=scope.project_id,
         by=scope.actor.username,
-        rows=Jsonb([_plain(row) for row in decided]),
+        rows=Jsonb([_plain(row) for row in updates]),
     )
 
 
@@ -207,7 +207,7 @@ async def insert_attempts(
     )
 
 
-async def finish_attempts(conn: Conn, scope: Scope, endings: Sequence[AttemptOutcome]) -> list[SettledAttempt]:
+async def finish_attempts(conn: Conn, scope: Scope, outcomes: Sequence[AttemptOutcome]) -> list[SettledAttempt]:
     """Store how attempts ended, and what that makes of their messages; those that have an outcome already are left."""
     return await fetch_all(
         conn,
@@ -234,7 +234,7 @@ async def finish_attempts(conn: Conn, scope: Scope, endings: Sequence[AttemptOut
         FROM ended e WHERE o.project_id = %(project)s AND o.id = e.outbound_id
         RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids, e.put_back""",
         project=scope.project_id,
-        rows=Jsonb([_plain(row) for row in endings]),
+        rows=Jsonb([_plain(row) for row in outcomes]),
     )
 
 

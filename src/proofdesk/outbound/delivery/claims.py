@@ -16,7 +16,7 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.outbound import gates, messages, policies, policy_queries
 from proofdesk.outbound import message_queries as outbound_queries
-from proofdesk.outbound.channels.interface import Provider
+from proofdesk.outbound.channels.interface import Channel
 from proofdesk.outbound.delivery import attempt_queries, outcomes
 from proofdesk.outbound.delivery.attempt_queries import ChannelDelay, MessageUpdate, StartedAttempt
 from proofdesk.outbound.gates import GateDecision, Policy
@@ -33,25 +33,25 @@ _ACTIONS = {"blocked_opt_out": "outbound.opt_out_block", "cancelled": "outbound.
 class ClaimedMessage:
     """A message on its way. No call may be made after `until` (of `time.monotonic`): others may think it lost then."""
 
-    outbound: OutboundMessage
+    message: OutboundMessage
     attempt: StartedAttempt
-    began: float
-    until: float
+    started: float
+    deadline: float
 
 
 @dataclass(frozen=True)
 class Claim:
     """What was taken: messages to be sent now, and those that may not be, each with the reason."""
 
-    sending: list[ClaimedMessage] = field(default_factory=list)
-    held_back: list[tuple[OutboundMessage, GateDecision]] = field(default_factory=list)
+    claimed: list[ClaimedMessage] = field(default_factory=list)
+    rejected: list[tuple[OutboundMessage, GateDecision]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.sending) + len(self.held_back)
+        return len(self.claimed) + len(self.rejected)
 
 
 async def claim_due_messages(
-    db: Database, scope: Scope, providers: Mapping[str, Provider], lease: float, most: int
+    db: Database, scope: Scope, providers: Mapping[str, Channel], lease: float, most: int
 ) -> Claim:
     """Take at most so many messages whose time has come, on channels whose provider asks for no pause.
 
@@ -61,7 +61,7 @@ async def claim_due_messages(
     pauses = {name: p.pause for name, p in providers.items() if p.pause is not None and p.pause.hold > 0}
     async with db.scoped(scope) as conn:
         if waits := [
-            ChannelDelay(n, outcomes.format_reason(p.reason), p.wait) for n, p in pauses.items() if p.everywhere
+            ChannelDelay(n, outcomes.format_reason(p.reason), p.wait) for n, p in pauses.items() if p.all_workers
         ]:
             await attempt_queries.delay_channels(conn, scope, waits)
         ids = await attempt_queries.lock_due_messages(conn, scope, most, list(pauses))

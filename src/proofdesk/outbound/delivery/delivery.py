@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from proofdesk.core.concurrency import run_to_completion
-from proofdesk.core.progress import ShouldStop, ReportProgress, never_stop, ignore_progress
+from proofdesk.core.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied
 from proofdesk.outbound import messages
-from proofdesk.outbound.channels.backoff import HOLD
+from proofdesk.outbound.channels.backoff import MAX_HOLD
 from proofdesk.outbound.channels.interface import SendFailed
-from proofdesk.outbound.channels.registry import NEEDED
+from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.delivery import attempt_queries, claims, outcomes, sending, sweep
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome
 from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED, Claim
@@ -41,8 +41,8 @@ class DeliveryOptions:
 
     concurrency: int = 16
     lease: float = 300.0
-    patience: RetryBackoff = field(default_factory=RetryBackoff)
-    landing: float = 4.0
+    retry_backoff: RetryBackoff = field(default_factory=RetryBackoff)
+    shutdown_grace: float = 4.0
 
     @staticmethod
     def from_settings(settings: Settings) -> "DeliveryOptions":
@@ -61,7 +61,7 @@ class DeliveryTotals:
     blocked: int = 0
     skipped: int = 0
     swept: int = 0
-    left_off: bool = False
+    stopped_early: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -71,9 +71,9 @@ class DeliveryTotals:
     def count_claim(self, claim: Claim) -> None:
         """Count what was taken, and of it what may not go out."""
         self.processed += len(claim)
-        deferred = sum(decision.verdict == "deferred" for _, decision in claim.held_back)
+        deferred = sum(decision.verdict == "deferred" for _, decision in claim.rejected)
         self.skipped += deferred
-        self.blocked += len(claim.held_back) - deferred
+        self.blocked += len(claim.rejected) - deferred
 
 
 class BlockedOptOut(Conflict):
@@ -107,7 +107,7 @@ async def process_due(
 
     Whoever cancels it waits until what is on its way has been answered and settled, for `Options.landing` at most.
     """
-    calling = await sending.load_sender(db, scope, providers, options.patience)
+    calling = await sending.load_sender(db, scope, providers, options.retry_backoff)
     tally = DeliveryTotals(swept=await sweep.settle_lost_attempts(db, scope, calling, options.lease))
     async with db.scoped(scope) as conn:
         await attempt_queries.resume_unconfigured(conn, scope, list(providers))
@@ -115,7 +115,7 @@ async def process_due(
     try:
         await _keep_sending(_Claims(db, scope, calling, options, limit, leave_off), tally, flying, report)
     finally:
-        await run_to_completion(_land(db, scope, flying, tally, options.landing))
+        await run_to_completion(_land(db, scope, flying, tally, options.shutdown_grace))
     return tally
 
 
@@ -127,9 +127,9 @@ async def send_now(
     Raises `OutboundNotFound`, `InvalidState`, `BlockedOptOut`, `BlockedStopOnReply`, `FrequencyCapReached`, or
     `SendFailed` when the provider did not take it.
     """
-    calling = await sending.load_sender(db, scope, providers, options.patience)
+    calling = await sending.load_sender(db, scope, providers, options.retry_backoff)
     claim = await claims.claim_message(db, scope, providers, options.lease, outbound_id)
-    flying: Flying = {asyncio.create_task(calling.send(claimed)) for claimed in claim.sending}
+    flying: Flying = {asyncio.create_task(calling.send(claimed)) for claimed in claim.claimed}
     await run_to_completion(_land(db, scope, flying, DeliveryTotals()))
     found = await messages.get_message(db, scope, outbound_id)
     _refuse(found, claim)
@@ -151,9 +151,9 @@ class _Claims:
         """Take what there is room for, and have it sent; False when there was less, or no more is wanted."""
         room = self.options.concurrency - len(flying)
         most = room if self.limit is None else min(room, self.limit - tally.processed)
-        claim = await claims.claim_due_messages(self.db, self.scope, self.calling.providers, self.options.lease, most)
+        claim = await claims.claim_due_messages(self.db, self.scope, self.calling.channels, self.options.lease, most)
         tally.count_claim(claim)
-        flying |= {asyncio.create_task(self.calling.send(claimed)) for claimed in claim.sending}
+        flying |= {asyncio.create_task(self.calling.send(claimed)) for claimed in claim.claimed}
         return len(claim) == most and tally.processed != self.limit
 
     async def wait_for_put_back(self, tally: DeliveryTotals) -> bool:
@@ -161,7 +161,7 @@ class _Claims:
         if tally.processed == self.limit:
             return False
         async with self.db.scoped(self.scope) as conn:
-            seconds = await attempt_queries.fetch_seconds_until_retry(conn, self.scope, HOLD * 1.25)
+            seconds = await attempt_queries.fetch_seconds_until_retry(conn, self.scope, MAX_HOLD * 1.25)
         if seconds is None:
             return False
         await asyncio.sleep(max(0.0, seconds) + _A_MOMENT)
@@ -178,7 +178,7 @@ async def _keep_sending(due: _Claims, tally: DeliveryTotals, flying: Flying, rep
             await run_to_completion(_settle(due.db, due.scope, done, flying, tally))
         report(tally.processed - len(flying), None, "messages")
         if more and await due.leave_off():
-            tally.left_off, more = True, False
+            tally.stopped_early, more = True, False
         elif not more and not flying and waits < _MOST_WAITS:
             more, waits = await due.wait_for_put_back(tally), waits + 1
 
@@ -199,7 +199,7 @@ async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tall
     endings = [task.result() for task in done if not task.cancelled()]
     settled = await outcomes.settle_attempts(db, scope, [ending for ending in endings if ending is not None])
     sent = sum(one.outcome == "sent" for one in settled)
-    put_back = sum(one.put_back for one in settled)
+    put_back = sum(one.requeued for one in settled)
     tally.sent += sent
     tally.skipped += put_back
     tally.failed += len(done) - sent - put_back
@@ -208,20 +208,20 @@ async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tall
 def _refuse(found: OutboundMessage, claim: Claim) -> None:
     if found.status == "sent":
         return
-    reason = claim.held_back[0][1].reason if claim.held_back else None
+    reason = claim.rejected[0][1].reason if claim.rejected else None
     if found.status == "blocked_opt_out":
         raise BlockedOptOut("The recipient has opted out of this channel; the message was blocked.")
     if found.status == "cancelled":
         raise BlockedStopOnReply("The recipient wrote after this was approved; the message was cancelled.")
-    if reason == CAP_REACHED and claim.held_back[0][1].until is not None:
-        until = claim.held_back[0][1].until
+    if reason == CAP_REACHED and claim.rejected[0][1].until is not None:
+        until = claim.rejected[0][1].until
         raise FrequencyCapReached(
             f"The recipient was written to as often as allowed; the next window opens at {until:%Y-%m-%dT%H:%M:%SZ}.",
             status=429,
             retry_after=max(1, math.ceil((until - found.updated_at).total_seconds())),
         )
     if reason == CHANNEL_NOT_CONFIGURED:
-        what = f"{CHANNEL_NOT_CONFIGURED}: set {NEEDED[found.channel]}. The message waits and is not counted as tried."
+        what = f"{CHANNEL_NOT_CONFIGURED}: set {REQUIRED_SETTINGS[found.channel]}. The message waits and is not counted as tried."
         raise SendFailed(what, details={"last_error": CHANNEL_NOT_CONFIGURED})
     last_error = found.last_error if found.next_attempt_at or found.status == "failed" else DELIVERY_UNKNOWN
     then = " It stays approved and is tried again by itself." if found.status == "approved" else ""

@@ -44,7 +44,7 @@ def failed_outcome(
     """It was certainly not delivered. There is another attempt if that can help and retries are left; a condition of
     the provider uses up none of them."""
     reason = format_reason(error.message)
-    if error.of_provider:
+    if error.channel_wide:
         wait, put_back = _wait_for_provider(attempt, error, patience), not error.misconfigured
         return replace(_ending(attempt, "failed", began, error=reason), wait=wait, counted=False, put_back=put_back)
     if error.permanent or message.retry_count >= message.max_retries:
@@ -102,7 +102,7 @@ def _event(ending: AttemptOutcome) -> BulkEvent:
         "attempt": ending.number,
         "provider_message_id": ending.provider_message_id,
         "error": ending.error,
-        "retry_in_seconds": None if ending.wait is None else round(ending.wait),
+        "retry_in_seconds": None if ending.retry_wait is None else round(ending.retry_wait),
     }
     told = {name: value for name, value in payload.items() if value is not None}
     return BulkEvent("outbound.send", messages.ENTITY_TYPE, ending.outbound_id, ending.outcome, told)

@@ -36,8 +36,8 @@ class OptOutRequest:
     """That somebody wants nothing more on a channel, and the message that says so, the last if there are several."""
 
     channel: str
-    who: str
-    said: ContactMessage
+    contact: str
+    message: ContactMessage
 
 
 async def apply_opt_outs(db: Database, scope: Scope, words: list[str]) -> int:
@@ -83,18 +83,18 @@ def _refusals(scope: Scope, said: list[ContactMessage]) -> Iterable[OptOutReques
 
 async def _opt_out(db: Database, scope: Scope, refusals: list[OptOutRequest]) -> int:
     async with db.scoped(scope) as conn:
-        people = await policies.ensure_policies(conn, scope, [(r.channel, r.who) for r in refusals])
+        people = await policies.ensure_policies(conn, scope, [(r.channel, r.contact) for r in refusals])
         found = {(p.channel, p.recipient): p for p in people}
         every = {policy_id for p in people for policy_id in p.policy_ids}
         held = await policy_queries.lock_policies(conn, scope, sorted(every))
         inside = {p.id for p in held if not p.opted_out}
         let_in = {o.policy_id: o.at for o in await queries.fetch_opt_ins(conn, scope, sorted(every))}
-        heeded = [r for r in refusals if _counts(r.said.at, found[r.channel, r.who], inside, let_in)]
-        leaving = sorted({i for r in heeded for i in found[r.channel, r.who].policy_ids if i in inside})
+        heeded = [r for r in refusals if _counts(r.message.at, found[r.channel, r.contact], inside, let_in)]
+        leaving = sorted({i for r in heeded for i in found[r.channel, r.contact].policy_ids if i in inside})
         if leaving:
             await policy_queries.update_policies(conn, scope, leaving, PolicyUpdate(opted_out=True))
             for refusal in heeded:
-                await _record(conn, scope, refusal, found[refusal.channel, refusal.who])
+                await _record(conn, scope, refusal, found[refusal.channel, refusal.contact])
         return len(leaving)
 
 
@@ -104,9 +104,9 @@ def _counts(at: datetime, person: RecipientPolicies, inside: set[UUID], let_in: 
 
 
 async def _record(conn: Conn, scope: Scope, refusal: OptOutRequest, person: RecipientPolicies) -> None:
-    said = refusal.said
+    said = refusal.message
     message = ids.message(scope.project_id, said.account_id, said.message_id)
-    payload = {"channel": refusal.channel, "contact": refusal.who, "changed": {"opted_out": True}}
+    payload = {"channel": refusal.channel, "contact": refusal.contact, "changed": {"opted_out": True}}
     await events.record(
         conn,
         events.system_actor(scope.actor.request_id),

@@ -71,12 +71,12 @@ class UnsubscribeLinks:
 
     async def _signing(self) -> Signer:
         async with self._db.transaction() as conn:
-            key = await unsubscribe_queries.link_key(conn)
-            key = key or await unsubscribe_queries.make_link_key(conn, secrets.token_urlsafe(32))
+            key = await unsubscribe_queries.fetch_link_key(conn)
+            key = key or await unsubscribe_queries.ensure_link_key(conn, secrets.token_urlsafe(32))
         return Signer(key, "unsubscribe", digest_method=sha256)
 
 
-async def carry_out(
+async def apply_unsubscribe(
     db: Database, links: UnsubscribeLinks, token: str, request_id: str | None = None
 ) -> UnsubscribeRequest:
     """Opt the recipient that a link names out of e-mail in its project, with the letter as evidence; once.

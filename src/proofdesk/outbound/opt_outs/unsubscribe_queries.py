@@ -4,12 +4,12 @@ from proofdesk.database import rows
 from proofdesk.database.rows import Conn
 
 
-async def link_key(conn: Conn) -> str | None:
+async def fetch_link_key(conn: Conn) -> str | None:
     """The key of this installation."""
     return await rows.fetch_value(conn, "SELECT value #>> '{}' FROM app_settings WHERE key = 'unsubscribe_key'")
 
 
-async def make_link_key(conn: Conn, fresh: str) -> str:
+async def ensure_link_key(conn: Conn, fresh: str) -> str:
     """Let `fresh` be the key, unless another process was quicker; the key."""
     return await rows.fetch_value(
         conn,

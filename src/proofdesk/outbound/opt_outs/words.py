@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from proofdesk.core.quotes import split_quotes
-from proofdesk.outbound.channels.invisible import BLANK
+from proofdesk.outbound.channels.invisible import INVISIBLE
 
 MAX_LENGTH = 2000
 """Characters of a message that are looked at; a longer one says more than a word."""
@@ -58,5 +58,5 @@ def extract_new_text(text: str) -> str:
 
 def _visible(text: str) -> str:
     """The text as it reads: full width and compatibility forms made plain, small letters, nothing invisible."""
-    composed = unicodedata.normalize("NFKC", text.translate(BLANK))
-    return unicodedata.normalize("NFKC", composed.translate(BLANK).casefold())
+    composed = unicodedata.normalize("NFKC", text.translate(INVISIBLE))
+    return unicodedata.normalize("NFKC", composed.translate(INVISIBLE).casefold())

@@ -4,21 +4,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from proofdesk import logging
-from proofdesk.accounts.sessions import PROBE
+from proofdesk.accounts.sessions import PROBE_SUFFIX
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
-from proofdesk.runbooks.context import Asking, CannotLookError, Case
-from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
+from proofdesk.runbooks.context import RequestContext, CheckSkippedError, RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
 
 _SKEW_SECONDS = 60
 _EVENTS = 50
 _LOGIN = ("login.address", "login.username")
 
 
-async def cookies_fit_the_scheme(case: Case) -> Seen:
+async def cookies_fit_the_scheme(case: RunbookContext) -> Observation:
     """Whether cookies are marked Secure although people come over http."""
-    secure, request = case.settings.secure_cookies, case.asking
+    secure, request = case.settings.secure_cookies, case.request
     public = (case.settings.public_url or "").lower()
     if request is None:
         if case.settings.cookie_secure and public.startswith("http://"):
@@ -32,13 +32,13 @@ async def cookies_fit_the_scheme(case: Case) -> Seen:
     return ok(f"This request came over {scheme}; cookies are {_word(secure)}.")
 
 
-async def proxy_is_believed(case: Case) -> Seen:
+async def proxy_is_believed(case: RunbookContext) -> Observation:
     """Whether a proxy in between tells of itself, and is believed."""
-    request = case.request
+    request = case.required_request
     if not request.forwarded:
         return ok("No proxy tells of itself.")
     told = ", ".join(sorted(request.forwarded))
-    if request.believed:
+    if request.proxy_trusted:
         return ok(f"A trusted proxy told {told}.")
     claimed = request.forwarded.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
     observed = f"The request from {request.peer} carries {told}, and that address is not in TRUSTED_PROXIES."
@@ -47,48 +47,48 @@ async def proxy_is_believed(case: Case) -> Seen:
     return warn(f"{observed} So everybody behind it counts as one for the login limit.")
 
 
-async def origin_is_allowed(case: Case) -> Seen:
+async def origin_is_allowed(case: RunbookContext) -> Observation:
     """Whether the page that asks may ask."""
-    if case.asking is None:
+    if case.request is None:
         return ok(f"CORS_ORIGIN is {case.settings.cors_origin or 'empty'}; the product's own pages need none.")
-    origin = case.asking.origin
+    origin = case.request.origin
     if origin is None:
         return ok("The request names no origin, as those of the product's own pages may.")
-    if urlsplit(origin).netloc == case.asking.host or origin == _origin(case.settings.public_url):
+    if urlsplit(origin).netloc == case.request.host or origin == _origin(case.settings.public_url):
         return ok(f"{origin} is where Proofdesk itself is.")
     if origin in case.settings.cors_origins:
         return ok(f"{origin} is in CORS_ORIGIN.")
     return fail(f"The request comes from {origin}, which is not in CORS_ORIGIN.")
 
 
-async def clocks_agree(case: Case) -> Seen:
+async def clocks_agree(case: RunbookContext) -> Observation:
     """Whether this machine, the database and whoever asks have the same time."""
     async with case.resources.db.transaction() as conn:
         database = await queries.clock(conn)
     apart = {"the database": abs((database - case.now()).total_seconds())}
-    if case.asking and case.asking.sent_at:
-        apart["the browser"] = abs((case.asking.sent_at - case.now()).total_seconds())
+    if case.request and case.request.client_time:
+        apart["the browser"] = abs((case.request.client_time - case.now()).total_seconds())
     wrong = [f"{who} by {seconds:.0f} s" for who, seconds in apart.items() if seconds > _SKEW_SECONDS]
     if wrong:
         return fail(f"The clock of this machine differs from that of {' and of '.join(wrong)}.")
     return ok(f"The clocks of this machine and {' and '.join(apart)} agree.")
 
 
-async def cookie_came_along(case: Case) -> Seen:
+async def cookie_came_along(case: RunbookContext) -> Observation:
     """Whether the session cookie is in the request."""
-    request, name = case.request, case.settings.session_cookie_name
+    request, name = case.required_request, case.settings.session_cookie_name
     if name in request.cookies:
         return ok(f"The cookie {name} came along.")
-    if name + PROBE in request.cookies:
+    if name + PROBE_SUFFIX in request.cookies:
         return ok("The browser keeps the cookies of Proofdesk and sends them back. Nobody is signed in with it yet.")
     others = ", ".join(sorted(request.cookies)) or "none"
     way = " It passed a proxy, which may strip cookies." if request.forwarded else ""
     return fail(f"The cookie {name} did not come along; cookies that did: {others}.{way}")
 
 
-async def session_lives(case: Case) -> Seen:
+async def session_lives(case: RunbookContext) -> Observation:
     """Whether the session of the cookie still is one."""
-    match case.request.session:
+    match case.required_request.session_state:
         case None:
             return skip("No session cookie came along.")
         case "active":
@@ -99,29 +99,29 @@ async def session_lives(case: Case) -> Seen:
             return fail("There is no such session: it was ended, or the cookie is of another installation.")
 
 
-async def csrf_token_came_along(case: Case) -> Seen:
+async def csrf_token_came_along(case: RunbookContext) -> Observation:
     """Whether the token of the session is in the header."""
-    request = case.request
-    if case.settings.csrf_cookie_name not in request.cookies and request.session == "active":
+    request = case.required_request
+    if case.settings.csrf_cookie_name not in request.cookies and request.session_state == "active":
         return fail(f"The cookie {case.settings.csrf_cookie_name}, from which scripts take the token, is not there.")
-    match request.csrf:
+    match request.csrf_state:
         case None:
             return skip("This request needs no token.")
         case "right":
             return ok("The header x-csrf-token holds the session's token.")
         case "missing":
             return fail("The header x-csrf-token did not arrive.")
-        case _ if request.session != "active":
+        case _ if request.session_state != "active":
             return skip("There is no session whose token it could be.")
         case _:
             return fail("The header x-csrf-token holds another token than the session's.")
 
 
-async def logins_are_not_limited(case: Case) -> Seen:
+async def logins_are_not_limited(case: RunbookContext) -> Observation:
     """Whether too many logins failed."""
     settings = case.settings
-    if case.asking is not None and case.asking.session != "active":
-        raise CannotLookError("Only who is signed in is told about others.")
+    if case.request is not None and case.request.session_state != "active":
+        raise CheckSkippedError("Only who is signed in is told about others.")
     async with case.resources.db.transaction() as conn:
         counted = await queries.limits(conn, list(_LOGIN))
     most, minutes = settings.login_rate_limit_max_attempts, settings.login_rate_limit_window_minutes
@@ -132,9 +132,9 @@ async def logins_are_not_limited(case: Case) -> Seen:
     return ok(f"Nobody has used up the {most} tries in {minutes} minutes.")
 
 
-async def response_headers(case: Case) -> Any:
+async def response_headers(case: RunbookContext) -> Any:
     """What decides about cookies and CORS in the answers to this request, and what came with it."""
-    settings, request = case.settings, case.request
+    settings, request = case.settings, case.required_request
     shared = request.origin if request.origin in settings.cors_origins else None
     secure = settings.secure_cookies if settings.secure_cookies is not None else request.scheme == "https"
     return {
@@ -151,17 +151,17 @@ async def response_headers(case: Case) -> Any:
     }
 
 
-async def auth_events(case: Case) -> Any:
+async def auth_events(case: RunbookContext) -> Any:
     """What the trail tells of logins: the owner sees all, others their own."""
     asked = AuditFilter("auth.*", None, None)
-    found = await chain.list_events(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
+    found = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
     return [_event(event) for event in found]
 
 
-async def log_lines(case: Case) -> Any:
+async def log_lines(case: RunbookContext) -> Any:
     """What this process logged last about signing in; for the owner only, since others are in it."""
     if not case.actor.is_owner:
-        raise CannotLookError("The owner's bundle holds the log.")
+        raise CheckSkippedError("The owner's bundle holds the log.")
     return [event for event in logging.recent_events() if _is_about_auth(event)]
 
 
@@ -178,7 +178,7 @@ def _event(event: Any) -> dict[str, Any]:
     return {name: getattr(event, name) for name in names}
 
 
-def _scheme(request: Asking) -> str:
+def _scheme(request: RequestContext) -> str:
     """What the browser speaks; who serves behind a proxy sees another scheme."""
     told = request.origin or request.referer or ""
     claimed = request.forwarded.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
@@ -267,10 +267,10 @@ RUNBOOK = Runbook(
             (Fix("Wait for the end of the window, or raise LOGIN_RATE_LIMIT_MAX_ATTEMPTS and restart."),),
         ),
     ),
-    exhibits=(
-        Exhibit("Request and response headers", response_headers),
-        Exhibit("Events of the trail about signing in", auth_events),
-        Exhibit("Log of this process about signing in", log_lines),
+    evidence=(
+        EvidenceSection("Request and response headers", response_headers),
+        EvidenceSection("Events of the trail about signing in", auth_events),
+        EvidenceSection("Log of this process about signing in", log_lines),
     ),
     variables=(
         "CORS_ORIGIN", "PUBLIC_URL", "COOKIE_SECURE", "TRUSTED_PROXIES", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME",

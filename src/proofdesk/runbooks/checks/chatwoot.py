@@ -7,14 +7,14 @@ from proofdesk.core import urls
 from proofdesk.jobs import catalog
 from proofdesk.projects import source_queries
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes
-from proofdesk.runbooks.context import CannotLookError, Case
-from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip
+from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip
 
 _JOBS = (catalog.SYNC.name, catalog.RECONCILE.name)
 _NOT_REACHED = "Chatwoot did not get as far as that."
 
 
-async def has_base_url(case: Case) -> Seen:
+async def has_base_url(case: RunbookContext) -> Observation:
     """Whether CHATWOOT_BASE_URL is set."""
     url = urls.masked(case.settings.chatwoot_base_url or "")
     if not url:
@@ -24,31 +24,31 @@ async def has_base_url(case: Case) -> Seen:
     )
 
 
-async def has_token(case: Case) -> Seen:
+async def has_token(case: RunbookContext) -> Observation:
     """Whether CHATWOOT_API_TOKEN is set."""
     there = case.settings.chatwoot_api_token is not None
     return ok("CHATWOOT_API_TOKEN is set.") if there else fail("CHATWOOT_API_TOKEN is not set.")
 
 
-async def has_account(case: Case) -> Seen:
+async def has_account(case: RunbookContext) -> Observation:
     """Whether it is known which account to read."""
     default = case.settings.chatwoot_account_id
     if default is not None:
         return ok(f"CHATWOOT_ACCOUNT_ID is {default}.")
-    if bound := await case.know(facts.bound):
+    if bound := await case.load_once(facts.bound):
         return ok(f"Not needed: the project reads {', '.join(s.external_id for s in bound)}.")
     return fail("CHATWOOT_ACCOUNT_ID is not set, and the project has no source.")
 
 
-async def is_reached(case: Case) -> Seen:
+async def is_reached(case: RunbookContext) -> Observation:
     """Whether there is a Chatwoot at the address."""
-    seen = await case.know(probes.chatwoot)
+    seen = await case.load_once(probes.chatwoot)
     return fail(seen.unreachable.message) if seen.unreachable else ok(f"Chatwoot {seen.version} answers.")
 
 
-async def header_arrives(case: Case) -> Seen:
+async def header_arrives(case: RunbookContext) -> Observation:
     """Whether the token comes through the proxies in between."""
-    seen = await case.know(probes.chatwoot)
+    seen = await case.load_once(probes.chatwoot)
     if seen.unreachable:
         return skip(_NOT_REACHED)
     if seen.refused and seen.refused.token_missing:
@@ -56,9 +56,9 @@ async def header_arrives(case: Case) -> Seen:
     return ok("The header with the token arrives.")
 
 
-async def token_is_taken(case: Case) -> Seen:
+async def token_is_taken(case: RunbookContext) -> Observation:
     """Whether Chatwoot knows the token."""
-    seen = await case.know(probes.chatwoot)
+    seen = await case.load_once(probes.chatwoot)
     if seen.unreachable or (seen.refused and seen.refused.token_missing):
         return skip(_NOT_REACHED)
     if seen.refused is None:
@@ -72,7 +72,7 @@ async def token_is_taken(case: Case) -> Seen:
     return fail(seen.refused.message, "Chatwoot does not answer as it should.", _LATER)
 
 
-async def account_exists(case: Case) -> Seen:
+async def account_exists(case: RunbookContext) -> Observation:
     """Whether the token's user belongs to each account that is to be read."""
     roles, wanted = await _roles(case), await _accounts(case)
     missing = [str(account) for account in wanted if account not in roles]
@@ -82,7 +82,7 @@ async def account_exists(case: Case) -> Seen:
     return ok(f"Account {', '.join(map(str, wanted))} is there.") if wanted else skip("No account is configured.")
 
 
-async def role_is_right(case: Case) -> Seen:
+async def role_is_right(case: RunbookContext) -> Observation:
     """Whether the token is an administrator's."""
     roles = await _roles(case)
     wanted = [account for account in await _accounts(case) if account in roles]
@@ -92,17 +92,17 @@ async def role_is_right(case: Case) -> Seen:
     return ok("The token is an administrator's.") if wanted else skip("No account of the token is to be read.")
 
 
-async def source_is_ours(case: Case) -> Seen:
+async def source_is_ours(case: RunbookContext) -> Observation:
     """Whether the project has a source, or may have the default account."""
-    bound = await case.know(facts.bound)
+    bound = await case.load_once(facts.bound)
     if bound:
         return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
     default = case.settings.chatwoot_account_id
     if default is None:
         return fail("The project reads no Chatwoot source.", "The project has no source to read.", fixes.BIND)
-    async with case.resources.db.scoped(case.inside) as conn:
-        taken = await source_queries.is_claimed_by_another(conn, case.inside, default, None)
-        let_go = await source_queries.was_ever_bound(conn, case.inside)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        taken = await source_queries.is_claimed_by_another(conn, case.required_scope, default, None)
+        let_go = await source_queries.was_ever_bound(conn, case.required_scope)
     if taken:
         return fail(f"The project has no source, and another project reads account {default} or an inbox of it.")
     if let_go:
@@ -110,9 +110,9 @@ async def source_is_ours(case: Case) -> Seen:
     return ok(f"The project will be given account {default} by its first sync.")
 
 
-async def inboxes_exist(case: Case) -> Seen:
+async def inboxes_exist(case: RunbookContext) -> Observation:
     """Whether each inbox that is bound is there."""
-    bound = [s for s in await case.know(facts.bound) if s.inbox_id is not None]
+    bound = [s for s in await case.load_once(facts.bound) if s.inbox_id is not None]
     if not bound:
         return ok("No single inbox is bound.")
     roles = await _roles(case)
@@ -128,20 +128,20 @@ async def inboxes_exist(case: Case) -> Seen:
     return ok(f"{len(bound)} bound inboxes are there.")
 
 
-async def last_run_was_well(case: Case) -> Seen:
+async def last_run_was_well(case: RunbookContext) -> Observation:
     """How the last run ended, and which request failed."""
     return await facts.how_it_ended(case, *_JOBS)
 
 
-async def _roles(case: Case) -> dict[int, str]:
-    seen = await case.know(probes.chatwoot)
+async def _roles(case: RunbookContext) -> dict[int, str]:
+    seen = await case.load_once(probes.chatwoot)
     if seen.unreachable or seen.refused:
-        raise CannotLookError(_NOT_REACHED)
+        raise CheckSkippedError(_NOT_REACHED)
     return seen.roles
 
 
-async def _accounts(case: Case) -> list[int]:
-    bound = await case.know(facts.bound) if case.scope else []
+async def _accounts(case: RunbookContext) -> list[int]:
+    bound = await case.load_once(facts.bound) if case.scope else []
     default = case.settings.chatwoot_account_id
     return sorted({s.account_id for s in bound} or ({default} if default is not None else set()))
 
@@ -246,9 +246,9 @@ RUNBOOK = Runbook(
             (fixes.SYNC,),
         ),
     ),
-    exhibits=(
-        Exhibit("Failing request", bundle_sources.failed_run_of(*_JOBS)),
-        Exhibit("Accounts and inboxes", bundle_sources.sources),
+    evidence=(
+        EvidenceSection("Failing request", bundle_sources.failed_run_of(*_JOBS)),
+        EvidenceSection("Accounts and inboxes", bundle_sources.sources),
     ),
     variables=("CHATWOOT_BASE_URL", "CHATWOOT_API_TOKEN", "CHATWOOT_ACCOUNT_ID", "CHATWOOT_CONCURRENCY",
                "CHATWOOT_TIMEOUT_SECONDS"),

@@ -5,15 +5,15 @@ from proofdesk.indexing import vector_index
 from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
-from proofdesk.runbooks.context import Case
-from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
+from proofdesk.runbooks.context import RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
 
 _EMBED = catalog.EMBED.name
 _GROUPS = 10
 _TOO_LARGE = (400, 413, 422)
 
 
-async def has_provider(case: Case) -> Seen:
+async def has_provider(case: RunbookContext) -> Observation:
     """Whether there is a provider at all."""
     settings = case.settings
     if case.resources.provider is not None:
@@ -24,32 +24,32 @@ async def has_provider(case: Case) -> Seen:
     return fail(f"{settings.provider} cannot be opened.")
 
 
-async def is_reached(case: Case) -> Seen:
+async def is_reached(case: RunbookContext) -> Observation:
     """Whether the provider answers at all."""
-    probe = await case.know(probes.embedding)
+    probe = await case.load_once(probes.embedding)
     if probe.kind in ("unreachable", "out of order"):
         return fail(probe.message)
     return ok("It answers.")
 
 
-async def key_is_taken(case: Case) -> Seen:
+async def key_is_taken(case: RunbookContext) -> Observation:
     """Whether the provider takes the key."""
     return await _unless(case, "key", "The key was taken.")
 
 
-async def quota_is_left(case: Case) -> Seen:
+async def quota_is_left(case: RunbookContext) -> Observation:
     """Whether the account still has quota, as the provider reports it."""
     return await _unless(case, "quota", "The provider reports no lack of quota.")
 
 
-async def is_not_throttled(case: Case) -> Seen:
+async def is_not_throttled(case: RunbookContext) -> Observation:
     """Whether the provider asks for patience."""
     return await _unless(case, "throttled", "The provider does not ask for patience.")
 
 
-async def model_exists(case: Case) -> Seen:
+async def model_exists(case: RunbookContext) -> Observation:
     """Whether the server has the model and is an embedding server at all."""
-    probe = await case.know(probes.embedding)
+    probe = await case.load_once(probes.embedding)
     if probe.kind in ("model", "setting"):
         return fail(probe.message)
     return await _unless(
@@ -57,9 +57,9 @@ async def model_exists(case: Case) -> Seen:
     )
 
 
-async def dimension_fits(case: Case) -> Seen:
+async def dimension_fits(case: RunbookContext) -> Observation:
     """Whether vectors have the length that is configured."""
-    probe = await case.know(probes.embedding)
+    probe = await case.load_once(probes.embedding)
     try:
         wanted = factory.dimension_of(case.settings)
     except Invalid as error:
@@ -71,18 +71,18 @@ async def dimension_fits(case: Case) -> Seen:
     return ok(f"Vectors have {wanted} numbers.")
 
 
-async def is_indexed(case: Case) -> Seen:
+async def is_indexed(case: RunbookContext) -> Observation:
     """Whether the project's vectors are indexed, if they are many."""
-    lacking = await vector_index.lacking(case.resources.db, case.inside)
+    lacking = await vector_index.lacking(case.resources.db, case.required_scope)
     if lacking:
         return fail("; ".join(f"{served.vectors} vectors of {served.model} have no index" for served in lacking) + ".")
     return ok(f"No model with {vector_index.BUILT_FROM} vectors or more lacks its index.")
 
 
-async def batches_are_taken(case: Case) -> Seen:
+async def batches_are_taken(case: RunbookContext) -> Observation:
     """Whether batches were refused for their size, and what was done about it."""
     size = case.settings.embed_batch_size
-    run = (await case.know(facts.latest_runs)).get(_EMBED)
+    run = (await case.load_once(facts.latest_runs)).get(_EMBED)
     details = (run.error_details or {}) if run else {}
     tried, status = details.get("batch_size"), (details.get("upstream") or {}).get("status")
     observed = f"EMBED_BATCH_SIZE is {size}; the last run that failed sent {tried} texts." if tried else ""
@@ -94,45 +94,45 @@ async def batches_are_taken(case: Case) -> Seen:
     return ok(observed or f"EMBED_BATCH_SIZE is {size}.")
 
 
-async def nothing_is_stuck(case: Case) -> Seen:
+async def nothing_is_stuck(case: RunbookContext) -> Observation:
     """Whether chunks hang in `processing`."""
     minutes = case.settings.embed_stale_recovery_minutes
-    async with case.resources.db.scoped(case.inside) as conn:
-        stuck = await queries.stuck_chunks(conn, case.inside, minutes)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        stuck = await queries.stuck_chunks(conn, case.required_scope, minutes)
     if stuck:
         return fail(f"{stuck} chunks are `processing` for more than {minutes} minutes.")
     return ok("No chunk hangs in `processing`.")
 
 
-async def nothing_was_refused(case: Case) -> Seen:
+async def nothing_was_refused(case: RunbookContext) -> Observation:
     """Failed chunks by reason."""
-    async with case.resources.db.scoped(case.inside) as conn:
-        groups = await queries.failed_chunks(conn, case.inside, _GROUPS)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        groups = await queries.failed_chunks(conn, case.required_scope, _GROUPS)
     if not groups:
         return ok("No chunk is `failed`.")
     return fail(" ".join(f"{group.chunks} × {group.error}" for group in groups))
 
 
-async def last_run_was_well(case: Case) -> Seen:
+async def last_run_was_well(case: RunbookContext) -> Observation:
     """How the last run ended."""
     return await facts.how_it_ended(case, _EMBED)
 
 
-async def nothing_waits(case: Case) -> Seen:
+async def nothing_waits(case: RunbookContext) -> Observation:
     """Whether chunks wait although nobody embeds."""
-    counts = await case.know(facts.counts)
+    counts = await case.load_once(facts.counts)
     told = f"{counts.pending} pending, {counts.processing} processing, {counts.ready} ready, {counts.failed} failed."
     return warn(told) if counts.pending else ok(told)
 
 
-async def _unless(case: Case, kind: str, otherwise: str) -> Seen:
-    probe = await case.know(probes.embedding)
+async def _unless(case: RunbookContext, kind: str, otherwise: str) -> Observation:
+    probe = await case.load_once(probes.embedding)
     if probe.kind == kind:
         return fail(probe.message)
     return ok(otherwise) if probe.kind is None else skip("The provider did not get as far as that.")
 
 
-def _remote(case: Case) -> bool:
+def _remote(case: RunbookContext) -> bool:
     return case.settings.provider == "openai"
 
 
@@ -254,10 +254,10 @@ RUNBOOK = Runbook(
             (fixes.EMBED,),
         ),
     ),
-    exhibits=(
-        Exhibit("Error of the last run", bundle_sources.failed_run_of(_EMBED)),
-        Exhibit("Failed chunks by reason", bundle_sources.refused),
-        Exhibit("Counts of messages and chunks", bundle_sources.holdings),
+    evidence=(
+        EvidenceSection("Error of the last run", bundle_sources.failed_run_of(_EMBED)),
+        EvidenceSection("Failed chunks by reason", bundle_sources.refused),
+        EvidenceSection("Counts of messages and chunks", bundle_sources.holdings),
     ),
     variables=(
         "EMBEDDING_PROVIDER", "EMBEDDING_MODEL", "EMBEDDING_DIM", "OPENAI_BASE_URL", "OPENAI_API_KEY",

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from proofdesk.jobs import catalog
-from proofdesk.outbound.channels.registry import NEEDED
+from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED
 from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
 from proofdesk.runbooks.checks import scheduler
-from proofdesk.runbooks.context import Case
-from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
+from proofdesk.runbooks.context import RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
 from proofdesk.runbooks.unsent_messages import Held
 
 _JOB = catalog.OUTBOUND.name
@@ -18,9 +18,9 @@ _PATIENCE = timedelta(minutes=10)
 _UNCONFIGURED, _UNKNOWN, _REFUSED = "provider_not_configured", "delivery_unknown", "provider_error"
 
 
-async def is_there(case: Case) -> Seen:
+async def is_there(case: RunbookContext) -> Observation:
     """Whether there is such a message."""
-    found = await case.know(unsent_messages.held)
+    found = await case.load_once(unsent_messages.held)
     if case.outbound_id is None:
         return ok(f"{len(found)} messages are not sent.")
     if not found:
@@ -32,23 +32,23 @@ async def is_there(case: Case) -> Seen:
     )
 
 
-async def somebody_sends(case: Case) -> Seen:
+async def somebody_sends(case: RunbookContext) -> Observation:
     """Whether anything is carried out at all, where something is to be."""
     if not await _any(case, lambda h: h.message.status in ("approved", "sending", "failed")):
         return ok("Nothing waits for a worker.")
     return await scheduler.somebody_works(case)
 
 
-async def schedule_is_active(case: Case) -> Seen:
+async def schedule_is_active(case: RunbookContext) -> Observation:
     """Whether sending is paused. By a person, that is meant so, unless one message is asked about."""
-    paused = [s for s in await case.know(scheduler.scheduled) if s.job_type == _JOB and s.status == "paused"]
+    paused = [s for s in await case.load_once(scheduler.scheduled) if s.job_type == _JOB and s.status == "paused"]
     if not paused:
         return ok(f"{_JOB} is not paused.")
     told = f"{_JOB} is paused: {await scheduler.why_paused(case, paused[0])}"
     return warn(told) if paused[0].paused_cause is None and case.outbound_id is None else fail(told, told)
 
 
-async def nobody_opted_out(case: Case) -> Seen:
+async def nobody_opted_out(case: RunbookContext) -> Observation:
     """Whether the recipient said no. Of all messages together that is what the gate is for."""
     return await _none(
         case,
@@ -59,7 +59,7 @@ async def nobody_opted_out(case: Case) -> Seen:
     )
 
 
-async def nobody_replied(case: Case) -> Seen:
+async def nobody_replied(case: RunbookContext) -> Observation:
     """Whether the recipient wrote after the approval."""
     return await _none(
         case,
@@ -70,7 +70,7 @@ async def nobody_replied(case: Case) -> Seen:
     )
 
 
-async def is_approved(case: Case) -> Seen:
+async def is_approved(case: RunbookContext) -> Observation:
     """Whether somebody approved what is to go out."""
     return await _none(
         case,
@@ -81,13 +81,13 @@ async def is_approved(case: Case) -> Seen:
     )
 
 
-async def channel_is_configured(case: Case) -> Seen:
+async def channel_is_configured(case: RunbookContext) -> Observation:
     """Whether the channels in use are configured."""
     usable = case.resources.outbound
-    wanted = {h.message.channel for h in await case.know(unsent_messages.held) if unsent_messages.is_open(h)}
+    wanted = {h.message.channel for h in await case.load_once(unsent_messages.held) if unsent_messages.is_open(h)}
     missing = sorted(channel for channel in wanted if channel not in usable)
     if missing:
-        needed = [fixes.set_variable(NEEDED[channel], f"for {channel}") for channel in missing]
+        needed = [fixes.set_variable(REQUIRED_SETTINGS[channel], f"for {channel}") for channel in missing]
         return fail(f"Not configured: {', '.join(missing)}.", None, *needed)
     left = await _named(case, lambda h: h.message.last_error == _UNCONFIGURED and unsent_messages.is_open(h))
     if left:
@@ -95,9 +95,9 @@ async def channel_is_configured(case: Case) -> Seen:
     return ok(f"Configured: {', '.join(sorted(usable)) or 'none, and none is needed'}.")
 
 
-async def channel_answers(case: Case) -> Seen:
+async def channel_answers(case: RunbookContext) -> Observation:
     """Whether the services of the channels in use answer and let us in."""
-    wanted = {h.message.channel for h in await case.know(unsent_messages.held) if unsent_messages.is_open(h)} & set(
+    wanted = {h.message.channel for h in await case.load_once(unsent_messages.held) if unsent_messages.is_open(h)} & set(
         case.resources.outbound
     )
     if not wanted:
@@ -106,7 +106,7 @@ async def channel_answers(case: Case) -> Seen:
     return fail(" ".join(wrong)) if wrong else ok(f"{', '.join(sorted(wanted))} answers.")
 
 
-async def outcome_is_known(case: Case) -> Seen:
+async def outcome_is_known(case: RunbookContext) -> Observation:
     """Whether an attempt ended without anybody knowing how."""
 
     def unknown(h: Held) -> bool:
@@ -119,7 +119,7 @@ async def outcome_is_known(case: Case) -> Seen:
     )
 
 
-async def tries_are_left(case: Case) -> Seen:
+async def tries_are_left(case: RunbookContext) -> Observation:
     """Whether messages failed for good."""
 
     def is_over(h: Held) -> bool:
@@ -128,7 +128,7 @@ async def tries_are_left(case: Case) -> Seen:
     return await _none(case, is_over, "failed, and nothing more happens by itself", "Nothing failed for good.")
 
 
-async def provider_takes_it(case: Case) -> Seen:
+async def provider_takes_it(case: RunbookContext) -> Observation:
     """Whether messages failed and are tried again."""
     return await _none(
         case,
@@ -138,7 +138,7 @@ async def provider_takes_it(case: Case) -> Seen:
     )
 
 
-async def cap_is_not_reached(case: Case) -> Seen:
+async def cap_is_not_reached(case: RunbookContext) -> Observation:
     """Whether the recipient got as many as he may in his window, which ends by itself."""
     return await _none(
         case,
@@ -149,7 +149,7 @@ async def cap_is_not_reached(case: Case) -> Seen:
     )
 
 
-async def its_time_has_come(case: Case) -> Seen:
+async def its_time_has_come(case: RunbookContext) -> Observation:
     """Whether messages are scheduled for later."""
     return await _none(
         case,
@@ -162,7 +162,7 @@ async def its_time_has_come(case: Case) -> Seen:
     )
 
 
-async def nothing_is_late(case: Case) -> Seen:
+async def nothing_is_late(case: RunbookContext) -> Observation:
     """Whether something is due for long, although nothing stands in its way."""
 
     def late(h: Held) -> bool:
@@ -173,23 +173,23 @@ async def nothing_is_late(case: Case) -> Seen:
 
 
 async def _none(
-    case: Case, applies: Callable[[Held], bool], what: str, otherwise: str, *, gently: bool = False
-) -> Seen:
+    case: RunbookContext, applies: Callable[[Held], bool], what: str, otherwise: str, *, gently: bool = False
+) -> Observation:
     """Fails when it applies to a message; `gently`: of all messages together that is nothing unusual."""
-    found = [h for h in await case.know(unsent_messages.held) if applies(h)]
+    found = [h for h in await case.load_once(unsent_messages.held) if applies(h)]
     if not found:
         return ok(otherwise)
     told = f"{len(found)} × {what}: {'; '.join(map(unsent_messages.told, found[:_NAMED]))}."
     return warn(told) if gently and case.outbound_id is None else fail(told)
 
 
-async def _any(case: Case, applies: Callable[[Held], bool]) -> bool:
-    return any(map(applies, await case.know(unsent_messages.held)))
+async def _any(case: RunbookContext, applies: Callable[[Held], bool]) -> bool:
+    return any(map(applies, await case.load_once(unsent_messages.held)))
 
 
-async def _named(case: Case, applies: Callable[[Held], bool]) -> str:
+async def _named(case: RunbookContext, applies: Callable[[Held], bool]) -> str:
     return "; ".join(
-        unsent_messages.told(h) for h in _first(h for h in await case.know(unsent_messages.held) if applies(h))
+        unsent_messages.told(h) for h in _first(h for h in await case.load_once(unsent_messages.held) if applies(h))
     )
 
 
@@ -256,9 +256,9 @@ RUNBOOK = Runbook(
         Check("late", "Due messages", "What is due is sent.", "Messages are due, and nobody sends them.",
               nothing_is_late, (_PROCESS,)),
     ),
-    exhibits=(
-        Exhibit("Messages with attempts and policy", outbound_evidence.messages(unsent_messages.held)),
-        Exhibit("Related events of the trail (`outbound.*`)", outbound_evidence.events),
+    evidence=(
+        EvidenceSection("Messages with attempts and policy", outbound_evidence.messages(unsent_messages.held)),
+        EvidenceSection("Related events of the trail (`outbound.*`)", outbound_evidence.events),
     ),
     variables=("CHATWOOT_BASE_URL", "CHATWOOT_API_TOKEN", "SMTP_URL", "SMTP_FROM", "TELEGRAM_BOT_TOKEN"),
 )  # fmt: skip

@@ -5,22 +5,22 @@ from proofdesk.jobs import catalog, schedules
 from proofdesk.jobs.outcomes import LOST_AFTER
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import bundle_sources, facts, fixes, queries
-from proofdesk.runbooks.context import Case
-from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, warn
+from proofdesk.runbooks.context import RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, warn
 
 _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
 
-async def database_is_ready(case: Case) -> Seen:
+async def database_is_ready(case: RunbookContext) -> Observation:
     """Whether the database has the schema of this version, and its sessions act as the application role."""
     await status.check_ready(case.resources.db)
     async with case.resources.db.statement() as conn:
         return ok(f"The database answers and has every migration. {conn.describe()}")
 
 
-async def somebody_works(case: Case) -> Seen:
+async def somebody_works(case: RunbookContext) -> Observation:
     """Whether a worker was heard of."""
-    found = (await case.know(bundle_sources.jobs_status))["worker"]
+    found = (await case.load_once(bundle_sources.jobs_status))["worker"]
     if found.alive:
         return ok(f"{found.workers} alive, heard of at {found.last_heartbeat_at:%H:%M:%S} UTC.")
     last = (
@@ -29,20 +29,20 @@ async def somebody_works(case: Case) -> Seen:
     return fail(f"No worker is alive; {last or 'none was ever heard of'}.")
 
 
-async def no_run_is_lost(case: Case) -> Seen:
+async def no_run_is_lost(case: RunbookContext) -> Observation:
     """Whether a run is under way whose process is gone, or waits although somebody works."""
     limit = LOST_AFTER.total_seconds()
-    async with case.resources.db.scoped(case.inside) as conn:
-        waiting = await queries.under_way(conn, case.inside)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        waiting = await queries.under_way(conn, case.required_scope)
     lost = [w for w in waiting if w.status == "running" and w.silent_seconds > limit]
     if lost:
         return fail(" ".join(f"{w.job_type} runs, and was silent for {w.silent_seconds:.0f} s." for w in lost))
     return ok(f"{len(waiting)} runs under way, none of them lost.")
 
 
-async def sources_are_bound(case: Case) -> Seen:
+async def sources_are_bound(case: RunbookContext) -> Observation:
     """Whether Chatwoot jobs have something to read."""
-    bound = await case.know(facts.bound)
+    bound = await case.load_once(facts.bound)
     if bound:
         return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
     if case.settings.chatwoot_account_id is not None:
@@ -50,9 +50,9 @@ async def sources_are_bound(case: Case) -> Seen:
     return fail("The project has no row in `project_sources`, and CHATWOOT_ACCOUNT_ID is not set.")
 
 
-async def nothing_is_paused(case: Case) -> Seen:
+async def nothing_is_paused(case: RunbookContext) -> Observation:
     """Whether a schedule stands still: one that paused itself is a fault, one that a person paused is meant so."""
-    paused = [s for s in await case.know(scheduled) if s.status == "paused"]
+    paused = [s for s in await case.load_once(scheduled) if s.status == "paused"]
     if not paused:
         return ok("Every schedule is active.")
     why = {s.job_type: await why_paused(case, s) for s in paused}
@@ -63,9 +63,9 @@ async def nothing_is_paused(case: Case) -> Seen:
     return fail(told, f"The schedule of {itself[0]} is paused: {why[itself[0]]}", *map(_resume, itself))
 
 
-async def runs_end_well(case: Case) -> Seen:
+async def runs_end_well(case: RunbookContext) -> Observation:
     """The newest run of each job, and whose fault a failure was."""
-    latest = await case.know(facts.latest_runs)
+    latest = await case.load_once(facts.latest_runs)
     failed = sorted((r for r in latest.values() if r.status == "failed"), key=lambda r: r.created_at, reverse=True)
     if not failed:
         return ok("The newest run of each job did not fail.")
@@ -77,47 +77,47 @@ async def runs_end_well(case: Case) -> Seen:
     )
 
 
-async def schedules_are_well(case: Case) -> Seen:
+async def schedules_are_well(case: RunbookContext) -> Observation:
     """Whether a schedule keeps an error."""
-    wrong = [s for s in await case.know(scheduled) if s.last_error and s.status == "active"]
+    wrong = [s for s in await case.load_once(scheduled) if s.last_error and s.status == "active"]
     if wrong:
         return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in wrong))
     return ok("No schedule keeps an error.")
 
 
-async def nothing_is_overdue(case: Case) -> Seen:
+async def nothing_is_overdue(case: RunbookContext) -> Observation:
     """Whether something is due for longer than the scheduler looks away."""
     patience = max(120.0, 3.0 * case.settings.worker_interval_seconds)
-    found = [(s, (case.now() - s.next_run_at).total_seconds()) for s in await case.know(scheduled)]
+    found = [(s, (case.now() - s.next_run_at).total_seconds()) for s in await case.load_once(scheduled)]
     late = [(s.job_type, seconds / 60) for s, seconds in found if s.status == "active" and seconds > patience]
     if late:
         return fail("; ".join(f"{job_type} is overdue by {minutes:.0f} minutes" for job_type, minutes in late) + ".")
     return ok("Nothing is overdue.")
 
 
-async def little_waits(case: Case) -> Seen:
+async def little_waits(case: RunbookContext) -> Observation:
     """What waits for the workers."""
-    backlog = (await case.know(bundle_sources.jobs_status))["backlog"]
+    backlog = (await case.load_once(bundle_sources.jobs_status))["backlog"]
     told = ", ".join(f"{name} {number}" for name, number in backlog.items())
     return warn(f"Waiting: {told}.") if any(backlog.values()) else ok(f"Waiting: {told}.")
 
 
-async def scheduled(case: Case) -> list[Schedule]:
+async def scheduled(case: RunbookContext) -> list[Schedule]:
     """The project's schedules."""
-    return await schedules.list_schedules(case.resources.db, case.inside)
+    return await schedules.list_schedules(case.resources.db, case.required_scope)
 
 
-async def why_paused(case: Case, schedule: Schedule) -> str:
+async def why_paused(case: RunbookContext, schedule: Schedule) -> str:
     """Who paused a schedule and when, or of what it paused itself."""
     if schedule.paused_cause is None:
-        by = (await case.know(_pauses)).get(schedule.job_type)
+        by = (await case.load_once(_pauses)).get(schedule.job_type)
         return f"{by.by} paused it, {by.at:%Y-%m-%d %H:%M} UTC." if by else "a person paused it."
     return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
 
 
-async def _pauses(case: Case) -> dict[str, queries.Pause]:
-    async with case.resources.db.scoped(case.inside) as conn:
-        return {pause.job_type: pause for pause in await queries.pauses(conn, case.inside)}
+async def _pauses(case: RunbookContext) -> dict[str, queries.Pause]:
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        return {pause.job_type: pause for pause in await queries.pauses(conn, case.required_scope)}
 
 
 def _resume_when_wanted(job_type: str) -> Fix:
@@ -220,11 +220,11 @@ RUNBOOK = Runbook(
             (fixes.TICK, fixes.set_variable("WORKER_CONCURRENCY", "to more, or start more workers")),
         ),
     ),
-    exhibits=(
-        Exhibit("Schedules, as a tick sees them", scheduled),
-        Exhibit("Latest failed runs and their upstream errors", bundle_sources.failed_runs),
-        Exhibit("Status of the jobs", bundle_sources.jobs_status),
-        Exhibit("Accounts and inboxes", bundle_sources.sources),
+    evidence=(
+        EvidenceSection("Schedules, as a tick sees them", scheduled),
+        EvidenceSection("Latest failed runs and their upstream errors", bundle_sources.failed_runs),
+        EvidenceSection("Status of the jobs", bundle_sources.jobs_status),
+        EvidenceSection("Accounts and inboxes", bundle_sources.sources),
     ),
     variables=("WORKER_INTERVAL_SECONDS", "WORKER_TICK_LIMIT", "WORKER_CONCURRENCY", "CHATWOOT_ACCOUNT_ID"),
 )

@@ -4,8 +4,8 @@ from proofdesk.indexing import vector_queries as embedding_queries
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
 from proofdesk.runbooks.checks import embeddings
-from proofdesk.runbooks.context import Case
-from proofdesk.runbooks.findings import Check, Exhibit, Runbook, Seen, fail, ok, skip, warn
+from proofdesk.runbooks.context import RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Runbook, Observation, fail, ok, skip, warn
 from proofdesk.search import results
 from proofdesk.search.results import SearchQuery
 
@@ -13,7 +13,7 @@ _SYNC, _EMBED = catalog.SYNC.name, catalog.EMBED.name
 _WORDS = 8
 
 
-async def project_is_chosen(case: Case) -> Seen:
+async def project_is_chosen(case: RunbookContext) -> Observation:
     """Whether there is an active project."""
     if case.scope is None:
         return fail("No project is active.")
@@ -21,10 +21,10 @@ async def project_is_chosen(case: Case) -> Seen:
         return ok(f"{await queries.project_name(conn, case.scope)} ({case.scope.project_id}).")
 
 
-async def is_read(case: Case) -> Seen:
+async def is_read(case: RunbookContext) -> Observation:
     """Whether a sync failed or is under way."""
-    latest = await case.know(facts.latest_runs)
-    reading = await case.know(facts.reading)
+    latest = await case.load_once(facts.latest_runs)
+    reading = await case.load_once(facts.reading)
     run = latest.get(_SYNC)
     if run is not None and run.status == "failed":
         return await facts.how_it_ended(case, _SYNC)
@@ -38,18 +38,18 @@ async def is_read(case: Case) -> Seen:
     return ok("No Sync job is pending, and the last one did not fail.")
 
 
-async def has_messages(case: Case) -> Seen:
+async def has_messages(case: RunbookContext) -> Observation:
     """Whether the project holds anything."""
-    holdings = await case.know(bundle_sources.entities)
+    holdings = await case.load_once(bundle_sources.entities)
     told = f"{holdings.messages} messages in {holdings.conversations} conversations."
     if holdings.messages:
         return ok(told)
-    return fail(told, None, *([] if await case.know(facts.bound) else [fixes.BIND]), fixes.SYNC)
+    return fail(told, None, *([] if await case.load_once(facts.bound) else [fixes.BIND]), fixes.SYNC)
 
 
-async def is_indexed_by_words(case: Case) -> Seen:
+async def is_indexed_by_words(case: RunbookContext) -> Observation:
     """Whether what was read can be found by its words."""
-    reading = await case.know(facts.reading)
+    reading = await case.load_once(facts.reading)
     waiting = max(reading.uncut, reading.unindexed)
     if not waiting:
         return ok("Every conversation is cut into chunks and indexed.")
@@ -57,9 +57,9 @@ async def is_indexed_by_words(case: Case) -> Seen:
     return fail(told) if waiting == reading.conversations else warn(told)
 
 
-async def provider_answers(case: Case) -> Seen:
+async def provider_answers(case: RunbookContext) -> Observation:
     """Whether the provider makes vectors."""
-    probe = await case.know(probes.embedding)
+    probe = await case.load_once(probes.embedding)
     if probe.kind is None:
         return ok("The provider embeds a sentence.")
     return fail(probe.message, _REFUSALS.get(probe.kind, "The embedding provider does not answer."))
@@ -74,9 +74,9 @@ _REFUSALS = {
 }
 
 
-async def chunks_are_ready(case: Case) -> Seen:
+async def chunks_are_ready(case: RunbookContext) -> Observation:
     """Chunks by status."""
-    counts = await case.know(facts.counts)
+    counts = await case.load_once(facts.counts)
     told = f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
     if not counts.ready:
         return fail(told, "No chunk has an embedding: `ready` is 0.")
@@ -85,14 +85,14 @@ async def chunks_are_ready(case: Case) -> Seen:
     return warn(told) if counts.pending or counts.processing else ok(told)
 
 
-async def model_is_ours(case: Case) -> Seen:
+async def model_is_ours(case: RunbookContext) -> Observation:
     """Whether the vectors are of the model that questions are embedded with."""
     provider = case.resources.provider
     if provider is None:
         return skip("There is no provider to compare with.")
-    async with case.resources.db.scoped(case.inside) as conn:
-        models = await queries.models(conn, case.inside)
-        serving = await embedding_queries.serving_model(conn, case.inside, provider.name)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        models = await queries.models(conn, case.required_scope)
+        serving = await embedding_queries.serving_model(conn, case.required_scope, provider.name)
     others = [f"{m.chunks} of {m.model}" for m in models if m.model != provider.name]
     if not others:
         return ok(f"All vectors are of {provider.name}.")
@@ -102,15 +102,15 @@ async def model_is_ours(case: Case) -> Seen:
     return fail(told)
 
 
-async def finds_itself(case: Case) -> Seen:
+async def finds_itself(case: RunbookContext) -> Observation:
     """Search for the words of a message that is stored."""
-    async with case.resources.db.scoped(case.inside) as conn:
-        sample = await queries.sample(conn, case.inside)
+    async with case.resources.db.scoped(case.required_scope) as conn:
+        sample = await queries.sample(conn, case.required_scope)
     asked = " ".join(sample.text.split()[:_WORDS]) if sample else ""
     if not asked:
         return skip("There is no message to look for.")
     held = case.resources
-    answer = await results.search(held.db, case.inside, held.provider, case.settings, SearchQuery(asked))
+    answer = await results.search(held.db, case.required_scope, held.provider, case.settings, SearchQuery(asked))
     if not answer.results:
         return fail("A message is not found by its own first words.")
     if answer.degraded:
@@ -200,10 +200,10 @@ RUNBOOK = Runbook(
             (fixes.SYNC, fixes.EMBED),
         ),
     ),
-    exhibits=(
-        Exhibit("Project", bundle_sources.project),
-        Exhibit("Status of the jobs", bundle_sources.jobs_status),
-        Exhibit("Error of the last run", bundle_sources.failed_run_of(_SYNC, _EMBED)),
+    evidence=(
+        EvidenceSection("Project", bundle_sources.project),
+        EvidenceSection("Status of the jobs", bundle_sources.jobs_status),
+        EvidenceSection("Error of the last run", bundle_sources.failed_run_of(_SYNC, _EMBED)),
     ),
     variables=("OPENAI_API_KEY", "EMBEDDING_PROVIDER", "EMBEDDING_MODEL", "EMBED_BATCH_SIZE", "SEARCH_HNSW_EF_SEARCH"),
 )

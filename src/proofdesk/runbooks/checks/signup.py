@@ -4,44 +4,44 @@ import re
 from typing import Any
 
 from proofdesk.accounts import quotas, signup, telegram
-from proofdesk.accounts.bot import Identity, TelegramError, Webhook
+from proofdesk.accounts.bot import BotIdentity, TelegramError, WebhookInfo
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
 from proofdesk.runbooks.checks import auth
-from proofdesk.runbooks.context import CannotLookError, Case
-from proofdesk.runbooks.findings import Check, Exhibit, Fix, Runbook, Seen, fail, ok, skip, warn
+from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _SENT_WITHIN_MINUTES = 24 * 60
 _EVENTS = 50
 
 
-async def has_token(case: Case) -> Seen:
+async def has_token(case: RunbookContext) -> Observation:
     """Whether there is a bot."""
     there = case.settings.telegram_bot_token is not None
     return ok("TELEGRAM_BOT_TOKEN is set.") if there else fail("TELEGRAM_BOT_TOKEN is not set.")
 
 
-async def is_reached(case: Case) -> Seen:
+async def is_reached(case: RunbookContext) -> Observation:
     """Whether Telegram answers."""
-    found = await case.know(me)
+    found = await case.load_once(me)
     if isinstance(found, TelegramError) and (found.status is None or found.status >= 500 or found.status == 429):
         return fail(found.message)
     return ok("Telegram answers.")
 
 
-async def token_is_taken(case: Case) -> Seen:
+async def token_is_taken(case: RunbookContext) -> Observation:
     """Whether Telegram knows the bot."""
-    found = await case.know(me)
-    if isinstance(found, Identity):
+    found = await case.load_once(me)
+    if isinstance(found, BotIdentity):
         return ok(f"The bot is @{found.username}.")
     return fail(found.message) if found.permanent else skip("Telegram does not answer.")
 
 
-async def webhook_is_registered(case: Case) -> Seen:
+async def webhook_is_registered(case: RunbookContext) -> Observation:
     """Whether Telegram knows where to send what people write to the bot."""
-    hook = await case.know(_hook)
+    hook = await case.load_once(_hook)
     wanted = (case.settings.public_url or "").rstrip("/") + telegram.WEBHOOK_PATH
     if not hook.url:
         return await _as_needed(case, "Telegram has no address to send messages to: the webhook is not registered.")
@@ -52,9 +52,9 @@ async def webhook_is_registered(case: Case) -> Seen:
     return ok(f"Telegram sends messages to {hook.url.split('?')[0]}.")
 
 
-async def secret_matches(case: Case) -> Seen:
+async def secret_matches(case: RunbookContext) -> Observation:
     """Whether Telegram's calls carry the secret that is expected; what it knows can only be told by what it is told."""
-    hook, secret = await case.know(_hook), case.settings.telegram_webhook_secret
+    hook, secret = await case.load_once(_hook), case.settings.telegram_webhook_secret
     if secret is None:
         return warn("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name.")
     if not _SECRET.fullmatch(secret.get_secret_value()):
@@ -64,38 +64,38 @@ async def secret_matches(case: Case) -> Seen:
     return ok("No call of Telegram was refused for its secret.")
 
 
-async def deliveries_arrive(case: Case) -> Seen:
+async def deliveries_arrive(case: RunbookContext) -> Observation:
     """Whether Telegram's calls get through."""
-    hook = await case.know(_hook)
+    hook = await case.load_once(_hook)
     if hook.last_error and "401" not in hook.last_error:
         at = f" at {hook.last_error_at:%Y-%m-%d %H:%M} UTC" if hook.last_error_at else ""
         return await _as_needed(case, f"{hook.last_error}{at}; {hook.pending} messages wait.")
     return ok(f"The last delivery had no error; {hook.pending} messages wait.")
 
 
-async def owner_is_bound(case: Case) -> Seen:
+async def owner_is_bound(case: RunbookContext) -> Observation:
     """Whether somebody gets the PINs."""
-    if await telegram.bound(case.resources.db, case.settings) is not None:
+    if await telegram.fetch_owner_binding(case.resources.db, case.settings) is not None:
         return ok("The owner's Telegram account is bound.")
     return fail("Nobody would get the PIN: `owner_bound` is false.")
 
 
-async def tries_are_left(case: Case) -> Seen:
+async def tries_are_left(case: RunbookContext) -> Observation:
     """Whether too many signups were started or PINs tried."""
     limits = {q.purpose: q for q in (quotas.STARTS, quotas.STARTS_OF_ADDRESS, quotas.PINS, quotas.PINS_OF_ADDRESS)}
     async with case.resources.db.transaction() as conn:
         counted = await queries.limits(conn, list(limits))
-    full = [c for c in counted if c.hits > limits[c.purpose].most and c.minutes < limits[c.purpose].minutes]
+    full = [c for c in counted if c.hits > limits[c.purpose].max_hits and c.minutes < limits[c.purpose].minutes]
     if not full:
         return ok("No limit is reached.")
     left = max(limits[c.purpose].minutes - c.minutes for c in full)
     return fail(f"Used up: {', '.join(c.purpose for c in full)}, for {left:.0f} more minutes.")
 
 
-async def pins_arrive(case: Case) -> Seen:
+async def pins_arrive(case: RunbookContext) -> Observation:
     """Whether the last PIN could be sent."""
     asked = AuditFilter("auth.*", None, None)
-    found = await chain.list_events(case.resources.db, case.inside, case.actor, asked, _EVENTS, 0)
+    found = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
     failed = [e for e in found if e.payload.get("reason") == TelegramError.code]
     started = [e for e in found if e.action == "auth.signup_start"]
     undone = {e.entity_id for e in failed}
@@ -106,7 +106,7 @@ async def pins_arrive(case: Case) -> Seen:
     return ok("The last PIN, if there was one, was sent.")
 
 
-async def me(case: Case) -> Identity | TelegramError:
+async def me(case: RunbookContext) -> BotIdentity | TelegramError:
     """Who the bot is, or why Telegram does not say."""
     try:
         return await _bot(case).me()
@@ -114,36 +114,36 @@ async def me(case: Case) -> Identity | TelegramError:
         return error
 
 
-async def signup_status(case: Case) -> Any:
+async def signup_status(case: RunbookContext) -> Any:
     """What `GET /auth/signup/status` answers."""
     found = await signup.status(case.resources.db, case.settings)
     names = ("enabled", "has_telegram_token", "owner_bound", "missing", "message")
     return {name: getattr(found, name) for name in names}
 
 
-async def delivery_status(case: Case) -> Any:
+async def delivery_status(case: RunbookContext) -> Any:
     """What Telegram tells of the webhook."""
-    hook = await case.know(_hook)
+    hook = await case.load_once(_hook)
     return {"url": hook.url.split("?")[0], "pending": hook.pending, "last_error": hook.last_error,
             "last_error_at": hook.last_error_at}  # fmt: skip
 
 
-async def _hook(case: Case) -> Webhook:
-    if isinstance(await case.know(me), TelegramError):
-        raise CannotLookError("Telegram does not let us ask.")
+async def _hook(case: RunbookContext) -> WebhookInfo:
+    if isinstance(await case.load_once(me), TelegramError):
+        raise CheckSkippedError("Telegram does not let us ask.")
     return await _bot(case).webhook()
 
 
-async def _as_needed(case: Case, observed: str) -> Seen:
+async def _as_needed(case: RunbookContext, observed: str) -> Observation:
     """The webhook serves to bind the owner: once he is bound, PINs go out without it."""
-    if await telegram.bound(case.resources.db, case.settings) is None:
+    if await telegram.fetch_owner_binding(case.resources.db, case.settings) is None:
         return fail(observed)
     return warn(f"{observed} The owner is bound already, so PINs are sent all the same.")
 
 
-def _bot(case: Case) -> Any:
+def _bot(case: RunbookContext) -> Any:
     if case.resources.bot is None:
-        raise CannotLookError("There is no bot to ask.")
+        raise CheckSkippedError("There is no bot to ask.")
     return case.resources.bot
 
 
@@ -231,11 +231,11 @@ RUNBOOK = Runbook(
             (Fix("The owner opens the chat with the bot and sends /start."), _START),
         ),
     ),
-    exhibits=(
-        Exhibit("Signup status", signup_status),
-        Exhibit("Webhook delivery status", delivery_status),
-        Exhibit("Events of the trail about signing in and up", auth.auth_events),
-        Exhibit("Log of this process about signing in and up", auth.log_lines),
+    evidence=(
+        EvidenceSection("Signup status", signup_status),
+        EvidenceSection("Webhook delivery status", delivery_status),
+        EvidenceSection("Events of the trail about signing in and up", auth.auth_events),
+        EvidenceSection("Log of this process about signing in and up", auth.log_lines),
     ),
     variables=(
         "TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_OWNER_ID", "TELEGRAM_API_BASE_URL", "PUBLIC_URL",

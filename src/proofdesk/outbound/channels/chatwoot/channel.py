@@ -10,32 +10,32 @@ from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
 from proofdesk.errors import Invalid
 from proofdesk.outbound.channels import payloads
-from proofdesk.outbound.channels.backoff import Pause
+from proofdesk.outbound.channels.backoff import ChannelPause
 from proofdesk.outbound.channels.interface import (
+    ChannelMessage,
     InvalidPayload,
     InvalidRecipient,
     LookupUnsupported,
-    Message,
     Receipt,
     SendFailed,
 )
 
-KEY = "proofdesk_message_id"
+MESSAGE_KEY = "proofdesk_message_id"
 """Of `content_attributes`: which of our messages it is (C-20)."""
 
-LONGEST = 150_000
+MAX_TEXT_LENGTH = 150_000
 _SLACK = timedelta(minutes=2)  # between the clocks, and between ids and times of messages
 _TOO_MANY = 60.0  # seconds after which a conversation takes messages again (C-22)
 
 
-class Channel:
+class ChatwootChannel:
     """The channel, in one Chatwoot. The client is closed by whoever opened it.
 
     `settles_within`: seconds after which Chatwoot has certainly carried out or dropped a request; it cuts them at 15.
     `patience`: seconds for which a look at a conversation is retried.
     """
 
-    channel = "chatwoot"
+    name = "chatwoot"
 
     def __init__(self, client: ChatwootClient, *, settles_within: float = 20, patience: float = 10):
         self._client = client.with_retry_timeout(patience)
@@ -47,7 +47,7 @@ class Channel:
         `InvalidPayload`."""
         recipient = recipient_ref.strip()
         _parsed(recipient)
-        text = payloads.text(payload, LONGEST)
+        text = payloads.check_text(payload, MAX_TEXT_LENGTH)
         if "{{" in text or "{%" in text:
             raise InvalidPayload(
                 "Chatwoot fills in `{{…}}` and `{%…%}` itself, so another text than the approved one would arrive:"
@@ -58,7 +58,7 @@ class Channel:
             raise InvalidPayload("A private note reaches no recipient.", details={"field": "private"})
         return recipient, {"text": text}
 
-    async def send(self, message: Message) -> Receipt:
+    async def send(self, message: ChannelMessage) -> Receipt:
         """One POST, never repeated here: Chatwoot would store a second message. Raises `SendFailed`."""
         try:
             place = await self._answerable(message)
@@ -68,17 +68,17 @@ class Channel:
             "content": message.payload["text"],
             "message_type": "outgoing",
             "private": False,
-            "content_attributes": {KEY: message.key},
+            "content_attributes": {MESSAGE_KEY: message.key},
         }
         try:
             stored = await self._client.post_message(place.account_id, place.number, body)
         except ChatwootError as error:
             raise _failed(error) from error
         if not isinstance(stored.get("id"), int):
-            raise SendFailed("Chatwoot did not answer with the message that it stored.", delivered_unknown=True)
+            raise SendFailed("Chatwoot did not answer with the message that it stored.", delivery_unknown=True)
         return Receipt(str(stored["id"]))
 
-    async def find(self, message: Message) -> Receipt | None:
+    async def find(self, message: ChannelMessage) -> Receipt | None:
         """Look through what was written since `message.attempted_at`, or through everything without it.
 
         Raises `SendFailed` when Chatwoot does not answer or may still be at it, and `LookupUnsupported` when a
@@ -88,7 +88,7 @@ class Channel:
         try:
             async for place in self._places(message):
                 async for item in self._written(place, message.attempted_at):
-                    if _attributes(item).get(KEY) == message.key:
+                    if _attributes(item).get(MESSAGE_KEY) == message.key:
                         return Receipt(str(item["id"]))
                     nameless = nameless or (message.attempted_at is not None and _may_have_lost_its_key(item, message))
         except ChatwootError as error:
@@ -97,18 +97,18 @@ class Channel:
             raise LookupUnsupported
         if message.attempted_at is not None and asked_at < (settled := message.attempted_at + self._settles_within):
             wait = (settled - asked_at).total_seconds()
-            raise SendFailed("Chatwoot may still be storing the message.", delivered_unknown=True, retry_after=wait)
+            raise SendFailed("Chatwoot may still be storing the message.", delivery_unknown=True, retry_after=wait)
         return None
 
     @property
-    def pause(self) -> Pause | None:
+    def pause(self) -> ChannelPause | None:
         """None: a refusal of Chatwoot holds back only its message."""
         return None
 
     async def aclose(self) -> None:
         """Nothing of its own is open."""
 
-    async def _answerable(self, message: Message) -> GlobalId:
+    async def _answerable(self, message: ChannelMessage) -> GlobalId:
         """The conversation that is meant; of a contact, the one with the latest activity that can be answered."""
         recipient = _parsed(message.recipient_ref, message)
         if recipient.kind == "conversation":
@@ -126,7 +126,7 @@ class Channel:
         latest = max(open_ones, key=lambda c: (c.get("last_activity_at") or 0, c["id"]))
         return GlobalId("conversation", recipient.project_id, recipient.account_id, latest["id"])
 
-    async def _places(self, message: Message) -> AsyncIterator[GlobalId]:
+    async def _places(self, message: ChannelMessage) -> AsyncIterator[GlobalId]:
         """Every conversation that the message may have gone into."""
         recipient = _parsed(message.recipient_ref, message)
         if recipient.kind == "conversation":
@@ -135,7 +135,7 @@ class Channel:
         for found in await self._conversations(recipient, message):
             yield GlobalId("conversation", recipient.project_id, recipient.account_id, found["id"])
 
-    async def _conversations(self, contact: GlobalId, message: Message) -> list[dict[str, Any]]:
+    async def _conversations(self, contact: GlobalId, message: ChannelMessage) -> list[dict[str, Any]]:
         """Those of a contact that the project may see."""
         listed = await self._client.contact_conversations(contact.account_id, contact.number)
         return [c for c in listed if _may_see(c, message)]
@@ -154,11 +154,11 @@ class Channel:
                 return
 
 
-def _may_see(conversation: dict[str, Any], message: Message) -> bool:
+def _may_see(conversation: dict[str, Any], message: ChannelMessage) -> bool:
     return message.inbox_ids is None or conversation.get("inbox_id") in message.inbox_ids
 
 
-def _parsed(recipient_ref: str, message: Message | None = None) -> GlobalId:
+def _parsed(recipient_ref: str, message: ChannelMessage | None = None) -> GlobalId:
     kind = "contact" if recipient_ref.startswith("cwc:") else "conversation"
     try:
         found = ids.parse(recipient_ref, kind)
@@ -169,10 +169,10 @@ def _parsed(recipient_ref: str, message: Message | None = None) -> GlobalId:
     return found
 
 
-def _may_have_lost_its_key(item: dict[str, Any], message: Message) -> bool:
+def _may_have_lost_its_key(item: dict[str, Any], message: ChannelMessage) -> bool:
     """Deleting a message, and Chatwoot's own "retry", empty its attributes."""
     attributes = _attributes(item)
-    if item.get("message_type") != 1 or item.get("private") or KEY in attributes:
+    if item.get("message_type") != 1 or item.get("private") or MESSAGE_KEY in attributes:
         return False
     return attributes.get("deleted") is True or item.get("content") == message.payload["text"]
 
@@ -197,8 +197,8 @@ def _failed(error: ChatwootError) -> SendFailed:
     return SendFailed(
         error.message,
         permanent=error.permanent and not (error.outcome_unknown or crowded or broken_token or error.from_proxy),
-        delivered_unknown=error.outcome_unknown,
-        of_provider=error.status == 429 or unavailable,
+        delivery_unknown=error.outcome_unknown,
+        channel_wide=error.status == 429 or unavailable,
         misconfigured=broken_token,
         retry_after=wait,
         details=error.details,

@@ -20,7 +20,7 @@ class Mailbox:
     needs_utf8: bool
 
 
-def parse(text: str) -> Mailbox:
+def parse_address(text: str) -> Mailbox:
     """An address in its one form, in lower case. Raises `NotAnAddress`."""
     try:
         valid = validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)

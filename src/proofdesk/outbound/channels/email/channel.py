@@ -10,14 +10,20 @@ from uuid import UUID
 import aiosmtplib
 
 from proofdesk.core.mail_relay import Relay
-from proofdesk.outbound.channels.backoff import Pause
+from proofdesk.outbound.channels.backoff import ChannelPause
 from proofdesk.outbound.channels.email import address, replies
 from proofdesk.outbound.channels.email import message as email_message
 from proofdesk.outbound.channels.email.address import NotAnAddress
 from proofdesk.outbound.channels.email.envelope import FAILURES, Envelope, SmtpUtf8Missing, StepFailed
-from proofdesk.outbound.channels.email.replies import Reply, Scope, Verdict
-from proofdesk.outbound.channels.email.sessions import Session, SessionRefused, Sessions, Waiting
-from proofdesk.outbound.channels.interface import InvalidRecipient, LookupUnsupported, Message, Receipt, SendFailed
+from proofdesk.outbound.channels.email.replies import RefusalScope, ReplyVerdict, SmtpReply
+from proofdesk.outbound.channels.email.sessions import SessionRefused, SessionsPaused, SmtpSession, SmtpSessionPool
+from proofdesk.outbound.channels.interface import (
+    ChannelMessage,
+    InvalidRecipient,
+    LookupUnsupported,
+    Receipt,
+    SendFailed,
+)
 
 _NO_ROOM = "The attempt ended before the mail relay had a session for it."
 _NO_SMTPUTF8 = (
@@ -26,7 +32,7 @@ _NO_SMTPUTF8 = (
 )
 
 
-class Links(Protocol):
+class UnsubscribeUrls(Protocol):
     """Where somebody says that they want no more mail."""
 
     async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
@@ -34,28 +40,28 @@ class Links(Protocol):
         ...
 
 
-class Channel:
+class EmailChannel:
     """The channel, through one relay. `timeout`, in seconds, is that of each step; `most` sessions are open at once."""
 
-    channel = "email"
+    name = "email"
 
-    def __init__(self, relay: Relay, sender: Address, links: Links, *, timeout: float = 30, most: int = 16):
+    def __init__(self, relay: Relay, sender: Address, links: UnsubscribeUrls, *, timeout: float = 30, most: int = 16):
         self._relay, self._sender, self._links, self._timeout = relay, sender, links, timeout
         self._login = None if relay.username is None else (relay.username, relay.password or "")
-        self._sessions = Sessions(self._client, self._login, most)
+        self._sessions = SmtpSessionPool(self._client, self._login, most)
 
     @staticmethod
     def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """An address, put in lower case; the payload as in `letter.checked`. Raises `InvalidRecipient`,
         `InvalidPayload`."""
         try:
-            recipient = address.parse(recipient_ref).shown
+            recipient = address.parse_address(recipient_ref).shown
         except NotAnAddress as error:
             raise InvalidRecipient(f"A recipient is one e-mail address: {error}") from None
-        return recipient, email_message.checked(payload)
+        return recipient, email_message.check_payload(payload)
 
     @property
-    def pause(self) -> Pause | None:
+    def pause(self) -> ChannelPause | None:
         """The wait that the relay asks for now."""
         return self._sessions.backoff.pause
 
@@ -64,23 +70,23 @@ class Channel:
         """Sessions that are used at once now."""
         return self._sessions.limit
 
-    async def send(self, message: Message) -> Receipt:
+    async def send(self, message: ChannelMessage) -> Receipt:
         """Hand one letter over. Raises `SendFailed`: whether it was delivered is unknown only when the relay fell
         silent after it was given the text."""
         envelope = await self._envelope(message)
         while not await self._taken(envelope):
             pass  # the session had ended since its last message; another one, before anything was handed over
-        return Receipt(email_message.message_id(message, self._sender))
+        return Receipt(email_message.format_message_id(message, self._sender))
 
-    async def greet(self) -> None:
+    async def check_connection(self) -> None:
         """Connect, sign in and leave: whether the relay is there for us. Raises `SendFailed`."""
         try:
-            session = await Session.open(self._client(), self._login)
+            session = await SmtpSession.open(self._client(), self._login)
         except SessionRefused as refused:
             raise self._failed(refused.reply, replies.classify(refused.reply), None) from refused
         await session.close()
 
-    async def find(self, message: Message) -> Receipt | None:
+    async def find(self, message: ChannelMessage) -> Receipt | None:
         """A relay cannot be asked: raises `LookupUnsupported`."""
         raise LookupUnsupported
 
@@ -88,11 +94,11 @@ class Channel:
         """Close the sessions."""
         await self._sessions.aclose()
 
-    async def _envelope(self, message: Message) -> Envelope:
-        to = address.parse(message.recipient_ref)
+    async def _envelope(self, message: ChannelMessage) -> Envelope:
+        to = address.parse_address(message.recipient_ref)
         url = await self._links.url(message.project_id, message.id, to.shown)
-        in_utf8 = to.needs_utf8 or not self._sender.username.isascii() or email_message.answers_in_utf8(message)
-        written = email_message.written(message, self._sender, to, url, in_utf8=in_utf8)
+        in_utf8 = to.needs_utf8 or not self._sender.username.isascii() or email_message.reply_to_needs_utf8(message)
+        written = email_message.compose(message, self._sender, to, url, in_utf8=in_utf8)
         return Envelope(self._sender.addr_spec, to.sent, written.as_bytes(), in_utf8)
 
     async def _taken(self, envelope: Envelope) -> bool:
@@ -100,53 +106,53 @@ class Channel:
         session = await self._session()
         began = time.monotonic()
         try:
-            await envelope.hand_over(session.smtp)
+            await envelope.submit(session.smtp)
         except StepFailed as failed:
             await self._end_refused(session, failed.reply, began)
             return False
         except SmtpUtf8Missing:
-            self._sessions.put(session)
+            self._sessions.release(session)
             raise SendFailed(_NO_SMTPUTF8, permanent=True) from None
         except BaseException:
-            self._sessions.drop(session)
+            self._sessions.discard(session)
             raise
-        self._sessions.succeeded()
-        self._sessions.put(session)
+        self._sessions.record_success()
+        self._sessions.release(session)
         return True
 
-    async def _session(self) -> Session:
+    async def _session(self) -> SmtpSession:
         try:
-            return await self._sessions.take()
+            return await self._sessions.acquire()
         except SessionRefused as refused:
             raise self._failed(refused.reply, replies.classify(refused.reply), refused.pause) from refused
-        except Waiting as waiting:
+        except SessionsPaused as waiting:
             pause = waiting.pause
-            raise SendFailed(pause.reason, of_provider=True, retry_after=pause.wait) from None
+            raise SendFailed(pause.reason, channel_wide=True, retry_after=pause.wait) from None
         except asyncio.CancelledError:  # nothing was handed over, so its outcome is known
-            raise SendFailed(_NO_ROOM, of_provider=True, retry_after=1) from None
+            raise SendFailed(_NO_ROOM, channel_wide=True, retry_after=1) from None
 
-    async def _end_refused(self, session: Session, reply: Reply, began: float) -> None:
+    async def _end_refused(self, session: SmtpSession, reply: SmtpReply, began: float) -> None:
         """Raise the refusal of a message, unless its session was over before the message came."""
         over = reply.code in (None, 421) or not session.smtp.is_connected
         if over:
-            self._sessions.drop(session)
+            self._sessions.discard(session)
         else:
             await self._reset(session)
         if over and reply.step == "MAIL" and session.reused:
             return
         verdict = replies.classify(reply)
-        together = verdict.scope is not Scope.MESSAGE
-        raise self._failed(reply, verdict, self._sessions.refused(reply, verdict, began) if together else None)
+        together = verdict.scope is not RefusalScope.MESSAGE
+        raise self._failed(reply, verdict, self._sessions.record_refusal(reply, verdict, began) if together else None)
 
-    async def _reset(self, session: Session) -> None:
+    async def _reset(self, session: SmtpSession) -> None:
         try:
             await session.smtp.rset()
         except BaseException as error:
-            self._sessions.drop(session)
+            self._sessions.discard(session)
             if not isinstance(error, FAILURES):
                 raise
         else:
-            self._sessions.put(session)
+            self._sessions.release(session)
 
     def _client(self) -> aiosmtplib.SMTP:
         relay = self._relay
@@ -160,14 +166,14 @@ class Channel:
             timeout=self._timeout,
         )
 
-    def _failed(self, reply: Reply, verdict: Verdict, pause: Pause | None) -> SendFailed:
+    def _failed(self, reply: SmtpReply, verdict: ReplyVerdict, pause: ChannelPause | None) -> SendFailed:
         where = {"service": "smtp", "method": reply.step, "endpoint": f"{self._relay.host}:{self._relay.port}"}
-        wait = 1.0 if verdict.scope is Scope.SESSION else None
+        wait = 1.0 if verdict.scope is RefusalScope.SESSION else None
         return SendFailed(
             replies.describe(reply, verdict),
             permanent=verdict.permanent,
-            delivered_unknown=verdict.unknown,
-            of_provider=verdict.scope is not Scope.MESSAGE,
+            delivery_unknown=verdict.delivery_unknown,
+            channel_wide=verdict.scope is not RefusalScope.MESSAGE,
             misconfigured=verdict.advice != "",
             retry_after=wait if pause is None else pause.wait,
             details={"upstream": where | {"status": reply.code}},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import aiosmtplib
 
 from proofdesk.outbound.channels.email import replies
-from proofdesk.outbound.channels.email.replies import Reply
+from proofdesk.outbound.channels.email.replies import SmtpReply
 
 FAILURES = (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError)
 """What the SMTP client raises."""
@@ -14,7 +14,7 @@ FAILURES = (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError)
 class StepFailed(Exception):
     """The relay refused a step or fell silent; `reply` is what it said."""
 
-    def __init__(self, reply: Reply):
+    def __init__(self, reply: SmtpReply):
         super().__init__(reply.text)
         self.reply = reply
 
@@ -32,7 +32,7 @@ class Envelope:
     content: bytes
     in_utf8: bool
 
-    async def hand_over(self, smtp: aiosmtplib.SMTP) -> None:
+    async def submit(self, smtp: aiosmtplib.SMTP) -> None:
         """Have the relay take the letter. Raises `StepFailed` or `SmtpUtf8Missing`."""
         if self.in_utf8 and not smtp.supports_extension("smtputf8"):
             raise SmtpUtf8Missing
@@ -45,7 +45,7 @@ class Envelope:
             step = "DATA"
             await smtp.data(self.content)  # doubles leading dots (RFC 5321, 4.5.2)
         except FAILURES as error:
-            raise StepFailed(replies.read(error, step)) from error
+            raise StepFailed(replies.parse_reply(error, step)) from error
 
     def _options(self, smtp: aiosmtplib.SMTP) -> list[str]:
         """What is to be told with MAIL: the size, and that the headers are more than ASCII. Bodies are in 7 bits."""

@@ -13,10 +13,10 @@ from proofdesk.core import bidi
 from proofdesk.outbound.channels import payloads
 from proofdesk.outbound.channels.email import address
 from proofdesk.outbound.channels.email.address import Mailbox, NotAnAddress
-from proofdesk.outbound.channels.interface import InvalidPayload, Message
+from proofdesk.outbound.channels.interface import ChannelMessage, InvalidPayload
 
-LONGEST = 100_000
-LONGEST_SUBJECT = 250
+MAX_TEXT_LENGTH = 100_000
+MAX_SUBJECT_LENGTH = 250
 _IN_ONE_PIECE = {"list-unsubscribe", "message-id"}
 _LINE_BREAKING = {
     "Cc",
@@ -38,19 +38,19 @@ class _Policy(EmailPolicy):
 _POLICY = _Policy(linesep="\r\n")
 
 
-def checked(payload: dict[str, Any]) -> dict[str, Any]:
+def check_payload(payload: dict[str, Any]) -> dict[str, Any]:
     """`{"subject", "text", "html"?, "reply_to"?}`; without a subject it is the beginning of the text.
 
     Raises `InvalidPayload`.
     """
-    text = payloads.text(payload, LONGEST)
-    subject = payloads.optional(payload, "subject", LONGEST_SUBJECT)
+    text = payloads.check_text(payload, MAX_TEXT_LENGTH)
+    subject = payloads.check_optional_text(payload, "subject", MAX_SUBJECT_LENGTH)
     found = {"subject": _one_line(subject, "subject") if subject else _beginning(text), "text": text}
-    if rich := payloads.optional(payload, "html", LONGEST):
+    if rich := payloads.check_optional_text(payload, "html", MAX_TEXT_LENGTH):
         found["html"] = rich
-    if reply_to := payloads.optional(payload, "reply_to", 320):
+    if reply_to := payloads.check_optional_text(payload, "reply_to", 320):
         try:
-            found["reply_to"] = address.parse(reply_to).shown
+            found["reply_to"] = address.parse_address(reply_to).shown
         except NotAnAddress as error:
             raise InvalidPayload(
                 f"`reply_to` is not an e-mail address: {error}", details={"field": "reply_to"}
@@ -58,8 +58,8 @@ def checked(payload: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def written(
-    message: Message, sender: Address, to: Mailbox, unsubscribe_url: str | None, *, in_utf8: bool
+def compose(
+    message: ChannelMessage, sender: Address, to: Mailbox, unsubscribe_url: str | None, *, in_utf8: bool
 ) -> EmailMessage:
     """The letter. Every header is set through the mail library, which folds and encodes, and refuses line ends."""
     payload = message.payload
@@ -68,9 +68,9 @@ def written(
     letter["To"] = to.sent
     letter["Subject"] = bidi.without_formatting(payload["subject"])
     letter["Date"] = format_datetime(datetime.now(UTC))
-    letter["Message-ID"] = message_id(message, sender)
+    letter["Message-ID"] = format_message_id(message, sender)
     if "reply_to" in payload:
-        letter["Reply-To"] = address.parse(payload["reply_to"]).sent
+        letter["Reply-To"] = address.parse_address(payload["reply_to"]).sent
     if unsubscribe_url is not None:
         letter["List-Unsubscribe"] = f"<{unsubscribe_url}>"
         if unsubscribe_url.startswith("https://"):
@@ -80,12 +80,12 @@ def written(
     return letter
 
 
-def answers_in_utf8(message: Message) -> bool:
+def reply_to_needs_utf8(message: ChannelMessage) -> bool:
     """Whether the address for answers has letters beyond ASCII before the @."""
-    return "reply_to" in message.payload and address.parse(message.payload["reply_to"]).needs_utf8
+    return "reply_to" in message.payload and address.parse_address(message.payload["reply_to"]).needs_utf8
 
 
-def message_id(message: Message, sender: Address) -> str:
+def format_message_id(message: ChannelMessage, sender: Address) -> str:
     """The same at every attempt, so that a mailbox can tell a second copy."""
     return f"<{message.key}@{sender.domain}>"
 

@@ -22,7 +22,7 @@ _QUOTA_WAIT = 900.0
 _LOGIN_WAIT = 60.0
 
 
-class Scope(Enum):
+class RefusalScope(Enum):
     """What a refusal concerns."""
 
     MESSAGE = "message"
@@ -35,7 +35,7 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True)
-class Reply:
+class SmtpReply:
     """What a relay answered to a step (CONNECT, AUTH, MAIL, RCPT or DATA). `code` is None when it did not answer."""
 
     step: str
@@ -45,26 +45,26 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReplyVerdict:
     """What a reply means. `advice` says what a person can do; `at_least` is in seconds."""
 
-    scope: Scope
+    scope: RefusalScope
     permanent: bool = False
-    unknown: bool = False
+    delivery_unknown: bool = False
     advice: str = ""
-    at_least: float = 0.0
+    min_wait: float = 0.0
 
 
-def read(error: BaseException, step: str) -> Reply:
+def parse_reply(error: BaseException, step: str) -> SmtpReply:
     """Return the reply in an error of the SMTP client, in one line."""
     code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else None
     said = error.message if isinstance(error, aiosmtplib.SMTPException) else str(error)
     status = _STATUS.match(said) if code is not None else None
     parsed = None if status is None else (int(status[1]), int(status[2]), int(status[3]))
-    return Reply(step, code, parsed, " ".join(said.split())[:200] or type(error).__name__)
+    return SmtpReply(step, code, parsed, " ".join(said.split())[:200] or type(error).__name__)
 
 
-def describe(reply: Reply, verdict: Verdict) -> str:
+def describe(reply: SmtpReply, verdict: ReplyVerdict) -> str:
     """Return the sentence that people read about a refusal."""
     if reply.code is None:
         said = f"The mail relay cannot be reached, or broke off at {reply.step}: {reply.text}"
@@ -75,33 +75,33 @@ def describe(reply: Reply, verdict: Verdict) -> str:
     return f"{said} {verdict.advice}".strip()
 
 
-def classify(reply: Reply) -> Verdict:
+def classify(reply: SmtpReply) -> ReplyVerdict:
     """Return what a refusal means for the message and for those that follow."""
     if reply.code is None:
         return _silence(reply.step)
     if reply.code in _LOGIN or (reply.step == "AUTH" and reply.code >= 500):
-        return Verdict(Scope.ALL, advice=CHECK_LOGIN, at_least=_LOGIN_WAIT)
+        return ReplyVerdict(RefusalScope.ALL, advice=CHECK_LOGIN, min_wait=_LOGIN_WAIT)
     if reply.code == 421 or reply.step in ("CONNECT", "AUTH"):
-        return Verdict(Scope.SESSION)
+        return ReplyVerdict(RefusalScope.SESSION)
     return _temporary(reply) if _is_temporary(reply) else _permanent(reply)
 
 
-def _silence(step: str) -> Verdict:
+def _silence(step: str) -> ReplyVerdict:
     if step == "DATA":
-        return Verdict(Scope.MESSAGE, unknown=True)
-    return Verdict(Scope.SESSION if step in ("CONNECT", "AUTH") else Scope.MAYBE_ALL)
+        return ReplyVerdict(RefusalScope.MESSAGE, delivery_unknown=True)
+    return ReplyVerdict(RefusalScope.SESSION if step in ("CONNECT", "AUTH") else RefusalScope.MAYBE_ALL)
 
 
-def _is_temporary(reply: Reply) -> bool:
+def _is_temporary(reply: SmtpReply) -> bool:
     return (reply.code or 0) < 500 or (reply.status is not None and reply.status[0] == 4)
 
 
-def _temporary(reply: Reply) -> Verdict:
+def _temporary(reply: SmtpReply) -> ReplyVerdict:
     if reply.step == "MAIL":
-        return Verdict(Scope.ALL)
+        return ReplyVerdict(RefusalScope.ALL)
     if reply.status is not None and _is_about_recipient(reply.status[1:]):
-        return Verdict(Scope.MESSAGE)
-    return Verdict(Scope.MAYBE_ALL)
+        return ReplyVerdict(RefusalScope.MESSAGE)
+    return ReplyVerdict(RefusalScope.MAYBE_ALL)
 
 
 def _is_about_recipient(status: tuple[int, int]) -> bool:
@@ -109,12 +109,12 @@ def _is_about_recipient(status: tuple[int, int]) -> bool:
     return (status[0] in _NOT_THE_RELAY and status != (2, 1)) or (status[0] == 4 and status[1] not in (0, 2, 5))
 
 
-def _permanent(reply: Reply) -> Verdict:
+def _permanent(reply: SmtpReply) -> ReplyVerdict:
     status = None if reply.status is None else reply.status[1:]
     if status in _QUOTAS:
-        return Verdict(Scope.ALL, at_least=_QUOTA_WAIT)
+        return ReplyVerdict(RefusalScope.ALL, min_wait=_QUOTA_WAIT)
     if status in _RELAY_IS_FULL:
-        return Verdict(Scope.ALL)
+        return ReplyVerdict(RefusalScope.ALL)
     if status in _SENDER or (reply.step == "MAIL" and status is not None and status[0] == 7):
-        return Verdict(Scope.ALL, advice=CHECK_SENDER, at_least=_LOGIN_WAIT)
-    return Verdict(Scope.MESSAGE, permanent=True)
+        return ReplyVerdict(RefusalScope.ALL, advice=CHECK_SENDER, min_wait=_LOGIN_WAIT)
+    return ReplyVerdict(RefusalScope.MESSAGE, permanent=True)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import aiosmtplib
 
-from proofdesk.outbound.channels.backoff import HOLD, Backoff, Pause
+from proofdesk.outbound.channels.backoff import MAX_HOLD, ChannelBackoff, ChannelPause
 from proofdesk.outbound.channels.email import replies
 from proofdesk.outbound.channels.email.envelope import FAILURES
-from proofdesk.outbound.channels.email.replies import Reply, Scope, Verdict
+from proofdesk.outbound.channels.email.replies import RefusalScope, ReplyVerdict, SmtpReply
 
 _FIRST = 4
 _KEEP_IDLE = 3.0
@@ -27,20 +27,20 @@ _MESSAGES_PER_STEP = 10  # per session, before another one is tried
 class SessionRefused(Exception):
     """The relay opened no session; `reply` is what it said, `pause` the wait it asks for."""
 
-    def __init__(self, reply: Reply, pause: Pause | None = None):
+    def __init__(self, reply: SmtpReply, pause: ChannelPause | None = None):
         super().__init__(reply.text)
         self.reply, self.pause = reply, pause
 
 
-class Waiting(Exception):
+class SessionsPaused(Exception):
     """No session is opened while the relay wants to be left alone."""
 
-    def __init__(self, pause: Pause):
+    def __init__(self, pause: ChannelPause):
         super().__init__(pause.reason)
         self.pause = pause
 
 
-class Session:
+class SmtpSession:
     """One authenticated session. `reused`: it served a message before, so the relay may have ended it since."""
 
     def __init__(self, smtp: aiosmtplib.SMTP):
@@ -49,7 +49,7 @@ class Session:
         self.idle_since = time.monotonic()
 
     @classmethod
-    async def open(cls, smtp: aiosmtplib.SMTP, login: tuple[str, str] | None) -> "Session":
+    async def open(cls, smtp: aiosmtplib.SMTP, login: tuple[str, str] | None) -> "SmtpSession":
         """Connect, encrypt if so configured, and sign in. Raises `SessionRefused`."""
         step = "CONNECT"
         try:
@@ -58,9 +58,9 @@ class Session:
             step = "AUTH" if login is not None else "CONNECT"
             await _sign_in(smtp, login)
         except BaseException as error:
-            hang_up(smtp, smtp.transport)
+            close_connection(smtp, smtp.transport)
             if isinstance(error, FAILURES):
-                raise SessionRefused(replies.read(error, step)) from error
+                raise SessionRefused(replies.parse_reply(error, step)) from error
             raise
         return cls(smtp)
 
@@ -70,24 +70,24 @@ class Session:
         with contextlib.suppress(*FAILURES):
             if self.smtp.is_connected:
                 await self.smtp.quit(timeout=_QUIT_WITHIN)
-        hang_up(self.smtp, transport)
+        close_connection(self.smtp, transport)
         for _ in range(3):  # the loop closes the socket, and that below TLS, on its next rounds
             await asyncio.sleep(0)
 
     def abort(self) -> None:
         """Drop the connection."""
-        hang_up(self.smtp, self.smtp.transport)
+        close_connection(self.smtp, self.smtp.transport)
 
 
-class Sessions:
+class SmtpSessionPool:
     """The pool. `connect` makes an unconnected client; `most` sessions are open at once."""
 
     def __init__(self, connect: Callable[[], aiosmtplib.SMTP], login: tuple[str, str] | None, most: int):
-        self.backoff = Backoff()
+        self.backoff = ChannelBackoff()
         self._connect, self._login, self._most = connect, login, most
         self._limit = min(_FIRST, most)
         self._open = 0
-        self._idle: list[Session] = []
+        self._idle: list[SmtpSession] = []
         self._changed = asyncio.Event()
         self._doubts = 0  # refusals in a row
         self._taken = 0  # messages since the limit changed
@@ -99,14 +99,14 @@ class Sessions:
         """Sessions that may be open at once now."""
         return self._limit
 
-    async def take(self) -> Session:
+    async def acquire(self) -> SmtpSession:
         """Return a session for one message, when there is one. Raises `SessionRefused` or `Waiting` when the relay
         opens none."""
         while True:
             self._drop_lost()
             pause = self.backoff.pause
             held = pause is not None and pause.hold > 0
-            if pause is not None and held and (pause.everywhere or not (self._idle or self._open >= self._limit)):
+            if pause is not None and held and (pause.all_workers or not (self._idle or self._open >= self._limit)):
                 await self._wait_out(pause)
             elif self._idle:
                 return self._idle.pop()
@@ -117,38 +117,38 @@ class Sessions:
             else:
                 await self._wait(None)
 
-    def put(self, session: Session) -> None:
+    def release(self, session: SmtpSession) -> None:
         """Give a session back for the next message."""
         session.reused, session.idle_since = True, time.monotonic()
         self._idle.append(session)
         self._changed.set()
         asyncio.get_running_loop().call_later(_KEEP_IDLE, self._close_idle)
 
-    def drop(self, session: Session) -> None:
+    def discard(self, session: SmtpSession) -> None:
         """Give back a session that is of no use any more."""
         session.abort()
         self._forget()
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Note that a message was taken."""
         self._doubts = 0
-        self.backoff.succeeded()
+        self.backoff.record_success()
         self._grow()
 
-    def refused(self, reply: Reply, verdict: Verdict, began: float) -> Pause | None:
+    def record_refusal(self, reply: SmtpReply, verdict: ReplyVerdict, began: float) -> ChannelPause | None:
         """Note a refusal that concerns more than one message; return the wait that follows for all of them."""
         self._doubts += 1
-        if verdict.scope is Scope.MAYBE_ALL and self._doubts < _BELIEVED:
+        if verdict.scope is RefusalScope.MAYBE_ALL and self._doubts < _BELIEVED:
             return None
-        if verdict.scope is not Scope.SESSION:
+        if verdict.scope is not RefusalScope.SESSION:
             self._shrink(self._limit // 2)
         elif reply.code is not None or self._open:
             self._shrink(self._open)
             if self._open:
                 return None  # the others go on
-        everywhere = verdict.scope is not Scope.SESSION
+        everywhere = verdict.scope is not RefusalScope.SESSION
         reason = replies.describe(reply, verdict)
-        return self.backoff.refused(reason, began, at_least=verdict.at_least, everywhere=everywhere)
+        return self.backoff.record_refusal(reason, began, at_least=verdict.min_wait, everywhere=everywhere)
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -156,26 +156,26 @@ class Sessions:
         self._open -= len(idle)
         await asyncio.gather(*(session.close() for session in idle), *self._closing)
 
-    async def _open_another(self) -> Session | None:
+    async def _open_another(self) -> SmtpSession | None:
         """Return a new session, None when the relay wants no more beside those that are open."""
         began = time.monotonic()
         self._open += 1
         try:
-            return await Session.open(self._connect(), self._login)
+            return await SmtpSession.open(self._connect(), self._login)
         except SessionRefused as error:
             self._forget()
             verdict = replies.classify(error.reply)
-            pause = self.refused(error.reply, verdict, began)
-            if pause is not None and (error.reply.code is None or pause.everywhere or pause.wait > HOLD):
+            pause = self.record_refusal(error.reply, verdict, began)
+            if pause is not None and (error.reply.code is None or pause.all_workers or pause.wait > MAX_HOLD):
                 raise SessionRefused(error.reply, pause) from error
             return None
         except BaseException:
             self._forget()
             raise
 
-    async def _wait_out(self, pause: Pause) -> None:
-        if pause.wait > HOLD:
-            raise Waiting(pause)
+    async def _wait_out(self, pause: ChannelPause) -> None:
+        if pause.wait > MAX_HOLD:
+            raise SessionsPaused(pause)
         await self._wait(pause.hold)
 
     async def _wait(self, seconds: float | None) -> None:
@@ -245,7 +245,7 @@ async def _sign_in(smtp: aiosmtplib.SMTP, login: tuple[str, str] | None) -> None
             return
 
 
-def hang_up(smtp: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
+def close_connection(smtp: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
     """Close at once: a gentle close of TLS waits up to half a minute for the relay."""
     smtp.close()
     if isinstance(transport, asyncio.WriteTransport):

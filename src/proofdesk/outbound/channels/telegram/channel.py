@@ -5,10 +5,16 @@ import time
 from typing import Any, Protocol
 from uuid import UUID
 
-from proofdesk.accounts.bot import LONGEST, Bot, TelegramError
+from proofdesk.accounts.bot import MAX_TEXT_LENGTH, Bot, TelegramError
 from proofdesk.outbound.channels import payloads
-from proofdesk.outbound.channels.backoff import Backoff, Pause
-from proofdesk.outbound.channels.interface import InvalidRecipient, LookupUnsupported, Message, Receipt, SendFailed
+from proofdesk.outbound.channels.backoff import ChannelBackoff, ChannelPause
+from proofdesk.outbound.channels.interface import (
+    ChannelMessage,
+    InvalidRecipient,
+    LookupUnsupported,
+    Receipt,
+    SendFailed,
+)
 
 _CHAT = re.compile(r"-?[1-9][0-9]{0,15}", re.ASCII)  # the Bot API promises at most 52 significant bits
 
@@ -25,14 +31,14 @@ class ChatMoves(Protocol):
         ...
 
 
-class Channel:
+class TelegramChannel:
     """The channel, through one bot. The bot is closed by whoever opened it."""
 
-    channel = "telegram"
+    name = "telegram"
 
     def __init__(self, bot: Bot, moves: ChatMoves):
         self._bot, self._moves = bot, moves
-        self._backoff = Backoff()
+        self._backoff = ChannelBackoff()
 
     @staticmethod
     def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -42,27 +48,27 @@ class Channel:
             raise InvalidRecipient(
                 "A recipient in Telegram is the number of a chat; the bot knows no @names of people."
             )
-        return recipient, {"text": payloads.text(payload, LONGEST)}
+        return recipient, {"text": payloads.check_text(payload, MAX_TEXT_LENGTH)}
 
-    async def send(self, message: Message) -> Receipt:
+    async def send(self, message: ChannelMessage) -> Receipt:
         """One call of sendMessage, and a second one when the first said that the group has another number now.
 
         Raises `SendFailed`.
         """
         pause, began = self.pause, time.monotonic()
         if pause is not None and pause.hold > 0:
-            raise SendFailed(pause.reason, of_provider=True, retry_after=pause.wait)
+            raise SendFailed(pause.reason, channel_wide=True, retry_after=pause.wait)
         try:
             sent = await self._send(message)
         except TelegramError as error:
             if error.status == 429:
                 # Which of its limits it is, of the bot or of the chat, Telegram does not say.
-                self._backoff.refused(error.message, began, at_least=error.retry_after or 1, everywhere=True)
+                self._backoff.record_refusal(error.message, began, at_least=error.retry_after or 1, everywhere=True)
             raise _failed(error) from None
-        self._backoff.succeeded()
+        self._backoff.record_success()
         return Receipt(None if sent is None else str(sent))
 
-    async def _send(self, message: Message) -> int | None:
+    async def _send(self, message: ChannelMessage) -> int | None:
         chat, text = int(message.recipient_ref), message.payload["text"]
         current = await self._moves.get_chat_id(message.project_id, chat)
         try:
@@ -73,12 +79,12 @@ class Channel:
             await self._moves.record_move(message.project_id, chat, error.migrate_to)
             return await self._bot.send(error.migrate_to, text)
 
-    async def find(self, message: Message) -> Receipt | None:
+    async def find(self, message: ChannelMessage) -> Receipt | None:
         """Bots cannot read what they wrote: raises `LookupUnsupported`."""
         raise LookupUnsupported
 
     @property
-    def pause(self) -> Pause | None:
+    def pause(self) -> ChannelPause | None:
         """The wait that Telegram asks for now."""
         return self._backoff.pause
 
@@ -91,9 +97,9 @@ def _failed(error: TelegramError) -> SendFailed:
         error.message,
         # A wrong token is mended by whoever runs the installation; the message is fine.
         permanent=error.permanent and error.status not in (401, 404),
-        delivered_unknown=error.perhaps_done,
+        delivery_unknown=error.outcome_unknown,
         misconfigured=error.status in (401, 404),
-        of_provider=error.status == 429 or (error.status is None and not error.perhaps_done),
+        channel_wide=error.status == 429 or (error.status is None and not error.outcome_unknown),
         retry_after=error.retry_after,
         details=error.details,
     )
