@@ -14,6 +14,10 @@ from uuid import UUID
 import numpy as np
 import psycopg
 
+from proofdesk.indexing.chunking.chunker import ChunkLimits
+from proofdesk.indexing.chunks import ChunkWriter
+from proofdesk.settings import Settings
+
 MODEL = "bench"
 ACCOUNT = 1
 TOPICS = 300
@@ -110,6 +114,11 @@ def fill(
     desk = Desk(project_id, row[0], chunks, dimension, 7, shape)
     for first, texts in desk.texts():
         _write(conn, desk, first, texts, ("ready", MODEL) if embedded else ("pending", None))
+    conn.execute(
+        "INSERT INTO sync_watermarks (project_id, account_scope_id, source, meta)"
+        " VALUES (%s, %s, 'chunks', jsonb_build_object('rules', %s::text))",
+        [desk.project_id, desk.account_scope_id, ChunkWriter(ChunkLimits.from_settings(Settings())).rules],
+    )
     if embedded:
         _embed(conn, desk)
     conn.execute("VACUUM ANALYZE cw_conversations, cw_messages, rag_chunks, rag_vectors")

@@ -99,7 +99,7 @@ def runbooks() -> str:
         "paste into an issue, and JSON. Secrets, names, addresses and texts of messages are taken out of it; read it",
         "once all the same before it leaves the house. Generated from `src/proofdesk/runbooks/` (`make docs`).",
     ]
-    return "\n".join([*lines, *(line for runbook in registry.all() for line in _runbook(runbook))]) + "\n"
+    return "\n".join([*lines, *(line for runbook in registry.list_runbooks() for line in _runbook(runbook))]) + "\n"
 
 
 def _runbook(runbook: Runbook) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proofdesk.settings import Settings
+from tests.support.databases import copy_database
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -57,3 +58,10 @@ def test_the_index_links_to_every_page():
     decisions = (ROOT / "docs" / "decisions" / "README.md").read_text("utf-8")
     links = index + decisions
     assert [page_name(p) for p in PAGES if p.parent != ROOT and p.name not in links and p.name != "index.md"] == []
+
+
+def test_generated_schema_is_current(server_url: str, worker_id: str):
+    url = copy_database(server_url, f"schema_{worker_id}")
+    command = [sys.executable, "scripts/schema.py", "--check", "--url", url]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -167,7 +167,7 @@ def test_a_path_longer_than_postgresql_takes_is_told(folder: Path):
 
 
 def test_a_foreign_folder_for_the_socket_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(postgres_server, "LONGEST_SOCKET", 5)
+    monkeypatch.setattr(postgres_server, "MAX_SOCKET_BYTES", 5)
     monkeypatch.setattr(postgres_server.hashlib, "sha256", lambda _: _Fixed())
     foreign = Path("/tmp", f"proofdesk-{_Fixed.value}")
     foreign.mkdir(mode=0o755)

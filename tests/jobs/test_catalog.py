@@ -37,9 +37,9 @@ async def test_first_runs_come_when_the_catalog_says(db: Database, project: Scop
 
 @pytest.mark.parametrize("job", catalog.ALL, ids=lambda job: job.name)
 def test_runbook_of_the_job_exists(job: JobType):
-    assert registry.find(job.runbook).slug == job.runbook
+    assert registry.get_runbook(job.runbook).slug == job.runbook
     if job is not catalog.MAINTENANCE:
-        assert registry.of_error(job.failure_code) == job.runbook
+        assert registry.runbook_for_error(job.failure_code) == job.runbook
 
 
 def test_names_are_unique_and_found():

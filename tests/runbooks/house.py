@@ -91,7 +91,7 @@ class House:
     async def look(self, slug: str) -> RunbookResult:
         """Run a runbook."""
         async with self.case() as case:
-            return await registry.run(case, registry.find(slug))
+            return await registry.run_checks(case, registry.get_runbook(slug))
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Resources]:

@@ -116,12 +116,12 @@ def test_every_error_that_has_a_runbook_names_it():
         for code in codes
     }
     without = {
-        code for status, code in given if status in (401, 403, 409, 429, 502, 503) and not registry.of_error(code)
+        code for status, code in given if status in (401, 403, 409, 429, 502, 503) and not registry.runbook_for_error(code)
     }
     assert without <= WITHOUT
     for slug, codes in registry._OF_ERROR.items():
-        assert registry.find(slug) and codes
-    assert registry.of_error("chatwoot_sync_failed", "worker_lost") == "scheduler-worker-failing"
+        assert registry.get_runbook(slug) and codes
+    assert registry.runbook_for_error("chatwoot_sync_failed", "worker_lost") == "scheduler-worker-failing"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from proofdesk import logging
 from proofdesk.audit import events
 from proofdesk.runbooks import bundle, registry
-from proofdesk.runbooks.redaction import Mask
+from proofdesk.runbooks.redaction import Redactor
 from proofdesk.settings import Settings
 from tests.runbooks.house import ASKING, House
 
@@ -65,14 +65,14 @@ def _unpacked(content: bytes) -> dict[str, str]:
 
 async def _bundle(house: House, slug: str) -> dict[str, str]:
     async with house.case() as case:
-        return _unpacked((await bundle.bundle(case, registry.find(slug))).content)
+        return _unpacked((await bundle.build_bundle(case, registry.get_runbook(slug))).content)
 
 
 async def test_no_secret_and_no_person_is_in_any_bundle(house: House):
     await _plant(house)
     house.set(**{name: SecretStr(value) for name, value in SECRETS.items()}, smtp_from="desk@example.com")
     leaked = []
-    for runbook in registry.all():
+    for runbook in registry.list_runbooks():
         files = await _bundle(house, runbook.slug)
         assert sorted(files) == ["report.json", "report.md"]
         for needle in (*SECRETS.values(), *PEOPLE, *TEXTS, *OTHERS, TEXTS[1][:25], "Quackenbush", "493817"):
@@ -100,7 +100,7 @@ async def test_what_the_runbook_says_to_capture_is_there(house: House, slug: str
     assert set(CAPTURED[slug]) <= set(report["evidence"])
     assert not [t for t, content in report["evidence"].items() if str(content).startswith("Could not be gathered")]
     assert all(f"## {title}" in files["report.md"] for title in report["evidence"])
-    assert {c["id"] for c in report["checks"]} == {c.id for c in registry.find(slug).checks}
+    assert {c["id"] for c in report["checks"]} == {c.id for c in registry.get_runbook(slug).checks}
     if slug == "search-returns-no-results":
         assert report["evidence"]["Project"]["project"] == "Studio"
         assert report["evidence"]["Status of the jobs"]["rag_counts"]["ready"] > 0
@@ -113,11 +113,11 @@ async def test_what_the_runbook_says_to_capture_is_there(house: House, slug: str
 
 
 def test_what_helps_an_engineer_stays_readable():
-    mask = Mask(Settings())
+    mask = Redactor(Settings())
     kept = (
         "Chatwoot answered 502 to GET /api/v1/accounts/1/inboxes (account 1): an HTML page,"
         " probably from a proxy in front of Chatwoot.",
         "7b1d1c9e-6b0f-4b67-9a29-2a6f0a3b5c77 failed at 2026-03-02T09:14:05Z after 30000 ms",
         "openai:text-embedding-3-small@256 does not exist; see rag_vectors_hnsw_256",
     )
-    assert [mask.text(text) for text in kept] == list(kept)
+    assert [mask.redact_text(text) for text in kept] == list(kept)

@@ -9,7 +9,7 @@ from psycopg import sql
 from proofdesk.runbooks import registry
 from tests.runbooks.house import House
 
-SLUGS = [runbook.slug for runbook in registry.all()]
+SLUGS = [runbook.slug for runbook in registry.list_runbooks()]
 
 
 @pytest.mark.parametrize("slug", SLUGS)

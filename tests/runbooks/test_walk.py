@@ -62,12 +62,12 @@ def test_every_line_of_the_page_has_its_proof():
 
 
 def test_every_incident_is_in_the_book_under_its_title():
-    assert {r.title: r.slug for r in registry.all()} == TITLES
+    assert {r.title: r.slug for r in registry.list_runbooks()} == TITLES
 
 
 def test_our_page_has_one_structure():
     sections = OURS.read_text("utf-8").split("\n## ")[1:]
-    assert [s.splitlines()[0] for s in sections] == [r.title for r in registry.all()]
+    assert [s.splitlines()[0] for s in sections] == [r.title for r in registry.list_runbooks()]
     for section in sections:
         places = [re.search(rf"\*\*{part}\.?\*\*", section) for part in PARTS]
         assert all(places) and [p.start() for p in places if p] == sorted(p.start() for p in places if p)
@@ -81,5 +81,5 @@ def test_every_fix_that_names_a_route_names_one_that_is_there():
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    wanted = {(f.method, f.path) for r in registry.all() for c in r.checks for f in c.fixes if f.path}
+    wanted = {(f.method, f.path) for r in registry.list_runbooks() for c in r.checks for f in c.fixes if f.path}
     assert {(m, p) for m, p in wanted if not any(m == n and re.fullmatch(q, p) for n, q in there)} == set()

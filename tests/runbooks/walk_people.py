@@ -50,7 +50,7 @@ async def _a_change_without_the_token_is_refused(w: Walk) -> None:
     refused = await w.client.post("/projects", json={"name": "No token"})
     assert (refused.status_code, refused.json()["error"]) == (403, "csrf_invalid")
     assert refused.json()["details"]["runbook"] == "auth-loop"
-    assert any("Clear the browser's cookies" in fix.label for c in registry.find("auth-loop").checks for fix in c.fixes)
+    assert any("Clear the browser's cookies" in fix.label for c in registry.get_runbook("auth-loop").checks for fix in c.fixes)
     w.client.headers["x-csrf-token"] = token
     assert (await w.post("/projects", name="With a token"))["ok"]
 
@@ -112,7 +112,7 @@ async def _the_status_tells_both(w: Walk) -> None:
 )
 async def _the_bot_and_its_webhook_are_looked_at(w: Walk) -> None:
     assert {"TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "SIGNUP_PIN_SECRET"} <= set(
-        registry.find("signup-disabled").variables
+        registry.get_runbook("signup-disabled").variables
     )
     async with w.when(telegram_bot_token=SecretStr("1:another")) as wrong:
         assert "TELEGRAM_BOT_TOKEN" in str((await wrong.post("/runbooks/signup-disabled/run"))["fixes"])

@@ -59,8 +59,8 @@ async def test_meaning_finds_what_shares_no_word(shop: Desk):
 
 
 async def test_what_only_words_bring_up_is_compared_by_its_meaning_as_well(shop: Desk, monkeypatch):
-    monkeypatch.setattr(fusion, "NEAREST", 1)
-    monkeypatch.setattr(fusion, "EACH", 0)
+    monkeypatch.setattr(fusion, "NEAREST_CHUNKS", 1)
+    monkeypatch.setattr(fusion, "CANDIDATES_PER_HIT", 0)
     brought_up = [hit for hit in (await shop.ask("refund of euros for the lamp")).results if hit.ranks["text"]]
     assert len({hit.conversation_id for hit in brought_up}) > 1
     assert all(hit.ranks["vector"] for hit in brought_up)
@@ -127,9 +127,9 @@ async def test_a_contact_filter_finds_that_contact_only(shop: Desk):
 
 
 async def test_a_narrow_filter_still_fills_the_list(desk: Desk, monkeypatch):
-    monkeypatch.setattr(fusion, "BY_WORDS", 5)
-    monkeypatch.setattr(fusion, "NEAREST", 5)
-    monkeypatch.setattr(fusion, "COMPARED", 0)  # as in a big project: by the index
+    monkeypatch.setattr(fusion, "KEYWORD_CANDIDATES", 5)
+    monkeypatch.setattr(fusion, "NEAREST_CHUNKS", 5)
+    monkeypatch.setattr(fusion, "MAX_COMPARED_CHUNKS", 0)  # as in a big project: by the index
     for number in range(40):
         await desk.talk("Where is my parcel with the blue vase?", inbox=2 if number % 10 == 0 else 1)
     await desk.ready()

@@ -33,7 +33,7 @@ async def two(desk: Desk) -> tuple[Desk, Desk]:
 async def test_the_same_text_is_found_in_each_project_as_its_own(
     two: tuple[Desk, Desk], mode: str, compared: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(fusion, "COMPARED", compared)
+    monkeypatch.setattr(fusion, "MAX_COMPARED_CHUNKS", compared)
     for one in two:
         results = (await one.ask("violet submarine pelican waldemar", mode)).results
         assert results

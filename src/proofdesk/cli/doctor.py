@@ -39,14 +39,14 @@ def doctor(
     """Find the cause of an incident: looks at the real thing and changes nothing. Exit status 1 on a problem."""
     if to is not None and slug is None:
         raise typer.BadParameter("name the runbook whose evidence is wanted.", param_hint="--evidence")
-    runbooks = [registry.find(slug)] if slug else registry.all()
+    runbooks = [registry.get_runbook(slug)] if slug else registry.list_runbooks()
 
     async def command(held: Resources) -> list[RunbookResult]:
         inside = await _inside(held, project)
         if to is not None:
-            packed = await bundle.bundle(_case(held, inside, outbound), runbooks[0])
+            packed = await bundle.build_bundle(_case(held, inside, outbound), runbooks[0])
             to.write_bytes(packed.content)
-        return [await registry.run(_case(held, inside, outbound), runbook) for runbook in runbooks]
+        return [await registry.run_checks(_case(held, inside, outbound), runbook) for runbook in runbooks]
 
     found = machine.run_with_resources(command)
     if json:

@@ -34,7 +34,7 @@ def failure(
     `details.runbook` names the runbook for the code, when there is one.
     """
     details = dict(details or {})
-    if runbook := registry.of_error(code, details.get("cause")):
+    if runbook := registry.runbook_for_error(code, details.get("cause")):
         details["runbook"] = runbook
     content: dict[str, Any] = {"ok": False, "error": code, "message": message}
     if details:

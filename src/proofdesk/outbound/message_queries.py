@@ -13,6 +13,10 @@ from proofdesk.outbound.delivery_report import DeliveryReport
 from proofdesk.projects.scope import Scope
 
 
+HIDDEN_FIELDS = ("policy_ids", "delivery_status", "delivery_error", "delivery_via", "delivery_at")
+"""Fields of a message that the API and commands do not show."""
+
+
 @dataclass(frozen=True)
 class OutboundMessage:
     """A message. `content_hash` is in hex; without `next_attempt_at`, nothing happens until a person acts."""
@@ -57,8 +61,7 @@ class OutboundMessage:
     @property
     def fields(self) -> dict[str, Any]:
         """What the API and commands show of it."""
-        hidden = ("policy_ids", "delivery_status", "delivery_error", "delivery_via", "delivery_at")
-        shown = {name: value for name, value in vars(self).items() if name not in hidden}
+        shown = {name: value for name, value in vars(self).items() if name not in HIDDEN_FIELDS}
         return shown | {"delivery": self.delivery and self.delivery.fields}
 
 

@@ -14,34 +14,34 @@ from proofdesk.errors import ProofdeskError
 from proofdesk.runbooks import queries, registry
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 from proofdesk.runbooks.findings import EvidenceSection, Runbook
-from proofdesk.runbooks.redaction import Mask, strings
+from proofdesk.runbooks.redaction import Redactor, iterate_strings
 
 log = logging.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Bundle:
+class EvidenceBundle:
     """A zip and what to call it."""
 
     name: str
     content: bytes
 
 
-async def bundle(case: RunbookContext, runbook: Runbook) -> Bundle:
+async def build_bundle(case: RunbookContext, runbook: Runbook) -> EvidenceBundle:
     """Run the runbook and pack what was found with what belongs to it; secrets and personal data are taken out."""
-    report = await gathered(case, runbook)
+    report = await build_report(case, runbook)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("report.md", markdown(report))
+        archive.writestr("report.md", render_markdown(report))
         archive.writestr("report.json", json.dumps(report, ensure_ascii=False, indent=2))
-    return Bundle(f"{runbook.slug}-{case.now():%Y%m%d-%H%M%S}.zip", packed.getvalue())
+    return EvidenceBundle(f"{runbook.slug}-{case.now():%Y%m%d-%H%M%S}.zip", packed.getvalue())
 
 
-async def gathered(case: RunbookContext, runbook: Runbook) -> dict[str, Any]:
+async def build_report(case: RunbookContext, runbook: Runbook) -> dict[str, Any]:
     """The report as JSON, masked."""
-    found = await registry.run(case, runbook)
+    result = await registry.run_checks(case, runbook)
     try:
-        exhibits = await asyncio.gather(*(_exhibit(case, exhibit) for exhibit in runbook.evidence))
+        sections = await asyncio.gather(*(_exhibit(case, exhibit) for exhibit in runbook.evidence))
     finally:
         await case.close()
     shown = configuration.effective_values(case.settings)
@@ -51,17 +51,17 @@ async def gathered(case: RunbookContext, runbook: Runbook) -> dict[str, Any]:
         "made_at": case.now(),
         "version": __version__,
         "python": platform.python_version(),
-        "verdict": found.verdict,
-        "cause": found.cause,
-        "checks": found.checks,
-        "fixes": [fix.label for fix in found.fixes],
-        "evidence": dict(zip((exhibit.title for exhibit in runbook.evidence), exhibits, strict=True)),
+        "verdict": result.verdict,
+        "cause": result.cause,
+        "checks": result.checks,
+        "fixes": [fix.label for fix in result.fixes],
+        "evidence": dict(zip((exhibit.title for exhibit in runbook.evidence), sections, strict=True)),
         "settings": [f"{name}={shown[name]}" for name in runbook.variables],
     }
-    return (await _mask(case, report)).value(report)
+    return (await _mask(case, report)).redact_value(report)
 
 
-def markdown(report: dict[str, Any]) -> str:
+def render_markdown(report: dict[str, Any]) -> str:
     """A masked report for people."""
     lines = [f"# {report['title']}: {report['verdict']}", ""]
     lines += [f"Proofdesk {report['version']}, Python {report['python']}, {report['made_at']}.", ""]
@@ -81,7 +81,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 async def _exhibit(case: RunbookContext, exhibit: EvidenceSection) -> Any:
     try:
-        async with asyncio.timeout(registry.LIMIT):
+        async with asyncio.timeout(registry.CHECK_TIMEOUT_SECONDS):
             return await exhibit.collect(case)
     except CheckSkippedError as reason:
         return str(reason)
@@ -92,11 +92,11 @@ async def _exhibit(case: RunbookContext, exhibit: EvidenceSection) -> Any:
         return f"Could not be gathered ({type(error).__name__})."
 
 
-async def _mask(case: RunbookContext, report: dict[str, Any]) -> Mask:
+async def _mask(case: RunbookContext, report: dict[str, Any]) -> Redactor:
     if case.scope is None:
-        return Mask(case.settings)
+        return Redactor(case.settings)
     async with case.resources.db.scoped(case.scope) as conn:
-        return Mask(case.settings, await queries.known_in(conn, case.scope, "\n".join(strings(report))))
+        return Redactor(case.settings, await queries.list_personal_texts(conn, case.scope, "\n".join(iterate_strings(report))))
 
 
 def _cell(text: str) -> str:

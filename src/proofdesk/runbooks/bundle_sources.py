@@ -15,41 +15,41 @@ _REASONS = 50
 _RUNS = 10
 
 
-async def entities(case: RunbookContext) -> EntityCounts:
+async def load_entity_counts(case: RunbookContext) -> EntityCounts:
     """Counts of what the project holds."""
     return await totals.count_entities(case.resources.db, case.required_scope)
 
 
-async def project(case: RunbookContext) -> Any:
+async def collect_project(case: RunbookContext) -> Any:
     """Its id and name."""
     async with case.resources.db.scoped(case.required_scope) as conn:
-        return {"id": case.required_scope.project_id, "project": await queries.project_name(conn, case.required_scope)}
+        return {"id": case.required_scope.project_id, "project": await queries.fetch_project_name(conn, case.required_scope)}
 
 
-async def jobs_status(case: RunbookContext) -> Any:
+async def load_jobs_status(case: RunbookContext) -> Any:
     """What `GET /jobs/status` answers."""
     return await status.read_status(case.resources.db, case.required_scope, case.settings)
 
 
-async def holdings(case: RunbookContext) -> Any:
+async def collect_counts(case: RunbookContext) -> Any:
     """Counts of messages and chunks."""
-    return {"entities": await case.load_once(entities), "chunks": await case.load_once(facts.counts)}
+    return {"entities": await case.load_once(load_entity_counts), "chunks": await case.load_once(facts.load_chunk_counts)}
 
 
-async def refused(case: RunbookContext) -> Any:
+async def collect_failed_chunks(case: RunbookContext) -> Any:
     """Failed chunks by reason."""
     async with case.resources.db.scoped(case.required_scope) as conn:
-        return await queries.failed_chunks(conn, case.required_scope, _REASONS)
+        return await queries.group_failed_chunks(conn, case.required_scope, _REASONS)
 
 
-async def sources(case: RunbookContext) -> Any:
+async def collect_sources(case: RunbookContext) -> Any:
     """Accounts and inboxes that the project reads, and the default account."""
-    bound = await case.load_once(facts.bound)
+    bound = await case.load_once(facts.load_sources)
     read = [{"account_id": s.account_id, "inbox_id": s.inbox_id} for s in bound]
     return {"default_account_id": case.settings.chatwoot_account_id, "sources": read}
 
 
-def failed_run_of(*job_types: str) -> Callable[[RunbookContext], Awaitable[Any]]:
+def collect_last_failures(*job_types: str) -> Callable[[RunbookContext], Awaitable[Any]]:
     """The newest failed run of each of these jobs, with the request that failed."""
 
     async def gather(case: RunbookContext) -> Any:
@@ -59,7 +59,7 @@ def failed_run_of(*job_types: str) -> Callable[[RunbookContext], Awaitable[Any]]
     return gather
 
 
-async def failed_runs(case: RunbookContext) -> Any:
+async def collect_failed_runs(case: RunbookContext) -> Any:
     """The latest failed runs of all jobs."""
     found, _ = await runs.list_history(case.resources.db, case.required_scope, None, "failed", _RUNS, 0)
     return [_told(run) for run in found]

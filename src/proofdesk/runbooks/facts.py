@@ -11,44 +11,44 @@ from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Observation, fail, ok, warn
 
 
-async def counts(case: RunbookContext) -> Counts:
+async def load_chunk_counts(case: RunbookContext) -> Counts:
     """Chunks by status."""
     return await vectors.counts(case.resources.db, case.required_scope)
 
 
-async def reading(case: RunbookContext) -> queries.Reading:
+async def load_reading_progress(case: RunbookContext) -> queries.ReadingProgress:
     """How far the conversations came."""
     async with case.resources.db.scoped(case.required_scope) as conn:
-        return await queries.reading(conn, case.required_scope)
+        return await queries.fetch_reading_progress(conn, case.required_scope)
 
 
-async def latest_runs(case: RunbookContext) -> dict[str, Run]:
+async def load_latest_runs(case: RunbookContext) -> dict[str, Run]:
     """The newest run of each job."""
     return {run.job_type: run for run in await runs.list_latest(case.resources.db, case.required_scope)}
 
 
-async def bound(case: RunbookContext) -> list[Source]:
+async def load_sources(case: RunbookContext) -> list[Source]:
     """What the project reads."""
     return await sources.list_sources(case.resources.db, case.required_scope)
 
 
-async def how_it_ended(case: RunbookContext, *job_types: str) -> Observation:
+async def check_last_run(case: RunbookContext, *job_types: str) -> Observation:
     """Whether the newest runs of these jobs failed, and of what."""
-    latest = await case.load_once(latest_runs)
-    found = sorted((latest[name] for name in job_types if name in latest), key=lambda r: r.created_at, reverse=True)
-    failed = next((run for run in found if run.status == "failed"), None)
+    latest = await case.load_once(load_latest_runs)
+    runs_by_age = sorted((latest[name] for name in job_types if name in latest), key=lambda r: r.created_at, reverse=True)
+    failed = next((run for run in runs_by_age if run.status == "failed"), None)
     if failed is not None:
-        return fail(told(failed), f"The last run of {failed.job_type} failed: {_sentence(failed.error)}")
-    if not found:
+        return fail(describe_failure(failed), f"The last run of {failed.job_type} failed: {_sentence(failed.error)}")
+    if not runs_by_age:
         return warn("There was no run yet.")
-    return ok(f"{found[0].job_type} is {found[0].status}.")
+    return ok(f"{runs_by_age[0].job_type} is {runs_by_age[0].status}.")
 
 
-def told(run: Run) -> str:
+def describe_failure(run: Run) -> str:
     """How a run failed, and what was asked of whom."""
     upstream = (run.error_details or {}).get("upstream") or {}
-    asked = " ".join(str(upstream[name]) for name in ("method", "endpoint", "status") if upstream.get(name))
-    return f"{run.job_type}: {_sentence(run.error)}" + (f" Asked: {asked}." if asked else "")
+    request = " ".join(str(upstream[name]) for name in ("method", "endpoint", "status") if upstream.get(name))
+    return f"{run.job_type}: {_sentence(run.error)}" + (f" Asked: {request}." if request else "")
 
 
 def _sentence(error: str | None) -> str:

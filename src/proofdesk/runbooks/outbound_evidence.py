@@ -18,7 +18,7 @@ _OF_POLICY = (
 )  # fmt: skip
 
 
-def messages(held: Callable[[RunbookContext], Any]) -> Callable[[RunbookContext], Awaitable[Any]]:
+def collect_messages(held: Callable[[RunbookContext], Any]) -> Callable[[RunbookContext], Awaitable[Any]]:
     """Each message as it stands: payload by its fields only, attempts, and the policy of its recipient."""
 
     async def gather(case: RunbookContext) -> Any:
@@ -27,13 +27,13 @@ def messages(held: Callable[[RunbookContext], Any]) -> Callable[[RunbookContext]
     return gather
 
 
-async def events(case: RunbookContext) -> Any:
+async def collect_events(case: RunbookContext) -> Any:
     """Who did what about it."""
     about = str(case.outbound_id) if case.outbound_id else None
     asked = AuditFilter("outbound.*", None, about)
-    found = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
+    found_events = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
     names = ("created_at", "action", "status", "actor_username", "entity_type", "entity_id", "request_id")
-    return [{name: getattr(event, name) for name in names} for event in found]
+    return [{name: getattr(event, name) for name in names} for event in found_events]
 
 
 def _told(one: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Tried:
+class OutboundAttempt:
     """One attempt to deliver a message. Without an outcome it is under way, or its worker was lost."""
 
     outbound_id: UUID
@@ -24,17 +24,17 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Met(Policy):
+class RecipientPolicy(Policy):
     """A policy and the recipient it counts for."""
 
     recipient: str
 
 
-async def attempts(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[Tried]:
+async def list_attempts(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[OutboundAttempt]:
     """Every attempt of these messages, the first ones first."""
     return await fetch_all(
         conn,
-        Tried,
+        OutboundAttempt,
         """
         SELECT outbound_id, number, started_at, finished_at, outcome, error, duration_ms FROM outbound_attempts
         WHERE project_id = %(project)s AND outbound_id = ANY (%(ids)s) ORDER BY outbound_id, number""",
@@ -43,11 +43,11 @@ async def attempts(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> li
     )
 
 
-async def policies(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]) -> list[Met]:
+async def list_recipient_policies(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]) -> list[RecipientPolicy]:
     """The policies that count for these recipients; none for whoever was never met. The two lists go together."""
     return await fetch_all(
         conn,
-        Met,
+        RecipientPolicy,
         """
         SELECT DISTINCT a.recipient, p.id, p.project_id, p.account_scope_id, p.contact_global_id, p.channel,
                p.opted_out, p.stop_on_reply, p.frequency_window_hours, p.frequency_cap, p.sent_in_window,

@@ -15,7 +15,7 @@ _ONE_TRY = 1e-6  # seconds of patience
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddingProbe:
     """What the provider made of a plain sentence: the length of its vector, or why there is none.
 
     `kind` names the fault: unreachable, key, quota, throttled, model,
@@ -28,24 +28,24 @@ class Embedded:
 
 
 @dataclass(frozen=True)
-class ChatwootSeen:
+class ChatwootProbe:
     """What Chatwoot answered, step by step; a step that was not reached is None. Errors are those of the client."""
 
     version: str | None = None
     unreachable: ChatwootError | None = None
-    refused: ChatwootError | None = None
+    rejected: ChatwootError | None = None
     roles: dict[int, str] = field(default_factory=dict)
 
 
-async def embedding(case: RunbookContext) -> Embedded:
+async def probe_embedding(case: RunbookContext) -> EmbeddingProbe:
     """Have a sentence embedded. Raises `CannotLookError` without a provider."""
     provider = case.resources.provider
     if provider is None:
         raise CheckSkippedError("There is no embedding provider to ask.")
     try:
-        return Embedded(length=len(await provider.embed_query(PROBE)))
+        return EmbeddingProbe(length=len(await provider.embed_query(PROBE)))
     except EmbeddingError as error:
-        return Embedded(error.details.get("dimension"), _kind(error), error.message)
+        return EmbeddingProbe(error.details.get("dimension"), _kind(error), error.message)
 
 
 def _kind(error: EmbeddingError) -> str:
@@ -61,7 +61,7 @@ def _kind(error: EmbeddingError) -> str:
     return "model"
 
 
-async def chatwoot(case: RunbookContext) -> ChatwootSeen:
+async def probe_chatwoot(case: RunbookContext) -> ChatwootProbe:
     """Ask Chatwoot who it is, then who we are to it. Raises `CannotLookError` while it is not configured."""
     if case.resources.chatwoot is None:
         raise CheckSkippedError("Chatwoot is not configured.")
@@ -69,12 +69,12 @@ async def chatwoot(case: RunbookContext) -> ChatwootSeen:
     try:
         version = (await client.server_info()).object().get("version")
     except ChatwootError as error:
-        return ChatwootSeen(unreachable=error)
+        return ChatwootProbe(unreachable=error)
     try:
         profile = (await client.profile()).object()
     except ChatwootError as error:
-        return ChatwootSeen(version, refused=error)
-    return ChatwootSeen(str(version), roles=_roles(profile))
+        return ChatwootProbe(version, rejected=error)
+    return ChatwootProbe(str(version), roles=_roles(profile))
 
 
 def _roles(profile: dict[str, Any]) -> dict[int, str]:
@@ -83,19 +83,19 @@ def _roles(profile: dict[str, Any]) -> dict[int, str]:
     return {a["id"]: str(a.get("role")) for a in listed if isinstance(a.get("id"), int)}
 
 
-async def inboxes(case: RunbookContext, account_id: int) -> set[int]:
+async def list_inbox_ids(case: RunbookContext, account_id: int) -> set[int]:
     """The inboxes of an account that the token sees. Raises `ChatwootError`."""
     assert case.resources.chatwoot is not None, "asked after Chatwoot answered"
     found = await case.resources.chatwoot.with_retry_timeout(_ONE_TRY).inboxes(account_id)
     return {row["id"] for row in found.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
 
 
-async def channel(case: RunbookContext, name: str) -> str:
+async def probe_channel(case: RunbookContext, name: str) -> str:
     """Why the service behind a configured channel does not answer; empty when it does."""
     if name == "chatwoot":
-        seen = await case.load_once(chatwoot)
-        wrong = seen.unreachable or seen.refused
-        return wrong.message if wrong else ""
+        seen = await case.load_once(probe_chatwoot)
+        error = seen.unreachable or seen.rejected
+        return error.message if error else ""
     try:
         if name == "telegram" and case.resources.bot is not None:
             await case.resources.bot.identity()

@@ -8,7 +8,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Group:
+class FailedChunkGroup:
     """Chunks that were refused for one reason."""
 
     error: str
@@ -24,24 +24,24 @@ class ModelCount:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleChunk:
     """A chunk that search should find by its own words."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingProgress:
     """Conversations by how far they came: read from Chatwoot, cut into chunks, indexed by their words."""
 
     conversations: int
     unread: int
-    uncut: int
+    unchunked: int
     unindexed: int
 
 
 @dataclass(frozen=True)
-class Waiting:
+class ActiveRun:
     """A run that is under way, and for how long nothing was heard of it."""
 
     job_type: str
@@ -51,16 +51,16 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Pause:
+class SchedulePause:
     """Who paused a schedule last, and when."""
 
     job_type: str
-    by: str
-    at: datetime
+    paused_by: str
+    paused_at: datetime
 
 
 @dataclass(frozen=True)
-class Limit:
+class RateLimitCount:
     """A counter of the rate limits and for how many minutes it runs already."""
 
     purpose: str
@@ -69,23 +69,23 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Known:
+class PersonalText:
     """Something of a person that occurs in a text: a name or an address, or (`is_text`) what he wrote begins so."""
 
     word: str
     is_text: bool
 
 
-async def clock(conn: Conn) -> datetime:
+async def fetch_database_time(conn: Conn) -> datetime:
     """The time on the database's clock."""
     return await fetch_value(conn, "SELECT clock_timestamp()")
 
 
-async def limits(conn: Conn, purposes: list[str]) -> list[Limit]:
+async def list_rate_limits(conn: Conn, purposes: list[str]) -> list[RateLimitCount]:
     """The fullest counter of each purpose."""
     return await fetch_all(
         conn,
-        Limit,
+        RateLimitCount,
         """
         SELECT DISTINCT ON (purpose) purpose, hits,
                (extract(epoch FROM now() - window_started_at) / 60)::float AS minutes
@@ -94,11 +94,11 @@ async def limits(conn: Conn, purposes: list[str]) -> list[Limit]:
     )
 
 
-async def known_in(conn: Conn, scope: Scope, text: str) -> list[Known]:
+async def list_personal_texts(conn: Conn, scope: Scope, text: str) -> list[PersonalText]:
     """People's names, addresses and numbers, and beginnings of messages, that occur in a text."""
     return await fetch_all(
         conn,
-        Known,
+        PersonalText,
         """
         WITH people AS (
             SELECT unnest(ARRAY[name, email, phone_number, identifier]) AS word FROM cw_contacts
@@ -115,16 +115,16 @@ async def known_in(conn: Conn, scope: Scope, text: str) -> list[Known]:
     )
 
 
-async def project_name(conn: Conn, scope: Scope) -> str:
+async def fetch_project_name(conn: Conn, scope: Scope) -> str:
     """What the project is called."""
     return await fetch_value(conn, "SELECT name FROM projects WHERE id = %(project)s", project=scope.project_id)
 
 
-async def reading(conn: Conn, scope: Scope) -> Reading:
+async def fetch_reading_progress(conn: Conn, scope: Scope) -> ReadingProgress:
     """How far the project's conversations came."""
     return await fetch_one(
         conn,
-        Reading,
+        ReadingProgress,
         """
         SELECT count(*) AS conversations, count(*) FILTER (WHERE read_mark IS NULL) AS unread,
                count(*) FILTER (WHERE content_version <> chunked_version) AS uncut,
@@ -134,7 +134,7 @@ async def reading(conn: Conn, scope: Scope) -> Reading:
     )
 
 
-async def models(conn: Conn, scope: Scope) -> list[ModelCount]:
+async def count_chunks_by_model(conn: Conn, scope: Scope) -> list[ModelCount]:
     """How many chunks are ready by each model, most first."""
     return await fetch_all(
         conn,
@@ -146,11 +146,11 @@ async def models(conn: Conn, scope: Scope) -> list[ModelCount]:
     )
 
 
-async def sample(conn: Conn, scope: Scope) -> Sample | None:
+async def fetch_sample_chunk(conn: Conn, scope: Scope) -> SampleChunk | None:
     """The newest chunk that is indexed by its words."""
     return await fetch_optional(
         conn,
-        Sample,
+        SampleChunk,
         """
         SELECT k.text FROM rag_chunks k JOIN cw_conversations c USING (project_id, account_id, conversation_id)
         WHERE k.project_id = %(project)s AND c.content_version = c.indexed_version
@@ -159,21 +159,21 @@ async def sample(conn: Conn, scope: Scope) -> Sample | None:
     )
 
 
-async def failed_chunks(conn: Conn, scope: Scope, most: int) -> list[Group]:
+async def group_failed_chunks(conn: Conn, scope: Scope, limit: int) -> list[FailedChunkGroup]:
     """Refused chunks by reason, most first; numbers in reasons, which differ from text to text, count as one."""
     return await fetch_all(
         conn,
-        Group,
+        FailedChunkGroup,
         """
         SELECT min(coalesce(error, 'no reason given')) AS error, count(*) AS chunks FROM rag_chunks
         WHERE project_id = %(project)s AND embedding_status = 'failed'
         GROUP BY regexp_replace(coalesce(error, ''), '[0-9]+', '#', 'g') ORDER BY 2 DESC, 1 LIMIT %(most)s""",
         project=scope.project_id,
-        most=most,
+        most=limit,
     )
 
 
-async def stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
+async def count_stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
     """Chunks that somebody claimed so long ago that he must be lost."""
     return await fetch_value(
         conn,
@@ -185,11 +185,11 @@ async def stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
     )
 
 
-async def under_way(conn: Conn, scope: Scope) -> list[Waiting]:
+async def list_active_runs(conn: Conn, scope: Scope) -> list[ActiveRun]:
     """Runs that are queued or running, the longest silent first."""
     return await fetch_all(
         conn,
-        Waiting,
+        ActiveRun,
         """
         SELECT job_type, status, runner,
                extract(epoch FROM now() - coalesce(heartbeat_at, created_at))::float AS silent_seconds
@@ -199,11 +199,11 @@ async def under_way(conn: Conn, scope: Scope) -> list[Waiting]:
     )
 
 
-async def pauses(conn: Conn, scope: Scope) -> list[Pause]:
+async def list_last_pauses(conn: Conn, scope: Scope) -> list[SchedulePause]:
     """The last pause of each schedule by a person."""
     return await fetch_all(
         conn,
-        Pause,
+        SchedulePause,
         """
         SELECT DISTINCT ON (payload ->> 'job_type') payload ->> 'job_type' AS job_type, actor_username AS by,
                created_at AS at

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from proofdesk.runbooks.queries import Known
+from proofdesk.runbooks.queries import PersonalText
 from proofdesk.settings import Settings
 
 # By the name of the field, whatever it holds.
@@ -38,10 +38,10 @@ _PATTERNS = (
 _ADDRESS = re.compile(r"(?<![\w.:])[0-9a-fA-F:.]{7,}(?![\w:])")
 
 
-class Mask:
+class Redactor:
     """Takes out what must not be shown. `known` is what the project knows of people and occurs in the texts."""
 
-    def __init__(self, settings: Settings, known: Iterable[Known] = ()):
+    def __init__(self, settings: Settings, known: Iterable[PersonalText] = ()):
         values = (getattr(settings, name) for name in Settings.model_fields)
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         secrets += [unquote(urlsplit(s).password or "") for s in secrets if "://" in s]
@@ -50,21 +50,21 @@ class Mask:
         self._names = [re.compile(rf"(?<!\w){re.escape(k.word)}(?!\w)", re.IGNORECASE) for k in known if not k.is_text]
         self._texts = [k.word for k in known if k.is_text]
 
-    def value(self, value: Any, name: str = "") -> Any:
+    def redact_value(self, value: Any, name: str = "") -> Any:
         """The same as plain JSON, masked."""
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         if isinstance(value, dict):
-            return {str(key): self.value(inner, str(key).lower()) for key, inner in value.items()}
+            return {str(key): self.redact_value(inner, str(key).lower()) for key, inner in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self.value(inner, name) for inner in value]
+            return [self.redact_value(inner, name) for inner in value]
         if isinstance(value, datetime):
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         if value is None or isinstance(value, bool | float):
             return value
         return self._named(value, name)
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """A text with what must not be shown taken out of it."""
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
@@ -83,19 +83,19 @@ class Mask:
             return "[person]" if value != "" else value
         if isinstance(value, str) and _TEXTS.search(name):
             return f"[text of {len(value)} characters]"
-        return value if isinstance(value, int) else self.text(str(value))
+        return value if isinstance(value, int) else self.redact_text(str(value))
 
 
-def strings(value: Any) -> Iterable[str]:
+def iterate_strings(value: Any) -> Iterable[str]:
     """Every text in a value."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = [getattr(value, field.name) for field in dataclasses.fields(value)]
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (text for inner in value.values() for text in strings(inner))
+        yield from (text for inner in value.values() for text in iterate_strings(inner))
     elif isinstance(value, list | tuple | set | frozenset):
-        yield from (text for inner in value for text in strings(inner))
+        yield from (text for inner in value for text in iterate_strings(inner))
 
 
 def _coarse(found: re.Match[str]) -> str:

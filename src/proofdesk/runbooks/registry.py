@@ -12,11 +12,11 @@ from proofdesk.runbooks.findings import Cause, Check, RunbookResult, Finding, Fi
 
 log = logging.get_logger(__name__)
 
-LIMIT = 8.0
+CHECK_TIMEOUT_SECONDS = 8.0
 """Seconds for one check."""
 
 _ROOMS = (search, chatwoot, auth, scheduler, embeddings, signup, outbound)
-_BOOK: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
+_RUNBOOKS: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
 
 
 _OF_ERROR = {
@@ -40,24 +40,24 @@ class RunbookNotFound(NotFound):
     code = "runbook_not_found"
 
 
-def all() -> list[Runbook]:
+def list_runbooks() -> list[Runbook]:
     """Every runbook, in the order in which people meet the incidents."""
-    return list(_BOOK.values())
+    return list(_RUNBOOKS.values())
 
 
-def find(slug: str) -> Runbook:
+def get_runbook(slug: str) -> Runbook:
     """One runbook. Raises `RunbookNotFound`."""
-    if slug not in _BOOK:
-        raise RunbookNotFound(f"There is no such runbook. There are: {', '.join(_BOOK)}.")
-    return _BOOK[slug]
+    if slug not in _RUNBOOKS:
+        raise RunbookNotFound(f"There is no such runbook. There are: {', '.join(_RUNBOOKS)}.")
+    return _RUNBOOKS[slug]
 
 
-def of_error(code: str, cause: object = None) -> str | None:
+def runbook_for_error(code: str, cause: object = None) -> str | None:
     """The slug of the runbook for an error, or for its cause when that is known; None when there is none."""
     return _BY_CODE.get(str(cause)) or _BY_CODE.get(code)
 
 
-async def run(case: RunbookContext, runbook: Runbook) -> RunbookResult:
+async def run_checks(case: RunbookContext, runbook: Runbook) -> RunbookResult:
     """Run every check at the same time; each has `LIMIT` seconds and cannot break the others."""
     try:
         seen = await asyncio.gather(*(_seen(case, check) for check in runbook.checks))
@@ -68,12 +68,12 @@ async def run(case: RunbookContext, runbook: Runbook) -> RunbookResult:
 
 async def _seen(case: RunbookContext, check: Check) -> Observation:
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return await check.observe(case)
     except CheckSkippedError as reason:
         return skip(str(reason))
     except TimeoutError:
-        return fail(f"No answer within {LIMIT:.0f} seconds.")
+        return fail(f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds.")
     except ProofdeskError as error:
         return fail(error.message)
     except Exception as error:

@@ -164,9 +164,9 @@ class WeightedTerm:
 
 _INDEX_STATISTICS = sql.SQL("""
     SELECT {serving_model} AS model,
-           coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)), false) AS indexed,
-           coalesce(json_object_agg(term, df), '{{}}') AS held,
-           coalesce(sum(total) FILTER (WHERE term = %(whole)s), 0)::bigint AS length
+           coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)), false) AS has_vector_index,
+           coalesce(json_object_agg(term, df), '{{}}') AS document_frequencies,
+           coalesce(sum(total) FILTER (WHERE term = %(whole)s), 0)::bigint AS total_length
     FROM search_terms WHERE project_id = %(project)s AND term = ANY (%(terms)s::text[]) AND df > 0""").format(
     serving_model=SERVING_MODEL
 )

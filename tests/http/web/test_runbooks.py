@@ -27,15 +27,15 @@ async def run(person, slug: str, headers: dict[str, str] = HTML, **fields: str) 
 
 async def test_the_list_tells_every_incident_by_its_symptom(cast: Cast):
     page = (await cast.member.client.get("/runbooks", headers=HTML)).text
-    for runbook in registry.all():
+    for runbook in registry.list_runbooks():
         assert f'href="/runbooks/{runbook.slug}"' in page and runbook.title in page
-    assert page.count('class="incident"') == len(registry.all())
+    assert page.count('class="incident"') == len(registry.list_runbooks())
     assert 'href="/runbooks" aria-current="page"' in page
 
 
 async def test_a_runbook_offers_its_checks_and_runs_nothing_before_it_is_asked(cast: Cast):
     page = (await cast.member.client.get(NOTHING_FOUND, headers=HTML)).text
-    runbook = registry.find("search-returns-no-results")
+    runbook = registry.get_runbook("search-returns-no-results")
     assert layout.coded(runbook.symptom) in page and layout.coded(runbook.impact) in page and "Run the checks" in page
     assert 'class="light' not in page and 'id="cause"' not in page
 
@@ -44,7 +44,7 @@ async def test_the_cause_comes_first_then_the_fixes_then_the_checks(cast: Cast):
     part = await run(cast.member, "search-returns-no-results", PART)
     assert "<html" not in part
     assert part.index('id="cause"') < part.index("What to do") < part.index("What was looked at")
-    runbook = registry.find("search-returns-no-results")
+    runbook = registry.get_runbook("search-returns-no-results")
     assert part.count('class="light ') == len(runbook.checks)
     assert re.search(r'class="notice bad" role="alert" id="cause">.+?<p>[^<]{10,}</p>', part, re.S)
     assert 'class="light bad"' in part and "Expected: " in part
@@ -63,7 +63,7 @@ async def test_a_fix_is_a_form_of_the_product_or_leads_there_or_is_told(told: Ca
 
 
 async def test_no_button_leads_to_a_page_route_that_there_is_not(told: Cast):
-    for runbook in registry.all():
+    for runbook in registry.list_runbooks():
         part = await run(told.member, runbook.slug, PART)
         for action in re.findall(r'<form method="post" action="([^"]+)"', part):
             answer = await told.member.client.post(action, data={"csrf_token": "wrong"}, headers={"x-csrf-token": "no"})

@@ -103,7 +103,7 @@ def _refusals(answers: Document) -> Iterator[Refusal]:
     for status, answer in answers.items():
         if int(status) >= HTTPStatus.BAD_REQUEST:
             for code, example in answer["content"]["application/json"]["examples"].items():
-                yield Refusal(int(status), code, example["summary"], registry.of_error(code) or "")
+                yield Refusal(int(status), code, example["summary"], registry.runbook_for_error(code) or "")
 
 
 def _fields(document: Document, schema: Document) -> Iterator[Field]:

@@ -66,22 +66,22 @@ DiagnosisAnswer = schema(
 @router.get("/runbooks", summary="List runbooks", response_model=schema("Runbooks", runbooks=list[RunbookSchema]))
 async def list_runbooks(session: CurrentSession) -> Envelope:
     """Every incident with a runbook, by its symptom."""
-    return success(runbooks=[to_answer(RunbookSchema, runbook) for runbook in registry.all()])
+    return success(runbooks=[to_answer(RunbookSchema, runbook) for runbook in registry.list_runbooks()])
 
 
 @router.post("/runbooks/{slug}/run", summary="Run a runbook", response_model=DiagnosisAnswer)
 async def run(request: Request, session: CurrentSession, slug: Slug, body: RunbookBody) -> Envelope:
     """Runs the checks and names the cause. Changes nothing."""
-    runbook = registry.find(slug)
+    runbook = registry.get_runbook(slug)
     context = await runbook_context.build_context(request, session, body.outbound_id, body.client_time)
-    return success(**vars(await registry.run(context, runbook)))
+    return success(**vars(await registry.run_checks(context, runbook)))
 
 
 @router.post("/auth/check", summary="Diagnose a sign-in", response_model=DiagnosisAnswer)
 async def check(request: Request, session: OptionalSession, body: AuthCheckBody) -> Envelope:
     """The runbook `auth-loop` for a person who cannot sign in. It reveals only facts about this request."""
     context = await runbook_context.build_context(request, session, sent_at=body.client_time)
-    return success(**vars(await registry.run(context, registry.find("auth-loop"))))
+    return success(**vars(await registry.run_checks(context, registry.get_runbook("auth-loop"))))
 
 
 @router.get(
@@ -94,7 +94,7 @@ async def show_evidence(
     request: Request, session: CurrentSession, slug: Slug, outbound_id: OutboundId = None
 ) -> Response:
     """A zip for support: the findings and related data, without secrets and personal data."""
-    runbook = registry.find(slug)
-    zipped = await bundle.bundle(await runbook_context.build_context(request, session, outbound_id), runbook)
+    runbook = registry.get_runbook(slug)
+    zipped = await bundle.build_bundle(await runbook_context.build_context(request, session, outbound_id), runbook)
     disposition = f'attachment; filename="{zipped.name}"'
     return Response(zipped.content, media_type="application/zip", headers={"content-disposition": disposition})

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from proofdesk.accounts import signup
-from proofdesk.accounts.signup import SignupConfirmation, SignupApplication
+from proofdesk.accounts.signup import SignupApplication, SignupConfirmation
 from proofdesk.http.api import auth
 from proofdesk.http.cookies import session_token
 from proofdesk.http.dependencies import Config, Db, Resources

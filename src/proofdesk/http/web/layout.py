@@ -182,7 +182,7 @@ async def error_page(request: Request, failure: ErrorResponse) -> HTMLResponse:
         "code": failure.code,
         "message": failure.message,
         "hint": HINTS.get(failure.code) or HINTS.get(failure.status, ""),
-        "runbook": registry.of_error(failure.code, failure.details.get("cause")) or "",
+        "runbook": registry.runbook_for_error(failure.code, failure.details.get("cause")) or "",
         "request_id": request.scope.get(asking.REQUEST_ID, ""),
     }
     if wants_part(request):

@@ -179,7 +179,7 @@ def every(job: Schedule) -> str:
 def runbook(job_type: str, details: dict[str, Any] | None) -> str:
     """The page of the runbook for a failed job; nothing when there is none."""
     job = catalog.find(job_type)
-    slug = registry.of_error((details or {}).get("code", "")) or (job.runbook if job else None)
+    slug = registry.runbook_for_error((details or {}).get("code", "")) or (job.runbook if job else None)
     return f"/runbooks/{slug}" if slug else ""
 
 

@@ -36,7 +36,7 @@ class Deed:
 async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Response:
     """Every incident, by what people notice."""
     frame = await layout.frame(request, db, session)
-    return layout.page(request, "runbooks/page.html", {"runbooks": registry.all()}, frame=frame)
+    return layout.page(request, "runbooks/page.html", {"runbooks": registry.list_runbooks()}, frame=frame)
 
 
 @router.get("/runbooks/{slug}")
@@ -54,7 +54,7 @@ async def run(
     message = _id(outbound_id)
     values = _values(slug, message)
     case = await runbook_context.build_context(request, session, message)
-    values["found"] = _found(request, await registry.run(case, values["runbook"]), message)
+    values["found"] = _found(request, await registry.run_checks(case, values["runbook"]), message)
     if layout.wants_part(request):
         return layout.partial(request, "runbooks/_found.html", values)
     return layout.page(request, "runbooks/runbook.html", values, frame=await layout.frame(request, db, session))
@@ -63,7 +63,7 @@ async def run(
 def _values(slug: str, message: UUID | None) -> dict[str, Any]:
     about = f"?{urlencode({'outbound_id': str(message)})}" if message else ""
     return {
-        "runbook": registry.find(slug),
+        "runbook": registry.get_runbook(slug),
         "takes_message": slug == OF_A_MESSAGE,
         "message": str(message or ""),
         "evidence_url": f"/runbooks/{slug}/evidence{about}",

@@ -66,7 +66,7 @@ class DeliveryTotals:
     @property
     def counts(self) -> dict[str, int]:
         """The numbers, by name."""
-        return {name: number for name, number in vars(self).items() if name != "left_off"}
+        return {name: number for name, number in vars(self).items() if name != "stopped_early"}
 
     def count_claim(self, claim: Claim) -> None:
         """Count what was taken, and of it what may not go out."""

@@ -16,7 +16,7 @@ _EVENTS = 50
 _LOGIN = ("login.address", "login.username")
 
 
-async def cookies_fit_the_scheme(case: RunbookContext) -> Observation:
+async def check_secure_cookies(case: RunbookContext) -> Observation:
     """Whether cookies are marked Secure although people come over http."""
     secure, request = case.settings.secure_cookies, case.request
     public = (case.settings.public_url or "").lower()
@@ -32,7 +32,7 @@ async def cookies_fit_the_scheme(case: RunbookContext) -> Observation:
     return ok(f"This request came over {scheme}; cookies are {_word(secure)}.")
 
 
-async def proxy_is_believed(case: RunbookContext) -> Observation:
+async def check_proxy(case: RunbookContext) -> Observation:
     """Whether a proxy in between tells of itself, and is believed."""
     request = case.required_request
     if not request.forwarded:
@@ -47,7 +47,7 @@ async def proxy_is_believed(case: RunbookContext) -> Observation:
     return warn(f"{observed} So everybody behind it counts as one for the login limit.")
 
 
-async def origin_is_allowed(case: RunbookContext) -> Observation:
+async def check_origin(case: RunbookContext) -> Observation:
     """Whether the page that asks may ask."""
     if case.request is None:
         return ok(f"CORS_ORIGIN is {case.settings.cors_origin or 'empty'}; the product's own pages need none.")
@@ -61,10 +61,10 @@ async def origin_is_allowed(case: RunbookContext) -> Observation:
     return fail(f"The request comes from {origin}, which is not in CORS_ORIGIN.")
 
 
-async def clocks_agree(case: RunbookContext) -> Observation:
+async def check_clocks(case: RunbookContext) -> Observation:
     """Whether this machine, the database and whoever asks have the same time."""
     async with case.resources.db.transaction() as conn:
-        database = await queries.clock(conn)
+        database = await queries.fetch_database_time(conn)
     apart = {"the database": abs((database - case.now()).total_seconds())}
     if case.request and case.request.client_time:
         apart["the browser"] = abs((case.request.client_time - case.now()).total_seconds())
@@ -74,7 +74,7 @@ async def clocks_agree(case: RunbookContext) -> Observation:
     return ok(f"The clocks of this machine and {' and '.join(apart)} agree.")
 
 
-async def cookie_came_along(case: RunbookContext) -> Observation:
+async def check_session_cookie(case: RunbookContext) -> Observation:
     """Whether the session cookie is in the request."""
     request, name = case.required_request, case.settings.session_cookie_name
     if name in request.cookies:
@@ -86,7 +86,7 @@ async def cookie_came_along(case: RunbookContext) -> Observation:
     return fail(f"The cookie {name} did not come along; cookies that did: {others}.{way}")
 
 
-async def session_lives(case: RunbookContext) -> Observation:
+async def check_session(case: RunbookContext) -> Observation:
     """Whether the session of the cookie still is one."""
     match case.required_request.session_state:
         case None:
@@ -99,7 +99,7 @@ async def session_lives(case: RunbookContext) -> Observation:
             return fail("There is no such session: it was ended, or the cookie is of another installation.")
 
 
-async def csrf_token_came_along(case: RunbookContext) -> Observation:
+async def check_csrf_token(case: RunbookContext) -> Observation:
     """Whether the token of the session is in the header."""
     request = case.required_request
     if case.settings.csrf_cookie_name not in request.cookies and request.session_state == "active":
@@ -117,13 +117,13 @@ async def csrf_token_came_along(case: RunbookContext) -> Observation:
             return fail("The header x-csrf-token holds another token than the session's.")
 
 
-async def logins_are_not_limited(case: RunbookContext) -> Observation:
+async def check_login_limit(case: RunbookContext) -> Observation:
     """Whether too many logins failed."""
     settings = case.settings
     if case.request is not None and case.request.session_state != "active":
         raise CheckSkippedError("Only who is signed in is told about others.")
     async with case.resources.db.transaction() as conn:
-        counted = await queries.limits(conn, list(_LOGIN))
+        counted = await queries.list_rate_limits(conn, list(_LOGIN))
     most, minutes = settings.login_rate_limit_max_attempts, settings.login_rate_limit_window_minutes
     full = [limit for limit in counted if limit.hits > most and limit.minutes < minutes]
     if full:
@@ -132,7 +132,7 @@ async def logins_are_not_limited(case: RunbookContext) -> Observation:
     return ok(f"Nobody has used up the {most} tries in {minutes} minutes.")
 
 
-async def response_headers(case: RunbookContext) -> Any:
+async def collect_headers(case: RunbookContext) -> Any:
     """What decides about cookies and CORS in the answers to this request, and what came with it."""
     settings, request = case.settings, case.required_request
     shared = request.origin if request.origin in settings.cors_origins else None
@@ -151,14 +151,14 @@ async def response_headers(case: RunbookContext) -> Any:
     }
 
 
-async def auth_events(case: RunbookContext) -> Any:
+async def collect_auth_events(case: RunbookContext) -> Any:
     """What the trail tells of logins: the owner sees all, others their own."""
     asked = AuditFilter("auth.*", None, None)
     found = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
     return [_event(event) for event in found]
 
 
-async def log_lines(case: RunbookContext) -> Any:
+async def collect_auth_log(case: RunbookContext) -> Any:
     """What this process logged last about signing in; for the owner only, since others are in it."""
     if not case.actor.is_owner:
         raise CheckSkippedError("The owner's bundle holds the log.")
@@ -207,7 +207,7 @@ RUNBOOK = Runbook(
             "Secure cookies",
             "Cookies are Secure only where people come over https.",
             "Cookies are marked Secure, and people come over http, where browsers drop them.",
-            cookies_fit_the_scheme,
+            check_secure_cookies,
             (Fix("Serve over https, or set COOKIE_SECURE=false and an http PUBLIC_URL, then restart."), _AGAIN),
         ),
         Check(
@@ -215,7 +215,7 @@ RUNBOOK = Runbook(
             "Proxy headers",
             "The proxy in front is in TRUSTED_PROXIES.",
             "The proxy in front is not trusted, so what it tells of scheme and address is not believed.",
-            proxy_is_believed,
+            check_proxy,
             (fixes.set_variable("TRUSTED_PROXIES", "to the address of the proxy"),),
         ),
         Check(
@@ -223,7 +223,7 @@ RUNBOOK = Runbook(
             "Origin",
             "The origin of the page is in CORS_ORIGIN, or Proofdesk's own.",
             "CORS_ORIGIN does not name the origin of the page that asks.",
-            origin_is_allowed,
+            check_origin,
             (fixes.set_variable("CORS_ORIGIN", "to the origin of the page"), _AGAIN),
         ),
         Check(
@@ -231,7 +231,7 @@ RUNBOOK = Runbook(
             "Clocks",
             "Server, database and browser have the same time.",
             "The clocks differ, so sessions end early and PINs expire at once.",
-            clocks_agree,
+            check_clocks,
             (Fix("Let NTP set the clocks."),),
         ),
         Check(
@@ -239,7 +239,7 @@ RUNBOOK = Runbook(
             "Session cookie",
             "The session cookie comes along with the request.",
             "The session cookie does not arrive: nobody signed in, the browser did not keep it, or a proxy strips it.",
-            cookie_came_along,
+            check_session_cookie,
             (Fix("Let the proxy pass Cookie and Set-Cookie unchanged, then sign in.", "POST", "/auth/login"),),
         ),
         Check(
@@ -247,7 +247,7 @@ RUNBOOK = Runbook(
             "Session",
             "The session of the cookie is active.",
             "The session has ended.",
-            session_lives,
+            check_session,
             (Fix("Sign in again.", "POST", "/auth/login"),),
         ),
         Check(
@@ -255,7 +255,7 @@ RUNBOOK = Runbook(
             "CSRF token",
             "A change carries the session's token in the header x-csrf-token.",
             "The header x-csrf-token is missing or holds an old token.",
-            csrf_token_came_along,
+            check_csrf_token,
             (Fix("Send the value of the CSRF cookie in x-csrf-token, and let proxies pass it."), _AGAIN),
         ),
         Check(
@@ -263,14 +263,14 @@ RUNBOOK = Runbook(
             "Login limit",
             "Nobody has used up the tries of LOGIN_RATE_LIMIT_MAX_ATTEMPTS.",
             "Too many logins failed.",
-            logins_are_not_limited,
+            check_login_limit,
             (Fix("Wait for the end of the window, or raise LOGIN_RATE_LIMIT_MAX_ATTEMPTS and restart."),),
         ),
     ),
     evidence=(
-        EvidenceSection("Request and response headers", response_headers),
-        EvidenceSection("Events of the trail about signing in", auth_events),
-        EvidenceSection("Log of this process about signing in", log_lines),
+        EvidenceSection("Request and response headers", collect_headers),
+        EvidenceSection("Events of the trail about signing in", collect_auth_events),
+        EvidenceSection("Log of this process about signing in", collect_auth_log),
     ),
     variables=(
         "CORS_ORIGIN", "PUBLIC_URL", "COOKIE_SECURE", "TRUSTED_PROXIES", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME",

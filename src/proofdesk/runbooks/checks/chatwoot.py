@@ -14,7 +14,7 @@ _JOBS = (catalog.SYNC.name, catalog.RECONCILE.name)
 _NOT_REACHED = "Chatwoot did not get as far as that."
 
 
-async def has_base_url(case: RunbookContext) -> Observation:
+async def check_base_url(case: RunbookContext) -> Observation:
     """Whether CHATWOOT_BASE_URL is set."""
     url = urls.masked(case.settings.chatwoot_base_url or "")
     if not url:
@@ -24,124 +24,124 @@ async def has_base_url(case: RunbookContext) -> Observation:
     )
 
 
-async def has_token(case: RunbookContext) -> Observation:
+async def check_token_setting(case: RunbookContext) -> Observation:
     """Whether CHATWOOT_API_TOKEN is set."""
     there = case.settings.chatwoot_api_token is not None
     return ok("CHATWOOT_API_TOKEN is set.") if there else fail("CHATWOOT_API_TOKEN is not set.")
 
 
-async def has_account(case: RunbookContext) -> Observation:
+async def check_account_setting(case: RunbookContext) -> Observation:
     """Whether it is known which account to read."""
     default = case.settings.chatwoot_account_id
     if default is not None:
         return ok(f"CHATWOOT_ACCOUNT_ID is {default}.")
-    if bound := await case.load_once(facts.bound):
+    if bound := await case.load_once(facts.load_sources):
         return ok(f"Not needed: the project reads {', '.join(s.external_id for s in bound)}.")
     return fail("CHATWOOT_ACCOUNT_ID is not set, and the project has no source.")
 
 
-async def is_reached(case: RunbookContext) -> Observation:
+async def check_reachable(case: RunbookContext) -> Observation:
     """Whether there is a Chatwoot at the address."""
-    seen = await case.load_once(probes.chatwoot)
+    seen = await case.load_once(probes.probe_chatwoot)
     return fail(seen.unreachable.message) if seen.unreachable else ok(f"Chatwoot {seen.version} answers.")
 
 
-async def header_arrives(case: RunbookContext) -> Observation:
+async def check_token_header(case: RunbookContext) -> Observation:
     """Whether the token comes through the proxies in between."""
-    seen = await case.load_once(probes.chatwoot)
+    seen = await case.load_once(probes.probe_chatwoot)
     if seen.unreachable:
         return skip(_NOT_REACHED)
-    if seen.refused and seen.refused.token_missing:
+    if seen.rejected and seen.rejected.token_missing:
         return fail("Chatwoot says that no token came along, although one was sent.")
     return ok("The header with the token arrives.")
 
 
-async def token_is_taken(case: RunbookContext) -> Observation:
+async def check_token(case: RunbookContext) -> Observation:
     """Whether Chatwoot knows the token."""
-    seen = await case.load_once(probes.chatwoot)
-    if seen.unreachable or (seen.refused and seen.refused.token_missing):
+    seen = await case.load_once(probes.probe_chatwoot)
+    if seen.unreachable or (seen.rejected and seen.rejected.token_missing):
         return skip(_NOT_REACHED)
-    if seen.refused is None:
+    if seen.rejected is None:
         return ok("Chatwoot knows the token.")
-    if seen.refused.from_proxy:
-        return fail(seen.refused.message, "Something else, such as a proxy, answers in Chatwoot's place.", _LATER)
-    if seen.refused.status == 401 and seen.refused.forbidden:
-        return fail(seen.refused.message, "The token is a bot's or a platform's, which may not read conversations.")
-    if seen.refused.status == 401:
-        return fail(seen.refused.message)
-    return fail(seen.refused.message, "Chatwoot does not answer as it should.", _LATER)
+    if seen.rejected.from_proxy:
+        return fail(seen.rejected.message, "Something else, such as a proxy, answers in Chatwoot's place.", _LATER)
+    if seen.rejected.status == 401 and seen.rejected.forbidden:
+        return fail(seen.rejected.message, "The token is a bot's or a platform's, which may not read conversations.")
+    if seen.rejected.status == 401:
+        return fail(seen.rejected.message)
+    return fail(seen.rejected.message, "Chatwoot does not answer as it should.", _LATER)
 
 
-async def account_exists(case: RunbookContext) -> Observation:
+async def check_account(case: RunbookContext) -> Observation:
     """Whether the token's user belongs to each account that is to be read."""
-    roles, wanted = await _roles(case), await _accounts(case)
-    missing = [str(account) for account in wanted if account not in roles]
+    roles, required_accounts = await _roles(case), await _accounts(case)
+    missing = [str(account) for account in required_accounts if account not in roles]
     if missing:
         there = ", ".join(map(str, roles)) or "none"
         return fail(f"The token's user does not belong to account {', '.join(missing)}; he belongs to {there}.")
-    return ok(f"Account {', '.join(map(str, wanted))} is there.") if wanted else skip("No account is configured.")
+    return ok(f"Account {', '.join(map(str, required_accounts))} is there.") if required_accounts else skip("No account is configured.")
 
 
-async def role_is_right(case: RunbookContext) -> Observation:
+async def check_role(case: RunbookContext) -> Observation:
     """Whether the token is an administrator's."""
     roles = await _roles(case)
-    wanted = [account for account in await _accounts(case) if account in roles]
-    short = [f"{roles[account]} in account {account}" for account in wanted if roles[account] != "administrator"]
+    accounts = [account for account in await _accounts(case) if account in roles]
+    short = [f"{roles[account]} in account {account}" for account in accounts if roles[account] != "administrator"]
     if short:
         return fail(f"The token's user is {', '.join(short)}.")
-    return ok("The token is an administrator's.") if wanted else skip("No account of the token is to be read.")
+    return ok("The token is an administrator's.") if accounts else skip("No account of the token is to be read.")
 
 
-async def source_is_ours(case: RunbookContext) -> Observation:
+async def check_source(case: RunbookContext) -> Observation:
     """Whether the project has a source, or may have the default account."""
-    bound = await case.load_once(facts.bound)
+    bound = await case.load_once(facts.load_sources)
     if bound:
         return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
     default = case.settings.chatwoot_account_id
     if default is None:
         return fail("The project reads no Chatwoot source.", "The project has no source to read.", fixes.BIND)
     async with case.resources.db.scoped(case.required_scope) as conn:
-        taken = await source_queries.is_claimed_by_another(conn, case.required_scope, default, None)
-        let_go = await source_queries.was_ever_bound(conn, case.required_scope)
-    if taken:
+        claimed_elsewhere = await source_queries.is_claimed_by_another(conn, case.required_scope, default, None)
+        was_bound_before = await source_queries.was_ever_bound(conn, case.required_scope)
+    if claimed_elsewhere:
         return fail(f"The project has no source, and another project reads account {default} or an inbox of it.")
-    if let_go:
+    if was_bound_before:
         return fail("The project let go of its sources.", "The project has no source to read any more.", fixes.BIND)
     return ok(f"The project will be given account {default} by its first sync.")
 
 
-async def inboxes_exist(case: RunbookContext) -> Observation:
+async def check_inboxes(case: RunbookContext) -> Observation:
     """Whether each inbox that is bound is there."""
-    bound = [s for s in await case.load_once(facts.bound) if s.inbox_id is not None]
+    bound = [s for s in await case.load_once(facts.load_sources) if s.inbox_id is not None]
     if not bound:
         return ok("No single inbox is bound.")
     roles = await _roles(case)
     accounts = sorted({s.account_id for s in bound if s.account_id in roles})
     try:
-        found = await asyncio.gather(*(probes.inboxes(case, account) for account in accounts))
+        inbox_ids = await asyncio.gather(*(probes.list_inbox_ids(case, account) for account in accounts))
     except ChatwootError as error:
         return fail(error.message, "Chatwoot does not list its inboxes.", _LATER)
-    there = {(account, inbox) for account, inboxes in zip(accounts, found, strict=True) for inbox in inboxes}
-    gone = [s.external_id for s in bound if s.account_id in accounts and (s.account_id, s.inbox_id) not in there]
-    if gone:
-        return fail(f"Inbox {', '.join(gone)} is not there, or not for this token.")
+    existing = {(account, inbox) for account, inboxes in zip(accounts, inbox_ids, strict=True) for inbox in inboxes}
+    missing = [s.external_id for s in bound if s.account_id in accounts and (s.account_id, s.inbox_id) not in existing]
+    if missing:
+        return fail(f"Inbox {', '.join(missing)} is not there, or not for this token.")
     return ok(f"{len(bound)} bound inboxes are there.")
 
 
-async def last_run_was_well(case: RunbookContext) -> Observation:
+async def check_last_run(case: RunbookContext) -> Observation:
     """How the last run ended, and which request failed."""
-    return await facts.how_it_ended(case, *_JOBS)
+    return await facts.check_last_run(case, *_JOBS)
 
 
 async def _roles(case: RunbookContext) -> dict[int, str]:
-    seen = await case.load_once(probes.chatwoot)
-    if seen.unreachable or seen.refused:
+    seen = await case.load_once(probes.probe_chatwoot)
+    if seen.unreachable or seen.rejected:
         raise CheckSkippedError(_NOT_REACHED)
     return seen.roles
 
 
 async def _accounts(case: RunbookContext) -> list[int]:
-    bound = await case.load_once(facts.bound) if case.scope else []
+    bound = await case.load_once(facts.load_sources) if case.scope else []
     default = case.settings.chatwoot_account_id
     return sorted({s.account_id for s in bound} or ({default} if default is not None else set()))
 
@@ -160,7 +160,7 @@ RUNBOOK = Runbook(
             "CHATWOOT_BASE_URL",
             "CHATWOOT_BASE_URL is the address of Chatwoot, with https:// and without a path.",
             "CHATWOOT_BASE_URL is missing or not an address.",
-            has_base_url,
+            check_base_url,
             (fixes.set_variable("CHATWOOT_BASE_URL", "to the address of Chatwoot"),),
         ),
         Check(
@@ -168,7 +168,7 @@ RUNBOOK = Runbook(
             "CHATWOOT_API_TOKEN",
             "CHATWOOT_API_TOKEN is set.",
             "CHATWOOT_API_TOKEN is not set.",
-            has_token,
+            check_token_setting,
             (_TOKEN,),
         ),
         Check(
@@ -176,7 +176,7 @@ RUNBOOK = Runbook(
             "CHATWOOT_ACCOUNT_ID",
             "CHATWOOT_ACCOUNT_ID is set, or the project has a source of its own.",
             "It is not known which account to read.",
-            has_account,
+            check_account_setting,
             (fixes.set_variable("CHATWOOT_ACCOUNT_ID", "to the number in Chatwoot's address"), fixes.BIND),
         ),
         Check(
@@ -184,7 +184,7 @@ RUNBOOK = Runbook(
             "Chatwoot answers",
             "Chatwoot answers at CHATWOOT_BASE_URL.",
             "Chatwoot cannot be reached at CHATWOOT_BASE_URL.",
-            is_reached,
+            check_reachable,
             (Fix("Correct CHATWOOT_BASE_URL, or mend the way there: name, certificate, firewall, Chatwoot itself."),),
         ),
         Check(
@@ -192,7 +192,7 @@ RUNBOOK = Runbook(
             "Token header",
             "The header `Api-Access-Token` reaches Chatwoot.",
             "A proxy in front of Chatwoot drops the header with the token.",
-            header_arrives,
+            check_token_header,
             (Fix("Let the proxy pass `Api-Access-Token` (and, for nginx, set `underscores_in_headers on`)."),),
         ),
         Check(
@@ -200,7 +200,7 @@ RUNBOOK = Runbook(
             "Token",
             "Chatwoot knows the token.",
             "Chatwoot does not know CHATWOOT_API_TOKEN: it is wrong or was replaced.",
-            token_is_taken,
+            check_token,
             (_TOKEN, fixes.SYNC),
         ),
         Check(
@@ -208,7 +208,7 @@ RUNBOOK = Runbook(
             "Account",
             "The token's user belongs to the account.",
             "The account does not exist, or the token's user does not belong to it.",
-            account_exists,
+            check_account,
             (Fix("Correct CHATWOOT_ACCOUNT_ID or the bound source, or add the user to the account."), fixes.SYNC),
         ),
         Check(
@@ -216,7 +216,7 @@ RUNBOOK = Runbook(
             "Role",
             "The token's user is an administrator of the account.",
             "The token is an agent's: Chatwoot shows it a part of the conversations and does not say so.",
-            role_is_right,
+            check_role,
             (_TOKEN, fixes.SYNC),
         ),
         Check(
@@ -224,7 +224,7 @@ RUNBOOK = Runbook(
             "Source",
             "The project has a source, or may have the default account.",
             "The source is bound to another project.",
-            source_is_ours,
+            check_source,
             (Fix("Unbind the source there, or bind another inbox here.", "POST", "/projects/{id}/sources",
                  {"source_kind": "chatwoot_inbox", "external_id": "…"}, "proofdesk source bind ACCOUNT:INBOX"),),
         ),
@@ -233,7 +233,7 @@ RUNBOOK = Runbook(
             "Inboxes",
             "Each bound inbox exists.",
             "A bound inbox does not exist any more, or the token's user may not see it.",
-            inboxes_exist,
+            check_inboxes,
             (Fix("Unbind the inbox, and bind one that exists.", "DELETE", "/projects/{id}/sources/{source_id}", None,
                  "proofdesk source unbind ACCOUNT:INBOX"),),
         ),
@@ -242,13 +242,13 @@ RUNBOOK = Runbook(
             "Last run",
             "The last Sync and Reconcile jobs did not fail.",
             "The last run failed.",
-            last_run_was_well,
+            check_last_run,
             (fixes.SYNC,),
         ),
     ),
     evidence=(
-        EvidenceSection("Failing request", bundle_sources.failed_run_of(*_JOBS)),
-        EvidenceSection("Accounts and inboxes", bundle_sources.sources),
+        EvidenceSection("Failing request", bundle_sources.collect_last_failures(*_JOBS)),
+        EvidenceSection("Accounts and inboxes", bundle_sources.collect_sources),
     ),
     variables=("CHATWOOT_BASE_URL", "CHATWOOT_API_TOKEN", "CHATWOOT_ACCOUNT_ID", "CHATWOOT_CONCURRENCY",
                "CHATWOOT_TIMEOUT_SECONDS"),

@@ -13,7 +13,7 @@ _GROUPS = 10
 _TOO_LARGE = (400, 413, 422)
 
 
-async def has_provider(case: RunbookContext) -> Observation:
+async def check_provider(case: RunbookContext) -> Observation:
     """Whether there is a provider at all."""
     settings = case.settings
     if case.resources.provider is not None:
@@ -24,54 +24,54 @@ async def has_provider(case: RunbookContext) -> Observation:
     return fail(f"{settings.provider} cannot be opened.")
 
 
-async def is_reached(case: RunbookContext) -> Observation:
+async def check_reachable(case: RunbookContext) -> Observation:
     """Whether the provider answers at all."""
-    probe = await case.load_once(probes.embedding)
+    probe = await case.load_once(probes.probe_embedding)
     if probe.kind in ("unreachable", "out of order"):
         return fail(probe.message)
     return ok("It answers.")
 
 
-async def key_is_taken(case: RunbookContext) -> Observation:
+async def check_key(case: RunbookContext) -> Observation:
     """Whether the provider takes the key."""
-    return await _unless(case, "key", "The key was taken.")
+    return await _check_probe(case, "key", "The key was taken.")
 
 
-async def quota_is_left(case: RunbookContext) -> Observation:
+async def check_quota(case: RunbookContext) -> Observation:
     """Whether the account still has quota, as the provider reports it."""
-    return await _unless(case, "quota", "The provider reports no lack of quota.")
+    return await _check_probe(case, "quota", "The provider reports no lack of quota.")
 
 
-async def is_not_throttled(case: RunbookContext) -> Observation:
+async def check_rate_limit(case: RunbookContext) -> Observation:
     """Whether the provider asks for patience."""
-    return await _unless(case, "throttled", "The provider does not ask for patience.")
+    return await _check_probe(case, "throttled", "The provider does not ask for patience.")
 
 
-async def model_exists(case: RunbookContext) -> Observation:
+async def check_model(case: RunbookContext) -> Observation:
     """Whether the server has the model and is an embedding server at all."""
-    probe = await case.load_once(probes.embedding)
+    probe = await case.load_once(probes.probe_embedding)
     if probe.kind in ("model", "setting"):
         return fail(probe.message)
-    return await _unless(
+    return await _check_probe(
         case, "model", f"{case.settings.embedding_model if _remote(case) else 'The local model'} answers."
     )
 
 
-async def dimension_fits(case: RunbookContext) -> Observation:
+async def check_dimension(case: RunbookContext) -> Observation:
     """Whether vectors have the length that is configured."""
-    probe = await case.load_once(probes.embedding)
+    probe = await case.load_once(probes.probe_embedding)
     try:
-        wanted = factory.dimension_of(case.settings)
+        configured = factory.dimension_of(case.settings)
     except Invalid as error:
         return fail(error.message)
     if probe.length is None:
         return skip("The provider gave no vector.")
-    if probe.length != wanted:
-        return fail(f"Vectors have {probe.length} numbers, {wanted} are configured.")
-    return ok(f"Vectors have {wanted} numbers.")
+    if probe.length != configured:
+        return fail(f"Vectors have {probe.length} numbers, {configured} are configured.")
+    return ok(f"Vectors have {configured} numbers.")
 
 
-async def is_indexed(case: RunbookContext) -> Observation:
+async def check_vector_index(case: RunbookContext) -> Observation:
     """Whether the project's vectors are indexed, if they are many."""
     lacking = await vector_index.lacking(case.resources.db, case.required_scope)
     if lacking:
@@ -79,14 +79,14 @@ async def is_indexed(case: RunbookContext) -> Observation:
     return ok(f"No model with {vector_index.BUILT_FROM} vectors or more lacks its index.")
 
 
-async def batches_are_taken(case: RunbookContext) -> Observation:
+async def check_batch_size(case: RunbookContext) -> Observation:
     """Whether batches were refused for their size, and what was done about it."""
     size = case.settings.embed_batch_size
-    run = (await case.load_once(facts.latest_runs)).get(_EMBED)
+    run = (await case.load_once(facts.load_latest_runs)).get(_EMBED)
     details = (run.error_details or {}) if run else {}
-    tried, status = details.get("batch_size"), (details.get("upstream") or {}).get("status")
-    observed = f"EMBED_BATCH_SIZE is {size}; the last run that failed sent {tried} texts." if tried else ""
-    if run and run.status == "failed" and isinstance(tried, int) and tried > 1 and status in _TOO_LARGE:
+    failed_batch_size, status = details.get("batch_size"), (details.get("upstream") or {}).get("status")
+    observed = f"EMBED_BATCH_SIZE is {size}; the last run that failed sent {failed_batch_size} texts." if failed_batch_size else ""
+    if run and run.status == "failed" and isinstance(failed_batch_size, int) and failed_batch_size > 1 and status in _TOO_LARGE:
         return fail(f"{observed} The provider answered {status}: {run.error}")
     lowered = (run.meta.get("result") or {}).get("batch_lowered_to") if run and run.meta else None
     if isinstance(lowered, int) and lowered < size:
@@ -94,42 +94,42 @@ async def batches_are_taken(case: RunbookContext) -> Observation:
     return ok(observed or f"EMBED_BATCH_SIZE is {size}.")
 
 
-async def nothing_is_stuck(case: RunbookContext) -> Observation:
+async def check_stuck_chunks(case: RunbookContext) -> Observation:
     """Whether chunks hang in `processing`."""
     minutes = case.settings.embed_stale_recovery_minutes
     async with case.resources.db.scoped(case.required_scope) as conn:
-        stuck = await queries.stuck_chunks(conn, case.required_scope, minutes)
+        stuck = await queries.count_stuck_chunks(conn, case.required_scope, minutes)
     if stuck:
         return fail(f"{stuck} chunks are `processing` for more than {minutes} minutes.")
     return ok("No chunk hangs in `processing`.")
 
 
-async def nothing_was_refused(case: RunbookContext) -> Observation:
+async def check_failed_chunks(case: RunbookContext) -> Observation:
     """Failed chunks by reason."""
     async with case.resources.db.scoped(case.required_scope) as conn:
-        groups = await queries.failed_chunks(conn, case.required_scope, _GROUPS)
+        groups = await queries.group_failed_chunks(conn, case.required_scope, _GROUPS)
     if not groups:
         return ok("No chunk is `failed`.")
     return fail(" ".join(f"{group.chunks} × {group.error}" for group in groups))
 
 
-async def last_run_was_well(case: RunbookContext) -> Observation:
+async def check_last_run(case: RunbookContext) -> Observation:
     """How the last run ended."""
-    return await facts.how_it_ended(case, _EMBED)
+    return await facts.check_last_run(case, _EMBED)
 
 
-async def nothing_waits(case: RunbookContext) -> Observation:
+async def check_pending_chunks(case: RunbookContext) -> Observation:
     """Whether chunks wait although nobody embeds."""
-    counts = await case.load_once(facts.counts)
-    told = f"{counts.pending} pending, {counts.processing} processing, {counts.ready} ready, {counts.failed} failed."
-    return warn(told) if counts.pending else ok(told)
+    counts = await case.load_once(facts.load_chunk_counts)
+    observed = f"{counts.pending} pending, {counts.processing} processing, {counts.ready} ready, {counts.failed} failed."
+    return warn(observed) if counts.pending else ok(observed)
 
 
-async def _unless(case: RunbookContext, kind: str, otherwise: str) -> Observation:
-    probe = await case.load_once(probes.embedding)
+async def _check_probe(case: RunbookContext, kind: str, observed: str) -> Observation:
+    probe = await case.load_once(probes.probe_embedding)
     if probe.kind == kind:
         return fail(probe.message)
-    return ok(otherwise) if probe.kind is None else skip("The provider did not get as far as that.")
+    return ok(observed) if probe.kind is None else skip("The provider did not get as far as that.")
 
 
 def _remote(case: RunbookContext) -> bool:
@@ -142,7 +142,7 @@ PROVIDER = Check(
     "Provider",
     "OPENAI_API_KEY or OPENAI_BASE_URL is set, or EMBEDDING_PROVIDER is local.",
     "No embedding provider is configured.",
-    has_provider,
+    check_provider,
     (fixes.set_variable("OPENAI_API_KEY", "or EMBEDDING_PROVIDER=local"),),
 )
 REACHED = Check(
@@ -150,7 +150,7 @@ REACHED = Check(
     "Provider answers",
     "The provider answers within OPENAI_TIMEOUT_MS.",
     "The embedding provider cannot be reached or is out of order.",
-    is_reached,
+    check_reachable,
     (Fix("Check OPENAI_BASE_URL, the network and the provider's status page; runs go on where they stopped."),),
 )
 ACCEPTED = Check(
@@ -158,7 +158,7 @@ ACCEPTED = Check(
     "Key",
     "The provider takes OPENAI_API_KEY.",
     "The embedding provider refuses OPENAI_API_KEY.",
-    key_is_taken,
+    check_key,
     (KEY, fixes.EMBED),
 )
 INDEXED = Check(
@@ -166,7 +166,7 @@ INDEXED = Check(
     "Index",
     "The project's vectors have an index, if they are many.",
     "The index over the vectors is missing or was never finished, so each search compares all of them.",
-    is_indexed,
+    check_vector_index,
     (fixes.EMBED,),
 )
 BATCHES = Check(
@@ -174,7 +174,7 @@ BATCHES = Check(
     "Batch size",
     "The provider takes batches of EMBED_BATCH_SIZE texts.",
     "The provider refuses batches for their size.",
-    batches_are_taken,
+    check_batch_size,
     (fixes.SMALLER, fixes.EMBED),
 )
 
@@ -192,7 +192,7 @@ RUNBOOK = Runbook(
             "Quota",
             "The provider's account has quota left.",
             "The quota of the embedding provider is used up.",
-            quota_is_left,
+            check_quota,
             (Fix("Raise the limit or add credit at the provider."), fixes.EMBED),
         ),
         Check(
@@ -200,7 +200,7 @@ RUNBOOK = Runbook(
             "Rate limit",
             "The provider does not answer 429.",
             "The embedding provider throttles the key.",
-            is_not_throttled,
+            check_rate_limit,
             (fixes.set_variable("EMBED_CONCURRENCY", "to less, such as 1"), fixes.EMBED),
         ),
         Check(
@@ -208,7 +208,7 @@ RUNBOOK = Runbook(
             "Model",
             "EMBEDDING_MODEL exists at OPENAI_BASE_URL.",
             "The embedding model does not exist there, or that is no embedding server.",
-            model_exists,
+            check_model,
             (Fix("Correct EMBEDDING_MODEL, EMBEDDING_DIM or OPENAI_BASE_URL, then restart."), fixes.EMBED),
         ),
         Check(
@@ -216,7 +216,7 @@ RUNBOOK = Runbook(
             "Dimension",
             "Vectors have EMBEDDING_DIM numbers, or as many as the model gives by itself.",
             "The model gives vectors of another length than is configured.",
-            dimension_fits,
+            check_dimension,
             (fixes.set_variable("EMBEDDING_DIM", "to what the model gives"), fixes.EMBED),
         ),
         INDEXED,
@@ -226,7 +226,7 @@ RUNBOOK = Runbook(
             "Claims",
             "No chunk is `processing` for longer than EMBED_STALE_RECOVERY_MINUTES.",
             "A worker was lost while it embedded, and its chunks were not taken back yet.",
-            nothing_is_stuck,
+            check_stuck_chunks,
             (fixes.EMBED,),
         ),
         Check(
@@ -234,7 +234,7 @@ RUNBOOK = Runbook(
             "Refused chunks",
             "No chunk is `failed`.",
             "The provider refused some texts.",
-            nothing_was_refused,
+            check_failed_chunks,
             (fixes.RETRY_FAILED, fixes.EMBED),
         ),
         Check(
@@ -242,7 +242,7 @@ RUNBOOK = Runbook(
             "Last run",
             f"The last run of `{_EMBED}` did not fail.",
             "The last run failed.",
-            last_run_was_well,
+            check_last_run,
             (fixes.EMBED,),
         ),
         Check(
@@ -250,14 +250,14 @@ RUNBOOK = Runbook(
             "Waiting chunks",
             "No chunk is `pending`.",
             "Chunks wait for the Embeddings job.",
-            nothing_waits,
+            check_pending_chunks,
             (fixes.EMBED,),
         ),
     ),
     evidence=(
-        EvidenceSection("Error of the last run", bundle_sources.failed_run_of(_EMBED)),
-        EvidenceSection("Failed chunks by reason", bundle_sources.refused),
-        EvidenceSection("Counts of messages and chunks", bundle_sources.holdings),
+        EvidenceSection("Error of the last run", bundle_sources.collect_last_failures(_EMBED)),
+        EvidenceSection("Failed chunks by reason", bundle_sources.collect_failed_chunks),
+        EvidenceSection("Counts of messages and chunks", bundle_sources.collect_counts),
     ),
     variables=(
         "EMBEDDING_PROVIDER", "EMBEDDING_MODEL", "EMBEDDING_DIM", "OPENAI_BASE_URL", "OPENAI_API_KEY",

@@ -10,7 +10,7 @@ from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
 from proofdesk.runbooks.checks import scheduler
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
-from proofdesk.runbooks.unsent_messages import Held
+from proofdesk.runbooks.unsent_messages import UnsentMessage
 
 _JOB = catalog.OUTBOUND.name
 _NAMED = 3
@@ -18,119 +18,119 @@ _PATIENCE = timedelta(minutes=10)
 _UNCONFIGURED, _UNKNOWN, _REFUSED = "provider_not_configured", "delivery_unknown", "provider_error"
 
 
-async def is_there(case: RunbookContext) -> Observation:
+async def check_message(case: RunbookContext) -> Observation:
     """Whether there is such a message."""
-    found = await case.load_once(unsent_messages.held)
+    messages = await case.load_once(unsent_messages.load_unsent_messages)
     if case.outbound_id is None:
-        return ok(f"{len(found)} messages are not sent.")
-    if not found:
+        return ok(f"{len(messages)} messages are not sent.")
+    if not messages:
         return fail(f"The project has no message {case.outbound_id}.")
-    message = found[0].message
+    message = messages[0].message
     retries = f"{message.retry_count} of {message.max_retries} retries used"
     return ok(
-        f"{message.status}; last_error {message.last_error or 'none'}; {retries}; {unsent_messages.when(found[0])}."
+        f"{message.status}; last_error {message.last_error or 'none'}; {retries}; {unsent_messages.describe_next_attempt(messages[0])}."
     )
 
 
-async def somebody_sends(case: RunbookContext) -> Observation:
+async def check_worker(case: RunbookContext) -> Observation:
     """Whether anything is carried out at all, where something is to be."""
     if not await _any(case, lambda h: h.message.status in ("approved", "sending", "failed")):
         return ok("Nothing waits for a worker.")
     return await scheduler.somebody_works(case)
 
 
-async def schedule_is_active(case: RunbookContext) -> Observation:
+async def check_schedule(case: RunbookContext) -> Observation:
     """Whether sending is paused. By a person, that is meant so, unless one message is asked about."""
     paused = [s for s in await case.load_once(scheduler.scheduled) if s.job_type == _JOB and s.status == "paused"]
     if not paused:
         return ok(f"{_JOB} is not paused.")
-    told = f"{_JOB} is paused: {await scheduler.why_paused(case, paused[0])}"
-    return warn(told) if paused[0].paused_cause is None and case.outbound_id is None else fail(told, told)
+    observed = f"{_JOB} is paused: {await scheduler.why_paused(case, paused[0])}"
+    return warn(observed) if paused[0].paused_cause is None and case.outbound_id is None else fail(observed, observed)
 
 
-async def nobody_opted_out(case: RunbookContext) -> Observation:
+async def check_opt_out(case: RunbookContext) -> Observation:
     """Whether the recipient said no. Of all messages together that is what the gate is for."""
-    return await _none(
+    return await _check_none(
         case,
-        lambda h: h.message.status == "blocked_opt_out" or (unsent_messages.is_open(h) and h.gate == OPTED_OUT),
+        lambda h: h.message.status == "blocked_opt_out" or (unsent_messages.is_pending(h) and h.gate == OPTED_OUT),
         "opted_out is true",
         "No recipient opted out.",
-        gently=True,
+        expected_in_general=True,
     )
 
 
-async def nobody_replied(case: RunbookContext) -> Observation:
+async def check_reply(case: RunbookContext) -> Observation:
     """Whether the recipient wrote after the approval."""
-    return await _none(
+    return await _check_none(
         case,
-        lambda h: h.message.last_error == REPLIED or (unsent_messages.is_open(h) and h.gate == REPLIED),
+        lambda h: h.message.last_error == REPLIED or (unsent_messages.is_pending(h) and h.gate == REPLIED),
         "the recipient wrote after the approval, and stop_on_reply is true",
         "No recipient wrote after the approval.",
-        gently=True,
+        expected_in_general=True,
     )
 
 
-async def is_approved(case: RunbookContext) -> Observation:
+async def check_approval(case: RunbookContext) -> Observation:
     """Whether somebody approved what is to go out."""
-    return await _none(
+    return await _check_none(
         case,
         lambda h: h.message.status == "draft",
         "draft: nobody approved it as it is",
         "Nothing waits for an approval.",
-        gently=True,
+        expected_in_general=True,
     )
 
 
-async def channel_is_configured(case: RunbookContext) -> Observation:
+async def check_channel_configured(case: RunbookContext) -> Observation:
     """Whether the channels in use are configured."""
     usable = case.resources.outbound
-    wanted = {h.message.channel for h in await case.load_once(unsent_messages.held) if unsent_messages.is_open(h)}
-    missing = sorted(channel for channel in wanted if channel not in usable)
+    channels = {h.message.channel for h in await case.load_once(unsent_messages.load_unsent_messages) if unsent_messages.is_pending(h)}
+    missing = sorted(channel for channel in channels if channel not in usable)
     if missing:
-        needed = [fixes.set_variable(REQUIRED_SETTINGS[channel], f"for {channel}") for channel in missing]
-        return fail(f"Not configured: {', '.join(missing)}.", None, *needed)
-    left = await _named(case, lambda h: h.message.last_error == _UNCONFIGURED and unsent_messages.is_open(h))
-    if left:
-        return warn(f"It is configured meanwhile; waiting since: {left}.", None, _PROCESS)
+        set_variables = [fixes.set_variable(REQUIRED_SETTINGS[channel], f"for {channel}") for channel in missing]
+        return fail(f"Not configured: {', '.join(missing)}.", None, *set_variables)
+    waiting = await _named(case, lambda h: h.message.last_error == _UNCONFIGURED and unsent_messages.is_pending(h))
+    if waiting:
+        return warn(f"It is configured meanwhile; waiting since: {waiting}.", None, _PROCESS)
     return ok(f"Configured: {', '.join(sorted(usable)) or 'none, and none is needed'}.")
 
 
-async def channel_answers(case: RunbookContext) -> Observation:
+async def check_channel_reachable(case: RunbookContext) -> Observation:
     """Whether the services of the channels in use answer and let us in."""
-    wanted = {h.message.channel for h in await case.load_once(unsent_messages.held) if unsent_messages.is_open(h)} & set(
+    channels = {h.message.channel for h in await case.load_once(unsent_messages.load_unsent_messages) if unsent_messages.is_pending(h)} & set(
         case.resources.outbound
     )
-    if not wanted:
+    if not channels:
         return skip("No message waits for a channel.")
-    wrong = [told for channel in sorted(wanted) if (told := await probes.channel(case, channel))]
-    return fail(" ".join(wrong)) if wrong else ok(f"{', '.join(sorted(wanted))} answers.")
+    errors = [error for channel in sorted(channels) if (error := await probes.probe_channel(case, channel))]
+    return fail(" ".join(errors)) if errors else ok(f"{', '.join(sorted(channels))} answers.")
 
 
-async def outcome_is_known(case: RunbookContext) -> Observation:
+async def check_unknown_outcomes(case: RunbookContext) -> Observation:
     """Whether an attempt ended without anybody knowing how."""
 
-    def unknown(h: Held) -> bool:
+    def unknown(h: UnsentMessage) -> bool:
         last = h.attempts[-1] if h.attempts else None
         lost = last is not None and last.outcome is None and case.now() - last.started_at > _PATIENCE
         return h.message.last_error == _UNKNOWN or lost
 
-    return await _none(
+    return await _check_none(
         case, unknown, "nobody knows whether the last attempt arrived", "Every attempt's outcome is known."
     )
 
 
-async def tries_are_left(case: RunbookContext) -> Observation:
+async def check_retries(case: RunbookContext) -> Observation:
     """Whether messages failed for good."""
 
-    def is_over(h: Held) -> bool:
+    def is_over(h: UnsentMessage) -> bool:
         return h.message.status == "failed" and h.message.next_attempt_at is None and h.message.last_error != _UNKNOWN
 
-    return await _none(case, is_over, "failed, and nothing more happens by itself", "Nothing failed for good.")
+    return await _check_none(case, is_over, "failed, and nothing more happens by itself", "Nothing failed for good.")
 
 
-async def provider_takes_it(case: RunbookContext) -> Observation:
+async def check_provider(case: RunbookContext) -> Observation:
     """Whether messages failed and are tried again."""
-    return await _none(
+    return await _check_none(
         case,
         lambda h: h.message.status == "failed" and (h.message.last_error or "").startswith(_REFUSED),
         "the provider did not take it",
@@ -138,63 +138,63 @@ async def provider_takes_it(case: RunbookContext) -> Observation:
     )
 
 
-async def cap_is_not_reached(case: RunbookContext) -> Observation:
+async def check_frequency_cap(case: RunbookContext) -> Observation:
     """Whether the recipient got as many as he may in his window, which ends by itself."""
-    return await _none(
+    return await _check_none(
         case,
-        lambda h: unsent_messages.is_open(h) and CAP_REACHED in (h.gate, h.message.last_error),
+        lambda h: unsent_messages.is_pending(h) and CAP_REACHED in (h.gate, h.message.last_error),
         "frequency_cap is reached",
         "No recipient's cap is reached.",
-        gently=True,
+        expected_in_general=True,
     )
 
 
-async def its_time_has_come(case: RunbookContext) -> Observation:
+async def check_scheduled_time(case: RunbookContext) -> Observation:
     """Whether messages are scheduled for later."""
-    return await _none(
+    return await _check_none(
         case,
         lambda h: (
-            unsent_messages.is_open(h) and h.message.scheduled_at is not None and h.message.scheduled_at > case.now()
+            unsent_messages.is_pending(h) and h.message.scheduled_at is not None and h.message.scheduled_at > case.now()
         ),
         "scheduled for later",
         "Nothing is scheduled for later.",
-        gently=True,
+        expected_in_general=True,
     )
 
 
-async def nothing_is_late(case: RunbookContext) -> Observation:
+async def check_due_messages(case: RunbookContext) -> Observation:
     """Whether something is due for long, although nothing stands in its way."""
 
-    def late(h: Held) -> bool:
+    def late(h: UnsentMessage) -> bool:
         due = h.message.next_attempt_at
-        return unsent_messages.is_open(h) and h.gate is None and due is not None and case.now() - due > _PATIENCE
+        return unsent_messages.is_pending(h) and h.gate is None and due is not None and case.now() - due > _PATIENCE
 
-    return await _none(case, late, "due, and not sent", "Nothing is late.")
+    return await _check_none(case, late, "due, and not sent", "Nothing is late.")
 
 
-async def _none(
-    case: RunbookContext, applies: Callable[[Held], bool], what: str, otherwise: str, *, gently: bool = False
+async def _check_none(
+    case: RunbookContext, condition: Callable[[UnsentMessage], bool], what: str, observed_if_none: str, *, expected_in_general: bool = False
 ) -> Observation:
     """Fails when it applies to a message; `gently`: of all messages together that is nothing unusual."""
-    found = [h for h in await case.load_once(unsent_messages.held) if applies(h)]
-    if not found:
-        return ok(otherwise)
-    told = f"{len(found)} × {what}: {'; '.join(map(unsent_messages.told, found[:_NAMED]))}."
-    return warn(told) if gently and case.outbound_id is None else fail(told)
+    matches = [h for h in await case.load_once(unsent_messages.load_unsent_messages) if condition(h)]
+    if not matches:
+        return ok(observed_if_none)
+    observed = f"{len(matches)} × {what}: {'; '.join(map(unsent_messages.describe, matches[:_NAMED]))}."
+    return warn(observed) if expected_in_general and case.outbound_id is None else fail(observed)
 
 
-async def _any(case: RunbookContext, applies: Callable[[Held], bool]) -> bool:
-    return any(map(applies, await case.load_once(unsent_messages.held)))
+async def _any(case: RunbookContext, condition: Callable[[UnsentMessage], bool]) -> bool:
+    return any(map(condition, await case.load_once(unsent_messages.load_unsent_messages)))
 
 
-async def _named(case: RunbookContext, applies: Callable[[Held], bool]) -> str:
+async def _named(case: RunbookContext, condition: Callable[[UnsentMessage], bool]) -> str:
     return "; ".join(
-        unsent_messages.told(h) for h in _first(h for h in await case.load_once(unsent_messages.held) if applies(h))
+        unsent_messages.describe(h) for h in _first(h for h in await case.load_once(unsent_messages.load_unsent_messages) if condition(h))
     )
 
 
-def _first(found: Iterable[Held]) -> list[Held]:
-    return list(found)[:_NAMED]
+def _first(messages: Iterable[UnsentMessage]) -> list[UnsentMessage]:
+    return list(messages)[:_NAMED]
 
 
 _PROCESS = Fix("Send what is due.", "POST", "/outbound/process", {})
@@ -219,46 +219,46 @@ RUNBOOK = Runbook(
     impact="People wait for an answer that was written.",
     checks=(
         Check("message", "Message", "The message exists.", "There is no such message in this project.",
-              is_there, (Fix("Choose the project, and take the id from `GET /outbound`.", "GET", "/outbound"),)),
+              check_message, (Fix("Choose the project, and take the id from `GET /outbound`.", "GET", "/outbound"),)),
         Check("opted-out", "Opt-out", "The recipient did not opt out (`opted_out`).",
-              "The recipient opted out, so nothing is sent to him.", nobody_opted_out, (_OPT_IN,)),
+              "The recipient opted out, so nothing is sent to him.", check_opt_out, (_OPT_IN,)),
         Check("replied", "Reply", "The recipient did not write after the approval (`stop_on_reply`).",
               "The recipient wrote after the approval, so the message was stopped: it may not fit any more.",
-              nobody_replied, (Fix("Read the reply, then make a new draft.", "POST", "/outbound/{id}/redraft", {}),)),
+              check_reply, (Fix("Read the reply, then make a new draft.", "POST", "/outbound/{id}/redraft", {}),)),
         Check("approval", "Approval", "The message is approved exactly as it is.",
-              "Nobody approved the message, or it was changed after that.", is_approved,
+              "Nobody approved the message, or it was changed after that.", check_approval,
               (Fix("Read and approve it.", "POST", "/outbound/{id}/approve", {}),)),
         Check("configured", "Channel configured", "The channel is configured.",
-              "The channel is not configured (`provider_not_configured`).", channel_is_configured,
+              "The channel is not configured (`provider_not_configured`).", check_channel_configured,
               (fixes.set_variable("the variables of the channel", "(SMTP_URL and SMTP_FROM for email)"),)),
         Check("reachable", "Channel answers", "The service behind the channel answers and lets us in.",
-              "The service behind the channel cannot be reached or refuses us.", channel_answers,
+              "The service behind the channel cannot be reached or refuses us.", check_channel_reachable,
               (Fix("Mend the way to the service or its credentials, then send what is due.", "POST",
                    "/outbound/process", {}),)),
         Check("unknown", "Attempts", "Every attempt in `outbound_attempts` has a known outcome.",
               "Nobody knows whether the last attempt arrived (`delivery_unknown`), so it is not repeated by itself.",
-              outcome_is_known, (Fix("Look at the recipient's side; then retry, or cancel.", "POST",
+              check_unknown_outcomes, (Fix("Look at the recipient's side; then retry, or cancel.", "POST",
                                      "/outbound/{id}/retry", {}),)),
         Check("retries", "Retries", "`retry_count` is below `max_retries`.",
               "The message failed for good: its retries are used up, or the provider will never take it.",
-              tries_are_left, (_RETRY,)),
+              check_retries, (_RETRY,)),
         Check("provider", "Provider", "The provider takes the message.",
-              "The provider did not take the message (`provider_error`); it is tried again.", provider_takes_it,
+              "The provider did not take the message (`provider_error`); it is tried again.", check_provider,
               (Fix("Mend payload or provider, then send what is due.", "POST", "/outbound/process", {}),)),
         Check("cap", "Frequency cap", "The recipient got fewer messages than `frequency_cap` in his window.",
-              "The recipient's frequency cap is reached (`frequency_cap_reached`).", cap_is_not_reached, (_CAP,)),
+              "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap, (_CAP,)),
         Check("scheduled", "Time", "`scheduled_at` has passed.", "The message is scheduled for later.",
-              its_time_has_come, (Fix("Wait, or send it now.", "POST", "/outbound/{id}/send", {}),)),
+              check_scheduled_time, (Fix("Wait, or send it now.", "POST", "/outbound/{id}/send", {}),)),
         Check("paused", "Schedule", f"`{_JOB}` is `active` in `scheduled_jobs`.", "Sending is paused.",
-              schedule_is_active, (Fix("Resume it.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),)),
+              check_schedule, (Fix("Resume it.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),)),
         Check("worker", "Worker", "A worker is alive.", "No worker is alive, so nothing is sent by itself.",
-              somebody_sends, (fixes.WORKER, _PROCESS)),
+              check_worker, (fixes.WORKER, _PROCESS)),
         Check("late", "Due messages", "What is due is sent.", "Messages are due, and nobody sends them.",
-              nothing_is_late, (_PROCESS,)),
+              check_due_messages, (_PROCESS,)),
     ),
     evidence=(
-        EvidenceSection("Messages with attempts and policy", outbound_evidence.messages(unsent_messages.held)),
-        EvidenceSection("Related events of the trail (`outbound.*`)", outbound_evidence.events),
+        EvidenceSection("Messages with attempts and policy", outbound_evidence.collect_messages(unsent_messages.load_unsent_messages)),
+        EvidenceSection("Related events of the trail (`outbound.*`)", outbound_evidence.collect_events),
     ),
     variables=("CHATWOOT_BASE_URL", "CHATWOOT_API_TOKEN", "SMTP_URL", "SMTP_FROM", "TELEGRAM_BOT_TOKEN"),
 )  # fmt: skip

@@ -20,7 +20,7 @@ async def database_is_ready(case: RunbookContext) -> Observation:
 
 async def somebody_works(case: RunbookContext) -> Observation:
     """Whether a worker was heard of."""
-    found = (await case.load_once(bundle_sources.jobs_status))["worker"]
+    found = (await case.load_once(bundle_sources.load_jobs_status))["worker"]
     if found.alive:
         return ok(f"{found.workers} alive, heard of at {found.last_heartbeat_at:%H:%M:%S} UTC.")
     last = (
@@ -33,7 +33,7 @@ async def no_run_is_lost(case: RunbookContext) -> Observation:
     """Whether a run is under way whose process is gone, or waits although somebody works."""
     limit = LOST_AFTER.total_seconds()
     async with case.resources.db.scoped(case.required_scope) as conn:
-        waiting = await queries.under_way(conn, case.required_scope)
+        waiting = await queries.list_active_runs(conn, case.required_scope)
     lost = [w for w in waiting if w.status == "running" and w.silent_seconds > limit]
     if lost:
         return fail(" ".join(f"{w.job_type} runs, and was silent for {w.silent_seconds:.0f} s." for w in lost))
@@ -42,7 +42,7 @@ async def no_run_is_lost(case: RunbookContext) -> Observation:
 
 async def sources_are_bound(case: RunbookContext) -> Observation:
     """Whether Chatwoot jobs have something to read."""
-    bound = await case.load_once(facts.bound)
+    bound = await case.load_once(facts.load_sources)
     if bound:
         return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
     if case.settings.chatwoot_account_id is not None:
@@ -65,7 +65,7 @@ async def nothing_is_paused(case: RunbookContext) -> Observation:
 
 async def runs_end_well(case: RunbookContext) -> Observation:
     """The newest run of each job, and whose fault a failure was."""
-    latest = await case.load_once(facts.latest_runs)
+    latest = await case.load_once(facts.load_latest_runs)
     failed = sorted((r for r in latest.values() if r.status == "failed"), key=lambda r: r.created_at, reverse=True)
     if not failed:
         return ok("The newest run of each job did not fail.")
@@ -73,7 +73,7 @@ async def runs_end_well(case: RunbookContext) -> Observation:
     because = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no reason given'}"
     further = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
     return fail(
-        " ".join(facts.told(run) for run in failed), because, *further, *map(_again, (r.job_type for r in failed))
+        " ".join(facts.describe_failure(run) for run in failed), because, *further, *map(_again, (r.job_type for r in failed))
     )
 
 
@@ -97,7 +97,7 @@ async def nothing_is_overdue(case: RunbookContext) -> Observation:
 
 async def little_waits(case: RunbookContext) -> Observation:
     """What waits for the workers."""
-    backlog = (await case.load_once(bundle_sources.jobs_status))["backlog"]
+    backlog = (await case.load_once(bundle_sources.load_jobs_status))["backlog"]
     told = ", ".join(f"{name} {number}" for name, number in backlog.items())
     return warn(f"Waiting: {told}.") if any(backlog.values()) else ok(f"Waiting: {told}.")
 
@@ -111,13 +111,13 @@ async def why_paused(case: RunbookContext, schedule: Schedule) -> str:
     """Who paused a schedule and when, or of what it paused itself."""
     if schedule.paused_cause is None:
         by = (await case.load_once(_pauses)).get(schedule.job_type)
-        return f"{by.by} paused it, {by.at:%Y-%m-%d %H:%M} UTC." if by else "a person paused it."
+        return f"{by.paused_by} paused it, {by.paused_at:%Y-%m-%d %H:%M} UTC." if by else "a person paused it."
     return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
 
 
-async def _pauses(case: RunbookContext) -> dict[str, queries.Pause]:
+async def _pauses(case: RunbookContext) -> dict[str, queries.SchedulePause]:
     async with case.resources.db.scoped(case.required_scope) as conn:
-        return {pause.job_type: pause for pause in await queries.pauses(conn, case.required_scope)}
+        return {pause.job_type: pause for pause in await queries.list_last_pauses(conn, case.required_scope)}
 
 
 def _resume_when_wanted(job_type: str) -> Fix:
@@ -222,9 +222,9 @@ RUNBOOK = Runbook(
     ),
     evidence=(
         EvidenceSection("Schedules, as a tick sees them", scheduled),
-        EvidenceSection("Latest failed runs and their upstream errors", bundle_sources.failed_runs),
-        EvidenceSection("Status of the jobs", bundle_sources.jobs_status),
-        EvidenceSection("Accounts and inboxes", bundle_sources.sources),
+        EvidenceSection("Latest failed runs and their upstream errors", bundle_sources.collect_failed_runs),
+        EvidenceSection("Status of the jobs", bundle_sources.load_jobs_status),
+        EvidenceSection("Accounts and inboxes", bundle_sources.collect_sources),
     ),
     variables=("WORKER_INTERVAL_SECONDS", "WORKER_TICK_LIMIT", "WORKER_CONCURRENCY", "CHATWOOT_ACCOUNT_ID"),
 )

@@ -18,16 +18,16 @@ async def project_is_chosen(case: RunbookContext) -> Observation:
     if case.scope is None:
         return fail("No project is active.")
     async with case.resources.db.scoped(case.scope) as conn:
-        return ok(f"{await queries.project_name(conn, case.scope)} ({case.scope.project_id}).")
+        return ok(f"{await queries.fetch_project_name(conn, case.scope)} ({case.scope.project_id}).")
 
 
 async def is_read(case: RunbookContext) -> Observation:
     """Whether a sync failed or is under way."""
-    latest = await case.load_once(facts.latest_runs)
-    reading = await case.load_once(facts.reading)
+    latest = await case.load_once(facts.load_latest_runs)
+    reading = await case.load_once(facts.load_reading_progress)
     run = latest.get(_SYNC)
     if run is not None and run.status == "failed":
-        return await facts.how_it_ended(case, _SYNC)
+        return await facts.check_last_run(case, _SYNC)
     if run is not None and run.status in ("queued", "running"):
         told = f"A Sync job is {run.status}; {reading.conversations} conversations are read so far."
         if not reading.conversations or reading.unread == reading.conversations:
@@ -40,17 +40,17 @@ async def is_read(case: RunbookContext) -> Observation:
 
 async def has_messages(case: RunbookContext) -> Observation:
     """Whether the project holds anything."""
-    holdings = await case.load_once(bundle_sources.entities)
+    holdings = await case.load_once(bundle_sources.load_entity_counts)
     told = f"{holdings.messages} messages in {holdings.conversations} conversations."
     if holdings.messages:
         return ok(told)
-    return fail(told, None, *([] if await case.load_once(facts.bound) else [fixes.BIND]), fixes.SYNC)
+    return fail(told, None, *([] if await case.load_once(facts.load_sources) else [fixes.BIND]), fixes.SYNC)
 
 
 async def is_indexed_by_words(case: RunbookContext) -> Observation:
     """Whether what was read can be found by its words."""
-    reading = await case.load_once(facts.reading)
-    waiting = max(reading.uncut, reading.unindexed)
+    reading = await case.load_once(facts.load_reading_progress)
+    waiting = max(reading.unchunked, reading.unindexed)
     if not waiting:
         return ok("Every conversation is cut into chunks and indexed.")
     told = f"{waiting} of {reading.conversations} conversations are not cut or not indexed."
@@ -59,7 +59,7 @@ async def is_indexed_by_words(case: RunbookContext) -> Observation:
 
 async def provider_answers(case: RunbookContext) -> Observation:
     """Whether the provider makes vectors."""
-    probe = await case.load_once(probes.embedding)
+    probe = await case.load_once(probes.probe_embedding)
     if probe.kind is None:
         return ok("The provider embeds a sentence.")
     return fail(probe.message, _REFUSALS.get(probe.kind, "The embedding provider does not answer."))
@@ -76,7 +76,7 @@ _REFUSALS = {
 
 async def chunks_are_ready(case: RunbookContext) -> Observation:
     """Chunks by status."""
-    counts = await case.load_once(facts.counts)
+    counts = await case.load_once(facts.load_chunk_counts)
     told = f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
     if not counts.ready:
         return fail(told, "No chunk has an embedding: `ready` is 0.")
@@ -91,7 +91,7 @@ async def model_is_ours(case: RunbookContext) -> Observation:
     if provider is None:
         return skip("There is no provider to compare with.")
     async with case.resources.db.scoped(case.required_scope) as conn:
-        models = await queries.models(conn, case.required_scope)
+        models = await queries.count_chunks_by_model(conn, case.required_scope)
         serving = await embedding_queries.serving_model(conn, case.required_scope, provider.name)
     others = [f"{m.chunks} of {m.model}" for m in models if m.model != provider.name]
     if not others:
@@ -105,7 +105,7 @@ async def model_is_ours(case: RunbookContext) -> Observation:
 async def finds_itself(case: RunbookContext) -> Observation:
     """Search for the words of a message that is stored."""
     async with case.resources.db.scoped(case.required_scope) as conn:
-        sample = await queries.sample(conn, case.required_scope)
+        sample = await queries.fetch_sample_chunk(conn, case.required_scope)
     asked = " ".join(sample.text.split()[:_WORDS]) if sample else ""
     if not asked:
         return skip("There is no message to look for.")
@@ -171,7 +171,7 @@ RUNBOOK = Runbook(
             "Embeddings job",
             f"The last run of `{_EMBED}` did not fail.",
             "The last Embeddings job failed.",
-            embeddings.last_run_was_well,
+            embeddings.check_last_run,
             (fixes.see("embeddings-fail"), fixes.EMBED),
         ),
         Check(
@@ -201,9 +201,9 @@ RUNBOOK = Runbook(
         ),
     ),
     evidence=(
-        EvidenceSection("Project", bundle_sources.project),
-        EvidenceSection("Status of the jobs", bundle_sources.jobs_status),
-        EvidenceSection("Error of the last run", bundle_sources.failed_run_of(_SYNC, _EMBED)),
+        EvidenceSection("Project", bundle_sources.collect_project),
+        EvidenceSection("Status of the jobs", bundle_sources.load_jobs_status),
+        EvidenceSection("Error of the last run", bundle_sources.collect_last_failures(_SYNC, _EMBED)),
     ),
     variables=("OPENAI_API_KEY", "EMBEDDING_PROVIDER", "EMBEDDING_MODEL", "EMBED_BATCH_SIZE", "SEARCH_HNSW_EF_SEARCH"),
 )

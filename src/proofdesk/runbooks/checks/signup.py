@@ -84,7 +84,7 @@ async def tries_are_left(case: RunbookContext) -> Observation:
     """Whether too many signups were started or PINs tried."""
     limits = {q.purpose: q for q in (quotas.STARTS, quotas.STARTS_OF_ADDRESS, quotas.PINS, quotas.PINS_OF_ADDRESS)}
     async with case.resources.db.transaction() as conn:
-        counted = await queries.limits(conn, list(limits))
+        counted = await queries.list_rate_limits(conn, list(limits))
     full = [c for c in counted if c.hits > limits[c.purpose].max_hits and c.minutes < limits[c.purpose].minutes]
     if not full:
         return ok("No limit is reached.")
@@ -234,8 +234,8 @@ RUNBOOK = Runbook(
     evidence=(
         EvidenceSection("Signup status", signup_status),
         EvidenceSection("Webhook delivery status", delivery_status),
-        EvidenceSection("Events of the trail about signing in and up", auth.auth_events),
-        EvidenceSection("Log of this process about signing in and up", auth.log_lines),
+        EvidenceSection("Events of the trail about signing in and up", auth.collect_auth_events),
+        EvidenceSection("Log of this process about signing in and up", auth.collect_auth_log),
     ),
     variables=(
         "TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_OWNER_ID", "TELEGRAM_API_BASE_URL", "PUBLIC_URL",
