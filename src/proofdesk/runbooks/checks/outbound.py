@@ -14,7 +14,7 @@ from proofdesk.runbooks.unsent_messages import UnsentMessage
 
 _JOB = catalog.OUTBOUND.name
 _NAMED = 3
-_PATIENCE = timedelta(minutes=10)
+_LATE_AFTER = timedelta(minutes=10)
 _UNCONFIGURED, _UNKNOWN, _REFUSED = "provider_not_configured", "delivery_unknown", "provider_error"
 
 
@@ -36,15 +36,15 @@ async def check_worker(case: RunbookContext) -> Observation:
     """Whether anything is carried out at all, where something is to be."""
     if not await _any(case, lambda h: h.message.status in ("approved", "sending", "failed")):
         return ok("Nothing waits for a worker.")
-    return await scheduler.somebody_works(case)
+    return await scheduler.check_worker(case)
 
 
 async def check_schedule(case: RunbookContext) -> Observation:
     """Whether sending is paused. By a person, that is meant so, unless one message is asked about."""
-    paused = [s for s in await case.load_once(scheduler.scheduled) if s.job_type == _JOB and s.status == "paused"]
+    paused = [s for s in await case.load_once(scheduler.load_schedules) if s.job_type == _JOB and s.status == "paused"]
     if not paused:
         return ok(f"{_JOB} is not paused.")
-    observed = f"{_JOB} is paused: {await scheduler.why_paused(case, paused[0])}"
+    observed = f"{_JOB} is paused: {await scheduler.describe_pause(case, paused[0])}"
     return warn(observed) if paused[0].paused_cause is None and case.outbound_id is None else fail(observed, observed)
 
 
@@ -111,7 +111,7 @@ async def check_unknown_outcomes(case: RunbookContext) -> Observation:
 
     def unknown(h: UnsentMessage) -> bool:
         last = h.attempts[-1] if h.attempts else None
-        lost = last is not None and last.outcome is None and case.now() - last.started_at > _PATIENCE
+        lost = last is not None and last.outcome is None and case.now() - last.started_at > _LATE_AFTER
         return h.message.last_error == _UNKNOWN or lost
 
     return await _check_none(
@@ -167,7 +167,7 @@ async def check_due_messages(case: RunbookContext) -> Observation:
 
     def late(h: UnsentMessage) -> bool:
         due = h.message.next_attempt_at
-        return unsent_messages.is_pending(h) and h.gate is None and due is not None and case.now() - due > _PATIENCE
+        return unsent_messages.is_pending(h) and h.gate is None and due is not None and case.now() - due > _LATE_AFTER
 
     return await _check_none(case, late, "due, and not sent", "Nothing is late.")
 

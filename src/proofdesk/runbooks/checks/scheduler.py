@@ -11,36 +11,36 @@ from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Ob
 _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
 
-async def database_is_ready(case: RunbookContext) -> Observation:
+async def check_database(case: RunbookContext) -> Observation:
     """Whether the database has the schema of this version, and its sessions act as the application role."""
     await status.check_ready(case.resources.db)
     async with case.resources.db.statement() as conn:
         return ok(f"The database answers and has every migration. {conn.describe()}")
 
 
-async def somebody_works(case: RunbookContext) -> Observation:
+async def check_worker(case: RunbookContext) -> Observation:
     """Whether a worker was heard of."""
-    found = (await case.load_once(bundle_sources.load_jobs_status))["worker"]
-    if found.alive:
-        return ok(f"{found.workers} alive, heard of at {found.last_heartbeat_at:%H:%M:%S} UTC.")
+    worker = (await case.load_once(bundle_sources.load_jobs_status))["worker"]
+    if worker.alive:
+        return ok(f"{worker.workers} alive, heard of at {worker.last_heartbeat_at:%H:%M:%S} UTC.")
     last = (
-        f"the last one was heard of at {found.last_heartbeat_at:%Y-%m-%d %H:%M} UTC" if found.last_heartbeat_at else ""
+        f"the last one was heard of at {worker.last_heartbeat_at:%Y-%m-%d %H:%M} UTC" if worker.last_heartbeat_at else ""
     )
     return fail(f"No worker is alive; {last or 'none was ever heard of'}.")
 
 
-async def no_run_is_lost(case: RunbookContext) -> Observation:
+async def check_lost_runs(case: RunbookContext) -> Observation:
     """Whether a run is under way whose process is gone, or waits although somebody works."""
     limit = LOST_AFTER.total_seconds()
     async with case.resources.db.scoped(case.required_scope) as conn:
-        waiting = await queries.list_active_runs(conn, case.required_scope)
-    lost = [w for w in waiting if w.status == "running" and w.silent_seconds > limit]
+        active_runs = await queries.list_active_runs(conn, case.required_scope)
+    lost = [w for w in active_runs if w.status == "running" and w.silent_seconds > limit]
     if lost:
         return fail(" ".join(f"{w.job_type} runs, and was silent for {w.silent_seconds:.0f} s." for w in lost))
-    return ok(f"{len(waiting)} runs under way, none of them lost.")
+    return ok(f"{len(active_runs)} runs under way, none of them lost.")
 
 
-async def sources_are_bound(case: RunbookContext) -> Observation:
+async def check_sources(case: RunbookContext) -> Observation:
     """Whether Chatwoot jobs have something to read."""
     bound = await case.load_once(facts.load_sources)
     if bound:
@@ -50,77 +50,77 @@ async def sources_are_bound(case: RunbookContext) -> Observation:
     return fail("The project has no row in `project_sources`, and CHATWOOT_ACCOUNT_ID is not set.")
 
 
-async def nothing_is_paused(case: RunbookContext) -> Observation:
+async def check_paused_schedules(case: RunbookContext) -> Observation:
     """Whether a schedule stands still: one that paused itself is a fault, one that a person paused is meant so."""
-    paused = [s for s in await case.load_once(scheduled) if s.status == "paused"]
+    paused = [s for s in await case.load_once(load_schedules) if s.status == "paused"]
     if not paused:
         return ok("Every schedule is active.")
-    why = {s.job_type: await why_paused(case, s) for s in paused}
-    told = "; ".join(f"{job_type} is paused: {reason}" for job_type, reason in why.items())
-    itself = [s.job_type for s in paused if s.paused_cause is not None]
-    if not itself:
-        return warn(told, None, *map(_resume_when_wanted, why))
-    return fail(told, f"The schedule of {itself[0]} is paused: {why[itself[0]]}", *map(_resume, itself))
+    reasons = {s.job_type: await describe_pause(case, s) for s in paused}
+    observed = "; ".join(f"{job_type} is paused: {reason}" for job_type, reason in reasons.items())
+    paused_by_system = [s.job_type for s in paused if s.paused_cause is not None]
+    if not paused_by_system:
+        return warn(observed, None, *map(_resume_later, reasons))
+    return fail(observed, f"The schedule of {paused_by_system[0]} is paused: {reasons[paused_by_system[0]]}", *map(_resume, paused_by_system))
 
 
-async def runs_end_well(case: RunbookContext) -> Observation:
+async def check_newest_runs(case: RunbookContext) -> Observation:
     """The newest run of each job, and whose fault a failure was."""
     latest = await case.load_once(facts.load_latest_runs)
     failed = sorted((r for r in latest.values() if r.status == "failed"), key=lambda r: r.created_at, reverse=True)
     if not failed:
         return ok("The newest run of each job did not fail.")
     service = ((failed[0].error_details or {}).get("upstream") or {}).get("service")
-    because = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no reason given'}"
-    further = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
+    cause = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no reason given'}"
+    other_runbooks = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
     return fail(
-        " ".join(facts.describe_failure(run) for run in failed), because, *further, *map(_again, (r.job_type for r in failed))
+        " ".join(facts.describe_failure(run) for run in failed), cause, *other_runbooks, *map(_run_again, (r.job_type for r in failed))
     )
 
 
-async def schedules_are_well(case: RunbookContext) -> Observation:
+async def check_schedule_errors(case: RunbookContext) -> Observation:
     """Whether a schedule keeps an error."""
-    wrong = [s for s in await case.load_once(scheduled) if s.last_error and s.status == "active"]
-    if wrong:
-        return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in wrong))
+    failing = [s for s in await case.load_once(load_schedules) if s.last_error and s.status == "active"]
+    if failing:
+        return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in failing))
     return ok("No schedule keeps an error.")
 
 
-async def nothing_is_overdue(case: RunbookContext) -> Observation:
+async def check_overdue_jobs(case: RunbookContext) -> Observation:
     """Whether something is due for longer than the scheduler looks away."""
-    patience = max(120.0, 3.0 * case.settings.worker_interval_seconds)
-    found = [(s, (case.now() - s.next_run_at).total_seconds()) for s in await case.load_once(scheduled)]
-    late = [(s.job_type, seconds / 60) for s, seconds in found if s.status == "active" and seconds > patience]
+    tolerance = max(120.0, 3.0 * case.settings.worker_interval_seconds)
+    lateness = [(s, (case.now() - s.next_run_at).total_seconds()) for s in await case.load_once(load_schedules)]
+    late = [(s.job_type, seconds / 60) for s, seconds in lateness if s.status == "active" and seconds > tolerance]
     if late:
         return fail("; ".join(f"{job_type} is overdue by {minutes:.0f} minutes" for job_type, minutes in late) + ".")
     return ok("Nothing is overdue.")
 
 
-async def little_waits(case: RunbookContext) -> Observation:
+async def check_backlog(case: RunbookContext) -> Observation:
     """What waits for the workers."""
     backlog = (await case.load_once(bundle_sources.load_jobs_status))["backlog"]
-    told = ", ".join(f"{name} {number}" for name, number in backlog.items())
-    return warn(f"Waiting: {told}.") if any(backlog.values()) else ok(f"Waiting: {told}.")
+    counts = ", ".join(f"{name} {number}" for name, number in backlog.items())
+    return warn(f"Waiting: {counts}.") if any(backlog.values()) else ok(f"Waiting: {counts}.")
 
 
-async def scheduled(case: RunbookContext) -> list[Schedule]:
+async def load_schedules(case: RunbookContext) -> list[Schedule]:
     """The project's schedules."""
     return await schedules.list_schedules(case.resources.db, case.required_scope)
 
 
-async def why_paused(case: RunbookContext, schedule: Schedule) -> str:
+async def describe_pause(case: RunbookContext, schedule: Schedule) -> str:
     """Who paused a schedule and when, or of what it paused itself."""
     if schedule.paused_cause is None:
-        by = (await case.load_once(_pauses)).get(schedule.job_type)
-        return f"{by.paused_by} paused it, {by.paused_at:%Y-%m-%d %H:%M} UTC." if by else "a person paused it."
+        pause = (await case.load_once(_load_pauses)).get(schedule.job_type)
+        return f"{pause.paused_by} paused it, {pause.paused_at:%Y-%m-%d %H:%M} UTC." if pause else "a person paused it."
     return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
 
 
-async def _pauses(case: RunbookContext) -> dict[str, queries.SchedulePause]:
+async def _load_pauses(case: RunbookContext) -> dict[str, queries.SchedulePause]:
     async with case.resources.db.scoped(case.required_scope) as conn:
         return {pause.job_type: pause for pause in await queries.list_last_pauses(conn, case.required_scope)}
 
 
-def _resume_when_wanted(job_type: str) -> Fix:
+def _resume_later(job_type: str) -> Fix:
     return Fix(f"Resume {job_type} when it is wanted again.", "PATCH", _resume(job_type).path, {"status": "active"})
 
 
@@ -130,14 +130,14 @@ def _resume(job_type: str) -> Fix:
     )
 
 
-def _again(job_type: str) -> Fix:
-    known = {
+def _run_again(job_type: str) -> Fix:
+    job_fixes = {
         catalog.SYNC.name: fixes.SYNC,
         catalog.EMBED.name: fixes.EMBED,
         catalog.RECONCILE.name: Fix("Run Reconcile.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"),
         catalog.OUTBOUND.name: Fix("Send what is due.", "POST", "/outbound/process", {}),
     }
-    return known.get(job_type, fixes.TICK)
+    return job_fixes.get(job_type, fixes.TICK)
 
 
 RUNBOOK = Runbook(
@@ -152,7 +152,7 @@ RUNBOOK = Runbook(
             "The database answers and has every migration of this version.",
             "The database cannot be reached, its schema is older than this version, or a connection pooler shares its"
             " sessions.",
-            database_is_ready,
+            check_database,
             (fixes.MIGRATE,),
         ),
         Check(
@@ -160,7 +160,7 @@ RUNBOOK = Runbook(
             "Worker",
             "A worker told of itself within the last minutes.",
             "No worker is alive, so nothing is carried out.",
-            somebody_works,
+            check_worker,
             (fixes.WORKER,),
         ),
         Check(
@@ -168,7 +168,7 @@ RUNBOOK = Runbook(
             "Lost runs",
             "Every run under way is heard of.",
             "The process that ran a job is gone; the job stands still until somebody asks for it again.",
-            no_run_is_lost,
+            check_lost_runs,
             (fixes.TICK,),
         ),
         Check(
@@ -176,7 +176,7 @@ RUNBOOK = Runbook(
             "Sources",
             "`project_sources` has a row of the project, or the default account is free.",
             "The project reads no Chatwoot source, so its Chatwoot jobs have nothing to do.",
-            sources_are_bound,
+            check_sources,
             (fixes.BIND,),
         ),
         Check(
@@ -184,7 +184,7 @@ RUNBOOK = Runbook(
             "Paused schedules",
             "Every schedule is `active`; one that a person paused is told, and no fault.",
             "A schedule paused itself.",
-            nothing_is_paused,
+            check_paused_schedules,
             (Fix("Mend the reason, then resume it.", "PATCH", "/jobs/scheduler/{job_type}", {"status": "active"}),),
         ),
         Check(
@@ -192,7 +192,7 @@ RUNBOOK = Runbook(
             "Newest runs",
             "The newest run of each job did not fail.",
             "The newest run of a job failed.",
-            runs_end_well,
+            check_newest_runs,
             (fixes.SYNC, fixes.EMBED, fixes.TICK),
         ),
         Check(
@@ -200,7 +200,7 @@ RUNBOOK = Runbook(
             "Schedules",
             "No row of `scheduled_jobs` has a `last_error`.",
             "A scheduled job keeps failing.",
-            schedules_are_well,
+            check_schedule_errors,
             (fixes.SYNC, fixes.EMBED, fixes.TICK),
         ),
         Check(
@@ -208,7 +208,7 @@ RUNBOOK = Runbook(
             "Due jobs",
             "No `next_run_at` lies long behind.",
             "Due jobs are not started: no scheduler looks, or all workers are busy.",
-            nothing_is_overdue,
+            check_overdue_jobs,
             (fixes.TICK, fixes.WORKER),
         ),
         Check(
@@ -216,12 +216,12 @@ RUNBOOK = Runbook(
             "Backlog",
             "Nothing waits.",
             "Work waits for the workers.",
-            little_waits,
+            check_backlog,
             (fixes.TICK, fixes.set_variable("WORKER_CONCURRENCY", "to more, or start more workers")),
         ),
     ),
     evidence=(
-        EvidenceSection("Schedules, as a tick sees them", scheduled),
+        EvidenceSection("Schedules, as a tick sees them", load_schedules),
         EvidenceSection("Latest failed runs and their upstream errors", bundle_sources.collect_failed_runs),
         EvidenceSection("Status of the jobs", bundle_sources.load_jobs_status),
         EvidenceSection("Accounts and inboxes", bundle_sources.collect_sources),

@@ -13,7 +13,7 @@ _SYNC, _EMBED = catalog.SYNC.name, catalog.EMBED.name
 _WORDS = 8
 
 
-async def project_is_chosen(case: RunbookContext) -> Observation:
+async def check_active_project(case: RunbookContext) -> Observation:
     """Whether there is an active project."""
     if case.scope is None:
         return fail("No project is active.")
@@ -21,7 +21,7 @@ async def project_is_chosen(case: RunbookContext) -> Observation:
         return ok(f"{await queries.fetch_project_name(conn, case.scope)} ({case.scope.project_id}).")
 
 
-async def is_read(case: RunbookContext) -> Observation:
+async def check_sync(case: RunbookContext) -> Observation:
     """Whether a sync failed or is under way."""
     latest = await case.load_once(facts.load_latest_runs)
     reading = await case.load_once(facts.load_reading_progress)
@@ -29,35 +29,35 @@ async def is_read(case: RunbookContext) -> Observation:
     if run is not None and run.status == "failed":
         return await facts.check_last_run(case, _SYNC)
     if run is not None and run.status in ("queued", "running"):
-        told = f"A Sync job is {run.status}; {reading.conversations} conversations are read so far."
+        observed = f"A Sync job is {run.status}; {reading.conversations} conversations are read so far."
         if not reading.conversations or reading.unread == reading.conversations:
-            return fail(told, "The Sync job has not finished yet.")
-        return warn(told)
+            return fail(observed, "The Sync job has not finished yet.")
+        return warn(observed)
     if reading.unread:
         return warn(f"{reading.unread} of {reading.conversations} conversations are not read to their end.")
     return ok("No Sync job is pending, and the last one did not fail.")
 
 
-async def has_messages(case: RunbookContext) -> Observation:
+async def check_messages(case: RunbookContext) -> Observation:
     """Whether the project holds anything."""
     holdings = await case.load_once(bundle_sources.load_entity_counts)
-    told = f"{holdings.messages} messages in {holdings.conversations} conversations."
+    observed = f"{holdings.messages} messages in {holdings.conversations} conversations."
     if holdings.messages:
-        return ok(told)
-    return fail(told, None, *([] if await case.load_once(facts.load_sources) else [fixes.BIND]), fixes.SYNC)
+        return ok(observed)
+    return fail(observed, None, *([] if await case.load_once(facts.load_sources) else [fixes.BIND]), fixes.SYNC)
 
 
-async def is_indexed_by_words(case: RunbookContext) -> Observation:
+async def check_keyword_index(case: RunbookContext) -> Observation:
     """Whether what was read can be found by its words."""
     reading = await case.load_once(facts.load_reading_progress)
     waiting = max(reading.unchunked, reading.unindexed)
     if not waiting:
         return ok("Every conversation is cut into chunks and indexed.")
-    told = f"{waiting} of {reading.conversations} conversations are not cut or not indexed."
-    return fail(told) if waiting == reading.conversations else warn(told)
+    observed = f"{waiting} of {reading.conversations} conversations are not cut or not indexed."
+    return fail(observed) if waiting == reading.conversations else warn(observed)
 
 
-async def provider_answers(case: RunbookContext) -> Observation:
+async def check_provider(case: RunbookContext) -> Observation:
     """Whether the provider makes vectors."""
     probe = await case.load_once(probes.probe_embedding)
     if probe.kind is None:
@@ -74,18 +74,18 @@ _REFUSALS = {
 }
 
 
-async def chunks_are_ready(case: RunbookContext) -> Observation:
+async def check_chunks(case: RunbookContext) -> Observation:
     """Chunks by status."""
     counts = await case.load_once(facts.load_chunk_counts)
-    told = f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
+    observed = f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
     if not counts.ready:
-        return fail(told, "No chunk has an embedding: `ready` is 0.")
+        return fail(observed, "No chunk has an embedding: `ready` is 0.")
     if counts.failed:
-        return warn(told, None, fixes.RETRY_FAILED, fixes.EMBED)
-    return warn(told) if counts.pending or counts.processing else ok(told)
+        return warn(observed, None, fixes.RETRY_FAILED, fixes.EMBED)
+    return warn(observed) if counts.pending or counts.processing else ok(observed)
 
 
-async def model_is_ours(case: RunbookContext) -> Observation:
+async def check_model(case: RunbookContext) -> Observation:
     """Whether the vectors are of the model that questions are embedded with."""
     provider = case.resources.provider
     if provider is None:
@@ -96,26 +96,26 @@ async def model_is_ours(case: RunbookContext) -> Observation:
     others = [f"{m.chunks} of {m.model}" for m in models if m.model != provider.name]
     if not others:
         return ok(f"All vectors are of {provider.name}.")
-    told = f"{provider.name} is configured; ready are {', '.join(others)}."
+    observed = f"{provider.name} is configured; ready are {', '.join(others)}."
     if serving != provider.name:
-        return warn(f"{told} {serving} answers until all are made anew.")
-    return fail(told)
+        return warn(f"{observed} {serving} answers until all are made anew.")
+    return fail(observed)
 
 
-async def finds_itself(case: RunbookContext) -> Observation:
+async def check_probe_search(case: RunbookContext) -> Observation:
     """Search for the words of a message that is stored."""
     async with case.resources.db.scoped(case.required_scope) as conn:
         sample = await queries.fetch_sample_chunk(conn, case.required_scope)
-    asked = " ".join(sample.text.split()[:_WORDS]) if sample else ""
-    if not asked:
+    query = " ".join(sample.text.split()[:_WORDS]) if sample else ""
+    if not query:
         return skip("There is no message to look for.")
-    held = case.resources
-    answer = await results.search(held.db, case.required_scope, held.provider, case.settings, SearchQuery(asked))
-    if not answer.results:
+    resources = case.resources
+    response = await results.search(resources.db, case.required_scope, resources.provider, case.settings, SearchQuery(query))
+    if not response.results:
         return fail("A message is not found by its own first words.")
-    if answer.degraded:
+    if response.degraded:
         return warn("Found by words only: the question could not be embedded.")
-    return ok(f"Found in {answer.took_ms['total']:.0f} ms.")
+    return ok(f"Found in {response.took_ms['total']:.0f} ms.")
 
 
 RUNBOOK = Runbook(
@@ -129,7 +129,7 @@ RUNBOOK = Runbook(
             "Active project",
             "A project is active in the session.",
             "No project is active, so there is nothing to search in.",
-            project_is_chosen,
+            check_active_project,
             (fixes.CREATE_PROJECT, fixes.SELECT_PROJECT),
         ),
         Check(
@@ -137,7 +137,7 @@ RUNBOOK = Runbook(
             "Sync job",
             "No Sync job is pending, and the last one did not fail.",
             "The last Sync job failed, so what is new is missing.",
-            is_read,
+            check_sync,
             (fixes.see("chatwoot-sync-fails"), fixes.SYNC),
         ),
         Check(
@@ -145,7 +145,7 @@ RUNBOOK = Runbook(
             "Messages",
             "`cw_messages` holds rows of the project.",
             "The project holds no messages: nothing was imported yet.",
-            has_messages,
+            check_messages,
             (fixes.BIND, fixes.SYNC),
         ),
         Check(
@@ -153,7 +153,7 @@ RUNBOOK = Runbook(
             "Word index",
             "Every conversation is cut into chunks and indexed by its words.",
             "The messages are stored, but not indexed yet.",
-            is_indexed_by_words,
+            check_keyword_index,
             (fixes.SYNC,),
         ),
         embeddings.PROVIDER,
@@ -162,7 +162,7 @@ RUNBOOK = Runbook(
             "Provider answers",
             "The provider embeds a sentence.",
             "The embedding provider does not answer.",
-            provider_answers,
+            check_provider,
             (fixes.see("embeddings-fail"),),
         ),
         embeddings.BATCHES,
@@ -179,7 +179,7 @@ RUNBOOK = Runbook(
             "Chunks",
             "`rag_chunks` of the project are `ready`.",
             "Too few chunks have an embedding.",
-            chunks_are_ready,
+            check_chunks,
             (fixes.EMBED,),
         ),
         Check(
@@ -187,7 +187,7 @@ RUNBOOK = Runbook(
             "Model of the vectors",
             "The vectors are of the configured model.",
             "The vectors are of another model than questions are embedded with.",
-            model_is_ours,
+            check_model,
             (fixes.EMBED,),
         ),
         embeddings.INDEXED,
@@ -196,7 +196,7 @@ RUNBOOK = Runbook(
             "Probe search",
             "A stored message is found by its own words.",
             "Search does not find a message that is stored and indexed.",
-            finds_itself,
+            check_probe_search,
             (fixes.SYNC, fixes.EMBED),
         ),
     ),

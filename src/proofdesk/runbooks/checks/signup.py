@@ -17,70 +17,70 @@ _SENT_WITHIN_MINUTES = 24 * 60
 _EVENTS = 50
 
 
-async def has_token(case: RunbookContext) -> Observation:
+async def check_token_setting(case: RunbookContext) -> Observation:
     """Whether there is a bot."""
     there = case.settings.telegram_bot_token is not None
     return ok("TELEGRAM_BOT_TOKEN is set.") if there else fail("TELEGRAM_BOT_TOKEN is not set.")
 
 
-async def is_reached(case: RunbookContext) -> Observation:
+async def check_reachable(case: RunbookContext) -> Observation:
     """Whether Telegram answers."""
-    found = await case.load_once(me)
-    if isinstance(found, TelegramError) and (found.status is None or found.status >= 500 or found.status == 429):
-        return fail(found.message)
+    identity = await case.load_once(load_bot_identity)
+    if isinstance(identity, TelegramError) and (identity.status is None or identity.status >= 500 or identity.status == 429):
+        return fail(identity.message)
     return ok("Telegram answers.")
 
 
-async def token_is_taken(case: RunbookContext) -> Observation:
+async def check_token(case: RunbookContext) -> Observation:
     """Whether Telegram knows the bot."""
-    found = await case.load_once(me)
-    if isinstance(found, BotIdentity):
-        return ok(f"The bot is @{found.username}.")
-    return fail(found.message) if found.permanent else skip("Telegram does not answer.")
+    identity = await case.load_once(load_bot_identity)
+    if isinstance(identity, BotIdentity):
+        return ok(f"The bot is @{identity.username}.")
+    return fail(identity.message) if identity.permanent else skip("Telegram does not answer.")
 
 
-async def webhook_is_registered(case: RunbookContext) -> Observation:
+async def check_webhook(case: RunbookContext) -> Observation:
     """Whether Telegram knows where to send what people write to the bot."""
-    hook = await case.load_once(_hook)
-    wanted = (case.settings.public_url or "").rstrip("/") + telegram.WEBHOOK_PATH
+    hook = await case.load_once(_load_webhook)
+    expected_url = (case.settings.public_url or "").rstrip("/") + telegram.WEBHOOK_PATH
     if not hook.url:
-        return await _as_needed(case, "Telegram has no address to send messages to: the webhook is not registered.")
+        return await _fail_if_owner_unbound(case, "Telegram has no address to send messages to: the webhook is not registered.")
     if not hook.url.split("?")[0].endswith(telegram.WEBHOOK_PATH):
-        return await _as_needed(case, f"Telegram sends messages to {hook.url}, which is not Proofdesk's webhook.")
-    if case.settings.public_url and hook.url.split("?")[0] != wanted:
-        return await _as_needed(case, f"Telegram sends messages to {hook.url}, not to {wanted}.")
+        return await _fail_if_owner_unbound(case, f"Telegram sends messages to {hook.url}, which is not Proofdesk's webhook.")
+    if case.settings.public_url and hook.url.split("?")[0] != expected_url:
+        return await _fail_if_owner_unbound(case, f"Telegram sends messages to {hook.url}, not to {expected_url}.")
     return ok(f"Telegram sends messages to {hook.url.split('?')[0]}.")
 
 
-async def secret_matches(case: RunbookContext) -> Observation:
+async def check_webhook_secret(case: RunbookContext) -> Observation:
     """Whether Telegram's calls carry the secret that is expected; what it knows can only be told by what it is told."""
-    hook, secret = await case.load_once(_hook), case.settings.telegram_webhook_secret
+    hook, secret = await case.load_once(_load_webhook), case.settings.telegram_webhook_secret
     if secret is None:
         return warn("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name.")
     if not _SECRET.fullmatch(secret.get_secret_value()):
         return fail("TELEGRAM_WEBHOOK_SECRET holds characters that Telegram does not take.")
     if hook.last_error and "401" in hook.last_error:
-        return await _as_needed(case, f"Proofdesk refused Telegram's last call: {hook.last_error}.")
+        return await _fail_if_owner_unbound(case, f"Proofdesk refused Telegram's last call: {hook.last_error}.")
     return ok("No call of Telegram was refused for its secret.")
 
 
-async def deliveries_arrive(case: RunbookContext) -> Observation:
+async def check_webhook_deliveries(case: RunbookContext) -> Observation:
     """Whether Telegram's calls get through."""
-    hook = await case.load_once(_hook)
+    hook = await case.load_once(_load_webhook)
     if hook.last_error and "401" not in hook.last_error:
         at = f" at {hook.last_error_at:%Y-%m-%d %H:%M} UTC" if hook.last_error_at else ""
-        return await _as_needed(case, f"{hook.last_error}{at}; {hook.pending} messages wait.")
+        return await _fail_if_owner_unbound(case, f"{hook.last_error}{at}; {hook.pending} messages wait.")
     return ok(f"The last delivery had no error; {hook.pending} messages wait.")
 
 
-async def owner_is_bound(case: RunbookContext) -> Observation:
+async def check_owner(case: RunbookContext) -> Observation:
     """Whether somebody gets the PINs."""
     if await telegram.fetch_owner_binding(case.resources.db, case.settings) is not None:
         return ok("The owner's Telegram account is bound.")
     return fail("Nobody would get the PIN: `owner_bound` is false.")
 
 
-async def tries_are_left(case: RunbookContext) -> Observation:
+async def check_limits(case: RunbookContext) -> Observation:
     """Whether too many signups were started or PINs tried."""
     limits = {q.purpose: q for q in (quotas.STARTS, quotas.STARTS_OF_ADDRESS, quotas.PINS, quotas.PINS_OF_ADDRESS)}
     async with case.resources.db.transaction() as conn:
@@ -92,21 +92,21 @@ async def tries_are_left(case: RunbookContext) -> Observation:
     return fail(f"Used up: {', '.join(c.purpose for c in full)}, for {left:.0f} more minutes.")
 
 
-async def pins_arrive(case: RunbookContext) -> Observation:
+async def check_last_pin(case: RunbookContext) -> Observation:
     """Whether the last PIN could be sent."""
     asked = AuditFilter("auth.*", None, None)
-    found = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
-    failed = [e for e in found if e.payload.get("reason") == TelegramError.code]
-    started = [e for e in found if e.action == "auth.signup_start"]
-    undone = {e.entity_id for e in failed}
-    if failed and started and started[0].entity_id in undone:
+    found_events = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
+    failed = [e for e in found_events if e.payload.get("reason") == TelegramError.code]
+    started = [e for e in found_events if e.action == "auth.signup_start"]
+    failed_ids = {e.entity_id for e in failed}
+    if failed and started and started[0].entity_id in failed_ids:
         minutes = (case.now() - failed[0].created_at).total_seconds() / 60
         if minutes < _SENT_WITHIN_MINUTES:
             return fail(f"The last PIN could not be sent, {minutes:.0f} minutes ago.")
     return ok("The last PIN, if there was one, was sent.")
 
 
-async def me(case: RunbookContext) -> BotIdentity | TelegramError:
+async def load_bot_identity(case: RunbookContext) -> BotIdentity | TelegramError:
     """Who the bot is, or why Telegram does not say."""
     try:
         return await _bot(case).me()
@@ -114,27 +114,27 @@ async def me(case: RunbookContext) -> BotIdentity | TelegramError:
         return error
 
 
-async def signup_status(case: RunbookContext) -> Any:
+async def collect_signup_status(case: RunbookContext) -> Any:
     """What `GET /auth/signup/status` answers."""
     found = await signup.status(case.resources.db, case.settings)
     names = ("enabled", "has_telegram_token", "owner_bound", "missing", "message")
     return {name: getattr(found, name) for name in names}
 
 
-async def delivery_status(case: RunbookContext) -> Any:
+async def collect_webhook_status(case: RunbookContext) -> Any:
     """What Telegram tells of the webhook."""
-    hook = await case.load_once(_hook)
+    hook = await case.load_once(_load_webhook)
     return {"url": hook.url.split("?")[0], "pending": hook.pending, "last_error": hook.last_error,
             "last_error_at": hook.last_error_at}  # fmt: skip
 
 
-async def _hook(case: RunbookContext) -> WebhookInfo:
-    if isinstance(await case.load_once(me), TelegramError):
+async def _load_webhook(case: RunbookContext) -> WebhookInfo:
+    if isinstance(await case.load_once(load_bot_identity), TelegramError):
         raise CheckSkippedError("Telegram does not let us ask.")
     return await _bot(case).webhook()
 
 
-async def _as_needed(case: RunbookContext, observed: str) -> Observation:
+async def _fail_if_owner_unbound(case: RunbookContext, observed: str) -> Observation:
     """The webhook serves to bind the owner: once he is bound, PINs go out without it."""
     if await telegram.fetch_owner_binding(case.resources.db, case.settings) is None:
         return fail(observed)
@@ -162,7 +162,7 @@ RUNBOOK = Runbook(
             "TELEGRAM_BOT_TOKEN",
             "TELEGRAM_BOT_TOKEN is set (`has_telegram_token`).",
             "There is no Telegram bot: TELEGRAM_BOT_TOKEN is not set.",
-            has_token,
+            check_token_setting,
             (fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),),
         ),
         Check(
@@ -170,7 +170,7 @@ RUNBOOK = Runbook(
             "Telegram answers",
             "Telegram answers at TELEGRAM_API_BASE_URL.",
             "Telegram cannot be reached or is out of order.",
-            is_reached,
+            check_reachable,
             (Fix("Check TELEGRAM_API_BASE_URL and the way there: name, firewall, proxy."),),
         ),
         Check(
@@ -178,7 +178,7 @@ RUNBOOK = Runbook(
             "Bot",
             "`getMe` knows the bot.",
             "Telegram does not know TELEGRAM_BOT_TOKEN: it is wrong or was revoked.",
-            token_is_taken,
+            check_token,
             (fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),),
         ),
         Check(
@@ -186,7 +186,7 @@ RUNBOOK = Runbook(
             "Webhook",
             "`getWebhookInfo` names this Proofdesk.",
             "Telegram does not send us what people write to the bot, so /bind is never heard.",
-            webhook_is_registered,
+            check_webhook,
             (_SET_WEBHOOK,),
         ),
         Check(
@@ -194,7 +194,7 @@ RUNBOOK = Runbook(
             "TELEGRAM_WEBHOOK_SECRET",
             "Telegram's calls carry TELEGRAM_WEBHOOK_SECRET.",
             "Telegram's calls carry another secret than TELEGRAM_WEBHOOK_SECRET, so they are refused.",
-            secret_matches,
+            check_webhook_secret,
             (Fix("Set TELEGRAM_WEBHOOK_SECRET (A-Z a-z 0-9 _ -), restart, and register the webhook again.",
                  command="proofdesk telegram set-webhook"),),
         ),
@@ -203,7 +203,7 @@ RUNBOOK = Runbook(
             "Deliveries",
             "`getWebhookInfo` has no last error.",
             "Telegram cannot deliver to our webhook.",
-            deliveries_arrive,
+            check_webhook_deliveries,
             (Fix("Let Telegram reach PUBLIC_URL: name, certificate, firewall, proxy."), _SET_WEBHOOK),
         ),
         Check(
@@ -211,7 +211,7 @@ RUNBOOK = Runbook(
             "Owner",
             "The owner's Telegram account is bound (`owner_bound`).",
             "The owner's Telegram account is not bound, so nobody would get the PIN.",
-            owner_is_bound,
+            check_owner,
             (_BIND,),
         ),
         Check(
@@ -219,7 +219,7 @@ RUNBOOK = Runbook(
             "Limits",
             "No limit of signups or PINs is reached.",
             "Too many signups were started or PINs tried.",
-            tries_are_left,
+            check_limits,
             (Fix("Wait for the end of the window."), _START),
         ),
         Check(
@@ -227,13 +227,13 @@ RUNBOOK = Runbook(
             "PINs",
             "The last PIN was sent.",
             "The PIN could not be sent to the owner: he blocked the bot or deleted the chat.",
-            pins_arrive,
+            check_last_pin,
             (Fix("The owner opens the chat with the bot and sends /start."), _START),
         ),
     ),
     evidence=(
-        EvidenceSection("Signup status", signup_status),
-        EvidenceSection("Webhook delivery status", delivery_status),
+        EvidenceSection("Signup status", collect_signup_status),
+        EvidenceSection("Webhook delivery status", collect_webhook_status),
         EvidenceSection("Events of the trail about signing in and up", auth.collect_auth_events),
         EvidenceSection("Log of this process about signing in and up", auth.collect_auth_log),
     ),
