@@ -1,7 +1,8 @@
-"""Chains of events: read, proved, written out.
+"""Read, verify and export the chains of audit events.
 
-The proof is worked out here, from the rows alone, and not by what made the hashes. A row's `hash` is the SHA-256 of the
-row before's hash (32 zero bytes before the first) and of its sealed text: a JSON array of all its other columns.
+A row's `hash` is the SHA-256 of the previous row's hash (32 zero bytes before the first) and of its sealed text: a JSON
+array of all its other columns. Triggers of the database compute the hashes; this module computes them again from the
+rows, independently of those triggers.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ _BATCH = 2000
 
 @dataclass(frozen=True)
 class ChainProof:
-    """What a look at a chain gave. `fault` is empty when it is whole; `event_id` is the first event that is wrong."""
+    """The result of verifying a chain. `fault` is empty for an intact chain; `event_id` is the first wrong event."""
 
     chain: str
     project_id: UUID | None
@@ -39,40 +40,40 @@ class ChainProof:
 async def list_events(
     db: Database, scope: EventScope, actor: Actor, event_filter: AuditFilter, limit: int, offset: int
 ) -> list[AuditEvent]:
-    """Events of the project and, of those without a project, all for the owner and their own for others; newest first."""
+    """Return events of the project, newest first, and events without a project: all for the owner, their own for others."""
     async with db.scoped(scope) as conn:
-        await _see(conn, actor)
+        await _show_events(conn, actor)
         return await queries.list_events(conn, scope, event_filter, limit, offset)
 
 
 async def count_events(db: Database, scope: EventScope, actor: Actor, event_filter: AuditFilter) -> int:
-    """How many events `history` has in all."""
+    """Return how many events `list_events` returns without a limit."""
     async with db.scoped(scope) as conn:
-        await _see(conn, actor)
+        await _show_events(conn, actor)
         return await queries.count_events(conn, scope, event_filter)
 
 
 async def verify(db: Database, scope: EventScope | None, name: str = INSTALLATION) -> ChainProof:
-    """Prove a project's chain, or the installation's, event by event, up to where it ends now."""
+    """Verify the chain of a project, or of the installation when `scope` is None, up to its present end."""
     head = await _head(db, scope) or ChainHead(0, 0, GENESIS_HASH)
-    seen, last, before = 0, 0, GENESIS_HASH
+    count, last_id, last_hash = 0, 0, GENESIS_HASH
     async for link in read_links(db, scope):
         is_later = link.id > head.last_id
-        if fault := await _beyond(db, scope, link) if is_later else _fault(link, before):
-            return ChainProof(name, _id(scope), seen, before.hex(), fault, link.id)
+        if fault := await _check_end(db, scope, link) if is_later else _check_link(link, last_hash):
+            return ChainProof(name, _project_id(scope), count, last_hash.hex(), fault, link.id)
         if is_later:
-            break  # added since we began
-        seen, last, before = seen + 1, link.id, link.hash
-    return ChainProof(name, _id(scope), seen, before.hex(), _cut(head, seen, last, before))
+            break  # this event was added after verification began
+        count, last_id, last_hash = count + 1, link.id, link.hash
+    return ChainProof(name, _project_id(scope), count, last_hash.hex(), _check_count(head, count, last_id, last_hash))
 
 
 async def read_links(db: Database, scope: EventScope | None) -> AsyncIterator[ChainLink]:
-    """The events of a chain in order, read in batches."""
+    """Yield the events of a chain in order. They are read in batches."""
     after = 0
     while True:
-        async with _opened(db, scope) as conn:
+        async with _transaction(db, scope) as conn:
             await queries.show_installation_events(conn)
-            batch = await queries.list_links(conn, _id(scope), after, _BATCH)
+            batch = await queries.list_links(conn, _project_id(scope), after, _BATCH)
         for link in batch:
             yield link
         if len(batch) < _BATCH:
@@ -81,12 +82,12 @@ async def read_links(db: Database, scope: EventScope | None) -> AsyncIterator[Ch
 
 
 def export_link(link: ChainLink) -> dict[str, Any]:
-    """An event for a line of JSON. Whoever has `sealed`, `previous_hash` and `hash` can prove the chain without us."""
+    """Return an event for a line of JSON. `sealed`, `previous_hash` and `hash` suffice to verify the chain elsewhere."""
     return {
         "id": link.id,
         "project_id": link.project_id,
         "account_scope_id": link.account_scope_id,
-        "created_at": _moment(link.created_at),
+        "created_at": _timestamp(link.created_at),
         "actor_username": link.actor_username,
         "actor_user_id": link.actor_user_id,
         "action": link.action,
@@ -103,55 +104,57 @@ def export_link(link: ChainLink) -> dict[str, Any]:
 
 
 def sealed_text(link: ChainLink) -> str:
-    """The text that the hash covers: the array as PostgreSQL writes JSON, the objects in it as they are stored."""
-    before = [
-        link.id, link.project_id, link.account_scope_id, _moment(link.created_at), link.actor_username,
+    """Return the text that the hash covers: the array as PostgreSQL writes JSON, with the objects as they are stored."""
+    columns = [
+        link.id, link.project_id, link.account_scope_id, _timestamp(link.created_at), link.actor_username,
         link.actor_user_id, link.action, link.entity_type, link.entity_id, link.status, link.request_id,
     ]  # fmt: skip
-    written = [json.dumps(value, ensure_ascii=False, default=str) for value in before]
-    return f"[{', '.join([*written, link.payload_text, link.refs_text])}]"
+    values = [json.dumps(value, ensure_ascii=False, default=str) for value in columns]
+    return f"[{', '.join([*values, link.payload_text, link.refs_text])}]"
 
 
-def _fault(link: ChainLink, before: bytes) -> str:
+def _check_link(link: ChainLink, previous_hash: bytes) -> str:
     if hashlib.sha256(link.previous_hash + sealed_text(link).encode()).digest() != link.hash:
         return f"Event {link.id} was changed."
-    if link.previous_hash != before:
+    if link.previous_hash != previous_hash:
         return f"Before event {link.id}, an event was removed, added or moved."
     return ""
 
 
-async def _beyond(db: Database, project: EventScope | None, link: ChainLink) -> str:
-    head = await _head(db, project)
+async def _check_end(db: Database, scope: EventScope | None, link: ChainLink) -> str:
+    head = await _head(db, scope)
     if head is None:
         return "The record of where the chain ends is gone."
     return "" if link.id <= head.last_id else f"Event {link.id} was added behind the end of the chain."
 
 
-def _cut(head: ChainHead, seen: int, last: int, before: bytes) -> str:
-    if (head.events, head.last_id, head.last_hash) == (seen, last, before):
+def _check_count(head: ChainHead, count: int, last_id: int, last_hash: bytes) -> str:
+    if (head.events, head.last_id, head.last_hash) == (count, last_id, last_hash):
         return ""
-    return f"After event {last}, events were removed: the chain had {head.events} and ended with event {head.last_id}."
+    return (
+        f"After event {last_id}, events were removed: the chain had {head.events} and ended with event {head.last_id}."
+    )
 
 
-async def _head(db: Database, project: EventScope | None) -> ChainHead | None:
-    async with _opened(db, project) as conn:
+async def _head(db: Database, scope: EventScope | None) -> ChainHead | None:
+    async with _transaction(db, scope) as conn:
         await queries.show_installation_events(conn)
-        return await queries.get_head(conn, _id(project))
+        return await queries.get_head(conn, _project_id(scope))
 
 
-async def _see(conn: Conn, actor: Actor) -> None:
+async def _show_events(conn: Conn, actor: Actor) -> None:
     await queries.show_own_events(conn, actor.user_id)
     if actor.is_owner:
         await queries.show_installation_events(conn)
 
 
-def _opened(db: Database, project: EventScope | None) -> AbstractAsyncContextManager[Conn]:
-    return db.transaction() if project is None else db.scoped(project)
+def _transaction(db: Database, scope: EventScope | None) -> AbstractAsyncContextManager[Conn]:
+    return db.transaction() if scope is None else db.scoped(scope)
 
 
-def _id(project: EventScope | None) -> UUID | None:
-    return None if project is None else project.project_id
+def _project_id(scope: EventScope | None) -> UUID | None:
+    return None if scope is None else scope.project_id
 
 
-def _moment(time: datetime) -> str:
+def _timestamp(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,7 +1,7 @@
-"""Who did what: the actor that everything done carries, and the events that are never changed.
+"""Record audit events, and the actor who causes them.
 
-An event is recorded in the transaction of the change it tells of: both happen, or neither. Events of a project form a
-chain; so do those without a project, such as logins.
+An event is recorded in the transaction of the change that it describes, so both are stored or neither is. Events are
+never changed. The events of a project form a chain, and so do those without a project, such as logins.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from proofdesk.database.rows import Conn
 
 @dataclass(frozen=True)
 class Actor:
-    """A person, or Proofdesk itself when a job acts. `request_id` names the request that caused it."""
+    """A user, or Proofdesk itself when a job acts. `request_id` is that of the request that caused the action."""
 
     username: str
     user_id: UUID | None
@@ -25,31 +25,31 @@ class Actor:
 
 
 def system_actor(request_id: str | None = None) -> Actor:
-    """Proofdesk acting on its own, by schedule or from the command line."""
+    """Return the actor for schedules, jobs and commands."""
     return Actor("system", None, True, request_id)
 
 
 def anonymous_actor(request_id: str | None = None) -> Actor:
-    """Somebody who has not shown who he is."""
+    """Return the actor for a request of somebody who is not signed in."""
     return Actor("nobody", None, False, request_id)
 
 
 @dataclass(frozen=True)
 class EvidenceRef:
-    """A reference to what supports an event. It is stored as it is; `evidence.references` makes and resolves it."""
+    """A reference to what supports an event. The chain stores it as it is; `evidence` creates and resolves it."""
 
     source: str
     ref: str
     meta: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the reference as the chain stores it, without text of messages."""
+        """Return the reference as the chain stores it. It holds no text of messages."""
         return {"source": self.source, "ref": self.ref} | ({"meta": self.meta} if self.meta else {})
 
 
 @dataclass(frozen=True)
 class BulkEvent:
-    """An event of many, as its verb tells it."""
+    """One of several events that are recorded together."""
 
     action: str
     entity_type: str
@@ -70,10 +70,10 @@ async def record(
     payload: dict[str, Any] | None = None,
     evidence_refs: Sequence[EvidenceRef] = (),
 ) -> None:
-    """Add an event to the project of `scope`, or to the installation's without one. Best done last in a transaction.
+    """Add an event to the chain of the project, or of the installation when `scope` is None.
 
-    The chain is locked from here to the end of the transaction, so no network call may follow. `payload` holds ids,
-    counts and codes: no secret, no text of messages.
+    Call it last in a transaction: the chain stays locked until the transaction ends, so no network call may follow.
+    `payload` holds ids, counts and codes, but no secrets and no text of messages.
     """
     event = queries.NewAuditEvent(
         actor_username=actor.username,
@@ -90,7 +90,7 @@ async def record(
 
 
 async def record_many(conn: Conn, scope: EventScope, actor: Actor, events: Sequence[BulkEvent]) -> None:
-    """Add events without evidence to the project's chain, in this order, as `record` does."""
+    """Add events without evidence to the chain of the project, in this order."""
     if events:
         await queries.insert_events(conn, scope, [_new_event(actor, event) for event in events])
 
@@ -98,8 +98,8 @@ async def record_many(conn: Conn, scope: EventScope, actor: Actor, events: Seque
 async def record_for_projects(conn: Conn, actor: Actor, events: Sequence[tuple[EventScope, BulkEvent]]) -> None:
     """Add events without evidence to the chains of several projects, in one statement and in this order.
 
-    Each event locks the end of its project's chain. Sort by project, so that two transactions never wait for each
-    other.
+    Each event locks the end of its project's chain. Sort the events by project, so that two transactions cannot
+    deadlock.
     """
     if events:
         scopes = [scope for scope, _ in events]

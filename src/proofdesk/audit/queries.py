@@ -1,4 +1,4 @@
-"""SQL of events, their chains, and where each chain ends."""
+"""SQL of audit events and of the chains that they form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fe
 
 
 class EventScope(Protocol):
-    """Anything that is inside one project."""
+    """The project to whose chain an event belongs."""
 
     @property
     def project_id(self) -> UUID: ...
@@ -23,7 +23,7 @@ class EventScope(Protocol):
 
 @dataclass(frozen=True)
 class NewAuditEvent:
-    """An event as its verb tells it; the database adds number, time and hashes."""
+    """An event to add. The database adds its id, time and hashes."""
 
     actor_username: str
     actor_user_id: UUID | None
@@ -38,7 +38,7 @@ class NewAuditEvent:
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """An event as it is shown. Without a project it is the installation's."""
+    """An event. `project_id` is None for events of the installation."""
 
     id: int
     project_id: UUID | None
@@ -55,7 +55,7 @@ class AuditEvent:
 
 @dataclass(frozen=True)
 class ChainLink:
-    """An event as a link of its chain. `payload_text` and `refs_text` are the JSON as the database writes it."""
+    """An event with its hashes. `payload_text` and `refs_text` are JSON as PostgreSQL writes it."""
 
     id: int
     project_id: UUID | None
@@ -76,7 +76,7 @@ class ChainLink:
 
 @dataclass(frozen=True)
 class ChainHead:
-    """Where a chain ends."""
+    """The end of a chain: the number of its events, and its last event."""
 
     events: int
     last_id: int
@@ -85,7 +85,7 @@ class ChainHead:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which events: `action` is one, or a family such as `auth.*`; None asks for all."""
+    """Which events to list. `action` is one action or a family such as `auth.*`; None does not filter."""
 
     action: str | None = None
     entity_type: str | None = None
@@ -94,7 +94,7 @@ class AuditFilter:
 
 async def insert_event(conn: Conn, scope: EventScope | None, event: NewAuditEvent) -> None:
     """Add an event to the end of its chain."""
-    # No RETURNING: who adds an event without a project may not be allowed to see it.
+    # No RETURNING, because the actor may not be allowed to see an event without a project.
     await execute(
         conn,
         """
@@ -168,7 +168,7 @@ def _text(user_id: UUID | None) -> str | None:
 
 
 async def show_own_events(conn: Conn, user_id: UUID | None) -> None:
-    """Let the transaction see the events without a project that the person caused."""
+    """Let the transaction see the events without a project that the user caused."""
     await execute(conn, "SELECT set_config('proofdesk.user_id', %(user)s, true)", user=str(user_id or ""))
 
 
@@ -180,12 +180,12 @@ async def show_installation_events(conn: Conn) -> None:
 async def list_events(
     conn: Conn, scope: EventScope, event_filter: AuditFilter, limit: int, offset: int
 ) -> list[AuditEvent]:
-    """Events of the project, and those without a project that the transaction may see; the newest first."""
+    """Return events of the project, and those without a project that the transaction may see, newest first."""
     return await fetch_all(
         conn,
         AuditEvent,
         """
-        WITH mine AS (
+        WITH project_events AS (
             SELECT * FROM audit_events
             WHERE project_id = %(project)s
               AND (%(action)s::text IS NULL OR action = %(action)s
@@ -193,7 +193,7 @@ async def list_events(
               AND (%(entity_type)s::text IS NULL OR entity_type = %(entity_type)s)
               AND (%(entity)s::text IS NULL OR entity_id = %(entity)s)
             ORDER BY id DESC LIMIT %(limit)s + %(offset)s),
-        installation AS (
+        installation_events AS (
             SELECT * FROM audit_events
             WHERE project_id IS NULL
               AND (%(action)s::text IS NULL OR action = %(action)s
@@ -203,7 +203,7 @@ async def list_events(
             ORDER BY id DESC LIMIT %(limit)s + %(offset)s)
         SELECT id, project_id, actor_username, action, entity_type, entity_id, status, request_id, payload,
                evidence_refs, created_at
-        FROM (SELECT * FROM mine UNION ALL SELECT * FROM installation) e
+        FROM (SELECT * FROM project_events UNION ALL SELECT * FROM installation_events) e
         ORDER BY id DESC LIMIT %(limit)s OFFSET %(offset)s""",
         project=scope.project_id,
         action=event_filter.action,
@@ -215,7 +215,7 @@ async def list_events(
 
 
 async def count_events(conn: Conn, scope: EventScope, event_filter: AuditFilter) -> int:
-    """How many events `events` has in all."""
+    """Return how many events `list_events` returns without a limit."""
     return await fetch_value(
         conn,
         """
@@ -237,7 +237,7 @@ async def count_events(conn: Conn, scope: EventScope, event_filter: AuditFilter)
 
 
 async def get_head(conn: Conn, project_id: UUID | None) -> ChainHead | None:
-    """Where the chain ends; None while it has no event."""
+    """Return the end of a chain, or None when it has no events. `project_id` None means the installation."""
     return await fetch_optional(
         conn,
         ChainHead,
@@ -249,7 +249,7 @@ async def get_head(conn: Conn, project_id: UUID | None) -> ChainHead | None:
 
 
 async def list_links(conn: Conn, project_id: UUID | None, after: int, limit: int) -> list[ChainLink]:
-    """The next events of a chain after an id, in order."""
+    """Return the next events of a chain after an id, in order."""
     return await fetch_all(
         conn,
         ChainLink,

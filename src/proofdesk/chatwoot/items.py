@@ -10,7 +10,6 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 
-
 def is_time(value: Any) -> bool:
     """Return whether a value can be a time in Unix seconds."""
     return isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST <= value <= _LATEST

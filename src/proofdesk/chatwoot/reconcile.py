@@ -1,7 +1,7 @@
 """The reconcile job: walk everything (C-41), repair what differs, and prove that nothing is missing.
 
-Slow on purpose, since Chatwoot limits requests by address, and resumable: after each page it stores how far it is
-and what it has counted. At the end the list is walked once more, for what it does not show (any more).
+It is slow on purpose, since Chatwoot limits requests by address (C-12), and resumable: after each page it stores its
+position and its counts. At the end it walks the list once more, to find what the list does not show any more.
 """
 
 import asyncio
@@ -9,9 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofdesk.chatwoot import cursor_queries, pagination, parsing, queries, removals, sync
+from proofdesk.chatwoot import cursor_queries, initial_sync, pagination, parsing, queries, removals, sync
+from proofdesk.chatwoot.binding import SourceBindingError
 from proofdesk.chatwoot.client import ChatwootClient
-from proofdesk.chatwoot.importer import AccountImporter, ImportCounts
+from proofdesk.chatwoot.importer import AccountImporter
+from proofdesk.chatwoot.message_importer import ImportCounts
+from proofdesk.chatwoot.watermarks import watermark_name
 from proofdesk.chatwoot.windows import ConversationReading
 from proofdesk.core.progress import ReportProgress, ShouldStop, never_stop
 from proofdesk.database.pool import Database
@@ -21,7 +24,7 @@ from proofdesk.projects.source_queries import Source
 
 @dataclass
 class InboxComparison:
-    """One inbox: what Chatwoot has, what we have, what was missing here, and what was gone there (in messages)."""
+    """One inbox: what Chatwoot has, what is stored, and the messages that were missing here or deleted there."""
 
     inbox_id: int
     theirs: Counter[str] = field(default_factory=Counter)
@@ -30,33 +33,37 @@ class InboxComparison:
     removed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """The same in plain dictionaries."""
+        """Return the comparison as plain dictionaries."""
         return vars(self) | {"theirs": dict(self.theirs), "ours": dict(self.ours)}
 
     @staticmethod
     def from_dict(stored: dict[str, Any]) -> "InboxComparison":
-        """The proof that was put into dictionaries."""
+        """Return the comparison that `as_dict` made."""
         theirs, ours = Counter(stored["theirs"]), Counter(stored["ours"])
         return InboxComparison(stored["inbox_id"], theirs, ours, stored["missing"], stored["removed"])
 
 
 @dataclass(frozen=True)
 class ReconcileResult:
-    """The proof by inbox, of each source that was walked to its end; `finished` when that is all of them."""
+    """The comparisons of each source that was walked to its end; `finished` when that is all of them.
+
+    `binding_error` names bound inboxes that Chatwoot does not show, when there were others to compare.
+    """
 
     walked: dict[str, list[InboxComparison]]
     changes: ImportCounts
     finished: bool = True
+    binding_error: SourceBindingError | None = None
 
     @property
     def inboxes(self) -> list[InboxComparison]:
-        """The proofs of all sources."""
-        return sorted((proof for proofs in self.walked.values() for proof in proofs), key=lambda p: p.inbox_id)
+        """The comparisons of all sources."""
+        return sorted((inbox for inboxes in self.walked.values() for inbox in inboxes), key=lambda i: i.inbox_id)
 
     @property
     def complete(self) -> bool:
-        """Whether what we have is what Chatwoot has, all of it."""
-        return self.finished and all(proof.theirs == proof.ours for proof in self.inboxes)
+        """Whether all that Chatwoot has is stored, and nothing else."""
+        return self.finished and all(inbox.theirs == inbox.ours for inbox in self.inboxes)
 
 
 async def run(
@@ -69,29 +76,31 @@ async def run(
     should_stop: ShouldStop = never_stop,
     walked: dict[str, list[InboxComparison]] | None = None,
 ) -> ReconcileResult:
-    """Walk every source of the project but those that were `walked` before it left off, which it does at a page.
+    """Compare every source of the project except those in `walked`. It may stop after each page.
 
-    Raises what `sync.run` raises; a later run goes on where this one stopped.
+    Raises what `sync.run` raises. A later run continues where this one stopped.
     """
-    changes, walked = ImportCounts(), dict(walked or {})
+    changes, walked, errors = ImportCounts(), dict(walked or {}), list[SourceBindingError]()
     client = client.with_rate_limit(per_minute)
     for account_id, bound in sync.group_by_account(await sync.bound_sources(db, scope, options.default_account_id)):
         for source in bound:
-            if sync.watermark_name(source) in walked:
+            if watermark_name(source) in walked:
                 continue
             inboxes = None if source.inbox_id is None else frozenset([source.inbox_id])
-            importer = AccountImporter(
-                db, client, scope, account_id, inboxes, sync.activity_cutoff(client, options), changes
-            )
-            await sync.store_inboxes(importer, [source])
-            walk = await _resume(importer, source)
-            if not await _walk_pages(walk, report, should_stop):
+            cutoff = sync.activity_cutoff(client, options)
+            importer = AccountImporter(db, client, scope, account_id, inboxes, cutoff, changes)
+            check = await sync.store_inboxes(importer, [source])
+            if check.error:
+                await _remove_deleted_inbox(importer, source)
+                errors.append(check.error)
+                continue
+            comparisons = await _reconcile_source(importer, source, report, should_stop)
+            if comparisons is None:
                 return ReconcileResult(walked, changes, finished=False)
-            await _remove_deleted_conversations(walk)
-            await _remove_deleted_contacts(walk)
-            walked[sync.watermark_name(source)] = list(walk.comparisons.values())
-            await _store_progress(walk, finished=True)
-    return ReconcileResult(walked, changes)
+            walked[watermark_name(source)] = comparisons
+    if errors and not walked:
+        raise errors[0]
+    return ReconcileResult(walked, changes, binding_error=next(iter(errors), None))
 
 
 @dataclass
@@ -105,8 +114,21 @@ class _Walk:
         return self.comparisons.setdefault(inbox_id, InboxComparison(inbox_id))
 
 
+async def _reconcile_source(
+    importer: AccountImporter, source: Source, report: ReportProgress, should_stop: ShouldStop
+) -> list[InboxComparison] | None:
+    """Walk one source to its end; None if it stopped early."""
+    walk = await _resume(importer, source)
+    if not await _walk_pages(walk, report, should_stop):
+        return None
+    await _remove_deleted_conversations(walk)
+    await _remove_deleted_contacts(walk)
+    await _store_progress(walk, finished=True)
+    return list(walk.comparisons.values())
+
+
 async def _walk_pages(walk: _Walk, report: ReportProgress, should_stop: ShouldStop) -> bool:
-    """Walk the pages that are left; False when it left off after one."""
+    """Walk the remaining pages; False when it stopped after one."""
     done = 0
     async for page in pagination.iterate_conversations(
         walk.importer.client, walk.importer.account_id, "created_at_asc", walk.source.inbox_id, first=walk.page, ahead=1
@@ -123,100 +145,106 @@ async def _walk_pages(walk: _Walk, report: ReportProgress, should_stop: ShouldSt
 
 
 async def _check_page(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> None:
-    """Compare a page of conversations with ours, message by message, and repair."""
+    """Compare a page of conversations with the stored ones, message by message, and repair."""
     importer = walk.importer
     ids = [row["conversation_id"] for row in listed]
     before = await _count_stored(importer, ids)
     await importer.import_conversations(page)
-    states = await _states(importer, ids)
-    theirs = await importer.reread_messages(
-        [ConversationReading.starting_at(s.conversation_id, 0, s.message_cursor) for s in states]
-    )
-    gone = await _remove_deleted_messages(importer, theirs)
+    theirs = await importer.reread_messages(await _whole_readings(importer, ids))
+    removed = await _remove_deleted_messages(importer, theirs)
     after = await _count_stored(importer, list(theirs))
     for row in listed:
-        _count_theirs(
-            walk.comparison(row["inbox_id"]), row["conversation_id"], theirs.get(row["conversation_id"], set())
-        )
+        messages = theirs.get(row["conversation_id"], set())
+        _count_theirs(walk.comparison(row["inbox_id"]), row["conversation_id"], messages)
     for inbox_id, stored in after.items():
-        proof, removed = walk.comparison(inbox_id), gone.get(inbox_id, 0)
-        _add_stored(proof.ours, stored)
-        proof.removed += removed
-        proof.missing += stored.messages - (before[inbox_id].messages if inbox_id in before else 0) + removed
+        comparison, removed_here = walk.comparison(inbox_id), removed.get(inbox_id, 0)
+        _add_stored(comparison.ours, stored)
+        stored_before = before[inbox_id].messages if inbox_id in before else 0
+        comparison.removed += removed_here
+        comparison.missing += stored.messages - stored_before + removed_here
+
+
+async def _whole_readings(importer: AccountImporter, ids: list[int]) -> list[ConversationReading]:
+    async with importer.db.scoped(importer.scope) as conn:
+        states = await cursor_queries.list_read_states(conn, importer.scope, importer.account_id, ids)
+    return [ConversationReading.starting_at(s.conversation_id, 0, s.message_cursor) for s in states]
 
 
 async def _remove_deleted_messages(importer: AccountImporter, theirs: dict[int, set[int]]) -> dict[int, int]:
-    """Remove messages that two readings by complete windows do not hold; how many went, by inbox."""
+    """Remove messages that two readings by complete windows do not hold; return how many, by inbox."""
+    client, account_id = importer.client, importer.account_id
     present = [message for messages in theirs.values() for message in messages]
     async with importer.db.scoped(importer.scope) as conn:
-        missing = await queries.find_missing_messages(conn, importer.scope, importer.account_id, list(theirs), present)
-    proofs = await asyncio.gather(
+        missing = await queries.find_missing_messages(conn, importer.scope, account_id, list(theirs), present)
+    deleted = await asyncio.gather(
         *(
-            removals.find_deleted_messages(
-                importer.client, importer.account_id, conversation_id, messages, theirs[conversation_id]
-            )
+            removals.find_deleted_messages(client, account_id, conversation_id, messages, theirs[conversation_id])
             for conversation_id, messages in missing.items()
         )
     )
+    ids = [message_id for message_ids in deleted for message_id in message_ids]
     async with importer.db.scoped(importer.scope) as conn:
-        await cursor_queries.lock_conversations(conn, importer.scope, importer.account_id, sorted(missing))
-        gone = await queries.delete_messages(
-            conn, importer.scope, importer.account_id, [i for ids in proofs for i in ids]
-        )
-    importer.counts.removed += sum(gone.values())
-    return gone
+        await cursor_queries.lock_conversations(conn, importer.scope, account_id, sorted(missing))
+        removed = await queries.delete_messages(conn, importer.scope, account_id, ids)
+    importer.counts.removed += sum(removed.values())
+    return removed
 
 
 async def _count_stored(importer: AccountImporter, ids: list[int]) -> dict[int, queries.InboxCounts]:
     async with importer.db.scoped(importer.scope) as conn:
-        return {t.inbox_id: t for t in await queries.count_stored(conn, importer.scope, importer.account_id, ids)}
-
-
-async def _states(importer: AccountImporter, ids: list[int]) -> list[cursor_queries.ReadState]:
-    async with importer.db.scoped(importer.scope) as conn:
-        return await cursor_queries.list_read_states(conn, importer.scope, importer.account_id, ids)
+        counts = await queries.count_stored(conn, importer.scope, importer.account_id, ids)
+    return {inbox.inbox_id: inbox for inbox in counts}
 
 
 async def _remove_deleted_conversations(walk: _Walk) -> None:
-    """What a whole walk does not list and what Chatwoot then answers with 404, twice, is gone: remove it here."""
+    """Remove conversations that a whole walk does not list and that Chatwoot then answers with 404, twice (C-42)."""
     importer, listed = walk.importer, set[int]()
     async for page in pagination.iterate_conversations(
         importer.client, importer.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
     ):
         listed |= {row["conversation_id"] for row in parsing.parse_conversations(page.items).rows}
+    for inbox_id, counts in (await _remove_conversations(importer, listed)).items():
+        walk.comparison(inbox_id).removed += counts.messages
+
+
+async def _remove_deleted_inbox(importer: AccountImporter, source: Source) -> None:
+    """Remove the conversations of a bound inbox that Chatwoot says is deleted (C-17)."""
+    if source.inbox_id and await importer.client.inbox(importer.account_id, source.inbox_id) is None:
+        await _remove_conversations(importer, set())
+
+
+async def _remove_conversations(importer: AccountImporter, listed: set[int]) -> dict[int, queries.InboxCounts]:
+    """Remove the deleted ones of the stored conversations that are not listed; return what they held, by inbox."""
+    inboxes = sorted(importer.inbox_ids) if importer.inbox_ids is not None else None
     async with importer.db.scoped(importer.scope) as conn:
-        inboxes = sorted(importer.inbox_ids) if importer.inbox_ids is not None else None
         stored = await queries.list_conversation_ids(conn, importer.scope, importer.account_id, inboxes)
     unlisted = [i for i in stored if i not in listed]
-    gone = await removals.find_deleted_conversations(importer.client, importer.account_id, unlisted)
-    lost = await _count_stored(importer, gone)
+    deleted = await removals.find_deleted_conversations(importer.client, importer.account_id, unlisted)
+    counts = await _count_stored(importer, deleted)
     async with importer.db.scoped(importer.scope) as conn:
-        await cursor_queries.lock_conversations(conn, importer.scope, importer.account_id, gone)
-        await queries.delete_conversations(conn, importer.scope, importer.account_id, gone)
-    importer.counts.removed += len(gone)
-    for inbox_id, tally in lost.items():
-        walk.comparison(inbox_id).removed += tally.messages
+        await cursor_queries.lock_conversations(conn, importer.scope, importer.account_id, deleted)
+        await queries.delete_conversations(conn, importer.scope, importer.account_id, deleted)
+    importer.counts.removed += len(deleted)
+    return counts
 
 
 async def _remove_deleted_contacts(walk: _Walk) -> None:
-    """Contacts: edits move no time either, and a merge lets one disappear."""
+    """Import all contacts, whose edits move no time, and remove those that are deleted or were merged into another."""
     importer = walk.importer
-    listed = await sync.import_all_contacts(importer) if importer.inbox_ids is None else set[int]()
+    listed = await initial_sync.import_all_contacts(importer) if importer.inbox_ids is None else set[int]()
     async with importer.db.scoped(importer.scope) as conn:
-        unseen = (
-            set(await queries.list_contacts_without_conversation(conn, importer.scope, importer.account_id)) - listed
-        )
-    gone = await removals.find_deleted_contacts(importer.client, importer.account_id, sorted(unseen))
+        stored = await queries.list_contacts_without_conversation(conn, importer.scope, importer.account_id)
+    deleted = await removals.find_deleted_contacts(importer.client, importer.account_id, sorted(set(stored) - listed))
     async with importer.db.scoped(importer.scope) as conn:
-        await queries.delete_contacts(conn, importer.scope, importer.account_id, gone)
-    importer.counts.removed += len(gone)
+        await queries.delete_contacts(conn, importer.scope, importer.account_id, deleted)
+    importer.counts.removed += len(deleted)
 
 
-def _count_theirs(proof: InboxComparison, conversation_id: int, messages: set[int]) -> None:
-    proof.theirs["conversations"] += 1
-    proof.theirs["messages"] += len(messages)
-    _raise_count(proof.theirs, "highest_conversation_id", conversation_id)
-    _raise_count(proof.theirs, "highest_message_id", max(messages, default=0))
+def _count_theirs(comparison: InboxComparison, conversation_id: int, messages: set[int]) -> None:
+    comparison.theirs["conversations"] += 1
+    comparison.theirs["messages"] += len(messages)
+    _raise_count(comparison.theirs, "highest_conversation_id", conversation_id)
+    _raise_count(comparison.theirs, "highest_message_id", max(messages, default=0))
 
 
 def _add_stored(ours: Counter[str], stored: queries.InboxCounts) -> None:
@@ -232,21 +260,21 @@ def _raise_count(counts: Counter[str], name: str, number: int) -> None:
 
 async def _resume(importer: AccountImporter, source: Source) -> _Walk:
     async with importer.db.scoped(importer.scope) as conn:
-        mark = await cursor_queries.fetch_watermark(conn, importer.scope, _watermark_name(source))
-    if mark is None or not mark.meta.get("proofs"):
+        watermark = await cursor_queries.fetch_watermark(conn, importer.scope, _reconcile_name(source))
+    if watermark is None or not watermark.meta.get("proofs"):
         return _Walk(importer, source, 1, {})
-    comparisons = [InboxComparison.from_dict(stored) for stored in mark.meta["proofs"]]
-    return _Walk(importer, source, mark.meta["page"], {p.inbox_id: p for p in comparisons})
+    comparisons = [InboxComparison.from_dict(stored) for stored in watermark.meta["proofs"]]
+    return _Walk(importer, source, watermark.meta["page"], {c.inbox_id: c for c in comparisons})
 
 
 async def _store_progress(walk: _Walk, *, finished: bool = False) -> None:
-    comparisons = [] if finished else [proof.as_dict() for proof in walk.comparisons.values()]
+    importer = walk.importer
+    comparisons = [] if finished else [comparison.as_dict() for comparison in walk.comparisons.values()]
     meta = {"page": 1 if finished else walk.page, "proofs": comparisons}
-    async with walk.importer.db.scoped(walk.importer.scope) as conn:
-        await cursor_queries.set_watermark(
-            conn, walk.importer.scope, _watermark_name(walk.source), walk.importer.client.now(), meta
-        )
+    async with importer.db.scoped(importer.scope) as conn:
+        name = _reconcile_name(walk.source)
+        await cursor_queries.set_watermark(conn, importer.scope, name, importer.client.now(), meta)
 
 
-def _watermark_name(source: Source) -> str:
-    return f"{sync.watermark_name(source)}:reconcile"
+def _reconcile_name(source: Source) -> str:
+    return f"{watermark_name(source)}:reconcile"

@@ -1,4 +1,7 @@
-"""What is proven to be gone from Chatwoot: it says so itself, twice. A page that lacks something proves nothing."""
+"""What is proven to be deleted in Chatwoot: Chatwoot says so itself, twice. A page that lacks a record proves nothing.
+
+See C-42 in `docs/chatwoot.md`.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +17,7 @@ FetchRecord = Callable[[int, int], Awaitable[dict[str, Any] | None]]
 
 
 async def find_deleted_conversations(client: ChatwootClient, account_id: int, ids: list[int]) -> list[int]:
-    """Those of these conversations that Chatwoot answers with its own 404, twice, while the account is there.
+    """Return the conversations that Chatwoot answers with its own 404, twice, while the account exists.
 
     Raises `ChatwootError` when most of them are refused to the token.
     """
@@ -22,17 +25,17 @@ async def find_deleted_conversations(client: ChatwootClient, account_id: int, id
 
 
 async def find_deleted_contacts(client: ChatwootClient, account_id: int, ids: list[int]) -> list[int]:
-    """Those of these contacts that Chatwoot answers with its own 404, twice, while the account is there."""
+    """Return the contacts that Chatwoot answers with its own 404, twice, while the account exists."""
     return await _confirm_deleted(client, account_id, client.contact, ids)
 
 
 async def find_deleted_messages(
     client: ChatwootClient, account_id: int, conversation_id: int, missing: list[int], present: set[int]
 ) -> list[int]:
-    """Those of the missing messages that a second reading by complete windows does not hold either.
+    """Return the missing messages that a second reading by complete windows does not hold either.
 
-    The windows lie between the messages that are there, so each should be empty. From a server that does not keep
-    to them none is, and then nothing counts as gone.
+    The windows lie between the messages that are present, so each should be empty. A server that ignores windows
+    returns none empty, and then no message counts as deleted.
     """
     gaps = windows.find_gaps(missing, present)
     if len(gaps) > MAX_GAPS:
@@ -45,7 +48,7 @@ async def find_deleted_messages(
 async def _find_deleted_in_range(
     client: ChatwootClient, account_id: int, conversation_id: int, missing: list[int], gap: windows.MessageWindow
 ) -> list[int]:
-    """The same for messages missing in many places: all windows once more, after one that should be empty is."""
+    """Do the same for messages missing in many places: read all windows again, after one that should be empty is."""
     if await client.messages(account_id, conversation_id, gap.first, gap.end) != []:
         return []
     whole = windows.MessageWindow(min(missing), max(missing) + 1)
@@ -61,24 +64,26 @@ async def _find_deleted_in_range(
     return [i for i in missing if i not in reading.present]
 
 
-async def _confirm_deleted(client: ChatwootClient, account_id: int, get: FetchRecord, ids: list[int]) -> list[int]:
-    gone = await _find_deleted(client, account_id, get, ids)
-    if gone:
-        # Of an account that is gone, everything is: its inboxes, too, are answered with 404 then, which raises.
+async def _confirm_deleted(client: ChatwootClient, account_id: int, fetch: FetchRecord, ids: list[int]) -> list[int]:
+    deleted = await _find_deleted(client, account_id, fetch, ids)
+    if deleted:
+        # In a deleted account every record is answered with 404. So is the list of inboxes, which raises.
         await client.inboxes(account_id)
-    return await _find_deleted(client, account_id, get, gone)
+    return await _find_deleted(client, account_id, fetch, deleted)
 
 
-async def _find_deleted(client: ChatwootClient, account_id: int, get: FetchRecord, ids: list[int]) -> list[int]:
-    results = await asyncio.gather(*(_fetch_or_refusal(get, account_id, i) for i in ids))
-    refusals = [answer for answer in results if isinstance(answer, ChatwootError)]
+async def _find_deleted(client: ChatwootClient, account_id: int, fetch: FetchRecord, ids: list[int]) -> list[int]:
+    results = await asyncio.gather(*(_fetch_or_refusal(fetch, account_id, i) for i in ids))
+    refusals = [result for result in results if isinstance(result, ChatwootError)]
     await permissions.check_refusals(client, account_id, refusals, len(results) - len(refusals))
-    return [i for i, answer in zip(ids, results, strict=True) if answer is None]
+    return [i for i, result in zip(ids, results, strict=True) if result is None]
 
 
-async def _fetch_or_refusal(get: FetchRecord, account_id: int, number: int) -> dict[str, Any] | ChatwootError | None:
+async def _fetch_or_refusal(
+    fetch: FetchRecord, account_id: int, record_id: int
+) -> dict[str, Any] | ChatwootError | None:
     try:
-        return await get(account_id, number)
+        return await fetch(account_id, record_id)
     except ChatwootError as error:
         if not error.forbidden:
             raise

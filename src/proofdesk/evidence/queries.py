@@ -1,4 +1,4 @@
-"""SQL of evidence: what references name, and what was cited."""
+"""SQL of evidence: the rows that references name, and the items that were cited."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class CitedRow:
-    """The row behind a reference. `text` is None where there is none to show, as of a deleted message."""
+    """The row that a reference names. `text` is None when there is none, as for a deleted message."""
 
     account_id: int | None
     conversation_id: int | None
@@ -25,7 +25,7 @@ class CitedRow:
 
 @dataclass(frozen=True)
 class EvidenceItem:
-    """Something that events cite."""
+    """A message, conversation, chunk or external document that audit events cite."""
 
     id: int
     project_id: UUID
@@ -42,7 +42,7 @@ class EvidenceItem:
 
 
 async def get_message(conn: Conn, scope: Scope, account_id: int, message_id: int) -> CitedRow | None:
-    """A message of the project."""
+    """Return a message of the project."""
     return await fetch_optional(
         conn,
         CitedRow,
@@ -58,7 +58,7 @@ async def get_message(conn: Conn, scope: Scope, account_id: int, message_id: int
 
 
 async def get_conversation(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> CitedRow | None:
-    """A conversation of the project."""
+    """Return a conversation of the project."""
     return await fetch_optional(
         conn,
         CitedRow,
@@ -74,7 +74,7 @@ async def get_conversation(conn: Conn, scope: Scope, account_id: int, conversati
 
 
 async def get_chunk(conn: Conn, scope: Scope, account_id: int, message_id: int, chunk_index: int) -> CitedRow | None:
-    """A chunk of the project."""
+    """Return a chunk of the project."""
     return await fetch_optional(
         conn,
         CitedRow,
@@ -100,7 +100,7 @@ async def upsert_item(
     snippet: str | None,
     meta: dict[str, Any],
 ) -> None:
-    """Add what is cited, or what is new about it."""
+    """Store a cited item, or update its snippet and payload."""
     await execute(
         conn,
         """
@@ -126,7 +126,7 @@ async def upsert_item(
 
 
 async def search_items(conn: Conn, scope: Scope, query: str, limit: int) -> list[EvidenceItem]:
-    """What is cited and holds the words, the best first."""
+    """Return cited items whose snippet holds the words of the query, best first."""
     return await fetch_all(
         conn,
         EvidenceItem,
@@ -141,7 +141,7 @@ async def search_items(conn: Conn, scope: Scope, query: str, limit: int) -> list
 
 
 async def list_latest_items(conn: Conn, scope: Scope, limit: int) -> list[EvidenceItem]:
-    """What was cited last."""
+    """Return the items that were cited last."""
     return await fetch_all(
         conn,
         EvidenceItem,
@@ -155,7 +155,7 @@ async def list_latest_items(conn: Conn, scope: Scope, limit: int) -> list[Eviden
 
 
 async def get_items(conn: Conn, scope: Scope, refs: list[str]) -> list[EvidenceItem]:
-    """What these references name."""
+    """Return the items of these references."""
     return await fetch_all(
         conn,
         EvidenceItem,

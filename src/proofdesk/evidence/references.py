@@ -1,7 +1,7 @@
-"""Evidence: references to what a decision rests on, checked to exist, and found again by their words.
+"""Validate, cite, resolve and search references to evidence.
 
-The chain of events keeps `source`, `ref` and `meta`. The snippet is kept in `evidence_items` only, from where it goes
-when its message is deleted.
+The audit chain stores `source`, `ref` and `meta` of a reference. The snippet is stored in `evidence_items` only, so that
+it can be removed when its message is deleted.
 """
 
 import json
@@ -20,22 +20,22 @@ from proofdesk.evidence.queries import CitedRow, EvidenceItem
 from proofdesk.projects.scope import Scope
 
 MAX_REFERENCES = 50
-"""References of one event."""
+"""References per event."""
 
-_LONGEST_REF, _LONGEST_SNIPPET, _LARGEST_META = 500, 500, 4096
+_MAX_REF_LENGTH, _MAX_SNIPPET_LENGTH, _MAX_META_LENGTH = 500, 500, 4096  # characters
 _TYPES = {"cw_messages": "message", "cw_conversations": "conversation", "rag_chunks": "chunk", "external": "external"}
-_OUTSIDE = CitedRow(None, None, None, None, None, erased=False)
+_EXTERNAL = CitedRow(None, None, None, None, None, erased=False)
 
 
 class InvalidEvidenceRef(Invalid):
-    """A reference has another form than `{source, ref, snippet?, meta?}`, or names nothing in the project."""
+    """A reference is not of the form `{source, ref, snippet?, meta?}`, or the project does not have what it names."""
 
     code = "invalid_evidence_ref"
 
 
 @dataclass(frozen=True)
 class EvidenceReference:
-    """A reference of the right form. `ref` names a row as its global id does, or something outside."""
+    """A reference of valid form. `ref` is the global id of a row, or names something external."""
 
     source: str
     ref: str
@@ -44,46 +44,46 @@ class EvidenceReference:
 
 
 async def cite(conn: Conn, scope: Scope, refs: list[Any]) -> list[EvidenceRef]:
-    """Check that references name something in the project, index them, and return them for the audit event.
+    """Validate references, store what they cite in `evidence_items`, and return them for the audit event.
 
     Raises `InvalidEvidenceRef`.
     """
-    known = await validate(conn, scope, refs)
-    # In one order, so that two transactions never wait for each other's items.
-    for reference, row in sorted(known, key=lambda pair: (pair[0].source, pair[0].ref)):
+    cited = await validate(conn, scope, refs)
+    # Sorted, so that two transactions that cite the same items cannot deadlock.
+    for reference, row in sorted(cited, key=lambda pair: (pair[0].source, pair[0].ref)):
         text = None if row.erased else reference.snippet or row.text
-        snippet = text[:_LONGEST_SNIPPET] if text else None
+        snippet = text[:_MAX_SNIPPET_LENGTH] if text else None
         table = None if reference.source == "external" else reference.source
         kind = _TYPES[reference.source]
         await queries.upsert_item(conn, scope, kind, table, reference.ref, row, snippet, reference.meta)
-    return [EvidenceRef(reference.source, reference.ref, reference.meta) for reference, _ in known]
+    return [EvidenceRef(reference.source, reference.ref, reference.meta) for reference, _ in cited]
 
 
 async def validate(conn: Conn, scope: Scope, refs: list[Any]) -> list[tuple[EvidenceReference, CitedRow]]:
-    """The references and the rows they name. Raises `InvalidEvidenceRef`."""
+    """Return the references with the rows that they name. Raises `InvalidEvidenceRef`."""
     if len(refs) > MAX_REFERENCES:
-        raise InvalidEvidenceRef(f"At most {MAX_REFERENCES} evidence references can be given.")
-    found: list[tuple[EvidenceReference, CitedRow]] = []
-    for number, given in enumerate(refs):
-        reference = _parsed(given, number)
+        raise InvalidEvidenceRef(f"At most {MAX_REFERENCES} evidence references are allowed.")
+    cited: list[tuple[EvidenceReference, CitedRow]] = []
+    for index, ref in enumerate(refs):
+        reference = _parse(ref, index)
         row = await _row(conn, scope, reference)
         if row is None:
             raise InvalidEvidenceRef(
-                f"Evidence reference {number + 1} names nothing in this project: {reference.ref[:80]!r}.",
-                details={"index": number},
+                f"Evidence reference {index + 1} is not in this project: {reference.ref[:80]!r}.",
+                details={"index": index},
             )
-        found.append((reference, row))
-    return found
+        cited.append((reference, row))
+    return cited
 
 
 async def load_cited(db: Database, scope: Scope, refs: list[Any]) -> list[tuple[EvidenceReference, CitedRow]]:
-    """The references and the rows they name, for whoever is about to cite them. Raises `InvalidEvidenceRef`."""
+    """Return the references with the rows that they name, before they are cited. Raises `InvalidEvidenceRef`."""
     async with db.scoped(scope) as conn:
         return await validate(conn, scope, refs)
 
 
 async def search(db: Database, scope: Scope, query: str, limit: int) -> list[EvidenceItem]:
-    """What is cited in the project and holds all words of the question; without one, what was cited last."""
+    """Return cited items of the project whose snippet holds all words of the query; the latest for an empty query."""
     async with db.scoped(scope) as conn:
         if not query.strip():
             return await queries.list_latest_items(conn, scope, limit)
@@ -91,7 +91,7 @@ async def search(db: Database, scope: Scope, query: str, limit: int) -> list[Evi
 
 
 async def add_snippets(db: Database, scope: Scope, events: list[AuditEvent]) -> list[AuditEvent]:
-    """Return the events with their references resolved: each carries the snippet of what it cites, if there is one."""
+    """Return the events with a `snippet` in each reference whose cited item has one."""
     refs = sorted({ref["ref"] for event in events for ref in event.evidence_refs})
     if not refs:
         return events
@@ -101,45 +101,46 @@ async def add_snippets(db: Database, scope: Scope, events: list[AuditEvent]) -> 
 
 
 def _with_snippets(refs: list[dict[str, Any]], items: list[EvidenceItem]) -> list[dict[str, Any]]:
-    kept = {(item.source_table or "external", item.source_pk): item.snippet for item in items}
-    return [ref | ({"snippet": text} if (text := kept.get((ref["source"], ref["ref"]))) else {}) for ref in refs]
+    snippets = {(item.source_table or "external", item.source_pk): item.snippet for item in items}
+    return [ref | ({"snippet": text} if (text := snippets.get((ref["source"], ref["ref"]))) else {}) for ref in refs]
 
 
-def _parsed(given: Any, number: int) -> EvidenceReference:
-    fields = given if isinstance(given, dict) else {}
+def _parse(ref_json: Any, index: int) -> EvidenceReference:
+    fields = ref_json if isinstance(ref_json, dict) else {}
     source, ref, snippet, meta = (fields.get(name) for name in ("source", "ref", "snippet", "meta"))
     if (
         source not in _TYPES
-        or not (isinstance(ref, str) and 0 < len(ref) <= _LONGEST_REF and ref.isprintable())
+        or not (isinstance(ref, str) and 0 < len(ref) <= _MAX_REF_LENGTH and ref.isprintable())
         or not (snippet is None or isinstance(snippet, str))
-        or not (meta is None or (isinstance(meta, dict) and len(json.dumps(meta)) <= _LARGEST_META))
+        or not (meta is None or (isinstance(meta, dict) and len(json.dumps(meta)) <= _MAX_META_LENGTH))
     ):
         raise InvalidEvidenceRef(
-            f"Evidence reference {number + 1} is not {{source, ref, snippet?, meta?}} with a source of "
-            f"{', '.join(_TYPES)}, a ref of at most {_LONGEST_REF} characters and a small object as meta.",
-            details={"index": number},
+            f"Evidence reference {index + 1} must be {{source, ref, snippet?, meta?}}: `source` is one of "
+            f"{', '.join(_TYPES)}; `ref` has at most {_MAX_REF_LENGTH} characters; `meta` is an object of at most "
+            f"{_MAX_META_LENGTH} characters as JSON.",
+            details={"index": index},
         )
     return EvidenceReference(source, ref, snippet, meta or {})
 
 
 async def _row(conn: Conn, scope: Scope, reference: EvidenceReference) -> CitedRow | None:
     if reference.source == "external":
-        return _OUTSIDE
-    name, hash_sign, index = reference.ref.partition("#")
+        return _EXTERNAL
+    row_id, hash_sign, index = reference.ref.partition("#")
     is_chunk = reference.source == "rag_chunks"
-    named = _named(name, "conversation" if reference.source == "cw_conversations" else "message", scope.project_id)
-    if named is None or bool(hash_sign) != is_chunk:
+    key = _parse_id(row_id, "conversation" if reference.source == "cw_conversations" else "message", scope.project_id)
+    if key is None or bool(hash_sign) != is_chunk:
         return None
     if is_chunk:
-        small = index.isascii() and index.isdigit() and len(index) <= 9
-        return await queries.get_chunk(conn, scope, named.account_id, named.number, int(index)) if small else None
-    find_row = queries.get_conversation if reference.source == "cw_conversations" else queries.get_message
-    return await find_row(conn, scope, named.account_id, named.number)
+        is_index = index.isascii() and index.isdigit() and len(index) <= 9
+        return await queries.get_chunk(conn, scope, key.account_id, key.number, int(index)) if is_index else None
+    get_row = queries.get_conversation if reference.source == "cw_conversations" else queries.get_message
+    return await get_row(conn, scope, key.account_id, key.number)
 
 
-def _named(text: str, kind: str, project_id: UUID) -> ids.GlobalId | None:
+def _parse_id(text: str, kind: str, project_id: UUID) -> ids.GlobalId | None:
     try:
-        named = ids.parse(text, kind)
+        key = ids.parse(text, kind)
     except Invalid:
         return None
-    return named if named.project_id == project_id else None
+    return key if key.project_id == project_id else None

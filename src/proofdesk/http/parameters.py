@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from proofdesk.core.paging import MAX_LIMIT, MAX_OFFSET, MAX_SHORT_LIMIT
 from proofdesk.errors import Invalid
+from proofdesk.evidence.references import MOST
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ OptionalTime = Annotated[datetime | None, AfterValidator(_assume_utc)]
 # `evidence.references` checks evidence references and has its own error code.
 REFERENCES: dict[str, Any] = {
     "type": "array",
-    "maxItems": 50,
+    "maxItems": MOST,
     "items": {
         "type": "object",
         "properties": {
@@ -78,6 +80,6 @@ REFERENCES: dict[str, Any] = {
     },
 }
 
-Limit = Annotated[int, Clamp(1, 500)]
-ShortLimit = Annotated[int, Clamp(1, 200)]
-Offset = Annotated[int, Clamp(0, 10_000_000)]
+Limit = Annotated[int, Clamp(1, MAX_LIMIT)]
+ShortLimit = Annotated[int, Clamp(1, MAX_SHORT_LIMIT)]
+Offset = Annotated[int, Clamp(0, MAX_OFFSET)]

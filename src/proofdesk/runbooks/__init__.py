@@ -1,1 +1,1 @@
-"""Incidents that explain themselves: what to look at, which cause it is, what to do, and the evidence of it."""
+"""Runbooks: checks that find the cause of an incident, its fixes, and an evidence bundle for support."""

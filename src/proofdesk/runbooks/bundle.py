@@ -1,4 +1,4 @@
-"""The bundle for whoever is to help: a report to paste into an issue, and the same as JSON."""
+"""The evidence bundle: a report in Markdown and in JSON, without secrets and personal data."""
 
 import asyncio
 import io
@@ -21,48 +21,48 @@ log = logging.get_logger(__name__)
 
 @dataclass(frozen=True)
 class EvidenceBundle:
-    """A zip and what to call it."""
+    """A zip file and its name."""
 
     name: str
     content: bytes
 
 
-async def build_bundle(case: RunbookContext, runbook: Runbook) -> EvidenceBundle:
-    """Run the runbook and pack what was found with what belongs to it; secrets and personal data are taken out."""
-    report = await build_report(case, runbook)
+async def build_bundle(context: RunbookContext, runbook: Runbook) -> EvidenceBundle:
+    """Run the runbook and pack its result and its evidence. Secrets and personal data are redacted."""
+    report = await build_report(context, runbook)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("report.md", render_markdown(report))
         archive.writestr("report.json", json.dumps(report, ensure_ascii=False, indent=2))
-    return EvidenceBundle(f"{runbook.slug}-{case.now():%Y%m%d-%H%M%S}.zip", packed.getvalue())
+    return EvidenceBundle(f"{runbook.slug}-{context.now():%Y%m%d-%H%M%S}.zip", packed.getvalue())
 
 
-async def build_report(case: RunbookContext, runbook: Runbook) -> dict[str, Any]:
-    """The report as JSON, masked."""
-    result = await registry.run_checks(case, runbook)
+async def build_report(context: RunbookContext, runbook: Runbook) -> dict[str, Any]:
+    """Run the runbook and return the redacted report as JSON values."""
+    result = await registry.run_checks(context, runbook)
     try:
-        sections = await asyncio.gather(*(_exhibit(case, exhibit) for exhibit in runbook.evidence))
+        sections = await asyncio.gather(*(_collect(context, section) for section in runbook.evidence))
     finally:
-        await case.close()
-    shown = configuration.effective_values(case.settings)
+        await context.close()
+    values = configuration.effective_values(context.settings)
     report = {
         "runbook": runbook.slug,
         "title": runbook.title,
-        "made_at": case.now(),
+        "made_at": context.now(),
         "version": __version__,
         "python": platform.python_version(),
         "verdict": result.verdict,
         "cause": result.cause,
         "checks": result.checks,
         "fixes": [fix.label for fix in result.fixes],
-        "evidence": dict(zip((exhibit.title for exhibit in runbook.evidence), sections, strict=True)),
-        "settings": [f"{name}={shown[name]}" for name in runbook.variables],
+        "evidence": dict(zip((section.title for section in runbook.evidence), sections, strict=True)),
+        "settings": [f"{name}={values[name]}" for name in runbook.variables],
     }
-    return (await _mask(case, report)).redact_value(report)
+    return (await _mask(context, report)).redact_value(report)
 
 
 def render_markdown(report: dict[str, Any]) -> str:
-    """A masked report for people."""
+    """Render a redacted report as Markdown."""
     lines = [f"# {report['title']}: {report['verdict']}", ""]
     lines += [f"Proofdesk {report['version']}, Python {report['python']}, {report['made_at']}.", ""]
     if report["cause"]:
@@ -79,24 +79,26 @@ def render_markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def _exhibit(case: RunbookContext, exhibit: EvidenceSection) -> Any:
+async def _collect(context: RunbookContext, section: EvidenceSection) -> Any:
     try:
         async with asyncio.timeout(registry.CHECK_TIMEOUT_SECONDS):
-            return await exhibit.collect(case)
+            return await section.collect(context)
     except CheckSkippedError as reason:
         return str(reason)
     except (ProofdeskError, TimeoutError) as error:
-        return f"Could not be gathered: {getattr(error, 'message', '') or 'no answer in time'}"
+        return f"Could not be collected: {getattr(error, 'message', '') or 'no response in time'}"
     except Exception as error:
-        log.exception("evidence crashed", title=exhibit.title)
-        return f"Could not be gathered ({type(error).__name__})."
+        log.exception("Collecting evidence failed.", title=section.title)
+        return f"Could not be collected ({type(error).__name__})."
 
 
-async def _mask(case: RunbookContext, report: dict[str, Any]) -> Redactor:
-    if case.scope is None:
-        return Redactor(case.settings)
-    async with case.resources.db.scoped(case.scope) as conn:
-        return Redactor(case.settings, await queries.list_personal_texts(conn, case.scope, "\n".join(iterate_strings(report))))
+async def _mask(context: RunbookContext, report: dict[str, Any]) -> Redactor:
+    if context.scope is None:
+        return Redactor(context.settings)
+    async with context.resources.db.scoped(context.scope) as conn:
+        return Redactor(
+            context.settings, await queries.list_personal_texts(conn, context.scope, "\n".join(iterate_strings(report)))
+        )
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The case that a runbook is run for: where, for whom, and what is known of it so far."""
+"""The context of a runbook: resources, actor, project, request, and values that its checks share."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 
 class CheckSkippedError(Exception):
-    """This cannot be seen from here; the reason is for people."""
+    """A check cannot run in this context. The message says why, for people."""
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """The request that asks, as a door saw it. Names of cookies only: their values are nobody's business here.
+    """Facts about the HTTP request that runs the runbook. Of cookies, only the names.
 
-    `scheme` and `peer` are those of the connection after trusted proxies were heard; `forwarded` holds the
-    `X-Forwarded-*` headers that came along and `believed` tells whether they count. `session` is the state of the
-    session that the cookie names, None without a cookie. `csrf` tells whether the token in the header is the
-    session's: None where no token is asked for. `sent_at` is the time on the clock of whoever asks, if he told it.
+    `scheme` and `peer` are those after trusted proxies are applied. `forwarded` holds the `X-Forwarded-*` headers of
+    the request; `proxy_trusted` says whether they are used. `session_state` is `active`, `ended` or `unknown`, or None
+    without a session cookie. `csrf_state` is `right`, `wrong` or `missing`, or None if the request needs no token.
+    `client_time` is the time on the client's clock, if the client sent it.
     """
 
     method: str
@@ -45,7 +45,7 @@ class RequestContext:
 
 
 class RunbookContext:
-    """Checks of one run share what they find out: `know` asks each question once."""
+    """What the checks of one run have in common. `load_once` loads each shared value once."""
 
     def __init__(
         self,
@@ -66,32 +66,32 @@ class RunbookContext:
 
     @property
     def settings(self) -> Settings:
-        """The effective settings."""
+        """Return the effective settings."""
         return self.resources.settings
 
     @property
     def required_scope(self) -> Scope:
-        """The project. Raises `CannotLookError` without one."""
+        """Return the project. Raises `CheckSkippedError` without one."""
         if self.scope is None:
-            raise CheckSkippedError("No project is chosen.")
+            raise CheckSkippedError("No project is selected.")
         return self.scope
 
     @property
     def required_request(self) -> RequestContext:
-        """The request that asks. Raises `CannotLookError` without one."""
+        """Return the request. Raises `CheckSkippedError` at the command line."""
         if self.request is None:
-            raise CheckSkippedError("Only a request shows this: run the runbook from the page or the API.")
+            raise CheckSkippedError("This check needs an HTTP request. Run the runbook from the page or the API.")
         return self.request
 
     async def load_once(self, question: Callable[["RunbookContext"], Coroutine[Any, Any, T]]) -> T:
-        """What the question gives, asked once however many checks want to know."""
+        """Return what the loader returns. It runs once, however many checks need it."""
         if question not in self._loads:
             self._loads[question] = asyncio.create_task(question(self))
-        # A check that runs out of time must not take the answer away from the others.
+        # A check that times out must not cancel the load for the other checks.
         return await asyncio.shield(self._loads[question])
 
     async def close(self) -> None:
-        """Stop what is still being asked."""
+        """Cancel loads that are still running."""
         waiting = [task for task in self._loads.values() if not task.done()]
         for task in waiting:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What a runbook is made of, and what running it finds."""
+"""Runbooks, their checks and fixes, and the result of a run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Verdict = Literal["ok", "problem"]
 
 @dataclass(frozen=True)
 class Fix:
-    """Something to do. With `path` it is a request to Proofdesk, and `command` the same thing at the terminal.
+    """A step that fixes a problem: a request to Proofdesk (`path`) or a command.
 
-    With neither, a person does it elsewhere: in the environment, in Chatwoot, at the provider.
+    Without either, a person does it elsewhere: in the environment, in Chatwoot, at the provider.
     """
 
     label: str
@@ -28,7 +28,7 @@ class Fix:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a look at one thing gave. `because` and `fixes` go before those of the check when they are given."""
+    """What a check observed. `cause` and `fixes` replace those of the check if they are set."""
 
     status: Status
     observed: str
@@ -38,7 +38,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at. `expected` is how it is when all is well, `cause` what it means when it is not."""
+    """One check. `expected` describes the healthy state; `cause` says what a failure means."""
 
     id: str
     title: str
@@ -50,7 +50,7 @@ class Check:
 
 @dataclass(frozen=True)
 class EvidenceSection:
-    """Something that belongs into the evidence."""
+    """A section of the evidence bundle."""
 
     title: str
     collect: Callable[[RunbookContext], Awaitable[Any]]
@@ -58,9 +58,9 @@ class EvidenceSection:
 
 @dataclass(frozen=True)
 class Runbook:
-    """An incident. Its checks stand in the order of causes: what fails makes what comes after it fail.
+    """An incident and its checks, in causal order: a failing check can make later checks fail.
 
-    `variables` are those that play a part, by their names in the environment.
+    `variables` are the environment variables that matter.
     """
 
     slug: str
@@ -74,7 +74,7 @@ class Runbook:
 
 @dataclass(frozen=True)
 class Finding:
-    """A check and what was seen. `fix` is empty when there is nothing to mend."""
+    """The result of one check. `fix` is empty if there is nothing to fix."""
 
     id: str
     title: str
@@ -86,7 +86,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Cause:
-    """The first check that fails: what comes after it may fail because of it."""
+    """The first check that failed. Later checks may fail because of it."""
 
     check: str
     message: str
@@ -94,7 +94,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class RunbookResult:
-    """What a run of a runbook found. `fixes` are those of all that is not well, those of the cause first."""
+    """The result of a runbook. `fixes` are those of all failed checks, then those of all warnings."""
 
     slug: str
     title: str
@@ -105,20 +105,20 @@ class RunbookResult:
 
 
 def ok(observed: str) -> Observation:
-    """It is as it should be."""
+    """Return an observation of the healthy state."""
     return Observation("ok", observed)
 
 
 def warn(observed: str, cause: str | None = None, *fixes: Fix) -> Observation:
-    """It works, but somebody should know."""
+    """Return an observation that people should know but that is not the cause."""
     return Observation("warn", observed, cause, fixes)
 
 
 def fail(observed: str, cause: str | None = None, *fixes: Fix) -> Observation:
-    """It is not as it should be, and that is enough to cause the incident."""
+    """Return an observation that can cause the incident."""
     return Observation("fail", observed, cause, fixes)
 
 
 def skip(reason: str) -> Observation:
-    """It could not be looked at, or there is nothing to look at."""
+    """Return that the check could not run or does not apply."""
     return Observation("skip", reason)

@@ -1,4 +1,4 @@
-"""SQL of what a runbook looks at in messages: attempts and policies of many at once."""
+"""SQL for the attempts and policies of many outbound messages at once. Nothing here changes a row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class OutboundAttempt:
-    """One attempt to deliver a message. Without an outcome it is under way, or its worker was lost."""
+    """One attempt to deliver a message. Without an outcome it is running, or its worker was lost."""
 
     outbound_id: UUID
     number: int
@@ -25,13 +25,13 @@ class OutboundAttempt:
 
 @dataclass(frozen=True)
 class RecipientPolicy(Policy):
-    """A policy and the recipient it counts for."""
+    """A policy and the recipient that it applies to."""
 
     recipient: str
 
 
 async def list_attempts(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[OutboundAttempt]:
-    """Every attempt of these messages, the first ones first."""
+    """Return every attempt of these messages, oldest first."""
     return await fetch_all(
         conn,
         OutboundAttempt,
@@ -43,8 +43,10 @@ async def list_attempts(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) 
     )
 
 
-async def list_recipient_policies(conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]) -> list[RecipientPolicy]:
-    """The policies that count for these recipients; none for whoever was never met. The two lists go together."""
+async def list_recipient_policies(
+    conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]
+) -> list[RecipientPolicy]:
+    """Return the policies that apply to these recipients. `channels[i]` belongs to `recipients[i]`."""
     return await fetch_all(
         conn,
         RecipientPolicy,

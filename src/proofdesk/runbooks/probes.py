@@ -1,4 +1,4 @@
-"""Calls to the services that Proofdesk depends on, through the clients that it works with. One try each."""
+"""Calls to the services that Proofdesk depends on, with the clients of the product and without retries."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,15 +11,15 @@ from proofdesk.outbound.channels.email.channel import EmailChannel as MailChanne
 from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 
-_ONE_TRY = 1e-6  # seconds of patience
+_NO_RETRY = 1e-6  # seconds within which the client may retry
 
 
 @dataclass(frozen=True)
 class EmbeddingProbe:
-    """What the provider made of a plain sentence: the length of its vector, or why there is none.
+    """The result of embedding one sentence: the length of its vector, or the error.
 
-    `kind` names the fault: unreachable, key, quota, throttled, model,
-    dimension, setting (no embedding server) or out of order.
+    `kind` is the kind of error: unreachable, key, quota, throttled, model, dimension, setting (not an embedding
+    server) or server error.
     """
 
     length: int | None = None
@@ -29,7 +29,7 @@ class EmbeddingProbe:
 
 @dataclass(frozen=True)
 class ChatwootProbe:
-    """What Chatwoot answered, step by step; a step that was not reached is None. Errors are those of the client."""
+    """What Chatwoot responded, step by step. `rejected` is the error of the token, `unreachable` of the address."""
 
     version: str | None = None
     unreachable: ChatwootError | None = None
@@ -37,11 +37,11 @@ class ChatwootProbe:
     roles: dict[int, str] = field(default_factory=dict)
 
 
-async def probe_embedding(case: RunbookContext) -> EmbeddingProbe:
-    """Have a sentence embedded. Raises `CannotLookError` without a provider."""
-    provider = case.resources.provider
+async def probe_embedding(context: RunbookContext) -> EmbeddingProbe:
+    """Embed one sentence. Raises `CheckSkippedError` without a provider."""
+    provider = context.resources.provider
     if provider is None:
-        raise CheckSkippedError("There is no embedding provider to ask.")
+        raise CheckSkippedError("No embedding provider is configured.")
     try:
         return EmbeddingProbe(length=len(await provider.embed_query(PROBE)))
     except EmbeddingError as error:
@@ -51,21 +51,21 @@ async def probe_embedding(case: RunbookContext) -> EmbeddingProbe:
 def _kind(error: EmbeddingError) -> str:
     status = error.details.get("upstream", {}).get("status")
     if isinstance(error, Busy):
-        return "unreachable" if status is None else "throttled" if error.throttled else "out of order"
+        return "unreachable" if status is None else "throttled" if error.throttled else "server error"
     if isinstance(error, Failed):
         if "dimension" in error.details:
             return "dimension"
-        if status in (400, 401, 403):  # 400 is what some say to a wrong key
+        if status in (400, 401, 403):  # some servers answer 400 to a wrong key
             return "key"
         return "quota" if status in (402, 429) else "model" if status == 404 else "setting"
     return "model"
 
 
-async def probe_chatwoot(case: RunbookContext) -> ChatwootProbe:
-    """Ask Chatwoot who it is, then who we are to it. Raises `CannotLookError` while it is not configured."""
-    if case.resources.chatwoot is None:
+async def probe_chatwoot(context: RunbookContext) -> ChatwootProbe:
+    """Request the version of Chatwoot, then the profile of the token. Raises `CheckSkippedError` if not configured."""
+    if context.resources.chatwoot is None:
         raise CheckSkippedError("Chatwoot is not configured.")
-    client = case.resources.chatwoot
+    client = context.resources.chatwoot
     try:
         version = (await client.server_info()).object().get("version")
     except ChatwootError as error:
@@ -83,23 +83,23 @@ def _roles(profile: dict[str, Any]) -> dict[int, str]:
     return {a["id"]: str(a.get("role")) for a in listed if isinstance(a.get("id"), int)}
 
 
-async def list_inbox_ids(case: RunbookContext, account_id: int) -> set[int]:
-    """The inboxes of an account that the token sees. Raises `ChatwootError`."""
-    assert case.resources.chatwoot is not None, "asked after Chatwoot answered"
-    found = await case.resources.chatwoot.with_retry_timeout(_ONE_TRY).inboxes(account_id)
-    return {row["id"] for row in found.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
+async def list_inbox_ids(context: RunbookContext, account_id: int) -> set[int]:
+    """Return the ids of the inboxes that the token sees in an account. Raises `ChatwootError`."""
+    assert context.resources.chatwoot is not None, "call this after probe_chatwoot"
+    response = await context.resources.chatwoot.with_retry_timeout(_NO_RETRY).inboxes(account_id)
+    return {row["id"] for row in response.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
 
 
-async def probe_channel(case: RunbookContext, name: str) -> str:
-    """Why the service behind a configured channel does not answer; empty when it does."""
+async def probe_channel(context: RunbookContext, name: str) -> str:
+    """Return the error of the service behind a configured channel, or an empty string."""
     if name == "chatwoot":
-        seen = await case.load_once(probe_chatwoot)
-        error = seen.unreachable or seen.rejected
+        probe = await context.load_once(probe_chatwoot)
+        error = probe.unreachable or probe.rejected
         return error.message if error else ""
     try:
-        if name == "telegram" and case.resources.bot is not None:
-            await case.resources.bot.identity()
-        elif isinstance(mail := case.resources.outbound[name], MailChannel):
+        if name == "telegram" and context.resources.bot is not None:
+            await context.resources.bot.identity()
+        elif isinstance(mail := context.resources.outbound[name], MailChannel):
             await mail.check_connection()
     except (TelegramError, SendFailed) as error:
         return error.message

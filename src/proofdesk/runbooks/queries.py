@@ -1,4 +1,4 @@
-"""SQL of what runbooks look at. Nothing here changes a row."""
+"""SQL of the checks. Nothing here changes a row."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class FailedChunkGroup:
-    """Chunks that were refused for one reason."""
+    """Failed chunks with the same error."""
 
     error: str
     chunks: int
@@ -17,7 +17,7 @@ class FailedChunkGroup:
 
 @dataclass(frozen=True)
 class ModelCount:
-    """Chunks that have a vector of a model."""
+    """The number of chunks with a vector of one model."""
 
     model: str
     chunks: int
@@ -25,14 +25,14 @@ class ModelCount:
 
 @dataclass(frozen=True)
 class SampleChunk:
-    """A chunk that search should find by its own words."""
+    """A chunk that search should find by its own text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ReadingProgress:
-    """Conversations by how far they came: read from Chatwoot, cut into chunks, indexed by their words."""
+    """The number of conversations, and of those not yet read, not chunked, and not in the keyword index."""
 
     conversations: int
     unread: int
@@ -42,7 +42,7 @@ class ReadingProgress:
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A run that is under way, and for how long nothing was heard of it."""
+    """A queued or running run, and the seconds since its last heartbeat."""
 
     job_type: str
     status: str
@@ -52,7 +52,7 @@ class ActiveRun:
 
 @dataclass(frozen=True)
 class SchedulePause:
-    """Who paused a schedule last, and when."""
+    """Who last paused a schedule, and when."""
 
     job_type: str
     paused_by: str
@@ -61,7 +61,7 @@ class SchedulePause:
 
 @dataclass(frozen=True)
 class RateLimitCount:
-    """A counter of the rate limits and for how many minutes it runs already."""
+    """A rate limit counter, and the minutes since its window started."""
 
     purpose: str
     hits: int
@@ -70,19 +70,19 @@ class RateLimitCount:
 
 @dataclass(frozen=True)
 class PersonalText:
-    """Something of a person that occurs in a text: a name or an address, or (`is_text`) what he wrote begins so."""
+    """A name or address that occurs in a text, or (`is_text`) the beginning of a message."""
 
     word: str
     is_text: bool
 
 
 async def fetch_database_time(conn: Conn) -> datetime:
-    """The time on the database's clock."""
+    """Return the time on the database's clock."""
     return await fetch_value(conn, "SELECT clock_timestamp()")
 
 
 async def list_rate_limits(conn: Conn, purposes: list[str]) -> list[RateLimitCount]:
-    """The fullest counter of each purpose."""
+    """Return the highest counter of each purpose."""
     return await fetch_all(
         conn,
         RateLimitCount,
@@ -95,7 +95,7 @@ async def list_rate_limits(conn: Conn, purposes: list[str]) -> list[RateLimitCou
 
 
 async def list_personal_texts(conn: Conn, scope: Scope, text: str) -> list[PersonalText]:
-    """People's names, addresses and numbers, and beginnings of messages, that occur in a text."""
+    """Return the names, addresses and numbers of people, and beginnings of messages, that occur in a text."""
     return await fetch_all(
         conn,
         PersonalText,
@@ -116,18 +116,18 @@ async def list_personal_texts(conn: Conn, scope: Scope, text: str) -> list[Perso
 
 
 async def fetch_project_name(conn: Conn, scope: Scope) -> str:
-    """What the project is called."""
+    """Return the name of the project."""
     return await fetch_value(conn, "SELECT name FROM projects WHERE id = %(project)s", project=scope.project_id)
 
 
 async def fetch_reading_progress(conn: Conn, scope: Scope) -> ReadingProgress:
-    """How far the project's conversations came."""
+    """Return how many conversations of the project are read, chunked and indexed."""
     return await fetch_one(
         conn,
         ReadingProgress,
         """
         SELECT count(*) AS conversations, count(*) FILTER (WHERE read_mark IS NULL) AS unread,
-               count(*) FILTER (WHERE content_version <> chunked_version) AS uncut,
+               count(*) FILTER (WHERE content_version <> chunked_version) AS unchunked,
                count(*) FILTER (WHERE content_version <> indexed_version) AS unindexed
         FROM cw_conversations WHERE project_id = %(project)s""",
         project=scope.project_id,
@@ -135,7 +135,7 @@ async def fetch_reading_progress(conn: Conn, scope: Scope) -> ReadingProgress:
 
 
 async def count_chunks_by_model(conn: Conn, scope: Scope) -> list[ModelCount]:
-    """How many chunks are ready by each model, most first."""
+    """Return the number of ready chunks by model, largest first."""
     return await fetch_all(
         conn,
         ModelCount,
@@ -147,7 +147,7 @@ async def count_chunks_by_model(conn: Conn, scope: Scope) -> list[ModelCount]:
 
 
 async def fetch_sample_chunk(conn: Conn, scope: Scope) -> SampleChunk | None:
-    """The newest chunk that is indexed by its words."""
+    """Return the newest chunk that is in the keyword index."""
     return await fetch_optional(
         conn,
         SampleChunk,
@@ -160,12 +160,12 @@ async def fetch_sample_chunk(conn: Conn, scope: Scope) -> SampleChunk | None:
 
 
 async def group_failed_chunks(conn: Conn, scope: Scope, limit: int) -> list[FailedChunkGroup]:
-    """Refused chunks by reason, most first; numbers in reasons, which differ from text to text, count as one."""
+    """Return failed chunks by error, largest group first. Errors that differ only in numbers form one group."""
     return await fetch_all(
         conn,
         FailedChunkGroup,
         """
-        SELECT min(coalesce(error, 'no reason given')) AS error, count(*) AS chunks FROM rag_chunks
+        SELECT min(coalesce(error, 'no error recorded')) AS error, count(*) AS chunks FROM rag_chunks
         WHERE project_id = %(project)s AND embedding_status = 'failed'
         GROUP BY regexp_replace(coalesce(error, ''), '[0-9]+', '#', 'g') ORDER BY 2 DESC, 1 LIMIT %(most)s""",
         project=scope.project_id,
@@ -174,7 +174,7 @@ async def group_failed_chunks(conn: Conn, scope: Scope, limit: int) -> list[Fail
 
 
 async def count_stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
-    """Chunks that somebody claimed so long ago that he must be lost."""
+    """Return the number of chunks whose claim is older than `minutes`: their worker is lost."""
     return await fetch_value(
         conn,
         """
@@ -186,7 +186,7 @@ async def count_stuck_chunks(conn: Conn, scope: Scope, minutes: int) -> int:
 
 
 async def list_active_runs(conn: Conn, scope: Scope) -> list[ActiveRun]:
-    """Runs that are queued or running, the longest silent first."""
+    """Return queued and running runs, the longest silent first."""
     return await fetch_all(
         conn,
         ActiveRun,
@@ -200,13 +200,13 @@ async def list_active_runs(conn: Conn, scope: Scope) -> list[ActiveRun]:
 
 
 async def list_last_pauses(conn: Conn, scope: Scope) -> list[SchedulePause]:
-    """The last pause of each schedule by a person."""
+    """Return the last pause of each schedule by a person."""
     return await fetch_all(
         conn,
         SchedulePause,
         """
-        SELECT DISTINCT ON (payload ->> 'job_type') payload ->> 'job_type' AS job_type, actor_username AS by,
-               created_at AS at
+        SELECT DISTINCT ON (payload ->> 'job_type') payload ->> 'job_type' AS job_type, actor_username AS paused_by,
+               created_at AS paused_at
         FROM audit_events
         WHERE project_id = %(project)s AND action = 'job.schedule_changed' AND payload #>> '{status,to}' = 'paused'
         ORDER BY payload ->> 'job_type', id DESC""",

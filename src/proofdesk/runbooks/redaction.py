@@ -1,4 +1,4 @@
-"""What may leave the house: no secret, and nothing by which a person can be told."""
+"""Redaction of evidence: removes secrets and personal data."""
 
 import dataclasses
 import re
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from proofdesk.runbooks.queries import PersonalText
 from proofdesk.settings import Settings
 
-# By the name of the field, whatever it holds.
+# Fields that are redacted by name, whatever their value.
 _SECRETS = re.compile(
     r"token$|secret|password|passwd|authorization|^(set-)?cookie$|_hash$|^pin$|api_?key|^database_url$"
 )
@@ -23,7 +23,7 @@ _PEOPLE = re.compile(
     r"|(^|_)(username|email|phone|phone_number|identifier|chat_id|telegram_id|recipient_ref|address|to|cc|bcc)$"
 )
 _TEXTS = re.compile(r"(^|_)(content|text|snippet|subject|body|html|question|query)$")
-# By their form, wherever they stand.
+# Values that are redacted by form, in any text.
 _PATTERNS = (
     (re.compile(r"(?<=://)[^/@\s]+@"), "…@"),
     (re.compile(r"\bBearer\s+\S+", re.IGNORECASE), "Bearer …"),
@@ -39,19 +39,21 @@ _ADDRESS = re.compile(r"(?<![\w.:])[0-9a-fA-F:.]{7,}(?![\w:])")
 
 
 class Redactor:
-    """Takes out what must not be shown. `known` is what the project knows of people and occurs in the texts."""
+    """Redacts secrets, personal data by form, and the `personal_texts` that occur in the report."""
 
-    def __init__(self, settings: Settings, known: Iterable[PersonalText] = ()):
+    def __init__(self, settings: Settings, personal_texts: Iterable[PersonalText] = ()):
         values = (getattr(settings, name) for name in Settings.model_fields)
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         secrets += [unquote(urlsplit(s).password or "") for s in secrets if "://" in s]
         self._secrets = sorted((s for s in secrets if len(s) > 3), key=len, reverse=True)
-        known = sorted(known, key=lambda k: len(k.word), reverse=True)
-        self._names = [re.compile(rf"(?<!\w){re.escape(k.word)}(?!\w)", re.IGNORECASE) for k in known if not k.is_text]
-        self._texts = [k.word for k in known if k.is_text]
+        longest_first = sorted(personal_texts, key=lambda t: len(t.word), reverse=True)
+        self._names = [
+            re.compile(rf"(?<!\w){re.escape(t.word)}(?!\w)", re.IGNORECASE) for t in longest_first if not t.is_text
+        ]
+        self._texts = [t.word for t in longest_first if t.is_text]
 
     def redact_value(self, value: Any, name: str = "") -> Any:
-        """The same as plain JSON, masked."""
+        """Return the value as redacted JSON."""
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         if isinstance(value, dict):
@@ -65,7 +67,7 @@ class Redactor:
         return self._named(value, name)
 
     def redact_text(self, text: str) -> str:
-        """A text with what must not be shown taken out of it."""
+        """Return the text with secrets and personal data replaced."""
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         for beginning in self._texts:
@@ -74,7 +76,7 @@ class Redactor:
             text = name.sub("[name]", text)
         for pattern, instead in _PATTERNS:
             text = pattern.sub(instead, text)
-        return _ADDRESS.sub(_coarse, text)
+        return _ADDRESS.sub(_truncate_address, text)
 
     def _named(self, value: Any, name: str) -> Any:
         if _SECRETS.search(name):
@@ -87,7 +89,7 @@ class Redactor:
 
 
 def iterate_strings(value: Any) -> Iterable[str]:
-    """Every text in a value."""
+    """Yield every string in a value."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = [getattr(value, field.name) for field in dataclasses.fields(value)]
     if isinstance(value, str):
@@ -98,12 +100,12 @@ def iterate_strings(value: Any) -> Iterable[str]:
         yield from (text for inner in value for text in iterate_strings(inner))
 
 
-def _coarse(found: re.Match[str]) -> str:
-    """An address of the network without its last part; loopback tells nothing of anybody."""
+def _truncate_address(match: re.Match[str]) -> str:
+    """Return an IP address without its last part. Loopback addresses identify nobody and stay."""
     try:
-        address = ip_address(found[0])
+        address = ip_address(match[0])
     except ValueError:
-        return found[0]
+        return match[0]
     if address.is_loopback:
-        return found[0]
-    return f"{found[0].rpartition('.')[0]}.x" if address.version == 4 else f"{':'.join(found[0].split(':')[:3])}::x"
+        return match[0]
+    return f"{match[0].rpartition('.')[0]}.x" if address.version == 4 else f"{':'.join(match[0].split(':')[:3])}::x"

@@ -1,4 +1,4 @@
-"""The book: all runbooks, and how one is run. Running changes nothing."""
+"""All runbooks, and running one. A run changes nothing."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,18 +8,17 @@ from proofdesk.errors import NotFound, ProofdeskError
 from proofdesk.jobs import catalog
 from proofdesk.runbooks.checks import auth, chatwoot, embeddings, outbound, scheduler, search, signup
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
-from proofdesk.runbooks.findings import Cause, Check, RunbookResult, Finding, Fix, Runbook, Observation, fail, skip
+from proofdesk.runbooks.findings import Cause, Check, Finding, Fix, Observation, Runbook, RunbookResult, fail, skip
 
 log = logging.get_logger(__name__)
 
 CHECK_TIMEOUT_SECONDS = 8.0
-"""Seconds for one check."""
+"""Time limit of one check."""
 
-_ROOMS = (search, chatwoot, auth, scheduler, embeddings, signup, outbound)
-_RUNBOOKS: dict[str, Runbook] = {room.RUNBOOK.slug: room.RUNBOOK for room in _ROOMS}
+_MODULES = (search, chatwoot, auth, scheduler, embeddings, signup, outbound)
+_RUNBOOKS: dict[str, Runbook] = {module.RUNBOOK.slug: module.RUNBOOK for module in _MODULES}
 
-
-_OF_ERROR = {
+_ERROR_CODES = {
     "auth-loop": "unauthorized csrf_invalid login_rate_limited",
     "search-returns-no-results": "active_project_required",
     "chatwoot-sync-fails": "chatwoot_not_configured chatwoot_source_binding_error source_already_bound",
@@ -30,79 +29,79 @@ _OF_ERROR = {
     "outbound-blocked": "outbound_blocked_opt_out outbound_blocked_stop_on_reply frequency_cap_reached "
     "outbound_invalid_state four_eyes_required",
 }
-_BY_CODE = {code: slug for slug, codes in _OF_ERROR.items() for code in codes.split()}
+_BY_CODE = {code: slug for slug, codes in _ERROR_CODES.items() for code in codes.split()}
 _BY_CODE |= {job.failure_code: job.runbook for job in (catalog.SYNC, catalog.EMBED, catalog.OUTBOUND)}
 
 
 class RunbookNotFound(NotFound):
-    """There is no runbook of that name."""
+    """No runbook has this slug."""
 
     code = "runbook_not_found"
 
 
 def list_runbooks() -> list[Runbook]:
-    """Every runbook, in the order in which people meet the incidents."""
+    """Return every runbook, the most common incidents first."""
     return list(_RUNBOOKS.values())
 
 
 def get_runbook(slug: str) -> Runbook:
-    """One runbook. Raises `RunbookNotFound`."""
+    """Return a runbook. Raises `RunbookNotFound`."""
     if slug not in _RUNBOOKS:
-        raise RunbookNotFound(f"There is no such runbook. There are: {', '.join(_RUNBOOKS)}.")
+        raise RunbookNotFound(f"No runbook `{slug}`. Choose one of: {', '.join(_RUNBOOKS)}.")
     return _RUNBOOKS[slug]
 
 
 def runbook_for_error(code: str, cause: object = None) -> str | None:
-    """The slug of the runbook for an error, or for its cause when that is known; None when there is none."""
+    """Return the slug of the runbook for an error's cause, else for its code. None if there is none."""
     return _BY_CODE.get(str(cause)) or _BY_CODE.get(code)
 
 
-async def run_checks(case: RunbookContext, runbook: Runbook) -> RunbookResult:
-    """Run every check at the same time; each has `LIMIT` seconds and cannot break the others."""
+async def run_checks(context: RunbookContext, runbook: Runbook) -> RunbookResult:
+    """Run all checks concurrently. Each has `CHECK_TIMEOUT_SECONDS`; one that fails does not affect the others."""
     try:
-        seen = await asyncio.gather(*(_seen(case, check) for check in runbook.checks))
+        observations = await asyncio.gather(*(_observe(context, check) for check in runbook.checks))
     finally:
-        await case.close()
-    return _diagnosis(runbook, list(zip(runbook.checks, seen, strict=True)))
+        await context.close()
+    return _result(runbook, list(zip(runbook.checks, observations, strict=True)))
 
 
-async def _seen(case: RunbookContext, check: Check) -> Observation:
+async def _observe(context: RunbookContext, check: Check) -> Observation:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            return await check.observe(case)
+            return await check.observe(context)
     except CheckSkippedError as reason:
         return skip(str(reason))
     except TimeoutError:
-        return fail(f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds.")
+        return fail(f"No result within {CHECK_TIMEOUT_SECONDS:.0f} seconds.")
     except ProofdeskError as error:
         return fail(error.message)
     except Exception as error:
-        log.exception("check crashed", check=check.id)
-        return fail(f"The check itself broke ({type(error).__name__}); the log of Proofdesk tells how.")
+        log.exception("A check raised an error.", check=check.id)
+        return fail(f"The check raised {type(error).__name__}. See the log of Proofdesk.")
 
 
-def _diagnosis(runbook: Runbook, seen: list[tuple[Check, Observation]]) -> RunbookResult:
-    failed = next(((check, look) for check, look in seen if look.status == "fail"), None)
+def _result(runbook: Runbook, observed: list[tuple[Check, Observation]]) -> RunbookResult:
+    failed = next(((check, observation) for check, observation in observed if observation.status == "fail"), None)
     return RunbookResult(
         slug=runbook.slug,
         title=runbook.title,
         verdict="problem" if failed else "ok",
         cause=Cause(failed[0].id, failed[1].cause or failed[0].cause) if failed else None,
-        checks=tuple(_finding(check, look) for check, look in seen),
-        fixes=tuple(_distinct(fix for status in ("fail", "warn") for fix in _fixes(seen, status))),
+        checks=tuple(_finding(check, observation) for check, observation in observed),
+        fixes=tuple(_distinct(fix for status in ("fail", "warn") for fix in _fixes(observed, status))),
     )
 
 
-def _finding(check: Check, look: Observation) -> Finding:
-    fixes = (look.fixes or check.fixes) if look.status in ("fail", "warn") else ()
-    told = " ".join(fix.label for fix in fixes)
-    return Finding(check.id, check.title, look.status, look.observed, check.expected, told)
+def _finding(check: Check, observation: Observation) -> Finding:
+    fixes = (observation.fixes or check.fixes) if observation.status in ("fail", "warn") else ()
+    labels = " ".join(fix.label for fix in fixes)
+    return Finding(check.id, check.title, observation.status, observation.observed, check.expected, labels)
 
 
-def _fixes(seen: list[tuple[Check, Observation]], status: str) -> Iterable[Fix]:
-    for check, look in seen:
-        if look.status == status:
-            yield from look.fixes or check.fixes
+def _fixes(observed: list[tuple[Check, Observation]], status: str) -> Iterable[Fix]:
+    for check, observation in observed:
+        if observation.status == status:
+            yield from observation.fixes or check.fixes
 
 
 def _distinct(fixes: Iterable[Fix]) -> list[Fix]:

@@ -1,4 +1,4 @@
-"""Messages that are not sent, each with what is known of it and when it can go out."""
+"""Messages that are not sent, with their attempts, their policy, and when they can be sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from proofdesk.runbooks import outbound_queries
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.outbound_queries import OutboundAttempt
 
-_MOST = 200
+_LATEST = 200
 
 
 @dataclass(frozen=True)
 class UnsentMessage:
-    """A message that is not sent. `gate` is what its recipient's policy says now, `until` when that ends."""
+    """A message that is not sent. `gate` is the gate that blocks it now, `until` when that ends."""
 
     message: OutboundMessage
     attempts: list[OutboundAttempt]
@@ -25,22 +25,25 @@ class UnsentMessage:
     until: datetime | None
 
 
-async def load_unsent_messages(case: RunbookContext) -> list[UnsentMessage]:
-    """The message that is asked about, or all that are not sent, newest first."""
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        if case.outbound_id is not None:
-            messages = await message_queries.fetch_messages(conn, case.required_scope, [case.outbound_id])
+async def load_unsent_messages(context: RunbookContext) -> list[UnsentMessage]:
+    """Return the message of the context, or all unsent messages, newest first."""
+    scope = context.required_scope
+    async with context.resources.db.scoped(scope) as conn:
+        if context.outbound_id is not None:
+            messages = await message_queries.fetch_messages(conn, scope, [context.outbound_id])
         else:
-            messages = [m for m in await message_queries.fetch_message_page(conn, case.required_scope, OutboundFilter(), _MOST, 0) if m.status != "sent"]
+            latest = await message_queries.fetch_message_page(conn, scope, OutboundFilter(), _LATEST, 0)
+            messages = [m for m in latest if m.status != "sent"]
         recipients = [m.recipient_ref for m in messages]
-        last_inbound = await policy_queries.fetch_latest_replies(conn, case.required_scope, recipients)
-        attempts = await outbound_queries.list_attempts(conn, case.required_scope, [m.id for m in messages])
-        policies = await outbound_queries.list_recipient_policies(conn, case.required_scope, [m.channel for m in messages], recipients)
+        last_inbound = await policy_queries.fetch_latest_replies(conn, scope, recipients)
+        attempts = await outbound_queries.list_attempts(conn, scope, [m.id for m in messages])
+        channels = [m.channel for m in messages]
+        policies = await outbound_queries.list_recipient_policies(conn, scope, channels, recipients)
     return [
         _unsent_message(
-            case,
+            context,
             message,
-            [t for t in attempts if t.outbound_id == message.id],
+            [a for a in attempts if a.outbound_id == message.id],
             [p for p in policies if (p.channel, p.recipient) == (message.channel, message.recipient_ref)],
             last_inbound.get(message.recipient_ref),
         )
@@ -49,42 +52,47 @@ async def load_unsent_messages(case: RunbookContext) -> list[UnsentMessage]:
 
 
 def _unsent_message(
-    case: RunbookContext, message: OutboundMessage, attempts: list[OutboundAttempt], policies: Sequence[Policy], last_inbound: datetime | None
+    context: RunbookContext,
+    message: OutboundMessage,
+    attempts: list[OutboundAttempt],
+    policies: Sequence[Policy],
+    last_inbound: datetime | None,
 ) -> UnsentMessage:
     if not policies:
         return UnsentMessage(message, attempts, None, None, None)
-    policy = combine_policies(policies, case.now())
-    decision = evaluate(message.approved_at or case.now(), policy, last_inbound, case.now())
+    policy = combine_policies(policies, context.now())
+    decision = evaluate(message.approved_at or context.now(), policy, last_inbound, context.now())
     return UnsentMessage(message, attempts, policy, decision.reason, decision.until)
 
 
 def is_pending(unsent: UnsentMessage) -> bool:
-    """Whether it could still go out by itself."""
+    """Return whether a worker can still send the message."""
     return unsent.message.status in ("approved", "failed")
 
 
 def describe(unsent: UnsentMessage) -> str:
-    """A message in a line: state, attempts, counters, and when it can go out."""
+    """Return one line: state, attempts, counters, and when the message can be sent."""
     message, policy = unsent.message, unsent.policy
     counts = ""
     if policy is not None:
-        now_live = close_expired_window(policy, message.updated_at)
-        ends = f", window ends {_moment(policy.window_ends_at)}" if policy.window_ends_at else ""
-        counts = f", {now_live.sent_in_window} of {policy.frequency_cap} in {policy.frequency_window_hours} h{ends}"
+        current = close_expired_window(policy, message.updated_at)
+        ends = f", window ends {_format_time(policy.window_ends_at)}" if policy.window_ends_at else ""
+        counts = f", {current.sent_in_window} of {policy.frequency_cap} in {policy.frequency_window_hours} h{ends}"
     error = f", {message.last_error}" if message.last_error else ""
-    return f"{message.id} ({message.channel}, {message.status}{error}, {len(unsent.attempts)} attempts{counts}, {describe_next_attempt(unsent)})"
+    state = f"{message.channel}, {message.status}{error}, {len(unsent.attempts)} attempts{counts}"
+    return f"{message.id} ({state}, {describe_next_attempt(unsent)})"
 
 
 def describe_next_attempt(unsent: UnsentMessage) -> str:
-    """When it can go out."""
+    """Return when the message can be sent."""
     message = unsent.message
     if not is_pending(unsent):
         return "sent" if message.status == "sent" else "only after a person acts"
     times = [t for t in (message.next_attempt_at, message.scheduled_at, unsent.until) if t is not None]
     if unsent.gate in (OPTED_OUT, REPLIED) or message.next_attempt_at is None or not times:
         return "only after a person acts"
-    return f"can go out from {_moment(max(times))}"
+    return f"can be sent from {_format_time(max(times))}"
 
 
-def _moment(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "never"
+def _format_time(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC" if time else "never"

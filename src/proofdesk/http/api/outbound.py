@@ -7,11 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from proofdesk.core.paging import MAX_SHORT_LIMIT
 from proofdesk.http.api.audit import AuditEventSchema
 from proofdesk.http.api.policies import PolicySchema
 from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
-from proofdesk.http.parameters import REFERENCES, Offset, ShortLimit, UuidText, json_schema, parse_time
+from proofdesk.http.parameters import REFERENCES, Clamp, Offset, ShortLimit, UuidText, json_schema, parse_time
 from proofdesk.http.responses import Envelope, success
 from proofdesk.http.schemas import row_schema, schema
 from proofdesk.outbound import approval, drafts, messages, preflight
@@ -44,7 +45,7 @@ class DraftBody(JsonBody):
     channel: Any = Field(None, json_schema_extra=json_schema(type="string", enum=list(registry.CHANNELS)))
     recipient_ref: Any = Field(None, json_schema_extra=json_schema(type="string", minLength=1))
     payload: Any = Field(
-        None, description="The content, in the form of the channel.", json_schema_extra=json_schema(**_PAYLOAD)
+        None, description="The content for the channel.", json_schema_extra=json_schema(**_PAYLOAD)
     )
     idempotency_key: Any = Field(
         None, json_schema_extra=json_schema(type="string", minLength=1, maxLength=drafts.MAX_KEY_LENGTH)
@@ -145,7 +146,7 @@ async def draft(db: Db, scope: ProjectEditor, body: DraftBody) -> Envelope:
 
 @router.post("/process", summary="Send due messages", response_model=schema("Processed", result=DeliveryTotalsSchema))
 async def process(
-    resources: Resources, scope: ProjectEditor, body: ProcessBody, limit: ShortLimit | None = None
+    resources: Resources, scope: ProjectEditor, body: ProcessBody, limit: Annotated[int | None, Clamp(1, MAX_SHORT_LIMIT)] = None
 ) -> Envelope:
     """Sends approved messages that are due, and retries."""
     totals = await delivery.process_due(
@@ -167,7 +168,7 @@ async def process(
 )
 async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
     """A message with its attempts, its recipient's policy, and its audit events, the oldest first."""
-    details = await messages.get_details(db, scope, _parse_outbound_id(outbound_id))
+    details = await messages.get_details(db, scope, _parse_id(outbound_id))
     return success(
         outbound=message(details.outbound),
         attempts=details.attempts,
@@ -183,7 +184,7 @@ async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
 )
 async def check(resources: Resources, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
     """Every gate, and the time from which the message can be sent. Changes nothing."""
-    report = await preflight.check_gates(resources.db, scope, resources.outbound, _parse_outbound_id(outbound_id))
+    report = await preflight.check_gates(resources.db, scope, resources.outbound, _parse_id(outbound_id))
     gates = [{"gate": g.gate, "pass": g.passes, "detail": g.detail} for g in report.gates]
     return success(gates=gates, sendable_at=report.sendable_at)
 
@@ -196,7 +197,7 @@ async def approve(
     approved = await approval.approve(
         db,
         scope,
-        _parse_outbound_id(outbound_id),
+        _parse_id(outbound_id),
         four_eyes=settings.outbound_four_eyes,
         evidence_refs=body.evidence_refs,
     )
@@ -211,7 +212,7 @@ async def send(resources: Resources, scope: ProjectEditor, outbound_id: UuidText
         scope,
         resources.outbound,
         DeliveryOptions.from_settings(resources.settings),
-        _parse_outbound_id(outbound_id),
+        _parse_id(outbound_id),
     )
     return success(outbound=message(sent))
 
@@ -219,19 +220,19 @@ async def send(resources: Resources, scope: ProjectEditor, outbound_id: UuidText
 @router.post("/{outbound_id}/cancel", summary="Cancel a message", response_model=OutboundAnswer)
 async def cancel(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """A cancelled message is not sent, unless it is redrafted."""
-    return success(outbound=message(await approval.cancel(db, scope, _parse_outbound_id(outbound_id))))
+    return success(outbound=message(await approval.cancel(db, scope, _parse_id(outbound_id))))
 
 
 @router.post("/{outbound_id}/retry", summary="Retry a message", response_model=OutboundAnswer)
 async def retry(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """The approval stays. If the outcome of its delivery is unknown, it may arrive twice."""
-    return success(outbound=message(await approval.retry(db, scope, _parse_outbound_id(outbound_id))))
+    return success(outbound=message(await approval.retry(db, scope, _parse_id(outbound_id))))
 
 
 @router.post("/{outbound_id}/redraft", summary="Redraft a message", response_model=OutboundAnswer)
 async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
     """Makes a failed or cancelled message a draft again, or a blocked one that is not blocked any more."""
-    return success(outbound=message(await approval.redraft(db, scope, _parse_outbound_id(outbound_id))))
+    return success(outbound=message(await approval.redraft(db, scope, _parse_id(outbound_id))))
 
 
 def message(row: OutboundMessage) -> dict[str, Any]:
@@ -239,7 +240,7 @@ def message(row: OutboundMessage) -> dict[str, Any]:
     return row.fields
 
 
-def _parse_outbound_id(text: str) -> UUID:
+def _parse_id(text: str) -> UUID:
     outbound_id = projects.parse_id(text)
     if outbound_id is None:
         raise OutboundNotFound("This project has no such message.")

@@ -1,7 +1,7 @@
-"""Claims: messages taken by one worker, decided about, and their attempts written down, in one transaction.
+"""Claims: one worker takes messages, evaluates their gates and stores their attempts, in one transaction.
 
-Rows are locked in one order, messages before policies and policies by their ids: whoever opts out, and a sync that
-stores a message of the recipient, comes before the decision or waits for it.
+Rows are locked in one order: messages before policies, and policies by id. An opt-out, or a sync that stores a message
+of the recipient, therefore comes before the decision or waits for it.
 """
 
 import time
@@ -14,24 +14,28 @@ from proofdesk.audit import events
 from proofdesk.audit.events import BulkEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.outbound import gates, messages, policies, policy_queries
-from proofdesk.outbound import message_queries as outbound_queries
+from proofdesk.outbound import gates, message_queries, messages, policies, recipient_queries
 from proofdesk.outbound.channels.interface import Channel
 from proofdesk.outbound.delivery import attempt_queries, outcomes
 from proofdesk.outbound.delivery.attempt_queries import ChannelDelay, MessageUpdate, StartedAttempt
 from proofdesk.outbound.gates import GateDecision, Policy
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import InvalidState
+from proofdesk.outbound.policy_queries import store_windows
 from proofdesk.projects.scope import Scope
 
 CHANNEL_NOT_CONFIGURED = "provider_not_configured"
-_LOOK_AGAIN = timedelta(minutes=5)  # whether the channel is configured by now
+_CONFIGURATION_CHECK_INTERVAL = timedelta(minutes=5)
 _ACTIONS = {"blocked_opt_out": "outbound.opt_out_block", "cancelled": "outbound.cancel", "deferred": "outbound.defer"}
 
 
 @dataclass(frozen=True)
 class ClaimedMessage:
-    """A message on its way. No call may be made after `until` (of `time.monotonic`): others may think it lost then."""
+    """A message that passed all gates, and its stored attempt.
+
+    `started` and `deadline` are of `time.monotonic`. No call may start after `deadline`, because another worker may
+    then count the attempt as lost.
+    """
 
     message: OutboundMessage
     attempt: StartedAttempt
@@ -41,7 +45,7 @@ class ClaimedMessage:
 
 @dataclass(frozen=True)
 class Claim:
-    """What was taken: messages to be sent now, and those that may not be, each with the reason."""
+    """The messages of one transaction: those to send now, and those that a gate rejected, with its decision."""
 
     claimed: list[ClaimedMessage] = field(default_factory=list)
     rejected: list[tuple[OutboundMessage, GateDecision]] = field(default_factory=list)
@@ -51,79 +55,98 @@ class Claim:
 
 
 async def claim_due_messages(
-    db: Database, scope: Scope, providers: Mapping[str, Channel], lease: float, most: int
+    db: Database, scope: Scope, channels: Mapping[str, Channel], lease: float, limit: int
 ) -> Claim:
-    """Take at most so many messages whose time has come, on channels whose provider asks for no pause.
+    """Claim at most `limit` due messages of the channels that are not paused. `lease` is in seconds.
 
-    What waits for a provider that asks every worker to wait gets a later time and the reason.
+    Due messages of a channel that asks every worker to wait get a later time and the reason.
     """
-    began = time.monotonic()
-    pauses = {name: p.pause for name, p in providers.items() if p.pause is not None and p.pause.hold > 0}
+    started = time.monotonic()
+    pauses = {name: c.pause for name, c in channels.items() if c.pause is not None and c.pause.hold > 0}
+    delays = [
+        ChannelDelay(name, outcomes.format_reason(pause.reason), pause.wait)
+        for name, pause in pauses.items()
+        if pause.all_workers
+    ]
     async with db.scoped(scope) as conn:
-        if waits := [
-            ChannelDelay(n, outcomes.format_reason(p.reason), p.wait) for n, p in pauses.items() if p.all_workers
-        ]:
-            await attempt_queries.delay_channels(conn, scope, waits)
-        ids = await attempt_queries.lock_due_messages(conn, scope, most, list(pauses))
-        if not ids:
+        if delays:
+            await attempt_queries.delay_channels(conn, scope, delays)
+        message_ids = await attempt_queries.lock_due_messages(conn, scope, limit, list(pauses))
+        if not message_ids:
             return Claim()
-        found = await outbound_queries.fetch_messages(conn, scope, ids)
-        return await _decided(conn, scope, found, providers, lease, began)
+        due_messages = await message_queries.fetch_messages(conn, scope, message_ids)
+        return await _claim_locked(conn, scope, due_messages, channels, lease, started)
 
 
 async def claim_message(
     db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID
 ) -> Claim:
-    """Take one message, although its retry or its window may be later. Raises `OutboundNotFound` or `InvalidState`."""
-    began = time.monotonic()
+    """Claim one message, even if its retry or its window is later. Raises `OutboundNotFound` or `InvalidState`."""
+    started = time.monotonic()
     async with db.scoped(scope) as conn:
-        found = await messages.lock_message(conn, scope, outbound_id)
-        if found.next_attempt_at is None:
-            raise InvalidState(f"A message that is {found.status} cannot be sent: {_what_to_do(found)}", found)
+        message = await messages.lock_message(conn, scope, outbound_id)
+        if message.next_attempt_at is None:
+            raise InvalidState(f"A {message.status} message cannot be sent: {_advice(message)}", message)
         now = await attempt_queries.fetch_current_time(conn)
-        if found.scheduled_at is not None and found.scheduled_at > now:
-            raise InvalidState(f"The message is scheduled for {found.scheduled_at:%Y-%m-%dT%H:%M:%SZ}.", found)
-        return await _decided(conn, scope, [found], channels, lease, began)
+        if message.scheduled_at is not None and message.scheduled_at > now:
+            raise InvalidState(f"The message is scheduled for {message.scheduled_at:%Y-%m-%dT%H:%M:%SZ}.", message)
+        return await _claim_locked(conn, scope, [message], channels, lease, started)
 
 
-async def _decided(
-    conn: Conn, scope: Scope, found: Sequence[OutboundMessage], channels: Collection[str], lease: float, began: float
+async def _claim_locked(
+    conn: Conn,
+    scope: Scope,
+    locked_messages: Sequence[OutboundMessage],
+    channels: Collection[str],
+    lease: float,
+    started: float,
 ) -> Claim:
-    people = await policies.ensure_policies(conn, scope, [(m.channel, m.recipient_ref) for m in found])
-    of = {(p.channel, p.recipient): p.policy_ids for p in people}
-    held = await policies.lock_policies(conn, scope, people)
-    heard = await policy_queries.fetch_latest_replies(conn, scope, [m.recipient_ref for m in found])
+    """Evaluate the gates of messages that this transaction has locked, and store the attempts of those that pass."""
+    recipients = await policies.ensure_policies(conn, scope, [(m.channel, m.recipient_ref) for m in locked_messages])
+    policy_ids = {(r.channel, r.recipient): r.policy_ids for r in recipients}
+    locked_policies = await policies.lock_policies(conn, scope, recipients)
+    replies = await recipient_queries.fetch_latest_replies(conn, scope, [m.recipient_ref for m in locked_messages])
     now = await attempt_queries.fetch_current_time(conn)
-    decisions = []
-    for message in found:
-        ids = of[message.channel, message.recipient_ref]
-        decision = _decision(message, [held[i] for i in ids], heard.get(message.recipient_ref), channels, now)
+    passed: dict[UUID, OutboundMessage] = {}
+    rejected: list[tuple[OutboundMessage, GateDecision]] = []
+    updates: list[MessageUpdate] = []
+    for message in locked_messages:
+        ids = policy_ids[message.channel, message.recipient_ref]
+        reply_at = replies.get(message.recipient_ref)
+        decision = _evaluate(message, [locked_policies[i] for i in ids], reply_at, channels, now)
+        updates.append(_update(message, decision, ids))
         if decision == gates.PASS:
-            held |= {i: gates.reserve_slot(held[i], now) for i in ids}
-        decisions.append((message, decision, ids))
-    passed = {message.id: message for message, decision, _ in decisions if decision == gates.PASS}
-    await attempt_queries.update_claimed_messages(conn, scope, [_row(*each) for each in decisions])
-    begun = await attempt_queries.insert_attempts(conn, scope, list(passed), now, lease) if passed else []
+            passed[message.id] = message
+            locked_policies |= {i: gates.reserve_slot(locked_policies[i], now) for i in ids}
+        else:
+            rejected.append((message, decision))
+    await attempt_queries.update_claimed_messages(conn, scope, updates)
+    attempts = await attempt_queries.insert_attempts(conn, scope, list(passed), now, lease) if passed else []
     if passed:
-        await policy_queries.store_windows(conn, scope, list(held.values()))
-    held_back = [(message, decision) for message, decision, _ in decisions if decision != gates.PASS]
-    await events.record_many(conn, scope, scope.actor, [_event(m, d) for m, d in held_back if m.last_error != d.reason])
-    return Claim([ClaimedMessage(passed[b.outbound_id], b, began, began + lease / 2) for b in begun], held_back)
+        await store_windows(conn, scope, list(locked_policies.values()))
+    new_reasons = [_event(message, decision) for message, decision in rejected if message.last_error != decision.reason]
+    await events.record_many(conn, scope, scope.actor, new_reasons)
+    deadline = started + lease / 2
+    return Claim([ClaimedMessage(passed[a.outbound_id], a, started, deadline) for a in attempts], rejected)
 
 
-def _decision(
-    message: OutboundMessage, allowed: list[Policy], heard: datetime | None, channels: Collection[str], now: datetime
+def _evaluate(
+    message: OutboundMessage,
+    recipient_policies: list[Policy],
+    reply_at: datetime | None,
+    channels: Collection[str],
+    now: datetime,
 ) -> GateDecision:
-    assert message.approved_at is not None, "only what is approved is ever due"
-    person = gates.combine_policies(allowed, now)
-    newest = gates.latest([person.last_inbound_at, heard])
-    decision = gates.evaluate(message.approved_at, person, newest, now)
+    assert message.approved_at is not None, "only approved messages are due"
+    policy = gates.combine_policies(recipient_policies, now)
+    latest_reply = gates.latest([policy.last_inbound_at, reply_at])
+    decision = gates.evaluate(message.approved_at, policy, latest_reply, now)
     if decision == gates.PASS and message.channel not in channels:
-        return GateDecision("deferred", CHANNEL_NOT_CONFIGURED, now + _LOOK_AGAIN)
+        return GateDecision("deferred", CHANNEL_NOT_CONFIGURED, now + _CONFIGURATION_CHECK_INTERVAL)
     return decision
 
 
-def _row(message: OutboundMessage, decision: GateDecision, policy_ids: list[UUID]) -> MessageUpdate:
+def _update(message: OutboundMessage, decision: GateDecision, policy_ids: list[UUID]) -> MessageUpdate:
     status = {"pass": "sending", "deferred": message.status}.get(decision.verdict, decision.verdict)
     return MessageUpdate(message.id, status, decision.reason, decision.until, policy_ids)
 
@@ -131,13 +154,15 @@ def _row(message: OutboundMessage, decision: GateDecision, policy_ids: list[UUID
 def _event(message: OutboundMessage, decision: GateDecision) -> BulkEvent:
     payload = {"reason": decision.reason, "from": message.status, "channel": message.channel}
     until = {"until": decision.until.isoformat()} if decision.until else {}
-    return BulkEvent(_ACTIONS[decision.verdict], messages.ENTITY_TYPE, message.id, decision.verdict, payload | until)
+    return BulkEvent(
+        _ACTIONS[decision.verdict], messages.ENTITY_TYPE, message.id, decision.verdict, payload | until
+    )
 
 
-def _what_to_do(found: OutboundMessage) -> str:
+def _advice(message: OutboundMessage) -> str:
     return {
         "draft": "approve it first.",
-        "sending": "it is on its way.",
-        "sent": "it is out already.",
-        "failed": "let it be tried again first: /retry.",
-    }.get(found.status, "make a draft of it again: /redraft.")
+        "sending": "it is being sent.",
+        "sent": "it was sent already.",
+        "failed": "retry it first (/retry).",
+    }.get(message.status, "make it a draft again first (/redraft).")

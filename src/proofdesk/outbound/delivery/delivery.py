@@ -1,7 +1,7 @@
-"""Delivery, the whole flow on this page: claim (gates, attempt) → send, with nothing held → settle.
+"""Delivery: claim messages (gates, attempt) → send them, holding no connection → settle their outcomes.
 
-claims.due ──▶ sending.send ──▶ outcomes.settle, each on its own transaction or none. Before it, `sweep` settles what
-earlier workers left behind.
+`claims.claim_due_messages` ──▶ `MessageSender.send` ──▶ `outcomes.settle_attempts`. Each database step is one
+transaction. Before them, `sweep` settles the attempts that earlier workers left behind.
 """
 
 import asyncio
@@ -27,16 +27,17 @@ from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
-Flying = set[asyncio.Task[AttemptOutcome | None]]
-_MOST_WAITS = 20  # of one run, each for as long as `HOLD` says
-_A_MOMENT = 0.05
+SendTasks = set[asyncio.Task[AttemptOutcome | None]]
+_MAX_WAITS_PER_RUN = 20  # each at most `MAX_HOLD` seconds
+_CLOCK_MARGIN = 0.05
 
 
 @dataclass(frozen=True)
 class DeliveryOptions:
-    """Messages on their way at once, seconds after which an attempt counts as lost, and how retries wait.
+    """How many messages are sent at once, seconds after which an attempt counts as lost, and how retries wait.
 
-    `landing`: seconds that calls under way have left when delivery is broken off; the sweep settles those it cut short.
+    `shutdown_grace`: seconds that running calls may still take when delivery is cancelled. The sweep settles the
+    attempts that were cut off.
     """
 
     concurrency: int = 16
@@ -46,14 +47,17 @@ class DeliveryOptions:
 
     @staticmethod
     def from_settings(settings: Settings) -> "DeliveryOptions":
-        """The options that the settings ask for."""
+        """Return the options of the settings."""
         return DeliveryOptions(settings.outbound_concurrency, settings.outbound_lease_seconds)
 
 
 @dataclass
 class DeliveryTotals:
-    """What became of the messages that were looked at. `skipped`: they wait for a window or for their provider.
-    `swept`: attempts of earlier workers that were settled. `left_off`: more may be due."""
+    """What happened to the messages of a run.
+
+    `skipped`: messages that wait for a frequency window or for their channel. `swept`: attempts of earlier workers that
+    were settled. `stopped_early`: more messages may be due.
+    """
 
     processed: int = 0
     sent: int = 0
@@ -69,7 +73,7 @@ class DeliveryTotals:
         return {name: number for name, number in vars(self).items() if name != "stopped_early"}
 
     def count_claim(self, claim: Claim) -> None:
-        """Count what was taken, and of it what may not go out."""
+        """Count the messages of a claim, and those that a gate rejected."""
         self.processed += len(claim)
         deferred = sum(decision.verdict == "deferred" for _, decision in claim.rejected)
         self.skipped += deferred
@@ -89,7 +93,7 @@ class BlockedStopOnReply(Conflict):
 
 
 class FrequencyCapReached(Denied):
-    """The recipient was written to as often as his policy allows."""
+    """The recipient has received as many messages as their policy allows."""
 
     code = CAP_REACHED
 
@@ -97,132 +101,144 @@ class FrequencyCapReached(Denied):
 async def process_due(
     db: Database,
     scope: Scope,
-    providers: Channels,
+    channels: Channels,
     options: DeliveryOptions,
     limit: int | None = None,
     report: ReportProgress = ignore_progress,
-    leave_off: ShouldStop = never_stop,
+    should_stop: ShouldStop = never_stop,
 ) -> DeliveryTotals:
-    """Send what is due, at most `limit` messages, several at a time. Any number of workers may do this at once.
+    """Send the messages that are due, at most `limit`, several at once. Any number of workers may do this at once.
 
-    Whoever cancels it waits until what is on its way has been answered and settled, for `Options.landing` at most.
+    A cancelled run first waits until running calls are answered and settled, for at most
+    `DeliveryOptions.shutdown_grace`.
     """
-    calling = await sending.load_sender(db, scope, providers, options.retry_backoff)
-    tally = DeliveryTotals(swept=await sweep.settle_lost_attempts(db, scope, calling, options.lease))
+    sender = await sending.load_sender(db, scope, channels, options.retry_backoff)
+    totals = DeliveryTotals(swept=await sweep.settle_lost_attempts(db, scope, sender, options.lease))
     async with db.scoped(scope) as conn:
-        await attempt_queries.resume_unconfigured(conn, scope, list(providers))
-    flying: Flying = set()
+        await attempt_queries.resume_unconfigured(conn, scope, list(channels))
+    tasks: SendTasks = set()
+    run = _DeliveryRun(db, scope, sender, options, limit, should_stop, report, totals, tasks)
     try:
-        await _keep_sending(_Claims(db, scope, calling, options, limit, leave_off), tally, flying, report)
+        await run.send_all()
     finally:
-        await run_to_completion(_land(db, scope, flying, tally, options.shutdown_grace))
-    return tally
+        await run_to_completion(_finish_tasks(db, scope, tasks, totals, options.shutdown_grace))
+    return totals
 
 
 async def send_now(
-    db: Database, scope: Scope, providers: Channels, options: DeliveryOptions, outbound_id: UUID
+    db: Database, scope: Scope, channels: Channels, options: DeliveryOptions, outbound_id: UUID
 ) -> OutboundMessage:
-    """Send one message now; the message as it is then.
+    """Send one message now and return it as it is afterwards.
 
     Raises `OutboundNotFound`, `InvalidState`, `BlockedOptOut`, `BlockedStopOnReply`, `FrequencyCapReached`, or
-    `SendFailed` when the provider did not take it.
+    `SendFailed` when the channel did not accept it.
     """
-    calling = await sending.load_sender(db, scope, providers, options.retry_backoff)
-    claim = await claims.claim_message(db, scope, providers, options.lease, outbound_id)
-    flying: Flying = {asyncio.create_task(calling.send(claimed)) for claimed in claim.claimed}
-    await run_to_completion(_land(db, scope, flying, DeliveryTotals()))
-    found = await messages.get_message(db, scope, outbound_id)
-    _refuse(found, claim)
-    return found
+    sender = await sending.load_sender(db, scope, channels, options.retry_backoff)
+    claim = await claims.claim_message(db, scope, channels, options.lease, outbound_id)
+    tasks: SendTasks = {asyncio.create_task(sender.send(claimed)) for claimed in claim.claimed}
+    await run_to_completion(_finish_tasks(db, scope, tasks, DeliveryTotals()))
+    message = await messages.get_message(db, scope, outbound_id)
+    _raise_unless_sent(message, claim)
+    return message
 
 
 @dataclass(frozen=True)
-class _Claims:
-    """What is taken from, as often as there is room for more."""
+class _DeliveryRun:
+    """One call of `process_due`: claims messages whenever there is room for more, and settles what was answered."""
 
     db: Database
     scope: Scope
-    calling: MessageSender
+    sender: MessageSender
     options: DeliveryOptions
     limit: int | None
-    leave_off: ShouldStop
+    should_stop: ShouldStop
+    report: ReportProgress
+    totals: DeliveryTotals
+    tasks: SendTasks
 
-    async def take(self, tally: DeliveryTotals, flying: Flying) -> bool:
-        """Take what there is room for, and have it sent; False when there was less, or no more is wanted."""
-        room = self.options.concurrency - len(flying)
-        most = room if self.limit is None else min(room, self.limit - tally.processed)
-        claim = await claims.claim_due_messages(self.db, self.scope, self.calling.channels, self.options.lease, most)
-        tally.count_claim(claim)
-        flying |= {asyncio.create_task(self.calling.send(claimed)) for claimed in claim.claimed}
-        return len(claim) == most and tally.processed != self.limit
+    async def send_all(self) -> None:
+        """Send until nothing is due and every call is answered."""
+        more, waits = True, 0
+        while more or self.tasks:
+            if more and len(self.tasks) < self.options.concurrency:
+                more = await run_to_completion(self._claim())
+            if self.tasks:
+                done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+                await run_to_completion(_settle_tasks(self.db, self.scope, done, self.tasks, self.totals))
+            self.report(self.totals.processed - len(self.tasks), None, "messages")
+            if more and await self.should_stop():
+                self.totals.stopped_early, more = True, False
+            elif not more and not self.tasks and waits < _MAX_WAITS_PER_RUN:
+                more, waits = await self._wait_for_requeued(), waits + 1
 
-    async def wait_for_put_back(self, tally: DeliveryTotals) -> bool:
-        """Wait for messages that a provider has let wait briefly, whichever worker had them; False without any."""
-        if tally.processed == self.limit:
+    async def _claim(self) -> bool:
+        """Claim as many messages as there is room for and start to send them; return whether more may be due."""
+        room = self.options.concurrency - len(self.tasks)
+        limit = room if self.limit is None else min(room, self.limit - self.totals.processed)
+        channels, lease = self.sender.channels, self.options.lease
+        claim = await claims.claim_due_messages(self.db, self.scope, channels, lease, limit)
+        self.totals.count_claim(claim)
+        self.tasks.update(asyncio.create_task(self.sender.send(claimed)) for claimed in claim.claimed)
+        return len(claim) == limit and self.totals.processed != self.limit
+
+    async def _wait_for_requeued(self) -> bool:
+        """Wait for messages that a channel delayed briefly, on any worker; return False when there is none."""
+        if self.totals.processed == self.limit:
             return False
         async with self.db.scoped(self.scope) as conn:
             seconds = await attempt_queries.fetch_seconds_until_retry(conn, self.scope, MAX_HOLD * 1.25)
         if seconds is None:
             return False
-        await asyncio.sleep(max(0.0, seconds) + _A_MOMENT)
+        await asyncio.sleep(max(0.0, seconds) + _CLOCK_MARGIN)
         return True
 
 
-async def _keep_sending(due: _Claims, tally: DeliveryTotals, flying: Flying, report: ReportProgress) -> None:
-    more, waits = True, 0
-    while more or flying:
-        if more and len(flying) < due.options.concurrency:
-            more = await run_to_completion(due.take(tally, flying))
-        if flying:
-            done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-            await run_to_completion(_settle(due.db, due.scope, done, flying, tally))
-        report(tally.processed - len(flying), None, "messages")
-        if more and await due.leave_off():
-            tally.stopped_early, more = True, False
-        elif not more and not flying and waits < _MOST_WAITS:
-            more, waits = await due.wait_for_put_back(tally), waits + 1
-
-
-async def _land(db: Database, scope: Scope, flying: Flying, tally: DeliveryTotals, within: float | None = None) -> None:
-    if not flying:
+async def _finish_tasks(
+    db: Database, scope: Scope, tasks: SendTasks, totals: DeliveryTotals, timeout: float | None = None
+) -> None:
+    if not tasks:
         return
-    _, late = await asyncio.wait(flying, timeout=within)
-    for call in late:  # its attempt stays without an outcome, as if the worker had died
-        call.cancel()
+    _, late = await asyncio.wait(tasks, timeout=timeout)
+    for task in late:  # its attempt stays without an outcome, as if the worker had died
+        task.cancel()
     if late:
         await asyncio.wait(late)
-    await _settle(db, scope, set(flying), flying, tally)
+    await _settle_tasks(db, scope, set(tasks), tasks, totals)
 
 
-async def _settle(db: Database, scope: Scope, done: Flying, flying: Flying, tally: DeliveryTotals) -> None:
-    flying -= done
-    endings = [task.result() for task in done if not task.cancelled()]
-    settled = await outcomes.settle_attempts(db, scope, [ending for ending in endings if ending is not None])
-    sent = sum(one.outcome == "sent" for one in settled)
-    put_back = sum(one.requeued for one in settled)
-    tally.sent += sent
-    tally.skipped += put_back
-    tally.failed += len(done) - sent - put_back
+async def _settle_tasks(
+    db: Database, scope: Scope, done: SendTasks, tasks: SendTasks, totals: DeliveryTotals
+) -> None:
+    tasks -= done
+    results = [task.result() for task in done if not task.cancelled()]
+    settled = await outcomes.settle_attempts(db, scope, [outcome for outcome in results if outcome is not None])
+    sent = sum(attempt.outcome == "sent" for attempt in settled)
+    requeued = sum(attempt.requeued for attempt in settled)
+    totals.sent += sent
+    totals.skipped += requeued
+    totals.failed += len(done) - sent - requeued
 
 
-def _refuse(found: OutboundMessage, claim: Claim) -> None:
-    if found.status == "sent":
+def _raise_unless_sent(message: OutboundMessage, claim: Claim) -> None:
+    if message.status == "sent":
         return
-    reason = claim.rejected[0][1].reason if claim.rejected else None
-    if found.status == "blocked_opt_out":
-        raise BlockedOptOut("The recipient has opted out of this channel; the message was blocked.")
-    if found.status == "cancelled":
-        raise BlockedStopOnReply("The recipient wrote after this was approved; the message was cancelled.")
-    if reason == CAP_REACHED and claim.rejected[0][1].until is not None:
-        until = claim.rejected[0][1].until
+    decision = claim.rejected[0][1] if claim.rejected else None
+    if message.status == "blocked_opt_out":
+        raise BlockedOptOut("The recipient has opted out of this channel. The message was blocked.")
+    if message.status == "cancelled":
+        raise BlockedStopOnReply("The recipient wrote after the approval. The message was cancelled.")
+    if decision is not None and decision.reason == CAP_REACHED and decision.until is not None:
         raise FrequencyCapReached(
-            f"The recipient was written to as often as allowed; the next window opens at {until:%Y-%m-%dT%H:%M:%SZ}.",
+            "The recipient has received as many messages as their policy allows."
+            f" The next window opens at {decision.until:%Y-%m-%dT%H:%M:%SZ}.",
             status=429,
-            retry_after=max(1, math.ceil((until - found.updated_at).total_seconds())),
+            retry_after=max(1, math.ceil((decision.until - message.updated_at).total_seconds())),
         )
-    if reason == CHANNEL_NOT_CONFIGURED:
-        what = f"{CHANNEL_NOT_CONFIGURED}: set {REQUIRED_SETTINGS[found.channel]}. The message waits and is not counted as tried."
-        raise SendFailed(what, details={"last_error": CHANNEL_NOT_CONFIGURED})
-    last_error = found.last_error if found.next_attempt_at or found.status == "failed" else DELIVERY_UNKNOWN
-    then = " It stays approved and is tried again by itself." if found.status == "approved" else ""
-    raise SendFailed(f"The message was not sent: {last_error}.{then}", details={"last_error": last_error})
+    if decision is not None and decision.reason == CHANNEL_NOT_CONFIGURED:
+        raise SendFailed(
+            f"{CHANNEL_NOT_CONFIGURED}: set {REQUIRED_SETTINGS[message.channel]}. The message waits and loses no retry.",
+            details={"last_error": CHANNEL_NOT_CONFIGURED},
+        )
+    last_error = message.last_error if message.next_attempt_at or message.status == "failed" else DELIVERY_UNKNOWN
+    advice = " It stays approved and is retried automatically." if message.status == "approved" else ""
+    raise SendFailed(f"The message was not sent: {last_error}.{advice}", details={"last_error": last_error})

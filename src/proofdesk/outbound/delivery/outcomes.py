@@ -1,4 +1,4 @@
-"""How attempts end: what a provider's answer means, and what it makes of the message."""
+"""Outcomes of attempts: what a channel's answer means, and what it changes about the message."""
 
 import random
 import time
@@ -17,99 +17,116 @@ from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
 DELIVERY_UNKNOWN = "delivery_unknown"
-_LONGEST_ERROR = 500
+_MAX_ERROR_LENGTH = 500
+_MAX_DOUBLINGS = 20
 
 
 @dataclass(frozen=True)
 class RetryBackoff:
-    """How long a retry waits, in seconds: doubling from `first_wait`, each time anything from half of it to all."""
+    """How long a retry waits, in seconds: doubling from `initial_wait`, with a random half taken off."""
 
     initial_wait: float = 30.0
     max_wait: float = 3600.0
 
+    def wait_after(self, retries: int) -> float:
+        """Return the full wait after this many retries."""
+        return min(self.initial_wait * 2 ** min(retries, _MAX_DOUBLINGS), self.max_wait)
 
-def sent_outcome(attempt: StartedAttempt, receipt: Receipt, began: float | None) -> AttemptOutcome:
-    """The provider has it. `began`, of `time.monotonic`, is None when this was found out later."""
-    return _ending(attempt, "sent", began, receipt=receipt.provider_message_id)
+
+def sent_outcome(attempt: StartedAttempt, receipt: Receipt, started: float | None) -> AttemptOutcome:
+    """Return the outcome of an attempt that the channel accepted.
+
+    `started` (of `time.monotonic`) is None when this was found out later by a lookup.
+    """
+    return _outcome(attempt, "sent", started, receipt=receipt.provider_message_id)
 
 
-def unknown_outcome(attempt: StartedAttempt, began: float | None) -> AttemptOutcome:
-    """Nobody can tell, so a person has to."""
-    return _ending(attempt, "unknown", began, error=DELIVERY_UNKNOWN)
+def unknown_outcome(attempt: StartedAttempt, started: float | None) -> AttemptOutcome:
+    """Return the outcome of an attempt that no lookup can settle; a person decides about the message."""
+    return _outcome(attempt, "unknown", started, error=DELIVERY_UNKNOWN)
 
 
 def failed_outcome(
-    attempt: StartedAttempt, message: OutboundMessage, error: SendFailed, patience: RetryBackoff, began: float | None
+    attempt: StartedAttempt,
+    message: OutboundMessage,
+    error: SendFailed,
+    retry_backoff: RetryBackoff,
+    started: float | None,
 ) -> AttemptOutcome:
-    """It was certainly not delivered. There is another attempt if that can help and retries are left; a condition of
-    the provider uses up none of them."""
-    reason = format_reason(error.message)
+    """Return the outcome of an attempt that certainly did not deliver the message.
+
+    It is retried if that can help and retries are left. A condition of the whole channel uses up no retry.
+    """
+    failure = _outcome(attempt, "failed", started, error=format_reason(error.message))
     if error.channel_wide:
-        wait, put_back = _wait_for_provider(attempt, error, patience), not error.misconfigured
-        return replace(_ending(attempt, "failed", began, error=reason), wait=wait, counted=False, put_back=put_back)
+        wait = retry_backoff.wait_after(attempt.number - 1) if error.retry_after is None else error.retry_after
+        wait *= random.uniform(1, 1.2)  # noqa: S311  spreads attempts, guards nothing
+        return replace(failure, retry_wait=wait, uses_retry=False, requeued=not error.misconfigured)
     if error.permanent or message.retry_count >= message.max_retries:
-        return _ending(attempt, "failed", began, error=reason)
-    wait = min(patience.initial_wait * 2**message.retry_count, patience.max_wait)
-    wait = max(wait * random.uniform(0.5, 1), error.retry_after or 0)  # noqa: S311  spreads retries, guards nothing
-    return replace(_ending(attempt, "failed", began, error=reason), wait=wait)
+        return failure
+    wait = retry_backoff.wait_after(message.retry_count) * random.uniform(0.5, 1)  # noqa: S311  spreads retries
+    return replace(failure, retry_wait=max(wait, error.retry_after or 0))
 
 
-def format_reason(message: str) -> str:
-    """Return what a provider said as it is kept with a message."""
-    return f"provider_error: {' '.join(message.split())}"[:_LONGEST_ERROR]
+def format_reason(error_message: str) -> str:
+    """Return the error of a channel as `last_error` holds it."""
+    return f"provider_error: {' '.join(error_message.split())}"[:_MAX_ERROR_LENGTH]
 
 
-def _wait_for_provider(attempt: StartedAttempt, error: SendFailed, patience: RetryBackoff) -> float:
-    wait = error.retry_after
-    if wait is None:
-        wait = min(patience.initial_wait * 2 ** min(attempt.number - 1, 20), patience.max_wait)
-    return wait * random.uniform(1, 1.2)  # noqa: S311  spreads attempts, guards nothing
+async def settle_attempts(db: Database, scope: Scope, outcomes: Sequence[AttemptOutcome]) -> list[SettledAttempt]:
+    """Store outcomes with what they change: messages, frequency windows, audit events. Return the new ones.
 
-
-async def settle_attempts(db: Database, scope: Scope, endings: Sequence[AttemptOutcome]) -> list[SettledAttempt]:
-    """Store how attempts ended: the messages, the places in windows, the record. What was settled before stays."""
+    Attempts that were settled before keep their first outcome.
+    """
     async with db.scoped(scope) as conn:
-        settled = await attempt_queries.finish_attempts(conn, scope, endings)
-        await report_queries.insert_deliveries(conn, scope, [s.outbound_id for s in settled if s.outcome == "sent"])
-        await _count(conn, scope, settled)
-        ended = {ending.outbound_id: ending for ending in endings}
-        await events.record_many(conn, scope, scope.actor, [_event(ended[s.outbound_id]) for s in settled])
+        settled = await attempt_queries.finish_attempts(conn, scope, outcomes)
+        sent_ids = [attempt.outbound_id for attempt in settled if attempt.outcome == "sent"]
+        await report_queries.insert_deliveries(conn, scope, sent_ids)
+        await _update_windows(conn, scope, settled)
+        by_message = {outcome.outbound_id: outcome for outcome in outcomes}
+        await events.record_many(conn, scope, scope.actor, [_event(by_message[a.outbound_id]) for a in settled])
     return settled
 
 
-async def _count(conn: Conn, scope: Scope, settled: Sequence[SettledAttempt]) -> None:
-    """Note when somebody was last written to, and give back the places of what was not delivered."""
-    ids = [i for s in settled if s.outcome != "unknown" for i in s.policy_ids]
-    before = {p.id: p for p in await policy_queries.lock_policies(conn, scope, ids)} if ids else {}
+async def _update_windows(conn: Conn, scope: Scope, settled: Sequence[SettledAttempt]) -> None:
+    """Store when each recipient was last written to, and release the slots of what was not delivered."""
+    known = [attempt for attempt in settled if attempt.outcome != "unknown"]
+    policy_ids = [policy_id for attempt in known for policy_id in attempt.policy_ids]
+    before = {p.id: p for p in await policy_queries.lock_policies(conn, scope, policy_ids)} if policy_ids else {}
     after = dict(before)
     now = await attempt_queries.fetch_current_time(conn)
-    for one in settled:
-        for policy_id in one.policy_ids if one.outcome != "unknown" else ():
-            if one.outcome == "failed":
-                after[policy_id] = gates.release_slot(after[policy_id], one.started_at)
+    for attempt in known:
+        for policy_id in attempt.policy_ids:
+            if attempt.outcome == "failed":
+                after[policy_id] = gates.release_slot(after[policy_id], attempt.started_at)
             else:
                 after[policy_id] = replace(after[policy_id], last_outbound_at=now)
-    changed = [p for p in after.values() if p != before[p.id]]
+    changed = [policy for policy in after.values() if policy != before[policy.id]]
     if changed:
         await policy_queries.store_windows(conn, scope, changed)
-    freed = [p.id for p in changed if p.sent_in_window < before[p.id].sent_in_window]
-    if freed:
-        await policy_queries.resume_deferred(conn, scope, freed)
+    released = [policy.id for policy in changed if policy.sent_in_window < before[policy.id].sent_in_window]
+    if released:
+        await policy_queries.resume_deferred(conn, scope, released)
 
 
-def _event(ending: AttemptOutcome) -> BulkEvent:
-    payload = {
-        "attempt": ending.number,
-        "provider_message_id": ending.provider_message_id,
-        "error": ending.error,
-        "retry_in_seconds": None if ending.retry_wait is None else round(ending.retry_wait),
+def _event(outcome: AttemptOutcome) -> BulkEvent:
+    values = {
+        "attempt": outcome.number,
+        "provider_message_id": outcome.provider_message_id,
+        "error": outcome.error,
+        "retry_in_seconds": None if outcome.retry_wait is None else round(outcome.retry_wait),
     }
-    told = {name: value for name, value in payload.items() if value is not None}
-    return BulkEvent("outbound.send", messages.ENTITY_TYPE, ending.outbound_id, ending.outcome, told)
+    payload = {name: value for name, value in values.items() if value is not None}
+    return BulkEvent("outbound.send", messages.ENTITY_TYPE, outcome.outbound_id, outcome.outcome, payload)
 
 
-def _ending(
-    attempt: StartedAttempt, outcome: str, began: float | None, *, receipt: str | None = None, error: str | None = None
+def _outcome(
+    attempt: StartedAttempt,
+    outcome: str,
+    started: float | None,
+    *,
+    receipt: str | None = None,
+    error: str | None = None,
 ) -> AttemptOutcome:
-    took = None if began is None else time.monotonic() - began
-    return AttemptOutcome(attempt.outbound_id, attempt.number, outcome, receipt, error, took, None)
+    duration = None if started is None else time.monotonic() - started
+    return AttemptOutcome(attempt.outbound_id, attempt.number, outcome, receipt, error, duration, None)

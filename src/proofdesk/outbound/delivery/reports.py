@@ -1,8 +1,8 @@
-"""Delivery reports: what Chatwoot's channels say of a message after Chatwoot took it.
+"""Delivery reports: what Chatwoot's channels report of a message after Chatwoot accepted it.
 
-Chatwoot answers 200 when a message is stored. Whether the channel delivered it, the message itself shows later, in
-`status` and `content_attributes.external_error`, and nothing in Chatwoot's lists moves when that changes. So messages
-that were sent are read again: one request for a conversation, often at first and more rarely with their age.
+Chatwoot answers 200 when a message is stored. The message itself shows later whether the channel delivered it, in
+`status` and `content_attributes.external_error`, but a change of status does not move anything in Chatwoot's lists.
+Sent messages are therefore read again: one request for each conversation, often at first and less often later.
 """
 
 from proofdesk.audit import events
@@ -17,13 +17,13 @@ from proofdesk.projects.scope import Scope
 
 ACTION = "outbound.delivery"
 REPORT_DAYS = 7
-"""How long the status of a message is followed (C-40)."""
+"""For how many days the status of a message is followed (C-40)."""
 MAX_CONVERSATIONS = 500
 """Conversations that one run reads again."""
 
 
 async def refresh_reports(db: Database, client: ChatwootClient, scope: Scope) -> int:
-    """Read messages again whose status may have changed, and take over what is new; how many reports were new."""
+    """Read messages again whose status may have changed, and record new reports; return how many there were."""
     async with db.scoped(scope) as conn:
         windows = await report_queries.claim_due_windows(conn, scope, REPORT_DAYS, MAX_CONVERSATIONS)
     await statuses.reread_ranges(db, client, scope, windows)
@@ -31,16 +31,17 @@ async def refresh_reports(db: Database, client: ChatwootClient, scope: Scope) ->
 
 
 async def record_reports(db: Database, scope: Scope) -> int:
-    """Take over the states that the mirror holds, with an audit event for each failure and each recovery."""
+    """Record the statuses that were read, with an audit event for each failure and recovery; return how many are new."""
     async with db.scoped(scope) as conn:
-        reports = [r for r in await report_queries.update_statuses(conn, scope, REPORT_DAYS) if r.status != r.before]
-        notable = [r for r in reports if "failed" in (r.status, r.before)]
-        by = events.system_actor(scope.actor.request_id)
-        await events.record_many(conn, scope, by, [_event(report) for report in notable])
-    return len(reports)
+        reports = await report_queries.update_statuses(conn, scope, REPORT_DAYS)
+        changes = [report for report in reports if report.status != report.before]
+        notable = [report for report in changes if "failed" in (report.status, report.before)]
+        actor = events.system_actor(scope.actor.request_id)
+        await events.record_many(conn, scope, actor, [_event(report) for report in notable])
+    return len(changes)
 
 
 def _event(report: StatusReport) -> BulkEvent:
-    payload = {"message_id": report.message_id, "via": report.via, "before": report.before, "error": report.error}
-    told = {name: value for name, value in payload.items() if value is not None}
-    return BulkEvent(ACTION, messages.ENTITY_TYPE, report.outbound_id, report.status, told)
+    values = {"message_id": report.message_id, "via": report.via, "before": report.before, "error": report.error}
+    payload = {name: value for name, value in values.items() if value is not None}
+    return BulkEvent(ACTION, messages.ENTITY_TYPE, report.outbound_id, report.status, payload)

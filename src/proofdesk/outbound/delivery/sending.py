@@ -1,4 +1,4 @@
-"""Calls of providers, with no transaction open and no connection held: what they answer becomes an ending."""
+"""Calls of channels, with no transaction open and no connection held. Each returns the outcome of an attempt."""
 
 import asyncio
 import time
@@ -21,13 +21,16 @@ from proofdesk.projects.scope import Scope
 log = logging.get_logger(__name__)
 
 Channels = Mapping[str, Channel]
-"""The channels that can be used, by name."""
+"""The configured channels, by name."""
 
 
 @dataclass(frozen=True)
 class MessageSender:
-    """The providers as one project uses them. `inboxes`: those of each account of Chatwoot that it reads; None: all.
-    `merged`: contacts that were merged, each with the one that remains, by their global ids."""
+    """Sends the messages of one project.
+
+    `inbox_ids`: the inboxes that the project reads, for each Chatwoot account; None: all inboxes of the account.
+    `merged_contacts`: the contact that remains for each contact that was merged, by global id.
+    """
 
     channels: Channels
     inbox_ids: dict[int, frozenset[int] | None]
@@ -35,73 +38,78 @@ class MessageSender:
     merged_contacts: dict[str, str] = field(default_factory=dict)
 
     async def send(self, claimed: ClaimedMessage) -> AttemptOutcome | None:
-        """Hand over one message, once. None: whether it arrived is not known yet; the sweep finds out."""
+        """Send a message once. Return None when it is not known yet whether it arrived; the sweep looks it up later."""
         message, attempt = claimed.message, claimed.attempt
-        left = claimed.deadline - time.monotonic()
-        if left <= 0:
-            late = SendFailed("The worker was held up for so long that others may think it lost.", channel_wide=True)
-            return outcomes.failed_outcome(attempt, message, late, self.retry_backoff, claimed.started)
+        seconds_left = claimed.deadline - time.monotonic()
+        if seconds_left <= 0:
+            error = SendFailed(
+                "The worker was delayed for so long that the attempt may count as lost.", channel_wide=True
+            )
+            return outcomes.failed_outcome(attempt, message, error, self.retry_backoff, claimed.started)
         try:
-            async with asyncio.timeout(left):
-                receipt = await self.channels[message.channel].send(self._letter(message))
+            async with asyncio.timeout(seconds_left):
+                receipt = await self.channels[message.channel].send(self._channel_message(message))
         except SendFailed as error:
             if not error.delivery_unknown:
                 return outcomes.failed_outcome(attempt, message, error, self.retry_backoff, claimed.started)
             log.warning("delivery unknown", outbound_id=str(message.id), error=error.message)
-        except Exception as error:  # a call was made, so this must not look as if there had been none
-            log.exception("provider crashed", outbound_id=str(message.id), error=type(error).__name__)
+        except Exception as error:  # the message may have been handed over, so the delivery is unknown
+            log.exception("channel raised an unexpected error", outbound_id=str(message.id), error=type(error).__name__)
         else:
             return outcomes.sent_outcome(attempt, receipt, claimed.started)
         return await self.look_up(message, attempt, claimed.started)
 
     async def look_up(
-        self, message: OutboundMessage, attempt: StartedAttempt, began: float | None = None
+        self, message: OutboundMessage, attempt: StartedAttempt, started: float | None = None
     ) -> AttemptOutcome | None:
-        """Ask the provider whether it has the message of an attempt. None: it does not say, so ask again later."""
-        provider = self.channels.get(message.channel)
-        if provider is None:
-            return outcomes.unknown_outcome(attempt, began)
+        """Ask the channel whether it has the message of an attempt. Return None when it must be asked again later."""
+        channel = self.channels.get(message.channel)
+        if channel is None:
+            return outcomes.unknown_outcome(attempt, started)
         try:
-            receipt = await provider.find(self._letter(message, attempt))
+            receipt = await channel.find(self._channel_message(message, attempt))
         except LookupUnsupported:
-            return outcomes.unknown_outcome(attempt, began)
+            return outcomes.unknown_outcome(attempt, started)
         except SendFailed as error:
             log.warning("lookup failed", outbound_id=str(message.id), error=error.message)
             return None
-        return self._found(message, attempt, receipt, began)
+        except Exception as error:  # an answer that nobody expected must not end the run
+            log.exception("lookup raised an unexpected error", outbound_id=str(message.id), error=type(error).__name__)
+            return None
+        return self._lookup_outcome(message, attempt, receipt, started)
 
-    def _found(
-        self, message: OutboundMessage, attempt: StartedAttempt, receipt: Receipt | None, began: float | None
+    def _lookup_outcome(
+        self, message: OutboundMessage, attempt: StartedAttempt, receipt: Receipt | None, started: float | None
     ) -> AttemptOutcome:
         if receipt is not None:
-            return outcomes.sent_outcome(attempt, receipt, began)
-        lost = SendFailed("The call was broken off, and the provider has no such message.")
-        return outcomes.failed_outcome(attempt, message, lost, self.retry_backoff, began)
+            return outcomes.sent_outcome(attempt, receipt, started)
+        error = SendFailed("The connection broke, and the channel does not have the message.")
+        return outcomes.failed_outcome(attempt, message, error, self.retry_backoff, started)
 
-    def _letter(self, message: OutboundMessage, attempt: StartedAttempt | None = None) -> ChannelMessage:
+    def _channel_message(self, message: OutboundMessage, attempt: StartedAttempt | None = None) -> ChannelMessage:
         return ChannelMessage(
             message.id,
             message.project_id,
             self.merged_contacts.get(message.recipient_ref, message.recipient_ref),
             message.payload,
-            inbox_ids=self._inboxes(message),
+            inbox_ids=self._readable_inboxes(message),
             attempted_at=attempt and attempt.started_at,
         )
 
-    def _inboxes(self, message: OutboundMessage) -> frozenset[int] | None:
+    def _readable_inboxes(self, message: OutboundMessage) -> frozenset[int] | None:
         if message.channel != "chatwoot":
             return None
         kind = "contact" if message.recipient_ref.startswith("cwc:") else "conversation"
         return self.inbox_ids.get(ids.parse(message.recipient_ref, kind).account_id, frozenset())
 
 
-async def load_sender(db: Database, scope: Scope, providers: Channels, patience: RetryBackoff) -> MessageSender:
-    """The calls of a project, with what it reads of Chatwoot now."""
-    inboxes: dict[int, frozenset[int] | None] = {}
-    for source in await sources.list_sources(db, scope):
-        known = inboxes.get(source.account_id, frozenset())
-        if source.inbox_id is None or known is None:
-            inboxes[source.account_id] = None
+async def load_sender(db: Database, scope: Scope, channels: Channels, retry_backoff: RetryBackoff) -> MessageSender:
+    """Return the sender of a project, with the inboxes that it reads and the contacts that were merged by now."""
+    inbox_ids: dict[int, frozenset[int] | None] = {}
+    for source in await sources.bound(db, scope):
+        account_inboxes = inbox_ids.get(source.account_id, frozenset())
+        if source.inbox_id is None or account_inboxes is None:
+            inbox_ids[source.account_id] = None
         else:
-            inboxes[source.account_id] = known | {source.inbox_id}
-    return MessageSender(providers, inboxes, patience, await merges.load_remaining_contacts(db, scope))
+            inbox_ids[source.account_id] = account_inboxes | {source.inbox_id}
+    return MessageSender(channels, inbox_ids, retry_backoff, await merges.load_remaining_contacts(db, scope))

@@ -1,4 +1,4 @@
-"""The sweep: attempts whose worker died, or whose provider fell silent, get the outcome they really had."""
+"""The sweep: attempts whose worker died, or whose channel gave no answer, get the outcome that they really had."""
 
 import asyncio
 
@@ -9,22 +9,24 @@ from proofdesk.outbound.delivery import attempt_queries, outcomes
 from proofdesk.outbound.delivery.sending import MessageSender
 from proofdesk.projects.scope import Scope
 
-_AT_ONCE = 20
+_BATCH_SIZE = 20
 
 
-async def settle_lost_attempts(db: Database, scope: Scope, calls: MessageSender, lease: float) -> int:
-    """Settle attempts that were not heard of within their lease; how many there were.
+async def settle_lost_attempts(db: Database, scope: Scope, sender: MessageSender, lease: float) -> int:
+    """Settle the attempts whose lease has expired; return how many were settled. `lease` is in seconds.
 
-    Where the provider can be asked, it is; elsewhere the message fails as `delivery_unknown` and waits for a person.
+    A channel that supports lookups is asked. Without one the message fails with `delivery_unknown`, and a person
+    decides.
     """
     settled = 0
     while True:
         async with db.scoped(scope) as conn:
-            lost = await attempt_queries.claim_lost_attempts(conn, scope, lease, _AT_ONCE)
-            found = {m.id: m for m in await message_queries.fetch_messages(conn, scope, [a.outbound_id for a in lost])}
-        looked_up = await asyncio.gather(*(calls.look_up(found[a.outbound_id], a) for a in lost))
-        endings = [ending for ending in looked_up if ending is not None]
-        if endings:
-            settled += len(await run_to_completion(outcomes.settle_attempts(db, scope, endings)))
-        if len(lost) < _AT_ONCE:
+            attempts = await attempt_queries.claim_lost_attempts(conn, scope, lease, _BATCH_SIZE)
+            message_ids = [attempt.outbound_id for attempt in attempts]
+            messages = {m.id: m for m in await message_queries.fetch_messages(conn, scope, message_ids)}
+        results = await asyncio.gather(*(sender.look_up(messages[a.outbound_id], a) for a in attempts))
+        known_outcomes = [outcome for outcome in results if outcome is not None]
+        if known_outcomes:
+            settled += len(await run_to_completion(outcomes.settle_attempts(db, scope, known_outcomes)))
+        if len(attempts) < _BATCH_SIZE:
             return settled

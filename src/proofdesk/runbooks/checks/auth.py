@@ -8,20 +8,20 @@ from proofdesk.accounts.sessions import PROBE_SUFFIX
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
-from proofdesk.runbooks.context import RequestContext, CheckSkippedError, RunbookContext
-from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
+from proofdesk.runbooks.context import CheckSkippedError, RequestContext, RunbookContext
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
 _SKEW_SECONDS = 60
 _EVENTS = 50
 _LOGIN = ("login.address", "login.username")
 
 
-async def check_secure_cookies(case: RunbookContext) -> Observation:
+async def check_secure_cookies(context: RunbookContext) -> Observation:
     """Whether cookies are marked Secure although people come over http."""
-    secure, request = case.settings.secure_cookies, case.request
-    public = (case.settings.public_url or "").lower()
+    secure, request = context.settings.secure_cookies, context.request
+    public = (context.settings.public_url or "").lower()
     if request is None:
-        if case.settings.cookie_secure and public.startswith("http://"):
+        if context.settings.cookie_secure and public.startswith("http://"):
             return fail("COOKIE_SECURE is true, and PUBLIC_URL is http.")
         return ok(f"Cookies are {_word(secure)}; PUBLIC_URL is {public or 'not set'}.")
     scheme = _scheme(request)
@@ -32,9 +32,9 @@ async def check_secure_cookies(case: RunbookContext) -> Observation:
     return ok(f"This request came over {scheme}; cookies are {_word(secure)}.")
 
 
-async def check_proxy(case: RunbookContext) -> Observation:
+async def check_proxy(context: RunbookContext) -> Observation:
     """Whether a proxy in between tells of itself, and is believed."""
-    request = case.required_request
+    request = context.required_request
     if not request.forwarded:
         return ok("No proxy tells of itself.")
     told = ", ".join(sorted(request.forwarded))
@@ -47,36 +47,36 @@ async def check_proxy(case: RunbookContext) -> Observation:
     return warn(f"{observed} So everybody behind it counts as one for the login limit.")
 
 
-async def check_origin(case: RunbookContext) -> Observation:
+async def check_origin(context: RunbookContext) -> Observation:
     """Whether the page that asks may ask."""
-    if case.request is None:
-        return ok(f"CORS_ORIGIN is {case.settings.cors_origin or 'empty'}; the product's own pages need none.")
-    origin = case.request.origin
+    if context.request is None:
+        return ok(f"CORS_ORIGIN is {context.settings.cors_origin or 'empty'}; the product's own pages need none.")
+    origin = context.request.origin
     if origin is None:
         return ok("The request names no origin, as those of the product's own pages may.")
-    if urlsplit(origin).netloc == case.request.host or origin == _origin(case.settings.public_url):
+    if urlsplit(origin).netloc == context.request.host or origin == _origin(context.settings.public_url):
         return ok(f"{origin} is where Proofdesk itself is.")
-    if origin in case.settings.cors_origins:
+    if origin in context.settings.cors_origins:
         return ok(f"{origin} is in CORS_ORIGIN.")
     return fail(f"The request comes from {origin}, which is not in CORS_ORIGIN.")
 
 
-async def check_clocks(case: RunbookContext) -> Observation:
+async def check_clocks(context: RunbookContext) -> Observation:
     """Whether this machine, the database and whoever asks have the same time."""
-    async with case.resources.db.transaction() as conn:
+    async with context.resources.db.transaction() as conn:
         database = await queries.fetch_database_time(conn)
-    apart = {"the database": abs((database - case.now()).total_seconds())}
-    if case.request and case.request.client_time:
-        apart["the browser"] = abs((case.request.client_time - case.now()).total_seconds())
+    apart = {"the database": abs((database - context.now()).total_seconds())}
+    if context.request and context.request.client_time:
+        apart["the browser"] = abs((context.request.client_time - context.now()).total_seconds())
     wrong = [f"{who} by {seconds:.0f} s" for who, seconds in apart.items() if seconds > _SKEW_SECONDS]
     if wrong:
         return fail(f"The clock of this machine differs from that of {' and of '.join(wrong)}.")
     return ok(f"The clocks of this machine and {' and '.join(apart)} agree.")
 
 
-async def check_session_cookie(case: RunbookContext) -> Observation:
+async def check_session_cookie(context: RunbookContext) -> Observation:
     """Whether the session cookie is in the request."""
-    request, name = case.required_request, case.settings.session_cookie_name
+    request, name = context.required_request, context.settings.session_cookie_name
     if name in request.cookies:
         return ok(f"The cookie {name} came along.")
     if name + PROBE_SUFFIX in request.cookies:
@@ -86,9 +86,9 @@ async def check_session_cookie(case: RunbookContext) -> Observation:
     return fail(f"The cookie {name} did not come along; cookies that did: {others}.{way}")
 
 
-async def check_session(case: RunbookContext) -> Observation:
+async def check_session(context: RunbookContext) -> Observation:
     """Whether the session of the cookie still is one."""
-    match case.required_request.session_state:
+    match context.required_request.session_state:
         case None:
             return skip("No session cookie came along.")
         case "active":
@@ -99,11 +99,11 @@ async def check_session(case: RunbookContext) -> Observation:
             return fail("There is no such session: it was ended, or the cookie is of another installation.")
 
 
-async def check_csrf_token(case: RunbookContext) -> Observation:
+async def check_csrf_token(context: RunbookContext) -> Observation:
     """Whether the token of the session is in the header."""
-    request = case.required_request
-    if case.settings.csrf_cookie_name not in request.cookies and request.session_state == "active":
-        return fail(f"The cookie {case.settings.csrf_cookie_name}, from which scripts take the token, is not there.")
+    request = context.required_request
+    if context.settings.csrf_cookie_name not in request.cookies and request.session_state == "active":
+        return fail(f"The cookie {context.settings.csrf_cookie_name}, from which scripts take the token, is not there.")
     match request.csrf_state:
         case None:
             return skip("This request needs no token.")
@@ -117,12 +117,12 @@ async def check_csrf_token(case: RunbookContext) -> Observation:
             return fail("The header x-csrf-token holds another token than the session's.")
 
 
-async def check_login_limit(case: RunbookContext) -> Observation:
+async def check_login_limit(context: RunbookContext) -> Observation:
     """Whether too many logins failed."""
-    settings = case.settings
-    if case.request is not None and case.request.session_state != "active":
+    settings = context.settings
+    if context.request is not None and context.request.session_state != "active":
         raise CheckSkippedError("Only who is signed in is told about others.")
-    async with case.resources.db.transaction() as conn:
+    async with context.resources.db.transaction() as conn:
         counted = await queries.list_rate_limits(conn, list(_LOGIN))
     most, minutes = settings.login_rate_limit_max_attempts, settings.login_rate_limit_window_minutes
     full = [limit for limit in counted if limit.hits > most and limit.minutes < minutes]
@@ -132,9 +132,9 @@ async def check_login_limit(case: RunbookContext) -> Observation:
     return ok(f"Nobody has used up the {most} tries in {minutes} minutes.")
 
 
-async def collect_headers(case: RunbookContext) -> Any:
+async def collect_headers(context: RunbookContext) -> Any:
     """What decides about cookies and CORS in the answers to this request, and what came with it."""
-    settings, request = case.settings, case.required_request
+    settings, request = context.settings, context.required_request
     shared = request.origin if request.origin in settings.cors_origins else None
     secure = settings.secure_cookies if settings.secure_cookies is not None else request.scheme == "https"
     return {
@@ -151,16 +151,16 @@ async def collect_headers(case: RunbookContext) -> Any:
     }
 
 
-async def collect_auth_events(case: RunbookContext) -> Any:
+async def collect_auth_events(context: RunbookContext) -> Any:
     """What the trail tells of logins: the owner sees all, others their own."""
     asked = AuditFilter("auth.*", None, None)
-    found = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
+    found = await chain.list_events(context.resources.db, context.required_scope, context.actor, asked, _EVENTS, 0)
     return [_event(event) for event in found]
 
 
-async def collect_auth_log(case: RunbookContext) -> Any:
+async def collect_auth_log(context: RunbookContext) -> Any:
     """What this process logged last about signing in; for the owner only, since others are in it."""
-    if not case.actor.is_owner:
+    if not context.actor.is_owner:
         raise CheckSkippedError("The owner's bundle holds the log.")
     return [event for event in logging.recent_events() if _is_about_auth(event)]
 

@@ -8,15 +8,15 @@ from proofdesk.jobs import catalog
 from proofdesk.projects import source_queries
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
-from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip
 
 _JOBS = (catalog.SYNC.name, catalog.RECONCILE.name)
 _NOT_REACHED = "Chatwoot did not get as far as that."
 
 
-async def check_base_url(case: RunbookContext) -> Observation:
+async def check_base_url(context: RunbookContext) -> Observation:
     """Whether CHATWOOT_BASE_URL is set."""
-    url = urls.masked(case.settings.chatwoot_base_url or "")
+    url = urls.masked(context.settings.chatwoot_base_url or "")
     if not url:
         return fail("CHATWOOT_BASE_URL is not set.")
     return (
@@ -24,31 +24,31 @@ async def check_base_url(case: RunbookContext) -> Observation:
     )
 
 
-async def check_token_setting(case: RunbookContext) -> Observation:
+async def check_token_setting(context: RunbookContext) -> Observation:
     """Whether CHATWOOT_API_TOKEN is set."""
-    there = case.settings.chatwoot_api_token is not None
+    there = context.settings.chatwoot_api_token is not None
     return ok("CHATWOOT_API_TOKEN is set.") if there else fail("CHATWOOT_API_TOKEN is not set.")
 
 
-async def check_account_setting(case: RunbookContext) -> Observation:
+async def check_account_setting(context: RunbookContext) -> Observation:
     """Whether it is known which account to read."""
-    default = case.settings.chatwoot_account_id
+    default = context.settings.chatwoot_account_id
     if default is not None:
         return ok(f"CHATWOOT_ACCOUNT_ID is {default}.")
-    if bound := await case.load_once(facts.load_sources):
+    if bound := await context.load_once(facts.load_sources):
         return ok(f"Not needed: the project reads {', '.join(s.external_id for s in bound)}.")
     return fail("CHATWOOT_ACCOUNT_ID is not set, and the project has no source.")
 
 
-async def check_reachable(case: RunbookContext) -> Observation:
+async def check_reachable(context: RunbookContext) -> Observation:
     """Whether there is a Chatwoot at the address."""
-    seen = await case.load_once(probes.probe_chatwoot)
+    seen = await context.load_once(probes.probe_chatwoot)
     return fail(seen.unreachable.message) if seen.unreachable else ok(f"Chatwoot {seen.version} answers.")
 
 
-async def check_token_header(case: RunbookContext) -> Observation:
+async def check_token_header(context: RunbookContext) -> Observation:
     """Whether the token comes through the proxies in between."""
-    seen = await case.load_once(probes.probe_chatwoot)
+    seen = await context.load_once(probes.probe_chatwoot)
     if seen.unreachable:
         return skip(_NOT_REACHED)
     if seen.rejected and seen.rejected.token_missing:
@@ -56,9 +56,9 @@ async def check_token_header(case: RunbookContext) -> Observation:
     return ok("The header with the token arrives.")
 
 
-async def check_token(case: RunbookContext) -> Observation:
+async def check_token(context: RunbookContext) -> Observation:
     """Whether Chatwoot knows the token."""
-    seen = await case.load_once(probes.probe_chatwoot)
+    seen = await context.load_once(probes.probe_chatwoot)
     if seen.unreachable or (seen.rejected and seen.rejected.token_missing):
         return skip(_NOT_REACHED)
     if seen.rejected is None:
@@ -72,37 +72,41 @@ async def check_token(case: RunbookContext) -> Observation:
     return fail(seen.rejected.message, "Chatwoot does not answer as it should.", _LATER)
 
 
-async def check_account(case: RunbookContext) -> Observation:
+async def check_account(context: RunbookContext) -> Observation:
     """Whether the token's user belongs to each account that is to be read."""
-    roles, required_accounts = await _roles(case), await _accounts(case)
+    roles, required_accounts = await _roles(context), await _accounts(context)
     missing = [str(account) for account in required_accounts if account not in roles]
     if missing:
         there = ", ".join(map(str, roles)) or "none"
         return fail(f"The token's user does not belong to account {', '.join(missing)}; he belongs to {there}.")
-    return ok(f"Account {', '.join(map(str, required_accounts))} is there.") if required_accounts else skip("No account is configured.")
+    return (
+        ok(f"Account {', '.join(map(str, required_accounts))} is there.")
+        if required_accounts
+        else skip("No account is configured.")
+    )
 
 
-async def check_role(case: RunbookContext) -> Observation:
+async def check_role(context: RunbookContext) -> Observation:
     """Whether the token is an administrator's."""
-    roles = await _roles(case)
-    accounts = [account for account in await _accounts(case) if account in roles]
+    roles = await _roles(context)
+    accounts = [account for account in await _accounts(context) if account in roles]
     short = [f"{roles[account]} in account {account}" for account in accounts if roles[account] != "administrator"]
     if short:
         return fail(f"The token's user is {', '.join(short)}.")
     return ok("The token is an administrator's.") if accounts else skip("No account of the token is to be read.")
 
 
-async def check_source(case: RunbookContext) -> Observation:
+async def check_source(context: RunbookContext) -> Observation:
     """Whether the project has a source, or may have the default account."""
-    bound = await case.load_once(facts.load_sources)
+    bound = await context.load_once(facts.load_sources)
     if bound:
         return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
-    default = case.settings.chatwoot_account_id
+    default = context.settings.chatwoot_account_id
     if default is None:
         return fail("The project reads no Chatwoot source.", "The project has no source to read.", fixes.BIND)
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        claimed_elsewhere = await source_queries.is_claimed_by_another(conn, case.required_scope, default, None)
-        was_bound_before = await source_queries.was_ever_bound(conn, case.required_scope)
+    async with context.resources.db.scoped(context.required_scope) as conn:
+        claimed_elsewhere = await source_queries.is_claimed_by_another(conn, context.required_scope, default, None)
+        was_bound_before = await source_queries.was_ever_bound(conn, context.required_scope)
     if claimed_elsewhere:
         return fail(f"The project has no source, and another project reads account {default} or an inbox of it.")
     if was_bound_before:
@@ -110,15 +114,15 @@ async def check_source(case: RunbookContext) -> Observation:
     return ok(f"The project will be given account {default} by its first sync.")
 
 
-async def check_inboxes(case: RunbookContext) -> Observation:
+async def check_inboxes(context: RunbookContext) -> Observation:
     """Whether each inbox that is bound is there."""
-    bound = [s for s in await case.load_once(facts.load_sources) if s.inbox_id is not None]
+    bound = [s for s in await context.load_once(facts.load_sources) if s.inbox_id is not None]
     if not bound:
         return ok("No single inbox is bound.")
-    roles = await _roles(case)
+    roles = await _roles(context)
     accounts = sorted({s.account_id for s in bound if s.account_id in roles})
     try:
-        inbox_ids = await asyncio.gather(*(probes.list_inbox_ids(case, account) for account in accounts))
+        inbox_ids = await asyncio.gather(*(probes.list_inbox_ids(context, account) for account in accounts))
     except ChatwootError as error:
         return fail(error.message, "Chatwoot does not list its inboxes.", _LATER)
     existing = {(account, inbox) for account, inboxes in zip(accounts, inbox_ids, strict=True) for inbox in inboxes}
@@ -128,21 +132,21 @@ async def check_inboxes(case: RunbookContext) -> Observation:
     return ok(f"{len(bound)} bound inboxes are there.")
 
 
-async def check_last_run(case: RunbookContext) -> Observation:
+async def check_last_run(context: RunbookContext) -> Observation:
     """How the last run ended, and which request failed."""
-    return await facts.check_last_run(case, *_JOBS)
+    return await facts.check_last_run(context, *_JOBS)
 
 
-async def _roles(case: RunbookContext) -> dict[int, str]:
-    seen = await case.load_once(probes.probe_chatwoot)
+async def _roles(context: RunbookContext) -> dict[int, str]:
+    seen = await context.load_once(probes.probe_chatwoot)
     if seen.unreachable or seen.rejected:
         raise CheckSkippedError(_NOT_REACHED)
     return seen.roles
 
 
-async def _accounts(case: RunbookContext) -> list[int]:
-    bound = await case.load_once(facts.load_sources) if case.scope else []
-    default = case.settings.chatwoot_account_id
+async def _accounts(context: RunbookContext) -> list[int]:
+    bound = await context.load_once(facts.load_sources) if context.scope else []
+    default = context.settings.chatwoot_account_id
     return sorted({s.account_id for s in bound} or ({default} if default is not None else set()))
 
 

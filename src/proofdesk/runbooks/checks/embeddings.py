@@ -6,62 +6,62 @@ from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
 from proofdesk.runbooks.context import RunbookContext
-from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
 _EMBED = catalog.EMBED.name
 _GROUPS = 10
 _TOO_LARGE = (400, 413, 422)
 
 
-async def check_provider(case: RunbookContext) -> Observation:
+async def check_provider(context: RunbookContext) -> Observation:
     """Whether there is a provider at all."""
-    settings = case.settings
-    if case.resources.provider is not None:
+    settings = context.settings
+    if context.resources.provider is not None:
         key = "OPENAI_API_KEY is set" if settings.openai_api_key else "no key is needed"
-        return ok(f"{case.resources.provider.name}; {key}.")
+        return ok(f"{context.resources.provider.name}; {key}.")
     if settings.provider == "openai" and not (settings.openai_api_key or settings.openai_base_url):
         return fail("EMBEDDING_PROVIDER is openai, and neither OPENAI_API_KEY nor OPENAI_BASE_URL is set.")
     return fail(f"{settings.provider} cannot be opened.")
 
 
-async def check_reachable(case: RunbookContext) -> Observation:
+async def check_reachable(context: RunbookContext) -> Observation:
     """Whether the provider answers at all."""
-    probe = await case.load_once(probes.probe_embedding)
-    if probe.kind in ("unreachable", "out of order"):
+    probe = await context.load_once(probes.probe_embedding)
+    if probe.kind in ("unreachable", "server error"):
         return fail(probe.message)
     return ok("It answers.")
 
 
-async def check_key(case: RunbookContext) -> Observation:
+async def check_key(context: RunbookContext) -> Observation:
     """Whether the provider takes the key."""
-    return await _check_probe(case, "key", "The key was taken.")
+    return await _check_probe(context, "key", "The key was taken.")
 
 
-async def check_quota(case: RunbookContext) -> Observation:
+async def check_quota(context: RunbookContext) -> Observation:
     """Whether the account still has quota, as the provider reports it."""
-    return await _check_probe(case, "quota", "The provider reports no lack of quota.")
+    return await _check_probe(context, "quota", "The provider reports no lack of quota.")
 
 
-async def check_rate_limit(case: RunbookContext) -> Observation:
+async def check_rate_limit(context: RunbookContext) -> Observation:
     """Whether the provider asks for patience."""
-    return await _check_probe(case, "throttled", "The provider does not ask for patience.")
+    return await _check_probe(context, "throttled", "The provider does not ask for patience.")
 
 
-async def check_model(case: RunbookContext) -> Observation:
+async def check_model(context: RunbookContext) -> Observation:
     """Whether the server has the model and is an embedding server at all."""
-    probe = await case.load_once(probes.probe_embedding)
+    probe = await context.load_once(probes.probe_embedding)
     if probe.kind in ("model", "setting"):
         return fail(probe.message)
     return await _check_probe(
-        case, "model", f"{case.settings.embedding_model if _remote(case) else 'The local model'} answers."
+        context, "model", f"{context.settings.embedding_model if _remote(context) else 'The local model'} answers."
     )
 
 
-async def check_dimension(case: RunbookContext) -> Observation:
+async def check_dimension(context: RunbookContext) -> Observation:
     """Whether vectors have the length that is configured."""
-    probe = await case.load_once(probes.probe_embedding)
+    probe = await context.load_once(probes.probe_embedding)
     try:
-        configured = factory.dimension_of(case.settings)
+        configured = factory.dimension_of(context.settings)
     except Invalid as error:
         return fail(error.message)
     if probe.length is None:
@@ -71,22 +71,32 @@ async def check_dimension(case: RunbookContext) -> Observation:
     return ok(f"Vectors have {configured} numbers.")
 
 
-async def check_vector_index(case: RunbookContext) -> Observation:
+async def check_vector_index(context: RunbookContext) -> Observation:
     """Whether the project's vectors are indexed, if they are many."""
-    lacking = await vector_index.lacking(case.resources.db, case.required_scope)
+    lacking = await vector_index.lacking(context.resources.db, context.required_scope)
     if lacking:
         return fail("; ".join(f"{served.vectors} vectors of {served.model} have no index" for served in lacking) + ".")
     return ok(f"No model with {vector_index.BUILT_FROM} vectors or more lacks its index.")
 
 
-async def check_batch_size(case: RunbookContext) -> Observation:
+async def check_batch_size(context: RunbookContext) -> Observation:
     """Whether batches were refused for their size, and what was done about it."""
-    size = case.settings.embed_batch_size
-    run = (await case.load_once(facts.load_latest_runs)).get(_EMBED)
+    size = context.settings.embed_batch_size
+    run = (await context.load_once(facts.load_latest_runs)).get(_EMBED)
     details = (run.error_details or {}) if run else {}
     failed_batch_size, status = details.get("batch_size"), (details.get("upstream") or {}).get("status")
-    observed = f"EMBED_BATCH_SIZE is {size}; the last run that failed sent {failed_batch_size} texts." if failed_batch_size else ""
-    if run and run.status == "failed" and isinstance(failed_batch_size, int) and failed_batch_size > 1 and status in _TOO_LARGE:
+    observed = (
+        f"EMBED_BATCH_SIZE is {size}; the last run that failed sent {failed_batch_size} texts."
+        if failed_batch_size
+        else ""
+    )
+    if (
+        run
+        and run.status == "failed"
+        and isinstance(failed_batch_size, int)
+        and failed_batch_size > 1
+        and status in _TOO_LARGE
+    ):
         return fail(f"{observed} The provider answered {status}: {run.error}")
     lowered = (run.meta.get("result") or {}).get("batch_lowered_to") if run and run.meta else None
     if isinstance(lowered, int) and lowered < size:
@@ -94,46 +104,48 @@ async def check_batch_size(case: RunbookContext) -> Observation:
     return ok(observed or f"EMBED_BATCH_SIZE is {size}.")
 
 
-async def check_stuck_chunks(case: RunbookContext) -> Observation:
+async def check_stuck_chunks(context: RunbookContext) -> Observation:
     """Whether chunks hang in `processing`."""
-    minutes = case.settings.embed_stale_recovery_minutes
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        stuck = await queries.count_stuck_chunks(conn, case.required_scope, minutes)
+    minutes = context.settings.embed_stale_recovery_minutes
+    async with context.resources.db.scoped(context.required_scope) as conn:
+        stuck = await queries.count_stuck_chunks(conn, context.required_scope, minutes)
     if stuck:
         return fail(f"{stuck} chunks are `processing` for more than {minutes} minutes.")
     return ok("No chunk hangs in `processing`.")
 
 
-async def check_failed_chunks(case: RunbookContext) -> Observation:
+async def check_failed_chunks(context: RunbookContext) -> Observation:
     """Failed chunks by reason."""
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        groups = await queries.group_failed_chunks(conn, case.required_scope, _GROUPS)
+    async with context.resources.db.scoped(context.required_scope) as conn:
+        groups = await queries.group_failed_chunks(conn, context.required_scope, _GROUPS)
     if not groups:
         return ok("No chunk is `failed`.")
     return fail(" ".join(f"{group.chunks} × {group.error}" for group in groups))
 
 
-async def check_last_run(case: RunbookContext) -> Observation:
+async def check_last_run(context: RunbookContext) -> Observation:
     """How the last run ended."""
-    return await facts.check_last_run(case, _EMBED)
+    return await facts.check_last_run(context, _EMBED)
 
 
-async def check_pending_chunks(case: RunbookContext) -> Observation:
+async def check_pending_chunks(context: RunbookContext) -> Observation:
     """Whether chunks wait although nobody embeds."""
-    counts = await case.load_once(facts.load_chunk_counts)
-    observed = f"{counts.pending} pending, {counts.processing} processing, {counts.ready} ready, {counts.failed} failed."
+    counts = await context.load_once(facts.load_chunk_counts)
+    observed = (
+        f"{counts.pending} pending, {counts.processing} processing, {counts.ready} ready, {counts.failed} failed."
+    )
     return warn(observed) if counts.pending else ok(observed)
 
 
-async def _check_probe(case: RunbookContext, kind: str, observed: str) -> Observation:
-    probe = await case.load_once(probes.probe_embedding)
+async def _check_probe(context: RunbookContext, kind: str, observed: str) -> Observation:
+    probe = await context.load_once(probes.probe_embedding)
     if probe.kind == kind:
         return fail(probe.message)
     return ok(observed) if probe.kind is None else skip("The provider did not get as far as that.")
 
 
-def _remote(case: RunbookContext) -> bool:
-    return case.settings.provider == "openai"
+def _remote(context: RunbookContext) -> bool:
+    return context.settings.provider == "openai"
 
 
 KEY = fixes.set_variable("OPENAI_API_KEY", "to a key that is valid")

@@ -9,7 +9,7 @@ from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED
 from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
 from proofdesk.runbooks.checks import scheduler
 from proofdesk.runbooks.context import RunbookContext
-from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 from proofdesk.runbooks.unsent_messages import UnsentMessage
 
 _JOB = catalog.OUTBOUND.name
@@ -18,13 +18,13 @@ _LATE_AFTER = timedelta(minutes=10)
 _UNCONFIGURED, _UNKNOWN, _REFUSED = "provider_not_configured", "delivery_unknown", "provider_error"
 
 
-async def check_message(case: RunbookContext) -> Observation:
+async def check_message(context: RunbookContext) -> Observation:
     """Whether there is such a message."""
-    messages = await case.load_once(unsent_messages.load_unsent_messages)
-    if case.outbound_id is None:
+    messages = await context.load_once(unsent_messages.load_unsent_messages)
+    if context.outbound_id is None:
         return ok(f"{len(messages)} messages are not sent.")
     if not messages:
-        return fail(f"The project has no message {case.outbound_id}.")
+        return fail(f"The project has no message {context.outbound_id}.")
     message = messages[0].message
     retries = f"{message.retry_count} of {message.max_retries} retries used"
     return ok(
@@ -32,26 +32,30 @@ async def check_message(case: RunbookContext) -> Observation:
     )
 
 
-async def check_worker(case: RunbookContext) -> Observation:
+async def check_worker(context: RunbookContext) -> Observation:
     """Whether anything is carried out at all, where something is to be."""
-    if not await _any(case, lambda h: h.message.status in ("approved", "sending", "failed")):
+    if not await _any(context, lambda h: h.message.status in ("approved", "sending", "failed")):
         return ok("Nothing waits for a worker.")
-    return await scheduler.check_worker(case)
+    return await scheduler.check_worker(context)
 
 
-async def check_schedule(case: RunbookContext) -> Observation:
+async def check_schedule(context: RunbookContext) -> Observation:
     """Whether sending is paused. By a person, that is meant so, unless one message is asked about."""
-    paused = [s for s in await case.load_once(scheduler.load_schedules) if s.job_type == _JOB and s.status == "paused"]
+    paused = [
+        s for s in await context.load_once(scheduler.load_schedules) if s.job_type == _JOB and s.status == "paused"
+    ]
     if not paused:
         return ok(f"{_JOB} is not paused.")
-    observed = f"{_JOB} is paused: {await scheduler.describe_pause(case, paused[0])}"
-    return warn(observed) if paused[0].paused_cause is None and case.outbound_id is None else fail(observed, observed)
+    observed = f"{_JOB} is paused: {await scheduler.describe_pause(context, paused[0])}"
+    return (
+        warn(observed) if paused[0].paused_cause is None and context.outbound_id is None else fail(observed, observed)
+    )
 
 
-async def check_opt_out(case: RunbookContext) -> Observation:
+async def check_opt_out(context: RunbookContext) -> Observation:
     """Whether the recipient said no. Of all messages together that is what the gate is for."""
     return await _check_none(
-        case,
+        context,
         lambda h: h.message.status == "blocked_opt_out" or (unsent_messages.is_pending(h) and h.gate == OPTED_OUT),
         "opted_out is true",
         "No recipient opted out.",
@@ -59,10 +63,10 @@ async def check_opt_out(case: RunbookContext) -> Observation:
     )
 
 
-async def check_reply(case: RunbookContext) -> Observation:
+async def check_reply(context: RunbookContext) -> Observation:
     """Whether the recipient wrote after the approval."""
     return await _check_none(
-        case,
+        context,
         lambda h: h.message.last_error == REPLIED or (unsent_messages.is_pending(h) and h.gate == REPLIED),
         "the recipient wrote after the approval, and stop_on_reply is true",
         "No recipient wrote after the approval.",
@@ -70,10 +74,10 @@ async def check_reply(case: RunbookContext) -> Observation:
     )
 
 
-async def check_approval(case: RunbookContext) -> Observation:
+async def check_approval(context: RunbookContext) -> Observation:
     """Whether somebody approved what is to go out."""
     return await _check_none(
-        case,
+        context,
         lambda h: h.message.status == "draft",
         "draft: nobody approved it as it is",
         "Nothing waits for an approval.",
@@ -81,67 +85,73 @@ async def check_approval(case: RunbookContext) -> Observation:
     )
 
 
-async def check_channel_configured(case: RunbookContext) -> Observation:
+async def check_channel_configured(context: RunbookContext) -> Observation:
     """Whether the channels in use are configured."""
-    usable = case.resources.outbound
-    channels = {h.message.channel for h in await case.load_once(unsent_messages.load_unsent_messages) if unsent_messages.is_pending(h)}
+    usable = context.resources.outbound
+    channels = {
+        h.message.channel
+        for h in await context.load_once(unsent_messages.load_unsent_messages)
+        if unsent_messages.is_pending(h)
+    }
     missing = sorted(channel for channel in channels if channel not in usable)
     if missing:
         set_variables = [fixes.set_variable(REQUIRED_SETTINGS[channel], f"for {channel}") for channel in missing]
         return fail(f"Not configured: {', '.join(missing)}.", None, *set_variables)
-    waiting = await _named(case, lambda h: h.message.last_error == _UNCONFIGURED and unsent_messages.is_pending(h))
+    waiting = await _named(context, lambda h: h.message.last_error == _UNCONFIGURED and unsent_messages.is_pending(h))
     if waiting:
         return warn(f"It is configured meanwhile; waiting since: {waiting}.", None, _PROCESS)
     return ok(f"Configured: {', '.join(sorted(usable)) or 'none, and none is needed'}.")
 
 
-async def check_channel_reachable(case: RunbookContext) -> Observation:
+async def check_channel_reachable(context: RunbookContext) -> Observation:
     """Whether the services of the channels in use answer and let us in."""
-    channels = {h.message.channel for h in await case.load_once(unsent_messages.load_unsent_messages) if unsent_messages.is_pending(h)} & set(
-        case.resources.outbound
-    )
+    channels = {
+        h.message.channel
+        for h in await context.load_once(unsent_messages.load_unsent_messages)
+        if unsent_messages.is_pending(h)
+    } & set(context.resources.outbound)
     if not channels:
         return skip("No message waits for a channel.")
-    errors = [error for channel in sorted(channels) if (error := await probes.probe_channel(case, channel))]
+    errors = [error for channel in sorted(channels) if (error := await probes.probe_channel(context, channel))]
     return fail(" ".join(errors)) if errors else ok(f"{', '.join(sorted(channels))} answers.")
 
 
-async def check_unknown_outcomes(case: RunbookContext) -> Observation:
+async def check_unknown_outcomes(context: RunbookContext) -> Observation:
     """Whether an attempt ended without anybody knowing how."""
 
     def unknown(h: UnsentMessage) -> bool:
         last = h.attempts[-1] if h.attempts else None
-        lost = last is not None and last.outcome is None and case.now() - last.started_at > _LATE_AFTER
+        lost = last is not None and last.outcome is None and context.now() - last.started_at > _LATE_AFTER
         return h.message.last_error == _UNKNOWN or lost
 
     return await _check_none(
-        case, unknown, "nobody knows whether the last attempt arrived", "Every attempt's outcome is known."
+        context, unknown, "nobody knows whether the last attempt arrived", "Every attempt's outcome is known."
     )
 
 
-async def check_retries(case: RunbookContext) -> Observation:
+async def check_retries(context: RunbookContext) -> Observation:
     """Whether messages failed for good."""
 
     def is_over(h: UnsentMessage) -> bool:
         return h.message.status == "failed" and h.message.next_attempt_at is None and h.message.last_error != _UNKNOWN
 
-    return await _check_none(case, is_over, "failed, and nothing more happens by itself", "Nothing failed for good.")
+    return await _check_none(context, is_over, "failed, and nothing more happens by itself", "Nothing failed for good.")
 
 
-async def check_provider(case: RunbookContext) -> Observation:
+async def check_provider(context: RunbookContext) -> Observation:
     """Whether messages failed and are tried again."""
     return await _check_none(
-        case,
+        context,
         lambda h: h.message.status == "failed" and (h.message.last_error or "").startswith(_REFUSED),
         "the provider did not take it",
         "No message waits for a retry.",
     )
 
 
-async def check_frequency_cap(case: RunbookContext) -> Observation:
+async def check_frequency_cap(context: RunbookContext) -> Observation:
     """Whether the recipient got as many as he may in his window, which ends by itself."""
     return await _check_none(
-        case,
+        context,
         lambda h: unsent_messages.is_pending(h) and CAP_REACHED in (h.gate, h.message.last_error),
         "frequency_cap is reached",
         "No recipient's cap is reached.",
@@ -149,12 +159,14 @@ async def check_frequency_cap(case: RunbookContext) -> Observation:
     )
 
 
-async def check_scheduled_time(case: RunbookContext) -> Observation:
+async def check_scheduled_time(context: RunbookContext) -> Observation:
     """Whether messages are scheduled for later."""
     return await _check_none(
-        case,
+        context,
         lambda h: (
-            unsent_messages.is_pending(h) and h.message.scheduled_at is not None and h.message.scheduled_at > case.now()
+            unsent_messages.is_pending(h)
+            and h.message.scheduled_at is not None
+            and h.message.scheduled_at > context.now()
         ),
         "scheduled for later",
         "Nothing is scheduled for later.",
@@ -162,34 +174,42 @@ async def check_scheduled_time(case: RunbookContext) -> Observation:
     )
 
 
-async def check_due_messages(case: RunbookContext) -> Observation:
+async def check_due_messages(context: RunbookContext) -> Observation:
     """Whether something is due for long, although nothing stands in its way."""
 
     def late(h: UnsentMessage) -> bool:
         due = h.message.next_attempt_at
-        return unsent_messages.is_pending(h) and h.gate is None and due is not None and case.now() - due > _LATE_AFTER
+        return (
+            unsent_messages.is_pending(h) and h.gate is None and due is not None and context.now() - due > _LATE_AFTER
+        )
 
-    return await _check_none(case, late, "due, and not sent", "Nothing is late.")
+    return await _check_none(context, late, "due, and not sent", "Nothing is late.")
 
 
 async def _check_none(
-    case: RunbookContext, condition: Callable[[UnsentMessage], bool], what: str, observed_if_none: str, *, expected_in_general: bool = False
+    context: RunbookContext,
+    condition: Callable[[UnsentMessage], bool],
+    what: str,
+    observed_if_none: str,
+    *,
+    expected_in_general: bool = False,
 ) -> Observation:
     """Fails when it applies to a message; `gently`: of all messages together that is nothing unusual."""
-    matches = [h for h in await case.load_once(unsent_messages.load_unsent_messages) if condition(h)]
+    matches = [h for h in await context.load_once(unsent_messages.load_unsent_messages) if condition(h)]
     if not matches:
         return ok(observed_if_none)
     observed = f"{len(matches)} × {what}: {'; '.join(map(unsent_messages.describe, matches[:_NAMED]))}."
-    return warn(observed) if expected_in_general and case.outbound_id is None else fail(observed)
+    return warn(observed) if expected_in_general and context.outbound_id is None else fail(observed)
 
 
-async def _any(case: RunbookContext, condition: Callable[[UnsentMessage], bool]) -> bool:
-    return any(map(condition, await case.load_once(unsent_messages.load_unsent_messages)))
+async def _any(context: RunbookContext, condition: Callable[[UnsentMessage], bool]) -> bool:
+    return any(map(condition, await context.load_once(unsent_messages.load_unsent_messages)))
 
 
-async def _named(case: RunbookContext, condition: Callable[[UnsentMessage], bool]) -> str:
+async def _named(context: RunbookContext, condition: Callable[[UnsentMessage], bool]) -> str:
     return "; ".join(
-        unsent_messages.describe(h) for h in _first(h for h in await case.load_once(unsent_messages.load_unsent_messages) if condition(h))
+        unsent_messages.describe(h)
+        for h in _first(h for h in await context.load_once(unsent_messages.load_unsent_messages) if condition(h))
     )
 
 
@@ -257,7 +277,7 @@ RUNBOOK = Runbook(
               check_due_messages, (_PROCESS,)),
     ),
     evidence=(
-        EvidenceSection("Messages with attempts and policy", outbound_evidence.collect_messages(unsent_messages.load_unsent_messages)),
+        EvidenceSection("Messages with attempts and policy", outbound_evidence.collect_messages),
         EvidenceSection("Related events of the trail (`outbound.*`)", outbound_evidence.collect_events),
     ),
     variables=("CHATWOOT_BASE_URL", "CHATWOOT_API_TOKEN", "SMTP_URL", "SMTP_FROM", "TELEGRAM_BOT_TOKEN"),

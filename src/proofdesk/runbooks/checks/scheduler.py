@@ -6,66 +6,72 @@ from proofdesk.jobs.outcomes import LOST_AFTER
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import bundle_sources, facts, fixes, queries
 from proofdesk.runbooks.context import RunbookContext
-from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, warn
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, warn
 
 _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
 
-async def check_database(case: RunbookContext) -> Observation:
+async def check_database(context: RunbookContext) -> Observation:
     """Whether the database has the schema of this version, and its sessions act as the application role."""
-    await status.check_ready(case.resources.db)
-    async with case.resources.db.statement() as conn:
+    await status.check_ready(context.resources.db)
+    async with context.resources.db.statement() as conn:
         return ok(f"The database answers and has every migration. {conn.describe()}")
 
 
-async def check_worker(case: RunbookContext) -> Observation:
+async def check_worker(context: RunbookContext) -> Observation:
     """Whether a worker was heard of."""
-    worker = (await case.load_once(bundle_sources.load_jobs_status))["worker"]
+    worker = (await context.load_once(bundle_sources.load_jobs_status))["worker"]
     if worker.alive:
         return ok(f"{worker.workers} alive, heard of at {worker.last_heartbeat_at:%H:%M:%S} UTC.")
     last = (
-        f"the last one was heard of at {worker.last_heartbeat_at:%Y-%m-%d %H:%M} UTC" if worker.last_heartbeat_at else ""
+        f"the last one was heard of at {worker.last_heartbeat_at:%Y-%m-%d %H:%M} UTC"
+        if worker.last_heartbeat_at
+        else ""
     )
     return fail(f"No worker is alive; {last or 'none was ever heard of'}.")
 
 
-async def check_lost_runs(case: RunbookContext) -> Observation:
+async def check_lost_runs(context: RunbookContext) -> Observation:
     """Whether a run is under way whose process is gone, or waits although somebody works."""
     limit = LOST_AFTER.total_seconds()
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        active_runs = await queries.list_active_runs(conn, case.required_scope)
+    async with context.resources.db.scoped(context.required_scope) as conn:
+        active_runs = await queries.list_active_runs(conn, context.required_scope)
     lost = [w for w in active_runs if w.status == "running" and w.silent_seconds > limit]
     if lost:
         return fail(" ".join(f"{w.job_type} runs, and was silent for {w.silent_seconds:.0f} s." for w in lost))
     return ok(f"{len(active_runs)} runs under way, none of them lost.")
 
 
-async def check_sources(case: RunbookContext) -> Observation:
+async def check_sources(context: RunbookContext) -> Observation:
     """Whether Chatwoot jobs have something to read."""
-    bound = await case.load_once(facts.load_sources)
+    bound = await context.load_once(facts.load_sources)
     if bound:
         return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
-    if case.settings.chatwoot_account_id is not None:
+    if context.settings.chatwoot_account_id is not None:
         return ok("No source yet; the first sync binds CHATWOOT_ACCOUNT_ID if that is free.")
     return fail("The project has no row in `project_sources`, and CHATWOOT_ACCOUNT_ID is not set.")
 
 
-async def check_paused_schedules(case: RunbookContext) -> Observation:
+async def check_paused_schedules(context: RunbookContext) -> Observation:
     """Whether a schedule stands still: one that paused itself is a fault, one that a person paused is meant so."""
-    paused = [s for s in await case.load_once(load_schedules) if s.status == "paused"]
+    paused = [s for s in await context.load_once(load_schedules) if s.status == "paused"]
     if not paused:
         return ok("Every schedule is active.")
-    reasons = {s.job_type: await describe_pause(case, s) for s in paused}
+    reasons = {s.job_type: await describe_pause(context, s) for s in paused}
     observed = "; ".join(f"{job_type} is paused: {reason}" for job_type, reason in reasons.items())
     paused_by_system = [s.job_type for s in paused if s.paused_cause is not None]
     if not paused_by_system:
         return warn(observed, None, *map(_resume_later, reasons))
-    return fail(observed, f"The schedule of {paused_by_system[0]} is paused: {reasons[paused_by_system[0]]}", *map(_resume, paused_by_system))
+    return fail(
+        observed,
+        f"The schedule of {paused_by_system[0]} is paused: {reasons[paused_by_system[0]]}",
+        *map(_resume, paused_by_system),
+    )
 
 
-async def check_newest_runs(case: RunbookContext) -> Observation:
+async def check_newest_runs(context: RunbookContext) -> Observation:
     """The newest run of each job, and whose fault a failure was."""
-    latest = await case.load_once(facts.load_latest_runs)
+    latest = await context.load_once(facts.load_latest_runs)
     failed = sorted((r for r in latest.values() if r.status == "failed"), key=lambda r: r.created_at, reverse=True)
     if not failed:
         return ok("The newest run of each job did not fail.")
@@ -73,51 +79,54 @@ async def check_newest_runs(case: RunbookContext) -> Observation:
     cause = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no reason given'}"
     other_runbooks = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
     return fail(
-        " ".join(facts.describe_failure(run) for run in failed), cause, *other_runbooks, *map(_run_again, (r.job_type for r in failed))
+        " ".join(facts.describe_failure(run) for run in failed),
+        cause,
+        *other_runbooks,
+        *map(_run_again, (r.job_type for r in failed)),
     )
 
 
-async def check_schedule_errors(case: RunbookContext) -> Observation:
+async def check_schedule_errors(context: RunbookContext) -> Observation:
     """Whether a schedule keeps an error."""
-    failing = [s for s in await case.load_once(load_schedules) if s.last_error and s.status == "active"]
+    failing = [s for s in await context.load_once(load_schedules) if s.last_error and s.status == "active"]
     if failing:
         return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in failing))
     return ok("No schedule keeps an error.")
 
 
-async def check_overdue_jobs(case: RunbookContext) -> Observation:
+async def check_overdue_jobs(context: RunbookContext) -> Observation:
     """Whether something is due for longer than the scheduler looks away."""
-    tolerance = max(120.0, 3.0 * case.settings.worker_interval_seconds)
-    lateness = [(s, (case.now() - s.next_run_at).total_seconds()) for s in await case.load_once(load_schedules)]
+    tolerance = max(120.0, 3.0 * context.settings.worker_interval_seconds)
+    lateness = [(s, (context.now() - s.next_run_at).total_seconds()) for s in await context.load_once(load_schedules)]
     late = [(s.job_type, seconds / 60) for s, seconds in lateness if s.status == "active" and seconds > tolerance]
     if late:
         return fail("; ".join(f"{job_type} is overdue by {minutes:.0f} minutes" for job_type, minutes in late) + ".")
     return ok("Nothing is overdue.")
 
 
-async def check_backlog(case: RunbookContext) -> Observation:
+async def check_backlog(context: RunbookContext) -> Observation:
     """What waits for the workers."""
-    backlog = (await case.load_once(bundle_sources.load_jobs_status))["backlog"]
+    backlog = (await context.load_once(bundle_sources.load_jobs_status))["backlog"]
     counts = ", ".join(f"{name} {number}" for name, number in backlog.items())
     return warn(f"Waiting: {counts}.") if any(backlog.values()) else ok(f"Waiting: {counts}.")
 
 
-async def load_schedules(case: RunbookContext) -> list[Schedule]:
+async def load_schedules(context: RunbookContext) -> list[Schedule]:
     """The project's schedules."""
-    return await schedules.list_schedules(case.resources.db, case.required_scope)
+    return await schedules.list_schedules(context.resources.db, context.required_scope)
 
 
-async def describe_pause(case: RunbookContext, schedule: Schedule) -> str:
+async def describe_pause(context: RunbookContext, schedule: Schedule) -> str:
     """Who paused a schedule and when, or of what it paused itself."""
     if schedule.paused_cause is None:
-        pause = (await case.load_once(_load_pauses)).get(schedule.job_type)
+        pause = (await context.load_once(_load_pauses)).get(schedule.job_type)
         return f"{pause.paused_by} paused it, {pause.paused_at:%Y-%m-%d %H:%M} UTC." if pause else "a person paused it."
     return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
 
 
-async def _load_pauses(case: RunbookContext) -> dict[str, queries.SchedulePause]:
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        return {pause.job_type: pause for pause in await queries.list_last_pauses(conn, case.required_scope)}
+async def _load_pauses(context: RunbookContext) -> dict[str, queries.SchedulePause]:
+    async with context.resources.db.scoped(context.required_scope) as conn:
+        return {pause.job_type: pause for pause in await queries.list_last_pauses(conn, context.required_scope)}
 
 
 def _resume_later(job_type: str) -> Fix:

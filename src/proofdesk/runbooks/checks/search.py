@@ -5,7 +5,7 @@ from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
 from proofdesk.runbooks.checks import embeddings
 from proofdesk.runbooks.context import RunbookContext
-from proofdesk.runbooks.findings import Check, EvidenceSection, Runbook, Observation, fail, ok, skip, warn
+from proofdesk.runbooks.findings import Check, EvidenceSection, Observation, Runbook, fail, ok, skip, warn
 from proofdesk.search import results
 from proofdesk.search.results import SearchQuery
 
@@ -13,21 +13,21 @@ _SYNC, _EMBED = catalog.SYNC.name, catalog.EMBED.name
 _WORDS = 8
 
 
-async def check_active_project(case: RunbookContext) -> Observation:
+async def check_active_project(context: RunbookContext) -> Observation:
     """Whether there is an active project."""
-    if case.scope is None:
+    if context.scope is None:
         return fail("No project is active.")
-    async with case.resources.db.scoped(case.scope) as conn:
-        return ok(f"{await queries.fetch_project_name(conn, case.scope)} ({case.scope.project_id}).")
+    async with context.resources.db.scoped(context.scope) as conn:
+        return ok(f"{await queries.fetch_project_name(conn, context.scope)} ({context.scope.project_id}).")
 
 
-async def check_sync(case: RunbookContext) -> Observation:
+async def check_sync(context: RunbookContext) -> Observation:
     """Whether a sync failed or is under way."""
-    latest = await case.load_once(facts.load_latest_runs)
-    reading = await case.load_once(facts.load_reading_progress)
+    latest = await context.load_once(facts.load_latest_runs)
+    reading = await context.load_once(facts.load_reading_progress)
     run = latest.get(_SYNC)
     if run is not None and run.status == "failed":
-        return await facts.check_last_run(case, _SYNC)
+        return await facts.check_last_run(context, _SYNC)
     if run is not None and run.status in ("queued", "running"):
         observed = f"A Sync job is {run.status}; {reading.conversations} conversations are read so far."
         if not reading.conversations or reading.unread == reading.conversations:
@@ -38,18 +38,18 @@ async def check_sync(case: RunbookContext) -> Observation:
     return ok("No Sync job is pending, and the last one did not fail.")
 
 
-async def check_messages(case: RunbookContext) -> Observation:
+async def check_messages(context: RunbookContext) -> Observation:
     """Whether the project holds anything."""
-    holdings = await case.load_once(bundle_sources.load_entity_counts)
+    holdings = await context.load_once(bundle_sources.load_entity_counts)
     observed = f"{holdings.messages} messages in {holdings.conversations} conversations."
     if holdings.messages:
         return ok(observed)
-    return fail(observed, None, *([] if await case.load_once(facts.load_sources) else [fixes.BIND]), fixes.SYNC)
+    return fail(observed, None, *([] if await context.load_once(facts.load_sources) else [fixes.BIND]), fixes.SYNC)
 
 
-async def check_keyword_index(case: RunbookContext) -> Observation:
+async def check_keyword_index(context: RunbookContext) -> Observation:
     """Whether what was read can be found by its words."""
-    reading = await case.load_once(facts.load_reading_progress)
+    reading = await context.load_once(facts.load_reading_progress)
     waiting = max(reading.unchunked, reading.unindexed)
     if not waiting:
         return ok("Every conversation is cut into chunks and indexed.")
@@ -57,9 +57,9 @@ async def check_keyword_index(case: RunbookContext) -> Observation:
     return fail(observed) if waiting == reading.conversations else warn(observed)
 
 
-async def check_provider(case: RunbookContext) -> Observation:
+async def check_provider(context: RunbookContext) -> Observation:
     """Whether the provider makes vectors."""
-    probe = await case.load_once(probes.probe_embedding)
+    probe = await context.load_once(probes.probe_embedding)
     if probe.kind is None:
         return ok("The provider embeds a sentence.")
     return fail(probe.message, _REFUSALS.get(probe.kind, "The embedding provider does not answer."))
@@ -74,10 +74,12 @@ _REFUSALS = {
 }
 
 
-async def check_chunks(case: RunbookContext) -> Observation:
+async def check_chunks(context: RunbookContext) -> Observation:
     """Chunks by status."""
-    counts = await case.load_once(facts.load_chunk_counts)
-    observed = f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
+    counts = await context.load_once(facts.load_chunk_counts)
+    observed = (
+        f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
+    )
     if not counts.ready:
         return fail(observed, "No chunk has an embedding: `ready` is 0.")
     if counts.failed:
@@ -85,14 +87,14 @@ async def check_chunks(case: RunbookContext) -> Observation:
     return warn(observed) if counts.pending or counts.processing else ok(observed)
 
 
-async def check_model(case: RunbookContext) -> Observation:
+async def check_model(context: RunbookContext) -> Observation:
     """Whether the vectors are of the model that questions are embedded with."""
-    provider = case.resources.provider
+    provider = context.resources.provider
     if provider is None:
         return skip("There is no provider to compare with.")
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        models = await queries.count_chunks_by_model(conn, case.required_scope)
-        serving = await embedding_queries.serving_model(conn, case.required_scope, provider.name)
+    async with context.resources.db.scoped(context.required_scope) as conn:
+        models = await queries.count_chunks_by_model(conn, context.required_scope)
+        serving = await embedding_queries.serving_model(conn, context.required_scope, provider.name)
     others = [f"{m.chunks} of {m.model}" for m in models if m.model != provider.name]
     if not others:
         return ok(f"All vectors are of {provider.name}.")
@@ -102,15 +104,17 @@ async def check_model(case: RunbookContext) -> Observation:
     return fail(observed)
 
 
-async def check_probe_search(case: RunbookContext) -> Observation:
+async def check_probe_search(context: RunbookContext) -> Observation:
     """Search for the words of a message that is stored."""
-    async with case.resources.db.scoped(case.required_scope) as conn:
-        sample = await queries.fetch_sample_chunk(conn, case.required_scope)
+    async with context.resources.db.scoped(context.required_scope) as conn:
+        sample = await queries.fetch_sample_chunk(conn, context.required_scope)
     query = " ".join(sample.text.split()[:_WORDS]) if sample else ""
     if not query:
         return skip("There is no message to look for.")
-    resources = case.resources
-    response = await results.search(resources.db, case.required_scope, resources.provider, case.settings, SearchQuery(query))
+    resources = context.resources
+    response = await results.search(
+        resources.db, context.required_scope, resources.provider, context.settings, SearchQuery(query)
+    )
     if not response.results:
         return fail("A message is not found by its own first words.")
     if response.degraded:

@@ -10,80 +10,86 @@ from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
 from proofdesk.runbooks.checks import auth
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
-from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Runbook, Observation, fail, ok, skip, warn
+from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _SENT_WITHIN_MINUTES = 24 * 60
 _EVENTS = 50
 
 
-async def check_token_setting(case: RunbookContext) -> Observation:
+async def check_token_setting(context: RunbookContext) -> Observation:
     """Whether there is a bot."""
-    there = case.settings.telegram_bot_token is not None
+    there = context.settings.telegram_bot_token is not None
     return ok("TELEGRAM_BOT_TOKEN is set.") if there else fail("TELEGRAM_BOT_TOKEN is not set.")
 
 
-async def check_reachable(case: RunbookContext) -> Observation:
+async def check_reachable(context: RunbookContext) -> Observation:
     """Whether Telegram answers."""
-    identity = await case.load_once(load_bot_identity)
-    if isinstance(identity, TelegramError) and (identity.status is None or identity.status >= 500 or identity.status == 429):
+    identity = await context.load_once(load_bot_identity)
+    if isinstance(identity, TelegramError) and (
+        identity.status is None or identity.status >= 500 or identity.status == 429
+    ):
         return fail(identity.message)
     return ok("Telegram answers.")
 
 
-async def check_token(case: RunbookContext) -> Observation:
+async def check_token(context: RunbookContext) -> Observation:
     """Whether Telegram knows the bot."""
-    identity = await case.load_once(load_bot_identity)
+    identity = await context.load_once(load_bot_identity)
     if isinstance(identity, BotIdentity):
         return ok(f"The bot is @{identity.username}.")
     return fail(identity.message) if identity.permanent else skip("Telegram does not answer.")
 
 
-async def check_webhook(case: RunbookContext) -> Observation:
+async def check_webhook(context: RunbookContext) -> Observation:
     """Whether Telegram knows where to send what people write to the bot."""
-    hook = await case.load_once(_load_webhook)
-    expected_url = (case.settings.public_url or "").rstrip("/") + telegram.WEBHOOK_PATH
+    hook = await context.load_once(_load_webhook)
+    expected_url = (context.settings.public_url or "").rstrip("/") + telegram.WEBHOOK_PATH
     if not hook.url:
-        return await _fail_if_owner_unbound(case, "Telegram has no address to send messages to: the webhook is not registered.")
+        return await _fail_if_owner_unbound(
+            context, "Telegram has no address to send messages to: the webhook is not registered."
+        )
     if not hook.url.split("?")[0].endswith(telegram.WEBHOOK_PATH):
-        return await _fail_if_owner_unbound(case, f"Telegram sends messages to {hook.url}, which is not Proofdesk's webhook.")
-    if case.settings.public_url and hook.url.split("?")[0] != expected_url:
-        return await _fail_if_owner_unbound(case, f"Telegram sends messages to {hook.url}, not to {expected_url}.")
+        return await _fail_if_owner_unbound(
+            context, f"Telegram sends messages to {hook.url}, which is not Proofdesk's webhook."
+        )
+    if context.settings.public_url and hook.url.split("?")[0] != expected_url:
+        return await _fail_if_owner_unbound(context, f"Telegram sends messages to {hook.url}, not to {expected_url}.")
     return ok(f"Telegram sends messages to {hook.url.split('?')[0]}.")
 
 
-async def check_webhook_secret(case: RunbookContext) -> Observation:
+async def check_webhook_secret(context: RunbookContext) -> Observation:
     """Whether Telegram's calls carry the secret that is expected; what it knows can only be told by what it is told."""
-    hook, secret = await case.load_once(_load_webhook), case.settings.telegram_webhook_secret
+    hook, secret = await context.load_once(_load_webhook), context.settings.telegram_webhook_secret
     if secret is None:
         return warn("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name.")
     if not _SECRET.fullmatch(secret.get_secret_value()):
         return fail("TELEGRAM_WEBHOOK_SECRET holds characters that Telegram does not take.")
     if hook.last_error and "401" in hook.last_error:
-        return await _fail_if_owner_unbound(case, f"Proofdesk refused Telegram's last call: {hook.last_error}.")
+        return await _fail_if_owner_unbound(context, f"Proofdesk refused Telegram's last call: {hook.last_error}.")
     return ok("No call of Telegram was refused for its secret.")
 
 
-async def check_webhook_deliveries(case: RunbookContext) -> Observation:
+async def check_webhook_deliveries(context: RunbookContext) -> Observation:
     """Whether Telegram's calls get through."""
-    hook = await case.load_once(_load_webhook)
+    hook = await context.load_once(_load_webhook)
     if hook.last_error and "401" not in hook.last_error:
         at = f" at {hook.last_error_at:%Y-%m-%d %H:%M} UTC" if hook.last_error_at else ""
-        return await _fail_if_owner_unbound(case, f"{hook.last_error}{at}; {hook.pending} messages wait.")
+        return await _fail_if_owner_unbound(context, f"{hook.last_error}{at}; {hook.pending} messages wait.")
     return ok(f"The last delivery had no error; {hook.pending} messages wait.")
 
 
-async def check_owner(case: RunbookContext) -> Observation:
+async def check_owner(context: RunbookContext) -> Observation:
     """Whether somebody gets the PINs."""
-    if await telegram.fetch_owner_binding(case.resources.db, case.settings) is not None:
+    if await telegram.fetch_owner_binding(context.resources.db, context.settings) is not None:
         return ok("The owner's Telegram account is bound.")
     return fail("Nobody would get the PIN: `owner_bound` is false.")
 
 
-async def check_limits(case: RunbookContext) -> Observation:
+async def check_limits(context: RunbookContext) -> Observation:
     """Whether too many signups were started or PINs tried."""
     limits = {q.purpose: q for q in (quotas.STARTS, quotas.STARTS_OF_ADDRESS, quotas.PINS, quotas.PINS_OF_ADDRESS)}
-    async with case.resources.db.transaction() as conn:
+    async with context.resources.db.transaction() as conn:
         counted = await queries.list_rate_limits(conn, list(limits))
     full = [c for c in counted if c.hits > limits[c.purpose].max_hits and c.minutes < limits[c.purpose].minutes]
     if not full:
@@ -92,59 +98,61 @@ async def check_limits(case: RunbookContext) -> Observation:
     return fail(f"Used up: {', '.join(c.purpose for c in full)}, for {left:.0f} more minutes.")
 
 
-async def check_last_pin(case: RunbookContext) -> Observation:
+async def check_last_pin(context: RunbookContext) -> Observation:
     """Whether the last PIN could be sent."""
     asked = AuditFilter("auth.*", None, None)
-    found_events = await chain.list_events(case.resources.db, case.required_scope, case.actor, asked, _EVENTS, 0)
+    found_events = await chain.list_events(
+        context.resources.db, context.required_scope, context.actor, asked, _EVENTS, 0
+    )
     failed = [e for e in found_events if e.payload.get("reason") == TelegramError.code]
     started = [e for e in found_events if e.action == "auth.signup_start"]
     failed_ids = {e.entity_id for e in failed}
     if failed and started and started[0].entity_id in failed_ids:
-        minutes = (case.now() - failed[0].created_at).total_seconds() / 60
+        minutes = (context.now() - failed[0].created_at).total_seconds() / 60
         if minutes < _SENT_WITHIN_MINUTES:
             return fail(f"The last PIN could not be sent, {minutes:.0f} minutes ago.")
     return ok("The last PIN, if there was one, was sent.")
 
 
-async def load_bot_identity(case: RunbookContext) -> BotIdentity | TelegramError:
+async def load_bot_identity(context: RunbookContext) -> BotIdentity | TelegramError:
     """Who the bot is, or why Telegram does not say."""
     try:
-        return await _bot(case).me()
+        return await _bot(context).me()
     except TelegramError as error:
         return error
 
 
-async def collect_signup_status(case: RunbookContext) -> Any:
+async def collect_signup_status(context: RunbookContext) -> Any:
     """What `GET /auth/signup/status` answers."""
-    found = await signup.status(case.resources.db, case.settings)
+    found = await signup.status(context.resources.db, context.settings)
     names = ("enabled", "has_telegram_token", "owner_bound", "missing", "message")
     return {name: getattr(found, name) for name in names}
 
 
-async def collect_webhook_status(case: RunbookContext) -> Any:
+async def collect_webhook_status(context: RunbookContext) -> Any:
     """What Telegram tells of the webhook."""
-    hook = await case.load_once(_load_webhook)
+    hook = await context.load_once(_load_webhook)
     return {"url": hook.url.split("?")[0], "pending": hook.pending, "last_error": hook.last_error,
             "last_error_at": hook.last_error_at}  # fmt: skip
 
 
-async def _load_webhook(case: RunbookContext) -> WebhookInfo:
-    if isinstance(await case.load_once(load_bot_identity), TelegramError):
+async def _load_webhook(context: RunbookContext) -> WebhookInfo:
+    if isinstance(await context.load_once(load_bot_identity), TelegramError):
         raise CheckSkippedError("Telegram does not let us ask.")
-    return await _bot(case).webhook()
+    return await _bot(context).webhook()
 
 
-async def _fail_if_owner_unbound(case: RunbookContext, observed: str) -> Observation:
+async def _fail_if_owner_unbound(context: RunbookContext, observed: str) -> Observation:
     """The webhook serves to bind the owner: once he is bound, PINs go out without it."""
-    if await telegram.fetch_owner_binding(case.resources.db, case.settings) is None:
+    if await telegram.fetch_owner_binding(context.resources.db, context.settings) is None:
         return fail(observed)
     return warn(f"{observed} The owner is bound already, so PINs are sent all the same.")
 
 
-def _bot(case: RunbookContext) -> Any:
-    if case.resources.bot is None:
+def _bot(context: RunbookContext) -> Any:
+    if context.resources.bot is None:
         raise CheckSkippedError("There is no bot to ask.")
-    return case.resources.bot
+    return context.resources.bot
 
 
 _SET_WEBHOOK = Fix("Register the webhook.", command="proofdesk telegram set-webhook")
