@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 import psycopg
+from pgvector import HalfVector
 
 from bench import database, desk
 from bench.figures import Curve, Figure, Found, percentile, table
 from proofdesk.audit.events import system_actor
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import vector_index
@@ -231,7 +231,7 @@ def _figure(work: str, found: Measured, p50: float | None, p95: float, recall: f
 
 async def _nearest(conn: Conn, filled: desk.Desk, vector: np.ndarray, most: int) -> list[int]:
     statement = _BARE.format(project=filled.project_id, model=desk.MODEL, dimension=DIMENSION, most=most)
-    rows = await conn.execute(statement.encode(), [Halfvec(vector.tolist())])
+    rows = await conn.execute(statement.encode(), [HalfVector(vector.tolist())])
     return [number for (number,) in await rows.fetchall()]
 
 

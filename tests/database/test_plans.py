@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from pgvector import HalfVector
 
 from proofdesk.accounts import queries as auth_queries
 from proofdesk.audit import events
@@ -22,7 +23,6 @@ from proofdesk.conversations import totals_queries
 from proofdesk.core.ids import GlobalId
 from proofdesk.dashboard import overview_queries
 from proofdesk.database import vector_indexes
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import GENERIC_PLAN, open_database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import vector_queries as embedding_queries
@@ -42,7 +42,7 @@ LARGE, SMALL = 4000, 40  # conversations with four messages each
 MOST = 3000  # rows that a hot statement may read of a table; each has 4,000 or more
 BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings",
        "search_terms", "worker_runs", "outbound_messages"}  # fmt: skip
-MODEL = QueryVector("one", 3, Halfvec([1, 0, 0]))
+MODEL = QueryVector("one", 3, HalfVector([1, 0, 0]))
 TERMS = [WeightedTerm(0, "w1", 1.0, 10), WeightedTerm(1, "w2", 1.0, 10)]
 RANKING = RankingParams(TERMS[:1], TERMS[1:], 9.0, 9, 9, MODEL, 10)
 OF_ONE_WORD = [WeightedTerm(-1, "w2", 1.0, 10), WeightedTerm(-1, "w3", 1.0, 10)]

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 import pytest
+from pgvector import HalfVector
 
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.indexing.embeddings.batches import PROBE, Batches, Patience
 from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Refused
 
@@ -91,4 +91,4 @@ async def test_a_text_on_which_the_provider_breaks_is_found():
 
 async def test_a_vector_that_is_no_number_is_not_stored():
     good, bad = await Batches(Scripted(refuses()), QUICK).embed(["good", "nan"])
-    assert good.vector and good.vector.binary == Halfvec([1, 2]).binary and bad.reason
+    assert good.vector and good.vector == HalfVector([1, 2]) and bad.reason

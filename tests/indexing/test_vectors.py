@@ -3,8 +3,8 @@ import time
 from dataclasses import replace
 
 import pytest
+from pgvector import HalfVector
 
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries, vectors
 from proofdesk.indexing.embeddings import batches
@@ -43,7 +43,7 @@ async def test_everything_that_waits_is_embedded(db: Database, project: Scope, p
 async def test_the_nearest_vector_is_that_of_the_text_asked_for(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider)
     ((context,),) = await rows(db, project, "SELECT context FROM rag_chunks WHERE conversation_id = 7")
-    asked = Halfvec(await provider.embed_query(f"{context}\n{ten[6]}"))
+    asked = HalfVector(list(await provider.embed_query(f"{context}\n{ten[6]}")))
     (nearest, *_) = await rows(
         db,
         project,
@@ -101,7 +101,7 @@ async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, proje
     owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '1 day' WHERE claimed_at IS NOT NULL")
     await embed(db, project, provider)
     async with db.scoped(project) as conn:
-        settled = await vector_queries.settle(conn, project, "old:model", late, [batches.Outcome(Halfvec([1, 2]))] * 2)
+        settled = await vector_queries.settle(conn, project, "old:model", late, [batches.Outcome(HalfVector([1, 2]))] * 2)
         assert await vector_queries.release(conn, project, late) == 0
     assert settled == vector_queries.Settled(0, 0)
     assert await models(db, project) == {MODEL: 10}

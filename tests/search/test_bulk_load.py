@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import psycopg
 import pytest
+from pgvector import HalfVector
 
 from proofdesk.database import vector_indexes
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import incremental, vector_index, vectors
@@ -28,7 +28,7 @@ from tests.support.search_desk import SETTINGS, Desk
 LOADED = 4000  # conversations with a chunk and a vector each
 MOST = 600  # rows that a search may read of any table
 SEARCHED = ("cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings")
-MODEL = QueryVector("one", DIMENSION, Halfvec([1.0] * DIMENSION))
+MODEL = QueryVector("one", DIMENSION, HalfVector([1.0] * DIMENSION))
 RANKING = RankingParams(
     [WeightedTerm(0, "rare", 1.0, 10)], [WeightedTerm(1, "common", 1.0, 4000)], 9.0, 40, 10, MODEL, 10
 )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
+from pgvector import HalfVector
 
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import KEYWORD_SHARE, Candidate, RankingParams, select_best_chunks
 from tests.support.near import Near, keep
@@ -83,7 +83,7 @@ async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk)
             " (project_id, account_id, message_id, chunk_index) WHERE conversation_id = 5"
         )
     )[0]
-    model = QueryVector(vector[1], 256, Halfvec([float(n) for n in vector[0].strip("[]").split(",")]))
+    model = QueryVector(vector[1], 256, HalfVector([float(n) for n in vector[0].strip("[]").split(",")]))
     ranking = RankingParams([LAMP], [], 100.0, 9, 9, model, 9)
     async with shop.db.scoped(shop.scope) as conn:
         await keep(conn, NEAR)

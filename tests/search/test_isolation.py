@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from pgvector import HalfVector
 
 from proofdesk.core import ids
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.search import fusion, ranking_queries, semantic_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
@@ -64,7 +64,7 @@ async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
         seen = await desk.rows(f"SELECT DISTINCT project_id FROM {table}")
         assert seen == [(desk.scope.project_id,)]
     async with desk.db.scoped(desk.scope) as conn:
-        model = QueryVector("local:wordllama-l2-256", 256, Halfvec([0.0625] * 256))
+        model = QueryVector("local:wordllama-l2-256", 256, HalfVector([0.0625] * 256))
         for keep_nearest in (semantic_queries.store_nearest, semantic_queries.store_nearest_exact):
             await keep_nearest(conn, other.scope, model, FilterParams(), 10)
             assert await kept(conn) == []

@@ -1,8 +1,8 @@
 """A conversation of many messages: the chunk that answers is found, and a search reads no more than of a short one."""
 
 import pytest
+from pgvector import HalfVector
 
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.indexing import documents
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.search import chosen_queries, queries, ranking_queries
@@ -121,7 +121,7 @@ async def test_a_search_reads_no_more_chunks_of_a_longer_conversation(desk: Desk
         )
         await desk.ready()
         vector = await LocalModel().embed_query("a boiler that drips")
-        model = QueryVector(LocalModel().name, len(vector), Halfvec(vector)) if by_meaning else None
+        model = QueryVector(LocalModel().name, len(vector), HalfVector(list(vector))) if by_meaning else None
         ranking = RankingParams([WeightedTerm(1, f"boiler{length}", 2.0, 1)], [], 100.0, 9, 9, model, 10)
         async with explained(database_url, desk.scope, queries.transaction_settings(100, False)) as (conn, plans):
             found = await (

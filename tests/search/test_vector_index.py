@@ -5,10 +5,10 @@ import asyncio
 import numpy as np
 import psycopg
 import pytest
+from pgvector import HalfVector
 from psycopg import sql
 
 from proofdesk.database import vector_indexes
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_index
 from proofdesk.projects.scope import Scope
@@ -65,7 +65,7 @@ async def test_the_index_finds_what_comparing_all_finds(
     for asked in range(0, MANY, 20):
         exact = set(np.argsort(-(stored @ stored[asked]))[:10].tolist())
         async with db.scoped(project, queries.transaction_settings(100, False)) as conn:
-            model = QueryVector("one", DIMENSION, Halfvec(vectors[asked].tolist()))
+            model = QueryVector("one", DIMENSION, HalfVector(vectors[asked].tolist()))
             await semantic_queries.store_nearest_by_index(conn, project, model, FilterParams(), 10)
             near = await kept(conn)
         assert {conversation - 1 for _, conversation, _ in near} == exact
@@ -150,7 +150,7 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
     for scope in (project, other):
         assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.name_of(scope.project_id, "one")}
     async with db.scoped(project) as conn:
-        model = QueryVector("one", DIMENSION, Halfvec(vectors[0].tolist()))
+        model = QueryVector("one", DIMENSION, HalfVector(vectors[0].tolist()))
         await semantic_queries.store_nearest(conn, other, model, FilterParams(), 10)
         assert await kept(conn) == []
 
@@ -158,7 +158,7 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
 async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
     """The indexes over vectors that search by meaning goes through."""
     async with explained(database_url, scope, queries.transaction_settings(100, False)) as (conn, plans):
-        asked = QueryVector(model, DIMENSION, Halfvec(vector.tolist()))
+        asked = QueryVector(model, DIMENSION, HalfVector(vector.tolist()))
         await semantic_queries.store_nearest_by_index(conn, scope, asked, FilterParams(), 10)
         indexes = await plans.indexes()
         assert await kept(conn)

@@ -10,11 +10,12 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any
 
+from pgvector import HalfVector
+
 import proofdesk
 from proofdesk.audit.queries import AuditFilter, NewAuditEvent
 from proofdesk.chatwoot.parsing import InvalidItem
 from proofdesk.core.ids import GlobalId
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.evidence.queries import CitedRow
 from proofdesk.indexing.chunk_queries import StoredChunk
 from proofdesk.indexing.chunking.chunker import Chunk
@@ -99,7 +100,7 @@ def _stored_chunk(world: World) -> StoredChunk:
     return StoredChunk(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash, None)
 
 
-MODEL = QueryVector("ours", DIMENSION, Halfvec([0.1] * DIMENSION))
+MODEL = QueryVector("ours", DIMENSION, HalfVector([0.1] * DIMENSION))
 
 
 def _ranking(world: World) -> RankingParams:

@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from proofdesk.core.paging import MAX_LIMIT, MAX_OFFSET, MAX_SHORT_LIMIT
 from proofdesk.errors import Invalid
-from proofdesk.evidence.references import MOST
+from proofdesk.evidence.references import MAX_REFERENCES
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ OptionalTime = Annotated[datetime | None, AfterValidator(_assume_utc)]
 # `evidence.references` checks evidence references and has its own error code.
 REFERENCES: dict[str, Any] = {
     "type": "array",
-    "maxItems": MOST,
+    "maxItems": MAX_REFERENCES,
     "items": {
         "type": "object",
         "properties": {

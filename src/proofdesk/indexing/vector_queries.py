@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pgvector.psycopg import register_vector_async
 from psycopg import sql
 
-from proofdesk.database.halfvec import Halfvecs
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_value
 from proofdesk.indexing.embeddings.batches import Outcome
 from proofdesk.projects.scope import Scope
@@ -162,6 +162,7 @@ async def settle(
     conn: Conn, scope: Scope, model: str, chunks: Sequence[Claimed], outcomes: Sequence[Outcome]
 ) -> Settled:
     """Write what became of claimed chunks. One whose claim was lost or whose content changed is left as it is."""
+    await _register_vector_types(conn)
     return await fetch_one(
         conn,
         Settled,
@@ -198,13 +199,15 @@ async def settle(
         indexes=[c.chunk_index for c in chunks],
         hashes=[c.content_hash for c in chunks],
         claims=[c.claimed_at for c in chunks],
-        vectors=Halfvecs(await _type_number(conn), [o.vector for o in outcomes]),
+        vectors=[o.vector for o in outcomes],
         reasons=[o.reason for o in outcomes],
     )
 
 
-async def _type_number(conn: Conn) -> int:
-    return await fetch_value(conn, "SELECT 'halfvec'::regtype::oid")
+async def _register_vector_types(conn: Conn) -> None:
+    # A list is sent with the oid of its elements, and that of `halfvec` differs between databases.
+    if conn.adapters.types.get("halfvec") is None:
+        await register_vector_async(conn)
 
 
 async def release(conn: Conn, scope: Scope, chunks: Sequence[Claimed]) -> int:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pgvector import HalfVector
 from psycopg import sql
 
-from proofdesk.database.halfvec import Halfvec
 from proofdesk.database.rows import Conn, fetch_all, fetch_one
 from proofdesk.indexing.vector_queries import SERVING_MODEL
 from proofdesk.projects.scope import Scope
@@ -106,7 +106,7 @@ class QueryVector:
 
     model: str
     dimension: int
-    vector: Halfvec
+    vector: HalfVector
 
 
 def transaction_settings(ef_search: int, filtered: bool) -> dict[str, object]:

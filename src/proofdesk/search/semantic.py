@@ -6,7 +6,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.database.halfvec import Halfvec
+from pgvector import HalfVector
+
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.indexing.embeddings import factory
 from proofdesk.indexing.embeddings.provider import Provider
@@ -79,7 +80,7 @@ async def _vector(provider: Provider, text: str) -> EmbeddedQuery:
         return EmbeddedQuery(failure=error, milliseconds=_since(started))
     known = math.hypot(*vector) >= 1e-6  # else nothing in it that the model knows
     return EmbeddedQuery(
-        QueryVector(provider.name, len(vector), Halfvec(vector)) if known else None, milliseconds=_since(started)
+        QueryVector(provider.name, len(vector), HalfVector(list(vector))) if known else None, milliseconds=_since(started)
     )
 
 

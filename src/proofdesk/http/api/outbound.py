@@ -44,18 +44,14 @@ class DraftBody(JsonBody):
 
     channel: Any = Field(None, json_schema_extra=json_schema(type="string", enum=list(registry.CHANNELS)))
     recipient_ref: Any = Field(None, json_schema_extra=json_schema(type="string", minLength=1))
-    payload: Any = Field(
-        None, description="The content for the channel.", json_schema_extra=json_schema(**_PAYLOAD)
-    )
+    payload: Any = Field(None, description="The content for the channel.", json_schema_extra=json_schema(**_PAYLOAD))
     idempotency_key: Any = Field(
         None, json_schema_extra=json_schema(type="string", minLength=1, maxLength=drafts.MAX_KEY_LENGTH)
     )
     dedupe_key: Key = None
     max_retries: Annotated[int, Field(ge=0, le=drafts.MAX_RETRIES)] = drafts.DEFAULT_RETRIES
     evidence_refs: Refs = None
-    scheduled_at: Annotated[str | None, Field(description="Not sent before this time, such as 2026-01-31T12:00Z.")] = (
-        None
-    )
+    scheduled_at: str | None = Field(None, description="Not sent before this time, such as 2026-01-31T12:00Z.")
 
 
 class ApprovalBody(JsonBody):
@@ -146,7 +142,10 @@ async def draft(db: Db, scope: ProjectEditor, body: DraftBody) -> Envelope:
 
 @router.post("/process", summary="Send due messages", response_model=schema("Processed", result=DeliveryTotalsSchema))
 async def process(
-    resources: Resources, scope: ProjectEditor, body: ProcessBody, limit: Annotated[int | None, Clamp(1, MAX_SHORT_LIMIT)] = None
+    resources: Resources,
+    scope: ProjectEditor,
+    body: ProcessBody,
+    limit: Annotated[int | None, Clamp(1, MAX_SHORT_LIMIT)] = None,
 ) -> Envelope:
     """Sends approved messages that are due, and retries."""
     totals = await delivery.process_due(

@@ -11,7 +11,6 @@ from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditEvent, AuditFilter
 from proofdesk.evidence import references
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api.audit import asked
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectReader, Route
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.layout import Choice
@@ -25,8 +24,10 @@ FAMILIES = {
 }  # fmt: skip
 
 
-async def _which(action: str | None = None, entity_type: str | None = None, entity_id: str | None = None) -> AuditFilter:
-    return asked(action, entity_type, entity_id)
+async def _which(
+    action: str | None = None, entity_type: str | None = None, entity_id: str | None = None
+) -> AuditFilter:
+    return AuditFilter(action or None, entity_type or None, entity_id or None)
 
 
 Which = Annotated[AuditFilter, Depends(_which)]

@@ -9,8 +9,8 @@ from fastapi import Request
 
 from proofdesk.conversations.queries import InboxRow
 from proofdesk.errors import Invalid
-from proofdesk.http.api.search import LONGEST, QueryRequired
 from proofdesk.http.web.layout import Choice
+from proofdesk.search.query import MAX_QUERY_LENGTH, QueryRequired
 from proofdesk.search.results import SearchFilters, SearchQuery
 
 MOST = 50
@@ -40,7 +40,7 @@ async def filled(request: Request) -> Filled:
     given = {name: value.strip() for name, value in request.query_params.items()}
     inbox = given.get("inbox", "")
     return Filled(
-        q=given.get("q", "")[: LONGEST + 1],
+        q=given.get("q", "")[: MAX_QUERY_LENGTH + 1],
         mode=_one_of(MODES, given.get("mode"), "hybrid"),
         inbox=inbox if inbox.isascii() and inbox.isdigit() and int(inbox[:20]) < 2**63 and len(inbox) < 20 else "",
         sender=_one_of(SENDERS, given.get("sender"), ""),
@@ -55,8 +55,8 @@ async def filled(request: Request) -> Filled:
 
 def question(filled: Filled) -> SearchQuery:
     """The question of the form. Raises `Invalid` for a text that is too long or a day that is none."""
-    if len(filled.q) > LONGEST:
-        raise QueryRequired(f"A question has at most {LONGEST} characters.")
+    if len(filled.q) > MAX_QUERY_LENGTH:
+        raise QueryRequired(f"A question has at most {MAX_QUERY_LENGTH} characters.")
     to = _day("To", filled.to)
     return SearchQuery(
         text=filled.q,
@@ -77,7 +77,7 @@ def form(filled: Filled, inboxes: list[InboxRow], labels: list[str]) -> dict[str
     """What the template shows: the fields and their options."""
     return {
         "q": filled.q,
-        "longest": LONGEST,
+        "longest": MAX_QUERY_LENGTH,
         "modes": _choices(MODES, filled.mode),
         "inboxes": _choices({"": "Any inbox"} | {str(i.inbox_id): i.name for i in inboxes}, filled.inbox),
         "senders": _choices(SENDERS, filled.sender),

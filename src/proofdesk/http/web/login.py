@@ -68,7 +68,9 @@ async def logout(request: Request, db: Db, settings: Config, session: CurrentSes
 @router.post("/auth/check")
 async def check(request: Request, session: OptionalSession, next: Annotated[str, Form()] = "") -> Response:
     """Why this browser does not stay signed in: the runbook `auth-loop`, about this very request."""
-    found = await registry.run_checks(await runbook_context.build_context(request, session), registry.get_runbook("auth-loop"))
+    found = await registry.run_checks(
+        await runbook_context.build_context(request, session), registry.get_runbook("auth-loop")
+    )
     if layout.wants_part(request):
         return layout.partial(request, "login/_check.html", {"found": found, "next": next})
     return await shown(request, next=next, found=found)

@@ -9,12 +9,12 @@ from fastapi.responses import Response
 from proofdesk.dashboard import overview, status
 from proofdesk.dashboard.overview import Overview
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api.search import LONGEST
 from proofdesk.http.dependencies import Config, CurrentSession, Db, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.jobs import catalog
 from proofdesk.jobs.run_queries import Run
 from proofdesk.outbound import messages
+from proofdesk.search.query import MAX_QUERY_LENGTH
 
 router = APIRouter(route_class=Route)
 
@@ -36,7 +36,7 @@ async def show_overview(request: Request, db: Db, settings: Config, session: Cur
 def _values(found: Overview) -> dict[str, Any]:
     held = found.held
     return {
-        "longest": LONGEST,
+        "longest": MAX_QUERY_LENGTH,
         "empty": held.entities.messages == 0,
         "held": view_models.holdings(held),
         "stale": held.synced_at is None or datetime.now(UTC) - held.synced_at > STALE_AFTER,

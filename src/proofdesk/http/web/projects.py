@@ -89,7 +89,9 @@ async def add_member(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
 ) -> Response:
     """Let somebody into the active project."""
-    return await page.after(request, session, members.add(db, await scope.require_owner(db, inside), username), "member")
+    return await page.after(
+        request, session, members.add(db, await scope.require_owner(db, inside), username), "member"
+    )
 
 
 @router.post("/settings/members/remove")

@@ -14,7 +14,7 @@ from proofdesk.http import runbook_context
 from proofdesk.http.dependencies import CurrentSession, Db, Route
 from proofdesk.http.web import layout
 from proofdesk.runbooks import registry
-from proofdesk.runbooks.findings import RunbookResult, Fix
+from proofdesk.runbooks.findings import Fix, RunbookResult
 
 router = APIRouter(route_class=Route)
 

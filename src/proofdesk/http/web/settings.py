@@ -119,7 +119,8 @@ async def _project(db: Database, inside: Scope) -> dict[str, Any]:
         "name": next((p.name for p in visible if p.id == inside.project_id), ""),
         "kept": await scope.is_project_owner(db, inside),
         "members": [
-            {"username": m.username, "added": view_models.moment(m.added_at)} for m in await members.list_members(db, inside)
+            {"username": m.username, "added": view_models.moment(m.added_at)}
+            for m in await members.list_members(db, inside)
         ],
     }
 

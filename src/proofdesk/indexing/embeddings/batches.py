@@ -5,7 +5,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from proofdesk.database.halfvec import Halfvec
+from pgvector import HalfVector
+
 from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Provider, Refused, Vector
 from proofdesk.indexing.embeddings.responses import in_range
 
@@ -29,7 +30,7 @@ class Patience:
 class Outcome:
     """What became of one text: a vector as the database holds it, or the reason why there is none."""
 
-    vector: Halfvec | None
+    vector: HalfVector | None
     reason: str | None = None
 
 
@@ -165,4 +166,4 @@ def _outcome(vector: Vector) -> Outcome:
     usable = in_range(vector)
     if usable is None:
         return Outcome(None, "The embedding provider gave no usable vector for this text.")
-    return Outcome(Halfvec(usable))
+    return Outcome(HalfVector(list(usable)))

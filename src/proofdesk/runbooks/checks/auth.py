@@ -1,4 +1,4 @@
-"""Auth loop: whether the request that asks could sign in and stay signed in."""
+"""Auth loop: checks whether the browser that sends this request can sign in and stay signed in."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,123 +17,123 @@ _LOGIN = ("login.address", "login.username")
 
 
 async def check_secure_cookies(context: RunbookContext) -> Observation:
-    """Whether cookies are marked Secure although people come over http."""
+    """Check that cookies are not marked Secure while people use http."""
     secure, request = context.settings.secure_cookies, context.request
     public = (context.settings.public_url or "").lower()
     if request is None:
         if context.settings.cookie_secure and public.startswith("http://"):
-            return fail("COOKIE_SECURE is true, and PUBLIC_URL is http.")
-        return ok(f"Cookies are {_word(secure)}; PUBLIC_URL is {public or 'not set'}.")
+            return fail("COOKIE_SECURE is true, but PUBLIC_URL is http.")
+        return ok(f"Cookies are {_secure_label(secure)}. PUBLIC_URL is {public or 'not set'}.")
     scheme = _scheme(request)
     if secure and scheme == "http":
-        return fail("Cookies are Secure, and this request came over http: browsers keep none of them.")
+        return fail("Cookies are Secure, but this request uses http: browsers discard the cookies.")
     if secure is False and scheme == "https":
-        return warn("COOKIE_SECURE is false, and this request came over https.")
-    return ok(f"This request came over {scheme}; cookies are {_word(secure)}.")
+        return warn("COOKIE_SECURE is false, but this request uses https.")
+    return ok(f"This request uses {scheme}. Cookies are {_secure_label(secure)}.")
 
 
 async def check_proxy(context: RunbookContext) -> Observation:
-    """Whether a proxy in between tells of itself, and is believed."""
+    """Check that a proxy in front of Proofdesk is trusted."""
     request = context.required_request
     if not request.forwarded:
-        return ok("No proxy tells of itself.")
-    told = ", ".join(sorted(request.forwarded))
+        return ok("The request has no X-Forwarded headers.")
+    headers = ", ".join(sorted(request.forwarded))
     if request.proxy_trusted:
-        return ok(f"A trusted proxy told {told}.")
+        return ok(f"A trusted proxy sent {headers}.")
     claimed = request.forwarded.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
-    observed = f"The request from {request.peer} carries {told}, and that address is not in TRUSTED_PROXIES."
+    observed = f"{request.peer} sent {headers}, but is not in TRUSTED_PROXIES."
     if claimed and claimed != request.scheme:
-        return fail(f"{observed} So a request over {claimed} is taken for {request.scheme}.")
-    return warn(f"{observed} So everybody behind it counts as one for the login limit.")
+        return fail(f"{observed} Proofdesk treats this {claimed} request as {request.scheme}.")
+    return warn(f"{observed} All people behind it share one login limit.")
 
 
 async def check_origin(context: RunbookContext) -> Observation:
-    """Whether the page that asks may ask."""
+    """Check that the origin of the request is allowed."""
     if context.request is None:
-        return ok(f"CORS_ORIGIN is {context.settings.cors_origin or 'empty'}; the product's own pages need none.")
+        return ok(f"CORS_ORIGIN is {context.settings.cors_origin or 'empty'}. Proofdesk's own pages do not need it.")
     origin = context.request.origin
     if origin is None:
-        return ok("The request names no origin, as those of the product's own pages may.")
+        return ok("The request has no Origin header, which is normal for Proofdesk's own pages.")
     if urlsplit(origin).netloc == context.request.host or origin == _origin(context.settings.public_url):
-        return ok(f"{origin} is where Proofdesk itself is.")
+        return ok(f"{origin} is Proofdesk's own origin.")
     if origin in context.settings.cors_origins:
-        return ok(f"{origin} is in CORS_ORIGIN.")
-    return fail(f"The request comes from {origin}, which is not in CORS_ORIGIN.")
+        return ok(f"CORS_ORIGIN contains {origin}.")
+    return fail(f"The request comes from {origin}. CORS_ORIGIN does not contain it.")
 
 
 async def check_clocks(context: RunbookContext) -> Observation:
-    """Whether this machine, the database and whoever asks have the same time."""
+    """Check that the clocks of this machine, the database and the browser agree."""
     async with context.resources.db.transaction() as conn:
         database = await queries.fetch_database_time(conn)
-    apart = {"the database": abs((database - context.now()).total_seconds())}
+    differences = {"the database": abs((database - context.now()).total_seconds())}
     if context.request and context.request.client_time:
-        apart["the browser"] = abs((context.request.client_time - context.now()).total_seconds())
-    wrong = [f"{who} by {seconds:.0f} s" for who, seconds in apart.items() if seconds > _SKEW_SECONDS]
-    if wrong:
-        return fail(f"The clock of this machine differs from that of {' and of '.join(wrong)}.")
-    return ok(f"The clocks of this machine and {' and '.join(apart)} agree.")
+        differences["the browser"] = abs((context.request.client_time - context.now()).total_seconds())
+    skewed = [f"{clock} by {seconds:.0f} s" for clock, seconds in differences.items() if seconds > _SKEW_SECONDS]
+    if skewed:
+        return fail(f"The clock of this machine differs from {' and from '.join(skewed)}.")
+    return ok(f"The clocks of this machine and {' and '.join(differences)} agree.")
 
 
 async def check_session_cookie(context: RunbookContext) -> Observation:
-    """Whether the session cookie is in the request."""
+    """Check that the request contains the session cookie."""
     request, name = context.required_request, context.settings.session_cookie_name
     if name in request.cookies:
-        return ok(f"The cookie {name} came along.")
+        return ok(f"The request contains the cookie {name}.")
     if name + PROBE_SUFFIX in request.cookies:
-        return ok("The browser keeps the cookies of Proofdesk and sends them back. Nobody is signed in with it yet.")
+        return ok("The browser keeps and sends cookies. Nobody is signed in yet.")
     others = ", ".join(sorted(request.cookies)) or "none"
-    way = " It passed a proxy, which may strip cookies." if request.forwarded else ""
-    return fail(f"The cookie {name} did not come along; cookies that did: {others}.{way}")
+    hint = " It passed a proxy, which may remove cookies." if request.forwarded else ""
+    return fail(f"The request does not contain the cookie {name}. It contains: {others}.{hint}")
 
 
 async def check_session(context: RunbookContext) -> Observation:
-    """Whether the session of the cookie still is one."""
+    """Check that the session of the cookie is active."""
     match context.required_request.session_state:
         case None:
-            return skip("No session cookie came along.")
+            return skip("The request has no session cookie.")
         case "active":
             return ok("The session is active.")
         case "ended":
-            return fail("The session has expired: 14 days after login, 3 days after it was last used.")
+            return fail("The session has expired: 14 days after login, or 3 days after its last use.")
         case _:
-            return fail("There is no such session: it was ended, or the cookie is of another installation.")
+            return fail("The session does not exist: it was ended, or the cookie belongs to another installation.")
 
 
 async def check_csrf_token(context: RunbookContext) -> Observation:
-    """Whether the token of the session is in the header."""
+    """Check that the header contains the CSRF token of the session."""
     request = context.required_request
     if context.settings.csrf_cookie_name not in request.cookies and request.session_state == "active":
-        return fail(f"The cookie {context.settings.csrf_cookie_name}, from which scripts take the token, is not there.")
+        return fail(f"The cookie {context.settings.csrf_cookie_name}, which holds the token for scripts, is missing.")
     match request.csrf_state:
         case None:
             return skip("This request needs no token.")
         case "right":
-            return ok("The header x-csrf-token holds the session's token.")
+            return ok("The header x-csrf-token contains the session's token.")
         case "missing":
-            return fail("The header x-csrf-token did not arrive.")
+            return fail("The header x-csrf-token is missing.")
         case _ if request.session_state != "active":
-            return skip("There is no session whose token it could be.")
+            return skip("There is no active session to compare the token with.")
         case _:
-            return fail("The header x-csrf-token holds another token than the session's.")
+            return fail("The header x-csrf-token does not contain the session's token.")
 
 
 async def check_login_limit(context: RunbookContext) -> Observation:
-    """Whether too many logins failed."""
+    """Check whether a login limit is reached."""
     settings = context.settings
     if context.request is not None and context.request.session_state != "active":
-        raise CheckSkippedError("Only who is signed in is told about others.")
+        raise CheckSkippedError("Sign in to see the login limits.")
     async with context.resources.db.transaction() as conn:
-        counted = await queries.list_rate_limits(conn, list(_LOGIN))
-    most, minutes = settings.login_rate_limit_max_attempts, settings.login_rate_limit_window_minutes
-    full = [limit for limit in counted if limit.hits > most and limit.minutes < minutes]
-    if full:
-        left = max(minutes - limit.minutes for limit in full)
-        return warn(f"Some address or name has used up its {most} tries, for {left:.0f} more minutes.")
-    return ok(f"Nobody has used up the {most} tries in {minutes} minutes.")
+        counts = await queries.list_rate_limits(conn, list(_LOGIN))
+    attempts, minutes = settings.login_rate_limit_max_attempts, settings.login_rate_limit_window_minutes
+    reached = [count for count in counts if count.hits > attempts and count.minutes < minutes]
+    if reached:
+        left = max(minutes - count.minutes for count in reached)
+        return warn(f"An address or a username has used its {attempts} attempts. It can retry in {left:.0f} minutes.")
+    return ok(f"No address or username has used its {attempts} attempts in {minutes} minutes.")
 
 
 async def collect_headers(context: RunbookContext) -> Any:
-    """What decides about cookies and CORS in the answers to this request, and what came with it."""
+    """Return the headers that decide about cookies and CORS, and the headers of the request."""
     settings, request = context.settings, context.required_request
     shared = request.origin if request.origin in settings.cors_origins else None
     secure = settings.secure_cookies if settings.secure_cookies is not None else request.scheme == "https"
@@ -152,16 +152,18 @@ async def collect_headers(context: RunbookContext) -> Any:
 
 
 async def collect_auth_events(context: RunbookContext) -> Any:
-    """What the trail tells of logins: the owner sees all, others their own."""
-    asked = AuditFilter("auth.*", None, None)
-    found = await chain.list_events(context.resources.db, context.required_scope, context.actor, asked, _EVENTS, 0)
-    return [_event(event) for event in found]
+    """Return audit events about signing in: all for the owner, their own for others."""
+    event_filter = AuditFilter("auth.*", None, None)
+    events = await chain.list_events(
+        context.resources.db, context.required_scope, context.actor, event_filter, _EVENTS, 0
+    )
+    return [_event(event) for event in events]
 
 
 async def collect_auth_log(context: RunbookContext) -> Any:
-    """What this process logged last about signing in; for the owner only, since others are in it."""
+    """Return recent log events about signing in. Only for the owner: they are about everybody."""
     if not context.actor.is_owner:
-        raise CheckSkippedError("The owner's bundle holds the log.")
+        raise CheckSkippedError("Only the owner's bundle contains the log.")
     return [event for event in logging.recent_events() if _is_about_auth(event)]
 
 
@@ -179,10 +181,10 @@ def _event(event: Any) -> dict[str, Any]:
 
 
 def _scheme(request: RequestContext) -> str:
-    """What the browser speaks; who serves behind a proxy sees another scheme."""
-    told = request.origin or request.referer or ""
-    claimed = request.forwarded.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
-    return urlsplit(told).scheme or claimed or request.scheme
+    """Return the scheme that the browser uses. Behind a proxy, the server may see another one."""
+    page = request.origin or request.referer or ""
+    forwarded = request.forwarded.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+    return urlsplit(page).scheme or forwarded or request.scheme
 
 
 def _origin(url: str | None) -> str:
@@ -190,57 +192,57 @@ def _origin(url: str | None) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _word(secure: bool | None) -> str:
-    return "Secure where the request is https" if secure is None else "Secure" if secure else "not Secure"
+def _secure_label(secure: bool | None) -> str:
+    return "Secure for https requests" if secure is None else "Secure" if secure else "not Secure"
 
 
-_AGAIN = Fix("Clear the browser's cookies of this site and sign in again.")
+_AGAIN = Fix("Clear the browser's cookies for this site, then sign in again.")
 
 RUNBOOK = Runbook(
     slug="auth-loop",
     title="Auth loop / unauthorized",
-    symptom="Pages lead back to the login, or the API answers 401 or 403. (`POST /auth/check` needs no session.)",
-    impact="Nobody can work.",
+    symptom="Pages redirect to the login, or the API responds 401 or 403. (`POST /auth/check` needs no session.)",
+    impact="Nobody can use Proofdesk.",
     checks=(
         Check(
             "secure-cookies",
             "Secure cookies",
-            "Cookies are Secure only where people come over https.",
-            "Cookies are marked Secure, and people come over http, where browsers drop them.",
+            "Cookies are Secure only if people use https.",
+            "Cookies are marked Secure, but people use http, where browsers discard them.",
             check_secure_cookies,
-            (Fix("Serve over https, or set COOKIE_SECURE=false and an http PUBLIC_URL, then restart."), _AGAIN),
+            (Fix("Serve https, or set COOKIE_SECURE=false and an http PUBLIC_URL, then restart."), _AGAIN),
         ),
         Check(
             "proxy",
             "Proxy headers",
-            "The proxy in front is in TRUSTED_PROXIES.",
-            "The proxy in front is not trusted, so what it tells of scheme and address is not believed.",
+            "TRUSTED_PROXIES contains the proxy in front of Proofdesk.",
+            "The proxy is not trusted, so Proofdesk ignores the scheme and the address that it forwards.",
             check_proxy,
             (fixes.set_variable("TRUSTED_PROXIES", "to the address of the proxy"),),
         ),
         Check(
             "origin",
             "Origin",
-            "The origin of the page is in CORS_ORIGIN, or Proofdesk's own.",
-            "CORS_ORIGIN does not name the origin of the page that asks.",
+            "The page has Proofdesk's own origin, or CORS_ORIGIN contains it.",
+            "CORS_ORIGIN does not contain the origin of the page.",
             check_origin,
             (fixes.set_variable("CORS_ORIGIN", "to the origin of the page"), _AGAIN),
         ),
         Check(
             "clock",
             "Clocks",
-            "Server, database and browser have the same time.",
+            "The clocks of server, database and browser agree.",
             "The clocks differ, so sessions end early and PINs expire at once.",
             check_clocks,
-            (Fix("Let NTP set the clocks."),),
+            (Fix("Synchronise the clocks with NTP."),),
         ),
         Check(
             "cookie",
             "Session cookie",
-            "The session cookie comes along with the request.",
-            "The session cookie does not arrive: nobody signed in, the browser did not keep it, or a proxy strips it.",
+            "The request contains the session cookie.",
+            "The session cookie is missing: nobody is signed in, the browser discarded it, or a proxy removed it.",
             check_session_cookie,
-            (Fix("Let the proxy pass Cookie and Set-Cookie unchanged, then sign in.", "POST", "/auth/login"),),
+            (Fix("Configure the proxy to pass Cookie and Set-Cookie unchanged, then sign in.", "POST", "/auth/login"),),
         ),
         Check(
             "session",
@@ -253,23 +255,23 @@ RUNBOOK = Runbook(
         Check(
             "csrf",
             "CSRF token",
-            "A change carries the session's token in the header x-csrf-token.",
-            "The header x-csrf-token is missing or holds an old token.",
+            "The header x-csrf-token of a change contains the session's token.",
+            "The header x-csrf-token is missing or contains an old token.",
             check_csrf_token,
-            (Fix("Send the value of the CSRF cookie in x-csrf-token, and let proxies pass it."), _AGAIN),
+            (Fix("Send the CSRF cookie's value in x-csrf-token, and configure proxies to pass that header."), _AGAIN),
         ),
         Check(
             "login-limit",
             "Login limit",
-            "Nobody has used up the tries of LOGIN_RATE_LIMIT_MAX_ATTEMPTS.",
+            "No address or username has used its LOGIN_RATE_LIMIT_MAX_ATTEMPTS.",
             "Too many logins failed.",
             check_login_limit,
-            (Fix("Wait for the end of the window, or raise LOGIN_RATE_LIMIT_MAX_ATTEMPTS and restart."),),
+            (Fix("Wait until the window ends, or raise LOGIN_RATE_LIMIT_MAX_ATTEMPTS and restart."),),
         ),
     ),
     evidence=(
         EvidenceSection("Request and response headers", collect_headers),
-        EvidenceSection("Events of the trail about signing in", collect_auth_events),
+        EvidenceSection("Audit events about signing in", collect_auth_events),
         EvidenceSection("Log of this process about signing in", collect_auth_log),
     ),
     variables=(

@@ -242,8 +242,8 @@ RUNBOOK = Runbook(
     evidence=(
         EvidenceSection("Signup status", collect_signup_status),
         EvidenceSection("Webhook delivery status", collect_webhook_status),
-        EvidenceSection("Events of the trail about signing in and up", auth.collect_auth_events),
-        EvidenceSection("Log of this process about signing in and up", auth.collect_auth_log),
+        EvidenceSection("Audit events about signing in and signing up", auth.collect_auth_events),
+        EvidenceSection("Log of this process about signing in and signing up", auth.collect_auth_log),
     ),
     variables=(
         "TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_OWNER_ID", "TELEGRAM_API_BASE_URL", "PUBLIC_URL",
