@@ -10,7 +10,7 @@ from proofdesk.projects import scope, sources
 from tests.faults.desk import SYNC, Desk
 
 INBOXES = "/api/v1/accounts/1/inboxes"
-LATER = "Nothing is lost: the next run goes on from here."
+LATER = "Nothing is lost: the next run continues here."
 
 
 @dataclass
@@ -48,8 +48,8 @@ FAULTS = {
     "a login of a proxy": Fault("401_basic", 401, (HTML, "a login or a challenge"), retried=False),
     "a way to a login": Fault("302_login", 302, (HTML, "does not redirect"), retried=False),
     "JSON of something else": Fault("200_strange", 200, ("JSON that is not Chatwoot's", PROXY), retried=False),
-    "half a page": Fault("half", 200, ("broke off", LATER)),
-    "cut": Fault("cut", 200, ("broke off", LATER)),
+    "half a page": Fault("half", 200, ("connection broke", LATER)),
+    "cut": Fault("cut", 200, ("connection broke", LATER)),
     "a page that never ends": Fault(
         "trickle", 200, ("within 1.5 seconds", "CHATWOOT_TIMEOUT_SECONDS", LATER), how={"seconds": 1.5, "patience": 1.6}
     ),
@@ -111,7 +111,7 @@ async def test_a_fault_in_the_middle_leaves_what_was_read_and_takes_nothing_away
 async def test_a_list_that_goes_round_in_circles_is_left(desk: Desk):
     desk.chatwoot.switches.drop_queries = True
     shown = await desk.fails(SYNC)
-    assert "the same items again and again" in shown.run["error"] and "behind the `?`" in shown.run["error"]
+    assert "the same items on every page" in shown.run["error"] and "after `?`" in shown.run["error"]
     assert shown.answer.status_code == 502 and shown.agrees()
     desk.chatwoot.switches.drop_queries = False
     await desk.mends(SYNC)

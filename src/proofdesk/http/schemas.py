@@ -40,6 +40,8 @@ def row_schema(row: type, *, omit: Collection[str] = ()) -> type[BaseModel]:
             id: str = Field(description="…")
     """
     types = get_type_hints(row, include_extras=True)
+    if unknown := set(omit) - types.keys():
+        raise ValueError(f"{row.__name__} has no field {', '.join(sorted(unknown))}.")
     names = [field.name for field in dataclasses.fields(row) if field.name not in omit]
     fields: dict[str, Any] = {name: (types[name], ...) for name in names}
     return create_model(f"{row.__name__}Fields", **fields)

@@ -63,6 +63,8 @@ async def sync(context: JobContext) -> RunOutcome:
     )
     result = await _prepare(context)
     await reports.refresh_reports(resources.db, _chatwoot(resources), scope)
+    if synced.binding_error:
+        raise synced.binding_error
     result |= _add_previous(context.run, _counts(synced.counts))
     return RunOutcome(synced.counts.messages, result, synced.finished)
 
@@ -87,6 +89,8 @@ async def reconcile(context: JobContext) -> RunOutcome:
         walked = {source: [p.as_dict() for p in proofs] for source, proofs in found.walked.items()}
         return RunOutcome(processed, repaired | {"walked": walked}, finished=False)
     prepared = await _prepare(context)
+    if found.binding_error:
+        raise found.binding_error
     proof = {"inboxes": [inbox.as_dict() for inbox in found.inboxes], "complete": found.complete}
     return RunOutcome(processed, proof | prepared | repaired)
 

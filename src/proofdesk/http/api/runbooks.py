@@ -34,7 +34,7 @@ class RunbookBody(AuthCheckBody):
     outbound_id: UUID | None = Field(None, description=_OUTBOUND_ID)
 
 
-class RunbookSchema(row_schema(Runbook, omit=("checks", "exhibits", "variables"))):
+class RunbookSchema(row_schema(Runbook, omit=("checks", "evidence", "variables"))):
     """A runbook."""
 
 
