@@ -166,7 +166,7 @@ async def send_due_messages(context: JobContext) -> RunOutcome:
         resources.outbound,
         options,
         report=context.time_slice,
-        leave_off=context.time_slice.is_over,
+        should_stop=context.time_slice.is_over,
     )
     return RunOutcome(tally.processed, _add_previous(context.run, tally.counts), not tally.stopped_early)
 

@@ -114,7 +114,7 @@ async def _check_exists(conn: Conn, scope: Scope, draft: DraftRecord) -> None:
         named = ids.parse(draft.recipient_ref, kind)
     except Invalid as error:
         raise InvalidRecipient(error.message) from error
-    exists = policy_queries.contact_exists if kind == "contact" else policy_queries.conversation_exists
+    exists = recipient_queries.contact_exists if kind == "contact" else recipient_queries.conversation_exists
     if named.project_id != scope.project_id or not await exists(conn, scope, named.account_id, named.number):
         raise InvalidRecipient(f"This project has no {kind} {draft.recipient_ref[:80]!r}.")
 

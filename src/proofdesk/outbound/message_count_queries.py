@@ -1,4 +1,4 @@
-"""SQL that counts messages."""
+"""SQL that counts messages by state."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class StateCount:
-    """How many messages are in a state."""
+    """The number of messages in a state."""
 
     status: str
     messages: int
 
 
 async def count_by_state(conn: Conn, scope: Scope, channel: str | None) -> list[StateCount]:
-    """How many messages are in each state, as triggers have counted them; a state without any is not in it."""
+    """Return the number of messages in each state, as triggers count them. An empty state is left out."""
     return await fetch_all(
         conn,
         StateCount,
@@ -30,7 +30,7 @@ async def count_by_state(conn: Conn, scope: Scope, channel: str | None) -> list[
 
 
 async def count_matching_by_state(conn: Conn, scope: Scope, message_filter: OutboundFilter) -> list[StateCount]:
-    """How many messages that hold the words are in each state, whichever is asked for."""
+    """Return the number of messages that match the filter, without its state, in each state."""
     return await fetch_all(
         conn,
         StateCount,
@@ -52,7 +52,7 @@ async def count_matching_by_state(conn: Conn, scope: Scope, message_filter: Outb
 
 
 async def count_undelivered(conn: Conn, scope: Scope, channel: str | None) -> int:
-    """How many messages Chatwoot took and its channel failed to deliver."""
+    """Return the number of messages that Chatwoot accepted and its channel failed to deliver."""
     return await fetch_value(
         conn,
         """

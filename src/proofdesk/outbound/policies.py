@@ -111,7 +111,7 @@ async def _named(conn: Conn, scope: Scope, who: str, channel: str) -> str:
         named = ids.parse(name, "contact" if name.startswith("cwc:") else "conversation")
     except Invalid as error:
         raise InvalidOptOut(error.message) from error
-    exists = policy_queries.contact_exists if named.kind == "contact" else policy_queries.conversation_exists
+    exists = recipient_queries.contact_exists if named.kind == "contact" else recipient_queries.conversation_exists
     if named.project_id != scope.project_id or not await exists(conn, scope, named.account_id, named.number):
         raise InvalidOptOut(f"This project has no {named.kind} {name[:80]!r}.")
     return name.lower()

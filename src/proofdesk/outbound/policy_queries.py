@@ -1,4 +1,4 @@
-"""SQL of policies and of the names they are met under."""
+"""SQL of policies and of the names by which they are found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class RecipientPolicies:
-    """Whom a recipient of a channel is: the policies that count for him, mostly one."""
+    """The policies that apply to a recipient of a channel, usually one."""
 
     channel: str
     recipient: str
@@ -23,7 +23,7 @@ class RecipientPolicies:
 
 @dataclass(frozen=True)
 class PolicyUpdate:
-    """What is to be different; what is None stays as it is. `replied`: he wrote just now."""
+    """The fields of a policy to change; None keeps a field. `replied`: the contact wrote just now."""
 
     opted_out: bool | None = None
     stop_on_reply: bool | None = None
@@ -34,7 +34,7 @@ class PolicyUpdate:
 
 @dataclass(frozen=True)
 class PolicyFilter:
-    """Which policies: `who` is a contact's global id or an address; None asks for all."""
+    """Which policies to list: `contact` is a global id or an address. None lists all."""
 
     contact: str | None = None
     channel: str | None = None
@@ -44,9 +44,9 @@ class PolicyFilter:
 async def ensure_policies(
     conn: Conn, scope: Scope, channels: Sequence[str], recipients: Sequence[str]
 ) -> list[RecipientPolicies]:
-    """Make a policy for each who has none, and let all policies keep the names that are new to them.
+    """Create a policy for each recipient without one, and store the names that are new to existing policies.
 
-    Somebody whose policy another transaction makes at this moment is not among the result: ask again.
+    A recipient whose policy another transaction creates at this moment is left out: call again.
     """
     return await fetch_all(
         conn,
@@ -91,7 +91,7 @@ async def ensure_policies(
 
 
 async def fetch_policies(conn: Conn, scope: Scope, channel: str, recipient: str) -> list[Policy]:
-    """The policies that count for a recipient, as they are; none when he was never met."""
+    """Return the stored policies of a recipient; an empty list without any."""
     return await fetch_all(
         conn,
         Policy,
@@ -114,7 +114,7 @@ async def fetch_policies(conn: Conn, scope: Scope, channel: str, recipient: str)
 
 
 async def lock_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[Policy]:
-    """Lock policies, always in the same order, until the transaction ends; as they are then."""
+    """Lock policies until the transaction ends, always in the same order, and return them."""
     return await fetch_all(
         conn,
         Policy,
@@ -130,7 +130,7 @@ async def lock_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) ->
 
 
 async def store_windows(conn: Conn, scope: Scope, policies: Sequence[Policy]) -> None:
-    """Store the windows and the time of the last message of policies that are held."""
+    """Store the frequency windows and the time of the last message of locked policies."""
     await execute(
         conn,
         """
@@ -153,30 +153,32 @@ class _Sent:
     sent: int
 
 
-async def count_sent_to_contacts(conn: Conn, scope: Scope, people: Sequence[Sequence[Policy]]) -> dict[UUID, int]:
-    """For each policy of each person: how many messages went to the person, by any of their policies, since its window
-    began. Each message counts once."""
+async def count_sent_to_contacts(conn: Conn, scope: Scope, contacts: Sequence[Sequence[Policy]]) -> dict[UUID, int]:
+    """Return for each policy how many messages its contact was sent since its window started, by any of their policies.
+
+    `contacts` holds the policies of each contact. Each message counts once.
+    """
     rows = [
-        {"id": str(p.id), "person": [str(one.id) for one in person], "since": p.window_started_at.isoformat()}
-        for person in people
-        for p in person
+        {"id": str(p.id), "policies": [str(other.id) for other in policies], "since": p.window_started_at.isoformat()}
+        for policies in contacts
+        for p in policies
         if p.window_started_at is not None
     ]
-    found = await fetch_all(
+    counts = await fetch_all(
         conn,
         _Sent,
         """
-        SELECT t.id, sent_to(t.person, t.since) AS sent
-        FROM jsonb_to_recordset(%(rows)s) AS t (id uuid, person uuid[], since timestamptz)
+        SELECT t.id, sent_to(t.policies, t.since) AS sent
+        FROM jsonb_to_recordset(%(rows)s) AS t (id uuid, policies uuid[], since timestamptz)
         JOIN contact_channel_policies p ON p.project_id = %(project)s AND p.id = t.id""",
         project=scope.project_id,
         rows=Jsonb(rows),
     )
-    return {counted.id: counted.sent for counted in found}
+    return {count.id: count.sent for count in counts}
 
 
 async def update_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], update: PolicyUpdate) -> None:
-    """Change what is named and nothing else."""
+    """Change the fields that are set in `update`."""
     await execute(
         conn,
         """
@@ -198,7 +200,7 @@ async def update_policies(conn: Conn, scope: Scope, policy_ids: Sequence[UUID], 
 
 
 async def resume_deferred(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> None:
-    """Let messages that wait for a window of these policies be decided anew; those under decision now are left."""
+    """Make messages due that wait for a window of these policies. Locked messages are skipped."""
     await execute(
         conn,
         """
@@ -213,25 +215,10 @@ async def resume_deferred(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) 
     )
 
 
-async def fetch_latest_replies(conn: Conn, scope: Scope, recipients: Sequence[str]) -> dict[str, datetime]:
-    """When each of these persons last wrote, as the mirror has it; who never did is not in it."""
-    found = await fetch_all(
-        conn,
-        _Heard,
-        """
-        SELECT r.recipient, newest_inbound(r.recipient) AS at
-        FROM unnest(%(recipients)s::text[]) AS r (recipient)
-        WHERE current_project() = %(project)s""",
-        project=scope.project_id,
-        recipients=sorted(set(recipients)),
-    )
-    return {heard.recipient: heard.at for heard in found if heard.at is not None}
-
-
 async def fetch_policy_page(
     conn: Conn, scope: Scope, policy_filter: PolicyFilter, limit: int, offset: int
 ) -> list[Policy]:
-    """Policies, the last changed first."""
+    """Return policies, the last changed first."""
     return await fetch_all(
         conn,
         Policy,
@@ -260,7 +247,7 @@ async def fetch_policy_page(
 
 
 async def count_policies(conn: Conn, scope: Scope, policy_filter: PolicyFilter) -> int:
-    """How many policies `page` has in all."""
+    """Return the number of policies that match the filter."""
     return await fetch_value(
         conn,
         """
@@ -276,37 +263,3 @@ async def count_policies(conn: Conn, scope: Scope, policy_filter: PolicyFilter) 
         opted_out=policy_filter.opted_out,
         who=policy_filter.contact,
     )
-
-
-async def contact_exists(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
-    """Whether the project has this contact, or had it until it was merged into another."""
-    return await fetch_value(
-        conn,
-        """
-        SELECT EXISTS (SELECT FROM cw_contacts
-                       WHERE project_id = %(project)s AND account_id = %(account)s AND contact_id = %(contact)s)
-            OR EXISTS (SELECT FROM contact_merges WHERE project_id = %(project)s AND account_id = %(account)s
-                         AND merged_contact_id = %(contact)s)""",
-        project=scope.project_id,
-        account=account_id,
-        contact=contact_id,
-    )
-
-
-async def conversation_exists(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> bool:
-    """Whether the project has this conversation."""
-    return await fetch_value(
-        conn,
-        """
-        SELECT EXISTS (SELECT FROM cw_conversations WHERE project_id = %(project)s AND account_id = %(account)s
-                         AND conversation_id = %(conversation)s)""",
-        project=scope.project_id,
-        account=account_id,
-        conversation=conversation_id,
-    )
-
-
-@dataclass(frozen=True)
-class _Heard:
-    recipient: str
-    at: datetime | None

@@ -39,7 +39,7 @@ async def check_gates(db: Database, scope: Scope, channels: Collection[str], out
     async with db.scoped(scope) as conn:
         found = await messages.read_message(conn, scope, outbound_id)
         allowed = await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
-        heard = await policy_queries.fetch_latest_replies(conn, scope, [found.recipient_ref])
+        heard = await recipient_queries.fetch_latest_replies(conn, scope, [found.recipient_ref])
         now = await attempt_queries.fetch_current_time(conn)
     person = outbound_gates.combine_policies(allowed, now) if allowed else None
     newest = outbound_gates.latest([person and person.last_inbound_at, heard.get(found.recipient_ref)])

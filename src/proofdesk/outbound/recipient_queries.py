@@ -1,16 +1,17 @@
-"""SQL of recipients: who they are, who can be written to, and what was written to somebody."""
+"""SQL of recipients: their contacts, who can be reached, what they were sent and when they last wrote."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from proofdesk.database.rows import Conn, fetch_all
+from proofdesk.database.rows import Conn, fetch_all, fetch_value
 from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
 class RecipientContact:
-    """The contact that a recipient stands for."""
+    """The contact that a recipient belongs to."""
 
     recipient: str
     account_id: int
@@ -20,7 +21,7 @@ class RecipientContact:
 
 @dataclass(frozen=True)
 class ReachableContact:
-    """A contact with his addresses, and the conversation with him that is meant: mostly the last one."""
+    """A contact with their addresses, and the conversation to answer: the one asked for, else the latest."""
 
     account_id: int
     contact_id: int
@@ -37,7 +38,7 @@ class _Id:
 
 
 async def fetch_recipient_contacts(conn: Conn, scope: Scope, recipients: Sequence[str]) -> list[RecipientContact]:
-    """The contacts behind recipients; somebody who is none is not in it."""
+    """Return the contacts of recipients. A recipient without a contact is left out."""
     return await fetch_all(
         conn,
         RecipientContact,
@@ -55,8 +56,10 @@ async def fetch_recipient_contacts(conn: Conn, scope: Scope, recipients: Sequenc
 async def fetch_reachable_contacts(
     conn: Conn, scope: Scope, channel: str, pattern: str | None, number: int | None, limit: int
 ) -> list[ReachableContact]:
-    """Contacts that the channel reaches, with the pattern in a name or an address, or with the conversation of that
-    number; the last changed first."""
+    """Return the contacts that a channel reaches, the last changed first.
+
+    They match `pattern` in a name or an address, or have the conversation `number`.
+    """
     return await fetch_all(
         conn,
         ReachableContact,
@@ -89,8 +92,8 @@ async def fetch_reachable_contacts(
 
 
 async def fetch_message_ids(conn: Conn, scope: Scope, recipient: str, limit: int) -> list[UUID]:
-    """The messages to a person by any of his names or conversations, the newest first."""
-    found = await fetch_all(
+    """Return the ids of messages to a recipient, by any of their names or conversations, the newest first."""
+    rows = await fetch_all(
         conn,
         _Id,
         """
@@ -107,4 +110,53 @@ async def fetch_message_ids(conn: Conn, scope: Scope, recipient: str, limit: int
         recipient=recipient,
         limit=limit,
     )
-    return [one.id for one in found]
+    return [row.id for row in rows]
+
+
+@dataclass(frozen=True)
+class _LatestReply:
+    recipient: str
+    at: datetime | None
+
+
+async def fetch_latest_replies(conn: Conn, scope: Scope, recipients: Sequence[str]) -> dict[str, datetime]:
+    """Return when each recipient last wrote, as far as it was synced. A recipient who never wrote is left out."""
+    rows = await fetch_all(
+        conn,
+        _LatestReply,
+        """
+        SELECT r.recipient, newest_inbound(r.recipient) AS at
+        FROM unnest(%(recipients)s::text[]) AS r (recipient)
+        WHERE current_project() = %(project)s""",
+        project=scope.project_id,
+        recipients=sorted(set(recipients)),
+    )
+    return {row.recipient: row.at for row in rows if row.at is not None}
+
+
+async def contact_exists(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
+    """Return whether the project has this contact, or had it until it was merged into another."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT EXISTS (SELECT FROM cw_contacts
+                       WHERE project_id = %(project)s AND account_id = %(account)s AND contact_id = %(contact)s)
+            OR EXISTS (SELECT FROM contact_merges WHERE project_id = %(project)s AND account_id = %(account)s
+                         AND merged_contact_id = %(contact)s)""",
+        project=scope.project_id,
+        account=account_id,
+        contact=contact_id,
+    )
+
+
+async def conversation_exists(conn: Conn, scope: Scope, account_id: int, conversation_id: int) -> bool:
+    """Return whether the project has this conversation."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT EXISTS (SELECT FROM cw_conversations WHERE project_id = %(project)s AND account_id = %(account)s
+                         AND conversation_id = %(conversation)s)""",
+        project=scope.project_id,
+        account=account_id,
+        conversation=conversation_id,
+    )

@@ -35,7 +35,7 @@ async def load_unsent_messages(context: RunbookContext) -> list[UnsentMessage]:
             latest = await message_queries.fetch_message_page(conn, scope, OutboundFilter(), _LATEST, 0)
             messages = [m for m in latest if m.status != "sent"]
         recipients = [m.recipient_ref for m in messages]
-        last_inbound = await policy_queries.fetch_latest_replies(conn, scope, recipients)
+        last_inbound = await recipient_queries.fetch_latest_replies(conn, scope, recipients)
         attempts = await outbound_queries.list_attempts(conn, scope, [m.id for m in messages])
         channels = [m.channel for m in messages]
         policies = await outbound_queries.list_recipient_policies(conn, scope, channels, recipients)

@@ -1,4 +1,4 @@
-"""SQL of delivery: messages claimed and decided, attempts begun, ended, and lost."""
+"""SQL of delivery: messages that are claimed, and attempts that start, finish or are lost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class DeliveryAttempt:
-    """One call of a provider. Without an outcome it is under way, or its worker was lost."""
+    """One call of a channel. Without an outcome it is running, or its worker was lost."""
 
     number: int
     started_at: datetime
@@ -27,7 +27,7 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True)
 class StartedAttempt:
-    """An attempt that is written down and may be made."""
+    """An attempt that is stored and may be sent."""
 
     outbound_id: UUID
     number: int
@@ -36,7 +36,7 @@ class StartedAttempt:
 
 @dataclass(frozen=True)
 class MessageUpdate:
-    """What becomes of a claimed message; `next_attempt_at` None where nothing is to follow by itself."""
+    """The new state of a claimed message. Without `next_attempt_at` nothing happens until a person acts."""
 
     id: UUID
     status: str
@@ -47,10 +47,10 @@ class MessageUpdate:
 
 @dataclass(frozen=True)
 class AttemptOutcome:
-    """How an attempt ended, and what becomes of its message.
+    """How an attempt ended, and what that changes about its message.
 
-    `wait`: seconds until the retry that is granted, None without one. `took`: seconds; None: until now. `counted`:
-    whether that uses up a retry. `put_back`: the message is approved as before, as its provider takes nothing for now.
+    `duration`: seconds; None: until now. `retry_wait`: seconds until the retry; None: there is none. `uses_retry`:
+    whether that retry counts. `requeued`: the message is approved as before, because its channel accepts nothing now.
     """
 
     outbound_id: UUID
@@ -66,7 +66,7 @@ class AttemptOutcome:
 
 @dataclass(frozen=True)
 class SettledAttempt:
-    """An attempt whose ending was stored."""
+    """An attempt whose outcome was stored."""
 
     outbound_id: UUID
     outcome: str
@@ -77,7 +77,7 @@ class SettledAttempt:
 
 @dataclass(frozen=True)
 class ChannelDelay:
-    """That the messages of a channel wait so many seconds, and why."""
+    """How long the due messages of a channel wait, in seconds, and why."""
 
     channel: str
     reason: str
@@ -102,51 +102,51 @@ class _Clock:
 async def lock_due_messages(conn: Conn, scope: Scope, limit: int, excluded_channels: Sequence[str] = ()) -> list[UUID]:
     """Lock messages whose time has come, until the transaction ends; those that others have are passed over, and those
     of the channels in `except_for`."""
-    due = await fetch_all(
+    rows = await fetch_all(
         conn,
         _Id,
         """
         SELECT id FROM outbound_messages
         WHERE project_id = %(project)s AND next_attempt_at <= clock_timestamp()
-          AND channel <> ALL (%(except_for)s::text[])
+          AND channel <> ALL (%(excluded)s::text[])
         ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED""",
         project=scope.project_id,
         limit=limit,
-        except_for=list(excluded_channels),
+        excluded=list(excluded_channels),
     )
-    return [found.id for found in due]
+    return [row.id for row in rows]
 
 
 async def delay_channels(conn: Conn, scope: Scope, delays: Sequence[ChannelDelay]) -> int:
-    """Let what is due on some channels wait for a reason of its provider; return how many messages.
+    """Delay the due messages of some channels, with the reason; return how many messages.
 
-    Messages that another worker has locked are left to it.
+    Messages that another worker has locked are skipped.
     """
     return await execute(
         conn,
         """
-        WITH waits AS (
-            SELECT * FROM unnest(%(channels)s::text[], %(reasons)s::text[], %(waits)s::float[])
-                AS w (channel, reason, wait)),
+        WITH delays AS (
+            SELECT * FROM unnest(%(channels)s::text[], %(reasons)s::text[], %(seconds)s::float[])
+                AS w (channel, reason, seconds)),
         due AS (
             SELECT o.id, o.channel FROM outbound_messages o
             WHERE o.project_id = %(project)s AND o.next_attempt_at <= clock_timestamp()
-              AND o.channel IN (SELECT w.channel FROM waits w)
+              AND o.channel IN (SELECT w.channel FROM delays w)
             FOR UPDATE SKIP LOCKED)
         UPDATE outbound_messages o SET last_error = w.reason,
-               next_attempt_at = clock_timestamp() + make_interval(secs => w.wait)
-        FROM due d JOIN waits w ON w.channel = d.channel
+               next_attempt_at = clock_timestamp() + make_interval(secs => w.seconds)
+        FROM due d JOIN delays w ON w.channel = d.channel
         WHERE o.project_id = %(project)s AND o.id = d.id""",
         project=scope.project_id,
         channels=[w.channel for w in delays],
         reasons=[w.reason for w in delays],
-        waits=[w.seconds for w in delays],
+        seconds=[w.seconds for w in delays],
     )
 
 
 async def fetch_seconds_until_retry(conn: Conn, scope: Scope, within: float) -> float | None:
-    """Seconds until the first message is due that its provider let wait, None when there is none within that time."""
-    found = await fetch_optional(
+    """Return the seconds until the first requeued message is due, None without one in the next `within` seconds."""
+    row = await fetch_optional(
         conn,
         _Wait,
         """
@@ -157,16 +157,16 @@ async def fetch_seconds_until_retry(conn: Conn, scope: Scope, within: float) -> 
         project=scope.project_id,
         within=within,
     )
-    return None if found is None else found.seconds
+    return None if row is None else row.seconds
 
 
 async def fetch_current_time(conn: Conn) -> datetime:
-    """The time of the database, by which all workers go."""
+    """Return the time of the database, which all workers use."""
     return (await fetch_one(conn, _Clock, "SELECT clock_timestamp() AS now")).now
 
 
 async def update_claimed_messages(conn: Conn, scope: Scope, updates: Sequence[MessageUpdate]) -> None:
-    """Store what becomes of claimed messages."""
+    """Store the new states of claimed messages."""
     await execute(
         conn,
         """
@@ -187,7 +187,7 @@ async def update_claimed_messages(conn: Conn, scope: Scope, updates: Sequence[Me
 async def insert_attempts(
     conn: Conn, scope: Scope, outbound_ids: Sequence[UUID], started_at: datetime, lease: float
 ) -> list[StartedAttempt]:
-    """Write down the next attempt of each message, to be made within so many seconds."""
+    """Store the next attempt of each message. It counts as lost after `lease` seconds."""
     return await fetch_all(
         conn,
         StartedAttempt,
@@ -208,38 +208,38 @@ async def insert_attempts(
 
 
 async def finish_attempts(conn: Conn, scope: Scope, outcomes: Sequence[AttemptOutcome]) -> list[SettledAttempt]:
-    """Store how attempts ended, and what that makes of their messages; those that have an outcome already are left."""
+    """Store outcomes and update their messages. Attempts that have an outcome already keep it."""
     return await fetch_all(
         conn,
         SettledAttempt,
         """
-        WITH told AS MATERIALIZED (
+        WITH new_outcomes AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset(%(rows)s) AS t (outbound_id uuid, number integer, outcome text,
-                provider_message_id text, error text, took float, wait float, counted boolean, put_back boolean)),
+                provider_message_id text, error text, duration float, retry_wait float, uses_retry boolean, requeued boolean)),
         ended AS (
             UPDATE outbound_attempts a
             SET outcome = t.outcome, provider_message_id = t.provider_message_id, error = t.error,
-                finished_at = coalesce(a.started_at + make_interval(secs => t.took), clock_timestamp())
-            FROM told t
+                finished_at = coalesce(a.started_at + make_interval(secs => t.duration), clock_timestamp())
+            FROM new_outcomes t
             WHERE a.project_id = %(project)s AND a.outbound_id = t.outbound_id AND a.number = t.number
               AND a.outcome IS NULL
-            RETURNING a.outbound_id, a.started_at, a.finished_at, a.outcome, t.error, t.wait,
-                      t.counted, t.put_back)
+            RETURNING a.outbound_id, a.started_at, a.finished_at, a.outcome, t.error, t.retry_wait,
+                      t.uses_retry, t.requeued)
         UPDATE outbound_messages o
-        SET status = CASE WHEN e.outcome = 'sent' THEN 'sent' WHEN e.put_back THEN 'approved' ELSE 'failed' END,
+        SET status = CASE WHEN e.outcome = 'sent' THEN 'sent' WHEN e.requeued THEN 'approved' ELSE 'failed' END,
             sent_at = CASE WHEN e.outcome = 'sent' THEN e.finished_at END,
             last_error = e.error,
-            retry_count = o.retry_count + CASE WHEN e.wait IS NULL OR NOT e.counted THEN 0 ELSE 1 END,
-            next_attempt_at = clock_timestamp() + make_interval(secs => e.wait)
+            retry_count = o.retry_count + CASE WHEN e.retry_wait IS NULL OR NOT e.uses_retry THEN 0 ELSE 1 END,
+            next_attempt_at = clock_timestamp() + make_interval(secs => e.retry_wait)
         FROM ended e WHERE o.project_id = %(project)s AND o.id = e.outbound_id
-        RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids, e.put_back""",
+        RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids, e.requeued""",
         project=scope.project_id,
         rows=Jsonb([_plain(row) for row in outcomes]),
     )
 
 
 async def claim_lost_attempts(conn: Conn, scope: Scope, lease: float, limit: int) -> list[StartedAttempt]:
-    """Attempts that were not heard of within their lease, the oldest first, leased anew to whoever asks."""
+    """Return attempts whose lease has expired, the oldest first, with a new lease for the caller."""
     return await fetch_all(
         conn,
         StartedAttempt,
@@ -257,7 +257,7 @@ async def claim_lost_attempts(conn: Conn, scope: Scope, lease: float, limit: int
 
 
 async def resume_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -> None:
-    """Let messages be decided anew that waited for a channel which has a provider now."""
+    """Make messages due that waited for a channel which is configured now."""
     await execute(
         conn,
         """
@@ -270,7 +270,7 @@ async def resume_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str])
 
 
 async def fetch_attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[DeliveryAttempt]:
-    """The attempts of a message, in order."""
+    """Return the attempts of a message, in order."""
     return await fetch_all(
         conn,
         DeliveryAttempt,

@@ -1,4 +1,4 @@
-"""SQL of what Chatwoot reports of messages after it took them."""
+"""SQL of what Chatwoot reports of messages after it accepted them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class ReportWindow:
-    """The messages of a conversation that are still to be reported: from the first to the last of them, by id."""
+    """The messages of a conversation whose status may still change: from the first to the last, by id."""
 
     account_id: int
     conversation_id: int
@@ -20,7 +20,7 @@ class ReportWindow:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """A status that is new, and what it was before."""
+    """A new status, and the one before it."""
 
     outbound_id: UUID
     message_id: int
@@ -31,7 +31,7 @@ class StatusReport:
 
 
 async def insert_deliveries(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> None:
-    """Expect reports of those of these messages that went into Chatwoot."""
+    """Expect reports of those messages that were sent through Chatwoot."""
     await execute(
         conn,
         """
@@ -47,10 +47,11 @@ async def insert_deliveries(conn: Conn, scope: Scope, outbound_ids: Sequence[UUI
     )
 
 
-async def claim_due_windows(conn: Conn, scope: Scope, days: int, most: int) -> list[ReportWindow]:
-    """Conversations with messages whose status may still change, longest unchecked first; they count as checked.
+async def claim_due_windows(conn: Conn, scope: Scope, days: int, limit: int) -> list[ReportWindow]:
+    """Return conversations with messages whose status may still change, and mark these messages as checked.
 
-    A message is looked at again after an eighth of its age, so often at first and about fifty times in a week.
+    The conversation that waited longest comes first. A message is checked again after an eighth of its age: often at
+    first, and about fifty times in a week.
     """
     return await fetch_all(
         conn,
@@ -65,7 +66,7 @@ async def claim_due_windows(conn: Conn, scope: Scope, days: int, most: int) -> l
             WHERE d.project_id = %(project)s AND d.status IN ('sent', 'delivered')
               AND d.sent_at > now() - make_interval(days => %(days)s)
               AND (d.checked_at IS NULL OR d.checked_at <= now() - (now() - d.sent_at) / 8)
-            GROUP BY 1, 2 ORDER BY waiting, 1, 2 LIMIT %(most)s),
+            GROUP BY 1, 2 ORDER BY waiting, 1, 2 LIMIT %(limit)s),
         checked AS (
             UPDATE outbound_deliveries d SET checked_at = now()
             FROM due JOIN cw_messages m ON m.project_id = %(project)s AND m.account_id = due.account_id
@@ -75,21 +76,21 @@ async def claim_due_windows(conn: Conn, scope: Scope, days: int, most: int) -> l
         SELECT account_id, conversation_id, first_id, last_id FROM due ORDER BY waiting, 1, 2""",
         project=scope.project_id,
         days=days,
-        most=most,
+        limit=limit,
     )
 
 
 async def update_statuses(conn: Conn, scope: Scope, days: int) -> list[StatusReport]:
-    """Take over what the mirror holds of messages that were sent in the last days, where it is news.
+    """Copy the synced statuses of messages that were sent in the last days; return those that changed.
 
-    On a widget or API inbox Chatwoot marks everything as read when the customer opens the conversation, so there it
-    says nothing.
+    Where a contact opens a conversation of a website or API inbox, Chatwoot marks every message as read. `read` is
+    ignored there.
     """
     return await fetch_all(
         conn,
         StatusReport,
         """
-        WITH told AS (
+        WITH reported AS (
             SELECT d.outbound_id, d.message_id, d.status AS before, i.channel_type AS via,
                    CASE WHEN m.status IN ('failed', 'delivered') THEN m.status
                         WHEN m.status = 'read' AND i.channel_type IN ('Channel::WebWidget', 'Channel::Api')
@@ -107,7 +108,7 @@ async def update_statuses(conn: Conn, scope: Scope, days: int) -> list[StatusRep
         SET status = t.status, error = t.error, via = t.via,
             reported_at = CASE WHEN (d.status, d.error) IS DISTINCT FROM (t.status, t.error) THEN now()
                                ELSE d.reported_at END
-        FROM told t
+        FROM reported t
         WHERE d.project_id = %(project)s AND d.outbound_id = t.outbound_id
           AND (d.status, d.error, d.via) IS DISTINCT FROM (t.status, t.error, t.via)
         RETURNING d.outbound_id, d.message_id, t.before, d.status, d.error, d.via""",

@@ -1,4 +1,4 @@
-"""Outbound blocked or failing: one message, or all that are not sent, from who carries them out to who gets them."""
+"""Outbound blocked or failing: checks one message or all unsent messages, from their gates to the worker."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -19,28 +19,27 @@ _UNCONFIGURED, _UNKNOWN, _REFUSED = "provider_not_configured", "delivery_unknown
 
 
 async def check_message(context: RunbookContext) -> Observation:
-    """Whether there is such a message."""
+    """Check that the message exists."""
     messages = await context.load_once(unsent_messages.load_unsent_messages)
     if context.outbound_id is None:
-        return ok(f"{len(messages)} messages are not sent.")
+        return ok(f"{len(messages)} unsent messages.")
     if not messages:
         return fail(f"The project has no message {context.outbound_id}.")
     message = messages[0].message
     retries = f"{message.retry_count} of {message.max_retries} retries used"
-    return ok(
-        f"{message.status}; last_error {message.last_error or 'none'}; {retries}; {unsent_messages.describe_next_attempt(messages[0])}."
-    )
+    next_attempt = unsent_messages.describe_next_attempt(messages[0])
+    return ok(f"{message.status}; last_error {message.last_error or 'none'}; {retries}; {next_attempt}.")
 
 
 async def check_worker(context: RunbookContext) -> Observation:
-    """Whether anything is carried out at all, where something is to be."""
+    """Check that a worker is alive if a message waits for one."""
     if not await _any(context, lambda h: h.message.status in ("approved", "sending", "failed")):
-        return ok("Nothing waits for a worker.")
+        return ok("No message waits for a worker.")
     return await scheduler.check_worker(context)
 
 
 async def check_schedule(context: RunbookContext) -> Observation:
-    """Whether sending is paused. By a person, that is meant so, unless one message is asked about."""
+    """Check that sending is not paused. A pause by a person is a warning, unless one message is checked."""
     paused = [
         s for s in await context.load_once(scheduler.load_schedules) if s.job_type == _JOB and s.status == "paused"
     ]
@@ -53,7 +52,7 @@ async def check_schedule(context: RunbookContext) -> Observation:
 
 
 async def check_opt_out(context: RunbookContext) -> Observation:
-    """Whether the recipient said no. Of all messages together that is what the gate is for."""
+    """Check that no recipient opted out."""
     return await _check_none(
         context,
         lambda h: h.message.status == "blocked_opt_out" or (unsent_messages.is_pending(h) and h.gate == OPTED_OUT),
@@ -64,29 +63,29 @@ async def check_opt_out(context: RunbookContext) -> Observation:
 
 
 async def check_reply(context: RunbookContext) -> Observation:
-    """Whether the recipient wrote after the approval."""
+    """Check that no recipient wrote after the approval."""
     return await _check_none(
         context,
         lambda h: h.message.last_error == REPLIED or (unsent_messages.is_pending(h) and h.gate == REPLIED),
-        "the recipient wrote after the approval, and stop_on_reply is true",
-        "No recipient wrote after the approval.",
+        "the recipient replied after the approval and stop_on_reply is true",
+        "No recipient replied after the approval.",
         expected_in_general=True,
     )
 
 
 async def check_approval(context: RunbookContext) -> Observation:
-    """Whether somebody approved what is to go out."""
+    """Check that no message waits for approval."""
     return await _check_none(
         context,
         lambda h: h.message.status == "draft",
-        "draft: nobody approved it as it is",
-        "Nothing waits for an approval.",
+        "draft without approval",
+        "No message waits for approval.",
         expected_in_general=True,
     )
 
 
 async def check_channel_configured(context: RunbookContext) -> Observation:
-    """Whether the channels in use are configured."""
+    """Check that the channels of pending messages are configured."""
     usable = context.resources.outbound
     channels = {
         h.message.channel
@@ -99,12 +98,12 @@ async def check_channel_configured(context: RunbookContext) -> Observation:
         return fail(f"Not configured: {', '.join(missing)}.", None, *set_variables)
     waiting = await _named(context, lambda h: h.message.last_error == _UNCONFIGURED and unsent_messages.is_pending(h))
     if waiting:
-        return warn(f"It is configured meanwhile; waiting since: {waiting}.", None, _PROCESS)
-    return ok(f"Configured: {', '.join(sorted(usable)) or 'none, and none is needed'}.")
+        return warn(f"The channel is configured now. These messages still wait: {waiting}.", None, _PROCESS)
+    return ok(f"Configured: {', '.join(sorted(usable)) or 'none, and no message needs one'}.")
 
 
 async def check_channel_reachable(context: RunbookContext) -> Observation:
-    """Whether the services of the channels in use answer and let us in."""
+    """Check that the services behind the channels respond and accept the credentials."""
     channels = {
         h.message.channel
         for h in await context.load_once(unsent_messages.load_unsent_messages)
@@ -113,11 +112,11 @@ async def check_channel_reachable(context: RunbookContext) -> Observation:
     if not channels:
         return skip("No message waits for a channel.")
     errors = [error for channel in sorted(channels) if (error := await probes.probe_channel(context, channel))]
-    return fail(" ".join(errors)) if errors else ok(f"{', '.join(sorted(channels))} answers.")
+    return fail(" ".join(errors)) if errors else ok(f"Reachable: {', '.join(sorted(channels))}.")
 
 
 async def check_unknown_outcomes(context: RunbookContext) -> Observation:
-    """Whether an attempt ended without anybody knowing how."""
+    """Check that the outcome of every attempt is known."""
 
     def unknown(h: UnsentMessage) -> bool:
         last = h.attempts[-1] if h.attempts else None
@@ -125,42 +124,42 @@ async def check_unknown_outcomes(context: RunbookContext) -> Observation:
         return h.message.last_error == _UNKNOWN or lost
 
     return await _check_none(
-        context, unknown, "nobody knows whether the last attempt arrived", "Every attempt's outcome is known."
+        context, unknown, "the outcome of the last attempt is unknown", "The outcome of every attempt is known."
     )
 
 
 async def check_retries(context: RunbookContext) -> Observation:
-    """Whether messages failed for good."""
+    """Check that no message failed permanently."""
 
     def is_over(h: UnsentMessage) -> bool:
         return h.message.status == "failed" and h.message.next_attempt_at is None and h.message.last_error != _UNKNOWN
 
-    return await _check_none(context, is_over, "failed, and nothing more happens by itself", "Nothing failed for good.")
+    return await _check_none(context, is_over, "failed permanently", "No message failed permanently.")
 
 
 async def check_provider(context: RunbookContext) -> Observation:
-    """Whether messages failed and are tried again."""
+    """Check that no message waits for a retry."""
     return await _check_none(
         context,
         lambda h: h.message.status == "failed" and (h.message.last_error or "").startswith(_REFUSED),
-        "the provider did not take it",
+        "the provider rejected it",
         "No message waits for a retry.",
     )
 
 
 async def check_frequency_cap(context: RunbookContext) -> Observation:
-    """Whether the recipient got as many as he may in his window, which ends by itself."""
+    """Check that no recipient's frequency cap is reached."""
     return await _check_none(
         context,
         lambda h: unsent_messages.is_pending(h) and CAP_REACHED in (h.gate, h.message.last_error),
         "frequency_cap is reached",
-        "No recipient's cap is reached.",
+        "No recipient's frequency cap is reached.",
         expected_in_general=True,
     )
 
 
 async def check_scheduled_time(context: RunbookContext) -> Observation:
-    """Whether messages are scheduled for later."""
+    """Check whether messages are scheduled for later."""
     return await _check_none(
         context,
         lambda h: (
@@ -169,13 +168,13 @@ async def check_scheduled_time(context: RunbookContext) -> Observation:
             and h.message.scheduled_at > context.now()
         ),
         "scheduled for later",
-        "Nothing is scheduled for later.",
+        "No message is scheduled for later.",
         expected_in_general=True,
     )
 
 
 async def check_due_messages(context: RunbookContext) -> Observation:
-    """Whether something is due for long, although nothing stands in its way."""
+    """Check that due messages are sent in time."""
 
     def late(h: UnsentMessage) -> bool:
         due = h.message.next_attempt_at
@@ -183,7 +182,7 @@ async def check_due_messages(context: RunbookContext) -> Observation:
             unsent_messages.is_pending(h) and h.gate is None and due is not None and context.now() - due > _LATE_AFTER
         )
 
-    return await _check_none(context, late, "due, and not sent", "Nothing is late.")
+    return await _check_none(context, late, "due but not sent", "No due message is late.")
 
 
 async def _check_none(
@@ -194,7 +193,7 @@ async def _check_none(
     *,
     expected_in_general: bool = False,
 ) -> Observation:
-    """Fails when it applies to a message; `gently`: of all messages together that is nothing unusual."""
+    """Fail if a message meets the condition. With `expected_in_general`, only warn when all messages are checked."""
     matches = [h for h in await context.load_once(unsent_messages.load_unsent_messages) if condition(h)]
     if not matches:
         return ok(observed_if_none)
@@ -217,16 +216,16 @@ def _first(messages: Iterable[UnsentMessage]) -> list[UnsentMessage]:
     return list(messages)[:_NAMED]
 
 
-_PROCESS = Fix("Send what is due.", "POST", "/outbound/process", {})
-_RETRY = Fix("Mend the cause, then retry the message.", "POST", "/outbound/{id}/retry", {})
+_PROCESS = Fix("Send due messages.", "POST", "/outbound/process", {})
+_RETRY = Fix("Fix the cause, then retry the message.", "POST", "/outbound/{id}/retry", {})
 _OPT_IN = Fix(
-    "Only an explicit opt-in, with a reason or evidence, lets the person in again; then make a new draft of it.",
+    "Record an explicit opt-in with a reason or evidence. Then create a new draft from the message.",
     "POST",
     "/outbound/opt-out",
     {"contact_global_id": "…", "channel": "…", "opted_out": False, "reason": "…"},
 )
 _CAP = Fix(
-    "Wait for the end of the window, or change the cap.",
+    "Wait until the window ends, or change the cap.",
     "POST",
     "/outbound/opt-out",
     {"contact_global_id": "…", "channel": "…", "frequency_cap": 5},
@@ -236,49 +235,49 @@ RUNBOOK = Runbook(
     slug="outbound-blocked",
     title="Outbound delivery blocked or failing",
     symptom="A message stays `draft`, `approved`, `failed` or `blocked_opt_out` and does not become `sent`.",
-    impact="People wait for an answer that was written.",
+    impact="Contacts do not get messages that are written.",
     checks=(
-        Check("message", "Message", "The message exists.", "There is no such message in this project.",
-              check_message, (Fix("Choose the project, and take the id from `GET /outbound`.", "GET", "/outbound"),)),
+        Check("message", "Message", "The message exists.", "The project has no message with this id.",
+              check_message, (Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound"),)),
         Check("opted-out", "Opt-out", "The recipient did not opt out (`opted_out`).",
-              "The recipient opted out, so nothing is sent to him.", check_opt_out, (_OPT_IN,)),
-        Check("replied", "Reply", "The recipient did not write after the approval (`stop_on_reply`).",
-              "The recipient wrote after the approval, so the message was stopped: it may not fit any more.",
-              check_reply, (Fix("Read the reply, then make a new draft.", "POST", "/outbound/{id}/redraft", {}),)),
-        Check("approval", "Approval", "The message is approved exactly as it is.",
-              "Nobody approved the message, or it was changed after that.", check_approval,
-              (Fix("Read and approve it.", "POST", "/outbound/{id}/approve", {}),)),
+              "The recipient opted out, so no message is sent to them.", check_opt_out, (_OPT_IN,)),
+        Check("replied", "Reply", "The recipient did not reply after the approval (`stop_on_reply`).",
+              "The recipient replied after the approval, so the message was stopped: it may no longer fit.",
+              check_reply, (Fix("Read the reply, then create a new draft.", "POST", "/outbound/{id}/redraft", {}),)),
+        Check("approval", "Approval", "The message is approved in its current form.",
+              "The message is not approved, or it was changed after the approval.", check_approval,
+              (Fix("Read and approve the message.", "POST", "/outbound/{id}/approve", {}),)),
         Check("configured", "Channel configured", "The channel is configured.",
               "The channel is not configured (`provider_not_configured`).", check_channel_configured,
               (fixes.set_variable("the variables of the channel", "(SMTP_URL and SMTP_FROM for email)"),)),
-        Check("reachable", "Channel answers", "The service behind the channel answers and lets us in.",
-              "The service behind the channel cannot be reached or refuses us.", check_channel_reachable,
-              (Fix("Mend the way to the service or its credentials, then send what is due.", "POST",
+        Check("reachable", "Channel connection", "The service behind the channel responds and accepts the credentials.",
+              "The service behind the channel cannot be reached or rejects the credentials.", check_channel_reachable,
+              (Fix("Fix the connection or the credentials, then send due messages.", "POST",
                    "/outbound/process", {}),)),
         Check("unknown", "Attempts", "Every attempt in `outbound_attempts` has a known outcome.",
-              "Nobody knows whether the last attempt arrived (`delivery_unknown`), so it is not repeated by itself.",
-              check_unknown_outcomes, (Fix("Look at the recipient's side; then retry, or cancel.", "POST",
+              "It is unknown whether the last attempt was delivered (`delivery_unknown`), so it is not retried.",
+              check_unknown_outcomes, (Fix("Check at the recipient's side, then retry or cancel the message.", "POST",
                                      "/outbound/{id}/retry", {}),)),
         Check("retries", "Retries", "`retry_count` is below `max_retries`.",
-              "The message failed for good: its retries are used up, or the provider will never take it.",
+              "The message failed permanently: its retries are used up, or the provider rejects it for good.",
               check_retries, (_RETRY,)),
-        Check("provider", "Provider", "The provider takes the message.",
-              "The provider did not take the message (`provider_error`); it is tried again.", check_provider,
-              (Fix("Mend payload or provider, then send what is due.", "POST", "/outbound/process", {}),)),
-        Check("cap", "Frequency cap", "The recipient got fewer messages than `frequency_cap` in his window.",
+        Check("provider", "Provider", "The provider accepts the message.",
+              "The provider rejected the message (`provider_error`). It will be retried.", check_provider,
+              (Fix("Fix the payload or the provider, then send due messages.", "POST", "/outbound/process", {}),)),
+        Check("cap", "Frequency cap", "The recipient got fewer messages than `frequency_cap` in the window.",
               "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap, (_CAP,)),
-        Check("scheduled", "Time", "`scheduled_at` has passed.", "The message is scheduled for later.",
-              check_scheduled_time, (Fix("Wait, or send it now.", "POST", "/outbound/{id}/send", {}),)),
+        Check("scheduled", "Scheduled time", "`scheduled_at` has passed.", "The message is scheduled for later.",
+              check_scheduled_time, (Fix("Wait, or send the message now.", "POST", "/outbound/{id}/send", {}),)),
         Check("paused", "Schedule", f"`{_JOB}` is `active` in `scheduled_jobs`.", "Sending is paused.",
-              check_schedule, (Fix("Resume it.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),)),
-        Check("worker", "Worker", "A worker is alive.", "No worker is alive, so nothing is sent by itself.",
+              check_schedule, (Fix("Resume the schedule.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),)),
+        Check("worker", "Worker", "A worker is alive.", "No worker is alive, so no message is sent automatically.",
               check_worker, (fixes.WORKER, _PROCESS)),
-        Check("late", "Due messages", "What is due is sent.", "Messages are due, and nobody sends them.",
+        Check("late", "Due messages", "Due messages are sent.", "Messages are due, but no worker sends them.",
               check_due_messages, (_PROCESS,)),
     ),
     evidence=(
         EvidenceSection("Messages with attempts and policy", outbound_evidence.collect_messages),
-        EvidenceSection("Related events of the trail (`outbound.*`)", outbound_evidence.collect_events),
+        EvidenceSection("Related audit events (`outbound.*`)", outbound_evidence.collect_events),
     ),
     variables=("CHATWOOT_BASE_URL", "CHATWOOT_API_TOKEN", "SMTP_URL", "SMTP_FROM", "TELEGRAM_BOT_TOKEN"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Scheduler or worker failing: who works, what is due, what failed and whose fault that was."""
+"""Scheduler or worker failing: checks the workers, the schedules, and the newest runs with their errors."""
 
 from proofdesk.dashboard import status
 from proofdesk.jobs import catalog, schedules
@@ -12,14 +12,14 @@ _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
 
 async def check_database(context: RunbookContext) -> Observation:
-    """Whether the database has the schema of this version, and its sessions act as the application role."""
+    """Check that the database has every migration, and that its sessions use the application role."""
     await status.check_ready(context.resources.db)
     async with context.resources.db.statement() as conn:
-        return ok(f"The database answers and has every migration. {conn.describe()}")
+        return ok(f"The database responds and has every migration. {conn.describe()}")
 
 
 async def check_worker(context: RunbookContext) -> Observation:
-    """Whether a worker was heard of."""
+    """Check that a worker has a recent heartbeat."""
     worker = (await context.load_once(bundle_sources.load_jobs_status))["worker"]
     if worker.alive:
         return ok(f"{worker.workers} alive, heard of at {worker.last_heartbeat_at:%H:%M:%S} UTC.")
@@ -32,28 +32,28 @@ async def check_worker(context: RunbookContext) -> Observation:
 
 
 async def check_lost_runs(context: RunbookContext) -> Observation:
-    """Whether a run is under way whose process is gone, or waits although somebody works."""
+    """Check that every running run has a recent heartbeat."""
     limit = LOST_AFTER.total_seconds()
     async with context.resources.db.scoped(context.required_scope) as conn:
         active_runs = await queries.list_active_runs(conn, context.required_scope)
-    lost = [w for w in active_runs if w.status == "running" and w.silent_seconds > limit]
+    lost = [r for r in active_runs if r.status == "running" and r.silent_seconds > limit]
     if lost:
-        return fail(" ".join(f"{w.job_type} runs, and was silent for {w.silent_seconds:.0f} s." for w in lost))
-    return ok(f"{len(active_runs)} runs under way, none of them lost.")
+        return fail(" ".join(f"{r.job_type} has had no heartbeat for {r.silent_seconds:.0f} s." for r in lost))
+    return ok(f"{len(active_runs)} active runs, none of them lost.")
 
 
 async def check_sources(context: RunbookContext) -> Observation:
-    """Whether Chatwoot jobs have something to read."""
+    """Check that Chatwoot jobs have a source to read."""
     bound = await context.load_once(facts.load_sources)
     if bound:
         return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
     if context.settings.chatwoot_account_id is not None:
-        return ok("No source yet; the first sync binds CHATWOOT_ACCOUNT_ID if that is free.")
+        return ok("No source yet. The first sync binds CHATWOOT_ACCOUNT_ID if no other project has it.")
     return fail("The project has no row in `project_sources`, and CHATWOOT_ACCOUNT_ID is not set.")
 
 
 async def check_paused_schedules(context: RunbookContext) -> Observation:
-    """Whether a schedule stands still: one that paused itself is a fault, one that a person paused is meant so."""
+    """Check that no schedule is paused. A pause by a person is only a warning."""
     paused = [s for s in await context.load_once(load_schedules) if s.status == "paused"]
     if not paused:
         return ok("Every schedule is active.")
@@ -70,13 +70,13 @@ async def check_paused_schedules(context: RunbookContext) -> Observation:
 
 
 async def check_newest_runs(context: RunbookContext) -> Observation:
-    """The newest run of each job, and whose fault a failure was."""
+    """Check that the newest run of each job did not fail, and name the service that failed."""
     latest = await context.load_once(facts.load_latest_runs)
     failed = sorted((r for r in latest.values() if r.status == "failed"), key=lambda r: r.created_at, reverse=True)
     if not failed:
         return ok("The newest run of each job did not fail.")
     service = ((failed[0].error_details or {}).get("upstream") or {}).get("service")
-    cause = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no reason given'}"
+    cause = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no error recorded'}"
     other_runbooks = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
     return fail(
         " ".join(facts.describe_failure(run) for run in failed),
@@ -87,41 +87,41 @@ async def check_newest_runs(context: RunbookContext) -> Observation:
 
 
 async def check_schedule_errors(context: RunbookContext) -> Observation:
-    """Whether a schedule keeps an error."""
+    """Check that no schedule has an error."""
     failing = [s for s in await context.load_once(load_schedules) if s.last_error and s.status == "active"]
     if failing:
         return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in failing))
-    return ok("No schedule keeps an error.")
+    return ok("No active schedule has an error.")
 
 
 async def check_overdue_jobs(context: RunbookContext) -> Observation:
-    """Whether something is due for longer than the scheduler looks away."""
+    """Check that no job is overdue for longer than the scheduler needs."""
     tolerance = max(120.0, 3.0 * context.settings.worker_interval_seconds)
     lateness = [(s, (context.now() - s.next_run_at).total_seconds()) for s in await context.load_once(load_schedules)]
     late = [(s.job_type, seconds / 60) for s, seconds in lateness if s.status == "active" and seconds > tolerance]
     if late:
         return fail("; ".join(f"{job_type} is overdue by {minutes:.0f} minutes" for job_type, minutes in late) + ".")
-    return ok("Nothing is overdue.")
+    return ok("No job is overdue.")
 
 
 async def check_backlog(context: RunbookContext) -> Observation:
-    """What waits for the workers."""
+    """Check what waits for the workers."""
     backlog = (await context.load_once(bundle_sources.load_jobs_status))["backlog"]
     counts = ", ".join(f"{name} {number}" for name, number in backlog.items())
     return warn(f"Waiting: {counts}.") if any(backlog.values()) else ok(f"Waiting: {counts}.")
 
 
 async def load_schedules(context: RunbookContext) -> list[Schedule]:
-    """The project's schedules."""
+    """Return the schedules of the project."""
     return await schedules.list_schedules(context.resources.db, context.required_scope)
 
 
 async def describe_pause(context: RunbookContext, schedule: Schedule) -> str:
-    """Who paused a schedule and when, or of what it paused itself."""
+    """Return who paused a schedule and when, or why the system paused it."""
     if schedule.paused_cause is None:
         pause = (await context.load_once(_load_pauses)).get(schedule.job_type)
         return f"{pause.paused_by} paused it, {pause.paused_at:%Y-%m-%d %H:%M} UTC." if pause else "a person paused it."
-    return f"{schedule.last_error or schedule.paused_cause} It resumes by itself once that is mended."
+    return f"{schedule.last_error or schedule.paused_cause} It resumes automatically when the cause is fixed."
 
 
 async def _load_pauses(context: RunbookContext) -> dict[str, queries.SchedulePause]:
@@ -130,21 +130,21 @@ async def _load_pauses(context: RunbookContext) -> dict[str, queries.SchedulePau
 
 
 def _resume_later(job_type: str) -> Fix:
-    return Fix(f"Resume {job_type} when it is wanted again.", "PATCH", _resume(job_type).path, {"status": "active"})
+    return Fix(f"Resume {job_type} when you need it again.", "PATCH", _resume(job_type).path, {"status": "active"})
 
 
 def _resume(job_type: str) -> Fix:
-    return Fix(
-        f"Mend the reason, then resume {job_type}.", "PATCH", f"/jobs/scheduler/{job_type}", {"status": "active"}
-    )
+    return Fix(f"Fix the cause, then resume {job_type}.", "PATCH", f"/jobs/scheduler/{job_type}", {"status": "active"})
 
 
 def _run_again(job_type: str) -> Fix:
     job_fixes = {
         catalog.SYNC.name: fixes.SYNC,
         catalog.EMBED.name: fixes.EMBED,
-        catalog.RECONCILE.name: Fix("Run Reconcile.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"),
-        catalog.OUTBOUND.name: Fix("Send what is due.", "POST", "/outbound/process", {}),
+        catalog.RECONCILE.name: Fix(
+            "Run the Reconcile job.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"
+        ),
+        catalog.OUTBOUND.name: Fix("Send due messages.", "POST", "/outbound/process", {}),
     }
     return job_fixes.get(job_type, fixes.TICK)
 
@@ -152,13 +152,13 @@ def _run_again(job_type: str) -> Fix:
 RUNBOOK = Runbook(
     slug="scheduler-worker-failing",
     title="Scheduler tick / worker jobs failing",
-    symptom="`POST /jobs/scheduler/tick` reports failures, or `worker_runs` holds failed rows.",
-    impact="Nothing is read, embedded or sent by itself.",
+    symptom="`POST /jobs/scheduler/tick` reports failures, or `worker_runs` contains failed rows.",
+    impact="Messages are not read, embedded or sent automatically.",
     checks=(
         Check(
             "database",
             "Database",
-            "The database answers and has every migration of this version.",
+            "The database responds and has every migration of this version.",
             "The database cannot be reached, its schema is older than this version, or a connection pooler shares its"
             " sessions.",
             check_database,
@@ -167,34 +167,41 @@ RUNBOOK = Runbook(
         Check(
             "worker",
             "Worker",
-            "A worker told of itself within the last minutes.",
-            "No worker is alive, so nothing is carried out.",
+            "A worker has sent a heartbeat within the last minutes.",
+            "No worker is alive, so no job runs.",
             check_worker,
             (fixes.WORKER,),
         ),
         Check(
             "lost-runs",
             "Lost runs",
-            "Every run under way is heard of.",
-            "The process that ran a job is gone; the job stands still until somebody asks for it again.",
+            "Every running job has a recent heartbeat.",
+            "The process that ran a job is gone. The job stops until it is requested again.",
             check_lost_runs,
             (fixes.TICK,),
         ),
         Check(
             "sources",
             "Sources",
-            "`project_sources` has a row of the project, or the default account is free.",
-            "The project reads no Chatwoot source, so its Chatwoot jobs have nothing to do.",
+            "`project_sources` has a row for the project, or the default account is free.",
+            "The project has no source, so its Chatwoot jobs have nothing to read.",
             check_sources,
             (fixes.BIND,),
         ),
         Check(
             "paused",
             "Paused schedules",
-            "Every schedule is `active`; one that a person paused is told, and no fault.",
-            "A schedule paused itself.",
+            "Every schedule is `active`. A pause by a person is a warning.",
+            "The system paused a schedule.",
             check_paused_schedules,
-            (Fix("Mend the reason, then resume it.", "PATCH", "/jobs/scheduler/{job_type}", {"status": "active"}),),
+            (
+                Fix(
+                    "Fix the cause, then resume the schedule.",
+                    "PATCH",
+                    "/jobs/scheduler/{job_type}",
+                    {"status": "active"},
+                ),
+            ),
         ),
         Check(
             "runs",
@@ -215,23 +222,23 @@ RUNBOOK = Runbook(
         Check(
             "overdue",
             "Due jobs",
-            "No `next_run_at` lies long behind.",
-            "Due jobs are not started: no scheduler looks, or all workers are busy.",
+            "No `next_run_at` is long past.",
+            "Due jobs are not started: no scheduler runs, or all workers are busy.",
             check_overdue_jobs,
             (fixes.TICK, fixes.WORKER),
         ),
         Check(
             "backlog",
             "Backlog",
-            "Nothing waits.",
+            "The backlog is empty.",
             "Work waits for the workers.",
             check_backlog,
-            (fixes.TICK, fixes.set_variable("WORKER_CONCURRENCY", "to more, or start more workers")),
+            (fixes.TICK, fixes.set_variable("WORKER_CONCURRENCY", "to a higher number, or start more workers")),
         ),
     ),
     evidence=(
-        EvidenceSection("Schedules, as a tick sees them", load_schedules),
-        EvidenceSection("Latest failed runs and their upstream errors", bundle_sources.collect_failed_runs),
+        EvidenceSection("Schedules", load_schedules),
+        EvidenceSection("Latest failed runs with upstream errors", bundle_sources.collect_failed_runs),
         EvidenceSection("Status of the jobs", bundle_sources.load_jobs_status),
         EvidenceSection("Accounts and inboxes", bundle_sources.collect_sources),
     ),

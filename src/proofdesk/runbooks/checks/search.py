@@ -1,4 +1,4 @@
-"""Search returns no results: from the project to the hit, along the way that a message takes."""
+"""Search returns no results: checks each step from the project to the hit."""
 
 from proofdesk.indexing import vector_queries as embedding_queries
 from proofdesk.jobs import catalog
@@ -14,7 +14,7 @@ _WORDS = 8
 
 
 async def check_active_project(context: RunbookContext) -> Observation:
-    """Whether there is an active project."""
+    """Check that a project is active."""
     if context.scope is None:
         return fail("No project is active.")
     async with context.resources.db.scoped(context.scope) as conn:
@@ -22,24 +22,24 @@ async def check_active_project(context: RunbookContext) -> Observation:
 
 
 async def check_sync(context: RunbookContext) -> Observation:
-    """Whether a sync failed or is under way."""
+    """Check whether the last sync failed or is still running."""
     latest = await context.load_once(facts.load_latest_runs)
     reading = await context.load_once(facts.load_reading_progress)
     run = latest.get(_SYNC)
     if run is not None and run.status == "failed":
         return await facts.check_last_run(context, _SYNC)
     if run is not None and run.status in ("queued", "running"):
-        observed = f"A Sync job is {run.status}; {reading.conversations} conversations are read so far."
+        observed = f"A Sync job is {run.status}. {reading.conversations} conversations are read so far."
         if not reading.conversations or reading.unread == reading.conversations:
-            return fail(observed, "The Sync job has not finished yet.")
+            return fail(observed, "The Sync job is not finished.")
         return warn(observed)
     if reading.unread:
-        return warn(f"{reading.unread} of {reading.conversations} conversations are not read to their end.")
+        return warn(f"{reading.unread} of {reading.conversations} conversations are not fully read.")
     return ok("No Sync job is pending, and the last one did not fail.")
 
 
 async def check_messages(context: RunbookContext) -> Observation:
-    """Whether the project holds anything."""
+    """Check that the project has messages."""
     holdings = await context.load_once(bundle_sources.load_entity_counts)
     observed = f"{holdings.messages} messages in {holdings.conversations} conversations."
     if holdings.messages:
@@ -48,34 +48,34 @@ async def check_messages(context: RunbookContext) -> Observation:
 
 
 async def check_keyword_index(context: RunbookContext) -> Observation:
-    """Whether what was read can be found by its words."""
+    """Check that conversations are chunked and in the keyword index."""
     reading = await context.load_once(facts.load_reading_progress)
     waiting = max(reading.unchunked, reading.unindexed)
     if not waiting:
-        return ok("Every conversation is cut into chunks and indexed.")
-    observed = f"{waiting} of {reading.conversations} conversations are not cut or not indexed."
+        return ok("Every conversation is chunked and indexed.")
+    observed = f"{waiting} of {reading.conversations} conversations are not chunked or not indexed."
     return fail(observed) if waiting == reading.conversations else warn(observed)
 
 
 async def check_provider(context: RunbookContext) -> Observation:
-    """Whether the provider makes vectors."""
+    """Check that the provider embeds a sentence."""
     probe = await context.load_once(probes.probe_embedding)
     if probe.kind is None:
         return ok("The provider embeds a sentence.")
-    return fail(probe.message, _REFUSALS.get(probe.kind, "The embedding provider does not answer."))
+    return fail(probe.message, _PROBE_ERRORS.get(probe.kind, "The embedding provider does not respond."))
 
 
-_REFUSALS = {
-    "key": "The embedding provider refuses OPENAI_API_KEY.",
+_PROBE_ERRORS = {
+    "key": "The embedding provider rejects OPENAI_API_KEY.",
     "quota": "The quota of the embedding provider is used up.",
-    "model": "The embedding provider refuses EMBEDDING_MODEL.",
-    "dimension": "The model gives vectors of another length than is configured.",
+    "model": "The embedding provider rejects EMBEDDING_MODEL.",
+    "dimension": "The model returns vectors of another length than configured.",
     "throttled": "The embedding provider throttles the key.",
 }
 
 
 async def check_chunks(context: RunbookContext) -> Observation:
-    """Chunks by status."""
+    """Check that chunks have embeddings."""
     counts = await context.load_once(facts.load_chunk_counts)
     observed = (
         f"{counts.ready} ready, {counts.pending} pending, {counts.processing} processing, {counts.failed} failed."
@@ -88,51 +88,51 @@ async def check_chunks(context: RunbookContext) -> Observation:
 
 
 async def check_model(context: RunbookContext) -> Observation:
-    """Whether the vectors are of the model that questions are embedded with."""
+    """Check that the vectors come from the model that embeds queries."""
     provider = context.resources.provider
     if provider is None:
-        return skip("There is no provider to compare with.")
+        return skip("No embedding provider is configured.")
     async with context.resources.db.scoped(context.required_scope) as conn:
         models = await queries.count_chunks_by_model(conn, context.required_scope)
         serving = await embedding_queries.serving_model(conn, context.required_scope, provider.name)
     others = [f"{m.chunks} of {m.model}" for m in models if m.model != provider.name]
     if not others:
-        return ok(f"All vectors are of {provider.name}.")
-    observed = f"{provider.name} is configured; ready are {', '.join(others)}."
+        return ok(f"All vectors come from {provider.name}.")
+    observed = f"{provider.name} is configured, but vectors exist from other models: {', '.join(others)}."
     if serving != provider.name:
-        return warn(f"{observed} {serving} answers until all are made anew.")
+        return warn(f"{observed} Search uses {serving} until all chunks are embedded again.")
     return fail(observed)
 
 
 async def check_probe_search(context: RunbookContext) -> Observation:
-    """Search for the words of a message that is stored."""
+    """Check that search finds a stored message by its own words."""
     async with context.resources.db.scoped(context.required_scope) as conn:
         sample = await queries.fetch_sample_chunk(conn, context.required_scope)
     query = " ".join(sample.text.split()[:_WORDS]) if sample else ""
     if not query:
-        return skip("There is no message to look for.")
+        return skip("No message is indexed.")
     resources = context.resources
     response = await results.search(
         resources.db, context.required_scope, resources.provider, context.settings, SearchQuery(query)
     )
     if not response.results:
-        return fail("A message is not found by its own first words.")
+        return fail("Search does not find a message by its own first words.")
     if response.degraded:
-        return warn("Found by words only: the question could not be embedded.")
+        return warn("Found by keywords only: the query could not be embedded.")
     return ok(f"Found in {response.took_ms['total']:.0f} ms.")
 
 
 RUNBOOK = Runbook(
     slug="search-returns-no-results",
     title="Search returns no results",
-    symptom="`/search` finds nothing for questions whose answer should be there.",
-    impact="People cannot show evidence, and answer from memory.",
+    symptom="`/search` returns no results for queries that should match.",
+    impact="People cannot find evidence.",
     checks=(
         Check(
             "project",
             "Active project",
             "A project is active in the session.",
-            "No project is active, so there is nothing to search in.",
+            "No project is active, so there is nothing to search.",
             check_active_project,
             (fixes.CREATE_PROJECT, fixes.SELECT_PROJECT),
         ),
@@ -140,32 +140,32 @@ RUNBOOK = Runbook(
             "sync",
             "Sync job",
             "No Sync job is pending, and the last one did not fail.",
-            "The last Sync job failed, so what is new is missing.",
+            "The last Sync job failed, so new messages are missing.",
             check_sync,
             (fixes.see("chatwoot-sync-fails"), fixes.SYNC),
         ),
         Check(
             "messages",
             "Messages",
-            "`cw_messages` holds rows of the project.",
-            "The project holds no messages: nothing was imported yet.",
+            "`cw_messages` has rows of the project.",
+            "The project has no messages: nothing was imported yet.",
             check_messages,
             (fixes.BIND, fixes.SYNC),
         ),
         Check(
             "words",
-            "Word index",
-            "Every conversation is cut into chunks and indexed by its words.",
-            "The messages are stored, but not indexed yet.",
+            "Keyword index",
+            "Every conversation is chunked and in the keyword index.",
+            "The messages are stored but not indexed yet.",
             check_keyword_index,
             (fixes.SYNC,),
         ),
         embeddings.PROVIDER,
         Check(
             "provider-answers",
-            "Provider answers",
+            "Embedding",
             "The provider embeds a sentence.",
-            "The embedding provider does not answer.",
+            "The embedding provider does not respond.",
             check_provider,
             (fixes.see("embeddings-fail"),),
         ),
@@ -181,7 +181,7 @@ RUNBOOK = Runbook(
         Check(
             "chunks",
             "Chunks",
-            "`rag_chunks` of the project are `ready`.",
+            "The `rag_chunks` of the project are `ready`.",
             "Too few chunks have an embedding.",
             check_chunks,
             (fixes.EMBED,),
@@ -189,8 +189,8 @@ RUNBOOK = Runbook(
         Check(
             "model",
             "Model of the vectors",
-            "The vectors are of the configured model.",
-            "The vectors are of another model than questions are embedded with.",
+            "The vectors come from the configured model.",
+            "The vectors come from another model than the one that embeds queries.",
             check_model,
             (fixes.EMBED,),
         ),
@@ -198,7 +198,7 @@ RUNBOOK = Runbook(
         Check(
             "probe",
             "Probe search",
-            "A stored message is found by its own words.",
+            "Search finds a stored message by its own words.",
             "Search does not find a message that is stored and indexed.",
             check_probe_search,
             (fixes.SYNC, fixes.EMBED),

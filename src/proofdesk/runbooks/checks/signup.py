@@ -1,4 +1,4 @@
-"""Signup disabled: the bot from its token to the owner's chat."""
+"""Signup disabled: checks the Telegram bot, from its token to the owner's chat."""
 
 import re
 from typing import Any
@@ -18,37 +18,35 @@ _EVENTS = 50
 
 
 async def check_token_setting(context: RunbookContext) -> Observation:
-    """Whether there is a bot."""
-    there = context.settings.telegram_bot_token is not None
-    return ok("TELEGRAM_BOT_TOKEN is set.") if there else fail("TELEGRAM_BOT_TOKEN is not set.")
+    """Check that TELEGRAM_BOT_TOKEN is set."""
+    is_set = context.settings.telegram_bot_token is not None
+    return ok("TELEGRAM_BOT_TOKEN is set.") if is_set else fail("TELEGRAM_BOT_TOKEN is not set.")
 
 
 async def check_reachable(context: RunbookContext) -> Observation:
-    """Whether Telegram answers."""
+    """Check that Telegram responds."""
     identity = await context.load_once(load_bot_identity)
     if isinstance(identity, TelegramError) and (
         identity.status is None or identity.status >= 500 or identity.status == 429
     ):
         return fail(identity.message)
-    return ok("Telegram answers.")
+    return ok("Telegram responds.")
 
 
 async def check_token(context: RunbookContext) -> Observation:
-    """Whether Telegram knows the bot."""
+    """Check that Telegram accepts the token."""
     identity = await context.load_once(load_bot_identity)
     if isinstance(identity, BotIdentity):
         return ok(f"The bot is @{identity.username}.")
-    return fail(identity.message) if identity.permanent else skip("Telegram does not answer.")
+    return fail(identity.message) if identity.permanent else skip("Telegram does not respond.")
 
 
 async def check_webhook(context: RunbookContext) -> Observation:
-    """Whether Telegram knows where to send what people write to the bot."""
+    """Check that the webhook is registered and points to this installation."""
     hook = await context.load_once(_load_webhook)
     expected_url = (context.settings.public_url or "").rstrip("/") + telegram.WEBHOOK_PATH
     if not hook.url:
-        return await _fail_if_owner_unbound(
-            context, "Telegram has no address to send messages to: the webhook is not registered."
-        )
+        return await _fail_if_owner_unbound(context, "No webhook is registered.")
     if not hook.url.split("?")[0].endswith(telegram.WEBHOOK_PATH):
         return await _fail_if_owner_unbound(
             context, f"Telegram sends messages to {hook.url}, which is not Proofdesk's webhook."
@@ -59,19 +57,19 @@ async def check_webhook(context: RunbookContext) -> Observation:
 
 
 async def check_webhook_secret(context: RunbookContext) -> Observation:
-    """Whether Telegram's calls carry the secret that is expected; what it knows can only be told by what it is told."""
+    """Check the secret of the webhook. Telegram does not reveal it, so rejected deliveries are the only sign."""
     hook, secret = await context.load_once(_load_webhook), context.settings.telegram_webhook_secret
     if secret is None:
-        return warn("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name.")
+        return warn("TELEGRAM_WEBHOOK_SECRET is not set: anybody can send requests to the webhook.")
     if not _SECRET.fullmatch(secret.get_secret_value()):
-        return fail("TELEGRAM_WEBHOOK_SECRET holds characters that Telegram does not take.")
+        return fail("TELEGRAM_WEBHOOK_SECRET contains characters that Telegram does not accept.")
     if hook.last_error and "401" in hook.last_error:
-        return await _fail_if_owner_unbound(context, f"Proofdesk refused Telegram's last call: {hook.last_error}.")
-    return ok("No call of Telegram was refused for its secret.")
+        return await _fail_if_owner_unbound(context, f"Proofdesk rejected Telegram's last delivery: {hook.last_error}.")
+    return ok("Proofdesk did not reject a delivery for its secret.")
 
 
 async def check_webhook_deliveries(context: RunbookContext) -> Observation:
-    """Whether Telegram's calls get through."""
+    """Check that Telegram's deliveries arrive."""
     hook = await context.load_once(_load_webhook)
     if hook.last_error and "401" not in hook.last_error:
         at = f" at {hook.last_error_at:%Y-%m-%d %H:%M} UTC" if hook.last_error_at else ""
@@ -80,14 +78,14 @@ async def check_webhook_deliveries(context: RunbookContext) -> Observation:
 
 
 async def check_owner(context: RunbookContext) -> Observation:
-    """Whether somebody gets the PINs."""
+    """Check that the owner's Telegram account is bound."""
     if await telegram.fetch_owner_binding(context.resources.db, context.settings) is not None:
         return ok("The owner's Telegram account is bound.")
-    return fail("Nobody would get the PIN: `owner_bound` is false.")
+    return fail("Nobody would receive the PIN: `owner_bound` is false.")
 
 
 async def check_limits(context: RunbookContext) -> Observation:
-    """Whether too many signups were started or PINs tried."""
+    """Check that no limit of signups or PIN attempts is reached."""
     limits = {q.purpose: q for q in (quotas.STARTS, quotas.STARTS_OF_ADDRESS, quotas.PINS, quotas.PINS_OF_ADDRESS)}
     async with context.resources.db.transaction() as conn:
         counted = await queries.list_rate_limits(conn, list(limits))
@@ -95,11 +93,11 @@ async def check_limits(context: RunbookContext) -> Observation:
     if not full:
         return ok("No limit is reached.")
     left = max(limits[c.purpose].minutes - c.minutes for c in full)
-    return fail(f"Used up: {', '.join(c.purpose for c in full)}, for {left:.0f} more minutes.")
+    return fail(f"Limits reached: {', '.join(c.purpose for c in full)}. Retry in {left:.0f} minutes.")
 
 
 async def check_last_pin(context: RunbookContext) -> Observation:
-    """Whether the last PIN could be sent."""
+    """Check that the last PIN was sent."""
     asked = AuditFilter("auth.*", None, None)
     found_events = await chain.list_events(
         context.resources.db, context.required_scope, context.actor, asked, _EVENTS, 0
@@ -111,11 +109,11 @@ async def check_last_pin(context: RunbookContext) -> Observation:
         minutes = (context.now() - failed[0].created_at).total_seconds() / 60
         if minutes < _SENT_WITHIN_MINUTES:
             return fail(f"The last PIN could not be sent, {minutes:.0f} minutes ago.")
-    return ok("The last PIN, if there was one, was sent.")
+    return ok("No PIN failed to be sent recently.")
 
 
 async def load_bot_identity(context: RunbookContext) -> BotIdentity | TelegramError:
-    """Who the bot is, or why Telegram does not say."""
+    """Return the identity of the bot, or the error of Telegram."""
     try:
         return await _bot(context).me()
     except TelegramError as error:
@@ -123,14 +121,14 @@ async def load_bot_identity(context: RunbookContext) -> BotIdentity | TelegramEr
 
 
 async def collect_signup_status(context: RunbookContext) -> Any:
-    """What `GET /auth/signup/status` answers."""
+    """Return the content of `GET /auth/signup/status`."""
     found = await signup.status(context.resources.db, context.settings)
     names = ("enabled", "has_telegram_token", "owner_bound", "missing", "message")
     return {name: getattr(found, name) for name in names}
 
 
 async def collect_webhook_status(context: RunbookContext) -> Any:
-    """What Telegram tells of the webhook."""
+    """Return what Telegram reports about the webhook."""
     hook = await context.load_once(_load_webhook)
     return {"url": hook.url.split("?")[0], "pending": hook.pending, "last_error": hook.last_error,
             "last_error_at": hook.last_error_at}  # fmt: skip
@@ -138,12 +136,12 @@ async def collect_webhook_status(context: RunbookContext) -> Any:
 
 async def _load_webhook(context: RunbookContext) -> WebhookInfo:
     if isinstance(await context.load_once(load_bot_identity), TelegramError):
-        raise CheckSkippedError("Telegram does not let us ask.")
+        raise CheckSkippedError("Telegram does not accept requests of the bot.")
     return await _bot(context).webhook()
 
 
 async def _fail_if_owner_unbound(context: RunbookContext, observed: str) -> Observation:
-    """The webhook serves to bind the owner: once he is bound, PINs go out without it."""
+    """Fail while no owner is bound, else warn: binding needs the webhook, sending PINs does not."""
     if await telegram.fetch_owner_binding(context.resources.db, context.settings) is None:
         return fail(observed)
     return warn(f"{observed} The owner is bound already, so PINs are sent all the same.")
@@ -162,8 +160,8 @@ _START = Fix("Start the signup again.", "POST", "/auth/signup/start")
 RUNBOOK = Runbook(
     slug="signup-disabled",
     title="Signup disabled / PIN flow unavailable",
-    symptom="On `/login` no account can be created, or the PIN cannot be sent.",
-    impact="New colleagues get no account; those who have one are not affected.",
+    symptom="On `/login`, creating an account is disabled, or the PIN cannot be sent.",
+    impact="New colleagues cannot create an account. Existing accounts are not affected.",
     checks=(
         Check(
             "token",
@@ -175,33 +173,33 @@ RUNBOOK = Runbook(
         ),
         Check(
             "reachable",
-            "Telegram answers",
-            "Telegram answers at TELEGRAM_API_BASE_URL.",
-            "Telegram cannot be reached or is out of order.",
+            "Connection",
+            "Telegram responds at TELEGRAM_API_BASE_URL.",
+            "Telegram cannot be reached or responds with server errors.",
             check_reachable,
-            (Fix("Check TELEGRAM_API_BASE_URL and the way there: name, firewall, proxy."),),
+            (Fix("Check TELEGRAM_API_BASE_URL, DNS, firewall and proxy."),),
         ),
         Check(
             "bot",
             "Bot",
-            "`getMe` knows the bot.",
-            "Telegram does not know TELEGRAM_BOT_TOKEN: it is wrong or was revoked.",
+            "`getMe` returns the bot.",
+            "Telegram rejects TELEGRAM_BOT_TOKEN: it is wrong or was revoked.",
             check_token,
             (fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),),
         ),
         Check(
             "webhook",
             "Webhook",
-            "`getWebhookInfo` names this Proofdesk.",
-            "Telegram does not send us what people write to the bot, so /bind is never heard.",
+            "`getWebhookInfo` returns the URL of this Proofdesk.",
+            "Telegram does not send messages to Proofdesk, so `/bind` has no effect.",
             check_webhook,
             (_SET_WEBHOOK,),
         ),
         Check(
             "secret",
             "TELEGRAM_WEBHOOK_SECRET",
-            "Telegram's calls carry TELEGRAM_WEBHOOK_SECRET.",
-            "Telegram's calls carry another secret than TELEGRAM_WEBHOOK_SECRET, so they are refused.",
+            "Telegram's deliveries contain TELEGRAM_WEBHOOK_SECRET.",
+            "Telegram's deliveries contain another secret than TELEGRAM_WEBHOOK_SECRET, so Proofdesk rejects them.",
             check_webhook_secret,
             (Fix("Set TELEGRAM_WEBHOOK_SECRET (A-Z a-z 0-9 _ -), restart, and register the webhook again.",
                  command="proofdesk telegram set-webhook"),),
@@ -210,31 +208,31 @@ RUNBOOK = Runbook(
             "deliveries",
             "Deliveries",
             "`getWebhookInfo` has no last error.",
-            "Telegram cannot deliver to our webhook.",
+            "Telegram cannot deliver to the webhook.",
             check_webhook_deliveries,
-            (Fix("Let Telegram reach PUBLIC_URL: name, certificate, firewall, proxy."), _SET_WEBHOOK),
+            (Fix("Make PUBLIC_URL reachable for Telegram: DNS, certificate, firewall, proxy."), _SET_WEBHOOK),
         ),
         Check(
             "owner",
             "Owner",
             "The owner's Telegram account is bound (`owner_bound`).",
-            "The owner's Telegram account is not bound, so nobody would get the PIN.",
+            "The owner's Telegram account is not bound, so nobody would receive the PIN.",
             check_owner,
             (_BIND,),
         ),
         Check(
             "limits",
             "Limits",
-            "No limit of signups or PINs is reached.",
-            "Too many signups were started or PINs tried.",
+            "No limit of signups or PIN attempts is reached.",
+            "Too many signups were started, or too many PINs were entered.",
             check_limits,
-            (Fix("Wait for the end of the window."), _START),
+            (Fix("Wait until the window ends."), _START),
         ),
         Check(
             "pins",
             "PINs",
             "The last PIN was sent.",
-            "The PIN could not be sent to the owner: he blocked the bot or deleted the chat.",
+            "The PIN could not be sent to the owner: they blocked the bot or deleted the chat.",
             check_last_pin,
             (Fix("The owner opens the chat with the bot and sends /start."), _START),
         ),
