@@ -84,10 +84,10 @@ CAPTURED = {
     "search-returns-no-results": ("Status of the jobs", "Error of the last run", "Project"),
     "chatwoot-sync-fails": ("Failing request", "Accounts and inboxes"),
     "auth-loop": ("Request and response headers", "Log of this process about signing in"),
-    "scheduler-worker-failing": ("Schedules, as a tick sees them", "Latest failed runs and their upstream errors"),
+    "scheduler-worker-failing": ("Schedules", "Latest failed runs with upstream errors"),
     "embeddings-fail": ("Error of the last run", "Counts of messages and chunks"),
-    "signup-disabled": ("Signup status", "Webhook delivery status", "Log of this process about signing in and up"),
-    "outbound-blocked": ("Messages with attempts and policy", "Related events of the trail (`outbound.*`)"),
+    "signup-disabled": ("Signup status", "Webhook delivery status", "Log of this process about signing in and signing up"),
+    "outbound-blocked": ("Messages with attempts and policy", "Related audit events (`outbound.*`)"),
 }
 
 

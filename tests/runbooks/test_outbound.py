@@ -121,7 +121,7 @@ async def test_a_cap_tells_when_its_window_ends(mailing: House):
     found = await mailing.look(SLUG)
     assert found.cause is not None and found.cause.check == "cap"
     told = next(c.observed for c in found.checks if c.id == "cap")
-    assert "2 of 2 in 24 h, window ends" in told and "can go out from" in told
+    assert "2 of 2 in 24 h, window ends" in told and "can be sent from" in told
 
 
 @pytest.mark.parametrize(("one", "verdict"), [(True, "problem"), (False, "ok")])

@@ -60,4 +60,4 @@ async def test_a_bad_key_says_so_in_a_sentence(house: House):
     house.set(openai_api_key=SecretStr("sk-wrong"))
     found = await house.look(SLUG)
     assert found.cause is not None
-    assert found.cause.message == "The embedding provider refuses OPENAI_API_KEY."
+    assert found.cause.message == "The embedding provider rejects OPENAI_API_KEY."

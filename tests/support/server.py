@@ -142,8 +142,8 @@ async def _check_declared(response: httpx2.Response) -> None:
 LISTEN = """
 import sys
 from proofdesk.cli import server
-server.read_once(sys.argv[1])
-server.listen(sys.argv[1], "127.0.0.1", int(sys.argv[2]), 2)
+server.preload(sys.argv[1])
+server.serve_processes(sys.argv[1], "127.0.0.1", int(sys.argv[2]), 2)
 """
 
 

@@ -39,14 +39,14 @@ async def approve(
         if four_eyes and draft.created_by == scope.actor.username:
             raise FourEyesRequired("Somebody else has to approve this: whoever drafts does not approve.", status=403)
         told = {"content_hash": draft.content_hash}
-        return await _take(conn, scope, draft, message_queries.approve_draft, "approve", told, evidence_refs)
+        return await _take(conn, scope, draft, approval_queries.approve_draft, "approve", told, evidence_refs)
 
 
 async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """Let a message never go out. Raises `OutboundNotFound` or `InvalidState`."""
     async with db.scoped(scope) as conn:
         found = await messages.lock_message(conn, scope, outbound_id)
-        return await _take(conn, scope, found, message_queries.cancel_message, "cancel")
+        return await _take(conn, scope, found, approval_queries.cancel_message, "cancel")
 
 
 async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
@@ -57,7 +57,7 @@ async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessag
     """
     async with db.scoped(scope) as conn:
         found = await messages.lock_message(conn, scope, outbound_id)
-        return await _take(conn, scope, found, message_queries.retry_message, "retry", {"after": found.last_error})
+        return await _take(conn, scope, found, approval_queries.retry_message, "retry", {"after": found.last_error})
 
 
 async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
@@ -86,7 +86,7 @@ async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMes
                 found,
                 reason=OPTED_OUT,
             )
-        return await _take(conn, scope, found, message_queries.redraft_message, "redraft", {"after": found.last_error})
+        return await _take(conn, scope, found, approval_queries.redraft_message, "redraft", {"after": found.last_error})
 
 
 async def _take(

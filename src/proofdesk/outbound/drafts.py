@@ -63,7 +63,7 @@ async def create(db: Database, scope: Scope, wish: DraftRequest) -> tuple[Outbou
     draft = _checked(wish)
     while True:
         async with db.scoped(scope) as conn:
-            earlier = await message_queries.fetch_by_idempotency_key(conn, scope, draft.idempotency_key)
+            earlier = await draft_queries.fetch_by_idempotency_key(conn, scope, draft.idempotency_key)
             if earlier is not None:
                 return await _replayed(conn, scope, draft, earlier), False
             made = await _insert(conn, scope, draft, wish.evidence_refs)
@@ -76,7 +76,7 @@ async def create(db: Database, scope: Scope, wish: DraftRequest) -> tuple[Outbou
 async def _insert(conn: Conn, scope: Scope, draft: DraftRecord, refs: list[Any]) -> OutboundMessage | None:
     await _check_exists(conn, scope, draft)
     citations = await references.cite(conn, scope, refs)
-    made = await message_queries.insert_draft(
+    made = await draft_queries.insert_draft(
         conn, scope, replace(draft, evidence_refs=[citation.as_json() for citation in citations])
     )
     if made is None:
@@ -89,7 +89,7 @@ async def _insert(conn: Conn, scope: Scope, draft: DraftRecord, refs: list[Any])
     return drafted
 
 
-async def _replayed(conn: Conn, scope: Scope, draft: DraftRecord, earlier: message_queries.DraftKey) -> OutboundMessage:
+async def _replayed(conn: Conn, scope: Scope, draft: DraftRecord, earlier: draft_queries.DraftKey) -> OutboundMessage:
     if earlier.request_hash != draft.request_hash:
         raise IdempotencyConflict(
             "This idempotency key was used for another message: take a new key for a new message.",
@@ -99,9 +99,9 @@ async def _replayed(conn: Conn, scope: Scope, draft: DraftRecord, earlier: messa
 
 
 async def _refuse_duplicate(conn: Conn, scope: Scope, draft: DraftRecord) -> None:
-    if draft.dedupe_key is None or await message_queries.fetch_by_idempotency_key(conn, scope, draft.idempotency_key):
+    if draft.dedupe_key is None or await draft_queries.fetch_by_idempotency_key(conn, scope, draft.idempotency_key):
         return
-    other = await message_queries.fetch_id_by_dedupe_key(conn, scope, draft.dedupe_key)
+    other = await draft_queries.fetch_id_by_dedupe_key(conn, scope, draft.dedupe_key)
     if other is not None:
         raise DuplicateOutbound("Another message has this dedupe key already.", details={"id": str(other)})
 

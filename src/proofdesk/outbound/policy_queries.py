@@ -52,37 +52,37 @@ async def ensure_policies(
         conn,
         RecipientPolicies,
         """
-        WITH asked AS (
+        WITH requested AS (
             SELECT DISTINCT a.channel, a.recipient
             FROM unnest(%(channels)s::text[], %(recipients)s::text[]) AS a (channel, recipient)),
-        called AS MATERIALIZED (
+        named AS MATERIALIZED (
             SELECT a.channel, a.recipient, n.name, k.policy_id
-            FROM asked a CROSS JOIN LATERAL names_of(a.recipient) n
+            FROM requested a CROSS JOIN LATERAL names_of(a.recipient) n
             LEFT JOIN contact_channel_names k
                 ON k.project_id = %(project)s AND k.name = n.name AND k.channel = a.channel),
-        met AS (
+        existing AS (
             SELECT channel, recipient, coalesce(min(name) FILTER (WHERE name LIKE 'cwc:%%'), min(name)) AS name,
                    array_agg(DISTINCT policy_id) FILTER (WHERE policy_id IS NOT NULL) AS policy_ids
-            FROM called GROUP BY channel, recipient),
-        made AS (
+            FROM named GROUP BY channel, recipient),
+        created AS (
             INSERT INTO contact_channel_policies
                 (project_id, account_scope_id, channel, contact_global_id, last_inbound_at)
             SELECT DISTINCT ON (channel, name)
                    %(project)s, %(account_scope)s, channel, name, newest_inbound(recipient)
-            FROM met WHERE policy_ids IS NULL
+            FROM existing WHERE policy_ids IS NULL
             ON CONFLICT DO NOTHING RETURNING id, channel, contact_global_id),
-        known AS (
+        resolved AS (
             SELECT m.channel, m.recipient, coalesce(m.policy_ids, ARRAY[n.id]) AS policy_ids
-            FROM met m LEFT JOIN made n ON n.channel = m.channel AND n.contact_global_id = m.name
+            FROM existing m LEFT JOIN created n ON n.channel = m.channel AND n.contact_global_id = m.name
             WHERE m.policy_ids IS NOT NULL OR n.id IS NOT NULL),
-        kept AS (
+        stored_names AS (
             INSERT INTO contact_channel_names (project_id, account_scope_id, name, channel, policy_id)
             SELECT DISTINCT ON (c.name, c.channel)
                    %(project)s::uuid, %(account_scope)s::uuid, c.name, c.channel, k.policy_ids[1]
-            FROM called c JOIN known k USING (channel, recipient) WHERE c.policy_id IS NULL
+            FROM named c JOIN resolved k USING (channel, recipient) WHERE c.policy_id IS NULL
             ORDER BY c.name, c.channel
             ON CONFLICT DO NOTHING)
-        SELECT channel, recipient, policy_ids FROM known""",
+        SELECT channel, recipient, policy_ids FROM resolved""",
         project=scope.project_id,
         account_scope=scope.account_scope_id,
         channels=list(channels),
@@ -233,14 +233,14 @@ async def fetch_policy_page(
         WHERE p.project_id = %(project)s
           AND (%(channel)s::text IS NULL OR p.channel = %(channel)s)
           AND (%(opted_out)s::boolean IS NULL OR p.opted_out = %(opted_out)s)
-          AND (%(who)s::text IS NULL OR p.id IN (
-              SELECT k.policy_id FROM names_of(%(who)s) n JOIN contact_channel_names k ON k.name = n.name
+          AND (%(contact)s::text IS NULL OR p.id IN (
+              SELECT k.policy_id FROM names_of(%(contact)s) n JOIN contact_channel_names k ON k.name = n.name
               WHERE k.project_id = %(project)s))
         ORDER BY p.updated_at DESC, p.id LIMIT %(limit)s OFFSET %(offset)s""",
         project=scope.project_id,
         channel=policy_filter.channel,
         opted_out=policy_filter.opted_out,
-        who=policy_filter.contact,
+        contact=policy_filter.contact,
         limit=limit,
         offset=offset,
     )
@@ -255,11 +255,11 @@ async def count_policies(conn: Conn, scope: Scope, policy_filter: PolicyFilter) 
         WHERE p.project_id = %(project)s
           AND (%(channel)s::text IS NULL OR p.channel = %(channel)s)
           AND (%(opted_out)s::boolean IS NULL OR p.opted_out = %(opted_out)s)
-          AND (%(who)s::text IS NULL OR p.id IN (
-              SELECT k.policy_id FROM names_of(%(who)s) n JOIN contact_channel_names k ON k.name = n.name
+          AND (%(contact)s::text IS NULL OR p.id IN (
+              SELECT k.policy_id FROM names_of(%(contact)s) n JOIN contact_channel_names k ON k.name = n.name
               WHERE k.project_id = %(project)s))""",
         project=scope.project_id,
         channel=policy_filter.channel,
         opted_out=policy_filter.opted_out,
-        who=policy_filter.contact,
+        contact=policy_filter.contact,
     )

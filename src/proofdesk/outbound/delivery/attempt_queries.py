@@ -100,8 +100,10 @@ class _Clock:
 
 
 async def lock_due_messages(conn: Conn, scope: Scope, limit: int, excluded_channels: Sequence[str] = ()) -> list[UUID]:
-    """Lock messages whose time has come, until the transaction ends; those that others have are passed over, and those
-    of the channels in `except_for`."""
+    """Lock messages that are due, until the transaction ends, except those of `excluded_channels`.
+
+    Messages that another worker has locked are skipped.
+    """
     rows = await fetch_all(
         conn,
         _Id,

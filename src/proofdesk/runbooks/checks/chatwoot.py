@@ -231,7 +231,8 @@ RUNBOOK = Runbook(
             "The project has a source, or can get the default account.",
             "The source is bound to another project.",
             check_source,
-            (Fix("Unbind the source from the other project, or bind another inbox to this one.", "POST", "/projects/{id}/sources",
+            (Fix("Unbind the source from the other project, or bind another inbox to this one.",
+                 "POST", "/projects/{id}/sources",
                  {"source_kind": "chatwoot_inbox", "external_id": "…"}, "proofdesk source bind ACCOUNT:INBOX"),),
         ),
         Check(

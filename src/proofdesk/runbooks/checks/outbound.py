@@ -238,7 +238,8 @@ RUNBOOK = Runbook(
     impact="Contacts do not get messages that are written.",
     checks=(
         Check("message", "Message", "The message exists.", "The project has no message with this id.",
-              check_message, (Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound"),)),
+              check_message,
+              (Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound"),)),
         Check("opted-out", "Opt-out", "The recipient did not opt out (`opted_out`).",
               "The recipient opted out, so no message is sent to them.", check_opt_out, (_OPT_IN,)),
         Check("replied", "Reply", "The recipient did not reply after the approval (`stop_on_reply`).",

@@ -22,13 +22,9 @@ async def check_worker(context: RunbookContext) -> Observation:
     """Check that a worker has a recent heartbeat."""
     worker = (await context.load_once(bundle_sources.load_jobs_status))["worker"]
     if worker.alive:
-        return ok(f"{worker.workers} alive, heard of at {worker.last_heartbeat_at:%H:%M:%S} UTC.")
-    last = (
-        f"the last one was heard of at {worker.last_heartbeat_at:%Y-%m-%d %H:%M} UTC"
-        if worker.last_heartbeat_at
-        else ""
-    )
-    return fail(f"No worker is alive; {last or 'none was ever heard of'}.")
+        return ok(f"{worker.workers} alive. Last heartbeat: {worker.last_heartbeat_at:%H:%M:%S} UTC.")
+    last = f"{worker.last_heartbeat_at:%Y-%m-%d %H:%M} UTC" if worker.last_heartbeat_at else "never"
+    return fail(f"No worker is alive. Last heartbeat: {last}.")
 
 
 async def check_lost_runs(context: RunbookContext) -> Observation:

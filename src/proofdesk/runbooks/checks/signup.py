@@ -98,7 +98,7 @@ async def check_limits(context: RunbookContext) -> Observation:
 
 async def check_last_pin(context: RunbookContext) -> Observation:
     """Check that the last PIN was sent."""
-    asked = AuditFilter("auth.*", None, None)
+    event_filter = AuditFilter("auth.*", None, None)
     found_events = await chain.list_events(
         context.resources.db, context.required_scope, context.actor, asked, _EVENTS, 0
     )
@@ -144,12 +144,12 @@ async def _fail_if_owner_unbound(context: RunbookContext, observed: str) -> Obse
     """Fail while no owner is bound, else warn: binding needs the webhook, sending PINs does not."""
     if await telegram.fetch_owner_binding(context.resources.db, context.settings) is None:
         return fail(observed)
-    return warn(f"{observed} The owner is bound already, so PINs are sent all the same.")
+    return warn(f"{observed} The owner is bound, so PINs are still sent.")
 
 
 def _bot(context: RunbookContext) -> Any:
     if context.resources.bot is None:
-        raise CheckSkippedError("There is no bot to ask.")
+        raise CheckSkippedError("No Telegram bot is configured.")
     return context.resources.bot
 
 
