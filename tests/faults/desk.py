@@ -21,25 +21,18 @@ from tests.support.chatwoot import ours, theirs
 from tests.support.server import Cast
 
 SYNC, EMBED = "chatwoot_sync", "embeddings_run"
-
-
 PATHS = {SYNC: "/jobs/chatwoot/sync", EMBED: "/jobs/embeddings/run"}
-
-
 KEY = "sk-proj-this-is-nobodys-business"
-
-
-NOWHERE = "http://127.0.0.1:1"
-
-
-SLOW = 60.0
+UNREACHABLE = "http://127.0.0.1:1"
+TIMEOUT = 60.0
+THROTTLE_WINDOW = 0.5
 
 
 @dataclass
-class Shown:
-    """What people see of a run that failed: the answer, the run, the status page, the schedule."""
+class FailureReport:
+    """What people see of a failed run: the response, the run, the status page and the schedule."""
 
-    answer: httpx2.Response
+    response: httpx2.Response
     run: dict[str, Any]
     status: dict[str, Any]
     last_status: str | None
@@ -47,21 +40,21 @@ class Shown:
 
     @property
     def details(self) -> dict[str, Any]:
-        return self.answer.json()["details"]
+        return self.response.json()["details"]
 
     def agrees(self) -> bool:
-        """Whether everybody is told the same."""
-        told = self.answer.json()
+        """Return whether all of them show the same error."""
+        content = self.response.json()
         job = next(j for j in self.status["jobs"] if j["job_name"] == self.run["job_type"])
-        texts = {told["message"], self.run["error"], job["error"], self.last_error}
+        texts = {content["message"], self.run["error"], job["error"], self.last_error}
         upstreams = [self.details["upstream"], self.run["error_details"]["upstream"], job["error_details"]["upstream"]]
         states = {self.run["status"], job["status"], self.last_status}
         return texts == {self.run["error"]} and states == {"failed"} and upstreams == [upstreams[0]] * 3
 
 
 @dataclass
-class Desk:
-    """A project with three conversations over there, and what fails around it."""
+class FaultDesk:
+    """A project with three conversations in Chatwoot, a worker, and services that can fail."""
 
     cast: Cast
     db: Database
@@ -71,27 +64,27 @@ class Desk:
     openai: openai.Simulator
     openai_url: str
 
-    async def fails(self, job_type: str, **how: Any) -> Shown:
-        """Ask for a job that fails."""
-        answer = await self.asked(job_type, **how)
+    async def run_failing(self, job_type: str, **worker_options: Any) -> FailureReport:
+        """Run a job that fails; return what people see of it."""
+        response = await self.run_job(job_type, **worker_options)
         get = self.cast.member.client.get
-        run = (await get(f"/jobs/runs/{answer.json()['details']['run_id']}")).json()["run"]
+        run = (await get(f"/jobs/runs/{response.json()['details']['run_id']}")).json()["run"]
         status = (await get("/jobs/status")).json()
         row = self.conn.execute(
             "SELECT last_status, last_error FROM scheduled_jobs WHERE project_id = %s AND job_type = %s",
             [self.cast.member.project_id, job_type],
         ).fetchone()
-        shown = Shown(answer, run, status, *(row or (None, None)))
-        everything = f"{answer.text}{run}{status}{shown.last_error}"
+        report = FailureReport(response, run, status, *(row or (None, None)))
+        everything = f"{response.text}{run}{status}{report.last_error}"
         assert self.chatwoot.admin_token not in everything and KEY not in everything
-        return shown
+        return report
 
-    async def mends(self, job_type: str) -> dict[str, Any]:
-        """Ask again when nothing fails any more: it ends, and all that is there is here, once; the result."""
+    async def run_repaired(self, job_type: str) -> dict[str, Any]:
+        """Run the job again without faults and check that everything is stored exactly once; return its result."""
         self.chatwoot.faults.clear()
         self.openai.faults, self.openai.switches = [], openai.Switches()
-        answer = await self.asked(job_type)
-        assert answer.status_code == 200, answer.text
+        response = await self.run_job(job_type)
+        assert response.status_code == 200, response.text
         assert ours(self.conn) == theirs(self.chatwoot)
         assert self.chunks().keys() == {"ready"}
         assert (
@@ -101,38 +94,44 @@ class Desk:
             ).fetchone()
         )
         assert self.conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
-        return answer.json()["result"]
+        return response.json()["result"]
 
     def chunks(self) -> dict[str, int]:
-        """The chunks by their state."""
+        """Return the number of chunks by state."""
         return dict(self.conn.execute("SELECT embedding_status, count(*) FROM rag_chunks GROUP BY 1").fetchall())
 
-    async def asked(self, job_type: str, **how: Any) -> httpx2.Response:
-        """Ask the server for a job, let a worker do all that is queued, and give the answer."""
-        asking = asyncio.create_task(self.cast.member.client.post(PATHS[job_type], params={"wait": "60"}))
+    async def run_job(self, job_type: str, **worker_options: Any) -> httpx2.Response:
+        """Request a job, let a worker empty the queue, and return the response."""
+        request = asyncio.create_task(self.cast.member.client.post(PATHS[job_type], params={"wait": "60"}))
         while True:
             await asyncio.sleep(0.02)
-            if asking.done() or self.conn.execute("SELECT 1 FROM procrastinate_jobs").fetchone():
+            if request.done() or self.conn.execute("SELECT 1 FROM procrastinate_jobs").fetchone():
                 break
-        await self.work(**how)
-        return await asking
+        await self.run_worker(**worker_options)
+        return await request
 
-    async def work(
+    async def run_worker(
         self,
         *,
         down: bool = False,
-        seconds: float = SLOW,
-        patience: float = 0.3,
+        response_timeout: float = TIMEOUT,
         configured: bool = True,
         provider_configured: bool = True,
     ) -> None:
-        """Be a worker until the queue is empty; `seconds` are what one answer may take."""
-        settings = self._settings(down=down, seconds=seconds)
+        """Work until the queue is empty. `response_timeout` is how many seconds one response of a service may take.
+
+        A request is sent at most twice, however long the machine takes: a limit in seconds would be a race.
+        """
+        settings = self._settings(down=down, response_timeout=response_timeout)
         client = ChatwootClient(
-            NOWHERE if down else self.chatwoot_url, self.chatwoot.admin_token, timeout=seconds, retry_timeout=patience
+            UNREACHABLE if down else self.chatwoot_url,
+            self.chatwoot.admin_token,
+            timeout=response_timeout,
+            max_attempts=2,
+            throttle_window=THROTTLE_WINDOW,
         )
         provider = embeddings.open_provider(settings)
-        held = Resources(
+        resources = Resources(
             settings=settings,
             db=self.db,
             chatwoot=client if configured else None,
@@ -140,20 +139,20 @@ class Desk:
             bot=None,
             links=UnsubscribeLinks(self.db, None),
             outbound={},
-            feed=RunFeed(self.db, NOWHERE),
+            feed=RunFeed(self.db, UNREACHABLE),
         )
-        await worker.run_worker(held, drain=True)
+        await worker.run_worker(resources, drain=True)
         await client.aclose()
         await provider.aclose()
 
-    def _settings(self, *, down: bool, seconds: float) -> Settings:
+    def _settings(self, *, down: bool, response_timeout: float) -> Settings:
         return Settings(
             database_url=SecretStr("postgresql://not-connected.test/db"),
             chatwoot_account_id=1,
             embedding_provider="openai",
             openai_api_key=SecretStr(KEY),
-            openai_base_url=f"{NOWHERE if down else self.openai_url}/v1",
-            openai_timeout_ms=int(seconds * 1000),
+            openai_base_url=f"{UNREACHABLE if down else self.openai_url}/v1",
+            openai_timeout_ms=int(response_timeout * 1000),
             embedding_dim=256,
             embed_concurrency=1,
             embed_batch_size=2,

@@ -1,4 +1,4 @@
-"""A house in order; its servers are shared by the tests of a module, and put back in order after each."""
+"""A healthy installation. Its simulators are shared by the tests of a module and reset after each."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +12,11 @@ from proofdesk.projects.scope import Scope as Inside
 from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import Simulator as Telegram
-from tests.runbooks.house import House, build
+from tests.runbooks.installation import Installation, build
 
 
 class Proxy:
-    """What stands before Chatwoot; it drops the header with the token when told to."""
+    """A proxy in front of Chatwoot that can drop the header with the token."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -30,7 +30,7 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def servers(telegram_server: tuple[Telegram, str]) -> Iterator[dict[str, Any]]:
-    """Simulated services and their addresses."""
+    """Start the simulated services. Yield each with its address."""
     cw, ai = chatwoot.build("empty"), openai.Simulator()
     proxy = Proxy(chatwoot.create_app(cw))
     with running(proxy) as cw_url, running(openai.create_app(ai)) as ai_url:
@@ -39,10 +39,10 @@ def servers(telegram_server: tuple[Telegram, str]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-async def house(
+async def installation(
     db: Database, owner_conn: psycopg.Connection, project: Inside, servers: dict[str, Any], database_url: str
 ) -> Any:
-    """Everything works."""
+    """Create a healthy installation; reset the simulators afterwards."""
     yield await build(db, owner_conn, project, servers, database_url)
     servers["chatwoot"][0].reset_controls()
     servers["openai"][0].reset_controls()
@@ -51,8 +51,8 @@ async def house(
 
 
 @pytest.fixture
-def drop_header(servers: dict[str, Any], house: House) -> Any:
-    """Tells the proxy to drop the header with the token."""
+def drop_header(servers: dict[str, Any], installation: Installation) -> Any:
+    """Return a function that makes the proxy drop the header with the token."""
 
     def drop() -> None:
         servers["proxy"][0].drops = True

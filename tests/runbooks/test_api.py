@@ -24,7 +24,7 @@ SLUGS = [
     "search-returns-no-results", "chatwoot-sync-fails", "auth-loop", "scheduler-worker-failing", "embeddings-fail",
     "signup-disabled", "outbound-blocked",
 ]  # fmt: skip
-# Codes that say all there is to say, or that no check could say more about.
+# Codes whose message is enough: no check could add anything.
 WITHOUT = {
     "database_unavailable", "forbidden", "invalid_credentials", "invalid_pin", "job_cancelled", "username_taken",
     "pin_attempts_exceeded", "run_is_over", "four_eyes_required", "duplicate_outbound", "idempotency_conflict",
@@ -32,69 +32,69 @@ WITHOUT = {
 }  # fmt: skip
 
 
-async def test_the_book_has_seven_incidents(cast: Cast):
-    told = (await cast.member.client.get("/runbooks")).json()["runbooks"]
-    assert [r["slug"] for r in told] == SLUGS
-    assert all(r["title"] and r["symptom"] and r["impact"] for r in told)
+async def test_there_are_seven_runbooks(cast: Cast):
+    response = (await cast.member.client.get("/runbooks")).json()["runbooks"]
+    assert [r["slug"] for r in response] == SLUGS
+    assert all(r["title"] and r["symptom"] and r["impact"] for r in response)
 
 
-async def test_a_run_names_the_cause_and_offers_what_the_product_can_do(cast: Cast):
-    answer = await cast.member.client.post("/runbooks/search-returns-no-results/run")
-    told = answer.json()
-    assert (answer.status_code, told["verdict"], told["cause"]["check"]) == (200, "problem", "messages")
-    assert all(set(c) == {"id", "title", "status", "observed", "expected", "fix"} for c in told["checks"])
-    fix = told["fixes"][1]
+async def test_a_run_names_the_cause_and_its_fixes(cast: Cast):
+    response = await cast.member.client.post("/runbooks/search-returns-no-results/run")
+    response = response.json()
+    assert (response.status_code, response["verdict"], response["cause"]["check"]) == (200, "problem", "messages")
+    assert all(set(c) == {"id", "title", "status", "observed", "expected", "fix"} for c in response["checks"])
+    fix = response["fixes"][1]
     assert (fix["method"], fix["path"], fix["command"]) == ("POST", "/jobs/chatwoot/sync", "proofdesk sync")
 
 
-async def test_the_request_that_asks_is_looked_at(cast: Cast):
+async def test_the_auth_runbook_checks_its_own_request(cast: Cast):
     run = "/runbooks/auth-loop/run"
-    told = (await cast.member.client.post(run, headers={"origin": "https://evil.example.org"})).json()
-    assert told["cause"]["check"] == "origin"
-    told = (await cast.member.client.post(run, headers={"origin": ORIGIN})).json()
-    states = {c["id"]: c["status"] for c in told["checks"]}
+    response = (await cast.member.client.post(run, headers={"origin": "https://evil.example.org"})).json()
+    assert response["cause"]["check"] == "origin"
+    response = (await cast.member.client.post(run, headers={"origin": ORIGIN})).json()
+    states = {c["id"]: c["status"] for c in response["checks"]}
     assert (states["origin"], states["session"], states["cookie"]) == ("ok", "ok", "ok")
-    told = (await cast.member.client.post(run, json={"client_time": "2020-01-01T00:00:00Z"})).json()
-    assert told["cause"]["check"] == "clock"
-    told = (await cast.member.client.post(run, headers={"x-forwarded-proto": "https"})).json()
-    assert told["cause"]["check"] == "proxy"
+    response = (await cast.member.client.post(run, json={"client_time": "2020-01-01T00:00:00Z"})).json()
+    assert response["cause"]["check"] == "clock"
+    response = (await cast.member.client.post(run, headers={"x-forwarded-proto": "https"})).json()
+    assert response["cause"]["check"] == "proxy"
 
 
-async def test_evidence_is_a_zip(cast: Cast):
-    answer = await cast.member.client.get("/runbooks/embeddings-fail/evidence")
-    assert answer.headers["content-type"] == "application/zip"
-    assert 'filename="embeddings-fail-' in answer.headers["content-disposition"]
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+async def test_evidence_is_a_zip_file(cast: Cast):
+    response = await cast.member.client.get("/runbooks/embeddings-fail/evidence")
+    assert response.headers["content-type"] == "application/zip"
+    assert 'filename="embeddings-fail-' in response.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert archive.namelist() == ["report.md", "report.json"]
 
 
-async def test_a_runbook_that_is_not_there(cast: Cast):
-    for answer in (
+async def test_an_unknown_runbook_is_not_found(cast: Cast):
+    for response in (
         await cast.member.client.post("/runbooks/nonsense/run"),
         await cast.member.client.get("/runbooks/nonsense/evidence"),
     ):
-        assert (answer.status_code, answer.json()["error"]) == (404, "runbook_not_found")
+        assert (response.status_code, response.json()["error"]) == (404, "runbook_not_found")
 
 
-async def test_whoever_is_not_let_in_is_told_why(
+async def test_the_auth_check_works_without_a_session(
     anyone: httpx2.AsyncClient, cast: Cast, owner_conn: psycopg.Connection
 ):
-    told = (await anyone.post("/auth/check")).json()
-    assert (told["verdict"], told["cause"]["check"]) == ("problem", "cookie")
-    told = (await anyone.post("/auth/check", headers={"cookie": "sid=nonsense"})).json()
-    assert told["cause"]["check"] == "session"
+    response = (await anyone.post("/auth/check")).json()
+    assert (response["verdict"], response["cause"]["check"]) == ("problem", "cookie")
+    response = (await anyone.post("/auth/check", headers={"cookie": "sid=nonsense"})).json()
+    assert response["cause"]["check"] == "session"
     owner_conn.execute("UPDATE sessions SET expires_at = now() - interval '1 day'")
     headers = {"cookie": f"sid={cast.member.token}; csrf_token=x"}
-    told = (await anyone.post("/auth/check", headers=headers)).json()
-    assert told["cause"]["check"] == "session" and "expired" in json.dumps(told)
+    response = (await anyone.post("/auth/check", headers=headers)).json()
+    assert response["cause"]["check"] == "session" and "expired" in json.dumps(response)
 
 
-async def test_a_change_without_its_token_is_told(anyone: httpx2.AsyncClient, cast: Cast):
+async def test_the_auth_check_finds_a_missing_csrf_token(anyone: httpx2.AsyncClient, cast: Cast):
     headers = {"cookie": f"sid={cast.member.token}; csrf_token={cast.member.csrf}"}
-    told = (await anyone.post("/auth/check", headers=headers)).json()
-    assert told["cause"]["check"] == "csrf"
-    told = (await anyone.post("/auth/check", headers=headers | {"x-csrf-token": cast.member.csrf})).json()
-    assert told["verdict"] == "ok"
+    response = (await anyone.post("/auth/check", headers=headers)).json()
+    assert response["cause"]["check"] == "csrf"
+    response = (await anyone.post("/auth/check", headers=headers | {"x-csrf-token": cast.member.csrf})).json()
+    assert response["verdict"] == "ok"
 
 
 async def test_errors_name_their_runbook(anyone: httpx2.AsyncClient, cast: Cast):
@@ -106,7 +106,7 @@ async def test_errors_name_their_runbook(anyone: httpx2.AsyncClient, cast: Cast)
     assert nowhere.json()["details"]["runbook"] == "search-returns-no-results"
 
 
-def test_every_error_that_has_a_runbook_names_it():
+def test_every_error_code_has_a_runbook_or_needs_none():
     routes = [r for r in app().routes if isinstance(r, APIRoute) and r.include_in_schema]
     given = {
         (status, code)
@@ -116,10 +116,12 @@ def test_every_error_that_has_a_runbook_names_it():
         for code in codes
     }
     without = {
-        code for status, code in given if status in (401, 403, 409, 429, 502, 503) and not registry.runbook_for_error(code)
+        code
+        for status, code in given
+        if status in (401, 403, 409, 429, 502, 503) and not registry.runbook_for_error(code)
     }
     assert without <= WITHOUT
-    for slug, codes in registry._OF_ERROR.items():
+    for slug, codes in registry._ERROR_CODES.items():
         assert registry.get_runbook(slug) and codes
     assert registry.runbook_for_error("chatwoot_sync_failed", "worker_lost") == "scheduler-worker-failing"
 
@@ -136,15 +138,15 @@ def doctor(tidy_url: str) -> Iterator[Command]:
     yield run
 
 
-def test_the_doctor_at_the_terminal(doctor: Command, tmp_path: Path):
+def test_doctor_command(doctor: Command, tmp_path: Path):
     nothing = doctor("doctor", "search-returns-no-results")
     assert nothing.returncode == 1 and "No project is active" in nothing.stdout.splitlines()[0]
     doctor("project", "create", "Agency")
     every = doctor("doctor", "--json")
     assert every.returncode == 1
-    told = json.loads(every.stdout)
-    assert [d["slug"] for d in told] == SLUGS
-    assert {d["slug"]: d["verdict"] for d in told}["auth-loop"] == "ok"
+    response = json.loads(every.stdout)
+    assert [d["slug"] for d in response] == SLUGS
+    assert {d["slug"]: d["verdict"] for d in response}["auth-loop"] == "ok"
     target = tmp_path / "evidence.zip"
     fine = doctor("doctor", "auth-loop", "--evidence", str(target))
     assert fine.returncode == 0, fine.stdout + fine.stderr

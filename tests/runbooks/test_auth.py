@@ -1,4 +1,4 @@
-"""Each way in which people are sent back to the login is planted, and named."""
+"""The runbook names each cause of a login loop."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,68 +6,68 @@ from typing import Any
 
 import pytest
 
-from tests.runbooks.house import ASKING, House, at
+from tests.runbooks.installation import REQUEST, Installation, at
 
 SLUG = "auth-loop"
 
 
-def _ask(**values: Any) -> Callable[[House], Any]:
-    return lambda house: setattr(house, "asking", replace(ASKING, **values))
+def _ask(**values: Any) -> Callable[[Installation], Any]:
+    return lambda installation: setattr(installation, "request", replace(REQUEST, **values))
 
 
 HTTP = {"scheme": "http", "origin": "http://desk.example.com"}
 TLS_PROXY = {"scheme": "http", "forwarded": {"x-forwarded-proto": "https"}}
 
-FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
-    "Secure cookies on http": ("secure-cookies", _ask(**HTTP, cookies=frozenset(), session=None)),
-    "a proxy that is not trusted": ("proxy", lambda h: (h.set(public_url=None), _ask(**TLS_PROXY)(h))),
-    "another origin": ("origin", _ask(origin="https://ui.example.org", cookies=frozenset(), session=None)),
-    "this clock is wrong": ("clock", lambda h: h.clock.append(at(10))),
-    "the browser's clock is wrong": ("clock", lambda h: _ask(sent_at=at(-300))(h)),
-    "no cookie": ("cookie", _ask(cookies=frozenset({"other"}), session=None)),
-    "an expired session": ("session", _ask(session="ended")),
-    "a session of another installation": ("session", _ask(session="unknown")),
-    "no token header": ("csrf", _ask(csrf="missing")),
-    "an old token": ("csrf", _ask(csrf="wrong")),
+FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
+    "Secure cookies on http": ("secure-cookies", _ask(**HTTP, cookies=frozenset(), session_state=None)),
+    "a proxy that is not trusted": ("proxy", lambda i: (i.set(public_url=None), _ask(**TLS_PROXY)(i))),
+    "another origin": ("origin", _ask(origin="https://ui.example.org", cookies=frozenset(), session_state=None)),
+    "this clock is wrong": ("clock", lambda i: i.clock.append(at(10))),
+    "the browser's clock is wrong": ("clock", lambda i: _ask(client_time=at(-300))(i)),
+    "no cookie": ("cookie", _ask(cookies=frozenset({"other"}), session_state=None)),
+    "an expired session": ("session", _ask(session_state="ended")),
+    "a session of another installation": ("session", _ask(session_state="unknown")),
+    "no token header": ("csrf", _ask(csrf_state="missing")),
+    "an old token": ("csrf", _ask(csrf_state="wrong")),
     "no token cookie": ("csrf", _ask(cookies=frozenset({"sid"}))),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_cause_is_named_first(house: House, fault: str):
+async def test_the_runbook_names_the_cause(installation: Installation, fault: str):
     cause, plant = FAULTS[fault]
-    plant(house)
-    found = await house.look(SLUG)
-    assert found.cause is not None and found.cause.check == cause, found
-    assert found.verdict == "problem" and found.fixes
+    plant(installation)
+    result = await installation.run(SLUG)
+    assert result.cause is not None and result.cause.check == cause, result
+    assert result.verdict == "problem" and result.fixes
 
 
-async def test_a_stripped_cookie_behind_a_proxy_points_at_the_proxy(house: House):
+async def test_a_missing_cookie_behind_a_proxy_names_the_proxy(installation: Installation):
     forwarded = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.9"}
-    _ask(cookies=frozenset(), session=None, forwarded=forwarded, believed=True)(house)
-    found = await house.look(SLUG)
-    assert found.cause is not None and found.cause.check == "cookie"
-    assert "proxy" in next(c.observed for c in found.checks if c.id == "cookie")
+    _ask(cookies=frozenset(), session_state=None, forwarded=forwarded, proxy_trusted=True)(installation)
+    result = await installation.run(SLUG)
+    assert result.cause is not None and result.cause.check == "cookie"
+    assert "proxy" in next(c.observed for c in result.checks if c.id == "cookie")
 
 
 @pytest.mark.parametrize("origin", ["https://ui.example.org", "https://desk.example.com", None])
-async def test_origins_that_may_ask_are_no_fault(house: House, origin: str | None):
-    house.set(cors_origin="https://ui.example.org")
-    _ask(origin=origin)(house)
-    assert (await house.look(SLUG)).verdict == "ok"
+async def test_allowed_origins_are_no_finding(installation: Installation, origin: str | None):
+    installation.set(cors_origin="https://ui.example.org")
+    _ask(origin=origin)(installation)
+    assert (await installation.run(SLUG)).verdict == "ok"
 
 
-async def test_without_a_request_settings_and_clock_are_looked_at(house: House):
-    house.asking = None
-    found = await house.look(SLUG)
-    skipped = {c.id for c in found.checks if c.status == "skip"}
-    assert (found.verdict, skipped) == ("ok", {"proxy", "cookie", "session", "csrf"})
-    house.set(cookie_secure=True, public_url="http://desk.example.com")
-    found = await house.look(SLUG)
-    assert found.cause is not None and found.cause.check == "secure-cookies"
+async def test_without_a_request_settings_and_clocks_are_checked(installation: Installation):
+    installation.request = None
+    result = await installation.run(SLUG)
+    skipped = {c.id for c in result.checks if c.status == "skip"}
+    assert (result.verdict, skipped) == ("ok", {"proxy", "cookie", "session", "csrf"})
+    installation.set(cookie_secure=True, public_url="http://desk.example.com")
+    result = await installation.run(SLUG)
+    assert result.cause is not None and result.cause.check == "secure-cookies"
 
 
-async def test_used_up_logins_are_told(house: House):
-    house.sql("INSERT INTO rate_limits (purpose, subject, hits) VALUES ('login.address', '192.0.2.1', 11)")
-    found = await house.look(SLUG)
-    assert [(c.id, c.status) for c in found.checks if c.status != "ok"] == [("login-limit", "warn")]
+async def test_a_reached_login_limit_is_a_warning(installation: Installation):
+    installation.sql("INSERT INTO rate_limits (purpose, subject, hits) VALUES ('login.address', '192.0.2.1', 11)")
+    result = await installation.run(SLUG)
+    assert [(c.id, c.status) for c in result.checks if c.status != "ok"] == [("login-limit", "warn")]

@@ -1,4 +1,4 @@
-"""The bundle holds what its runbook says, and nothing by which a secret or a person could be told."""
+"""Evidence bundles contain what their runbook promises, and no secret and no personal data."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from proofdesk.audit import events
 from proofdesk.runbooks import bundle, registry
 from proofdesk.runbooks.redaction import Redactor
 from proofdesk.settings import Settings
-from tests.runbooks.house import ASKING, House
+from tests.runbooks.installation import REQUEST, Installation
 
 SECRETS = {
     "openai_api_key": "sk-planted-key-0001",
@@ -29,31 +29,33 @@ TEXTS = ("The grand piano must be moved before Thursday noon", "Dear Zebulon, yo
 OTHERS = ("sid-value-planted-A1b2C3d4E5f6G7h8", "PIN 493817", "Bearer planted-bearer-token", "planted-relay-password")
 
 
-async def _plant(house: House) -> None:
-    """Secrets and people in settings, rows, errors of runs, headers, events and the log."""
-    house.sql(
+async def _plant(installation: Installation) -> None:
+    """Put secrets and personal data into settings, rows, errors of runs, headers, events and the log."""
+    installation.sql(
         "UPDATE cw_contacts SET name = %(name)s, email = %(mail)s, phone_number = %(phone)s",
         name=PEOPLE[0], mail=PEOPLE[1], phone=PEOPLE[2],
     )  # fmt: skip
-    house.sql("UPDATE cw_messages SET content = %(text)s", text=TEXTS[0])
-    house.sql("UPDATE cw_conversations SET assignee_name = %(name)s", name=PEOPLE[4])
+    installation.sql("UPDATE cw_messages SET content = %(text)s", text=TEXTS[0])
+    installation.sql("UPDATE cw_conversations SET assignee_name = %(name)s", name=PEOPLE[4])
     everything = " ".join((*SECRETS.values(), *PEOPLE, *OTHERS, f'refused "{TEXTS[1]}"', TEXTS[0]))
     for job_type in ("chatwoot_sync", "embeddings_run"):
-        house.failed_run(job_type, everything, json.dumps({"said": everything, "email": PEOPLE[1]}))
-    house.sql("UPDATE scheduled_jobs SET last_error = %(all)s, last_status = 'failed'", all=everything)
-    house.sql("UPDATE rag_chunks SET embedding_status = 'failed', error = %(all)s", all=everything)
-    house.sql(
+        installation.failed_run(job_type, everything, json.dumps({"said": everything, "email": PEOPLE[1]}))
+    installation.sql("UPDATE scheduled_jobs SET last_error = %(all)s, last_status = 'failed'", all=everything)
+    installation.sql("UPDATE rag_chunks SET embedding_status = 'failed', error = %(all)s", all=everything)
+    installation.sql(
         "INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,"
         " idempotency_key, request_hash, max_retries, created_by) VALUES (%(project)s, %(account_scope)s, 'email',"
         " %(to)s, %(payload)s::jsonb, '[]', 'k', '', 5, 'ben')",
         to=PEOPLE[1],
         payload=json.dumps({"subject": TEXTS[0], "text": TEXTS[1]}),
     )
-    async with house.db.transaction() as conn:
+    async with installation.db.transaction() as conn:
         payload = {"address": PEOPLE[3], "username": PEOPLE[4], "note": everything}
-        await events.record(conn, events.anonymous_actor(), "auth.login_failed", "user", None, status="failed", payload=payload)
+        await events.record(
+            conn, events.anonymous_actor(), "auth.login_failed", "user", None, status="failed", payload=payload
+        )
     headers = {"cookie": "[not shown]", "x-forwarded-for": PEOPLE[3], "referer": f"https://x.example/?t={OTHERS[0]}"}
-    house.asking = replace(ASKING, peer=PEOPLE[3], headers=headers, forwarded={"x-forwarded-for": PEOPLE[3]})
+    installation.request = replace(REQUEST, peer=PEOPLE[3], headers=headers, forwarded={"x-forwarded-for": PEOPLE[3]})
     event = {"logger": "proofdesk.accounts", "event": everything, "status": 401}
     logging._remember(None, "warning", event)
 
@@ -63,17 +65,17 @@ def _unpacked(content: bytes) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
-async def _bundle(house: House, slug: str) -> dict[str, str]:
-    async with house.case() as case:
-        return _unpacked((await bundle.build_bundle(case, registry.get_runbook(slug))).content)
+async def _bundle(installation: Installation, slug: str) -> dict[str, str]:
+    async with installation.context() as context:
+        return _unpacked((await bundle.build_bundle(context, registry.get_runbook(slug))).content)
 
 
-async def test_no_secret_and_no_person_is_in_any_bundle(house: House):
-    await _plant(house)
-    house.set(**{name: SecretStr(value) for name, value in SECRETS.items()}, smtp_from="desk@example.com")
+async def test_no_bundle_contains_secrets_or_personal_data(installation: Installation):
+    await _plant(installation)
+    installation.set(**{name: SecretStr(value) for name, value in SECRETS.items()}, smtp_from="desk@example.com")
     leaked = []
     for runbook in registry.list_runbooks():
-        files = await _bundle(house, runbook.slug)
+        files = await _bundle(installation, runbook.slug)
         assert sorted(files) == ["report.json", "report.md"]
         for needle in (*SECRETS.values(), *PEOPLE, *TEXTS, *OTHERS, TEXTS[1][:25], "Quackenbush", "493817"):
             leaked += [(runbook.slug, name, needle) for name, text in files.items() if needle.lower() in text.lower()]
@@ -86,16 +88,20 @@ CAPTURED = {
     "auth-loop": ("Request and response headers", "Log of this process about signing in"),
     "scheduler-worker-failing": ("Schedules", "Latest failed runs with upstream errors"),
     "embeddings-fail": ("Error of the last run", "Counts of messages and chunks"),
-    "signup-disabled": ("Signup status", "Webhook delivery status", "Log of this process about signing in and signing up"),
+    "signup-disabled": (
+        "Signup status",
+        "Webhook delivery status",
+        "Log of this process about signing in and signing up",
+    ),
     "outbound-blocked": ("Messages with attempts and policy", "Related audit events (`outbound.*`)"),
 }
 
 
 @pytest.mark.parametrize("slug", CAPTURED)
-async def test_what_the_runbook_says_to_capture_is_there(house: House, slug: str):
+async def test_bundles_contain_the_promised_evidence(installation: Installation, slug: str):
     upstream = {"upstream": {"service": "chatwoot", "method": "GET", "endpoint": "/api/v1/x", "status": 500}}
-    house.failed_run("chatwoot_sync", "Chatwoot answered 500.", json.dumps(upstream | {"account_id": 1}))
-    files = await _bundle(house, slug)
+    installation.failed_run("chatwoot_sync", "Chatwoot answered 500.", json.dumps(upstream | {"account_id": 1}))
+    files = await _bundle(installation, slug)
     report = json.loads(files["report.json"])
     assert set(CAPTURED[slug]) <= set(report["evidence"])
     assert not [t for t, content in report["evidence"].items() if str(content).startswith("Could not be gathered")]
@@ -112,7 +118,7 @@ async def test_what_the_runbook_says_to_capture_is_there(house: House, slug: str
         assert "EMBED_BATCH_SIZE=100" in report["settings"]
 
 
-def test_what_helps_an_engineer_stays_readable():
+def test_technical_details_are_not_redacted():
     mask = Redactor(Settings())
     kept = (
         "Chatwoot answered 502 to GET /api/v1/accounts/1/inboxes (account 1): an HTML page,"

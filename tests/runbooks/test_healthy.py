@@ -1,4 +1,4 @@
-"""Where nothing is wrong, nothing is found; and looking changes nothing."""
+"""Runbooks find nothing on a healthy installation, and change nothing."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ import pytest
 from psycopg import sql
 
 from proofdesk.runbooks import registry
-from tests.runbooks.house import House
+from tests.runbooks.installation import Installation
 
 SLUGS = [runbook.slug for runbook in registry.list_runbooks()]
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-async def test_a_healthy_house_has_no_fault(house: House, slug: str):
-    found = await house.look(slug)
-    assert [(c.id, c.status, c.observed) for c in found.checks if c.status in ("fail", "warn")] == []
-    assert (found.verdict, found.cause, found.fixes) == ("ok", None, ())
+async def test_a_healthy_installation_has_no_findings(installation: Installation, slug: str):
+    result = await installation.run(slug)
+    assert [(c.id, c.status, c.observed) for c in result.checks if c.status in ("fail", "warn")] == []
+    assert (result.verdict, result.cause, result.fixes) == ("ok", None, ())
 
 
-async def test_looking_changes_nothing(house: House):
-    before = _versions(house.conn)
+async def test_runbooks_change_nothing(installation: Installation):
+    before = _versions(installation.conn)
     for slug in SLUGS:
-        await house.look(slug)
-    assert _versions(house.conn) == before
+        await installation.run(slug)
+    assert _versions(installation.conn) == before
 
 
 def _versions(conn: psycopg.Connection) -> dict[str, Any]:
-    """Every row of every table with the transaction that wrote it."""
+    """Return the transaction ids of all rows, by table."""
     tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
     count = sql.SQL("SELECT count(*), coalesce(string_agg(xmin::text, ',' ORDER BY ctid), '') FROM {}")
     return {name: conn.execute(count.format(sql.Identifier(name))).fetchone() for (name,) in tables}

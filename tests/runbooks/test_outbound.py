@@ -1,4 +1,4 @@
-"""Each way in which a message stays where it is is planted, and named."""
+"""The runbook names each cause of an unsent message."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from proofdesk.jobs import schedules
 from proofdesk.outbound import policies
 from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk_simulators import smtp
-from tests.runbooks.house import House
+from tests.runbooks.installation import Installation
 
 SLUG = "outbound-blocked"
 TO = "ada@example.com"
@@ -20,16 +20,16 @@ TO = "ada@example.com"
 
 @pytest.fixture(scope="module")
 def relay() -> Any:
-    """A mail relay."""
+    """Start a simulated mail relay and yield its URL."""
     with smtp.running(smtp.Simulator()) as url:
         yield url
 
 
 @pytest.fixture
-def mailing(house: House, relay: str) -> House:
-    """A house with a mail relay and one approved message, which is due."""
-    house.set(smtp_url=SecretStr(relay), smtp_from="desk@example.com")
-    house.sql(
+def mailing(installation: Installation, relay: str) -> Installation:
+    """Return an installation with a mail relay and one approved message that is due."""
+    installation.set(smtp_url=SecretStr(relay), smtp_from="desk@example.com")
+    installation.sql(
         "INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,"
         " idempotency_key, request_hash, max_retries, created_by, status, approved_by, approved_at, approved_hash,"
         " next_attempt_at) VALUES (%(project)s, %(account_scope)s, 'email', %(to)s, %(payload)s::jsonb, '[]', 'k', '',"
@@ -38,28 +38,28 @@ def mailing(house: House, relay: str) -> House:
         to=TO,
         payload='{"subject": "About your lamp", "text": "It is repaired and waits for you."}',
     )
-    house.outbound_id = house.rows("SELECT id FROM outbound_messages")[0][0]
-    return house
+    installation.outbound_id = installation.rows("SELECT id FROM outbound_messages")[0][0]
+    return installation
 
 
-def _change(**values: Any) -> Callable[[House], None]:
-    def plant(house: House) -> None:
+def _change(**values: Any) -> Callable[[Installation], None]:
+    def plant(installation: Installation) -> None:
         sets = ", ".join(f"{name} = {value}" for name, value in values.items())
-        house.sql(f"UPDATE outbound_messages SET {sets}")
+        installation.sql(f"UPDATE outbound_messages SET {sets}")
 
     return plant
 
 
-def _fail(error: str, **values: Any) -> Callable[[House], None]:
-    def plant(house: House) -> None:
-        _change(status="'sending'", next_attempt_at="NULL")(house)
-        _change(status="'failed'", last_error=f"'{error}'", **values)(house)
+def _fail(error: str, **values: Any) -> Callable[[Installation], None]:
+    def plant(installation: Installation) -> None:
+        _change(status="'sending'", next_attempt_at="NULL")(installation)
+        _change(status="'failed'", last_error=f"'{error}'", **values)(installation)
 
     return plant
 
 
-def _attempt(house: House) -> None:
-    house.sql(
+def _attempt(installation: Installation) -> None:
+    installation.sql(
         "INSERT INTO outbound_attempts (project_id, account_scope_id, outbound_id, number, started_at, lease_until)"
         " SELECT project_id, account_scope_id, id, 1, now() - interval '1 hour', now() - interval '50 minutes'"
         " FROM outbound_messages"
@@ -67,8 +67,8 @@ def _attempt(house: House) -> None:
 
 
 LATER = "now() + interval '5 minutes'"
-FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
-    "no such message": ("message", lambda h: setattr(h, "outbound_id", uuid4())),
+FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
+    "no such message": ("message", lambda i: setattr(i, "outbound_id", uuid4())),
     "blocked": (
         "opted-out",
         _change(status="'blocked_opt_out'", last_error="'recipient_opted_out'", next_attempt_at="NULL"),
@@ -79,10 +79,10 @@ FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
                 next_attempt_at="NULL"),
     ),
     "a draft": ("approval", _change(payload="'{}'")),
-    "a channel without settings": ("configured", lambda h: h.set(smtp_url=None)),
-    "a relay that is gone": ("reachable", lambda h: h.set(smtp_url=SecretStr("smtp://127.0.0.1:9?tls=none"))),
+    "a channel without settings": ("configured", lambda i: i.set(smtp_url=None)),
+    "a relay that is gone": ("reachable", lambda i: i.set(smtp_url=SecretStr("smtp://127.0.0.1:9?tls=none"))),
     "an unknown delivery": ("unknown", _fail("delivery_unknown")),
-    "a lost attempt": ("unknown", lambda h: (_change(status="'sending'", next_attempt_at="NULL")(h), _attempt(h))),
+    "a lost attempt": ("unknown", lambda i: (_change(status="'sending'", next_attempt_at="NULL")(i), _attempt(i))),
     "retries used up": ("retries", _fail("provider_error: 550 no such user", retry_count="5")),
     "a provider that refuses": ("provider", _fail("provider_error: 451 later", retry_count="1", next_attempt_at=LATER)),
     "a cap that was noted": (
@@ -91,69 +91,69 @@ FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
     "scheduled for later": (
         "scheduled", _change(scheduled_at="now() + interval '1 day'", next_attempt_at="now() + interval '1 day'"),
     ),
-    "no worker": ("worker", lambda h: h.sql("DELETE FROM workers")),
+    "no worker": ("worker", lambda i: i.sql("DELETE FROM workers")),
     "due for long": ("late", _change(next_attempt_at="now() - interval '1 hour'")),
 }  # fmt: skip
 
 
-async def test_a_message_that_is_on_its_way_is_no_fault(mailing: House):
-    found = await mailing.look(SLUG)
-    assert [(c.id, c.observed) for c in found.checks if c.status in ("fail", "warn")] == []
+async def test_a_due_message_is_no_finding(mailing: Installation):
+    result = await mailing.run(SLUG)
+    assert [(c.id, c.observed) for c in result.checks if c.status in ("fail", "warn")] == []
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_cause_is_named_first(mailing: House, fault: str):
+async def test_the_runbook_names_the_cause(mailing: Installation, fault: str):
     cause, plant = FAULTS[fault]
     plant(mailing)
-    found = await mailing.look(SLUG)
-    assert found.cause is not None and found.cause.check == cause, found
-    assert found.verdict == "problem" and found.fixes
+    result = await mailing.run(SLUG)
+    assert result.cause is not None and result.cause.check == cause, result
+    assert result.verdict == "problem" and result.fixes
 
 
-async def test_a_recipient_who_opted_out_since_the_approval(mailing: House):
+async def test_an_opt_out_after_the_approval_is_the_cause(mailing: Installation):
     await policies.change_policy(mailing.db, mailing.scope, TO, "email", PolicyUpdate(opted_out=True))
     assert await _cause(mailing) == "opted-out"
 
 
-async def test_a_cap_tells_when_its_window_ends(mailing: House):
+async def test_a_reached_cap_shows_when_its_window_ends(mailing: Installation):
     await policies.change_policy(mailing.db, mailing.scope, TO, "email", PolicyUpdate(frequency_cap=2))
     mailing.sql("UPDATE contact_channel_policies SET sent_in_window = 2, window_started_at = now()")
-    found = await mailing.look(SLUG)
-    assert found.cause is not None and found.cause.check == "cap"
-    told = next(c.observed for c in found.checks if c.id == "cap")
-    assert "2 of 2 in 24 h, window ends" in told and "can be sent from" in told
+    result = await mailing.run(SLUG)
+    assert result.cause is not None and result.cause.check == "cap"
+    response = next(c.observed for c in result.checks if c.id == "cap")
+    assert "2 of 2 in 24 h, window ends" in response and "can be sent from" in response
 
 
 @pytest.mark.parametrize(("one", "verdict"), [(True, "problem"), (False, "ok")])
-async def test_of_all_messages_together_a_draft_is_nothing_unusual(mailing: House, one: bool, verdict: str):
+async def test_a_draft_is_a_cause_only_for_its_own_message(mailing: Installation, one: bool, verdict: str):
     _change(payload="'{}'")(mailing)
     mailing.outbound_id = mailing.outbound_id if one else None
-    found = await mailing.look(SLUG)
-    assert found.verdict == verdict
-    assert next(c.status for c in found.checks if c.id == "approval") == ("fail" if one else "warn")
+    result = await mailing.run(SLUG)
+    assert result.verdict == verdict
+    assert next(c.status for c in result.checks if c.id == "approval") == ("fail" if one else "warn")
 
 
 @pytest.mark.parametrize(
     ("check", "plant"),
     [(FAULTS[name][0], FAULTS[name][1]) for name in ("blocked", "stopped by a reply", "a cap that was noted")],
 )
-async def test_what_the_gates_hold_back_is_the_product_at_work(mailing: House, check: str, plant: Any):
+async def test_gates_are_warnings_when_all_messages_are_checked(mailing: Installation, check: str, plant: Any):
     plant(mailing)
     mailing.outbound_id = None
-    found = await mailing.look(SLUG)
-    assert (found.verdict, found.cause) == ("ok", None)
-    assert next(c.status for c in found.checks if c.id == check) == "warn"
+    result = await mailing.run(SLUG)
+    assert (result.verdict, result.cause) == ("ok", None)
+    assert next(c.status for c in result.checks if c.id == check) == "warn"
 
 
-async def test_a_pause_is_why_one_message_does_not_go_and_who_made_it_is_named(mailing: House):
+async def test_a_pause_by_a_person_is_the_cause_for_one_message(mailing: Installation):
     ben = replace(mailing.scope, actor=replace(mailing.scope.actor, username="ben"))
     await schedules.change(mailing.db, ben, "outbound_process", status="paused")
-    found = await mailing.look(SLUG)
-    assert found.cause is not None and found.cause.check == "paused" and "ben paused it" in found.cause.message
-    assert found.fixes[0].path == "/jobs/scheduler/outbound_process"
+    result = await mailing.run(SLUG)
+    assert result.cause is not None and result.cause.check == "paused" and "ben paused it" in result.cause.message
+    assert result.fixes[0].path == "/jobs/scheduler/outbound_process"
 
 
-async def _cause(house: House) -> str | None:
-    assert isinstance(house.outbound_id, UUID)
-    found = await house.look(SLUG)
-    return found.cause.check if found.cause else None
+async def _cause(installation: Installation) -> str | None:
+    assert isinstance(installation.outbound_id, UUID)
+    result = await installation.run(SLUG)
+    return result.cause.check if result.cause else None

@@ -1,4 +1,4 @@
-"""Each way in which jobs stand still is planted, and named."""
+"""The runbook names each cause of jobs that do not run."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proofdesk.jobs import schedules
-from tests.runbooks.house import House
+from tests.runbooks.installation import Installation
 
 SLUG = "scheduler-worker-failing"
 LOST = (
@@ -17,87 +17,89 @@ LOST = (
 )
 OPENAI = '{"upstream": {"service": "openai", "method": "POST", "endpoint": "/v1/embeddings", "status": 401}}'
 
-FAULTS: dict[str, tuple[str, Callable[[House], Any]]] = {
-    "an old schema": ("database", lambda h: h.sql("DELETE FROM schema_migrations WHERE name LIKE '0005%%'")),
-    "no worker": ("worker", lambda h: h.sql("DELETE FROM workers")),
+FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
+    "an old schema": ("database", lambda i: i.sql("DELETE FROM schema_migrations WHERE name LIKE '0005%%'")),
+    "no worker": ("worker", lambda i: i.sql("DELETE FROM workers")),
     "a silent worker": (
         "worker",
-        lambda h: h.sql("UPDATE workers SET last_heartbeat_at = now() - interval '1 hour'"),
+        lambda i: i.sql("UPDATE workers SET last_heartbeat_at = now() - interval '1 hour'"),
     ),
-    "a lost run": ("lost-runs", lambda h: h.sql(LOST)),
-    "no source": ("sources", lambda h: (h.set(chatwoot_account_id=None), h.sql("DELETE FROM project_sources"))),
+    "a lost run": ("lost-runs", lambda i: i.sql(LOST)),
+    "no source": ("sources", lambda i: (i.set(chatwoot_account_id=None), i.sql("DELETE FROM project_sources"))),
     "a paused schedule": (
         "paused",
-        lambda h: h.sql(
+        lambda i: i.sql(
             "UPDATE scheduled_jobs SET status = 'paused', paused_cause = 'workers_lost',"
             " last_error = 'Ten workers were lost.' WHERE job_type = 'chatwoot_sync'"
         ),
     ),
-    "a failed run": ("runs", lambda h: h.failed_run("embeddings_run", "The key was refused.", OPENAI)),
+    "a failed run": ("runs", lambda i: i.failed_run("embeddings_run", "The key was refused.", OPENAI)),
     "a schedule with an error": (
         "last-errors",
-        lambda h: h.sql("UPDATE scheduled_jobs SET last_error = 'It broke.' WHERE job_type = 'chatwoot_sync'"),
+        lambda i: i.sql("UPDATE scheduled_jobs SET last_error = 'It broke.' WHERE job_type = 'chatwoot_sync'"),
     ),
     "an overdue schedule": (
         "overdue",
-        lambda h: h.sql("UPDATE scheduled_jobs SET next_run_at = now() - interval '1 hour'"),
+        lambda i: i.sql("UPDATE scheduled_jobs SET next_run_at = now() - interval '1 hour'"),
     ),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_the_cause_is_named_first(house: House, fault: str):
+async def test_the_runbook_names_the_cause(installation: Installation, fault: str):
     cause, plant = FAULTS[fault]
-    applied = house.rows("SELECT name, applied_at FROM schema_migrations")
-    plant(house)
+    applied = installation.rows("SELECT name, applied_at FROM schema_migrations")
+    plant(installation)
     try:
-        found = await house.look(SLUG)
+        result = await installation.run(SLUG)
     finally:
         for name, when in applied:
-            house.sql(
+            installation.sql(
                 "INSERT INTO schema_migrations VALUES (%(name)s, %(at)s) ON CONFLICT DO NOTHING", name=name, at=when
             )
-    assert found.cause is not None and found.cause.check == cause, found
-    assert found.verdict == "problem" and found.fixes
+    assert result.cause is not None and result.cause.check == cause, result
+    assert result.verdict == "problem" and result.fixes
 
 
-async def test_a_dead_worker_goes_before_what_it_causes(house: House):
-    house.sql("DELETE FROM workers")
-    house.sql("UPDATE scheduled_jobs SET next_run_at = now() - interval '1 hour'")
-    found = await house.look(SLUG)
-    assert [c.id for c in found.checks if c.status == "fail"] == ["worker", "overdue"]
-    assert found.cause is not None and found.cause.check == "worker"
-    assert found.fixes[0].command == "proofdesk worker"
+async def test_a_dead_worker_goes_before_what_it_causes(installation: Installation):
+    installation.sql("DELETE FROM workers")
+    installation.sql("UPDATE scheduled_jobs SET next_run_at = now() - interval '1 hour'")
+    result = await installation.run(SLUG)
+    assert [c.id for c in result.checks if c.status == "fail"] == ["worker", "overdue"]
+    assert result.cause is not None and result.cause.check == "worker"
+    assert result.fixes[0].command == "proofdesk worker"
 
 
-async def test_a_failed_run_leads_to_the_runbook_of_whoever_is_at_fault(house: House):
-    house.failed_run("embeddings_run", "The key was refused.", OPENAI)
-    found = await house.look(SLUG)
-    assert [f.path for f in found.fixes[:2]] == ["/runbooks/embeddings-fail/run", "/jobs/embeddings/run"]
-    assert "POST /v1/embeddings 401" in next(c.observed for c in found.checks if c.id == "runs")
+async def test_a_failed_run_leads_to_the_runbook_of_whoever_is_at_fault(installation: Installation):
+    installation.failed_run("embeddings_run", "The key was refused.", OPENAI)
+    result = await installation.run(SLUG)
+    assert [f.path for f in result.fixes[:2]] == ["/runbooks/embeddings-fail/run", "/jobs/embeddings/run"]
+    assert "POST /v1/embeddings 401" in next(c.observed for c in result.checks if c.id == "runs")
 
 
-async def test_what_merely_waits_is_no_fault(house: House):
-    house.sql("UPDATE rag_chunks SET embedding_status = 'pending'")
-    found = await house.look(SLUG)
-    assert [(c.id, c.status) for c in found.checks if c.status != "ok"] == [("backlog", "warn")]
+async def test_what_merely_waits_is_no_fault(installation: Installation):
+    installation.sql("UPDATE rag_chunks SET embedding_status = 'pending'")
+    result = await installation.run(SLUG)
+    assert [(c.id, c.status) for c in result.checks if c.status != "ok"] == [("backlog", "warn")]
 
 
-async def test_a_pause_by_a_person_is_told_with_his_name_and_is_no_fault(house: House):
-    ben = replace(house.scope, actor=replace(house.scope.actor, username="ben"))
-    await schedules.change(house.db, ben, "chatwoot_sync", status="paused")
-    await schedules.change(house.db, ben, "outbound_process", status="paused")
+async def test_a_pause_by_a_person_is_told_with_his_name_and_is_no_fault(installation: Installation):
+    ben = replace(installation.scope, actor=replace(installation.scope.actor, username="ben"))
+    await schedules.change(installation.db, ben, "chatwoot_sync", status="paused")
+    await schedules.change(installation.db, ben, "outbound_process", status="paused")
     for slug in (SLUG, "outbound-blocked"):
-        found = await house.look(slug)
-        check = next(c for c in found.checks if c.id == "paused")
-        assert (found.verdict, found.cause, check.status) == ("ok", None, "warn"), found
+        result = await installation.run(slug)
+        check = next(c for c in result.checks if c.id == "paused")
+        assert (result.verdict, result.cause, check.status) == ("ok", None, "warn"), result
         assert f"ben paused it, {datetime.now(UTC):%Y-%m-%d}" in check.observed
-    assert [f.path for f in found.fixes] == ["/jobs/scheduler/outbound_process"]
+    assert [f.path for f in result.fixes] == ["/jobs/scheduler/outbound_process"]
 
 
-async def test_of_two_pauses_the_one_that_nobody_meant_is_the_cause(house: House):
-    await schedules.change(house.db, house.scope, "chatwoot_reconcile", status="paused")
-    house.sql("UPDATE scheduled_jobs SET status = 'paused', paused_cause = 'x' WHERE job_type = 'embeddings_run'")
-    found = await house.look(SLUG)
-    assert found.cause is not None and "embeddings_run" in found.cause.message
-    assert "chatwoot_reconcile is paused" in next(c.observed for c in found.checks if c.id == "paused")
+async def test_of_two_pauses_the_one_that_nobody_meant_is_the_cause(installation: Installation):
+    await schedules.change(installation.db, installation.scope, "chatwoot_reconcile", status="paused")
+    installation.sql(
+        "UPDATE scheduled_jobs SET status = 'paused', paused_cause = 'x' WHERE job_type = 'embeddings_run'"
+    )
+    result = await installation.run(SLUG)
+    assert result.cause is not None and "embeddings_run" in result.cause.message
+    assert "chatwoot_reconcile is paused" in next(c.observed for c in result.checks if c.id == "paused")

@@ -1,7 +1,6 @@
-"""The operators' page, line by line: whatever a line asks for is done, and is as the line says.
+"""Every line of the operators' page is true: each has a proof in `walk_jobs` or `walk_people`.
 
-Every line has its proof in `walk_jobs` or `walk_people`; a new line without one fails. Where the page is not beside the
-repository, the proofs are walked all the same.
+A line without a proof fails the test. If the page is not next to the repository, the proofs still run.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ from fastapi.routing import APIRoute
 from proofdesk.http.app import JSON_ROUTERS
 from proofdesk.runbooks import registry
 from tests.runbooks import walk, walk_jobs, walk_people
-from tests.runbooks.house import House
+from tests.runbooks.installation import Installation
 from tests.runbooks.walk import PROOFS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,15 +34,15 @@ PROVED_BY = (walk_jobs, walk_people)
 
 
 def lines() -> list[str]:
-    """What the page says, without its headings, rules and the words that introduce the page."""
+    """Return the lines of the page without its introduction, headings and rules."""
     text = re.sub(r"<!--.*?-->", "", PAGE.read_text("utf-8"), flags=re.DOTALL)
-    said = [line.strip() for line in text.partition("\n---\n")[2].splitlines()]
-    return [line for line in said if line and line != "---" and not re.fullmatch(r"#+ .*|\*\*.*\*\*", line)]
+    stripped = [line.strip() for line in text.partition("\n---\n")[2].splitlines()]
+    return [line for line in stripped if line and line != "---" and not re.fullmatch(r"#+ .*|\*\*.*\*\*", line)]
 
 
-async def test_every_line_of_the_page_is_as_it_says(house: House):
+async def test_every_line_of_the_page_is_true(installation: Installation):
     failed: dict[str, str] = {}
-    async with walk.begun(house) as w:
+    async with walk.begun(installation) as w:
         for proof in dict.fromkeys(proof for proofs in PROOFS.values() for proof in proofs):
             try:
                 async with asyncio.timeout(25):
@@ -53,7 +52,7 @@ async def test_every_line_of_the_page_is_as_it_says(house: House):
     assert failed == {}, "\n".join(failed.values())
 
 
-def test_every_line_of_the_page_has_its_proof():
+def test_every_line_of_the_page_has_a_proof():
     if not PAGE.exists():
         pytest.skip("the page is not here")
     assert [line for line in lines() if line not in PROOFS] == []
@@ -61,11 +60,11 @@ def test_every_line_of_the_page_has_its_proof():
     assert re.findall(r"## Runbook: (.+)", PAGE.read_text("utf-8")) == list(TITLES)
 
 
-def test_every_incident_is_in_the_book_under_its_title():
+def test_every_incident_of_the_page_is_a_runbook():
     assert {r.title: r.slug for r in registry.list_runbooks()} == TITLES
 
 
-def test_our_page_has_one_structure():
+def test_every_section_of_the_docs_has_the_same_structure():
     sections = OURS.read_text("utf-8").split("\n## ")[1:]
     assert [s.splitlines()[0] for s in sections] == [r.title for r in registry.list_runbooks()]
     for section in sections:
@@ -73,7 +72,7 @@ def test_our_page_has_one_structure():
         assert all(places) and [p.start() for p in places if p] == sorted(p.start() for p in places if p)
 
 
-def test_every_fix_that_names_a_route_names_one_that_is_there():
+def test_every_route_in_a_fix_exists():
     there = {
         (method, re.sub(r"\{[^}]+\}", "[^/]+", route.path.removeprefix("/v1")))
         for router in JSON_ROUTERS

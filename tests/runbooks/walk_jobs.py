@@ -1,11 +1,11 @@
-"""The lines of the operators' page about search, Chatwoot, the scheduler and embeddings, and what proves each."""
+"""Proofs of the operators' page about search, Chatwoot, the scheduler and embeddings."""
 
 import asyncio
 
 from proofdesk.settings import Settings
 from tests.runbooks.walk import Walk, proves
 
-ASKED = {"query": "parcel has not arrived", "topK": 3}
+QUERY = {"query": "parcel has not arrived", "topK": 3}
 
 
 # Search returns no results ----------------------------------------------------------------------------------------
@@ -13,17 +13,17 @@ ASKED = {"query": "parcel has not arrived", "topK": 3}
 
 @proves("- `/search` returns empty results for queries that should match.")
 async def _nothing_is_found_and_why(w: Walk) -> None:
-    assert (await w.post("/search", **ASKED))["results"]
-    w.house.sql("CREATE TABLE kept AS SELECT * FROM search_postings; DELETE FROM search_postings")
-    w.house.sql("UPDATE rag_chunks SET embedding_status = 'pending'; DELETE FROM rag_vectors")
-    told = await w.post("/search", **ASKED)
-    assert told["results"] == [] and told["diagnosis"]["runbook"] == "search-returns-no-results"
-    w.house.sql("INSERT INTO search_postings SELECT * FROM kept; DROP TABLE kept")
+    assert (await w.post("/search", **QUERY))["results"]
+    w.installation.sql("CREATE TABLE kept AS SELECT * FROM search_postings; DELETE FROM search_postings")
+    w.installation.sql("UPDATE rag_chunks SET embedding_status = 'pending'; DELETE FROM rag_vectors")
+    response = await w.post("/search", **QUERY)
+    assert response["results"] == [] and response["diagnosis"]["runbook"] == "search-returns-no-results"
+    w.installation.sql("INSERT INTO search_postings SELECT * FROM kept; DROP TABLE kept")
 
 
 @proves("- Users cannot retrieve evidence-backed context.")
 async def _an_answer_is_evidence(w: Walk) -> None:
-    hit = (await w.post("/search", **ASKED, mode="text"))["results"][0]
+    hit = (await w.post("/search", **QUERY, mode="text"))["results"][0]
     assert hit["source_url"] and hit["evidence_ref"]["source"] in ("rag_chunks", "cw_messages") and hit["created_at"]
 
 
@@ -36,22 +36,22 @@ async def _the_page_of_jobs_shows_the_latest_runs(w: Walk) -> None:
 
 @proves("- If there are pending sync runs: complete sync first.")
 async def _a_pending_sync_is_the_cause(w: Walk) -> None:
-    w.house.sql("UPDATE cw_conversations SET read_mark = NULL")
-    told = await w.post("/runbooks/search-returns-no-results/run")
-    assert "/jobs/chatwoot/sync" in [fix["path"] for fix in told["fixes"]]
-    w.house.sql("UPDATE cw_conversations SET read_mark = 'read'")
+    w.installation.sql("UPDATE cw_conversations SET read_mark = NULL")
+    response = await w.post("/runbooks/search-returns-no-results/run")
+    assert "/jobs/chatwoot/sync" in [fix["path"] for fix in response["fixes"]]
+    w.installation.sql("UPDATE cw_conversations SET read_mark = 'read'")
 
 
 @proves("- If embeddings show `ready = 0`: embeddings are missing.")
 async def _no_ready_chunk_is_told(w: Walk) -> None:
     assert (await w.get("/jobs/status"))["rag_counts"]["ready"] == 0
-    told = await w.post("/runbooks/search-returns-no-results/run")
-    assert "/jobs/embeddings/run" in [fix["path"] for fix in told["fixes"]]
+    response = await w.post("/runbooks/search-returns-no-results/run")
+    assert "/jobs/embeddings/run" in [fix["path"] for fix in response["fixes"]]
 
 
 @proves("2. Confirm active project is selected in session.", "- Project id/name")
 async def _the_session_has_the_project(w: Walk) -> None:
-    project = str(w.house.scope.project_id)
+    project = str(w.installation.scope.project_id)
     assert (await w.get("/auth/me"))["active_project_id"] == project
     assert (await w.get("/projects"))["active_project_id"] == project
     assert project in (await w.evidence("search-returns-no-results"))["report"]
@@ -67,17 +67,17 @@ async def _sync_and_embeddings_bring_the_rows(w: Walk) -> None:
     assert (await w.job("/jobs/chatwoot/sync"))["status"] == "ok"
     assert (await w.job("/jobs/embeddings/run"))["status"] == "ok"
     ready = "SELECT count(*) FROM rag_chunks WHERE embedding_status = 'ready' AND project_id = %(project)s"
-    assert w.house.rows("SELECT count(*) FROM cw_messages WHERE project_id = %(project)s")[0][0] > 0
-    assert w.house.rows(ready)[0][0] > 0
-    assert (await w.post("/search", **ASKED))["results"]
+    assert w.installation.rows("SELECT count(*) FROM cw_messages WHERE project_id = %(project)s")[0][0] > 0
+    assert w.installation.rows(ready)[0][0] > 0
+    assert (await w.post("/search", **QUERY))["results"]
 
 
 @proves("4. Verify environment", "- `OPENAI_API_KEY` is set on the server.")
 async def _a_missing_key_is_named(w: Walk) -> None:
     assert await w.cause("search-returns-no-results") == ""
     async with w.when(openai_api_key=None, embedding_provider="openai") as without:
-        told = await without.post("/runbooks/search-returns-no-results/run")
-        assert any("OPENAI_API_KEY" in c["observed"] + c["fix"] for c in told["checks"] if c["status"] == "fail")
+        response = await without.post("/runbooks/search-returns-no-results/run")
+        assert any("OPENAI_API_KEY" in c["observed"] + c["fix"] for c in response["checks"] if c["status"] == "fail")
 
 
 @proves(
@@ -85,9 +85,9 @@ async def _a_missing_key_is_named(w: Walk) -> None:
     "- Reduce `EMBED_BATCH_SIZE` to 20 and retry.",
 )
 async def _a_smaller_batch_is_a_setting(w: Walk) -> None:
-    w.house.sql("UPDATE rag_chunks SET embedding_status = 'failed', error = 'too large'")
+    w.installation.sql("UPDATE rag_chunks SET embedding_status = 'failed', error = 'too large'")
     async with w.when(embed_batch_size=20) as smaller:
-        assert Settings(**w.house.settings).embed_batch_size == 20
+        assert Settings(**w.installation.settings).embed_batch_size == 20
         assert (await smaller.post("/jobs/embeddings/retry-failed"))["reset"] > 0
         assert (await smaller.job("/jobs/embeddings/run"))["status"] == "ok"
     assert (await w.get("/jobs/status"))["rag_counts"]["failed"] == 0
@@ -104,9 +104,9 @@ async def _a_smaller_batch_is_a_setting(w: Walk) -> None:
     "- The account id and inbox id (if applicable)",
 )
 async def _a_failed_sync_tells_its_error_and_request(w: Walk) -> None:
-    w.house.chatwoot.faults.add("401_unknown_token")
+    w.installation.chatwoot.faults.add("401_unknown_token")
     run = await w.job("/jobs/chatwoot/sync")
-    w.house.chatwoot.faults.clear()
+    w.installation.chatwoot.faults.clear()
     assert run["status"] == "failed" and "CHATWOOT_API_TOKEN" in run["error"]
     upstream = run["error_details"]["upstream"]
     assert (upstream["service"], upstream["method"], upstream["status"]) == ("chatwoot", "GET", 401)
@@ -120,8 +120,8 @@ async def _each_variable_is_looked_at(w: Walk) -> None:
     await w.unbind()
     for name in ("chatwoot_base_url", "chatwoot_api_token", "chatwoot_account_id"):
         async with w.when(**{name: None}) as without:
-            told = await without.post("/runbooks/chatwoot-sync-fails/run")
-            assert name.upper() in str(told["cause"]) + str(told["fixes"]), name
+            response = await without.post("/runbooks/chatwoot-sync-fails/run")
+            assert name.upper() in str(response["cause"]) + str(response["fixes"]), name
     await w.bind()
 
 
@@ -141,16 +141,16 @@ async def _corrected_it_reads_again(w: Walk) -> None:
     "- Relevant upstream error (Chatwoot/OpenAI/outbound)",
 )
 async def _a_tick_tells_what_failed(w: Walk) -> None:
-    w.house.chatwoot.faults.add("404")
-    w.house.sql("UPDATE scheduled_jobs SET next_run_at = now() WHERE job_type = 'chatwoot_sync'")
+    w.installation.chatwoot.faults.add("404")
+    w.installation.sql("UPDATE scheduled_jobs SET next_run_at = now() WHERE job_type = 'chatwoot_sync'")
     ticking = asyncio.create_task(w.post("/jobs/scheduler/tick?wait=20"))
-    while not w.house.rows("SELECT 1 FROM worker_runs WHERE job_type = 'chatwoot_sync' AND status = 'queued'"):  # noqa: ASYNC110
+    while not w.installation.rows("SELECT 1 FROM worker_runs WHERE job_type = 'chatwoot_sync' AND status = 'queued'"):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    await w.drain()  # a worker that goes on ticks as well, and may be first
+    await w.drain()  # without `drain`, the worker would tick too and could be first
     result = (await ticking)["result"]
     assert (result["processed"], result["failed"]) == (1, 1) and result["details"][0]["error"]
     latest = "SELECT status, error_details FROM worker_runs WHERE job_type = 'chatwoot_sync' ORDER BY created_at DESC"
-    status, details = w.house.rows(latest)[0]
+    status, details = w.installation.rows(latest)[0]
     assert status == "failed" and details["upstream"]["service"] == "chatwoot"
     report = (await w.evidence("scheduler-worker-failing"))["report"]
     assert details["upstream"]["endpoint"] in report and "Latest failed runs" in report and "Schedules" in report
@@ -164,14 +164,14 @@ async def _the_schedule_keeps_the_error(w: Walk) -> None:
 
 @proves("- `GET /jobs/status` for sync/embeddings backlog.")
 async def _the_backlog_is_told(w: Walk) -> None:
-    w.house.sql("UPDATE rag_chunks SET embedding_status = 'pending'")
+    w.installation.sql("UPDATE rag_chunks SET embedding_status = 'pending'")
     assert (await w.get("/jobs/status"))["backlog"]["embeddings_pending"] > 0
     assert "sync_due" in (await w.get("/jobs/status"))["backlog"]
 
 
 @proves("- Validate project source bindings (`project_sources`) for Chatwoot jobs.")
 async def _a_missing_source_is_the_cause(w: Walk) -> None:
-    assert w.house.rows("SELECT external_id FROM project_sources WHERE project_id = %(project)s") == [("1",)]
+    assert w.installation.rows("SELECT external_id FROM project_sources WHERE project_id = %(project)s") == [("1",)]
     await w.unbind()
     async with w.when(chatwoot_account_id=None) as without:
         assert await without.cause("scheduler-worker-failing") == "sources"
@@ -183,10 +183,10 @@ async def _a_missing_source_is_the_cause(w: Walk) -> None:
     "- Re-run manual jobs (`/jobs/chatwoot/sync`, `/jobs/embeddings/run`) then scheduler tick.",
 )
 async def _corrected_everything_runs(w: Walk) -> None:
-    w.house.chatwoot.faults.clear()
+    w.installation.chatwoot.faults.clear()
     assert (await w.job("/jobs/chatwoot/sync"))["status"] == "ok"
     assert (await w.job("/jobs/embeddings/run"))["status"] == "ok"
-    w.house.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '10 minutes'")
+    w.installation.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '10 minutes'")
     assert (await w.post("/jobs/scheduler/tick"))["result"]["failed"] == 0
 
 
@@ -202,12 +202,12 @@ async def _corrected_everything_runs(w: Walk) -> None:
     "- Approx message/chunk counts",
 )
 async def _a_refused_key_is_named_with_the_run(w: Walk) -> None:
-    w.house.sql("UPDATE rag_chunks SET embedding_status = 'pending'")
-    w.house.openai.switches.key = "sk-another"
+    w.installation.sql("UPDATE rag_chunks SET embedding_status = 'pending'")
+    w.installation.openai.switches.key = "sk-another"
     run = await w.job("/jobs/embeddings/run")
     assert run["status"] == "failed" and run["error"] and run["error_details"]["upstream"]["status"] == 401
     assert await w.cause("embeddings-fail") == "key"
-    told = (await w.evidence("embeddings-fail"))["report"]
-    assert ("EMBED_BATCH_SIZE" in told and "messages" in told and "Counts" in told) or "chunks" in told
-    w.house.openai.switches.key = "sk-right"
+    response = (await w.evidence("embeddings-fail"))["report"]
+    assert ("EMBED_BATCH_SIZE" in response and "messages" in response and "Counts" in response) or "chunks" in response
+    w.installation.openai.switches.key = "sk-right"
     assert (await w.job("/jobs/embeddings/run"))["status"] == "ok"

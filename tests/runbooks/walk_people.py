@@ -1,4 +1,4 @@
-"""The lines of the operators' page about signing in, signing up and sending, and what proves each."""
+"""Proofs of the operators' page about signing in, signing up and outbound messages."""
 
 import re
 
@@ -10,12 +10,12 @@ from proofdesk.runbooks import registry
 from proofdesk.settings import Settings
 from proofdesk_simulators import smtp
 from tests.runbooks import walk
-from tests.runbooks.house import WEBHOOK_SECRET
+from tests.runbooks.installation import WEBHOOK_SECRET
 from tests.runbooks.walk import Walk, proves
 from tests.support.server import PASSWORD
 
 PEOPLE = {"username": "noor", "password": "a long enough password"}
-LETTER = {"channel": "email", "payload": {"subject": "Your lamp", "text": "It is repaired."}, "max_retries": 3}
+MESSAGE = {"channel": "email", "payload": {"subject": "Your lamp", "text": "It is repaired."}, "max_retries": 3}
 
 
 # Auth loop / unauthorized -----------------------------------------------------------------------------------------
@@ -50,7 +50,9 @@ async def _a_change_without_the_token_is_refused(w: Walk) -> None:
     refused = await w.client.post("/projects", json={"name": "No token"})
     assert (refused.status_code, refused.json()["error"]) == (403, "csrf_invalid")
     assert refused.json()["details"]["runbook"] == "auth-loop"
-    assert any("Clear the browser's cookies" in fix.label for c in registry.get_runbook("auth-loop").checks for fix in c.fixes)
+    assert any(
+        "Clear the browser's cookies" in fix.label for c in registry.get_runbook("auth-loop").checks for fix in c.fixes
+    )
     w.client.headers["x-csrf-token"] = token
     assert (await w.post("/projects", name="With a token"))["ok"]
 
@@ -65,8 +67,8 @@ async def _an_origin_that_is_not_named_is_the_cause(w: Walk) -> None:
     assert await w.cause("auth-loop") == "origin"
     async with w.when(cors_origin="https://ui.example.org") as aligned:
         assert await aligned.cause("auth-loop") == ""
-        answer = await aligned.client.get("/auth/me")
-        assert answer.headers["access-control-allow-origin"] == "https://ui.example.org"
+        response = await aligned.client.get("/auth/me")
+        assert response.headers["access-control-allow-origin"] == "https://ui.example.org"
         assert "access-control-allow-origin" in (await aligned.evidence("auth-loop"))["report"]
     del w.client.headers["origin"]
 
@@ -127,27 +129,27 @@ async def _the_bot_and_its_webhook_are_looked_at(w: Walk) -> None:
     "- Bind owner via webhook flow (`/bind` from target owner account).",
 )
 async def _bind_makes_the_owner(w: Walk) -> None:
-    w.house.sql("DELETE FROM telegram_owner")
+    w.installation.sql("DELETE FROM telegram_owner")
     assert (await w.get("/auth/signup/status"))["owner_bound"] is False
-    settings = Settings(**w.house.settings)
-    code, _ = await telegram.create_bind_code(w.house.db, settings, system_actor())
-    update = w.house.telegram.update(4711, f"/bind {code}")
+    settings = Settings(**w.installation.settings)
+    code, _ = await telegram.create_bind_code(w.installation.db, settings, system_actor())
+    update = w.installation.telegram.update(4711, f"/bind {code}")
     secret = {"x-telegram-bot-api-secret-token": WEBHOOK_SECRET}
     assert (await w.client.post("/auth/telegram/webhook", json=update, headers=secret)).json()["owner_bound"] is True
-    assert w.house.rows("SELECT user_id FROM telegram_owner") == [(4711,)]
+    assert w.installation.rows("SELECT user_id FROM telegram_owner") == [(4711,)]
 
 
 @proves("- Retry `POST /auth/signup/start`.")
 async def _the_pin_is_sent(w: Walk) -> None:
     assert (await w.post("/auth/signup/start", **PEOPLE))["message"] == "pin_sent"
-    assert re.search(r"\b\d{6}\b", w.house.telegram.sent[-1].text)
+    assert re.search(r"\b\d{6}\b", w.installation.telegram.sent[-1].text)
 
 
 # Outbound delivery blocked or failing -----------------------------------------------------------------------------
 
 
 async def _written(w: Walk, to: str) -> str:
-    made = await w.post("/outbound/draft", **LETTER, recipient_ref=to, idempotency_key=f"for {to}")
+    made = await w.post("/outbound/draft", **MESSAGE, recipient_ref=to, idempotency_key=f"for {to}")
     return made["outbound"]["id"]
 
 
@@ -162,9 +164,9 @@ async def _each_state_is_shown(w: Walk) -> None:
         await w.post(f"/outbound/{w.seen[name]}/approve")
     await w.post("/outbound/opt-out", contact_global_id="cy@example.com", channel="email", opted_out=True)
     assert (await w.post(f"/outbound/{w.seen['blocked']}/send"))["error"] == "outbound_blocked_opt_out"
-    found = {o["id"]: (o["status"], o["last_error"]) for o in (await w.get("/outbound"))["outbound"]}
-    assert found[w.seen["draft"]] == ("draft", None) and found[w.seen["approved"]][0] == "approved"
-    assert found[w.seen["blocked"]] == ("blocked_opt_out", "recipient_opted_out")
+    result = {o["id"]: (o["status"], o["last_error"]) for o in (await w.get("/outbound"))["outbound"]}
+    assert result[w.seen["draft"]] == ("draft", None) and result[w.seen["approved"]][0] == "approved"
+    assert result[w.seen["blocked"]] == ("blocked_opt_out", "recipient_opted_out")
 
 
 @proves(
@@ -177,7 +179,7 @@ async def _each_state_is_shown(w: Walk) -> None:
 async def _the_policy_is_a_row(w: Walk) -> None:
     columns = "opted_out, stop_on_reply, frequency_cap, frequency_window_hours, sent_in_window"
     row = f"SELECT {columns} FROM contact_channel_policies WHERE contact_global_id = 'cy@example.com'"
-    assert w.house.rows(row) == [(True, True, 3, 24, 0)]
+    assert w.installation.rows(row) == [(True, True, 3, 24, 0)]
     shown = (await w.get("/outbound/policies?contact_global_id=cy@example.com"))["policies"]
     assert [(p["channel"], p["opted_out"], p["frequency_cap"]) for p in shown] == [("email", True, 3)]
     assert "frequency_cap" in (await w.evidence("outbound-blocked"))["report"]
@@ -203,12 +205,12 @@ async def _a_provider_that_refuses_is_mended_and_asked_again(w: Walk) -> None:
     async with w.when(smtp_url=SecretStr("smtp://127.0.0.1:9?tls=none"), smtp_from="desk@example.com") as gone:
         assert (await gone.post(f"/outbound/{message}/send"))["error"] == "outbound_send_failed"
         assert (await gone.get(f"/outbound/{message}"))["outbound"]["last_error"].startswith("provider_error: ")
-    w.house.sql("UPDATE outbound_messages SET next_attempt_at = now() WHERE status = 'failed'")
+    w.installation.sql("UPDATE outbound_messages SET next_attempt_at = now() WHERE status = 'failed'")
     with smtp.running(smtp.Simulator()) as url:
         async with w.when(smtp_url=SecretStr(url), smtp_from="desk@example.com") as mended:
             assert (await mended.post("/outbound/process"))["result"]["sent"] == 1
     outcomes = "SELECT outcome FROM outbound_attempts WHERE outbound_id = %(id)s ORDER BY number"
-    assert [row[0] for row in w.house.rows(outcomes, id=message)][-1] == "sent"
+    assert [row[0] for row in w.installation.rows(outcomes, id=message)][-1] == "sent"
     assert len((await w.get(f"/outbound/{message}"))["attempts"]) == 2
 
 
@@ -216,7 +218,7 @@ async def _a_provider_that_refuses_is_mended_and_asked_again(w: Walk) -> None:
 async def _the_cap_ends_or_is_changed(w: Walk) -> None:
     who = {"contact_global_id": "bo@example.com", "channel": "email"}
     await w.post("/outbound/opt-out", **who, frequency_cap=1)
-    second = await w.post("/outbound/draft", **LETTER, recipient_ref="bo@example.com", idempotency_key="again")
+    second = await w.post("/outbound/draft", **MESSAGE, recipient_ref="bo@example.com", idempotency_key="again")
     message = second["outbound"]["id"]
     await w.post(f"/outbound/{message}/approve")
     with smtp.running(smtp.Simulator()) as url:
@@ -229,8 +231,8 @@ async def _the_cap_ends_or_is_changed(w: Walk) -> None:
 
 @proves("- outbound payload + status history", "- related `audit_events` (`outbound.*` actions)")
 async def _what_was_done_is_recorded(w: Walk) -> None:
-    told = await w.get(f"/outbound/{w.seen['approved']}")
-    assert told["outbound"]["payload"] == LETTER["payload"] and told["history"]
-    actions = {row[0] for row in w.house.rows("SELECT action FROM audit_events WHERE action LIKE 'outbound.%%'")}
+    response = await w.get(f"/outbound/{w.seen['approved']}")
+    assert response["outbound"]["payload"] == MESSAGE["payload"] and response["history"]
+    actions = {row[0] for row in w.installation.rows("SELECT action FROM audit_events WHERE action LIKE 'outbound.%%'")}
     assert actions >= {"outbound.draft", "outbound.approve", "outbound.send", "outbound.opt_out"}
     assert "outbound.approve" in (await w.evidence("outbound-blocked"))["report"]

@@ -40,7 +40,10 @@ class ChainProof:
 async def list_events(
     db: Database, scope: EventScope, actor: Actor, event_filter: AuditFilter, limit: int, offset: int
 ) -> list[AuditEvent]:
-    """Return events of the project, newest first, and events without a project: all for the owner, their own for others."""
+    """Return events of the project and events without a project, newest first.
+
+    The owner sees all events without a project, others see those that they caused.
+    """
     async with db.scoped(scope) as conn:
         await _show_events(conn, actor)
         return await queries.list_events(conn, scope, event_filter, limit, offset)
@@ -82,7 +85,7 @@ async def read_links(db: Database, scope: EventScope | None) -> AsyncIterator[Ch
 
 
 def export_link(link: ChainLink) -> dict[str, Any]:
-    """Return an event for a line of JSON. `sealed`, `previous_hash` and `hash` suffice to verify the chain elsewhere."""
+    """Return an event for a line of JSON. With `sealed`, `previous_hash` and `hash`, others can verify the chain."""
     return {
         "id": link.id,
         "project_id": link.project_id,
@@ -104,7 +107,7 @@ def export_link(link: ChainLink) -> dict[str, Any]:
 
 
 def sealed_text(link: ChainLink) -> str:
-    """Return the text that the hash covers: the array as PostgreSQL writes JSON, with the objects as they are stored."""
+    """Return the text that the hash covers: an array as PostgreSQL writes JSON, with the objects as they are stored."""
     columns = [
         link.id, link.project_id, link.account_scope_id, _timestamp(link.created_at), link.actor_username,
         link.actor_user_id, link.action, link.entity_type, link.entity_id, link.status, link.request_id,

@@ -51,7 +51,7 @@ def demo(
         from proofdesk_simulators import chatwoot, serving, smtp
 
     started = time.monotonic()
-    assets.files()
+    assets.manifest()
     chosen = settings.load()
     home.check_home(chosen.proofdesk_home)
     simulator, relay = chatwoot.build("studio"), smtp.Simulator()

@@ -31,8 +31,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @app.command()
 def serve() -> None:
     """Serve the web pages and the JSON API until stopped."""
-    assets.files()
-    read_once(_APPLICATION)
+    assets.manifest()
+    preload(_APPLICATION)
     chosen = settings.load()
     with ports.listen(chosen.host, chosen.port) as listener, machine.prepared_database(chosen) as loaded:
         machine.run_with_resources(_nothing, loaded)
@@ -44,7 +44,7 @@ def serve() -> None:
 @app.command()
 def up() -> None:
     """Serve and work: everything that a small team needs, in one command."""
-    assets.files()
+    assets.manifest()
     chosen = settings.load()
     ports.check(chosen.host, chosen.port)
     with machine.prepared_database(chosen) as loaded:
@@ -60,14 +60,14 @@ def _serve(loaded: Settings, listener: socket.socket) -> None:
         run_processes(_APPLICATION, listener, loaded.web_processes)
 
 
-def read_once(factory: str) -> None:
-    """Read what the processes of `listen` need, where these are forked from this one and share it."""
+def preload(factory: str) -> None:
+    """Read what the processes of `serve_processes` need, where these are forked from this one and share it."""
     if multiprocessing.get_start_method() == "fork":
         pkgutil.resolve_name(factory)
         gc.freeze()  # looking through it would give each process a copy
 
 
-def listen(factory: str, host: str, port: int, processes: int) -> None:
+def serve_processes(factory: str, host: str, port: int, processes: int) -> None:
     """Serve on a port what `factory` (`module:name`) makes in each of the processes, until this one is stopped."""
     with ports.listen(host, port) as listener:
         run_processes(factory, listener, processes)

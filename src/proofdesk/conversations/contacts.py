@@ -1,4 +1,4 @@
-"""Contacts as they were imported."""
+"""List imported contacts."""
 
 from dataclasses import dataclass
 
@@ -21,27 +21,24 @@ class ContactNotFound(NotFound):
 
 @dataclass(frozen=True)
 class ContactDetails:
-    """A contact with his last conversations."""
+    """A contact with their latest conversations."""
 
     contact: ContactRow
     conversations: list[ConversationRow]
 
 
 async def list_contacts(db: Database, scope: Scope, q: str | None, limit: int, offset: int) -> list[ContactRow]:
-    """Contacts with `q` in their name, address, number or identifier; all of them when it is blank."""
+    """Return contacts whose name, e-mail address, phone number or identifier contains `q`; all if it is blank."""
     async with db.scoped(scope) as conn:
         return await queries.list_contacts(conn, scope, like_pattern(q), limit, offset)
 
 
 async def get_contact(db: Database, scope: Scope, contact_id: str) -> ContactDetails:
-    """The contact of a global id. Raises `Invalid` for another form and `ContactNotFound`."""
-    contact_key = ids.parse(contact_id, "contact")
+    """Return the contact with this global id. Raises `Invalid` for an invalid id, and `ContactNotFound`."""
+    key = ids.parse(contact_id, "contact")
     async with db.scoped(scope) as conn:
-        contact = (
-            await queries.get_contact(conn, scope, contact_key) if contact_key.project_id == scope.project_id else None
-        )
+        contact = await queries.get_contact(conn, scope, key) if key.project_id == scope.project_id else None
         if contact is None:
             raise ContactNotFound("This project has no such contact.")
-        return ContactDetails(
-            contact, await queries.list_contact_conversations(conn, scope, contact_key, MAX_CONVERSATIONS)
-        )
+        conversations = await queries.list_contact_conversations(conn, scope, key, MAX_CONVERSATIONS)
+    return ContactDetails(contact, conversations)

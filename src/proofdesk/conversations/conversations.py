@@ -1,4 +1,4 @@
-"""Conversations as they were imported, and the thread of one."""
+"""List imported conversations, and return one with its messages."""
 
 from dataclasses import dataclass
 
@@ -27,36 +27,27 @@ class ConversationDetails:
 async def list_conversations(
     db: Database, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
 ) -> list[ConversationRow]:
-    """Conversations, the last active first."""
+    """Return conversations, last active first."""
     async with db.scoped(scope) as conn:
         return await queries.list_conversations(conn, scope, inbox_id, status, limit, offset)
 
 
 async def get_conversation_of_message(db: Database, scope: Scope, message_id: str) -> ConversationDetails:
-    """The conversation of a message, by the message's global id. Raises as `thread` does."""
-    message_key = ids.parse(message_id, "message")
+    """Return the conversation of the message with this global id. Raises as `get_conversation` does."""
+    key = ids.parse(message_id, "message")
     async with db.scoped(scope) as conn:
-        message = (
-            await queries.get_message(conn, scope, message_key) if message_key.project_id == scope.project_id else None
-        )
+        message = await queries.get_message(conn, scope, key) if key.project_id == scope.project_id else None
     if message is None:
         raise ConversationNotFound("This project has no such message.")
-    return await get_conversation(
-        db, scope, ids.conversation(scope.project_id, message.account_id, message.conversation_id)
-    )
+    conversation_id = ids.conversation(scope.project_id, message.account_id, message.conversation_id)
+    return await get_conversation(db, scope, conversation_id)
 
 
 async def get_conversation(db: Database, scope: Scope, conversation_id: str) -> ConversationDetails:
-    """The conversation of a global id. Raises `Invalid` for another form and `ConversationNotFound`."""
-    conversation_key = ids.parse(conversation_id, "conversation")
+    """Return the conversation with this global id. Raises `Invalid` for an invalid id, and `ConversationNotFound`."""
+    key = ids.parse(conversation_id, "conversation")
     async with db.scoped(scope) as conn:
-        conversation = (
-            await queries.get_conversation(conn, scope, conversation_key)
-            if conversation_key.project_id == scope.project_id
-            else None
-        )
+        conversation = await queries.get_conversation(conn, scope, key) if key.project_id == scope.project_id else None
         if conversation is None:
             raise ConversationNotFound("This project has no such conversation.")
-        return ConversationDetails(
-            conversation, await queries.list_conversation_messages(conn, scope, conversation_key)
-        )
+        return ConversationDetails(conversation, await queries.list_conversation_messages(conn, scope, key))

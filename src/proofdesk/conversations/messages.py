@@ -1,4 +1,4 @@
-"""Messages as they were imported."""
+"""List imported messages."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from proofdesk.database.pool import GENERIC_PLAN, Database
 from proofdesk.errors import NotFound
 from proofdesk.projects.scope import Scope
 
-SNIPPET_LENGTH = 240
+SNIPPET_LENGTH = 240  # characters
 
 
 class MessageNotFound(NotFound):
@@ -22,27 +22,25 @@ class MessageNotFound(NotFound):
 async def list_messages(
     db: Database, scope: Scope, conversation_id: str | None, before: datetime | GlobalId | None, limit: int
 ) -> list[MessageRow]:
-    """Messages, the newest first, of one conversation when its global id is given, older than a moment or a message.
+    """Return messages, newest first: of one conversation or of all, and older than `before`, a time or a message.
 
-    Raises `Invalid` for an id of another form and `MessageNotFound` when `before` names no message of the project.
+    Raises `Invalid` for an invalid id, and `MessageNotFound` when the project has no message `before`.
     """
-    conversation_key = ids.parse(conversation_id, "conversation") if conversation_id else None
-    if conversation_key and conversation_key.project_id != scope.project_id:
+    key = ids.parse(conversation_id, "conversation") if conversation_id else None
+    if key and key.project_id != scope.project_id:
         return []
     async with db.scoped(scope, GENERIC_PLAN) as conn:
-        moment, number = before, None
+        time, number = before, None
         if isinstance(before, GlobalId):
-            before_message = (
-                await queries.get_message(conn, scope, before) if before.project_id == scope.project_id else None
-            )
-            if before_message is None:
-                raise MessageNotFound("This project has no such message to go on from.")
-            moment, number = before_message.created_at, before_message.message_id
-        assert not isinstance(moment, GlobalId)
-        return await queries.list_messages(conn, scope, conversation_key, moment, number, limit)
+            last = await queries.get_message(conn, scope, before) if before.project_id == scope.project_id else None
+            if last is None:
+                raise MessageNotFound("This project has no message with the id in `before`.")
+            time, number = last.created_at, last.message_id
+        assert not isinstance(time, GlobalId)
+        return await queries.list_messages(conn, scope, key, time, number, limit)
 
 
 def snippet(content: str | None) -> str:
-    """The beginning of a message on one line, at most `SNIPPET` characters."""
+    """Return the beginning of a message on one line, at most `SNIPPET_LENGTH` characters."""
     text = " ".join((content or "").split())
     return text if len(text) <= SNIPPET_LENGTH else text[: SNIPPET_LENGTH - 1].rstrip() + "…"

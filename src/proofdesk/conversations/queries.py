@@ -1,4 +1,4 @@
-"""SQL of data review. Every statement reads the rows of one project."""
+"""SQL that reads imported contacts, conversations and messages of a project."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ class ContactRow:
 
 @dataclass(frozen=True)
 class ConversationRow:
-    """A conversation, with the names of its contact and inbox where they are known."""
+    """A conversation, with the names of its contact and inbox if they were imported."""
 
     account_id: int
     conversation_id: int
@@ -49,7 +49,7 @@ class ConversationRow:
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A message, with the contact of its conversation. Where many are listed, of its content the beginning.
+    """A message, with the contact of its conversation. Lists hold the beginning of its content only.
 
     `kind`: `message`, or what else it is (`message_kind` in the database).
     """
@@ -72,7 +72,7 @@ class MessageRow:
 
 @dataclass(frozen=True)
 class MessageDetails(MessageRow):
-    """The same with what is attached. `delivery_error`: why a channel did not deliver it; None while none said so."""
+    """A message with its attachments. `delivery_error` is the reason why a channel did not deliver it, if any."""
 
     attachments: list[Any]
     delivery_error: str | None
@@ -80,14 +80,14 @@ class MessageDetails(MessageRow):
 
 @dataclass(frozen=True)
 class InboxRow:
-    """An inbox that was imported."""
+    """An inbox."""
 
     account_id: int
     inbox_id: int
     name: str
 
 
-# Left out where it is not asked for: one plan for both would read all messages for those of a conversation.
+# Left out without a conversation: one plan for both cases would read all messages to find those of a conversation.
 _WITHIN = sql.SQL("AND m.account_id = %(account)s AND m.conversation_id = %(conversation)s")
 
 
@@ -97,7 +97,7 @@ class _Label:
 
 
 async def list_contacts(conn: Conn, scope: Scope, pattern: str | None, limit: int, offset: int) -> list[ContactRow]:
-    """Contacts with the pattern in a name, address, number or identifier; the last changed first."""
+    """Return contacts whose name, address, number or identifier matches the pattern, last changed first."""
     return await fetch_all(
         conn,
         ContactRow,
@@ -115,7 +115,7 @@ async def list_contacts(conn: Conn, scope: Scope, pattern: str | None, limit: in
 
 
 async def get_contact(conn: Conn, scope: Scope, key: GlobalId) -> ContactRow | None:
-    """One contact."""
+    """Return a contact."""
     return await fetch_optional(
         conn,
         ContactRow,
@@ -131,7 +131,7 @@ async def get_contact(conn: Conn, scope: Scope, key: GlobalId) -> ContactRow | N
 async def list_contact_conversations(
     conn: Conn, scope: Scope, contact_key: GlobalId, limit: int
 ) -> list[ConversationRow]:
-    """Conversations of a contact, the last active first."""
+    """Return conversations of a contact, last active first."""
     return await fetch_all(
         conn,
         ConversationRow,
@@ -153,7 +153,7 @@ async def list_contact_conversations(
 async def list_conversations(
     conn: Conn, scope: Scope, inbox_id: int | None, status: str | None, limit: int, offset: int
 ) -> list[ConversationRow]:
-    """Conversations, the last active first."""
+    """Return conversations, last active first."""
     return await fetch_all(
         conn,
         ConversationRow,
@@ -177,7 +177,7 @@ async def list_conversations(
 
 
 async def get_conversation(conn: Conn, scope: Scope, key: GlobalId) -> ConversationRow | None:
-    """One conversation."""
+    """Return a conversation."""
     return await fetch_optional(
         conn,
         ConversationRow,
@@ -202,8 +202,9 @@ async def list_messages(
     before_id: int | None,
     limit: int,
 ) -> list[MessageRow]:
-    """Messages, of one conversation or of all, older than a moment or than the message `before_id` of that moment; the
-    newest first."""
+    """Return messages of one conversation or of all, newest first: older than a time, or than message `before_id` of that
+    time.
+    """
     return await fetch_all(
         conn,
         MessageRow,
@@ -221,7 +222,7 @@ async def list_messages(
         ORDER BY m.created_at DESC, m.message_id DESC LIMIT {limit}"""
         ).format(
             within=_WITHIN if conversation_key else sql.SQL(""), limit=limit
-        ),  # one plan for any limit reads a tenth of all
+        ),  # the limit is a literal, since a plan for any limit would read a tenth of the table
         project=scope.project_id,
         account=conversation_key and conversation_key.account_id,
         conversation=conversation_key and conversation_key.number,
@@ -231,7 +232,7 @@ async def list_messages(
 
 
 async def get_message(conn: Conn, scope: Scope, key: GlobalId) -> MessageRow | None:
-    """One message."""
+    """Return a message."""
     return await fetch_optional(
         conn,
         MessageRow,
@@ -250,7 +251,7 @@ async def get_message(conn: Conn, scope: Scope, key: GlobalId) -> MessageRow | N
 
 
 async def list_conversation_messages(conn: Conn, scope: Scope, conversation_key: GlobalId) -> list[MessageDetails]:
-    """All messages of a conversation, in order."""
+    """Return all messages of a conversation, in order."""
     return await fetch_all(
         conn,
         MessageDetails,
@@ -272,7 +273,7 @@ async def list_conversation_messages(conn: Conn, scope: Scope, conversation_key:
 
 
 async def list_inboxes(conn: Conn, scope: Scope) -> list[InboxRow]:
-    """The inboxes that were imported, by name."""
+    """Return the imported inboxes, by name."""
     return await fetch_all(
         conn,
         InboxRow,
@@ -284,8 +285,8 @@ async def list_inboxes(conn: Conn, scope: Scope) -> list[InboxRow]:
 
 
 async def list_labels(conn: Conn, scope: Scope) -> list[str]:
-    """The labels in use, at most 200."""
-    found = await fetch_all(
+    """Return the labels in use, at most 200."""
+    rows = await fetch_all(
         conn,
         _Label,
         """
@@ -293,4 +294,4 @@ async def list_labels(conn: Conn, scope: Scope) -> list[str]:
         WHERE project_id = %(project)s ORDER BY label LIMIT 200""",
         project=scope.project_id,
     )
-    return [one.label for one in found]
+    return [row.label for row in rows]

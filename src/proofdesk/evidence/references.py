@@ -1,7 +1,7 @@
 """Validate, cite, resolve and search references to evidence.
 
-The audit chain stores `source`, `ref` and `meta` of a reference. The snippet is stored in `evidence_items` only, so that
-it can be removed when its message is deleted.
+The audit chain stores `source`, `ref` and `meta` of a reference. The snippet is stored in `evidence_items` only, which
+loses it when the message is deleted.
 """
 
 import json

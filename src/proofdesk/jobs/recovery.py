@@ -1,52 +1,72 @@
-"""What a killed worker left behind is found by the others and tried again."""
+"""Recovery: jobs of workers that are gone go back into the queue.
+
+Procrastinate knows which jobs are stalled. The worker that takes such a job finds its run running, marks it as lost and
+executes the next attempt (`runs.claim`).
+"""
 
 import contextlib
-from datetime import timedelta
 
-from proofdesk import logging
-from proofdesk.audit import events
-from proofdesk.database import queue
+from procrastinate import App
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
+from procrastinate.jobs import Job, Status
+
 from proofdesk.database.pool import Database
-from proofdesk.errors import NotFound
-from proofdesk.jobs import outcomes, run_queries, runs, schedule_queries
-from proofdesk.jobs.outcomes import LOST_AFTER
-from proofdesk.jobs.run_queries import RunningRun
-from proofdesk.projects import scope
+from proofdesk.jobs import queue, queue_queries, schedule_queries
+from proofdesk.jobs.queue import JobKey
 
-log = logging.get_logger(__name__)
-
-INTERVAL_SECONDS = 10.0
-"""How often each worker looks: with `LOST_AFTER`, a lost run is found within a minute."""
+WORKER_HEARTBEAT_SECONDS = 5.0
+STALLED_AFTER_SECONDS = 30.0
+INTERVAL_SECONDS = 5.0
+"""How often each worker looks. With `STALLED_AFTER_SECONDS`, a lost run continues within a minute."""
+UNQUEUED_AFTER_SECONDS = 45.0
 
 
-async def recover_lost_runs(db: Database, lost_after: timedelta = LOST_AFTER) -> None:
-    """Bury runs whose worker is gone and queue another try, and queue again what dropped out of the queue.
+async def recover(db: Database, app: App, stalled_after: float = STALLED_AFTER_SECONDS) -> None:
+    """Queue again what workers that are gone have left. Any number of workers may do this at once."""
+    await requeue_stalled_jobs(app, stalled_after)
+    await _finish_abandoned_jobs(db, app)
+    await _queue_unqueued_runs(db)
 
-    Any number of workers may do it at once.
-    """
+
+async def requeue_stalled_jobs(app: App, stalled_after: float = STALLED_AFTER_SECONDS) -> None:
+    """Put the jobs of workers without a heartbeat back into the queue, and forget these workers."""
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after):
+        await _requeue(app, job)
+    await app.job_manager.prune_stalled_workers(stalled_after)
+    # A stalled job that was to be aborted is not queued again, but fails.
+    await app.job_manager.delete_old_jobs(
+        nb_hours=0, include_failed=True, include_cancelled=True, include_aborted=True
+    )
+
+
+async def _requeue(app: App, job: Job) -> None:
+    try:
+        await app.job_manager.retry_job(job)
+    except UniqueViolation:  # another job of this project and job type waits: that one continues the run
+        await _finish(app, job.id)
+    except ConnectorException:  # another worker was faster
+        return
+
+
+async def _finish_abandoned_jobs(db: Database, app: App) -> None:
+    """Remove jobs that a worker took and whose end it could not write: they would block their lock."""
     async with db.transaction() as conn:
         await schedule_queries.show_all_projects(conn)
-        found = await run_queries.running_runs(conn)
-    for run in found:
-        if outcomes.has_lost_worker(run.runner, run.heartbeat_at, lost_after):
-            await _recover(db, run)
-    async with db.transaction() as conn:
-        await schedule_queries.show_all_projects(conn)
-        dropped = await run_queries.unqueued_runs(conn, lost_after.total_seconds())
-        args = [{"project_id": str(run.project_id), "run_id": str(run.run_id)} for run in dropped]
-        await queue.enqueue_all(conn, "run", args)
+        abandoned = await queue_queries.list_abandoned_jobs(conn, UNQUEUED_AFTER_SECONDS)
+    for job in abandoned:
+        await _finish(app, job.id)
 
 
-async def _recover(db: Database, found: RunningRun) -> None:
-    # Each in a transaction of its own project: one that cannot be recovered does not keep the others.
-    with contextlib.suppress(NotFound):
-        inside = await scope.enter(db, events.system_actor(found.request_id), found.project_id)
-        async with db.scoped(inside) as conn:
-            lost = await run_queries.run_by_id(conn, inside, found.run_id)
-            if lost is None or (lost.runner, lost.heartbeat_at) != (found.runner, found.heartbeat_at):
-                return
-            if not await outcomes.mark_lost(conn, inside, lost):
-                return
-            if not outcomes.is_last_attempt(lost) and lost.cancel_requested_at is None:
-                await runs.retry(conn, inside, lost)
-        log.warning("a lost run was found", run_id=str(lost.id), job_type=lost.job_type, attempt=lost.attempt)
+async def _finish(app: App, job_id: int | None) -> None:
+    assert job_id is not None, "a job of the database has a number"
+    with contextlib.suppress(ConnectorException):  # another worker was faster
+        await app.job_manager.finish_job_by_id_async(job_id, Status.FAILED, delete_job=True)
+
+
+async def _queue_unqueued_runs(db: Database) -> None:
+    """Queue the open runs that have no job, such as those of an earlier version. Procrastinate does not know runs."""
+    with contextlib.suppress(AlreadyEnqueued):  # another worker was faster
+        async with db.transaction() as conn:
+            await schedule_queries.show_all_projects(conn)
+            unqueued = await queue_queries.list_unqueued_runs(conn, UNQUEUED_AFTER_SECONDS)
+            await queue.enqueue(conn, [JobKey(run.project_id, run.job_type) for run in unqueued])

@@ -47,25 +47,18 @@ async def insert_run(
     job_type: str,
     trigger: str,
     params: dict[str, Any],
-    *,
-    runner: str | None = None,
     attempts: int = 0,
 ) -> Run | None:
-    """A new run, queued, or running at once when `runner` is given; None while another one is under way.
+    """Add a queued run. Return None while the job type has a queued or running run.
 
-    `attempts` says how many runs were lost before it that it is another try of.
+    `attempts` is the number of lost runs that it is another attempt of.
     """
     return await fetch_optional(
         conn,
         Run,
         """
-        INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, params, request_id,
-                                 status, runner, started_at, heartbeat_at, attempt)
-        VALUES (%(project)s, %(account_scope)s, %(job_type)s, %(trigger)s, %(params)s, %(request)s,
-                CASE WHEN %(runner)s::text IS NULL THEN 'queued' ELSE 'running' END, %(runner)s,
-                CASE WHEN %(runner)s::text IS NOT NULL THEN now() END,
-                CASE WHEN %(runner)s::text IS NOT NULL THEN now() END,
-                %(attempts)s + CASE WHEN %(runner)s::text IS NULL THEN 0 ELSE 1 END)
+        INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, params, request_id, attempt)
+        VALUES (%(project)s, %(account_scope)s, %(job_type)s, %(trigger)s, %(params)s, %(request)s, %(attempts)s)
         ON CONFLICT (project_id, job_type) WHERE status IN ('queued', 'running') DO NOTHING
         RETURNING id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
                   error, error_details, meta, params, request_id, attempt, runner, heartbeat_at,
@@ -76,7 +69,6 @@ async def insert_run(
         trigger=trigger,
         params=Jsonb(params),
         request=scope.actor.request_id,
-        runner=runner,
         attempts=attempts,
     )
 
@@ -218,18 +210,19 @@ async def claim_run(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run 
 
 async def record_heartbeat(
     conn: Conn, scope: Scope, run_id: UUID, runner: str, progress: dict[str, Any] | None
-) -> bool | None:
-    """Say that the run is alive and how far it is; whether it is to be cancelled, None when it is another's by now."""
-    return await fetch_value(
-        conn,
-        """
-        UPDATE worker_runs SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress)
-        WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s
-        RETURNING cancel_requested_at IS NOT NULL""",
-        project=scope.project_id,
-        run=run_id,
-        runner=runner,
-        progress=Jsonb(progress) if progress else None,
+) -> bool:
+    """Write the progress of a running run. Return False when the run is over or another process has it."""
+    return bool(
+        await execute(
+            conn,
+            """
+            UPDATE worker_runs SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress)
+            WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s""",
+            project=scope.project_id,
+            run=run_id,
+            runner=runner,
+            progress=Jsonb(progress) if progress else None,
+        )
     )
 
 
@@ -328,6 +321,18 @@ async def is_requested_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
     )
 
 
+async def is_cancel_requested(conn: Conn, scope: Scope, run_id: UUID) -> bool:
+    """Return whether somebody asked for the run to be cancelled."""
+    return bool(
+        await fetch_value(
+            conn,
+            "SELECT cancel_requested_at IS NOT NULL FROM worker_runs WHERE project_id = %(project)s AND id = %(run)s",
+            project=scope.project_id,
+            run=run_id,
+        )
+    )
+
+
 async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
     """Ask whoever has the run to stop; False when nobody has it."""
     return bool(
@@ -369,52 +374,6 @@ class StartedRun:
     joined: bool
 
 
-@dataclass(frozen=True)
-class RunningRun:
-    """A run that some process has, of any project."""
-
-    project_id: UUID
-    run_id: UUID
-    runner: str | None
-    heartbeat_at: datetime | None
-    request_id: str | None
-
-
-@dataclass(frozen=True)
-class UnqueuedRun:
-    """A queued run that nothing in the queue names."""
-
-    project_id: UUID
-    run_id: UUID
-
-
-async def running_runs(conn: Conn) -> list[RunningRun]:
-    """Return the running runs of all projects that are not archived: their ids, and which process has them."""
-    return await fetch_all(
-        conn,
-        RunningRun,
-        """
-        SELECT r.project_id, r.id AS run_id, r.runner, r.heartbeat_at, r.request_id
-        FROM worker_runs r JOIN projects p ON p.id = r.project_id
-        WHERE r.status = 'running' AND p.archived_at IS NULL""",
-    )
-
-
-async def unqueued_runs(conn: Conn, seconds: float) -> list[UnqueuedRun]:
-    """Return the runs of all projects that have been queued so long and that no job of the queue names."""
-    return await fetch_all(
-        conn,
-        UnqueuedRun,
-        """
-        SELECT r.project_id, r.id AS run_id FROM worker_runs r JOIN projects p ON p.id = r.project_id
-        WHERE r.status = 'queued' AND r.created_at < now() - make_interval(secs => %(seconds)s)
-          AND p.archived_at IS NULL
-          AND NOT EXISTS (SELECT FROM procrastinate_jobs q
-                          WHERE q.status IN ('todo', 'doing') AND q.args ->> 'run_id' = r.id::text)""",
-        seconds=seconds,
-    )
-
-
 async def insert_scheduled_runs(conn: Conn, jobs: Sequence[DueJob], request_id: str | None) -> list[StartedRun]:
     """Queue a run of each job that has no queued or running run. Return these runs."""
     return await fetch_all(
@@ -449,37 +408,3 @@ async def active_runs_of(conn: Conn, jobs: Sequence[DueJob]) -> list[StartedRun]
         projects=[job.project_id for job in jobs],
         job_types=[job.job_type for job in jobs],
     )
-
-
-async def other_projects_wait(conn: Conn, scope: Scope) -> bool:
-    """Whether a job of another project could start if there were a free worker."""
-    return await fetch_value(
-        conn,
-        """
-        SELECT EXISTS (SELECT FROM procrastinate_jobs
-                       WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
-                         AND args ->> 'project_id' <> %(project)s::text)""",
-        project=scope.project_id,
-    )
-
-
-async def insert_worker(conn: Conn, runner: str, forgotten_after: timedelta) -> UUID:
-    """A new worker; long silent ones are removed on the way."""
-    return await fetch_value(
-        conn,
-        """
-        WITH forgotten AS (DELETE FROM workers WHERE last_heartbeat_at < now() - %(after)s)
-        INSERT INTO workers (runner) VALUES (%(runner)s) RETURNING id""",
-        runner=runner,
-        after=forgotten_after,
-    )
-
-
-async def beat_worker(conn: Conn, worker_id: UUID) -> None:
-    """Note that a worker is alive."""
-    await execute(conn, "UPDATE workers SET last_heartbeat_at = now() WHERE id = %(id)s", id=worker_id)
-
-
-async def delete_worker(conn: Conn, worker_id: UUID) -> None:
-    """Forget a worker that stopped."""
-    await execute(conn, "DELETE FROM workers WHERE id = %(id)s", id=worker_id)

@@ -1,7 +1,7 @@
-"""Runs: asked for, joined, carried out, waited for. Two of one job type in one project never overlap.
+"""Runs: requested, joined, executed, cancelled, waited for. A project has one open run of a job type at most.
 
-queued ──claim──▶ running ──▶ ok | failed | cancelled. A run whose turn is over, or whose worker stops, goes back to
-queued with what it did so far. One whose worker is lost fails as `worker_lost`, and `recovery` has it tried again.
+queued ──claim──▶ running ──▶ ok | failed | cancelled. A run whose time slice is over, or whose worker stops, is queued
+again with what it did so far. A run whose process is gone fails as `worker_lost`, and another attempt follows it.
 """
 
 import asyncio
@@ -16,14 +16,17 @@ from proofdesk.core.progress import ReportProgress
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, NotFound
-from proofdesk.jobs import execution, fairness, outcomes, run_queries
+from proofdesk.jobs import execution, outcomes, queue, run_queries
 from proofdesk.jobs.execution import RunHandler, RunOutcome
-from proofdesk.jobs.fairness import TimeSlice
 from proofdesk.jobs.outcomes import current_runner
+from proofdesk.jobs.queue import DEFAULT_QUEUE, JobKey
 from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.time_slices import TimeSlice
 from proofdesk.projects.scope import Scope
 
 __all__ = ["RunHandler", "RunOutcome"]
+
+log = logging.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 2.0
 MAX_WAIT_SECONDS = 600
@@ -32,7 +35,7 @@ ACTIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class RequestedRun:
-    """The run that serves a request; `joined` when it was under way already."""
+    """The run that serves a request; `joined` when it was queued or running already."""
 
     run: Run
     joined: bool
@@ -45,20 +48,24 @@ class RunNotFound(NotFound):
 
 
 class RunIsOver(Conflict):
-    """The run has ended: there is nothing to cancel."""
+    """The run has ended, so it cannot be cancelled."""
 
     code = "run_is_over"
 
 
 async def request(
-    db: Database, scope: Scope, job_type: str, trigger: str, params: dict[str, Any] | None = None
+    db: Database,
+    scope: Scope,
+    job_type: str,
+    trigger: str,
+    params: dict[str, Any] | None = None,
+    *,
+    queue_name: str = DEFAULT_QUEUE,
 ) -> RequestedRun:
-    """Queue a run for the workers, or join the one that is under way."""
+    """Queue a run for the workers, or join the open one."""
     async with db.scoped(scope) as conn:
-        asked = await _find_or_create(conn, scope, job_type, trigger, params or {}, None)
-        if asked and not asked.joined:
-            await fairness.enqueue(conn, scope, asked.run.id)
-    return asked or await request(db, scope, job_type, trigger, params)
+        requested = await _find_or_create(conn, scope, job_type, trigger, params or {}, queue_name)
+    return requested or await request(db, scope, job_type, trigger, params, queue_name=queue_name)
 
 
 async def request_after(db: Database, scope: Scope, job_type: str, trigger: str) -> RequestedRun:
@@ -67,81 +74,67 @@ async def request_after(db: Database, scope: Scope, job_type: str, trigger: str)
     A run that is running already may have looked for work before that: its worker runs it once more.
     """
     async with db.scoped(scope) as conn:
-        asked = await _find_or_create(conn, scope, job_type, trigger, {}, None)
-        if asked and not asked.joined:
-            await fairness.enqueue(conn, scope, asked.run.id)
-        if asked and asked.run.status == "running" and not await run_queries.request_again(conn, scope, asked.run.id):
-            asked = None  # it ended in between
-    return asked or await request_after(db, scope, job_type, trigger)
+        requested = await _find_or_create(conn, scope, job_type, trigger, {}, DEFAULT_QUEUE)
+        if requested and requested.run.status == "running":
+            is_running = await run_queries.request_again(conn, scope, requested.run.id)
+            requested = requested if is_running else None  # it ended in between
+    return requested or await request_after(db, scope, job_type, trigger)
 
 
-async def start(
-    db: Database, scope: Scope, job_type: str, trigger: str, params: dict[str, Any] | None = None
-) -> RequestedRun:
-    """Start a run in this process, without the workers, or join the one that is under way."""
+async def claim(db: Database, scope: Scope, job_type: str) -> Run | None:
+    """Take the open run of a job type for this process. Return None when there is none, or it is not tried again.
+
+    Only the process that holds the queue's lock of the job may do this. A run that is running then has lost its
+    process: it is marked as lost, and the next attempt is taken instead.
+    """
     async with db.scoped(scope) as conn:
-        asked = await _find_or_create(conn, scope, job_type, trigger, params or {}, current_runner())
-    return asked or await start(db, scope, job_type, trigger, params)
-
-
-async def retry(conn: Conn, scope: Scope, lost_run: Run) -> None:
-    """Queue another try of a run that lost its worker, unless there is one already."""
-    run = await run_queries.insert_run(
-        conn, scope, lost_run.job_type, lost_run.trigger, lost_run.params, attempts=lost_run.attempt
-    )
-    if run is not None:
-        await fairness.enqueue(conn, scope, run.id)
-        await outcomes.record_event(
-            conn, scope, "job.retried", run, {"lost": str(lost_run.id), "attempt": lost_run.attempt + 1}
-        )
-
-
-async def claim(db: Database, scope: Scope, run_id: UUID) -> Run | None:
-    """Take a queued run for this process; None when another has it or it is over."""
-    async with db.scoped(scope) as conn:
-        return await run_queries.claim_run(conn, scope, run_id, current_runner())
+        run = await run_queries.active_run(conn, scope, job_type)
+        if run is not None and run.status == "running":
+            run = await _replace_lost(conn, scope, run)
+        return run and await run_queries.claim_run(conn, scope, run.id, current_runner())
 
 
 async def execute(
     db: Database,
     scope: Scope,
     run: Run,
-    work: RunHandler,
+    handler: RunHandler,
     report: ReportProgress | None = None,
     *,
     stopping: asyncio.Event | None = None,
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> Run:
-    """Do the work of a run that this process has, beating its heart meanwhile; the run as it is then.
+    """Execute a run that this process has claimed. Return it as it is then.
 
-    Whatever goes wrong ends up in the run, not in an exception, except that being stopped is passed on. A worker gives
-    `stopping`: its runs make room for other projects, and are handed on when it stops; others are cancelled then.
+    An error is written to the run and not raised, but a cancellation is passed on. Workers give `stopping`: their runs
+    make room for other projects, and are queued again when the worker stops. Other runs are cancelled then.
     """
-    turn = TimeSlice(db, scope, run, report, stopping)
-    with logging.bind_context(job_type=run.job_type, run_id=str(run.id), request_id=run.request_id):
-        job = asyncio.ensure_future(work(scope, run, turn))
-        heart = asyncio.create_task(execution.send_heartbeats(db, scope, run, turn, job, heartbeat))
+    time_slice = TimeSlice(db, scope, run, report, stopping)
+    with logging.bound(job_type=run.job_type, run_id=str(run.id), request_id=run.request_id):
+        job = asyncio.ensure_future(handler(scope, run, time_slice))
+        writer = asyncio.create_task(execution.write_progress(db, scope, run, time_slice, job, heartbeat))
         try:
-            await execution.run_to_completion(db, scope, run, job, turn, is_worker=stopping is not None)
+            await execution.run_to_completion(db, scope, run, job, time_slice, is_worker=stopping is not None)
         finally:
-            heart.cancel()
+            writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await heart
+                await writer
     return await get(db, scope, run.id)
 
 
 async def cancel(db: Database, scope: Scope, run_id: UUID) -> Run:
-    """Cancel a queued run at once; have one that is running stop, which it does within seconds.
+    """Cancel a queued run at once. A running one is told to stop, which it does within seconds.
 
     Raises `RunNotFound` and, when the run has ended, `RunIsOver`.
     """
     async with db.scoped(scope) as conn:
         run = await _get(conn, scope, run_id)
-        by = f"Cancelled by {scope.actor.username}."
-        if run.status == "queued" and await outcomes.finish(conn, scope, run, "cancelled", error=by):
+        error = f"Cancelled by {scope.actor.username}."
+        if run.status == "queued" and await outcomes.finish(conn, scope, run, "cancelled", error=error):
             return await _get(conn, scope, run_id)
         if not await run_queries.request_cancel(conn, scope, run_id):
-            raise RunIsOver("The run has ended; there is nothing to cancel.")
+            raise RunIsOver("The run has ended, so it cannot be cancelled.")
+        await queue.abort(conn, JobKey(scope.project_id, run.job_type))
         if run.cancel_requested_at is None:
             await outcomes.record_event(conn, scope, "job.cancel_requested", run, {"by": scope.actor.username})
         return await _get(conn, scope, run_id)
@@ -189,20 +182,32 @@ async def delete_old(db: Database, scope: Scope, days: int) -> int:
 
 
 async def _find_or_create(
-    conn: Conn, scope: Scope, job_type: str, trigger: str, params: dict[str, Any], runner: str | None
+    conn: Conn, scope: Scope, job_type: str, trigger: str, params: dict[str, Any], queue_name: str
 ) -> RequestedRun | None:
-    """Make a run, or find the one under way; None when that ended in between."""
-    attempts = 0
-    found = await run_queries.active_run(conn, scope, job_type)
-    if found is not None and found.status == "running" and outcomes.has_lost_worker(found.runner, found.heartbeat_at):
-        await outcomes.mark_lost(conn, scope, found)
-        attempts = found.attempt
-    run = await run_queries.insert_run(conn, scope, job_type, trigger, params, runner=runner, attempts=attempts)
+    """Queue a run, or find the open one. Return None when that ended in between."""
+    run = await run_queries.insert_run(conn, scope, job_type, trigger, params)
     if run is not None:
+        await queue.enqueue(conn, [JobKey(scope.project_id, job_type)], queue_name)
         await outcomes.record_event(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
         return RequestedRun(run, False)
-    joined = await run_queries.active_run(conn, scope, job_type)
-    return RequestedRun(joined, True) if joined else None
+    open_run = await run_queries.active_run(conn, scope, job_type)
+    return RequestedRun(open_run, True) if open_run else None
+
+
+async def _replace_lost(conn: Conn, scope: Scope, lost_run: Run) -> Run | None:
+    """Mark a run as lost and add its next attempt. Return None when there is none."""
+    if not await outcomes.mark_lost(conn, scope, lost_run):
+        return None
+    log.warning("lost run", run_id=str(lost_run.id), job_type=lost_run.job_type, attempt=lost_run.attempt)
+    if outcomes.is_last_attempt(lost_run) or lost_run.cancel_requested_at is not None:
+        return None
+    run = await run_queries.insert_run(
+        conn, scope, lost_run.job_type, lost_run.trigger, lost_run.params, attempts=lost_run.attempt
+    )
+    assert run is not None, "the schedule is locked, and the lost run has ended"
+    payload = {"lost": str(lost_run.id), "attempt": lost_run.attempt + 1}
+    await outcomes.record_event(conn, scope, "job.retried", run, payload)
+    return run
 
 
 async def _get(conn: Conn, scope: Scope, run_id: UUID) -> Run:

@@ -1,4 +1,4 @@
-"""What people decide about a message: approve, cancel, let it be tried again, make a draft of it again."""
+"""Decisions that people take about a message: approve, cancel, retry, redraft."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,18 +11,19 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Denied
 from proofdesk.evidence import references
-from proofdesk.outbound import message_queries, messages, policies
+from proofdesk.outbound import approval_queries, messages, policies
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.gates import OPTED_OUT
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.projects.scope import Scope
 
-Step = Callable[[Conn, Scope, UUID], Awaitable[bool]]
+StateChange = Callable[[Conn, Scope, UUID], Awaitable[bool]]
+_PARTICIPLES = {"approve": "approved", "cancel": "cancelled", "retry": "retried", "redraft": "drafted again"}
 
 
 class FourEyesRequired(Denied):
-    """Whoever drafted a message may not approve it: OUTBOUND_FOUR_EYES is set."""
+    """The author of a draft may not approve it, because OUTBOUND_FOUR_EYES is set."""
 
     code = "four_eyes_required"
 
@@ -30,86 +31,88 @@ class FourEyesRequired(Denied):
 async def approve(
     db: Database, scope: Scope, outbound_id: UUID, *, four_eyes: bool = False, evidence_refs: list[Any] | None = None
 ) -> OutboundMessage:
-    """Approve a draft, as it is now and for as long as it says the same.
+    """Approve a draft with its present content; another content makes it a draft again.
 
     Raises `OutboundNotFound`, `InvalidState`, `FourEyesRequired` or `InvalidEvidenceRef`.
     """
     async with db.scoped(scope) as conn:
         draft = await messages.lock_message(conn, scope, outbound_id)
         if four_eyes and draft.created_by == scope.actor.username:
-            raise FourEyesRequired("Somebody else has to approve this: whoever drafts does not approve.", status=403)
-        told = {"content_hash": draft.content_hash}
-        return await _take(conn, scope, draft, approval_queries.approve_draft, "approve", told, evidence_refs)
+            raise FourEyesRequired("Another person must approve this message: you drafted it.", status=403)
+        payload = {"content_hash": draft.content_hash}
+        return await _change_state(
+            conn, scope, draft, approval_queries.approve_draft, "approve", payload, evidence_refs
+        )
 
 
 async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
-    """Let a message never go out. Raises `OutboundNotFound` or `InvalidState`."""
+    """Cancel a message that was not sent. Raises `OutboundNotFound` or `InvalidState`."""
     async with db.scoped(scope) as conn:
-        found = await messages.lock_message(conn, scope, outbound_id)
-        return await _take(conn, scope, found, approval_queries.cancel_message, "cancel")
+        message = await messages.lock_message(conn, scope, outbound_id)
+        return await _change_state(conn, scope, message, approval_queries.cancel_message, "cancel")
 
 
 async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
-    """Let a message that failed be tried again, with all its retries and the approval it has.
+    """Send a failed message again, with its approval and all its retries.
 
-    Whoever asks for it takes it upon himself that a message whose delivery is not known may arrive twice. Raises
-    `OutboundNotFound` or `InvalidState`.
+    A message whose delivery is unknown may arrive twice; the caller accepts that. Raises `OutboundNotFound` or
+    `InvalidState`.
     """
     async with db.scoped(scope) as conn:
-        found = await messages.lock_message(conn, scope, outbound_id)
-        return await _take(conn, scope, found, approval_queries.retry_message, "retry", {"after": found.last_error})
+        message = await messages.lock_message(conn, scope, outbound_id)
+        payload = {"after": message.last_error}
+        return await _change_state(conn, scope, message, approval_queries.retry_message, "retry", payload)
 
 
 async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
-    """Make a draft again, to be approved anew, of what failed, was cancelled, or was blocked and is not any more.
+    """Turn a failed, cancelled or blocked message into a draft that needs a new approval.
 
-    Raises `OutboundNotFound`, `DuplicateOutbound` when another message has taken its dedupe key meanwhile, or
-    `InvalidState`: somebody who opted out has to be opted in first.
+    Raises `OutboundNotFound`, `DuplicateOutbound` when another message holds its dedupe key now, or `InvalidState`: a
+    recipient who opted out must be opted in first.
     """
     try:
         return await _redraft(db, scope, outbound_id)
     except UniqueViolation as error:
         raise DuplicateOutbound(
-            "Another message has this one's dedupe key by now: only one of them can go out."
+            "Another message holds the dedupe key of this message. Only one can be sent."
         ) from error
 
 
 async def _redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     async with db.scoped(scope) as conn:
-        found = await messages.lock_message(conn, scope, outbound_id)
-        person = messages.effective_policy(
-            await policies.load_policies(conn, scope, found.channel, found.recipient_ref)
-        )
-        if found.status == "blocked_opt_out" and person is not None and person.opted_out:
+        message = await messages.lock_message(conn, scope, outbound_id)
+        recipient_policies = await policies.load_policies(conn, scope, message.channel, message.recipient_ref)
+        policy = messages.effective_policy(recipient_policies)
+        if message.status == "blocked_opt_out" and policy is not None and policy.opted_out:
             raise InvalidState(
-                "The recipient has opted out: only an explicit opt-in, with its reason, lets this be drafted again.",
-                found,
+                "The recipient has opted out. Opt them in with a reason before you draft this message again.",
+                message,
                 reason=OPTED_OUT,
             )
-        return await _take(conn, scope, found, approval_queries.redraft_message, "redraft", {"after": found.last_error})
+        payload = {"after": message.last_error}
+        return await _change_state(conn, scope, message, approval_queries.redraft_message, "redraft", payload)
 
 
-async def _take(
+async def _change_state(
     conn: Conn,
     scope: Scope,
-    before: OutboundMessage,
-    step: Step,
+    message: OutboundMessage,
+    change: StateChange,
     verb: str,
-    told: dict[str, Any] | None = None,
+    payload: dict[str, Any] | None = None,
     evidence_refs: list[Any] | None = None,
 ) -> OutboundMessage:
-    """One step of a message that is held, with its event. Raises `InvalidState`."""
-    if not await step(conn, scope, before.id):
-        raise InvalidState(f"A message that is {before.status} cannot be: {verb}.", before)
-    payload = {"from": before.status, **(told or {})}
+    """Change the state of a locked message and record the event. Raises `InvalidState`."""
+    if not await change(conn, scope, message.id):
+        raise InvalidState(f"A {message.status} message cannot be {_PARTICIPLES[verb]}.", message)
     await events.record(
         conn,
         scope.actor,
         f"outbound.{verb}",
         messages.ENTITY_TYPE,
-        before.id,
+        message.id,
         scope=scope,
-        payload=payload,
+        payload={"from": message.status, **(payload or {})},
         evidence_refs=await references.cite(conn, scope, evidence_refs or []),
     )
-    return await messages.read_message(conn, scope, before.id)
+    return await messages.read_message(conn, scope, message.id)

@@ -1,6 +1,7 @@
-"""Whether a message may go out: the rules alone, without database and clock.
+"""Gates: the rules that decide whether a message may be sent, without database and clock.
 
-`delivery` asks them in the transaction that claims a message, with the rows locked; `preflight` asks them to tell.
+`delivery` evaluates them in the transaction that claims a message, with the rows locked. `preflight` evaluates them to
+explain the result.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,10 @@ OPTED_OUT, REPLIED, CAP_REACHED = "recipient_opted_out", "stop_on_reply", "frequ
 
 @dataclass(frozen=True)
 class Policy:
-    """What a person allows on a channel. A window starts with its first send; its places are taken before a call."""
+    """What a contact allows on a channel.
+
+    A frequency window starts with its first message. A message takes its slot in the window before it is sent.
+    """
 
     id: UUID
     project_id: UUID
@@ -33,7 +37,7 @@ class Policy:
 
     @property
     def window_ends_at(self) -> datetime | None:
-        """When the window that is under way is over."""
+        """When the present window ends; None without a window."""
         if self.window_started_at is None:
             return None
         return self.window_started_at + timedelta(hours=self.frequency_window_hours)
@@ -41,7 +45,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class GateDecision:
-    """`pass`, or why not: `reason` is a code of `last_error`; `until` is when a deferred message may be tried again."""
+    """`pass`, or why not: `reason` is a code of `last_error`, `until` is when a deferred message is due again."""
 
     verdict: Literal["pass", "blocked_opt_out", "cancelled", "deferred"]
     reason: str | None = None
@@ -51,11 +55,11 @@ class GateDecision:
 PASS = GateDecision("pass")
 
 
-def evaluate(approved_at: datetime, policy: Policy, newest_inbound: datetime | None, now: datetime) -> GateDecision:
-    """The gates in their order: opt-out, stop-on-reply, frequency cap."""
+def evaluate(approved_at: datetime, policy: Policy, latest_reply: datetime | None, now: datetime) -> GateDecision:
+    """Return the decision of the gates in their order: opt-out, stop-on-reply, frequency cap."""
     if policy.opted_out:
         return GateDecision("blocked_opt_out", OPTED_OUT)
-    if policy.stop_on_reply and newest_inbound is not None and newest_inbound > approved_at:
+    if policy.stop_on_reply and latest_reply is not None and latest_reply > approved_at:
         return GateDecision("cancelled", REPLIED)
     if policy.frequency_cap <= close_expired_window(policy, now).sent_in_window:
         return GateDecision("deferred", CAP_REACHED, policy.window_ends_at)
@@ -63,12 +67,14 @@ def evaluate(approved_at: datetime, policy: Policy, newest_inbound: datetime | N
 
 
 def combine_policies(policies: Sequence[Policy], now: datetime) -> Policy:
-    """One person as one policy, should several be known: each rule as the strictest of them has it."""
-    tightest = max(
-        policies, key=lambda p: (close_expired_window(p, now).sent_in_window - p.frequency_cap, _end(p, now))
-    )
+    """Return the policies of one contact as one policy, in which each rule is the strictest of them."""
+
+    def strictness(policy: Policy) -> tuple[int, datetime]:
+        current = close_expired_window(policy, now)
+        return current.sent_in_window - policy.frequency_cap, current.window_ends_at or now
+
     return replace(
-        tightest,
+        max(policies, key=strictness),
         opted_out=any(p.opted_out for p in policies),
         stop_on_reply=any(p.stop_on_reply for p in policies),
         last_inbound_at=latest(p.last_inbound_at for p in policies),
@@ -77,36 +83,32 @@ def combine_policies(policies: Sequence[Policy], now: datetime) -> Policy:
 
 
 def close_expired_window(policy: Policy, now: datetime) -> Policy:
-    """The policy with its window closed if that is over."""
+    """Return the policy with an empty window if its window has ended."""
     end = policy.window_ends_at
     return policy if end is None or now < end else replace(policy, sent_in_window=0, window_started_at=None)
 
 
 def with_sent_at_least(policy: Policy, sent: int) -> Policy:
-    """The policy with what was sent to the whole person in its window, if that is more than it has counted itself."""
+    """Return the policy with at least this number of messages in its window, if it has a window."""
     return replace(policy, sent_in_window=max(policy.sent_in_window, sent)) if policy.window_started_at else policy
 
 
 def reserve_slot(policy: Policy, now: datetime) -> Policy:
-    """With a place taken for a message that is about to go out, in a new window if none is under way."""
-    open_now = close_expired_window(policy, now)
-    started = open_now.window_started_at or now
-    return replace(open_now, sent_in_window=open_now.sent_in_window + 1, window_started_at=started)
+    """Return the policy with a slot taken by a message that is about to be sent; a new window starts without one."""
+    current = close_expired_window(policy, now)
+    started_at = current.window_started_at or now
+    return replace(current, sent_in_window=current.sent_in_window + 1, window_started_at=started_at)
 
 
 def release_slot(policy: Policy, reserved_at: datetime) -> Policy:
-    """With the place free again that was taken then, since nothing was delivered; a later window keeps its places."""
-    started = policy.window_started_at
-    if started is None or reserved_at < started:
+    """Return the policy without the slot of a message that was not delivered; a later window is left as it is."""
+    started_at = policy.window_started_at
+    if started_at is None or reserved_at < started_at:
         return policy
-    left = policy.sent_in_window - 1
-    return replace(policy, sent_in_window=left, window_started_at=started if left else None)
+    remaining = policy.sent_in_window - 1
+    return replace(policy, sent_in_window=remaining, window_started_at=started_at if remaining else None)
 
 
 def latest(times: Iterable[datetime | None]) -> datetime | None:
-    """The latest of times, of which some are not known."""
-    return max((t for t in times if t is not None), default=None)
-
-
-def _end(policy: Policy, now: datetime) -> datetime:
-    return close_expired_window(policy, now).window_ends_at or now
+    """Return the latest time, ignoring None; None without any."""
+    return max((time for time in times if time is not None), default=None)

@@ -6,12 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
-from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
+from proofdesk.database.rows import Conn, fetch_all, fetch_value
 from proofdesk.outbound.delivery_report import DeliveryReport
 from proofdesk.projects.scope import Scope
-
 
 HIDDEN_FIELDS = ("policy_ids", "delivery_status", "delivery_error", "delivery_via", "delivery_at")
 """Fields of a message that the API and commands do not show."""

@@ -1,1 +1,1 @@
-"""Projects, who may enter them, and the Chatwoot accounts and inboxes they read."""
+"""Projects, their members and owners, and the Chatwoot sources that they read."""

@@ -1,4 +1,4 @@
-"""Members: who may enter a project, besides the owner of the installation."""
+"""List, add and remove the members of a project."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from proofdesk.projects.scope import ProjectOwner, Scope
 
 
 class MemberUserNotFound(NotFound):
-    """There is no account of that name."""
+    """No account has this username."""
 
     code = "user_not_found"
 
@@ -24,23 +24,23 @@ class MemberNotFound(NotFound):
 
 
 async def list_members(db: Database, scope: Scope) -> list[Member]:
-    """Who may enter the project, in the order in which they came."""
+    """Return the members of the project, oldest first."""
     async with db.scoped(scope) as conn:
         return await queries.list_members(conn, scope)
 
 
 async def add(db: Database, owner: ProjectOwner, username: str) -> None:
-    """Make somebody a member; nothing happens when he is one. Raises `UserNotFound`."""
+    """Add a member. Nothing changes when they are one already. Raises `MemberUserNotFound`."""
     async with db.scoped(owner) as conn:
         user = await queries.get_user(conn, username.strip())
         if user is None:
-            raise MemberUserNotFound(f"There is no account {username[:80]!r}.")
+            raise MemberUserNotFound(f"No account is named {username[:80]!r}.")
         if await queries.add_member(conn, owner.project_id, owner.account_scope_id, user.id):
             await _record(conn, owner, "project.member_added", user, {"role": "member"})
 
 
 async def remove(db: Database, owner: ProjectOwner, username: str) -> None:
-    """Let a member go: the project does not exist for him any more. Raises `MemberNotFound`."""
+    """Remove a member: they cannot see the project any more. Raises `MemberNotFound`."""
     async with db.scoped(owner) as conn:
         user = await queries.get_user(conn, username.strip())
         if user is None or not await queries.remove_member(conn, owner, user.id):

@@ -1,4 +1,4 @@
-"""Projects: made, listed and found, renamed and put away."""
+"""Create, list, rename and archive projects."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ MIN_NAME_LENGTH, MAX_NAME_LENGTH = 2, 160  # characters
 
 @dataclass(frozen=True)
 class NewProjectScope:
-    """A project that its transaction has just made: nobody has entered it yet."""
+    """The scope of a project that this transaction has just created."""
 
     project_id: UUID
     account_scope_id: UUID
@@ -48,7 +48,7 @@ async def create(
 
 
 async def rename(db: Database, owner: ProjectOwner, name: str) -> Project:
-    """Give the project another name. Raises `Invalid` (`invalid_name`)."""
+    """Rename the project. Raises `Invalid` (`invalid_name`)."""
     name = _validate_name(name)
     async with db.scoped(owner) as conn:
         old = await queries.rename(conn, owner, name)
@@ -61,9 +61,9 @@ async def rename(db: Database, owner: ProjectOwner, name: str) -> Project:
 
 
 async def archive(db: Database, owner: ProjectOwner) -> list[Source]:
-    """Put the project away: nobody enters it any more, its data stays; the sources it let go of, free for others.
+    """Archive the project, unbind its sources, and return them. Nobody can enter the project any more; its data stays.
 
-    Raises `ProjectNotFound` when it was archived already.
+    Raises `ProjectNotFound` when the project is archived already.
     """
     async with db.scoped(owner) as conn:
         if not await queries.archive(conn, owner):
@@ -74,7 +74,7 @@ async def archive(db: Database, owner: ProjectOwner) -> list[Source]:
 
 
 async def list_visible(db: Database, actor: Actor) -> list[Project]:
-    """The projects the actor may enter, oldest first."""
+    """Return the projects that the actor may enter, oldest first."""
     async with db.statement() as conn:
         return await queries.list_visible_projects(conn, actor)
 
@@ -86,9 +86,9 @@ async def list_names(db: Database) -> list[ProjectName]:
 
 
 async def get_by_name_or_id(db: Database, text: str) -> Project:
-    """The project of that id or exact name, for people at a terminal.
+    """Return the project with this id or exact name, for commands of the owner.
 
-    Raises `ProjectNotFound` when there is none and `Conflict` when several have the name.
+    Raises `ProjectNotFound`, and `Conflict` when several projects have the name.
     """
     async with db.transaction() as conn:
         matches = await queries.list_projects_named(conn, text)
@@ -99,12 +99,12 @@ async def get_by_name_or_id(db: Database, text: str) -> Project:
     if not matches:
         raise ProjectNotFound(f"There is no project {text!r}. `proofdesk project list` shows them.")
     if len(matches) > 1:
-        raise Conflict(f"{len(matches)} projects are named {text!r}; give the id instead.")
+        raise Conflict(f"{len(matches)} projects are named {text!r}. Use the id of the project instead.")
     return matches[0]
 
 
 def parse_id(text: str) -> UUID | None:
-    """The text as a project id, or None when it is none."""
+    """Return the text as a project id, or None when it is not a UUID."""
     try:
         return UUID(text)
     except ValueError:

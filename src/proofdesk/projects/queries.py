@@ -1,4 +1,4 @@
-"""SQL of projects, their members and sources."""
+"""SQL of projects and their members."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Project:
-    """A project as its members see it."""
+    """A project."""
 
     id: UUID
     name: str
@@ -24,7 +24,7 @@ class Project:
 
 @dataclass(frozen=True)
 class ProjectName:
-    """A project with its name, archived or not."""
+    """The name of a project, archived or not."""
 
     project_id: UUID
     account_scope_id: UUID
@@ -33,7 +33,7 @@ class ProjectName:
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody who may enter a project, the owner of the installation apart."""
+    """A user who may enter a project."""
 
     username: str
     role: str
@@ -42,14 +42,14 @@ class Member:
 
 @dataclass(frozen=True)
 class UserName:
-    """Somebody who has an account."""
+    """The id and username of an account."""
 
     id: UUID
     username: str
 
 
 async def list_visible_projects(conn: Conn, actor: Actor) -> list[Project]:
-    """All projects the actor may enter, oldest first."""
+    """Return all projects that the actor may enter, oldest first."""
     return await fetch_all(
         conn,
         Project,
@@ -64,7 +64,7 @@ async def list_visible_projects(conn: Conn, actor: Actor) -> list[Project]:
 
 
 async def get_visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Project | None:
-    """One project, when the actor may enter it."""
+    """Return a project if the actor may enter it."""
     return await fetch_optional(
         conn,
         Project,
@@ -80,7 +80,7 @@ async def get_visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Pro
 
 
 async def list_projects_named(conn: Conn, name: str) -> list[Project]:
-    """All projects of exactly that name that are not archived."""
+    """Return the projects with exactly this name that are not archived."""
     return await fetch_all(
         conn,
         Project,
@@ -101,7 +101,7 @@ async def list_project_names(conn: Conn) -> list[ProjectName]:
 
 
 async def ensure_account_scope(conn: Conn, key: str, name: str) -> UUID:
-    """The account scope of that key, made when it does not exist yet."""
+    """Return the account scope with this key. It is created if it does not exist."""
     return await fetch_value(
         conn,
         """
@@ -113,7 +113,7 @@ async def ensure_account_scope(conn: Conn, key: str, name: str) -> UUID:
 
 
 async def insert_project(conn: Conn, account_scope_id: UUID, name: str, created_by: UUID | None) -> Project:
-    """A new project; its scheduled jobs come with it."""
+    """Insert a project."""
     return await fetch_one(
         conn,
         Project,
@@ -127,12 +127,12 @@ async def insert_project(conn: Conn, account_scope_id: UUID, name: str, created_
 
 
 async def set_current_project(conn: Conn, project: Project) -> None:
-    """Let the rest of the transaction see the project, which it has just made."""
+    """Set the project of the transaction, so that row-level security lets it see the project that it has created."""
     await execute(conn, "SELECT set_config('proofdesk.project_id', %(project)s, true)", project=str(project.id))
 
 
 async def lock_unarchived(conn: Conn, scope: "Scope") -> bool:
-    """Keep the project from being archived until the transaction ends; False when it is already."""
+    """Lock the project so that it is not archived before the transaction ends. Return False if it is archived."""
     return bool(
         await fetch_value(
             conn,
@@ -143,7 +143,7 @@ async def lock_unarchived(conn: Conn, scope: "Scope") -> bool:
 
 
 async def rename(conn: Conn, scope: "Scope", name: str) -> str | None:
-    """Give the project another name; the one it had, or None when it is archived."""
+    """Rename the project and return its previous name, or None if it is archived."""
     return await fetch_value(
         conn,
         """
@@ -156,7 +156,7 @@ async def rename(conn: Conn, scope: "Scope", name: str) -> str | None:
 
 
 async def archive(conn: Conn, scope: "Scope") -> bool:
-    """Put the project away; False when it is already."""
+    """Archive the project. Return False if it is archived already."""
     return bool(
         await execute(
             conn,
@@ -167,7 +167,7 @@ async def archive(conn: Conn, scope: "Scope") -> bool:
 
 
 async def is_project_owner(conn: Conn, actor: Actor, project_id: UUID) -> bool:
-    """Whether the actor looks after the project: as owner of the installation, or because he made it."""
+    """Return whether the actor is the owner of the installation or created the project."""
     return actor.is_owner or bool(
         await fetch_value(
             conn,
@@ -182,7 +182,7 @@ async def is_project_owner(conn: Conn, actor: Actor, project_id: UUID) -> bool:
 
 
 async def list_members(conn: Conn, scope: "Scope") -> list[Member]:
-    """Who may enter the project, in the order in which they came."""
+    """Return the members of the project, oldest first."""
     return await fetch_all(
         conn,
         Member,
@@ -194,7 +194,7 @@ async def list_members(conn: Conn, scope: "Scope") -> list[Member]:
 
 
 async def get_user(conn: Conn, username: str) -> UserName | None:
-    """The account of that name as written, or else in small letters."""
+    """Return the account with this username, or else with the username in lower case."""
     return await fetch_optional(
         conn,
         UserName,
@@ -206,7 +206,7 @@ async def get_user(conn: Conn, username: str) -> UserName | None:
 
 
 async def add_member(conn: Conn, project_id: UUID, account_scope_id: UUID, user_id: UUID) -> bool:
-    """Make somebody a member; False when he is one."""
+    """Add a member. Return False if they are one already."""
     return bool(
         await execute(
             conn,
@@ -221,7 +221,7 @@ async def add_member(conn: Conn, project_id: UUID, account_scope_id: UUID, user_
 
 
 async def remove_member(conn: Conn, scope: "Scope", user_id: UUID) -> bool:
-    """Let a member go; False when he is none."""
+    """Remove a member. Return False if they are not one."""
     return bool(
         await execute(
             conn,
@@ -230,6 +230,3 @@ async def remove_member(conn: Conn, scope: "Scope", user_id: UUID) -> bool:
             user=user_id,
         )
     )
-
-
-# Sources ----------------------------------------------------------------------------------------------------------

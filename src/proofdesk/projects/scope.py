@@ -1,4 +1,4 @@
-"""A scope is the proof that an actor may act in a project. Queries on a project's rows take one."""
+"""Scopes: the proof that an actor may enter a project. Queries on the rows of a project take one."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,7 +12,7 @@ from proofdesk.projects import queries
 
 @dataclass(frozen=True)
 class Scope:
-    """An actor inside a project. Made by `enter` and `active` only."""
+    """An actor in a project. Created by `enter` and `active_scope` only."""
 
     actor: Actor
     project_id: UUID
@@ -21,11 +21,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class ProjectOwner(Scope):
-    """Somebody who looks after the project: the owner of the installation, or who made it. Made by `keep` only."""
+    """The scope of the owner of the installation, or of the creator of the project. Created by `require_owner` only."""
 
 
 class ProjectNotFound(NotFound):
-    """There is no such project, or none for this actor."""
+    """The project does not exist, or this actor may not enter it."""
 
     code = "project_not_found"
 
@@ -33,7 +33,7 @@ class ProjectNotFound(NotFound):
 async def enter(db: Database, actor: Actor, project_id: UUID) -> Scope:
     """Check that the project exists, is not archived, and that the actor is the owner or a member.
 
-    Raises `ProjectNotFound` otherwise, without telling which of these it was.
+    Raises `ProjectNotFound` otherwise, and does not tell which of these failed.
     """
     async with db.statement() as conn:
         project = await queries.get_visible_project(conn, actor, project_id)
@@ -43,20 +43,20 @@ async def enter(db: Database, actor: Actor, project_id: UUID) -> Scope:
 
 
 def active_scope(actor: Actor, session: ActiveSession) -> Scope | None:
-    """The project that somebody works in, if any. Reading his session has checked the same as `enter`."""
+    """Return the active project of the session. The query that read the session has checked the same as `enter`."""
     if session.active_project_id is None or session.account_scope_id is None:
         return None
     return Scope(actor, session.active_project_id, session.account_scope_id)
 
 
 async def require_owner(db: Database, scope: Scope) -> ProjectOwner:
-    """Check that whoever is inside looks after the project. Raises `Denied` (`forbidden`)."""
+    """Check that the actor is an owner of the project. Raises `Denied` (`forbidden`)."""
     if not await is_project_owner(db, scope):
-        raise Denied("Only the owner, or whoever made the project, may do this.", code="forbidden", status=403)
+        raise Denied("Only the owner or the creator of the project can do this.", code="forbidden", status=403)
     return ProjectOwner(scope.actor, scope.project_id, scope.account_scope_id)
 
 
 async def is_project_owner(db: Database, scope: Scope) -> bool:
-    """Whether whoever is inside looks after the project."""
+    """Return whether the actor is the owner of the installation or created the project."""
     async with db.transaction() as conn:
         return await queries.is_project_owner(conn, scope.actor, scope.project_id)

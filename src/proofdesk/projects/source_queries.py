@@ -1,4 +1,4 @@
-"""SQL of sources and of who owns them."""
+"""SQL of sources and of the claims that keep a source in one project."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class Source:
-    """A Chatwoot account (`inbox_id` is None) or inbox that a project reads."""
+    """A Chatwoot account (`inbox_id` is None) or inbox that is bound to a project."""
 
     id: UUID
     source_kind: str
@@ -21,7 +21,7 @@ class Source:
 
 
 async def list_sources(conn: Conn, scope: Scope) -> list[Source]:
-    """What the project reads, oldest first."""
+    """Return the sources of the project, oldest first."""
     return await fetch_all(
         conn,
         Source,
@@ -33,7 +33,7 @@ async def list_sources(conn: Conn, scope: Scope) -> list[Source]:
 
 
 async def lock_account(conn: Conn, account_id: int) -> None:
-    """Bindings of one account are made one after the other, until the end of the transaction."""
+    """Serialize bindings of one account until the transaction ends."""
     await execute(
         conn,
         "SELECT pg_advisory_xact_lock(hashtextextended('chatwoot_account', %(account)s))",
@@ -42,7 +42,7 @@ async def lock_account(conn: Conn, account_id: int) -> None:
 
 
 async def is_claimed_by_another(conn: Conn, scope: Scope, account_id: int, inbox_id: int | None) -> bool:
-    """Whether another project owns this source, the whole account around it, or an inbox inside it."""
+    """Return whether another project has claimed this source, the account that contains it, or an inbox in it."""
     return await fetch_value(
         conn,
         """
@@ -58,7 +58,7 @@ async def is_claimed_by_another(conn: Conn, scope: Scope, account_id: int, inbox
 
 
 async def claim(conn: Conn, scope: Scope, kind: str, external_id: str, account_id: int) -> bool:
-    """Take the source for the project; False when it is taken already, by this project or another."""
+    """Claim the source for the project. Return False if this project or another one has claimed it."""
     return bool(
         await execute(
             conn,
@@ -76,7 +76,7 @@ async def claim(conn: Conn, scope: Scope, kind: str, external_id: str, account_i
 async def insert_source(
     conn: Conn, scope: Scope, kind: str, external_id: str, account_id: int, inbox_id: int | None
 ) -> Source:
-    """Record a claimed source among the project's."""
+    """Insert a claimed source."""
     return await fetch_one(
         conn,
         Source,
@@ -94,7 +94,7 @@ async def insert_source(
 
 
 async def lock_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: list[int] | None) -> int:
-    """Keep sources of an account from being let go until the transaction ends; how many of them there are."""
+    """Lock sources of an account against unbinding until the transaction ends, and return their number."""
     return await execute(
         conn,
         """
@@ -109,7 +109,7 @@ async def lock_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: lis
 
 
 async def record_first_binding(conn: Conn, scope: Scope) -> None:
-    """Remember that the project has had a source."""
+    """Record when the project bound its first source."""
     await execute(
         conn,
         "UPDATE projects SET first_bound_at = now() WHERE id = %(project)s AND first_bound_at IS NULL",
@@ -118,26 +118,26 @@ async def record_first_binding(conn: Conn, scope: Scope) -> None:
 
 
 async def was_ever_bound(conn: Conn, scope: Scope) -> bool:
-    """Whether the project has, or had, a source."""
+    """Return whether the project has or had a source."""
     return await fetch_value(
         conn, "SELECT first_bound_at IS NOT NULL FROM projects WHERE id = %(project)s", project=scope.project_id
     )
 
 
 async def delete_sources(conn: Conn, scope: Scope, source_id: UUID | None = None) -> list[Source]:
-    """Let go of a source, or of all, and of the claims; what was let go."""
+    """Delete a source, or all sources, with their claims, and return them."""
     return await fetch_all(
         conn,
         Source,
         """
-        WITH gone AS (
+        WITH deleted AS (
             DELETE FROM project_sources
             WHERE project_id = %(project)s AND (%(source)s::uuid IS NULL OR id = %(source)s)
             RETURNING id, source_kind, external_id, account_id, inbox_id, created_at),
-        freed AS (
-            DELETE FROM source_claims c USING gone g
-            WHERE c.source_kind = g.source_kind AND c.external_id = g.external_id AND c.claimed_by = %(project)s)
-        SELECT * FROM gone ORDER BY created_at, external_id""",
+        released AS (
+            DELETE FROM source_claims c USING deleted d
+            WHERE c.source_kind = d.source_kind AND c.external_id = d.external_id AND c.claimed_by = %(project)s)
+        SELECT * FROM deleted ORDER BY created_at, external_id""",
         project=scope.project_id,
         source=source_id,
     )

@@ -1,4 +1,4 @@
-"""Sources: which Chatwoot accounts and inboxes a project reads. One source belongs to one project."""
+"""Bind Chatwoot accounts and inboxes to projects. A source belongs to one project."""
 
 from uuid import UUID
 
@@ -11,19 +11,19 @@ from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.source_queries import Source
 
 UNBOUND_NOTICE = "The import has stopped. What was imported stays in the project."
-"""What people are told when a source is let go."""
+"""Shown after a source is unbound."""
 
 KINDS = ("chatwoot_account", "chatwoot_inbox")
 
 
 class SourceAlreadyBound(Conflict):
-    """This project or another one reads the source, the account around it, or an inbox in it."""
+    """A project has bound this source, the account that contains it, or an inbox in it."""
 
     code = "source_already_bound"
 
 
 class SourceUnbound(Conflict):
-    """The source was unbound while it was read."""
+    """The source was unbound during an import."""
 
     code = "source_unbound"
 
@@ -35,7 +35,7 @@ class SourceNotFound(NotFound):
 
 
 async def list_sources(db: Database, scope: Scope) -> list[Source]:
-    """What the project reads, oldest first."""
+    """Return the sources of the project, oldest first."""
     async with db.scoped(scope) as conn:
         return await source_queries.list_sources(conn, scope)
 
@@ -43,8 +43,7 @@ async def list_sources(db: Database, scope: Scope) -> list[Source]:
 async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Source:
     """Bind an account (`"<account>"`) or an inbox (`"<account>:<inbox>"`) to the project.
 
-    Raises `Invalid` for another form, `SourceAlreadyBound` when it is taken, and `ProjectNotFound` when the project
-    was archived meanwhile.
+    Raises `Invalid` for an invalid id, `SourceAlreadyBound`, and `ProjectNotFound` when the project was archived.
     """
     account_id, inbox_id = parse_external_id(kind, external_id)
     external_id = str(account_id) if inbox_id is None else f"{account_id}:{inbox_id}"
@@ -53,9 +52,9 @@ async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Sourc
             raise ProjectNotFound("There is no such project.")
         await source_queries.lock_account(conn, account_id)
         if await source_queries.is_claimed_by_another(conn, scope, account_id, inbox_id):
-            raise SourceAlreadyBound(f"Chatwoot source {external_id} belongs to another project, whole or in part.")
+            raise SourceAlreadyBound(f"Another project has bound Chatwoot source {external_id} or a part of it.")
         if not await source_queries.claim(conn, scope, kind, external_id, account_id):
-            raise SourceAlreadyBound(f"Chatwoot source {external_id} is bound to this project already.")
+            raise SourceAlreadyBound(f"Chatwoot source {external_id} is already bound to this project.")
         source = await source_queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
         await source_queries.record_first_binding(conn, scope)
         await _record(conn, scope, "source.bound", source)
@@ -63,7 +62,7 @@ async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Sourc
 
 
 async def unbind(db: Database, scope: Scope, source_id: UUID) -> Source:
-    """Stop reading a source; what was imported from it stays. The source as it was. Raises `SourceNotFound`."""
+    """Unbind a source and return it. Imported data stays. Raises `SourceNotFound`."""
     async with db.scoped(scope) as conn:
         unbound = await source_queries.delete_sources(conn, scope, source_id)
         if not unbound:
@@ -73,37 +72,35 @@ async def unbind(db: Database, scope: Scope, source_id: UUID) -> Source:
 
 
 async def find_source_id(db: Database, scope: Scope, external_id: str) -> UUID:
-    """The id of the project's source that Chatwoot knows as `external_id`. Raises `SourceNotFound`."""
+    """Return the id of the source with this external id. Raises `SourceNotFound`."""
     for source in await list_sources(db, scope):
         if source.external_id == external_id.strip():
             return source.id
-    raise SourceNotFound(
-        f"This project does not read {external_id[:80]!r}. `proofdesk source list` shows what it does."
-    )
+    raise SourceNotFound(f"This project has no source {external_id[:80]!r}. `proofdesk source list` shows its sources.")
 
 
 async def lock_sources(conn: Conn, scope: Scope, account_id: int, inbox_ids: frozenset[int] | None) -> None:
-    """Keep an account (`inbox_ids` None) or inboxes bound until the transaction ends. Raises `SourceLetGo`."""
+    """Lock the binding of an account (`inbox_ids` None) or of inboxes for the transaction. Raises `SourceUnbound`."""
     inboxes = None if inbox_ids is None else sorted(inbox_ids)
     if await source_queries.lock_sources(conn, scope, account_id, inboxes) < (1 if inboxes is None else len(inboxes)):
-        raise SourceUnbound("Stopped: the source was let go while it was read. What was imported stays.")
+        raise SourceUnbound("The import stopped because the source was unbound. Imported data stays in the project.")
 
 
 async def was_ever_bound(db: Database, scope: Scope) -> bool:
-    """Whether the project has a source, or had one that it let go."""
+    """Return whether the project has or had a source."""
     async with db.scoped(scope) as conn:
         return await source_queries.was_ever_bound(conn, scope)
 
 
 def parse_external_id(kind: str, external_id: str) -> tuple[int, int | None]:
-    """Account and inbox of an external id (inbox None for a whole account). Raises `Invalid`."""
+    """Return the account id and inbox id of an external id (inbox None for a whole account). Raises `Invalid`."""
     parts = external_id.strip().split(":")
     if kind not in KINDS:
-        raise Invalid(f"source_kind is one of {', '.join(KINDS)}.", code="invalid_source")
+        raise Invalid(f"`source_kind` must be one of {', '.join(KINDS)}.", code="invalid_source")
     part_count = 1 if kind == "chatwoot_account" else 2
     if len(parts) != part_count or not all(p.isascii() and p.isdigit() and 0 < int(p) < 2**63 for p in parts):
         form = "<account>" if part_count == 1 else "<account>:<inbox>"
-        raise Invalid(f"external_id of a {kind} has the form {form}, in numbers.", code="invalid_source")
+        raise Invalid(f"`external_id` of a {kind} must have the form {form}, in numbers.", code="invalid_source")
     return int(parts[0]), int(parts[1]) if part_count == 2 else None
 
 

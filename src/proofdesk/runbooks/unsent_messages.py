@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from proofdesk.outbound import message_queries
+from proofdesk.outbound import message_queries, recipient_queries
 from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, close_expired_window, combine_policies, evaluate
 from proofdesk.outbound.message_queries import OutboundFilter, OutboundMessage
 from proofdesk.runbooks import outbound_queries

@@ -154,9 +154,7 @@ def _update(message: OutboundMessage, decision: GateDecision, policy_ids: list[U
 def _event(message: OutboundMessage, decision: GateDecision) -> BulkEvent:
     payload = {"reason": decision.reason, "from": message.status, "channel": message.channel}
     until = {"until": decision.until.isoformat()} if decision.until else {}
-    return BulkEvent(
-        _ACTIONS[decision.verdict], messages.ENTITY_TYPE, message.id, decision.verdict, payload | until
-    )
+    return BulkEvent(_ACTIONS[decision.verdict], messages.ENTITY_TYPE, message.id, decision.verdict, payload | until)
 
 
 def _advice(message: OutboundMessage) -> str:

@@ -206,9 +206,7 @@ async def _finish_tasks(
     await _settle_tasks(db, scope, set(tasks), tasks, totals)
 
 
-async def _settle_tasks(
-    db: Database, scope: Scope, done: SendTasks, tasks: SendTasks, totals: DeliveryTotals
-) -> None:
+async def _settle_tasks(db: Database, scope: Scope, done: SendTasks, tasks: SendTasks, totals: DeliveryTotals) -> None:
     tasks -= done
     results = [task.result() for task in done if not task.cancelled()]
     settled = await outcomes.settle_attempts(db, scope, [outcome for outcome in results if outcome is not None])

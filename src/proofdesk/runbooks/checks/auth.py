@@ -138,13 +138,13 @@ async def collect_headers(context: RunbookContext) -> Any:
     shared = request.origin if request.origin in settings.cors_origins else None
     secure = settings.secure_cookies if settings.secure_cookies is not None else request.scheme == "https"
     return {
-        "answered": {
+        "response": {
             "access-control-allow-origin": shared,
             "access-control-allow-credentials": "true" if shared else None,
             "cookie attributes": "HttpOnly, SameSite=Lax, Path=/" + (", Secure" if secure else ""),
             "vary": "Accept" + (", Origin" if shared else ""),
         },
-        "asked": request.headers,
+        "request": request.headers,
         "cookies": sorted(request.cookies),
         "scheme": request.scheme,
         "peer": request.peer,

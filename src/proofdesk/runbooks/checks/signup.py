@@ -88,22 +88,22 @@ async def check_limits(context: RunbookContext) -> Observation:
     """Check that no limit of signups or PIN attempts is reached."""
     limits = {q.purpose: q for q in (quotas.STARTS, quotas.STARTS_OF_ADDRESS, quotas.PINS, quotas.PINS_OF_ADDRESS)}
     async with context.resources.db.transaction() as conn:
-        counted = await queries.list_rate_limits(conn, list(limits))
-    full = [c for c in counted if c.hits > limits[c.purpose].max_hits and c.minutes < limits[c.purpose].minutes]
-    if not full:
+        counts = await queries.list_rate_limits(conn, list(limits))
+    reached = [c for c in counts if c.hits > limits[c.purpose].max_hits and c.minutes < limits[c.purpose].minutes]
+    if not reached:
         return ok("No limit is reached.")
-    left = max(limits[c.purpose].minutes - c.minutes for c in full)
-    return fail(f"Limits reached: {', '.join(c.purpose for c in full)}. Retry in {left:.0f} minutes.")
+    left = max(limits[c.purpose].minutes - c.minutes for c in reached)
+    return fail(f"Limits reached: {', '.join(c.purpose for c in reached)}. Retry in {left:.0f} minutes.")
 
 
 async def check_last_pin(context: RunbookContext) -> Observation:
     """Check that the last PIN was sent."""
     event_filter = AuditFilter("auth.*", None, None)
-    found_events = await chain.list_events(
-        context.resources.db, context.required_scope, context.actor, asked, _EVENTS, 0
+    recent_events = await chain.list_events(
+        context.resources.db, context.required_scope, context.actor, event_filter, _EVENTS, 0
     )
-    failed = [e for e in found_events if e.payload.get("reason") == TelegramError.code]
-    started = [e for e in found_events if e.action == "auth.signup_start"]
+    failed = [e for e in recent_events if e.payload.get("reason") == TelegramError.code]
+    started = [e for e in recent_events if e.action == "auth.signup_start"]
     failed_ids = {e.entity_id for e in failed}
     if failed and started and started[0].entity_id in failed_ids:
         minutes = (context.now() - failed[0].created_at).total_seconds() / 60
@@ -122,9 +122,9 @@ async def load_bot_identity(context: RunbookContext) -> BotIdentity | TelegramEr
 
 async def collect_signup_status(context: RunbookContext) -> Any:
     """Return the content of `GET /auth/signup/status`."""
-    found = await signup.status(context.resources.db, context.settings)
+    status = await signup.status(context.resources.db, context.settings)
     names = ("enabled", "has_telegram_token", "owner_bound", "missing", "message")
-    return {name: getattr(found, name) for name in names}
+    return {name: getattr(status, name) for name in names}
 
 
 async def collect_webhook_status(context: RunbookContext) -> Any:

@@ -1,18 +1,12 @@
 // Draws the table of a figure: its first column are days or times (<time datetime>), each other one a line or bars.
 
+import Plot from "uplot";
+
 const MONTHS = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
-function library(address) {
-  return (globalThis.proofdeskPlots ??= new Promise((done, failed) => {
-    const script = Object.assign(document.createElement("script"), { src: address, onload: () => done(globalThis.uPlot), onerror: failed });
-    document.head.append(script);
-  }));
-}
-
-export async function draw(figure) {
+export function draw(figure) {
   if (figure.dataset.drawn !== undefined) return;
   figure.dataset.drawn = "";
-  const Plot = await library(figure.dataset.library);
   const rows = [...figure.querySelectorAll("tbody tr")];
   const names = [...figure.querySelectorAll("thead th")].slice(1).map((th) => th.textContent);
   const times = rows.map((row) => new Date(row.querySelector("time").dateTime) / 1000);
@@ -38,14 +32,14 @@ export async function draw(figure) {
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
       // Bars are as wide as they are: half of one stands beyond the first and the last time.
-      scales: { x: { range: (_, low, high) => (figure.dataset.shape === "bars" ? [low - half, high + half] : [low, high]) }, y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
+      scales: { x: { range: (_, low, high) => (figure.dataset.plot === "bars" ? [low - half, high + half] : [low, high]) }, y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
       axes: [
         { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((t) => MONTHS.format(t * 1000)), space: 64, size: 28 },
         { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5] },
       ],
       series: [{}, ...names.map((name, at) => ({
         label: name, stroke: tones[at % tones.length], width: 2, points: { show: false },
-        ...(figure.dataset.shape === "bars" ? { fill: tones[at % tones.length], width: 0, paths: Plot.paths.bars({ size: [0.7, 48], radius: 0.15 }) } : {}),
+        ...(figure.dataset.plot === "bars" ? { fill: tones[at % tones.length], width: 0, paths: Plot.paths.bars({ size: [0.7, 48], radius: 0.15 }) } : {}),
       }))],
       hooks: { setCursor: [(u) => { tell(u.cursor.idx); }] },
     }, [times, ...series], canvas);

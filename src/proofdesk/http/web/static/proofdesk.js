@@ -36,13 +36,19 @@ function showTimes(root) {
 // Plots are drawn from the table beside them, which stays for those who do not see them.
 function showPlots(root) {
   for (const plot of root.querySelectorAll("[data-plot]:not([data-drawn])"))
-    import(plot.dataset.plot).then((module) => module.draw(plot));
+    import("./plot.js").then((module) => module.draw(plot));
+}
+
+function showReference(root) {
+  for (const element of root.querySelectorAll("[data-reference]:not([data-drawn])"))
+    import("./reference.js").then((module) => module.draw(element));
 }
 
 function show(root) {
   showTheme();
   showTimes(root);
   showPlots(root);
+  showReference(root);
   for (const toast of root.querySelectorAll(".toast:not(.bad)")) leave(toast);
 }
 

@@ -1,4 +1,4 @@
-"""An installation in which everything works, and ways to break it: real services behind the real clients."""
+"""A healthy installation with simulated services, and ways to break it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from proofdesk.database.pool import Database
 from proofdesk.indexing import vectors
 from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.incremental import index_conversations
-from proofdesk.jobs.resources import Resources, open_resources
+from proofdesk.jobs.resources import open_resources
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.runbooks import registry
@@ -25,7 +25,7 @@ from proofdesk_simulators import chatwoot, openai, telegram
 from proofdesk_simulators.telegram.simulator import Hook
 from tests.support.search_desk import Desk
 
-ASKING = RequestContext(
+REQUEST = RequestContext(
     method="POST",
     scheme="https",
     host="desk.example.com",
@@ -39,8 +39,8 @@ WEBHOOK_SECRET = "only-telegram-knows-this"
 
 
 @dataclass
-class House:
-    """The installation. What is changed in `settings` and `asking` holds for the next look."""
+class Installation:
+    """The installation. Changes of `settings` and `request` apply to the next run of a runbook."""
 
     db: Database
     conn: psycopg.Connection
@@ -49,9 +49,9 @@ class House:
     openai: openai.Simulator
     telegram: telegram.Simulator
     settings: dict[str, Any]
-    asking: RequestContext | None = ASKING
+    request: RequestContext | None = REQUEST
     outbound_id: UUID | None = None
-    inside: bool = True
+    in_project: bool = True
     clock: list[datetime] = field(default_factory=list)
 
     def set(self, **settings: Any) -> None:
@@ -59,16 +59,16 @@ class House:
         self.settings |= settings
 
     def sql(self, statement: str, **values: Any) -> None:
-        """Change rows as the owner of the database; `project` and `account_scope` are given."""
-        ours = {"project": self.scope.project_id, "account_scope": self.scope.account_scope_id}
-        self.conn.execute(statement.encode(), ours | values)
+        """Execute a statement as the owner of the database, with the values `project` and `account_scope`."""
+        ids = {"project": self.scope.project_id, "account_scope": self.scope.account_scope_id}
+        self.conn.execute(statement.encode(), ids | values)
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
-        """What a query gives to the owner of the database."""
+        """Return the rows of a query, as the owner of the database."""
         return self.conn.execute(statement.encode(), {"project": self.scope.project_id} | values).fetchall()
 
     def failed_run(self, job_type: str, error: str, details: str = "{}", ago: str = "1 minute") -> None:
-        """A run that failed."""
+        """Insert a failed run."""
         self.sql(
             "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, created_at, started_at,"
             " finished_at, error, error_details) VALUES (%(project)s, %(account_scope)s, %(job)s, 'manual', 'failed',"
@@ -80,29 +80,24 @@ class House:
         )
 
     @asynccontextmanager
-    async def case(self) -> AsyncIterator[RunbookContext]:
-        """The case of a look at this house."""
+    async def context(self) -> AsyncIterator[RunbookContext]:
+        """Yield the context in which a runbook runs."""
         now = self.clock[0] if self.clock else None
-        async with self._opened() as held:
+        async with open_resources(Settings(**self.settings)) as resources:
             clock = {"now": lambda: now} if now else {}
-            scope = self.scope if self.inside else None
-            yield RunbookContext(held, self.scope.actor, scope, self.asking, self.outbound_id, **clock)
+            scope = self.scope if self.in_project else None
+            yield RunbookContext(resources, self.scope.actor, scope, self.request, self.outbound_id, **clock)
 
-    async def look(self, slug: str) -> RunbookResult:
+    async def run(self, slug: str) -> RunbookResult:
         """Run a runbook."""
-        async with self.case() as case:
-            return await registry.run_checks(case, registry.get_runbook(slug))
-
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Resources]:
-        async with open_resources(Settings(**self.settings)) as held:
-            yield held
+        async with self.context() as context:
+            return await registry.run_checks(context, registry.get_runbook(slug))
 
 
 async def build(
     db: Database, conn: psycopg.Connection, scope: Scope, servers: dict[str, tuple[Any, str]], database_url: str
-) -> House:
-    """A house in which nothing is wrong."""
+) -> Installation:
+    """Create an installation in which every runbook finds nothing."""
     (cw, cw_url), (ai, ai_url), (tg, tg_url) = servers["chatwoot"], servers["openai"], servers["telegram"]
     settings: dict[str, Any] = {
         "database_url": SecretStr(database_url),
@@ -120,40 +115,40 @@ async def build(
         "telegram_bot_token": SecretStr(tg.token),
         "telegram_webhook_secret": SecretStr(WEBHOOK_SECRET),
     }
-    house = House(db, conn, scope, cw, ai, tg, settings)
+    installation = Installation(db, conn, scope, cw, ai, tg, settings)
     ai.switches.key = "sk-right"
     await sources.bind(db, scope, "chatwoot_account", "1")
     desk = Desk(db, scope)
     await desk.talk("My parcel has not arrived, it is two weeks late now", "> Sorry! I will ask the courier today")
     await desk.talk("Please send invoice INV-2026-0417 to our accountant", "> Sent to the accountant just now")
     await index_conversations(db, scope, ChunkLimits(1000, 30))
-    async with open_resources(Settings(**settings)) as held:
-        assert held.provider is not None
-        await vectors.embed_pending(db, scope, held.provider, vectors.Options())
+    async with open_resources(Settings(**settings)) as resources:
+        assert resources.provider is not None
+        await vectors.embed_pending(db, scope, resources.provider, vectors.Options())
     for job_type in ("chatwoot_sync", "embeddings_run"):
-        house.sql(
+        installation.sql(
             "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, created_at, finished_at)"
             " VALUES (%(project)s, %(account_scope)s, %(job)s, 'schedule', 'ok', now() - interval '1 hour', now())",
             job=job_type,
         )
-    house.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '10 minutes', last_status = 'ok'")
-    house.sql("INSERT INTO workers (runner) VALUES ('host:1:1')")
-    house.sql("INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (4711, 4711, 'Ada Lovelace')")
+    installation.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '10 minutes', last_status = 'ok'")
+    installation.sql("INSERT INTO workers (runner) VALUES ('host:1:1')")
+    installation.sql("INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (4711, 4711, 'Ada Lovelace')")
     tg.hook = Hook("https://desk.example.com/auth/telegram/webhook", WEBHOOK_SECRET)
-    return house
+    return installation
 
 
-def many_vectors(house: House) -> None:
-    """As many vectors as should have an index, which nobody built."""
-    one = "(SELECT * FROM rag_chunks ORDER BY message_id LIMIT 1) k"
-    house.sql(
+def many_vectors(installation: Installation) -> None:
+    """Insert so many vectors that they should have an index, but build none."""
+    chunk = "(SELECT * FROM rag_chunks ORDER BY message_id LIMIT 1) k"
+    installation.sql(
         "INSERT INTO rag_chunks (project_id, account_scope_id, account_id, message_id, chunk_index, conversation_id,"
         " inbox_id, sender_type, sender_types, covers, text, context, content_hash, embedding_status, embedding_model,"
         " created_at) SELECT project_id, account_scope_id, account_id, message_id, n, conversation_id, inbox_id,"
         " sender_type, sender_types, covers, text, context, content_hash, embedding_status, embedding_model, created_at"
-        f" FROM {one}, generate_series(100, 2200) n"
+        f" FROM {chunk}, generate_series(100, 2200) n"
     )
-    house.sql(
+    installation.sql(
         "INSERT INTO rag_vectors (project_id, account_scope_id, account_id, message_id, chunk_index, model, embedding)"
         " SELECT c.project_id, c.account_scope_id, c.account_id, c.message_id, c.chunk_index, v.model, v.embedding"
         " FROM rag_chunks c JOIN (SELECT * FROM rag_vectors LIMIT 1) v USING (project_id) WHERE c.chunk_index >= 100"
@@ -161,5 +156,5 @@ def many_vectors(house: House) -> None:
 
 
 def at(*ago: int) -> datetime:
-    """A moment so many minutes away from now."""
+    """Return the time this many minutes from now."""
     return datetime.fromtimestamp(datetime.now(UTC).timestamp() + 60 * sum(ago), UTC)
