@@ -33,17 +33,17 @@ WITHOUT = {
 
 
 async def test_there_are_seven_runbooks(cast: Cast):
-    response = (await cast.member.client.get("/runbooks")).json()["runbooks"]
-    assert [r["slug"] for r in response] == SLUGS
-    assert all(r["title"] and r["symptom"] and r["impact"] for r in response)
+    runbooks = (await cast.member.client.get("/runbooks")).json()["runbooks"]
+    assert [r["slug"] for r in runbooks] == SLUGS
+    assert all(r["title"] and r["symptom"] and r["impact"] for r in runbooks)
 
 
 async def test_a_run_names_the_cause_and_its_fixes(cast: Cast):
     response = await cast.member.client.post("/runbooks/search-returns-no-results/run")
-    response = response.json()
-    assert (response.status_code, response["verdict"], response["cause"]["check"]) == (200, "problem", "messages")
-    assert all(set(c) == {"id", "title", "status", "observed", "expected", "fix"} for c in response["checks"])
-    fix = response["fixes"][1]
+    result = response.json()
+    assert (response.status_code, result["verdict"], result["cause"]["check"]) == (200, "problem", "messages")
+    assert all(set(c) == {"id", "title", "status", "observed", "expected", "fix"} for c in result["checks"])
+    fix = result["fixes"][1]
     assert (fix["method"], fix["path"], fix["command"]) == ("POST", "/jobs/chatwoot/sync", "proofdesk sync")
 
 
