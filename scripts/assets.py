@@ -127,7 +127,9 @@ def _esbuild(folder: Path, arguments: list[str]) -> dict[str, str]:
 
 
 def _write_icons(target: Path) -> None:
-    symbols = [_symbol(name, (MODULES / "lucide-static" / "icons" / f"{name}.svg").read_text("utf-8")) for name in ICONS]
+    symbols = [
+        _symbol(name, (MODULES / "lucide-static" / "icons" / f"{name}.svg").read_text("utf-8")) for name in ICONS
+    ]
     target.write_text('<svg xmlns="http://www.w3.org/2000/svg">' + "".join(symbols) + "</svg>\n", "utf-8")
 
 

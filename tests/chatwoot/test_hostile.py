@@ -16,7 +16,7 @@ from starlette.types import Scope as HttpScope
 from proofdesk.chatwoot import cursor_queries, item_storage, lenient_json, parsing, queries, sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.parsing import ParsedItems
-from proofdesk.cli import failure
+from proofdesk.cli import errors
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database import errors, migrate
 from proofdesk.database.pool import Database
@@ -280,5 +280,5 @@ def test_read_only_server_is_named_by_migrate_and_by_commands(
     with pytest.raises(psycopg.Error) as refused, owner_conn.transaction():
         owner_conn.execute("SET TRANSACTION READ ONLY")
         owner_conn.execute("CREATE TABLE x ()")
-    assert failure.report_error(refused.value) == 1
+    assert errors.report_error(refused.value) == 1
     assert "Name the primary server" in capsys.readouterr().err

@@ -191,17 +191,17 @@ def test_a_user_without_rights_is_told(ada: Person, folder: Path, database_url: 
 def test_a_defect_is_told_in_one_line_and_debugging_shows_the_stack(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from proofdesk.cli import failure
+    from proofdesk.cli import errors
     from proofdesk.core import redaction
 
     redaction.register_secrets([SECRET])
     error = KeyError(f"line one {SECRET}\n" + "x" * 1000)
     monkeypatch.delenv("LOG_LEVEL", raising=False)
-    assert failure.report_error(ExceptionGroup("tasks", [error])) == 1
+    assert errors.report_error(ExceptionGroup("tasks", [error])) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and len(line) <= 301 and SECRET not in line and "LOG_LEVEL=debug" in line
     monkeypatch.setenv("LOG_LEVEL", "debug")
-    failure.report_error(error)
+    errors.report_error(error)
     shown = capsys.readouterr().err
     assert shown.count("\n") > 1 and SECRET not in shown
 

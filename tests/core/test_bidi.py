@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proofdesk.cli import failure, output
+from proofdesk.cli import errors, output
 from proofdesk.core import bidi
 from proofdesk.errors import Invalid
 
@@ -39,7 +39,7 @@ def test_a_terminal_gets_no_control_and_no_markup(capsys: pytest.CaptureFixture[
     output.print_table(["Name"], [["\u202eEve\x1b[2J\x9b1m [/bold]"]])
     output.print_line("\u2067Eve\x07")
     output.print_note("\u202dEve\x1b]0;title")
-    assert failure.report_error(Invalid("No project \u2067Mallory\x1b[0m.")) == 1
+    assert errors.report_error(Invalid("No project \u2067Mallory\x1b[0m.")) == 1
     out, err = capsys.readouterr()
     assert "Eve[2J1m [/bold]" in out and "Eve]0;title" in err and "No project Mallory[0m." in err
     assert not set(out + err) & {*FORMATTING, "\x1b", "\x07", "\x9b"}

@@ -1,4 +1,4 @@
-"""The door of the terminal: `proofdesk …`."""
+"""The command line: `proofdesk …`."""
 
 import importlib
 import io
@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from proofdesk import __version__
-from proofdesk.cli import failure
+from proofdesk.cli import errors
 
 app = typer.Typer(
     name="proofdesk",
-    help="Chatwoot conversations as searchable evidence, and governed outbound messages.",
+    help="Search Chatwoot conversations as evidence, and send approved messages.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 
-_ROOMS = {
+_MODULES = {
     "demo": "demo",
     "serve": "server",
     "up": "server",
@@ -45,21 +45,21 @@ _ROOMS = {
     "config": "setup",
     "simulate": "simulate",
 }
-"""Where each command is: reading the others takes about as long as most commands do."""
+"""The module of each command. Importing all modules takes about as long as most commands run."""
 
 
 def load(command: str | None = None) -> typer.Typer:
-    """The application with that command, and some beside it; with every command when there is none of that name."""
-    rooms = [_ROOMS[command]] if command in _ROOMS else dict.fromkeys(_ROOMS.values())
+    """Return the application with the modules that a command needs; with all of them for an unknown command."""
     if command == "--version":
         return app
-    for room in rooms:
-        importlib.import_module(f"proofdesk.cli.{room}")
+    modules = [_MODULES[command]] if command in _MODULES else dict.fromkeys(_MODULES.values())
+    for module in modules:
+        importlib.import_module(f"proofdesk.cli.{module}")
     return app
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"proofdesk {__version__}")
         raise typer.Exit
 
@@ -70,34 +70,34 @@ def _group(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    # Without this an application that has one command only would not ask for its name.
+    # Without a callback, an application with one command would not expect that command's name.
     pass
 
 
 def main() -> None:
     """Run a command. Exit status: 0 done, 1 failed, 2 wrong usage."""
-    _print_in_any_encoding()
+    _replace_unencodable_characters()
     try:
         load(sys.argv[1] if len(sys.argv) > 1 else None)
         status = app(prog_name="proofdesk", standalone_mode=False) or 0
         sys.stdout.flush()
     except Exception as error:
-        status = failure.report_error(error)
+        status = errors.report_error(error)
     except KeyboardInterrupt as error:
-        status = failure.report_error(error)
-    _drop_what_cannot_be_written()
+        status = errors.report_error(error)
+    _discard_unwritable_output()
     sys.exit(status)
 
 
-def _print_in_any_encoding() -> None:
-    """Names of customers hold letters that a terminal may not have: those are replaced."""
+def _replace_unencodable_characters() -> None:
+    """Replace characters that the terminal's encoding lacks: names of customers may contain any letter."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-def _drop_what_cannot_be_written() -> None:
-    """A full disk or a closed pipe was reported: Python would try again when it ends, and print a stack."""
+def _discard_unwritable_output() -> None:
+    """Discard buffered output after a full disk or a closed pipe, or Python would fail again when it exits."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

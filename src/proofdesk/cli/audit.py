@@ -1,4 +1,4 @@
-"""`audit`: prove that the record of what was done is whole, and write it out."""
+"""`audit`: verify the audit chains, and export them."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import typer
 
 from proofdesk.audit import chain
 from proofdesk.audit.chain import ChainProof
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption
 from proofdesk.errors import ProofdeskError
 from proofdesk.jobs.resources import Resources
@@ -19,34 +19,37 @@ from proofdesk.projects import projects
 from proofdesk.projects.queries import ProjectName
 from proofdesk.projects.scope import ProjectNotFound
 
-audit_app = typer.Typer(help="The record of what was done, which nobody can change.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit log, which nobody can change unnoticed.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 
-OneProject = Annotated[str | None, typer.Option("--project", "-p", help="Name or id; unset: every chain.")]
+ChainOption = Annotated[
+    str | None, typer.Option("--project", "-p", help="Name or id of the project. Default: every chain.")
+]
 
 
 class ChainBroken(ProofdeskError):
-    """A chain is not what was recorded."""
+    """A chain differs from what was recorded."""
 
     code = "audit_chain_broken"
 
 
 @audit_app.command("verify")
-def verify(project: OneProject = None, json: JsonOption = False) -> None:
-    """Work out every hash anew. Names the first event that was changed, removed or moved; exit status 1 then.
+def verify(project: ChainOption = None, json: JsonOption = False) -> None:
+    """Compute every hash again. Name the first event that was changed, removed or moved; exit status is then 1.
 
-    Keep the last hashes elsewhere: a chain that still ends with one of them, or contains it, was not written anew.
+    Keep the last hashes in another place: a chain that still contains one of them was not rewritten.
     """
 
-    async def command(held: Resources) -> list[ChainProof]:
-        proofs = [await chain.verify(held.db, found, found.name) for found in await _chosen(held, project)]
-        return proofs if project else [*proofs, await chain.verify(held.db, None)]
+    async def command(resources: Resources) -> list[ChainProof]:
+        names = await _project_names(resources, project)
+        proofs = [await chain.verify(resources.db, name, name.name) for name in names]
+        return proofs if project else [*proofs, await chain.verify(resources.db, None)]
 
-    proofs = machine.run_with_resources(command)
+    proofs = environment.run_with_resources(command)
     if json:
         output.print_json([vars(p) for p in proofs])
     else:
-        rows = [(p.chain, p.events, p.fault or "whole", p.last_hash) for p in proofs]
+        rows = [(p.chain, p.events, p.fault or "intact", p.last_hash) for p in proofs]
         output.print_table(("Chain", "Events", "State", "Last hash"), rows)
     broken = next((p for p in proofs if p.fault), None)
     if broken is not None:
@@ -55,22 +58,22 @@ def verify(project: OneProject = None, json: JsonOption = False) -> None:
 
 @audit_app.command("export")
 def export(
-    project: OneProject = None,
-    to: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; unset: standard output.")] = None,
+    project: ChainOption = None,
+    to: Annotated[Path | None, typer.Option("--output", "-o", help="File to write. Default: standard output.")] = None,
 ) -> None:
-    """Write events as lines of JSON, chain by chain, in order. Each line can be proved without Proofdesk."""
+    """Write the events as JSON lines, chain by chain, in order. Each line can be verified without Proofdesk."""
 
-    async def command(held: Resources) -> int:
-        chosen: list[ProjectName | None] = [*await _chosen(held, project)]
-        return await _write(_lines(held, chosen if project else [*chosen, None]), to)
+    async def command(resources: Resources) -> int:
+        chains: list[ProjectName | None] = [*await _project_names(resources, project)]
+        return await _write(_lines(resources, chains if project else [*chains, None]), to)
 
-    written = machine.run_with_resources(command)
-    output.print_note(f"Wrote {written} {'event' if written == 1 else 'events'}.")
+    written = environment.run_with_resources(command)
+    output.print_note(f"Wrote {output.count(written, 'event')}.")
 
 
-async def _lines(held: Resources, chosen: list[ProjectName | None]) -> AsyncIterator[str]:
-    for one in chosen:
-        async for link in chain.read_links(held.db, one):
+async def _lines(resources: Resources, chains: list[ProjectName | None]) -> AsyncIterator[str]:
+    for project in chains:
+        async for link in chain.read_links(resources.db, project):
             yield json.dumps(chain.export_link(link), default=str, ensure_ascii=False)
 
 
@@ -83,10 +86,10 @@ async def _write(lines: AsyncIterator[str], to: Path | None) -> int:
     return written
 
 
-async def _chosen(held: Resources, project: str | None) -> list[ProjectName]:
-    """All projects, archived ones too, or those of that name or id."""
-    every = await projects.list_names(held.db)
-    found = [c for c in every if project is None or project in (c.name, str(c.project_id))]
-    if project is not None and not found:
-        raise ProjectNotFound(f"There is no project {project!r}, nor was there one.")
-    return found
+async def _project_names(resources: Resources, project: str | None) -> list[ProjectName]:
+    """Return the projects with that name or id, or all; archived ones too."""
+    names = await projects.list_names(resources.db)
+    matches = [n for n in names if project is None or project in (n.name, str(n.project_id))]
+    if project is not None and not matches:
+        raise ProjectNotFound(f"There is no project {project!r}, not even an archived one.")
+    return matches

@@ -1,4 +1,4 @@
-"""`demo`: the whole loop on this machine, with a sample studio: read, embed, search, write, look."""
+"""`demo`: the whole loop on this environment, with a sample studio: read, embed, search, write, look."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from proofdesk import settings
 from proofdesk.accounts import accounts
 from proofdesk.audit import events
-from proofdesk.cli import app, jobs, machine, output, server
+from proofdesk.cli import app, environment, jobs, output, server
 from proofdesk.cli import search as search_door
 from proofdesk.cli.simulate import demo_extra
 from proofdesk.core import ports
@@ -46,7 +46,7 @@ QUERIES = (
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after the searches instead of serving.")] = False,
 ) -> None:
-    """Everything on this machine with sample data: no Chatwoot, no key, no database server needed."""
+    """Everything on this environment with sample data: no Chatwoot, no key, no database server needed."""
     with demo_extra():
         from proofdesk_simulators import chatwoot, serving, smtp
 
@@ -62,7 +62,7 @@ def demo(
     ):
         simulator.switches.public_url = simulator.switches.storage_url = chatwoot_url
         local = _local(chosen, chatwoot_url, simulator.admin_token, smtp_url)
-        with machine.prepared_database(local) as loaded:
+        with environment.prepared_database(local) as loaded:
             asyncio.run(_loop(loaded))
             output.print_line(f"What the simulated mail relay took: {mail_url}/_simulator/sent", "dim")
             output.print_line(f"\nDone in {time.monotonic() - started:.1f} s.", "bold")
@@ -112,7 +112,7 @@ def _port(wanted: int, host: str = "127.0.0.1") -> int:
 
 
 async def _loop(loaded: Settings) -> None:
-    async with machine.opened_resources(loaded) as held:
+    async with environment.opened_resources(loaded) as held:
         inside = await _project(held)
         for job, title in ((catalog.SYNC.name, "Sync of the simulated Chatwoot"), (catalog.EMBED.name, "Embedding")):
             ended = await jobs.here(held, inside, job, title)

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from proofdesk.audit import events
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.errors import NotFound, ProofdeskError
 from proofdesk.jobs.resources import Resources
@@ -48,7 +48,7 @@ def doctor(
             to.write_bytes(packed.content)
         return [await registry.run_checks(_case(held, inside, outbound), runbook) for runbook in runbooks]
 
-    found = machine.run_with_resources(command)
+    found = environment.run_with_resources(command)
     if json:
         output.print_json(_plain(found, one=slug is not None))
     else:
@@ -66,7 +66,7 @@ def _case(held: Resources, inside: Scope | None, outbound: UUID | None) -> Runbo
 async def _inside(held: Resources, project: str | None) -> Scope | None:
     """The project, as other commands find it; that there is none may be what is wrong."""
     try:
-        return await machine.enter_project(held, project)
+        return await environment.enter_project(held, project)
     except NotFound:
         if project is not None:
             raise

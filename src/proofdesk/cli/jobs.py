@@ -7,17 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from proofdesk.audit import events
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.cli.progress import progress
 from proofdesk.errors import ProofdeskError
-from proofdesk.jobs import catalog, runs, worker
+from proofdesk.jobs import catalog, in_process, worker
 from proofdesk.jobs import tick as schedule
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
-
-FOREVER = 365 * 86_400.0
 
 
 class JobFailed(ProofdeskError):
@@ -60,13 +58,13 @@ def tick(
     """Start what is due, for the workers to carry out, and wait for the results."""
 
     async def command(held: Resources) -> schedule.TickSummary:
-        inside = None if project is None else await machine.enter_project(held, project)
+        inside = None if project is None else await environment.enter_project(held, project)
         started = await schedule.start_due(held.db, held.settings, limit, inside)
         patience = held.settings.job_wait_seconds if wait is None else wait
         with progress("Due jobs", shown=not json) as report:
             return await schedule.wait_for_results(held.db, events.system_actor(), started, patience, report)
 
-    result = machine.run_with_resources(command)
+    result = environment.run_with_resources(command)
     if json:
         output.print_json(result.as_dict())
     else:
@@ -88,7 +86,7 @@ def run_worker(
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         await worker.run_worker(held, drain=drain, stopping=stopping)
 
-    machine.run_with_resources(command)
+    environment.run_with_resources(command)
 
 
 async def here(
@@ -101,15 +99,8 @@ async def here(
     params: dict[str, Any] | None = None,
 ) -> Run:
     """Carry a job out in this process, or watch the run that is under way. Raises `JobFailed`."""
-    asked = await runs.start(held.db, inside, job_type, "cli", params)
-    run = asked.run
-    if asked.joined and run.status == "queued":
-        run = await runs.claim(held.db, inside, run.id) or run
     with progress(title, shown=shown) as report:
-        if run.runner == runs.current_runner():
-            ended = await runs.execute(held.db, inside, run, catalog.bind_handler(held, job_type), report)
-        else:
-            ended = await runs.wait(held.db, inside, run.id, FOREVER, report)
+        ended = await in_process.execute(held, inside, job_type, params, report)
     if ended.status != "ok":
         raise JobFailed(ended.error or f"The run was {ended.status}.", details=ended.error_details)
     return ended
@@ -119,10 +110,10 @@ def _carry_out(
     job_type: str, title: str, project: str | None, json: bool, params: dict[str, Any] | None = None
 ) -> None:
     async def command(held: Resources) -> Run:
-        inside = await machine.enter_project(held, project)
+        inside = await environment.enter_project(held, project)
         return await here(held, inside, job_type, title, shown=not json, params=params)
 
-    ended = machine.run_with_resources(command)
+    ended = environment.run_with_resources(command)
     result = ended.meta["result"]
     if json:
         return output.print_json({"run_id": ended.id, "status": ended.status, "result": result})

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, drafts, messages
@@ -45,10 +45,10 @@ def list_outbound(
     """Show messages, the newest first."""
 
     async def command(held: Resources) -> tuple[list[OutboundMessage], int]:
-        inside = await machine.enter_project(held, project)
+        inside = await environment.enter_project(held, project)
         return await messages.list_messages(held.db, inside, messages.build_filter(status, channel, q, delivery), limit, 0)
 
-    found, total = machine.run_with_resources(command)
+    found, total = environment.run_with_resources(command)
     if json:
         return output.print_json({"outbound": [_shown(m) for m in found], "total": total})
     rows = [(m.id, m.status, m.channel, m.recipient_ref, _ending(m), m.next_attempt_at) for m in found]
@@ -60,9 +60,9 @@ def show_outbound(outbound_id: Id, project: ProjectOption = None, json: JsonOpti
     """Show a message with its attempts, what its recipient allows, and who did what about it."""
 
     async def command(held: Resources) -> MessageDetails:
-        return await messages.get_details(held.db, await machine.enter_project(held, project), _id(outbound_id))
+        return await messages.get_details(held.db, await environment.enter_project(held, project), _id(outbound_id))
 
-    found = machine.run_with_resources(command)
+    found = environment.run_with_resources(command)
     if json:
         return output.print_json(dataclasses.asdict(found) | {"outbound": _shown(found.outbound)})
     _tell(found.outbound)
@@ -95,9 +95,9 @@ def draft_outbound(
     )  # fmt: skip
 
     async def command(held: Resources) -> OutboundMessage:
-        return (await drafts.create(held.db, await machine.enter_project(held, project, by), wish))[0]
+        return (await drafts.create(held.db, await environment.enter_project(held, project, by), wish))[0]
 
-    _told(machine.run_with_resources(command), json)
+    _told(environment.run_with_resources(command), json)
 
 
 @outbound_app.command("approve")
@@ -144,11 +144,11 @@ def process_outbound(
     """Send what is due: approved messages whose time has come, and retries."""
 
     async def command(held: Resources) -> dict[str, int]:
-        inside = await machine.enter_project(held, project)
+        inside = await environment.enter_project(held, project)
         tally = await delivery.process_due(held.db, inside, held.outbound, DeliveryOptions.from_settings(held.settings), limit)
         return tally.counts
 
-    counts = machine.run_with_resources(command)
+    counts = environment.run_with_resources(command)
     if json:
         return output.print_json(counts)
     return output.print_line(", ".join(f"{count} {name}" for name, count in counts.items()))
@@ -158,9 +158,9 @@ def _done(
     verb: Callable[[Resources, Scope, UUID], Awaitable[OutboundMessage]], outbound_id: str, project: str | None, by: str | None
 ) -> OutboundMessage:
     async def command(held: Resources) -> OutboundMessage:
-        return await verb(held, await machine.enter_project(held, project, by), _id(outbound_id))
+        return await verb(held, await environment.enter_project(held, project, by), _id(outbound_id))
 
-    return machine.run_with_resources(command)
+    return environment.run_with_resources(command)
 
 
 def _told(found: OutboundMessage, json: bool) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import policies
@@ -29,10 +29,10 @@ def show_policy(
     """Show the policies of somebody, or of all."""
 
     async def command(held: Resources) -> tuple[list[Policy], int]:
-        inside = await machine.enter_project(held, project)
+        inside = await environment.enter_project(held, project)
         return await policies.list_policies(held.db, inside, PolicyFilter(who, channel, opted_out), limit, 0)
 
-    found, total = machine.run_with_resources(command)
+    found, total = environment.run_with_resources(command)
     if json:
         return output.print_json({"policies": [vars(p) for p in found], "total": total})
     return _table(found)
@@ -55,10 +55,10 @@ def set_policy(
     change = PolicyUpdate(opted_out, stop_on_reply, window, cap)
 
     async def command(held: Resources) -> Policy:
-        inside = await machine.enter_project(held, project, by)
+        inside = await environment.enter_project(held, project, by)
         return await policies.change_policy(held.db, inside, who, channel, change, reason=reason)
 
-    changed = machine.run_with_resources(command)
+    changed = environment.run_with_resources(command)
     if json:
         return output.print_json(vars(changed))
     return _table([changed])

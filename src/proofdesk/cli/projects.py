@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from proofdesk.audit import events
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.errors import Invalid
 from proofdesk.jobs import new_projects
@@ -30,7 +30,7 @@ def create_project(
     json: JsonOption = False,
 ) -> None:
     """Make a project."""
-    made = machine.run_with_resources(lambda held: new_projects.create(held.db, events.system_actor(), name, scope_key=scope_key))
+    made = environment.run_with_resources(lambda held: new_projects.create(held.db, events.system_actor(), name, scope_key=scope_key))
     if json:
         return output.print_json(vars(made))
     return output.print_line(f"Made project {made.name} ({made.id}).")
@@ -39,7 +39,7 @@ def create_project(
 @project_app.command("list")
 def list_projects(json: JsonOption = False) -> None:
     """Show all projects."""
-    found = machine.run_with_resources(lambda held: projects.list_visible(held.db, events.system_actor()))
+    found = environment.run_with_resources(lambda held: projects.list_visible(held.db, events.system_actor()))
     if json:
         return output.print_json([vars(p) for p in found])
     return output.print_table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])
@@ -52,7 +52,7 @@ def rename_project(name: Annotated[str, typer.Argument(help="The new name.")], p
     async def command(held: Resources) -> str:
         return (await projects.rename(held.db, await _kept(held, project), name)).name
 
-    output.print_line(f"The project is called {machine.run_with_resources(command)}.")
+    output.print_line(f"The project is called {environment.run_with_resources(command)}.")
 
 
 @project_app.command("archive")
@@ -62,7 +62,7 @@ def archive_project(project: Annotated[str, typer.Argument(help="Name or id.")])
     async def command(held: Resources) -> list[Source]:
         return await projects.archive(held.db, await _kept(held, project))
 
-    freed = ", ".join(s.external_id for s in machine.run_with_resources(command))
+    freed = ", ".join(s.external_id for s in environment.run_with_resources(command))
     output.print_line(f"Archived {project}. Its data stays." + (f" Free for other projects: {freed}." if freed else ""))
 
 
@@ -73,7 +73,7 @@ def add_member(username: str, project: ProjectOption = None) -> None:
     async def command(held: Resources) -> None:
         await members.add(held.db, await _kept(held, project), username)
 
-    machine.run_with_resources(command)
+    environment.run_with_resources(command)
     output.print_line(f"{username} may enter the project.")
 
 
@@ -84,7 +84,7 @@ def remove_member(username: str, project: ProjectOption = None) -> None:
     async def command(held: Resources) -> None:
         await members.remove(held.db, await _kept(held, project), username)
 
-    machine.run_with_resources(command)
+    environment.run_with_resources(command)
     output.print_line(f"{username} may not enter the project any more.")
 
 
@@ -93,9 +93,9 @@ def list_members(project: ProjectOption = None, json: JsonOption = False) -> Non
     """Show who may enter a project."""
 
     async def command(held: Resources) -> list[Member]:
-        return await members.list_members(held.db, await machine.enter_project(held, project))
+        return await members.list_members(held.db, await environment.enter_project(held, project))
 
-    found = machine.run_with_resources(command)
+    found = environment.run_with_resources(command)
     if json:
         return output.print_json([vars(m) for m in found])
     return output.print_table(("Username", "Role", "Added"), [(m.username, m.role, m.added_at) for m in found])
@@ -113,9 +113,9 @@ def bind_source(
     kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
 
     async def command(held: Resources) -> Source:
-        return await sources.bind(held.db, await machine.enter_project(held, project), kind, external_id)
+        return await sources.bind(held.db, await environment.enter_project(held, project), kind, external_id)
 
-    bound = machine.run_with_resources(command)
+    bound = environment.run_with_resources(command)
     if json:
         return output.print_json(vars(bound))
     return output.print_line(f"Bound {bound.source_kind} {bound.external_id}. `proofdesk sync` reads it.")
@@ -129,10 +129,10 @@ def unbind_source(
     """Stop reading a source. What was imported from it stays."""
 
     async def command(held: Resources) -> Source:
-        inside = await machine.enter_project(held, project)
+        inside = await environment.enter_project(held, project)
         return await sources.unbind(held.db, inside, await sources.find_source_id(held.db, inside, external_id))
 
-    output.print_line(f"Unbound {machine.run_with_resources(command).external_id}. {sources.UNBOUND_NOTICE}")
+    output.print_line(f"Unbound {environment.run_with_resources(command).external_id}. {sources.UNBOUND_NOTICE}")
 
 
 @source_app.command("list")
@@ -140,9 +140,9 @@ def list_sources(project: ProjectOption = None, json: JsonOption = False) -> Non
     """Show what a project reads."""
 
     async def command(held: Resources) -> list[Source]:
-        return await sources.list_sources(held.db, await machine.enter_project(held, project))
+        return await sources.list_sources(held.db, await environment.enter_project(held, project))
 
-    found = machine.run_with_resources(command)
+    found = environment.run_with_resources(command)
     if json:
         return output.print_json([vars(s) for s in found])
     return output.print_table(
@@ -151,4 +151,4 @@ def list_sources(project: ProjectOption = None, json: JsonOption = False) -> Non
 
 
 async def _kept(held: Resources, project: str | None) -> ProjectOwner:
-    return await scope.require_owner(held.db, await machine.enter_project(held, project))
+    return await scope.require_owner(held.db, await environment.enter_project(held, project))

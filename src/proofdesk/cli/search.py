@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.search import results
@@ -26,11 +26,11 @@ def search(
     chosen: Literal["hybrid", "vector", "text"] = mode
 
     async def command(held: Resources) -> SearchResults:
-        inside = await machine.enter_project(held, project)
+        inside = await environment.enter_project(held, project)
         question = SearchQuery(text=query, top_k=top, mode=chosen)
         return await results.search(held.db, inside, held.provider, held.settings, question)
 
-    answer = machine.run_with_resources(command)
+    answer = environment.run_with_resources(command)
     if json:
         return output.print_json(dataclasses.asdict(answer))
     return show(answer)

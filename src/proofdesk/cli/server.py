@@ -17,7 +17,7 @@ from granian.constants import Interfaces
 from granian.server.mp import MPServer
 
 from proofdesk import settings
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.core import ports
 from proofdesk.dashboard import process_metrics
 from proofdesk.http.web import assets
@@ -34,8 +34,8 @@ def serve() -> None:
     assets.manifest()
     preload(_APPLICATION)
     chosen = settings.load()
-    with ports.listen(chosen.host, chosen.port) as listener, machine.prepared_database(chosen) as loaded:
-        machine.run_with_resources(_nothing, loaded)
+    with ports.listen(chosen.host, chosen.port) as listener, environment.prepared_database(chosen) as loaded:
+        environment.run_with_resources(_nothing, loaded)
         _tell_address(loaded, listener)
         os.environ["DATABASE_URL"] = _url(loaded)
         _serve(loaded, listener)
@@ -47,10 +47,10 @@ def up() -> None:
     assets.manifest()
     chosen = settings.load()
     ports.check(chosen.host, chosen.port)
-    with machine.prepared_database(chosen) as loaded:
-        machine.run_with_resources(_nothing, loaded)
-        environment = os.environ | {"DATABASE_URL": _url(loaded)}
-        sys.exit(run_commands([["serve"], ["worker"]], environment))
+    with environment.prepared_database(chosen) as loaded:
+        environment.run_with_resources(_nothing, loaded)
+        variables = os.environ | {"DATABASE_URL": _url(loaded)}
+        sys.exit(run_commands([["serve"], ["worker"]], variables))
 
 
 def _serve(loaded: Settings, listener: socket.socket) -> None:

@@ -1,14 +1,14 @@
 """`migrate` and `config`: prepare the database, show what is set."""
 
 from proofdesk import logging, settings
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema. Every other command does so too when it starts."""
-    with machine.prepared_database():
+    with environment.prepared_database():
         output.print_line("The database is up to date.")
 
 

@@ -8,7 +8,7 @@ import typer
 from proofdesk.accounts import commands, signup, telegram
 from proofdesk.accounts.bot import TelegramError
 from proofdesk.audit import events
-from proofdesk.cli import app, machine, output
+from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption
 from proofdesk.jobs.resources import Resources
 
@@ -19,7 +19,7 @@ app.add_typer(telegram_app, name="telegram")
 @telegram_app.command("bind-code")
 def make_bind_code(json: JsonOption = False) -> None:
     """Make a one-time code: whoever sends it to the bot with /bind gets the PINs."""
-    code, expires_at = machine.run_with_resources(lambda held: telegram.create_bind_code(held.db, held.settings, events.system_actor()))
+    code, expires_at = environment.run_with_resources(lambda held: telegram.create_bind_code(held.db, held.settings, events.system_actor()))
     if json:
         return output.print_json({"code": code, "expires_at": expires_at})
     return output.print_line(f"Send this to the bot within {commands.CODE_MINUTES} minutes, in private: /bind {code}")
@@ -28,7 +28,7 @@ def make_bind_code(json: JsonOption = False) -> None:
 @telegram_app.command("unbind")
 def unbind() -> None:
     """Undo the binding; signups that wait for a PIN are void."""
-    done = machine.run_with_resources(lambda held: telegram.unbind(held.db, events.system_actor()))
+    done = environment.run_with_resources(lambda held: telegram.unbind(held.db, events.system_actor()))
     output.print_line("Undone: nobody gets PINs now." if done else "Nobody was bound.")
 
 
@@ -42,7 +42,7 @@ def set_webhook(
     async def command(held: Resources) -> str:
         return await telegram.register_webhook(held.settings, held.bot, url)
 
-    address = machine.run_with_resources(command)
+    address = environment.run_with_resources(command)
     if json:
         return output.print_json({"url": address})
     return output.print_line(f"Telegram sends messages for the bot to {address} from now on.")
@@ -51,7 +51,7 @@ def set_webhook(
 @telegram_app.command("status")
 def show_status(json: JsonOption = False) -> None:
     """Show whether signup works, who is bound, and how Telegram's deliveries go."""
-    found = machine.run_with_resources(_found)
+    found = environment.run_with_resources(_found)
     if json:
         return output.print_json(found)
     rows = [(name.replace("_", " "), _shown(value)) for name, value in found.items()]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from proofdesk.conversations import queries
-from proofdesk.conversations.queries import ConversationRow, MessageDetails
+from proofdesk.conversations.queries import ConversationRow, ConversationMessage
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.errors import NotFound
@@ -21,7 +21,7 @@ class ConversationDetails:
     """A conversation with all its messages in order."""
 
     conversation: ConversationRow
-    messages: list[MessageDetails]
+    messages: list[ConversationMessage]
 
 
 async def list_conversations(

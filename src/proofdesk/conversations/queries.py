@@ -71,7 +71,7 @@ class MessageRow:
 
 
 @dataclass(frozen=True)
-class MessageDetails(MessageRow):
+class ConversationMessage(MessageRow):
     """A message with its attachments. `delivery_error` is the reason why a channel did not deliver it, if any."""
 
     attachments: list[Any]
@@ -250,11 +250,11 @@ async def get_message(conn: Conn, scope: Scope, key: GlobalId) -> MessageRow | N
     )
 
 
-async def list_conversation_messages(conn: Conn, scope: Scope, conversation_key: GlobalId) -> list[MessageDetails]:
+async def list_conversation_messages(conn: Conn, scope: Scope, conversation_key: GlobalId) -> list[ConversationMessage]:
     """Return all messages of a conversation, in order."""
     return await fetch_all(
         conn,
-        MessageDetails,
+        ConversationMessage,
         """
         SELECT m.account_id, m.message_id, m.conversation_id, c.contact_id, m.message_type, m.content_type,
                m.sender_type, m.sender_name, m.private, m.deleted, m.content, m.attachments, m.created_at, m.updated_at,

@@ -111,17 +111,17 @@ async def watermarks(conn: Conn, scope: Scope) -> list[Watermark]:
     )
 
 
-async def worker_status(conn: Conn, silence: float) -> WorkerStatus:
-    """Workers that were heard of within `silence` seconds."""
+async def worker_status(conn: Conn, timeout: float) -> WorkerStatus:
+    """Return the number of workers with a heartbeat within `timeout` seconds. Procrastinate writes the heartbeats."""
     return await fetch_one(
         conn,
         WorkerStatus,
         """
-        SELECT count(*) FILTER (WHERE last_heartbeat_at > now() - make_interval(secs => %(silence)s)) > 0 AS alive,
-               max(last_heartbeat_at) AS last_heartbeat_at,
-               count(*) FILTER (WHERE last_heartbeat_at > now() - make_interval(secs => %(silence)s)) AS workers
-        FROM workers""",
-        silence=silence,
+        SELECT count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => %(timeout)s)) > 0 AS alive,
+               max(last_heartbeat) AS last_heartbeat_at,
+               count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => %(timeout)s)) AS workers
+        FROM procrastinate_workers""",
+        timeout=timeout,
     )
 
 

@@ -169,7 +169,7 @@ async def settle(
         """
         WITH made AS (
             SELECT * FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[],
-                %(hashes)s::bytea[], %(claims)s::timestamptz[], %(vectors)s::halfvec[], %(reasons)s::text[])
+                %(hashes)s::bytea[], %(claims)s::timestamptz[], %(vectors)b::halfvec[], %(reasons)s::text[])
                 t (account_id, message_id, chunk_index, content_hash, claimed_at, vector, reason)),
         ours AS (
             SELECT k.account_id, k.message_id, k.chunk_index, m.vector, m.reason

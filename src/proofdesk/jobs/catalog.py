@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from proofdesk.jobs import pipeline, runs
 from proofdesk.jobs.execution import RunHandler, RunOutcome
-from proofdesk.jobs.fairness import TimeSlice
 from proofdesk.jobs.pipeline import JobContext
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.time_slices import TimeSlice
 from proofdesk.projects.scope import Scope
 
 JobHandler = Callable[[JobContext], Awaitable[RunOutcome]]

@@ -120,7 +120,9 @@ class RunFeed:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _connected(self) -> Conn:
-        conn = await DatabaseSession.connect(self._url, application_name="proofdesk events", connect_timeout=10, **_ALIVE)
+        conn = await DatabaseSession.connect(
+            self._url, application_name="proofdesk events", connect_timeout=10, **_ALIVE
+        )
         await run_queries.listen(conn)
         # What changed while nobody listened is in the current state.
         for viewer in self._everybody():

@@ -66,9 +66,7 @@ async def write_progress(
         await asyncio.sleep(seconds)
         try:
             async with db.scoped(scope) as conn:
-                is_ours = await run_queries.record_heartbeat(
-                    conn, scope, run.id, run.runner or "", time_slice.progress
-                )
+                is_ours = await run_queries.record_heartbeat(conn, scope, run.id, run.runner or "", time_slice.progress)
         except ProofdeskError:
             continue  # The database is away. The job fails if it stays away.
         if not is_ours:
@@ -103,9 +101,7 @@ async def _fail(
     pause_for: str | None = None,
 ) -> None:
     result = {"error": error, "details": details, "processed": time_slice.done, "progress": time_slice.progress}
-    await _write(
-        db, scope, lambda conn: outcomes.finish(conn, scope, run, "failed", pause_for=pause_for, **result)
-    )
+    await _write(db, scope, lambda conn: outcomes.finish(conn, scope, run, "failed", pause_for=pause_for, **result))
 
 
 async def _stop(db: Database, scope: Scope, run: Run, time_slice: TimeSlice, *, is_worker: bool) -> None:

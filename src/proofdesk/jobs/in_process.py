@@ -61,4 +61,4 @@ async def _follow(resources: Resources, scope: Scope, run: Run, report: ReportPr
     if (run.error_details or {}).get("code") != "worker_lost":
         return run
     async with resources.db.scoped(scope) as conn:
-        return await run_queries.latest_run(conn, scope, run.job_type) or run
+        return (await run_queries.run_history(conn, scope, run.job_type, None, 1, 0))[0]

@@ -26,9 +26,9 @@ from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.incremental import index_conversations
 from proofdesk.jobs import runs
 from proofdesk.jobs.execution import RunOutcome
-from proofdesk.jobs.fairness import TimeSlice
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.time_slices import TimeSlice
 from proofdesk.outbound import merges
 from proofdesk.outbound.delivery import delivery, reports
 from proofdesk.outbound.opt_outs import opt_outs

@@ -34,9 +34,7 @@ async def requeue_stalled_jobs(app: App, stalled_after: float = STALLED_AFTER_SE
         await _requeue(app, job)
     await app.job_manager.prune_stalled_workers(stalled_after)
     # A stalled job that was to be aborted is not queued again, but fails.
-    await app.job_manager.delete_old_jobs(
-        nb_hours=0, include_failed=True, include_cancelled=True, include_aborted=True
-    )
+    await app.job_manager.delete_old_jobs(nb_hours=0, include_failed=True, include_cancelled=True, include_aborted=True)
 
 
 async def _requeue(app: App, job: Job) -> None:

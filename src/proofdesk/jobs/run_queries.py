@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,7 +11,6 @@ from psycopg.types.json import Jsonb
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 from proofdesk.jobs.schedule_queries import DueJob
 from proofdesk.projects.scope import Scope
-
 
 RunStatus = Literal["queued", "running", "ok", "failed", "cancelled"]
 RunTrigger = Literal["manual", "schedule", "webhook", "cli"]

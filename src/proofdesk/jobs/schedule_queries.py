@@ -9,7 +9,6 @@ from uuid import UUID
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
 
-
 ScheduleStatus = Literal["active", "paused"]
 
 

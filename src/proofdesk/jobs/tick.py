@@ -10,10 +10,10 @@ from proofdesk.audit import events
 from proofdesk.audit.events import Actor, BulkEvent
 from proofdesk.chatwoot.binding import NoSourceBound
 from proofdesk.core.progress import ReportProgress, ignore_progress
-from proofdesk.database import queue
 from proofdesk.database.pool import Database
-from proofdesk.jobs import run_queries, runs, schedule_queries
+from proofdesk.jobs import queue, run_queries, runs, schedule_queries
 from proofdesk.jobs.pipeline import ChatwootNotConfigured
+from proofdesk.jobs.queue import JobKey
 from proofdesk.jobs.run_queries import Run, StartedRun
 from proofdesk.projects import scope
 from proofdesk.projects.scope import Scope
@@ -60,7 +60,7 @@ async def start_due(
         started = await run_queries.insert_scheduled_runs(conn, due, actor.request_id)
         new = {(run.project_id, run.job_type) for run in started}
         joined = await run_queries.active_runs_of(conn, [j for j in due if (j.project_id, j.job_type) not in new])
-        await queue.enqueue_all(conn, "run", [_queue_arguments(run) for run in started])
+        await queue.enqueue(conn, [JobKey(run.project_id, run.job_type) for run in started])
         # Each event locks the end of its project's chain: so they come last, and in the order of projects.
         await events.record_for_projects(conn, actor, [_requested_event(run) for run in _in_order(started)])
     return [*started, *joined]
@@ -87,10 +87,6 @@ async def wait_for_results(
         failed=sum(run.status in ("failed", "cancelled") for run in ended),
         details=[_detail(s.project_id, run) for s, run in zip(started, ended, strict=True)],
     )
-
-
-def _queue_arguments(run: StartedRun) -> dict[str, str]:
-    return {"project_id": str(run.project_id), "run_id": str(run.run_id)}
 
 
 def _in_order(started: Sequence[StartedRun]) -> list[StartedRun]:

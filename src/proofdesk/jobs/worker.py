@@ -22,7 +22,9 @@ log = logging.get_logger(__name__)
 CHECKPOINT_SECONDS = 12.0
 """Seconds in which running jobs come to the end of a batch or page when the worker stops. Then they are interrupted and
 queued again, which they survive. Stopping takes 20 seconds at most."""
-_RESTART_SECONDS = 0.2  # when the connection of the queue broke, or a job queued another one while the queue was drained
+_RESTART_SECONDS = (
+    0.2  # when the connection of the queue broke, or a job queued another one while the queue was drained
+)
 
 
 async def run_worker(resources: Resources, *, drain: bool = False, stopping: asyncio.Event | None = None) -> None:

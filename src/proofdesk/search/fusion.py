@@ -116,7 +116,7 @@ def _ranking(request: SearchRequest, query_terms: QueryTerms, vector: QueryVecto
     return RankingParams(
         terms=rare,
         common=common,
-        average_length=query_terms.average,
+        average_length=query_terms.average_length,
         completed_candidates=max(
             COMPLETED_CANDIDATES if vector else COMPLETED_CANDIDATES_ALONE,
             CANDIDATES_PER_HIT * request.conversation_limit,

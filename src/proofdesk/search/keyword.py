@@ -33,7 +33,7 @@ class QueryTerms:
     """What to look for. `average` is the mean length of a conversation in tenths of a word."""
 
     terms: list[WeightedTerm]
-    average: float
+    average_length: float
     languages: tuple[str, ...]
 
     @property

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from proofdesk.conversations import contacts, conversations, messages
-from proofdesk.conversations.queries import ContactRow, ConversationRow, MessageDetails, MessageKind, MessageRow
+from proofdesk.conversations.queries import ContactRow, ConversationRow, ConversationMessage, MessageKind, MessageRow
 from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
 from proofdesk.http.dependencies import Db, ProjectReader
@@ -48,7 +48,7 @@ class MessageSchema(row_schema(MessageRow, omit=(*_INTERNAL_IDS, "content"))):
     content_snippet: str
 
 
-class ThreadMessageSchema(MessageSchema, row_schema(MessageDetails, omit=_INTERNAL_IDS)):
+class ThreadMessageSchema(MessageSchema, row_schema(ConversationMessage, omit=_INTERNAL_IDS)):
     """A message with its whole content."""
 
     delivery_error: str | None = Field(description="Why the channel did not deliver it; null unless it reported so.")
@@ -135,7 +135,7 @@ def _message(project_id: str, row: MessageRow) -> dict[str, Any]:
     return to_answer(MessageSchema, row, **_message_ids(project_id, row))
 
 
-def _thread_message(project_id: str, row: MessageDetails) -> dict[str, Any]:
+def _thread_message(project_id: str, row: ConversationMessage) -> dict[str, Any]:
     return to_answer(ThreadMessageSchema, row, **_message_ids(project_id, row))
 
 

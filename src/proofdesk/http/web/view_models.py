@@ -8,7 +8,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from proofdesk.chatwoot.available_sources import AvailableSources
-from proofdesk.conversations.queries import ContactRow, ConversationRow, MessageDetails
+from proofdesk.conversations.queries import ContactRow, ConversationMessage, ConversationRow
 from proofdesk.core import ids
 from proofdesk.dashboard.overview import ProjectContents
 from proofdesk.projects.source_queries import Source
@@ -194,7 +194,7 @@ def compose_url(evidence: str) -> str:
     return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
 
 
-def line(message: MessageDetails, cited: bool) -> Line:
+def line(message: ConversationMessage, cited: bool) -> Line:
     """A message as a line of its thread."""
     role = ROLES.get(message.sender_type, message.sender_type.title())
     return Line(

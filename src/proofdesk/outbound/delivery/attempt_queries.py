@@ -217,7 +217,8 @@ async def finish_attempts(conn: Conn, scope: Scope, outcomes: Sequence[AttemptOu
         """
         WITH new_outcomes AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset(%(rows)s) AS t (outbound_id uuid, number integer, outcome text,
-                provider_message_id text, error text, duration float, retry_wait float, uses_retry boolean, requeued boolean)),
+                provider_message_id text, error text, duration float, retry_wait float, uses_retry boolean,
+                requeued boolean)),
         ended AS (
             UPDATE outbound_attempts a
             SET outcome = t.outcome, provider_message_id = t.provider_message_id, error = t.error,

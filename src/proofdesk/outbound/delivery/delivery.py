@@ -194,11 +194,11 @@ class _DeliveryRun:
 
 
 async def _finish_tasks(
-    db: Database, scope: Scope, tasks: SendTasks, totals: DeliveryTotals, timeout: float | None = None
+    db: Database, scope: Scope, tasks: SendTasks, totals: DeliveryTotals, grace: float | None = None
 ) -> None:
     if not tasks:
         return
-    _, late = await asyncio.wait(tasks, timeout=timeout)
+    _, late = await asyncio.wait(tasks, timeout=grace)
     for task in late:  # its attempt stays without an outcome, as if the worker had died
         task.cancel()
     if late:
@@ -234,7 +234,8 @@ def _raise_unless_sent(message: OutboundMessage, claim: Claim) -> None:
         )
     if decision is not None and decision.reason == CHANNEL_NOT_CONFIGURED:
         raise SendFailed(
-            f"{CHANNEL_NOT_CONFIGURED}: set {REQUIRED_SETTINGS[message.channel]}. The message waits and loses no retry.",
+            f"{CHANNEL_NOT_CONFIGURED}: set {REQUIRED_SETTINGS[message.channel]}."
+            " The message waits and loses no retry.",
             details={"last_error": CHANNEL_NOT_CONFIGURED},
         )
     last_error = message.last_error if message.next_attempt_at or message.status == "failed" else DELIVERY_UNKNOWN

@@ -31,7 +31,7 @@ async def refresh_reports(db: Database, client: ChatwootClient, scope: Scope) ->
 
 
 async def record_reports(db: Database, scope: Scope) -> int:
-    """Record the statuses that were read, with an audit event for each failure and recovery; return how many are new."""
+    """Record the statuses that were read, and each failure and recovery as an audit event; return how many changed."""
     async with db.scoped(scope) as conn:
         reports = await report_queries.update_statuses(conn, scope, REPORT_DAYS)
         changes = [report for report in reports if report.status != report.before]

@@ -106,7 +106,7 @@ class MessageSender:
 async def load_sender(db: Database, scope: Scope, channels: Channels, retry_backoff: RetryBackoff) -> MessageSender:
     """Return the sender of a project, with the inboxes that it reads and the contacts that were merged by now."""
     inbox_ids: dict[int, frozenset[int] | None] = {}
-    for source in await sources.bound(db, scope):
+    for source in await sources.list_sources(db, scope):
         account_inboxes = inbox_ids.get(source.account_id, frozenset())
         if source.inbox_id is None or account_inboxes is None:
             inbox_ids[source.account_id] = None

@@ -1,4 +1,4 @@
-"""What a person sees of a command that failed: one line on standard error that says what to do, and no stack."""
+"""How a failed command reports its error: one line on standard error that says what to do, without a traceback."""
 
 import errno
 import os
@@ -13,23 +13,23 @@ from proofdesk.core import redaction
 from proofdesk.database import errors
 from proofdesk.errors import ProofdeskError
 
-LONGEST = 300
-"""Characters of a line about something that nobody foresaw."""
+MAX_LINE_LENGTH = 300
+"""Characters of a line about an unexpected error."""
 _ADVICE = {
-    errno.ENOSPC: "The disk is full; free some space and try again",
-    errno.EDQUOT: "The disk quota is used up; free some space and try again",
-    errno.EROFS: "The file system is read-only; use a folder that can be written",
-    errno.EACCES: "No permission; use another folder, or the user to whom it belongs",
-    errno.EPERM: "No permission; use another folder, or the user to whom it belongs",
-    errno.EMFILE: "Too many open files; raise the limit (`ulimit -n`)",
+    errno.ENOSPC: "The disk is full. Free some space and try again",
+    errno.EDQUOT: "The disk quota is used up. Free some space and try again",
+    errno.EROFS: "The file system is read-only. Use a folder that is writable",
+    errno.EACCES: "Permission denied. Use another folder, or run the command as its owner",
+    errno.EPERM: "Permission denied. Use another folder, or run the command as its owner",
+    errno.EMFILE: "Too many open files. Raise the limit (`ulimit -n`)",
 }
 
 
 def report_error(error: BaseException) -> int:
-    """Print what went wrong and return the exit status: 1 failed, 2 wrong usage, 130 interrupted."""
+    """Print an error and return the exit status: 1 failed, 2 wrong usage, 130 interrupted."""
     if isinstance(error, KeyboardInterrupt):
         return 130
-    if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
+    if isinstance(error, BrokenPipeError):  # the reader of the output has closed it
         return 1
     if hasattr(error, "format_message"):
         return _report_usage(error)
@@ -54,25 +54,26 @@ def _message(error: BaseException) -> str:
             unavailable = errors.classify(error)
             return _line(unavailable.message if unavailable else f"The database failed: {error}")
         case UnicodeEncodeError() if any(not argument.isprintable() for argument in sys.argv):
-            return "An argument is not text in UTF-8. Write it in UTF-8, or set the locale of the terminal to its own."
+            return "An argument is not valid UTF-8. Encode it in UTF-8, or set the terminal's locale to its encoding."
         case _:
-            what = _line(f"Unexpected {type(error).__name__}: {error}", LONGEST - 60)
-            return f"{what} Set LOG_LEVEL=debug to see where."
+            text = _line(f"Unexpected {type(error).__name__}: {error}", MAX_LINE_LENGTH - 60)
+            return f"{text} Set LOG_LEVEL=debug to see where."
 
 
 def _report_usage(error: Any) -> int:
-    """Tell of wrong usage; a group without a command has shown its help by now."""
+    """Print what is wrong with the usage. A group without a command has printed its help already."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ != "NoArgsIsHelpError":
         command = context.command_path if context else "proofdesk"
-        _print(_line(f"proofdesk: {error.format_message()}", LONGEST - 60) + f" See `{command} --help`.")
+        message = _line(f"proofdesk: {error.format_message()}", MAX_LINE_LENGTH - 60)
+        _print(f"{message} See `{command} --help`.")
     return error.exit_code
 
 
-def _line(text: str, longest: int = LONGEST) -> str:
-    """The text in one line that ends like a sentence."""
+def _line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
+    """Return the text as one line that ends like a sentence."""
     text = " ".join(text.split())
-    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    text = text if len(text) <= max_length else f"{text[: max_length - 1]}…"
     return _sentence(text)
 
 

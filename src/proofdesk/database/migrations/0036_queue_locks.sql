@@ -1,0 +1,14 @@
+-- Procrastinate knows which workers are alive, so the table of workers goes. Its jobs name a project and a job type now,
+-- and lock both; those of an earlier version named a run. The first worker queues the open runs again.
+
+DROP TABLE workers;
+
+DO $$
+BEGIN
+    IF to_regclass('procrastinate_jobs') IS NOT NULL THEN
+        DELETE FROM procrastinate_jobs;
+    END IF;
+END $$;
+
+COMMENT ON COLUMN worker_runs.heartbeat_at IS 'When its process last wrote the progress.';
+COMMENT ON COLUMN worker_runs.cancel_requested_at IS 'When somebody cancelled it. The queue tells its worker to stop.';
