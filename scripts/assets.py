@@ -1,4 +1,4 @@
-"""Build what the web pages serve into src/proofdesk/http/web/built: scripts, styles, icons, fonts and the documentation.
+"""Build what the web pages serve into src/proofdesk/http/web/built: scripts, styles, icons, fonts, documentation.
 
 `make` runs it before `make demo`, `make test` and `make dist`. When nothing changed it does nothing. It needs three
 tools: npm for the packages of package-lock.json, esbuild (one of them), and Zensical. Where npm or Zensical is missing,

@@ -20,7 +20,7 @@ from proofdesk.database.pool import Database, open_database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators import smtp
 from proofdesk_simulators.serving import running
-from proofdesk_simulators.telegram import Simulator, create_app
+from proofdesk_simulators.telegram import TelegramSimulator, create_app
 from tests.support.databases import copy_database, empty
 from tests.support.projects import new_project
 
@@ -110,23 +110,23 @@ async def project(db: Database) -> Scope:
 
 
 @pytest.fixture(scope="session")
-def telegram_server() -> Iterator[tuple[Simulator, str]]:
+def telegram_server() -> Iterator[tuple[TelegramSimulator, str]]:
     """Return a simulated Telegram and its address, shared by the tests of this process."""
-    simulator = Simulator()
+    simulator = TelegramSimulator()
     with running(create_app(simulator)) as url:
         yield simulator, url
 
 
 @pytest.fixture(scope="session")
-def mail_server() -> Iterator[tuple[smtp.Simulator, str]]:
+def mail_server() -> Iterator[tuple[smtp.SmtpSimulator, str]]:
     """Return a simulated mail relay and its SMTP_URL, shared by the tests of this process."""
-    simulator = smtp.Simulator()
+    simulator = smtp.SmtpSimulator()
     with smtp.running(simulator) as url:
         yield simulator, url
 
 
 @pytest.fixture
-def relay(mail_server: tuple[smtp.Simulator, str]) -> Iterator[smtp.Simulator]:
+def relay(mail_server: tuple[smtp.SmtpSimulator, str]) -> Iterator[smtp.SmtpSimulator]:
     """Return the simulated relay, empty and without faults."""
     mail_server[0].reset()
     yield mail_server[0]

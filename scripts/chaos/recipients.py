@@ -63,7 +63,7 @@ class Recipients:
 
     def __init__(self, accounts: int, messages: int, lease: float, chance: random.Random):
         self.messages, self.lease = messages, lease
-        self.chatwoot, self.telegram = chatwoot.build("empty"), telegram.Simulator()
+        self.chatwoot, self.telegram = chatwoot.build("empty"), telegram.TelegramSimulator()
         self.people: list[Person] = []
         self._accounts, self._chance, self._open = accounts, chance, ExitStack()
         self._strong = 0

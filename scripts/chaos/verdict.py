@@ -66,7 +66,7 @@ HELD = LEFT + " WHERE status <> 'doing'"
 
 def at_work(db: psycopg.Connection) -> set[int]:
     """The process ids of the workers that have come up, and of some that are gone."""
-    return {int(runner.split(":")[1]) for (runner,) in db.execute("SELECT runner FROM workers").fetchall()}
+    return {int(runner.split(":")[1]) for (runner,) in db.execute(query).fetchall()}
 
 
 def wrong(db: psycopg.Connection, world: World, *, hasty: bool) -> list[str]:

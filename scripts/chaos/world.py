@@ -44,7 +44,7 @@ class World:
     def __init__(self, accounts: int, messages: int, written: list[str], chance: random.Random):
         self.messages = messages
         self.accounts = {number: UUID(int=0) for number in range(1, accounts + 1)}
-        self.chatwoot, self.openai = chatwoot.build("empty"), openai.Simulator()
+        self.chatwoot, self.openai = chatwoot.build("empty"), openai.OpenAISimulator()
         self.openai.switches.key = KEY
         self._written, self._chance = written, chance
         self._started = time.monotonic()

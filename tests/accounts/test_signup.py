@@ -31,7 +31,7 @@ from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.settings import Settings
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 
 OWNER = 4711
 PASSWORD = "a long enough password"
@@ -41,7 +41,7 @@ SETTINGS = Settings(telegram_bot_token=SecretStr("7000000001:token"), signup_pin
 class Desk:
     """The room, with its owner bound."""
 
-    def __init__(self, db: Database, bot: Bot, simulator: Simulator):
+    def __init__(self, db: Database, bot: Bot, simulator: TelegramSimulator):
         self.db, self.bot, self.simulator, self.settings = db, bot, simulator, SETTINGS
 
     async def start(self, username: str = "amina", address: str = "192.0.2.1") -> tuple[StartedSignup, str]:
@@ -68,7 +68,7 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(db: Database, telegram_server: tuple[Simulator, str]) -> AsyncIterator[Desk]:
+async def desk(db: Database, telegram_server: tuple[TelegramSimulator, str]) -> AsyncIterator[Desk]:
     simulator, url = telegram_server
     simulator.reset()
     simulator.person(OWNER)

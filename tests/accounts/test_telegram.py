@@ -24,7 +24,7 @@ from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Invalid
 from proofdesk.settings import Settings
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 
 ADA, EVE = 4711, 6666
 GROUP = {"id": -100123, "type": "group", "title": "Team"}
@@ -35,13 +35,13 @@ def _settings(**values: Any) -> Settings:
 
 
 @pytest.fixture
-def simulator(telegram_server: tuple[Simulator, str]) -> Simulator:
+def simulator(telegram_server: tuple[TelegramSimulator, str]) -> TelegramSimulator:
     telegram_server[0].reset()
     return telegram_server[0]
 
 
 @pytest.fixture
-async def bot(telegram_server: tuple[Simulator, str]) -> AsyncIterator[Bot]:
+async def bot(telegram_server: tuple[TelegramSimulator, str]) -> AsyncIterator[Bot]:
     made = Bot(telegram_server[1], telegram_server[0].token)
     yield made
     await made.aclose()
@@ -50,7 +50,7 @@ async def bot(telegram_server: tuple[Simulator, str]) -> AsyncIterator[Bot]:
 class Hearing:
     """Hands what people write to the room, as the webhook would."""
 
-    def __init__(self, db: Database, bot: Bot, simulator: Simulator, settings: Settings | None = None):
+    def __init__(self, db: Database, bot: Bot, simulator: TelegramSimulator, settings: Settings | None = None):
         self.db, self.bot, self.simulator, self.settings = db, bot, simulator, settings or _settings()
 
     async def hear(self, sender: int, text: str, *, proven: bool = True, **about: Any) -> bool:
@@ -74,12 +74,12 @@ class Hearing:
 
 
 @pytest.fixture
-def by_code(db: Database, bot: Bot, simulator: Simulator) -> Hearing:
+def by_code(db: Database, bot: Bot, simulator: TelegramSimulator) -> Hearing:
     return Hearing(db, bot, simulator)
 
 
 @pytest.fixture
-def by_id(db: Database, bot: Bot, simulator: Simulator) -> Hearing:
+def by_id(db: Database, bot: Bot, simulator: TelegramSimulator) -> Hearing:
     return Hearing(db, bot, simulator, _settings(telegram_owner_id=ADA))
 
 
@@ -102,12 +102,12 @@ def _actions(conn: psycopg.Connection) -> list[tuple[str, str]]:
         ("", "", ""),
     ],
 )
-def test_commands_are_read(simulator: Simulator, text: str, command: str, argument: str):
+def test_commands_are_read(simulator: TelegramSimulator, text: str, command: str, argument: str):
     said = commands.parse_command(simulator.update(ADA, text or " ")["message"], proven=True)
     assert said is not None and (said.command, said.argument) == (command, argument)
 
 
-def test_only_people_in_private_chats_are_heard(simulator: Simulator):
+def test_only_people_in_private_chats_are_heard(simulator: TelegramSimulator):
     message = simulator.update(ADA, "/bind")["message"]
     for kind in ("group", "supergroup", "channel", None, 1, []):
         assert commands.parse_command(message | {"chat": {"id": ADA, "type": kind}}, proven=True) is None
@@ -118,7 +118,7 @@ def test_only_people_in_private_chats_are_heard(simulator: Simulator):
         assert commands.parse_command(message | {"from": {"id": number}}, proven=True) is None
 
 
-def test_every_case_of_bind_is_decided(simulator: Simulator):
+def test_every_case_of_bind_is_decided(simulator: TelegramSimulator):
     def act(sender: int, text: str, bound_to: int | None, owner_id: int | None) -> str:
         said = commands.parse_command(simulator.update(sender, text)["message"], proven=True)
         assert said is not None
@@ -314,7 +314,7 @@ async def test_a_flood_of_wrong_calls_does_not_keep_telegram_out(db: Database):
     assert await call("right") == "in"
 
 
-async def test_the_webhook_is_registered(bot: Bot, simulator: Simulator):
+async def test_the_webhook_is_registered(bot: Bot, simulator: TelegramSimulator):
     settings = _settings(telegram_webhook_secret=SecretStr("s3cret"), public_url="https://desk.example.com/")
     assert await telegram.register_webhook(settings, bot, None) == "https://desk.example.com/auth/telegram/webhook"
     hook = simulator.hook

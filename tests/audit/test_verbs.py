@@ -23,6 +23,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from tests.support import stories
 from tests.support.audit_events import actions, last
+from tests.support.jobs import start_run
 
 PASSWORD = "long enough pw"
 SETTINGS = Settings(login_rate_limit_max_attempts=3)
@@ -106,7 +107,7 @@ async def test_a_run_tells_that_it_was_asked_for_and_how_it_ended(
     status: str,
     told: dict[str, Any],
 ):
-    asked = await runs.start(db, project, "chatwoot_sync", "cli")
+    asked = await start_run(db, project, "chatwoot_sync", "cli")
     assert (await runs.request(db, project, "chatwoot_sync", "manual")).joined
     await runs.execute(db, project, asked.run, work)
     assert actions(owner_conn, "job.") == ["job.requested", "job.finished"]
@@ -118,7 +119,7 @@ async def test_a_run_tells_that_it_was_asked_for_and_how_it_ended(
 async def test_a_run_whose_worker_was_lost_is_told_before_the_next(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
-    await runs.start(db, project, "chatwoot_sync", "cli")
+    await start_run(db, project, "chatwoot_sync", "cli")
     owner_conn.execute("UPDATE worker_runs SET heartbeat_at = now() - interval '2 minutes'")
     await runs.request(db, project, "chatwoot_sync", "manual", {})
     assert actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.requested"]

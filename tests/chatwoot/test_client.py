@@ -7,8 +7,8 @@ import pytest
 
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError
-from proofdesk_simulators.chatwoot import Simulator, create_app
-from proofdesk_simulators.chatwoot.refusals import CATALOGUE, Answer
+from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
+from proofdesk_simulators.chatwoot.refusals import CATALOGUE, ErrorResponse
 from proofdesk_simulators.serving import running
 from tests.support.chatwoot import fill
 
@@ -21,20 +21,20 @@ async def refusal(client: ChatwootClient) -> ChatwootError:
     return raised.value
 
 
-async def test_the_time_that_a_proxy_asks_for_is_waited(simulator: Simulator, connect: Connect):
+async def test_the_time_that_a_proxy_asks_for_is_waited(simulator: ChatwootSimulator, connect: Connect):
     simulator.faults.add("429", times=1, retry_after=1)
     started = time.monotonic()
     await connect(simulator).inboxes(1)
     assert time.monotonic() - started >= 1
 
 
-async def test_more_time_than_there_is_patience_is_told_at_once(simulator: Simulator, connect: Connect):
+async def test_more_time_than_there_is_patience_is_told_at_once(simulator: ChatwootSimulator, connect: Connect):
     simulator.faults.add("503", retry_after=3600)
     error = await refusal(connect(simulator))
     assert "It asks to wait for 3600 seconds." in error.message and simulator.journal.count() == 1
 
 
-async def test_an_answer_without_an_end_is_not_kept(simulator: Simulator):
+async def test_an_answer_without_an_end_is_not_kept(simulator: ChatwootSimulator):
     fill(simulator, 20)
     with running(create_app(simulator)) as url:
         client = ChatwootClient(url, simulator.admin_token, retry_timeout=0.1, max_bytes=10_000)
@@ -45,16 +45,16 @@ async def test_an_answer_without_an_end_is_not_kept(simulator: Simulator):
 
 
 async def test_a_token_that_comes_back_in_a_refusal_is_not_told(
-    simulator: Simulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    simulator: ChatwootSimulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ):
-    echo = Answer(422, {"error": f"Bad header: {simulator.admin_token}"})
+    echo = ErrorResponse(422, {"error": f"Bad header: {simulator.admin_token}"})
     monkeypatch.setitem(CATALOGUE, "422_rule", echo)
     simulator.faults.add("422_rule")
     error = await refusal(connect(simulator))
     assert "Bad header: ***" in error.message and simulator.admin_token not in f"{error.message}{error.details}"
 
 
-async def test_only_chatwoots_own_404_means_that_something_is_gone(simulator: Simulator, connect: Connect):
+async def test_only_chatwoots_own_404_means_that_something_is_gone(simulator: ChatwootSimulator, connect: Connect):
     client = connect(simulator)
     assert await client.conversation(1, 77) is None and await client.messages(1, 77, 0, 100) is None
     simulator.faults.add("404_page")

@@ -16,7 +16,7 @@ from starlette.types import Scope as HttpScope
 from proofdesk.chatwoot import cursor_queries, item_storage, lenient_json, parsing, queries, sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.parsing import ParsedItems
-from proofdesk.cli import errors
+from proofdesk.cli.errors import report_error
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database import errors, migrate
 from proofdesk.database.pool import Database
@@ -26,7 +26,7 @@ from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
 from tests.support.chatwoot import fill
 
@@ -94,7 +94,7 @@ def _items(path: str, answer: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield kind, item
 
 
-async def _run(db: Database, project: Scope, simulator: Simulator, values: dict[Any, Any], patience: float = 5) -> Any:
+async def _run(db: Database, project: Scope, simulator: ChatwootSimulator, values: dict[Any, Any], patience: float = 5) -> Any:
     with running(Hostile(create_app(simulator), values)) as url:
         client = ChatwootClient(url, simulator.admin_token, retry_timeout=patience)
         try:
@@ -108,7 +108,7 @@ def _stored(conn: psycopg.Connection) -> set[int]:
 
 
 async def test_hostile_message_never_loses_another(
-    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     fields = ["id", "content", "conversation_id", "inbox_id", "message_type", "content_type", "content_attributes",
               "private", "status", "source_id", "sender", "attachments", "created_at"]  # fmt: skip
@@ -130,7 +130,7 @@ async def test_hostile_message_never_loses_another(
 
 
 async def test_hostile_conversation_never_loses_another(
-    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     fields = ["id", "uuid", "inbox_id", "status", "priority", "labels", "additional_attributes", "custom_attributes",
               "snoozed_until", "waiting_since", "first_reply_created_at", "last_activity_at", "created_at",
@@ -147,7 +147,7 @@ async def test_hostile_conversation_never_loses_another(
 
 
 async def test_hostile_contact_never_loses_its_conversation(
-    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     fields = ["id", "name", "email", "phone_number", "identifier", "blocked", "additional_attributes",
               "custom_attributes", "created_at"]  # fmt: skip
@@ -163,14 +163,14 @@ async def test_hostile_contact_never_loses_its_conversation(
 
 
 @pytest.mark.parametrize("name", ["name", "channel_type"])
-async def test_hostile_inbox_stops_nothing(db: Database, project: Scope, simulator: Simulator, name: str):
+async def test_hostile_inbox_stops_nothing(db: Database, project: Scope, simulator: ChatwootSimulator, name: str):
     fill(simulator, 1)
     for value in VALUES:
         await _run(db, project, simulator, {("inbox", 1): (name, value)})
 
 
 async def test_database_refusing_one_row_quarantines_that_row(
-    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     ids = fill(simulator, 5)
     bad = simulator.truth()["messages"][4]["id"]
@@ -197,7 +197,7 @@ async def test_one_message_in_two_conversations_is_stored_once(db: Database, pro
 
 
 async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
-    db: Database, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     first, second = fill(simulator, 2)
     await _run(db, project, simulator, {})
@@ -280,5 +280,5 @@ def test_read_only_server_is_named_by_migrate_and_by_commands(
     with pytest.raises(psycopg.Error) as refused, owner_conn.transaction():
         owner_conn.execute("SET TRANSACTION READ ONLY")
         owner_conn.execute("CREATE TABLE x ()")
-    assert errors.report_error(refused.value) == 1
+    assert report_error(refused.value) == 1
     assert "Name the primary server" in capsys.readouterr().err

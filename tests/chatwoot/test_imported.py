@@ -10,18 +10,18 @@ from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.chatwoot import fill, ours, theirs
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
 
 
-def import_history(simulator: Simulator, conversation: int, times: list[int]) -> None:
+def import_history(simulator: ChatwootSimulator, conversation: int, times: list[int]) -> None:
     simulator.import_messages(conversation, [(float(at), f"Imported {n}") for n, at in enumerate(times)])
 
 
-def disturb(simulator: Simulator, chance: random.Random, ids: list[int], held: list[int]) -> None:
+def disturb(simulator: ChatwootSimulator, chance: random.Random, ids: list[int], held: list[int]) -> None:
     """Some of what makes ids and times disagree, or moves no time at all."""
     now, ago = int(simulator.clock.now()), 40 * 86_400
     simulator.switches.tie_order = chance.choice(("ascending", "descending", "alternating"))
@@ -45,7 +45,7 @@ def disturb(simulator: Simulator, chance: random.Random, ids: list[int], held: l
 
 @pytest.mark.parametrize("seed", range(5))
 async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, seed: int
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, seed: int
 ):
     chance, held = random.Random(seed), list[int]()
     ids, client = fill(simulator, 4, 40), connect(simulator)
@@ -57,7 +57,7 @@ async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
 
 
 async def test_an_import_below_what_is_there_hides_nothing_and_costs_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 1009)
     client = connect(simulator)
@@ -73,7 +73,7 @@ async def test_an_import_below_what_is_there_hides_nothing_and_costs_nothing(
 
 
 async def test_ten_thousand_messages_in_reversed_order_are_all_read(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 1)
     import_history(simulator, conversation, [1_700_000_000 - n for n in range(10_000)])
@@ -84,7 +84,7 @@ async def test_ten_thousand_messages_in_reversed_order_are_all_read(
 
 
 async def test_a_new_message_in_a_conversation_of_twelve_thousand_costs_two_requests(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 12_000)
     client = connect(simulator)
@@ -99,7 +99,7 @@ async def test_a_new_message_in_a_conversation_of_twelve_thousand_costs_two_requ
 
 
 async def test_a_deletion_among_the_last_hundred_is_noticed_at_once(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 400)
     client = connect(simulator)
@@ -111,7 +111,7 @@ async def test_a_deletion_among_the_last_hundred_is_noticed_at_once(
 
 
 async def test_a_page_that_lacks_a_message_removes_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 40)
     client = connect(simulator)
@@ -126,7 +126,7 @@ async def test_a_page_that_lacks_a_message_removes_nothing(
 
 
 async def test_every_second_message_that_vanished_is_removed_and_no_other(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 60)
     client = connect(simulator)
@@ -141,7 +141,7 @@ async def test_every_second_message_that_vanished_is_removed_and_no_other(
 
 
 async def test_a_server_that_ignores_windows_has_nothing_removed(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 60)
     client = connect(simulator)
@@ -154,7 +154,7 @@ async def test_a_server_that_ignores_windows_has_nothing_removed(
 
 
 async def test_a_server_that_cuts_windows_early_is_named(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 1, 60)
     simulator.switches.window_limit = 20

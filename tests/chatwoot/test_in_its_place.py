@@ -8,7 +8,7 @@ from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.chatwoot import fill, ours, theirs
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
@@ -23,7 +23,7 @@ def quarantined(conn: psycopg.Connection) -> int:
 
 @pytest.mark.parametrize("kind", PAGES)
 async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, kind: str
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, kind: str
 ):
     fill(simulator, 10)
     client = connect(simulator, patience=0.2)
@@ -39,7 +39,7 @@ async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
 @pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize("path", ["*/messages", "*/conversations", "*/conversations/*", "*/contacts"])
 async def test_a_proxy_in_the_middle_of_a_reconcile_removes_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, kind: str, path: str
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, kind: str, path: str
 ):
     ids = fill(simulator, 4)
     client = connect(simulator, patience=0.2)
@@ -53,7 +53,7 @@ async def test_a_proxy_in_the_middle_of_a_reconcile_removes_nothing(
 
 
 async def test_a_token_that_loses_its_rights_in_the_middle_fails_the_run(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 60)
     simulator.faults.add("401_refused", path="*/messages", skip=30)
@@ -66,7 +66,7 @@ async def test_a_token_that_loses_its_rights_in_the_middle_fails_the_run(
 
 
 async def test_a_user_who_sees_no_inbox_any_more_fails_the_run(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1)
     client = connect(simulator)
@@ -85,7 +85,7 @@ async def test_a_user_who_sees_no_inbox_any_more_fails_the_run(
 
 
 async def test_an_account_that_is_gone_in_the_middle_takes_nothing_away(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 4)
     client = connect(simulator)
@@ -98,7 +98,7 @@ async def test_an_account_that_is_gone_in_the_middle_takes_nothing_away(
 
 
 async def test_one_conversation_that_stays_refused_stops_no_later_run(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 5)
     client = connect(simulator)

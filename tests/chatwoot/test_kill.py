@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
 from tests.support.chatwoot import fill, ours, theirs
 
@@ -34,7 +34,7 @@ def start_sync(database_url: str, chatwoot_url: str, token: str) -> "subprocess.
     )
 
 
-def kill_after(process: "subprocess.Popen[bytes]", simulator: Simulator, requests: int) -> bool:
+def kill_after(process: "subprocess.Popen[bytes]", simulator: ChatwootSimulator, requests: int) -> bool:
     """Kill the process once Chatwoot has had so many requests more; False when it was done before."""
     wanted = simulator.journal.count() + requests
     while process.poll() is None and simulator.journal.count() < wanted:
@@ -49,7 +49,7 @@ def kill_after(process: "subprocess.Popen[bytes]", simulator: Simulator, request
 
 @pytest.mark.long
 async def test_twenty_kills_at_random_points_end_with_exactly_what_chatwoot_has(
-    project: Scope, database_url: str, owner_conn: psycopg.Connection, simulator: Simulator
+    project: Scope, database_url: str, owner_conn: psycopg.Connection, simulator: ChatwootSimulator
 ):
     seed = random.randrange(10**6)
     chance = random.Random(seed)

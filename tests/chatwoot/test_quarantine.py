@@ -7,7 +7,7 @@ from proofdesk.chatwoot import sync
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.chatwoot import fill, ours, theirs
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
@@ -18,7 +18,7 @@ async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_
     db: Database,
     project: Scope,
     owner_conn: psycopg.Connection,
-    simulator: Simulator,
+    simulator: ChatwootSimulator,
     connect,
     content: str,
     reason: str,
@@ -37,7 +37,7 @@ async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_
 
 @pytest.mark.parametrize("wrong", [{"created_at": 10**14}, {"created_at": "yesterday"}, {"message_type": "odd"}])
 async def test_a_message_mended_over_there_leaves_the_quarantine(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect, wrong: dict
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, wrong: dict
 ):
     # The oldest of many, so that nothing but the quarantine leads back to it.
     oldest, *_ = fill(simulator, 60)
@@ -45,13 +45,13 @@ async def test_a_message_mended_over_there_leaves_the_quarantine(
     simulator.break_message(message, wrong)
     client = connect(simulator)
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
-    simulator.mend()
+    simulator.clear_defects()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
     assert ours(owner_conn) == theirs(simulator)
 
 
 async def test_a_conversation_that_cannot_be_read_waits_and_is_tried_again(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     # Made long ago on the simulator's clock, so that nothing but the quarantine leads back to it.
     simulator.clock.freeze(simulator.clock.now() - 86_400)
@@ -61,13 +61,13 @@ async def test_a_conversation_that_cannot_be_read_waits_and_is_tried_again(
     client = connect(simulator)
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
     assert {c[0] for c in ours(owner_conn)[0]} == set(ids[1:])
-    simulator.mend()
+    simulator.clear_defects()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
     assert ours(owner_conn) == theirs(simulator)
 
 
 async def test_a_contact_that_cannot_be_read_waits_while_its_conversation_is_stored(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     simulator.clock.freeze(simulator.clock.now() - 86_400)
     ids = fill(simulator, 60)
@@ -84,7 +84,7 @@ async def test_a_contact_that_cannot_be_read_waits_while_its_conversation_is_sto
 
 
 async def test_what_is_gone_over_there_leaves_the_quarantine(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     first, second = fill(simulator, 2)
     bad = simulator.append_message(first, "odd\x00")
@@ -100,7 +100,7 @@ async def test_what_is_gone_over_there_leaves_the_quarantine(
 
 
 async def test_a_conversation_refused_to_the_token_does_not_stop_the_rest(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 5)
     simulator.faults.add("401_refused", path=f"*/conversations/{ids[1]}/messages")

@@ -8,14 +8,14 @@ from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.chatwoot import fill, ours, theirs
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
 
 
-async def test_a_complete_mirror_is_proven_complete(db: Database, project: Scope, studio: Simulator, connect):
+async def test_a_complete_mirror_is_proven_complete(db: Database, project: Scope, studio: ChatwootSimulator, connect):
     client = connect(studio)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
@@ -31,7 +31,7 @@ async def test_a_complete_mirror_is_proven_complete(db: Database, project: Scope
 
 
 async def test_a_deletion_that_sync_cannot_see_is_taken_over(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 4)
     client = connect(simulator)
@@ -44,7 +44,7 @@ async def test_a_deletion_that_sync_cannot_see_is_taken_over(
 
 
 async def test_a_conversation_deleted_there_is_removed_here(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 4)
     client = connect(simulator)
@@ -56,7 +56,7 @@ async def test_a_conversation_deleted_there_is_removed_here(
 
 
 async def test_a_message_that_vanished_there_is_removed_here(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 2)
     client = connect(simulator)
@@ -68,7 +68,7 @@ async def test_a_message_that_vanished_there_is_removed_here(
 
 
 async def test_what_was_lost_here_is_read_again_and_counted(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 6)
     client = connect(simulator)
@@ -81,7 +81,7 @@ async def test_what_was_lost_here_is_read_again_and_counted(
 
 
 async def test_a_renamed_contact_and_a_merged_one_are_noticed(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     first = simulator.create_conversation(1, content="Hello", contact_name="Ana")
     second = simulator.create_conversation(1, content="Hi", contact_name="Anna")
@@ -96,7 +96,7 @@ async def test_a_renamed_contact_and_a_merged_one_are_noticed(
 
 
 async def test_a_failed_run_goes_on_where_it_stopped(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 80)
     client = connect(simulator, patience=0.3)
@@ -113,7 +113,7 @@ async def test_a_failed_run_goes_on_where_it_stopped(
 
 
 async def test_a_page_that_fails_deletes_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 10)
     client = connect(simulator, patience=0.2)
@@ -125,7 +125,7 @@ async def test_a_page_that_fails_deletes_nothing(
     assert ours(owner_conn) == before
 
 
-async def test_the_pace_is_kept(db: Database, project: Scope, simulator: Simulator, connect):
+async def test_the_pace_is_kept(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
     fill(simulator, 10)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
@@ -136,7 +136,7 @@ async def test_the_pace_is_kept(db: Database, project: Scope, simulator: Simulat
 
 
 async def test_a_reconcile_that_leaves_off_goes_on_and_walks_no_source_twice(
-    db: Database, project: Scope, simulator: Simulator, connect
+    db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 60, 1)
     client = connect(simulator)

@@ -12,7 +12,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.chatwoot import fill, ours, theirs
 from tests.support.projects import new_project
 
@@ -30,7 +30,7 @@ def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
 
 
 async def test_the_whole_studio_is_stored_as_it_is(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     synced = await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(studio)
@@ -39,7 +39,7 @@ async def test_the_whole_studio_is_stored_as_it_is(
 
 
 async def test_contacts_and_inboxes_come_along(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
     contacts = owner_conn.execute("SELECT count(*) FROM cw_contacts").fetchone()
@@ -49,7 +49,7 @@ async def test_contacts_and_inboxes_come_along(
 
 
 async def test_a_second_full_pass_changes_no_row(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     client = connect(studio)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
@@ -61,14 +61,14 @@ async def test_a_second_full_pass_changes_no_row(
 
 
 async def test_a_conversation_of_many_pages_is_read_to_its_first_message(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 1, 457)
     await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_nothing_new_costs_at_most_five_requests(db: Database, project: Scope, simulator: Simulator, connect):
+async def test_nothing_new_costs_at_most_five_requests(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
     fill(simulator, 60)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
@@ -78,7 +78,7 @@ async def test_nothing_new_costs_at_most_five_requests(db: Database, project: Sc
 
 
 async def test_a_new_message_is_read_from_the_cursor_on(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 30, 40)
     client = connect(simulator)
@@ -93,7 +93,7 @@ async def test_a_new_message_is_read_from_the_cursor_on(
 
 
 async def test_status_labels_and_assignee_are_noticed(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     client = connect(studio)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
@@ -106,7 +106,7 @@ async def test_status_labels_and_assignee_are_noticed(
 
 
 async def test_a_message_deleted_lately_is_taken_over(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     made = simulator.create_conversation(1, content="The password is hunter2")
     # The list shows the newest message; that an older one was deleted it does not show.
@@ -121,7 +121,7 @@ async def test_a_message_deleted_lately_is_taken_over(
 
 
 async def test_a_smaller_id_that_appears_later_is_read(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 30)
     client = connect(simulator)
@@ -136,7 +136,7 @@ async def test_a_smaller_id_that_appears_later_is_read(
 
 
 async def test_a_second_message_in_the_same_second_is_noticed(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1)
     at = int(simulator.clock.now())
@@ -150,7 +150,7 @@ async def test_a_second_message_in_the_same_second_is_noticed(
 
 
 async def test_pages_that_shift_while_they_are_read_lose_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 160)
     active, gone = iter(ids[::7]), iter(ids[3::11])
@@ -171,7 +171,7 @@ async def test_pages_that_shift_while_they_are_read_lose_nothing(
 
 
 async def test_after_a_long_pause_an_unpaged_list_that_times_out_is_read_by_pages(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 60)
     client = connect(simulator, patience=0.3)
@@ -190,7 +190,7 @@ async def test_after_a_long_pause_an_unpaged_list_that_times_out_is_read_by_page
 
 
 async def test_every_seventh_request_may_fail(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 60)
     simulator.faults.add("500", every=7)
@@ -205,7 +205,7 @@ async def test_every_seventh_request_may_fail(
     [("401_unknown_token", 401, "CHATWOOT_API_TOKEN"), ("404", 404, "CHATWOOT_ACCOUNT_ID")],
 )
 async def test_a_refusal_names_endpoint_account_and_what_to_check(
-    db: Database, project: Scope, simulator: Simulator, connect, fault: str, status: int, hint: str
+    db: Database, project: Scope, simulator: ChatwootSimulator, connect, fault: str, status: int, hint: str
 ):
     simulator.faults.add(fault)
     with pytest.raises(ChatwootError, match=hint) as caught:
@@ -215,7 +215,7 @@ async def test_a_refusal_names_endpoint_account_and_what_to_check(
     assert caught.value.details["account_id"] == 1
 
 
-async def test_an_inbox_that_is_gone_is_named(db: Database, project: Scope, simulator: Simulator, connect):
+async def test_an_inbox_that_is_gone_is_named(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
     await sources.bind(db, project, "chatwoot_inbox", "1:77")
     with pytest.raises(sync.SourceBindingError, match="1:77") as caught:
         await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
@@ -223,7 +223,7 @@ async def test_an_inbox_that_is_gone_is_named(db: Database, project: Scope, simu
 
 
 async def test_a_project_with_inboxes_imports_only_those(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     inbox = next(iter(studio.account(1).inboxes.values())).id
     await sources.bind(db, project, "chatwoot_inbox", f"1:{inbox}")
@@ -236,7 +236,7 @@ async def test_a_project_with_inboxes_imports_only_those(
 
 
 async def test_an_inbox_bound_later_is_read_from_its_beginning(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     first, second, *_ = (i.id for i in studio.account(1).inboxes.values())
     client = connect(studio)
@@ -250,20 +250,20 @@ async def test_an_inbox_bound_later_is_read_from_its_beginning(
 
 
 async def test_without_a_source_and_a_default_account_the_sync_says_what_to_do(
-    db: Database, project: Scope, simulator: Simulator, connect
+    db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
     with pytest.raises(sync.SourceBindingError, match="CHATWOOT_ACCOUNT_ID"):
         await sync.run(db, connect(simulator), project, sync.SyncOptions(), ignore_progress)
 
 
-async def test_an_account_of_another_project_is_not_taken(db: Database, project: Scope, simulator: Simulator, connect):
+async def test_an_account_of_another_project_is_not_taken(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
     await sources.bind(db, await new_project(db, "Other"), "chatwoot_account", "1")
     with pytest.raises(sync.SourceBindingError, match="another project"):
         await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
 
 
 async def test_only_what_was_active_within_the_lookback_is_read(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     old = simulator.create_conversation(1, content="Long ago", at=int(simulator.clock.now()) - 40 * 86400)
     new = simulator.create_conversation(1, content="Today")
@@ -275,7 +275,7 @@ async def test_only_what_was_active_within_the_lookback_is_read(
 
 
 async def test_a_first_reading_that_leaves_off_goes_on_at_its_page(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     asked = 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.serving import running
 from tests.support.audit_events import tamper
 from tests.support.commands import Terminal
@@ -17,7 +17,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def studio() -> Iterator[Simulator]:
+def studio() -> Iterator[ChatwootSimulator]:
     """The sample studio."""
     made = build("studio")
     yield made
@@ -25,7 +25,7 @@ def studio() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def proofdesk(terminal: Terminal, studio: Simulator, tidy_url: str) -> Iterator[Command]:
+def proofdesk(terminal: Terminal, studio: ChatwootSimulator, tidy_url: str) -> Iterator[Command]:
     """Runs a command against the test's database and the sample studio."""
     with running(create_app(studio)) as base_url:
         environment = {
@@ -38,7 +38,7 @@ def proofdesk(terminal: Terminal, studio: Simulator, tidy_url: str) -> Iterator[
         yield lambda *arguments, **more: terminal(arguments, environment | more)
 
 
-def test_the_loop_by_hand(proofdesk: Command, studio: Simulator):
+def test_the_loop_by_hand(proofdesk: Command, studio: ChatwootSimulator):
     assert proofdesk("project", "create", "Agency").returncode == 0
     synced = proofdesk("sync", "--json")
     assert synced.returncode == 0, synced.stderr
@@ -54,7 +54,7 @@ def test_the_loop_by_hand(proofdesk: Command, studio: Simulator):
     assert "Complete: both sides agree." in proof.stdout
 
 
-def test_what_could_not_be_stored_is_shown_with_its_reason(proofdesk: Command, studio: Simulator):
+def test_what_could_not_be_stored_is_shown_with_its_reason(proofdesk: Command, studio: ChatwootSimulator):
     proofdesk("project", "create", "Agency")
     bad = studio.append_message(101, "half an emoji \ud83d")
     done = proofdesk("sync")
@@ -63,7 +63,7 @@ def test_what_could_not_be_stored_is_shown_with_its_reason(proofdesk: Command, s
     assert "half a surrogate pair" in done.stdout
 
 
-def test_names_reorder_no_line_of_a_terminal(proofdesk: Command, studio: Simulator):
+def test_names_reorder_no_line_of_a_terminal(proofdesk: Command, studio: ChatwootSimulator):
     name = "Eve\u202egpj.exe\u2067\x1b[7m [/b]"
     proofdesk("project", "create", f"Agency {name}")
     studio.account().inboxes[1].name = name
@@ -97,7 +97,7 @@ def test_a_wrong_setting_stops_the_start_with_its_name_and_what_is_allowed(proof
     assert "integer" in done.stderr
 
 
-def test_secrets_are_masked(proofdesk: Command, studio: Simulator):
+def test_secrets_are_masked(proofdesk: Command, studio: ChatwootSimulator):
     for arguments in (("config",), ("config", "--json")):
         done = proofdesk(*arguments, OPENAI_API_KEY="sk-very-secret", OPENAI_BASE_URL="http://127.0.0.1:1")
         assert done.returncode == 0, done.stderr
@@ -105,7 +105,7 @@ def test_secrets_are_masked(proofdesk: Command, studio: Simulator):
         assert "sk-very-secret" not in done.stdout
 
 
-def test_a_refused_token_names_endpoint_and_account(proofdesk: Command, studio: Simulator):
+def test_a_refused_token_names_endpoint_and_account(proofdesk: Command, studio: ChatwootSimulator):
     proofdesk("project", "create", "Agency")
     done = proofdesk("sync", CHATWOOT_API_TOKEN="wrong")
     assert done.returncode == 1

@@ -8,14 +8,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk_simulators.smtp import Simulator
+from proofdesk_simulators.smtp import SmtpSimulator
 from tests.support.commands import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def proofdesk(terminal: Terminal, tidy_url: str, mail_server: tuple[Simulator, str]) -> Command:
+def proofdesk(terminal: Terminal, tidy_url: str, mail_server: tuple[SmtpSimulator, str]) -> Command:
     """Runs commands against the test's database and the simulated relay."""
     environment = {
         "DATABASE_URL": tidy_url,
@@ -37,7 +37,7 @@ def told(done: "subprocess.CompletedProcess[str]") -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_message_from_draft_to_delivery(proofdesk: Command, relay: Simulator, owner_conn: psycopg.Connection):
+def test_a_message_from_draft_to_delivery(proofdesk: Command, relay: SmtpSimulator, owner_conn: psycopg.Connection):
     wish = ("outbound", "draft", "email", "Ada@Example.com", "--text", "Hello Ada", "--key", "k1", "--json")
     drafted = told(proofdesk(*wish))
     assert (drafted["status"], drafted["recipient_ref"]) == ("draft", "ada@example.com")
@@ -58,7 +58,7 @@ def test_a_message_from_draft_to_delivery(proofdesk: Command, relay: Simulator, 
     assert "Hello Ada" in proofdesk("outbound", "show", drafted["id"]).stdout
 
 
-def test_four_eyes_hold_at_the_terminal_too(proofdesk: Command, relay: Simulator):
+def test_four_eyes_hold_at_the_terminal_too(proofdesk: Command, relay: SmtpSimulator):
     drafted = told(
         proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--as", "owner", "--json")
     )
@@ -67,7 +67,7 @@ def test_four_eyes_hold_at_the_terminal_too(proofdesk: Command, relay: Simulator
     assert told(proofdesk("outbound", "cancel", drafted["id"], "--as", "owner", "--json"))["cancelled_by"] == "owner"
 
 
-def test_a_policy_set_at_the_terminal_holds_a_message_back(proofdesk: Command, relay: Simulator):
+def test_a_policy_set_at_the_terminal_holds_a_message_back(proofdesk: Command, relay: SmtpSimulator):
     changed = told(proofdesk("policy", "set", "ada@example.com", "email", "--opt-out", "--reason", "asked", "--json"))
     assert changed["opted_out"]
     drafted = told(proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--json"))

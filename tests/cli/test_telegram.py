@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support.commands import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def simulator(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
+def simulator(telegram_server: tuple[TelegramSimulator, str]) -> Iterator[TelegramSimulator]:
     telegram_server[0].reset()
     yield telegram_server[0]
     telegram_server[0].reset()
@@ -21,7 +21,7 @@ def simulator(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
 
 @pytest.fixture
 def proofdesk(
-    terminal: Terminal, simulator: Simulator, telegram_server: tuple[Simulator, str], tidy_url: str
+    terminal: Terminal, simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str], tidy_url: str
 ) -> Command:
     """Runs a command against the test's database and the simulated Telegram."""
     environment = {
@@ -43,7 +43,7 @@ def proofdesk(
     return run
 
 
-def test_a_code_is_made_and_the_webhook_is_registered(proofdesk: Command, simulator: Simulator):
+def test_a_code_is_made_and_the_webhook_is_registered(proofdesk: Command, simulator: TelegramSimulator):
     assert len(json.loads(proofdesk("telegram", "bind-code", "--json").stdout)["code"]) == 14
     done = proofdesk("telegram", "set-webhook", PUBLIC_URL="https://desk.example.com")
     assert done.returncode == 0 and "https://desk.example.com/auth/telegram/webhook" in done.stdout
@@ -53,7 +53,7 @@ def test_a_code_is_made_and_the_webhook_is_registered(proofdesk: Command, simula
     assert state["bot"] == f"@{simulator.username}" and "/bind" in state["signup"]
 
 
-def test_what_is_wrong_is_told_in_one_line(proofdesk: Command, simulator: Simulator):
+def test_what_is_wrong_is_told_in_one_line(proofdesk: Command, simulator: TelegramSimulator):
     for arguments, more, said in (
         (("set-webhook", "https://a.example.com"), {"TELEGRAM_BOT_TOKEN": "1:other"}, "TELEGRAM_BOT_TOKEN"),
         (("bind-code",), {"TELEGRAM_OWNER_ID": "4711"}, "TELEGRAM_OWNER_ID"),

@@ -16,7 +16,7 @@ from tests.support.server import Cast
 @pytest.fixture
 def desk(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Iterator[FaultDesk]:
     """A project whose Chatwoot has three conversations, of which nothing is stored yet."""
-    source, models = chatwoot.build("empty"), openai.Simulator()
+    source, models = chatwoot.build("empty"), openai.OpenAISimulator()
     models.switches.key = KEY
     fill(source, 3, 4)
     with running(chatwoot.create_app(source)) as chatwoot_url, running(openai.create_app(models)) as openai_url:

@@ -59,9 +59,9 @@ class FaultDesk:
     cast: Cast
     db: Database
     conn: psycopg.Connection
-    chatwoot: chatwoot.Simulator
+    chatwoot: chatwoot.ChatwootSimulator
     chatwoot_url: str
-    openai: openai.Simulator
+    openai: openai.OpenAISimulator
     openai_url: str
 
     async def run_failing(self, job_type: str, **worker_options: Any) -> FailureReport:
@@ -82,7 +82,7 @@ class FaultDesk:
     async def run_repaired(self, job_type: str) -> dict[str, Any]:
         """Run the job again without faults and check that everything is stored exactly once; return its result."""
         self.chatwoot.faults.clear()
-        self.openai.faults, self.openai.switches = [], openai.Switches()
+        self.openai.faults, self.openai.switches = [], openai.OpenAISwitches()
         response = await self.run_job(job_type)
         assert response.status_code == 200, response.text
         assert ours(self.conn) == theirs(self.chatwoot)

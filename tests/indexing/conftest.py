@@ -9,19 +9,19 @@ from proofdesk.indexing.embeddings import capabilities, factory
 from proofdesk.indexing.embeddings.provider import Provider
 from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.openai import Simulator, create_app
+from proofdesk_simulators.openai import OpenAISimulator, create_app
 from proofdesk_simulators.serving import running
 from tests.support.embedding import LIMITS, settings
 from tests.support.transcripts import Line, tell
 
 
 @pytest.fixture
-def simulator() -> Simulator:
-    return Simulator()
+def simulator() -> OpenAISimulator:
+    return OpenAISimulator()
 
 
 @pytest.fixture
-def url(simulator: Simulator) -> Iterator[str]:
+def url(simulator: OpenAISimulator) -> Iterator[str]:
     capabilities.forget()
     with running(create_app(simulator)) as base_url:
         yield f"{base_url}/v1"

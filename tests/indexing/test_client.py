@@ -4,7 +4,7 @@ from pydantic import SecretStr
 from proofdesk.errors import Invalid
 from proofdesk.indexing.embeddings import factory
 from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, NotConfigured, Provider, Refused
-from proofdesk_simulators.openai import Simulator
+from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import settings
 
 PAGES = ("page", "bad_gateway")  # of a proxy, which numbers nothing
@@ -16,14 +16,14 @@ async def refusal(provider: Provider) -> EmbeddingError:
     return raised.value
 
 
-async def test_openai_gives_one_vector_for_each_text_in_their_order(provider: Provider, simulator: Simulator):
+async def test_openai_gives_one_vector_for_each_text_in_their_order(provider: Provider, simulator: OpenAISimulator):
     vectors = await provider.embed_documents(["blue coat", "red shoes"])
     assert [len(vector) for vector in vectors] == [256, 256]
     assert vectors[0] == await provider.embed_query("blue coat")
     assert len(simulator.requests) == 2
 
 
-async def test_a_server_that_knows_floats_only_is_understood(provider: Provider, simulator: Simulator):
+async def test_a_server_that_knows_floats_only_is_understood(provider: Provider, simulator: OpenAISimulator):
     as_base64 = await provider.embed_query("blue coat")
     simulator.switches.base64 = False
     assert await provider.embed_query("blue coat") == pytest.approx(as_base64, abs=1e-6)
@@ -49,7 +49,7 @@ async def test_a_server_that_knows_floats_only_is_understood(provider: Provider,
     ],
 )
 async def test_each_failure_tells_what_was_asked_and_what_came_back(
-    provider: Provider, simulator: Simulator, kind: str, expected: type, status: int | None
+    provider: Provider, simulator: OpenAISimulator, kind: str, expected: type, status: int | None
 ):
     simulator.fail(kind)
     error = await refusal(provider)
@@ -62,13 +62,13 @@ async def test_each_failure_tells_what_was_asked_and_what_came_back(
     assert "sk-test" not in error.message and error.code == "embeddings_job_failed"
 
 
-async def test_the_time_that_openai_asks_for_is_kept(provider: Provider, simulator: Simulator):
+async def test_the_time_that_openai_asks_for_is_kept(provider: Provider, simulator: OpenAISimulator):
     simulator.fail("rate_limit", retry_after=7)
     error = await refusal(provider)
     assert isinstance(error, Busy) and error.retry_after == 7 and error.throttled
 
 
-async def test_an_answer_that_takes_too_long_is_not_waited_for(url: str, simulator: Simulator):
+async def test_an_answer_that_takes_too_long_is_not_waited_for(url: str, simulator: OpenAISimulator):
     simulator.fail("delay", delay=0.3)
     provider = factory.open_provider(settings(openai_api_key="k", openai_base_url=url, openai_timeout_ms=100))
     assert isinstance(await refusal(provider), Busy)
@@ -91,7 +91,7 @@ async def test_an_unknown_model_is_a_failure_for_good(url: str):
     await provider.aclose()
 
 
-async def test_prefixes_are_put_before_queries_and_texts(url: str, simulator: Simulator):
+async def test_prefixes_are_put_before_queries_and_texts(url: str, simulator: OpenAISimulator):
     provider = factory.open_provider(
         settings(
             openai_base_url=url,

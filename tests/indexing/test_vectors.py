@@ -14,7 +14,7 @@ from proofdesk.indexing.embeddings.provider import Busy, Failed, Provider
 from proofdesk.indexing.incremental import index_conversations
 from proofdesk.indexing.vector_queries import Counts
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.openai import Simulator
+from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import LIMITS, OPTIONS
 from tests.support.projects import new_project
 from tests.support.transcripts import Line, rewrite, rows, tell
@@ -108,7 +108,7 @@ async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, proje
 
 
 async def test_a_text_that_changes_while_it_is_embedded_waits_again(
-    db: Database, project: Scope, provider, simulator: Simulator, ten
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
 ):
     loop = asyncio.get_running_loop()
     changed = "A different question: do you have gloves that go with it?"
@@ -158,13 +158,13 @@ async def test_a_wrong_setting_does_not_turn_every_chunk_to_failed(
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
-async def test_a_short_outage_is_waited_out(db: Database, project: Scope, provider, simulator: Simulator, ten, kind):
+async def test_a_short_outage_is_waited_out(db: Database, project: Scope, provider, simulator: OpenAISimulator, ten, kind):
     simulator.fail(kind, times=2)
     assert (await embed(db, project, provider)).processed == 10
 
 
 async def test_the_time_a_provider_asks_for_is_waited(
-    db: Database, project: Scope, provider, simulator: Simulator, ten
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
 ):
     simulator.fail("rate_limit", times=1, retry_after=0.2)
     await vectors.embed_pending(db, project, provider, replace(OPTIONS, concurrency=1), limit=1)
@@ -196,7 +196,7 @@ async def test_a_long_outage_stops_the_run_and_loses_nothing(
 
 
 async def test_a_text_on_which_the_provider_breaks_does_not_stop_the_others(
-    db: Database, project: Scope, provider, simulator: Simulator, ten
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
 ):
     simulator.fail("server_error", containing="number 3")
     done = await embed(db, project, provider)

@@ -7,12 +7,12 @@ from pydantic import SecretStr
 
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.settings import Settings
-from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.serving import running
 
 
 @pytest.fixture
-def studio() -> Iterator[Simulator]:
+def studio() -> Iterator[ChatwootSimulator]:
     """The sample studio."""
     made = build("studio")
     yield made
@@ -20,7 +20,7 @@ def studio() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-async def held(studio: Simulator, database_url: str, db: object) -> AsyncIterator[Resources]:
+async def held(studio: ChatwootSimulator, database_url: str, db: object) -> AsyncIterator[Resources]:
     """Everything opened, with the studio as Chatwoot and the local model."""
     with running(create_app(studio)) as base_url:
         settings = Settings(

@@ -14,6 +14,7 @@ from proofdesk.jobs import run_queries, runs
 from proofdesk.jobs.events import KEPT, RunFeed
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
+from tests.support.jobs import start_run
 from tests.support.projects import new_project
 
 PATIENCE = 30.0
@@ -56,7 +57,7 @@ async def _until(following: AsyncGenerator[Run | None, None], status: str) -> Ru
 
 
 async def _begun(db: Database, project: Scope) -> Run:
-    return (await runs.start(db, project, "chatwoot_sync", "manual")).run
+    return (await start_run(db, project, "chatwoot_sync", "manual")).run
 
 
 async def _report(conn: psycopg.Connection, run: Run, steps: int) -> None:

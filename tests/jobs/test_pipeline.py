@@ -13,11 +13,12 @@ from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
 from proofdesk.search.results import SearchQuery
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
+from tests.support.jobs import start_run
 
 
 async def test_a_worker_turns_a_request_into_findable_evidence(
-    db: Database, project: Scope, held: Resources, studio: Simulator
+    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator
 ):
     asked = await runs.request(db, project, catalog.SYNC.name, "manual")
     await worker.run_worker(held, drain=True)
@@ -44,7 +45,7 @@ async def test_a_queued_run_whose_job_was_lost_with_its_worker_is_queued_again(
 
 async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: Scope, held: Resources):
     alone = dataclasses.replace(held, chatwoot=None)
-    asked = await runs.start(db, project, catalog.SYNC.name, "cli")
+    asked = await start_run(db, project, catalog.SYNC.name, "cli")
     ended = await runs.execute(db, project, asked.run, catalog.bind_handler(alone, catalog.SYNC.name))
     assert ended.status == "failed"
     assert (ended.error_details or {})["code"] == "chatwoot_not_configured"
@@ -52,7 +53,7 @@ async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: S
 
 
 async def test_the_failure_of_chatwoot_ends_up_in_the_run_with_what_was_asked(
-    db: Database, project: Scope, held: Resources, studio: Simulator
+    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator
 ):
     studio.faults.add("401_unknown_token")
     asked = await runs.request(db, project, catalog.SYNC.name, "manual")
@@ -68,7 +69,7 @@ async def test_reconcile_gives_its_proof_as_the_result(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     for job in (catalog.SYNC.name, catalog.RECONCILE.name):
-        asked = await runs.start(db, project, job, "cli")
+        asked = await start_run(db, project, job, "cli")
         ended = await runs.execute(db, project, asked.run, catalog.bind_handler(held, job))
         assert ended.status == "ok", ended.error
     assert ended.meta["result"]["complete"] is True
@@ -77,7 +78,7 @@ async def test_reconcile_gives_its_proof_as_the_result(
 
 
 async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project: Scope, held: Resources):
-    asked = await runs.start(db, project, catalog.SYNC.name, "cli")
+    asked = await start_run(db, project, catalog.SYNC.name, "cli")
     await worker.execute_run(held, project.project_id, asked.run.id)
     assert (await runs.get(db, project, asked.run.id)).status == "running"
 
@@ -85,7 +86,7 @@ async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project:
 async def test_a_worker_sends_what_was_approved_into_the_conversation(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    asked = await runs.start(db, project, catalog.SYNC.name, "cli")
+    asked = await start_run(db, project, catalog.SYNC.name, "cli")
     await runs.execute(db, project, asked.run, catalog.bind_handler(held, catalog.SYNC.name))
     [place] = owner_conn.execute(
         "SELECT format('cw:%s:%s:%s', project_id, account_id, conversation_id) FROM cw_conversations"
@@ -122,10 +123,10 @@ async def test_every_job_may_run_twice_and_change_nothing_the_second_time(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, job: str
 ):
     for step in (catalog.SYNC.name, catalog.EMBED.name, job):
-        asked = await runs.start(db, project, step, "cli")
+        asked = await start_run(db, project, step, "cli")
         await runs.execute(db, project, asked.run, catalog.bind_handler(held, step))
     before = _versions(owner_conn)
-    asked = await runs.start(db, project, job, "cli")
+    asked = await start_run(db, project, job, "cli")
     ended = await runs.execute(db, project, asked.run, catalog.bind_handler(held, job))
     assert ended.status == "ok", ended.error
     assert _versions(owner_conn) == before

@@ -7,13 +7,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from proofdesk.jobs.fairness import TimeSlice
 
 from proofdesk.database.pool import Database
 from proofdesk.jobs import outcomes, recovery, runs, schedules
-from proofdesk.jobs.fairness import TimeSlice
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects.scope import Scope
+from tests.support.jobs import start_run
 
 JOB = "embeddings_run"
 ELSEWHERE = "elsewhere:1:1.00"
@@ -63,7 +64,7 @@ async def test_a_lost_run_is_buried_and_tried_again_by_whoever_comes(
 
 
 async def test_a_run_that_beats_is_left_alone(db: Database, project: Scope):
-    await runs.start(db, project, JOB, "cli")
+    await start_run(db, project, JOB, "cli")
     await recovery.recover_lost_runs(db, timedelta(seconds=30))
     run = await under_way(db, project)
     assert run is not None and run.status == "running"
@@ -123,7 +124,7 @@ async def test_a_running_job_that_is_cancelled_stops_wherever_it_runs(db: Databa
             began.set()
             await asyncio.sleep(0.01)
 
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     job = asyncio.create_task(runs.execute(db, project, asked.run, endless, heartbeat=0.05))
     await began.wait()
     asking = await runs.cancel(db, project, asked.run.id)
@@ -142,7 +143,7 @@ async def test_old_runs_are_forgotten_but_the_last_of_each_kind(
 
     made: list[UUID] = []
     for job in (JOB, JOB, JOB, "chatwoot_sync"):
-        asked = await runs.start(db, project, job, "cli")
+        asked = await start_run(db, project, job, "cli")
         await runs.execute(db, project, asked.run, quick)
         made.append(asked.run.id)
     waiting = (await runs.request(db, project, JOB, "manual")).run.id
@@ -154,7 +155,7 @@ async def test_old_runs_are_forgotten_but_the_last_of_each_kind(
 
 
 async def test_each_stage_of_a_run_has_a_beginning_of_its_own(db: Database, project: Scope):
-    run = (await runs.start(db, project, JOB, "cli")).run
+    run = (await start_run(db, project, JOB, "cli")).run
     turn, stages = TimeSlice(db, project, run, None, None), []
     for done, unit in ((25, "conversations read"), (50, "conversations read"), (200, "conversations cut")):
         turn(done, 400, unit)

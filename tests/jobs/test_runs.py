@@ -12,6 +12,7 @@ from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects.scope import Scope
+from tests.support.jobs import start_run
 from tests.support.projects import new_project
 
 JOB = "chatwoot_sync"
@@ -24,7 +25,7 @@ async def quick(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
 
 
 async def test_a_run_that_went_well_keeps_its_result(db: Database, project: Scope):
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     ended = await runs.execute(db, project, asked.run, quick)
     assert (ended.status, ended.processed_count, ended.meta["result"]) == ("ok", 3, {"stored": 3})
     assert ended.finished_at is not None
@@ -34,7 +35,7 @@ async def test_a_run_that_failed_keeps_the_cause(db: Database, project: Scope):
     async def failing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise Unavailable("Chatwoot answered 401.", code="chatwoot_sync_failed", details={"account_id": 7})
 
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     ended = await runs.execute(db, project, asked.run, failing)
     assert (ended.status, ended.error) == ("failed", "Chatwoot answered 401.")
     assert ended.error_details == {"code": "chatwoot_sync_failed", "account_id": 7}
@@ -44,14 +45,14 @@ async def test_a_crash_is_told_without_its_secrets(db: Database, project: Scope)
     async def crashing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise RuntimeError("password=hunter2")
 
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     ended = await runs.execute(db, project, asked.run, crashing)
     assert ended.status == "failed"
     assert "hunter2" not in f"{ended.error}{ended.error_details}"
 
 
 async def test_a_second_request_joins_the_run_in_progress(db: Database, project: Scope):
-    first = await runs.start(db, project, JOB, "cli")
+    first = await start_run(db, project, JOB, "cli")
     second = await runs.request(db, project, JOB, "manual")
     assert (second.joined, second.run.id) == (True, first.run.id)
 
@@ -82,15 +83,15 @@ async def test_requests_at_the_same_instant_make_one_run(db: Database, project: 
 
 async def test_projects_do_not_wait_for_each_other(db: Database, project: Scope):
     other = await new_project(db, "Other")
-    first = await runs.start(db, project, JOB, "cli")
-    second = await runs.start(db, other, JOB, "cli")
+    first = await start_run(db, project, JOB, "cli")
+    second = await start_run(db, other, JOB, "cli")
     assert not second.joined
     assert first.run.id != second.run.id
 
 
 async def test_the_run_of_another_project_does_not_exist(db: Database, project: Scope):
     other = await new_project(db, "Other")
-    asked = await runs.start(db, other, JOB, "cli")
+    asked = await start_run(db, other, JOB, "cli")
     with pytest.raises(runs.RunNotFound):
         await runs.get(db, project, asked.run.id)
 
@@ -107,9 +108,9 @@ async def test_the_run_of_another_project_does_not_exist(db: Database, project: 
 async def test_a_run_whose_process_is_gone_gives_way(
     db: Database, project: Scope, owner_conn: psycopg.Connection, lost: str
 ):
-    first = await runs.start(db, project, JOB, "cli")
+    first = await start_run(db, project, JOB, "cli")
     owner_conn.execute(f"UPDATE worker_runs SET {lost}")  # type: ignore[arg-type]
-    second = await runs.start(db, project, JOB, "cli")
+    second = await start_run(db, project, JOB, "cli")
     assert not second.joined
     buried = await runs.get(db, project, first.run.id)
     assert (buried.status, (buried.error_details or {})["code"]) == ("failed", "worker_lost")
@@ -122,7 +123,7 @@ async def test_a_queued_run_is_claimed_once(db: Database, project: Scope):
 
 
 async def test_waiting_returns_when_the_run_is_over_or_the_time_is_up(db: Database, project: Scope):
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     assert (await runs.wait(db, project, asked.run.id, 0.1)).status == "running"
     waiting = asyncio.create_task(runs.wait(db, project, asked.run.id, 10))
     await runs.execute(db, project, asked.run, quick)
@@ -137,7 +138,7 @@ async def test_a_command_that_is_stopped_ends_its_run(db: Database, project: Sco
         await asyncio.sleep(60)
         raise AssertionError
 
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     job = asyncio.create_task(runs.execute(db, project, asked.run, endless))
     await began.wait()
     job.cancel()
@@ -147,7 +148,7 @@ async def test_a_command_that_is_stopped_ends_its_run(db: Database, project: Sco
 
 
 async def test_the_schedule_learns_how_the_run_ended(db: Database, project: Scope, owner_conn: psycopg.Connection):
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     await runs.execute(db, project, asked.run, quick)
     row = owner_conn.execute(
         "SELECT last_status, next_run_at > now() FROM scheduled_jobs WHERE job_type = %s", [JOB]

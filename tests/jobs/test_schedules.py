@@ -16,6 +16,7 @@ from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from tests.support.audit_events import last
+from tests.support.jobs import start_run
 from tests.support.projects import new_project
 
 JOB = "chatwoot_sync"
@@ -52,7 +53,7 @@ async def ended(db: Database, project: Scope, error: ProofdeskError | None = Non
             raise error
         return RunOutcome(0, {})
 
-    asked = await runs.start(db, project, JOB, "cli")
+    asked = await start_run(db, project, JOB, "cli")
     await runs.execute(db, project, asked.run, work)
     return await found(db, project)
 

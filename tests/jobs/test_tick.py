@@ -17,6 +17,7 @@ from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
+from tests.support.jobs import start_run
 from tests.support.projects import new_project
 
 SETTINGS = Settings()
@@ -74,7 +75,7 @@ async def test_ticks_and_ends_of_runs_at_once_do_not_get_in_each_others_way(
         return RunOutcome(0, {})
 
     for _ in range(6):
-        asked = await runs.start(db, project, "chatwoot_sync", "cli")
+        asked = await start_run(db, project, "chatwoot_sync", "cli")
         owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now()")
         ending = runs.execute(db, project, asked.run, quick)
         await asyncio.gather(ending, *(tick.start_due(db, SETTINGS, 25) for _ in range(3)))
@@ -99,7 +100,7 @@ async def test_a_tick_that_is_cut_off_has_changed_nothing(
 
 
 async def test_a_run_that_is_under_way_is_joined(db: Database, project: Scope, owner_conn: psycopg.Connection):
-    asked = await runs.start(db, project, "chatwoot_sync", "cli")
+    asked = await start_run(db, project, "chatwoot_sync", "cli")
     [joined] = [s for s in await tick.start_due(db, SETTINGS, 25) if s.job_type == "chatwoot_sync"]
     assert (joined.run_id, joined.joined) == (asked.run.id, True)
     assert str(asked.run.id) not in queued(owner_conn)

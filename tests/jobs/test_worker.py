@@ -21,7 +21,7 @@ from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.chatwoot import ours, theirs
 from tests.support.projects import new_project
 
@@ -56,7 +56,7 @@ async def until(what: Callable[[], Awaitable[bool]], seconds: float = 90) -> Non
 
 
 @contextlib.asynccontextmanager
-async def reading(db: Database, project: Scope, held: Resources, studio: Simulator) -> AsyncIterator[tuple]:
+async def reading(db: Database, project: Scope, held: Resources, studio: ChatwootSimulator) -> AsyncIterator[tuple]:
     """A worker process in the middle of a first reading, and the run it has."""
     studio.faults.add("delay", delay=0.02)
     asked = await runs.request(db, project, catalog.SYNC.name, "manual")
@@ -76,7 +76,7 @@ async def reading(db: Database, project: Scope, held: Resources, studio: Simulat
         process.stdout.close()
 
 
-async def finished(db: Database, project: Scope, held: Resources, studio: Simulator) -> list[Run]:
+async def finished(db: Database, project: Scope, held: Resources, studio: ChatwootSimulator) -> list[Run]:
     """The runs there are after another worker has done what there was to do."""
     studio.faults.clear()
     await worker.run_worker(held, drain=True)
@@ -84,7 +84,7 @@ async def finished(db: Database, project: Scope, held: Resources, studio: Simula
 
 
 async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
-    db: Database, project: Scope, held: Resources, studio: Simulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     async with reading(db, project, held, studio) as (process, run):
         process.send_signal(signal.SIGTERM)
@@ -100,7 +100,7 @@ async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
 
 
 async def test_what_a_killed_worker_had_is_done_by_another(
-    db: Database, project: Scope, held: Resources, studio: Simulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     async with reading(db, project, held, studio) as (process, run):
         process.send_signal(signal.SIGKILL)

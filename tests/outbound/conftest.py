@@ -5,7 +5,7 @@ import pytest
 
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 from tests.outbound.desk import Desk
 from tests.support import stories
 
@@ -18,7 +18,7 @@ async def desk(db: Database, project: Scope, owner_conn: psycopg.Connection) -> 
 
 
 @pytest.fixture
-def chats(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
+def chats(telegram_server: tuple[TelegramSimulator, str]) -> Iterator[TelegramSimulator]:
     """What Telegram got."""
     simulator = telegram_server[0]
     simulator.reset()

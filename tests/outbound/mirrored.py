@@ -22,9 +22,10 @@ from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from proofdesk_simulators.chatwoot import Simulator, build, contacts, create_app, foundation
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, contacts, create_app, foundation
 from proofdesk_simulators.serving import running
 from tests.outbound.desk import FakeProvider
+from tests.support.jobs import start_run
 
 API, MAIL, TELEGRAM, WHATSAPP, WIDGET = 1, 2, 3, 4, 5
 _NUMBERS = count(1)
@@ -36,12 +37,12 @@ class Mirrored:
 
     resources: Resources
     scope: Scope
-    chatwoot: Simulator
+    chatwoot: ChatwootSimulator
     conn: psycopg.Connection
     mail: FakeProvider
 
     async def sync(self, job: str = catalog.SYNC.name) -> dict[str, Any]:
-        asked = await runs.start(self.resources.db, self.scope, job, "cli")
+        asked = await start_run(self.resources.db, self.scope, job, "cli")
         ended = await runs.execute(self.resources.db, self.scope, asked.run, catalog.bind_handler(self.resources, job))
         assert ended.status == "ok", ended.error
         return ended.meta["result"]
@@ -109,7 +110,7 @@ class Mirrored:
 
 
 @pytest.fixture
-def chatwoot() -> Iterator[Simulator]:
+def chatwoot() -> Iterator[ChatwootSimulator]:
     """A Chatwoot with an inbox of each kind that matters."""
     made = build("empty")
     for name, kind in (
@@ -125,7 +126,7 @@ def chatwoot() -> Iterator[Simulator]:
 
 @pytest.fixture
 async def mirrored(
-    chatwoot: Simulator, database_url: str, db: Database, project: Scope, owner_conn: psycopg.Connection
+    chatwoot: ChatwootSimulator, database_url: str, db: Database, project: Scope, owner_conn: psycopg.Connection
 ) -> AsyncIterator[Mirrored]:
     """A project that reads it."""
     with running(create_app(chatwoot)) as url:

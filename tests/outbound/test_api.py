@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 from tests.outbound.requests import approved, draft, draft_body, refusal
 from tests.support import stories
 from tests.support.server import Cast
@@ -14,7 +14,7 @@ from tests.support.server import Cast
 NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
 
 
-async def test_a_message_goes_from_draft_to_the_chat(cast: Cast, chats: Simulator):
+async def test_a_message_goes_from_draft_to_the_chat(cast: Cast, chats: TelegramSimulator):
     client = cast.member.client
     made = await draft(cast.member)
     assert {"id", "project_id", "account_scope_id", "channel", "recipient_ref", "payload", "evidence_refs", "status",
@@ -46,7 +46,7 @@ async def test_fifty_identical_requests_at_once_make_one_message(cast: Cast, own
     assert owner_conn.execute("SELECT count(*) FROM outbound_messages").fetchone() == (1,)
 
 
-async def test_ten_people_who_send_at_once_send_once(cast: Cast, chats: Simulator):
+async def test_ten_people_who_send_at_once_send_once(cast: Cast, chats: TelegramSimulator):
     message = await approved(cast.member)
     path = f"/outbound/{message['id']}/send"
     answers = await asyncio.gather(*(cast.member.client.post(path) for _ in range(10)))
@@ -82,7 +82,7 @@ async def test_a_wrong_draft_is_refused_with_its_code(cast: Cast, wrong: dict[st
     assert await refusal(cast.member, "/outbound/draft", draft_body(**wrong)) == (400, code)
 
 
-async def test_each_gate_has_its_answer(cast: Cast, chats: Simulator):
+async def test_each_gate_has_its_answer(cast: Cast, chats: TelegramSimulator):
     client = cast.member.client
 
     async def allow(**change: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ async def test_each_gate_has_its_answer(cast: Cast, chats: Simulator):
     assert (listed["total"], listed["policies"][0]["contact_global_id"]) == (1, "42")
 
 
-async def test_a_provider_that_refuses_is_told_and_can_be_tried_again(cast: Cast, chats: Simulator):
+async def test_a_provider_that_refuses_is_told_and_can_be_tried_again(cast: Cast, chats: TelegramSimulator):
     chats.fail("blocked", method="sendMessage")
     message = await approved(cast.member)
     assert await refusal(cast.member, f"/outbound/{message['id']}/send") == (502, "outbound_send_failed")

@@ -17,7 +17,7 @@ from proofdesk.outbound.channels.interface import (
     LookupUnsupported,
     SendFailed,
 )
-from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.chatwoot.records import Conversation
 from proofdesk_simulators.serving import running
 
@@ -25,19 +25,19 @@ PROJECT = UUID("8e0f6f9a-2c1b-4d5e-9f00-1a2b3c4d5e6f")
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def simulator() -> Iterator[ChatwootSimulator]:
     made = build("empty")
     yield made
     made.close()
 
 
 @pytest.fixture
-def conversation(simulator: Simulator) -> Conversation:
+def conversation(simulator: ChatwootSimulator) -> Conversation:
     return simulator.create_conversation(1, content="Is it ready?", contact_name="Ada Byron")
 
 
 @pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[ChatwootClient]:
+async def client(simulator: ChatwootSimulator) -> AsyncIterator[ChatwootClient]:
     with running(create_app(simulator)) as url:
         made = ChatwootClient(url, simulator.admin_token, timeout=20)
         yield made
@@ -78,7 +78,7 @@ async def test_a_message_is_stored_once_with_our_key(channel: ChatwootChannel, c
 
 
 async def test_a_lost_answer_is_settled_by_the_key(
-    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     simulator.faults.add("lost_reply", method="POST", times=1)
     message = replace(to_conversation(conversation.id), attempted_at=datetime.now(UTC))
@@ -91,7 +91,7 @@ async def test_a_lost_answer_is_settled_by_the_key(
 
 
 async def test_a_message_that_is_not_there_is_only_believed_absent_when_it_cannot_come_any_more(
-    client: ChatwootClient, simulator: Simulator, conversation: Conversation
+    client: ChatwootClient, simulator: ChatwootSimulator, conversation: Conversation
 ):
     simulator.faults.add("cut", method="POST", times=1)
     message = replace(to_conversation(conversation.id), attempted_at=datetime.now(UTC))
@@ -105,7 +105,7 @@ async def test_a_message_that_is_not_there_is_only_believed_absent_when_it_canno
 
 
 async def test_a_conversation_is_read_back_to_the_attempt_and_no_further(
-    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     message = to_conversation(conversation.id)
     await channel.send(message)
@@ -124,7 +124,7 @@ async def test_a_conversation_is_read_back_to_the_attempt_and_no_further(
 
 @pytest.mark.parametrize("how", ["deleted", "retried"])
 async def test_where_a_key_may_have_been_lost_a_person_must_look(
-    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation, how: str
+    channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation, how: str
 ):
     message = to_conversation(conversation.id)
     await channel.send(message)
@@ -156,7 +156,7 @@ async def test_where_a_key_may_have_been_lost_a_person_must_look(
 )
 async def test_an_answer_tells_whether_it_is_there_and_whether_to_try_again(
     channel: ChatwootChannel,
-    simulator: Simulator,
+    simulator: ChatwootSimulator,
     conversation: Conversation,
     kind: str,
     permanent: bool,
@@ -174,7 +174,7 @@ async def test_an_answer_tells_whether_it_is_there_and_whether_to_try_again(
 
 
 async def test_a_crowded_conversation_takes_the_message_later(
-    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     simulator.switches.messages_per_minute = 1
     with pytest.raises(SendFailed, match="Too many messages") as failed:
@@ -183,7 +183,7 @@ async def test_a_crowded_conversation_takes_the_message_later(
 
 
 async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
-    simulator: Simulator, conversation: Conversation
+    simulator: ChatwootSimulator, conversation: Conversation
 ):
     with running(create_app(simulator)) as url:
         impatient = ChatwootClient(url, simulator.admin_token, timeout=1)
@@ -200,7 +200,7 @@ async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
 
 
 async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
-    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     with pytest.raises(SendFailed, match="sees no conversation") as failed:
         await channel.send(to_conversation(999))
@@ -213,7 +213,7 @@ async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
 
 
 async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
-    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     now = simulator.clock.now()
     contact_id = conversation.contact.id
@@ -232,7 +232,7 @@ async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
 
 
 async def test_a_contact_is_answered_only_in_inboxes_that_the_project_reads(
-    channel: ChatwootChannel, simulator: Simulator, conversation: Conversation
+    channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     message = replace(to_contact(conversation.contact.id), inbox_ids=frozenset({77}))
     with pytest.raises(SendFailed, match="sees no conversation"):

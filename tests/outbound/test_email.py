@@ -29,7 +29,7 @@ from proofdesk.outbound.channels.interface import (
     SendFailed,
 )
 from proofdesk_simulators import smtp
-from proofdesk_simulators.smtp import Simulator
+from proofdesk_simulators.smtp import SmtpSimulator
 from tests.outbound.mail import SENDER, Links, message
 
 HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"}
@@ -60,15 +60,15 @@ def _closed(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def email(relay: Simulator, mail_server: tuple[Simulator, str]) -> EmailChannel:
+def email(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]) -> EmailChannel:
     return channel(mail_server[1])
 
 
-async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: EmailChannel, relay: Simulator):
+async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: EmailChannel, relay: SmtpSimulator):
     sent = message(subject="Ваш счёт № 7", reply_to="Desk@Kestrel.example")
     receipt = await email.send(sent)
     (taken,) = relay.taken
-    found = taken.letter
+    found = taken.message
     assert (taken.sender, taken.recipients) == ("hello@kestrel.example", ["ada@example.com"])
     assert (found["From"], found["To"]) == ("Kestrel Studio <hello@kestrel.example>", "ada@example.com")
     assert (found["Subject"], found["Reply-To"]) == ("Ваш счёт № 7", "desk@kestrel.example")
@@ -83,7 +83,7 @@ async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: EmailChan
 
 
 async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_too(
-    email: EmailChannel, relay: Simulator
+    email: EmailChannel, relay: SmtpSimulator
 ):
     await email.send(message(text=".\n..two\nüber\r\nlast", html="<b>Hello</b>\n.\n"))
     assert relay.taken[0].part("plain").splitlines() == [".", "..two", "über", "last"]
@@ -91,16 +91,16 @@ async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_
 
 
 async def test_without_a_public_address_there_is_no_link_and_without_https_no_single_click(
-    relay: Simulator, mail_server: tuple[Simulator, str]
+    relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]
 ):
     await channel(mail_server[1], Links(None)).send(message())
     await channel(mail_server[1], Links("http://127.0.0.1:8080/u/")).send(message())
-    without, plain = (taken.letter for taken in relay.taken)
+    without, plain = (taken.message for taken in relay.taken)
     assert without["List-Unsubscribe"] is None
     assert plain["List-Unsubscribe"].startswith("<http://") and plain["List-Unsubscribe-Post"] is None
 
 
-async def test_addresses_beyond_ascii_are_understood(email: EmailChannel, relay: Simulator):
+async def test_addresses_beyond_ascii_are_understood(email: EmailChannel, relay: SmtpSimulator):
     await email.send(message("Ada@MÜLLER.de"))
     await email.send(message("Юля@почта.рф"))
     assert [taken.recipients for taken in relay.taken] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
@@ -110,7 +110,7 @@ async def test_addresses_beyond_ascii_are_understood(email: EmailChannel, relay:
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize(("kind", "code", "permanent"), [("later", 451, False), ("never", 550, True)])
 async def test_a_refusal_is_certain_and_tells_whether_to_try_again(
-    email: EmailChannel, relay: Simulator, step: str, kind: str, code: int, permanent: bool
+    email: EmailChannel, relay: SmtpSimulator, step: str, kind: str, code: int, permanent: bool
 ):
     relay.fail(kind, step=step)
     with pytest.raises(SendFailed, match=f"answered {code} to {step}") as failed:
@@ -122,7 +122,7 @@ async def test_a_refusal_is_certain_and_tells_whether_to_try_again(
 
 @pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
 async def test_a_connection_that_breaks_after_the_text_leaves_delivery_unknown(
-    email: EmailChannel, relay: Simulator, kind: str, taken: int
+    email: EmailChannel, relay: SmtpSimulator, kind: str, taken: int
 ):
     relay.fail(kind)
     with pytest.raises(SendFailed) as failed:
@@ -133,14 +133,14 @@ async def test_a_connection_that_breaks_after_the_text_leaves_delivery_unknown(
         await email.find(message())
 
 
-async def test_silence_after_the_text_is_waited_for_only_so_long(relay: Simulator, mail_server: tuple[Simulator, str]):
+async def test_silence_after_the_text_is_waited_for_only_so_long(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]):
     relay.fail("delay", delay=60)
     with pytest.raises(SendFailed, match="DATA") as failed:
         await channel(mail_server[1], timeout=0.5).send(message())
     assert failed.value.delivery_unknown
 
 
-async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: EmailChannel, relay: Simulator):
+async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: EmailChannel, relay: SmtpSimulator):
     relay.fail("cut", step="RCPT")
     with pytest.raises(SendFailed, match="RCPT") as failed:
         await email.send(message())
@@ -151,7 +151,7 @@ async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: Ema
 
 
 async def test_a_wrong_password_is_told_clearly_and_is_no_fault_of_the_message():
-    simulator = Simulator(login=("desk", "s3cret p@ss"))
+    simulator = SmtpSimulator(login=("desk", "s3cret p@ss"))
     with smtp.running(simulator) as url:
         right, wrong = (url.replace("smtp://", f"smtp://desk:{p}@") for p in ("s3cret%20p%40ss", "nope-nope"))
         await channel(right).send(message())
@@ -175,16 +175,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=[False, True], ids=["starttls", "implicit"])
-def encrypted(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tuple[Simulator, str]]:
+def encrypted(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tuple[SmtpSimulator, str]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, str(certificate) + ".key")
-    simulator = Simulator()
+    simulator = SmtpSimulator()
     with smtp.running(simulator, tls=context, implicit=request.param) as url:
         yield simulator, url + ("" if request.param else "?tls=starttls")
 
 
 async def test_the_certificate_is_verified(
-    encrypted: tuple[Simulator, str], certificate: Path, monkeypatch: pytest.MonkeyPatch
+    encrypted: tuple[SmtpSimulator, str], certificate: Path, monkeypatch: pytest.MonkeyPatch
 ):
     simulator, url = encrypted
     with pytest.raises(SendFailed, match=r"(?i)certificate") as failed:
@@ -197,7 +197,7 @@ async def test_the_certificate_is_verified(
 
 
 async def test_a_relay_that_cannot_encrypt_is_not_used_where_that_is_asked_for(
-    relay: Simulator, mail_server: tuple[Simulator, str]
+    relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]
 ):
     with pytest.raises(SendFailed, match="STARTTLS"):
         await channel(mail_server[1] + "?tls=starttls").send(message())
@@ -292,11 +292,11 @@ def test_a_display_name_that_would_break_a_header_is_quoted():
     assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()
 
 
-async def test_directional_formatting_reaches_no_header(relay: Simulator, mail_server: tuple[Simulator, str]):
+async def test_directional_formatting_reaches_no_header(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]):
     sender = Address("Kestrel\u202e Studio\u2067", addr_spec="hello@kestrel.example")
     async with aclosing(EmailChannel(relays.parse(mail_server[1]), sender, Links())) as email:
         await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
-    found = relay.taken[0].letter
+    found = relay.taken[0].message
     assert (found["From"], found["Subject"]) == ("Kestrel Studio <hello@kestrel.example>", "Refund Eve")
     assert "As \u202ewritten" in relay.taken[0].part("plain")
 

@@ -17,14 +17,15 @@ from proofdesk.outbound.opt_outs import opt_outs
 from proofdesk.outbound.policy_queries import PolicyUpdate
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from proofdesk_simulators.chatwoot import Simulator, build, create_app, foundation
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app, foundation
 from proofdesk_simulators.serving import running
+from tests.support.jobs import start_run
 
 WORDS = Settings().opt_out_words
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def simulator() -> Iterator[ChatwootSimulator]:
     """A Chatwoot with an API inbox (1), a mail inbox (2) and a Telegram inbox (3)."""
     made = build("empty")
     for name, kind in (("Mail", "Channel::Email"), ("Bot", "Channel::Telegram")):
@@ -34,7 +35,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
+async def held(simulator: ChatwootSimulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
     with running(create_app(simulator)) as url:
         settings = Settings(
             database_url=SecretStr(database_url),
@@ -49,7 +50,7 @@ async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIt
 
 async def synced(held: Resources, project: Scope) -> dict[str, Any]:
     """The result of a sync job."""
-    asked = await runs.start(held.db, project, catalog.SYNC.name, "cli")
+    asked = await start_run(held.db, project, catalog.SYNC.name, "cli")
     ended = await runs.execute(held.db, project, asked.run, catalog.bind_handler(held, catalog.SYNC.name))
     assert ended.status == "ok", ended.error
     return ended.meta["result"]
@@ -75,7 +76,7 @@ def events(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
 async def test_a_contact_who_writes_stop_is_opted_out_once_with_his_message_as_evidence(
     held: Resources,
     project: Scope,
-    simulator: Simulator,
+    simulator: ChatwootSimulator,
     owner_conn: psycopg.Connection,
     inbox: int,
     channels: list[str],
@@ -94,7 +95,7 @@ async def test_a_contact_who_writes_stop_is_opted_out_once_with_his_message_as_e
 
 
 async def test_the_first_reading_heeds_what_was_said_long_ago(
-    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     for text in ("Отписаться.", "ОТПИСАТЬСЯ", "unsubscribe", "«Opt out»", "Désabonner"):
         simulator.create_conversation(1, content=text, at=simulator.clock.now() - 90_000_000)
@@ -109,7 +110,7 @@ async def test_the_first_reading_heeds_what_was_said_long_ago(
 async def test_a_disguised_word_above_a_quoted_mail_counts_and_stays_as_it_was_stored(
     held: Resources,
     project: Scope,
-    simulator: Simulator,
+    simulator: ChatwootSimulator,
     owner_conn: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -131,7 +132,7 @@ async def test_a_disguised_word_above_a_quoted_mail_counts_and_stays_as_it_was_s
 
 
 async def test_of_a_letter_only_the_new_part_counts(
-    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     talk = simulator.create_conversation(2, content="Stop\n\nOn Monday Studio wrote:\n> Hello", contact_name="Ada")
     talk.messages[-1].content_attributes = {"email": {"text_content": {"quoted": "Stop\n", "full": "…"}}}
@@ -142,7 +143,7 @@ async def test_of_a_letter_only_the_new_part_counts(
 
 
 async def test_an_opt_in_after_the_message_stands_and_a_new_message_undoes_it(
-    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     talk = simulator.create_conversation(1, content="stop", at=simulator.clock.now() - 60)
     await synced(held, project)
@@ -159,7 +160,7 @@ async def test_an_opt_in_after_the_message_stands_and_a_new_message_undoes_it(
 
 
 async def test_only_what_is_new_is_looked_through_and_other_words_are_looked_for_everywhere(
-    held: Resources, project: Scope, simulator: Simulator, owner_conn: psycopg.Connection
+    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     simulator.create_conversation(1, content="basta", contact_name="Ada")
     await synced(held, project)

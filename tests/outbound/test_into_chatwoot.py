@@ -17,19 +17,19 @@ from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.serving import running
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def simulator() -> Iterator[ChatwootSimulator]:
     made = build("empty")
     yield made
     made.close()
 
 
 @pytest.fixture
-async def held(simulator: Simulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
+async def held(simulator: ChatwootSimulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
     with running(create_app(simulator)) as url:
         settings = Settings(
             database_url=SecretStr(database_url),
@@ -51,7 +51,7 @@ async def written(held: Resources, project: Scope, recipient: str) -> OutboundMe
 
 
 async def test_a_lost_answer_makes_one_message_and_it_counts_as_sent(
-    held: Resources, project: Scope, simulator: Simulator
+    held: Resources, project: Scope, simulator: ChatwootSimulator
 ):
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
     await sources.bind(held.db, project, "chatwoot_account", "1")
@@ -64,7 +64,7 @@ async def test_a_lost_answer_makes_one_message_and_it_counts_as_sent(
 
 
 async def test_nothing_is_written_into_an_account_that_the_project_reads_no_more(
-    held: Resources, project: Scope, simulator: Simulator
+    held: Resources, project: Scope, simulator: ChatwootSimulator
 ):
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
     bound = await sources.bind(held.db, project, "chatwoot_account", "1")

@@ -15,7 +15,7 @@ from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk_simulators import smtp
-from proofdesk_simulators.smtp import Simulator
+from proofdesk_simulators.smtp import SmtpSimulator
 from proofdesk_simulators.smtp.simulator import REFUSALS, Limits
 from tests.outbound import exim
 from tests.outbound.desk import Desk
@@ -27,15 +27,15 @@ Connect = Callable[[str], EmailChannel]
 
 
 @pytest.fixture
-def limited() -> Iterator[tuple[Simulator, str]]:
+def limited() -> Iterator[tuple[SmtpSimulator, str]]:
     """A relay that asks for a login, and its address."""
-    simulator = Simulator(LOGIN)
+    simulator = SmtpSimulator(LOGIN)
     with smtp.running(simulator) as url:
         yield simulator, url.replace("smtp://", "smtp://desk:secret@")
 
 
 @pytest.fixture
-async def connect(limited: tuple[Simulator, str]) -> AsyncIterator[Connect]:
+async def connect(limited: tuple[SmtpSimulator, str]) -> AsyncIterator[Connect]:
     """Make a channel, as each worker has one; closed before the relay is."""
     made: list[EmailChannel] = []
 
@@ -72,7 +72,7 @@ def all_sent(desk: Desk) -> Any:
 
 
 async def test_sessions_are_reused_and_their_number_follows_the_relay(
-    desk: Desk, limited: tuple[Simulator, str], connect: Connect
+    desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect
 ):
     simulator, url = limited
     simulator.limits = Limits(sessions=3)
@@ -96,7 +96,7 @@ async def test_sessions_are_reused_and_their_number_follows_the_relay(
     ids=lambda limits: f"{limits.quota}-{limits.step}-{limits.messages_per_session}",
 )
 async def test_a_limit_of_the_relay_fails_no_message(
-    desk: Desk, limited: tuple[Simulator, str], connect: Connect, limits: Limits
+    desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect, limits: Limits
 ):
     simulator, url = limited
     simulator.limits = limits
@@ -106,7 +106,7 @@ async def test_a_limit_of_the_relay_fails_no_message(
     assert sorted(Counter(t.recipients[0] for t in simulator.taken).values()) == [1] * 24
 
 
-async def test_two_workers_share_what_the_relay_takes(desk: Desk, limited: tuple[Simulator, str], connect: Connect):
+async def test_two_workers_share_what_the_relay_takes(desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect):
     simulator, url = limited
     simulator.limits = Limits(sessions=3)
     tally = await deliver(desk, [connect(url), connect(url)], 60)
@@ -115,7 +115,7 @@ async def test_two_workers_share_what_the_relay_takes(desk: Desk, limited: tuple
 
 
 async def test_a_daily_quota_lets_all_wait_with_the_reason(
-    desk: Desk, limited: tuple[Simulator, str], connect: Connect
+    desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect
 ):
     simulator, url = limited
     simulator.limits = Limits(messages=10, quota="daily", step="DATA")
@@ -161,7 +161,7 @@ async def test_a_daily_quota_lets_all_wait_with_the_reason(
     ],
 )
 async def test_a_refusal_is_classified_by_its_enhanced_status(
-    limited: tuple[Simulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch,
+    limited: tuple[SmtpSimulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch,
     reply: str, step: str, permanent: bool, of_provider: bool,
 ):  # fmt: skip
     simulator, url = limited
@@ -175,7 +175,7 @@ async def test_a_refusal_is_classified_by_its_enhanced_status(
 
 
 async def test_a_session_goes_on_after_a_refusal_and_ends_when_idle(
-    limited: tuple[Simulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch
+    limited: tuple[SmtpSimulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch
 ):
     simulator, url = limited
     channel = connect(url)
@@ -195,7 +195,7 @@ async def test_a_session_goes_on_after_a_refusal_and_ends_when_idle(
 
 
 async def test_an_attempt_cut_off_while_it_waits_for_a_session_is_certain(
-    limited: tuple[Simulator, str], connect: Connect
+    limited: tuple[SmtpSimulator, str], connect: Connect
 ):
     simulator, url = limited
     simulator.limits = Limits(sessions=1)
@@ -249,7 +249,7 @@ async def test_a_real_relay_gets_every_letter_as_it_was_written(connect: Connect
 
 
 async def test_an_address_beyond_ascii_is_refused_clearly_without_smtputf8(connect: Connect):
-    simulator = Simulator(smtputf8=False)
+    simulator = SmtpSimulator(smtputf8=False)
     with smtp.running(simulator) as url:
         channel = EmailChannel(relays.parse(url), SENDER, Links())
         with pytest.raises(SendFailed, match="does not support SMTPUTF8") as failed:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from proofdesk_simulators import smtp
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 from tests.outbound.requests import approved, draft, refusal
 from tests.support.server import Cast, Person, client_of, serving
 
@@ -17,14 +17,14 @@ LETTER = {"channel": "email", "recipient_ref": "luis@example.com", "payload": {"
 
 
 @pytest.fixture
-def member(cast: Cast, chats: Simulator) -> Person:
+def member(cast: Cast, chats: TelegramSimulator) -> Person:
     """Whoever walks through the page. Chat 42 takes messages."""
     return cast.member
 
 
 @pytest.fixture
 async def mended(
-    member: Person, database_url: str, mail_server: tuple[smtp.Simulator, str], tmp_path: Path
+    member: Person, database_url: str, mail_server: tuple[smtp.SmtpSimulator, str], tmp_path: Path
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """The same person at a server that was started again with a relay for mail."""
     relay = {"SMTP_URL": mail_server[1], "SMTP_FROM": "Studio <hello@example.com>"}
@@ -64,7 +64,7 @@ async def state(person: Person, message: dict[str, Any]) -> tuple[str, str | Non
     return next((m["status"], m["last_error"]) for m in listed if m["id"] == message["id"])
 
 
-async def test_the_symptom_each_state_short_of_sent_is_listed_with_what_holds_it_back(member: Person, chats: Simulator):
+async def test_the_symptom_each_state_short_of_sent_is_listed_with_what_holds_it_back(member: Person, chats: TelegramSimulator):
     drafted = await draft(member, "drafted")
     capped = await approved(member, "capped")
     await allow(member, frequency_cap=1)
@@ -91,7 +91,7 @@ async def test_the_symptom_each_state_short_of_sent_is_listed_with_what_holds_it
 
 
 async def test_the_checks_show_the_policy_row_and_the_attempts_as_they_are_stored(
-    member: Person, chats: Simulator, owner_conn: psycopg.Connection
+    member: Person, chats: TelegramSimulator, owner_conn: psycopg.Connection
 ):
     await allow(member, frequency_cap=7, frequency_window_hours=48, stop_on_reply=False)
     chats.fail("too_many_requests", times=1)
@@ -116,7 +116,7 @@ async def test_the_checks_show_the_policy_row_and_the_attempts_as_they_are_store
 
 
 async def test_what_an_opt_out_blocked_is_unlocked_by_an_explicit_opt_in_and_by_nothing_else(
-    member: Person, chats: Simulator
+    member: Person, chats: TelegramSimulator
 ):
     await allow(member, opted_out=True)
     message = await approved(member)
@@ -140,7 +140,7 @@ async def test_what_an_opt_out_blocked_is_unlocked_by_an_explicit_opt_in_and_by_
 
 @pytest.mark.parametrize("way", ["the window is over", "the cap is changed"])
 async def test_a_cap_lets_the_message_go_when_its_window_is_over_or_the_cap_is_changed(
-    member: Person, chats: Simulator, owner_conn: psycopg.Connection, way: str
+    member: Person, chats: TelegramSimulator, owner_conn: psycopg.Connection, way: str
 ):
     await allow(member, frequency_cap=1)
     made = [await approved(member, key) for key in ("first", "second")]
@@ -164,7 +164,7 @@ async def test_a_cap_lets_the_message_go_when_its_window_is_over_or_the_cap_is_c
 
 
 async def test_wrong_credentials_are_mended_and_process_sends_what_had_failed(
-    member: Person, chats: Simulator, owner_conn: psycopg.Connection
+    member: Person, chats: TelegramSimulator, owner_conn: psycopg.Connection
 ):
     right = chats.token
     try:
@@ -182,7 +182,7 @@ async def test_wrong_credentials_are_mended_and_process_sends_what_had_failed(
 
 
 async def test_a_channel_that_was_not_configured_is_configured_and_process_sends_what_waited(
-    member: Person, mended: httpx2.AsyncClient, relay: smtp.Simulator
+    member: Person, mended: httpx2.AsyncClient, relay: smtp.SmtpSimulator
 ):
     message = await approved(member, **LETTER)
     assert await process(member.client) == {"processed": 1, "skipped": 1}
@@ -193,7 +193,7 @@ async def test_a_channel_that_was_not_configured_is_configured_and_process_sends
 
 
 async def test_a_wrong_recipient_is_mended_by_another_message_and_the_old_one_never_goes_out(
-    member: Person, chats: Simulator
+    member: Person, chats: TelegramSimulator
 ):
     wrong = await approved(member, "wrong", recipient_ref="41")
     assert await process(member.client) == {"processed": 1, "failed": 1}
@@ -206,7 +206,7 @@ async def test_a_wrong_recipient_is_mended_by_another_message_and_the_old_one_ne
     assert [m.chat_id for m in chats.sent] == [42]
 
 
-async def test_the_evidence_is_there_payload_states_policy_and_events(member: Person, chats: Simulator):
+async def test_the_evidence_is_there_payload_states_policy_and_events(member: Person, chats: TelegramSimulator):
     await allow(member, opted_out=True, reason="He wrote STOP")
     message = await approved(member)
     await process(member.client)

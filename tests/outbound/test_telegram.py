@@ -19,20 +19,20 @@ from proofdesk.outbound.channels.telegram.channel import TelegramChannel
 from proofdesk.outbound.channels.telegram.moves import StoredChatMoves
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 
 ADA = 4711
 
 
 @pytest.fixture
-def simulator(telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
+def simulator(telegram_server: tuple[TelegramSimulator, str]) -> Iterator[TelegramSimulator]:
     telegram_server[0].reset()
     yield telegram_server[0]
     telegram_server[0].reset()
 
 
 @pytest.fixture
-async def bot(simulator: Simulator, telegram_server: tuple[Simulator, str]) -> AsyncIterator[Bot]:
+async def bot(simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str]) -> AsyncIterator[Bot]:
     made = Bot(telegram_server[1], simulator.token, timeout=20)
     yield made
     await made.aclose()
@@ -59,7 +59,7 @@ def message(text: str = "Hello", to: str = str(ADA)) -> ChannelMessage:
     return ChannelMessage(uuid4(), uuid4(), recipient, payload)
 
 
-async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: Simulator):
+async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     receipt = await TelegramChannel(bot, Memory()).send(message("Привет {{name}} <b>"))
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(ADA, "Привет {{name}} <b>")]
@@ -68,7 +68,7 @@ async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator:
         await TelegramChannel(bot, Memory()).find(message())
 
 
-async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulator: Simulator):
+async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulator: TelegramSimulator):
     with pytest.raises(SendFailed, match="chat not found") as failed:
         await TelegramChannel(bot, Memory()).send(message())
     assert failed.value.permanent
@@ -78,7 +78,7 @@ async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulato
     assert failed.value.permanent and not failed.value.delivery_unknown
 
 
-async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: Simulator):
+async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
     with pytest.raises(SendFailed) as failed:
@@ -88,7 +88,7 @@ async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: Simu
 
 @pytest.mark.parametrize(("kind", "arrived"), [("cut", 0), ("lost_reply", 1), ("server_error", 0), ("page", 0)])
 async def test_without_an_answer_of_telegrams_own_delivery_is_unknown(
-    bot: Bot, simulator: Simulator, kind: str, arrived: int
+    bot: Bot, simulator: TelegramSimulator, kind: str, arrived: int
 ):
     simulator.person(ADA)
     simulator.fail(kind, times=1)
@@ -98,7 +98,7 @@ async def test_without_an_answer_of_telegrams_own_delivery_is_unknown(
     assert len(simulator.sent) == arrived
 
 
-async def test_silence_leaves_delivery_unknown(simulator: Simulator, telegram_server: tuple[Simulator, str]):
+async def test_silence_leaves_delivery_unknown(simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str]):
     impatient = Bot(telegram_server[1], simulator.token, timeout=0.2)
     simulator.person(ADA)
     simulator.fail("delay", delay=1, times=1)
@@ -108,7 +108,7 @@ async def test_silence_leaves_delivery_unknown(simulator: Simulator, telegram_se
     await impatient.aclose()
 
 
-async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator: Simulator):
+async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator: TelegramSimulator):
     nowhere = Bot("http://127.0.0.1:1", simulator.token)
     with pytest.raises(SendFailed) as failed:
         await TelegramChannel(nowhere, Memory()).send(message())
@@ -117,7 +117,7 @@ async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator:
     await nowhere.aclose()
 
 
-async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[Simulator, str]):
+async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[TelegramSimulator, str]):
     wrong = Bot(telegram_server[1], "123456:WRONG-token")
     with pytest.raises(SendFailed, match="TELEGRAM_BOT_TOKEN") as failed:
         await TelegramChannel(wrong, Memory()).send(message())
@@ -126,7 +126,7 @@ async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[S
 
 
 async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
-    bot: Bot, simulator: Simulator, db: Database, project: Scope
+    bot: Bot, simulator: TelegramSimulator, db: Database, project: Scope
 ):
     simulator.upgrade(-42, -1001557912345)
     async with db.scoped(project) as conn:
@@ -150,7 +150,7 @@ async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
     [("blocked", "only they can unblock it"), ("never_started", "open a chat with the bot"), ("kicked", "add it again"),
      ("deactivated", "account was deleted"), ("chat_not_found", "open a chat with the bot")],
 )  # fmt: skip
-async def test_a_refusal_for_good_says_what_the_person_has_to_do(bot: Bot, simulator: Simulator, kind: str, hint: str):
+async def test_a_refusal_for_good_says_what_the_person_has_to_do(bot: Bot, simulator: TelegramSimulator, kind: str, hint: str):
     simulator.person(ADA)
     simulator.fail(kind, times=1)
     with pytest.raises(SendFailed, match=hint) as failed:
@@ -159,7 +159,7 @@ async def test_a_refusal_for_good_says_what_the_person_has_to_do(bot: Bot, simul
     assert "/bind" not in failed.value.message
 
 
-async def test_a_limit_of_the_bot_holds_back_all_its_messages(bot: Bot, simulator: Simulator):
+async def test_a_limit_of_the_bot_holds_back_all_its_messages(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
     channel = TelegramChannel(bot, Memory())
@@ -171,7 +171,7 @@ async def test_a_limit_of_the_bot_holds_back_all_its_messages(bot: Bot, simulato
     assert channel.pause is not None and channel.pause.all_workers
 
 
-async def test_a_text_is_counted_in_code_points(bot: Bot, simulator: Simulator):
+async def test_a_text_is_counted_in_code_points(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     await TelegramChannel(bot, Memory()).send(message("😀" * 4096))
     assert simulator.sent[0].text == "😀" * 4096

@@ -14,7 +14,7 @@ from proofdesk.outbound.channels.interface import ChannelMessage
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
-from proofdesk_simulators.smtp import Simulator
+from proofdesk_simulators.smtp import SmtpSimulator
 
 HTML = {"accept": "text/html"}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -37,8 +37,8 @@ async def test_a_letter_leads_to_a_page_whose_button_opts_out(
     db: Database,
     project: Scope,
     owner_conn: psycopg.Connection,
-    relay: Simulator,
-    mail_server: tuple[Simulator, str],
+    relay: SmtpSimulator,
+    mail_server: tuple[SmtpSimulator, str],
 ):
     recipient, payload = Channel.check("Ada@Example.com", {"text": "Hello"})
     message = ChannelMessage(uuid4(), project.project_id, recipient, payload)
@@ -46,7 +46,7 @@ async def test_a_letter_leads_to_a_page_whose_button_opts_out(
     channel = Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links)
     await channel.send(message)
     await channel.aclose()
-    letter = relay.taken[0].letter
+    letter = relay.taken[0].message
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     path = letter["List-Unsubscribe"].strip("<>").removeprefix("https://desk.example.com")
 

@@ -11,7 +11,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.sources import SourceAlreadyBound, SourceUnbound
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.audit_events import actions, last
 from tests.support.chatwoot import fill
 from tests.support.projects import new_project
@@ -100,7 +100,7 @@ async def test_an_import_stops_when_its_source_is_let_go(db: Database, project: 
 
 
 async def test_a_sync_stops_in_the_middle_and_keeps_what_it_had(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: Simulator, connect
+    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 100)
     [bound] = await sync.bound_sources(db, project, 1)

@@ -11,7 +11,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope as Inside
 from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
-from proofdesk_simulators.telegram import Simulator as Telegram
+from proofdesk_simulators.telegram import TelegramSimulator as Telegram
 from tests.runbooks.installation import Installation, build
 
 
@@ -31,7 +31,7 @@ class Proxy:
 @pytest.fixture(scope="module")
 def servers(telegram_server: tuple[Telegram, str]) -> Iterator[dict[str, Any]]:
     """Start the simulated services. Yield each with its address."""
-    cw, ai = chatwoot.build("empty"), openai.Simulator()
+    cw, ai = chatwoot.build("empty"), openai.OpenAISimulator()
     proxy = Proxy(chatwoot.create_app(cw))
     with running(proxy) as cw_url, running(openai.create_app(ai)) as ai_url:
         yield {"chatwoot": (cw, cw_url), "openai": (ai, ai_url), "telegram": telegram_server, "proxy": (proxy, cw_url)}

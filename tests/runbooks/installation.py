@@ -22,7 +22,7 @@ from proofdesk.runbooks.context import RequestContext, RunbookContext
 from proofdesk.runbooks.findings import RunbookResult
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, openai, telegram
-from proofdesk_simulators.telegram.simulator import Hook
+from proofdesk_simulators.telegram.simulator import TelegramWebhook
 from tests.support.search_desk import Desk
 
 REQUEST = RequestContext(
@@ -45,9 +45,9 @@ class Installation:
     db: Database
     conn: psycopg.Connection
     scope: Scope
-    chatwoot: chatwoot.Simulator
-    openai: openai.Simulator
-    telegram: telegram.Simulator
+    chatwoot: chatwoot.ChatwootSimulator
+    openai: openai.OpenAISimulator
+    telegram: telegram.TelegramSimulator
     settings: dict[str, Any]
     request: RequestContext | None = REQUEST
     outbound_id: UUID | None = None
@@ -132,9 +132,9 @@ async def build(
             job=job_type,
         )
     installation.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '10 minutes', last_status = 'ok'")
-    installation.sql("INSERT INTO workers (runner) VALUES ('host:1:1')")
+    installation.sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
     installation.sql("INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (4711, 4711, 'Ada Lovelace')")
-    tg.hook = Hook("https://desk.example.com/auth/telegram/webhook", WEBHOOK_SECRET)
+    tg.hook = TelegramWebhook("https://desk.example.com/auth/telegram/webhook", WEBHOOK_SECRET)
     return installation
 
 

@@ -21,7 +21,7 @@ TO = "ada@example.com"
 @pytest.fixture(scope="module")
 def relay() -> Any:
     """Start a simulated mail relay and yield its URL."""
-    with smtp.running(smtp.Simulator()) as url:
+    with smtp.running(smtp.SmtpSimulator()) as url:
         yield url
 
 
@@ -91,7 +91,7 @@ FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
     "scheduled for later": (
         "scheduled", _change(scheduled_at="now() + interval '1 day'", next_attempt_at="now() + interval '1 day'"),
     ),
-    "no worker": ("worker", lambda i: i.sql("DELETE FROM workers")),
+    "no worker": ("worker", lambda i: i.sql("DELETE FROM procrastinate_workers")),
     "due for long": ("late", _change(next_attempt_at="now() - interval '1 hour'")),
 }  # fmt: skip
 

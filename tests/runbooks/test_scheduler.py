@@ -19,7 +19,7 @@ OPENAI = '{"upstream": {"service": "openai", "method": "POST", "endpoint": "/v1/
 
 FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
     "an old schema": ("database", lambda i: i.sql("DELETE FROM schema_migrations WHERE name LIKE '0005%%'")),
-    "no worker": ("worker", lambda i: i.sql("DELETE FROM workers")),
+    "no worker": ("worker", lambda i: i.sql("DELETE FROM procrastinate_workers")),
     "a silent worker": (
         "worker",
         lambda i: i.sql("UPDATE workers SET last_heartbeat_at = now() - interval '1 hour'"),
@@ -62,7 +62,7 @@ async def test_the_runbook_names_the_cause(installation: Installation, fault: st
 
 
 async def test_a_dead_worker_goes_before_what_it_causes(installation: Installation):
-    installation.sql("DELETE FROM workers")
+    installation.sql("DELETE FROM procrastinate_workers")
     installation.sql("UPDATE scheduled_jobs SET next_run_at = now() - interval '1 hour'")
     result = await installation.run(SLUG)
     assert [c.id for c in result.checks if c.status == "fail"] == ["worker", "overdue"]

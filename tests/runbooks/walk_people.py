@@ -206,7 +206,7 @@ async def _a_provider_that_refuses_is_mended_and_asked_again(w: Walk) -> None:
         assert (await gone.post(f"/outbound/{message}/send"))["error"] == "outbound_send_failed"
         assert (await gone.get(f"/outbound/{message}"))["outbound"]["last_error"].startswith("provider_error: ")
     w.installation.sql("UPDATE outbound_messages SET next_attempt_at = now() WHERE status = 'failed'")
-    with smtp.running(smtp.Simulator()) as url:
+    with smtp.running(smtp.SmtpSimulator()) as url:
         async with w.when(smtp_url=SecretStr(url), smtp_from="desk@example.com") as mended:
             assert (await mended.post("/outbound/process"))["result"]["sent"] == 1
     outcomes = "SELECT outcome FROM outbound_attempts WHERE outbound_id = %(id)s ORDER BY number"
@@ -221,7 +221,7 @@ async def _the_cap_ends_or_is_changed(w: Walk) -> None:
     second = await w.post("/outbound/draft", **MESSAGE, recipient_ref="bo@example.com", idempotency_key="again")
     message = second["outbound"]["id"]
     await w.post(f"/outbound/{message}/approve")
-    with smtp.running(smtp.Simulator()) as url:
+    with smtp.running(smtp.SmtpSimulator()) as url:
         async with w.when(smtp_url=SecretStr(url), smtp_from="desk@example.com") as mailing:
             held = await mailing.client.post(f"/outbound/{message}/send")
             assert held.json()["error"] == "frequency_cap_reached" and int(held.headers["retry-after"]) > 0

@@ -5,14 +5,14 @@ from pgvector import HalfVector
 
 from proofdesk.indexing import documents
 from proofdesk.indexing.embeddings.local import LocalModel
-from proofdesk.search import chosen_queries, queries, ranking_queries
+from proofdesk.search import chunk_queries, queries, ranking_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from tests.support.plans import explained, rows_read
 from tests.support.search_desk import START, Desk
 
 SHORT, LONG = (
-    chosen_queries.WHOLE_CONVERSATION + 12,
+    chunk_queries.WHOLE_CONVERSATION + 12,
     99,
 )  # messages: more than are looked at; Desk numbers up to a hundred
 SMALL_TALK = "We spoke about the weather again and about nothing else, number {}"
@@ -129,5 +129,5 @@ async def test_a_search_reads_no_more_chunks_of_a_longer_conversation(desk: Desk
             ).fetchall()
             assert {one.conversation_id for one in found} == {number}
             read.append(rows_read(await plans.nodes()))
-    assert read[-1]["rag_chunks"] <= read[0]["rag_chunks"] + 2 * chosen_queries.CHUNKS_PER_MESSAGE
+    assert read[-1]["rag_chunks"] <= read[0]["rag_chunks"] + 2 * chunk_queries.CHUNKS_PER_MESSAGE
     assert read[-1]["rag_vectors"] <= read[0]["rag_vectors"] + 2

@@ -7,19 +7,19 @@ import httpx2
 import openai
 import pytest
 
-from proofdesk_simulators.openai import Simulator, create_app
+from proofdesk_simulators.openai import OpenAISimulator, create_app
 from proofdesk_simulators.serving import running
 
 SMALL = "text-embedding-3-small"
 
 
 @pytest.fixture
-def simulator() -> Simulator:
-    return Simulator()
+def simulator() -> OpenAISimulator:
+    return OpenAISimulator()
 
 
 @pytest.fixture
-def url(simulator: Simulator) -> Iterator[str]:
+def url(simulator: OpenAISimulator) -> Iterator[str]:
     with running(create_app(simulator)) as base_url:
         yield base_url
 
@@ -83,7 +83,7 @@ def test_what_openai_refuses_is_refused(url: str, request_body: dict[str, Any], 
     assert message in error["message"] and set(error) == {"message", "type", "param", "code"}
 
 
-def test_a_key_is_asked_for_and_may_have_to_be_the_right_one(url: str, client: openai.OpenAI, simulator: Simulator):
+def test_a_key_is_asked_for_and_may_have_to_be_the_right_one(url: str, client: openai.OpenAI, simulator: OpenAISimulator):
     assert httpx2.post(f"{url}/v1/embeddings", json={"model": SMALL, "input": "a"}).status_code == 401
     simulator.switches.key = "sk-other"
     with pytest.raises(openai.AuthenticationError) as raised:
@@ -105,7 +105,7 @@ def test_a_key_is_asked_for_and_may_have_to_be_the_right_one(url: str, client: o
         ("bad_gateway", openai.InternalServerError),
     ],
 )
-def test_failures_strike_when_they_are_told_to(client: openai.OpenAI, simulator: Simulator, kind: str, error: type):
+def test_failures_strike_when_they_are_told_to(client: openai.OpenAI, simulator: OpenAISimulator, kind: str, error: type):
     fault = simulator.fail(kind, skip=1, times=1)
     client.embeddings.create(model=SMALL, input="a")
     with pytest.raises(error):
@@ -114,19 +114,19 @@ def test_failures_strike_when_they_are_told_to(client: openai.OpenAI, simulator:
     assert fault.struck == 1 and len(simulator.requests) == 3
 
 
-def test_a_rate_limit_names_the_time_to_wait(client: openai.OpenAI, simulator: Simulator):
+def test_a_rate_limit_names_the_time_to_wait(client: openai.OpenAI, simulator: OpenAISimulator):
     simulator.fail("rate_limit", retry_after=7)
     with pytest.raises(openai.RateLimitError) as raised:
         client.embeddings.create(model=SMALL, input="a")
     assert raised.value.response.headers["retry-after"] == "7" and raised.value.code == "rate_limit_exceeded"
 
 
-def test_vectors_can_have_the_wrong_length(client: openai.OpenAI, simulator: Simulator):
+def test_vectors_can_have_the_wrong_length(client: openai.OpenAI, simulator: OpenAISimulator):
     simulator.switches.dimension = 8
     assert len(client.embeddings.create(model=SMALL, input="a").data[0].embedding) == 8
 
 
-def test_a_vector_can_be_missing_and_the_others_misnumbered(client: openai.OpenAI, simulator: Simulator):
+def test_a_vector_can_be_missing_and_the_others_misnumbered(client: openai.OpenAI, simulator: OpenAISimulator):
     simulator.fail("short", times=1)
     assert len(client.embeddings.create(model=SMALL, input=["a", "b"]).data) == 1
     simulator.fail("misnumbered", times=1)

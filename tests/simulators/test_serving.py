@@ -8,14 +8,14 @@ import httpx2
 import pytest
 
 from proofdesk.core.ports import PortUnavailable
-from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.serving import running
 
 LABELS = "/api/v1/accounts/1/labels"
 NOTE = "/api/v1/accounts/1/conversations/101/messages"
 
 
-def connect(simulator: Simulator, base_url: str) -> httpx2.Client:
+def connect(simulator: ChatwootSimulator, base_url: str) -> httpx2.Client:
     return httpx2.Client(base_url=base_url, headers={"Api-Access-Token": simulator.admin_token}, timeout=5)
 
 

@@ -7,12 +7,12 @@ import psycopg
 import pytest
 
 from proofdesk.chatwoot.client import ChatwootClient
-from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.serving import running
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def simulator() -> Iterator[ChatwootSimulator]:
     """An installation with one account, one inbox and nothing in it."""
     made = build("empty")
     yield made
@@ -20,7 +20,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def studio() -> Iterator[Simulator]:
+def studio() -> Iterator[ChatwootSimulator]:
     """The sample studio."""
     made = build("studio")
     yield made
@@ -32,7 +32,7 @@ async def connect() -> AsyncIterator[Callable[..., ChatwootClient]]:
     """Serves a simulator and gives a client for it; everything is closed at the end of the test."""
     opened: list[tuple[Any, ChatwootClient]] = []
 
-    def open_client(simulator: Simulator, patience: float = 5.0) -> ChatwootClient:
+    def open_client(simulator: ChatwootSimulator, patience: float = 5.0) -> ChatwootClient:
         server = running(create_app(simulator))
         client = ChatwootClient(server.__enter__(), simulator.admin_token, retry_timeout=patience)
         opened.append((server, client))
@@ -44,7 +44,7 @@ async def connect() -> AsyncIterator[Callable[..., ChatwootClient]]:
         server.__exit__(None, None, None)
 
 
-def fill(simulator: Simulator, conversations: int, messages: int = 3) -> list[int]:
+def fill(simulator: ChatwootSimulator, conversations: int, messages: int = 3) -> list[int]:
     """Make conversations with some messages each, a second apart, ending an hour ago; their ids."""
     at = int(simulator.clock.now()) - 3600 - conversations * messages
     ids = []
@@ -58,7 +58,7 @@ def fill(simulator: Simulator, conversations: int, messages: int = 3) -> list[in
     return ids
 
 
-def theirs(simulator: Simulator) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+def theirs(simulator: ChatwootSimulator) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
     """Conversations (id, status, labels, assignee) and messages (id, conversation, content, deleted) over there."""
     truth = simulator.truth()
     return (

@@ -21,7 +21,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from proofdesk.database.pool import Database
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 
 PASSWORD = "correct horse battery"
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
@@ -55,7 +55,7 @@ class Cast:
 
 
 @pytest.fixture(scope="session")
-def server(database_url: str, telegram_server: tuple[Simulator, str], server_log: Path) -> Iterator[str]:
+def server(database_url: str, telegram_server: tuple[TelegramSimulator, str], server_log: Path) -> Iterator[str]:
     """Start the server as `proofdesk serve` does, with a simulated Telegram. Yield its URL."""
     simulator, telegram_url = telegram_server
     with serving(

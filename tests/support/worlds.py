@@ -121,7 +121,7 @@ def _fill(conn: psycopg.Connection, keeper: ProjectOwner, member_id: UUID) -> No
         "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, runner, heartbeat_at)"
         " SELECT %(project)s, %(account_scope)s, 'chatwoot_sync', 'manual', s, 'host:1:1', now()"
         " FROM unnest(ARRAY['running', 'failed', 'ok']) s",
-        "INSERT INTO workers (runner) VALUES ('host:1:1')",
+        "INSERT INTO procrastinate_workers DEFAULT VALUES",
         "INSERT INTO sync_watermarks (project_id, account_scope_id, source, cursor_ts)"
         " VALUES (%(project)s, %(account_scope)s, 'chatwoot_account:7', now())",
         "INSERT INTO contact_merges (project_id, account_scope_id, account_id, merged_contact_id, into_contact_id,"
@@ -133,7 +133,7 @@ def _fill(conn: psycopg.Connection, keeper: ProjectOwner, member_id: UUID) -> No
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):
         conn.execute(statement.encode(), values)
-    conn.execute("INSERT INTO workers (runner) VALUES ('host:1:1')")
+    conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
 
 
 def _write_policy(conn: psycopg.Connection, keeper: ProjectOwner) -> UUID:

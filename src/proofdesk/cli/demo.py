@@ -54,7 +54,7 @@ def demo(
     assets.manifest()
     chosen = settings.load()
     home.check_home(chosen.proofdesk_home)
-    simulator, relay = chatwoot.build("studio"), smtp.Simulator()
+    simulator, relay = chatwoot.build("studio"), smtp.SmtpSimulator()
     with (
         serving.running(chatwoot.create_app(simulator), port=_port(4010)) as chatwoot_url,
         smtp.running(relay, port=_port(4025)) as smtp_url,

@@ -1,4 +1,4 @@
-"""`sync`, `reconcile`, `embed`: carry a job out here and now. `tick` and `worker`: by schedule."""
+"""`sync`, `reconcile`, `embed`: run a job in this process. `tick`, `worker`: run jobs by schedule."""
 
 import asyncio
 import signal
@@ -11,66 +11,73 @@ from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.cli.progress import progress
 from proofdesk.errors import ProofdeskError
-from proofdesk.jobs import catalog, in_process, worker
+from proofdesk.jobs import catalog, runs, worker
 from proofdesk.jobs import tick as schedule
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
+from proofdesk.jobs.runs import MAX_WAIT_SECONDS
+from proofdesk.jobs.tick import DEFAULT_DUE_JOBS, MAX_DUE_JOBS, TickSummary
 from proofdesk.projects.scope import Scope
+
+NO_TIMEOUT = 365 * 86_400.0  # seconds
 
 
 class JobFailed(ProofdeskError):
-    """The run ended as failed or cancelled."""
+    """The run failed or was cancelled."""
 
     code = "job_failed"
 
 
 @app.command()
 def sync(project: ProjectOption = None, json: JsonOption = False) -> None:
-    """Read Chatwoot into the project: what is new, what changed, what was deleted."""
-    _carry_out(catalog.SYNC.name, "Sync", project, json)
+    """Import what is new, changed or deleted in Chatwoot."""
+    _run_and_print(catalog.SYNC.name, "Sync", project, json)
 
 
 @app.command()
 def reconcile(project: ProjectOption = None, json: JsonOption = False) -> None:
-    """Walk everything in Chatwoot, repair what differs, and prove that nothing is missing."""
-    _carry_out(catalog.RECONCILE.name, "Comparing with Chatwoot", project, json)
+    """Read everything in Chatwoot again, repair differences, and count both sides."""
+    _run_and_print(catalog.RECONCILE.name, "Reconcile", project, json)
 
 
 @app.command()
 def embed(
     project: ProjectOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many chunks; unset: all that wait.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of chunks. Default: all pending.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Make vectors of what waits for one, so that search finds by meaning."""
-    _carry_out(catalog.EMBED.name, "Embedding", project, json, {"limit": limit} if limit else {})
+    """Compute the embeddings of pending chunks, which semantic search needs."""
+    _run_and_print(catalog.EMBED.name, "Embedding", project, json, {"limit": limit} if limit else {})
 
 
 @app.command()
 def tick(
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Name or id; unset: all projects.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many due jobs.")] = 10,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Name or id of the project. Default: all projects.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_DUE_JOBS, help="Maximum number of jobs.")] = DEFAULT_DUE_JOBS,
     wait: Annotated[
-        float | None, typer.Option(min=0, max=600, help="Seconds to wait for results; unset: JOB_WAIT_SECONDS.")
+        float | None,
+        typer.Option(min=0, max=MAX_WAIT_SECONDS, help="Seconds to wait for results. Default: JOB_WAIT_SECONDS."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Start what is due, for the workers to carry out, and wait for the results."""
+    """Queue the jobs that are due, and wait until workers have run them."""
 
-    async def command(held: Resources) -> schedule.TickSummary:
-        inside = None if project is None else await environment.enter_project(held, project)
-        started = await schedule.start_due(held.db, held.settings, limit, inside)
-        patience = held.settings.job_wait_seconds if wait is None else wait
+    async def command(resources: Resources) -> TickSummary:
+        scope = None if project is None else await environment.enter_project(resources, project)
+        started = await schedule.start_due(resources.db, resources.settings, limit, scope)
+        timeout = resources.settings.job_wait_seconds if wait is None else wait
         with progress("Due jobs", shown=not json) as report:
-            return await schedule.wait_for_results(held.db, events.system_actor(), started, patience, report)
+            return await schedule.wait_for_results(resources.db, events.system_actor(), started, timeout, report)
 
-    result = environment.run_with_resources(command)
+    summary = environment.run_with_resources(command)
     if json:
-        output.print_json(result.as_dict())
+        output.print_json(summary.as_dict())
     else:
-        told = [(d["project_id"], d["job_type"], d["run_id"], d["status"], d.get("error")) for d in result.details]
-        output.print_table(("Project", "Job", "Run", "Status", "Error"), told)
-    if result.failed:
+        rows = [(d["project_id"], d["job_type"], d["run_id"], d["status"], d.get("error")) for d in summary.details]
+        output.print_table(("Project", "Job", "Run", "Status", "Error"), rows)
+    if summary.failed:
         raise typer.Exit(1)
 
 
@@ -78,68 +85,82 @@ def tick(
 def run_worker(
     drain: Annotated[bool, typer.Option("--drain", help="Stop when the queue is empty.")] = False,
 ) -> None:
-    """Carry out queued jobs and look at the schedule, until stopped."""
+    """Run queued jobs and start due ones, until stopped."""
 
-    async def command(held: Resources) -> None:
+    async def command(resources: Resources) -> None:
         stopping = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        await worker.run_worker(held, drain=drain, stopping=stopping)
+        await worker.run_worker(resources, drain=drain, stopping=stopping)
 
     environment.run_with_resources(command)
 
 
-async def here(
-    held: Resources,
-    inside: Scope,
+async def run_job(
+    resources: Resources,
+    scope: Scope,
     job_type: str,
     title: str,
     *,
     shown: bool = True,
     params: dict[str, Any] | None = None,
 ) -> Run:
-    """Carry a job out in this process, or watch the run that is under way. Raises `JobFailed`."""
+    """Run a job in this process, or follow its active run. Raises `JobFailed`."""
+    requested = await runs.start(resources.db, scope, job_type, "cli", params)
+    run = requested.run
+    if requested.joined and run.status == "queued":
+        run = await runs.claim(resources.db, scope, run.id) or run
     with progress(title, shown=shown) as report:
-        ended = await in_process.execute(held, inside, job_type, params, report)
-    if ended.status != "ok":
-        raise JobFailed(ended.error or f"The run was {ended.status}.", details=ended.error_details)
-    return ended
+        if run.runner == runs.current_runner():
+            handler = catalog.bind_handler(resources, job_type)
+            finished = await runs.execute(resources.db, scope, run, handler, report)
+        else:
+            finished = await runs.wait(resources.db, scope, run.id, NO_TIMEOUT, report)
+    if finished.status != "ok":
+        raise JobFailed(finished.error or f"The run was {finished.status}.", details=finished.error_details)
+    return finished
 
 
-def _carry_out(
+def _run_and_print(
     job_type: str, title: str, project: str | None, json: bool, params: dict[str, Any] | None = None
 ) -> None:
-    async def command(held: Resources) -> Run:
-        inside = await environment.enter_project(held, project)
-        return await here(held, inside, job_type, title, shown=not json, params=params)
+    async def command(resources: Resources) -> Run:
+        scope = await environment.enter_project(resources, project)
+        return await run_job(resources, scope, job_type, title, shown=not json, params=params)
 
-    ended = environment.run_with_resources(command)
-    result = ended.meta["result"]
+    finished = environment.run_with_resources(command)
+    result = finished.meta["result"]
     if json:
-        return output.print_json({"run_id": ended.id, "status": ended.status, "result": result})
+        return output.print_json({"run_id": finished.id, "status": finished.status, "result": result})
     if "inboxes" in result:
-        _show_proof(result)
-    output.print_table(
-        ("What", "Number"), [(_words(k), v) for k, v in _flat(result) if isinstance(v, int | str) and k != "complete"]
-    )
-    if waiting := result.get("quarantine"):
-        output.print_line("\nThese could not be stored; each sync tries again:", "bold")
-        rows = [(w["entity"], w["entity_id"], w["conversation_id"], w["reason"], w["attempts"]) for w in waiting]
-        output.print_table(("What", "Id", "Conversation", "Why", "Tries"), rows)
+        _print_comparison(result)
+    counts = [
+        (_label(key), value) for key, value in _flat(result) if isinstance(value, int | str) and key != "complete"
+    ]
+    output.print_table(("Result", "Number"), counts)
+    if quarantined := result.get("quarantine"):
+        _print_quarantine(quarantined)
     return None
 
 
-def _show_proof(result: dict[str, Any]) -> None:
-    sides = [
-        (i["inbox_id"], side, *(i[key].get(name, 0) for name in _PROOF), i["missing"], i["removed"])
+_COUNTS = ("conversations", "messages", "highest_conversation_id", "highest_message_id")
+
+
+def _print_comparison(result: dict[str, Any]) -> None:
+    rows = [
+        (i["inbox_id"], side, *(i[key].get(name, 0) for name in _COUNTS), i["missing"], i["removed"])
         for i in result["inboxes"]
         for key, side in (("theirs", "Chatwoot"), ("ours", "Proofdesk"))
     ]
-    output.print_table(("Inbox", "Side", "Conversations", "Messages", "Highest", "Highest message", "Missing", "Gone"), sides)
+    counts = ("Conversations", "Messages", "Highest id", "Highest message id")
+    output.print_table(("Inbox", "Side", *counts, "Missing", "Removed"), rows)
     output.print_line("Complete: both sides agree." if result["complete"] else "NOT complete: the sides differ.")
 
 
-_PROOF = ("conversations", "messages", "highest_conversation_id", "highest_message_id")
+def _print_quarantine(items: list[dict[str, Any]]) -> None:
+    output.print_line("\nThese items could not be stored. Each sync tries them again:", "bold")
+    rows = [(i["entity"], i["entity_id"], i["conversation_id"], i["reason"], i["attempts"]) for i in items]
+    output.print_table(("Item", "Id", "Conversation", "Reason", "Attempts"), rows)
 
 
 def _flat(result: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -150,5 +171,5 @@ def _flat(result: dict[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def _words(key: str) -> str:
+def _label(key: str) -> str:
     return key.replace("_", " ").strip().capitalize()

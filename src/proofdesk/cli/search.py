@@ -1,7 +1,7 @@
-"""`search`: ask from the terminal."""
+"""`search`: search from the terminal."""
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -9,45 +9,48 @@ from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.search import results
-from proofdesk.search.results import SearchQuery, SearchResults
+from proofdesk.search.query import DEFAULT_HITS, MAX_HITS, SearchMode, SearchQuery
+from proofdesk.search.results import SearchResults
 
 
 @app.command()
 def search(
     query: str,
     project: ProjectOption = None,
-    top: Annotated[int, typer.Option("--top", "-n", min=1, max=50, help="At most so many hits.")] = 10,
+    top: Annotated[
+        int, typer.Option("--top", "-n", min=1, max=MAX_HITS, help="Maximum number of hits.")
+    ] = DEFAULT_HITS,
     mode: Annotated[str, typer.Option(help="hybrid, vector or text.", metavar="MODE")] = "hybrid",
     json: JsonOption = False,
 ) -> None:
-    """Find messages by meaning and by words; every hit names author, time and link."""
-    if mode not in ("hybrid", "vector", "text"):
+    """Search messages by keyword and by embedding. Each hit shows its author, time and link."""
+    if mode not in get_args(SearchMode):
         raise typer.BadParameter("hybrid, vector or text.", param_hint="--mode")
-    chosen: Literal["hybrid", "vector", "text"] = mode
 
-    async def command(held: Resources) -> SearchResults:
-        inside = await environment.enter_project(held, project)
-        question = SearchQuery(text=query, top_k=top, mode=chosen)
-        return await results.search(held.db, inside, held.provider, held.settings, question)
+    async def command(resources: Resources) -> SearchResults:
+        scope = await environment.enter_project(resources, project)
+        search_query = SearchQuery(text=query, top_k=top, mode=cast("SearchMode", mode))
+        return await results.search(resources.db, scope, resources.provider, resources.settings, search_query)
 
-    answer = environment.run_with_resources(command)
+    search_results = environment.run_with_resources(command)
     if json:
-        return output.print_json(dataclasses.asdict(answer))
-    return show(answer)
+        return output.print_json(dataclasses.asdict(search_results))
+    return print_hits(search_results)
 
 
-def show(answer: SearchResults) -> None:
-    """The hits as evidence, or why there are none."""
-    if answer.degraded:
-        output.print_note(f"Searched by words only: {answer.degraded}.")
-    if answer.diagnosis:
-        return output.print_line(f"Nothing found. {answer.diagnosis.message}")
-    for number, hit in enumerate(answer.results, 1):
-        who = f"{hit.sender_name or hit.sender_type} ({hit.sender_type})"
-        output.print_line(f"{number:2}. {_marked(hit.snippet)}")
-        output.print_line(f"    {who} · {hit.created_at:%Y-%m-%d %H:%M} · {hit.inbox_name} · {hit.source_url or ''}", "dim")
+def print_hits(search_results: SearchResults) -> None:
+    """Print the hits, or why there are none."""
+    if search_results.degraded:
+        output.print_note(f"Searched by keyword only: {search_results.degraded}.")
+    if search_results.diagnosis:
+        return output.print_line(f"No hits. {search_results.diagnosis.message}")
+    for number, hit in enumerate(search_results.results, 1):
+        author = f"{hit.sender_name or hit.sender_type} ({hit.sender_type})"
+        source = f"{author} · {hit.created_at:%Y-%m-%d %H:%M} · {hit.inbox_name} · {hit.source_url or ''}"
+        output.print_line(f"{number:2}. {_highlighted(hit.snippet)}")
+        output.print_line(f"    {source}", "dim")
     return None
 
 
-def _marked(snippet: str) -> str:
+def _highlighted(snippet: str) -> str:
     return " ".join(snippet.replace("[[", "»").replace("]]", "«").split())

@@ -1,4 +1,4 @@
-"""`migrate` and `config`: prepare the database, show what is set."""
+"""`migrate` and `config`: migrate the database, show the settings."""
 
 from proofdesk import logging, settings
 from proofdesk.cli import app, environment, output
@@ -7,17 +7,17 @@ from proofdesk.cli.output import JsonOption
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest schema. Every other command does so too when it starts."""
+    """Migrate the database to the newest schema. Every other command also does this when it starts."""
     with environment.prepared_database():
         output.print_line("The database is up to date.")
 
 
 @app.command()
 def config(json: JsonOption = False) -> None:
-    """Show the settings in effect, secrets masked."""
+    """Show the settings in effect. Secrets are masked."""
     loaded = settings.load()
     logging.setup(loaded)
-    shown = settings.effective_values(loaded)
+    masked = settings.shown(loaded)
     if json:
-        return output.print_json(shown)
-    return output.print_table(("Variable", "Value"), list(shown.items()))
+        return output.print_json(masked)
+    return output.print_table(("Variable", "Value"), list(masked.items()))

@@ -64,7 +64,7 @@ def simulate_openai(
 
     _check(host, port)
     output.print_note(f"Simulated OpenAI: OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
-    asyncio.run(serving.serve(openai.create_app(openai.Simulator()), host, port))
+    asyncio.run(serving.serve(openai.create_app(openai.OpenAISimulator()), host, port))
 
 
 @simulate_app.command("telegram")
@@ -76,7 +76,7 @@ def simulate_telegram(
         from proofdesk_simulators import serving, telegram
 
     _check(host, port)
-    simulator = telegram.Simulator()
+    simulator = telegram.TelegramSimulator()
     output.print_note(
         f"Simulated Telegram: TELEGRAM_API_BASE_URL={ports.url(host, port)} TELEGRAM_BOT_TOKEN={simulator.token}"
     )
@@ -98,7 +98,7 @@ def simulate_smtp(
     _check(host, control_port)
     output.print_note(f"Simulated mail relay: SMTP_URL=smtp://{host}:{port} SMTP_FROM=studio@example.com")
     output.print_note(f"(controls at {ports.url(host, control_port)}/_simulator, stop with Ctrl-C)")
-    asyncio.run(smtp.serve(smtp.Simulator(), host, port, control_port))
+    asyncio.run(smtp.serve(smtp.SmtpSimulator(), host, port, control_port))
 
 
 def _check(host: str, port: int) -> None:

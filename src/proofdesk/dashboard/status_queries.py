@@ -111,17 +111,17 @@ async def watermarks(conn: Conn, scope: Scope) -> list[Watermark]:
     )
 
 
-async def worker_status(conn: Conn, timeout: float) -> WorkerStatus:
-    """Return the number of workers with a heartbeat within `timeout` seconds. Procrastinate writes the heartbeats."""
+async def worker_status(conn: Conn, timeout_seconds: float) -> WorkerStatus:
+    """Return the number of workers with a heartbeat within so many seconds. Procrastinate writes the heartbeats."""
     return await fetch_one(
         conn,
         WorkerStatus,
         """
-        SELECT count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => %(timeout)s)) > 0 AS alive,
+        SELECT count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => %(timeout_seconds)s)) > 0 AS alive,
                max(last_heartbeat) AS last_heartbeat_at,
-               count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => %(timeout)s)) AS workers
+               count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => %(timeout_seconds)s)) AS workers
         FROM procrastinate_workers""",
-        timeout=timeout,
+        timeout_seconds=timeout_seconds,
     )
 
 

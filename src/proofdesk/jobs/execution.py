@@ -107,15 +107,15 @@ async def _fail(
 async def _stop(db: Database, scope: Scope, run: Run, time_slice: TimeSlice, *, is_worker: bool) -> None:
     done, progress = time_slice.done, time_slice.progress
     await _write(
-        db, scope, lambda conn: outcomes.stop(conn, scope, run, done, progress, is_worker=is_worker), timeout=0
+        db, scope, lambda conn: outcomes.stop(conn, scope, run, done, progress, is_worker=is_worker), seconds=0
     )
 
 
 async def _write(
-    db: Database, scope: Scope, write: Callable[[Conn], Awaitable[bool]], timeout: float = WRITE_TIMEOUT
+    db: Database, scope: Scope, write: Callable[[Conn], Awaitable[bool]], seconds: float = WRITE_TIMEOUT
 ) -> None:
     """Write the outcome of a run, trying again while the database is away."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + seconds
     while True:
         try:
             async with db.scoped(scope) as conn:

@@ -1,7 +1,7 @@
 """The queue of jobs, which is Procrastinate's. A job is queued in the transaction of the change that causes it.
 
-A job of the queue means: execute the open run of this job type in this project. Its lock keeps two jobs of a project and
-job type from running at once, its queueing lock keeps two from waiting.
+A job of the queue means: execute the open run of this job type in this project. Its lock keeps two such jobs from
+running at once, its queueing lock keeps two from waiting.
 """
 
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ starts again one page before the end of its last slice."""
 class TimeSlice:
     """One uninterrupted execution of a run. To its handler it is a `ReportProgress`; `is_over` is its `ShouldStop`.
 
-    `stopping` is set when the worker is asked to stop. Without one there is no worker, and no other project to wait for.
+    `stopping` is set when the worker is asked to stop. A command has none, and makes no room for other projects.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The worker: takes jobs from the queue and executes their runs. Meanwhile it starts due jobs and recovers lost runs."""
+"""The worker: takes jobs from the queue and executes their runs. It also starts due jobs and recovers lost runs."""
 
 import asyncio
 import contextlib
@@ -83,7 +83,7 @@ async def _take_jobs(app: procrastinate.App, resources: Resources, stopping: asy
             wait=not drain,
             delete_jobs="always",
             # When the queue is empty, jobs still run: draining waits for their end.
-            shutdown_graceful_timeout=None if drain else CHECKPOINT_SECONDS,
+            shutdown_graceful_timeout=_FOREVER if drain else CHECKPOINT_SECONDS,
             update_heartbeat_interval=recovery.WORKER_HEARTBEAT_SECONDS,
             stalled_worker_timeout=recovery.STALLED_AFTER_SECONDS,
             install_signal_handlers=False,

@@ -1,4 +1,4 @@
-"""What the channel behind Chatwoot reports of a message after Chatwoot took it."""
+"""What the channel behind Chatwoot reports of a message after Chatwoot accepted it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +18,12 @@ INBOX_CHANNEL_NAMES = {
     "Channel::Tiktok": "TikTok",
     "Channel::TwitterProfile": "Twitter",
 }
-"""What people call the channels of Chatwoot's inboxes."""
+"""The names of the channels of Chatwoot's inboxes, for people."""
 
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """What the channel behind Chatwoot reports: `sent` while it says nothing. `via`: Chatwoot's type of the inbox."""
+    """The report of the channel: `sent` while there is none. `via` is Chatwoot's type of the inbox."""
 
     status: str
     error: str | None
@@ -32,17 +32,17 @@ class DeliveryReport:
 
     @property
     def channel(self) -> str:
-        """The channel as people call it."""
+        """The name of the channel, for people."""
         return INBOX_CHANNEL_NAMES.get(self.via or "", "the channel")
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The same in plain values."""
+        """The report as the API shows it."""
         return {"status": self.status, "error": self.error, "at": self.at, "channel": self.channel}
 
     @property
     def sentence(self) -> str:
-        """What became of the message, for a person; nothing while the channel says nothing."""
+        """The report as a sentence; empty while there is none."""
         if self.status == "failed":
             return f"Failed in {self.channel}: {self.error or 'it gave no reason'}"
         return "" if self.status == "sent" else f"{self.status.capitalize()} in {self.channel}"

@@ -18,7 +18,7 @@ class ContactMerge:
 
 @dataclass(frozen=True)
 class UnrecordedMerge(ContactMerge):
-    """A merge with what showed it, the policies of the person, and the channels they are opted out of."""
+    """A merge with what showed it, the policies of both contacts, and the channels they are opted out of."""
 
     noticed_by: str
     policy_ids: list[UUID]
@@ -26,12 +26,12 @@ class UnrecordedMerge(ContactMerge):
 
 
 async def claim_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[UnrecordedMerge]:
-    """Merges without an audit event, which they count as having from now on; those that others have are passed over."""
+    """Mark merges without an audit event as recorded, and return them. Locked merges are skipped."""
     return await fetch_all(
         conn,
         UnrecordedMerge,
         """
-        WITH taken AS (
+        WITH claimed AS (
             UPDATE contact_merges SET recorded_at = now()
             WHERE project_id = %(project)s AND (account_id, merged_contact_id, into_contact_id) IN (
                 SELECT account_id, merged_contact_id, into_contact_id FROM contact_merges
@@ -41,7 +41,7 @@ async def claim_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[Unrecor
         SELECT t.account_id, t.merged_contact_id, t.into_contact_id, t.noticed_by,
                coalesce(array_agg(p.id ORDER BY p.id) FILTER (WHERE p.id IS NOT NULL), '{}') AS policy_ids,
                coalesce(array_agg(p.channel ORDER BY p.channel) FILTER (WHERE p.opted_out), '{}') AS opted_out
-        FROM taken t LEFT JOIN LATERAL (
+        FROM claimed t LEFT JOIN LATERAL (
             SELECT DISTINCT k.policy_id
             FROM names_of(format('cwc:%%s:%%s:%%s', %(project)s, t.account_id, t.into_contact_id)) n
             JOIN contact_channel_names k ON k.name = n.name AND k.project_id = %(project)s) named ON true
@@ -53,7 +53,7 @@ async def claim_unrecorded(conn: Conn, scope: Scope, limit: int) -> list[Unrecor
 
 
 async def fetch_merges(conn: Conn, scope: Scope) -> list[ContactMerge]:
-    """All merges of the project, the last noticed last."""
+    """Return all merges of the project, the last noticed last."""
     return await fetch_all(
         conn,
         ContactMerge,

@@ -1,8 +1,8 @@
-"""Merged contacts: Chatwoot moves what one contact has to another and tells nobody.
+"""Merged contacts: Chatwoot moves what one contact has to another, and does not announce it.
 
-The database notices it when the mirror changes (`contact_merges`), and from then on takes both contacts for one person:
-every policy of either holds, for all their addresses and conversations. Here it is written into the audit log, and
-messages to a contact that disappeared find the one that remains.
+The database notices a merge when synced rows change (`contact_merges`). From then on both contacts count as one: every
+policy of either holds for all their addresses and conversations. This module writes the audit event, and finds the
+remaining contact for messages to the one that disappeared.
 """
 
 from proofdesk.audit import events
@@ -14,51 +14,54 @@ from proofdesk.outbound.merge_queries import UnrecordedMerge
 from proofdesk.projects.scope import Scope
 
 ACTION = "outbound.contact_merged"
-_AT_ONCE = 500  # events of one transaction
+_BATCH_SIZE = 500  # events of one transaction
 
 
 async def record_merges(db: Database, scope: Scope) -> int:
-    """Write an audit event for each merge that has none, with the policies that hold for both contacts; how many."""
+    """Record an audit event for each merge that has none, with the policies of both contacts; return how many."""
     recorded = 0
     while True:
         async with db.scoped(scope) as conn:
-            merges = await merge_queries.claim_unrecorded(conn, scope, _AT_ONCE)
-            by = events.system_actor(scope.actor.request_id)
-            await events.record_many(conn, scope, by, [_event(scope, merge) for merge in merges])
+            merges = await merge_queries.claim_unrecorded(conn, scope, _BATCH_SIZE)
+            actor = events.system_actor(scope.actor.request_id)
+            await events.record_many(conn, scope, actor, [_event(scope, merge) for merge in merges])
         recorded += len(merges)
-        if len(merges) < _AT_ONCE:
+        if len(merges) < _BATCH_SIZE:
             return recorded
 
 
 async def load_remaining_contacts(db: Database, scope: Scope) -> dict[str, str]:
-    """The contact that remains for each that was merged, by global ids, through chains of merges."""
+    """Return the remaining contact for each merged one, by global id, through chains of merges."""
     async with db.scoped(scope) as conn:
-        pairs = await merge_queries.fetch_merges(conn, scope)
-    into = {(p.account_id, p.merged_contact_id): p.into_contact_id for p in pairs}
+        merges = await merge_queries.fetch_merges(conn, scope)
+    targets = {(m.account_id, m.merged_contact_id): m.into_contact_id for m in merges}
     return {
-        _name(scope, account, merged): _name(scope, account, _last(into, account, merged)) for account, merged in into
+        _contact_id(scope, account_id, contact_id): _contact_id(
+            scope, account_id, _last_target(targets, account_id, contact_id)
+        )
+        for account_id, contact_id in targets
     }
 
 
-def _last(into: dict[tuple[int, int], int], account_id: int, contact_id: int) -> int:
-    seen = {contact_id}
-    while (after := into.get((account_id, contact_id))) is not None and after not in seen:
-        contact_id = after
-        seen.add(after)
+def _last_target(targets: dict[tuple[int, int], int], account_id: int, contact_id: int) -> int:
+    visited = {contact_id}
+    while (target := targets.get((account_id, contact_id))) is not None and target not in visited:
+        contact_id = target
+        visited.add(target)
     return contact_id
 
 
 def _event(scope: Scope, merge: UnrecordedMerge) -> BulkEvent:
-    remains = _name(scope, merge.account_id, merge.into_contact_id)
+    remaining = _contact_id(scope, merge.account_id, merge.into_contact_id)
     payload = {
-        "merged": _name(scope, merge.account_id, merge.merged_contact_id),
-        "into": remains,
+        "merged": _contact_id(scope, merge.account_id, merge.merged_contact_id),
+        "into": remaining,
         "noticed_by": merge.noticed_by,
-        "policies": [str(i) for i in merge.policy_ids],
+        "policies": [str(policy_id) for policy_id in merge.policy_ids],
         "opted_out": merge.opted_out,
     }
-    return BulkEvent(ACTION, "contact", remains, "ok", payload)
+    return BulkEvent(ACTION, "contact", remaining, "ok", payload)
 
 
-def _name(scope: Scope, account_id: int, contact_id: int) -> str:
+def _contact_id(scope: Scope, account_id: int, contact_id: int) -> str:
     return str(ids.contact(scope.project_id, account_id, contact_id))

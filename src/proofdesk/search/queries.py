@@ -31,7 +31,7 @@ CHUNK_FILTER = sql.SQL("""
 NO_FILTER = sql.SQL("true")
 CHUNKS = sql.SQL("rag_chunks k")
 CHUNKS_OF_CONVERSATIONS = sql.SQL("""
-    (SELECT c.* FROM cw_conversations c WHERE c.project_id = %(project)s AND {conversation_passes} OFFSET 0) c
+    (SELECT c.* FROM cw_conversations c WHERE c.project_id = %(project)s AND {conversation_filter} OFFSET 0) c
     CROSS JOIN LATERAL (
         SELECT * FROM rag_chunks WHERE project_id = %(project)s AND account_id = c.account_id
           AND conversation_id = c.conversation_id OFFSET 0) k""")
@@ -90,14 +90,14 @@ class FilterParams:
 def filter_conditions(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
     """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
     return {
-        "conversation_passes": CONVERSATION_FILTER if of_conversations else NO_FILTER,
-        "chunk_passes": CHUNK_FILTER if of_chunks else NO_FILTER,
+        "conversation_filter": CONVERSATION_FILTER if of_conversations else NO_FILTER,
+        "chunk_filter": CHUNK_FILTER if of_chunks else NO_FILTER,
     }
 
 
 def chunk_source(of_conversations: bool) -> sql.Composable:
     """The chunks `k` of the project, of conversations that pass: conversations first, as their filters are narrower."""
-    return CHUNKS_OF_CONVERSATIONS.format(conversation_passes=CONVERSATION_FILTER) if of_conversations else CHUNKS
+    return CHUNKS_OF_CONVERSATIONS.format(conversation_filter=CONVERSATION_FILTER) if of_conversations else CHUNKS
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Putting the chunks of conversations in order. Pure. Conversations are ranked in the database: `ranking_queries`."""
+"""Order the chunks of ranked conversations. Pure. The database ranks conversations: see `ranking_queries`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from proofdesk.search.ranking_queries import KEYWORD_SHARE, Candidate
 
 
 class ScoredChunk(NamedTuple):
-    """A chunk with its text, cleaned, and what the words of the question in it are worth together."""
+    """A chunk with its cleaned text and the weight of the query words in it."""
 
     chunk: Candidate
     text: str
@@ -17,7 +17,7 @@ class ScoredChunk(NamedTuple):
 
 @dataclass(frozen=True)
 class RankedChunk:
-    """A chunk in the list of hits; `score` is comparable within one answer."""
+    """A chunk in the list of hits. `score` is comparable within one search only."""
 
     chunk: Candidate
     text: str
@@ -25,37 +25,37 @@ class RankedChunk:
 
 
 def rank_chunks(conversations: Sequence[Sequence[ScoredChunk]], limit: int, matching_only: bool) -> list[RankedChunk]:
-    """The hits in order: the best chunk of each conversation, then the second best of each, and so on.
+    """Return the best chunk of each conversation, then the second best of each, and so on.
 
-    `conversations` are the chunks of each, the best conversation first. With `matching_only`, a chunk without one of
-    the words does not count beyond the first, which stands for its conversation.
+    `conversations` holds the chunks of each conversation, the best conversation first. With `matching_only`, a
+    conversation has more than one hit only if the further chunks hold words of the query.
     """
     ordered = [_by_relevance(chunks) for chunks in conversations]
-    placed: list[RankedChunk] = []
-    ceiling = 1.0
-    for turn in range(max(map(len, ordered), default=0)):
-        of_turn: list[RankedChunk] = []
+    ranked: list[RankedChunk] = []
+    max_score = 1.0
+    for place in range(max(map(len, ordered), default=0)):
+        at_place: list[RankedChunk] = []
         for chunks in ordered:
-            if turn < len(chunks):
-                chunk, text, worth = chunks[turn]
-                if turn == 0 or not matching_only or worth:
-                    of_turn.append(RankedChunk(chunk, text, ceiling * chunk.score))
-        placed += of_turn
-        if len(placed) >= limit or not of_turn:
+            if place < len(chunks):
+                chunk, text, weight = chunks[place]
+                if place == 0 or not matching_only or weight:
+                    at_place.append(RankedChunk(chunk, text, max_score * chunk.score))
+        ranked += at_place
+        if len(ranked) >= limit or not at_place:
             break
-        ceiling = of_turn[-1].score  # whoever sorts by score gets the same order
-    return placed[:limit]
+        max_score = at_place[-1].score  # keeps the order of the list and the order of the scores the same
+    return ranked[:limit]
 
 
 def _by_relevance(chunks: Sequence[ScoredChunk]) -> list[ScoredChunk]:
-    """Chunks of one conversation by what their words are worth and by their nearness, as conversations are."""
-    most = max((one.weight for one in chunks), default=0.0) or 1.0
-    distances = [one.chunk.distance for one in chunks if one.chunk.distance is not None]
+    """Sort the chunks of a conversation by keywords and distance, weighted as conversations are."""
+    max_weight = max((chunk.weight for chunk in chunks), default=0.0) or 1.0
+    distances = [chunk.chunk.distance for chunk in chunks if chunk.chunk.distance is not None]
     farthest = max(distances, default=0.0)
     spread = farthest - min(distances, default=0.0) or 1.0
 
-    def relevance(one: ScoredChunk) -> float:
-        nearer = 0.0 if one.chunk.distance is None else farthest - one.chunk.distance
-        return KEYWORD_SHARE * one.weight / most + (1 - KEYWORD_SHARE) * nearer / spread
+    def relevance(chunk: ScoredChunk) -> float:
+        nearness = 0.0 if chunk.chunk.distance is None else farthest - chunk.chunk.distance
+        return KEYWORD_SHARE * chunk.weight / max_weight + (1 - KEYWORD_SHARE) * nearness / spread
 
     return sorted(chunks, key=relevance, reverse=True)

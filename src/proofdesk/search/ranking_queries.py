@@ -12,7 +12,7 @@ from psycopg import AsyncCursor, sql
 
 from proofdesk.database.rows import Conn, flatten, open_cursor
 from proofdesk.projects.scope import Scope
-from proofdesk.search import chosen_queries
+from proofdesk.search import chunk_queries
 from proofdesk.search.queries import (
     NEAREST_SETTING,
     NO_FILTER,
@@ -54,7 +54,7 @@ class RankingParams:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chunk of a conversation that was found, with its cosine distance if it has a vector, and what is told of it.
+    """A chunk of a conversation that was found, with its cosine distance if it has a vector, and what is hit_columns of it.
 
     `score` is the conversation's (0 to 1, comparable within one answer), `by_words` and `by_meaning` are its places in
     either ranking, from 1.
@@ -90,7 +90,7 @@ async def select_best_chunks(
 ) -> AsyncCursor[Candidate]:
     """The chunks of the best conversations that pass the filters, the best conversation first.
 
-    BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of several terms for one word the best counts, and the
+    BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of several_terms terms for one word the best counts, and the
     number of such a word is negative. The score adds what words and meaning give, each stretched to 0…1 over the
     conversations compared: a weighted sum of min-max normalised scores (Bruch, Gai and Ingber 2023, "An Analysis of
     Fusion Functions for Hybrid Retrieval"). Who has no word is worth 0 by words; who has no vector is the farthest.
@@ -113,43 +113,45 @@ async def select_best_chunks(
         terms=[t.term for t in terms],
         weights=[t.weight * 2.2 for t in terms],  # k1 plus 1
         commons=[*[False for _ in ranking.terms], *[True for _ in ranking.common]],
-        telling=chosen_queries.informative_terms(terms),
-        whole=chosen_queries.WHOLE_CONVERSATION,
-        few=chosen_queries.CHUNKS_PER_REASON,
-        pieces=chosen_queries.CHUNKS_PER_MESSAGE,
+        informative=chunk_queries.informative_terms(terms),
+        whole_conversation=chunk_queries.WHOLE_CONVERSATION,
+        chunks_per_reason=chunk_queries.CHUNKS_PER_REASON,
+        chunks_per_message=chunk_queries.CHUNKS_PER_MESSAGE,
         slope=9 / ranking.average_length,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
-        completed=ranking.completed_candidates,
-        by_words=ranking.keyword_candidates,
+        completed_candidates=ranking.completed_candidates,
+        keyword_candidates=ranking.keyword_candidates,
         model=model.model if model else None,
         vector=model.vector if model else None,
         share=KEYWORD_SHARE,
-        wanted=ranking.limit,
+        limit=ranking.limit,
         **filters.params,
     )
 
 
 # Every table is read through LATERAL with OFFSET 0 or a limit: row by row along the index of its keys, whatever the
 # statistics say. Before the first ANALYZE the planner takes each table to be nearly empty and would read all of it.
-_WORTH = sql.SQL("w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)")  # of an occurrence of a term
+_TERM_SCORE = sql.SQL(
+    "w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)"
+)  # of an occurrence of a term
 _POSTINGS = sql.SQL("""
-        wanted w CROSS JOIN LATERAL (
+        query_terms w CROSS JOIN LATERAL (
             SELECT account_id, conversation_id, tf, length FROM search_postings
             WHERE project_id = %(project)s AND term = w.term OFFSET 0) p""")
-_FILTERED = sql.SQL("""(SELECT true FROM {chunks} LIMIT 1)""")
-_FILTERED_CONVERSATION = sql.SQL("""(
+_CHUNK_PASSES = sql.SQL("""(SELECT true FROM {chunks} LIMIT 1)""")
+_CONVERSATION_PASSES = sql.SQL("""(
             SELECT true FROM cw_conversations c CROSS JOIN LATERAL (SELECT FROM {chunks} LIMIT 1) k
             WHERE c.project_id = %(project)s AND c.account_id = f.account_id
-              AND c.conversation_id = f.conversation_id AND {conversation_passes} LIMIT 1)""")
+              AND c.conversation_id = f.conversation_id AND {conversation_filter} LIMIT 1)""")
 _FUSED = sql.SQL("""
-    WITH wanted AS MATERIALIZED (
+    WITH query_terms AS MATERIALIZED (
         SELECT * FROM unnest(%(words)s::int[], %(terms)s::text[], %(weights)s::float8[], %(commons)s::boolean[],
-            %(telling)s::boolean[]) w (word, term, weight, common, telling)),
-    found AS MATERIALIZED (
+            %(informative)s::boolean[]) w (word, term, weight, common, informative)),
+    rare_scores AS MATERIALIZED (
         SELECT account_id, conversation_id, sum(score) AS score
-        FROM (SELECT p.account_id, p.conversation_id, {worth} AS score
+        FROM (SELECT p.account_id, p.conversation_id, {term_score} AS score
               FROM {postings} WHERE w.word >= 0 AND NOT w.common
               UNION ALL
-              SELECT p.account_id, p.conversation_id, max({worth})
+              SELECT p.account_id, p.conversation_id, max({term_score})
               FROM {postings} WHERE w.word < 0 AND NOT w.common GROUP BY w.word, p.account_id, p.conversation_id) each
         GROUP BY account_id, conversation_id),
     near AS MATERIALIZED (
@@ -157,30 +159,30 @@ _FUSED = sql.SQL("""
             n (account_id bigint, conversation_id bigint, message_id bigint, chunk_index int, distance float8)),
     nearest AS MATERIALIZED (
         SELECT account_id, conversation_id, min(distance) AS distance FROM near GROUP BY account_id, conversation_id),
-    best AS MATERIALIZED (
+    best_by_rare AS MATERIALIZED (
         SELECT account_id, conversation_id
-        FROM (SELECT * FROM found ORDER BY score DESC, account_id, conversation_id DESC OFFSET 0) f
-        WHERE {passes} LIMIT %(completed)s),
-    worded AS MATERIALIZED (
+        FROM (SELECT * FROM rare_scores ORDER BY score DESC, account_id, conversation_id DESC OFFSET 0) f
+        WHERE {passes_filters} LIMIT %(completed_candidates)s),
+    scored AS MATERIALIZED (
         SELECT l.account_id, l.conversation_id, n.distance,
                nullif(coalesce(f.score, 0) + coalesce(more.score, 0), 0) AS score
-        FROM (SELECT * FROM best UNION SELECT account_id, conversation_id FROM nearest) l
+        FROM (SELECT * FROM best_by_rare UNION SELECT account_id, conversation_id FROM nearest) l
         LEFT JOIN nearest n USING (account_id, conversation_id)
-        LEFT JOIN found f USING (account_id, conversation_id)
+        LEFT JOIN rare_scores f USING (account_id, conversation_id)
         CROSS JOIN LATERAL (
             SELECT sum(each.score) AS score
-            FROM (SELECT {worth_of_word} AS score
-                  FROM wanted w CROSS JOIN LATERAL (
+            FROM (SELECT {word_score} AS score
+                  FROM query_terms w CROSS JOIN LATERAL (
                       SELECT p.tf, p.length FROM search_postings p
                       WHERE p.project_id = %(project)s AND p.term = w.term AND p.account_id = l.account_id
                         AND p.conversation_id = l.conversation_id LIMIT 1) p
-                  WHERE w.common {by_word}) each) more),
+                  WHERE w.common {group_by_word}) each) more),
     compared AS MATERIALIZED (
         SELECT r.account_id, r.conversation_id, r.score, coalesce(r.distance, (
                    SELECT min(v.distance) FROM {compared} k CROSS JOIN LATERAL ({distance}) v)) AS distance
         FROM (SELECT *, row_number() OVER (
-                  ORDER BY score DESC NULLS LAST, account_id, conversation_id DESC) AS place FROM worded) r
-        WHERE r.distance IS NOT NULL OR r.place <= %(by_words)s),
+                  ORDER BY score DESC NULLS LAST, account_id, conversation_id DESC) AS place FROM scored) r
+        WHERE r.distance IS NOT NULL OR r.place <= %(keyword_candidates)s),
     bounds AS (
         SELECT min(coalesce(score, 0)) AS least, max(score) AS most, min(distance) AS nearest,
                max(distance) AS farthest,
@@ -197,12 +199,12 @@ _FUSED = sql.SQL("""
                + (1 - b.share) * coalesce((b.farthest - coalesce(c.distance, b.farthest))
                                           / nullif(b.farthest - b.nearest, 0), 1) AS score
         FROM compared c CROSS JOIN bounds b
-        ORDER BY score DESC, c.account_id, c.conversation_id DESC LIMIT %(wanted)s)""")
+        ORDER BY score DESC, c.account_id, c.conversation_id DESC LIMIT %(limit)s)""")
 _DISTANCE = sql.SQL("""
             SELECT v.embedding <=> %(vector)s::halfvec AS distance FROM rag_vectors v
-            WHERE v.project_id = %(project)s AND v.account_id = {of}.account_id AND v.message_id = k.message_id
+            WHERE v.project_id = %(project)s AND v.account_id = {alias}.account_id AND v.message_id = k.message_id
               AND v.chunk_index = k.chunk_index AND v.model = %(model)s LIMIT 1""")
-_TOLD = sql.SQL("""
+_HIT_COLUMNS = sql.SQL("""
     SELECT f.account_id, f.conversation_id, f.score, f.by_words, f.by_meaning,
            k.message_id, k.chunk_index, k.text, k.context, k.created_at,
            v.distance, k.sender_type,
@@ -211,14 +213,14 @@ _TOLD = sql.SQL("""
            p.name AS contact_name, k.inbox_id, i.name AS inbox_name, c.status
     FROM fused f
     CROSS JOIN LATERAL (
-        SELECT c.contact_id, c.status, c.content_version = c.chunked_version AS is_cut FROM cw_conversations c
+        SELECT c.contact_id, c.status, c.content_version = c.chunked_version AS is_chunked FROM cw_conversations c
         WHERE c.project_id = %(project)s AND c.account_id = f.account_id AND c.conversation_id = f.conversation_id
         LIMIT 1) c
     LEFT JOIN LATERAL (
         SELECT p.name FROM cw_contacts p
         WHERE p.project_id = %(project)s AND p.account_id = f.account_id AND p.contact_id = c.contact_id LIMIT 1) p
         ON true
-    CROSS JOIN LATERAL {shown} k
+    CROSS JOIN LATERAL {chunks} k
     CROSS JOIN LATERAL (
         SELECT s.sender_name FROM cw_messages s
         WHERE s.project_id = %(project)s AND s.account_id = f.account_id AND s.message_id = k.message_id LIMIT 1) s
@@ -226,35 +228,37 @@ _TOLD = sql.SQL("""
     LEFT JOIN LATERAL (
         SELECT i.name FROM cw_inboxes i
         WHERE i.project_id = %(project)s AND i.account_id = f.account_id AND i.inbox_id = k.inbox_id LIMIT 1) i ON true
-    WHERE c.is_cut OR NOT EXISTS (
+    WHERE c.is_chunked OR NOT EXISTS (
         SELECT FROM cw_messages m WHERE m.project_id = %(project)s AND m.account_id = f.account_id
           AND m.message_id = ANY (k.covers) AND (m.deleted OR m.private))
     ORDER BY f.score DESC, f.account_id, f.conversation_id DESC, k.created_at, k.message_id, k.chunk_index""")
-_SHOWN = "message_id chunk_index text context created_at sender_type quoted_from inbox_id covers"
-_MOST_SHOWN = sql.SQL("(SELECT greatest(%(few)s, 2 * %(wanted)s / greatest(count(*), 1)) FROM fused)")
+_CHUNK_COLUMNS = "message_id chunk_index text context created_at sender_type quoted_from inbox_id covers"
+_CHUNKS_PER_HIT = sql.SQL("(SELECT greatest(%(chunks_per_reason)s, 2 * %(limit)s / greatest(count(*), 1)) FROM fused)")
 
 
 @cache
-def _best_chunks(of_conversations: bool, of_chunks: bool, several: bool) -> sql.Composed:
-    """`several`: a common word has more than one term, so that those of a word have to be taken together."""
+def _best_chunks(of_conversations: bool, of_chunks: bool, several_terms: bool) -> sql.Composed:
+    """`several_terms`: a common word has more than one term, so that those of a word have to be taken together."""
     conditions = filter_conditions(of_conversations, of_chunks)
-    chunk_passes = conditions["chunk_passes"]
-    filtered = _FILTERED_CONVERSATION if of_conversations else _FILTERED if of_chunks else NO_FILTER
+    chunk_filter = conditions["chunk_filter"]
+    filtered = _CONVERSATION_PASSES if of_conversations else _CHUNK_PASSES if of_chunks else NO_FILTER
     fused = _FUSED.format(
         near=sql.Literal(NEAREST_SETTING),
-        worth=_WORTH,
+        term_score=_TERM_SCORE,
         postings=_POSTINGS,
-        worth_of_word=sql.SQL("max({})").format(_WORTH) if several else _WORTH,
-        by_word=sql.SQL("GROUP BY w.word" if several else ""),
-        passes=filtered.format(
-            chunks=chosen_queries.conversation_chunks("f", chunk_passes),
-            conversation_passes=conditions["conversation_passes"],
+        word_score=sql.SQL("max({})").format(_TERM_SCORE) if several_terms else _TERM_SCORE,
+        group_by_word=sql.SQL("GROUP BY w.word" if several_terms else ""),
+        passes_filters=filtered.format(
+            chunks=chunk_queries.conversation_chunks("f", chunk_filter),
+            conversation_filter=conditions["conversation_filter"],
         ),
-        compared=chosen_queries.selected_chunks("r", chunk_passes, sql.SQL("%(few)s"), "message_id chunk_index"),
-        distance=_DISTANCE.format(of=sql.Identifier("r")),
+        compared=chunk_queries.selected_chunks(
+            "r", chunk_filter, sql.SQL("%(chunks_per_reason)s"), "message_id chunk_index"
+        ),
+        distance=_DISTANCE.format(alias=sql.Identifier("r")),
     )
-    told = _TOLD.format(
-        shown=chosen_queries.selected_chunks("f", chunk_passes, _MOST_SHOWN, _SHOWN),
-        distance=_DISTANCE.format(of=sql.Identifier("f")),
+    hit_columns = _HIT_COLUMNS.format(
+        chunks=chunk_queries.selected_chunks("f", chunk_filter, _CHUNKS_PER_HIT, _CHUNK_COLUMNS),
+        distance=_DISTANCE.format(alias=sql.Identifier("f")),
     )
-    return flatten(fused + told)
+    return flatten(fused + hit_columns)

@@ -20,7 +20,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis, ranking_queries
 from proofdesk.search.diagnosis import SearchDiagnosis
 from proofdesk.search.fusion import SearchRequest, rank_conversations
-from proofdesk.search.passages import RankedHit, select_hits
+from proofdesk.search.hits import RankedHit, select_hits
 from proofdesk.search.query import SearchFilters, SearchMode, SearchQuery
 from proofdesk.search.ranking_queries import Candidate
 from proofdesk.search.semantic import EmbeddedQuery

@@ -26,7 +26,7 @@ CHUNKS_PER_CONVERSATION = (
 )
 
 # Around a query that gives account_id, conversation_id, message_id, chunk_index and distance.
-_KEPT = sql.SQL(
+_STORE = sql.SQL(
     "SELECT set_config({setting}, coalesce(json_agg(near)::text, '[]'), true) IS NOT NULL FROM ({near}) near"
 )
 
@@ -38,13 +38,13 @@ async def count_matching_chunks(conn: Conn, scope: Scope, filters: FilterParams,
         sql.SQL(
             """
         SELECT count(*) FROM (
-            SELECT FROM {chunks} WHERE k.project_id = %(project)s AND {chunk_passes} LIMIT %(most)s) counted"""
+            SELECT FROM {chunks} WHERE k.project_id = %(project)s AND {chunk_filter} LIMIT %(limit)s) counted"""
         ).format(
             chunks=chunk_source(filters.filters_conversations),
-            chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"],
+            chunk_filter=filter_conditions(False, filters.filters_chunks)["chunk_filter"],
         ),
         project=scope.project_id,
-        most=limit,
+        limit=limit,
         **filters.params,
     )
 
@@ -86,13 +86,13 @@ async def store_nearest(conn: Conn, scope: Scope, vector: QueryVector, filters: 
 
 @lru_cache(1000)
 def _by_index(
-    project: UUID, model: str, dimension: int, of_conversations: bool, of_chunks: bool, most: int
+    project: UUID, model: str, dimension: int, of_conversations: bool, of_chunks: bool, limit: int
 ) -> sql.Composed:
     # A subquery that is no EXISTS stays one: it is asked for each vector in turn, not joined with all chunks.
     filtered = sql.SQL("""(
                   SELECT true FROM rag_chunks k {conversations}
                   WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
-                    AND k.chunk_index = v.chunk_index AND {conversation_passes} AND {chunk_passes} LIMIT 1)""")
+                    AND k.chunk_index = v.chunk_index AND {conversation_filter} AND {chunk_filter} LIMIT 1)""")
     conversations = sql.SQL("""CROSS JOIN LATERAL (
                       SELECT c.* FROM cw_conversations c
                       WHERE c.project_id = k.project_id AND c.account_id = k.account_id
@@ -103,8 +103,8 @@ def _by_index(
             SELECT v.account_id, v.message_id, v.chunk_index,
                    v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
             FROM rag_vectors v
-            WHERE v.project_id = {project} AND v.model = {model} AND {passes}
-            ORDER BY v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) LIMIT {most})
+            WHERE v.project_id = {project} AND v.model = {model} AND {passes_filters}
+            ORDER BY v.embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) LIMIT {limit})
         SELECT n.account_id, k.conversation_id, n.message_id, n.chunk_index, n.distance
         FROM nearest n CROSS JOIN LATERAL (
             SELECT conversation_id FROM rag_chunks k
@@ -114,15 +114,15 @@ def _by_index(
         dimension=sql.Literal(dimension),
         project=sql.Literal(project),
         model=sql.Literal(model.replace("%", "%%")),  # in a statement with parameters one alone begins a parameter
-        most=sql.Literal(most),
-        passes=filtered.format(
+        limit=sql.Literal(limit),
+        passes_filters=filtered.format(
             conversations=conversations if of_conversations else sql.SQL(""),
             **filter_conditions(of_conversations, of_chunks),
         )
         if of_conversations or of_chunks
         else NO_FILTER,
     )
-    return flatten(_KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near))
+    return flatten(_STORE.format(setting=sql.Literal(NEAREST_SETTING), near=near))
 
 
 async def store_nearest_exact(conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int) -> None:
@@ -135,26 +135,26 @@ async def store_nearest_exact(conn: Conn, scope: Scope, vector: QueryVector, fil
                 SELECT v.embedding <=> %(vector)s::halfvec AS distance FROM rag_vectors v
                 WHERE v.project_id = %(project)s AND v.account_id = k.account_id AND v.message_id = k.message_id
                   AND v.chunk_index = k.chunk_index AND v.model = %(model)s LIMIT 1) v
-            WHERE k.project_id = %(project)s AND {chunk_passes}),
+            WHERE k.project_id = %(project)s AND {chunk_filter}),
         nearest AS MATERIALIZED (
             SELECT account_id, conversation_id, min(distance) AS distance FROM compared
             GROUP BY account_id, conversation_id
-            ORDER BY min(distance), account_id, conversation_id DESC LIMIT %(most)s)
+            ORDER BY min(distance), account_id, conversation_id DESC LIMIT %(limit)s)
         SELECT account_id, conversation_id, message_id, chunk_index, distance
         FROM (SELECT c.*, row_number() OVER (PARTITION BY c.account_id, c.conversation_id ORDER BY c.distance) AS place
               FROM compared c JOIN nearest n USING (account_id, conversation_id)) placed
-        WHERE place <= greatest(%(each)s, %(most)s / (SELECT greatest(count(*), 1) FROM nearest))"""
+        WHERE place <= greatest(%(chunks_per_conversation)s, %(limit)s / (SELECT greatest(count(*), 1) FROM nearest))"""
     ).format(
         chunks=chunk_source(filters.filters_conversations),
-        chunk_passes=filter_conditions(False, filters.filters_chunks)["chunk_passes"],
+        chunk_filter=filter_conditions(False, filters.filters_chunks)["chunk_filter"],
     )
     await execute(
         conn,
-        _KEPT.format(setting=sql.Literal(NEAREST_SETTING), near=near),
+        _STORE.format(setting=sql.Literal(NEAREST_SETTING), near=near),
         project=scope.project_id,
         model=vector.model,
         vector=vector.vector,
-        most=limit,
-        each=CHUNKS_PER_CONVERSATION,
+        limit=limit,
+        chunks_per_conversation=CHUNKS_PER_CONVERSATION,
         **filters.params,
     )

@@ -9,6 +9,6 @@ from proofdesk_simulators.chatwoot.app import create_app
 from proofdesk_simulators.chatwoot.building import build
 from proofdesk_simulators.chatwoot.installation import ADMIN_TOKEN, Installation
 from proofdesk_simulators.chatwoot.serving import serve
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
-__all__ = ["ADMIN_TOKEN", "Installation", "Simulator", "build", "create_app", "serve"]
+__all__ = ["ADMIN_TOKEN", "Installation", "ChatwootSimulator", "build", "create_app", "serve"]

@@ -5,7 +5,7 @@ from proofdesk_simulators.chatwoot.records import Account, AgentBot, Conversatio
 from proofdesk_simulators.chatwoot.refusals import not_found, refuse
 
 
-def caller(installation: Installation, token: str | None) -> Caller:
+def authenticate(installation: Installation, token: str | None) -> Caller:
     """The owner of a token. Raises Refusal 401 without one, or for one nobody has."""
     if token is None:
         raise refuse("401_no_token")
@@ -15,21 +15,21 @@ def caller(installation: Installation, token: str | None) -> Caller:
     return found
 
 
-def user(who: Caller) -> User:
+def require_user(who: Caller) -> User:
     """Endpoints outside the bots' short list."""
     if not isinstance(who, User):
         raise refuse("401_bot")
     return who
 
 
-def user_or_bot(who: Caller) -> User | AgentBot:
+def require_user_or_bot(who: Caller) -> User | AgentBot:
     """Endpoints that bots may use too; platform tokens may not."""
     if isinstance(who, PlatformApp):
         raise refuse("401_bot")
     return who
 
 
-def enter(installation: Installation, who: Caller, account_id: int) -> Account:
+def get_account(installation: Installation, who: Caller, account_id: int) -> Account:
     """The account, for a member of it: others get 401, not 404."""
     account = installation.accounts.get(account_id)
     if account is None:
@@ -61,7 +61,7 @@ def visible_inboxes(who: Caller, account: Account) -> list[Inbox]:
     return rows
 
 
-def conversation(who: Caller, account: Account, display_id: int) -> Conversation:
+def get_conversation(who: Caller, account: Account, display_id: int) -> Conversation:
     """One conversation: an agent needs membership of its inbox or of its team."""
     found = account.conversations.get(display_id)
     if found is None:

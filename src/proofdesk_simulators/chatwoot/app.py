@@ -11,27 +11,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proofdesk_simulators import broken
 from proofdesk_simulators.chatwoot import faults
-from proofdesk_simulators.chatwoot.faults import Fault
-from proofdesk_simulators.chatwoot.journal import Entry
+from proofdesk_simulators.chatwoot.faults import ChatwootFault
+from proofdesk_simulators.chatwoot.journal import JournalEntry
 from proofdesk_simulators.chatwoot.refusals import CATALOGUE
 from proofdesk_simulators.chatwoot.routes import call, control, reply, storage
 from proofdesk_simulators.chatwoot.routes.table import BELOW_ACCOUNT, SERVER
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
 UNTROUBLED = ("/_simulator", "/_storage", "/rails/")
 
 
-def create_app(simulator: Simulator) -> ASGIApp:
+def create_app(simulator: ChatwootSimulator) -> ASGIApp:
     """The installation over HTTP, with its controls under `/_simulator/`."""
     routes = [*_api_routes(simulator), *control.routes(simulator), *_storage_routes(simulator)]
     inner = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
-    return Front(simulator, inner)
+    return Gateway(simulator, inner)
 
 
-class Front:
+class Gateway:
     """What stands before Rails: the network, the proxy and the throttles."""
 
-    def __init__(self, simulator: Simulator, app: ASGIApp) -> None:
+    def __init__(self, simulator: ChatwootSimulator, app: ASGIApp) -> None:
         self._simulator = simulator
         self._app = app
 
@@ -49,7 +49,7 @@ class Front:
                 return
         await self._serve(request, entry, receive, send)
 
-    async def _serve(self, request: Request, entry: Entry, receive: Receive, send: Send) -> None:
+    async def _serve(self, request: Request, entry: JournalEntry, receive: Receive, send: Send) -> None:
         simulator = self._simulator
         date = formatdate(entry.at, usegmt=True).encode()
 
@@ -61,38 +61,38 @@ class Front:
 
         token = call.token(request, simulator.installation) or ""
         if simulator.throttles.exceeded(entry.path, entry.ip, token, entry.at):
-            await reply.of(CATALOGUE["429"])(request.scope, receive, note)
+            await reply.error_response(CATALOGUE["429"])(request.scope, receive, note)
             return
         await self._app(request.scope, receive, note)
         with simulator.installation.lock:
             simulator.shifts.after(entry.method, entry.path)
 
-    async def _strike(self, fault: Fault, entry: Entry, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def _strike(self, fault: ChatwootFault, entry: JournalEntry, scope: Scope, receive: Receive, send: Send) -> bool:
         """True when the fault answered, so that the application must not."""
         if fault.kind == faults.DELAY:
             return False
         if fault.kind == faults.LOST_REPLY:
             await self._app(scope, receive, _discard)
         if fault.kind in (faults.LOST_REPLY, faults.CUT):
-            await broken.cut(send, reply.numbered())
+            await broken.cut(send, reply.request_id_header())
         if fault.kind == faults.HALF:
             await broken.half(self._app, scope, receive, send)
         if fault.kind == faults.TRICKLE:
-            await broken.trickle(receive, send, reply.numbered())
+            await broken.trickle(receive, send, reply.request_id_header())
         answer = CATALOGUE[fault.kind]
         entry.status = answer.status
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-        await reply.of(answer, headers)(scope, receive, send)
+        await reply.error_response(answer, headers)(scope, receive, send)
         return True
 
-    def _log(self, request: Request) -> Entry:
+    def _log(self, request: Request) -> JournalEntry:
         ip = request.client.host if request.client else ""
         path, query = request.url.path, request.url.query
-        entry = Entry(request.method, path, query, self._simulator.installation.now(), ip)
+        entry = JournalEntry(request.method, path, query, self._simulator.installation.now(), ip)
         return self._simulator.journal.write(entry)
 
 
-def _api_routes(simulator: Simulator) -> list[Route]:
+def _api_routes(simulator: ChatwootSimulator) -> list[Route]:
     below = [(m, "/api/v1/accounts/{account_id:int}" + path, h, who) for m, path, h, who in BELOW_ACCOUNT]
     return [
         Route(path, reply.endpoint(simulator, handler, allowed), methods=[method])
@@ -100,7 +100,7 @@ def _api_routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def _storage_routes(simulator: Simulator) -> list[Route]:
+def _storage_routes(simulator: ChatwootSimulator) -> list[Route]:
     redirect = "/rails/active_storage/{kind}/redirect/b{file_id:int}/{name:path}"
     return [
         Route(redirect, storage.redirect(simulator)),

@@ -7,7 +7,7 @@ import httpx2
 from proofdesk_simulators.chatwoot import corpus, foundation, sample
 from proofdesk_simulators.chatwoot.clock import Clock
 from proofdesk_simulators.chatwoot.installation import Installation
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
 EMPTY, STUDIO = "empty", "studio"
 
@@ -17,7 +17,7 @@ def build(
     *,
     clock: Clock | None = None,
     webhook_transport: httpx2.BaseTransport | None = None,
-) -> Simulator:
+) -> ChatwootSimulator:
     """A simulator holding `studio` (the sample of a design studio), `empty` (account 1 with one API
     inbox and no contacts), or the corpus file at a path (.jsonl or .jsonl.gz).
 
@@ -27,8 +27,8 @@ def build(
     if data == STUDIO:
         sample.load(installation)
     elif data == EMPTY:
-        account = foundation.lay(installation, "Empty account", "Simulator Admin", "admin@example.com")
+        account = foundation.create_foundation(installation, "Empty account", "Simulator Admin", "admin@example.com")
         foundation.add_inbox(installation, account, "API inbox", "Channel::Api")
     else:
         corpus.load(installation, Path(data))
-    return Simulator(installation, webhook_transport)
+    return ChatwootSimulator(installation, webhook_transport)

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from proofdesk_simulators.chatwoot.installation import Installation
-from proofdesk_simulators.chatwoot.messages import change, touch
+from proofdesk_simulators.chatwoot.messages import attribute_change, touch
 from proofdesk_simulators.chatwoot.records import Account, Attributes, Contact
-from proofdesk_simulators.chatwoot.refusals import invalid
+from proofdesk_simulators.chatwoot.refusals import invalid_record
 
 PAGE_SIZE = 15
 PLAIN_FIELDS = ("name", "email", "phone_number", "identifier", "blocked")
@@ -28,7 +28,7 @@ ORDERS: dict[str, Callable[[Contact], str | float]] = {
 }
 
 
-def listed(account: Account, sort: str | None) -> list[Contact]:
+def list_contacts(account: Account, sort: str | None) -> list[Contact]:
     """Only contacts with an e-mail, phone or identifier; without `sort` in no promised order."""
     order = sort or ""
     generation, rows = account.contact_orders.get(order, (-1, []))
@@ -41,15 +41,15 @@ def listed(account: Account, sort: str | None) -> list[Contact]:
     return rows
 
 
-def found(account: Account, text: str) -> list[Contact]:
+def search_contacts(account: Account, text: str) -> list[Contact]:
     """Ignoring case in name, e-mail and phone, not in the identifier. An empty text finds nobody."""
     if not text:
         return []
-    wanted = text.lower()
+    lowered = text.lower()
 
     def matches(row: Contact) -> bool:
         plain = (row.name, row.email or "", row.phone_number or "")
-        return any(wanted in value.lower() for value in plain) or text in (row.identifier or "")
+        return any(lowered in value.lower() for value in plain) or text in (row.identifier or "")
 
     return [contact for contact in account.contacts.values() if matches(contact)]
 
@@ -73,7 +73,7 @@ def update(installation: Installation, account: Account, contact: Contact, value
     contact.updated_at = installation.now()
     account.generation += 1
     after = _watched(contact)
-    changes = [change(name, before[name], after[name]) for name in before if before[name] != after[name]]
+    changes = [attribute_change(name, before[name], after[name]) for name in before if before[name] != after[name]]
     if changes:
         installation.announce("contact_updated", account, contact, *changes)
     return contact
@@ -123,9 +123,9 @@ def _check_unique(account: Account, values: Attributes, owner: Contact | None) -
         value = values.get(name)
         if not isinstance(value, str) or not value:
             continue
-        wanted = value.lower() if name == "email" else value
-        if any(row is not owner and getattr(row, name) == wanted for row in account.contacts.values()):
-            raise invalid(f"{title} has already been taken", name)
+        expected = value.lower() if name == "email" else value
+        if any(row is not owner and getattr(row, name) == expected for row in account.contacts.values()):
+            raise invalid_record(f"{title} has already been taken", name)
 
 
 def _watched(contact: Contact) -> Attributes:

@@ -17,7 +17,7 @@ from proofdesk_simulators.chatwoot.records import (
     Team,
     User,
 )
-from proofdesk_simulators.chatwoot.refusals import not_found, rule
+from proofdesk_simulators.chatwoot.refusals import not_found, rule_violation
 from proofdesk_simulators.chatwoot.views.times import iso
 
 STATUS_LINES = {
@@ -69,7 +69,7 @@ def _first_status(inbox: Inbox, contact: Contact, status: str | None) -> str:
     return status or ("pending" if inbox.bot else "open")
 
 
-def address_of(
+def get_contact_inbox(
     installation: Installation, contact: Contact, inbox: Inbox, source_id: str | None = None
 ) -> ContactInbox:
     """The contact's address in an inbox, made on first use."""
@@ -82,7 +82,7 @@ def address_of(
         for address in other.inboxes:
             if address.inbox is inbox and address.source_id == text:
                 if inbox.channel_type == "Channel::Api":
-                    raise rule("source_id should be unique")
+                    raise rule_violation("source_id should be unique")
                 address.source_id = f"{text}-{uuid.uuid4().hex[:8]}"
     return installation.add_contact_inbox(contact, inbox, text, installation.now())
 
@@ -104,7 +104,7 @@ def set_status(
 ) -> Conversation:
     """Move to a status and write the activity line; an unknown one is refused (422)."""
     if status not in STATUSES:
-        raise rule(f"'{status}' is not a valid status")
+        raise rule_violation(f"'{status}' is not a valid status")
     if conversation.status == status:
         return conversation
     before = _watched(conversation)
@@ -153,7 +153,7 @@ def set_priority(
 ) -> Conversation:
     """None takes the priority away; an unknown word is refused (422)."""
     if priority is not None and priority not in PRIORITIES:
-        raise rule(f"'{priority}' is not a valid priority")
+        raise rule_violation(f"'{priority}' is not a valid priority")
     before = _watched(conversation)
     old, conversation.priority = conversation.priority, priority
     line = f"{{by}} changed the priority from {old or 'none'} to {priority or 'none'}"
@@ -167,7 +167,7 @@ def set_custom_attributes(installation: Installation, conversation: Conversation
     return _changed(installation, conversation, before, None, None)
 
 
-def see(installation: Installation, conversation: Conversation) -> Conversation:
+def mark_seen(installation: Installation, conversation: Conversation) -> Conversation:
     """An agent opened it: moves neither mark."""
     conversation.agent_last_seen_at = conversation.assignee_last_seen_at = installation.now()
     conversation.account.generation += 1

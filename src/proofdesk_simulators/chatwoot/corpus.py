@@ -13,7 +13,7 @@ from typing import Any
 
 from proofdesk_simulators.chatwoot import foundation
 from proofdesk_simulators.chatwoot.installation import Installation, conversation_uuid
-from proofdesk_simulators.chatwoot.messages import take_effect
+from proofdesk_simulators.chatwoot.messages import apply_effects
 from proofdesk_simulators.chatwoot.records import (
     ACTIVITY,
     INCOMING,
@@ -37,7 +37,7 @@ def load(installation: Installation, path: Path) -> Account:
 
     `custom_attributes.corpus_id` of a conversation is the id it has in the file.
     """
-    account = foundation.lay(installation, "Support corpus", "Corpus Admin", "support@example.com")
+    account = foundation.create_foundation(installation, "Support corpus", "Corpus Admin", "support@example.com")
     agent = foundation.add_agent(installation, account, 2, "Corpus Agent", "agent@example.com")
     loader = _Loader(installation, account, agent)
     for line in _lines(path):
@@ -90,7 +90,7 @@ class _Loader:
         message = Message(number, conversation, line["text"], kind, at, at, sender)
         status = conversation.status
         self._installation.add_message(message)
-        take_effect(message)
+        apply_effects(message)
         conversation.status = status
         if kind == OUTGOING:
             conversation.agent_last_seen_at = conversation.assignee_last_seen_at = at

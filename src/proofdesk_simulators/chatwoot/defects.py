@@ -34,7 +34,7 @@ class DefectControls:
         """
         self.installation.unrenderable.add(message_id)
 
-    def mend(self) -> None:
+    def clear_defects(self) -> None:
         """Take every wrong value back."""
         with self.installation.lock:
             self.installation.defects.clear()

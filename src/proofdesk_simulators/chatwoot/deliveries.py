@@ -18,7 +18,7 @@ TIMEOUT = 5.0
 
 
 @dataclass(slots=True)
-class Job:
+class WebhookJob:
     """One event on its way to one address; it keeps its delivery id when it runs again."""
 
     event: Event
@@ -28,7 +28,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class Attempt:
+class DeliveryResult:
     """One request that was sent, or an event that was dropped; `error` says why it failed."""
 
     event: str
@@ -40,7 +40,7 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class Habits:
+class QueueBehaviour:
     """How badly the queue behaves.
 
     `duplicate`: none, same (the job runs twice, one delivery id) or different (the event fires twice).
@@ -56,16 +56,16 @@ class Habits:
     timeout: float = TIMEOUT
 
 
-class Deliveries:
+class WebhookQueue:
     """Listens to an installation and posts its events from a thread of its own."""
 
     def __init__(self, installation: Installation, transport: httpx2.BaseTransport | None = None) -> None:
-        self.habits = Habits()
-        self.attempts: list[Attempt] = []
+        self.behaviour = QueueBehaviour()
+        self.attempts: list[DeliveryResult] = []
         self._installation = installation
         self._transport = transport
-        self._waiting: list[Job] = []
-        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._waiting: list[WebhookJob] = []
+        self._queue: queue.Queue[WebhookJob | None] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._count = 0
         installation.listeners.append(self.accept)
@@ -73,20 +73,20 @@ class Deliveries:
     def accept(self, event: Event) -> None:
         for url, secret in _targets(event):
             self._count += 1
-            if self.habits.lose_every and self._count % self.habits.lose_every == 0:
+            if self.behaviour.lose_every and self._count % self.behaviour.lose_every == 0:
                 continue
-            job = Job(event, url, secret)
+            job = WebhookJob(event, url, secret)
             self._enqueue(job)
-            if self.habits.duplicate == "same":
+            if self.behaviour.duplicate == "same":
                 self._enqueue(job)
-            elif self.habits.duplicate == "different":
-                self._enqueue(Job(event, url, secret))
+            elif self.behaviour.duplicate == "different":
+                self._enqueue(WebhookJob(event, url, secret))
 
     def resume(self) -> None:
         """Send what waited, last first if the habits say so."""
-        self.habits.paused = False
+        self.behaviour.paused = False
         waiting, self._waiting = self._waiting, []
-        for job in reversed(waiting) if self.habits.reverse else waiting:
+        for job in reversed(waiting) if self.behaviour.reverse else waiting:
             self._start(job)
 
     def drain(self, timeout: float = 10.0) -> bool:
@@ -102,13 +102,13 @@ class Deliveries:
             self._thread.join(TIMEOUT * 2)
             self._thread = None
 
-    def _enqueue(self, job: Job) -> None:
-        if self.habits.paused or self.habits.reverse:
+    def _enqueue(self, job: WebhookJob) -> None:
+        if self.behaviour.paused or self.behaviour.reverse:
             self._waiting.append(job)
         else:
             self._start(job)
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: WebhookJob) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="chatwoot-deliveries", daemon=True)
             self._thread.start()
@@ -123,20 +123,20 @@ class Deliveries:
                     self._queue.task_done()
             self._queue.task_done()
 
-    def _send(self, client: httpx2.Client, job: Job) -> None:
-        attempt = Attempt(job.event.name, job.url, job.delivery_id, job.event.subject.id)
+    def _send(self, client: httpx2.Client, job: WebhookJob) -> None:
+        attempt = DeliveryResult(job.event.name, job.url, job.delivery_id, job.event.subject.id)
         with self._installation.lock:
             # Built from the rows as they are now; an event whose record is gone is lost.
             payload = events.payload(self._installation, job.event) if _exists(self._installation, job) else None
         if payload is None:
             attempt.error = "record is gone"
-        elif self.habits.refuse_private and _is_private(job.url):
+        elif self.behaviour.refuse_private and _is_private(job.url):
             attempt.error = "private network"
         else:
             self._post(client, job, payload, attempt)
         self.attempts.append(attempt)
 
-    def _post(self, client: httpx2.Client, job: Job, payload: Attributes, attempt: Attempt) -> None:
+    def _post(self, client: httpx2.Client, job: WebhookJob, payload: Attributes, attempt: DeliveryResult) -> None:
         raw = signature.body(payload)
         headers = {
             "Content-Type": "application/json",
@@ -148,7 +148,7 @@ class Deliveries:
             headers["X-Chatwoot-Timestamp"] = timestamp
             headers["X-Chatwoot-Signature"] = signature.sign(job.secret, timestamp, raw)
         try:
-            answer = client.post(job.url, content=raw, headers=headers, timeout=self.habits.timeout)
+            answer = client.post(job.url, content=raw, headers=headers, timeout=self.behaviour.timeout)
             attempt.status = answer.status_code
         except httpx2.HTTPError as error:
             attempt.error = type(error).__name__
@@ -166,7 +166,7 @@ def _targets(event: Event) -> list[tuple[str, str | None]]:
     return found
 
 
-def _exists(installation: Installation, job: Job) -> bool:
+def _exists(installation: Installation, job: WebhookJob) -> bool:
     subject = job.event.subject
     if isinstance(subject, Message):
         return subject.id in installation.messages

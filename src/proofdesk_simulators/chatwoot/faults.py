@@ -11,7 +11,7 @@ KINDS = (*CATALOGUE, CUT, HALF, TRICKLE, LOST_REPLY, DELAY)
 
 
 @dataclass(slots=True)
-class Fault:
+class ChatwootFault:
     """Strikes each `every`-th matching request, at most `times` times, after `skip` matching ones.
 
     `kind` is a name of the catalogue of refusals, `cut` (the connection breaks before the
@@ -50,7 +50,7 @@ class Faults:
     """The faults in force; several may strike one request."""
 
     def __init__(self) -> None:
-        self.rows: list[Fault] = []
+        self.rows: list[ChatwootFault] = []
         self._next_id = 1
 
     def add(
@@ -64,13 +64,13 @@ class Faults:
         skip: int = 0,
         delay: float = 0.0,
         retry_after: int | None = None,
-    ) -> Fault:
+    ) -> ChatwootFault:
         """Raises ValueError for an unknown kind."""
         if kind not in KINDS:
             raise ValueError(f"unknown kind of fault {kind!r}; known: {', '.join(KINDS)}")
         if every < 1:
             raise ValueError("every must be 1 or more")
-        fault = Fault(self._next_id, kind, every, method, path, times, skip, delay, retry_after)
+        fault = ChatwootFault(self._next_id, kind, every, method, path, times, skip, delay, retry_after)
         self._next_id += 1
         self.rows.append(fault)
         return fault
@@ -81,5 +81,5 @@ class Faults:
     def clear(self) -> None:
         self.rows = []
 
-    def striking(self, method: str, path: str) -> list[Fault]:
+    def striking(self, method: str, path: str) -> list[ChatwootFault]:
         return [fault for fault in self.rows if fault.strikes(method, path)]

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from proofdesk_simulators.chatwoot import access
 from proofdesk_simulators.chatwoot.installation import Caller
 from proofdesk_simulators.chatwoot.records import Account, Attributes, Conversation
-from proofdesk_simulators.chatwoot.refusals import refuse, rule
+from proofdesk_simulators.chatwoot.refusals import refuse, rule_violation
 
 EQUALITY = {"equal_to", "not_equal_to"}
 PRESENCE = EQUALITY | {"is_present", "is_not_present"}
@@ -22,7 +22,7 @@ OPERATORS: dict[str, set[str]] = {
 }  # fmt: skip
 
 
-def find(account: Account, who: Caller, body: object, now: float) -> list[Conversation]:
+def filter_conversations(account: Account, who: Caller, body: object, now: float) -> list[Conversation]:
     """Matching rows of every status, newest activity first. Raises Refusal as the server does."""
     groups = _groups(body)
     visible = {inbox.id for inbox in access.visible_inboxes(who, account)}
@@ -47,7 +47,7 @@ def _groups(body: object) -> list[list[Attributes]]:
         joiner = condition.get("query_operator")
         if position < len(payload) - 1:
             if not isinstance(joiner, str) or joiner.upper() not in ("AND", "OR"):
-                raise rule('Query operator must be either "AND" or "OR".')
+                raise rule_violation('Query operator must be either "AND" or "OR".')
             if joiner.upper() == "OR":
                 groups.append([])
     return groups
@@ -57,12 +57,12 @@ def _checked(condition: Attributes) -> Attributes:
     key, operator = str(condition.get("attribute_key")), str(condition.get("filter_operator"))
     allowed = OPERATORS.get(key)
     if allowed is None:
-        raise rule(f"Invalid attribute key - [{key}]. The key should be one of [{', '.join(OPERATORS)}]")
+        raise rule_violation(f"Invalid attribute key - [{key}]. The key should be one of [{', '.join(OPERATORS)}]")
     if operator not in allowed:
-        raise rule(f"Invalid operator. The allowed operators for {key} are [{', '.join(sorted(allowed))}].")
+        raise rule_violation(f"Invalid operator. The allowed operators for {key} are [{', '.join(sorted(allowed))}].")
     values = condition.get("values")
     if not operator.endswith("present") and (not isinstance(values, list) or not values):
-        raise rule(f"Invalid value. The values provided for {key} are invalid")
+        raise rule_violation(f"Invalid value. The values provided for {key} are invalid")
     if allowed is DATES:
         _day(key, operator, values, 0.0)
     return condition
@@ -112,4 +112,4 @@ def _day(key: str, operator: str, values: object, now: float) -> date:
             return datetime.fromtimestamp(now, UTC).date() - timedelta(days=int(text))
         return date.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise rule(f"Invalid value. The values provided for {key} are invalid") from None
+        raise rule_violation(f"Invalid value. The values provided for {key} are invalid") from None

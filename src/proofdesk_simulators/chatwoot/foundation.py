@@ -8,7 +8,7 @@ PLATFORM_TOKEN = "simulator-platform-token"  # noqa: S105, published on purpose
 FOUNDED = 1_767_258_000.0  # 2026-01-01 09:00 UTC
 
 
-def lay(installation: Installation, name: str, administrator: str, email: str) -> Account:
+def create_foundation(installation: Installation, name: str, administrator: str, email: str) -> Account:
     """Account 1 with the tokens that tests and the demo use."""
     account = installation.add_account(1, name, created_at=FOUNDED)
     account.support_email = email

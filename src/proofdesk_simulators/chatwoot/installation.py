@@ -24,7 +24,7 @@ from proofdesk_simulators.chatwoot.records import (
     User,
     Webhook,
 )
-from proofdesk_simulators.chatwoot.switches import Switches
+from proofdesk_simulators.chatwoot.switches import ChatwootSwitches
 
 ADMIN_TOKEN = "simulator-admin-token"  # noqa: S105, published on purpose
 UUIDS = uuid.UUID("5b0f4b8e-3f0b-4c55-9b0e-1d7c2a90c1aa")
@@ -71,7 +71,7 @@ class Installation:
     def __init__(self, clock: Clock | None = None) -> None:
         self.lock = threading.RLock()
         self.clock = clock or Clock()
-        self.switches = Switches()
+        self.switches = ChatwootSwitches()
         self.accounts: dict[int, Account] = {}
         self.users: dict[int, User] = {}
         self.bots: dict[int, AgentBot] = {}

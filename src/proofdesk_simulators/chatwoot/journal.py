@@ -8,7 +8,7 @@ KEPT = 100_000
 
 
 @dataclass(slots=True)
-class Entry:
+class JournalEntry:
     """One request; `at` is the time of the simulator, `status` stays None when nothing was answered."""
 
     method: str
@@ -23,13 +23,13 @@ class Journal:
     """Keeps the last 100,000 requests; those to the control routes are not written."""
 
     def __init__(self) -> None:
-        self.entries: deque[Entry] = deque(maxlen=KEPT)
+        self.entries: deque[JournalEntry] = deque(maxlen=KEPT)
 
-    def write(self, entry: Entry) -> Entry:
+    def write(self, entry: JournalEntry) -> JournalEntry:
         self.entries.append(entry)
         return entry
 
-    def find(self, method: str | None = None, path: str = "*", query: str = "*") -> list[Entry]:
+    def find(self, method: str | None = None, path: str = "*", query: str = "*") -> list[JournalEntry]:
         """Entries of this method whose path and query match the shell patterns."""
         return [
             entry

@@ -38,7 +38,7 @@ OLD_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ListQuery:
     """The parameters of the list as sent; see section 3 of the API notes for their meaning."""
 
     statuses: tuple[str, ...] = ("open",)
@@ -54,7 +54,7 @@ class Query:
 
 
 @dataclass(slots=True)
-class Result:
+class ListResult:
     """All matching rows in order, unpaged, and the counts beside them."""
 
     rows: list[Conversation]
@@ -65,12 +65,12 @@ class Result:
 class Listings:
     """Results by account, query and caller, good until the account changes."""
 
-    kept: dict[tuple[int, Query, int], tuple[int, Result]] = field(
-        default_factory=dict[tuple[int, Query, int], tuple[int, Result]]
+    kept: dict[tuple[int, ListQuery, int], tuple[int, ListResult]] = field(
+        default_factory=dict[tuple[int, ListQuery, int], tuple[int, ListResult]]
     )
 
 
-def find(listings: Listings, installation: Installation, account: Account, who: Caller, query: Query) -> Result:
+def list_conversations(listings: Listings, installation: Installation, account: Account, who: Caller, query: ListQuery) -> ListResult:
     """Raises Refusal 404 for an unknown team."""
     if query.updated_within is not None:
         return _find(installation, account, who, query)
@@ -100,7 +100,7 @@ def order(rows: list[Conversation], sort_by: str) -> list[Conversation]:
     return sorted(rows, key=ORDERS.get(name, ORDERS[DEFAULT_ORDER]))
 
 
-def _find(installation: Installation, account: Account, who: Caller, query: Query) -> Result:
+def _find(installation: Installation, account: Account, who: Caller, query: ListQuery) -> ListResult:
     if query.team_id is not None and query.team_id not in account.teams:
         raise not_found()
     visible = {inbox.id for inbox in access.visible_inboxes(who, account)}
@@ -120,10 +120,10 @@ def _find(installation: Installation, account: Account, who: Caller, query: Quer
         "all_count": len(matching),
     }
     chosen = {"me": mine, "assigned": assigned, "unassigned": unassigned}.get(query.assignee_type, matching)
-    return Result(order(chosen, query.sort_by), counts)
+    return ListResult(order(chosen, query.sort_by), counts)
 
 
-def _matches(row: Conversation, query: Query, who: Caller) -> bool:
+def _matches(row: Conversation, query: ListQuery, who: Caller) -> bool:
     if not query.q and "all" not in query.statuses and row.status not in query.statuses:
         return False
     if query.inbox_id is not None and row.inbox.id != query.inbox_id:
@@ -140,9 +140,9 @@ def _matches(row: Conversation, query: Query, who: Caller) -> bool:
 def _mentions(row: Conversation, text: str) -> bool:
     if not text:
         return True
-    wanted = text.lower()
+    lowered = text.lower()
     return any(
-        m.message_type < ACTIVITY and m.content is not None and wanted in m.content.lower() for m in row.messages
+        m.message_type < ACTIVITY and m.content is not None and lowered in m.content.lower() for m in row.messages
     )
 
 

@@ -29,7 +29,7 @@ def origin(subject: str, at: datetime) -> Attributes:
     }
 
 
-def arrive(message: Message, subject: str, headers: dict[str, str]) -> None:
+def receive_mail(message: Message, subject: str, headers: dict[str, str]) -> None:
     """Give an incoming message the attributes of a mail with these headers.
 
     `auto_reply` is what `auto_reply?` of Chatwoot's `app/presenters/mail_presenter.rb` makes of them: an
@@ -49,7 +49,7 @@ def arrive(message: Message, subject: str, headers: dict[str, str]) -> None:
         message.conversation.additional_attributes |= began | {"auto_reply": automatic}
 
 
-def dress(message: Message, subject: str, language: str) -> None:
+def add_mail_attributes(message: Message, subject: str, language: str) -> None:
     """Give a message of a mail inbox the attributes Chatwoot would have stored with it."""
     if message.message_type == INCOMING:
         _receive(message, subject, language)

@@ -19,7 +19,7 @@ from proofdesk_simulators.chatwoot.records import (
     Sender,
     User,
 )
-from proofdesk_simulators.chatwoot.refusals import rule
+from proofdesk_simulators.chatwoot.refusals import rule_violation
 from proofdesk_simulators.chatwoot.views.times import iso
 
 LATEST, AFTER, BETWEEN = 20, 100, 1000
@@ -48,7 +48,7 @@ class Draft:
     attachments: list[Attachment] | None = None
 
 
-def page(
+def select_page(
     conversation: Conversation,
     before: int | None = None,
     after: int | None = None,
@@ -117,11 +117,11 @@ def create(
 def check(installation: Installation, conversation: Conversation, draft: Draft) -> None:
     """What the server refuses from a client: a text too long, too many messages in a minute."""
     if draft.content is not None and len(draft.content) > LONGEST:
-        raise rule(f"Validation failed: Content is too long (maximum is {LONGEST} characters)")
+        raise rule_violation(f"Validation failed: Content is too long (maximum is {LONGEST} characters)")
     since = installation.now() - 60
     recent = sum(row.created_at >= since for row in conversation.messages[-LARGEST_LIMIT:])
     if recent >= installation.switches.messages_per_minute:
-        raise rule("Validation failed: Too many messages")
+        raise rule_violation("Validation failed: Too many messages")
 
 
 def release(installation: Installation, message_id: int) -> Message:
@@ -134,7 +134,7 @@ def publish(installation: Installation, message: Message) -> Message:
     conversation = message.conversation
     before, activity_before = _watched(conversation), conversation.contact.last_activity_at
     installation.add_message(message)
-    take_effect(message)
+    apply_effects(message)
     touch(installation, conversation)
     if message.message_type != ACTIVITY:
         installation.announce("message_created", conversation.account, message)
@@ -156,16 +156,16 @@ def announce_changes(
     installation: Installation, conversation: Conversation, before: Attributes, after: Attributes
 ) -> None:
     """`conversation_updated` for what differs; a status change gives a second event."""
-    changes = [change(name, before[name], after[name]) for name in before if before[name] != after[name]]
+    changes = [attribute_change(name, before[name], after[name]) for name in before if before[name] != after[name]]
     if not changes:
         return
-    now = change("updated_at", None, iso(conversation.updated_at))
+    now = attribute_change("updated_at", None, iso(conversation.updated_at))
     installation.announce("conversation_updated", conversation.account, conversation, *changes, now)
     if before.get("status") != after.get("status"):
         installation.announce("conversation_status_changed", conversation.account, conversation)
 
 
-def take_effect(message: Message) -> None:
+def apply_effects(message: Message) -> None:
     """The marks a new message moves: activity, waiting, first reply, reopening.
 
     A back-dated message moves the activity back, since `set_conversation_activity` of `app/models/message.rb`
@@ -258,7 +258,7 @@ def _liquid(draft: Draft, contact: Contact) -> str | None:
 def _announce_noise(installation: Installation, contact: Contact, previous: float) -> None:
     """`contact_updated` fires for each incoming message although only its times moved."""
     owner = installation.accounts[contact.account_id]
-    moved = [change(name, iso(previous), iso(contact.last_activity_at)) for name in ("last_activity_at", "updated_at")]
+    moved = [attribute_change(name, iso(previous), iso(contact.last_activity_at)) for name in ("last_activity_at", "updated_at")]
     installation.announce("contact_updated", owner, contact, *moved)
 
 
@@ -270,6 +270,6 @@ def _watched(conversation: Conversation) -> Attributes:
     }
 
 
-def change(name: str, previous: object, current: object) -> Attributes:
+def attribute_change(name: str, previous: object, current: object) -> Attributes:
     """One element of `changed_attributes`."""
     return {name: {"previous_value": previous, "current_value": current}}

@@ -19,7 +19,7 @@ TIMEOUT_PAGE = "<html><head><title>504 Gateway Time-out</title></head><body>ngin
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrorResponse:
     """`body` is sent as JSON when it is an object, else as text of this media type."""
 
     status: int
@@ -28,29 +28,29 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
 
-class Refusal(Exception):
+class ChatwootRefusal(Exception):
     """Ends a request with this answer."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: ErrorResponse) -> None:
         super().__init__(answer.status, answer.body)
         self.answer = answer
 
 
-def _error(status: int, text: str) -> Answer:
-    return Answer(status, {"error": text})
+def _error(status: int, text: str) -> ErrorResponse:
+    return ErrorResponse(status, {"error": text})
 
 
-CATALOGUE: dict[str, Answer] = {
-    "200_garbled": Answer(200, '{"payload":[{"id":', "application/json; charset=utf-8"),
-    "200_page": Answer(200, SIGN_IN_PAGE, "text/html; charset=utf-8"),
-    "200_strange": Answer(200, {"status": "maintenance"}),
-    "200_challenge": Answer(200, CHALLENGE_PAGE, "text/html; charset=UTF-8"),
-    "302_login": Answer(302, "", "text/html", {"Location": "https://login.example.org/?rd=%2Fapi"}),
-    "401_basic": Answer(401, BASIC_PAGE, "text/html", {"WWW-Authenticate": 'Basic realm="Restricted"'}),
-    "403_challenge": Answer(403, CHALLENGE_PAGE, "text/html; charset=UTF-8", {"cf-mitigated": "challenge"}),
-    "503_challenge": Answer(503, CHALLENGE_PAGE, "text/html; charset=UTF-8", {"Server": "cloudflare"}),
-    "400": Answer(400, {"status": 400, "error": "Bad Request"}),
-    "401_no_token": Answer(401, {"errors": ["You need to sign in or sign up before continuing."]}),
+CATALOGUE: dict[str, ErrorResponse] = {
+    "200_garbled": ErrorResponse(200, '{"payload":[{"id":', "application/json; charset=utf-8"),
+    "200_page": ErrorResponse(200, SIGN_IN_PAGE, "text/html; charset=utf-8"),
+    "200_strange": ErrorResponse(200, {"status": "maintenance"}),
+    "200_challenge": ErrorResponse(200, CHALLENGE_PAGE, "text/html; charset=UTF-8"),
+    "302_login": ErrorResponse(302, "", "text/html", {"Location": "https://login.example.org/?rd=%2Fapi"}),
+    "401_basic": ErrorResponse(401, BASIC_PAGE, "text/html", {"WWW-Authenticate": 'Basic realm="Restricted"'}),
+    "403_challenge": ErrorResponse(403, CHALLENGE_PAGE, "text/html; charset=UTF-8", {"cf-mitigated": "challenge"}),
+    "503_challenge": ErrorResponse(503, CHALLENGE_PAGE, "text/html; charset=UTF-8", {"Server": "cloudflare"}),
+    "400": ErrorResponse(400, {"status": 400, "error": "Bad Request"}),
+    "401_no_token": ErrorResponse(401, {"errors": ["You need to sign in or sign up before continuing."]}),
     "401_unknown_token": _error(401, "Invalid Access Token"),
     "401_not_member": _error(401, "You are not authorized to access this account"),
     "401_refused": _error(401, "You are not authorized to do this action"),
@@ -58,34 +58,34 @@ CATALOGUE: dict[str, Answer] = {
     "401_suspended": _error(401, "Account is suspended"),
     "403": _error(403, "Message status update is only allowed for API inboxes"),
     "404": _error(404, "Resource could not be found"),
-    "404_route": Answer(404, {"status": 404, "error": "Not Found"}),
-    "404_page": Answer(404, NOT_FOUND_PAGE, "text/html; charset=utf-8"),
-    "404_empty": Answer(404, "", "text/plain"),
+    "404_route": ErrorResponse(404, {"status": 404, "error": "Not Found"}),
+    "404_page": ErrorResponse(404, NOT_FOUND_PAGE, "text/html; charset=utf-8"),
+    "404_empty": ErrorResponse(404, "", "text/plain"),
     "422_rule": _error(422, "Validation failed: Too many messages"),
-    "422_record": Answer(422, {"message": "Email has already been taken", "attributes": ["email"]}),
-    "429": Answer(429, "Retry later\n", "text/plain"),
-    "500": Answer(500, {"status": 500, "error": "Internal Server Error"}),
-    "502": Answer(502, BAD_GATEWAY_PAGE, "text/html"),
-    "503": Answer(503, UNAVAILABLE_PAGE, "text/html"),
-    "504": Answer(504, TIMEOUT_PAGE, "text/html"),
+    "422_record": ErrorResponse(422, {"message": "Email has already been taken", "attributes": ["email"]}),
+    "429": ErrorResponse(429, "Retry later\n", "text/plain"),
+    "500": ErrorResponse(500, {"status": 500, "error": "Internal Server Error"}),
+    "502": ErrorResponse(502, BAD_GATEWAY_PAGE, "text/html"),
+    "503": ErrorResponse(503, UNAVAILABLE_PAGE, "text/html"),
+    "504": ErrorResponse(504, TIMEOUT_PAGE, "text/html"),
 }
 
 
-def refuse(name: str) -> Refusal:
+def refuse(name: str) -> ChatwootRefusal:
     """By its name in the catalogue."""
-    return Refusal(CATALOGUE[name])
+    return ChatwootRefusal(CATALOGUE[name])
 
 
-def not_found() -> Refusal:
+def not_found() -> ChatwootRefusal:
     """The usual 404 of a record."""
     return refuse("404")
 
 
-def rule(text: str) -> Refusal:
+def rule_violation(text: str) -> ChatwootRefusal:
     """A business rule: 422 with `error`."""
-    return Refusal(_error(422, text))
+    return ChatwootRefusal(_error(422, text))
 
 
-def invalid(text: str, *attributes: str) -> Refusal:
+def invalid_record(text: str, *attributes: str) -> ChatwootRefusal:
     """A record that failed validation: 422 with `message` and `attributes`."""
-    return Refusal(Answer(422, {"message": text, "attributes": list(attributes)}))
+    return ChatwootRefusal(ErrorResponse(422, {"message": text, "attributes": list(attributes)}))

@@ -9,7 +9,7 @@ from typing import Any
 
 from proofdesk_simulators.chatwoot import foundation, mail
 from proofdesk_simulators.chatwoot.installation import Installation, conversation_uuid
-from proofdesk_simulators.chatwoot.messages import DELETED_TEXTS, take_effect
+from proofdesk_simulators.chatwoot.messages import DELETED_TEXTS, apply_effects
 from proofdesk_simulators.chatwoot.records import (
     ACTIVITY,
     INCOMING,
@@ -91,7 +91,7 @@ class _Loader:
     def _people(self) -> Account:
         studio, installation = self.studio, self.installation
         first, *others = studio["agents"]
-        account = foundation.lay(installation, studio["name"], first["name"], first["email"])
+        account = foundation.create_foundation(installation, studio["name"], first["name"], first["email"])
         self.users[first["key"]] = installation.users[1]
         for number, agent in enumerate(others, 2):
             user = foundation.add_agent(installation, account, number, agent["name"], agent["email"])
@@ -166,14 +166,14 @@ class _Loader:
         if line.who == "csat":
             message.content_type, message.content_attributes = "input_csat", {"display_type": "emoji"}
         if line.conversation.inbox.channel_type == "Channel::Email":
-            mail.dress(message, line.subject, self.languages[line.conversation.contact.id])
+            mail.add_mail_attributes(message, line.subject, self.languages[line.conversation.contact.id])
         elif line.conversation.inbox.channel_type == "Channel::Telegram" and kind == INCOMING:
             message.source_id = str(20_000 + position)
         if line.extras.get("deleted"):
             message.content, message.content_type = DELETED_TEXTS["en"], "text"
             message.content_attributes = {"deleted": True}
         self.installation.add_message(message)
-        take_effect(message)
+        apply_effects(message)
         if kind == OUTGOING:
             line.conversation.agent_last_seen_at = line.conversation.assignee_last_seen_at = at
 

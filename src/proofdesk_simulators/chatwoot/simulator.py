@@ -8,7 +8,7 @@ import httpx2
 from proofdesk_simulators.chatwoot import contacts, conversations, foundation, mail, messages, truth
 from proofdesk_simulators.chatwoot.clock import Clock
 from proofdesk_simulators.chatwoot.defects import DefectControls
-from proofdesk_simulators.chatwoot.deliveries import Deliveries
+from proofdesk_simulators.chatwoot.deliveries import WebhookQueue
 from proofdesk_simulators.chatwoot.faults import Faults
 from proofdesk_simulators.chatwoot.installation import ADMIN_TOKEN, Installation
 from proofdesk_simulators.chatwoot.journal import Journal
@@ -28,11 +28,11 @@ from proofdesk_simulators.chatwoot.records import (
     User,
 )
 from proofdesk_simulators.chatwoot.shifts import Shift, Shifts
-from proofdesk_simulators.chatwoot.switches import Switches
+from proofdesk_simulators.chatwoot.switches import ChatwootSwitches
 from proofdesk_simulators.chatwoot.throttles import Throttles
 
 
-class Simulator(DefectControls):
+class ChatwootSimulator(DefectControls):
     """One installation with everything that can go wrong around it.
 
     Every method may be called while the app serves from another thread. Conversations are named
@@ -42,7 +42,7 @@ class Simulator(DefectControls):
 
     def __init__(self, installation: Installation, webhook_transport: httpx2.BaseTransport | None = None) -> None:
         self.installation = installation
-        self.deliveries = Deliveries(installation, webhook_transport)
+        self.deliveries = WebhookQueue(installation, webhook_transport)
         self.faults = Faults()
         self.throttles = Throttles()
         self.journal = Journal()
@@ -55,7 +55,7 @@ class Simulator(DefectControls):
         return self.installation.clock
 
     @property
-    def switches(self) -> Switches:
+    def switches(self) -> ChatwootSwitches:
         return self.installation.switches
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class Simulator(DefectControls):
         """A mail of the contact; its headers decide whether Chatwoot takes it for an automatic one."""
         with self.installation.lock:
             message = self.append_message(conversation_id, content, account_id=account_id, at=at)
-            mail.arrive(message, subject, headers or {})
+            mail.receive_mail(message, subject, headers or {})
             return message
 
     def append_in_one_second(
@@ -178,7 +178,7 @@ class Simulator(DefectControls):
                 if contact_id is not None
                 else contacts.create(self.installation, account, {"name": contact_name})
             )
-            address = conversations.address_of(self.installation, contact, account.inboxes[inbox_id])
+            address = conversations.get_contact_inbox(self.installation, contact, account.inboxes[inbox_id])
             account.last_display_id += gap
             created = conversations.create(self.installation, account, address, at=at, status=status)
             if content is not None:
@@ -270,7 +270,7 @@ class Simulator(DefectControls):
         self.throttles.clear()
         self.shifts.clear()
         self.journal.clear()
-        self.mend()
+        self.clear_defects()
 
     def _user(self, user_id: int | None) -> User | None:
         return None if user_id is None else self.installation.users[user_id]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Switches:
+class ChatwootSwitches:
     """Set an attribute from Python, or `PATCH /_simulator/switches`.
 
     `touch_on_message_save` is the behaviour before 4.12.0: a deletion or a delivery state

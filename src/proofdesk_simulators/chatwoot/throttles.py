@@ -7,7 +7,7 @@ DEFAULTS = {IP: 3000, CONTACT_SEARCH: 100, CONVERSATIONS_META: 30}
 
 
 @dataclass(slots=True)
-class Throttle:
+class RequestThrottle:
     """At most `limit` requests of one discriminator in each window of `period` seconds."""
 
     scope: str
@@ -28,14 +28,14 @@ class Throttles:
     """None is active until it is set. `exempt_loopback` spares 127.0.0.1 as the real server does."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, Throttle] = {}
+        self.rows: dict[str, RequestThrottle] = {}
         self.exempt_loopback = False
 
-    def set(self, scope: str, limit: int | None = None, period: int = 60) -> Throttle:
+    def set(self, scope: str, limit: int | None = None, period: int = 60) -> RequestThrottle:
         """Without a limit, the server's default for this scope. Raises ValueError for an unknown scope."""
         if scope not in DEFAULTS:
             raise ValueError(f"unknown throttle {scope!r}; known: {', '.join(DEFAULTS)}")
-        self.rows[scope] = Throttle(scope, DEFAULTS[scope] if limit is None else limit, period)
+        self.rows[scope] = RequestThrottle(scope, DEFAULTS[scope] if limit is None else limit, period)
         return self.rows[scope]
 
     def clear(self) -> None:

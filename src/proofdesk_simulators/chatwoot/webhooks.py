@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from proofdesk_simulators.chatwoot.installation import Installation
 from proofdesk_simulators.chatwoot.records import Account, Attributes, Webhook
-from proofdesk_simulators.chatwoot.refusals import invalid
+from proofdesk_simulators.chatwoot.refusals import invalid_record
 
 DEFAULT_EVENTS = (
     "conversation_status_changed",
@@ -37,12 +37,12 @@ def update(account: Account, webhook: Webhook, values: Attributes) -> Webhook:
     """Raises Refusal 422 for a bad or taken address, or unknown events."""
     url = str(values.get("url", webhook.url))
     if urlsplit(url).scheme not in ("http", "https"):
-        raise invalid("Url is invalid", "url")
+        raise invalid_record("Url is invalid", "url")
     if any(other is not webhook and other.url == url for other in account.webhooks.values()):
-        raise invalid("Url has already been taken", "url")
+        raise invalid_record("Url has already been taken", "url")
     subscriptions = values.get("subscriptions", webhook.subscriptions)
     if not isinstance(subscriptions, list) or not subscriptions or set(subscriptions) - set(EVENTS):
-        raise invalid("Subscriptions Invalid events", "subscriptions")
+        raise invalid_record("Subscriptions Invalid events", "subscriptions")
     webhook.url = url
     webhook.subscriptions = [str(name) for name in subscriptions]
     name = values.get("name", webhook.name)

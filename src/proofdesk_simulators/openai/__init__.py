@@ -7,6 +7,6 @@ with running(create_app(simulator)) as base_url:
 
 from proofdesk_simulators.openai.app import create_app
 from proofdesk_simulators.openai.serving import serve
-from proofdesk_simulators.openai.simulator import Simulator, Switches
+from proofdesk_simulators.openai.simulator import OpenAISimulator, OpenAISwitches
 
-__all__ = ["Simulator", "Switches", "create_app", "serve"]
+__all__ = ["OpenAISimulator", "OpenAISwitches", "create_app", "serve"]

@@ -22,13 +22,13 @@ from proofdesk_simulators.openai.simulator import (
     GARBLED,
     PAGES,
     REDIRECT,
-    Entry,
-    Refusal,
-    Simulator,
+    EmbeddingRequest,
+    OpenAIRefusal,
+    OpenAISimulator,
 )
 
 
-class Broken(Response):
+class BrokenResponse(Response):
     """An answer that breaks on its way, in place of `whole`."""
 
     def __init__(self, kind: str, whole: Response, headers: dict[str, str]):
@@ -44,7 +44,7 @@ class Broken(Response):
             await broken.trickle(receive, send, self._headers)
 
 
-def create_app(simulator: Simulator) -> ASGIApp:
+def create_app(simulator: OpenAISimulator) -> ASGIApp:
     """The API under `/v1`, with its controls under `/_simulator/`."""
     numbers = itertools.count(1)
 
@@ -52,7 +52,7 @@ def create_app(simulator: Simulator) -> ASGIApp:
         headers = {"x-request-id": f"req_{next(numbers):08d}", "openai-version": "2020-10-01"}
         try:
             return await _embeddings(simulator, request, headers)
-        except Refusal as refusal:
+        except OpenAIRefusal as refusal:
             return _refused(refusal, headers)
 
     async def models(request: Request) -> Response:
@@ -67,11 +67,11 @@ def create_app(simulator: Simulator) -> ASGIApp:
     return Starlette(routes=[*routes, *control.routes(simulator)])
 
 
-async def _embeddings(simulator: Simulator, request: Request, headers: dict[str, str]) -> Response:
+async def _embeddings(simulator: OpenAISimulator, request: Request, headers: dict[str, str]) -> Response:
     body = await _body(request)
     texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
     body.setdefault("model", request.path_params.get("deployment"))
-    entry = Entry(str(body["model"]), len(texts), time.time())
+    entry = EmbeddingRequest(str(body["model"]), len(texts), time.time())
     entry.encoding_format, entry.dimensions = body.get("encoding_format"), body.get("dimensions")
     simulator.requests.append(entry)
     if simulator.on_request:
@@ -89,10 +89,10 @@ async def _embeddings(simulator: Simulator, request: Request, headers: dict[str,
             headers |= {} if asked is None else {"retry-after": f"{asked:g}"}
             raise CATALOGUE[kind]
         _admit(simulator, request)
-        answered = _answer(simulator, body, texts, headers, kind)
+        answered = _respond(simulator, body, texts, headers, kind)
         entry.status = answered.status_code
         return answered
-    except Refusal as refusal:
+    except OpenAIRefusal as refusal:
         entry.status = refusal.status
         raise
 
@@ -101,27 +101,27 @@ async def _body(request: Request) -> dict[str, Any]:
     try:
         body = await request.json()
     except ValueError:
-        raise Refusal(400, "We could not parse the JSON body of your request.") from None
+        raise OpenAIRefusal(400, "We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict) or "input" not in body:
-        raise Refusal(400, "Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+        raise OpenAIRefusal(400, "Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
     return body
 
 
-def _admit(simulator: Simulator, request: Request) -> None:
+def _admit(simulator: OpenAISimulator, request: Request) -> None:
     if simulator.switches.azure:
-        habits.admit_to_azure(simulator.switches, request)
+        habits.authorize_azure(simulator.switches, request)
         return
     if simulator.switches.key == "":
         return
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
-        raise Refusal(401, "You didn't provide an API key.")
+        raise OpenAIRefusal(401, "You didn't provide an API key.")
     if simulator.switches.key not in (None, key):
         raise CATALOGUE["invalid_api_key"]
 
 
-def _answer(
-    simulator: Simulator, body: dict[str, Any], texts: list[str], headers: dict[str, str], kind: str | None
+def _respond(
+    simulator: OpenAISimulator, body: dict[str, Any], texts: list[str], headers: dict[str, str], kind: str | None
 ) -> Response:
     if kind in PAGES:
         where = {"location": "https://elsewhere.example.com/v1/embeddings"} if kind == REDIRECT else {}
@@ -130,56 +130,56 @@ def _answer(
         return JSONResponse(habits.error_in_success(), 200, headers)
     if kind == GARBLED:
         return Response('{"object":"list","data":[{', 200, headers, "application/json")
-    whole = habits.Json(_vectors(simulator, body, texts, kind), 200, headers)
-    return Broken(kind, whole, headers) if kind in (CUT, HALF, TRICKLE) else whole
+    whole = habits.LenientJson(_vectors(simulator, body, texts, kind), 200, headers)
+    return BrokenResponse(kind, whole, headers) if kind in (CUT, HALF, TRICKLE) else whole
 
 
-def _vectors(simulator: Simulator, body: dict[str, Any], texts: list[str], kind: str | None) -> dict[str, Any]:
+def _vectors(simulator: OpenAISimulator, body: dict[str, Any], texts: list[str], kind: str | None) -> dict[str, Any]:
     switches = simulator.switches
-    habits.refuse_parameters(switches, body)
-    habits.refuse_texts(switches, len(texts))
+    habits.reject_parameters(switches, body)
+    habits.reject_texts(switches, len(texts))
     dimension = _dimension(simulator, body)
     tokens = _check(simulator, texts)
     as_base64 = body.get("encoding_format") == "base64" and switches.base64
-    made = [habits.written(switches, habits.odd(text, vector(text, dimension)), as_base64) for text in texts]
+    made = [habits.encode_vector(switches, habits.special_vector(text, vector(text, dimension)), as_base64) for text in texts]
     simulator.embedded.update(texts)
-    rows = habits.rows(switches, made, kind)
+    rows = habits.response_rows(switches, made, kind)
     usage = {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}} if switches.usage else {}
     return {"object": "list", "data": rows, "model": body["model"]} | usage
 
 
-def _dimension(simulator: Simulator, body: dict[str, Any]) -> int:
+def _dimension(simulator: OpenAISimulator, body: dict[str, Any]) -> int:
     model, asked = body.get("model"), body.get("dimensions")
     own = simulator.models.get(str(model))
     if own is None:
         text = f"The model `{model}` does not exist or you do not have access to it."
-        raise Refusal(404, text, code="model_not_found")
+        raise OpenAIRefusal(404, text, code="model_not_found")
     if asked is not None and not str(model).rpartition("/")[2].startswith(("text-embedding-3", "gemini-")):
-        raise Refusal(400, "This model does not support specifying dimensions.", param="dimensions")
+        raise OpenAIRefusal(400, "This model does not support specifying dimensions.", param="dimensions")
     if asked is not None and not (isinstance(asked, int) and 0 < asked <= own):
-        raise Refusal(400, f"Invalid value for 'dimensions': must be at most {own}.", param="dimensions")
+        raise OpenAIRefusal(400, f"Invalid value for 'dimensions': must be at most {own}.", param="dimensions")
     return simulator.switches.dimension or asked or own
 
 
-def _check(simulator: Simulator, texts: list[Any]) -> int:
+def _check(simulator: OpenAISimulator, texts: list[Any]) -> int:
     """The tokens of a request. Raises `Refusal` when one of its texts is not to be embedded."""
     switches = simulator.switches
     if not texts or len(texts) > 2048:
-        raise Refusal(400, "'$.input' is invalid. Please check the API reference.", param="input")
+        raise OpenAIRefusal(400, "'$.input' is invalid. Please check the API reference.", param="input")
     total = 0
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text or (switches.bad_text and switches.bad_text in text):
-            raise Refusal(400, f"'$.input[{index}]' is invalid.", param="input")
+            raise OpenAIRefusal(400, f"'$.input[{index}]' is invalid.", param="input")
         tokens = len(text.encode()) // 4 + 1
         if tokens > switches.max_tokens:
-            raise Refusal(400, f"Invalid 'input[{index}]': maximum input length is {switches.max_tokens} tokens.")
+            raise OpenAIRefusal(400, f"Invalid 'input[{index}]': maximum input length is {switches.max_tokens} tokens.")
         total += tokens
     if total > switches.max_tokens_a_request:
         raise habits.too_many_tokens(switches, total)
     return total
 
 
-def _refused(refusal: Refusal, headers: dict[str, str]) -> Response:
+def _refused(refusal: OpenAIRefusal, headers: dict[str, str]) -> Response:
     if isinstance(refusal.body, str):
         return HTMLResponse(refusal.body, refusal.status)
     if refusal.body is not None:

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from proofdesk_simulators.openai.simulator import Simulator, Switches
+from proofdesk_simulators.openai.simulator import OpenAISimulator, OpenAISwitches
 
 Body = dict[str, Any]
-Control = Callable[[Simulator, Body], object]
+Control = Callable[[OpenAISimulator, Body], object]
 
 
-def routes(simulator: Simulator) -> list[Route]:
+def routes(simulator: OpenAISimulator) -> list[Route]:
     """The routes of the controls."""
     table: list[tuple[str, str, Control]] = [
         ("GET", "/state", state),
@@ -28,21 +28,21 @@ def routes(simulator: Simulator) -> list[Route]:
     return [_route(simulator, method, path, control) for method, path, control in table]
 
 
-def state(simulator: Simulator, body: Body) -> object:
+def state(simulator: OpenAISimulator, body: Body) -> object:
     """Switches, models and faults."""
     faults = [asdict(fault) for fault in simulator.faults]
     return {"switches": asdict(simulator.switches), "models": simulator.models, "faults": faults}
 
 
-def reset(simulator: Simulator, body: Body) -> object:
+def reset(simulator: OpenAISimulator, body: Body) -> object:
     """Everything as at the start."""
     simulator.reset_controls()
     return {}
 
 
-def set_switches(simulator: Simulator, body: Body) -> object:
+def set_switches(simulator: OpenAISimulator, body: Body) -> object:
     """Change switches by name; an unknown name is refused."""
-    known = {field.name for field in fields(Switches)}
+    known = {field.name for field in fields(OpenAISwitches)}
     if unknown := set(body) - known:
         raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(known)}")
     for name, value in body.items():
@@ -50,29 +50,29 @@ def set_switches(simulator: Simulator, body: Body) -> object:
     return asdict(simulator.switches)
 
 
-def list_requests(simulator: Simulator, body: Body) -> object:
+def list_requests(simulator: OpenAISimulator, body: Body) -> object:
     """The requests received, and how many."""
     return {"count": len(simulator.requests), "requests": [asdict(entry) for entry in simulator.requests]}
 
 
-def clear_requests(simulator: Simulator, body: Body) -> object:
+def clear_requests(simulator: OpenAISimulator, body: Body) -> object:
     """Forget the requests received."""
     simulator.requests.clear()
     return {}
 
 
-def add_fault(simulator: Simulator, body: Body) -> object:
+def add_fault(simulator: OpenAISimulator, body: Body) -> object:
     """Let requests fail; the body holds the arguments of `Simulator.fail`."""
     return asdict(simulator.fail(**body))
 
 
-def clear_faults(simulator: Simulator, body: Body) -> object:
+def clear_faults(simulator: OpenAISimulator, body: Body) -> object:
     """Let no request fail any more."""
     simulator.faults = []
     return {}
 
 
-def _route(simulator: Simulator, method: str, path: str, control: Control) -> Route:
+def _route(simulator: OpenAISimulator, method: str, path: str, control: Control) -> Route:
     async def respond(request: Request) -> Response:
         try:
             body: Body = await request.json() if await request.body() else {}

@@ -36,13 +36,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proofdesk_simulators.openai.simulator import EMPTY, MISNUMBERED, SHORT, SURPLUS, Refusal, Switches
+from proofdesk_simulators.openai.simulator import EMPTY, MISNUMBERED, SHORT, SURPLUS, OpenAIRefusal, OpenAISwitches
 
 _ODD = {"[[nan]]": math.nan, "[[inf]]": math.inf, "[[zero]]": 0.0, "[[null]]": None}
 Numbers = list[Any]
 
 
-class Json(Response):
+class LenientJson(Response):
     """JSON in which numbers may be NaN and infinite, as several languages write them."""
 
     media_type = "application/json"
@@ -51,35 +51,35 @@ class Json(Response):
         return json.dumps(content).encode()
 
 
-def admit_to_azure(switches: Switches, request: Request) -> None:
+def authorize_azure(switches: OpenAISwitches, request: Request) -> None:
     """Raise `Refusal` unless the request has what Azure wants: a version, and the key by its own header."""
     if "deployment" not in request.path_params or "api-version" not in request.query_params:
-        raise Refusal(404, "", body={"error": {"code": "404", "message": "Resource not found"}})
+        raise OpenAIRefusal(404, "", body={"error": {"code": "404", "message": "Resource not found"}})
     key = request.headers.get("api-key")
     if not key or "authorization" in request.headers or switches.key not in (None, key):
         text = "Access denied due to invalid subscription key or wrong API endpoint."
-        raise Refusal(401, "", body={"error": {"code": "401", "message": text}})
+        raise OpenAIRefusal(401, "", body={"error": {"code": "401", "message": text}})
 
 
-def refuse_parameters(switches: Switches, body: dict[str, Any]) -> None:
+def reject_parameters(switches: OpenAISwitches, body: dict[str, Any]) -> None:
     """Raise `Refusal` for a parameter that the server does not take."""
     encoding, model = body.get("encoding_format"), body.get("model")
     if encoding == "base64" and switches.encoding == "named":
         raise _flat("base64 encoding is not currently supported")
     if encoding is not None and switches.encoding == "unknown":
         text = f"vertex_ai does not support parameters: {{'encoding_format': '{encoding}'}}, for model={model}."
-        raise Refusal(400, f"litellm.UnsupportedParamsError: {text}", "None", code="400")
+        raise OpenAIRefusal(400, f"litellm.UnsupportedParamsError: {text}", "None", code="400")
     if encoding == "base64" and switches.encoding == "unnamed":
-        raise Refusal(400, "Bad request")
+        raise OpenAIRefusal(400, "Bad request")
     if body.get("dimensions") is not None and switches.dimensions == "vllm":
         text = f'Model "{model}" does not support matryoshka representation, changing output dimensions'
         raise _flat(f"{text} will lead to poor results.")
     if body.get("dimensions") is not None and switches.dimensions == "litellm":
         text = "litellm.UnsupportedParamsError: Setting dimensions is not supported for OpenAI `text-embedding-3`"
-        raise Refusal(500, f"{text} and later models.", "None", code="500")
+        raise OpenAIRefusal(500, f"{text} and later models.", "None", code="500")
 
 
-def refuse_texts(switches: Switches, count: int) -> None:
+def reject_texts(switches: OpenAISwitches, count: int) -> None:
     """Raise `Refusal` for more texts than the server takes in one request."""
     most = switches.most_texts
     if most is None or count <= most:
@@ -101,16 +101,16 @@ def refuse_texts(switches: Switches, count: int) -> None:
         "text": (413, "Failed to buffer the request body: length limit exceeded"),
     }
     status, body = worded[switches.wording]
-    raise Refusal(status, "", body=body)
+    raise OpenAIRefusal(status, "", body=body)
 
 
-def too_many_tokens(switches: Switches, total: int) -> Refusal:
+def too_many_tokens(switches: OpenAISwitches, total: int) -> OpenAIRefusal:
     """The refusal of a request whose texts are too long together."""
     most = switches.max_tokens_a_request
     if switches.wording == "mistral":
-        return Refusal(400, f"Too many tokens in batch. Max is {most} got {total}")
+        return OpenAIRefusal(400, f"Too many tokens in batch. Max is {most} got {total}")
     text = f"Requested {total} tokens, max {most} tokens per request."
-    return Refusal(400, text, "max_tokens_per_request", code="max_tokens_per_request")
+    return OpenAIRefusal(400, text, "max_tokens_per_request", code="max_tokens_per_request")
 
 
 def error_in_success() -> dict[str, Any]:
@@ -118,14 +118,14 @@ def error_in_success() -> dict[str, Any]:
     return {"error": {"message": "Provider returned error", "code": 502}, "user_id": "user_1"}
 
 
-def odd(text: str, numbers: Numbers) -> Numbers:
+def special_vector(text: str, numbers: Numbers) -> Numbers:
     """The vector of a text, or what stands in its place when the text asks for that."""
     if "[[empty]]" in text:
         return []
     return next(([value] * len(numbers) for mark, value in _ODD.items() if mark in text), numbers)
 
 
-def written(switches: Switches, numbers: Numbers, as_base64: bool) -> Any:
+def encode_vector(switches: OpenAISwitches, numbers: Numbers, as_base64: bool) -> Any:
     """A vector as the server writes it."""
     numbers = [n if n is None else n * switches.scale for n in numbers]
     if (as_base64 or switches.vectors == "base64") and None not in numbers:
@@ -137,7 +137,7 @@ def written(switches: Switches, numbers: Numbers, as_base64: bool) -> Any:
     return [numbers] if switches.vectors == "nested" else numbers
 
 
-def rows(switches: Switches, vectors: list[Any], kind: str | None) -> list[dict[str, Any]]:
+def response_rows(switches: OpenAISwitches, vectors: list[Any], kind: str | None) -> list[dict[str, Any]]:
     """The rows of an answer; `kind` is the fault that strikes it."""
     made = [{"object": "embedding", "index": n, "embedding": each} for n, each in enumerate(vectors)]
     if kind == MISNUMBERED:
@@ -156,6 +156,6 @@ def rows(switches: Switches, vectors: list[Any], kind: str | None) -> list[dict[
     return made
 
 
-def _flat(message: str) -> Refusal:
+def _flat(message: str) -> OpenAIRefusal:
     body = {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}
-    return Refusal(400, message, body=body)
+    return OpenAIRefusal(400, message, body=body)

@@ -15,7 +15,7 @@ CHALLENGE, REDIRECT, ERROR_IN_200, WAIT_IN_WORDS = "challenge", "redirect", "err
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
+class OpenAIRefusal(Exception):
     """An error as OpenAI words it, or as another server does: then `body` is the whole of its answer."""
 
     status: int
@@ -27,34 +27,34 @@ class Refusal(Exception):
 
 
 CATALOGUE = {
-    "invalid_api_key": Refusal(
+    "invalid_api_key": OpenAIRefusal(
         401,
         "Incorrect API key provided: sk-***. You can find your API key at https://platform.openai.com/account/api-keys.",
         code="invalid_api_key",
     ),
-    "key_not_valid": Refusal(
+    "key_not_valid": OpenAIRefusal(
         400,
         "API key not valid. Please pass a valid API key.",
         body=[{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}],
     ),
-    "no_connected_db": Refusal(400, "No connected db.", "no_db_connection", code="400"),
-    "forbidden": Refusal(403, "You are not allowed to generate embeddings from this model."),
-    "rate_limit": Refusal(429, "Rate limit reached for requests.", "requests", code="rate_limit_exceeded"),
-    "insufficient_quota": Refusal(
+    "no_connected_db": OpenAIRefusal(400, "No connected db.", "no_db_connection", code="400"),
+    "forbidden": OpenAIRefusal(403, "You are not allowed to generate embeddings from this model."),
+    "rate_limit": OpenAIRefusal(429, "Rate limit reached for requests.", "requests", code="rate_limit_exceeded"),
+    "insufficient_quota": OpenAIRefusal(
         429,
         "You exceeded your current quota, please check your plan and billing details.",
         "insufficient_quota",
         code="insufficient_quota",
     ),
-    "bad_request": Refusal(400, "'$.input' is invalid.", param="input"),
-    "server_error": Refusal(500, "The server had an error while processing your request.", "server_error"),
-    WAIT_IN_WORDS: Refusal(
+    "bad_request": OpenAIRefusal(400, "'$.input' is invalid.", param="input"),
+    "server_error": OpenAIRefusal(500, "The server had an error while processing your request.", "server_error"),
+    WAIT_IN_WORDS: OpenAIRefusal(
         429,
         "Rate limit reached for text-embedding-3-small on tokens per min. Please try again in 20ms.",
         "tokens",
         code="rate_limit_exceeded",
     ),
-    "unavailable": Refusal(503, "The engine is currently overloaded, please try again later.", "server_error"),
+    "unavailable": OpenAIRefusal(503, "The engine is currently overloaded, please try again later.", "server_error"),
 }
 MALFORMED = (GARBLED, SHORT, MISNUMBERED, EMPTY, SURPLUS, ERROR_IN_200)
 PAGES = {PAGE: 200, GATEWAY: 502, CHALLENGE: 403, REDIRECT: 308}
@@ -62,7 +62,7 @@ KINDS = (*CATALOGUE, *MALFORMED, *PAGES, CUT, HALF, TRICKLE, DELAY)
 
 
 @dataclass
-class Fault:
+class OpenAIFault:
     """Strikes each `every`-th matching request, at most `times` times, after `skip` matching ones.
 
     `kind` is a name of the catalogue; `cut` (the connection breaks), `half` (in the middle of the real answer),
@@ -103,7 +103,7 @@ class Fault:
 
 
 @dataclass
-class Switches:
+class OpenAISwitches:
     """Set an attribute from Python, or `PATCH /_simulator/switches`.
 
     `key` is the only key that is let in; None lets any in, and "" whoever has none. A text that holds `bad_text` is
@@ -131,7 +131,7 @@ class Switches:
 
 
 @dataclass
-class Entry:
+class EmbeddingRequest:
     """One request that was received."""
 
     model: str
@@ -142,7 +142,7 @@ class Entry:
     dimensions: int | None = None
 
 
-class Simulator:
+class OpenAISimulator:
     """The controls. Every attribute may be changed while the app serves from another thread.
 
     `models` maps the models there are to their dimensions. `embedded` counts how often each text got a vector.
@@ -150,21 +150,21 @@ class Simulator:
 
     def __init__(self, models: dict[str, int] | None = None) -> None:
         self.models = dict(models or MODELS)
-        self.switches = Switches()
-        self.faults: list[Fault] = []
-        self.requests: deque[Entry] = deque(maxlen=KEPT)
+        self.switches = OpenAISwitches()
+        self.faults: list[OpenAIFault] = []
+        self.requests: deque[EmbeddingRequest] = deque(maxlen=KEPT)
         self.embedded: Counter[str] = Counter()
         self.on_request: Callable[[list[str]], None] | None = None
 
-    def fail(self, kind: str, **values: Any) -> Fault:
+    def fail(self, kind: str, **values: Any) -> OpenAIFault:
         """Add a fault; `values` as in `Fault`. Raises ValueError for an unknown kind."""
-        fault = Fault(kind, **values)
+        fault = OpenAIFault(kind, **values)
         self.faults.append(fault)
         return fault
 
     def reset_controls(self) -> None:
         """No faults, default switches, nothing counted."""
-        self.switches = Switches()
+        self.switches = OpenAISwitches()
         self.faults = []
         self.requests.clear()
         self.embedded.clear()

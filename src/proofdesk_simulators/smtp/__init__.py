@@ -8,6 +8,6 @@ with running(simulator) as url:            # SMTP_URL=url
 
 from proofdesk_simulators.smtp.control import create_app
 from proofdesk_simulators.smtp.serving import running, serve
-from proofdesk_simulators.smtp.simulator import Simulator
+from proofdesk_simulators.smtp.simulator import SmtpSimulator
 
-__all__ = ["Simulator", "create_app", "running", "serve"]
+__all__ = ["SmtpSimulator", "create_app", "running", "serve"]

@@ -10,16 +10,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from proofdesk_simulators.smtp.simulator import Limits, Simulator, Taken
+from proofdesk_simulators.smtp.simulator import Limits, SmtpSimulator, ReceivedMail
 
 Body = dict[str, Any]
-Control = Callable[[Simulator, Body], object]
+Control = Callable[[SmtpSimulator, Body], object]
 
 
-def create_app(simulator: Simulator) -> ASGIApp:
+def create_app(simulator: SmtpSimulator) -> ASGIApp:
     """The controls."""
     table: list[tuple[str, str, Control]] = [
-        ("GET", "/sent", list_taken),
+        ("GET", "/sent", list_sent),
         ("GET", "/state", state),
         ("POST", "/reset", reset),
         ("POST", "/faults", add_fault),
@@ -29,53 +29,53 @@ def create_app(simulator: Simulator) -> ASGIApp:
     return Starlette(routes=[_route(simulator, method, path, control) for method, path, control in table])
 
 
-def list_taken(simulator: Simulator, body: Body) -> object:
+def list_sent(simulator: SmtpSimulator, body: Body) -> object:
     """The messages that the relay took, oldest first."""
-    return {"sent": [_shown(taken) for taken in list(simulator.taken)]}
+    return {"sent": [_mail(taken) for taken in list(simulator.taken)]}
 
 
-def state(simulator: Simulator, body: Body) -> object:
+def state(simulator: SmtpSimulator, body: Body) -> object:
     """Counts and faults."""
     faults = [asdict(fault) for fault in simulator.faults]
     return {"sent": len(simulator.taken), "sessions": simulator.sessions, "faults": faults, "open": len(simulator.open),
             "turned_away": simulator.turned_away, "limits": asdict(simulator.limits)}  # fmt: skip
 
 
-def reset(simulator: Simulator, body: Body) -> object:
+def reset(simulator: SmtpSimulator, body: Body) -> object:
     """Everything as at the start."""
     simulator.reset()
     return {}
 
 
-def add_fault(simulator: Simulator, body: Body) -> object:
+def add_fault(simulator: SmtpSimulator, body: Body) -> object:
     """A fault, with the fields of `Fault`."""
     return asdict(simulator.fail(**body))
 
 
-def set_limits(simulator: Simulator, body: Body) -> object:
+def set_limits(simulator: SmtpSimulator, body: Body) -> object:
     """The limits, with the fields of `Limits`; what is left out is not limited."""
     simulator.limits = Limits(**body)
     return asdict(simulator.limits)
 
 
-def clear_faults(simulator: Simulator, body: Body) -> object:
+def clear_faults(simulator: SmtpSimulator, body: Body) -> object:
     """No faults."""
     simulator.faults = []
     return {}
 
 
-def _shown(taken: Taken) -> Body:
+def _mail(taken: ReceivedMail) -> Body:
     return {
         "from": taken.sender,
         "to": taken.recipients,
         "at": taken.at,
-        "headers": [[name, str(value)] for name, value in taken.letter.items()],
+        "headers": [[name, str(value)] for name, value in taken.message.items()],
         "text": taken.part("plain"),
         "html": taken.part("html"),
     }
 
 
-def _route(simulator: Simulator, method: str, path: str, control: Control) -> Route:
+def _route(simulator: SmtpSimulator, method: str, path: str, control: Control) -> Route:
     async def respond(request: Request) -> Response:
         try:
             body: Body = await request.json() if await request.body() else {}

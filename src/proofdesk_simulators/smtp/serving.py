@@ -20,7 +20,7 @@ from proofdesk_simulators.smtp.simulator import (
     TOO_MANY_IN_SESSION,
     TOO_MANY_LOGINS,
     TOO_MANY_SESSIONS,
-    Simulator,
+    SmtpSimulator,
 )
 
 _NEVER = 3600.0
@@ -28,7 +28,7 @@ _NEVER = 3600.0
 
 @contextmanager
 def running(
-    simulator: Simulator, host: str = HOST, port: int = 0, *, tls: ssl.SSLContext | None = None, implicit: bool = False
+    simulator: SmtpSimulator, host: str = HOST, port: int = 0, *, tls: ssl.SSLContext | None = None, implicit: bool = False
 ) -> Iterator[str]:
     """Serve from a thread and yield the relay's URL. With `tls` it offers STARTTLS, or speaks TLS from the start."""
     started, ends, found = threading.Event(), asyncio.Event(), list[Any]()
@@ -52,14 +52,14 @@ def running(
         thread.join(serving.START_WITHIN)
 
 
-async def serve(simulator: Simulator, host: str, port: int, control_port: int) -> None:
+async def serve(simulator: SmtpSimulator, host: str, port: int, control_port: int) -> None:
     """Serve the relay, and its controls over HTTP, until cancelled."""
     async with await _listening(simulator, host, port, None, False):
         await serving.serve(create_app(simulator), host, control_port)
 
 
 async def _listening(
-    simulator: Simulator, host: str, port: int, tls: ssl.SSLContext | None, implicit: bool
+    simulator: SmtpSimulator, host: str, port: int, tls: ssl.SSLContext | None, implicit: bool
 ) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     accepts_login: dict[str, Any] = {}
@@ -79,7 +79,7 @@ async def _listening(
     return await loop.create_server(session, sock=listener, ssl=tls if implicit else None)
 
 
-async def _hang_up(simulator: Simulator) -> None:
+async def _hang_up(simulator: SmtpSimulator) -> None:
     """End the sessions that clients kept open."""
     for transport in list(simulator.open.values()):
         transport.abort()
@@ -102,7 +102,7 @@ class _TurnedAway(asyncio.Protocol):
 class _Session(SMTP):
     """One session, counted while it is open."""
 
-    def __init__(self, handler: "_Handler", simulator: Simulator, **options: Any) -> None:
+    def __init__(self, handler: "_Handler", simulator: SmtpSimulator, **options: Any) -> None:
         super().__init__(handler, **options)
         self._simulator = simulator
 
@@ -117,7 +117,7 @@ class _Session(SMTP):
         super().connection_lost(error)
 
 
-def _authenticator(simulator: Simulator) -> Any:
+def _authenticator(simulator: SmtpSimulator) -> Any:
     def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         if not simulator.admits_login():
             return AuthResult(success=False, handled=False, message=TOO_MANY_LOGINS)
@@ -130,7 +130,7 @@ def _authenticator(simulator: Simulator) -> Any:
 class _Handler:
     """What aiosmtpd asks at each step."""
 
-    def __init__(self, simulator: Simulator, implicit: bool) -> None:
+    def __init__(self, simulator: SmtpSimulator, implicit: bool) -> None:
         self._simulator, self._implicit = simulator, implicit
         self.messages = 0  # of this session
 

@@ -39,7 +39,7 @@ KINDS = (*REFUSALS, CUT, LOST_REPLY, DELAY)
 
 
 @dataclass
-class Fault:
+class SmtpFault:
     """Strikes each `every`-th time at `step`, at most `times` times, after `delay` seconds.
 
     `kind` is a name of the refusals, `cut` (the connection breaks before the relay has the message), `lost_reply` (it
@@ -89,7 +89,7 @@ class Limits:
 
 
 @dataclass
-class Taken:
+class ReceivedMail:
     """A message that the relay has: what it would deliver, and over which connection it came."""
 
     sender: str
@@ -100,7 +100,7 @@ class Taken:
     username: str | None
 
     @property
-    def letter(self) -> EmailMessage:
+    def message(self) -> EmailMessage:
         """The message, parsed."""
         parsed = message_from_bytes(self.raw, policy=policy.default)
         assert isinstance(parsed, EmailMessage)
@@ -108,11 +108,11 @@ class Taken:
 
     def part(self, kind: str) -> str:
         """The text of the `plain` or `html` part, its lines ended as Python does; empty when there is none."""
-        found = self.letter.get_body((kind,))
+        found = self.message.get_body((kind,))
         return "" if found is None else str(found.get_content()).replace("\r\n", "\n")
 
 
-class Simulator:
+class SmtpSimulator:
     """One relay. May be used while it serves from another thread. `login`: the user and password it asks for."""
 
     def __init__(self, login: tuple[str, str] | None = None, *, smtputf8: bool = True) -> None:
@@ -124,16 +124,16 @@ class Simulator:
 
     def reset(self) -> None:
         """Nothing taken, no faults."""
-        self.taken: deque[Taken] = deque(maxlen=KEPT)
+        self.taken: deque[ReceivedMail] = deque(maxlen=KEPT)
         self.sessions = 0
         self.turned_away = 0  # sessions, logins and messages over a limit
-        self.faults: list[Fault] = []
+        self.faults: list[SmtpFault] = []
         self.limits = Limits()
         self.logins: deque[float] = deque()
 
-    def fail(self, kind: str, **values: object) -> Fault:
+    def fail(self, kind: str, **values: object) -> SmtpFault:
         """Add a fault; `values` as in `Fault`. Raises ValueError for one that is none."""
-        fault = Fault(kind, **values)  # type: ignore[arg-type]
+        fault = SmtpFault(kind, **values)  # type: ignore[arg-type]
         self.faults.append(fault)
         return fault
 
@@ -174,7 +174,7 @@ class Simulator:
         self.turned_away += 1
         return QUOTAS[limits.quota]
 
-    def striking(self, step: str, recipients: list[str]) -> list[Fault]:
+    def striking(self, step: str, recipients: list[str]) -> list[SmtpFault]:
         """The faults that apply here and now."""
         with self.lock:
             return [fault for fault in self.faults if fault.strikes(step, recipients)]
@@ -182,4 +182,4 @@ class Simulator:
     def take(self, sender: str, recipients: list[str], raw: bytes, encrypted: bool, username: str | None) -> None:
         """Record a message."""
         with self.lock:
-            self.taken.append(Taken(sender, recipients, raw, time.time(), encrypted, username))
+            self.taken.append(ReceivedMail(sender, recipients, raw, time.time(), encrypted, username))

@@ -8,6 +8,6 @@ with running(create_app(simulator)) as base_url:
 """
 
 from proofdesk_simulators.telegram.app import create_app
-from proofdesk_simulators.telegram.simulator import Simulator
+from proofdesk_simulators.telegram.simulator import TelegramSimulator
 
-__all__ = ["Simulator", "create_app"]
+__all__ = ["TelegramSimulator", "create_app"]

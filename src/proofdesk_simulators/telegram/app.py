@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proofdesk_simulators.serving import ConnectionCut
 from proofdesk_simulators.telegram import control
 from proofdesk_simulators.telegram.methods import METHODS
-from proofdesk_simulators.telegram.simulator import CATALOGUE, CUT, LOST_REPLY, PAGE, Refusal, Simulator
+from proofdesk_simulators.telegram.simulator import CATALOGUE, CUT, LOST_REPLY, PAGE, TelegramRefusal, TelegramSimulator
 
 _TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 
@@ -27,26 +27,26 @@ class CutResponse(Response):
         raise ConnectionCut("the simulated server broke the connection off")
 
 
-def create_app(simulator: Simulator) -> ASGIApp:
+def create_app(simulator: TelegramSimulator) -> ASGIApp:
     """The Bot API, with its controls under `/_simulator/`."""
 
     async def call(request: Request) -> Response:
         method = request.path_params["method"]
         try:
             answer = await _answer(simulator, request, method)
-        except Refusal as refusal:
+        except TelegramRefusal as refusal:
             answer = _refused(refusal)
         simulator.calls.append((method, answer.status_code))
         return answer
 
     async def unknown(request: Request, error: Exception) -> Response:
-        return _refused(Refusal(404, "Not Found"))
+        return _refused(TelegramRefusal(404, "Not Found"))
 
     routes = [Route("/bot{token}/{method}", call, methods=["GET", "POST"]), *control.routes(simulator)]
     return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
 
 
-async def _answer(simulator: Simulator, request: Request, method: str) -> Response:
+async def _answer(simulator: TelegramSimulator, request: Request, method: str) -> Response:
     striking = [fault for fault in simulator.faults if fault.strikes(method)]
     await asyncio.sleep(max((fault.delay for fault in striking), default=0.0))
     for fault in striking:
@@ -59,7 +59,7 @@ async def _answer(simulator: Simulator, request: Request, method: str) -> Respon
     _admit(simulator, request.path_params["token"])
     known = METHODS.get(method.lower())
     if known is None:
-        raise Refusal(404, "Not Found")
+        raise TelegramRefusal(404, "Not Found")
     params = await _params(request)
     with simulator.lock:
         result, description = known(simulator, params)
@@ -68,9 +68,9 @@ async def _answer(simulator: Simulator, request: Request, method: str) -> Respon
     return JSONResponse({"ok": True, "result": result} | ({"description": description} if description else {}))
 
 
-def _admit(simulator: Simulator, token: str) -> None:
+def _admit(simulator: TelegramSimulator, token: str) -> None:
     if token != simulator.token:
-        raise Refusal(401, "Unauthorized") if _TOKEN.fullmatch(token) else Refusal(404, "Not Found")
+        raise TelegramRefusal(401, "Unauthorized") if _TOKEN.fullmatch(token) else TelegramRefusal(404, "Not Found")
 
 
 async def _params(request: Request) -> dict[str, Any]:
@@ -81,14 +81,14 @@ async def _params(request: Request) -> dict[str, Any]:
         try:
             body = await request.json()
         except ValueError:
-            raise Refusal(400, "Bad Request: can't parse request JSON object") from None
+            raise TelegramRefusal(400, "Bad Request: can't parse request JSON object") from None
         return params | (body if isinstance(body, dict) else {})
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return params | dict(await request.form())
     return params
 
 
-def _refused(refusal: Refusal) -> Response:
+def _refused(refusal: TelegramRefusal) -> Response:
     told: dict[str, Any] = {"ok": False, "error_code": refusal.status, "description": refusal.description}
     headers = {}
     if refusal.parameters:

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from proofdesk_simulators.telegram.simulator import Simulator
+from proofdesk_simulators.telegram.simulator import TelegramSimulator
 
 Body = dict[str, Any]
-Control = Callable[[Simulator, Body], object]
+Control = Callable[[TelegramSimulator, Body], object]
 
 
-def routes(simulator: Simulator) -> list[Route]:
+def routes(simulator: TelegramSimulator) -> list[Route]:
     """All controls, for the application."""
     table: list[tuple[str, str, Control]] = [
         ("GET", "/state", state),
@@ -31,7 +31,7 @@ def routes(simulator: Simulator) -> list[Route]:
     return [_route(simulator, method, path, control) for method, path, control in table]
 
 
-def state(simulator: Simulator, body: Body) -> object:
+def state(simulator: TelegramSimulator, body: Body) -> object:
     """People, the webhook, updates that wait, calls and faults."""
     return {
         "people": [asdict(person) for person in simulator.people.values()],
@@ -42,33 +42,33 @@ def state(simulator: Simulator, body: Body) -> object:
     }
 
 
-def reset(simulator: Simulator, body: Body) -> object:
+def reset(simulator: TelegramSimulator, body: Body) -> object:
     """Everything as at the start."""
     simulator.reset()
     return {}
 
 
-def list_sent(simulator: Simulator, body: Body) -> object:
+def list_sent(simulator: TelegramSimulator, body: Body) -> object:
     """The messages of the bot, oldest first."""
     return {"sent": [asdict(message) for message in simulator.sent]}
 
 
-def write(simulator: Simulator, body: Body) -> object:
+def write(simulator: TelegramSimulator, body: Body) -> object:
     """`{"from": 4711, "text": "/bind", "chat"?}`: somebody writes to the bot; what the webhook answered."""
     return asdict(simulator.write(int(body["from"]), str(body["text"]), chat=body.get("chat")))
 
 
-def deliver(simulator: Simulator, body: Body) -> object:
+def deliver(simulator: TelegramSimulator, body: Body) -> object:
     """Post any update, such as one that was delivered before."""
     return asdict(simulator.deliver(body))
 
 
-def redeliver(simulator: Simulator, body: Body) -> object:
+def redeliver(simulator: TelegramSimulator, body: Body) -> object:
     """Try what waits once more."""
     return {"deliveries": [asdict(delivery) for delivery in simulator.redeliver()]}
 
 
-def set_person(simulator: Simulator, body: Body) -> object:
+def set_person(simulator: TelegramSimulator, body: Body) -> object:
     """`{"id": 4711, "first_name"?, "username"?, "blocks"?}`: somebody opens a chat with the bot, or blocks it."""
     person = simulator.person(int(body["id"]))
     for name in ("first_name", "username", "blocks"):
@@ -76,18 +76,18 @@ def set_person(simulator: Simulator, body: Body) -> object:
     return asdict(person)
 
 
-def add_fault(simulator: Simulator, body: Body) -> object:
+def add_fault(simulator: TelegramSimulator, body: Body) -> object:
     """A fault, with the fields of `Fault`."""
     return asdict(simulator.fail(**body))
 
 
-def clear_faults(simulator: Simulator, body: Body) -> object:
+def clear_faults(simulator: TelegramSimulator, body: Body) -> object:
     """No faults."""
     simulator.faults = []
     return {}
 
 
-def _route(simulator: Simulator, method: str, path: str, control: Control) -> Route:
+def _route(simulator: TelegramSimulator, method: str, path: str, control: Control) -> Route:
     async def respond(request: Request) -> Response:
         try:
             body: Body = await request.json() if await request.body() else {}

@@ -7,75 +7,75 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from proofdesk_simulators.telegram.simulator import CATALOGUE, Hook, Refusal, Sent, Simulator
+from proofdesk_simulators.telegram.simulator import CATALOGUE, TelegramWebhook, TelegramRefusal, BotMessage, TelegramSimulator
 
 Params = dict[str, Any]
-Method = Callable[[Simulator, Params], tuple[Any, str | None]]
+Method = Callable[[TelegramSimulator, Params], tuple[Any, str | None]]
 """Gives the result and, for some methods, a description."""
 
 LONGEST = 4096
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-def get_me(simulator: Simulator, params: Params) -> tuple[Any, str | None]:
+def get_me(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
     """The bot."""
     abilities = {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
     return {**_bot(simulator), **abilities}, None
 
 
-def send_message(simulator: Simulator, params: Params) -> tuple[Any, str | None]:
+def send_message(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
     """A message to somebody who opened a chat with the bot."""
     chat_id, text = params.get("chat_id"), params.get("text")
     person = simulator.people.get(_number(chat_id))
     if chat_id in (None, ""):
-        raise Refusal(400, "Bad Request: chat_id is empty")
+        raise TelegramRefusal(400, "Bad Request: chat_id is empty")
     if person is None:
         raise CATALOGUE["chat_not_found"]
     if person.moved_to is not None:
         description = "Bad Request: group chat was upgraded to a supergroup chat"
-        raise Refusal(400, description, {"migrate_to_chat_id": person.moved_to})
+        raise TelegramRefusal(400, description, {"migrate_to_chat_id": person.moved_to})
     if person.blocks:
         raise CATALOGUE["blocked"]
     if not isinstance(text, str) or not text.strip():
-        raise Refusal(400, "Bad Request: message text is empty")
+        raise TelegramRefusal(400, "Bad Request: message text is empty")
     if len(text) > LONGEST:
-        raise Refusal(400, "Bad Request: message is too long")
-    sent = Sent(person.id, text, next(simulator.numbers), time.time())
+        raise TelegramRefusal(400, "Bad Request: message is too long")
+    sent = BotMessage(person.id, text, next(simulator.numbers), time.time())
     simulator.sent.append(sent)
     chat = {"id": person.id, "first_name": person.first_name, "type": "private"}
     result = {"message_id": sent.message_id, "from": _bot(simulator), "chat": chat}
     return {**result, "date": int(sent.at), "text": text}, None
 
 
-def set_webhook(simulator: Simulator, params: Params) -> tuple[Any, str | None]:
+def set_webhook(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
     """Where updates go. Plain http is for this machine only; the real one knows none."""
     url, secret = str(params.get("url") or ""), str(params.get("secret_token") or "")
     address = urlsplit(url)
     if not url:
         return delete_webhook(simulator, params)
     if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _LOOPBACK):
-        raise Refusal(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook")
+        raise TelegramRefusal(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook")
     if len(secret) > 256:
-        raise Refusal(400, "Bad Request: secret token is too long")
+        raise TelegramRefusal(400, "Bad Request: secret token is too long")
     if not re.fullmatch(r"[A-Za-z0-9_-]*", secret):
-        raise Refusal(400, "Bad Request: secret token contains unallowed characters")
+        raise TelegramRefusal(400, "Bad Request: secret token contains unallowed characters")
     allowed = params.get("allowed_updates") or []
-    hook = Hook(url, secret, json.loads(allowed) if isinstance(allowed, str) else allowed)
+    hook = TelegramWebhook(url, secret, json.loads(allowed) if isinstance(allowed, str) else allowed)
     same = (simulator.hook.url, simulator.hook.secret_token) == (url, secret)
     simulator.hook = hook
     return True, "Webhook is already set" if same else "Webhook was set"
 
 
-def delete_webhook(simulator: Simulator, params: Params) -> tuple[Any, str | None]:
+def delete_webhook(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
     """No address any more; updates wait."""
     had = bool(simulator.hook.url)
-    simulator.hook = Hook()
+    simulator.hook = TelegramWebhook()
     if params.get("drop_pending_updates") in (True, "true", "True"):
         simulator.pending.clear()
     return True, "Webhook was deleted" if had else "Webhook is already deleted"
 
 
-def get_webhook_info(simulator: Simulator, params: Params) -> tuple[Any, str | None]:
+def get_webhook_info(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
     """What is set and how deliveries went."""
     hook = simulator.hook
     info: Params = {"url": hook.url, "has_custom_certificate": False, "pending_update_count": len(simulator.pending)}
@@ -98,7 +98,7 @@ METHODS: dict[str, Method] = {
 """By name in small letters: Telegram does not tell capitals apart."""
 
 
-def _bot(simulator: Simulator) -> Params:
+def _bot(simulator: TelegramSimulator) -> Params:
     return {"id": simulator.id, "is_bot": True, "first_name": "Proofdesk", "username": simulator.username}
 
 

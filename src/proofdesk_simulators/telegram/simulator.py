@@ -19,7 +19,7 @@ CUT, LOST_REPLY, DELAY, PAGE = "cut", "lost_reply", "delay", "page"
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
+class TelegramRefusal(Exception):
     """An error as Telegram words it."""
 
     status: int
@@ -28,21 +28,21 @@ class Refusal(Exception):
 
 
 CATALOGUE = {
-    "unauthorized": Refusal(401, "Unauthorized"),
-    "blocked": Refusal(403, "Forbidden: bot was blocked by the user"),
-    "kicked": Refusal(403, "Forbidden: bot was kicked from the group chat"),
-    "deactivated": Refusal(403, "Forbidden: user is deactivated"),
-    "never_started": Refusal(403, "Forbidden: bot can't initiate conversation with a user"),
-    "chat_not_found": Refusal(400, "Bad Request: chat not found"),
-    "too_many_requests": Refusal(429, "Too Many Requests: retry after 5", {"retry_after": 5}),
-    "server_error": Refusal(500, "Internal Server Error"),
-    "bad_gateway": Refusal(502, "Bad Gateway"),
+    "unauthorized": TelegramRefusal(401, "Unauthorized"),
+    "blocked": TelegramRefusal(403, "Forbidden: bot was blocked by the user"),
+    "kicked": TelegramRefusal(403, "Forbidden: bot was kicked from the group chat"),
+    "deactivated": TelegramRefusal(403, "Forbidden: user is deactivated"),
+    "never_started": TelegramRefusal(403, "Forbidden: bot can't initiate conversation with a user"),
+    "chat_not_found": TelegramRefusal(400, "Bad Request: chat not found"),
+    "too_many_requests": TelegramRefusal(429, "Too Many Requests: retry after 5", {"retry_after": 5}),
+    "server_error": TelegramRefusal(500, "Internal Server Error"),
+    "bad_gateway": TelegramRefusal(502, "Bad Gateway"),
 }
 KINDS = (*CATALOGUE, CUT, LOST_REPLY, DELAY, PAGE)
 
 
 @dataclass
-class Fault:
+class TelegramFault:
     """Strikes each `every`-th call of `method` (all methods when empty), at most `times` calls, after `delay` seconds.
 
     `kind` is a name of the catalogue, `cut` (the connection breaks), `lost_reply` (it breaks after the call was carried
@@ -73,7 +73,7 @@ class Fault:
 
 
 @dataclass
-class Person:
+class TelegramPerson:
     """Somebody who opened a chat with the bot."""
 
     id: int
@@ -84,7 +84,7 @@ class Person:
 
 
 @dataclass
-class Sent:
+class BotMessage:
     """A message of the bot."""
 
     chat_id: int
@@ -94,7 +94,7 @@ class Sent:
 
 
 @dataclass
-class Hook:
+class TelegramWebhook:
     """The webhook; its address is empty while none is set."""
 
     url: str = ""
@@ -105,7 +105,7 @@ class Hook:
 
 
 @dataclass
-class Delivery:
+class UpdateDelivery:
     """An update that was posted, and the answer; `status` is None when there was none."""
 
     update: dict[str, Any]
@@ -113,7 +113,7 @@ class Delivery:
     body: Any
 
 
-class Simulator:
+class TelegramSimulator:
     """One bot and the people around it. May be used while the app serves from another thread."""
 
     def __init__(self, bot_id: int = 7_000_000_001, username: str = "proofdesk_bot") -> None:
@@ -125,30 +125,30 @@ class Simulator:
 
     def reset(self) -> None:
         """Nobody, nothing sent, no webhook, no faults. Numbers go on, as Telegram's do."""
-        self.people: dict[int, Person] = {}
-        self.sent: deque[Sent] = deque(maxlen=KEPT)
+        self.people: dict[int, TelegramPerson] = {}
+        self.sent: deque[BotMessage] = deque(maxlen=KEPT)
         self.calls: deque[tuple[str, int]] = deque(maxlen=KEPT)
-        self.deliveries: deque[Delivery] = deque(maxlen=KEPT)
+        self.deliveries: deque[UpdateDelivery] = deque(maxlen=KEPT)
         self.pending: list[dict[str, Any]] = []
-        self.faults: list[Fault] = []
-        self.hook = Hook()
+        self.faults: list[TelegramFault] = []
+        self.hook = TelegramWebhook()
 
-    def fail(self, kind: str, **values: Any) -> Fault:
+    def fail(self, kind: str, **values: Any) -> TelegramFault:
         """Add a fault; `values` as in `Fault`. Raises ValueError for an unknown kind."""
-        fault = Fault(kind, **values)
+        fault = TelegramFault(kind, **values)
         self.faults.append(fault)
         return fault
 
-    def person(self, id: int, first_name: str = "Ada", username: str | None = None) -> Person:
+    def person(self, id: int, first_name: str = "Ada", username: str | None = None) -> TelegramPerson:
         """Somebody who has opened a chat with the bot, so that it may write to him."""
-        return self.people.setdefault(id, Person(id, first_name, username))
+        return self.people.setdefault(id, TelegramPerson(id, first_name, username))
 
     def upgrade(self, group: int, moved_to: int) -> None:
         """Let a group become a supergroup: it has another number from now on."""
         self.person(group).moved_to = moved_to
         self.person(moved_to)
 
-    def write(self, sender_id: int, text: str, *, chat: dict[str, Any] | None = None) -> Delivery:
+    def write(self, sender_id: int, text: str, *, chat: dict[str, Any] | None = None) -> UpdateDelivery:
         """Let somebody write to the bot: in private, or in a chat such as `{"id": -100, "type": "group"}`."""
         return self.deliver(self.update(sender_id, text, chat=chat))
 
@@ -169,17 +169,17 @@ class Simulator:
             message["entities"] = [{"offset": 0, "length": length, "type": "bot_command"}]
         return {"update_id": 700_000_000 + next(self.numbers), "message": message}
 
-    def deliver(self, update: dict[str, Any]) -> Delivery:
+    def deliver(self, update: dict[str, Any]) -> UpdateDelivery:
         """Post an update to the webhook, for the first time or again. What is not answered with 2xx stays pending."""
         if not self.hook.url:
             self.pending.append(update)
-            return self._noted(Delivery(update, None, "no webhook is set"))
+            return self._noted(UpdateDelivery(update, None, "no webhook is set"))
         headers = {"x-telegram-bot-api-secret-token": self.hook.secret_token} if self.hook.secret_token else {}
         try:
             answer = httpx2.post(self.hook.url, json=update, headers=headers, timeout=30, trust_env=False)
         except httpx2.HTTPError as error:
-            return self._failed(Delivery(update, None, type(error).__name__), "Connection refused")
-        done = Delivery(update, answer.status_code, answer.text)
+            return self._failed(UpdateDelivery(update, None, type(error).__name__), "Connection refused")
+        done = UpdateDelivery(update, answer.status_code, answer.text)
         if answer.headers.get("content-type") == "application/json":
             done.body = answer.json()
         if not answer.is_success:
@@ -187,16 +187,16 @@ class Simulator:
             return self._failed(done, reason)
         return self._noted(done)
 
-    def redeliver(self) -> list[Delivery]:
+    def redeliver(self) -> list[UpdateDelivery]:
         """Try all pending updates once more, as Telegram does after a while."""
         waiting, self.pending = self.pending, []
         return [self.deliver(update) for update in waiting]
 
-    def _failed(self, delivery: Delivery, reason: str) -> Delivery:
+    def _failed(self, delivery: UpdateDelivery, reason: str) -> UpdateDelivery:
         self.pending.append(delivery.update)
         self.hook.last_error, self.hook.last_error_at = reason, int(time.time())
         return self._noted(delivery)
 
-    def _noted(self, delivery: Delivery) -> Delivery:
+    def _noted(self, delivery: UpdateDelivery) -> UpdateDelivery:
         self.deliveries.append(delivery)
         return delivery

@@ -37,7 +37,7 @@ ROUTES = [
 
 
 async def test_nonsense_is_never_a_500(cast: Cast, owner_conn: psycopg.Connection):
-    owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")  # else /ready says that none is alive
+    owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")  # else /ready says that none is alive
     dice = random.Random(4)
     for _ in range(6):
         for method, path in ROUTES:

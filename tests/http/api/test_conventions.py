@@ -129,9 +129,9 @@ async def test_health_and_readiness_are_told(anyone: httpx2.AsyncClient, owner_c
     silent = await anyone.get("/ready")
     assert (silent.status_code, silent.json()["error"]) == (503, "worker_silent")
     assert "proofdesk worker" in silent.json()["message"]
-    owner_conn.execute("INSERT INTO workers (runner, last_heartbeat_at) VALUES ('x', now() - interval '10 minutes')")
+    owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '10 minutes')")
     assert (await anyone.get("/ready")).json()["error"] == "worker_silent"
-    owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")
+    owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
     told = (await anyone.get("/ready")).json()
     assert told["status"] == "ready" and told["worker"]["alive"] and told["worker"]["workers"] == 1
 

@@ -25,6 +25,7 @@ from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
+from tests.support.jobs import start_run
 from tests.support.server import Cast, Person, client_of, serving, sign_up
 
 PATIENCE = 30.0
@@ -90,7 +91,7 @@ async def _work(db: Database, person: Person, work: Callable[[ReportProgress], A
         await work(report)
         return RunOutcome(7, {"messages": 7})
 
-    asked = await runs.start(db, inside, "chatwoot_sync", "manual")
+    asked = await start_run(db, inside, "chatwoot_sync", "manual")
     return await runs.execute(db, inside, asked.run, carried)
 
 

@@ -132,7 +132,7 @@ async def test_the_status_has_every_part(cast: Cast):
 
 
 async def test_a_worker_that_was_heard_of_is_alive(cast: Cast, owner_conn: psycopg.Connection):
-    owner_conn.execute("INSERT INTO workers (runner) VALUES ('a')")
-    owner_conn.execute("INSERT INTO workers (runner, last_heartbeat_at) VALUES ('b', now() - interval '1 day')")
+    owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
+    owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 day')")
     worker = (await cast.member.client.get("/jobs/status")).json()["worker"]
     assert (worker["alive"], worker["workers"]) == (True, 1)

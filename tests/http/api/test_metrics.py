@@ -22,6 +22,7 @@ from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
 from tests.support import stories
 from tests.support.databases import empty
+from tests.support.jobs import start_run
 from tests.support.server import PLAIN, Cast, client_of, free_port
 
 PAGE = Path(__file__).parents[3] / "docs" / "monitoring.md"
@@ -133,7 +134,7 @@ async def test_runs_chunks_queue_and_lag_are_told_for_the_whole_installation(
     assert cast.member.project_id is not None and cast.stranger.project_id is not None
     for project_id in (cast.member.project_id, cast.stranger.project_id):
         inside = await scope.enter(db, system_actor(), project_id)
-        begun = await runs.start(db, inside, "chatwoot_sync", "manual")
+        begun = await start_run(db, inside, "chatwoot_sync", "manual")
 
         async def work(*_: object) -> RunOutcome:
             return RunOutcome(1, {})
@@ -147,7 +148,7 @@ async def test_runs_chunks_queue_and_lag_are_told_for_the_whole_installation(
         "INSERT INTO project_sources (project_id, account_scope_id, source_kind, external_id, account_id, created_at)"
         " SELECT id, account_scope_id, 'chatwoot_account', '77', 77, now() - interval '2 hours' FROM projects LIMIT 1"
     )
-    owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")
+    owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
     chunks = owner_conn.execute("SELECT count(*) FROM rag_chunks").fetchone()
     async with client_of(served, timeout=PATIENCE) as client:
         found = await _fresh(client)

@@ -6,8 +6,8 @@ import psycopg
 
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
-from proofdesk.jobs import runs
 from proofdesk.projects import scope
+from tests.support.jobs import start_run
 from tests.support.server import Cast
 
 SCHEDULER, TICK = "/jobs/scheduler", "/jobs/scheduler/tick"
@@ -74,7 +74,7 @@ async def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked_to_s
     assert (again.status_code, again.json()["error"]) == (409, "run_is_over")
     assert cast.member.project_id is not None
     inside = await scope.enter(db, system_actor(), cast.member.project_id)
-    begun = await runs.start(db, inside, "chatwoot_sync", "cli")
+    begun = await start_run(db, inside, "chatwoot_sync", "cli")
     for _ in range(2):
         running = (await post(f"/jobs/runs/{begun.run.id}/cancel")).json()["run"]
         assert running["status"] == "running" and running["cancel_requested_at"]

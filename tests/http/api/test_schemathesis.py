@@ -71,7 +71,7 @@ def person(server: str, owner_conn: psycopg.Connection, tidy_url: str) -> Iterat
         [somebody.id],
     )
     owner_conn.execute("UPDATE sessions SET active_project_id = %s", [row[0]])
-    owner_conn.execute("INSERT INTO workers (runner) VALUES ('elsewhere:1:1')")
+    owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
     stories.tell(owner_conn, row[0])
     yield somebody
 

@@ -16,7 +16,7 @@ from proofdesk.accounts import telegram
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast, client_of
 
 OWNER, EVE = 4711, 6666
@@ -27,7 +27,7 @@ SECRET = {"x-telegram-bot-api-secret-token": WEBHOOK_SECRET}
 
 
 @pytest.fixture
-def simulator(server: str, telegram_server: tuple[Simulator, str]) -> Iterator[Simulator]:
+def simulator(server: str, telegram_server: tuple[TelegramSimulator, str]) -> Iterator[TelegramSimulator]:
     """Telegram, whose webhook is the server's."""
     simulator = telegram_server[0]
     simulator.reset()
@@ -37,16 +37,16 @@ def simulator(server: str, telegram_server: tuple[Simulator, str]) -> Iterator[S
 
 
 @pytest.fixture
-async def owner_bound(simulator: Simulator, db: Database) -> None:
+async def owner_bound(simulator: TelegramSimulator, db: Database) -> None:
     code, _ = await telegram.create_bind_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
     assert (await _write(simulator, OWNER, f"/bind@proofdesk_bot {code}")).body["owner_bound"] is True
 
 
-async def _write(simulator: Simulator, sender: int, text: str, **about: Any) -> Any:
+async def _write(simulator: TelegramSimulator, sender: int, text: str, **about: Any) -> Any:
     return await asyncio.to_thread(simulator.write, sender, text, **about)
 
 
-def _pin(simulator: Simulator) -> str:
+def _pin(simulator: TelegramSimulator) -> str:
     found = re.search(r"\b\d{6}\b", simulator.sent[-1].text)
     assert found and simulator.sent[-1].chat_id == OWNER
     return found[0]
@@ -62,7 +62,7 @@ async def _confirm(client: httpx2.AsyncClient, request_id: str, pin: str, **opti
 
 
 async def test_from_the_first_step_to_the_session(
-    anyone: httpx2.AsyncClient, simulator: Simulator, owner_bound: None, server_log: Path
+    anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None, server_log: Path
 ):
     status = (await anyone.get("/auth/signup/status")).json()
     assert (status["enabled"], status["has_telegram_token"], status["owner_bound"]) == (True, True, True)
@@ -88,7 +88,7 @@ async def test_from_the_first_step_to_the_session(
 
 
 async def test_two_processes_confirm_at_once_and_make_one_account(
-    anyone: httpx2.AsyncClient, simulator: Simulator, owner_bound: None, owner_conn: psycopg.Connection
+    anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None, owner_conn: psycopg.Connection
 ):
     request_id = (await _start(anyone)).json()["signup_request_id"]
     pin = _pin(simulator)
@@ -100,7 +100,7 @@ async def test_two_processes_confirm_at_once_and_make_one_account(
 
 
 async def test_the_right_pin_among_many_guesses_at_once_does_not_lift_the_limit(
-    anyone: httpx2.AsyncClient, simulator: Simulator, owner_bound: None
+    anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None
 ):
     request_id = (await _start(anyone)).json()["signup_request_id"]
     right = int(_pin(simulator))
@@ -113,7 +113,7 @@ async def test_the_right_pin_among_many_guesses_at_once_does_not_lift_the_limit(
 
 
 async def test_every_refusal_has_its_code(
-    anyone: httpx2.AsyncClient, simulator: Simulator, db: Database, owner_conn: psycopg.Connection
+    anyone: httpx2.AsyncClient, simulator: TelegramSimulator, db: Database, owner_conn: psycopg.Connection
 ):
     def told(answer: httpx2.Response) -> tuple[int, str]:
         return answer.status_code, answer.json()["error"]
@@ -147,14 +147,14 @@ async def test_every_refusal_has_its_code(
     assert told(answer) == (429, "signup_rate_limited") and int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_page_of_another_site_cannot_sign_somebody_up(anyone: httpx2.AsyncClient, simulator: Simulator):
+async def test_a_page_of_another_site_cannot_sign_somebody_up(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
     foreign = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
     for answer in (await _start(anyone, headers=foreign), await _confirm(anyone, "x", "1", headers=foreign)):
         assert (answer.status_code, answer.json()["error"]) == (403, "csrf_invalid")
     assert (await _start(anyone, headers=foreign | {"origin": ORIGIN})).status_code == 409
 
 
-async def test_only_telegram_is_heard(anyone: httpx2.AsyncClient, simulator: Simulator, db: Database):
+async def test_only_telegram_is_heard(anyone: httpx2.AsyncClient, simulator: TelegramSimulator, db: Database):
     update = simulator.update(OWNER, "/start")
     for headers, query in (({}, ""), ({"x-telegram-bot-api-secret-token": "wrong"}, ""), ({}, "?secret=wrong")):
         for body in (update, {}, {"update_id": "x"}):
@@ -168,7 +168,7 @@ async def test_only_telegram_is_heard(anyone: httpx2.AsyncClient, simulator: Sim
 
 
 async def test_what_is_no_update_is_refused_and_what_is_no_message_ignored(
-    anyone: httpx2.AsyncClient, simulator: Simulator
+    anyone: httpx2.AsyncClient, simulator: TelegramSimulator
 ):
     for wrong in ({}, {"update_id": None}, {"update_id": -1}, {"update_id": 2**63}, {"update_id": 1.5}, []):
         assert (await anyone.post(HOOK, json=wrong, headers=SECRET)).status_code == 400, wrong
@@ -178,7 +178,7 @@ async def test_what_is_no_update_is_refused_and_what_is_no_message_ignored(
     assert not simulator.sent
 
 
-async def test_a_stranger_does_not_become_the_owner(simulator: Simulator, owner_bound: None, db: Database):
+async def test_a_stranger_does_not_become_the_owner(simulator: TelegramSimulator, owner_bound: None, db: Database):
     for text in ("/bind", "/bind 1234-5678-9ABC", "/start"):
         delivery = await _write(simulator, EVE, text)
         assert delivery.status == 200 and "owner_bound" not in delivery.body
@@ -188,7 +188,7 @@ async def test_a_stranger_does_not_become_the_owner(simulator: Simulator, owner_
     assert [m.chat_id for m in simulator.sent] == [OWNER, EVE, EVE, EVE]
 
 
-async def test_many_processes_hear_one_update_once(simulator: Simulator, db: Database):
+async def test_many_processes_hear_one_update_once(simulator: TelegramSimulator, db: Database):
     code, _ = await telegram.create_bind_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
     updates = [simulator.update(OWNER + n, f"/bind {code}") for n in range(4)] * 2
     done = await asyncio.gather(*(asyncio.to_thread(simulator.deliver, update) for update in updates))
@@ -196,7 +196,7 @@ async def test_many_processes_hear_one_update_once(simulator: Simulator, db: Dat
     assert len(simulator.sent) == 4
 
 
-async def test_a_person_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, simulator: Simulator, owner_bound: None):
+async def test_a_person_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None):
     page = (await anyone.get("/login", headers=HTML)).text
     assert 'action="/auth/signup/start"' in page and "Not possible yet" not in page
     refused = await anyone.post("/auth/signup/start", data={"username": "amina", "password": "x"})
@@ -216,7 +216,7 @@ async def test_a_person_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, s
     assert again.status_code == 400 and "Start again" in again.text and 'action="/login"' in again.text
 
 
-async def test_the_login_page_says_why_signup_is_closed(anyone: httpx2.AsyncClient, simulator: Simulator):
+async def test_the_login_page_says_why_signup_is_closed(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
     page = (await anyone.get("/login", headers=HTML)).text
     assert "Not possible yet" in page and "/bind" in page and 'action="/auth/signup/start"' not in page
     for nonsense in ('"><script>x', "x" * 300):
@@ -224,7 +224,7 @@ async def test_the_login_page_says_why_signup_is_closed(anyone: httpx2.AsyncClie
         assert "<script>x" not in page
 
 
-async def test_the_owner_gets_a_code_on_the_settings_page_and_undoes_the_binding(cast: Cast, simulator: Simulator):
+async def test_the_owner_gets_a_code_on_the_settings_page_and_undoes_the_binding(cast: Cast, simulator: TelegramSimulator):
     owner = cast.owner
     form = {"csrf_token": owner.csrf}
     assert "Make a code for /bind" in (await owner.client.get("/settings", headers=HTML)).text

@@ -8,7 +8,7 @@ from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects import scope, sources
-from proofdesk_simulators.chatwoot import Simulator, build, create_app, foundation
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app, foundation
 from proofdesk_simulators.chatwoot.records import Attachment
 from proofdesk_simulators.serving import running
 from tests.support import stories
@@ -24,7 +24,7 @@ LABEL = "vip\u202elabel"
 BODY = "The refund \u202eraeppa\u202c did not appear. \u202eThe end is open"
 
 
-def write(simulator: Simulator) -> None:
+def write(simulator: ChatwootSimulator) -> None:
     """Two conversations: one where all names hold overrides, one where they are plain Hebrew."""
     account = simulator.account()
     account.inboxes[1].name = INBOX

@@ -21,9 +21,9 @@ from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from proofdesk_simulators.serving import running
-from proofdesk_simulators.telegram import Simulator as Telegram
+from proofdesk_simulators.telegram import TelegramSimulator as Telegram
 from tests.support.browser import Visit
 from tests.support.server import WEBHOOK_SECRET, serving
 
@@ -37,7 +37,7 @@ SEARCHABLE = """
 
 
 @pytest.fixture
-def studio() -> Iterator[tuple[Simulator, str]]:
+def studio() -> Iterator[tuple[ChatwootSimulator, str]]:
     """A simulated Chatwoot with the sample studio, and its address."""
     simulator = chatwoot.build("studio")
     with running(chatwoot.create_app(simulator)) as url:
@@ -46,7 +46,7 @@ def studio() -> Iterator[tuple[Simulator, str]]:
 
 
 @pytest.fixture
-def desk(tidy_url: str, studio: tuple[Simulator, str], tmp_path: Path) -> Iterator[str]:
+def desk(tidy_url: str, studio: tuple[ChatwootSimulator, str], tmp_path: Path) -> Iterator[str]:
     """The address of a Proofdesk that reads that Chatwoot, and whose worker looks at the schedule every second."""
     simulator, chatwoot_url = studio
     settings = {
@@ -70,7 +70,7 @@ async def tab(desk: str, db: Database, visit: Visit) -> Page:
 
 
 async def test_from_an_empty_desk_to_evidence_and_from_a_failing_sync_to_its_cause(
-    tab: Page, studio: tuple[Simulator, str], owner_conn: psycopg.Connection
+    tab: Page, studio: tuple[ChatwootSimulator, str], owner_conn: psycopg.Connection
 ):
     await tab.goto("/login")
     await tab.get_by_label("Username").fill("amina")

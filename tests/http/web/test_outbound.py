@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from proofdesk.database.pool import Database
-from proofdesk_simulators.telegram import Simulator
+from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support import stories
 from tests.support.browser import Visit
 from tests.support.pages import HTML, PART, done, post, shown
@@ -51,7 +51,7 @@ def buttons(page: str) -> set[str]:
 
 
 async def test_evidence_becomes_a_message_that_is_approved_and_sent(
-    tab, told: Cast, telegram_server: tuple[Simulator, str], owner_conn: psycopg.Connection
+    tab, told: Cast, telegram_server: tuple[TelegramSimulator, str], owner_conn: psycopg.Connection
 ):
     telegram_server[0].person(CHAT, "Amina")
     await tab.goto("/search?q=refund&mode=text")

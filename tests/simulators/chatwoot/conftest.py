@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp
 
-from proofdesk_simulators.chatwoot import Simulator, build, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 
 from .rebuilding import Rebuilding
 
@@ -39,7 +39,7 @@ class InProcess(httpx2.BaseTransport):
         self._loop.close()
 
 
-def connect(simulator: Simulator, token: str | None = None) -> httpx2.Client:
+def connect(simulator: ChatwootSimulator, token: str | None = None) -> httpx2.Client:
     headers = {"Api-Access-Token": token or simulator.admin_token}
     return httpx2.Client(
         transport=InProcess(create_app(simulator)), base_url="http://chatwoot/api/v1/accounts/1", headers=headers
@@ -47,7 +47,7 @@ def connect(simulator: Simulator, token: str | None = None) -> httpx2.Client:
 
 
 @pytest.fixture
-def simulator() -> Iterator[Simulator]:
+def simulator() -> Iterator[ChatwootSimulator]:
     """The studio, its clock stopped shortly after its last message."""
     simulator = build("studio")
     simulator.clock.freeze(NOW)
@@ -56,14 +56,14 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def client(simulator: Simulator) -> Iterator[httpx2.Client]:
+def client(simulator: ChatwootSimulator) -> Iterator[httpx2.Client]:
     """The administrator, in account 1."""
     with connect(simulator) as client:
         yield client
 
 
 @pytest.fixture
-def client_of(simulator: Simulator) -> Iterator[Callable[[str], httpx2.Client]]:
+def client_of(simulator: ChatwootSimulator) -> Iterator[Callable[[str], httpx2.Client]]:
     """Clients with another token."""
     opened: list[httpx2.Client] = []
 
@@ -105,7 +105,7 @@ def sample(chatwoot_notes: Path) -> Callable[[str], Json]:
 
 
 @pytest.fixture
-def recorded(sample: Callable[[str], Json]) -> Iterator[Simulator]:
+def recorded(sample: Callable[[str], Json]) -> Iterator[ChatwootSimulator]:
     """The installation behind the samples, rebuilt from them: account 7, conversations 1042 to 1046."""
     simulator = Rebuilding(sample).run()
     yield simulator
@@ -113,7 +113,7 @@ def recorded(sample: Callable[[str], Json]) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def recorded_client(recorded: Simulator, sample: Callable[[str], Json]) -> Iterator[httpx2.Client]:
+def recorded_client(recorded: ChatwootSimulator, sample: Callable[[str], Json]) -> Iterator[httpx2.Client]:
     headers = {"Api-Access-Token": sample("profile")["access_token"]}
     transport = InProcess(create_app(recorded))
     with httpx2.Client(transport=transport, base_url="http://chatwoot", headers=headers) as client:

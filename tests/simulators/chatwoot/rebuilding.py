@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from proofdesk_simulators.chatwoot.installation import Installation
 from proofdesk_simulators.chatwoot.records import (
     Account,
@@ -31,7 +31,7 @@ class Rebuilding:
         self._installation = Installation()
         self._installation.clock.freeze(_seconds("2026-06-10T10:00:00.000Z"))
 
-    def run(self) -> Simulator:
+    def run(self) -> ChatwootSimulator:
         account = self._account()
         for view in self._sample("contacts_page")["payload"]:
             self._contact(account, view)
@@ -40,7 +40,7 @@ class Rebuilding:
         for name in ("messages_page", "messages_page_email", "messages_page_whatsapp", "messages_page_api_bot"):
             for view in self._sample(name)["payload"]:
                 self._message(account, view)
-        return Simulator(self._installation)
+        return ChatwootSimulator(self._installation)
 
     def _account(self) -> Account:
         view, installation = self._sample("account"), self._installation

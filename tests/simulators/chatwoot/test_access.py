@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.chatwoot.foundation import BOT_TOKEN, PLATFORM_TOKEN
 from proofdesk_simulators.chatwoot.records import User
 
@@ -16,12 +16,12 @@ REFUSED = {"error": "You are not authorized to do this action"}
 FOR_PEOPLE = {"error": "Access to this endpoint is not authorized for bots"}
 
 
-def bare(simulator: Simulator, headers: dict[str, str]) -> httpx2.Response:
+def bare(simulator: ChatwootSimulator, headers: dict[str, str]) -> httpx2.Response:
     with httpx2.Client(transport=InProcess(create_app(simulator)), headers=headers) as client:
         return client.get("http://chatwoot/api/v1/accounts/1/conversations")
 
 
-def test_both_spellings_of_the_header_are_accepted_but_not_together(simulator: Simulator):
+def test_both_spellings_of_the_header_are_accepted_but_not_together(simulator: ChatwootSimulator):
     token = simulator.admin_token
     assert bare(simulator, {"api_access_token": token}).status_code == 200
     assert bare(simulator, {"Api-Access-Token": token}).status_code == 200
@@ -29,13 +29,13 @@ def test_both_spellings_of_the_header_are_accepted_but_not_together(simulator: S
     assert both.json() == {"error": "Invalid Access Token"}
 
 
-def test_a_proxy_may_drop_the_header_with_underscores(simulator: Simulator):
+def test_a_proxy_may_drop_the_header_with_underscores(simulator: ChatwootSimulator):
     simulator.switches.drop_underscore_headers = True
     answer = bare(simulator, {"api_access_token": simulator.admin_token})
     assert answer.json() == {"errors": ["You need to sign in or sign up before continuing."]}
 
 
-def test_there_is_no_bearer_form(simulator: Simulator):
+def test_there_is_no_bearer_form(simulator: ChatwootSimulator):
     answer = bare(simulator, {"Authorization": f"Bearer {simulator.admin_token}"})
     assert (answer.status_code, list(answer.json())) == (401, ["errors"])
 
@@ -45,18 +45,18 @@ def test_an_unknown_token_is_told_so(client_of: Clients):
     assert (answer.status_code, answer.json()) == (401, {"error": "Invalid Access Token"})
 
 
-def test_a_stranger_to_the_account_gets_401(client_of: Clients, simulator: Simulator):
+def test_a_stranger_to_the_account_gets_401(client_of: Clients, simulator: ChatwootSimulator):
     simulator.installation.add_user(User(9, "Stranger", "s@example.org", "stranger", {}))
     answer = client_of("stranger").get("/conversations")
     assert answer.json() == {"error": "You are not authorized to access this account"}
 
 
-def test_a_suspended_account_answers_401(client: httpx2.Client, simulator: Simulator):
+def test_a_suspended_account_answers_401(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.account().status = "suspended"
     assert client.get("/conversations").json() == {"error": "Account is suspended"}
 
 
-def test_an_agent_sees_his_inboxes_only_and_nothing_says_so(client_of: Clients, simulator: Simulator):
+def test_an_agent_sees_his_inboxes_only_and_nothing_says_so(client_of: Clients, simulator: ChatwootSimulator):
     agent = client_of("simulator-agent-3")  # Ines: website and mail
     rows = agent.get("/conversations?status=all&updated_within=99999999").json()["data"]["payload"]
     assert {row["inbox_id"] for row in rows} == {1, 2}
@@ -114,7 +114,7 @@ def test_unknown_accounts_and_routes_are_404(client: httpx2.Client):
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 
-def test_the_server_tells_its_version_and_health_without_a_token(simulator: Simulator):
+def test_the_server_tells_its_version_and_health_without_a_token(simulator: ChatwootSimulator):
     with httpx2.Client(transport=InProcess(create_app(simulator)), base_url="http://chatwoot") as client:
         assert client.get("/api").json()["version"] == "4.15.1"
         assert client.get("/health").json() == {"status": "woot"}

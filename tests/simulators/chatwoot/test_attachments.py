@@ -2,12 +2,12 @@
 
 import httpx2
 
-from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 
 from .conftest import InProcess
 
 
-def test_attachments_come_newest_first(client: httpx2.Client, simulator: Simulator):
+def test_attachments_come_newest_first(client: httpx2.Client, simulator: ChatwootSimulator):
     busiest = max(
         simulator.account().conversations.values(),
         key=lambda row: sum(len(m.attachments or []) for m in row.messages),
@@ -19,7 +19,7 @@ def test_attachments_come_newest_first(client: httpx2.Client, simulator: Simulat
     assert client.get(f"/conversations/{busiest.id}/attachments?page=2").json()["payload"] == []
 
 
-def test_a_link_redirects_to_another_host_without_a_token(client: httpx2.Client, simulator: Simulator):
+def test_a_link_redirects_to_another_host_without_a_token(client: httpx2.Client, simulator: ChatwootSimulator):
     files = [("attachments[]", ("proof.pdf", b"%PDF-1.7", "application/pdf"))]
     sent = client.post("/conversations/101/messages", data={"private": "false"}, files=files).json()
     link = sent["attachments"][0]["data_url"]
@@ -31,7 +31,7 @@ def test_a_link_redirects_to_another_host_without_a_token(client: httpx2.Client,
         assert stranger.get(target).content == b"%PDF-1.7"
 
 
-def test_a_new_file_is_not_in_the_store_at_once(client: httpx2.Client, simulator: Simulator):
+def test_a_new_file_is_not_in_the_store_at_once(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.switches.attachment_ready_after = 5
     files = [("attachments[]", ("a.png", b"\x89PNG", "image/png"))]
     sent = client.post("/conversations/101/messages", files=files).json()
@@ -41,7 +41,7 @@ def test_a_new_file_is_not_in_the_store_at_once(client: httpx2.Client, simulator
         assert stranger.get(sent["attachments"][0]["data_url"]).content == b"\x89PNG"
 
 
-def test_the_files_of_a_deleted_message_are_gone(client: httpx2.Client, simulator: Simulator):
+def test_the_files_of_a_deleted_message_are_gone(client: httpx2.Client, simulator: ChatwootSimulator):
     files = [("attachments[]", ("a.png", b"\x89PNG", "image/png"))]
     sent = client.post("/conversations/101/messages", files=files).json()
     client.delete(f"/conversations/101/messages/{sent['id']}")
@@ -49,7 +49,7 @@ def test_the_files_of_a_deleted_message_are_gone(client: httpx2.Client, simulato
         assert stranger.get(sent["attachments"][0]["data_url"]).status_code == 404
 
 
-def test_files_of_the_sample_have_the_size_they_claim(simulator: Simulator):
+def test_files_of_the_sample_have_the_size_they_claim(simulator: ChatwootSimulator):
     file = next(f for f in simulator.installation.files.values() if f.filename == "CN-2026-0019.pdf")
     with httpx2.Client(transport=InProcess(create_app(simulator)), follow_redirects=True) as stranger:
         answer = stranger.get(f"{simulator.switches.public_url}/rails/active_storage/blobs/redirect/b{file.id}/x.pdf")

@@ -2,10 +2,10 @@
 
 import httpx2
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 
 
-def test_the_list_leaves_anonymous_visitors_out(client: httpx2.Client, simulator: Simulator):
+def test_the_list_leaves_anonymous_visitors_out(client: httpx2.Client, simulator: ChatwootSimulator):
     names = [
         row["name"] for page in range(1, 5) for row in client.get(f"/contacts?sort=name&page={page}").json()["payload"]
     ]
@@ -35,7 +35,7 @@ def test_search_finds_visitors_too_and_tells_whether_there_is_more(client: httpx
     assert client.get("/contacts/search?q=").json()["payload"] == []
 
 
-def test_search_minds_the_case_of_identifiers(client: httpx2.Client, simulator: Simulator):
+def test_search_minds_the_case_of_identifiers(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.update_contact(1, {"identifier": "CRM-7"})
     assert client.get("/contacts/search?q=CRM-7").json()["meta"]["count"] == 1
     assert client.get("/contacts/search?q=crm-7").json()["meta"]["count"] == 0
@@ -59,7 +59,7 @@ def test_attribute_objects_are_merged(client: httpx2.Client):
     assert answer["custom_attributes"] == {"language": "en", "client_since": 2025, "vip": True}
 
 
-def test_a_contacts_conversations_stop_at_twenty(client: httpx2.Client, simulator: Simulator):
+def test_a_contacts_conversations_stop_at_twenty(client: httpx2.Client, simulator: ChatwootSimulator):
     for _ in range(25):
         simulator.create_conversation(2, 1)
     assert len(client.get("/contacts/1/conversations").json()["payload"]) == 20
@@ -79,7 +79,7 @@ def test_a_contact_is_found_by_its_address(client: httpx2.Client):
 
 
 def test_a_source_id_of_somebody_else_is_taken_over_in_mail_and_refused_in_api_inboxes(
-    client: httpx2.Client, simulator: Simulator
+    client: httpx2.Client, simulator: ChatwootSimulator
 ):
     body = {"inbox_id": 2, "source_id": "oliver@grantjoinery.example.com"}
     assert client.post("/contacts/2/contact_inboxes", json=body).status_code == 200

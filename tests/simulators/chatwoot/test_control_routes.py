@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 
 CONTROL = "http://chatwoot/_simulator"
 
@@ -16,7 +16,7 @@ def act(client: httpx2.Client, action: str, **arguments: Any) -> Any:
     return answer.json()
 
 
-def test_the_truth_is_what_the_api_shows(client: httpx2.Client, simulator: Simulator):
+def test_the_truth_is_what_the_api_shows(client: httpx2.Client, simulator: ChatwootSimulator):
     truth = client.get(f"{CONTROL}/truth").json()
     shown = client.get("/conversations/101").json()
     assert truth["counts"]["conversations"] == 62
@@ -104,7 +104,7 @@ def test_rows_are_broken_and_mended(client: httpx2.Client):
     assert client.get("/conversations/101").json()["id"] == 101
 
 
-def test_switches_locale_and_clock_are_set(client: httpx2.Client, simulator: Simulator):
+def test_switches_locale_and_clock_are_set(client: httpx2.Client, simulator: ChatwootSimulator):
     answer = client.patch(f"{CONTROL}/switches", json={"page_size": 3, "locale": "ru"}).json()
     assert (answer["page_size"], simulator.account().locale) == (3, "ru")
     client.post(f"{CONTROL}/clock", json={"freeze_at": 1_795_300_000, "advance": 5})
@@ -113,7 +113,7 @@ def test_switches_locale_and_clock_are_set(client: httpx2.Client, simulator: Sim
     assert simulator.clock.now() != 1_795_300_005
 
 
-def test_deliveries_are_listed_and_their_habits_set(client: httpx2.Client, simulator: Simulator):
+def test_deliveries_are_listed_and_their_habits_set(client: httpx2.Client, simulator: ChatwootSimulator):
     assert client.patch(f"{CONTROL}/deliveries", json={"paused": True}).json()["paused"] is True
     client.post("/webhooks", json={"url": "https://receiver.example.org"})
     act(client, "append_message", conversation_id=101, content="x", message_type="outgoing")
@@ -143,4 +143,4 @@ def test_a_wrong_control_is_refused_with_a_reason(path: str, body: dict[str, Any
 def test_every_action_is_a_method_of_the_simulator(client: httpx2.Client):
     names = client.get(f"{CONTROL}/state").json()["actions"]
     assert len(names) == 20
-    assert all(callable(getattr(Simulator, name)) for name in names)
+    assert all(callable(getattr(ChatwootSimulator, name)) for name in names)

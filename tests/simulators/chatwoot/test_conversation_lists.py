@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 
 
 def ids(answer: httpx2.Response) -> list[int]:
@@ -22,13 +22,13 @@ def walk(client: httpx2.Client, query: str) -> list[int]:
     return found
 
 
-def test_only_open_ones_come_without_a_status(client: httpx2.Client, simulator: Simulator):
+def test_only_open_ones_come_without_a_status(client: httpx2.Client, simulator: ChatwootSimulator):
     wanted = {row.id for row in simulator.account().conversations.values() if row.status == "open"}
     assert set(walk(client, "q=")) == wanted
 
 
 def test_all_pages_together_are_all_conversations_and_then_comes_an_empty_one(
-    client: httpx2.Client, simulator: Simulator
+    client: httpx2.Client, simulator: ChatwootSimulator
 ):
     found = walk(client, "status=all&sort_by=created_at_asc")
     assert found == sorted(simulator.account().conversations)
@@ -42,7 +42,7 @@ def test_display_ids_have_gaps(client: httpx2.Client):
     assert len(found) < found[-1] - found[0] + 1
 
 
-def test_the_page_size_is_a_setting_of_the_server(client: httpx2.Client, simulator: Simulator):
+def test_the_page_size_is_a_setting_of_the_server(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.switches.page_size = 7
     assert len(ids(client.get("/conversations?status=all"))) == 7
     assert len(walk(client, "status=all")) == 62
@@ -73,7 +73,7 @@ def test_priority_order_starts_with_the_urgent(client: httpx2.Client):
     assert rows[0]["priority"] == "urgent"
 
 
-def test_updated_within_is_not_paged(client: httpx2.Client, simulator: Simulator):
+def test_updated_within_is_not_paged(client: httpx2.Client, simulator: ChatwootSimulator):
     seconds = 200 * 86_400
     everything = ids(client.get(f"/conversations?status=all&updated_within={seconds}&page=4"))
     assert len(everything) == 62
@@ -88,7 +88,7 @@ def test_nonsense_pages_are_the_first(client: httpx2.Client):
     assert all(ids(client.get(f"/conversations?status=all&page={page}")) == first for page in ("0", "x", "-3"))
 
 
-def test_lists_narrow_by_inbox_team_labels_and_source(client: httpx2.Client, simulator: Simulator):
+def test_lists_narrow_by_inbox_team_labels_and_source(client: httpx2.Client, simulator: ChatwootSimulator):
     account = simulator.account()
     inbox = {row.id for row in account.conversations.values() if row.inbox.id == 3}
     assert set(walk(client, "status=all&inbox_id=3")) == inbox
@@ -102,7 +102,7 @@ def test_lists_narrow_by_inbox_team_labels_and_source(client: httpx2.Client, sim
     assert 101 in ids(client.get(f"/conversations?status=all&source_id={row.contact_inbox.source_id}"))
 
 
-def test_several_statuses_may_be_asked_for(client: httpx2.Client, simulator: Simulator):
+def test_several_statuses_may_be_asked_for(client: httpx2.Client, simulator: ChatwootSimulator):
     found = walk(client, "status[]=pending&status[]=snoozed")
     assert {simulator.conversation(n).status for n in found} == {"pending", "snoozed"}
     assert ids(client.get("/conversations?status=closed")) == []
@@ -121,7 +121,7 @@ def condition(key: str, operator: str, *values: object, join: str | None = None)
     return {"attribute_key": key, "filter_operator": operator, "values": list(values), "query_operator": join}
 
 
-def test_the_filter_compares_whole_days_and_has_no_default_status(client: httpx2.Client, simulator: Simulator):
+def test_the_filter_compares_whole_days_and_has_no_default_status(client: httpx2.Client, simulator: ChatwootSimulator):
     body = {"payload": [condition("last_activity_at", "is_greater_than", "2026-11-18")]}
     answer = client.post("/conversations/filter?page=1", json=body).json()
     midnight = 1_795_046_400  # 2026-11-19 00:00 UTC
@@ -130,7 +130,7 @@ def test_the_filter_compares_whole_days_and_has_no_default_status(client: httpx2
     assert set(answer["meta"]) == {"mine_count", "unassigned_count", "all_count"}
 
 
-def test_and_binds_tighter_than_or_in_the_filter(client: httpx2.Client, simulator: Simulator):
+def test_and_binds_tighter_than_or_in_the_filter(client: httpx2.Client, simulator: ChatwootSimulator):
     conditions = [
         condition("labels", "equal_to", "refund", join="OR"),
         condition("status", "equal_to", "open", join="AND"),

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator, create_app
+from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.chatwoot.refusals import CATALOGUE
 from proofdesk_simulators.serving import running
 
@@ -32,7 +32,7 @@ RECORDED = {
 
 @pytest.mark.parametrize("kind", RECORDED)
 def test_a_fault_answers_as_recorded(
-    kind: str, client: httpx2.Client, simulator: Simulator, sample: Callable[[str], Any]
+    kind: str, client: httpx2.Client, simulator: ChatwootSimulator, sample: Callable[[str], Any]
 ):
     recorded = next(entry for entry in sample("errors") if entry["case"] == RECORDED[kind])
     simulator.faults.add(kind)
@@ -52,7 +52,7 @@ def test_there_are_six_spellings_of_401():
     assert len(set(bodies)) == 6
 
 
-def test_a_throttled_answer_has_no_retry_after_unless_a_proxy_adds_it(client: httpx2.Client, simulator: Simulator):
+def test_a_throttled_answer_has_no_retry_after_unless_a_proxy_adds_it(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add("429", times=1)
     assert "retry-after" not in client.get("/labels").headers
     simulator.faults.add("429", times=1, retry_after=7)
@@ -60,19 +60,19 @@ def test_a_throttled_answer_has_no_retry_after_unless_a_proxy_adds_it(client: ht
 
 
 @pytest.mark.parametrize("kind", ["502", "503", "504"])
-def test_a_broken_proxy_answers_in_html(kind: str, client: httpx2.Client, simulator: Simulator):
+def test_a_broken_proxy_answers_in_html(kind: str, client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add(kind)
     answer = client.get("/labels")
     assert (answer.status_code, answer.headers["content-type"]) == (int(kind), "text/html")
     assert answer.text.startswith("<html>")
 
 
-def test_every_third_request_fails(client: httpx2.Client, simulator: Simulator):
+def test_every_third_request_fails(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add("500", every=3)
     assert [client.get("/labels").status_code for _ in range(6)] == [200, 200, 500, 200, 200, 500]
 
 
-def test_a_fault_can_wait_be_rare_and_mind_only_some_requests(client: httpx2.Client, simulator: Simulator):
+def test_a_fault_can_wait_be_rare_and_mind_only_some_requests(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add("502", path="*/messages", method="GET", skip=1, times=1)
     assert client.get("/labels").status_code == 200
     codes = [client.get("/conversations/101/messages").status_code for _ in range(4)]
@@ -80,14 +80,14 @@ def test_a_fault_can_wait_be_rare_and_mind_only_some_requests(client: httpx2.Cli
     assert client.post("/conversations/101/messages", json={"content": "x"}).status_code == 200
 
 
-def test_a_cut_connection_is_a_protocol_error(client: httpx2.Client, simulator: Simulator):
+def test_a_cut_connection_is_a_protocol_error(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add("cut", times=1)
     with pytest.raises(httpx2.RemoteProtocolError):
         client.get("/conversations")
     assert client.get("/conversations").status_code == 200
 
 
-def test_an_answer_can_break_in_the_middle(simulator: Simulator):
+def test_an_answer_can_break_in_the_middle(simulator: ChatwootSimulator):
     simulator.faults.add("half", times=1)
     with (
         running(create_app(simulator)) as url,
@@ -103,7 +103,7 @@ def test_an_answer_can_break_in_the_middle(simulator: Simulator):
     assert b'{"data":{' in body
 
 
-def test_an_answer_can_go_on_for_ever(simulator: Simulator):
+def test_an_answer_can_go_on_for_ever(simulator: ChatwootSimulator):
     simulator.faults.add("trickle")
     with running(create_app(simulator)) as url, httpx2.stream("GET", f"{url}/api/v1/profile") as answer:
         parts = answer.iter_raw()
@@ -115,7 +115,7 @@ def test_an_answer_can_go_on_for_ever(simulator: Simulator):
     [("200_garbled", "application/json"), ("200_strange", "application/json"), ("200_page", "text/html")],
 )
 def test_something_else_can_answer_in_its_place(
-    kind: str, media_type: str, client: httpx2.Client, simulator: Simulator
+    kind: str, media_type: str, client: httpx2.Client, simulator: ChatwootSimulator
 ):
     simulator.faults.add(kind)
     answer = client.get("/conversations")
@@ -123,13 +123,13 @@ def test_something_else_can_answer_in_its_place(
     assert "data" not in answer.text
 
 
-def test_a_proxy_can_lose_the_query(client: httpx2.Client, simulator: Simulator):
+def test_a_proxy_can_lose_the_query(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.switches.drop_queries = True
     first, second = (client.get("/contacts", params={"page": page}).json()["payload"] for page in (1, 2))
     assert first == second
 
 
-def test_a_lost_reply_leaves_the_message_stored(client: httpx2.Client, simulator: Simulator):
+def test_a_lost_reply_leaves_the_message_stored(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add("lost_reply", method="POST", path="*/messages")
     with pytest.raises(httpx2.RemoteProtocolError):
         client.post("/conversations/101/messages", json={"content": "x", "content_attributes": {"key": "k-1"}})
@@ -137,14 +137,14 @@ def test_a_lost_reply_leaves_the_message_stored(client: httpx2.Client, simulator
     assert newest["content_attributes"]["key"] == "k-1"
 
 
-def test_unknown_kinds_are_refused(simulator: Simulator):
+def test_unknown_kinds_are_refused(simulator: ChatwootSimulator):
     with pytest.raises(ValueError, match="unknown kind of fault"):
         simulator.faults.add("418")
     with pytest.raises(ValueError, match="unknown throttle"):
         simulator.throttles.set("everything")
 
 
-def test_throttles_count_in_windows_of_the_clock(client: httpx2.Client, simulator: Simulator):
+def test_throttles_count_in_windows_of_the_clock(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.clock.freeze(1_795_200_059.0)  # one second before a minute ends
     simulator.throttles.set("ip", 2)
     assert [client.get("/labels").status_code for _ in range(3)] == [200, 200, 429]
@@ -153,7 +153,7 @@ def test_throttles_count_in_windows_of_the_clock(client: httpx2.Client, simulato
     assert answer.status_code == 200
 
 
-def test_the_general_throttle_counts_by_address(simulator: Simulator):
+def test_the_general_throttle_counts_by_address(simulator: ChatwootSimulator):
     simulator.throttles.set("ip", 1)
     headers = {"Api-Access-Token": simulator.admin_token}
     codes: list[int] = []
@@ -164,7 +164,7 @@ def test_the_general_throttle_counts_by_address(simulator: Simulator):
 
 
 def test_the_search_throttle_counts_by_account_and_the_meta_throttle_by_token(
-    client: httpx2.Client, client_of: Callable[[str], httpx2.Client], simulator: Simulator
+    client: httpx2.Client, client_of: Callable[[str], httpx2.Client], simulator: ChatwootSimulator
 ):
     simulator.throttles.set("contact_search", 1)
     simulator.throttles.set("conversations_meta", 1)
@@ -176,18 +176,18 @@ def test_the_search_throttle_counts_by_account_and_the_meta_throttle_by_token(
     assert client.get("/conversations").status_code == 200
 
 
-def test_loopback_can_be_exempt(client: httpx2.Client, simulator: Simulator):
+def test_loopback_can_be_exempt(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.throttles.set("ip", 0)
     simulator.throttles.exempt_loopback = True
     assert client.get("/labels").status_code == 200
 
 
-def test_the_defaults_of_the_throttles_are_the_servers(simulator: Simulator):
+def test_the_defaults_of_the_throttles_are_the_servers(simulator: ChatwootSimulator):
     limits = {scope: simulator.throttles.set(scope).limit for scope in ("ip", "contact_search", "conversations_meta")}
     assert limits == {"ip": 3000, "contact_search": 100, "conversations_meta": 30}
 
 
-def test_a_conversation_jumps_to_the_first_page_while_a_client_walks(client: httpx2.Client, simulator: Simulator):
+def test_a_conversation_jumps_to_the_first_page_while_a_client_walks(client: httpx2.Client, simulator: ChatwootSimulator):
     query = "/conversations?status=all&sort_by=last_activity_at_desc"
     oldest = client.get(f"{query}&page=3").json()["data"]["payload"][-1]["id"]
     simulator.shift(lambda: simulator.append_message(oldest, "still there?"), times=1)
@@ -198,7 +198,7 @@ def test_a_conversation_jumps_to_the_first_page_while_a_client_walks(client: htt
     assert client.get(query).json()["data"]["payload"][0]["id"] == oldest
 
 
-def test_pages_shift_up_when_one_is_deleted(client: httpx2.Client, simulator: Simulator):
+def test_pages_shift_up_when_one_is_deleted(client: httpx2.Client, simulator: ChatwootSimulator):
     query = "/conversations?status=all&sort_by=created_at_asc"
     simulator.shift(lambda: simulator.delete_conversation(101), every=1, times=1)
     first = [row["id"] for row in client.get(f"{query}&page=1").json()["data"]["payload"]]
@@ -208,7 +208,7 @@ def test_pages_shift_up_when_one_is_deleted(client: httpx2.Client, simulator: Si
     assert len(skipped) == 1
 
 
-def test_the_journal_counts_requests(client: httpx2.Client, simulator: Simulator):
+def test_the_journal_counts_requests(client: httpx2.Client, simulator: ChatwootSimulator):
     client.get("/conversations?status=all&page=2")
     client.get("/conversations/101/messages")
     client.post("/conversations/101/messages", json={"content": "x"})

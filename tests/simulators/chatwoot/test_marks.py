@@ -5,11 +5,11 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 
 
 @pytest.fixture
-def marks(client: httpx2.Client, simulator: Simulator) -> Callable[[int], tuple[int, float]]:
+def marks(client: httpx2.Client, simulator: ChatwootSimulator) -> Callable[[int], tuple[int, float]]:
     def read(conversation_id: int) -> tuple[int, float]:
         row = client.get(f"/conversations/{conversation_id}").json()
         assert row["timestamp"] == row["last_activity_at"]
@@ -18,13 +18,13 @@ def marks(client: httpx2.Client, simulator: Simulator) -> Callable[[int], tuple[
     return read
 
 
-def test_a_new_message_moves_both_marks(marks: Callable[[int], tuple[int, float]], simulator: Simulator):
+def test_a_new_message_moves_both_marks(marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator):
     before = marks(101)
     message = simulator.append_message(101, "new")
     assert marks(101) == (int(message.created_at), simulator.clock.now()) > before
 
 
-def test_a_deletion_or_a_delivery_state_moves_neither(marks: Callable[[int], tuple[int, float]], simulator: Simulator):
+def test_a_deletion_or_a_delivery_state_moves_neither(marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator):
     message = simulator.append_message(101, "new", message_type="outgoing")
     before = marks(101)
     simulator.clock.advance(30)
@@ -35,7 +35,7 @@ def test_a_deletion_or_a_delivery_state_moves_neither(marks: Callable[[int], tup
 
 
 def test_before_4_12_every_save_of_a_message_moved_updated_at(
-    marks: Callable[[int], tuple[int, float]], simulator: Simulator
+    marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator
 ):
     simulator.switches.touch_on_message_save = True
     message = simulator.append_message(101, "new")
@@ -45,7 +45,7 @@ def test_before_4_12_every_save_of_a_message_moved_updated_at(
     assert marks(101) == (activity, updated + 30)
 
 
-def test_a_deletion_shows_in_the_embedded_modification_time(client: httpx2.Client, simulator: Simulator):
+def test_a_deletion_shows_in_the_embedded_modification_time(client: httpx2.Client, simulator: ChatwootSimulator):
     message = simulator.append_message(101, "new")
     before = client.get("/conversations/101").json()["messages"][0]["updated_at"]
     simulator.clock.advance(30)
@@ -53,7 +53,7 @@ def test_a_deletion_shows_in_the_embedded_modification_time(client: httpx2.Clien
     assert client.get("/conversations/101").json()["messages"][0]["updated_at"] > before
 
 
-def test_the_unread_count_stops_at_ten(client: httpx2.Client, simulator: Simulator):
+def test_the_unread_count_stops_at_ten(client: httpx2.Client, simulator: ChatwootSimulator):
     for count in range(1, 13):
         simulator.clock.advance(1)
         simulator.append_message(101, "ping")
@@ -62,7 +62,7 @@ def test_the_unread_count_stops_at_ten(client: httpx2.Client, simulator: Simulat
     assert client.get("/conversations/101").json()["unread_count"] == 0
 
 
-def test_waiting_and_first_reply_follow_the_first_human_public_answer(client: httpx2.Client, simulator: Simulator):
+def test_waiting_and_first_reply_follow_the_first_human_public_answer(client: httpx2.Client, simulator: ChatwootSimulator):
     row = simulator.create_conversation(1, content="anybody there?")
     first = client.get(f"/conversations/{row.id}").json()
     assert first["waiting_since"] == first["created_at"]
@@ -80,7 +80,7 @@ def test_waiting_and_first_reply_follow_the_first_human_public_answer(client: ht
     assert client.get(f"/conversations/{row.id}").json()["waiting_since"] == 0
 
 
-def test_an_incoming_message_reopens_a_resolved_conversation(client: httpx2.Client, simulator: Simulator):
+def test_an_incoming_message_reopens_a_resolved_conversation(client: httpx2.Client, simulator: ChatwootSimulator):
     assert client.get("/conversations/101").json()["status"] == "resolved"
     simulator.append_message(101, "one more thing")
     assert client.get("/conversations/101").json()["status"] == "open"
@@ -107,7 +107,7 @@ def test_changes_by_a_user_write_activity_lines(client: httpx2.Client):
 
 
 def test_labels_set_without_a_user_move_only_updated_at(
-    marks: Callable[[int], tuple[int, float]], simulator: Simulator
+    marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator
 ):
     activity, updated = marks(101)
     simulator.set_labels(101, ["refund"])
@@ -115,7 +115,7 @@ def test_labels_set_without_a_user_move_only_updated_at(
     assert marks(101)[1] > updated
 
 
-def test_a_deleted_conversation_is_not_found_any_more(client: httpx2.Client, simulator: Simulator):
+def test_a_deleted_conversation_is_not_found_any_more(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.delete_conversation(101)
     assert client.get("/conversations/101").status_code == 404
     assert client.get("/conversations/101/messages").json() == {"error": "Resource could not be found"}
@@ -123,7 +123,7 @@ def test_a_deleted_conversation_is_not_found_any_more(client: httpx2.Client, sim
     assert client.get("/conversations/102").status_code == 404
 
 
-def test_merging_contacts_moves_conversations_and_senders(client: httpx2.Client, simulator: Simulator):
+def test_merging_contacts_moves_conversations_and_senders(client: httpx2.Client, simulator: ChatwootSimulator):
     loser = simulator.conversation(101).contact
     base = simulator.conversation(102).contact
     updated = client.get("/conversations/101").json()["updated_at"]

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 
 
 def numbers(answer: httpx2.Response) -> list[int]:
@@ -12,7 +12,7 @@ def numbers(answer: httpx2.Response) -> list[int]:
 
 
 @pytest.fixture
-def long_one(simulator: Simulator) -> list[int]:
+def long_one(simulator: ChatwootSimulator) -> list[int]:
     """Conversation 173 with 1,150 messages, a second apart."""
     start = simulator.clock.now() - 100_000
     row = simulator.create_conversation(1, 1, at=start)
@@ -40,7 +40,7 @@ def test_both_give_up_to_a_thousand_with_the_lower_bound_inside(client: httpx2.C
     assert numbers(client.get(asked)) == long_one[10:1010]
 
 
-def test_rows_are_chosen_by_id_and_ordered_by_time(client: httpx2.Client, simulator: Simulator):
+def test_rows_are_chosen_by_id_and_ordered_by_time(client: httpx2.Client, simulator: ChatwootSimulator):
     now = simulator.clock.now()
     late = simulator.append_message(101, "stamped later", at=now + 50)
     early = simulator.append_message(101, "stamped earlier", at=now + 10)
@@ -58,7 +58,7 @@ def test_any_text_in_filter_internal_messages_leaves_notes_and_activity_out(clie
     assert not [row for row in public if row["private"] or row["message_type"] == 2]
 
 
-def test_two_messages_of_one_second_come_in_either_order(client: httpx2.Client, simulator: Simulator):
+def test_two_messages_of_one_second_come_in_either_order(client: httpx2.Client, simulator: ChatwootSimulator):
     pair = [row.id for row in simulator.append_in_one_second(101, ["one", "two"])]
     assert numbers(client.get("/conversations/101/messages"))[-2:] == pair
     simulator.switches.tie_order = "descending"
@@ -68,7 +68,7 @@ def test_two_messages_of_one_second_come_in_either_order(client: httpx2.Client, 
     assert sorted(orders) == [pair, pair[::-1]]
 
 
-def test_a_smaller_id_can_appear_after_a_greater_one(client: httpx2.Client, simulator: Simulator):
+def test_a_smaller_id_can_appear_after_a_greater_one(client: httpx2.Client, simulator: ChatwootSimulator):
     slow = simulator.append_message(101, "the slow transaction", held=True)
     quick = simulator.append_message(101, "the quick one")
     assert slow.id < quick.id
@@ -79,7 +79,7 @@ def test_a_smaller_id_can_appear_after_a_greater_one(client: httpx2.Client, simu
     assert numbers(client.get(f"/conversations/101/messages?after={quick.id}")) == []
 
 
-def test_message_ids_are_one_sequence_for_all_accounts(simulator: Simulator):
+def test_message_ids_are_one_sequence_for_all_accounts(simulator: ChatwootSimulator):
     other = simulator.add_account(2, "Another account")
     inbox_id = next(iter(other.inboxes))
     assert simulator.create_conversation(inbox_id, account_id=2).id == 1
@@ -91,7 +91,7 @@ def test_message_ids_are_one_sequence_for_all_accounts(simulator: Simulator):
     assert simulator.create_conversation(1, 1).id == 173
 
 
-def test_a_deleted_message_keeps_its_row_and_time(client: httpx2.Client, simulator: Simulator):
+def test_a_deleted_message_keeps_its_row_and_time(client: httpx2.Client, simulator: ChatwootSimulator):
     note = simulator.append_message(101, "secret", message_type="outgoing", source_id="own-1")
     before = client.get("/conversations/101/messages").json()["payload"][-1]
     simulator.clock.advance(60)
@@ -101,7 +101,7 @@ def test_a_deleted_message_keeps_its_row_and_time(client: httpx2.Client, simulat
     assert answer.json() == after == before | gone
 
 
-def test_a_deleted_message_loses_its_mail_and_its_files(client: httpx2.Client, simulator: Simulator):
+def test_a_deleted_message_loses_its_mail_and_its_files(client: httpx2.Client, simulator: ChatwootSimulator):
     rows = simulator.conversation(101).messages
     mail = next(row for row in rows if row.attachments and row.content_type == "incoming_email")
     deleted = client.delete(f"/conversations/101/messages/{mail.id}").json()
@@ -111,25 +111,25 @@ def test_a_deleted_message_loses_its_mail_and_its_files(client: httpx2.Client, s
 
 @pytest.mark.parametrize(("locale", "text"), [("ru", "Это сообщение было удалено"), ("en", "This message was deleted")])
 def test_the_text_of_a_deletion_follows_the_account(
-    locale: str, text: str, client: httpx2.Client, simulator: Simulator
+    locale: str, text: str, client: httpx2.Client, simulator: ChatwootSimulator
 ):
     simulator.account().locale = locale
     message = simulator.append_message(101, "x")
     assert client.delete(f"/conversations/101/messages/{message.id}").json()["content"] == text
 
 
-def test_a_lone_surrogate_is_sent_as_a_json_escape(client: httpx2.Client, simulator: Simulator):
+def test_a_lone_surrogate_is_sent_as_a_json_escape(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.append_message(101, "half of an emoji \ud83d")
     raw = client.get("/conversations/101/messages").content
     assert rb"half of an emoji \ud83d" in raw
 
 
-def test_a_nul_character_is_sent_as_a_json_escape(client: httpx2.Client, simulator: Simulator):
+def test_a_nul_character_is_sent_as_a_json_escape(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.append_message(101, "a\x00b")
     assert rb"a\u0000b" in client.get("/conversations/101/messages").content
 
 
-def test_wrong_values_and_missing_keys_show_in_every_view(client: httpx2.Client, simulator: Simulator):
+def test_wrong_values_and_missing_keys_show_in_every_view(client: httpx2.Client, simulator: ChatwootSimulator):
     message = simulator.append_message(101, "fine")
     simulator.break_message(message.id, {"created_at": 10**14, "content": ["not", "text"]}, ["sender"])
     listed = client.get("/conversations/101/messages").json()["payload"][-1]
@@ -140,17 +140,17 @@ def test_wrong_values_and_missing_keys_show_in_every_view(client: httpx2.Client,
     simulator.break_conversation(101, {"created_at": "yesterday", "updated_at": -5}, ["uuid"])
     row = client.get("/conversations/101").json()
     assert (row["created_at"], row["updated_at"], "uuid" in row) == ("yesterday", -5, False)
-    simulator.mend()
+    simulator.clear_defects()
     assert client.get("/conversations/101/messages").json()["payload"][-1]["content"] == "fine"
 
 
-def test_a_removed_message_leaves_no_trace(client: httpx2.Client, simulator: Simulator):
+def test_a_removed_message_leaves_no_trace(client: httpx2.Client, simulator: ChatwootSimulator):
     message = simulator.append_message(101, "x")
     simulator.remove_message(message.id)
     assert message.id not in numbers(client.get("/conversations/101/messages"))
     assert client.delete(f"/conversations/101/messages/{message.id}").status_code == 404
 
 
-def test_a_message_of_another_conversation_is_not_found(client: httpx2.Client, simulator: Simulator):
+def test_a_message_of_another_conversation_is_not_found(client: httpx2.Client, simulator: ChatwootSimulator):
     elsewhere = simulator.conversation(102).messages[0]
     assert client.delete(f"/conversations/101/messages/{elsewhere.id}").status_code == 404

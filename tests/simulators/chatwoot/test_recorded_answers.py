@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from proofdesk_simulators.chatwoot.installation import Event
 from proofdesk_simulators.chatwoot.views import events
 
@@ -128,7 +128,7 @@ def test_creating_a_message_with_files_has_the_recorded_shape(recorded_client: h
 
 
 def test_deleting_a_message_gives_the_recorded_answer(
-    recorded: Simulator, recorded_client: httpx2.Client, sample: Sample
+    recorded: ChatwootSimulator, recorded_client: httpx2.Client, sample: Sample
 ):
     recorded.account(7).locale = "en"
     answer = recorded_client.delete(f"{ACCOUNT}/conversations/1042/messages/90325").json()
@@ -171,7 +171,7 @@ def test_the_server_status_has_the_recorded_shape(recorded_client: httpx2.Client
         ("api_bot", 90342),
     ],
 )
-def test_a_message_event_has_the_recorded_form(name: str, message_id: int, recorded: Simulator, sample: Sample):
+def test_a_message_event_has_the_recorded_form(name: str, message_id: int, recorded: ChatwootSimulator, sample: Sample):
     event = Event("message_created", recorded.account(7), recorded.message(message_id))
     payload: Any = events.payload(recorded.installation, event)
     wanted = sample(f"webhook_message_created_{name}")
@@ -183,7 +183,7 @@ def test_a_message_event_has_the_recorded_form(name: str, message_id: int, recor
 
 
 @pytest.mark.parametrize("name", ["conversation_created", "conversation_updated", "conversation_status_changed"])
-def test_a_conversation_event_has_the_recorded_form(name: str, recorded: Simulator, sample: Sample):
+def test_a_conversation_event_has_the_recorded_form(name: str, recorded: ChatwootSimulator, sample: Sample):
     row = recorded.conversation(1043 if name.endswith("status_changed") else 1042, 7)
     event = Event(name, recorded.account(7), row, [{"team_id": {"previous_value": None, "current_value": 5}}])
     payload: Any = events.payload(recorded.installation, event)
@@ -196,7 +196,7 @@ def test_a_conversation_event_has_the_recorded_form(name: str, recorded: Simulat
 
 
 @pytest.mark.parametrize("name", ["contact_created", "contact_updated"])
-def test_a_contact_event_has_the_recorded_form(name: str, recorded: Simulator, sample: Sample):
+def test_a_contact_event_has_the_recorded_form(name: str, recorded: ChatwootSimulator, sample: Sample):
     wanted = sample(f"webhook_{name}")
     changed = wanted.get("changed_attributes")
     event = Event(name, recorded.account(7), recorded.contact(wanted["id"], 7), changed)

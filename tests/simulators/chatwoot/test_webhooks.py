@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator, build, signature
+from proofdesk_simulators.chatwoot import ChatwootSimulator, build, signature
 from proofdesk_simulators.chatwoot.webhooks import DEFAULT_EVENTS
 
 from .conftest import NOW, connect
@@ -42,7 +42,7 @@ def receiver() -> Receiver:
 
 
 @pytest.fixture
-def simulator(receiver: Receiver) -> Iterator[Simulator]:
+def simulator(receiver: Receiver) -> Iterator[ChatwootSimulator]:
     simulator = build("studio", webhook_transport=httpx2.MockTransport(receiver))
     simulator.clock.freeze(NOW)
     yield simulator
@@ -50,7 +50,7 @@ def simulator(receiver: Receiver) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def client(simulator: Simulator) -> Iterator[httpx2.Client]:
+def client(simulator: ChatwootSimulator) -> Iterator[httpx2.Client]:
     with connect(simulator) as client:
         yield client
 
@@ -69,7 +69,7 @@ def test_the_signature_fits_the_recorded_request(sample: Callable[[str], Any]):
     assert signature.sign(recorded["secret"], stamp, raw) == recorded["headers"]["X-Chatwoot-Signature"]
 
 
-def test_deliveries_are_signed_over_their_raw_bytes(simulator: Simulator, receiver: Receiver, secret: str):
+def test_deliveries_are_signed_over_their_raw_bytes(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
     simulator.append_message(101, "<b>R&D</b>")
     assert simulator.deliveries.drain()
     for request in receiver.requests:
@@ -79,7 +79,7 @@ def test_deliveries_are_signed_over_their_raw_bytes(simulator: Simulator, receiv
     assert rb"\u003cb\u003eR\u0026D\u003c/b\u003e" in receiver.requests[0].content
 
 
-def test_an_incoming_message_also_makes_noise_about_its_contact(simulator: Simulator, receiver: Receiver, secret: str):
+def test_an_incoming_message_also_makes_noise_about_its_contact(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
     simulator.append_message(101, "hello again")
     assert simulator.deliveries.drain()
     assert sorted(receiver.events) == [
@@ -93,7 +93,7 @@ def test_an_incoming_message_also_makes_noise_about_its_contact(simulator: Simul
     assert changed == ["last_activity_at", "updated_at"]
 
 
-def test_a_status_change_gives_two_events(client: httpx2.Client, simulator: Simulator, receiver: Receiver, secret: str):
+def test_a_status_change_gives_two_events(client: httpx2.Client, simulator: ChatwootSimulator, receiver: Receiver, secret: str):
     client.post("/conversations/102/toggle_status", json={"status": "pending"})
     assert simulator.deliveries.drain()
     assert receiver.events == ["conversation_updated", "conversation_status_changed"]
@@ -104,7 +104,7 @@ def test_a_status_change_gives_two_events(client: httpx2.Client, simulator: Simu
 
 
 def test_private_notes_are_delivered_and_activity_is_not(
-    client: httpx2.Client, simulator: Simulator, receiver: Receiver, secret: str
+    client: httpx2.Client, simulator: ChatwootSimulator, receiver: Receiver, secret: str
 ):
     client.post("/conversations/101/messages", json={"content": "psst", "private": True})
     simulator.append_message(101, "somebody did something", message_type="activity")
@@ -113,8 +113,8 @@ def test_private_notes_are_delivered_and_activity_is_not(
     assert receiver.bodies[0]["private"] is True
 
 
-def test_the_payload_shows_the_state_at_the_time_of_sending(simulator: Simulator, receiver: Receiver, secret: str):
-    simulator.deliveries.habits.paused = True
+def test_the_payload_shows_the_state_at_the_time_of_sending(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+    simulator.deliveries.behaviour.paused = True
     message = simulator.append_message(101, "will be deleted", message_type="outgoing")
     simulator.delete_message(message.id)
     simulator.deliveries.resume()
@@ -124,8 +124,8 @@ def test_the_payload_shows_the_state_at_the_time_of_sending(simulator: Simulator
     assert created["content_attributes"] == {"deleted": True}
 
 
-def test_an_event_whose_record_is_gone_is_lost(simulator: Simulator, receiver: Receiver, secret: str):
-    simulator.deliveries.habits.paused = True
+def test_an_event_whose_record_is_gone_is_lost(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+    simulator.deliveries.behaviour.paused = True
     simulator.append_message(101, "x", message_type="outgoing")
     simulator.delete_conversation(101)
     simulator.deliveries.resume()
@@ -136,25 +136,25 @@ def test_an_event_whose_record_is_gone_is_lost(simulator: Simulator, receiver: R
 
 @pytest.mark.parametrize(("habit", "ids"), [("same", 1), ("different", 2)])
 def test_duplicates_have_the_same_or_different_delivery_ids(
-    habit: str, ids: int, simulator: Simulator, receiver: Receiver, secret: str
+    habit: str, ids: int, simulator: ChatwootSimulator, receiver: Receiver, secret: str
 ):
-    simulator.deliveries.habits.duplicate = habit
+    simulator.deliveries.behaviour.duplicate = habit
     simulator.append_message(101, "x", message_type="outgoing")
     assert simulator.deliveries.drain()
     sent = [request.headers["x-chatwoot-delivery"] for request in receiver.requests]
     assert (len(sent), len(set(sent))) == (2, ids)
 
 
-def test_events_can_be_lost(simulator: Simulator, receiver: Receiver, secret: str):
-    simulator.deliveries.habits.lose_every = 2
+def test_events_can_be_lost(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+    simulator.deliveries.behaviour.lose_every = 2
     for number in range(4):
         simulator.append_message(101, str(number), message_type="outgoing")
     assert simulator.deliveries.drain()
     assert [body["content"] for body in receiver.bodies] == ["0", "2"]
 
 
-def test_events_can_come_in_another_order(simulator: Simulator, receiver: Receiver, secret: str):
-    simulator.deliveries.habits.reverse = True
+def test_events_can_come_in_another_order(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+    simulator.deliveries.behaviour.reverse = True
     for number in range(3):
         simulator.append_message(101, str(number), message_type="outgoing")
     simulator.deliveries.resume()
@@ -168,7 +168,7 @@ def timed_out(request: httpx2.Request) -> httpx2.Response:
 
 @pytest.mark.parametrize("answer", [lambda request: httpx2.Response(503), timed_out])
 def test_a_failed_delivery_is_not_repeated(
-    answer: Callable[[httpx2.Request], httpx2.Response], simulator: Simulator, receiver: Receiver, secret: str
+    answer: Callable[[httpx2.Request], httpx2.Response], simulator: ChatwootSimulator, receiver: Receiver, secret: str
 ):
     receiver.answer = answer
     simulator.append_message(101, "x", message_type="outgoing")
@@ -179,9 +179,9 @@ def test_a_failed_delivery_is_not_repeated(
     assert attempt.status == 503 or attempt.error == "ReadTimeout"
 
 
-def test_private_targets_can_be_refused(client: httpx2.Client, simulator: Simulator, receiver: Receiver):
+def test_private_targets_can_be_refused(client: httpx2.Client, simulator: ChatwootSimulator, receiver: Receiver):
     client.post("/webhooks", json={"url": "http://127.0.0.1:9/hook"})
-    simulator.deliveries.habits.refuse_private = True
+    simulator.deliveries.behaviour.refuse_private = True
     simulator.append_message(101, "x", message_type="outgoing")
     assert simulator.deliveries.drain()
     assert receiver.requests == []
@@ -189,7 +189,7 @@ def test_private_targets_can_be_refused(client: httpx2.Client, simulator: Simula
 
 
 def test_a_deletion_is_told_as_an_update_and_a_removed_conversation_not_at_all(
-    simulator: Simulator, receiver: Receiver, secret: str
+    simulator: ChatwootSimulator, receiver: Receiver, secret: str
 ):
     message = simulator.append_message(101, "x", message_type="outgoing")
     simulator.delete_message(message.id)

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from proofdesk_simulators.chatwoot import Simulator
+from proofdesk_simulators.chatwoot import ChatwootSimulator
 from proofdesk_simulators.chatwoot.foundation import add_inbox
 
 
@@ -12,7 +12,7 @@ def post(client: httpx2.Client, conversation_id: int = 101, **body: object) -> h
 
 
 @pytest.fixture
-def api_conversation(simulator: Simulator) -> int:
+def api_conversation(simulator: ChatwootSimulator) -> int:
     inbox = add_inbox(simulator.installation, simulator.account(), "Shop", "Channel::Api")
     return simulator.create_conversation(inbox.id, 1).id
 
@@ -41,7 +41,7 @@ def test_outgoing_text_passes_the_template_engine(client: httpx2.Client):
     assert stored == "Dear Oliver Grant, oliver@grantjoinery.example.com, code `{{contact.name}}`, ."
 
 
-def test_two_hundred_messages_a_minute_are_enough(client: httpx2.Client, simulator: Simulator):
+def test_two_hundred_messages_a_minute_are_enough(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.switches.messages_per_minute = 3
     for _ in range(3):
         assert post(client, content="x").status_code == 200
@@ -68,7 +68,7 @@ def test_a_delivery_state_can_be_set_in_api_inboxes_only(client: httpx2.Client, 
     assert client.patch(f"/conversations/101/messages/{elsewhere}", json=body).status_code == 403
 
 
-def test_read_does_not_go_back_to_delivered(simulator: Simulator):
+def test_read_does_not_go_back_to_delivered(simulator: ChatwootSimulator):
     message = simulator.append_message(101, "x", message_type="outgoing")
     simulator.set_message_status(message.id, "read")
     assert simulator.set_message_status(message.id, "delivered").status == "read"
@@ -109,14 +109,14 @@ def test_a_conversation_is_made_by_contact_and_inbox_or_by_source_id(client: htt
     assert client.post("/conversations", json={"inbox_id": 2, "contact_id": 999}).status_code == 404
 
 
-def test_a_locked_inbox_answers_with_the_contacts_last_conversation(client: httpx2.Client, simulator: Simulator):
+def test_a_locked_inbox_answers_with_the_contacts_last_conversation(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.account().inboxes[2].lock_to_single_conversation = True
     last = max(row.id for row in simulator.contact(1).conversations if row.inbox.id == 2)
     assert client.post("/conversations", json={"inbox_id": 2, "contact_id": 1}).json()["id"] == last
 
 
 def test_a_new_conversation_starts_pending_with_a_bot_and_resolved_when_blocked(
-    client: httpx2.Client, simulator: Simulator
+    client: httpx2.Client, simulator: ChatwootSimulator
 ):
     simulator.account().inboxes[2].bot = simulator.installation.bots[1]
     assert client.post("/conversations", json={"inbox_id": 2, "contact_id": 1}).json()["status"] == "pending"

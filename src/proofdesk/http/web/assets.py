@@ -1,4 +1,4 @@
-"""The built files of the pages, served under /static for as long as browsers like: their names hold a hash of the content.
+"""The built files of the pages, served under /static. Their names hold a hash of the content, so browsers keep them.
 
 scripts/assets.py builds them from `static/` and from npm packages, and writes a compressed copy beside each text file.
 """

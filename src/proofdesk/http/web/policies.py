@@ -9,13 +9,11 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk.accounts.queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies as asking
-from proofdesk.http.api import policies as api
-from proofdesk.http.api.policies import PolicyChange
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, Route
 from proofdesk.http.web import layout, outbound_views, projects
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import policies, recipients
-from proofdesk.outbound.policy_queries import PolicyFilter
+from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/outbound", route_class=Route)
@@ -61,21 +59,16 @@ async def change_policy(
     next: Text = "",
 ) -> Response:
     """Change what somebody allows; what a form does not name stays as it is."""
-    given = PolicyChange(
-        contact_global_id=contact_global_id,
-        channel=channel,
-        opted_out=_truth(opted_out),
-        stop_on_reply=_truth(stop_on_reply),
-        frequency_cap=_number(frequency_cap),
-        frequency_window_hours=_number(frequency_window_hours),
-        mark_replied=None,
-        reason=reason,
-        evidence_refs=None,
-    )
     try:
-        if given.opted_out is not None and not reason.strip():
-            raise policies.InvalidOptOut("Say why: who asked for it, and where.")
-        await api.change(db, scope, given)
+        update = PolicyUpdate(
+            _parse_choice(opted_out),
+            _parse_choice(stop_on_reply),
+            _parse_number("frequency_window_hours", frequency_window_hours),
+            _parse_number("frequency_cap", frequency_cap),
+        )
+        if update.opted_out is not None and not reason.strip():
+            raise policies.InvalidOptOut("Enter a reason: who asked for it, and where.")
+        await policies.change_policy(db, scope, contact_global_id, channel, update, reason=reason)
     except Invalid as error:
         return await _shown(request, session, scope, PolicyFilter(contact_global_id, channel), wrong=error)
     return RedirectResponse(layout.safe_path(next) if next else "/outbound/policies?done=policy", 303)
@@ -124,11 +117,13 @@ def _url(asked: PolicyFilter, page: int = 1, done: str = "") -> str:
     return "/outbound/policies" + (f"?{urlencode(kept)}" if kept else "")
 
 
-def _truth(text: str) -> bool | None:
+def _parse_choice(text: str) -> bool | None:
     return {"true": True, "false": False}.get(text)
 
 
-def _number(text: str) -> int | str | None:
-    """The number of a field; what is none goes on to be refused by its name."""
+def _parse_number(name: str, text: str) -> int | None:
+    """Return the number of a field, None for an empty one. Raises `InvalidOptOut`; bounds are checked with the change."""
     text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text or None
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise policies.InvalidOptOut(f"`{name}` must be a whole number.")
+    return int(text) if text else None

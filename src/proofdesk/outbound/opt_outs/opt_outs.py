@@ -1,8 +1,8 @@
-"""Words that opt out: a contact whose whole message is STOP, отписаться or the like gets no more messages.
+"""Opt-out words: a contact whose whole message is STOP, отписаться or the like receives no more messages.
 
-He is opted out of `chatwoot`, where he said so, and of `email` or `telegram` when the inbox is one of these. It is done
-once: who is out already is left alone, and what he wrote before somebody let him in again counts no more. So all of it
-may be read twice, by another run or after other words were set.
+The contact is opted out of `chatwoot`, where they wrote, and of `email` or `telegram` when the inbox is one of these.
+Reading a message twice changes nothing: a contact who is opted out is left as they are, and a message from before an
+explicit opt-in does not count.
 """
 
 from collections.abc import Iterable
@@ -25,15 +25,15 @@ from proofdesk.outbound.policy_queries import PolicyUpdate, RecipientPolicies
 from proofdesk.projects.scope import Scope
 
 _OVERLAP = timedelta(minutes=10)  # a transaction that stores messages may end this long after it began
-_AT_ONCE = 200  # decisions of one transaction
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_PAGE = 1000  # messages looked at in one piece
-_ALSO = {"Channel::Email": "email", "Channel::Telegram": "telegram"}
+_BATCH_SIZE = 200  # opt-outs of one transaction
+_PAGE_SIZE = 1000  # messages of one query
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+_INBOX_CHANNELS = {"Channel::Email": "email", "Channel::Telegram": "telegram"}
 
 
 @dataclass(frozen=True)
 class OptOutRequest:
-    """That somebody wants nothing more on a channel, and the message that says so, the last if there are several."""
+    """A contact who opts out of a channel, and their last message that says so."""
 
     channel: str
     contact: str
@@ -41,79 +41,91 @@ class OptOutRequest:
 
 
 async def apply_opt_outs(db: Database, scope: Scope, words: list[str]) -> int:
-    """Opt out whoever has asked for it since the last look, as the system; how many policies changed.
+    """Opt out the contacts who asked for it since the last run; return how many policies changed.
 
-    Everything is looked through the first time, and when the words are others.
+    The first run, and the first with other words, reads all messages.
     """
     async with db.scoped(scope) as conn:
-        mark = await queries.fetch_watermark(conn, scope)
-        since = mark.at - _OVERLAP if mark is not None and mark.words == words else None
-        began = await attempt_queries.fetch_current_time(conn)
-    said = await _said_no(db, scope, OptOutWords(words), since or _EVER)
-    changed, refusals = 0, list(_refusals(scope, said))
-    for start in range(0, len(refusals), _AT_ONCE):
-        changed += await _opt_out(db, scope, refusals[start : start + _AT_ONCE])
+        watermark = await queries.fetch_watermark(conn, scope)
+        started_at = await attempt_queries.fetch_current_time(conn)
+    is_current = watermark is not None and watermark.words == words
+    since = watermark.at - _OVERLAP if watermark is not None and is_current else _START
+    messages = await _find_opt_out_messages(db, scope, OptOutWords(words), since)
+    changed, requests = 0, list(_build_requests(scope, messages))
+    for start in range(0, len(requests), _BATCH_SIZE):
+        changed += await _opt_out(db, scope, requests[start : start + _BATCH_SIZE])
     async with db.scoped(scope) as conn:
-        await progress_queries.set_reading_progress(conn, scope, "opt_out_words", began, {"words": words})
+        await progress_queries.set_reading_progress(conn, scope, "opt_out_words", started_at, {"words": words})
     return changed
 
 
-async def _said_no(db: Database, scope: Scope, words: OptOutWords, since: datetime) -> list[ContactMessage]:
-    """The messages stored since a time that opt out, in the order in which they were written."""
-    found: list[ContactMessage] = []
-    place = MessagePosition(since)
-    while True:  # a page each
+async def _find_opt_out_messages(
+    db: Database, scope: Scope, words: OptOutWords, since: datetime
+) -> list[ContactMessage]:
+    """Return the messages stored since a time that opt out, in the order in which they were written."""
+    messages: list[ContactMessage] = []
+    position = MessagePosition(since)
+    while True:  # one page at a time
         async with db.scoped(scope) as conn:
-            page = await queries.fetch_contact_messages(conn, scope, place, MAX_LENGTH, _PAGE)
-        found += [one for one in page if words.matches(one.text)]
-        if len(page) < _PAGE:
-            return sorted(found, key=lambda one: (one.at, one.message_id))
-        place = MessagePosition(page[-1].stored_at, page[-1].account_id, page[-1].message_id)
+            page = await queries.fetch_contact_messages(conn, scope, position, MAX_LENGTH, _PAGE_SIZE)
+        messages += [message for message in page if words.matches(message.text)]
+        if len(page) < _PAGE_SIZE:
+            return sorted(messages, key=lambda message: (message.at, message.message_id))
+        position = MessagePosition(page[-1].stored_at, page[-1].account_id, page[-1].message_id)
 
 
-def _refusals(scope: Scope, said: list[ContactMessage]) -> Iterable[OptOutRequest]:
-    last: dict[tuple[str, str], ContactMessage] = {}
-    for one in said:  # in the order in which they were written
-        who = ids.contact(scope.project_id, one.account_id, one.contact_id)
-        who = who or ids.conversation(scope.project_id, one.account_id, one.conversation_id)
-        for channel in filter(None, ("chatwoot", _ALSO.get(one.channel_type or ""))):
-            last[channel, who] = one
-    return (OptOutRequest(channel, who, one) for (channel, who), one in last.items())
+def _build_requests(scope: Scope, messages: list[ContactMessage]) -> Iterable[OptOutRequest]:
+    """Return one request for each contact and channel, with their last message. `messages` are in order of time."""
+    last_messages: dict[tuple[str, str], ContactMessage] = {}
+    for message in messages:
+        contact = ids.contact(scope.project_id, message.account_id, message.contact_id)
+        contact = contact or ids.conversation(scope.project_id, message.account_id, message.conversation_id)
+        for channel in filter(None, ("chatwoot", _INBOX_CHANNELS.get(message.channel_type or ""))):
+            last_messages[channel, contact] = message
+    return (OptOutRequest(channel, contact, message) for (channel, contact), message in last_messages.items())
 
 
-async def _opt_out(db: Database, scope: Scope, refusals: list[OptOutRequest]) -> int:
+async def _opt_out(db: Database, scope: Scope, requests: list[OptOutRequest]) -> int:
     async with db.scoped(scope) as conn:
-        people = await policies.ensure_policies(conn, scope, [(r.channel, r.contact) for r in refusals])
-        found = {(p.channel, p.recipient): p for p in people}
-        every = {policy_id for p in people for policy_id in p.policy_ids}
-        held = await policy_queries.lock_policies(conn, scope, sorted(every))
-        inside = {p.id for p in held if not p.opted_out}
-        let_in = {o.policy_id: o.at for o in await queries.fetch_opt_ins(conn, scope, sorted(every))}
-        heeded = [r for r in refusals if _counts(r.message.at, found[r.channel, r.contact], inside, let_in)]
-        leaving = sorted({i for r in heeded for i in found[r.channel, r.contact].policy_ids if i in inside})
-        if leaving:
-            await policy_queries.update_policies(conn, scope, leaving, PolicyUpdate(opted_out=True))
-            for refusal in heeded:
-                await _record(conn, scope, refusal, found[refusal.channel, refusal.contact])
-        return len(leaving)
+        recipients = await policies.ensure_policies(conn, scope, [(r.channel, r.contact) for r in requests])
+        by_contact = {(r.channel, r.recipient): r for r in recipients}
+        policy_ids = sorted({policy_id for r in recipients for policy_id in r.policy_ids})
+        locked = await policy_queries.lock_policies(conn, scope, policy_ids)
+        subscribed = {policy.id for policy in locked if not policy.opted_out}
+        opt_ins = {o.policy_id: o.at for o in await queries.fetch_opt_ins(conn, scope, policy_ids)}
+        effective = [
+            r for r in requests if _has_effect(r.message.at, by_contact[r.channel, r.contact], subscribed, opt_ins)
+        ]
+        changed = sorted({i for r in effective for i in by_contact[r.channel, r.contact].policy_ids if i in subscribed})
+        if changed:
+            await policy_queries.update_policies(conn, scope, changed, PolicyUpdate(opted_out=True))
+            for request in effective:
+                await _record(conn, scope, request, by_contact[request.channel, request.contact])
+        return len(changed)
 
 
-def _counts(at: datetime, person: RecipientPolicies, inside: set[UUID], let_in: dict[UUID, datetime]) -> bool:
-    """Whether it is news: somebody who is not out, and was not let in since."""
-    return any(i in inside for i in person.policy_ids) and all(let_in[i] < at for i in person.policy_ids if i in let_in)
+def _has_effect(
+    written_at: datetime, recipient: RecipientPolicies, subscribed: set[UUID], opt_ins: dict[UUID, datetime]
+) -> bool:
+    """Return whether a contact is not opted out yet, and wrote after their last explicit opt-in."""
+    is_subscribed = any(policy_id in subscribed for policy_id in recipient.policy_ids)
+    return is_subscribed and all(opt_ins[i] < written_at for i in recipient.policy_ids if i in opt_ins)
 
 
-async def _record(conn: Conn, scope: Scope, refusal: OptOutRequest, person: RecipientPolicies) -> None:
-    said = refusal.message
-    message = ids.message(scope.project_id, said.account_id, said.message_id)
-    payload = {"channel": refusal.channel, "contact": refusal.contact, "changed": {"opted_out": True}}
+async def _record(conn: Conn, scope: Scope, request: OptOutRequest, recipient: RecipientPolicies) -> None:
+    message = ids.message(scope.project_id, request.message.account_id, request.message.message_id)
     await events.record(
         conn,
         events.system_actor(scope.actor.request_id),
         "outbound.opt_out",
         "contact_channel_policy",
-        person.policy_ids[0],
+        recipient.policy_ids[0],
         scope=scope,
-        payload=payload | {"reason": "the contact's own words"},
+        payload={
+            "channel": request.channel,
+            "contact": request.contact,
+            "changed": {"opted_out": True},
+            "reason": "the contact's own words",
+        },
         evidence_refs=await references.cite(conn, scope, [{"source": "cw_messages", "ref": message}]),
     )

@@ -1,4 +1,4 @@
-"""SQL of messages by which people opt out."""
+"""SQL of messages by which contacts opt out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class MessagePosition:
-    """Where reading goes on, in the order in which messages were stored."""
+    """Where the next page starts, in the order in which messages were stored."""
 
     stored_at: datetime
     account_id: int = 0
@@ -20,7 +20,7 @@ class MessagePosition:
 
 @dataclass(frozen=True)
 class ContactMessage:
-    """What a contact wrote. `channel_type` is that of the inbox, as Chatwoot calls it."""
+    """A message of a contact, with Chatwoot's `channel_type` of the inbox."""
 
     account_id: int
     message_id: int
@@ -34,7 +34,7 @@ class ContactMessage:
 
 @dataclass(frozen=True)
 class OptOutWatermark:
-    """Up to when messages were looked through, and for which words."""
+    """Up to when messages were read, and for which words."""
 
     at: datetime
     words: list[str]
@@ -42,14 +42,14 @@ class OptOutWatermark:
 
 @dataclass(frozen=True)
 class OptIn:
-    """When somebody was last let in again, explicitly."""
+    """The last explicit opt-in of a policy."""
 
     policy_id: UUID
     at: datetime
 
 
 async def fetch_watermark(conn: Conn, scope: Scope) -> OptOutWatermark | None:
-    """How far messages were looked through; None: not at all."""
+    """Return up to when messages were read; None before the first run."""
     return await fetch_optional(
         conn,
         OptOutWatermark,
@@ -63,8 +63,10 @@ async def fetch_watermark(conn: Conn, scope: Scope) -> OptOutWatermark | None:
 async def fetch_contact_messages(
     conn: Conn, scope: Scope, after: MessagePosition, characters: int, limit: int
 ) -> list[ContactMessage]:
-    """Messages of contacts stored after a place, in the order of places, with the beginning of their text. Of a mail,
-    that is its new part as Chatwoot found it."""
+    """Return messages of contacts that were stored after a position, with the first `characters` of their text.
+
+    The text of an e-mail is its new part, as Chatwoot found it.
+    """
     return await fetch_all(
         conn,
         ContactMessage,
@@ -95,7 +97,7 @@ async def fetch_contact_messages(
 
 
 async def fetch_opt_ins(conn: Conn, scope: Scope, policy_ids: Sequence[UUID]) -> list[OptIn]:
-    """The last explicit opt-in of each of these policies, for those that had one."""
+    """Return the last explicit opt-in of these policies, for those that have one."""
     return await fetch_all(
         conn,
         OptIn,

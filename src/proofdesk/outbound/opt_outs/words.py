@@ -1,7 +1,7 @@
-"""Words by which people opt out: whether the whole of what somebody wrote is one of them.
+"""Opt-out words: whether a whole message is one of them.
 
-"Whole" is without what nobody sees or means: invisible characters, width and case of letters, punctuation, emoji, the
-signature of a telephone, and quoted mail. The stored text is only read.
+Invisible characters, the width and case of letters, punctuation, emoji, the signature of a mail program and quoted
+e-mail do not count. The stored text is not changed.
 """
 
 import re
@@ -12,7 +12,7 @@ from proofdesk.core.quotes import split_quotes
 from proofdesk.outbound.channels.invisible import INVISIBLE
 
 MAX_LENGTH = 2000
-"""Characters of a message that are looked at; a longer one says more than a word."""
+"""Characters of a message that are read. A longer message says more than an opt-out word."""
 
 _SIGNATURE = re.compile(
     r"(sent (from|with|via|using)|get outlook|yahoo mail for|gesendet (von|mit|über|aus)|von meine[mr] .* gesendet"
@@ -24,27 +24,27 @@ _SIGNATURE = re.compile(
 
 
 class OptOutWords:
-    """The words of one installation, in any language."""
+    """The opt-out words of one installation, in any language."""
 
     def __init__(self, words: Iterable[str]):
-        seen = {w: normalize(w) for w in words}
-        self._words = {word for word in seen.values() if word}
-        self._symbols = {_visible(word).strip() for word, letters in seen.items() if not letters} - {""}
+        normalized = {word: normalize(word) for word in words}
+        self._words = {letters for letters in normalized.values() if letters}
+        self._symbols = {_visible(word).strip() for word, letters in normalized.items() if not letters} - {""}
 
     def matches(self, text: str) -> bool:
         """Return whether a message is one of the words and nothing else."""
-        said = extract_new_text(text[:MAX_LENGTH])
-        return normalize(said) in self._words or said.strip() in self._symbols
+        text = extract_new_text(text[:MAX_LENGTH])
+        return normalize(text) in self._words or text.strip() in self._symbols
 
 
 def normalize(text: str) -> str:
-    """Return the letters and digits of a text in one form, with one space for whatever stands between them."""
-    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in _visible(text))
-    return " ".join("".join(kept).split())
+    """Return the letters and digits of a text in one form, with one space for anything between them."""
+    characters = (c if unicodedata.category(c)[0] in "LMN" else " " for c in _visible(text))
+    return " ".join("".join(characters).split())
 
 
 def extract_new_text(text: str) -> str:
-    """Return what the author wrote themselves, in one form: no quoted mail, no signature of a program."""
+    """Return what the author wrote themselves, without quoted e-mail and the signature of a mail program."""
     own, _ = split_quotes(_visible(text).replace("\r\n", "\n").replace("\r", "\n"), lenient=True)
     kept: list[str] = []
     for line in own.split("\n"):
@@ -57,6 +57,6 @@ def extract_new_text(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """The text as it reads: full width and compatibility forms made plain, small letters, nothing invisible."""
+    """Return a text in small letters, without compatibility forms and invisible characters."""
     composed = unicodedata.normalize("NFKC", text.translate(INVISIBLE))
     return unicodedata.normalize("NFKC", composed.translate(INVISIBLE).casefold())

@@ -2,7 +2,7 @@
 
 from proofdesk.dashboard import status
 from proofdesk.jobs import catalog, schedules
-from proofdesk.jobs.outcomes import LOST_AFTER
+from proofdesk.jobs.recovery import UNQUEUED_AFTER_SECONDS
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import bundle_sources, facts, fixes, queries
 from proofdesk.runbooks.context import RunbookContext
@@ -29,7 +29,7 @@ async def check_worker(context: RunbookContext) -> Observation:
 
 async def check_lost_runs(context: RunbookContext) -> Observation:
     """Check that every running run has a recent heartbeat."""
-    limit = LOST_AFTER.total_seconds()
+    limit = UNQUEUED_AFTER_SECONDS
     async with context.resources.db.scoped(context.required_scope) as conn:
         active_runs = await queries.list_active_runs(conn, context.required_scope)
     lost = [r for r in active_runs if r.status == "running" and r.silent_seconds > limit]

@@ -20,13 +20,13 @@ def health(call: Call) -> object:
 
 def profile(call: Call) -> object:
     """GET /api/v1/profile"""
-    user = access.user(call.caller)
+    user = access.require_user(call.caller)
     return people.profile(user, [call.installation.accounts[number] for number in user.roles])
 
 
 def reset_access_token(call: Call) -> object:
     """POST /api/v1/profile/reset_access_token"""
-    user = access.user(call.caller)
+    user = access.require_user(call.caller)
     del call.installation.tokens[user.token]
     user.token = f"simulator-token-{user.id}-{call.installation.other_ids.take()}"
     call.installation.tokens[user.token] = user

@@ -3,35 +3,35 @@
 from collections.abc import Callable
 from typing import Any
 
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 from proofdesk_simulators.chatwoot.views import contacts, conversations, messages
 
-View = Callable[[Simulator, Any], object]
+View = Callable[[ChatwootSimulator, Any], object]
 
 
-def perform(simulator: Simulator, name: str, arguments: dict[str, Any]) -> object:
+def perform(simulator: ChatwootSimulator, name: str, arguments: dict[str, Any]) -> object:
     """Call the method of that name and show the row it returns. Raises KeyError for an unknown name."""
     view = ACTIONS[name]
     return view(simulator, getattr(simulator, name)(**arguments))
 
 
-def _message(simulator: Simulator, row: Any) -> object:
+def _message(simulator: ChatwootSimulator, row: Any) -> object:
     return messages.message(simulator.installation, row)
 
 
-def _messages(simulator: Simulator, rows: Any) -> object:
+def _messages(simulator: ChatwootSimulator, rows: Any) -> object:
     return messages.listed(simulator.installation, rows)
 
 
-def _conversation(simulator: Simulator, row: Any) -> object:
+def _conversation(simulator: ChatwootSimulator, row: Any) -> object:
     return conversations.conversation(simulator.installation, row, None)
 
 
-def _contact(simulator: Simulator, row: Any) -> object:
+def _contact(simulator: ChatwootSimulator, row: Any) -> object:
     return contacts.contact(row)
 
 
-def _nothing(simulator: Simulator, row: Any) -> object:
+def _nothing(simulator: ChatwootSimulator, row: Any) -> object:
     return {}
 
 

@@ -11,8 +11,8 @@ from proofdesk_simulators.chatwoot import access
 from proofdesk_simulators.chatwoot.installation import Caller, Installation
 from proofdesk_simulators.chatwoot.records import Account, AgentBot, Attributes, User
 from proofdesk_simulators.chatwoot.refusals import not_found, refuse
-from proofdesk_simulators.chatwoot.routes.multipart import File, parse
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.routes.multipart import UploadedFile, parse
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
 
 class Empty:
@@ -23,11 +23,11 @@ class Empty:
 class Call:
     """Path, query, body and files, with the caller and the account already admitted."""
 
-    simulator: Simulator
+    simulator: ChatwootSimulator
     path: Mapping[str, int]
     query: QueryParams
     body: object
-    files: list[File]
+    files: list[UploadedFile]
     found_caller: Caller | None = None
     found_account: Account | None = None
     values: Attributes = field(default_factory=dict[str, object])
@@ -50,7 +50,7 @@ class Call:
 
     @property
     def actor(self) -> User | AgentBot:
-        return access.user_or_bot(self.caller)
+        return access.require_user_or_bot(self.caller)
 
     @property
     def viewer_id(self) -> int | None:
@@ -82,12 +82,12 @@ class Call:
 Handler = Callable[[Call], object]
 
 
-async def read(request: Request, simulator: Simulator) -> Call:
+async def read(request: Request, simulator: ChatwootSimulator) -> Call:
     """Parse path, query and body. Raises Refusal 400 for a broken JSON body."""
     raw = await request.body()
     kind = request.headers.get("content-type", "")
     body: object = None
-    files: list[File] = []
+    files: list[UploadedFile] = []
     if raw and kind.startswith("multipart/form-data"):
         body, files = parse(kind, raw)
     elif raw:

@@ -14,7 +14,7 @@ NEWEST = 20
 def index(call: Call) -> object:
     """`current_page` is a number when `page` was not sent, and its text when it was."""
     sent = call.query.get("page")
-    rows = contacts.listed(call.account, call.query.get("sort"))
+    rows = contacts.list_contacts(call.account, call.query.get("sort"))
     page = listing.page_number(sent)
     with_inboxes = call.query.get("include_contact_inboxes") != "false"
     start = (page - 1) * contacts.PAGE_SIZE
@@ -28,7 +28,7 @@ def index(call: Call) -> object:
 def search(call: Call) -> object:
     """GET contacts/search: `count` is the number on this page only."""
     sent = call.query.get("page")
-    rows = sorted(contacts.found(call.account, call.query.get("q") or ""), key=lambda row: -row.last_activity_at)
+    rows = sorted(contacts.search_contacts(call.account, call.query.get("q") or ""), key=lambda row: -row.last_activity_at)
     start = (listing.page_number(sent) - 1) * contacts.PAGE_SIZE
     shown = rows[start : start + contacts.PAGE_SIZE]
     meta = {
@@ -50,7 +50,7 @@ def create(call: Call) -> object:
     contact = contacts.create(call.installation, call.account, call.values)
     address: Attributes = {"inbox": None, "source_id": None}
     if inbox is not None:
-        made = conversations.address_of(call.installation, contact, inbox, call.text("source_id"))
+        made = conversations.get_contact_inbox(call.installation, contact, inbox, call.text("source_id"))
         address = {"inbox": inbox_views.raw(inbox), "source_id": made.source_id}
     return {"payload": {"contact": views.contact(contact), "contact_inbox": address}}
 
@@ -95,7 +95,7 @@ def contactable_inboxes(call: Call) -> object:
 def create_contact_inbox(call: Call) -> object:
     """POST contacts/{id}/contact_inboxes"""
     inbox = _inbox(call)
-    address = conversations.address_of(call.installation, _contact(call), inbox, call.text("source_id"))
+    address = conversations.get_contact_inbox(call.installation, _contact(call), inbox, call.text("source_id"))
     return {"source_id": address.source_id, "inbox": inbox_views.slim(inbox)}
 
 

@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proofdesk_simulators.chatwoot.refusals import Answer, Refusal
+from proofdesk_simulators.chatwoot.refusals import ErrorResponse, ChatwootRefusal
 from proofdesk_simulators.chatwoot.routes import actions, reply
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 Body = dict[str, Any]
-Control = Callable[[Simulator, Request, Body], object]
+Control = Callable[[ChatwootSimulator, Request, Body], object]
 
 
-def routes(simulator: Simulator) -> list[Route]:
+def routes(simulator: ChatwootSimulator) -> list[Route]:
     """All controls, below `/_simulator`."""
     table: list[tuple[str, str, Control]] = [
         ("GET", "/truth", truth),
@@ -34,7 +34,7 @@ def routes(simulator: Simulator) -> list[Route]:
         ("POST", "/shifts", add_shift),
         ("DELETE", "/shifts", clear_shifts),
         ("GET", "/deliveries", list_deliveries),
-        ("PATCH", "/deliveries", set_habits),
+        ("PATCH", "/deliveries", set_queue_behaviour),
         ("POST", "/deliveries/resume", resume_deliveries),
         ("POST", "/actions/{name}", act),
     ]
@@ -43,13 +43,13 @@ def routes(simulator: Simulator) -> list[Route]:
     ]
 
 
-def truth(simulator: Simulator, request: Request, body: Body) -> object:
+def truth(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """GET truth?account_id=1&rows=false"""
     account_id = int(request.query_params.get("account_id", "1"))
     return simulator.truth(account_id, rows=request.query_params.get("rows") != "false")
 
 
-def state(simulator: Simulator, request: Request, body: Body) -> object:
+def state(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """Switches, faults, throttles, the clock and the names of the actions."""
     return {
         "now": simulator.installation.now(),
@@ -62,13 +62,13 @@ def state(simulator: Simulator, request: Request, body: Body) -> object:
     }
 
 
-def reset(simulator: Simulator, request: Request, body: Body) -> object:
+def reset(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """POST reset: controls only, the data stays."""
     simulator.reset_controls()
     return {}
 
 
-def set_switches(simulator: Simulator, request: Request, body: Body) -> object:
+def set_switches(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """Also `locale` of account 1, or of `account_id`."""
     if "locale" in body:
         simulator.account(int(body.pop("account_id", 1))).locale = str(body.pop("locale"))
@@ -76,7 +76,7 @@ def set_switches(simulator: Simulator, request: Request, body: Body) -> object:
     return asdict(simulator.switches)
 
 
-def set_clock(simulator: Simulator, request: Request, body: Body) -> object:
+def set_clock(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """`freeze_at` (seconds), `advance` (seconds) or `run`."""
     if "freeze_at" in body:
         simulator.clock.freeze(float(body["freeze_at"]))
@@ -87,42 +87,42 @@ def set_clock(simulator: Simulator, request: Request, body: Body) -> object:
     return {"now": simulator.installation.now()}
 
 
-def list_requests(simulator: Simulator, request: Request, body: Body) -> object:
+def list_requests(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """`method`, `path` and `query` narrow it; the last two are shell patterns."""
     q = request.query_params
     entries = simulator.journal.find(q.get("method"), q.get("path", "*"), q.get("query", "*"))
     return {"count": len(entries), "requests": [asdict(entry) for entry in entries]}
 
 
-def clear_requests(simulator: Simulator, request: Request, body: Body) -> object:
+def clear_requests(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """DELETE requests"""
     simulator.journal.clear()
     return {}
 
 
-def add_fault(simulator: Simulator, request: Request, body: Body) -> object:
+def add_fault(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """POST faults: the arguments of `Faults.add`."""
     return asdict(simulator.faults.add(**body))
 
 
-def clear_faults(simulator: Simulator, request: Request, body: Body) -> object:
+def clear_faults(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """DELETE faults"""
     simulator.faults.clear()
     return {}
 
 
-def set_throttle(simulator: Simulator, request: Request, body: Body) -> object:
+def set_throttle(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """POST throttles: `scope`, `limit`, `period`."""
     return asdict(simulator.throttles.set(**body))
 
 
-def clear_throttles(simulator: Simulator, request: Request, body: Body) -> object:
+def clear_throttles(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """DELETE throttles"""
     simulator.throttles.clear()
     return {}
 
 
-def add_shift(simulator: Simulator, request: Request, body: Body) -> object:
+def add_shift(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """`action` and `arguments` as for `/actions/{action}`; `every`, `path`, `times`."""
     name, arguments = str(body.pop("action")), dict(body.pop("arguments", {}))
     if name not in actions.ACTIONS:
@@ -131,44 +131,44 @@ def add_shift(simulator: Simulator, request: Request, body: Body) -> object:
     return {"id": shift.id}
 
 
-def clear_shifts(simulator: Simulator, request: Request, body: Body) -> object:
+def clear_shifts(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """DELETE shifts"""
     simulator.shifts.clear()
     return {}
 
 
-def list_deliveries(simulator: Simulator, request: Request, body: Body) -> object:
+def list_deliveries(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """GET deliveries: the attempts so far."""
     return {"attempts": [asdict(attempt) for attempt in simulator.deliveries.attempts]}
 
 
-def set_habits(simulator: Simulator, request: Request, body: Body) -> object:
+def set_queue_behaviour(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """PATCH deliveries: the habits of the queue."""
-    _set(simulator.deliveries.habits, body)
-    return asdict(simulator.deliveries.habits)
+    _set(simulator.deliveries.behaviour, body)
+    return asdict(simulator.deliveries.behaviour)
 
 
-def resume_deliveries(simulator: Simulator, request: Request, body: Body) -> object:
+def resume_deliveries(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """POST deliveries/resume"""
     simulator.deliveries.resume()
     return {}
 
 
-def act(simulator: Simulator, request: Request, body: Body) -> object:
+def act(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
     """POST actions/{name}: the arguments of the method of that name."""
     return actions.perform(simulator, request.path_params["name"], body)
 
 
-def _endpoint(simulator: Simulator, control: Control) -> Endpoint:
+def _endpoint(simulator: ChatwootSimulator, control: Control) -> Endpoint:
     async def respond(request: Request) -> Response:
         try:
             body: Body = await request.json() if await request.body() else {}
             with simulator.installation.lock:
-                return reply.of(Answer(200, reply.encode(control(simulator, request, body))))
-        except Refusal as refusal:
-            return reply.of(refusal.answer)
+                return reply.error_response(ErrorResponse(200, reply.encode(control(simulator, request, body))))
+        except ChatwootRefusal as refusal:
+            return reply.error_response(refusal.answer)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
-            return reply.of(Answer(422, {"error": f"{type(error).__name__}: {error}"}))
+            return reply.error_response(ErrorResponse(422, {"error": f"{type(error).__name__}: {error}"}))
 
     return respond
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from proofdesk_simulators.chatwoot import access, conversations, filtering, listing
 from proofdesk_simulators.chatwoot.records import Contact, ContactInbox, Conversation
-from proofdesk_simulators.chatwoot.refusals import not_found, refuse, rule
+from proofdesk_simulators.chatwoot.refusals import not_found, refuse, rule_violation
 from proofdesk_simulators.chatwoot.routes import messages as message_routes
 from proofdesk_simulators.chatwoot.routes.call import Call, Empty
 from proofdesk_simulators.chatwoot.views import conversations as views
@@ -14,7 +14,7 @@ from proofdesk_simulators.chatwoot.views.times import iso
 
 def find(call: Call) -> Conversation:
     """The conversation of the path, if the caller may see it."""
-    return access.conversation(call.caller, call.account, call.path["conversation_id"])
+    return access.get_conversation(call.caller, call.account, call.path["conversation_id"])
 
 
 def view(call: Call, row: Conversation) -> object:
@@ -25,7 +25,7 @@ def view(call: Call, row: Conversation) -> object:
 def index(call: Call) -> object:
     """GET conversations"""
     query = _query(call)
-    result = listing.find(call.simulator.listings, call.installation, call.account, call.caller, query)
+    result = listing.list_conversations(call.simulator.listings, call.installation, call.account, call.caller, query)
     rows = result.rows
     if query.updated_within is None:
         number = listing.page_number(call.query.get("page"))
@@ -38,13 +38,13 @@ def index(call: Call) -> object:
 def meta(call: Call) -> object:
     """GET conversations/meta: the counts alone."""
     query = _query(call)
-    result = listing.find(call.simulator.listings, call.installation, call.account, call.caller, query)
+    result = listing.list_conversations(call.simulator.listings, call.installation, call.account, call.caller, query)
     return {"meta": result.counts}
 
 
 def filter_all(call: Call) -> object:
     """POST conversations/filter: no `data` wrapper, three counts."""
-    rows = filtering.find(call.account, call.caller, call.body, call.installation.now())
+    rows = filtering.filter_conversations(call.account, call.caller, call.body, call.installation.now())
     mine = sum(row.human is call.caller for row in rows)
     unassigned = sum(row.human is None for row in rows)
     counts = {"mine_count": mine, "unassigned_count": unassigned, "all_count": len(rows)}
@@ -112,7 +112,7 @@ def set_custom_attributes(call: Call) -> object:
 
 def update_last_seen(call: Call) -> object:
     """POST update_last_seen"""
-    return view(call, conversations.see(call.installation, find(call)))
+    return view(call, conversations.mark_seen(call.installation, find(call)))
 
 
 def assign(call: Call) -> object:
@@ -151,12 +151,12 @@ def delete(call: Call) -> object:
     return Empty()
 
 
-def _query(call: Call) -> listing.Query:
+def _query(call: Call) -> listing.ListQuery:
     q = call.query
     statuses = tuple(q.getlist("status[]")) or (q.get("status") or "open",)
     labels = q.getlist("labels[]") or (q.get("labels") or "").split(",")
     within = q.get("updated_within") or ""
-    return listing.Query(
+    return listing.ListQuery(
         statuses=statuses,
         assignee_type=q.get("assignee_type") or "all",
         inbox_id=_whole(q.get("inbox_id")),
@@ -186,7 +186,7 @@ def _address(call: Call) -> ContactInbox:
         contact, inbox = call.account.contacts.get(contact_id), call.account.inboxes.get(inbox_id)
         if contact is None or inbox is None:
             raise not_found()
-        return conversations.address_of(call.installation, contact, inbox, source_id)
+        return conversations.get_contact_inbox(call.installation, contact, inbox, source_id)
     for address in _addresses(list(call.account.contacts.values())):
         if source_id is not None and address.source_id == source_id and inbox_id in (None, address.inbox.id):
             return address
@@ -205,4 +205,4 @@ def _instant(call: Call, name: str) -> float | None:
     try:
         return datetime.fromisoformat(str(value)).timestamp()
     except ValueError:
-        raise rule(f"Invalid value for {name}") from None
+        raise rule_violation(f"Invalid value for {name}") from None

@@ -16,7 +16,7 @@ from proofdesk_simulators.chatwoot.records import (
     Message,
     Sender,
 )
-from proofdesk_simulators.chatwoot.refusals import not_found, refuse, rule
+from proofdesk_simulators.chatwoot.refusals import not_found, refuse, rule_violation
 from proofdesk_simulators.chatwoot.routes.call import Call
 from proofdesk_simulators.chatwoot.views import attachments as attachment_views
 from proofdesk_simulators.chatwoot.views import conversations as conversation_views
@@ -34,7 +34,7 @@ def index(call: Call) -> object:
     before, after = _cursor(call.query.get("before")), _cursor(call.query.get("after"))
     if call.simulator.switches.ignore_windows:
         before = after = None
-    page = messages.page(
+    page = messages.select_page(
         row,
         before,
         after,
@@ -63,7 +63,7 @@ def post(call: Call, row: Conversation, values: Mapping[str, object]) -> Message
     is_api = row.inbox.channel_type == "Channel::Api"
     incoming = values.get("message_type") == "incoming"
     if incoming and not is_api:
-        raise rule("Incoming messages are only allowed in Api inboxes")
+        raise rule_violation("Incoming messages are only allowed in Api inboxes")
     private = str(values.get("private", "false")).lower() == "true"
     content = values.get("content")
     draft = Draft(
@@ -119,7 +119,7 @@ def list_attachments(call: Call) -> object:
 
 
 def _conversation(call: Call) -> Conversation:
-    return access.conversation(call.caller, call.account, call.path["conversation_id"])
+    return access.get_conversation(call.caller, call.account, call.path["conversation_id"])
 
 
 def _message(call: Call) -> Message:
@@ -144,7 +144,7 @@ def _sender(call: Call, values: Mapping[str, object]) -> Sender:
         if bot is not None and bot.account_id == call.account.id:
             return bot
     actor = call.actor
-    return actor if isinstance(actor, AgentBot) else access.user(actor)
+    return actor if isinstance(actor, AgentBot) else access.require_user(actor)
 
 
 def _content_attributes(
@@ -170,7 +170,7 @@ def _additional_attributes(values: Mapping[str, object]) -> Attributes | None:
 def _addresses(value: object) -> list[str]:
     found = [part.strip() for part in str(value or "").split(",") if part.strip()]
     if not all(ADDRESS.fullmatch(part) for part in found):
-        raise rule("Invalid email address")
+        raise rule_violation("Invalid email address")
     return found
 
 

@@ -9,7 +9,7 @@ from proofdesk_simulators.chatwoot.records import Attributes
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class UploadedFile:
     """One uploaded file."""
 
     field: str
@@ -18,12 +18,12 @@ class File:
     data: bytes
 
 
-def parse(content_type: str, raw: bytes) -> tuple[Attributes, list[File]]:
+def parse(content_type: str, raw: bytes) -> tuple[Attributes, list[UploadedFile]]:
     """The fields, as text, and the files of a form."""
     head = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
     form = BytesParser(policy=policy.HTTP).parsebytes(head + raw)
     fields: Attributes = {}
-    files: list[File] = []
+    files: list[UploadedFile] = []
     for part in form.iter_parts() if isinstance(form, EmailMessage) else ():
         name = str(part.get_param("name", header="content-disposition"))
         payload = part.get_payload(decode=True)
@@ -32,5 +32,5 @@ def parse(content_type: str, raw: bytes) -> tuple[Attributes, list[File]]:
         if filename is None:
             fields[name] = data.decode("utf-8", "replace")
         else:
-            files.append(File(name, filename, part.get_content_type(), data))
+            files.append(UploadedFile(name, filename, part.get_content_type(), data))
     return fields, files

@@ -9,16 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proofdesk_simulators.chatwoot import access
-from proofdesk_simulators.chatwoot.refusals import CATALOGUE, Answer, Refusal
+from proofdesk_simulators.chatwoot.refusals import CATALOGUE, ErrorResponse, ChatwootRefusal
 from proofdesk_simulators.chatwoot.routes import call as calls
 from proofdesk_simulators.chatwoot.routes.call import Call, Handler
 from proofdesk_simulators.chatwoot.routes.table import OPEN, USERS
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def endpoint(simulator: Simulator, handler: Handler, allowed: str) -> Endpoint:
+def endpoint(simulator: ChatwootSimulator, handler: Handler, allowed: str) -> Endpoint:
     """Read the request, check the caller, run the handler under the installation's lock."""
 
     async def respond(request: Request) -> Response:
@@ -27,22 +27,22 @@ def endpoint(simulator: Simulator, handler: Handler, allowed: str) -> Endpoint:
             with simulator.installation.lock:
                 if allowed != OPEN:
                     _admit(call, request, allowed)
-                return of(Answer(200, encode(handler(call))))
-        except Refusal as refusal:
-            return of(refusal.answer)
+                return error_response(ErrorResponse(200, encode(handler(call))))
+        except ChatwootRefusal as refusal:
+            return error_response(refusal.answer)
 
     return respond
 
 
-def of(answer: Answer, headers: dict[str, str] | None = None) -> Response:
+def error_response(answer: ErrorResponse, headers: dict[str, str] | None = None) -> Response:
     """An answer with its media type and a request id."""
     body = answer.body if isinstance(answer.body, str | bytes) else encode(answer.body)
     return Response(
-        body, answer.status, {"Content-Type": answer.media_type} | answer.headers | numbered() | (headers or {})
+        body, answer.status, {"Content-Type": answer.media_type} | answer.headers | request_id_header() | (headers or {})
     )
 
 
-def numbered() -> dict[str, str]:
+def request_id_header() -> dict[str, str]:
     """The header that comes with each answer, the server's log tag."""
     return {"X-Request-Id": str(uuid.uuid4())}
 
@@ -61,12 +61,12 @@ def encode(value: object) -> bytes:
 async def unknown_route(request: Request) -> Response:
     """HTML unless the client asks for JSON."""
     accepts_json = "application/json" in request.headers.get("accept", "")
-    return of(CATALOGUE["404_route" if accepts_json else "404_page"])
+    return error_response(CATALOGUE["404_route" if accepts_json else "404_page"])
 
 
 def _admit(call: Call, request: Request, allowed: str) -> None:
     installation = call.installation
-    call.found_caller = access.caller(installation, calls.token(request, installation))
-    (access.user if allowed == USERS else access.user_or_bot)(call.caller)
+    call.found_caller = access.authenticate(installation, calls.token(request, installation))
+    (access.require_user if allowed == USERS else access.require_user_or_bot)(call.caller)
     if "account_id" in call.path:
-        call.found_account = access.enter(installation, call.caller, call.path["account_id"])
+        call.found_account = access.get_account(installation, call.caller, call.path["account_id"])

@@ -8,25 +8,25 @@ from starlette.responses import RedirectResponse, Response
 from proofdesk_simulators.chatwoot.records import Attachment
 from proofdesk_simulators.chatwoot.refusals import CATALOGUE
 from proofdesk_simulators.chatwoot.routes import reply
-from proofdesk_simulators.chatwoot.simulator import Simulator
+from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
 Endpoint = Callable[[Request], Response]
 
 
-def redirect(simulator: Simulator) -> Endpoint:
+def redirect(simulator: ChatwootSimulator) -> Endpoint:
     """302 to the store; the second address is meant to be short-lived."""
 
     def respond(request: Request) -> Response:
         file = simulator.installation.files.get(request.path_params["file_id"])
         if file is None:
-            return reply.of(CATALOGUE["404_page"])
+            return reply.error_response(CATALOGUE["404_page"])
         store = simulator.switches.storage_url
         return RedirectResponse(f"{store}/_storage/{file.id}/{file.filename}", 302)
 
     return respond
 
 
-def download(simulator: Simulator) -> Endpoint:
+def download(simulator: ChatwootSimulator) -> Endpoint:
     """404 until the file has arrived in the store."""
 
     def respond(request: Request) -> Response:

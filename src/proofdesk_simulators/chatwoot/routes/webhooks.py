@@ -2,7 +2,7 @@
 
 from proofdesk_simulators.chatwoot import access, webhooks
 from proofdesk_simulators.chatwoot.records import Attributes, Webhook
-from proofdesk_simulators.chatwoot.refusals import not_found, rule
+from proofdesk_simulators.chatwoot.refusals import not_found, rule_violation
 from proofdesk_simulators.chatwoot.routes.call import Call, Empty
 
 
@@ -43,5 +43,5 @@ def _values(call: Call) -> Attributes:
     """Plain, or under `webhook`."""
     values = call.attributes("webhook") or call.values
     if not values:
-        raise rule("param is missing or the value is empty: webhook")
+        raise rule_violation("param is missing or the value is empty: webhook")
     return values

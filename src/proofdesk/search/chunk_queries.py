@@ -15,48 +15,48 @@ INFORMATIVE_SHARE = 0.2  # words worth less than this part of the best one say n
 MAX_INFORMATIVE_WORDS = 8  # by so many, those worth most, chunks of a long conversation are looked up
 
 _CHUNKS = sql.SQL("""
-    rag_chunks k WHERE k.project_id = %(project)s AND k.account_id = {of}.account_id
-              AND k.conversation_id = {of}.conversation_id AND {chunk_passes}""")
+    rag_chunks k WHERE k.project_id = %(project)s AND k.account_id = {alias}.account_id
+              AND k.conversation_id = {alias}.conversation_id AND {chunk_filter}""")
 # Most conversations are short: of those nothing is chosen, which takes as long as reading them all.
-_LOOKED_AT = sql.SQL("""(
-        SELECT k.* FROM (SELECT count(*) > %(whole)s AS is_long
-                         FROM (SELECT FROM {all} LIMIT %(whole)s + 1) bounded) size
+_SELECTED_CHUNKS = sql.SQL("""(
+        SELECT k.* FROM (SELECT count(*) > %(whole_conversation)s AS is_long
+                         FROM (SELECT FROM {all} LIMIT %(whole_conversation)s + 1) bounded) size
         CROSS JOIN LATERAL (
-            (SELECT {columns} FROM {chunks} AND NOT size.is_long LIMIT %(whole)s)
+            (SELECT {columns} FROM {chunks} AND NOT size.is_long LIMIT %(whole_conversation)s)
             UNION ALL
-            (SELECT {columns} FROM {chosen} chosen CROSS JOIN LATERAL (
+            (SELECT {columns} FROM {keys} keys CROSS JOIN LATERAL (
                  SELECT k.* FROM rag_chunks k
-                 WHERE k.project_id = %(project)s AND k.account_id = {of}.account_id
-                   AND k.message_id = chosen.message_id AND k.chunk_index = chosen.chunk_index
-                   AND k.conversation_id = {of}.conversation_id AND {chunk_passes} LIMIT 1) k
+                 WHERE k.project_id = %(project)s AND k.account_id = {alias}.account_id
+                   AND k.message_id = keys.message_id AND k.chunk_index = keys.chunk_index
+                   AND k.conversation_id = {alias}.conversation_id AND {chunk_filter} LIMIT 1) k
              WHERE size.is_long)) k)""")
 # A message that holds the words has chunks of its own, or is joined to the one before it or after it.
-_CHOSEN = sql.SQL("""(
+_SELECTED_KEYS = sql.SQL("""(
         (SELECT k.message_id, k.chunk_index FROM {chunks}
-         ORDER BY k.created_at DESC, k.message_id DESC, k.chunk_index DESC LIMIT {most})
+         ORDER BY k.created_at DESC, k.message_id DESC, k.chunk_index DESC LIMIT {limit})
         UNION
         (SELECT n.message_id, n.chunk_index FROM near n
-         WHERE n.account_id = {of}.account_id AND n.conversation_id = {of}.conversation_id
-         ORDER BY n.distance LIMIT {most})
+         WHERE n.account_id = {alias}.account_id AND n.conversation_id = {alias}.conversation_id
+         ORDER BY n.distance LIMIT {limit})
         UNION
         SELECT k.message_id, k.chunk_index
-        FROM (SELECT held.message_id
+        FROM (SELECT matches.message_id
               FROM (SELECT w.word, place.message_id, max(w.weight) AS weight
-                    FROM wanted w
+                    FROM query_terms w
                     CROSS JOIN LATERAL (
                         SELECT p.places FROM search_postings p
-                        WHERE p.project_id = %(project)s AND p.term = w.term AND p.account_id = {of}.account_id
-                          AND p.conversation_id = {of}.conversation_id LIMIT 1) p
+                        WHERE p.project_id = %(project)s AND p.term = w.term AND p.account_id = {alias}.account_id
+                          AND p.conversation_id = {alias}.conversation_id LIMIT 1) p
                     CROSS JOIN LATERAL unnest(p.places) place (message_id)
-                    WHERE w.telling GROUP BY w.word, place.message_id) held
-              GROUP BY held.message_id ORDER BY sum(held.weight) DESC, held.message_id DESC LIMIT {most}) m
+                    WHERE w.informative GROUP BY w.word, place.message_id) matches
+              GROUP BY matches.message_id ORDER BY sum(matches.weight) DESC, matches.message_id DESC LIMIT {limit}) m
         CROSS JOIN LATERAL (
             SELECT s.created_at FROM cw_messages s
-            WHERE s.project_id = %(project)s AND s.account_id = {of}.account_id AND s.message_id = m.message_id
+            WHERE s.project_id = %(project)s AND s.account_id = {alias}.account_id AND s.message_id = m.message_id
             LIMIT 1) s
         CROSS JOIN LATERAL (
             (SELECT k.message_id, k.chunk_index FROM {chunks} AND k.created_at = s.created_at
-               AND k.message_id = m.message_id LIMIT %(pieces)s)
+               AND k.message_id = m.message_id LIMIT %(chunks_per_message)s)
             UNION ALL
             SELECT around.message_id, around.chunk_index FROM (
                 (SELECT k.message_id, k.chunk_index, k.covers FROM {chunks} AND k.created_at <= s.created_at
@@ -69,7 +69,7 @@ _CHOSEN = sql.SQL("""(
 
 def conversation_chunks(alias: str, chunk_filter: sql.SQL) -> sql.Composed:
     """The chunks `k` of the conversation that the alias `of` stands for."""
-    return _CHUNKS.format(of=sql.Identifier(alias), chunk_passes=chunk_filter)
+    return _CHUNKS.format(alias=sql.Identifier(alias), chunk_filter=chunk_filter)
 
 
 def selected_chunks(of: str, chunk_filter: sql.SQL, limit: sql.Composable, columns: str) -> sql.Composed:
@@ -79,11 +79,11 @@ def selected_chunks(of: str, chunk_filter: sql.SQL, limit: sql.Composable, colum
     `wanted` terms, `near` chunks, `project`, `whole` and `pieces`.
     """
     every, alias = conversation_chunks(of, chunk_filter), sql.Identifier(of)
-    chosen = _CHOSEN.format(of=alias, chunks=every, most=limit)
+    keys = _SELECTED_KEYS.format(alias=alias, chunks=every, limit=limit)
     names = sql.SQL(", ").join(sql.Identifier("k", name) for name in columns.split())
     counted = conversation_chunks(of, NO_FILTER)  # filters might leave few of very many
-    return _LOOKED_AT.format(
-        of=alias, all=counted, chunks=every, chosen=chosen, chunk_passes=chunk_filter, columns=names
+    return _SELECTED_CHUNKS.format(
+        alias=alias, all=counted, chunks=every, keys=keys, chunk_filter=chunk_filter, columns=names
     )
 
 
