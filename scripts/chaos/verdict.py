@@ -65,8 +65,9 @@ HELD = LEFT + " WHERE status <> 'doing'"
 
 
 def at_work(db: psycopg.Connection) -> set[int]:
-    """The process ids of the workers that have come up, and of some that are gone."""
-    return {int(runner.split(":")[1]) for (runner,) in db.execute(query).fetchall()}
+    """Return the process ids of the workers that have executed a run, some of them gone by now."""
+    runners = db.execute("SELECT DISTINCT runner FROM worker_runs WHERE runner IS NOT NULL").fetchall()
+    return {int(runner.split(":")[1]) for (runner,) in runners}
 
 
 def wrong(db: psycopg.Connection, world: World, *, hasty: bool) -> list[str]:

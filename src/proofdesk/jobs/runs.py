@@ -110,7 +110,7 @@ async def execute(
     make room for other projects, and are queued again when the worker stops. Other runs are cancelled then.
     """
     time_slice = TimeSlice(db, scope, run, report, stopping)
-    with logging.bound(job_type=run.job_type, run_id=str(run.id), request_id=run.request_id):
+    with logging.bind_context(job_type=run.job_type, run_id=str(run.id), request_id=run.request_id):
         job = asyncio.ensure_future(handler(scope, run, time_slice))
         writer = asyncio.create_task(execution.write_progress(db, scope, run, time_slice, job, heartbeat))
         try:
