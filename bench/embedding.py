@@ -26,7 +26,7 @@ from proofdesk.settings import Settings
 
 CHUNKS = 10_000
 GROWTH = (500, 5_000, 50_000)  # the first has no index of its own
-_OPTIONS = vectors.Options.of(Settings())
+_OPTIONS = vectors.EmbeddingOptions.of(Settings())
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ async def measure(quick: bool) -> Found:
 
 def _curves(grown: Sequence[Embedded]) -> list[Curve]:
     stored = [(one.chunks, one.seconds) for one in grown]
-    indexes = [(one.chunks, one.indexed - one.seconds) for one in grown if one.chunks >= vector_index.BUILT_FROM]
+    indexes = [(one.chunks, one.indexed - one.seconds) for one in grown if one.chunks >= vector_index.BUILD_FROM]
     return [
         Curve("embedding", "Time until chunks are found by meaning", "chunks", "s", stored),
         Curve("vector-index", "Time of the index over their vectors", "chunks", "s", indexes),
@@ -88,7 +88,7 @@ async def _embedded(db: Database, url: str, there: str, chunks: int) -> tuple[Em
     done = await vectors.embed_pending(db, inside, provider, _OPTIONS)
     stored = time.perf_counter()
     assert done.processed == chunks, "every chunk has a vector"
-    await vector_index.look_after(db, url, inside)
+    await vector_index.maintain_index(db, url, inside)
     indexed = time.perf_counter()
     await provider.aclose()
     return Embedded(chunks, stored - began, indexed - began), made.id

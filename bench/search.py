@@ -115,7 +115,7 @@ class Bench:
 
     async def indexed(self, inside: Scope) -> None:
         """Give a project the index over its vectors, if it is large."""
-        await vector_index.look_after(self.db, self.url, inside)
+        await vector_index.maintain_index(self.db, self.url, inside)
 
     async def measured(self, inside: Scope, filled: desk.Desk) -> Measured:
         """Ask the project its questions, and the bare query the same. Tables are first as autovacuum leaves them."""

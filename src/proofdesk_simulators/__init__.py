@@ -1,1 +1,1 @@
-"""Stand-ins for the outside world: used by the tests and by `proofdesk demo`."""
+"""Simulated Chatwoot, OpenAI, Telegram and SMTP servers, for tests, `proofdesk demo` and `proofdesk simulate`."""

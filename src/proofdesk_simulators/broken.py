@@ -1,4 +1,4 @@
-"""Answers that break on their way: cut before anything is said, cut in the middle, or without an end."""
+"""Broken responses: cut at the start, cut in the middle, or without an end."""
 
 import asyncio
 import time
@@ -10,19 +10,19 @@ from proofdesk_simulators.serving import ConnectionCut
 
 CUT, HALF, TRICKLE = "cut", "half", "trickle"
 _PAUSE, _AT_MOST = 0.05, 120.0
-_SAID = "the simulated server broke the connection off"
+_REASON = "the simulated server closed the connection"
 Headers = list[tuple[bytes, bytes]]
 
 
 async def cut(send: Send, headers: Mapping[str, str]) -> None:
-    """Begin an answer and break the connection off."""
+    """Start a response, then close the connection."""
     await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
     await send({"type": "http.response.body", "body": b"{", "more_body": True})
-    raise ConnectionCut(_SAID)
+    raise ConnectionCut(_REASON)
 
 
 async def half(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let the app answer, and break the connection off in the middle of what it says."""
+    """Send half of the app's response, then close the connection."""
     body = bytearray()
 
     async def take(message: Message) -> None:
@@ -33,19 +33,19 @@ async def half(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None
 
     await app(scope, receive, take)
     await send({"type": "http.response.body", "body": bytes(body[: len(body) // 2]), "more_body": True})
-    raise ConnectionCut(_SAID)
+    raise ConnectionCut(_REASON)
 
 
 async def trickle(receive: Receive, send: Send, headers: Mapping[str, str]) -> None:
-    """Send blanks, one after the other, until the client has enough."""
+    """Send blanks until the client disconnects."""
     await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
-    gone = asyncio.create_task(_disconnected(receive))
+    disconnect = asyncio.create_task(_disconnected(receive))
     until = time.monotonic() + _AT_MOST
-    while not gone.done() and time.monotonic() < until:
+    while not disconnect.done() and time.monotonic() < until:
         await send({"type": "http.response.body", "body": b" ", "more_body": True})
-        await asyncio.wait([gone], timeout=_PAUSE)
-    gone.cancel()
-    raise ConnectionCut(_SAID)
+        await asyncio.wait([disconnect], timeout=_PAUSE)
+    disconnect.cancel()
+    raise ConnectionCut(_REASON)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -23,9 +23,9 @@ TASKS = Path("/proc/self/task")
 
 
 class ConnectionCut(httpx2.RemoteProtocolError):
-    """Raised by an app after the first bytes of an answer, to break the connection off.
+    """Raised by an app after the first bytes of a response, to close the connection.
 
-    A client inside the process gets it as the error that a client on the wire would see.
+    An in-process client gets the same error as a client over the network.
     """
 
 
@@ -33,8 +33,8 @@ class ConnectionCut(httpx2.RemoteProtocolError):
 def running(app: ASGIApp, host: str = HOST, port: int = 0) -> Iterator[str]:
     """Serve `app` from a thread and yield its base URL, `http://127.0.0.1:<port>`.
 
-    Takes a free port unless one is given. The app gets no lifespan events. Raises RuntimeError
-    when the server does not come up within five seconds.
+    Port 0 is any free port. The app gets no lifespan events. Raises RuntimeError if the server does not start within
+    five seconds.
     """
     with ports.listen(host, port, ("--host", "--port")) as listener:
         background = _Background(app, listener)
@@ -76,7 +76,7 @@ class _Background:
         deadline = time.monotonic() + START_WITHIN
         while self._server is None or not self._server.wrks:
             if time.monotonic() > deadline or not self._thread.is_alive():
-                raise RuntimeError(f"no server at {self._listener.getsockname()}")
+                raise RuntimeError(f"The server at {self._listener.getsockname()} did not start.")
             time.sleep(0.002)
 
     def stop(self) -> None:
@@ -95,19 +95,19 @@ class _Background:
 
 
 _ending: set[str] = set()
-"""Granian's own threads that were not gone yet when their server was."""
+"""Threads of Granian that were still running when their server had stopped."""
 
 
 @atexit.register
 def _outlive_runtimes() -> None:
-    """Wait for them: an interpreter that ends before they do aborts."""
+    """Wait for these threads: the interpreter aborts if it ends before them."""
     deadline = time.monotonic() + STOP_WITHIN
     while _ending & _native_threads() and time.monotonic() < deadline:
         time.sleep(0.002)
 
 
 class _Server(Server):
-    """Granian with a socket of ours, which no other process shares."""
+    """Granian on an existing socket, which no other process shares."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket):
         super().__init__(app, interface=Interfaces.ASGINL, websockets=False, log_enabled=False)
@@ -118,7 +118,7 @@ class _Server(Server):
 
 
 def _native_threads() -> set[str]:
-    """Ids of all threads of the process, where the system shows them."""
+    """Return the ids of all threads of the process, if the system has /proc."""
     return {task.name for task in TASKS.iterdir()} if TASKS.exists() else set()
 
 

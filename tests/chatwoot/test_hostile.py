@@ -122,7 +122,7 @@ async def test_hostile_message_never_loses_another(
     assert {m["id"] for m in every} - _stored(owner_conn) <= set(middle.values()), "only hostile ones may be missing"
     assert synced.in_quarantine > len(fields)
     await index_conversations(db, project, ChunkLimits(1000, 30))
-    await vectors.embed_pending(db, project, LocalModel(), vectors.Options())
+    await vectors.embed_pending(db, project, LocalModel(), vectors.EmbeddingOptions())
     behind = "SELECT count(*) FROM cw_conversations WHERE content_version <> LEAST(indexed_version, chunked_version)"
     assert owner_conn.execute(behind).fetchone() == (0,)
     assert owner_conn.execute("SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'").fetchone() == (0,)

@@ -103,7 +103,7 @@ async def test_many_who_write_at_once_are_counted_and_none_waits_for_another(
     assert (await messages.count_by_state(db, project, "email", "Hello"))["draft"] == 60
     monitored = await figures(db)
     assert [(o.channel, o.messages) for o in monitored] == [("email", 60), ("telegram", 60)]
-    assert (await vectors.counts(db, project)).pending == 120
+    assert (await vectors.count_chunks(db, project)).pending == 120
 
 
 async def test_the_rows_of_connections_that_have_ended_are_gathered(

@@ -66,7 +66,7 @@ HOT: dict[str, Hot] = {
     "the same as they change": lambda c, s: scheduler_queries.changed_runs(c, s, [], with_latest=True),
     "its newest runs": lambda c, s: scheduler_queries.run_history(c, s, None, None, 30, 0),
     "messages to a person": lambda c, s: recipient_queries.fetch_message_ids(c, s, "anna@example.com", 20),
-    "chunks to embed": lambda c, s: embedding_queries.claim(c, s, 100),
+    "chunks to embed": lambda c, s: embedding_queries.claim_chunks(c, s, 100),
     "words of a question": lambda c, s: search_queries.load_index_statistics(
         c, s, ["w1", "w2", ":english"], "", "one", "none"
     ),
@@ -157,7 +157,7 @@ def _expected(node: dict[str, Any]) -> int:
 async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: str, inside: Scope):
     async with explained(filled_url, inside) as (conn, plans):
         await totals_queries.count_entities(conn, inside)
-        await embedding_queries.counts(conn, inside)
+        await embedding_queries.count_by_status(conn, inside)
         await message_count_queries.count_by_state(conn, inside, "email")
         assert {n["Relation Name"] for n in await plans.nodes() if "Relation Name" in n} == {"project_counts"}
 
@@ -169,8 +169,8 @@ async def test_a_statement_that_reads_a_whole_table_would_be_noticed(filled_url:
 
 
 async def _index_vectors(url: str, project_id: UUID) -> None:
-    async with vector_indexes.changing(url) as conn:
-        await vector_indexes.build(conn, project_id, MODEL.model, MODEL.dimension, LARGE * 4)
+    async with vector_indexes.index_connection(url) as conn:
+        await vector_indexes.build_index(conn, project_id, MODEL.model, MODEL.dimension, LARGE * 4)
 
 
 _PROJECT = """

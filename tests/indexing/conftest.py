@@ -6,7 +6,7 @@ import pytest
 
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings import capabilities, factory
-from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import OpenAISimulator, create_app
@@ -22,13 +22,13 @@ def simulator() -> OpenAISimulator:
 
 @pytest.fixture
 def url(simulator: OpenAISimulator) -> Iterator[str]:
-    capabilities.forget()
+    capabilities.reset_capabilities()
     with running(create_app(simulator)) as base_url:
         yield f"{base_url}/v1"
 
 
 @pytest.fixture
-async def provider(url: str) -> AsyncIterator[Provider]:
+async def provider(url: str) -> AsyncIterator[EmbeddingProvider]:
     """OpenAI's small model, shortened to 256 numbers."""
     opened = factory.open_provider(
         settings(openai_api_key="sk-test", openai_base_url=url, embedding_dim=256, openai_timeout_ms=2000)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import pytest
 from pgvector import HalfVector
 
-from proofdesk.indexing.embeddings.batches import PROBE, Batches, Patience
-from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Refused
+from proofdesk.indexing.embeddings.batches import PROBE, BatchEmbedder, RetryPolicy
+from proofdesk.indexing.embeddings.provider import EmbeddingError, ProviderBusy, ProviderFailed, TextsRefused
 
-QUICK = Patience(3, 0.0, 1.0)
+QUICK = RetryPolicy(3, 0.0, 1.0)
 
 
 class Scripted:
@@ -35,60 +35,60 @@ class Scripted:
 
 
 def refuses(*bad: str) -> Callable[[Sequence[str]], EmbeddingError | None]:
-    return lambda texts: Refused("no") if set(bad) & set(texts) else None
+    return lambda texts: TextsRefused("no") if set(bad) & set(texts) else None
 
 
 async def test_a_batch_is_halved_until_the_bad_texts_are_alone():
     provider = Scripted(refuses("c", "h"))
-    outcomes = await Batches(provider, QUICK).embed(list("abcdefgh"))
+    outcomes = await BatchEmbedder(provider, QUICK).embed(list("abcdefgh"))
     assert [outcome.reason for outcome in outcomes] == [None, None, "no", None, None, None, None, "no"]
     assert all((outcome.vector is None) == (outcome.reason is not None) for outcome in outcomes)
 
 
 async def test_too_many_texts_for_one_request_are_all_embedded_in_smaller_ones():
-    provider = Scripted(lambda texts: Refused("too many") if len(texts) > 3 else None)
-    outcomes = await Batches(provider, QUICK).embed(list("abcdefgh"))
+    provider = Scripted(lambda texts: TextsRefused("too many") if len(texts) > 3 else None)
+    outcomes = await BatchEmbedder(provider, QUICK).embed(list("abcdefgh"))
     assert all(outcome.vector for outcome in outcomes)
 
 
 async def test_how_many_texts_a_request_may_have_is_learnt_from_good_texts_only():
-    batches = Batches(Scripted(lambda texts: Refused("too many") if len(texts) > 3 else None), QUICK)
+    batches = BatchEmbedder(Scripted(lambda texts: TextsRefused("too many") if len(texts) > 3 else None), QUICK)
     assert batches.lowered_to is None
     await batches.embed(list("abcdefgh"))
     assert batches.lowered_to == 2
-    one_is_bad = Batches(Scripted(refuses("c")), QUICK)
+    one_is_bad = BatchEmbedder(Scripted(refuses("c")), QUICK)
     await one_is_bad.embed(list("abcd"))
     assert one_is_bad.lowered_to is None
 
 
 async def test_a_plain_sentence_decides_whether_texts_are_at_fault():
-    provider = Scripted(lambda texts: Refused("unknown parameter"))
-    with pytest.raises(Failed, match="unknown parameter It refuses any text"):
-        await Batches(provider, QUICK).embed(["a", "b"])
+    provider = Scripted(lambda texts: TextsRefused("unknown parameter"))
+    with pytest.raises(ProviderFailed, match="unknown parameter It refuses any text"):
+        await BatchEmbedder(provider, QUICK).embed(["a", "b"])
     assert provider.asked == [["a", "b"], [PROBE]]
 
 
 async def test_a_provider_that_took_texts_in_this_run_needs_no_proof():
     provider = Scripted(refuses("b"))
-    batches = Batches(provider, QUICK)
+    batches = BatchEmbedder(provider, QUICK)
     await batches.embed(["a"])
     await batches.embed(["b"])
     assert [PROBE] not in provider.asked
 
 
 async def test_what_throttles_is_never_the_fault_of_a_text():
-    provider = Scripted(lambda texts: Busy("slow down", throttled=True) if texts != [PROBE] else None)
-    with pytest.raises(Busy, match="Tried 3 times"):
-        await Batches(provider, QUICK).embed(["a"])
+    provider = Scripted(lambda texts: ProviderBusy("slow down", throttled=True) if texts != [PROBE] else None)
+    with pytest.raises(ProviderBusy, match="Tried 3 times"):
+        await BatchEmbedder(provider, QUICK).embed(["a"])
     assert len(provider.asked) == 3
 
 
 async def test_a_text_on_which_the_provider_breaks_is_found():
-    provider = Scripted(lambda texts: Busy("500") if "bad" in texts else None)
-    good, bad = await Batches(provider, QUICK).embed(["good", "bad"])
+    provider = Scripted(lambda texts: ProviderBusy("500") if "bad" in texts else None)
+    good, bad = await BatchEmbedder(provider, QUICK).embed(["good", "bad"])
     assert good.vector and bad.reason == "500 Tried 3 times."
 
 
 async def test_a_vector_that_is_no_number_is_not_stored():
-    good, bad = await Batches(Scripted(refuses()), QUICK).embed(["good", "nan"])
+    good, bad = await BatchEmbedder(Scripted(refuses()), QUICK).embed(["good", "nan"])
     assert good.vector and good.vector == HalfVector([1, 2]) and bad.reason

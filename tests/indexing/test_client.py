@@ -3,27 +3,34 @@ from pydantic import SecretStr
 
 from proofdesk.errors import Invalid
 from proofdesk.indexing.embeddings import factory
-from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, NotConfigured, Provider, Refused
+from proofdesk.indexing.embeddings.provider import (
+    EmbeddingError,
+    EmbeddingProvider,
+    ProviderBusy,
+    ProviderFailed,
+    ProviderNotConfigured,
+    TextsRefused,
+)
 from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import settings
 
 PAGES = ("page", "bad_gateway")  # of a proxy, which numbers nothing
 
 
-async def refusal(provider: Provider) -> EmbeddingError:
+async def refusal(provider: EmbeddingProvider) -> EmbeddingError:
     with pytest.raises(EmbeddingError) as raised:
         await provider.embed_documents(["a text"])
     return raised.value
 
 
-async def test_openai_gives_one_vector_for_each_text_in_their_order(provider: Provider, simulator: OpenAISimulator):
+async def test_openai_gives_one_vector_for_each_text_in_their_order(provider: EmbeddingProvider, simulator: OpenAISimulator):
     vectors = await provider.embed_documents(["blue coat", "red shoes"])
     assert [len(vector) for vector in vectors] == [256, 256]
     assert vectors[0] == await provider.embed_query("blue coat")
     assert len(simulator.requests) == 2
 
 
-async def test_a_server_that_knows_floats_only_is_understood(provider: Provider, simulator: OpenAISimulator):
+async def test_a_server_that_knows_floats_only_is_understood(provider: EmbeddingProvider, simulator: OpenAISimulator):
     as_base64 = await provider.embed_query("blue coat")
     simulator.switches.base64 = False
     assert await provider.embed_query("blue coat") == pytest.approx(as_base64, abs=1e-6)
@@ -32,24 +39,24 @@ async def test_a_server_that_knows_floats_only_is_understood(provider: Provider,
 @pytest.mark.parametrize(
     ("kind", "expected", "status"),
     [
-        ("invalid_api_key", Failed, 401),
-        ("forbidden", Failed, 403),
-        ("insufficient_quota", Failed, 429),
-        ("bad_request", Refused, 400),
-        ("rate_limit", Busy, 429),
-        ("server_error", Busy, 500),
-        ("unavailable", Busy, 503),
-        ("cut", Busy, None),
-        ("page", Failed, 200),
-        ("garbled", Failed, 200),
-        ("short", Busy, 200),
-        ("misnumbered", Failed, 200),
-        ("bad_gateway", Busy, 502),
-        ("half", Busy, None),
+        ("invalid_api_key", ProviderFailed, 401),
+        ("forbidden", ProviderFailed, 403),
+        ("insufficient_quota", ProviderFailed, 429),
+        ("bad_request", TextsRefused, 400),
+        ("rate_limit", ProviderBusy, 429),
+        ("server_error", ProviderBusy, 500),
+        ("unavailable", ProviderBusy, 503),
+        ("cut", ProviderBusy, None),
+        ("page", ProviderFailed, 200),
+        ("garbled", ProviderFailed, 200),
+        ("short", ProviderBusy, 200),
+        ("misnumbered", ProviderFailed, 200),
+        ("bad_gateway", ProviderBusy, 502),
+        ("half", ProviderBusy, None),
     ],
 )
 async def test_each_failure_tells_what_was_asked_and_what_came_back(
-    provider: Provider, simulator: OpenAISimulator, kind: str, expected: type, status: int | None
+    provider: EmbeddingProvider, simulator: OpenAISimulator, kind: str, expected: type, status: int | None
 ):
     simulator.fail(kind)
     error = await refusal(provider)
@@ -62,23 +69,23 @@ async def test_each_failure_tells_what_was_asked_and_what_came_back(
     assert "sk-test" not in error.message and error.code == "embeddings_job_failed"
 
 
-async def test_the_time_that_openai_asks_for_is_kept(provider: Provider, simulator: OpenAISimulator):
+async def test_the_time_that_openai_asks_for_is_kept(provider: EmbeddingProvider, simulator: OpenAISimulator):
     simulator.fail("rate_limit", retry_after=7)
     error = await refusal(provider)
-    assert isinstance(error, Busy) and error.retry_after == 7 and error.throttled
+    assert isinstance(error, ProviderBusy) and error.retry_after == 7 and error.throttled
 
 
 async def test_an_answer_that_takes_too_long_is_not_waited_for(url: str, simulator: OpenAISimulator):
     simulator.fail("delay", delay=0.3)
     provider = factory.open_provider(settings(openai_api_key="k", openai_base_url=url, openai_timeout_ms=100))
-    assert isinstance(await refusal(provider), Busy)
+    assert isinstance(await refusal(provider), ProviderBusy)
     await provider.aclose()
 
 
 async def test_nobody_at_the_address_is_an_outage():
     provider = factory.open_provider(settings(openai_base_url="http://127.0.0.1:1/v1", embedding_provider="openai"))
     error = await refusal(provider)
-    assert isinstance(error, Busy) and "cannot be reached" in error.message
+    assert isinstance(error, ProviderBusy) and "cannot be reached" in error.message
     await provider.aclose()
 
 
@@ -87,7 +94,7 @@ async def test_an_unknown_model_is_a_failure_for_good(url: str):
         settings(openai_base_url=url, embedding_provider="openai", embedding_model="bge-m3", embedding_dim=1024)
     )
     error = await refusal(provider)
-    assert isinstance(error, Failed) and "EMBEDDING_MODEL" in error.message
+    assert isinstance(error, ProviderFailed) and "EMBEDDING_MODEL" in error.message
     await provider.aclose()
 
 
@@ -117,7 +124,7 @@ async def test_the_local_model_finds_what_is_meant_without_network():
 
 
 def test_openai_without_a_key_is_not_configured():
-    with pytest.raises(NotConfigured) as raised:
+    with pytest.raises(ProviderNotConfigured) as raised:
         factory.open_provider(settings(embedding_provider="openai"))
     assert raised.value.code == "openai_not_configured" and not raised.value.configured
 
@@ -136,7 +143,7 @@ def test_openai_without_a_key_is_not_configured():
 )
 def test_vectors_are_named_after_all_that_makes_them_differ(values: dict, name: str, dimension: int):
     made = settings(**values)
-    assert (factory.name_of(made), factory.dimension_of(made)) == (name, dimension)
+    assert (factory.model_name(made), factory.model_dimension(made)) == (name, dimension)
     assert factory.open_provider(made).name == name
 
 
@@ -150,4 +157,4 @@ def test_the_provider_of_stored_vectors_can_be_opened_while_another_is_configure
 
 def test_a_model_of_unknown_dimension_needs_one_to_be_set():
     with pytest.raises(Invalid, match="set EMBEDDING_DIM"):
-        factory.dimension_of(settings(openai_api_key="k", embedding_model="bge-m3"))
+        factory.model_dimension(settings(openai_api_key="k", embedding_model="bge-m3"))

@@ -11,20 +11,20 @@ from pydantic import ValidationError
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vectors
 from proofdesk.indexing.embeddings import capabilities, factory
-from proofdesk.indexing.embeddings.batches import PROBE, Batches, Patience
-from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Provider
+from proofdesk.indexing.embeddings.batches import PROBE, BatchEmbedder, RetryPolicy
+from proofdesk.indexing.embeddings.provider import EmbeddingError, EmbeddingProvider, ProviderBusy, ProviderFailed
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
 from proofdesk.search.query import SearchQuery
 from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import OPTIONS, settings
 
-QUICK = Patience(3, 0.01, 1.0)
+QUICK = RetryPolicy(3, 0.01, 1.0)
 TEXTS = [f"Is the coat number {n} still to be had?" for n in range(10)]
 
 
 @asynccontextmanager
-async def opened(url: str, **values: Any) -> AsyncIterator[Provider]:
+async def opened(url: str, **values: Any) -> AsyncIterator[EmbeddingProvider]:
     wanted: dict[str, Any] = {"openai_api_key": "sk-test", "openai_base_url": url, "embedding_dim": 256}
     provider = factory.open_provider(settings(**(wanted | values)))
     yield provider
@@ -37,9 +37,9 @@ async def right(url: str) -> list[Any]:
         return list(await provider.embed_documents(TEXTS))
 
 
-async def refusal(provider: Provider, texts: list[str] = TEXTS) -> EmbeddingError:
+async def refusal(provider: EmbeddingProvider, texts: list[str] = TEXTS) -> EmbeddingError:
     with pytest.raises(EmbeddingError) as raised:
-        await Batches(provider, QUICK).embed(texts)
+        await BatchEmbedder(provider, QUICK).embed(texts)
     return raised.value
 
 
@@ -72,7 +72,7 @@ async def test_the_vectors_are_those_of_the_texts(url: str, simulator: OpenAISim
     expected = await right(url)
     for name, value in habit.items():
         setattr(simulator.switches, name, value)
-    capabilities.forget()
+    capabilities.reset_capabilities()
     async with opened(url) as provider:
         made = await provider.embed_documents(TEXTS)
         one = await provider.embed_query(TEXTS[3])
@@ -144,7 +144,7 @@ async def test_vectors_that_may_not_be_cut_are_a_wrong_dimension(url: str, simul
     simulator.models["bge-m3"] = 1024
     async with opened(url, embedding_model="bge-m3", embedding_dim=512) as provider:
         error = await refusal(provider)
-    assert isinstance(error, Failed) and "vectors of 1024 numbers, 512 are expected. Set EMBEDDING_DIM" in error.message
+    assert isinstance(error, ProviderFailed) and "vectors of 1024 numbers, 512 are expected. Set EMBEDDING_DIM" in error.message
 
 
 @pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[zero]]", "[[null]]", "[[empty]]"])
@@ -152,7 +152,7 @@ async def test_vectors_that_may_not_be_cut_are_a_wrong_dimension(url: str, simul
 async def test_only_the_text_without_a_usable_vector_fails(url: str, simulator: OpenAISimulator, mark: str, base64: bool):
     simulator.switches.base64 = base64
     async with opened(url) as provider:
-        outcomes = await Batches(provider, QUICK).embed([*TEXTS[:3], f"A coat {mark}", *TEXTS[3:]])
+        outcomes = await BatchEmbedder(provider, QUICK).embed([*TEXTS[:3], f"A coat {mark}", *TEXTS[3:]])
     assert [outcome.vector is None for outcome in outcomes] == [n == 3 for n in range(11)]
     assert "no usable vector" in str(outcomes[3].reason)
     assert len(simulator.requests) == 1
@@ -161,7 +161,7 @@ async def test_only_the_text_without_a_usable_vector_fails(url: str, simulator: 
 @pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[null]]"])
 async def test_a_question_without_a_usable_vector_is_named(url: str, mark: str):
     async with opened(url) as provider:
-        with pytest.raises(Failed, match="no number for the question"):
+        with pytest.raises(ProviderFailed, match="no number for the question"):
             await provider.embed_query(f"coat {mark}")
 
 
@@ -197,7 +197,7 @@ async def test_how_many_texts_a_server_takes_is_learnt_once(
     simulator.switches.most_texts, simulator.switches.wording = 3, wording
     async with opened(url) as provider, opened(url) as another:
         for each in (provider, provider, another):
-            outcomes = await Batches(each, QUICK).embed(TEXTS)
+            outcomes = await BatchEmbedder(each, QUICK).embed(TEXTS)
             assert all(outcome.vector for outcome in outcomes)
     refused = [entry.texts for entry in simulator.requests if entry.status >= 400]
     assert refused == ([10] if numbered else [10, 5])
@@ -207,7 +207,7 @@ async def test_how_many_texts_a_server_takes_is_learnt_once(
 async def test_several_batches_at_once_learn_from_one(url: str, simulator: OpenAISimulator):
     simulator.switches.most_texts, simulator.switches.wording = 2, "mistral"
     async with opened(url) as provider:
-        batches = Batches(provider, QUICK)
+        batches = BatchEmbedder(provider, QUICK)
         made = await asyncio.gather(*[batches.embed(TEXTS) for _ in range(4)])
     assert all(outcome.vector for outcomes in made for outcome in outcomes)
     refused = sorted(entry.texts for entry in simulator.requests if entry.status >= 400)
@@ -218,15 +218,15 @@ async def test_several_batches_at_once_learn_from_one(url: str, simulator: OpenA
 async def test_too_many_tokens_for_one_request_are_sent_in_several(url: str, simulator: OpenAISimulator, wording: str):
     simulator.switches.max_tokens_a_request, simulator.switches.wording = 35, wording
     async with opened(url) as provider:
-        outcomes = await Batches(provider, QUICK).embed(TEXTS)
+        outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes)
 
 
 async def test_a_server_that_breaks_on_batches_costs_few_requests(url: str, simulator: OpenAISimulator):
     simulator.fail("server_error", beyond=1)
     async with opened(url) as provider:
-        outcomes = await Batches(provider, QUICK).embed(TEXTS * 10)
-        outcomes += await Batches(provider, QUICK).embed(TEXTS)
+        outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS * 10)
+        outcomes += await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes)
     broken = [entry.texts for entry in simulator.requests if entry.status == 500]
     assert broken == [100, 100, 100, 50, 25, 13, 7, 4, 2]
@@ -236,7 +236,7 @@ async def test_a_server_that_breaks_on_every_text_ends_the_run(url: str, simulat
     simulator.fail("server_error", containing="coat")
     async with opened(url) as provider:
         error = await refusal(provider, TEXTS * 10)
-    assert isinstance(error, Busy) and "broke on 20 texts one after the other" in error.message
+    assert isinstance(error, ProviderBusy) and "broke on 20 texts one after the other" in error.message
     assert PROBE in simulator.embedded and len(simulator.requests) < 120
 
 
@@ -245,7 +245,7 @@ async def test_a_server_that_dies_while_a_batch_is_halved_fails_no_text(url: str
     simulator.fail("unavailable", skip=5)
     async with opened(url) as provider:
         error = await refusal(provider)
-    assert isinstance(error, Busy) and "Nothing is lost" in error.message
+    assert isinstance(error, ProviderBusy) and "Nothing is lost" in error.message
 
 
 @pytest.mark.parametrize(
@@ -275,21 +275,21 @@ async def test_errors_name_the_cause(url: str, simulator: OpenAISimulator, kind:
 async def test_what_goes_wrong_once_is_tried_again(url: str, simulator: OpenAISimulator, kind: str):
     simulator.fail(kind, times=1)
     async with opened(url) as provider:
-        outcomes = await Batches(provider, QUICK).embed(TEXTS)
+        outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes) and len(simulator.requests) == 2
 
 
 async def test_a_refusal_that_asks_to_be_tried_again_is(url: str, simulator: OpenAISimulator):
     simulator.fail("bad_request", times=1, should_retry=True)
     async with opened(url) as provider:
-        outcomes = await Batches(provider, QUICK).embed(TEXTS)
+        outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes) and asked(simulator, "texts") == [10, 10]
 
 
 async def test_the_time_to_wait_is_read_from_words_too(url: str, simulator: OpenAISimulator):
     simulator.fail("wait_in_words")
     async with opened(url) as provider:
-        with pytest.raises(Busy) as raised:
+        with pytest.raises(ProviderBusy) as raised:
             await provider.embed_query("coat")
     assert raised.value.retry_after == 0.02 and raised.value.throttled
 
@@ -316,7 +316,7 @@ async def test_the_address_may_be_that_of_embeddings_itself(url: str, end: str):
 async def test_a_server_without_keys_is_used_when_it_is_named(url: str, simulator: OpenAISimulator):
     simulator.switches.key = ""
     chosen = settings(openai_base_url=url)
-    assert (chosen.provider, factory.name_of(chosen)) == ("openai", "openai:text-embedding-3-small")
+    assert (chosen.provider, factory.model_name(chosen)) == ("openai", "openai:text-embedding-3-small")
     async with opened(url, openai_api_key=None) as provider:
         assert len(await provider.embed_query("coat")) == 256
     assert settings(openai_base_url=url, embedding_provider="local").provider == "local"

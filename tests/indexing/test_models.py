@@ -4,7 +4,7 @@ from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries, vectors
 from proofdesk.indexing.embeddings import factory
 from proofdesk.indexing.embeddings.local import LocalModel
-from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.projects.scope import Scope
 from tests.support.embedding import OPTIONS, settings
 from tests.support.transcripts import rows
@@ -12,13 +12,13 @@ from tests.support.transcripts import rows
 MODEL = "openai:text-embedding-3-small@256"
 
 
-async def embed(db: Database, scope: Scope, provider: Provider, **values) -> vectors.Embedded:
+async def embed(db: Database, scope: Scope, provider: EmbeddingProvider, **values) -> vectors.EmbeddingTotals:
     return await vectors.embed_pending(db, scope, provider, OPTIONS, **values)
 
 
 async def serving(db: Database, scope: Scope, configured: str) -> str:
     async with db.scoped(scope) as conn:
-        return await vector_queries.serving_model(conn, scope, configured)
+        return await vector_queries.fetch_serving_model(conn, scope, configured)
 
 
 async def models(db: Database, scope: Scope) -> dict[str, int]:

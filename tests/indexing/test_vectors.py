@@ -8,11 +8,11 @@ from pgvector import HalfVector
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries, vectors
 from proofdesk.indexing.embeddings import batches
-from proofdesk.indexing.embeddings.batches import Patience
+from proofdesk.indexing.embeddings.batches import RetryPolicy
 from proofdesk.indexing.embeddings.local import LocalModel
-from proofdesk.indexing.embeddings.provider import Busy, Failed, Provider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider, ProviderBusy, ProviderFailed
 from proofdesk.indexing.incremental import index_conversations
-from proofdesk.indexing.vector_queries import Counts
+from proofdesk.indexing.vector_queries import ChunkCounts
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import LIMITS, OPTIONS
@@ -22,7 +22,7 @@ from tests.support.transcripts import Line, rewrite, rows, tell
 MODEL = "openai:text-embedding-3-small@256"
 
 
-async def embed(db: Database, scope: Scope, provider: Provider, **values) -> vectors.Embedded:
+async def embed(db: Database, scope: Scope, provider: EmbeddingProvider, **values) -> vectors.EmbeddingTotals:
     return await vectors.embed_pending(db, scope, provider, OPTIONS, **values)
 
 
@@ -34,7 +34,7 @@ async def test_everything_that_waits_is_embedded(db: Database, project: Scope, p
     reports = []
     done = await embed(db, project, provider, report=lambda *report: reports.append(report))
     assert (done.processed, done.failed, done.model, done.status) == (10, 0, MODEL, "ok")
-    assert await vectors.counts(db, project) == Counts(0, 0, 10, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 10, 0)
     assert await models(db, project) == {MODEL: 10}
     assert reports[-1] == (10, 10, "chunks")
     assert [entry.texts for entry in simulator.requests] == [4, 4, 2]
@@ -75,9 +75,9 @@ async def test_two_workers_embed_each_chunk_once(db: Database, project: Scope, p
 
 async def test_what_a_lost_worker_had_is_taken_back(db: Database, project: Scope, provider, owner_conn, ten):
     async with db.scoped(project) as conn:
-        assert len(await vector_queries.claim(conn, project, 3)) == 3
+        assert len(await vector_queries.claim_chunks(conn, project, 3)) == 3
     assert (await embed(db, project, provider)).processed == 7
-    assert await vectors.counts(db, project) == Counts(0, 3, 7, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(0, 3, 7, 0)
     owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '31 min' WHERE claimed_at IS NOT NULL")
     assert (await embed(db, project, provider)).processed == 3
 
@@ -92,18 +92,18 @@ async def test_a_chunk_that_outlives_worker_after_worker_is_given_up(
     await embed(db, project, provider)
     ((error,),) = await rows(db, project, "SELECT error FROM rag_chunks WHERE embedding_status = 'failed'")
     assert "3 times" in error
-    assert await vectors.counts(db, project) == Counts(0, 0, 9, 1)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 9, 1)
 
 
 async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, project: Scope, provider, owner_conn, ten):
     async with db.scoped(project) as conn:
-        late = await vector_queries.claim(conn, project, 2)
+        late = await vector_queries.claim_chunks(conn, project, 2)
     owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '1 day' WHERE claimed_at IS NOT NULL")
     await embed(db, project, provider)
     async with db.scoped(project) as conn:
-        settled = await vector_queries.settle(conn, project, "old:model", late, [batches.Outcome(HalfVector([1, 2]))] * 2)
-        assert await vector_queries.release(conn, project, late) == 0
-    assert settled == vector_queries.Settled(0, 0)
+        settled = await vector_queries.settle_chunks(conn, project, "old:model", late, [batches.EmbeddingOutcome(HalfVector([1, 2]))] * 2)
+        assert await vector_queries.release_chunks(conn, project, late) == 0
+    assert settled == vector_queries.SettledCounts(0, 0)
     assert await models(db, project) == {MODEL: 10}
 
 
@@ -124,7 +124,7 @@ async def test_a_text_that_changes_while_it_is_embedded_waits_again(
     simulator.on_request = once
     done = await embed(db, project, provider, limit=4)
     assert done.processed == 3
-    assert await vectors.counts(db, project) == Counts(7, 0, 3, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(7, 0, 3, 0)
     assert 1000 not in [number for (number,) in await rows(db, project, "SELECT message_id FROM rag_vectors")]
     await embed(db, project, provider)
     assert any(text.endswith(changed) for text in simulator.embedded)
@@ -152,9 +152,9 @@ async def test_a_wrong_setting_does_not_turn_every_chunk_to_failed(
     db: Database, project: Scope, provider, simulator, ten
 ):
     simulator.fail("bad_request")
-    with pytest.raises(Failed, match="refuses any text"):
+    with pytest.raises(ProviderFailed, match="refuses any text"):
         await embed(db, project, provider)
-    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
@@ -176,9 +176,9 @@ async def test_a_provider_that_asks_for_too_much_time_stops_the_run(
     db: Database, project: Scope, provider, simulator, ten
 ):
     simulator.fail("rate_limit", retry_after=3600)
-    with pytest.raises(Busy, match="wait for 3600 seconds"):
+    with pytest.raises(ProviderBusy, match="wait for 3600 seconds"):
         await embed(db, project, provider)
-    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
@@ -186,10 +186,10 @@ async def test_a_long_outage_stops_the_run_and_loses_nothing(
     db: Database, project: Scope, provider, simulator, ten, kind
 ):
     simulator.fail(kind)
-    with pytest.raises(Busy, match="Tried 3 times") as raised:
+    with pytest.raises(ProviderBusy, match="Tried 3 times") as raised:
         await embed(db, project, provider)
     assert raised.value.details["batch_size"] == 4
-    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
     assert await rows(db, project, "SELECT DISTINCT attempts FROM rag_chunks") == [(0,)]
     simulator.reset_controls()
     assert (await embed(db, project, provider)).processed == 10
@@ -208,17 +208,17 @@ async def test_what_only_a_person_can_mend_stops_the_run_at_once(
     db: Database, project: Scope, provider, simulator, ten, kind
 ):
     simulator.fail(kind, skip=1)
-    with pytest.raises(Failed):
+    with pytest.raises(ProviderFailed):
         await vectors.embed_pending(db, project, provider, replace(OPTIONS, concurrency=1))
     assert len(simulator.requests) == 2
-    assert await vectors.counts(db, project) == Counts(6, 0, 4, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(6, 0, 4, 0)
 
 
 async def test_vectors_of_another_length_stop_the_run(db: Database, project: Scope, provider, simulator, ten):
     simulator.switches.dimension = 128
-    with pytest.raises(Failed, match="vectors of 128 numbers, 256 are expected"):
+    with pytest.raises(ProviderFailed, match="vectors of 128 numbers, 256 are expected"):
         await embed(db, project, provider)
-    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
 async def test_a_cancelled_run_gives_its_claims_back(db: Database, project: Scope, provider, simulator, ten):
@@ -230,7 +230,7 @@ async def test_a_cancelled_run_gives_its_claims_back(db: Database, project: Scop
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert await vectors.counts(db, project) == Counts(10, 0, 0, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
 async def test_another_project_is_left_alone(db: Database, project: Scope, provider, simulator, ten):
@@ -238,7 +238,7 @@ async def test_another_project_is_left_alone(db: Database, project: Scope, provi
     await tell(db, other, Line("A secret question about a red coat in size thirty-eight."))
     await index_conversations(db, other, LIMITS)
     await embed(db, project, provider)
-    assert await vectors.counts(db, other) == Counts(1, 0, 0, 0)
+    assert await vectors.count_chunks(db, other) == ChunkCounts(1, 0, 0, 0)
     assert not any("secret" in text for text in simulator.embedded)
     assert await vectors.retry_failed(db, other) == 0
 
@@ -255,7 +255,7 @@ async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten):
         async def embed_documents(self, texts):
             return [[0.0] * 256 for _ in texts]
 
-    done = await vectors.embed_pending(db, project, Zeros(), replace(OPTIONS, patience=Patience(1)))
+    done = await vectors.embed_pending(db, project, Zeros(), replace(OPTIONS, patience=RetryPolicy(1)))
     assert (done.processed, done.failed) == (0, 10)
 
 
@@ -273,7 +273,7 @@ async def test_cutting_and_embedding_at_once_do_not_get_in_each_others_way(db: D
 
     await asyncio.gather(keep_changing(1), keep_changing(2), keep_embedding(), keep_embedding())
     await vectors.embed_pending(db, project, LocalModel(), OPTIONS)
-    assert await vectors.counts(db, project) == Counts(0, 0, 10, 0)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 10, 0)
 
 
 async def test_some_thousand_chunks_are_a_matter_of_seconds(db: Database, project: Scope, capsys):
@@ -286,7 +286,7 @@ async def test_some_thousand_chunks_are_a_matter_of_seconds(db: Database, projec
     started = time.perf_counter()
     cut = await index_conversations(db, project, LIMITS)
     was_cut = time.perf_counter()
-    done = await vectors.embed_pending(db, project, LocalModel(), vectors.Options())
+    done = await vectors.embed_pending(db, project, LocalModel(), vectors.EmbeddingOptions())
     ended = time.perf_counter()
     with capsys.disabled():
         rates = count / (was_cut - started), count / (ended - was_cut)

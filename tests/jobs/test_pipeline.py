@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from proofdesk.database.pool import Database
-from proofdesk.jobs import catalog, recovery, runs, worker
+from proofdesk.jobs import catalog, runs, worker
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, drafts, messages
 from proofdesk.outbound.drafts import DraftRequest
@@ -30,17 +30,6 @@ async def test_a_worker_turns_a_request_into_findable_evidence(
     answer = await results.search(db, project, held.provider, held.settings, SearchQuery(text="invoice"))
     assert answer.results
     assert answer.results[0].source_url
-
-
-async def test_a_queued_run_whose_job_was_lost_with_its_worker_is_queued_again(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
-):
-    asked = await runs.request(db, project, catalog.EMBED.name, "manual")
-    owner_conn.execute("DELETE FROM procrastinate_jobs")
-    owner_conn.execute("UPDATE worker_runs SET created_at = now() - interval '5 minutes'")
-    await recovery.recover_lost_runs(db)
-    await worker.run_worker(held, drain=True)
-    assert (await runs.get(db, project, asked.run.id)).status == "ok"
 
 
 async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: Scope, held: Resources):
@@ -77,12 +66,6 @@ async def test_reconcile_gives_its_proof_as_the_result(
         assert proof["theirs"] == proof["ours"]
 
 
-async def test_a_run_that_is_somebody_elses_is_left_alone(db: Database, project: Scope, held: Resources):
-    asked = await start_run(db, project, catalog.SYNC.name, "cli")
-    await worker.execute_run(held, project.project_id, asked.run.id)
-    assert (await runs.get(db, project, asked.run.id)).status == "running"
-
-
 async def test_a_worker_sends_what_was_approved_into_the_conversation(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
@@ -109,13 +92,6 @@ async def test_a_worker_sends_what_was_approved_into_the_conversation(
     number = dossier.attempts[0].provider_message_id
     stored = owner_conn.execute("SELECT content FROM cw_messages WHERE message_id = %s::bigint", [number]).fetchone()
     assert stored == ("A word from the worker",), "the conversation has it, and a sync brings it back"
-
-
-async def test_every_project_has_a_schedule_for_what_is_due(project: Scope, owner_conn: psycopg.Connection):
-    row = owner_conn.execute(
-        "SELECT status, cadence_seconds FROM scheduled_jobs WHERE job_type = 'outbound_process'"
-    ).fetchone()
-    assert row == ("active", 300)
 
 
 @pytest.mark.parametrize("job", [catalog.SYNC.name, catalog.EMBED.name, catalog.RECONCILE.name, catalog.OUTBOUND.name])

@@ -9,10 +9,11 @@ import pytest
 from psycopg import sql
 
 from proofdesk.audit.events import system_actor
-from proofdesk.database import queue
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
-from proofdesk.jobs import runs, schedule_queries, tick
+from proofdesk.jobs import queue, runs, schedule_queries, tick
+from proofdesk.jobs.queue import JobKey
+from proofdesk.jobs.run_queries import StartedRun
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import projects, scope
 from proofdesk.projects.scope import Scope
@@ -21,12 +22,17 @@ from tests.support.jobs import start_run
 from tests.support.projects import new_project
 
 SETTINGS = Settings()
+JOB = "chatwoot_sync"
 
 
 def queued(conn: psycopg.Connection) -> Counter[str]:
-    """The runs that jobs of the queue name, and how often."""
-    rows = conn.execute("SELECT args ->> 'run_id' FROM procrastinate_jobs").fetchall()
-    return Counter(run_id for (run_id,) in rows)
+    """Return the locks of the jobs in the queue, and how many jobs each has."""
+    return Counter(lock for (lock,) in conn.execute("SELECT lock FROM procrastinate_jobs").fetchall())
+
+
+def locks(started: list[StartedRun]) -> dict[str, int]:
+    """Return the lock of each run, once."""
+    return {JobKey(run.project_id, run.job_type).lock: 1 for run in started}
 
 
 async def test_due_jobs_of_all_projects_are_queued(db: Database, project: Scope, owner_conn: psycopg.Connection):
@@ -35,7 +41,7 @@ async def test_due_jobs_of_all_projects_are_queued(db: Database, project: Scope,
     assert Counter(s.job_type for s in started)["chatwoot_sync"] == 2
     assert Counter(s.job_type for s in started)["embeddings_run"] == 2
     assert len({s.project_id for s in started}) == 2
-    assert queued(owner_conn) == {str(s.run_id): 1 for s in started}
+    assert queued(owner_conn) == locks(started)
 
 
 async def test_a_tick_may_be_for_one_project(db: Database, project: Scope, owner_conn: psycopg.Connection):
@@ -63,7 +69,7 @@ async def test_eight_ticks_at_once_start_each_of_forty_jobs_once(
     ]
     started += await tick.start_due(db, SETTINGS, 100)
     assert Counter((s.project_id, s.job_type) for s in started) == dict.fromkeys(due, 1)
-    assert queued(owner_conn) == {str(s.run_id): 1 for s in started}
+    assert queued(owner_conn) == locks(started)
     made = owner_conn.execute("SELECT project_id, job_type FROM worker_runs WHERE status = 'queued'").fetchall()
     assert Counter(made) == dict.fromkeys(due, 1)
 
@@ -92,7 +98,7 @@ async def test_a_tick_that_is_cut_off_has_changed_nothing(
 
     before = owner_conn.execute("SELECT * FROM scheduled_jobs ORDER BY id").fetchall()
     with monkeypatch.context() as broken, pytest.raises(RuntimeError):
-        broken.setattr(queue, "enqueue_all", cut_off)
+        broken.setattr(queue, "enqueue", cut_off)
         await tick.start_due(db, SETTINGS, 25)
     assert owner_conn.execute("SELECT * FROM scheduled_jobs ORDER BY id").fetchall() == before
     assert owner_conn.execute("SELECT count(*) FROM worker_runs").fetchone() == (0,)
@@ -103,7 +109,7 @@ async def test_a_run_that_is_under_way_is_joined(db: Database, project: Scope, o
     asked = await start_run(db, project, "chatwoot_sync", "cli")
     [joined] = [s for s in await tick.start_due(db, SETTINGS, 25) if s.job_type == "chatwoot_sync"]
     assert (joined.run_id, joined.joined) == (asked.run.id, True)
-    assert str(asked.run.id) not in queued(owner_conn)
+    assert not any(JOB in lock for lock in queued(owner_conn))
 
 
 async def test_each_run_is_told_of_in_the_chain_of_its_project(
@@ -148,8 +154,7 @@ async def test_the_results_say_how_each_run_went_and_which_are_under_way(
     owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now()")
     started = await tick.start_due(db, SETTINGS, 25)
     for job_type, work in (("chatwoot_sync", ends), ("embeddings_run", fails)):
-        [run_id] = [s.run_id for s in started if s.job_type == job_type]
-        run = await runs.claim(db, project, run_id)
+        run = await runs.claim(db, project, job_type)
         assert run is not None
         await runs.execute(db, project, run, work)
     result = await tick.wait_for_results(db, system_actor(), started, 0)

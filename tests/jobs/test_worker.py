@@ -8,15 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
 
-import procrastinate
 import psycopg
 
 from proofdesk.database import embedded, migrate
 from proofdesk.database.pool import Database, open_database
-from proofdesk.jobs import catalog, runs, worker
+from proofdesk.jobs import catalog, recovery, runs, worker
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
@@ -99,42 +97,39 @@ async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
     assert ours(owner_conn) == theirs(studio)
 
 
-async def test_what_a_killed_worker_had_is_done_by_another(
+async def test_run_of_a_killed_worker_is_continued_by_another(
     db: Database, project: Scope, held: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     async with reading(db, project, held, studio) as (process, run):
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert owner_conn.execute("SELECT count(*) > 0 FROM procrastinate_jobs WHERE status = 'doing'").fetchone() == (
-        True,
-    )
+    [(status,)] = owner_conn.execute("SELECT status::text FROM procrastinate_jobs").fetchall()
+    assert status == "doing"
+    owner_conn.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '31 seconds'")
     again, lost = await finished(db, project, held, studio)
     assert (lost.id, lost.status, (lost.error_details or {})["code"]) == (run.id, "failed", "worker_lost")
     assert (again.status, again.attempt) == ("ok", 2)
     assert ours(owner_conn) == theirs(studio)
-    # The dead worker is known to be dead only after a while: then its job leaves the queue too.
-    owner_conn.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '46 seconds'")
-    await worker.run_worker(held, drain=True)
     assert owner_conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
     assert owner_conn.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
 
 
-async def test_a_job_whose_worker_died_before_it_began_is_given_to_another(
+async def test_job_of_a_worker_that_died_before_it_began_goes_to_another(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
-    asked = await runs.request(db, project, catalog.MAINTENANCE.name, "manual")
+    requested = await runs.request(db, project, catalog.MAINTENANCE.name, "manual")
     owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')")
     owner_conn.execute(
         "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
     )
-    app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+    app = worker.create_app(held, stopping=asyncio.Event())
     async with app.open_async(db.pool):
-        await worker.requeue_stalled_jobs(app, timedelta(minutes=2))
+        await recovery.requeue_stalled_jobs(app, 120)
         assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("doing",)]
-        await asyncio.gather(*(worker.requeue_stalled_jobs(app, timedelta(seconds=45)) for _ in range(3)))
+        await asyncio.gather(*(recovery.requeue_stalled_jobs(app, 45) for _ in range(3)))
         assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("todo",)]
     await worker.run_worker(held, drain=True)
-    assert (await runs.get(db, project, asked.run.id)).status == "ok"
+    assert (await runs.get(db, project, requested.run.id)).status == "ok"
 
 
 async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(

@@ -124,7 +124,7 @@ async def build(
     await index_conversations(db, scope, ChunkLimits(1000, 30))
     async with open_resources(Settings(**settings)) as resources:
         assert resources.provider is not None
-        await vectors.embed_pending(db, scope, resources.provider, vectors.Options())
+        await vectors.embed_pending(db, scope, resources.provider, vectors.EmbeddingOptions())
     for job_type in ("chatwoot_sync", "embeddings_run"):
         installation.sql(
             "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, created_at, finished_at)"

@@ -53,8 +53,8 @@ async def loaded(loaded_url: str) -> Scope:
         with psycopg.connect(loaded_url, autocommit=True) as conn:
             put(conn, scope, MODEL.model, random.standard_normal((LOADED, DIMENSION)), analyze=False)
             conn.execute(_POSTINGS, {"p": scope.project_id, "s": scope.account_scope_id, "n": LOADED})
-        async with vector_indexes.changing(loaded_url) as conn:
-            await vector_indexes.build(conn, scope.project_id, MODEL.model, DIMENSION, LOADED)
+        async with vector_indexes.index_connection(loaded_url) as conn:
+            await vector_indexes.build_index(conn, scope.project_id, MODEL.model, DIMENSION, LOADED)
         return scope
 
 
@@ -66,7 +66,7 @@ async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(
         assert await _analyzed(conn) == set(), "nothing has gathered statistics"
         await semantic_queries.store_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
         read = await _read(plans)
-        assert vector_indexes.name_of(loaded.project_id, MODEL.model) in read
+        assert vector_indexes.index_name(loaded.project_id, MODEL.model) in read
         await ranking_queries.select_best_chunks(conn, loaded, RANKING, narrowing)
         read += await _read(plans)
     assert {table: rows for table, rows in read.items() if rows > MOST} == {}
@@ -93,7 +93,7 @@ async def test_a_run_of_embeddings_leaves_statistics(
             return await super().embed_documents(texts)
 
     before = _times(owner_conn)
-    await vectors.embed_pending(desk.db, desk.scope, Watched(), vectors.Options(batch_size=1, concurrency=1))
+    await vectors.embed_pending(desk.db, desk.scope, Watched(), vectors.EmbeddingOptions(batch_size=1, concurrency=1))
     # Each time the number of batches has doubled, and at the end.
     assert [times - before for times in analyzed] == [0, 0, 1, 1, 2]
     assert _times(owner_conn) - before == 3
@@ -133,11 +133,11 @@ async def test_a_search_goes_by_the_index_that_the_project_has(
     question = SearchQuery("where is my parcel")
     await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
     assert ways == ["keep_nearest"]
-    await vector_index.look_after(db, database_url, desk.scope)
+    await vector_index.maintain_index(db, database_url, desk.scope)
     found = await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
     assert ways[1:] == ["keep_nearest_by_index", "keep_nearest"], "which the first of them calls"
     assert found.results[0].conversation_id == 1
-    owner_conn.execute(f"DROP INDEX {vector_indexes.name_of(desk.scope.project_id, LocalModel().name)}".encode())
+    owner_conn.execute(f"DROP INDEX {vector_indexes.index_name(desk.scope.project_id, LocalModel().name)}".encode())
 
 
 def _watched(name, query, ways: list[str]):

@@ -9,7 +9,7 @@ import pytest
 from proofdesk.core import ids
 from proofdesk.errors import Unavailable
 from proofdesk.indexing.embeddings.local import DIMENSION, NAME
-from proofdesk.indexing.embeddings.provider import Failed
+from proofdesk.indexing.embeddings.provider import ProviderFailed
 from proofdesk.search import fusion
 from proofdesk.search import results as search_results
 from proofdesk.search.results import SearchQuery
@@ -23,10 +23,10 @@ class Broken:
     takes: int | None = None
 
     async def embed_query(self, text: str) -> Sequence[float]:
-        raise Failed("The key was refused.", details={"upstream": {"status": 401}})
+        raise ProviderFailed("The key was refused.", details={"upstream": {"status": 401}})
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        raise Failed("The key was refused.")
+        raise ProviderFailed("The key was refused.")
 
     async def aclose(self) -> None: ...
 

@@ -86,7 +86,7 @@ async def test_contact_may_be_called_anything(desk: Desk):
 def test_time_grows_with_the_text_and_no_term_with_its_words(text: str):
     began = time.process_time()
     document = documents.build_document([], [text])
-    list(tokenizer.all_exact(tokenizer.clean(text)))
+    list(tokenizer.locate_exact_tokens(tokenizer.clean(text)))
     assert time.process_time() - began < 3
     terms = [*document.exact, *(word for _, word in document.stemmed)]
-    assert max(map(len, terms), default=0) <= tokenizer.LONGEST
+    assert max(map(len, terms), default=0) <= tokenizer.MAX_TERM_CHARS

@@ -143,7 +143,7 @@ def test_time_grows_with_the_text_in_every_script(unit: str):
     text = tokenizer.clean(unit * 150_000)
     began = time.process_time()
     document = documents.build_document([], [text])
-    deque(tokenizer.all_exact(text), maxlen=0)
-    assert not list(tokenizer.located(text, {"x"}))
+    deque(tokenizer.locate_exact_tokens(text), maxlen=0)
+    assert not list(tokenizer.find_words(text, {"x"}))
     assert time.process_time() - began < 5
-    assert max((len(word) for _, word in document.stemmed), default=0) <= tokenizer.LONGEST
+    assert max((len(word) for _, word in document.stemmed), default=0) <= tokenizer.MAX_TERM_CHARS

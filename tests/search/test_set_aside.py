@@ -144,7 +144,7 @@ async def test_broken_installation_fails_the_run(seven: Desk, monkeypatch: pytes
 async def test_vector_that_the_database_refuses_fails_its_chunk_alone(seven: Desk, failure: Failure):
     await seven.ready(embed=False)
     failure.plant("54000", "rag_vectors", f"message_id / 100 = {BAD}")
-    done = await vectors.embed_pending(seven.db, seven.scope, LocalModel(), vectors.Options())
+    done = await vectors.embed_pending(seven.db, seven.scope, LocalModel(), vectors.EmbeddingOptions())
     assert (done.processed, done.failed, done.pending) == (6, 1, 0)
     rows = await seven.rows("SELECT conversation_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
     assert rows == [(BAD, "planted refusal")]

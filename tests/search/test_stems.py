@@ -17,13 +17,13 @@ from proofdesk.indexing import languages, stemmer
     ],
 )
 def test_a_word_is_stored_by_its_stem_without_accents(language: str, word: str, terms: tuple[str, ...]):
-    assert stemmer.of_word(language, word) == terms
+    assert stemmer.word_terms(language, word) == terms
 
 
 def test_a_word_is_found_without_its_accents():
-    assert set(stemmer.of_word("spanish", "pagaria")) & set(stemmer.of_word("spanish", "pagaría"))
+    assert set(stemmer.word_terms("spanish", "pagaria")) & set(stemmer.word_terms("spanish", "pagaría"))
 
 
 @pytest.mark.parametrize("language", languages.NAMES)
 def test_there_is_a_stemmer_for_each_language_that_is_told_apart(language: str):
-    assert stemmer.of_word(language, "x") == ("x",)
+    assert stemmer.word_terms(language, "x") == ("x",)

@@ -43,23 +43,23 @@ async def test_a_project_gets_an_index_when_it_grows_and_search_uses_it(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors[:-1])
-    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges()
     assert await used(database_url, project, "one", vectors[0]) == set()
     put(owner_conn, project, "one", vectors[-1:], first=MANY)
-    tended = await vector_index.look_after(db, database_url, project)
-    name = vector_indexes.name_of(project.project_id, "one")
-    assert tended == vector_index.Tended(built=[name])
+    tended = await vector_index.maintain_index(db, database_url, project)
+    name = vector_indexes.index_name(project.project_id, "one")
+    assert tended == vector_index.VectorIndexChanges(built=[name])
     (options,) = owner_conn.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [name]).fetchone() or ((),)
-    assert options == [f"ef_construction={vector_indexes.BREADTH}"], "with fewer, some vectors are out of reach"
+    assert options == [f"ef_construction={vector_indexes.EF_CONSTRUCTION}"], "with fewer, some vectors are out of reach"
     assert await used(database_url, project, "one", vectors[0]) == {name}
-    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges()
 
 
 async def test_the_index_finds_what_comparing_all_finds(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors)
-    await vector_index.look_after(db, database_url, project)
+    await vector_index.maintain_index(db, database_url, project)
     stored = vectors.astype(np.float64)
     stored /= np.linalg.norm(stored, axis=1, keepdims=True)
     for asked in range(0, MANY, 20):
@@ -75,7 +75,7 @@ async def test_a_model_with_a_per_cent_sign_in_its_name_is_searched_by_its_index
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "50%s", vectors)
-    (name,) = (await vector_index.look_after(db, database_url, project)).built
+    (name,) = (await vector_index.maintain_index(db, database_url, project)).built
     assert await used(database_url, project, "50%s", vectors[0]) == {name}
 
 
@@ -83,11 +83,11 @@ async def test_an_index_is_dropped_when_the_project_shrinks_but_not_at_once(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors)
-    (name,) = (await vector_index.look_after(db, database_url, project)).built
+    (name,) = (await vector_index.maintain_index(db, database_url, project)).built
     owner_conn.execute("DELETE FROM rag_vectors WHERE message_id > %s", [MANY // 2])
-    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges()
     owner_conn.execute("DELETE FROM rag_vectors WHERE message_id = 1")
-    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended(dropped=[name])
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges(dropped=[name])
     assert await used(database_url, project, "one", vectors[5]) == set()
 
 
@@ -95,15 +95,15 @@ async def test_while_a_new_model_is_made_the_index_is_that_of_the_old_one(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "old", vectors)
-    (old,) = (await vector_index.look_after(db, database_url, project)).built
+    (old,) = (await vector_index.maintain_index(db, database_url, project)).built
     put(owner_conn, project, "new", vectors, complete=False)
-    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended()
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges()
     assert await used(database_url, project, "old", vectors[0]) == {old}
     owner_conn.execute("UPDATE rag_models SET complete_at = now()")
     owner_conn.execute("DELETE FROM rag_vectors WHERE model = 'old'")
     owner_conn.execute("DELETE FROM rag_models WHERE model = 'old'")
-    tended = await vector_index.look_after(db, database_url, project)
-    new = vector_indexes.name_of(project.project_id, "new")
+    tended = await vector_index.maintain_index(db, database_url, project)
+    new = vector_indexes.index_name(project.project_id, "new")
     assert (tended.built, tended.dropped) == ([new], [old])
 
 
@@ -112,10 +112,10 @@ async def test_an_index_that_was_given_up_is_built_anew(
 ):
     """As a server leaves it that stopped in the middle: there, but not valid, and search does without it."""
     put(owner_conn, project, "one", vectors)
-    (name,) = (await vector_index.look_after(db, database_url, project)).built
+    (name,) = (await vector_index.maintain_index(db, database_url, project)).built
     owner_conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [name])
     assert await used(database_url, project, "one", vectors[0]) == set()
-    assert await vector_index.look_after(db, database_url, project) == vector_index.Tended([name], [name])
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges([name], [name])
     assert await used(database_url, project, "one", vectors[0]) == {name}
 
 
@@ -123,7 +123,7 @@ async def test_two_who_look_after_it_at_once_build_one_index(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors)
-    done = await asyncio.gather(*(vector_index.look_after(db, database_url, project) for _ in range(3)))
+    done = await asyncio.gather(*(vector_index.maintain_index(db, database_url, project) for _ in range(3)))
     assert [d.error for d in done] == [None, None, None]
     assert sum(len(d.built) for d in done) == 1
     assert [index.valid for index in await indexes(db, project)] == [True]
@@ -135,7 +135,7 @@ async def test_a_database_that_refuses_is_told_and_search_goes_on(
     put(owner_conn, project, "one", vectors)
     owner_conn.execute("DROP ROLE IF EXISTS nobody_special")
     owner_conn.execute("CREATE ROLE nobody_special LOGIN")
-    tended = await vector_index.look_after(db, database_url.replace("postgres:@", "nobody_special:@"), project)
+    tended = await vector_index.maintain_index(db, database_url.replace("postgres:@", "nobody_special:@"), project)
     assert tended.error is not None and "owner" in tended.error
     assert await used(database_url, project, "one", vectors[0]) == set()
 
@@ -146,9 +146,9 @@ async def test_the_index_of_one_project_holds_nothing_of_another(
     other = await new_project(db, "Other")
     for scope in (project, other):
         put(owner_conn, scope, "one", vectors)
-        await vector_index.look_after(db, database_url, scope)
+        await vector_index.maintain_index(db, database_url, scope)
     for scope in (project, other):
-        assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.name_of(scope.project_id, "one")}
+        assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.index_name(scope.project_id, "one")}
     async with db.scoped(project) as conn:
         model = QueryVector("one", DIMENSION, HalfVector(vectors[0].tolist()))
         await semantic_queries.store_nearest(conn, other, model, FilterParams(), 10)
@@ -167,4 +167,4 @@ async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) 
 
 async def indexes(db: Database, scope: Scope) -> list[vector_indexes.VectorIndex]:
     async with db.scoped(scope) as conn:
-        return await vector_indexes.existing(conn, scope.project_id)
+        return await vector_indexes.list_indexes(conn, scope.project_id)

@@ -22,8 +22,8 @@ def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
 )
 def test_words_that_are_looked_for_are_found_where_taking_the_text_apart_finds_them(text: str):
     among = {"lamp", "lamp2", "a", "don"}
-    taken_apart = tokenizer.located(text + " é", among)  # as every text with an accent is
-    assert sorted(tokenizer.located(text, among)) == sorted(taken_apart)
+    taken_apart = tokenizer.find_words(text + " é", among)  # as every text with an accent is
+    assert sorted(tokenizer.find_words(text, among)) == sorted(taken_apart)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_accents_are_folded_but_other_letters_stay(word: str, plain: str):
     ],
 )
 def test_numbers_addresses_and_file_names_are_kept_whole(text: str, token: str):
-    assert token in tokenizer.exact(tokenizer.clean(text))
+    assert token in tokenizer.exact_tokens(tokenizer.clean(text))
 
 
 def test_a_dash_between_letters_makes_nothing_exact():
-    assert tokenizer.exact("check-in at self-service") == []
+    assert tokenizer.exact_tokens("check-in at self-service") == []
 
 
 def test_text_without_spaces_is_taken_in_pairs():
@@ -79,11 +79,11 @@ def test_composed_and_decomposed_letters_are_the_same():
     ],
 )
 def test_the_language_of_a_sentence_is_told_by_its_small_words(text: str, language: str):
-    assert languages.guess(Counter(tokenizer.words(text))) == language
+    assert languages.guess_language(Counter(tokenizer.words(text))) == language
 
 
 def test_cyrillic_words_have_their_own_language_in_any_text():
-    assert languages.of_word("заказ", "german") == "russian"
+    assert languages.word_language("заказ", "german") == "russian"
 
 
 def test_of_two_languages_that_are_as_likely_it_is_always_the_same_one():
@@ -92,4 +92,4 @@ def test_of_two_languages_that_are_as_likely_it_is_always_the_same_one():
         "portuguese": "obrigado meu", "dutch": "niet wij",
     }  # fmt: skip
     for first, second in itertools.combinations(told, 2):
-        assert languages.guess(Counter(f"{told[second]} {told[first]}".split())) == first
+        assert languages.guess_language(Counter(f"{told[second]} {told[first]}".split())) == first

@@ -3,8 +3,8 @@
 from typing import Any
 
 from proofdesk.indexing.chunking.chunker import ChunkLimits
-from proofdesk.indexing.embeddings.batches import Patience
-from proofdesk.indexing.vectors import Options
+from proofdesk.indexing.embeddings.batches import RetryPolicy
+from proofdesk.indexing.vectors import EmbeddingOptions
 from proofdesk.settings import Settings
 
 DIMENSION = 256
@@ -13,7 +13,7 @@ DIMENSION = 256
 LIMITS = ChunkLimits(1000, 30)
 
 
-OPTIONS = Options(batch_size=4, concurrency=2, patience=Patience(3, 0.01, 1.0))
+OPTIONS = EmbeddingOptions(batch_size=4, concurrency=2, patience=RetryPolicy(3, 0.01, 1.0))
 
 
 def settings(**values: Any) -> Settings:

@@ -19,10 +19,10 @@ from proofdesk.core.ids import GlobalId
 from proofdesk.evidence.queries import CitedRow
 from proofdesk.indexing.chunk_queries import StoredChunk
 from proofdesk.indexing.chunking.chunker import Chunk
-from proofdesk.indexing.embeddings.batches import Outcome
+from proofdesk.indexing.embeddings.batches import EmbeddingOutcome
 from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcript_queries import StaleConversation, TranscriptMessage
-from proofdesk.indexing.vector_queries import Claimed
+from proofdesk.indexing.vector_queries import ClaimedChunk
 from proofdesk.outbound import message_queries as outbound
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
 from proofdesk.outbound.gates import Policy
@@ -89,10 +89,10 @@ def _message(world: World) -> dict[str, Any]:
     )
 
 
-def _claimed(world: World) -> Claimed:
+def _claimed(world: World) -> ClaimedChunk:
     chunk = world.chunk
     key = (ACCOUNT, chunk.message_id, chunk.chunk_index)
-    return Claimed(*key, chunk.context, chunk.text, chunk.content_hash, chunk.claimed_at)
+    return ClaimedChunk(*key, chunk.context, chunk.text, chunk.content_hash, chunk.claimed_at)
 
 
 def _stored_chunk(world: World) -> StoredChunk:
@@ -184,7 +184,7 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "indexing.chunk_queries.delete_chunks.chunks": lambda w: [_stored_chunk(w)],
     "excluded": _always([(ACCOUNT, 999)]),
     "chunk_index": lambda w: w.chunk.chunk_index,
-    "outcomes": _always([Outcome(None, "refused")]),
+    "outcomes": _always([EmbeddingOutcome(None, "refused")]),
     "model": _always("ours"),
     "configured": _always("none"),
     "dimension": _always(DIMENSION),

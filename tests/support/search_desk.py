@@ -50,7 +50,7 @@ class Desk:
         """Run the stages: chunks, words and, unless told otherwise, vectors."""
         await index_conversations(self.db, self.scope, ChunkLimits(1000, 30))
         if embed:
-            await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.Options())
+            await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.EmbeddingOptions())
 
     async def ask(self, text: str, mode: Any = "hybrid", top_k: int = 10, **filters: Any) -> SearchResults:
         """Search with the local model."""

@@ -1,1 +1,1 @@
-"""Chatwoot: read through its API, kept as an exact mirror, checked for completeness."""
+"""Reading from Chatwoot through its API: sync, reconcile, quarantine."""

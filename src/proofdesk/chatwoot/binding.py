@@ -1,4 +1,4 @@
-"""What a project reads of Chatwoot."""
+"""The sources of a project, with the default account."""
 
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict
@@ -8,13 +8,13 @@ from proofdesk.projects.source_queries import Source
 
 
 class SourceBindingError(Conflict):
-    """The project's sources do not fit what Chatwoot has, or there are none."""
+    """A source of the project does not exist in Chatwoot, or the project has none."""
 
     code = "chatwoot_source_binding_error"
 
 
 class NoSourceBound(SourceBindingError):
-    """There is no source to read, and none that could be bound by itself."""
+    """The project has no source, and the default account cannot be bound."""
 
     pauses = True
 
@@ -28,14 +28,14 @@ async def bound_sources(db: Database, scope: Scope, default_account_id: int | No
     if bound:
         return bound
     if await sources.was_ever_bound(db, scope):
-        raise NoSourceBound("This project reads no Chatwoot source any more. Bind one to go on.")
+        raise NoSourceBound("This project has no Chatwoot source any more. Bind one to continue.")
     if default_account_id is None:
-        raise NoSourceBound("This project reads no Chatwoot source: bind one, or set CHATWOOT_ACCOUNT_ID.")
+        raise NoSourceBound("This project has no Chatwoot source. Bind one, or set CHATWOOT_ACCOUNT_ID.")
     try:
         return [await sources.bind(db, scope, "chatwoot_account", str(default_account_id))]
     except sources.SourceAlreadyBound as error:
         raise NoSourceBound(
-            f"This project reads no Chatwoot source, and another project has account {default_account_id} of"
-            " CHATWOOT_ACCOUNT_ID or an inbox of it. Bind an inbox to this project, or unbind it there.",
+            f"This project has no Chatwoot source, and account {default_account_id} of CHATWOOT_ACCOUNT_ID, or an"
+            " inbox of it, is bound to another project. Bind an inbox to this project, or unbind it there.",
             details={"account_id": default_account_id},
         ) from error

@@ -1,4 +1,4 @@
-"""SQL of reading: how far each conversation and source was read, and what could not be stored."""
+"""SQL of cursors, watermarks and the quarantine."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class ReadState:
-    """How far a conversation was read: to the end while the list said `read_mark`, from `message_cursor` on."""
+    """How far a conversation was read: to its end while the list shows `read_mark`, else from `message_cursor` on."""
 
     conversation_id: int
     read_mark: str | None
@@ -23,7 +23,7 @@ class ReadState:
 
 
 async def list_read_states(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[ReadState]:
-    """Where reading stands for these conversations; nothing for those that are not stored."""
+    """Return the read states of these conversations; none for those that are not stored."""
     return await fetch_all(
         conn,
         ReadState,
@@ -37,9 +37,9 @@ async def list_read_states(conn: Conn, scope: Scope, account_id: int, conversati
 
 
 async def lock_conversations(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> None:
-    """Hold these conversations until the end of the transaction; take them before their messages are written.
+    """Lock these conversations until the transaction ends; call it before their messages are written.
 
-    Whoever cuts or indexes a conversation holds it too, so nobody waits in a circle.
+    Chunking and indexing lock conversations in the same order, so that no deadlock is possible.
     """
     await execute(
         conn,
@@ -54,7 +54,7 @@ async def lock_conversations(conn: Conn, scope: Scope, account_id: int, conversa
 
 
 async def store_cursors(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> None:
-    """Store how far these conversations (`conversation_id`, `message_cursor`, `read_mark`) are read now."""
+    """Store the read states of conversations, as rows of `conversation_id`, `message_cursor` and `read_mark`."""
     await execute(
         conn,
         """
@@ -79,7 +79,7 @@ class ConversationTail:
 async def list_recent_tails(
     conn: Conn, scope: Scope, account_id: int, since: datetime, length: int
 ) -> list[ConversationTail]:
-    """Conversations active since then, and where their last `length` messages begin (0: where there are fewer)."""
+    """Return conversations active since a time, and the first id of their last `length` messages (0 if fewer)."""
     return await fetch_all(
         conn,
         ConversationTail,
@@ -100,7 +100,7 @@ async def list_recent_tails(
 
 @dataclass(frozen=True)
 class SourceWatermark:
-    """How far a source was read; `meta` says where in the first reading."""
+    """How far a source was read; `meta` holds the phase and the page of the first sync."""
 
     source: str
     cursor_ts: datetime | None
@@ -109,7 +109,7 @@ class SourceWatermark:
 
 
 async def fetch_watermark(conn: Conn, scope: Scope, source: str) -> SourceWatermark | None:
-    """The mark of one source."""
+    """Return the watermark of a source; None if it has none."""
     return await fetch_optional(
         conn,
         SourceWatermark,
@@ -124,7 +124,7 @@ async def fetch_watermark(conn: Conn, scope: Scope, source: str) -> SourceWaterm
 async def set_watermark(
     conn: Conn, scope: Scope, source: str, cursor_ts: datetime | None, meta: dict[str, Any]
 ) -> None:
-    """Move the mark of a source, after the last row that it stands for; its id is the greatest message id stored."""
+    """Store the watermark of a source; its id is the greatest stored message id of the account."""
     await execute(
         conn,
         """
@@ -144,7 +144,7 @@ async def set_watermark(
 
 
 async def quarantine_items(conn: Conn, scope: Scope, account_id: int, items: list[InvalidItem]) -> None:
-    """Keep items that could not be stored, with the reason."""
+    """Quarantine items that could not be stored, with the reason."""
     rows = [vars(item) for item in {(b.entity, b.entity_id): b for b in items}.values()]
     await execute(
         conn,
@@ -165,7 +165,7 @@ async def quarantine_items(conn: Conn, scope: Scope, account_id: int, items: lis
 
 
 async def quarantine_conversations(conn: Conn, scope: Scope, entity: str, reasons: dict[tuple[int, int], str]) -> None:
-    """Keep conversations (by account and number) of which a stage could not make its `entity`, with the reason."""
+    """Quarantine conversations (account, id) for which a stage could not make its `entity`, with the reason."""
     await execute(
         conn,
         """
@@ -187,7 +187,7 @@ async def quarantine_conversations(conn: Conn, scope: Scope, entity: str, reason
 
 
 async def release_conversations(conn: Conn, scope: Scope, entity: str, conversations: list[tuple[int, int]]) -> int:
-    """Take conversations (by account and number) out again, since the stage could make its `entity` of them."""
+    """Release conversations (account, id) for which the stage made its `entity`; return how many."""
     return await execute(
         conn,
         """
@@ -204,7 +204,7 @@ async def release_conversations(conn: Conn, scope: Scope, entity: str, conversat
 
 @dataclass(frozen=True)
 class StoredElsewhere:
-    """A message that is stored, and the conversation in which it is."""
+    """A stored message and its conversation."""
 
     message_id: int
     conversation_id: int
@@ -213,7 +213,7 @@ class StoredElsewhere:
 async def find_stored_elsewhere(
     conn: Conn, scope: Scope, account_id: int, rows: list[dict[str, Any]]
 ) -> list[StoredElsewhere]:
-    """Those messages whose ids are stored already, in another conversation than the rows name."""
+    """Return the messages that are stored in another conversation than the rows name."""
     return await fetch_all(
         conn,
         StoredElsewhere,
@@ -233,7 +233,7 @@ async def find_stored_elsewhere(
 async def release_items(
     conn: Conn, scope: Scope, account_id: int, entity: str, entity_ids: list[int] | list[str]
 ) -> int:
-    """Take items out of quarantine that could be stored; how many."""
+    """Release items that are stored now; return how many."""
     return await execute(
         conn,
         """
@@ -250,7 +250,7 @@ async def release_items(
 async def release_unseen(
     conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], entity_ids: list[str], since: datetime
 ) -> None:
-    """Take out those messages of these conversations that were not found bad again after `since`: mended, or gone."""
+    """Release messages of these conversations that were not quarantined again after `since`: mended or deleted."""
     await execute(
         conn,
         """
@@ -280,7 +280,7 @@ class QuarantinedItem:
 
 
 async def list_quarantined(conn: Conn, scope: Scope, account_id: int | None, limit: int) -> list[QuarantinedItem]:
-    """What is in quarantine, longest waiting first; of one account only what is read from there again."""
+    """Return quarantined items, longest waiting first; of one account only those that Chatwoot can resend."""
     return await fetch_all(
         conn,
         QuarantinedItem,
@@ -297,7 +297,7 @@ async def list_quarantined(conn: Conn, scope: Scope, account_id: int | None, lim
 
 
 async def count_quarantined(conn: Conn, scope: Scope) -> int:
-    """How many items are in quarantine."""
+    """Return the number of quarantined items."""
     return await fetch_value(
         conn, "SELECT count(*) FROM sync_quarantine WHERE project_id = %(project)s", project=scope.project_id
     )

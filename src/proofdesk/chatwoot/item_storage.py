@@ -1,4 +1,4 @@
-"""Store a page of rows; when the database refuses one of them, quarantine that row and store the others."""
+"""Storing a page of rows: when the database refuses one, that row is quarantined and the others are stored."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 async def store_items(db: Database, scope: Scope, write: Callable[[Conn, PutRows], Awaitable[Result]]) -> Result:
-    """Do the work in one transaction; when a value is refused, do it again and put the rows in halves."""
+    """Call `write` in one transaction; if a value is refused, call it again with rows that are put in halves."""
     try:
         async with db.scoped(scope) as conn:
             return await write(conn, _put_at_once)
@@ -31,7 +31,7 @@ async def store_items(db: Database, scope: Scope, write: Callable[[Conn, PutRows
 
 
 def reject_duplicates(parsed: ParsedItems, entity: str) -> None:
-    """Keep the first of several rows with one id; the others are bad."""
+    """Keep the first of several rows with one id; the others are invalid."""
     first_rows: dict[int, dict[str, Any]] = {}
     for row in parsed.rows:
         if first_rows.setdefault(row[f"{entity}_id"], row) is not row:
@@ -40,7 +40,7 @@ def reject_duplicates(parsed: ParsedItems, entity: str) -> None:
 
 
 def reject_moved_messages(parsed: ParsedItems, stored_in: dict[int, int]) -> None:
-    """Keep no message whose id is stored in another conversation, given by message id; those are bad."""
+    """Reject the messages that are stored in another conversation; `stored_in` maps message ids to those."""
     for row in (row for row in parsed.rows if row["message_id"] in stored_in):
         reason = f"message {row['message_id']} is stored in conversation {stored_in[row['message_id']]}"
         parsed.invalid.append(parsing.rejected_row("message", row, reason))

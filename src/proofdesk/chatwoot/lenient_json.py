@@ -1,4 +1,4 @@
-"""Read JSON in which one value is hostile without losing the rest of it."""
+"""Reading JSON in which one value is hostile, without losing the rest."""
 
 import json
 import re
@@ -17,8 +17,8 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 def loads(body: bytes) -> Any:
     """Return the value in a body. Raises `ValueError` when it is not JSON.
 
-    Bytes that are not UTF-8 become U+FFFD, what is nested too deeply becomes `TOO_DEEP`, and a number of more digits
-    than can be held becomes infinite: whoever stores an item refuses that item alone.
+    Bytes that are not UTF-8 become U+FFFD, values that are nested too deeply become `TOO_DEEP`, and numbers with too
+    many digits become infinite, so that only the item that holds them is rejected.
     """
     try:
         return json.loads(body)
@@ -32,7 +32,7 @@ def loads(body: bytes) -> Any:
 
 def find_unstorable(row: str) -> str | None:
     """Return why a database cannot hold a row, given as JSON in ASCII; None when it can."""
-    if "\\u0000" in row and _NUL.search(row):  # looking for the plain text first is a hundred times as quick
+    if "\\u0000" in row and _NUL.search(row):  # this check alone is a hundred times faster
         return "a NUL character in a text"
     if "\\ud" in row:  # only then can there be half a surrogate pair
         try:

@@ -1,4 +1,4 @@
-"""Walking Chatwoot's lists page by page, to an empty page, and no further than there is something to see."""
+"""Walking Chatwoot's lists page by page, up to the first empty page."""
 
 import asyncio
 import math
@@ -10,14 +10,14 @@ from typing import Any
 from proofdesk.chatwoot import parsing, responses
 from proofdesk.chatwoot.client import ChatwootClient, ListPage
 
-# Lists move while they are read, so a page may show what others showed; so many in a row are no list any more.
+# Lists move while they are read, so a page may repeat items of others. So many repeated pages mean a broken list.
 _MAX_REPEATED_PAGES = 20
 
 
 async def iterate_conversations(
     client: ChatwootClient, account_id: int, sort_by: str, inbox_id: int | None, *, first: int = 1, ahead: int = 0
 ) -> AsyncGenerator[ListPage]:
-    """Pages of conversations until an empty one; up to `ahead` more are asked for while one is worked on."""
+    """Yield pages of conversations; up to `ahead` more are requested while the caller works on one."""
 
     async def fetch_page(number: int) -> ListPage:
         return await client.conversations(account_id, number, sort_by, inbox_id)
@@ -29,7 +29,7 @@ async def iterate_conversations(
 async def iterate_contacts(
     client: ChatwootClient, account_id: int, sort: str, *, ahead: int = 0
 ) -> AsyncGenerator[ListPage]:
-    """Pages of contacts until an empty one; up to `ahead` more are asked for while one is worked on."""
+    """Yield pages of contacts; up to `ahead` more are requested while the caller works on one."""
 
     async def fetch_page(number: int) -> ListPage:
         return await client.contacts(account_id, number, sort)
@@ -47,7 +47,7 @@ async def _iterate_pages(
         while (page := await requests.popleft()).items:
             seen.add(page)
             last = last or math.ceil((page.total or 0) / len(page.items))
-            # Beyond the last one that the list tells of there is only the empty one, which is asked for alone.
+            # Beyond the last page by the list's own count there is only the empty one, which is requested alone.
             while len(requests) < ahead and (number <= last or not requests):
                 requests.append(asyncio.create_task(fetch_page(number)))
                 number += 1
@@ -67,7 +67,7 @@ class _SeenItems:
     repeated: int = 0
 
     def add(self, page: ListPage) -> None:
-        """Raises `ChatwootError` when the list goes round in circles: it would be walked for ever."""
+        """Note a page. Raises `ChatwootError` when the list repeats its pages, since a walk would never end."""
         page_ids = parsing.item_ids(page.items)
         self.repeated = 0 if page_ids - self.ids else self.repeated + 1
         self.ids |= page_ids

@@ -1,4 +1,4 @@
-"""SQL of the mirror. Rows come in as JSON, a page in one statement; a row that is the same already is not touched."""
+"""SQL of imported rows. A page of rows comes as JSON in one statement; unchanged rows are not written."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ Rows = list[dict[str, Any]]
 
 
 async def store_inboxes(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
-    """Insert or update inboxes; how many rows changed."""
+    """Insert or update inboxes; return how many rows changed."""
     return await execute(
         conn,
         """
@@ -30,7 +30,7 @@ async def store_inboxes(conn: Conn, scope: Scope, account_id: int, rows: Rows) -
 
 
 async def store_contacts(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
-    """Insert or update contacts; how many rows changed."""
+    """Insert or update contacts; return how many rows changed."""
     return await execute(
         conn,
         """
@@ -57,7 +57,7 @@ async def store_contacts(conn: Conn, scope: Scope, account_id: int, rows: Rows) 
 
 
 async def store_conversations(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
-    """Insert or update what the list tells of conversations; how many rows changed."""
+    """Insert or update the listed fields of conversations; return how many rows changed."""
     return await execute(
         conn,
         """
@@ -94,9 +94,9 @@ async def store_conversations(conn: Conn, scope: Scope, account_id: int, rows: R
 
 
 async def store_messages(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
-    """Insert or update messages and mark the conversations whose content that changed; how many rows changed.
+    """Insert or update messages and raise the content version of their conversations; return how many rows changed.
 
-    A message never changes its conversation: one that is stored in another is left as it is.
+    A message never changes its conversation: one that is stored in another conversation stays unchanged.
     """
     return await fetch_value(
         conn,
@@ -139,12 +139,12 @@ async def store_messages(conn: Conn, scope: Scope, account_id: int, rows: Rows) 
 
 
 async def refresh_statistics(conn: Conn) -> None:
-    """Let the planner know how large the mirror has become."""
+    """Refresh the planner's statistics of the imported tables."""
     await execute(conn, "SELECT refresh_mirror_statistics()")
 
 
 async def list_conversation_ids(conn: Conn, scope: Scope, account_id: int, inboxes: list[int] | None) -> list[int]:
-    """All conversations stored of these inboxes (None: of the account)."""
+    """Return the ids of all stored conversations of these inboxes (None: of the account)."""
     return await _fetch_ids(
         conn,
         """
@@ -158,7 +158,7 @@ async def list_conversation_ids(conn: Conn, scope: Scope, account_id: int, inbox
 
 
 async def list_contacts_without_conversation(conn: Conn, scope: Scope, account_id: int) -> list[int]:
-    """Contacts that no stored conversation belongs to."""
+    """Return the ids of stored contacts without a stored conversation."""
     return await _fetch_ids(
         conn,
         """
@@ -182,7 +182,7 @@ async def _fetch_ids(conn: Conn, statement: Any, scope: Scope, account_id: int, 
 
 
 async def delete_conversations(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> int:
-    """Remove conversations that Chatwoot no longer has, with their messages and chunks; how many messages went."""
+    """Delete conversations with their messages and chunks; return how many messages were deleted."""
     return await fetch_value(
         conn,
         """
@@ -205,7 +205,7 @@ async def delete_conversations(conn: Conn, scope: Scope, account_id: int, conver
 
 
 async def delete_contacts(conn: Conn, scope: Scope, account_id: int, contact_ids: list[int]) -> int:
-    """Remove contacts that Chatwoot no longer has; how many went."""
+    """Delete contacts; return how many."""
     return await execute(
         conn,
         """
@@ -232,7 +232,7 @@ class _Missing:
 async def find_missing_messages(
     conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], present: list[int]
 ) -> dict[int, list[int]]:
-    """Stored messages of these conversations that are not among the present ones, by conversation."""
+    """Return the stored messages of these conversations that are not in `present`, by conversation."""
     missing = await fetch_all(
         conn,
         _Missing,
@@ -250,7 +250,7 @@ async def find_missing_messages(
 
 
 async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids: list[int]) -> dict[int, int]:
-    """Remove messages that Chatwoot no longer has; how many went, by inbox."""
+    """Delete messages; return how many, by inbox."""
     deleted = await fetch_all(
         conn,
         _Deleted,
@@ -273,7 +273,7 @@ async def delete_messages(conn: Conn, scope: Scope, account_id: int, message_ids
 
 @dataclass(frozen=True)
 class InboxCounts:
-    """What is stored of an inbox."""
+    """Counts of the stored rows of an inbox."""
 
     inbox_id: int
     conversations: int
@@ -283,7 +283,7 @@ class InboxCounts:
 
 
 async def count_stored(conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int]) -> list[InboxCounts]:
-    """What is stored of these conversations, by inbox."""
+    """Count the stored rows of these conversations, by inbox."""
     return await fetch_all(
         conn,
         InboxCounts,

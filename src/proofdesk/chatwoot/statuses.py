@@ -1,4 +1,4 @@
-"""Reading parts of conversations again, for states that change without a trace in Chatwoot's lists."""
+"""Reading parts of conversations again, for delivery states, which no list shows (C-40)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ class MessageRange(Protocol):
 
 
 async def reread_ranges(db: Database, client: ChatwootClient, scope: Scope, ranges: Sequence[MessageRange]) -> None:
-    """Read these messages again, in one request for each conversation, and store what is different.
+    """Read these messages again, with one request for each conversation, and store what is different.
 
-    Nothing is concluded from what is not there. What cannot be read now is left as it is.
+    A message that is absent is not removed. A conversation that cannot be read now stays unchanged.
     """
     for start in range(0, len(ranges), _BATCH_SIZE):
         part = ranges[start : start + _BATCH_SIZE]
@@ -47,7 +47,7 @@ async def _fetch_range(client: ChatwootClient, message_range: MessageRange) -> l
         page = await client.messages(
             message_range.account_id, message_range.conversation_id, message_range.first_id, message_range.last_id + 1
         )
-    except ChatwootError as error:  # the next run asks again, and no message is at stake
+    except ChatwootError as error:  # the next run tries again
         log.warning("delivery states not read", conversation_id=message_range.conversation_id, error=error.message)
         return []
     return page or []

@@ -1,4 +1,4 @@
-"""How far a command is: a bar with rate and remaining time at a terminal, a line now and then elsewhere."""
+"""Progress of a command: a bar with rate and remaining time on a terminal, a line every few seconds elsewhere."""
 
 import contextlib
 import time
@@ -27,7 +27,7 @@ LINE_EVERY = 10.0  # seconds
 
 @contextlib.contextmanager
 def progress(title: str, *, shown: bool = True, console: Console = output.progress_console) -> Iterator[ReportProgress]:
-    """What is reported in the block is shown on standard error, never among the output."""
+    """Show on standard error the progress that the block reports."""
     if not shown:
         yield ignore_progress
     elif console.is_terminal:
@@ -55,16 +55,16 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 
 class _Rate(ProgressColumn):
-    """How many a second."""
+    """Column with the number of units per second."""
 
     def render(self, task: Task) -> Text:
-        """The column."""
+        """Return the text of the column."""
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else _rate(speed))
 
 
 class _Bar:
-    """A bar, begun anew with each stage of the work, so that rate and remaining time are the stage's own."""
+    """A bar that starts again with each stage of the work, so that its rate belongs to that stage."""
 
     def __init__(self, bars: Progress, title: str):
         self._bars = bars
@@ -89,36 +89,36 @@ class _Lines:
         self._title = title
         self._unit = ""
         self._done, self._total = 0, None
-        self._began = self._told = time.monotonic()
-        self._first = 0
+        self._started_at = self._printed_at = time.monotonic()
+        self._first_done = 0
 
     def report(self, done: int, total: int | None, unit: str) -> None:
         if unit != self._unit:
             self.finish()
-            self._unit, self._first, self._began = unit, done, time.monotonic()
+            self._unit, self._first_done, self._started_at = unit, done, time.monotonic()
         self._done, self._total = done, total
-        if time.monotonic() - self._told >= LINE_EVERY:
-            self._tell()
+        if time.monotonic() - self._printed_at >= LINE_EVERY:
+            self._print()
 
     def finish(self) -> None:
         if self._unit:
-            self._tell()
+            self._print()
 
-    def _tell(self) -> None:
-        self._told = time.monotonic()
-        took = self._told - self._began
-        rate = (self._done - self._first) / took if took else 0.0
+    def _print(self) -> None:
+        self._printed_at = time.monotonic()
+        elapsed = self._printed_at - self._started_at
+        rate = (self._done - self._first_done) / elapsed if elapsed else 0.0
         of = "" if self._total is None else f" of {self._total}"
         line = f"{self._title}: {self._done}{of} {self._unit}"
-        if rate:  # nothing is known of a stage that was over with its first report
+        if rate:  # unknown for a stage that ended with its first report
             line += f", {_rate(rate)}"
         if rate and self._total is not None and self._total > self._done:
             line += f", {_clock((self._total - self._done) / rate)} left"
         self._console.print(line, markup=False, soft_wrap=True)
 
 
-def _rate(a_second: float) -> str:
-    return f"{a_second:.1f}/s" if a_second < 10 else f"{a_second:.0f}/s"
+def _rate(per_second: float) -> str:
+    return f"{per_second:.1f}/s" if per_second < 10 else f"{per_second:.0f}/s"
 
 
 def _clock(seconds: float) -> str:

@@ -9,7 +9,7 @@ from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.jobs.resources import Resources
 from proofdesk.search import results
-from proofdesk.search.query import DEFAULT_HITS, MAX_HITS, SearchMode, SearchQuery
+from proofdesk.search.query import DEFAULT_HITS, MAX_HITS, SearchMode, SearchQuery, validate_query
 from proofdesk.search.results import SearchResults
 
 
@@ -29,7 +29,7 @@ def search(
 
     async def command(resources: Resources) -> SearchResults:
         scope = await environment.enter_project(resources, project)
-        search_query = SearchQuery(text=query, top_k=top, mode=cast("SearchMode", mode))
+        search_query = SearchQuery(text=validate_query(query), top_k=top, mode=cast("SearchMode", mode))
         return await results.search(resources.db, scope, resources.provider, resources.settings, search_query)
 
     search_results = environment.run_with_resources(command)

@@ -1,4 +1,4 @@
-"""`serve`: the web server. `up`: the server and a worker together."""
+"""`serve`: the web server. `up`: the server and a worker in one command."""
 
 import gc
 import multiprocessing
@@ -23,7 +23,7 @@ from proofdesk.dashboard import process_metrics
 from proofdesk.http.web import assets
 from proofdesk.settings import Settings
 
-STOP_WITHIN = 25.0
+STOP_TIMEOUT = 25.0  # seconds
 _APPLICATION = "proofdesk.http.app:from_environment"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,61 +33,61 @@ def serve() -> None:
     """Serve the web pages and the JSON API until stopped."""
     assets.manifest()
     preload(_APPLICATION)
-    chosen = settings.load()
-    with ports.listen(chosen.host, chosen.port) as listener, environment.prepared_database(chosen) as loaded:
-        environment.run_with_resources(_nothing, loaded)
-        _tell_address(loaded, listener)
-        os.environ["DATABASE_URL"] = _url(loaded)
+    loaded = settings.load()
+    with ports.listen(loaded.host, loaded.port) as listener, environment.prepared_database(loaded) as loaded:
+        environment.run_with_resources(_create_owner, loaded)
+        _print_address(loaded, listener)
+        os.environ["DATABASE_URL"] = _database_url(loaded)
         _serve(loaded, listener)
 
 
 @app.command()
 def up() -> None:
-    """Serve and work: everything that a small team needs, in one command."""
+    """Run the server and a worker in one command. Enough for a small team."""
     assets.manifest()
-    chosen = settings.load()
-    ports.check(chosen.host, chosen.port)
-    with environment.prepared_database(chosen) as loaded:
-        environment.run_with_resources(_nothing, loaded)
-        variables = os.environ | {"DATABASE_URL": _url(loaded)}
+    loaded = settings.load()
+    ports.check(loaded.host, loaded.port)
+    with environment.prepared_database(loaded) as loaded:
+        environment.run_with_resources(_create_owner, loaded)
+        variables = os.environ | {"DATABASE_URL": _database_url(loaded)}
         sys.exit(run_commands([["serve"], ["worker"]], variables))
 
 
 def _serve(loaded: Settings, listener: socket.socket) -> None:
-    # Each process counts into a file of its own there.
+    # Each process writes its metrics to its own file there.
     with tempfile.TemporaryDirectory(prefix="proofdesk-metrics-") as folder:
         os.environ[process_metrics.FOLDER_VARIABLE] = folder
         run_processes(_APPLICATION, listener, loaded.web_processes)
 
 
 def preload(factory: str) -> None:
-    """Read what the processes of `serve_processes` need, where these are forked from this one and share it."""
+    """Import the application before `serve_processes` forks, so that the processes share its memory."""
     if multiprocessing.get_start_method() == "fork":
         pkgutil.resolve_name(factory)
-        gc.freeze()  # looking through it would give each process a copy
+        gc.freeze()  # garbage collection would copy the shared pages
 
 
 def serve_processes(factory: str, host: str, port: int, processes: int) -> None:
-    """Serve on a port what `factory` (`module:name`) makes in each of the processes, until this one is stopped."""
+    """Serve the application of `factory` (`module:name`) on a port, in several processes, until stopped."""
     with ports.listen(host, port) as listener:
         run_processes(factory, listener, processes)
 
 
 def run_processes(factory: str, listener: socket.socket, processes: int) -> None:
-    """Serve what `factory` makes in each of the processes, which all accept from the listening socket."""
+    """Serve the application of `factory` in several processes, which all accept from the listening socket."""
     _Server(
         listener,
         factory,
         interface=Interfaces.ASGI,
         workers=processes,
-        workers_kill_timeout=int(STOP_WITHIN) - 5,
+        workers_kill_timeout=int(STOP_TIMEOUT) - 5,
         log_enabled=False,
         websockets=False,
-    ).serve(target_loader=_made)
+    ).serve(target_loader=_load_application)
 
 
 class _Server(MPServer):
-    """Granian with a socket of ours: its own would share the port with any other process of the same user."""
+    """Granian with our own socket: its default would share the port with other processes of the same user."""
 
     def __init__(self, listener: socket.socket, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
@@ -102,16 +102,16 @@ class _Server(MPServer):
         super()._drop_shared_socket()
 
 
-def _made(factory: str) -> Any:
-    # A process that is told to stop while it still loads has nothing to end, and goes at once. What Granian's parent
-    # left it instead takes note of the signal and does nothing, and everybody would wait for it for ever.
+def _load_application(factory: str) -> Any:
+    # A process that is stopped while it loads must exit at once. The handlers that it inherits from Granian's parent
+    # process only note the signal, so the parent would wait for it forever.
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     return pkgutil.resolve_name(factory)()
 
 
 def run_commands(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> int:
-    """Run commands of ours side by side until one ends or this process is stopped; the exit status."""
+    """Run Proofdesk commands in parallel until one ends or this process is stopped. Return the exit status."""
     stopped = False
 
     def stop(*_: object) -> None:
@@ -127,30 +127,30 @@ def run_commands(commands: Sequence[Sequence[str]], environment: dict[str, str])
     ]
     while not stopped and all(child.poll() is None for child in children):
         time.sleep(0.1)
-    return _end(children, asked=stopped)
+    return _stop(children, requested=stopped)
 
 
-def _end(children: Sequence["subprocess.Popen[bytes]"], *, asked: bool) -> int:
+def _stop(children: Sequence["subprocess.Popen[bytes]"], *, requested: bool) -> int:
     for child in children:
         if child.poll() is None:
             child.terminate()
     for child in children:
         try:
-            child.wait(STOP_WITHIN)
+            child.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             child.kill()
-    return 0 if asked else max(1, *(child.returncode or 0 for child in children))
+    return 0 if requested else max(1, *(child.returncode or 0 for child in children))
 
 
-async def _nothing(_: object) -> None:
-    """Opening the resources is all: it makes the owner's account."""
+async def _create_owner(_: object) -> None:
+    """Do nothing: opening the resources creates the owner account."""
 
 
-def _url(loaded: Settings) -> str:
+def _database_url(loaded: Settings) -> str:
     assert loaded.database_url is not None
     return loaded.database_url.get_secret_value()
 
 
-def _tell_address(loaded: Settings, listener: socket.socket) -> None:
-    here = ports.url(loaded.host, listener.getsockname()[1])
-    output.print_note(f"Proofdesk is at {loaded.public_url or here}")
+def _print_address(loaded: Settings, listener: socket.socket) -> None:
+    local_url = ports.url(loaded.host, listener.getsockname()[1])
+    output.print_note(f"Proofdesk is at {loaded.public_url or local_url}")

@@ -1,4 +1,4 @@
-"""`simulate`: stand-ins for what Proofdesk talks to, for trying out and for tests."""
+"""`simulate`: simulated services that Proofdesk talks to, for trials and tests."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 
 @contextlib.contextmanager
 def demo_extra() -> Iterator[None]:
-    """Import the simulators within this block. Raises `Unavailable` when the extra `demo` is not installed."""
+    """Import simulators in this block. Raises `Unavailable` if the extra `demo` is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -37,16 +37,16 @@ def simulate_chatwoot(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 4010,
     corpus: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A .jsonl or .jsonl.gz of conversations.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File of conversations, .jsonl or .jsonl.gz.")
     ] = None,
-    empty: Annotated[bool, typer.Option("--empty", help="No conversations.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Start without conversations.")] = False,
 ) -> None:
-    """A Chatwoot with the sample studio, a corpus file, or nothing in it."""
+    """Simulate Chatwoot with the sample studio, the conversations of a file, or no data."""
     with demo_extra():
         from proofdesk_simulators import chatwoot
 
     if corpus and empty:
-        raise Invalid("Give either --corpus or --empty.")
+        raise Invalid("--corpus and --empty exclude each other. Use one of them.")
     _check(host, port)
     simulator = chatwoot.build(corpus or ("empty" if empty else "studio"))
     output.print_note(f"Simulated Chatwoot: CHATWOOT_BASE_URL={ports.url(host, port)} CHATWOOT_ACCOUNT_ID=1")
@@ -58,12 +58,13 @@ def simulate_chatwoot(
 def simulate_openai(
     host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4020
 ) -> None:
-    """An OpenAI that only embeds."""
+    """Simulate the embeddings API of OpenAI."""
     with demo_extra():
         from proofdesk_simulators import openai, serving
 
     _check(host, port)
-    output.print_note(f"Simulated OpenAI: OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any (stop with Ctrl-C)")
+    variables = f"OPENAI_BASE_URL={ports.url(host, port)}/v1 OPENAI_API_KEY=any"
+    output.print_note(f"Simulated OpenAI: {variables} (stop with Ctrl-C)")
     asyncio.run(serving.serve(openai.create_app(openai.OpenAISimulator()), host, port))
 
 
@@ -71,7 +72,7 @@ def simulate_openai(
 def simulate_telegram(
     host: Host = "127.0.0.1", port: Annotated[int, typer.Option(help="Port to listen on.")] = 4030
 ) -> None:
-    """A Telegram with one bot. People write to it by POST /_simulator/messages, its answers are at /_simulator/sent."""
+    """Simulate Telegram with one bot. POST /_simulator/messages writes to it, /_simulator/sent shows its replies."""
     with demo_extra():
         from proofdesk_simulators import serving, telegram
 
@@ -87,16 +88,16 @@ def simulate_telegram(
 @simulate_app.command("smtp")
 def simulate_smtp(
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the relay.")] = 4025,
-    control_port: Annotated[int, typer.Option(help="Port of the controls, over HTTP.")] = 4026,
+    port: Annotated[int, typer.Option(help="Port of the SMTP relay.")] = 4025,
+    control_port: Annotated[int, typer.Option(help="HTTP port of the controls.")] = 4026,
 ) -> None:
-    """A mail relay that delivers nothing. What it was handed is at /_simulator/sent of the control port."""
+    """Simulate an SMTP relay. It delivers nothing; the control port shows its messages at /_simulator/sent."""
     with demo_extra():
         from proofdesk_simulators import smtp
 
     _check(host, port)
     _check(host, control_port)
-    output.print_note(f"Simulated mail relay: SMTP_URL=smtp://{host}:{port} SMTP_FROM=studio@example.com")
+    output.print_note(f"Simulated SMTP relay: SMTP_URL=smtp://{host}:{port} SMTP_FROM=studio@example.com")
     output.print_note(f"(controls at {ports.url(host, control_port)}/_simulator, stop with Ctrl-C)")
     asyncio.run(smtp.serve(smtp.SmtpSimulator(), host, port, control_port))
 

@@ -28,7 +28,7 @@ class ProjectContents:
     """What a project reads and holds. `synced_at` is when a sync last went well."""
 
     entities: EntityCounts
-    chunks: chunk_queries.Counts
+    chunks: chunk_queries.ChunkCounts
     sources: list[Source]
     inboxes: list[InboxRow]
     synced_at: datetime | None
@@ -63,7 +63,7 @@ async def load_contents(db: Database, scope: Scope) -> ProjectContents:
     async with db.scoped(scope) as conn:
         return ProjectContents(
             entities=await totals_queries.count_entities(conn, scope),
-            chunks=await chunk_queries.counts(conn, scope),
+            chunks=await chunk_queries.count_by_status(conn, scope),
             sources=await source_queries.list_sources(conn, scope),
             inboxes=await review_queries.list_inboxes(conn, scope),
             synced_at=await queries.last_synced_at(conn, scope),

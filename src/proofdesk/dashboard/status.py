@@ -15,7 +15,7 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import vector_queries as embedding_queries
-from proofdesk.indexing.vector_queries import Counts
+from proofdesk.indexing.vector_queries import ChunkCounts
 from proofdesk.jobs import run_queries
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
@@ -23,7 +23,7 @@ from proofdesk.settings import Settings
 
 FIELDS: dict[str, Any] = {
     "jobs": list[dict[str, Any]],
-    "rag_counts": Counts,
+    "rag_counts": ChunkCounts,
     "entities": EntityCounts,
     "storage": dict[str, Any],
     "watermarks": list[Watermark],
@@ -40,7 +40,7 @@ _measured: WeakKeyDictionary[Database, dict[UUID, tuple[float, StorageSizes]]] =
 async def read_status(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
     """All of it, as the fields of `FIELDS`. Sizes are up to half a minute old, `scoped_logical_bytes` an estimate."""
     async with db.scoped(scope) as conn:
-        rag_counts = await embedding_queries.counts(conn, scope)
+        rag_counts = await embedding_queries.count_by_status(conn, scope)
         latest = await run_queries.latest_runs(conn, scope)
         entities = await totals_queries.count_entities(conn, scope)
         sizes = await _sizes(db, conn, scope)
@@ -121,7 +121,7 @@ async def _sizes(db: Database, conn: Conn, scope: Scope) -> StorageSizes:
     return sizes
 
 
-def _storage(sizes: StorageSizes, held: EntityCounts, chunks: Counts, settings: Settings) -> dict[str, Any]:
+def _storage(sizes: StorageSizes, held: EntityCounts, chunks: ChunkCounts, settings: Settings) -> dict[str, Any]:
     budget = int(settings.storage_budget_gb * 1024**3)
     logical = (
         sizes.message * held.messages
@@ -139,6 +139,6 @@ def _storage(sizes: StorageSizes, held: EntityCounts, chunks: Counts, settings: 
     }
 
 
-def _backlog(backlog: Backlog, chunks: Counts) -> dict[str, int]:
+def _backlog(backlog: Backlog, chunks: ChunkCounts) -> dict[str, int]:
     waiting = chunks.pending + chunks.processing
     return {**vars(backlog), "embeddings_pending": waiting}

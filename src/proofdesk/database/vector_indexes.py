@@ -17,7 +17,7 @@ from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
 from proofdesk.database.sessions import connect_as_owner_async
 
 _LOCK = 0x50726F69  # the number after that of the migrations
-BREADTH = 128
+EF_CONSTRUCTION = 128
 """Candidates looked at for a vector as the graph is built. With pgvector's 64, 2 of 100 nearest were out of reach."""
 _LEAST_MEMORY, _MOST_MEMORY = 64, 1024  # megabytes
 
@@ -30,12 +30,12 @@ class VectorIndex:
     valid: bool
 
 
-def name_of(project_id: UUID, model: str) -> str:
+def index_name(project_id: UUID, model: str) -> str:
     """The name of the index over the vectors that a project has by a model."""
     return f"{_prefix(project_id)}{hashlib.sha256(model.encode()).hexdigest()[:12]}"
 
 
-async def existing(conn: Conn, project_id: UUID) -> list[VectorIndex]:
+async def list_indexes(conn: Conn, project_id: UUID) -> list[VectorIndex]:
     """The indexes of a project. Anybody may ask."""
     return await fetch_all(
         conn,
@@ -48,7 +48,7 @@ async def existing(conn: Conn, project_id: UUID) -> list[VectorIndex]:
 
 
 @asynccontextmanager
-async def changing(owner_url: str) -> AsyncIterator[Conn]:
+async def index_connection(owner_url: str) -> AsyncIterator[Conn]:
     """A connection of the owner outside of transactions; nobody else changes indexes while it is open.
 
     Nothing waits for the lock inside the database: a statement that waits there would hold up whoever builds.
@@ -60,7 +60,7 @@ async def changing(owner_url: str) -> AsyncIterator[Conn]:
         yield conn
 
 
-async def build(conn: Conn, project_id: UUID, model: str, dimension: int, vectors: int) -> None:
+async def build_index(conn: Conn, project_id: UUID, model: str, dimension: int, vectors: int) -> None:
     """Make the index while others read and write. In one process: the other core is for those who search meanwhile."""
     memory = vectors * (2 * dimension + 800) // 2**20 + 1  # a graph that does not fit is built many times slower
     await execute(
@@ -75,8 +75,8 @@ async def build(conn: Conn, project_id: UUID, model: str, dimension: int, vector
             " ((embedding::halfvec({dimension})) halfvec_cosine_ops) WITH (ef_construction = {breadth})"
             " WHERE project_id = {project} AND model = {model}"
         ).format(
-            breadth=sql.Literal(BREADTH),
-            name=sql.Identifier(name_of(project_id, model)),
+            breadth=sql.Literal(EF_CONSTRUCTION),
+            name=sql.Identifier(index_name(project_id, model)),
             dimension=sql.Literal(dimension),
             project=sql.Literal(project_id),
             model=sql.Literal(model),
@@ -84,7 +84,7 @@ async def build(conn: Conn, project_id: UUID, model: str, dimension: int, vector
     )
 
 
-async def drop(conn: Conn, name: str) -> None:
+async def drop_index(conn: Conn, name: str) -> None:
     """Remove an index while others read and write."""
     await conn.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(name)))
 

@@ -42,8 +42,8 @@ class Document:
     def add(self, weight: int, text: str, counts: Mapping[str, int], latin: str, message_id: int | None = None) -> None:
         """Add the counted words of a text in the Latin language `latin`, and its exact tokens."""
         counts = Counter(counts) + Counter(tokenizer.letters(text))  # letters do not count for the length
-        stemmed = {(languages.of_word(word, latin), word): weight * times for word, times in counts.items()}
-        exact = tokenizer.exact(text)
+        stemmed = {(languages.word_language(word, latin), word): weight * times for word, times in counts.items()}
+        exact = tokenizer.exact_tokens(text)
         for word, weighted in stemmed.items():
             self.stemmed[word] += weighted
         for token in exact:
@@ -57,13 +57,13 @@ def build_document(messages: Sequence[TranscriptMessage], identity: Iterable[str
     """Return the document of a conversation whose messages are in order; `identity` names its contact."""
     document = Document()
     texts = [(message_id, weight, text, tokenizer.words(text)) for message_id, weight, text in _weighted(messages)]
-    latin = languages.guess(Counter(chain.from_iterable(words for *_, words in texts)))
+    latin = languages.guess_language(Counter(chain.from_iterable(words for *_, words in texts)))
     if len(texts) > LONG_MESSAGES or sum(len(text) for _, _, text, _ in texts) > LONG_TEXT:
         document.places = {}
     for message_id, weight, text, words in texts:
         counts = Counter(words)
         document.length += weight * len(words)
-        document.add(weight, text, counts, languages.guess(counts, latin), message_id)
+        document.add(weight, text, counts, languages.guess_language(counts, latin), message_id)
     document.languages = {language for language, _ in document.stemmed}
     for text in identity:
         name = tokenizer.clean(text or "")

@@ -31,7 +31,7 @@ for _name, _words in _SMALL_WORDS.items():
         _TELLING.setdefault(_word, []).append(_name)
 
 
-def guess(counts: Mapping[str, int], fallback: str = DEFAULT, least: int = 2) -> str:
+def guess_language(counts: Mapping[str, int], fallback: str = DEFAULT, least: int = 2) -> str:
     """The language of the Latin words in `counts`; `fallback` unless at least `least` small words speak for another.
 
     Of several for which as many speak it is the first in `NAMES`.
@@ -44,6 +44,6 @@ def guess(counts: Mapping[str, int], fallback: str = DEFAULT, least: int = 2) ->
     return best if scores[best] >= max(least, scores[fallback] + 1) else fallback
 
 
-def of_word(word: str, latin: str) -> str:
+def word_language(word: str, latin: str) -> str:
     """The language whose stemmer a word of a text in the Latin language `latin` goes through."""
     return CYRILLIC if "\u0400" <= word[0] <= "\u052f" else latin

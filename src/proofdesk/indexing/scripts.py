@@ -77,7 +77,7 @@ _ARABIC = str.maketrans("أإآٱىةیک", "اااايهيك")
 _REWRITTEN = {**_UNWRITTEN, **_ARABIC}
 
 
-def narrow(text: str) -> str:
+def to_narrow_forms(text: str) -> str:
     """A text with full-width letters as ASCII, half-width kana as full-width ones, and digits of any script as 0 to 9.
 
     Every character stays where it is.
@@ -85,7 +85,7 @@ def narrow(text: str) -> str:
     return text.translate(_NARROWED) if not text.isascii() and _NOT_NARROW.search(text) else text
 
 
-def letters(word: str) -> str:
+def normalize_word(word: str) -> str:
     """A word in lower case as it is compared: compatibility forms, vowel signs and forms of a letter made one."""
     word = word.lower()
     if word.isascii():
@@ -95,6 +95,6 @@ def letters(word: str) -> str:
     return word.translate(_REWRITTEN) if max(word) >= "\u0590" else word
 
 
-def clusters(run: str) -> list[str]:
+def split_clusters(run: str) -> list[str]:
     """The letters of a run, each with its marks."""
     return _CLUSTER.findall(run) if _MARK.search(run) else list(run)

@@ -11,7 +11,7 @@ _STEMMERS = {name: Stemmer.Stemmer(name, 0) for name in languages.NAMES}
 
 
 @lru_cache(_REMEMBERED)
-def of_word(language: str, word: str) -> tuple[str, ...]:
+def word_terms(language: str, word: str) -> tuple[str, ...]:
     """The terms of a word in lower case, of 1 to `words.LONGEST` characters, by the stemmer of `language`.
 
     Of a word with accents there are several, should they differ: as it is stemmed with them and without, so that
@@ -20,5 +20,5 @@ def of_word(language: str, word: str) -> tuple[str, ...]:
     stem = _STEMMERS[language].stemWord
     if word.isascii():
         return (stem(word),)
-    spellings = (stem(word), stem(tokenizer.fold(word)), stem(tokenizer.fold(tokenizer.spelled_out(word))))
+    spellings = (stem(word), stem(tokenizer.fold(word)), stem(tokenizer.fold(tokenizer.spell_out(word))))
     return tuple(dict.fromkeys(map(tokenizer.fold, spellings)))

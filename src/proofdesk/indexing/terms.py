@@ -54,7 +54,7 @@ def _postings(key: ConversationKey, document: Document) -> Postings:
     tf: dict[str, int] = defaultdict(int)
     if document.length:  # a conversation without text is not found by the name of its contact either
         for (language, word), weight in document.stemmed.items():
-            for term in stemmer.of_word(language, word):
+            for term in stemmer.word_terms(language, word):
                 tf[term] += weight
         for token, weight in document.exact.items():
             tf[token] = max(tf[token], weight)
@@ -68,7 +68,7 @@ def _places(document: Document) -> dict[str, str]:
     """Return the messages of a long conversation that hold each term, as array literals of PostgreSQL."""
     places: dict[str, list[int]] = {}
     for token, messages in (document.places or {}).items():
-        for term in (token,) if isinstance(token, str) else stemmer.of_word(*token):
+        for term in (token,) if isinstance(token, str) else stemmer.word_terms(*token):
             places[term] = places[term] + messages if term in places else messages
     return {term: _array_literal(messages) for term, messages in places.items()}
 

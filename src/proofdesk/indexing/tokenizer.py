@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from proofdesk.indexing import scripts
 
-LONGEST = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
+MAX_TERM_CHARS = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
 _BEGINNINGS = (40, 20, 10)  # lengths by which a word longer than that is found
 _MOST_MARKS = 30  # combining marks in a row that are kept, as in the stream-safe format of UAX #15
 
@@ -37,7 +37,7 @@ _EXACT = re.compile(
     rf"|(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]++(?:_[^\W_{scripts.UNSPACED}]++)+"
 )
 _JOINED = re.compile(r"[-.@+_]\w")
-_LONG = re.compile(rf"(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]{{{LONGEST + 1},}}+")
+_LONG = re.compile(rf"(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]{{{MAX_TERM_CHARS + 1},}}+")
 _MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")  # where there may be that many combining marks
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
@@ -48,7 +48,7 @@ _SHORTEST_PHONE = 7  # digits
 _ELISIONS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is none
 
 
-class Word(NamedTuple):
+class LocatedWord(NamedTuple):
     """A word in lower case and where it stands. `forms` are what is looked for: itself, or a pair of
     letters of a script without spaces.
 
@@ -75,8 +75,8 @@ def words(text: str) -> list[str]:
         return [form for word in _located(text.lower()) for form in word.forms]
     found = text.translate(_ASCII_WORDS).split()
     if "'" not in text:
-        return [word[:LONGEST] for word in found] if _may_be_long(text) else found
-    return [part for run in found for part in (_apart(run) if "'" in run else (run[:LONGEST],))]
+        return [word[:MAX_TERM_CHARS] for word in found] if _may_be_long(text) else found
+    return [part for run in found for part in (_apart(run) if "'" in run else (run[:MAX_TERM_CHARS],))]
 
 
 def letters(text: str) -> list[str]:
@@ -89,7 +89,7 @@ def letters(text: str) -> list[str]:
     return [form for run in _runs(text.lower()) if len(forms := _compared(run)) > 1 for form in forms]
 
 
-def located(text: str, among: Set[str]) -> Iterator[Word]:
+def find_words(text: str, among: Set[str]) -> Iterator[LocatedWord]:
     """The words of a cleaned text of which a form is among some, with their places in it, in any order."""
     if text.isascii() and "'" not in text:
         yield from _standing_alone(text.lower(), among)
@@ -97,45 +97,45 @@ def located(text: str, among: Set[str]) -> Iterator[Word]:
         yield from (word for word in _located(text, with_letters=True) if not among.isdisjoint(word.forms))
 
 
-def exact(text: str) -> list[str]:
+def exact_tokens(text: str) -> list[str]:
     """Numbers with their dashes, addresses, domains, file names and telephone numbers of a cleaned text.
 
     And of words that are too long for a term, what they are found by as a whole and by their beginnings.
     """
-    lowered = scripts.narrow(text.lower())
+    lowered = scripts.to_narrow_forms(text.lower())
     # Looking for what all of them have takes a thirtieth of the time, and most texts have none.
     joined = _EXACT.findall(lowered) if _JOINED.search(lowered) else ()
     found = [form for token in joined for form in (*_spellings(token), *_whole(token))]
     if _may_be_long(lowered):
         found += [form for word in _LONG.findall(lowered) for form in (*_whole(word), *_beginnings(word))]
-    return found + [token for match in _PHONE.findall(lowered) for token in phone(match)]
+    return found + [token for match in _PHONE.findall(lowered) for token in phone_tokens(match)]
 
 
-def located_exact(text: str, among: Set[str]) -> Iterator[Word]:
+def find_exact_tokens(text: str, among: Set[str]) -> Iterator[LocatedWord]:
     """The exact tokens of a cleaned text of which a form is among some, with their places."""
-    text = scripts.narrow(text)
+    text = scripts.to_narrow_forms(text)
     long = (
-        Word(_beginnings(match.group().lower()), match.start(), match.start() + LONGEST)
+        LocatedWord(_beginnings(match.group().lower()), match.start(), match.start() + MAX_TERM_CHARS)
         for match in _LONG.finditer(text)
     )
-    return (word for word in chain(all_exact(text), long) if not among.isdisjoint(word.forms))
+    return (word for word in chain(locate_exact_tokens(text), long) if not among.isdisjoint(word.forms))
 
 
-def all_exact(text: str) -> Iterator[Word]:
+def locate_exact_tokens(text: str) -> Iterator[LocatedWord]:
     """The exact tokens of a cleaned text with their places."""
-    text = scripts.narrow(text)
+    text = scripts.to_narrow_forms(text)
     for match in _EXACT.finditer(text):
         token = match.group().lower()
-        yield Word(_spellings(token), match.start(), min(match.end(), match.start() + LONGEST))
-        if len(token) > LONGEST:
-            yield Word(_whole(token), match.start(), match.start() + LONGEST)
+        yield LocatedWord(_spellings(token), match.start(), min(match.end(), match.start() + MAX_TERM_CHARS))
+        if len(token) > MAX_TERM_CHARS:
+            yield LocatedWord(_whole(token), match.start(), match.start() + MAX_TERM_CHARS)
     for match in _LONG.finditer(text):
-        yield Word(_whole(match.group().lower()), match.start(), match.start() + LONGEST)
+        yield LocatedWord(_whole(match.group().lower()), match.start(), match.start() + MAX_TERM_CHARS)
     for match in _PHONE.finditer(text):
-        yield Word(phone(match.group()), match.start(), match.end())
+        yield LocatedWord(phone_tokens(match.group()), match.start(), match.end())
 
 
-def phone(text: str) -> tuple[str, ...]:
+def phone_tokens(text: str) -> tuple[str, ...]:
     """The ways to look for a telephone number: all its digits, and without the prefix of country or city."""
     digits = "".join(re.findall(r"\d", text))
     if not _SHORTEST_PHONE <= len(digits) <= 15:
@@ -143,7 +143,7 @@ def phone(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((digits, digits[-10:], digits[-_SHORTEST_PHONE:])))
 
 
-def beginning(word: str) -> tuple[str, ...]:
+def prefix_term(word: str) -> tuple[str, ...]:
     """The term of words too long for one that begin with a word in lower case; none when that is short."""
     lengths = (length for length in _BEGINNINGS if length <= len(word))
     return tuple(f"{fold(word)[:length]}*" for length in lengths)[:1]
@@ -160,66 +160,66 @@ def fold(word: str) -> str:
     return unicodedata.normalize("NFC", "".join(kept))
 
 
-def spelled_out(word: str) -> str:
+def spell_out(word: str) -> str:
     """A word in lower case with the letters that stand for an umlaut where there are no umlauts: ü is ue."""
     return word if word.isascii() else word.translate(_SPELLED_OUT)
 
 
-def is_exact(term: str) -> bool:
+def is_exact_token(term: str) -> bool:
     """Whether a term is an exact token, not a word."""
     return bool(_OF_EXACT.search(term)) or (term.isdigit() and len(term) >= _SHORTEST_PHONE)
 
 
-def _standing_alone(text: str, among: Set[str]) -> Iterator[Word]:
+def _standing_alone(text: str, among: Set[str]) -> Iterator[LocatedWord]:
     # Looking for some words takes a quarter of the time of taking the text apart.
     for word in among:
         start = text.find(word)
         while start >= 0:
             end = start + len(word)
-            goes_on = len(word) < LONGEST and text[end : end + 1].isalnum()  # a word of that length has been cut
+            goes_on = len(word) < MAX_TERM_CHARS and text[end : end + 1].isalnum()  # a word of that length has been cut
             if not (text[start - 1 : start].isalnum() or goes_on):
-                yield Word((word,), start, end)
+                yield LocatedWord((word,), start, end)
             start = text.find(word, end)
 
 
-def _located(text: str, *, with_letters: bool = False) -> Iterator[Word]:
-    for match in _WORD.finditer(scripts.narrow(text)):
+def _located(text: str, *, with_letters: bool = False) -> Iterator[LocatedWord]:
+    for match in _WORD.finditer(scripts.to_narrow_forms(text)):
         found = match.group()
         if match.lastgroup == "run":
             yield from _pairs(found, match.start(), with_letters)
         elif match.lastgroup == "word":
             if word := _lower(found):
-                yield Word(_parts(word), match.start(), min(match.end(), match.start() + LONGEST))
+                yield LocatedWord(_parts(word), match.start(), min(match.end(), match.start() + MAX_TERM_CHARS))
         else:
-            yield Word((match["emoji"],), match.start(), match.end())
+            yield LocatedWord((match["emoji"],), match.start(), match.end())
 
 
-def _pairs(run: str, start: int, with_letters: bool) -> Iterator[Word]:
+def _pairs(run: str, start: int, with_letters: bool) -> Iterator[LocatedWord]:
     """Words of a script without spaces: each pair of letters, marks included, stands for a word."""
-    letters, forms = scripts.clusters(run), _compared(run)
+    letters, forms = scripts.split_clusters(run), _compared(run)
     for at, letter in enumerate(letters):
         end = start + len(letter)
         if with_letters or len(letters) == 1:
-            yield Word((forms[at],), start, end)
+            yield LocatedWord((forms[at],), start, end)
         if at + 1 < len(letters):
-            yield Word((forms[at] + forms[at + 1],), start, end + len(letters[at + 1]))
+            yield LocatedWord((forms[at] + forms[at + 1],), start, end + len(letters[at + 1]))
         start = end
 
 
 def _runs(text: str) -> Iterator[str]:
-    return (match.group() for match in _WORD.finditer(scripts.narrow(text)) if match.lastgroup == "run")
+    return (match.group() for match in _WORD.finditer(scripts.to_narrow_forms(text)) if match.lastgroup == "run")
 
 
 def _compared(run: str) -> list[str]:
     """The letters of a run as they are compared; two of them are no longer than a term may be."""
-    letters = scripts.clusters(run)
-    if unicodedata.is_normalized("NFKC", run) and max(map(len, letters)) <= LONGEST // 2:
+    letters = scripts.split_clusters(run)
+    if unicodedata.is_normalized("NFKC", run) and max(map(len, letters)) <= MAX_TERM_CHARS // 2:
         return letters
-    return [scripts.letters(letter)[: LONGEST // 2] for letter in letters]
+    return [scripts.normalize_word(letter)[: MAX_TERM_CHARS // 2] for letter in letters]
 
 
 def _spellings(token: str) -> tuple[str, ...]:
-    token = fold(token)[:LONGEST]
+    token = fold(token)[:MAX_TERM_CHARS]
     if "@" in token:
         return token, token.rpartition("@")[2]
     # A dash between letters only joins words: check-in.
@@ -229,18 +229,18 @@ def _spellings(token: str) -> tuple[str, ...]:
 
 
 def _may_be_long(text: str) -> bool:
-    return len(text) > LONGEST and max(map(len, text.split()), default=0) > LONGEST
+    return len(text) > MAX_TERM_CHARS and max(map(len, text.split()), default=0) > MAX_TERM_CHARS
 
 
 def _whole(word: str) -> tuple[str, ...]:
     """The term of a word or token that is too long for one, as a whole."""
-    if len(word) <= LONGEST:
+    if len(word) <= MAX_TERM_CHARS:
         return ()
     return ("#" + hashlib.blake2b(fold(word).encode(), digest_size=12).hexdigest(),)
 
 
 def _beginnings(word: str) -> tuple[str, ...]:
-    folded = fold(word[:LONGEST])
+    folded = fold(word[:MAX_TERM_CHARS])
     return tuple(f"{folded[:length]}*" for length in _BEGINNINGS)
 
 
@@ -254,7 +254,7 @@ def _fewer_marks(run: str) -> str:
 
 
 def _lower(word: str) -> str:
-    return scripts.letters(word).replace("’", "'").replace("ʼ", "'")
+    return scripts.normalize_word(word).replace("’", "'").replace("ʼ", "'")
 
 
 def _apart(run: str) -> list[str]:
@@ -263,6 +263,6 @@ def _apart(run: str) -> list[str]:
 
 def _parts(word: str) -> tuple[str, ...]:
     if "'" not in word:
-        return (word[:LONGEST],)
+        return (word[:MAX_TERM_CHARS],)
     head, _, tail = word.partition("'")
-    return (head[:LONGEST], tail[:LONGEST]) if len(tail) >= _ELISIONS else (head[:LONGEST],)
+    return (head[:MAX_TERM_CHARS], tail[:MAX_TERM_CHARS]) if len(tail) >= _ELISIONS else (head[:MAX_TERM_CHARS],)

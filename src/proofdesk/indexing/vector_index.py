@@ -15,17 +15,17 @@ from proofdesk.database import vector_indexes
 from proofdesk.database.pool import Database
 from proofdesk.database.vector_indexes import VectorIndex
 from proofdesk.indexing import vector_index_queries as queries
-from proofdesk.indexing.vector_index_queries import Served
+from proofdesk.indexing.vector_index_queries import ServedModel
 from proofdesk.projects.scope import Scope
 
 log = logging.get_logger(__name__)
 
-BUILT_FROM = 2000  # vectors
-KEPT_TO = 1000  # below that it is dropped; a project that stays about the same size does not build and drop
+BUILD_FROM = 2000  # vectors
+KEEP_FROM = 1000  # below that it is dropped; a project that stays about the same size does not build and drop
 
 
 @dataclass(frozen=True)
-class Tended:
+class VectorIndexChanges:
     """What was done: names of the indexes that were built and dropped, and why it could not be done to the end."""
 
     built: list[str] = field(default_factory=list)
@@ -35,11 +35,11 @@ class Tended:
 
 @dataclass(frozen=True)
 class _Plan:
-    build: list[Served]
+    build: list[ServedModel]
     drop: list[str]
 
 
-async def look_after(db: Database, owner_url: str, scope: Scope) -> Tended:
+async def maintain_index(db: Database, owner_url: str, scope: Scope) -> VectorIndexChanges:
     """Build the index that the project should have, drop those that it should not: of other models, or given up.
 
     Search goes on meanwhile, comparing all vectors while there is no index. `owner_url` is that of the database's
@@ -47,40 +47,40 @@ async def look_after(db: Database, owner_url: str, scope: Scope) -> Tended:
     """
     plan = await _plan(db, scope)
     if not plan.build and not plan.drop:
-        return Tended()
+        return VectorIndexChanges()
     built: list[str] = []
     dropped: list[str] = []
     try:
-        async with vector_indexes.changing(owner_url) as conn:
+        async with vector_indexes.index_connection(owner_url) as conn:
             plan = await _plan(db, scope)  # what was under way is done by now
             for name in plan.drop:
-                await vector_indexes.drop(conn, name)
+                await vector_indexes.drop_index(conn, name)
                 dropped.append(name)
             for served in plan.build:
-                await vector_indexes.build(conn, scope.project_id, served.model, served.dimension, served.vectors)
-                built.append(vector_indexes.name_of(scope.project_id, served.model))
+                await vector_indexes.build_index(conn, scope.project_id, served.model, served.dimension, served.vectors)
+                built.append(vector_indexes.index_name(scope.project_id, served.model))
     except psycopg.Error as error:
         reason = str(error).strip().partition("\n")[0]
         log.warning("the index over vectors could not be changed", project_id=str(scope.project_id), error=reason)
-        return Tended(built, dropped, reason)
-    return Tended(built, dropped)
+        return VectorIndexChanges(built, dropped, reason)
+    return VectorIndexChanges(built, dropped)
 
 
-async def lacking(db: Database, scope: Scope) -> list[Served]:
+async def missing_indexes(db: Database, scope: Scope) -> list[ServedModel]:
     """The models whose vectors should have an index by now, and have none that can be used."""
     return (await _plan(db, scope)).build
 
 
 async def _plan(db: Database, scope: Scope) -> _Plan:
     async with db.scoped(scope) as conn:
-        served = await queries.served(conn, scope)
-        existing = await vector_indexes.existing(conn, scope.project_id)
+        served = await queries.list_served_models(conn, scope)
+        existing = await vector_indexes.list_indexes(conn, scope.project_id)
     return _planned(scope, served, existing)
 
 
-def _planned(scope: Scope, served: Sequence[Served], existing: Sequence[VectorIndex]) -> _Plan:
+def _planned(scope: Scope, served: Sequence[ServedModel], existing: Sequence[VectorIndex]) -> _Plan:
     valid = {index.name for index in existing if index.valid}
-    by_name = {vector_indexes.name_of(scope.project_id, one.model): one for one in served}
-    keep = {name for name, one in by_name.items() if name in valid and one.vectors >= KEPT_TO}
-    build = [one for name, one in by_name.items() if name not in keep and one.vectors >= BUILT_FROM]
+    by_name = {vector_indexes.index_name(scope.project_id, one.model): one for one in served}
+    keep = {name for name, one in by_name.items() if name in valid and one.vectors >= KEEP_FROM}
+    build = [one for name, one in by_name.items() if name not in keep and one.vectors >= BUILD_FROM]
     return _Plan(build, [index.name for index in existing if index.name not in keep])

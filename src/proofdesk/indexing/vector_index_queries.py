@@ -7,7 +7,7 @@ from proofdesk.projects.scope import Scope
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """A model whose vectors are searched, and how many the project has by it."""
 
     model: str
@@ -15,11 +15,11 @@ class Served:
     vectors: int
 
 
-async def served(conn: Conn, scope: Scope) -> list[Served]:
+async def list_served_models(conn: Conn, scope: Scope) -> list[ServedModel]:
     """The models that may be searched: the complete ones, or all while none is."""
     return await fetch_all(
         conn,
-        Served,
+        ServedModel,
         """
         SELECT m.model, m.dimension,
                (SELECT count(*) FROM rag_vectors v

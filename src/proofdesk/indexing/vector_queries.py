@@ -13,7 +13,7 @@ from pgvector.psycopg import register_vector_async
 from psycopg import sql
 
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_value
-from proofdesk.indexing.embeddings.batches import Outcome
+from proofdesk.indexing.embeddings.batches import EmbeddingOutcome
 from proofdesk.projects.scope import Scope
 
 # See `serving_model`; of the parameters `project` and `configured`.
@@ -23,7 +23,7 @@ SERVING_MODEL = sql.SQL("""
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedChunk:
     """A chunk that a worker has taken. `claimed_at` is set while it has it, and tells its claim from any later one."""
 
     account_id: int
@@ -41,7 +41,7 @@ class Claimed:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ChunkCounts:
     """Chunks of a project by the state of their vectors."""
 
     pending: int
@@ -51,18 +51,18 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledCounts:
     """How many chunks of a batch got a vector, and how many were refused one."""
 
     ready: int
     failed: int
 
 
-async def counts(conn: Conn, scope: Scope) -> Counts:
+async def count_by_status(conn: Conn, scope: Scope) -> ChunkCounts:
     """The chunks of the project by state, as triggers have counted them."""
     return await fetch_one(
         conn,
-        Counts,
+        ChunkCounts,
         """
         SELECT coalesce(sum(n) FILTER (WHERE kind = 'pending'), 0)::bigint AS pending,
                coalesce(sum(n) FILTER (WHERE kind = 'processing'), 0)::bigint AS processing,
@@ -73,7 +73,7 @@ async def counts(conn: Conn, scope: Scope) -> Counts:
     )
 
 
-async def serving_model(conn: Conn, scope: Scope, configured: str) -> str:
+async def fetch_serving_model(conn: Conn, scope: Scope, configured: str) -> str:
     """The model whose vectors are searched: the configured one, but another that is complete while it is not."""
     return await fetch_value(
         conn,
@@ -116,7 +116,7 @@ async def requeue_other_models(conn: Conn, scope: Scope, model: str, most: int) 
     )
 
 
-async def recover_lost(conn: Conn, scope: Scope, minutes: int, max_attempts: int) -> int:
+async def requeue_lost_claims(conn: Conn, scope: Scope, minutes: int, max_attempts: int) -> int:
     """Take back what a worker claimed `minutes` ago and never settled; from a chunk that outlived many, give up."""
     return await execute(
         conn,
@@ -138,11 +138,11 @@ async def recover_lost(conn: Conn, scope: Scope, minutes: int, max_attempts: int
     )
 
 
-async def claim(conn: Conn, scope: Scope, most: int) -> list[Claimed]:
+async def claim_chunks(conn: Conn, scope: Scope, most: int) -> list[ClaimedChunk]:
     """Take the newest chunks that wait and that nobody has."""
     return await fetch_all(
         conn,
-        Claimed,
+        ClaimedChunk,
         """
         WITH waiting AS (
             SELECT account_id, message_id, chunk_index FROM rag_chunks
@@ -158,14 +158,14 @@ async def claim(conn: Conn, scope: Scope, most: int) -> list[Claimed]:
     )
 
 
-async def settle(
-    conn: Conn, scope: Scope, model: str, chunks: Sequence[Claimed], outcomes: Sequence[Outcome]
-) -> Settled:
+async def settle_chunks(
+    conn: Conn, scope: Scope, model: str, chunks: Sequence[ClaimedChunk], outcomes: Sequence[EmbeddingOutcome]
+) -> SettledCounts:
     """Write what became of claimed chunks. One whose claim was lost or whose content changed is left as it is."""
     await _register_vector_types(conn)
     return await fetch_one(
         conn,
-        Settled,
+        SettledCounts,
         """
         WITH made AS (
             SELECT * FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[],
@@ -210,7 +210,7 @@ async def _register_vector_types(conn: Conn) -> None:
         await register_vector_async(conn)
 
 
-async def release(conn: Conn, scope: Scope, chunks: Sequence[Claimed]) -> int:
+async def release_chunks(conn: Conn, scope: Scope, chunks: Sequence[ClaimedChunk]) -> int:
     """Give claimed chunks back as if they had not been claimed."""
     return await execute(
         conn,
@@ -233,7 +233,7 @@ async def release(conn: Conn, scope: Scope, chunks: Sequence[Claimed]) -> int:
     )
 
 
-async def retry_failed(conn: Conn, scope: Scope) -> int:
+async def requeue_failed(conn: Conn, scope: Scope) -> int:
     """Let chunks that were refused wait for another try."""
     return await execute(
         conn,
@@ -249,7 +249,7 @@ async def retry_failed(conn: Conn, scope: Scope) -> int:
     )
 
 
-async def complete(conn: Conn, scope: Scope, model: str) -> bool:
+async def mark_complete(conn: Conn, scope: Scope, model: str) -> bool:
     """Whether every chunk that can have a vector of this model has one; if so it is noted, once."""
     return await fetch_value(
         conn,
@@ -271,7 +271,7 @@ async def complete(conn: Conn, scope: Scope, model: str) -> bool:
     )
 
 
-async def drop_other_vectors(conn: Conn, scope: Scope, model: str, most: int) -> int:
+async def delete_other_vectors(conn: Conn, scope: Scope, model: str, most: int) -> int:
     """Remove up to `most` vectors of other models."""
     return await execute(
         conn,
@@ -286,7 +286,7 @@ async def drop_other_vectors(conn: Conn, scope: Scope, model: str, most: int) ->
     )
 
 
-async def forget_other_models(conn: Conn, scope: Scope, model: str) -> None:
+async def delete_other_models(conn: Conn, scope: Scope, model: str) -> None:
     """Remove the notes of models that have no vectors any more."""
     await execute(
         conn,

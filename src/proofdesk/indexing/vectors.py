@@ -18,39 +18,39 @@ from proofdesk.database.bisect import process_in_halves
 from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import vector_queries
-from proofdesk.indexing.embeddings.batches import Batches, Outcome, Patience
-from proofdesk.indexing.embeddings.provider import EmbeddingError, Provider
+from proofdesk.indexing.embeddings.batches import BatchEmbedder, EmbeddingOutcome, RetryPolicy
+from proofdesk.indexing.embeddings.provider import EmbeddingError, EmbeddingProvider
 from proofdesk.indexing.incremental import refresh_statistics
-from proofdesk.indexing.vector_queries import Claimed, Counts, Settled
+from proofdesk.indexing.vector_queries import ClaimedChunk, ChunkCounts, SettledCounts
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
-_ROWS = 5000  # rows a transaction, where a model change touches all there are
-_MANY = 0.1  # share of a project's vectors that a run makes before it refreshes statistics, as autovacuum's default
+_ROWS_PER_TRANSACTION = 5000  # rows a transaction, where a model change touches all there are
+_LARGE_SHARE = 0.1  # share of a project's vectors that a run makes before it refreshes statistics, as autovacuum's default
 
 
 @dataclass(frozen=True)
-class Options:
+class EmbeddingOptions:
     """Texts of a request, requests in flight, minutes after which a claim is taken back, and how to wait."""
 
     batch_size: int = 100
     concurrency: int = 4
     stale_minutes: int = 30
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
 
     @staticmethod
-    def of(settings: Settings) -> "Options":
+    def of(settings: Settings) -> "EmbeddingOptions":
         """The options that the settings ask for."""
-        return Options(
+        return EmbeddingOptions(
             settings.embed_batch_size,
             settings.embed_concurrency,
             settings.embed_stale_recovery_minutes,
-            Patience(settings.embed_max_attempts),
+            RetryPolicy(settings.embed_max_attempts),
         )
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddingTotals:
     """What a run did: chunks that got a vector, chunks that were refused one, by which model, and what still waits.
 
     `batch_size` is how many texts a request was to have, `lowered_to` how many the provider turned out to take.
@@ -70,16 +70,16 @@ class Embedded:
         return "pending" if self.pending else "ok"
 
 
-async def counts(db: Database, scope: Scope) -> Counts:
+async def count_chunks(db: Database, scope: Scope) -> ChunkCounts:
     """The chunks of the project by the state of their vectors."""
     async with db.scoped(scope) as conn:
-        return await vector_queries.counts(conn, scope)
+        return await vector_queries.count_by_status(conn, scope)
 
 
 async def retry_failed(db: Database, scope: Scope) -> int:
     """Let every chunk that was refused wait for another try; how many there are."""
     async with db.scoped(scope) as conn:
-        reset = await vector_queries.retry_failed(conn, scope)
+        reset = await vector_queries.requeue_failed(conn, scope)
         if reset:
             payload = {"reset": reset}
             action = "embeddings.retry_failed"
@@ -90,13 +90,13 @@ async def retry_failed(db: Database, scope: Scope) -> int:
 async def embed_pending(
     db: Database,
     scope: Scope,
-    provider: Provider,
-    options: Options,
+    provider: EmbeddingProvider,
+    options: EmbeddingOptions,
     report: ReportProgress = ignore_progress,
     limit: int | None = None,
     leave_off: ShouldStop = never_stop,
     already: int = 0,
-) -> Embedded:
+) -> EmbeddingTotals:
     """Embed what waits, newest first, until nothing does, `limit` chunks are done, or it leaves off after a batch.
 
     Reports chunks, those counted that `already` were done before it left off. `limit` is for what is left.
@@ -105,58 +105,58 @@ async def embed_pending(
     `EmbeddingError` when the provider stops answering or refuses everything: then what was claimed waits again.
     """
     await _prepare(db, scope, provider, options)
-    run = _Run(db, scope, provider, options, _beyond(already, report), limit, leave_off)
-    await run.to_the_end((await counts(db, scope)).pending)
+    run = _EmbeddingRun(db, scope, provider, options, _with_offset(already, report), limit, leave_off)
+    await run.to_the_end((await count_chunks(db, scope)).pending)
     await _finish(db, scope, provider.name)
-    left = await counts(db, scope)
-    if run.ready > _MANY * left.ready:
+    left = await count_chunks(db, scope)
+    if run.ready > _LARGE_SHARE * left.ready:
         await refresh_statistics(db)
     done = run.ready, run.failed, provider.name, left.pending
-    return Embedded(*done, run.batch_size, run.lowered_to, not run.left_off)
+    return EmbeddingTotals(*done, run.batch_size, run.lowered_to, not run.left_off)
 
 
-async def _prepare(db: Database, scope: Scope, provider: Provider, options: Options) -> None:
+async def _prepare(db: Database, scope: Scope, provider: EmbeddingProvider, options: EmbeddingOptions) -> None:
     async with db.scoped(scope) as conn:
         await vector_queries.register_model(conn, scope, provider.name, provider.dimension)
-        await vector_queries.recover_lost(conn, scope, options.stale_minutes, options.patience.max_attempts)
-    touched = _ROWS
+        await vector_queries.requeue_lost_claims(conn, scope, options.stale_minutes, options.patience.max_attempts)
+    touched = _ROWS_PER_TRANSACTION
     while touched:
         async with db.scoped(scope) as conn:
-            touched = await vector_queries.requeue_other_models(conn, scope, provider.name, _ROWS)
+            touched = await vector_queries.requeue_other_models(conn, scope, provider.name, _ROWS_PER_TRANSACTION)
 
 
 async def _finish(db: Database, scope: Scope, model: str) -> None:
     async with db.scoped(scope) as conn:
-        if not await vector_queries.complete(conn, scope, model):
+        if not await vector_queries.mark_complete(conn, scope, model):
             return
-    touched = _ROWS
+    touched = _ROWS_PER_TRANSACTION
     while touched:
         async with db.scoped(scope) as conn:
-            touched = await vector_queries.drop_other_vectors(conn, scope, model, _ROWS)
+            touched = await vector_queries.delete_other_vectors(conn, scope, model, _ROWS_PER_TRANSACTION)
     async with db.scoped(scope) as conn:
-        await vector_queries.forget_other_models(conn, scope, model)
+        await vector_queries.delete_other_models(conn, scope, model)
 
 
-class _Run:
+class _EmbeddingRun:
     """Several loops over one supply: each claims, embeds and settles a batch at a time."""
 
     def __init__(
         self,
         db: Database,
         scope: Scope,
-        provider: Provider,
-        options: Options,
+        provider: EmbeddingProvider,
+        options: EmbeddingOptions,
         report: ReportProgress,
         limit: int | None,
         leave_off: ShouldStop,
     ):
         self._db, self._scope, self._provider = db, scope, provider
         self._options, self._report, self._leave_off = options, report, leave_off
-        self._batches = Batches(provider, options.patience)
+        self._batches = BatchEmbedder(provider, options.patience)
         self.batch_size = min(options.batch_size, provider.max_batch)
         self._left = limit
         self._total = 0
-        self._held: list[list[Claimed]] = []
+        self._held: list[list[ClaimedChunk]] = []
         self.ready = self.failed = self._settled = 0
         self.left_off = False
 
@@ -194,20 +194,20 @@ class _Run:
             self._left -= most
         return most
 
-    async def _claim(self, most: int) -> list[Claimed]:
+    async def _claim(self, most: int) -> list[ClaimedChunk]:
         async with self._db.scoped(self._scope) as conn:
-            chunks = await vector_queries.claim(conn, self._scope, most)
+            chunks = await vector_queries.claim_chunks(conn, self._scope, most)
         self._held.append(chunks)
         return chunks
 
-    async def _embed(self, chunks: Sequence[Claimed]) -> list[Outcome]:
+    async def _embed(self, chunks: Sequence[ClaimedChunk]) -> list[EmbeddingOutcome]:
         try:
             return await self._batches.embed([c.embedding_input for c in chunks])
         except EmbeddingError as error:
             error.details["batch_size"] = len(chunks)
             raise
 
-    async def _settle(self, chunks: list[Claimed], outcomes: Sequence[Outcome]) -> None:
+    async def _settle(self, chunks: list[ClaimedChunk], outcomes: Sequence[EmbeddingOutcome]) -> None:
         settled = await _store(self._db, self._scope, self._provider.name, chunks, outcomes)
         self._held.remove(chunks)
         self.ready += settled.ready
@@ -219,31 +219,31 @@ class _Run:
         with contextlib.suppress(Unavailable):
             for chunks in filter(None, self._held):
                 async with self._db.scoped(self._scope) as conn:
-                    await vector_queries.release(conn, self._scope, chunks)
+                    await vector_queries.release_chunks(conn, self._scope, chunks)
 
 
 async def _store(
-    db: Database, scope: Scope, model: str, chunks: Sequence[Claimed], outcomes: Sequence[Outcome]
-) -> Settled:
+    db: Database, scope: Scope, model: str, chunks: Sequence[ClaimedChunk], outcomes: Sequence[EmbeddingOutcome]
+) -> SettledCounts:
     """Write what became of claimed chunks; one whose vector the database refuses is failed with the reason."""
     try:
         async with db.scoped(scope) as conn:
-            return await vector_queries.settle(conn, scope, model, chunks, outcomes)
+            return await vector_queries.settle_chunks(conn, scope, model, chunks, outcomes)
     except psycopg.Error as error:
         if not errors.is_data_error(error):
             raise
     async with db.scoped(scope) as conn:
 
-        async def settle(part: Sequence[tuple[Claimed, Outcome]]) -> Settled:
-            return await vector_queries.settle(conn, scope, model, [c for c, _ in part], [o for _, o in part])
+        async def settle(part: Sequence[tuple[ClaimedChunk, EmbeddingOutcome]]) -> SettledCounts:
+            return await vector_queries.settle_chunks(conn, scope, model, [c for c, _ in part], [o for _, o in part])
 
         settled, refused = await process_in_halves(conn, list(zip(chunks, outcomes, strict=True)), settle)
         if refused:
-            settled.append(await settle([(chunk, Outcome(None, reason)) for (chunk, _), reason in refused]))
-    return Settled(sum(s.ready for s in settled), sum(s.failed for s in settled))
+            settled.append(await settle([(chunk, EmbeddingOutcome(None, reason)) for (chunk, _), reason in refused]))
+    return SettledCounts(sum(s.ready for s in settled), sum(s.failed for s in settled))
 
 
-def _beyond(already: int, report: ReportProgress) -> ReportProgress:
+def _with_offset(already: int, report: ReportProgress) -> ReportProgress:
     def beyond(done: int, total: int | None, unit: str) -> None:
         report(already + done, None if total is None else already + total, unit)
 

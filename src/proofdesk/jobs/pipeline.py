@@ -102,7 +102,7 @@ async def _prepare(context: JobContext) -> dict[str, Any]:
     opted_out = await opt_outs.apply_opt_outs(resources.db, scope, resources.settings.opt_out_words)
     indexed = await index_conversations(resources.db, scope, ChunkLimits.from_settings(resources.settings), report)
     waiting = await source_sync.summarize_quarantine(resources.db, scope)
-    counts = await vectors.counts(resources.db, scope)
+    counts = await vectors.count_chunks(resources.db, scope)
     if counts.pending:
         await context.request_follow_up()
     result = {"chunks": asdict(indexed), "embeddings_pending": counts.pending, "opted_out": opted_out}
@@ -174,11 +174,11 @@ async def send_due_messages(context: JobContext) -> RunOutcome:
 async def _maintain_search(resources: Resources, scope: Scope) -> None:
     """Refresh the keyword terms and the vector index."""
     await index_conversations(resources.db, scope, ChunkLimits.from_settings(resources.settings))
-    await vector_index.look_after(resources.db, resources.owner_url, scope)
+    await vector_index.maintain_index(resources.db, resources.owner_url, scope)
 
 
-def _embedding_options(settings: Settings, run: Run) -> vectors.Options:
-    options = vectors.Options.of(settings)
+def _embedding_options(settings: Settings, run: Run) -> vectors.EmbeddingOptions:
+    options = vectors.EmbeddingOptions.of(settings)
     # Runs of a project do not overlap, so another attempt may take back the claims of a lost run at once.
     return replace(options, stale_minutes=0) if run.attempt > 1 else options
 

@@ -9,7 +9,7 @@ from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import Database, open_database
 from proofdesk.errors import Unavailable
 from proofdesk.indexing.embeddings import factory as embeddings
-from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.jobs.events import RunFeed
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import Channel as Channel
@@ -28,7 +28,7 @@ class Resources:
     settings: Settings
     db: Database
     chatwoot: ChatwootClient | None
-    provider: Provider | None
+    provider: EmbeddingProvider | None
     bot: Bot | None
     links: UnsubscribeLinks
     outbound: dict[str, Channel]
@@ -82,7 +82,7 @@ def _bot(settings: Settings) -> Bot | None:
     return Bot(settings.telegram_api_base_url, settings.telegram_bot_token.get_secret_value())
 
 
-def _provider(settings: Settings) -> Provider | None:
+def _provider(settings: Settings) -> EmbeddingProvider | None:
     try:
         return embeddings.open_provider(settings)
     except Unavailable:

@@ -1,7 +1,7 @@
 """Values that several checks share: `await context.load_once(facts.load_chunk_counts)`."""
 
 from proofdesk.indexing import vectors
-from proofdesk.indexing.vector_queries import Counts
+from proofdesk.indexing.vector_queries import ChunkCounts
 from proofdesk.jobs import runs
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects import sources
@@ -11,9 +11,9 @@ from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Observation, fail, ok, warn
 
 
-async def load_chunk_counts(context: RunbookContext) -> Counts:
+async def load_chunk_counts(context: RunbookContext) -> ChunkCounts:
     """Return the number of chunks by status."""
-    return await vectors.counts(context.resources.db, context.required_scope)
+    return await vectors.count_chunks(context.resources.db, context.required_scope)
 
 
 async def load_reading_progress(context: RunbookContext) -> queries.ReadingProgress:

@@ -6,12 +6,10 @@ from typing import Any
 from proofdesk.accounts.bot import TelegramError
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.indexing.embeddings.batches import PROBE
-from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed
+from proofdesk.indexing.embeddings.provider import ProviderBusy, EmbeddingError, ProviderFailed
 from proofdesk.outbound.channels.email.channel import EmailChannel as MailChannel
 from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
-
-_NO_RETRY = 1e-6  # seconds within which the client may retry
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,9 @@ async def probe_embedding(context: RunbookContext) -> EmbeddingProbe:
 
 def _kind(error: EmbeddingError) -> str:
     status = error.details.get("upstream", {}).get("status")
-    if isinstance(error, Busy):
+    if isinstance(error, ProviderBusy):
         return "unreachable" if status is None else "throttled" if error.throttled else "server error"
-    if isinstance(error, Failed):
+    if isinstance(error, ProviderFailed):
         if "dimension" in error.details:
             return "dimension"
         if status in (400, 401, 403):  # some servers answer 400 to a wrong key
@@ -86,7 +84,7 @@ def _roles(profile: dict[str, Any]) -> dict[int, str]:
 async def list_inbox_ids(context: RunbookContext, account_id: int) -> set[int]:
     """Return the ids of the inboxes that the token sees in an account. Raises `ChatwootError`."""
     assert context.resources.chatwoot is not None, "call this after probe_chatwoot"
-    response = await context.resources.chatwoot.with_retry_timeout(_NO_RETRY).inboxes(account_id)
+    response = await context.resources.chatwoot.with_max_attempts(1).inboxes(account_id)
     return {row["id"] for row in response.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
 
 

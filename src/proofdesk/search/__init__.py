@@ -1,1 +1,1 @@
-"""Finding messages by meaning and by words, as evidence."""
+"""Search: find chunks of conversations by keywords and by embeddings, as evidence."""

@@ -1,4 +1,4 @@
-"""SQL of which chunks of a conversation a search looks at: all of a short one, a bounded number of a long one."""
+"""SQL that selects the chunks of a conversation for ranking: all chunks of a short one, a bounded number of a long one."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,17 @@ from psycopg import sql
 
 from proofdesk.search.queries import NO_FILTER, WeightedTerm
 
-WHOLE_CONVERSATION = 48  # chunks of a conversation that is short enough to be looked at as a whole
-CHUNKS_PER_REASON = (
-    16  # chunks of a longer one that are looked at for each reason: they are the latest, the nearest, hold the words
-)
-CHUNKS_PER_MESSAGE = 16  # chunks of one message
-INFORMATIVE_SHARE = 0.2  # words worth less than this part of the best one say nothing about a text: "the", "is"
-MAX_INFORMATIVE_WORDS = 8  # by so many, those worth most, chunks of a long conversation are looked up
+WHOLE_CONVERSATION = 48  # chunks; longer conversations are not read as a whole
+# Chunks of a long conversation that are read for each reason: they are the latest, the nearest, or hold query words.
+CHUNKS_PER_REASON = 16
+CHUNKS_PER_MESSAGE = 16
+INFORMATIVE_SHARE = 0.2  # words with less than this share of the best weight say nothing about a text: "the", "is"
+MAX_INFORMATIVE_WORDS = 8  # so many of the best query words select chunks of long conversations
 
 _CHUNKS = sql.SQL("""
     rag_chunks k WHERE k.project_id = %(project)s AND k.account_id = {alias}.account_id
               AND k.conversation_id = {alias}.conversation_id AND {chunk_filter}""")
-# Most conversations are short: of those nothing is chosen, which takes as long as reading them all.
+# Most conversations are short. Selecting chunks of them would take as long as reading all.
 _SELECTED_CHUNKS = sql.SQL("""(
         SELECT k.* FROM (SELECT count(*) > %(whole_conversation)s AS is_long
                          FROM (SELECT FROM {all} LIMIT %(whole_conversation)s + 1) bounded) size
@@ -30,7 +29,7 @@ _SELECTED_CHUNKS = sql.SQL("""(
                    AND k.message_id = keys.message_id AND k.chunk_index = keys.chunk_index
                    AND k.conversation_id = {alias}.conversation_id AND {chunk_filter} LIMIT 1) k
              WHERE size.is_long)) k)""")
-# A message that holds the words has chunks of its own, or is joined to the one before it or after it.
+# A message that holds the words has its own chunks, or shares a chunk with the message before or after it.
 _SELECTED_KEYS = sql.SQL("""(
         (SELECT k.message_id, k.chunk_index FROM {chunks}
          ORDER BY k.created_at DESC, k.message_id DESC, k.chunk_index DESC LIMIT {limit})
@@ -68,27 +67,27 @@ _SELECTED_KEYS = sql.SQL("""(
 
 
 def conversation_chunks(alias: str, chunk_filter: sql.SQL) -> sql.Composed:
-    """The chunks `k` of the conversation that the alias `of` stands for."""
+    """Return the chunks `k` of the conversation of a table alias."""
     return _CHUNKS.format(alias=sql.Identifier(alias), chunk_filter=chunk_filter)
 
 
-def selected_chunks(of: str, chunk_filter: sql.SQL, limit: sql.Composable, columns: str) -> sql.Composed:
-    """Those that are looked at: all of a conversation that has at most `whole`, else at most `most` for each reason.
+def selected_chunks(alias: str, chunk_filter: sql.SQL, limit: sql.Composable, columns: str) -> sql.Composed:
+    """Return the chunks `k` to read: all of a short conversation, of a long one at most `limit` for each reason.
 
-    The latest, the nearest, and those that hold the telling words. `columns` are of `k`. The statement around has
-    `wanted` terms, `near` chunks, `project`, `whole` and `pieces`.
+    These are the latest, the nearest, and those that hold informative words. `columns` are columns of `k`. The statement
+    around provides `query_terms`, `near`, and the parameters `project`, `whole_conversation` and `chunks_per_message`.
     """
-    every, alias = conversation_chunks(of, chunk_filter), sql.Identifier(of)
-    keys = _SELECTED_KEYS.format(alias=alias, chunks=every, limit=limit)
-    names = sql.SQL(", ").join(sql.Identifier("k", name) for name in columns.split())
-    counted = conversation_chunks(of, NO_FILTER)  # filters might leave few of very many
+    chunks, name = conversation_chunks(alias, chunk_filter), sql.Identifier(alias)
+    keys = _SELECTED_KEYS.format(alias=name, chunks=chunks, limit=limit)
+    names = sql.SQL(", ").join(sql.Identifier("k", column) for column in columns.split())
+    counted = conversation_chunks(alias, NO_FILTER)  # counting with filters could read very many chunks to find a few
     return _SELECTED_CHUNKS.format(
-        alias=alias, all=counted, chunks=every, keys=keys, chunk_filter=chunk_filter, columns=names
+        alias=name, all=counted, chunks=chunks, keys=keys, chunk_filter=chunk_filter, columns=names
     )
 
 
 def informative_terms(terms: Sequence[WeightedTerm]) -> list[bool]:
-    """Which terms choose chunks of a long conversation: those of the few words that are worth most."""
+    """Return which terms select chunks of a long conversation: those of the few words with the most weight."""
     weights: dict[int, float] = {}
     for term in terms:
         weights[term.word] = max(term.weight, weights.get(term.word, 0.0))

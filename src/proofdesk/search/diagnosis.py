@@ -1,4 +1,4 @@
-"""Why nothing was found, and what to do: the questions of the runbook, asked of the database."""
+"""Diagnose why a search has no hits, with the checks of the runbook."""
 
 from dataclasses import asdict, dataclass
 
@@ -24,7 +24,7 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class SearchDiagnosis:
-    """The cause of an empty answer: a code of the wire contract, what to do, the runbook, and what was counted."""
+    """The cause of an empty result: its code, what to do, the runbook, and counts of the project."""
 
     code: str
     message: str
@@ -35,7 +35,7 @@ class SearchDiagnosis:
 async def diagnose(
     conn: Conn, scope: Scope, query: SearchQuery, has_provider: bool, has_terms: bool = True
 ) -> SearchDiagnosis:
-    """The first cause that holds. `configured` says whether there is an embedding provider."""
+    """Return the first cause that applies. `has_provider`: an embedding provider is configured."""
     counts = await diagnosis_queries.count_indexed(conn, scope)
     code = _code(counts, query, has_provider)
     message = MESSAGES["no_words" if code == "no_match" and not has_terms else code]

@@ -1,4 +1,4 @@
-"""SQL of the diagnosis."""
+"""SQL of the diagnosis of searches without hits."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class IndexCounts:
-    """What a project holds, and what waits."""
+    """What a project has stored and indexed, and what waits to be."""
 
     conversations: int
     conversations_unread: int
@@ -22,7 +22,7 @@ class IndexCounts:
 
 
 async def count_indexed(conn: Conn, scope: Scope) -> IndexCounts:
-    """Count what search depends on."""
+    """Return the counts that search depends on."""
     return await fetch_one(
         conn,
         IndexCounts,

@@ -7,7 +7,7 @@ from proofdesk.database import vector_indexes
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import terms as indexing_terms
-from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.projects.scope import Scope
 from proofdesk.search import keyword, queries, ranking_queries, semantic, semantic_queries
 from proofdesk.search.keyword import QueryTerms
@@ -56,7 +56,7 @@ class RankedConversations:
 
 
 async def rank_conversations(
-    db: Database, request: SearchRequest, provider: Provider | None, settings: Settings
+    db: Database, request: SearchRequest, provider: EmbeddingProvider | None, settings: Settings
 ) -> RankedConversations:
     """Return the chunks of the best conversations, at most `request.conversation_limit` of them.
 
@@ -73,7 +73,7 @@ async def rank_conversations(
         if mode != "text":
             embedded = await semantic.embed_query(request.text, model, provider, settings)
         async with db.pipelined(scope, queries.transaction_settings(request.ef_search, request.filters.is_set)) as conn:
-            index = vector_indexes.name_of(scope.project_id, model)
+            index = vector_indexes.index_name(scope.project_id, model)
             statistics = await queries.load_index_statistics(
                 conn, scope, parsed.terms, indexing_terms.WHOLE, configured, index
             )

@@ -36,7 +36,7 @@ def _score(ranked: RankedConversations) -> tuple[MatchWeights, MatchWeights, lis
     texts = [tokenizer.clean(chunk.text) for chunk in ranked.chunks]
     tokens = ranked.terms.exact_weights
     text_words = [tokenizer.words(text) + tokenizer.letters(text) for text in texts]
-    text_tokens = [tokenizer.exact(text) if tokens else list[str]() for text in texts]
+    text_tokens = [tokenizer.exact_tokens(text) if tokens else list[str]() for text in texts]
     words = keyword.matching_words(ranked.terms, set[str]().union(*text_words))
     weights = [snippets.match_weight(*pair, words, tokens) for pair in zip(text_words, text_tokens, strict=True)]
     return words, tokens, list(map(ScoredChunk, ranked.chunks, texts, weights))

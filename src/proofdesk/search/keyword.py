@@ -49,7 +49,7 @@ class QueryTerms:
     @property
     def exact_weights(self) -> MatchWeights:
         """The weights of exact tokens; empty when the query holds none."""
-        return {term: weight for term, weight in self.weights.items() if tokenizer.is_exact(term)}
+        return {term: weight for term, weight in self.weights.items() if tokenizer.is_exact_token(term)}
 
 
 NO_TERMS = QueryTerms([], 1.0, ())
@@ -81,7 +81,7 @@ class ParsedQuery:
     @property
     def terms(self) -> list[str]:
         """The terms of these words in every language, and the terms that count conversations by language."""
-        of_words = (term for word in self.words for term in (*_terms_of(word), *tokenizer.beginning(word)))
+        of_words = (term for word in self.words for term in (*_terms_of(word), *tokenizer.prefix_term(word)))
         of_languages = map(indexing_terms.language_term, languages.NAMES)
         of_tokens = (term for token in self.exact for term in token.terms)
         return sorted({indexing_terms.WHOLE, *of_languages, *of_words, *of_tokens})
@@ -100,7 +100,7 @@ async def weigh_terms(conn: Conn, parsed: ParsedQuery, statistics: IndexStatisti
         return NO_TERMS
     names = tuple(name for name in languages.NAMES if indexing_terms.language_term(name) in frequencies)
     words = [
-        _QueryWord(count, (*_terms_of(word, names), *tokenizer.beginning(word)), tokenizer.fold(word))
+        _QueryWord(count, (*_terms_of(word, names), *tokenizer.prefix_term(word)), tokenizer.fold(word))
         for word, count in parsed.words.items()
     ]
     words += parsed.exact
@@ -142,7 +142,7 @@ def similar_terms(spelling: str, candidates: Sequence[SimilarTerm]) -> dict[Simi
 
 def _begins_like(word: str, beginnings: tuple[str, ...]) -> bool:
     if not word.isascii():
-        folded, spelled_out = tokenizer.fold(word), tokenizer.fold(tokenizer.spelled_out(word))
+        folded, spelled_out = tokenizer.fold(word), tokenizer.fold(tokenizer.spell_out(word))
         return folded.startswith(beginnings) or spelled_out.startswith(beginnings)
     # The stem of "Groesse" may be "gross".
     return word.startswith(beginnings) or ("e" in word[1:4] and _UMLAUT.sub(r"\1", word[:6]).startswith(beginnings))
@@ -154,7 +154,7 @@ def _beginning(term: str) -> str:
 
 
 def _exact_tokens(text: str) -> list[_QueryWord]:
-    tokens = Counter(token.forms for token in tokenizer.all_exact(text) if token.forms)
+    tokens = Counter(token.forms for token in tokenizer.locate_exact_tokens(text) if token.forms)
     return [_QueryWord(count, forms) for forms, count in tokens.items()]
 
 
@@ -162,8 +162,8 @@ def _exact_tokens(text: str) -> list[_QueryWord]:
 def _terms_of(word: str, names: tuple[str, ...] = languages.NAMES) -> tuple[str, ...]:
     """Return the terms of a word in these languages."""
     latin = (name for name in (languages.DEFAULT, *names) if name != languages.CYRILLIC)
-    of_word = sorted({languages.of_word(word, name) for name in latin})
-    return tuple(dict.fromkeys(term for language in of_word for term in stemmer.of_word(language, word)))
+    of_word = sorted({languages.word_language(word, name) for name in latin})
+    return tuple(dict.fromkeys(term for language in of_word for term in stemmer.word_terms(language, word)))
 
 
 def _weighted(words: Sequence[_QueryWord], frequencies: Mapping[str, int], conversations: int) -> list[WeightedTerm]:

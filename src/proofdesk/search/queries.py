@@ -1,7 +1,7 @@
-"""SQL of searching. Each statement names its project, and row-level security would refuse others all the same.
+"""SQL that all searches share: filters, settings of the transaction, and statistics of the keyword index.
 
-Filters come in two kinds: of conversations and of chunks. Both are conditions of the search itself and not of its
-result, so that a narrow search still fills its list.
+Filters are conditions on conversations or on chunks. Both apply while the search ranks, and not to its result, so that a
+search with narrow filters still fills its list.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from proofdesk.database.rows import Conn, fetch_all, fetch_one
 from proofdesk.indexing.vector_queries import SERVING_MODEL
 from proofdesk.projects.scope import Scope
 
-# Within each, a filter that is not set vanishes while the statement is planned: parameters are constants then.
+# A filter that is not set vanishes when the statement is planned, since parameters are constants then.
 CONVERSATION_FILTER = sql.SQL("""
     (%(inboxes)s::bigint[] IS NULL OR c.inbox_id = ANY (%(inboxes)s))
     AND (%(conversation)s::bigint IS NULL OR c.conversation_id = %(conversation)s)
@@ -36,14 +36,13 @@ CHUNKS_OF_CONVERSATIONS = sql.SQL("""
         SELECT * FROM rag_chunks WHERE project_id = %(project)s AND account_id = c.account_id
           AND conversation_id = c.conversation_id OFFSET 0) k""")
 
-NEAREST_SETTING = (
-    "proofdesk.near"  # the setting of a transaction that keeps what `meaning_queries` finds for `ranking_queries`
-)
+# The setting of a transaction in which `semantic_queries` stores the nearest chunks for `ranking_queries`.
+NEAREST_SETTING = "proofdesk.near"
 
 
 @dataclass(frozen=True)
 class FilterParams:
-    """Filters as parameters. None: not narrowed by that."""
+    """The filters of a search as parameters of statements. None means that a filter is not set."""
 
     inboxes: list[int] | None = None
     account: int | None = None
@@ -57,23 +56,23 @@ class FilterParams:
 
     @property
     def filters_conversations(self) -> bool:
-        """Whether conversations are narrowed down."""
-        one = (self.account, self.conversation, self.contact, self.inboxes, self.labels, self.status)
-        return any(v is not None for v in one)
+        """Whether a filter on conversations is set."""
+        filters = (self.account, self.conversation, self.contact, self.inboxes, self.labels, self.status)
+        return any(value is not None for value in filters)
 
     @property
     def filters_chunks(self) -> bool:
-        """Whether chunks are narrowed down within their conversations."""
-        return any(v is not None for v in (self.since, self.until, self.sender))
+        """Whether a filter on chunks is set."""
+        return any(value is not None for value in (self.since, self.until, self.sender))
 
     @property
     def is_set(self) -> bool:
-        """Whether there is any filter."""
+        """Whether any filter is set."""
         return self.filters_conversations or self.filters_chunks
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the conditions above are filled with."""
+        """The parameters of `CONVERSATION_FILTER` and `CHUNK_FILTER`."""
         return {
             "inboxes": self.inboxes,
             "account": self.account,
@@ -88,7 +87,7 @@ class FilterParams:
 
 
 def filter_conditions(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
-    """The conditions above by name. Without filters a statement names none, and one plan of it serves all."""
+    """Return the conditions by name. Without filters, a statement has no conditions and one plan serves all searches."""
     return {
         "conversation_filter": CONVERSATION_FILTER if of_conversations else NO_FILTER,
         "chunk_filter": CHUNK_FILTER if of_chunks else NO_FILTER,
@@ -96,13 +95,13 @@ def filter_conditions(of_conversations: bool, of_chunks: bool) -> dict[str, sql.
 
 
 def chunk_source(of_conversations: bool) -> sql.Composable:
-    """The chunks `k` of the project, of conversations that pass: conversations first, as their filters are narrower."""
+    """Return the chunks `k` of conversations that pass. Conversations come first, as their filters are narrower."""
     return CHUNKS_OF_CONVERSATIONS.format(conversation_filter=CONVERSATION_FILTER) if of_conversations else CHUNKS
 
 
 @dataclass(frozen=True)
 class QueryVector:
-    """The model whose vectors are searched, and a question's vector by it."""
+    """The vector of a query, and the model that computed it."""
 
     model: str
     dimension: int
@@ -110,11 +109,10 @@ class QueryVector:
 
 
 def transaction_settings(ef_search: int, filtered: bool) -> dict[str, object]:
-    """Settings of a transaction to search in: an index scan goes on until there are enough, and what is searched is in
-    memory.
+    """Return settings for a transaction that searches.
 
-    Statements without filters are planned once for each connection. With filters, planning for the given values is
-    what leaves out those that are not set.
+    An index scan continues until it has enough rows. Costs assume that what is searched is in memory. Statements without
+    filters are planned once per connection; with filters, planning for the values leaves out filters that are not set.
     """
     return {
         NEAREST_SETTING: "[]",
@@ -131,9 +129,10 @@ def transaction_settings(ef_search: int, filtered: bool) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class IndexStatistics:
-    """What a project knows of a question: the model that serves, and of each term it has the conversations that hold
-    it. `length` is that of all conversations together, in tenths of a word. `indexed` says whether the index over
-    vectors that was named can be used.
+    """What the indexes of a project hold for a query: the serving model, and how many conversations hold each term.
+
+    `total_length` is the length of all conversations in tenths of a word. `has_vector_index` says whether the vector
+    index of the expected model can be used.
     """
 
     model: str
@@ -144,7 +143,7 @@ class IndexStatistics:
 
 @dataclass(frozen=True)
 class SimilarTerm:
-    """A term that looks like a word of the question. `similarity` is that of their trigrams, 0 to 1."""
+    """A term that is similar to a query word. `similarity` is that of their trigrams (0 to 1)."""
 
     word: str
     term: str
@@ -154,7 +153,7 @@ class SimilarTerm:
 
 @dataclass(frozen=True)
 class WeightedTerm:
-    """A term to look for: what word of the question it stands for, and what an occurrence is worth."""
+    """A term to look up, the number of the query word that it stands for, and its weight."""
 
     word: int
     term: str
@@ -164,7 +163,8 @@ class WeightedTerm:
 
 _INDEX_STATISTICS = sql.SQL("""
     SELECT {serving_model} AS model,
-           coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)), false) AS has_vector_index,
+           coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)), false)
+               AS has_vector_index,
            coalesce(json_object_agg(term, df), '{{}}') AS document_frequencies,
            coalesce(sum(total) FILTER (WHERE term = %(whole)s), 0)::bigint AS total_length
     FROM search_terms WHERE project_id = %(project)s AND term = ANY (%(terms)s::text[]) AND df > 0""").format(
@@ -175,9 +175,9 @@ _INDEX_STATISTICS = sql.SQL("""
 async def load_index_statistics(
     conn: Conn, scope: Scope, terms: Sequence[str], whole: str, configured: str, index: str
 ) -> IndexStatistics:
-    """What the project knows of these terms, one of which, `whole`, stands for all there is.
+    """Return statistics of these terms. The term `whole` counts all conversations.
 
-    `index` is the name of the index over the vectors of the model that is expected to serve.
+    `index` is the name of the vector index of the model that is expected to serve.
     """
     return await fetch_one(
         conn,
@@ -192,7 +192,7 @@ async def load_index_statistics(
 
 
 async def list_similar_terms(conn: Conn, words: Sequence[str], limit: int) -> list[SimilarTerm]:
-    """The terms of the transaction's project that look most like each of the words."""
+    """Return the terms of the transaction's project that are most similar to each of the words."""
     return await fetch_all(
         conn, SimilarTerm, "SELECT * FROM similar_terms(%(words)s::text[], %(most)s)", words=list(words), most=limit
     )

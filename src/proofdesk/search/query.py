@@ -1,4 +1,4 @@
-"""What is asked for: a text, and what the search is narrowed to."""
+"""The query of a search, and its filters."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,10 +32,10 @@ def validate_query(text: str | None) -> str:
 
 @dataclass(frozen=True)
 class SearchFilters:
-    """What the search is narrowed to; None: not by that.
+    """The filters of a search. None means that a filter is not set.
 
-    `from_`, `to` (both included) and `sender` are about the message that a chunk points at, the others about its
-    conversation. Of `labels` a conversation has at least one.
+    `from_`, `to` (both inclusive) and `sender` apply to the message of a chunk, the others to its conversation. With
+    `labels`, a conversation must have at least one of them.
     """
 
     from_: datetime | None = None
@@ -48,13 +48,13 @@ class SearchFilters:
     status: str | None = None
 
     def as_params(self, scope: Scope) -> FilterParams | None:
-        """The filters as parameters; None when they name what the project cannot have."""
-        named = [one for one in (self.conversation, self.contact) if one is not None]
-        if any(one.project_id != scope.project_id for one in named) or len({one.account_id for one in named}) > 1:
+        """Return the filters as parameters, or None when they name ids of another project or of two accounts."""
+        keys = [key for key in (self.conversation, self.contact) if key is not None]
+        if any(key.project_id != scope.project_id for key in keys) or len({key.account_id for key in keys}) > 1:
             return None
         return FilterParams(
             inboxes=self.inbox_ids,
-            account=named[0].account_id if named else None,
+            account=keys[0].account_id if keys else None,
             conversation=self.conversation.number if self.conversation else None,
             contact=self.contact.number if self.contact else None,
             labels=self.labels,
@@ -67,7 +67,7 @@ class SearchFilters:
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """A search: its text, how many hits at most, and by what."""
+    """A query: its text, the maximal number of hits, the mode and the filters."""
 
     text: str
     top_k: int = DEFAULT_HITS

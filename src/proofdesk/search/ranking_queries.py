@@ -1,5 +1,6 @@
-"""SQL of ranking conversations by words and by meaning together, and of giving their chunks: one statement, since a
-second turn to the database would take longer than what it saved.
+"""SQL that ranks conversations by keywords and embeddings, and returns their chunks.
+
+It is one statement, since a second round trip to the database would take longer than it saves.
 """
 
 from collections.abc import Sequence
@@ -22,13 +23,12 @@ from proofdesk.search.queries import (
     filter_conditions,
 )
 
-KEYWORD_SHARE = (
-    0.7  # the share of the words, chosen on the labelled queries of `make eval`; the rest is that of the meaning
-)
+# The share of the keyword score; the rest is that of the vector. Chosen on the labelled queries of `make eval`.
+KEYWORD_SHARE = 0.7
 
 
 class ConversationKey(NamedTuple):
-    """A conversation."""
+    """The key of a conversation."""
 
     account_id: int
     conversation_id: int
@@ -36,11 +36,11 @@ class ConversationKey(NamedTuple):
 
 @dataclass(frozen=True)
 class RankingParams:
-    """What conversations are ranked by; without terms by meaning alone, without a model by words alone.
+    """What conversations are ranked by: without terms by the vector only, without a vector by keywords only.
 
-    `terms` are looked up wherever they are; of `common` ones only the `completed` best conversations by those terms
-    are looked at, and those that meaning has brought up. The `by_words` best by words are compared with those, and the
-    `wanted` best of all are shown. `average` is the mean length in tenths of a word.
+    All postings of `terms` are read. `common` terms are looked up only in the `completed_candidates` best conversations
+    by `terms`, and in those of the nearest chunks. The `keyword_candidates` best by keywords are compared with those,
+    and the `limit` best are returned. `average_length` is the mean length of a conversation in tenths of a word.
     """
 
     terms: Sequence[WeightedTerm]
@@ -54,10 +54,10 @@ class RankingParams:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chunk of a conversation that was found, with its cosine distance if it has a vector, and what is hit_columns of it.
+    """A chunk of a ranked conversation, with its cosine distance if it has a vector.
 
-    `score` is the conversation's (0 to 1, comparable within one answer), `by_words` and `by_meaning` are its places in
-    either ranking, from 1.
+    `score` is that of the conversation (0 to 1, comparable within one search). `by_words` and `by_meaning` are the ranks
+    of the conversation by keywords and by vector, from 1.
     """
 
     account_id: int
@@ -81,27 +81,27 @@ class Candidate:
 
     @property
     def key(self) -> ConversationKey:
-        """The conversation."""
+        """The key of the conversation."""
         return ConversationKey(self.account_id, self.conversation_id)
 
 
 async def select_best_chunks(
     conn: Conn, scope: Scope, ranking: RankingParams, filters: FilterParams
 ) -> AsyncCursor[Candidate]:
-    """The chunks of the best conversations that pass the filters, the best conversation first.
+    """Return the chunks of the best conversations that pass the filters, the best conversation first.
 
-    BM25 after Robertson and Zaragoza (2009), k1 = 1.2, b = 0.75; of several_terms terms for one word the best counts, and the
-    number of such a word is negative. The score adds what words and meaning give, each stretched to 0…1 over the
-    conversations compared: a weighted sum of min-max normalised scores (Bruch, Gai and Ingber 2023, "An Analysis of
-    Fusion Functions for Hybrid Retrieval"). Who has no word is worth 0 by words; who has no vector is the farthest.
+    Keywords are scored by BM25 after Robertson and Zaragoza (2009) with k1 = 1.2 and b = 0.75. If a query word has
+    several terms, its number is negative and the best term counts. The two scores are fused as a weighted sum of min-max
+    normalised scores (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval"). A conversation
+    without query words has keyword score 0; one without vectors counts as the farthest.
 
-    Of a long conversation only some chunks are looked at: the latest, those that were near, and those that the index
-    of words says to hold the words worth most. Nothing grows with the length of a conversation.
+    Of a long conversation a bounded number of chunks is read: the latest, the nearest, and those that hold the best
+    query words. The cost does not grow with the length of a conversation.
 
-    Step by step: `found` by rare words, the `best` of those, `worded` with common words and those that are near,
-    `compared` also by how near they are, and `fused` into one order.
+    The steps: `rare_scores` by rare terms, `best_by_rare`, `scored` with common terms and with the nearest, `compared`
+    also by distance, `fused` into one order.
 
-    While a conversation waits for its chunks to be cut anew, those with a message that was deleted are left out.
+    While a conversation waits to be chunked again, chunks that hold a deleted message are left out.
     """
     terms, model = (*ranking.terms, *ranking.common), ranking.vector
     return await open_cursor(
@@ -111,13 +111,13 @@ async def select_best_chunks(
         project=scope.project_id,
         words=[t.word for t in terms],
         terms=[t.term for t in terms],
-        weights=[t.weight * 2.2 for t in terms],  # k1 plus 1
+        weights=[t.weight * 2.2 for t in terms],  # times k1 + 1
         commons=[*[False for _ in ranking.terms], *[True for _ in ranking.common]],
         informative=chunk_queries.informative_terms(terms),
         whole_conversation=chunk_queries.WHOLE_CONVERSATION,
         chunks_per_reason=chunk_queries.CHUNKS_PER_REASON,
         chunks_per_message=chunk_queries.CHUNKS_PER_MESSAGE,
-        slope=9 / ranking.average_length,  # k1 times b, in tenths, as `length` and `tf` are; 3 is k1 times 1 - b
+        slope=9 / ranking.average_length,  # k1 * b in tenths, as `length` and `tf` are
         completed_candidates=ranking.completed_candidates,
         keyword_candidates=ranking.keyword_candidates,
         model=model.model if model else None,
@@ -128,11 +128,10 @@ async def select_best_chunks(
     )
 
 
-# Every table is read through LATERAL with OFFSET 0 or a limit: row by row along the index of its keys, whatever the
-# statistics say. Before the first ANALYZE the planner takes each table to be nearly empty and would read all of it.
-_TERM_SCORE = sql.SQL(
-    "w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)"
-)  # of an occurrence of a term
+# Every table is read through LATERAL with OFFSET 0 or a limit, so that the planner uses the primary keys whatever its
+# statistics are. Before the first ANALYZE it takes each table to be nearly empty, and would read all of it.
+# The BM25 score of a posting. 3 is k1 * (1 - b) in tenths.
+_TERM_SCORE = sql.SQL("w.weight * p.tf / (p.tf + 3::float8 + p.length * %(slope)s::float8)")
 _POSTINGS = sql.SQL("""
         query_terms w CROSS JOIN LATERAL (
             SELECT account_id, conversation_id, tf, length FROM search_postings
@@ -238,7 +237,7 @@ _CHUNKS_PER_HIT = sql.SQL("(SELECT greatest(%(chunks_per_reason)s, 2 * %(limit)s
 
 @cache
 def _best_chunks(of_conversations: bool, of_chunks: bool, several_terms: bool) -> sql.Composed:
-    """`several_terms`: a common word has more than one term, so that those of a word have to be taken together."""
+    """Return the statement. `several_terms`: a common word has more than one term, of which the best counts."""
     conditions = filter_conditions(of_conversations, of_chunks)
     chunk_filter = conditions["chunk_filter"]
     filtered = _CONVERSATION_PASSES if of_conversations else _CHUNK_PASSES if of_chunks else NO_FILTER

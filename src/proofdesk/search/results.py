@@ -1,10 +1,10 @@
-"""Searching: a question in, the chunks that answer it out.
+"""Search the conversations of a project.
 
-    words    terms of the question → conversations by BM25
-    meaning  vector of the question → conversations of the nearest chunks
-    both     fused into one ranking of conversations → of each the chunk that answers best → hits
+    keyword   terms of the query  → conversations by BM25
+    semantic  vector of the query → conversations of the nearest chunks
+    fusion    both rankings       → one ranking of conversations → the best chunk of each → hits
 
-A conversation is what is ranked, since what is said in it is understood together; a chunk is what is shown.
+Conversations are ranked, since their messages are understood together. Chunks are shown.
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import Any
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.indexing import tokenizer
-from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis, ranking_queries
 from proofdesk.search.diagnosis import SearchDiagnosis
@@ -29,14 +29,14 @@ from proofdesk.settings import Settings
 __all__ = ["Hit", "SearchDiagnosis", "SearchFilters", "SearchMode", "SearchQuery", "SearchResults", "search"]
 
 MAX_TEXT_LENGTH = 500
-BROADER_ALONE = 4
+VECTOR_ONLY_FACTOR = 4
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A chunk that was found. `distance` is the cosine distance, None without a vector; `ranks` are from 1.
+    """A chunk in the result. `distance` is the cosine distance, None without a vector; `ranks` start at 1.
 
-    `score` is comparable within one answer only.
+    `score` is comparable within one search only.
     """
 
     id: str
@@ -63,7 +63,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResults:
-    """What was found. `degraded` says what was missing, `diagnosis` why nothing was found; `took_ms` milliseconds."""
+    """The hits of a search. `degraded` says what was not available, `diagnosis` why there are no hits."""
 
     results: list[Hit]
     embedding_model: str | None
@@ -74,26 +74,26 @@ class SearchResults:
 
 
 async def search(
-    db: Database, scope: Scope, provider: Provider | None, settings: Settings, query: SearchQuery
+    db: Database, scope: Scope, provider: EmbeddingProvider | None, settings: Settings, query: SearchQuery
 ) -> SearchResults:
-    """Search the project's conversations; `provider` is None when none is configured.
+    """Search the conversations of the project. `provider` is None when none is configured.
 
-    Without a vector of the question, hybrid search answers from words alone and says so in `degraded`. Raises
-    `EmbeddingUnavailable` when the provider fails and only the vector was asked for.
+    Without a vector of the query, hybrid search uses keywords only and says so in `degraded`. Raises
+    `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
     """
     started = time.perf_counter()
     text = tokenizer.clean(query.text).strip()
     filters, has_terms = query.filters.as_params(scope), bool(tokenizer.words(text))
     embedded, hits, explanation, degraded = EmbeddedQuery(), list[RankedHit](), None, False
     if filters is not None and has_terms:
-        request = SearchRequest(scope, query, filters, text, _breadth(settings, query))
+        request = SearchRequest(scope, query, filters, text, _ef_search(settings, query))
         ranked = await rank_conversations(db, request, provider, settings)
         embedded, hits = ranked.embedded, select_hits(request, ranked)
         degraded = query.mode == "hybrid" and embedded.vector is None
     if not hits:
         async with db.scoped(scope) as conn:
             explanation = await diagnosis.diagnose(conn, scope, query, provider is not None, has_terms)
-    results = [_hit(scope, passage, settings.chatwoot_links) for passage in hits]
+    results = [_hit(scope, hit, settings.chatwoot_links) for hit in hits]
     total = (time.perf_counter() - started) * 1000
     return SearchResults(
         results=results,
@@ -114,20 +114,20 @@ def _config(settings: Settings, query: SearchQuery) -> dict[str, Any]:
     if query.mode != "vector":
         config |= {"text": "bm25", "k1": 1.2, "b": 0.75}
     if query.mode != "text":
-        config |= {"vector": "hnsw", "metric": "cosine", "ef_search": _breadth(settings, query)}
+        config |= {"vector": "hnsw", "metric": "cosine", "ef_search": _ef_search(settings, query)}
     if query.mode == "hybrid":
         config |= {"fusion": "min-max", "text_weight": ranking_queries.KEYWORD_SHARE}
     return config
 
 
-def _breadth(settings: Settings, query: SearchQuery) -> int:
-    # Alone, meaning has nothing beside it that would bring up what the index missed.
-    return min(1000, settings.search_hnsw_ef_search * (BROADER_ALONE if query.mode == "vector" else 1))
+def _ef_search(settings: Settings, query: SearchQuery) -> int:
+    # In mode `vector`, no keyword ranking finds what the vector index misses.
+    return min(1000, settings.search_hnsw_ef_search * (VECTOR_ONLY_FACTOR if query.mode == "vector" else 1))
 
 
 def _hit(scope: Scope, hit: RankedHit, base_url: str | None) -> Hit:
-    place, snippet = hit.chunk, hit.snippet
-    chunk, project, account = place.chunk, str(scope.project_id), place.chunk.account_id
+    ranked, snippet = hit.chunk, hit.snippet
+    chunk, project, account = ranked.chunk, str(scope.project_id), ranked.chunk.account_id
     chunk_id = ids.chunk(project, account, chunk.message_id, chunk.chunk_index)
     return Hit(
         id=chunk_id,
@@ -138,7 +138,7 @@ def _hit(scope: Scope, hit: RankedHit, base_url: str | None) -> Hit:
         snippet=snippet.marked,
         created_at=chunk.created_at,
         distance=None if chunk.distance is None else round(chunk.distance, 6),
-        score=round(place.score, 6),
+        score=round(ranked.score, 6),
         ranks={"vector": chunk.by_meaning, "text": chunk.by_words},
         sender_type=chunk.sender_type,
         sender_name=chunk.sender_name,
@@ -156,5 +156,5 @@ def _hit(scope: Scope, hit: RankedHit, base_url: str | None) -> Hit:
 def _source_url(base_url: str | None, chunk: Candidate) -> str | None:
     if not base_url:
         return None
-    place = f"accounts/{chunk.account_id}/conversations/{chunk.conversation_id}?messageId={chunk.message_id}"
-    return f"{base_url.rstrip('/')}/app/{place}"
+    path = f"accounts/{chunk.account_id}/conversations/{chunk.conversation_id}?messageId={chunk.message_id}"
+    return f"{base_url.rstrip('/')}/app/{path}"

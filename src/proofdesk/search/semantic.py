@@ -10,7 +10,7 @@ from pgvector import HalfVector
 
 from proofdesk.errors import ProofdeskError, Unavailable
 from proofdesk.indexing.embeddings import factory
-from proofdesk.indexing.embeddings.provider import Provider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.projects.scope import Scope
 from proofdesk.search.queries import QueryVector
 from proofdesk.search.query import SearchMode
@@ -48,7 +48,7 @@ def remember_served_model(scope: Scope, model: str) -> None:
     _served[scope.project_id] = model
 
 
-async def embed_query(text: str, model: str, provider: Provider | None, settings: Settings) -> EmbeddedQuery:
+async def embed_query(text: str, model: str, provider: EmbeddingProvider | None, settings: Settings) -> EmbeddedQuery:
     """Return the vector of a text by `model`. The configured `provider` may be one of another model."""
     if provider is None or provider.name != model:
         previous = _open_previous(settings, model)
@@ -67,14 +67,14 @@ def require_vector(embedded: EmbeddedQuery, mode: SearchMode) -> None:
         ) from embedded.failure
 
 
-def _open_previous(settings: Settings, name: str) -> Provider | None:
+def _open_previous(settings: Settings, name: str) -> EmbeddingProvider | None:
     # The present settings may not name the server of the previous model any more.
     with suppress(ProofdeskError):
         return factory.open_provider(settings, name) if name else None
     return None
 
 
-async def _embed(provider: Provider, text: str) -> EmbeddedQuery:
+async def _embed(provider: EmbeddingProvider, text: str) -> EmbeddedQuery:
     started = time.perf_counter()
     try:
         numbers = await provider.embed_query(text)

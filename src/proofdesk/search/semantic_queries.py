@@ -1,8 +1,10 @@
-"""SQL of searching by meaning. What is found stays in the database, in a setting of the transaction: the statement that
-ranks by words as well, `ranking_queries.best_chunks`, is on its way there before it is.
+"""SQL that finds the chunks nearest to the vector of a query.
 
-A large project has an index over its vectors, see `search.vector_index`. Where a project, or what filters leave of it,
-is small, comparing all that is left is quicker and exact.
+The result stays in the database, in a setting of the transaction, because in a pipeline the statement that reads it,
+`ranking_queries.select_best_chunks`, is sent before the result is there.
+
+A large project has an index over its vectors: see `indexing.vector_index`. When few chunks are left by the filters,
+comparing all of them is faster and exact.
 """
 
 from functools import lru_cache
@@ -21,18 +23,16 @@ from proofdesk.search.queries import (
     filter_conditions,
 )
 
-CHUNKS_PER_CONVERSATION = (
-    4  # nearest chunks of a conversation that are kept where all are compared, or more of few conversations
-)
+CHUNKS_PER_CONVERSATION = 4  # at least so many nearest chunks are stored of each conversation when all are compared
 
-# Around a query that gives account_id, conversation_id, message_id, chunk_index and distance.
+# `near` is a query with the columns account_id, conversation_id, message_id, chunk_index and distance.
 _STORE = sql.SQL(
     "SELECT set_config({setting}, coalesce(json_agg(near)::text, '[]'), true) IS NOT NULL FROM ({near}) near"
 )
 
 
 async def count_matching_chunks(conn: Conn, scope: Scope, filters: FilterParams, limit: int) -> int:
-    """How many chunks pass the filters, with a vector or without; counted up to `most`."""
+    """Return how many chunks pass the filters, with or without a vector. Counts up to `limit`."""
     return await fetch_value(
         conn,
         sql.SQL(
@@ -52,10 +52,10 @@ async def count_matching_chunks(conn: Conn, scope: Scope, filters: FilterParams,
 async def store_nearest_by_index(
     conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int
 ) -> None:
-    """Do the same as `keep_nearest` where the project has an index over its vectors, whatever statistics there are.
+    """Store the nearest chunks with the vector index of the project, whatever the statistics are.
 
     Without statistics, after a bulk load, the planner expects a handful of vectors in a project and sorts all of them
-    (1.7 s with 64,000). Nothing in the statement tells it otherwise, so sorting is switched off while it is planned.
+    (1.7 s with 64,000). A statement cannot tell it otherwise, so sorting is switched off while it plans this one.
     """
     await execute(conn, "SET LOCAL enable_sort = off")
     await store_nearest(conn, scope, vector, filters, limit)
@@ -63,10 +63,10 @@ async def store_nearest_by_index(
 
 
 async def store_nearest(conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int) -> None:
-    """Keep the `most` nearest chunks with their conversations: by the project's index if it has one.
+    """Store the `limit` nearest chunks with their conversations.
 
-    Project and model stand in the statement itself, since that is what the index of a project is found by, and so does
-    `most`: a plan for any number would read thousands.
+    Project and model are literals in the statement, since the planner finds the partial index of a project by them. So
+    is `limit`: a plan for any number would read thousands of vectors.
     """
     await execute(
         conn,
@@ -88,7 +88,7 @@ async def store_nearest(conn: Conn, scope: Scope, vector: QueryVector, filters: 
 def _by_index(
     project: UUID, model: str, dimension: int, of_conversations: bool, of_chunks: bool, limit: int
 ) -> sql.Composed:
-    # A subquery that is no EXISTS stays one: it is asked for each vector in turn, not joined with all chunks.
+    # A subquery without EXISTS is not turned into a join: it runs for each vector in turn.
     filtered = sql.SQL("""(
                   SELECT true FROM rag_chunks k {conversations}
                   WHERE k.project_id = v.project_id AND k.account_id = v.account_id AND k.message_id = v.message_id
@@ -109,11 +109,11 @@ def _by_index(
         FROM nearest n CROSS JOIN LATERAL (
             SELECT conversation_id FROM rag_chunks k
             WHERE k.project_id = %(project)s AND k.account_id = n.account_id AND k.message_id = n.message_id
-              AND k.chunk_index = n.chunk_index LIMIT 1) k"""  # a limit: looked up one by one whatever statistics say
+              AND k.chunk_index = n.chunk_index LIMIT 1) k"""  # with the limit, chunks are looked up one by one whatever the statistics are
     ).format(
         dimension=sql.Literal(dimension),
         project=sql.Literal(project),
-        model=sql.Literal(model.replace("%", "%%")),  # in a statement with parameters one alone begins a parameter
+        model=sql.Literal(model.replace("%", "%%")),  # a single % would begin a parameter
         limit=sql.Literal(limit),
         passes_filters=filtered.format(
             conversations=conversations if of_conversations else sql.SQL(""),
@@ -126,7 +126,7 @@ def _by_index(
 
 
 async def store_nearest_exact(conn: Conn, scope: Scope, vector: QueryVector, filters: FilterParams, limit: int) -> None:
-    """Keep the nearest chunks of the `most` nearest conversations by comparing every vector that is left."""
+    """Store the nearest chunks of the `limit` nearest conversations. Compares every vector that passes the filters."""
     near = sql.SQL(
         """
         WITH compared AS MATERIALIZED (

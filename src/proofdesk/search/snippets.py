@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from proofdesk.indexing import tokenizer
-from proofdesk.indexing.tokenizer import Word
+from proofdesk.indexing.tokenizer import LocatedWord
 from proofdesk.search.keyword import MatchWeights
 
 SNIPPET_LENGTH = 300  # characters, marks not counted
@@ -56,14 +56,14 @@ def match_weight(
 
 def _matches(text: str, words: MatchWeights, tokens: MatchWeights) -> list[_Match]:
     exact: list[_Match] = []
-    for match in _weighted(tokenizer.located_exact(text, tokens.keys()) if tokens else (), tokens):
+    for match in _weighted(tokenizer.find_exact_tokens(text, tokens.keys()) if tokens else (), tokens):
         if not _overlaps(match, exact):
             exact.append(match)
-    of_words = _weighted(tokenizer.located(text, words.keys()) if words else (), words)
+    of_words = _weighted(tokenizer.find_words(text, words.keys()) if words else (), words)
     return sorted(exact + [match for match in of_words if not _overlaps(match, exact)])
 
 
-def _weighted(located: Iterable[Word], weights: MatchWeights) -> Iterator[_Match]:
+def _weighted(located: Iterable[LocatedWord], weights: MatchWeights) -> Iterator[_Match]:
     for word in located:
         number, weight = max((weights[form] for form in word.forms if form in weights), key=lambda match: match[1])
         if weight:

@@ -11,4 +11,4 @@ from proofdesk_simulators.chatwoot.installation import ADMIN_TOKEN, Installation
 from proofdesk_simulators.chatwoot.serving import serve
 from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
-__all__ = ["ADMIN_TOKEN", "Installation", "ChatwootSimulator", "build", "create_app", "serve"]
+__all__ = ["ADMIN_TOKEN", "ChatwootSimulator", "Installation", "build", "create_app", "serve"]

@@ -1,4 +1,4 @@
-"""Who calls, and what he may see."""
+"""Authentication and permissions of API callers."""
 
 from proofdesk_simulators.chatwoot.installation import Caller, Installation
 from proofdesk_simulators.chatwoot.records import Account, AgentBot, Conversation, Inbox, PlatformApp, User
@@ -6,7 +6,7 @@ from proofdesk_simulators.chatwoot.refusals import not_found, refuse
 
 
 def authenticate(installation: Installation, token: str | None) -> Caller:
-    """The owner of a token. Raises Refusal 401 without one, or for one nobody has."""
+    """Return the owner of a token. Raises ChatwootRefusal 401 without a token, or for an unknown one."""
     if token is None:
         raise refuse("401_no_token")
     found = installation.tokens.get(token)
@@ -16,21 +16,21 @@ def authenticate(installation: Installation, token: str | None) -> Caller:
 
 
 def require_user(who: Caller) -> User:
-    """Endpoints outside the bots' short list."""
+    """Return the caller if it is a user. Raises ChatwootRefusal 401."""
     if not isinstance(who, User):
         raise refuse("401_bot")
     return who
 
 
 def require_user_or_bot(who: Caller) -> User | AgentBot:
-    """Endpoints that bots may use too; platform tokens may not."""
+    """Return the caller if it is a user or a bot. Raises ChatwootRefusal 401 for a platform token."""
     if isinstance(who, PlatformApp):
         raise refuse("401_bot")
     return who
 
 
 def get_account(installation: Installation, who: Caller, account_id: int) -> Account:
-    """The account, for a member of it: others get 401, not 404."""
+    """Return the account if the caller is a member. Others get 401, not 404."""
     account = installation.accounts.get(account_id)
     if account is None:
         raise not_found()
@@ -43,18 +43,18 @@ def get_account(installation: Installation, who: Caller, account_id: int) -> Acc
 
 
 def is_administrator(who: Caller, account: Account) -> bool:
-    """In this account."""
+    """Return whether the caller is an administrator of the account."""
     return isinstance(who, User) and who.roles.get(account.id) == "administrator"
 
 
 def require_administrator(who: Caller, account: Account) -> None:
-    """Raises Refusal 401 for everybody else."""
+    """Raise ChatwootRefusal 401 unless the caller is an administrator."""
     if not is_administrator(who, account):
         raise refuse("401_refused")
 
 
 def visible_inboxes(who: Caller, account: Account) -> list[Inbox]:
-    """All for administrators and bots; those he is a member of for an agent."""
+    """Return all inboxes for administrators and bots, and the inboxes of an agent's memberships."""
     rows = sorted(account.inboxes.values(), key=lambda inbox: inbox.name.lower())
     if isinstance(who, User) and not is_administrator(who, account):
         return [inbox for inbox in rows if who.id in inbox.members]
@@ -62,7 +62,7 @@ def visible_inboxes(who: Caller, account: Account) -> list[Inbox]:
 
 
 def get_conversation(who: Caller, account: Account, display_id: int) -> Conversation:
-    """One conversation: an agent needs membership of its inbox or of its team."""
+    """Return a conversation. An agent must be a member of its inbox or team."""
     found = account.conversations.get(display_id)
     if found is None:
         raise not_found()

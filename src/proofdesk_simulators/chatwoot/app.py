@@ -1,4 +1,4 @@
-"""The ASGI application: routes behind a front that logs, delays, fails and throttles."""
+"""The ASGI application: routes behind a gateway that logs, delays, fails and throttles."""
 
 import asyncio
 from email.utils import formatdate
@@ -22,14 +22,14 @@ UNTROUBLED = ("/_simulator", "/_storage", "/rails/")
 
 
 def create_app(simulator: ChatwootSimulator) -> ASGIApp:
-    """The installation over HTTP, with its controls under `/_simulator/`."""
+    """Return the API of the installation with the controls under `/_simulator/`."""
     routes = [*_api_routes(simulator), *control.routes(simulator), *_storage_routes(simulator)]
     inner = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
     return Gateway(simulator, inner)
 
 
 class Gateway:
-    """What stands before Rails: the network, the proxy and the throttles."""
+    """What is in front of Rails: the network, the proxy and the throttles."""
 
     def __init__(self, simulator: ChatwootSimulator, app: ASGIApp) -> None:
         self._simulator = simulator
@@ -67,8 +67,10 @@ class Gateway:
         with simulator.installation.lock:
             simulator.shifts.after(entry.method, entry.path)
 
-    async def _strike(self, fault: ChatwootFault, entry: JournalEntry, scope: Scope, receive: Receive, send: Send) -> bool:
-        """True when the fault answered, so that the application must not."""
+    async def _strike(
+        self, fault: ChatwootFault, entry: JournalEntry, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Apply a fault. Return True if it has sent the response."""
         if fault.kind == faults.DELAY:
             return False
         if fault.kind == faults.LOST_REPLY:
@@ -113,4 +115,4 @@ async def _unknown(request: Request, error: Exception) -> Any:
 
 
 async def _discard(message: Message) -> None:
-    """The reply that never arrives."""
+    """Drop a message: the response never arrives."""

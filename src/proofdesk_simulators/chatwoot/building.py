@@ -1,4 +1,4 @@
-"""Making a simulator with data in it."""
+"""Building a simulator with data."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ def build(
     clock: Clock | None = None,
     webhook_transport: httpx2.BaseTransport | None = None,
 ) -> ChatwootSimulator:
-    """A simulator holding `studio` (the sample of a design studio), `empty` (account 1 with one API
-    inbox and no contacts), or the corpus file at a path (.jsonl or .jsonl.gz).
+    """Return a simulator with `studio` (a sample design studio), `empty` (account 1 with one API inbox and no
+    contacts), or the corpus file at a path (.jsonl or .jsonl.gz).
 
     The administrator's token of account 1 is `simulator-admin-token`.
     """

@@ -15,7 +15,7 @@ class Clock:
         return round(base + self._offset, 6)
 
     def freeze(self, at: float) -> None:
-        """Stop at this instant; `advance` still moves it."""
+        """Stop the clock at this time. `advance` still moves it."""
         self._frozen_at, self._offset = at, 0.0
 
     def advance(self, seconds: float) -> None:

@@ -29,7 +29,7 @@ ORDERS: dict[str, Callable[[Contact], str | float]] = {
 
 
 def list_contacts(account: Account, sort: str | None) -> list[Contact]:
-    """Only contacts with an e-mail, phone or identifier; without `sort` in no promised order."""
+    """Return contacts with an e-mail, phone or identifier. Without `sort`, the order is undefined."""
     order = sort or ""
     generation, rows = account.contact_orders.get(order, (-1, []))
     if generation != account.generation:
@@ -42,7 +42,7 @@ def list_contacts(account: Account, sort: str | None) -> list[Contact]:
 
 
 def search_contacts(account: Account, text: str) -> list[Contact]:
-    """Ignoring case in name, e-mail and phone, not in the identifier. An empty text finds nobody."""
+    """Search name, e-mail and phone ignoring case, and the identifier. An empty text matches nothing."""
     if not text:
         return []
     lowered = text.lower()
@@ -55,7 +55,7 @@ def search_contacts(account: Account, text: str) -> list[Contact]:
 
 
 def create(installation: Installation, account: Account, values: Attributes) -> Contact:
-    """Raises Refusal 422 when the e-mail, phone or identifier is taken."""
+    """Create a contact. Raises ChatwootRefusal 422 if the e-mail, phone or identifier is taken."""
     _check_unique(account, values, None)
     now = installation.now()
     contact = Contact(installation.contact_ids.take(), account.id, "", now, now)
@@ -66,7 +66,7 @@ def create(installation: Installation, account: Account, values: Attributes) -> 
 
 
 def update(installation: Installation, account: Account, contact: Contact, values: Attributes) -> Contact:
-    """Attribute objects are merged. A conversation's marks do not move when its contact changes."""
+    """Update a contact. Attribute objects are merged. Timestamps of its conversations do not change."""
     _check_unique(account, values, contact)
     before = _watched(contact)
     _write(contact, values)
@@ -80,7 +80,7 @@ def update(installation: Installation, account: Account, contact: Contact, value
 
 
 def merge(installation: Installation, account: Account, base: Contact, mergee: Contact) -> Contact:
-    """The mergee disappears; its conversations, messages and addresses move to the base contact."""
+    """Merge two contacts: conversations, messages and contact inboxes move to the base, the mergee is deleted."""
     for conversation in mergee.conversations:
         conversation.contact = base
         for message in conversation.messages:

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting conversations. `by` is the person named in the activity line."""
+"""Creating, changing and deleting conversations. `by` is the user named in the activity line."""
 
 import uuid
 
@@ -38,7 +38,7 @@ def create(
     at: float | None = None,
     display_id: int | None = None,
 ) -> Conversation:
-    """A new conversation, or the contact's last one where the inbox is locked to a single one."""
+    """Create a conversation, or return the contact's last one if the inbox is locked to a single conversation."""
     inbox, contact = address.inbox, address.contact
     earlier = [row for row in contact.conversations if row.inbox is inbox]
     if inbox.lock_to_single_conversation and earlier:
@@ -72,7 +72,7 @@ def _first_status(inbox: Inbox, contact: Contact, status: str | None) -> str:
 def get_contact_inbox(
     installation: Installation, contact: Contact, inbox: Inbox, source_id: str | None = None
 ) -> ContactInbox:
-    """The contact's address in an inbox, made on first use."""
+    """Return the contact's entry in an inbox. It is created on first use."""
     for address in contact.inboxes:
         if address.inbox is inbox and source_id in (None, address.source_id):
             return address
@@ -102,7 +102,7 @@ def set_status(
     by: Actor = None,
     snoozed_until: float | None = None,
 ) -> Conversation:
-    """Move to a status and write the activity line; an unknown one is refused (422)."""
+    """Set the status and write the activity line. Raises ChatwootRefusal 422 for an unknown status."""
     if status not in STATUSES:
         raise rule_violation(f"'{status}' is not a valid status")
     if conversation.status == status:
@@ -118,7 +118,7 @@ def set_status(
 def assign(
     installation: Installation, conversation: Conversation, assignee: User | AgentBot | None, by: Actor = None
 ) -> Conversation:
-    """Give it to a person or a bot, or to nobody."""
+    """Assign the conversation to a user or a bot, or unassign it."""
     before = _watched(conversation)
     conversation.assignee = assignee
     line = f"Assigned to {assignee.name} by {{by}}" if assignee else "Conversation unassigned by {by}"
@@ -128,7 +128,7 @@ def assign(
 def assign_team(
     installation: Installation, conversation: Conversation, team: Team | None, by: Actor = None
 ) -> Conversation:
-    """Give it to a team, or take it from one."""
+    """Assign the conversation to a team, or unassign it."""
     before, left = _watched(conversation), conversation.team
     conversation.team = team
     line = f"Assigned to {team.name} by {{by}}" if team else f"Unassigned from {left.name if left else ''} by {{by}}"
@@ -138,7 +138,7 @@ def assign_team(
 def set_labels(
     installation: Installation, conversation: Conversation, titles: list[str], by: Actor = None
 ) -> Conversation:
-    """Replace the whole list. Only a user's change writes an activity line."""
+    """Replace all labels. Only a user's change writes an activity line."""
     before = _watched(conversation)
     old, conversation.labels = conversation.labels, list(dict.fromkeys(titles))
     added = ", ".join(title for title in conversation.labels if title not in old)
@@ -151,7 +151,7 @@ def set_labels(
 def set_priority(
     installation: Installation, conversation: Conversation, priority: str | None, by: Actor = None
 ) -> Conversation:
-    """None takes the priority away; an unknown word is refused (422)."""
+    """Set or remove the priority. Raises ChatwootRefusal 422 for an unknown one."""
     if priority is not None and priority not in PRIORITIES:
         raise rule_violation(f"'{priority}' is not a valid priority")
     before = _watched(conversation)
@@ -161,29 +161,29 @@ def set_priority(
 
 
 def set_custom_attributes(installation: Installation, conversation: Conversation, values: Attributes) -> Conversation:
-    """Replaces them all."""
+    """Replace all custom attributes."""
     before = _watched(conversation)
     conversation.custom_attributes = values
     return _changed(installation, conversation, before, None, None)
 
 
 def mark_seen(installation: Installation, conversation: Conversation) -> Conversation:
-    """An agent opened it: moves neither mark."""
+    """Record that an agent opened the conversation. `updated_at` and `last_activity_at` do not change."""
     conversation.agent_last_seen_at = conversation.assignee_last_seen_at = installation.now()
     conversation.account.generation += 1
     return conversation
 
 
 def delete(installation: Installation, conversation: Conversation) -> None:
-    """Hard, and silent: no webhook tells of it."""
+    """Delete the conversation. No webhook is sent."""
     installation.remove_conversation(conversation)
 
 
 def delete_inbox(installation: Installation, account: Account, inbox_id: int, at_most: int | None) -> None:
-    """Destroy the conversations of an inbox, then its addresses and the inbox; with `at_most`, only some conversations.
+    """Delete the conversations of an inbox, then the inbox. With `at_most`, delete only so many conversations.
 
     Read from chatwoot/chatwoot, `app/jobs/delete_object_job.rb`: one background job does this in batches. Until it is
-    done, the inbox and the rest of its conversations are listed as before.
+    finished, the inbox and the remaining conversations are listed as before.
     """
     rows = [row for row in account.conversations.values() if row.inbox.id == inbox_id]
     for row in rows[:at_most]:
@@ -193,7 +193,7 @@ def delete_inbox(installation: Installation, account: Account, inbox_id: int, at
 
 
 def assignee_by_id(account: Account, installation: Installation, user_id: int | None) -> User | None:
-    """None for None. Raises Refusal 404 for somebody outside the account."""
+    """Return the user, or None for None. Raises ChatwootRefusal 404 for a user outside the account."""
     if user_id is None:
         return None
     user = installation.users.get(user_id)

@@ -1,4 +1,4 @@
-"""Loading conversations from JSON lines, one conversation a line, plain or gzipped.
+"""Loading conversations from JSON lines, one conversation per line, plain or gzipped.
 
 A line has `conversation_id`, `contact` {name, email, phone}, `inbox`, `status`, `labels`,
 `started_at` and `messages` [{sender: contact|agent|system, text, at}].
@@ -33,9 +33,9 @@ Line = dict[str, Any]
 
 
 def load(installation: Installation, path: Path) -> Account:
-    """Fill account 1. Message ids follow time over all conversations; every tenth display id is left out.
+    """Fill account 1. Message ids are in order of time over all conversations; every tenth display id is skipped.
 
-    `custom_attributes.corpus_id` of a conversation is the id it has in the file.
+    `custom_attributes.corpus_id` of a conversation is its id in the file.
     """
     account = foundation.create_foundation(installation, "Support corpus", "Corpus Admin", "support@example.com")
     agent = foundation.add_agent(installation, account, 2, "Corpus Agent", "agent@example.com")
@@ -73,7 +73,7 @@ class _Loader:
         conversation.status = line["status"]
 
     def number_messages(self) -> None:
-        """Ids in the order of time, as a server hands them out; then the final marks."""
+        """Assign message ids in order of time, then set the final timestamps."""
         self._installation.message_ids.skip_to(FIRST_MESSAGE_ID)
         self._rows.sort(key=lambda row: row[0])
         for at, conversation, line in self._rows:

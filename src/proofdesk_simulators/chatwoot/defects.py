@@ -1,4 +1,4 @@
-"""The controls of a simulated Chatwoot that make a record wrong, or impossible to show."""
+"""Controls that make a record invalid, or impossible to render."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from proofdesk_simulators.chatwoot.records import Account, Attributes
 
 
 class DefectControls:
-    """Part of `Simulator`."""
+    """A part of `ChatwootSimulator`."""
 
     installation: Installation
 
     def break_message(self, message_id: int, values: Attributes | None = None, missing: Sequence[str] = ()) -> None:
-        """Show these wrong values, and leave these keys out, wherever the message is rendered."""
+        """Render the message with these wrong values and without these keys."""
         message = self.installation.messages[message_id]
         key = ("message", message.conversation.account.id, message_id)
         self._break(key, message.conversation.account, values, missing)
@@ -28,14 +28,14 @@ class DefectControls:
         self._break(("conversation", account_id, conversation_id), account, values, missing)
 
     def break_rendering(self, message_id: int) -> None:
-        """Answer every message list that holds this message with 500, as when a template meets a record that is gone.
+        """Respond 500 to every message list that contains this message, as for a template with a missing record.
 
         Reported for lists in chatwoot/chatwoot issues 4759 and 6879.
         """
         self.installation.unrenderable.add(message_id)
 
     def clear_defects(self) -> None:
-        """Take every wrong value back."""
+        """Remove all defects."""
         with self.installation.lock:
             self.installation.defects.clear()
             self.installation.unrenderable.clear()

@@ -1,4 +1,4 @@
-"""Sending events to webhooks: a background queue, one attempt each, no order promised."""
+"""Sending events to webhooks: a background queue, one attempt per event, in no guaranteed order."""
 
 import ipaddress
 import queue
@@ -19,7 +19,7 @@ TIMEOUT = 5.0
 
 @dataclass(slots=True)
 class WebhookJob:
-    """One event on its way to one address; it keeps its delivery id when it runs again."""
+    """One event for one URL. It keeps its delivery id when it runs again."""
 
     event: Event
     url: str
@@ -29,7 +29,7 @@ class WebhookJob:
 
 @dataclass(slots=True)
 class DeliveryResult:
-    """One request that was sent, or an event that was dropped; `error` says why it failed."""
+    """A request that was sent, or an event that was dropped. `error` is the reason of a failure."""
 
     event: str
     url: str
@@ -41,11 +41,11 @@ class DeliveryResult:
 
 @dataclass(slots=True)
 class QueueBehaviour:
-    """How badly the queue behaves.
+    """How the queue misbehaves.
 
     `duplicate`: none, same (the job runs twice, one delivery id) or different (the event fires twice).
-    `lose_every`: drop each n-th job. `reverse`: jobs of one batch leave last first.
-    `paused`: jobs wait until `resume`. `refuse_private`: targets in private networks are dropped.
+    `lose_every`: drop each n-th job. `reverse`: send the jobs of a batch in reverse order.
+    `paused`: jobs wait until `resume`. `refuse_private`: drop events for private networks.
     """
 
     duplicate: str = "none"
@@ -57,7 +57,7 @@ class QueueBehaviour:
 
 
 class WebhookQueue:
-    """Listens to an installation and posts its events from a thread of its own."""
+    """Listens to an installation and posts its events from a background thread."""
 
     def __init__(self, installation: Installation, transport: httpx2.BaseTransport | None = None) -> None:
         self.behaviour = QueueBehaviour()
@@ -83,14 +83,14 @@ class WebhookQueue:
                 self._enqueue(WebhookJob(event, url, secret))
 
     def resume(self) -> None:
-        """Send what waited, last first if the habits say so."""
+        """Send the waiting jobs, in reverse order if configured."""
         self.behaviour.paused = False
         waiting, self._waiting = self._waiting, []
         for job in reversed(waiting) if self.behaviour.reverse else waiting:
             self._start(job)
 
     def drain(self, timeout: float = 10.0) -> bool:
-        """Wait until everything queued was tried; False if that took longer than `timeout` seconds."""
+        """Wait until every queued job was attempted. Return False after `timeout` seconds."""
         finished = threading.Thread(target=self._queue.join, daemon=True)
         finished.start()
         finished.join(timeout)
@@ -126,7 +126,7 @@ class WebhookQueue:
     def _send(self, client: httpx2.Client, job: WebhookJob) -> None:
         attempt = DeliveryResult(job.event.name, job.url, job.delivery_id, job.event.subject.id)
         with self._installation.lock:
-            # Built from the rows as they are now; an event whose record is gone is lost.
+            # Built from the current rows: an event whose record was deleted is lost.
             payload = events.payload(self._installation, job.event) if _exists(self._installation, job) else None
         if payload is None:
             attempt.error = "record is gone"
@@ -155,7 +155,7 @@ class WebhookQueue:
 
 
 def _targets(event: Event) -> list[tuple[str, str | None]]:
-    """Subscribed webhooks of the account, and the callback of the API inbox the event is about."""
+    """Return the subscribed webhooks of the account, and the callback of the event's API inbox."""
     subject = event.subject
     hooks = event.account.webhooks.values()
     found: list[tuple[str, str | None]] = [(h.url, h.secret) for h in hooks if event.name in h.subscriptions]

@@ -1,4 +1,4 @@
-"""Failures on demand: answers that never reach the application, and replies lost after it ran."""
+"""Faults: responses in place of the application's, and responses lost after it ran."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,12 +12,11 @@ KINDS = (*CATALOGUE, CUT, HALF, TRICKLE, LOST_REPLY, DELAY)
 
 @dataclass(slots=True)
 class ChatwootFault:
-    """Strikes each `every`-th matching request, at most `times` times, after `skip` matching ones.
+    """Applies to each `every`-th matching request, at most `times` times, after `skip` matching ones.
 
-    `kind` is a name of the catalogue of refusals, `cut` (the connection breaks before the
-    application runs), `half` (it breaks in the middle of the real answer), `trickle` (blanks without an
-    end), `lost_reply` (it breaks after the application stored its rows) or `delay`.
-    `path` is a shell pattern. `delay` seconds pass first whatever the kind. `retry_after` adds
+    `kind` is a key of the catalogue, `cut` (the connection breaks before the application runs), `half` (it breaks in
+    the middle of the response), `trickle` (blanks without an end), `lost_reply` (it breaks after the application stored
+    its rows) or `delay`. `path` is a shell pattern. `delay` seconds pass first, whatever the kind. `retry_after` adds
     the header that a proxy may set; Chatwoot itself never does.
     """
 
@@ -34,7 +33,7 @@ class ChatwootFault:
     struck: int = 0
 
     def strikes(self, method: str, path: str) -> bool:
-        """Count this request, and say whether the fault applies to it."""
+        """Count this request and return whether the fault applies to it."""
         if self.method not in (None, method) or not fnmatchcase(path, self.path):
             return False
         if self.times is not None and self.struck >= self.times:
@@ -47,7 +46,7 @@ class ChatwootFault:
 
 
 class Faults:
-    """The faults in force; several may strike one request."""
+    """The active faults. Several may apply to one request."""
 
     def __init__(self) -> None:
         self.rows: list[ChatwootFault] = []
@@ -65,11 +64,11 @@ class Faults:
         delay: float = 0.0,
         retry_after: int | None = None,
     ) -> ChatwootFault:
-        """Raises ValueError for an unknown kind."""
+        """Add a fault. Raises ValueError for an unknown kind."""
         if kind not in KINDS:
-            raise ValueError(f"unknown kind of fault {kind!r}; known: {', '.join(KINDS)}")
+            raise ValueError(f"Unknown kind of fault {kind!r}. Use one of: {', '.join(KINDS)}")
         if every < 1:
-            raise ValueError("every must be 1 or more")
+            raise ValueError("`every` must be at least 1.")
         fault = ChatwootFault(self._next_id, kind, every, method, path, times, skip, delay, retry_after)
         self._next_id += 1
         self.rows.append(fault)

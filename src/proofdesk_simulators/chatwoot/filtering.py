@@ -1,4 +1,4 @@
-"""`POST conversations/filter`: conditions joined left to right, AND binding tighter than OR."""
+"""`POST conversations/filter`: conditions are joined left to right; AND binds tighter than OR."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -23,7 +23,7 @@ OPERATORS: dict[str, set[str]] = {
 
 
 def filter_conversations(account: Account, who: Caller, body: object, now: float) -> list[Conversation]:
-    """Matching rows of every status, newest activity first. Raises Refusal as the server does."""
+    """Return matching conversations of every status, newest activity first. Raises ChatwootRefusal."""
     groups = _groups(body)
     visible = {inbox.id for inbox in access.visible_inboxes(who, account)}
     rows = [
@@ -35,7 +35,7 @@ def filter_conversations(account: Account, who: Caller, body: object, now: float
 
 
 def _groups(body: object) -> list[list[Attributes]]:
-    """Conditions split at OR: the outer list is joined by OR, the inner ones by AND."""
+    """Split the conditions at OR: the outer list is joined by OR, the inner lists by AND."""
     payload = body.get("payload") if isinstance(body, dict) else None
     if not isinstance(payload, list) or not payload:
         raise refuse("500")

@@ -1,4 +1,4 @@
-"""What every installation starts with: account 1, its administrator, a bot and a platform token."""
+"""The minimum of an installation: account 1, its administrator, a bot and a platform token."""
 
 from proofdesk_simulators.chatwoot.installation import ADMIN_TOKEN, Installation
 from proofdesk_simulators.chatwoot.records import Account, AgentBot, Inbox, PlatformApp, User
@@ -9,7 +9,7 @@ FOUNDED = 1_767_258_000.0  # 2026-01-01 09:00 UTC
 
 
 def create_foundation(installation: Installation, name: str, administrator: str, email: str) -> Account:
-    """Account 1 with the tokens that tests and the demo use."""
+    """Create account 1 with the tokens that tests and the demo use."""
     account = installation.add_account(1, name, created_at=FOUNDED)
     account.support_email = email
     admin = User(1, administrator, email, ADMIN_TOKEN, {1: "administrator"}, active_at=FOUNDED)
@@ -23,13 +23,13 @@ def create_foundation(installation: Installation, name: str, administrator: str,
 def add_agent(
     installation: Installation, account: Account, user_id: int, name: str, email: str, role: str = "agent"
 ) -> User:
-    """An agent whose token is `simulator-agent-<id>`; member of no inbox yet."""
+    """Add an agent with the token `simulator-agent-<id>`, without inbox memberships."""
     user = User(user_id, name, email, f"simulator-agent-{user_id}", {account.id: role}, inviter_id=1)
     return installation.add_user(user)
 
 
 def add_inbox(installation: Installation, account: Account, name: str, channel_type: str) -> Inbox:
-    """An inbox with the keys its channel needs, created when the account was."""
+    """Add an inbox with the keys of its channel, as old as the account."""
     number = installation.inbox_ids.take()
     inbox = Inbox(number, account.id, name, channel_type, next(installation.channel_ids), FOUNDED, FOUNDED)
     _describe(inbox)

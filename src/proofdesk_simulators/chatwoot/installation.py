@@ -1,4 +1,4 @@
-"""One Chatwoot installation: its accounts, its people, its id sequences."""
+"""One Chatwoot installation: accounts, users and id sequences."""
 
 import itertools
 import threading
@@ -34,7 +34,7 @@ Subject = Message | Conversation | Contact
 
 
 class Sequence:
-    """A database sequence: `take` gives the next number, `skip_to` leaves a gap."""
+    """A database sequence: `take` returns the next number, `skip_to` leaves a gap."""
 
     def __init__(self, start: int = 1) -> None:
         self.next = start
@@ -49,7 +49,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Defect:
-    """Wrong values put over a view, and keys left out of it."""
+    """Wrong values that replace those of a view, and keys that are removed from it."""
 
     values: Attributes = field(default_factory=dict[str, object])
     missing: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Defect:
 
 @dataclass(slots=True)
 class Event:
-    """Something webhooks are told: `changed` is a list of one-key objects."""
+    """An event for webhooks. `changed` is a list of one-key objects."""
 
     name: str
     account: Account
@@ -66,7 +66,7 @@ class Event:
 
 
 class Installation:
-    """Everything one server knows. Take `lock` to read or change it from another thread."""
+    """The data of one server. Hold `lock` to read or change it from another thread."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.lock = threading.RLock()
@@ -94,7 +94,7 @@ class Installation:
         return self.clock.now()
 
     def announce(self, name: str, account: Account, subject: Subject, *changed: Attributes) -> None:
-        """Tell the webhooks; nothing happens while nobody listens."""
+        """Pass an event to the listeners."""
         for listener in self.listeners:
             listener(Event(name, account, subject, list(changed) or None))
 
@@ -159,7 +159,7 @@ class Installation:
         return conversation
 
     def add_message(self, message: Message) -> Message:
-        """Make a message visible at its place in the order of ids."""
+        """Make a message visible, in order of ids."""
         rows = message.conversation.messages
         if rows and (rows[-1].id > message.id or rows[-1].created_at > message.created_at):
             message.conversation.in_order = False
@@ -204,11 +204,11 @@ class Installation:
 
 
 def conversation_uuid(account_id: int, display_id: int) -> str:
-    """The same for the same pair each time, so that samples are comparable."""
+    """Return a UUID that depends on the arguments only, so that samples are comparable."""
     return str(uuid.uuid5(UUIDS, f"{account_id}/{display_id}"))
 
 
 def members(installation: Installation, account: Account) -> list[User]:
-    """The account's users as the agent list orders them: by lower-cased name."""
+    """Return the account's users in the order of the agent list: by lower-case name."""
     inside = (user for user in installation.users.values() if account.id in user.roles)
     return sorted(inside, key=lambda user: user.name.lower())

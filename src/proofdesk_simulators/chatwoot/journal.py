@@ -1,4 +1,4 @@
-"""The requests an application received, for tests that count them."""
+"""The journal of received requests, for tests that count them."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ KEPT = 100_000
 
 @dataclass(slots=True)
 class JournalEntry:
-    """One request; `at` is the time of the simulator, `status` stays None when nothing was answered."""
+    """One request. `at` is the simulator's time; `status` is None without a response."""
 
     method: str
     path: str
@@ -20,7 +20,7 @@ class JournalEntry:
 
 
 class Journal:
-    """Keeps the last 100,000 requests; those to the control routes are not written."""
+    """The last 100,000 requests, without those to control routes."""
 
     def __init__(self) -> None:
         self.entries: deque[JournalEntry] = deque(maxlen=KEPT)
@@ -30,7 +30,7 @@ class Journal:
         return entry
 
     def find(self, method: str | None = None, path: str = "*", query: str = "*") -> list[JournalEntry]:
-        """Entries of this method whose path and query match the shell patterns."""
+        """Return the entries of this method whose path and query match the shell patterns."""
         return [
             entry
             for entry in list(self.entries)

@@ -1,4 +1,4 @@
-"""`GET conversations`: which rows, in which order, and the four counts."""
+"""`GET conversations`: selection, order and the four counts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ OLD_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """The parameters of the list as sent; see section 3 of the API notes for their meaning."""
+    """The parameters of the list, as sent."""
 
     statuses: tuple[str, ...] = ("open",)
     assignee_type: str = "all"
@@ -55,7 +55,7 @@ class ListQuery:
 
 @dataclass(slots=True)
 class ListResult:
-    """All matching rows in order, unpaged, and the counts beside them."""
+    """All matching conversations in order, without paging, and the counts."""
 
     rows: list[Conversation]
     counts: Attributes
@@ -63,15 +63,17 @@ class ListResult:
 
 @dataclass(slots=True)
 class Listings:
-    """Results by account, query and caller, good until the account changes."""
+    """Cached results by account, query and caller, valid until the account changes."""
 
     kept: dict[tuple[int, ListQuery, int], tuple[int, ListResult]] = field(
         default_factory=dict[tuple[int, ListQuery, int], tuple[int, ListResult]]
     )
 
 
-def list_conversations(listings: Listings, installation: Installation, account: Account, who: Caller, query: ListQuery) -> ListResult:
-    """Raises Refusal 404 for an unknown team."""
+def list_conversations(
+    listings: Listings, installation: Installation, account: Account, who: Caller, query: ListQuery
+) -> ListResult:
+    """Return the conversations that match. Raises ChatwootRefusal 404 for an unknown team."""
     if query.updated_within is not None:
         return _find(installation, account, who, query)
     key = (account.id, query, who.id)
@@ -85,17 +87,17 @@ def list_conversations(listings: Listings, installation: Installation, account: 
 
 
 def page(rows: list[Conversation], number: int, size: int) -> list[Conversation]:
-    """Pages count from 1; one beyond the end is empty."""
+    """Return a page, counted from 1. A page beyond the end is empty."""
     return rows[(number - 1) * size : number * size]
 
 
 def page_number(text: str | None) -> int:
-    """Nonsense and 0 are page 1."""
+    """Return the page number. Anything that is not a positive number is page 1."""
     return max(int(text), 1) if text and text.isdecimal() else 1
 
 
 def order(rows: list[Conversation], sort_by: str) -> list[Conversation]:
-    """By a known word, an old word, or else by the newest activity."""
+    """Sort by a current or an old name of an order, else by newest activity."""
     name = OLD_WORDS.get(sort_by, sort_by)
     return sorted(rows, key=ORDERS.get(name, ORDERS[DEFAULT_ORDER]))
 

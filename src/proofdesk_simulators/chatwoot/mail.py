@@ -1,4 +1,4 @@
-"""Dressing sample messages as mails: headers, bodies and the quoted thread under a reply."""
+"""Mail attributes of sample messages: headers, bodies and the quoted thread under a reply."""
 
 import html
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ ENGLISH_HEAD = "On {date:%d %b %Y} at {date:%H:%M}, Kestrel Studio <{mailbox}> w
 
 
 def origin(subject: str, at: datetime) -> Attributes:
-    """The `additional_attributes` of a conversation that began with a mail."""
+    """Return the `additional_attributes` of a conversation that started with a mail."""
     return {
         "source": "email",
         "in_reply_to": None,
@@ -30,7 +30,7 @@ def origin(subject: str, at: datetime) -> Attributes:
 
 
 def receive_mail(message: Message, subject: str, headers: dict[str, str]) -> None:
-    """Give an incoming message the attributes of a mail with these headers.
+    """Add the attributes of a mail with these headers to an incoming message.
 
     `auto_reply` is what `auto_reply?` of Chatwoot's `app/presenters/mail_presenter.rb` makes of them: an
     `Auto-Submitted` that is not `no`, or `X-Autoreply: yes`. Other headers are not stored. The mail that begins a
@@ -50,7 +50,7 @@ def receive_mail(message: Message, subject: str, headers: dict[str, str]) -> Non
 
 
 def add_mail_attributes(message: Message, subject: str, language: str) -> None:
-    """Give a message of a mail inbox the attributes Chatwoot would have stored with it."""
+    """Add the attributes that Chatwoot stores with a message of a mail inbox."""
     if message.message_type == INCOMING:
         _receive(message, subject, language)
     elif message.message_type == OUTGOING and not message.private:

@@ -36,7 +36,7 @@ DELETED_TEXTS = {
 
 @dataclass(slots=True)
 class Draft:
-    """What a writer hands in; the row's id and time come from the server."""
+    """A message as a client sends it. Id and time come from the server."""
 
     content: str | None
     message_type: int = OUTGOING
@@ -56,7 +56,7 @@ def select_page(
     public_only: bool = False,
     descending_ties: bool = False,
 ) -> list[Message]:
-    """The four selection rules: chosen by id, ordered and cut by time of creation, without a tie-breaker.
+    """Return a page by the four selection rules: selected by id, ordered and cut by creation time, without tie-breaker.
 
     Read from chatwoot/chatwoot, tag v4.15.1, `app/finders/message_finder.rb`: `reorder('created_at asc')` with
     `id > ?` and `limit(100)`, with `id >= ? AND id < ?` and `limit(1000)`; `created_at desc`, `limit(20)` and
@@ -73,7 +73,7 @@ def select_page(
 
 
 def _chosen(rows: list[Message], before: int | None, after: int | None) -> list[Message]:
-    """The rows that the ids select; with both bounds the lower one is inside."""
+    """Return the rows between the ids. With both bounds, the lower one is included."""
     key: Callable[[Message], int] = lambda row: row.id  # noqa: E731
     end = len(rows) if before is None else bisect_left(rows, before, key=key)
     if after is None:
@@ -91,7 +91,7 @@ def create(
     at: float | None = None,
     held: bool = False,
 ) -> Message:
-    """Store a message and tell the webhooks. A held one has its id but stays unseen until `release`."""
+    """Store a message and send webhooks. A held message has an id but stays invisible until `release`."""
     now = at if at is not None else installation.now()
     message = Message(
         id=installation.message_ids.take(),
@@ -115,7 +115,7 @@ def create(
 
 
 def check(installation: Installation, conversation: Conversation, draft: Draft) -> None:
-    """What the server refuses from a client: a text too long, too many messages in a minute."""
+    """Raise ChatwootRefusal 422 for a text that is too long, or too many messages in a minute."""
     if draft.content is not None and len(draft.content) > LONGEST:
         raise rule_violation(f"Validation failed: Content is too long (maximum is {LONGEST} characters)")
     since = installation.now() - 60
@@ -125,12 +125,12 @@ def check(installation: Installation, conversation: Conversation, draft: Draft) 
 
 
 def release(installation: Installation, message_id: int) -> Message:
-    """Commit a held message: its id may now be smaller than ids read before."""
+    """Commit a held message. Its id may be smaller than ids that clients have read already."""
     return publish(installation, installation.held.pop(message_id))
 
 
 def publish(installation: Installation, message: Message) -> Message:
-    """Make a message visible, let it take effect, and tell the webhooks."""
+    """Make a message visible, apply its effects, and send webhooks."""
     conversation = message.conversation
     before, activity_before = _watched(conversation), conversation.contact.last_activity_at
     installation.add_message(message)
@@ -145,7 +145,7 @@ def publish(installation: Installation, message: Message) -> Message:
 
 
 def import_rows(installation: Installation, conversation: Conversation, rows: Sequence[tuple[float, str]]) -> None:
-    """Incoming messages at these times, written by a script that calls nothing back: no mark moves, nobody is told."""
+    """Insert incoming messages without callbacks: no timestamp of the conversation changes, no webhook is sent."""
     for at, content in rows:
         number = installation.message_ids.take()
         sender = conversation.contact
@@ -155,7 +155,7 @@ def import_rows(installation: Installation, conversation: Conversation, rows: Se
 def announce_changes(
     installation: Installation, conversation: Conversation, before: Attributes, after: Attributes
 ) -> None:
-    """`conversation_updated` for what differs; a status change gives a second event."""
+    """Send `conversation_updated` for the differences, and a second event for a status change."""
     changes = [attribute_change(name, before[name], after[name]) for name in before if before[name] != after[name]]
     if not changes:
         return
@@ -166,7 +166,7 @@ def announce_changes(
 
 
 def apply_effects(message: Message) -> None:
-    """The marks a new message moves: activity, waiting, first reply, reopening.
+    """Update the conversation for a new message: last activity, waiting, first reply, reopening.
 
     A back-dated message moves the activity back, since `set_conversation_activity` of `app/models/message.rb`
     (chatwoot/chatwoot, tag v4.15.1) writes its `created_at` whatever is there.
@@ -187,7 +187,7 @@ def apply_effects(message: Message) -> None:
 
 
 def delete(installation: Installation, message: Message) -> Message:
-    """Soft: the row, its id, time, sender and status stay; the text and everything attached go."""
+    """Soft-delete a message: id, time, sender and status stay; text and attachments are removed."""
     locale = message.conversation.account.locale
     message.content = DELETED_TEXTS.get(locale, DELETED_TEXTS["en"])
     message.content_type = "text"
@@ -199,7 +199,7 @@ def delete(installation: Installation, message: Message) -> Message:
 
 
 def set_status(installation: Installation, message: Message, status: str, external_error: str | None = None) -> Message:
-    """A delivery state. Only read to delivered is refused, silently."""
+    """Set the delivery status. A change from read to delivered is ignored."""
     if not (message.status == "read" and status == "delivered"):
         message.status = status
     if external_error is not None:
@@ -208,13 +208,13 @@ def set_status(installation: Installation, message: Message, status: str, extern
 
 
 def retry(installation: Installation, message: Message) -> Message:
-    """Status back to sent; 4.15.1 empties all attributes while at it."""
+    """Set the status back to sent. Version 4.15.1 also clears all attributes."""
     message.status, message.content_attributes = "sent", None
     return save(installation, message)
 
 
 def save(installation: Installation, message: Message) -> Message:
-    """A changed row: before 4.12.0 this also moved the conversation's `updated_at`."""
+    """Save a changed message. Before 4.12.0 this also updated the conversation's `updated_at`."""
     message.updated_at = installation.now()
     message.conversation.account.generation += 1
     if installation.switches.touch_on_message_save:
@@ -225,18 +225,18 @@ def save(installation: Installation, message: Message) -> Message:
 
 
 def write_activity(installation: Installation, conversation: Conversation, text: str) -> Message:
-    """A line such as "Conversation was marked resolved by ..."."""
+    """Write an activity message such as "Conversation was marked resolved by ..."."""
     return create(installation, conversation, Draft(text, ACTIVITY), None)
 
 
 def touch(installation: Installation, conversation: Conversation) -> None:
-    """Move the conversation's `updated_at` to now, never back."""
+    """Set the conversation's `updated_at` to now, never back."""
     conversation.updated_at = max(installation.now(), conversation.updated_at)
     conversation.account.generation += 1
 
 
 def _liquid(draft: Draft, contact: Contact) -> str | None:
-    """Outgoing text passes a template engine; code between backticks is spared."""
+    """Render outgoing text as a Liquid template, except code between backticks."""
     if draft.content is None or draft.message_type != OUTGOING or "{{" not in draft.content:
         return draft.content
     words = contact.name.split()
@@ -256,9 +256,12 @@ def _liquid(draft: Draft, contact: Contact) -> str | None:
 
 
 def _announce_noise(installation: Installation, contact: Contact, previous: float) -> None:
-    """`contact_updated` fires for each incoming message although only its times moved."""
+    """Send `contact_updated` for each incoming message, although only timestamps changed."""
     owner = installation.accounts[contact.account_id]
-    moved = [attribute_change(name, iso(previous), iso(contact.last_activity_at)) for name in ("last_activity_at", "updated_at")]
+    moved = [
+        attribute_change(name, iso(previous), iso(contact.last_activity_at))
+        for name in ("last_activity_at", "updated_at")
+    ]
     installation.announce("contact_updated", owner, contact, *moved)
 
 
@@ -271,5 +274,5 @@ def _watched(conversation: Conversation) -> Attributes:
 
 
 def attribute_change(name: str, previous: object, current: object) -> Attributes:
-    """One element of `changed_attributes`."""
+    """Return one element of `changed_attributes`."""
     return {name: {"previous_value": previous, "current_value": current}}

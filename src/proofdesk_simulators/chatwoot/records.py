@@ -1,4 +1,4 @@
-"""What a Chatwoot database holds. Times are Unix seconds (float, UTC); 0.0 stands for "never"."""
+"""The records of a Chatwoot database. Times are Unix seconds (float, UTC); 0.0 means "never"."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ PRIORITIES = ("low", "medium", "high", "urgent")
 
 @dataclass(slots=True, eq=False)
 class User:
-    """A person with a token. `roles` holds a role, administrator or agent, for each of his accounts."""
+    """A user with a token. `roles` holds their role, administrator or agent, by account."""
 
     id: int
     name: str
@@ -36,7 +36,7 @@ class User:
 
 @dataclass(slots=True, eq=False)
 class AgentBot:
-    """Belongs to one account; its ids overlap with those of users."""
+    """A bot of one account. Its ids overlap with those of users."""
 
     id: int
     name: str
@@ -50,7 +50,7 @@ class AgentBot:
 
 @dataclass(slots=True, eq=False)
 class PlatformApp:
-    """A token of the platform API: known to the server, refused by everything simulated here."""
+    """A token of the platform API: valid, but rejected by every simulated route."""
 
     id: int
     name: str
@@ -59,7 +59,7 @@ class PlatformApp:
 
 @dataclass(slots=True, eq=False)
 class Team:
-    """`members` are user ids."""
+    """A team. `members` are user ids."""
 
     id: int
     account_id: int
@@ -71,7 +71,7 @@ class Team:
 
 @dataclass(slots=True, eq=False)
 class Label:
-    """Conversations refer to it by title."""
+    """A label. Conversations refer to it by title."""
 
     id: int
     title: str
@@ -82,7 +82,7 @@ class Label:
 
 @dataclass(slots=True, eq=False)
 class Inbox:
-    """`channel` holds the keys that only this channel type has; `secrets` those only administrators see."""
+    """An inbox. `channel` has the keys of its channel type; `secrets` are shown to administrators only."""
 
     id: int
     account_id: int
@@ -109,7 +109,7 @@ class Inbox:
 
 @dataclass(slots=True, eq=False)
 class ContactInbox:
-    """A contact's address in one inbox."""
+    """A contact's entry in one inbox."""
 
     id: int
     contact: "Contact"
@@ -121,7 +121,7 @@ class ContactInbox:
 
 @dataclass(slots=True, eq=False)
 class Contact:
-    """The customer. Anonymous visitors have only a name."""
+    """A customer. Anonymous visitors have only a name."""
 
     id: int
     account_id: int
@@ -142,7 +142,7 @@ class Contact:
 
     @property
     def resolved(self) -> bool:
-        """Chatwoot lists only contacts it can name: with an e-mail, a phone or an identifier."""
+        """Return whether the contact is listed: only with an e-mail, a phone or an identifier."""
         return bool(self.email or self.phone_number or self.identifier)
 
 
@@ -151,7 +151,7 @@ Sender = User | AgentBot | Contact
 
 @dataclass(slots=True, eq=False)
 class Attachment:
-    """`place` holds the keys of a location; a stored file has a name, a type and a size instead."""
+    """An attachment. `place` has the keys of a location; a stored file has a name, a type and a size."""
 
     id: int
     file_type: str
@@ -169,7 +169,7 @@ class Attachment:
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One row of a conversation; `conversation` and `sender` are the records themselves."""
+    """One message. `conversation` and `sender` are the records themselves."""
 
     id: int
     conversation: "Conversation"
@@ -193,7 +193,7 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Conversation:
-    """`id` is the display id. `messages` is kept in the order of ids; `in_order`: that of times is the same."""
+    """A conversation. `id` is the display id. `messages` is ordered by id; `in_order`: also by time."""
 
     id: int
     account: "Account"
@@ -222,7 +222,7 @@ class Conversation:
     in_order: bool = True
 
     def newest(self, counts: Callable[[Message], bool] = lambda _: True) -> Message | None:
-        """The last of those that count by time, as `default_scope { order(created_at: :asc) }` of a message has it."""
+        """Return the last matching message by time, as `default_scope { order(created_at: :asc) }` orders them."""
         found = (row for row in reversed(self.messages) if counts(row))
         return next(found, None) if self.in_order else max(found, key=lambda row: row.created_at, default=None)
 
@@ -233,7 +233,7 @@ class Conversation:
 
 @dataclass(slots=True, eq=False)
 class Webhook:
-    """A subscription of an account; `secret` signs its deliveries."""
+    """A subscription of an account. `secret` signs its deliveries."""
 
     id: int
     account_id: int
@@ -246,7 +246,7 @@ class Webhook:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """`generation` grows with every change, so that lists sorted once can be kept until then."""
+    """An account. `generation` increases with every change and invalidates cached lists."""
 
     id: int
     name: str

@@ -1,8 +1,8 @@
-"""Every way Chatwoot, or the proxy in front of it, says no. There is no single error format.
+"""Error responses of Chatwoot and of proxies in front of it. There is no single error format.
 
-Those of status 200, and the challenges and logins, are answers of something else in its place. Cloudflare sends a
+Those with status 200, and the challenges and logins, come from something else in place of Chatwoot. Cloudflare sends a
 challenge to any client, whatever it accepts, as 403 with `cf-mitigated: challenge` (its documentation, "Detect a
-challenge page response"), and as 503 before that header came.
+challenge page response"), and as 503 before that header existed.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ TIMEOUT_PAGE = "<html><head><title>504 Gateway Time-out</title></head><body>ngin
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """`body` is sent as JSON when it is an object, else as text of this media type."""
+    """An error response. An object as `body` is sent as JSON, anything else as text of this media type."""
 
     status: int
     body: Attributes | str | bytes
@@ -29,7 +29,7 @@ class ErrorResponse:
 
 
 class ChatwootRefusal(Exception):
-    """Ends a request with this answer."""
+    """Ends a request with this error response."""
 
     def __init__(self, answer: ErrorResponse) -> None:
         super().__init__(answer.status, answer.body)
@@ -72,20 +72,20 @@ CATALOGUE: dict[str, ErrorResponse] = {
 
 
 def refuse(name: str) -> ChatwootRefusal:
-    """By its name in the catalogue."""
+    """Return the refusal with this key of the catalogue."""
     return ChatwootRefusal(CATALOGUE[name])
 
 
 def not_found() -> ChatwootRefusal:
-    """The usual 404 of a record."""
+    """Return the 404 of a record."""
     return refuse("404")
 
 
 def rule_violation(text: str) -> ChatwootRefusal:
-    """A business rule: 422 with `error`."""
+    """Return the refusal for a business rule: 422 with `error`."""
     return ChatwootRefusal(_error(422, text))
 
 
 def invalid_record(text: str, *attributes: str) -> ChatwootRefusal:
-    """A record that failed validation: 422 with `message` and `attributes`."""
+    """Return the refusal for an invalid record: 422 with `message` and `attributes`."""
     return ChatwootRefusal(ErrorResponse(422, {"message": text, "attributes": list(attributes)}))

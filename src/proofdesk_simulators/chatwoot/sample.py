@@ -1,4 +1,4 @@
-"""Loading the studio sample: the files of `studio/`, described in `studio/README.md`."""
+"""Loading the sample studio: the files of `studio/`, described in `studio/README.md`."""
 
 import json
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ def _read(file: Traversable) -> str:
 
 @dataclass(slots=True)
 class _Line:
-    """One message of the files, its time resolved."""
+    """One message of the files, with its resolved time."""
 
     at: float
     conversation: Conversation
@@ -213,7 +213,7 @@ class _Loader:
 
 
 def _times(rows: list[Row]) -> list[float]:
-    """A time is a date and an hour in UTC, or `+4m` (s, m, h, d) after the message before."""
+    """Return the times. A time is a date and time in UTC, or `+4m` (s, m, h, d) after the message before."""
     times: list[float] = []
     for when, *_ in rows:
         if when.startswith("+"):
@@ -257,7 +257,7 @@ def _origin(conversation: Conversation, subject: str, language: str) -> Attribut
 
 
 def _settle(conversation: Conversation, entry: Entry) -> None:
-    """The state a conversation ends in, whatever its last message would have made of it."""
+    """Set the final state of a conversation, whatever its last message caused."""
     conversation.status = entry["status"]
     conversation.updated_at = round(conversation.last_activity_at + 0.4, 6)
     if conversation.status == "snoozed":

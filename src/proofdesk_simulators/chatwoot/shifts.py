@@ -1,4 +1,4 @@
-"""Changes that happen while a client walks the pages of a list."""
+"""Changes that happen while a client reads the pages of a list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Shift:
 
 
 class Shifts:
-    """The shifts in force, in the order they were added."""
+    """The active shifts, in the order they were added."""
 
     def __init__(self) -> None:
         self.rows: list[Shift] = []

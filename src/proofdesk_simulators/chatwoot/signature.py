@@ -1,4 +1,4 @@
-"""The body of a webhook request and the signature over its raw bytes."""
+"""The body of a webhook request and its signature."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", 
 
 
 def body(payload: object) -> bytes:
-    """Compact JSON with the characters of HTML escaped, as Rails writes it."""
+    """Return compact JSON with HTML characters escaped, as Rails writes it."""
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     for character, escape in ESCAPES.items():
         text = text.replace(character, escape)
@@ -19,6 +19,6 @@ def body(payload: object) -> bytes:
 
 
 def sign(secret: str, timestamp: str, raw: bytes) -> str:
-    """`sha256=` and the lower-case hex of HMAC-SHA256 over timestamp, dot and raw body."""
+    """Return `sha256=` and the hex HMAC-SHA256 of timestamp, dot and raw body."""
     digest = hmac.new(secret.encode(), timestamp.encode() + b"." + raw, hashlib.sha256)
     return "sha256=" + digest.hexdigest()

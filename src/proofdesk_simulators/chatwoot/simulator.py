@@ -1,4 +1,4 @@
-"""The controls of a simulated Chatwoot, in Python. `routes/control.py` offers the same over HTTP."""
+"""The controls of a simulated Chatwoot. `routes/control.py` offers them over HTTP."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,11 +33,10 @@ from proofdesk_simulators.chatwoot.throttles import Throttles
 
 
 class ChatwootSimulator(DefectControls):
-    """One installation with everything that can go wrong around it.
+    """One installation, and controls to change it and to make it fail.
 
-    Every method may be called while the app serves from another thread. Conversations are named
-    by display id within `account_id` (1 unless told), messages by their id. KeyError means that
-    the thing named is not there.
+    Every method may be called while the app serves from another thread. Conversations are identified by display id
+    within `account_id` (default 1), messages by id. Unknown ids raise KeyError.
     """
 
     def __init__(self, installation: Installation, webhook_transport: httpx2.BaseTransport | None = None) -> None:
@@ -59,7 +58,7 @@ class ChatwootSimulator(DefectControls):
         return self.installation.switches
 
     def close(self) -> None:
-        """Stop the thread of the webhooks, if one was started."""
+        """Stop the webhook thread."""
         self.deliveries.close()
 
     def account(self, account_id: int = 1) -> Account:
@@ -75,7 +74,7 @@ class ChatwootSimulator(DefectControls):
         return self.account(account_id).contacts[contact_id]
 
     def add_account(self, account_id: int, name: str, locale: str = "en") -> Account:
-        """Another account with one API inbox; the administrator is a member of it too."""
+        """Add an account with one API inbox. The administrator is a member."""
         with self.installation.lock:
             account = self.installation.add_account(account_id, name, locale)
             foundation.add_inbox(self.installation, account, "API inbox", "Channel::Api")
@@ -98,11 +97,11 @@ class ChatwootSimulator(DefectControls):
         source_id: str | None = None,
         attachments: list[Attachment] | None = None,
     ) -> Message:
-        """A message as it arrives by itself: any type in any inbox, at any time.
+        """Append a message of any type to a conversation of any inbox, at any time.
 
-        `message_type` is incoming, outgoing, activity or template. `sender_id` is a user's id, for
-        outgoing ones the first user unless told. A `held` one takes its id now and is seen only
-        after `release_message`: ids given meanwhile are greater than ids that appear later.
+        `message_type` is incoming, outgoing, activity or template. `sender_id` is a user's id; the default for outgoing
+        messages is the first user. A `held` message takes its id now and becomes visible only with `release_message`,
+        after messages with greater ids.
         """
         number = next(key for key, word in MESSAGE_TYPE_WORDS.items() if word == message_type)
         draft = Draft(content, number, private, content_type, content_attributes, None, source_id, attachments)
@@ -121,7 +120,7 @@ class ChatwootSimulator(DefectControls):
         at: float | None = None,
         account_id: int = 1,
     ) -> Message:
-        """A mail of the contact; its headers decide whether Chatwoot takes it for an automatic one."""
+        """Append a mail of the contact. Its headers decide whether Chatwoot treats it as automatic."""
         with self.installation.lock:
             message = self.append_message(conversation_id, content, account_id=account_id, at=at)
             mail.receive_mail(message, subject, headers or {})
@@ -130,12 +129,12 @@ class ChatwootSimulator(DefectControls):
     def append_in_one_second(
         self, conversation_id: int, contents: Sequence[str], *, at: float | None = None, account_id: int = 1
     ) -> list[Message]:
-        """Incoming messages of the same second; `switches.tie_order` decides how a page orders them."""
+        """Append incoming messages of the same second. `switches.tie_order` decides their order on a page."""
         second = float(int(at if at is not None else self.installation.now()))
         return [self.append_message(conversation_id, c, account_id=account_id, at=second) for c in contents]
 
     def import_messages(self, conversation_id: int, rows: Sequence[tuple[float, str]], account_id: int = 1) -> None:
-        """History moved in from elsewhere: new ids, times (seconds) of its own; no mark or webhook tells of it."""
+        """Import history: new ids, given times (seconds), no changed timestamps, no webhooks."""
         with self.installation.lock:
             messages.import_rows(self.installation, self.conversation(conversation_id, account_id), rows)
 
@@ -144,12 +143,12 @@ class ChatwootSimulator(DefectControls):
             return messages.release(self.installation, message_id)
 
     def delete_message(self, message_id: int) -> Message:
-        """The soft deletion of the API: the row stays."""
+        """Soft-delete a message, as the API does: the row stays."""
         with self.installation.lock:
             return messages.delete(self.installation, self.message(message_id))
 
     def remove_message(self, message_id: int) -> None:
-        """A row that vanishes without a trace, as when its contact was deleted."""
+        """Remove the row of a message without a trace, as when its contact is deleted."""
         with self.installation.lock:
             self.installation.remove_message(self.message(message_id))
 
@@ -169,8 +168,10 @@ class ChatwootSimulator(DefectControls):
         at: float | None = None,
         status: str | None = None,
     ) -> Conversation:
-        """A conversation, of a new contact unless one is named, with a first incoming message
-        if `content` is given. `gap` display ids are left out before it."""
+        """Create a conversation, of a new contact without `contact_id`, and with a first message if `content` is set.
+
+        `gap` display ids are skipped before it.
+        """
         with self.installation.lock:
             account = self.account(account_id)
             contact = (
@@ -190,12 +191,12 @@ class ChatwootSimulator(DefectControls):
             conversations.delete(self.installation, self.conversation(conversation_id, account_id))
 
     def delete_inbox(self, inbox_id: int, account_id: int = 1, *, at_most: int | None = None) -> None:
-        """Run the deletion job of an inbox, or only its first `at_most` conversations, as when it is not done yet."""
+        """Run the deletion job of an inbox, or only for its first `at_most` conversations, like an unfinished job."""
         with self.installation.lock:
             conversations.delete_inbox(self.installation, self.account(account_id), inbox_id, at_most)
 
     def skip_ids(self, number: int, account_id: int = 1) -> None:
-        """Go on above this number with the ids of messages, contacts, inboxes and conversations."""
+        """Continue the ids of messages, contacts, inboxes and conversations above this number."""
         with self.installation.lock:
             self.installation.skip_ids(self.account(account_id), number)
 
@@ -222,7 +223,7 @@ class ChatwootSimulator(DefectControls):
     def set_labels(
         self, conversation_id: int, titles: list[str], *, by: int | None = None, account_id: int = 1
     ) -> Conversation:
-        """Replaces the list. Only a change by a user writes an activity line."""
+        """Replace all labels. Only a change by a user writes an activity line."""
         with self.installation.lock:
             row = self.conversation(conversation_id, account_id)
             return conversations.set_labels(self.installation, row, titles, self._user(by))
@@ -256,16 +257,16 @@ class ChatwootSimulator(DefectControls):
         path: str = "*/conversations",
         times: int | None = None,
     ) -> Shift:
-        """Run something after each `every`-th GET of this path, to move pages under a reader."""
+        """Run an action after each `every`-th GET of this path, to change pages while a client reads them."""
         return self.shifts.add(action, every=every, path=path, times=times)
 
     def truth(self, account_id: int = 1, *, rows: bool = True) -> dict[str, Any]:
-        """The account as it stands: see `truth.export`."""
+        """Return the account's current data: see `truth.export`."""
         with self.installation.lock:
             return truth.export(self.installation, self.account(account_id), rows=rows)
 
     def reset_controls(self) -> None:
-        """No faults, throttles, shifts or defects, and an empty journal; the data stays."""
+        """Remove faults, throttles, shifts, defects and the journal. The data stays."""
         self.faults.clear()
         self.throttles.clear()
         self.shifts.clear()

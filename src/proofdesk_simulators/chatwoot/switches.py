@@ -8,15 +8,14 @@ class ChatwootSwitches:
     """Set an attribute from Python, or `PATCH /_simulator/switches`.
 
     `touch_on_message_save` is the behaviour before 4.12.0: a deletion or a delivery state
-    moves the conversation's `updated_at`. `tie_order` orders messages of one second by id:
-    ascending, descending or alternating with each request (the real server promises nothing).
-    `attachment_ready_after` is the seconds a new file answers 404. `public_url` begins attachment
-    links and `storage_url` what they redirect to: set both to a running server to make them work.
-    `drop_underscore_headers` is a proxy that loses the header `api_access_token`, `drop_queries` one
-    that loses what stands behind the `?`. `ignore_windows` and `window_limit` are habits of forks: a message list that
-    reads neither `after` nor `before`, or that answers fewer rows between two ids. An unpaged list of more than
-    `most_unpaged` conversations, or a message list of more than `most_messages`, takes longer than the server's
-    15 seconds (rack-timeout in its Gemfile) and is answered with 500 (chatwoot/chatwoot issues 9300 and 10407).
+    updates the conversation's `updated_at`. `tie_order` orders messages of one second by id: ascending, descending or
+    alternating with each request (the real server guarantees no order). A new file responds 404 for
+    `attachment_ready_after` seconds. Attachment links start with `public_url` and redirect to `storage_url`: set both
+    to a running server to make them work. `drop_underscore_headers` simulates a proxy that drops the header
+    `api_access_token`, `drop_queries` one that drops the query string. `ignore_windows` and `window_limit` simulate
+    forks: a message list that ignores `after` and `before`, or returns fewer rows between two ids. An unpaged list of
+    more than `most_unpaged` conversations, or a message list of more than `most_messages`, takes longer than the
+    server's 15 seconds (rack-timeout in its Gemfile) and responds 500 (chatwoot/chatwoot issues 9300 and 10407).
     """
 
     version: str = "4.15.1"

@@ -1,4 +1,4 @@
-"""Throttles as Rack::Attack keeps them: fixed windows aligned to the clock."""
+"""Throttles like those of Rack::Attack: fixed windows aligned to the clock."""
 
 from dataclasses import dataclass, field
 
@@ -25,16 +25,16 @@ class RequestThrottle:
 
 
 class Throttles:
-    """None is active until it is set. `exempt_loopback` spares 127.0.0.1 as the real server does."""
+    """The active throttles; none by default. `exempt_loopback` exempts 127.0.0.1, as the real server does."""
 
     def __init__(self) -> None:
         self.rows: dict[str, RequestThrottle] = {}
         self.exempt_loopback = False
 
     def set(self, scope: str, limit: int | None = None, period: int = 60) -> RequestThrottle:
-        """Without a limit, the server's default for this scope. Raises ValueError for an unknown scope."""
+        """Set a throttle. The default limit is the server's. Raises ValueError for an unknown scope."""
         if scope not in DEFAULTS:
-            raise ValueError(f"unknown throttle {scope!r}; known: {', '.join(DEFAULTS)}")
+            raise ValueError(f"Unknown throttle {scope!r}. Use one of: {', '.join(DEFAULTS)}")
         self.rows[scope] = RequestThrottle(scope, DEFAULTS[scope] if limit is None else limit, period)
         return self.rows[scope]
 
@@ -53,7 +53,7 @@ class Throttles:
 
 
 def _discriminator(scope: str, path: str, ip: str, token: str) -> str | None:
-    """What is counted: the address, the account, or the token within the account."""
+    """Return what is counted: the address, the account, or the token within the account."""
     if scope == IP:
         return ip
     parts = path.strip("/").split("/")

@@ -1,4 +1,4 @@
-"""What an account really holds, for a test that compares a mirror with it row by row."""
+"""The data of an account, for tests that compare imported rows with it."""
 
 from collections import Counter
 from typing import Any
@@ -10,8 +10,10 @@ from proofdesk_simulators.chatwoot.views import messages
 
 
 def export(installation: Installation, account: Account, *, rows: bool = True) -> dict[str, Any]:
-    """Counts, and with `rows` all conversations (REST form) and messages (listed form, a `sender`
-    of type, id and name only, and the `updated_at` that the list does not show), by id."""
+    """Return counts and, with `rows`, all conversations (REST form) and messages, by id.
+
+    Messages have the listed form, a `sender` of type, id and name only, and the `updated_at` that lists do not show.
+    """
     conversations = [account.conversations[number] for number in sorted(account.conversations)]
     exported: dict[str, Any] = {
         "account_id": account.id,

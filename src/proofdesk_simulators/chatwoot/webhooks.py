@@ -26,7 +26,7 @@ EVENTS = (
 
 
 def create(installation: Installation, account: Account, values: Attributes) -> Webhook:
-    """Subscribe; without `subscriptions` to the eight default events. The secret signs the deliveries."""
+    """Create a subscription, by default to eight events. The secret signs the deliveries."""
     number = installation.other_ids.take()
     webhook = Webhook(number, account.id, "", list(DEFAULT_EVENTS), f"simulator-webhook-secret-{number}")
     update(account, webhook, values)
@@ -34,7 +34,7 @@ def create(installation: Installation, account: Account, values: Attributes) -> 
 
 
 def update(account: Account, webhook: Webhook, values: Attributes) -> Webhook:
-    """Raises Refusal 422 for a bad or taken address, or unknown events."""
+    """Update a subscription. Raises ChatwootRefusal 422 for an invalid or taken URL, or unknown events."""
     url = str(values.get("url", webhook.url))
     if urlsplit(url).scheme not in ("http", "https"):
         raise invalid_record("Url is invalid", "url")
@@ -51,7 +51,7 @@ def update(account: Account, webhook: Webhook, values: Attributes) -> Webhook:
 
 
 def view(webhook: Webhook) -> Attributes:
-    """The secret is shown, to administrators."""
+    """Return the view for administrators, with the secret."""
     fields: Attributes = {
         "id": webhook.id,
         "name": webhook.name,

@@ -1,4 +1,4 @@
-"""A simulated OpenAI: embeddings in which similar texts are near, with its errors, limits and failures on demand.
+"""A simulated OpenAI: embeddings in which similar texts are near, with its errors, limits, and faults on demand.
 
 simulator = Simulator()
 with running(create_app(simulator)) as base_url:

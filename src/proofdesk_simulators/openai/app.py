@@ -1,4 +1,4 @@
-"""The ASGI application: `/v1/embeddings` and `/v1/models` as OpenAI answers them, and failures on demand."""
+"""The ASGI application: `/v1/embeddings` and `/v1/models` as OpenAI responds, and faults on demand."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proofdesk_simulators import broken
 from proofdesk_simulators.broken import CUT, HALF, TRICKLE
-from proofdesk_simulators.openai import control, habits
+from proofdesk_simulators.openai import control, deviations
 from proofdesk_simulators.openai.ngrams import vector
 from proofdesk_simulators.openai.simulator import (
     CATALOGUE,
@@ -29,7 +29,7 @@ from proofdesk_simulators.openai.simulator import (
 
 
 class BrokenResponse(Response):
-    """An answer that breaks on its way, in place of `whole`."""
+    """A broken form of the response `whole`."""
 
     def __init__(self, kind: str, whole: Response, headers: dict[str, str]):
         super().__init__()
@@ -45,7 +45,7 @@ class BrokenResponse(Response):
 
 
 def create_app(simulator: OpenAISimulator) -> ASGIApp:
-    """The API under `/v1`, with its controls under `/_simulator/`."""
+    """Return the API under `/v1` with the controls under `/_simulator/`."""
     numbers = itertools.count(1)
 
     async def embeddings(request: Request) -> Response:
@@ -103,13 +103,15 @@ async def _body(request: Request) -> dict[str, Any]:
     except ValueError:
         raise OpenAIRefusal(400, "We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict) or "input" not in body:
-        raise OpenAIRefusal(400, "Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+        raise OpenAIRefusal(
+            400, "Missing required parameter: 'input'.", param="input", code="missing_required_parameter"
+        )
     return body
 
 
 def _admit(simulator: OpenAISimulator, request: Request) -> None:
     if simulator.switches.azure:
-        habits.authorize_azure(simulator.switches, request)
+        deviations.authorize_azure(simulator.switches, request)
         return
     if simulator.switches.key == "":
         return
@@ -127,23 +129,26 @@ def _respond(
         where = {"location": "https://elsewhere.example.com/v1/embeddings"} if kind == REDIRECT else {}
         return HTMLResponse("<html><title>Just a moment...</title></html>", PAGES[kind], where)
     if kind == ERROR_IN_200:
-        return JSONResponse(habits.error_in_success(), 200, headers)
+        return JSONResponse(deviations.error_in_success(), 200, headers)
     if kind == GARBLED:
         return Response('{"object":"list","data":[{', 200, headers, "application/json")
-    whole = habits.LenientJson(_vectors(simulator, body, texts, kind), 200, headers)
+    whole = deviations.LenientJson(_vectors(simulator, body, texts, kind), 200, headers)
     return BrokenResponse(kind, whole, headers) if kind in (CUT, HALF, TRICKLE) else whole
 
 
 def _vectors(simulator: OpenAISimulator, body: dict[str, Any], texts: list[str], kind: str | None) -> dict[str, Any]:
     switches = simulator.switches
-    habits.reject_parameters(switches, body)
-    habits.reject_texts(switches, len(texts))
+    deviations.reject_parameters(switches, body)
+    deviations.reject_texts(switches, len(texts))
     dimension = _dimension(simulator, body)
     tokens = _check(simulator, texts)
     as_base64 = body.get("encoding_format") == "base64" and switches.base64
-    made = [habits.encode_vector(switches, habits.special_vector(text, vector(text, dimension)), as_base64) for text in texts]
+    made = [
+        deviations.encode_vector(switches, deviations.special_vector(text, vector(text, dimension)), as_base64)
+        for text in texts
+    ]
     simulator.embedded.update(texts)
-    rows = habits.response_rows(switches, made, kind)
+    rows = deviations.response_rows(switches, made, kind)
     usage = {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}} if switches.usage else {}
     return {"object": "list", "data": rows, "model": body["model"]} | usage
 
@@ -162,7 +167,7 @@ def _dimension(simulator: OpenAISimulator, body: dict[str, Any]) -> int:
 
 
 def _check(simulator: OpenAISimulator, texts: list[Any]) -> int:
-    """The tokens of a request. Raises `Refusal` when one of its texts is not to be embedded."""
+    """Return the number of tokens of a request. Raises `OpenAIRefusal` for a text that cannot be embedded."""
     switches = simulator.switches
     if not texts or len(texts) > 2048:
         raise OpenAIRefusal(400, "'$.input' is invalid. Please check the API reference.", param="input")
@@ -175,7 +180,7 @@ def _check(simulator: OpenAISimulator, texts: list[Any]) -> int:
             raise OpenAIRefusal(400, f"Invalid 'input[{index}]': maximum input length is {switches.max_tokens} tokens.")
         total += tokens
     if total > switches.max_tokens_a_request:
-        raise habits.too_many_tokens(switches, total)
+        raise deviations.too_many_tokens(switches, total)
     return total
 
 

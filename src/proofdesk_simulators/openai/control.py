@@ -1,4 +1,4 @@
-"""`/_simulator/...`: the controls of `Simulator` over HTTP, for when it runs as its own process."""
+"""`/_simulator/...`: the controls of the simulator over HTTP, for when it runs as its own process."""
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -15,7 +15,7 @@ Control = Callable[[OpenAISimulator, Body], object]
 
 
 def routes(simulator: OpenAISimulator) -> list[Route]:
-    """The routes of the controls."""
+    """Return the control routes."""
     table: list[tuple[str, str, Control]] = [
         ("GET", "/state", state),
         ("POST", "/reset", reset),
@@ -29,45 +29,45 @@ def routes(simulator: OpenAISimulator) -> list[Route]:
 
 
 def state(simulator: OpenAISimulator, body: Body) -> object:
-    """Switches, models and faults."""
+    """Return switches, models and faults."""
     faults = [asdict(fault) for fault in simulator.faults]
     return {"switches": asdict(simulator.switches), "models": simulator.models, "faults": faults}
 
 
 def reset(simulator: OpenAISimulator, body: Body) -> object:
-    """Everything as at the start."""
+    """Restore the initial state."""
     simulator.reset_controls()
     return {}
 
 
 def set_switches(simulator: OpenAISimulator, body: Body) -> object:
-    """Change switches by name; an unknown name is refused."""
+    """Change switches by name. Raises ValueError for an unknown name."""
     known = {field.name for field in fields(OpenAISwitches)}
     if unknown := set(body) - known:
-        raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(known)}")
+        raise ValueError(f"Unknown switches {sorted(unknown)}. Use: {sorted(known)}")
     for name, value in body.items():
         setattr(simulator.switches, name, value)
     return asdict(simulator.switches)
 
 
 def list_requests(simulator: OpenAISimulator, body: Body) -> object:
-    """The requests received, and how many."""
+    """Return the received requests and their number."""
     return {"count": len(simulator.requests), "requests": [asdict(entry) for entry in simulator.requests]}
 
 
 def clear_requests(simulator: OpenAISimulator, body: Body) -> object:
-    """Forget the requests received."""
+    """Remove the received requests."""
     simulator.requests.clear()
     return {}
 
 
 def add_fault(simulator: OpenAISimulator, body: Body) -> object:
-    """Let requests fail; the body holds the arguments of `Simulator.fail`."""
+    """Add a fault. The body has the arguments of `fail`."""
     return asdict(simulator.fail(**body))
 
 
 def clear_faults(simulator: OpenAISimulator, body: Body) -> object:
-    """Let no request fail any more."""
+    """Remove all faults."""
     simulator.faults = []
     return {}
 

@@ -1,4 +1,4 @@
-"""Vectors without a model: hashed words and letter groups, the same for the same text everywhere."""
+"""Vectors without a model: hashed words and letter groups, deterministic for each text."""
 
 import math
 import re
@@ -9,7 +9,7 @@ _GROUP = 4
 
 
 def vector(text: str, dimension: int) -> list[float]:
-    """A vector of length 1. Texts that share words, or beginnings of words, are near to each other."""
+    """Return a vector of length 1. Texts that share words, or parts of words, are near each other."""
     numbers = [0.0] * dimension
     for word in _WORD.findall(text.lower()) or [text]:
         for part in {word, *(word[at : at + _GROUP] for at in range(max(1, len(word) - _GROUP + 1)))}:

@@ -1,4 +1,4 @@
-"""Running the simulator as its own process."""
+"""Serving the simulator as its own process."""
 
 from proofdesk_simulators import serving
 from proofdesk_simulators.openai.app import create_app

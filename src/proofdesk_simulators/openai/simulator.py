@@ -1,4 +1,4 @@
-"""The controls of a simulated OpenAI, for tests in Python. `control.py` offers the same over HTTP."""
+"""The state and the controls of a simulated OpenAI. `control.py` offers the controls over HTTP."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -16,7 +16,7 @@ CHALLENGE, REDIRECT, ERROR_IN_200, WAIT_IN_WORDS = "challenge", "redirect", "err
 
 @dataclass(eq=False)
 class OpenAIRefusal(Exception):
-    """An error as OpenAI words it, or as another server does: then `body` is the whole of its answer."""
+    """An error in OpenAI's words, or another server's: then `body` is its whole response."""
 
     status: int
     message: str
@@ -63,15 +63,15 @@ KINDS = (*CATALOGUE, *MALFORMED, *PAGES, CUT, HALF, TRICKLE, DELAY)
 
 @dataclass
 class OpenAIFault:
-    """Strikes each `every`-th matching request, at most `times` times, after `skip` matching ones.
+    """Applies to each `every`-th matching request, at most `times` times, after `skip` matching ones.
 
-    `kind` is a name of the catalogue; `cut` (the connection breaks), `half` (in the middle of the real answer),
+    `kind` is a key of the catalogue; `cut` (the connection breaks), `half` (it breaks in the middle of the response),
     `trickle` (blanks without an end); `page` (200 with a web page), `bad_gateway` (502 with one), `challenge` (403 with
-    one, as Cloudflare does), `redirect` (308), `garbled` (JSON that stops); `short` (the last vector is missing),
-    `empty` (all are), `surplus` (there is one more), `misnumbered` (they are counted from one); `error_in_200` (an
-    error with the status of a success, see `habits`); or `delay`.
-    `delay` seconds pass first whatever the kind. Requests match that hold the text `containing` and that are of more
-    than `beyond` texts. `should_retry` is the header by which OpenAI tells its client whether to try again.
+    one, as Cloudflare does), `redirect` (308), `garbled` (truncated JSON); `short` (the last vector is missing),
+    `empty` (all are missing), `surplus` (one too many), `misnumbered` (indexes start at one); `error_in_200` (an error
+    with a success status, see `deviations`); or `delay`.
+    `delay` seconds pass first, whatever the kind. A request matches if a text contains `containing` and it has more
+    than `beyond` texts. `should_retry` is the header that tells OpenAI's client whether to retry.
     """
 
     kind: str
@@ -88,10 +88,10 @@ class OpenAIFault:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"unknown kind of fault {self.kind!r}; known: {', '.join(KINDS)}")
+            raise ValueError(f"Unknown kind of fault {self.kind!r}. Use one of: {', '.join(KINDS)}")
 
     def strikes(self, texts: list[str]) -> bool:
-        """Count this request, and say whether the fault applies to it."""
+        """Count this request and return whether the fault applies to it."""
         matches = len(texts) > self.beyond and any(self.containing in text for text in texts)
         if not matches or self.struck == self.times:
             return False
@@ -106,10 +106,10 @@ class OpenAIFault:
 class OpenAISwitches:
     """Set an attribute from Python, or `PATCH /_simulator/switches`.
 
-    `key` is the only key that is let in; None lets any in, and "" whoever has none. A text that holds `bad_text` is
-    refused with 400. `dimension` is what vectors have whatever was asked for. `base64` off is a server that knows
-    floats only. `azure` lets in what Azure does, and nothing else. The others are habits of compatible servers: see
-    `habits`, which says who has them.
+    `key` is the only accepted key; None accepts any, and "" requires none. A text that contains `bad_text` is rejected
+    with 400. `dimension` overrides the requested dimension. Without `base64`, the server returns floats only. With
+    `azure`, only requests in Azure's form are accepted. The others are deviations of compatible servers: see
+    `deviations`.
     """
 
     key: str | None = None
@@ -132,7 +132,7 @@ class OpenAISwitches:
 
 @dataclass
 class EmbeddingRequest:
-    """One request that was received."""
+    """One received request."""
 
     model: str
     texts: int
@@ -143,9 +143,9 @@ class EmbeddingRequest:
 
 
 class OpenAISimulator:
-    """The controls. Every attribute may be changed while the app serves from another thread.
+    """The simulated server. Every attribute may be changed while the app serves from another thread.
 
-    `models` maps the models there are to their dimensions. `embedded` counts how often each text got a vector.
+    `models` maps each model to its dimension. `embedded` counts how often each text was embedded.
     """
 
     def __init__(self, models: dict[str, int] | None = None) -> None:
@@ -157,13 +157,13 @@ class OpenAISimulator:
         self.on_request: Callable[[list[str]], None] | None = None
 
     def fail(self, kind: str, **values: Any) -> OpenAIFault:
-        """Add a fault; `values` as in `Fault`. Raises ValueError for an unknown kind."""
+        """Add a fault. `values` are its fields. Raises ValueError for an unknown kind."""
         fault = OpenAIFault(kind, **values)
         self.faults.append(fault)
         return fault
 
     def reset_controls(self) -> None:
-        """No faults, default switches, nothing counted."""
+        """Remove faults and counts, and restore the default switches."""
         self.switches = OpenAISwitches()
         self.faults = []
         self.requests.clear()

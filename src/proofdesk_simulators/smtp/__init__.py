@@ -1,4 +1,4 @@
-"""A simulated mail relay: it records what it is handed, delivers nothing, and fails on demand.
+"""A simulated mail relay: it records messages, delivers none, and fails on demand.
 
 simulator = Simulator()
 with running(simulator) as url:            # SMTP_URL=url

@@ -1,4 +1,4 @@
-"""`/_simulator/...`: the controls of `Simulator` over HTTP, for when it runs as its own process."""
+"""`/_simulator/...`: the controls of the simulator over HTTP, for when it runs as its own process."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from proofdesk_simulators.smtp.simulator import Limits, SmtpSimulator, ReceivedMail
+from proofdesk_simulators.smtp.simulator import Limits, ReceivedMail, SmtpSimulator
 
 Body = dict[str, Any]
 Control = Callable[[SmtpSimulator, Body], object]
 
 
 def create_app(simulator: SmtpSimulator) -> ASGIApp:
-    """The controls."""
+    """Return the control routes as an application."""
     table: list[tuple[str, str, Control]] = [
         ("GET", "/sent", list_sent),
         ("GET", "/state", state),
@@ -30,36 +30,36 @@ def create_app(simulator: SmtpSimulator) -> ASGIApp:
 
 
 def list_sent(simulator: SmtpSimulator, body: Body) -> object:
-    """The messages that the relay took, oldest first."""
+    """Return the received messages, oldest first."""
     return {"sent": [_mail(taken) for taken in list(simulator.taken)]}
 
 
 def state(simulator: SmtpSimulator, body: Body) -> object:
-    """Counts and faults."""
+    """Return counts, faults and limits."""
     faults = [asdict(fault) for fault in simulator.faults]
     return {"sent": len(simulator.taken), "sessions": simulator.sessions, "faults": faults, "open": len(simulator.open),
             "turned_away": simulator.turned_away, "limits": asdict(simulator.limits)}  # fmt: skip
 
 
 def reset(simulator: SmtpSimulator, body: Body) -> object:
-    """Everything as at the start."""
+    """Restore the initial state."""
     simulator.reset()
     return {}
 
 
 def add_fault(simulator: SmtpSimulator, body: Body) -> object:
-    """A fault, with the fields of `Fault`."""
+    """Add a fault. The body has the arguments of `fail`."""
     return asdict(simulator.fail(**body))
 
 
 def set_limits(simulator: SmtpSimulator, body: Body) -> object:
-    """The limits, with the fields of `Limits`; what is left out is not limited."""
+    """Set the limits. The body has the fields of `Limits`; missing fields are unlimited."""
     simulator.limits = Limits(**body)
     return asdict(simulator.limits)
 
 
 def clear_faults(simulator: SmtpSimulator, body: Body) -> object:
-    """No faults."""
+    """Remove all faults."""
     simulator.faults = []
     return {}
 

@@ -1,4 +1,4 @@
-"""The relay on a port: a thread of its own for tests, or until cancelled."""
+"""Serving the relay: from a thread for tests, or until cancelled."""
 
 import asyncio
 import ssl
@@ -28,9 +28,14 @@ _NEVER = 3600.0
 
 @contextmanager
 def running(
-    simulator: SmtpSimulator, host: str = HOST, port: int = 0, *, tls: ssl.SSLContext | None = None, implicit: bool = False
+    simulator: SmtpSimulator,
+    host: str = HOST,
+    port: int = 0,
+    *,
+    tls: ssl.SSLContext | None = None,
+    implicit: bool = False,
 ) -> Iterator[str]:
-    """Serve from a thread and yield the relay's URL. With `tls` it offers STARTTLS, or speaks TLS from the start."""
+    """Serve from a thread and yield the relay's URL. With `tls` it offers STARTTLS, or implicit TLS."""
     started, ends, found = threading.Event(), asyncio.Event(), list[Any]()
 
     async def serve_until_told() -> None:
@@ -80,7 +85,7 @@ async def _listening(
 
 
 async def _hang_up(simulator: SmtpSimulator) -> None:
-    """End the sessions that clients kept open."""
+    """Close the sessions that clients left open."""
     for transport in list(simulator.open.values()):
         transport.abort()
     for _ in range(5):  # until the loop has closed their sockets, those below TLS included
@@ -88,7 +93,7 @@ async def _hang_up(simulator: SmtpSimulator) -> None:
 
 
 class _TurnedAway(asyncio.Protocol):
-    """A session that ends with its banner."""
+    """A session that is rejected with its banner."""
 
     def __init__(self, banner: str) -> None:
         self._banner = banner
@@ -100,7 +105,7 @@ class _TurnedAway(asyncio.Protocol):
 
 
 class _Session(SMTP):
-    """One session, counted while it is open."""
+    """One session. It counts as open until its connection ends."""
 
     def __init__(self, handler: "_Handler", simulator: SmtpSimulator, **options: Any) -> None:
         super().__init__(handler, **options)
@@ -108,7 +113,7 @@ class _Session(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._simulator.open.setdefault(id(self), transport)  # not again for that of STARTTLS
+        self._simulator.open.setdefault(id(self), transport)  # STARTTLS calls this again
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -128,7 +133,7 @@ def _authenticator(simulator: SmtpSimulator) -> Any:
 
 
 class _Handler:
-    """What aiosmtpd asks at each step."""
+    """The hooks that aiosmtpd calls at each step."""
 
     def __init__(self, simulator: SmtpSimulator, implicit: bool) -> None:
         self._simulator, self._implicit = simulator, implicit

@@ -1,4 +1,4 @@
-"""The controls of a simulated relay, for tests in Python. `control.py` offers the same over HTTP.
+"""The state and the controls of a simulated relay. `control.py` offers the controls over HTTP.
 
 Limits, as real relays have them:
 
@@ -60,7 +60,7 @@ class SmtpFault:
             raise ValueError(f"a fault has a kind of {', '.join(KINDS)}, a step of {', '.join(STEPS)}, every >= 1")
 
     def strikes(self, step: str, recipients: list[str]) -> bool:
-        """Count this, and say whether the fault applies to it."""
+        """Count this step and return whether the fault applies to it."""
         if self.step != step or (self.to and self.to not in recipients) or self.struck == self.times:
             return False
         self.seen += 1
@@ -72,8 +72,10 @@ class SmtpFault:
 
 @dataclass
 class Limits:
-    """What the relay takes; None: any number. `logins` and `messages` are those within `seconds`; what is too much is
-    refused at `step` with one of `QUOTAS`."""
+    """What the relay accepts; None is unlimited. `logins` and `messages` count within `seconds`.
+
+    A message over the limit is rejected at `step` with one of `QUOTAS`.
+    """
 
     sessions: int | None = None
     logins: int | None = None
@@ -90,7 +92,7 @@ class Limits:
 
 @dataclass
 class ReceivedMail:
-    """A message that the relay has: what it would deliver, and over which connection it came."""
+    """A message that the relay accepted, with its envelope and facts about the connection."""
 
     sender: str
     recipients: list[str]
@@ -101,19 +103,19 @@ class ReceivedMail:
 
     @property
     def message(self) -> EmailMessage:
-        """The message, parsed."""
+        """Return the parsed message."""
         parsed = message_from_bytes(self.raw, policy=policy.default)
         assert isinstance(parsed, EmailMessage)
         return parsed
 
     def part(self, kind: str) -> str:
-        """The text of the `plain` or `html` part, its lines ended as Python does; empty when there is none."""
+        """Return the text of the `plain` or `html` part with `\\n` line ends, or an empty string."""
         found = self.message.get_body((kind,))
         return "" if found is None else str(found.get_content()).replace("\r\n", "\n")
 
 
 class SmtpSimulator:
-    """One relay. May be used while it serves from another thread. `login`: the user and password it asks for."""
+    """One relay, safe to use while it serves from another thread. `login` is the required user and password."""
 
     def __init__(self, login: tuple[str, str] | None = None, *, smtputf8: bool = True) -> None:
         self.login, self.smtputf8 = login, smtputf8
@@ -123,7 +125,7 @@ class SmtpSimulator:
         self.reset()
 
     def reset(self) -> None:
-        """Nothing taken, no faults."""
+        """Remove all messages, faults and limits."""
         self.taken: deque[ReceivedMail] = deque(maxlen=KEPT)
         self.sessions = 0
         self.turned_away = 0  # sessions, logins and messages over a limit
@@ -132,13 +134,13 @@ class SmtpSimulator:
         self.logins: deque[float] = deque()
 
     def fail(self, kind: str, **values: object) -> SmtpFault:
-        """Add a fault; `values` as in `Fault`. Raises ValueError for one that is none."""
+        """Add a fault. `values` are its fields. Raises ValueError for an unknown kind."""
         fault = SmtpFault(kind, **values)  # type: ignore[arg-type]
         self.faults.append(fault)
         return fault
 
     def admits_session(self) -> bool:
-        """Count a session, unless that is one too many."""
+        """Count a session. Return False if the limit is reached."""
         most = self.limits.sessions
         if most is not None and self.admitted >= most:
             self.turned_away += 1
@@ -148,7 +150,7 @@ class SmtpSimulator:
         return True
 
     def admits_login(self) -> bool:
-        """Count a login, unless that is one too many in the time."""
+        """Count a login. Return False if the limit is reached."""
         now, most = time.monotonic(), self.limits.logins
         recent = [at for at in self.logins if at > now - self.limits.seconds]
         if most is not None and len(recent) >= most:
@@ -158,12 +160,12 @@ class SmtpSimulator:
         return True
 
     def admits_message(self, before: int) -> bool:
-        """Whether a session that took so many messages may bring another one."""
+        """Return whether a session with this many messages may send another one."""
         most = self.limits.messages_per_session
         return most is None or before < most
 
     def over_quota(self, step: str) -> str | None:
-        """The refusal at a step when too many messages were taken in the time."""
+        """Return the rejection at this step if the message limit is reached."""
         limits = self.limits
         if limits.messages is None or step != limits.step:
             return None
@@ -175,7 +177,7 @@ class SmtpSimulator:
         return QUOTAS[limits.quota]
 
     def striking(self, step: str, recipients: list[str]) -> list[SmtpFault]:
-        """The faults that apply here and now."""
+        """Return the faults that apply to this step."""
         with self.lock:
             return [fault for fault in self.faults if fault.strikes(step, recipients)]
 

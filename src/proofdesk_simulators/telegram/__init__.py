@@ -1,4 +1,4 @@
-"""A simulated Telegram: the Bot API for one bot, people who write to it, its webhook, and failures on demand.
+"""A simulated Telegram: the Bot API for one bot, people who write to it, its webhook, and faults on demand.
 
 simulator = Simulator()
 with running(create_app(simulator)) as base_url:

@@ -1,4 +1,4 @@
-"""The ASGI application: `/bot<token>/<method>` as Telegram answers it, and failures on demand."""
+"""The ASGI application: `/bot<token>/<method>` as Telegram responds, and faults on demand."""
 
 import asyncio
 import re
@@ -19,16 +19,16 @@ _TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 
 
 class CutResponse(Response):
-    """Begins an answer and breaks the connection off."""
+    """A response that starts and then closes the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
-        raise ConnectionCut("the simulated server broke the connection off")
+        raise ConnectionCut("the simulated server closed the connection")
 
 
 def create_app(simulator: TelegramSimulator) -> ASGIApp:
-    """The Bot API, with its controls under `/_simulator/`."""
+    """Return the Bot API with the controls under `/_simulator/`."""
 
     async def call(request: Request) -> Response:
         method = request.path_params["method"]
@@ -74,7 +74,7 @@ def _admit(simulator: TelegramSimulator, token: str) -> None:
 
 
 async def _params(request: Request) -> dict[str, Any]:
-    """Parameters come in the query, as a form or as JSON."""
+    """Return the parameters of the query, the form or the JSON body."""
     params: dict[str, Any] = dict(request.query_params)
     kind = request.headers.get("content-type", "").split(";")[0]
     if kind == "application/json":

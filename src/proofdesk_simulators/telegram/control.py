@@ -1,4 +1,4 @@
-"""`/_simulator/...`: the controls of `Simulator` over HTTP, for when it runs as its own process."""
+"""`/_simulator/...`: the controls of the simulator over HTTP, for when it runs as its own process."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def routes(simulator: TelegramSimulator) -> list[Route]:
 
 
 def state(simulator: TelegramSimulator, body: Body) -> object:
-    """People, the webhook, updates that wait, calls and faults."""
+    """Return people, webhook, pending updates, calls and faults."""
     return {
         "people": [asdict(person) for person in simulator.people.values()],
         "webhook": asdict(simulator.hook),
@@ -43,33 +43,33 @@ def state(simulator: TelegramSimulator, body: Body) -> object:
 
 
 def reset(simulator: TelegramSimulator, body: Body) -> object:
-    """Everything as at the start."""
+    """Restore the initial state."""
     simulator.reset()
     return {}
 
 
 def list_sent(simulator: TelegramSimulator, body: Body) -> object:
-    """The messages of the bot, oldest first."""
+    """Return the messages of the bot, oldest first."""
     return {"sent": [asdict(message) for message in simulator.sent]}
 
 
 def write(simulator: TelegramSimulator, body: Body) -> object:
-    """`{"from": 4711, "text": "/bind", "chat"?}`: somebody writes to the bot; what the webhook answered."""
+    """`{"from": 4711, "text": "/bind", "chat"?}`: write to the bot and return the webhook's response."""
     return asdict(simulator.write(int(body["from"]), str(body["text"]), chat=body.get("chat")))
 
 
 def deliver(simulator: TelegramSimulator, body: Body) -> object:
-    """Post any update, such as one that was delivered before."""
+    """Post an update to the webhook, for example one that was delivered before."""
     return asdict(simulator.deliver(body))
 
 
 def redeliver(simulator: TelegramSimulator, body: Body) -> object:
-    """Try what waits once more."""
+    """Deliver pending updates again."""
     return {"deliveries": [asdict(delivery) for delivery in simulator.redeliver()]}
 
 
 def set_person(simulator: TelegramSimulator, body: Body) -> object:
-    """`{"id": 4711, "first_name"?, "username"?, "blocks"?}`: somebody opens a chat with the bot, or blocks it."""
+    """`{"id": 4711, "first_name"?, "username"?, "blocks"?}`: open a chat with the bot, or block it."""
     person = simulator.person(int(body["id"]))
     for name in ("first_name", "username", "blocks"):
         setattr(person, name, body.get(name, getattr(person, name)))
@@ -77,12 +77,12 @@ def set_person(simulator: TelegramSimulator, body: Body) -> object:
 
 
 def add_fault(simulator: TelegramSimulator, body: Body) -> object:
-    """A fault, with the fields of `Fault`."""
+    """Add a fault. The body has the arguments of `fail`."""
     return asdict(simulator.fail(**body))
 
 
 def clear_faults(simulator: TelegramSimulator, body: Body) -> object:
-    """No faults."""
+    """Remove all faults."""
     simulator.faults = []
     return {}
 
@@ -91,7 +91,7 @@ def _route(simulator: TelegramSimulator, method: str, path: str, control: Contro
     async def respond(request: Request) -> Response:
         try:
             body: Body = await request.json() if await request.body() else {}
-            # In a thread: delivering makes the webhook call this server back.
+            # In a thread: the webhook calls this server back.
             return JSONResponse(await asyncio.to_thread(control, simulator, body))
         except (KeyError, TypeError, ValueError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 422)

@@ -1,4 +1,4 @@
-"""The methods of the Bot API that the simulator knows, each from its parameters to its result."""
+"""The methods of the Bot API that the simulator supports."""
 
 import json
 import re
@@ -7,24 +7,30 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from proofdesk_simulators.telegram.simulator import CATALOGUE, TelegramWebhook, TelegramRefusal, BotMessage, TelegramSimulator
+from proofdesk_simulators.telegram.simulator import (
+    CATALOGUE,
+    BotMessage,
+    TelegramRefusal,
+    TelegramSimulator,
+    TelegramWebhook,
+)
 
 Params = dict[str, Any]
 Method = Callable[[TelegramSimulator, Params], tuple[Any, str | None]]
-"""Gives the result and, for some methods, a description."""
+"""Returns the result and, for some methods, a description."""
 
 LONGEST = 4096
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def get_me(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
-    """The bot."""
+    """Return the bot."""
     abilities = {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
     return {**_bot(simulator), **abilities}, None
 
 
 def send_message(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
-    """A message to somebody who opened a chat with the bot."""
+    """Send a message to a person who opened a chat with the bot."""
     chat_id, text = params.get("chat_id"), params.get("text")
     person = simulator.people.get(_number(chat_id))
     if chat_id in (None, ""):
@@ -48,7 +54,7 @@ def send_message(simulator: TelegramSimulator, params: Params) -> tuple[Any, str
 
 
 def set_webhook(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
-    """Where updates go. Plain http is for this machine only; the real one knows none."""
+    """Set the webhook. Plain http is allowed for loopback addresses only; the real Telegram does not allow it."""
     url, secret = str(params.get("url") or ""), str(params.get("secret_token") or "")
     address = urlsplit(url)
     if not url:
@@ -67,7 +73,7 @@ def set_webhook(simulator: TelegramSimulator, params: Params) -> tuple[Any, str 
 
 
 def delete_webhook(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
-    """No address any more; updates wait."""
+    """Delete the webhook. Updates stay pending."""
     had = bool(simulator.hook.url)
     simulator.hook = TelegramWebhook()
     if params.get("drop_pending_updates") in (True, "true", "True"):
@@ -76,7 +82,7 @@ def delete_webhook(simulator: TelegramSimulator, params: Params) -> tuple[Any, s
 
 
 def get_webhook_info(simulator: TelegramSimulator, params: Params) -> tuple[Any, str | None]:
-    """What is set and how deliveries went."""
+    """Return the webhook and the last delivery error."""
     hook = simulator.hook
     info: Params = {"url": hook.url, "has_custom_certificate": False, "pending_update_count": len(simulator.pending)}
     if hook.url:
@@ -95,7 +101,7 @@ METHODS: dict[str, Method] = {
     "deletewebhook": delete_webhook,
     "getwebhookinfo": get_webhook_info,
 }
-"""By name in small letters: Telegram does not tell capitals apart."""
+"""By lower-case name: Telegram ignores case."""
 
 
 def _bot(simulator: TelegramSimulator) -> Params:

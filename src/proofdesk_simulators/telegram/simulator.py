@@ -1,6 +1,6 @@
-"""The controls of a simulated Telegram, for tests in Python. `control.py` offers the same over HTTP.
+"""The state and the controls of a simulated Telegram. `control.py` offers the controls over HTTP.
 
-Refusals are worded as the real ones: "group chat was upgraded to a supergroup chat" with `migrate_to_chat_id`
+Errors are worded as the real ones: "group chat was upgraded to a supergroup chat" with `migrate_to_chat_id`
 (TwiN/gatus issue 179), "bot was kicked from the group chat", "user is deactivated" and "bot can't initiate conversation
 with a user" (tdlib/telegram-bot-api). Texts are counted in code points (FerroxLabs/wayland issue 934).
 """
@@ -20,7 +20,7 @@ CUT, LOST_REPLY, DELAY, PAGE = "cut", "lost_reply", "delay", "page"
 
 @dataclass(eq=False)
 class TelegramRefusal(Exception):
-    """An error as Telegram words it."""
+    """An error in Telegram's words."""
 
     status: int
     description: str
@@ -43,10 +43,10 @@ KINDS = (*CATALOGUE, CUT, LOST_REPLY, DELAY, PAGE)
 
 @dataclass
 class TelegramFault:
-    """Strikes each `every`-th call of `method` (all methods when empty), at most `times` calls, after `delay` seconds.
+    """Applies to each `every`-th call of `method` (empty: all methods), at most `times` times, after `delay` seconds.
 
-    `kind` is a name of the catalogue, `cut` (the connection breaks), `lost_reply` (it breaks after the call was carried
-    out), `page` (200 with a web page) or `delay`.
+    `kind` is a key of the catalogue, `cut` (the connection breaks), `lost_reply` (it breaks after the call was
+    executed), `page` (200 with a web page) or `delay`.
     """
 
     kind: str
@@ -59,10 +59,10 @@ class TelegramFault:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"unknown kind of fault {self.kind!r}; known: {', '.join(KINDS)}")
+            raise ValueError(f"Unknown kind of fault {self.kind!r}. Use one of: {', '.join(KINDS)}")
 
     def strikes(self, method: str) -> bool:
-        """Count this call, and say whether the fault applies to it."""
+        """Count this call and return whether the fault applies to it."""
         if self.struck == self.times or self.method not in ("", method):
             return False
         self.seen += 1
@@ -74,7 +74,7 @@ class TelegramFault:
 
 @dataclass
 class TelegramPerson:
-    """Somebody who opened a chat with the bot."""
+    """A person, or a group, with a chat with the bot."""
 
     id: int
     first_name: str
@@ -85,7 +85,7 @@ class TelegramPerson:
 
 @dataclass
 class BotMessage:
-    """A message of the bot."""
+    """A message that the bot sent."""
 
     chat_id: int
     text: str
@@ -95,7 +95,7 @@ class BotMessage:
 
 @dataclass
 class TelegramWebhook:
-    """The webhook; its address is empty while none is set."""
+    """The webhook. Its URL is empty if none is set."""
 
     url: str = ""
     secret_token: str = ""
@@ -106,7 +106,7 @@ class TelegramWebhook:
 
 @dataclass
 class UpdateDelivery:
-    """An update that was posted, and the answer; `status` is None when there was none."""
+    """An update that was posted, and the response. `status` is None without one."""
 
     update: dict[str, Any]
     status: int | None
@@ -114,7 +114,7 @@ class UpdateDelivery:
 
 
 class TelegramSimulator:
-    """One bot and the people around it. May be used while the app serves from another thread."""
+    """One bot and its people, safe to use while the app serves from another thread."""
 
     def __init__(self, bot_id: int = 7_000_000_001, username: str = "proofdesk_bot") -> None:
         self.id, self.username = bot_id, username
@@ -124,7 +124,7 @@ class TelegramSimulator:
         self.reset()
 
     def reset(self) -> None:
-        """Nobody, nothing sent, no webhook, no faults. Numbers go on, as Telegram's do."""
+        """Remove people, messages, webhook and faults. Ids continue, as Telegram's do."""
         self.people: dict[int, TelegramPerson] = {}
         self.sent: deque[BotMessage] = deque(maxlen=KEPT)
         self.calls: deque[tuple[str, int]] = deque(maxlen=KEPT)
@@ -134,26 +134,26 @@ class TelegramSimulator:
         self.hook = TelegramWebhook()
 
     def fail(self, kind: str, **values: Any) -> TelegramFault:
-        """Add a fault; `values` as in `Fault`. Raises ValueError for an unknown kind."""
+        """Add a fault. `values` are its fields. Raises ValueError for an unknown kind."""
         fault = TelegramFault(kind, **values)
         self.faults.append(fault)
         return fault
 
     def person(self, id: int, first_name: str = "Ada", username: str | None = None) -> TelegramPerson:
-        """Somebody who has opened a chat with the bot, so that it may write to him."""
+        """Return a person who has opened a chat with the bot, so that it may write to them."""
         return self.people.setdefault(id, TelegramPerson(id, first_name, username))
 
     def upgrade(self, group: int, moved_to: int) -> None:
-        """Let a group become a supergroup: it has another number from now on."""
+        """Upgrade a group to a supergroup, which has another id."""
         self.person(group).moved_to = moved_to
         self.person(moved_to)
 
     def write(self, sender_id: int, text: str, *, chat: dict[str, Any] | None = None) -> UpdateDelivery:
-        """Let somebody write to the bot: in private, or in a chat such as `{"id": -100, "type": "group"}`."""
+        """Write to the bot as a person: in private, or in a chat such as `{"id": -100, "type": "group"}`."""
         return self.deliver(self.update(sender_id, text, chat=chat))
 
     def update(self, sender_id: int, text: str, *, chat: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The update that a message makes, not delivered yet."""
+        """Return the update for a message, without delivering it."""
         sender = self.person(sender_id)
         about = {"id": sender.id, "first_name": sender.first_name}
         about |= {} if sender.username is None else {"username": sender.username}
@@ -170,7 +170,7 @@ class TelegramSimulator:
         return {"update_id": 700_000_000 + next(self.numbers), "message": message}
 
     def deliver(self, update: dict[str, Any]) -> UpdateDelivery:
-        """Post an update to the webhook, for the first time or again. What is not answered with 2xx stays pending."""
+        """Post an update to the webhook. Without a 2xx response it stays pending."""
         if not self.hook.url:
             self.pending.append(update)
             return self._noted(UpdateDelivery(update, None, "no webhook is set"))
@@ -188,7 +188,7 @@ class TelegramSimulator:
         return self._noted(done)
 
     def redeliver(self) -> list[UpdateDelivery]:
-        """Try all pending updates once more, as Telegram does after a while."""
+        """Deliver all pending updates again, as Telegram does after a while."""
         waiting, self.pending = self.pending, []
         return [self.deliver(update) for update in waiting]
 

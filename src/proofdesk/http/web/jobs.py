@@ -106,7 +106,7 @@ async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views
         "active": [run_views.card(run) for run in await runs.list_latest(db, scope) if run.status in runs.ACTIVE],
         "jobs": run_views.schedule_cards(await schedules.list_schedules(db, scope)),
         "worker": await standing.read_workers(db, settings),
-        "chunks": await vectors.counts(db, scope),
+        "chunks": await vectors.count_chunks(db, scope),
         "ran": [run_views.card(run) for run in ran],
         "which": which,
         "types": which.types(),

@@ -132,5 +132,5 @@ async def _first_visit(opened: Resources, scope: Scope) -> dict[str, Any]:
         "empty": held.messages == 0,
         "conversations": view_models.number(held.conversations),
         "messages": view_models.number(held.messages),
-        "ready": view_models.number((await vectors.counts(opened.db, scope)).ready),
+        "ready": view_models.number((await vectors.count_chunks(opened.db, scope)).ready),
     }

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from pgvector import HalfVector
 
-from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Provider, Refused, Vector
-from proofdesk.indexing.embeddings.responses import in_range
+from proofdesk.indexing.embeddings.provider import ProviderBusy, EmbeddingError, ProviderFailed, EmbeddingProvider, TextsRefused, Vector
+from proofdesk.indexing.embeddings.responses import to_storable
 
 PROBE = "A plain sentence."
 _MOST_BROKEN = 20  # texts in a row on which a provider breaks before it is the provider that is at fault
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often one request is tried, and how long to wait between: doubling from `first_wait`, in seconds.
 
     A provider that asks for more than `longest_wait` is not waited for.
@@ -27,21 +27,21 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EmbeddingOutcome:
     """What became of one text: a vector as the database holds it, or the reason why there is none."""
 
     vector: HalfVector | None
     reason: str | None = None
 
 
-class Batches:
+class BatchEmbedder:
     """The batches of one run. Whether texts are at fault is judged by whether the provider takes a plain one.
 
     Only whole batches are tried again and again; parts of a refused one once, and a text alone twice. One batch at a
     time finds out what the provider takes, the others wait for that.
     """
 
-    def __init__(self, provider: Provider, patience: Patience):
+    def __init__(self, provider: EmbeddingProvider, patience: RetryPolicy):
         self._provider = provider
         self._patience = patience
         self._proven = False
@@ -53,23 +53,23 @@ class Batches:
         """How many texts a request may have, once the provider refused good texts because they were too many."""
         return self._provider.takes
 
-    async def embed(self, texts: Sequence[str]) -> list[Outcome]:
+    async def embed(self, texts: Sequence[str]) -> list[EmbeddingOutcome]:
         """One outcome for each text. Raises `Failed` or `Busy` when the provider embeds nothing at all."""
-        outcomes: list[Outcome] = []
+        outcomes: list[EmbeddingOutcome] = []
         for piece in _pieces(texts, self.lowered_to):
             try:
                 outcomes += await self._outcomes(piece, whole=True)
-            except Refused as refusal:
+            except TextsRefused as refusal:
                 async with self._learning:
                     outcomes += await self._in_parts(piece, refusal)
         return outcomes
 
-    async def _in_parts(self, texts: Sequence[str], refusal: Refused) -> list[Outcome]:
+    async def _in_parts(self, texts: Sequence[str], refusal: TextsRefused) -> list[EmbeddingOutcome]:
         await self._prove(refusal)
         if len(texts) == 1:
             return [self._without_vector(refusal)]
         size = self._smaller(len(texts), refusal.at_most)
-        outcomes: list[Outcome] = []
+        outcomes: list[EmbeddingOutcome] = []
         for part in _pieces(texts, size):
             outcomes += await self._part(part)
         if all(outcome.vector for outcome in outcomes):
@@ -82,35 +82,35 @@ class Batches:
         lowered = self.lowered_to
         return lowered if lowered and lowered < count else (count + 1) // 2
 
-    async def _part(self, texts: Sequence[str]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    async def _part(self, texts: Sequence[str]) -> list[EmbeddingOutcome]:
+        outcomes: list[EmbeddingOutcome] = []
         for piece in _pieces(texts, self.lowered_to):
             try:
                 outcomes += await self._outcomes(piece, whole=False)
-            except Refused as refusal:
+            except TextsRefused as refusal:
                 outcomes += await self._in_parts(piece, refusal)
         return outcomes
 
-    async def _outcomes(self, texts: Sequence[str], *, whole: bool) -> list[Outcome]:
+    async def _outcomes(self, texts: Sequence[str], *, whole: bool) -> list[EmbeddingOutcome]:
         vectors = await self._patiently(texts, whole=whole)
         self._proven, self._broken = True, 0
         return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
 
-    def _without_vector(self, refusal: Refused) -> Outcome:
+    def _without_vector(self, refusal: TextsRefused) -> EmbeddingOutcome:
         self._broken += refusal.broke
         if self._broken >= _MOST_BROKEN:
             what = f"{refusal.message} It broke on {self._broken} texts one after the other."
-            raise _given_up(Busy(what, details=refusal.details), "Check the provider.")
-        return Outcome(None, refusal.message)
+            raise _given_up(ProviderBusy(what, details=refusal.details), "Check the provider.")
+        return EmbeddingOutcome(None, refusal.message)
 
-    async def _prove(self, refusal: Refused) -> None:
+    async def _prove(self, refusal: TextsRefused) -> None:
         # A wrong setting is refused like a bad text. Without this, it would turn every chunk to `failed`.
         if self._proven:
             return
         try:
             await self._patiently([PROBE], whole=True)
-        except Refused:
-            raise Failed(
+        except TextsRefused:
+            raise ProviderFailed(
                 f"{refusal.message} It refuses any text: check EMBEDDING_MODEL and EMBEDDING_DIM.",
                 details=refusal.details,
             ) from refusal
@@ -122,7 +122,7 @@ class Batches:
         while True:
             try:
                 return await self._provider.embed_documents(texts)
-            except Busy as busy:
+            except ProviderBusy as busy:
                 tried += 1
                 most = self._patience.max_attempts if busy.throttled else attempts
                 if tried >= most or not busy.again:
@@ -133,14 +133,14 @@ class Batches:
                 await asyncio.sleep(pause)
                 wait = min(wait * 2, self._patience.longest_wait)
 
-    async def _verdict(self, texts: Sequence[str], busy: Busy, *, whole: bool) -> EmbeddingError:
+    async def _verdict(self, texts: Sequence[str], busy: ProviderBusy, *, whole: bool) -> EmbeddingError:
         tried = f"Tried {self._patience.max_attempts} times." if busy.again else "It asks not to be tried again now."
         # A part is simply halved again; only of a text alone must be known whether it is the cause.
         doubtful = whole or len(texts) == 1
         if busy.throttled or texts == [PROBE] or (doubtful and not await self._answers()):
             return _given_up(busy, tried)
         # It is up, so these texts are too much for it: the smaller parts may do.
-        return Refused(f"{busy.message} {tried}", details=busy.details, broke=True)
+        return TextsRefused(f"{busy.message} {tried}", details=busy.details, broke=True)
 
     async def _answers(self) -> bool:
         try:
@@ -157,13 +157,13 @@ def _pieces(texts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
         yield texts[start : start + size]
 
 
-def _given_up(busy: Busy, why: str) -> Busy:
+def _given_up(busy: ProviderBusy, why: str) -> ProviderBusy:
     message = f"{busy.message} {why} Nothing is lost: the next run goes on from here."
-    return Busy(message, details=busy.details, retry_after=busy.retry_after, throttled=busy.throttled)
+    return ProviderBusy(message, details=busy.details, retry_after=busy.retry_after, throttled=busy.throttled)
 
 
-def _outcome(vector: Vector) -> Outcome:
-    usable = in_range(vector)
+def _outcome(vector: Vector) -> EmbeddingOutcome:
+    usable = to_storable(vector)
     if usable is None:
-        return Outcome(None, "The embedding provider gave no usable vector for this text.")
-    return Outcome(HalfVector(list(usable)))
+        return EmbeddingOutcome(None, "The embedding provider gave no usable vector for this text.")
+    return EmbeddingOutcome(HalfVector(list(usable)))

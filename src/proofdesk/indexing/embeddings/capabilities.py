@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Abilities:
+class ServerCapabilities:
     """None: not tried yet. `takes` is how many texts of one request the server takes, once it refused more.
 
     `dimensions` is True once vectors came that are longer than wanted and the server shortened them when asked to.
@@ -20,14 +20,14 @@ class Abilities:
     settled: bool = False
 
 
-_learnt: dict[tuple[str, str], Abilities] = {}
+_learnt: dict[tuple[str, str], ServerCapabilities] = {}
 
 
-def of(endpoint: str, model: str) -> Abilities:
+def get_capabilities(endpoint: str, model: str) -> ServerCapabilities:
     """Return what is known of a model at an address, shared by all who ask."""
-    return _learnt.setdefault((endpoint, model), Abilities())
+    return _learnt.setdefault((endpoint, model), ServerCapabilities())
 
 
-def forget() -> None:
+def reset_capabilities() -> None:
     """Forget everything, as a new process would."""
     _learnt.clear()

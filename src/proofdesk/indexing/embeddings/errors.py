@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from proofdesk.core import retry_after
-from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Refused
-from proofdesk.indexing.embeddings.responses import Problem
+from proofdesk.indexing.embeddings.provider import ProviderBusy, EmbeddingError, ProviderFailed, TextsRefused
+from proofdesk.indexing.embeddings.responses import ProviderProblem
 
 _REFUSED = (400, 413, 422)  # what compatible servers answer to a text that is too long, or to too many texts
 _BUSY = (408, 409, 425, 429)
@@ -18,37 +18,37 @@ _SPENT = frozenset(
 )
 
 
-def error_of(problem: Problem, headers: Mapping[str, str], details: dict[str, Any]) -> EmbeddingError:
+def to_embedding_error(problem: ProviderProblem, headers: Mapping[str, str], details: dict[str, Any]) -> EmbeddingError:
     """Return what an error means: `Failed` until somebody acts, `Refused` for these texts, `Busy` for now."""
     status, said = problem.status, problem.message
     if problem.codes & _SPENT or status == 402:
         what = f"The quota of the OpenAI account is used up ({status})."
-        return Failed(f"{what} Raise it, then run the embeddings again.", details=details)
+        return ProviderFailed(f"{what} Raise it, then run the embeddings again.", details=details)
     if _is_about_the_key(problem):  # what the server says here may repeat the key
-        return Failed(f"The embedding provider refused the key ({status}). Check OPENAI_API_KEY.", details=details)
+        return ProviderFailed(f"The embedding provider refused the key ({status}). Check OPENAI_API_KEY.", details=details)
     again = headers.get("x-should-retry")  # OpenAI's client obeys this header before it looks at the status
     if again == "true" or status in _BUSY or status >= 500:
         return _busy(problem, headers, details, again != "false")
     if status in _REFUSED:
-        return Refused(
+        return TextsRefused(
             f"The embedding provider refused the text ({status}): {said}", details=details, at_most=problem.most_texts
         )
     if 300 <= status < 400:
         where = headers.get("location", "another address")[:200]
         what = f"The embedding provider sends requests on to {where} ({status})."
-        return Failed(f"{what} Set OPENAI_BASE_URL to where it is.", details=details)
-    return Failed(f"The embedding provider refused the request ({status}): {said} {_hint(status)}", details=details)
+        return ProviderFailed(f"{what} Set OPENAI_BASE_URL to where it is.", details=details)
+    return ProviderFailed(f"The embedding provider refused the request ({status}): {said} {_hint(status)}", details=details)
 
 
-def _is_about_the_key(problem: Problem) -> bool:
+def _is_about_the_key(problem: ProviderProblem) -> bool:
     # Gemini answers 400 to a wrong key; so does LiteLLM, which then looks for the key in the database it has none of.
     named = problem.mentions("api key not valid", "api_key_invalid", "invalid api key", "no connected db")
     return problem.status == 401 or (problem.status in (400, 403) and named)
 
 
-def _busy(problem: Problem, headers: Mapping[str, str], details: dict[str, Any], again: bool) -> Busy:
+def _busy(problem: ProviderProblem, headers: Mapping[str, str], details: dict[str, Any], again: bool) -> ProviderBusy:
     wait = retry_after.seconds(headers)
-    return Busy(
+    return ProviderBusy(
         f"The embedding provider is busy or out of order ({problem.status}): {problem.message}",
         details=details,
         retry_after=problem.wait if wait is None else wait,

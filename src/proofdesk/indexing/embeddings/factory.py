@@ -4,20 +4,20 @@ from proofdesk.errors import Invalid
 from proofdesk.indexing.embeddings.local import DIMENSION as LOCAL_DIMENSION
 from proofdesk.indexing.embeddings.local import NAME as LOCAL_NAME
 from proofdesk.indexing.embeddings.local import LocalModel
-from proofdesk.indexing.embeddings.provider import NotConfigured, Provider
+from proofdesk.indexing.embeddings.provider import ProviderNotConfigured, EmbeddingProvider
 from proofdesk.settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 
 
-def open_provider(settings: Settings, name: str | None = None) -> Provider:
+def open_provider(settings: Settings, name: str | None = None) -> EmbeddingProvider:
     """The provider in effect, or the one that made the vectors stored under `name`.
 
     The latter is what a query needs while a new model is still being built. Raises `NotConfigured` when the key is
     missing, and `Invalid` when a dimension is or when no provider gives vectors of that name.
     """
-    wanted = name or name_of(settings)
+    wanted = name or model_name(settings)
     if wanted.split("+", 1)[0] == LOCAL_NAME:
         return LocalModel(wanted, settings.embedding_query_prefix, settings.embedding_document_prefix)
     if not wanted.startswith("openai:"):
@@ -25,19 +25,19 @@ def open_provider(settings: Settings, name: str | None = None) -> Provider:
     return _open_openai(settings, wanted)
 
 
-def name_of(settings: Settings) -> str:
+def model_name(settings: Settings) -> str:
     """The name under which vectors of the configured model are stored. Raises `Invalid` like `dimension_of`.
 
     It holds all that makes vectors differ: provider, model, a dimension that is not the model's own, the prefix.
     """
     if settings.provider == "local":
         return _with_prefix(LOCAL_NAME, settings)
-    model, dimension = settings.embedding_model, dimension_of(settings)
+    model, dimension = settings.embedding_model, model_dimension(settings)
     own = DIMENSIONS.get(model) == dimension
     return _with_prefix(f"openai:{model}" if own else f"openai:{model}@{dimension}", settings)
 
 
-def dimension_of(settings: Settings) -> int:
+def model_dimension(settings: Settings) -> int:
     """How long the vectors of the configured model are; the local model's are always 256.
 
     Raises `Invalid` when the model is not one of OpenAI's and `EMBEDDING_DIM` is not set.
@@ -53,9 +53,9 @@ def dimension_of(settings: Settings) -> int:
     return known
 
 
-def _open_openai(settings: Settings, name: str) -> Provider:
+def _open_openai(settings: Settings, name: str) -> EmbeddingProvider:
     if settings.openai_api_key is None and settings.openai_base_url is None:
-        raise NotConfigured("OPENAI_API_KEY is not set: set it, or OPENAI_BASE_URL for a server without keys.")
+        raise ProviderNotConfigured("OPENAI_API_KEY is not set: set it, or OPENAI_BASE_URL for a server without keys.")
     from proofdesk.indexing.embeddings.openai import OpenAIModel  # the SDK takes half a second to import
 
     model, dimension = _parsed(name)

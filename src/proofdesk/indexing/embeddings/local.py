@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proofdesk.indexing.embeddings.provider import Failed, Vector
+from proofdesk.indexing.embeddings.provider import ProviderFailed, Vector
 
 NAME = "local:wordllama-l2-256"
 DIMENSION = 256
@@ -69,7 +69,7 @@ def _load() -> Any:
         folder = Path(package.origin).parent
         model = _imported_quietly().WordLlama.load(dim=DIMENSION, cache_dir=folder, disable_download=True)
     except (ImportError, OSError) as error:
-        raise Failed(
+        raise ProviderFailed(
             f"The local embedding model cannot be loaded: {error}. Install the package wordllama again.",
             details={"upstream": {"service": "local", "method": "load", "endpoint": "wordllama"}},
         ) from error

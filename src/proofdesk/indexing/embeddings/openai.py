@@ -12,8 +12,8 @@ import openai
 
 from proofdesk.core.certificates import ssl_context
 from proofdesk.indexing.embeddings import capabilities, errors, responses
-from proofdesk.indexing.embeddings.provider import Busy, EmbeddingError, Failed, Vector
-from proofdesk.indexing.embeddings.responses import Incomplete, Malformed, Problem
+from proofdesk.indexing.embeddings.provider import ProviderBusy, EmbeddingError, ProviderFailed, Vector
+from proofdesk.indexing.embeddings.responses import IncompleteResponse, MalformedResponse, ProviderProblem
 
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # A refusal with one of these is about the texts or the model: not about a parameter that the server does not know.
@@ -55,7 +55,7 @@ class OpenAIModel:
         path = url.path.rstrip("/").removesuffix("/embeddings")
         self._endpoint = str(url.copy_with(path=f"{path}/embeddings", userinfo=b"", query=None))
         self._headers = _headers(url, key)
-        self._can = capabilities.of(self._endpoint, model)
+        self._can = capabilities.get_capabilities(self._endpoint, model)
         self._first = asyncio.Lock()
         self._client = openai.AsyncOpenAI(
             api_key=key or "none",
@@ -84,8 +84,8 @@ class OpenAIModel:
         [vector] = await self._embed([self._query_prefix + text])
         if not math.isfinite(math.hypot(*vector)):
             what = "The embedding provider gave a vector that is no number for the question."
-            raise Failed(f"{what} Check EMBEDDING_MODEL and its server.", details=self._details(1, 200))
-        return responses.in_range(vector) or vector
+            raise ProviderFailed(f"{what} Check EMBEDDING_MODEL and its server.", details=self._details(1, 200))
+        return responses.to_storable(vector) or vector
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -126,11 +126,11 @@ class OpenAIModel:
             if self._learns(problem, body):
                 return None
             details = self._details(len(texts), problem.status, response.headers.get("x-request-id"))
-            raise errors.error_of(self._masked(problem), response.headers, details)
+            raise errors.to_embedding_error(self._masked(problem), response.headers, details)
         self._can.base64, self._can.settled = "encoding_format" in body, True
         return self._fitted(vectors, body, response)
 
-    def _learns(self, problem: Problem, body: Body) -> bool:
+    def _learns(self, problem: ProviderProblem, body: Body) -> bool:
         """Note what the server does not take. Whether it was something in this body."""
         if problem.status in (401, 402, 403, 408, 413, 429):
             return False
@@ -164,21 +164,21 @@ class OpenAIModel:
         except openai.APIConnectionError as error:
             raise self._broken(error, count) from error
 
-    def _read(self, response: httpx2.Response, count: int) -> tuple[Problem | None, list[Vector]]:
+    def _read(self, response: httpx2.Response, count: int) -> tuple[ProviderProblem | None, list[Vector]]:
         if response.status_code >= 300:
-            return responses.problem_of(response.status_code, response.content, response.reason_phrase), []
+            return responses.parse_problem(response.status_code, response.content, response.reason_phrase), []
         details = self._details(count, 200, response.headers.get("x-request-id"))
         try:
-            body = responses.parse(response.content)
-            if problem := responses.problem_in(body):
+            body = responses.parse_body(response.content)
+            if problem := responses.find_problem(body):
                 return problem, []
-            return None, responses.vectors(body, count)
-        except Incomplete as error:
+            return None, responses.parse_vectors(body, count)
+        except IncompleteResponse as error:
             what = f"The embedding provider {error} ({self._endpoint})."
-            raise Busy(f"{what} Lower EMBED_BATCH_SIZE; check OPENAI_BASE_URL.", details=details) from error
-        except Malformed as error:
+            raise ProviderBusy(f"{what} Lower EMBED_BATCH_SIZE; check OPENAI_BASE_URL.", details=details) from error
+        except MalformedResponse as error:
             what = f"{self._endpoint} does not answer like an embedding provider. Check OPENAI_BASE_URL."
-            raise Failed(f"{what} {error}", details=details) from error
+            raise ProviderFailed(f"{what} {error}", details=details) from error
 
     def _fitted(self, vectors: list[Vector], body: Body, response: httpx2.Response) -> list[Vector] | None:
         lengths = {len(vector) for vector in vectors if vector} or {self.dimension}
@@ -189,22 +189,22 @@ class OpenAIModel:
                 self._can.dimensions = True
                 return None
             if self._shorten:
-                return [responses.shortened(vector, self.dimension) for vector in vectors]
+                return [responses.shorten(vector, self.dimension) for vector in vectors]
         given = ", ".join(map(str, sorted(lengths)))
         what = f"The model gives vectors of {given} numbers, {self.dimension} are expected."
         details = self._details(len(vectors), 200, response.headers.get("x-request-id"))
         hint = "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`."
-        raise Failed(f"{what} {hint}", details=details | {"dimension": max(lengths)})
+        raise ProviderFailed(f"{what} {hint}", details=details | {"dimension": max(lengths)})
 
-    def _masked(self, problem: Problem) -> Problem:
+    def _masked(self, problem: ProviderProblem) -> ProviderProblem:
         if not self._key or self._key not in problem.message:
             return problem
         return replace(problem, message=problem.message.replace(self._key, "***"))
 
-    def _late(self, count: int) -> Busy:
+    def _late(self, count: int) -> ProviderBusy:
         what = f"The embedding provider did not answer within {self._timeout:g} seconds ({self._endpoint})."
         hint = "Raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE if that goes on."
-        return Busy(f"{what} {hint}", details=self._details(count))
+        return ProviderBusy(f"{what} {hint}", details=self._details(count))
 
     def _broken(self, error: openai.APIConnectionError, count: int) -> EmbeddingError:
         if isinstance(error.__cause__, httpx2.ConnectError):
@@ -212,7 +212,7 @@ class OpenAIModel:
             hint = "Check OPENAI_BASE_URL and the network."
         else:
             what, hint = f"The embedding provider's answer broke off ({self._endpoint}).", "Check the network."
-        return Busy(f"{what} {hint}", details=self._details(count))
+        return ProviderBusy(f"{what} {hint}", details=self._details(count))
 
     def _details(self, count: int, status: int | None = None, request_id: str | None = None) -> dict[str, Any]:
         upstream = {

@@ -8,7 +8,7 @@ from proofdesk.errors import Unavailable
 Vector = Sequence[float]
 
 
-class Provider(Protocol):
+class EmbeddingProvider(Protocol):
     """A model that turns texts into vectors.
 
     `name` is stored with each vector: what `name` differs in cannot be compared. `dimension` is the length of a
@@ -46,11 +46,11 @@ class EmbeddingError(Unavailable):
     code = "embeddings_job_failed"
 
 
-class Failed(EmbeddingError):
+class ProviderFailed(EmbeddingError):
     """The provider will go on refusing until somebody changes something: the key, the quota, a setting."""
 
 
-class Busy(EmbeddingError):
+class ProviderBusy(EmbeddingError):
     """The provider cannot answer now. `retry_after` is in seconds, None when it named no time.
 
     `throttled` says that it merely asked for patience: the texts are not the cause. `again` is False when it asked
@@ -72,7 +72,7 @@ class Busy(EmbeddingError):
         self.again = again
 
 
-class Refused(EmbeddingError):
+class TextsRefused(EmbeddingError):
     """The provider does not take these texts, at least not together.
 
     `at_most` is how many of them it says that it takes. `broke` says that it broke on them instead of refusing them.
@@ -91,7 +91,7 @@ class Refused(EmbeddingError):
         self.broke = broke
 
 
-class NotConfigured(Unavailable):
+class ProviderNotConfigured(Unavailable):
     """A provider was chosen whose settings are missing."""
 
     code = "openai_not_configured"

@@ -1,6 +1,6 @@
 """Reading what an OpenAI-compatible server answers: vectors in the shapes that servers send, and their errors. Pure.
 
-Which server does what is written down in the simulator (`proofdesk_simulators.openai.habits`).
+Which server does what is written down in the simulator (`proofdesk_simulators.openai.deviations`).
 """
 
 import base64
@@ -29,16 +29,16 @@ _MOST_TEXTS = re.compile(
 _WAIT = re.compile(r'(?:try again in |retryDelay"?: ?"?)(\d{1,6}(?:\.\d{1,9})?) ?(ms|s)\b', re.IGNORECASE)
 
 
-class Malformed(ValueError):
+class MalformedResponse(ValueError):
     """The body is no list of vectors. The message says what it is instead."""
 
 
-class Incomplete(ValueError):
+class IncompleteResponse(ValueError):
     """The body lacks vectors that were asked for."""
 
 
 @dataclass(frozen=True)
-class Problem:
+class ProviderProblem:
     """An error as a server words it. `status` is the one inside the body where that names one, else that of HTTP.
 
     `codes` are its `code`, `type` and `status` in lower case; `wait` is in seconds, None where none is named.
@@ -62,7 +62,7 @@ class Problem:
         return any(word in told for word in words)
 
 
-def parse(content: bytes) -> Any:
+def parse_body(content: bytes) -> Any:
     """Return the JSON of a body, NaN and Infinity included. Raises `Malformed`."""
     try:
         return msgspec.json.decode(content)
@@ -72,10 +72,10 @@ def parse(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         what = "a web page" if content.lstrip()[:1] == b"<" else "no complete JSON"
-        raise Malformed(f"It answered with {what}.") from None
+        raise MalformedResponse(f"It answered with {what}.") from None
 
 
-def problem_in(body: Any) -> Problem | None:
+def find_problem(body: Any) -> ProviderProblem | None:
     """Return the error that came with status 200, None when there is none."""
     if not isinstance(body, dict) or (isinstance(body.get("data"), list) and not body.get("error")):
         return None
@@ -84,40 +84,40 @@ def problem_in(body: Any) -> Problem | None:
     return None
 
 
-def problem_of(status: int, content: bytes, reason: str) -> Problem:
+def parse_problem(status: int, content: bytes, reason: str) -> ProviderProblem:
     """Return the error of an answer whose HTTP status is one."""
     try:
-        body = parse(content)
-    except Malformed:
+        body = parse_body(content)
+    except MalformedResponse:
         text = content[:4000].decode("utf-8", "replace")
         if text.lstrip().startswith("<"):
             title = _TITLE.search(text)
             text = f"a web page{f' ({title[1].strip()})' if title else ''} in place of an answer, {reason}"
-        return Problem(status, _sentence(text or reason))
+        return ProviderProblem(status, _sentence(text or reason))
     return _problem(body, status, reason)
 
 
-def vectors(body: Any, count: int) -> list[Vector]:
+def parse_vectors(body: Any, count: int) -> list[Vector]:
     """Return one vector for each of `count` texts, in their order; one without numbers stands for no vector.
 
     Raises `Malformed` and `Incomplete`.
     """
     rows = body.get("data") if isinstance(body, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "embedding" in row for row in rows):
-        raise Malformed("Its answer holds no list of vectors.")
+        raise MalformedResponse("Its answer holds no list of vectors.")
     if len(rows) < count:
-        raise Incomplete(f"gave {len(rows)} vectors for {count} texts")
+        raise IncompleteResponse(f"gave {len(rows)} vectors for {count} texts")
     order = _order([row.get("index") for row in rows])
     if sorted(order) != list(range(count)):
-        raise Malformed(f"It gave {len(rows)} vectors, or numbered them wrongly, for {count} texts.")
+        raise MalformedResponse(f"It gave {len(rows)} vectors, or numbered them wrongly, for {count} texts.")
     try:
         numbers = [_numbers(row["embedding"]) for row in rows]
     except (TypeError, ValueError, struct.error):
-        raise Malformed("Its answer holds something else than numbers as a vector.") from None
+        raise MalformedResponse("Its answer holds something else than numbers as a vector.") from None
     return [vector for _, vector in sorted(zip(order, numbers, strict=True), key=lambda pair: pair[0])]
 
 
-def in_range(vector: Vector) -> Vector | None:
+def to_storable(vector: Vector) -> Vector | None:
     """Return the vector, scaled to length 1 where 16-bit numbers could not hold it; None for NaN, infinity and zero.
 
     Only directions are compared, so that the length of a vector means nothing.
@@ -128,7 +128,7 @@ def in_range(vector: Vector) -> Vector | None:
     return vector if _SHORTEST < length < _LONGEST else [number / length for number in vector]
 
 
-def shortened(vector: Vector, dimension: int) -> Vector:
+def shorten(vector: Vector, dimension: int) -> Vector:
     """Return the first numbers of a vector, scaled to length 1: what OpenAI's guide tells to do for its models."""
     first = vector[:dimension]
     length = math.hypot(*first)
@@ -160,14 +160,14 @@ def _of_base64(text: str) -> list[float]:
     return list(struct.unpack(f"<{len(raw) // 4}f", raw))
 
 
-def _problem(body: Any, status: int | None, reason: str) -> Problem:
+def _problem(body: Any, status: int | None, reason: str) -> ProviderProblem:
     whole = body[0] if isinstance(body, list) and body else body  # Gemini: a list of one
     error = whole.get("error") if isinstance(whole, dict) else None
     told: dict[str, Any] = error if isinstance(error, dict) else whole if isinstance(whole, dict) else {}
     message = error if isinstance(error, str) else told.get("message") or told.get("detail") or told.get("msg")
     codes = frozenset(str(told[name]).lower() for name in ("code", "type", "status") if told.get(name) is not None)
     wait = _WAIT.search(json.dumps(told))
-    return Problem(
+    return ProviderProblem(
         status or _claimed(codes),
         _sentence(message if isinstance(message, str) else json.dumps(message) if message else reason),
         codes,

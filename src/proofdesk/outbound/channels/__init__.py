@@ -1,1 +1,1 @@
-"""What carries a message out of the house: a folder a channel, each behind the interface in `provider`."""
+"""Channels: what carries a message to its recipient. One folder for each, behind the protocol in `interface`."""

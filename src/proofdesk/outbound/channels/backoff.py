@@ -1,18 +1,27 @@
-"""Backoff from a provider that asks to be left alone, for all messages of one process."""
+"""Backoff from a channel that asks for a pause, for all messages of one process."""
 
+import math
 import time
 from dataclasses import dataclass
 
 MAX_HOLD = 5.0
-"""Longest time, in seconds, for which a process holds back calls by itself. A longer wait is stored with the messages,
-where people see and change it."""
+"""Seconds for which a process at most holds back calls itself. A longer wait is stored with the messages, where people
+see and change it."""
+
+MAX_WAIT = 24 * 3600.0
+"""Seconds that a channel can ask to wait at most; a larger number counts as this."""
+
+
+def limit_wait(seconds: float) -> float:
+    """Return a wait that a channel asks for within 0 and `MAX_WAIT`; a number that is not finite counts as the most."""
+    return max(0.0, min(seconds, MAX_WAIT)) if math.isfinite(seconds) else MAX_WAIT
 
 
 @dataclass(frozen=True)
 class ChannelPause:
-    """A wait that a provider asked for. `resume_at` and `hold_until` are of `time.monotonic`.
+    """A wait that a channel asks for. `resume_at` and `hold_until` are of `time.monotonic`.
 
-    `everywhere`: every worker has to wait, as for a daily quota, and not only this process, as for a limit of sessions.
+    `all_workers`: every worker must wait, as for a daily quota, and not only this process, as for a limit of sessions.
     """
 
     reason: str
@@ -22,7 +31,7 @@ class ChannelPause:
 
     @property
     def wait(self) -> float:
-        """Seconds until the provider may be called again."""
+        """Seconds until the channel may be called again."""
         return max(0.0, self.resume_at - time.monotonic())
 
     @property
@@ -37,30 +46,31 @@ class ChannelBackoff:
     def __init__(self, first: float = 1.0, longest: float = 3600.0):
         self._first, self._longest = first, longest
         self._refusals = 0
-        self._since = 0.0
+        self._refused_at = 0.0
         self._pause: ChannelPause | None = None
 
     @property
     def pause(self) -> ChannelPause | None:
-        """The wait that is not over yet, None without one."""
+        """The present wait; None without one."""
         return self._pause if self._pause is not None and self._pause.wait > 0 else None
 
     def record_refusal(
-        self, reason: str, began: float, *, at_least: float = 0.0, everywhere: bool = False
+        self, reason: str, started: float, *, at_least: float = 0.0, all_workers: bool = False
     ) -> ChannelPause:
-        """Note a refusal of a call that began then (of `time.monotonic`); return the wait.
+        """Record a refused call that started at `started` (of `time.monotonic`), and return the wait.
 
-        Calls that were under way when a wait began count as one refusal with it.
+        Calls that were running when a wait began count as one refusal with it.
         """
+        at_least = limit_wait(at_least)
         current = self.pause
-        if current is not None and began < self._since and current.wait >= at_least:
+        if current is not None and started < self._refused_at and current.wait >= at_least:
             return current
         self._refusals += 1
-        self._since = time.monotonic()
-        wait = max(at_least, min(self._first * 2 ** (self._refusals - 1), self._longest))
-        self._pause = ChannelPause(reason, self._since + wait, self._since + min(wait, MAX_HOLD), everywhere)
+        self._refused_at = time.monotonic()
+        wait = max(at_least, min(self._first * 2 ** min(self._refusals - 1, 30), self._longest))
+        self._pause = ChannelPause(reason, self._refused_at + wait, self._refused_at + min(wait, MAX_HOLD), all_workers)
         return self._pause
 
     def record_success(self) -> None:
-        """Note that a call was taken: the next wait is short again."""
+        """Record an accepted call: the next wait is short again."""
         self._refusals, self._pause = 0, None

@@ -1,4 +1,4 @@
-"""What delivery asks of a channel, and what a channel may answer."""
+"""What delivery needs from a channel, and what a channel may answer."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,10 @@ from proofdesk.outbound.channels.backoff import ChannelPause
 
 @dataclass(frozen=True)
 class ChannelMessage:
-    """One approved message, as it goes out. `payload` was checked by the provider's own `check` when it was drafted.
+    """An approved message. `payload` was validated by `Channel.check` when the message was drafted.
 
-    `inbox_ids`: the inboxes of Chatwoot that the project reads; None: all of the account. `attempted_at`: when its
-    first attempt began whose outcome is not known, so that `find` need not look further back.
+    `inbox_ids`: the Chatwoot inboxes that the project reads; None: all of the account. `attempted_at`: when the first
+    attempt with an unknown outcome started; `find` need not look further back.
     """
 
     id: UUID
@@ -26,36 +26,36 @@ class ChannelMessage:
 
     @property
     def key(self) -> str:
-        """What tells this message from all others at the provider: the same at every attempt."""
+        """The idempotency key of the message: the same at every attempt."""
         return str(self.id)
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The provider has taken the message. `provider_message_id` is its name there, where it gives one."""
+    """The channel has accepted the message. `provider_message_id` is its id there, if it gives one."""
 
     provider_message_id: str | None
 
 
 class InvalidRecipient(Invalid):
-    """Not a recipient of this channel."""
+    """The recipient is not valid for this channel."""
 
     code = "invalid_recipient_ref"
 
 
 class InvalidPayload(Invalid):
-    """Not a message that this channel can carry."""
+    """The channel cannot carry this message."""
 
     code = "invalid_payload"
 
 
 class SendFailed(Unavailable):
-    """A provider did not take a message, or did not say.
+    """A channel did not accept a message, or did not answer.
 
-    `permanent`: the same message will not be taken later either. `delivered_unknown`: it may have arrived all the same,
-    since the connection broke after the message was handed over. `retry_after` is in seconds, as the provider asks.
-    `of_provider`: a condition of the provider and not of the message, which therefore loses no retry by it.
-    `misconfigured`: such a condition that lasts until a person acts, as a wrong password.
+    `permanent`: the channel will never accept this message. `delivery_unknown`: the message may have arrived, because
+    the connection broke after it was handed over. `retry_after`: seconds that the channel asks to wait.
+    `channel_wide`: a condition of the channel and not of the message, which therefore loses no retry.
+    `misconfigured`: such a condition that lasts until a person acts, like a wrong password.
     """
 
     code = "outbound_send_failed"
@@ -79,38 +79,38 @@ class SendFailed(Unavailable):
         self.retry_after = retry_after
 
 
+class LookupUnsupported(Exception):
+    """The channel cannot say afterwards whether it accepted a message."""
+
+
 class Channel(Protocol):
-    """One channel. No database, no transaction: a call out, with a timeout of its own."""
+    """One channel. It has no database and no transaction; each call has its own timeout."""
 
     name: str
 
     def check(self, recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The recipient and the payload in their one form (an address in lower case, no unknown field).
+        """Return recipient and payload in their normal form: an address in lower case, no unknown field.
 
-        Raises `InvalidRecipient` or `InvalidPayload`. Needs no configuration and calls nobody.
+        Raises `InvalidRecipient` or `InvalidPayload`. Needs no configuration and makes no call.
         """
         ...
 
     async def send(self, message: ChannelMessage) -> Receipt:
-        """Hand over one message, once: no retry inside. Raises `SendFailed`."""
+        """Send a message once, without a retry. Raises `SendFailed`."""
         ...
 
     async def find(self, message: ChannelMessage) -> Receipt | None:
-        """Whether the provider has it already, looked up by `Message.key`; None when it has not.
+        """Look a message up by its key; return None when the channel does not have it.
 
-        Raises `LookupUnsupported` where the provider cannot tell, `SendFailed` where it does not answer.
+        Raises `LookupUnsupported` when the channel cannot tell, and `SendFailed` when it does not answer.
         """
         ...
 
     @property
     def pause(self) -> ChannelPause | None:
-        """The wait that the provider asks for now, None when it may be called."""
+        """The wait that the channel asks for now; None when it may be called."""
         ...
 
     async def aclose(self) -> None:
         """Close the connections."""
         ...
-
-
-class LookupUnsupported(Exception):
-    """This channel cannot be asked afterwards whether it took a message."""

@@ -1,4 +1,4 @@
-"""Characters that nobody sees."""
+"""Characters that are not visible."""
 
 import unicodedata
 
@@ -13,6 +13,6 @@ INVISIBLE = dict.fromkeys(
 
 
 def looks_empty(text: str) -> bool:
-    """Return whether a text shows nothing: spaces, controls and characters without a shape only."""
-    shown = (unicodedata.category(c)[0] for c in text.translate(INVISIBLE) if not c.isspace())
-    return all(kind in "CZM" for kind in shown)
+    """Return whether a text has only spaces, control characters and invisible characters."""
+    categories = (unicodedata.category(c)[0] for c in text.translate(INVISIBLE) if not c.isspace())
+    return all(category in "CZM" for category in categories)

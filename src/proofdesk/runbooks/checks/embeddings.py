@@ -61,7 +61,7 @@ async def check_dimension(context: RunbookContext) -> Observation:
     """Check that vectors have the configured length."""
     probe = await context.load_once(probes.probe_embedding)
     try:
-        configured = factory.dimension_of(context.settings)
+        configured = factory.model_dimension(context.settings)
     except Invalid as error:
         return fail(error.message)
     if probe.length is None:
@@ -73,10 +73,10 @@ async def check_dimension(context: RunbookContext) -> Observation:
 
 async def check_vector_index(context: RunbookContext) -> Observation:
     """Check that models with many vectors have a vector index."""
-    missing = await vector_index.lacking(context.resources.db, context.required_scope)
+    missing = await vector_index.missing_indexes(context.resources.db, context.required_scope)
     if missing:
         return fail("; ".join(f"{model.vectors} vectors of {model.model} have no index" for model in missing) + ".")
-    return ok(f"Every model with at least {vector_index.BUILT_FROM} vectors has an index.")
+    return ok(f"Every model with at least {vector_index.BUILD_FROM} vectors has an index.")
 
 
 async def check_batch_size(context: RunbookContext) -> Observation:

@@ -94,7 +94,7 @@ async def check_model(context: RunbookContext) -> Observation:
         return skip("No embedding provider is configured.")
     async with context.resources.db.scoped(context.required_scope) as conn:
         models = await queries.count_chunks_by_model(conn, context.required_scope)
-        serving = await embedding_queries.serving_model(conn, context.required_scope, provider.name)
+        serving = await embedding_queries.fetch_serving_model(conn, context.required_scope, provider.name)
     others = [f"{m.chunks} of {m.model}" for m in models if m.model != provider.name]
     if not others:
         return ok(f"All vectors come from {provider.name}.")

@@ -1,1 +1,1 @@
-"""The HTTP routes: each handler takes a `Call` and returns what is sent as JSON."""
+"""The HTTP routes: each handler takes a `Call` and returns a JSON value."""

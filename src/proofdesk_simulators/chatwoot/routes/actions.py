@@ -1,4 +1,4 @@
-"""What can happen in the installation, by name: used by `/_simulator/actions/{name}` and by shifts."""
+"""Actions by name, for `/_simulator/actions/{name}` and for shifts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ View = Callable[[ChatwootSimulator, Any], object]
 
 
 def perform(simulator: ChatwootSimulator, name: str, arguments: dict[str, Any]) -> object:
-    """Call the method of that name and show the row it returns. Raises KeyError for an unknown name."""
+    """Call the method with this name and return the view of its row. Raises KeyError for an unknown name."""
     view = ACTIONS[name]
     return view(simulator, getattr(simulator, name)(**arguments))
 

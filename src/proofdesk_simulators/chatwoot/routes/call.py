@@ -1,4 +1,4 @@
-"""One request, read and checked, as the handlers see it."""
+"""A parsed and authorised request, as handlers get it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,12 +16,12 @@ from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
 
 class Empty:
-    """A 200 answer without a body."""
+    """A 200 response without a body."""
 
 
 @dataclass(slots=True)
 class Call:
-    """Path, query, body and files, with the caller and the account already admitted."""
+    """Path, query, body and files of a request, with its authorised caller and account."""
 
     simulator: ChatwootSimulator
     path: Mapping[str, int]
@@ -61,7 +61,7 @@ class Call:
         return None if value is None else str(value)
 
     def number(self, name: str) -> int | None:
-        """A whole number of the body; text that is none counts as absent."""
+        """Return an integer of the body, or None if it is not a number."""
         value = self.values.get(name)
         if isinstance(value, bool) or value is None:
             return None
@@ -69,7 +69,7 @@ class Call:
         return int(text) if text.isdecimal() else None
 
     def attributes(self, name: str) -> Attributes:
-        """An object of the body; a multipart request sends it as JSON text."""
+        """Return an object of the body. A multipart request sends it as JSON text."""
         value = self.values.get(name)
         if isinstance(value, str):
             try:
@@ -83,7 +83,7 @@ Handler = Callable[[Call], object]
 
 
 async def read(request: Request, simulator: ChatwootSimulator) -> Call:
-    """Parse path, query and body. Raises Refusal 400 for a broken JSON body."""
+    """Parse path, query and body. Raises ChatwootRefusal 400 for invalid JSON."""
     raw = await request.body()
     kind = request.headers.get("content-type", "")
     body: object = None
@@ -101,7 +101,7 @@ async def read(request: Request, simulator: ChatwootSimulator) -> Call:
 
 
 def token(request: Request, installation: Installation) -> str | None:
-    """Both spellings are one header to the server; sending both joins them and fits no token."""
+    """Return the token. Both spellings of the header are one to the server; sending both gives an invalid token."""
     headers = request.headers.getlist("api-access-token")
     if not installation.switches.drop_underscore_headers:
         headers = request.headers.getlist("api_access_token") + headers

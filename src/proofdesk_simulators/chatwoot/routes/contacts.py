@@ -28,7 +28,9 @@ def index(call: Call) -> object:
 def search(call: Call) -> object:
     """GET contacts/search: `count` is the number on this page only."""
     sent = call.query.get("page")
-    rows = sorted(contacts.search_contacts(call.account, call.query.get("q") or ""), key=lambda row: -row.last_activity_at)
+    rows = sorted(
+        contacts.search_contacts(call.account, call.query.get("q") or ""), key=lambda row: -row.last_activity_at
+    )
     start = (listing.page_number(sent) - 1) * contacts.PAGE_SIZE
     shown = rows[start : start + contacts.PAGE_SIZE]
     meta = {
@@ -62,7 +64,7 @@ def update(call: Call) -> object:
 
 
 def delete(call: Call) -> object:
-    """Takes the contact's conversations and messages with it."""
+    """DELETE contacts/{id}: also deletes its conversations and messages."""
     contact = _contact(call)
     access.require_administrator(call.caller, call.account)
     for row in list(contact.conversations):
@@ -72,7 +74,7 @@ def delete(call: Call) -> object:
 
 
 def list_conversations(call: Call) -> object:
-    """The newest 20 by activity of those the caller may see."""
+    """GET contacts/{id}/conversations: the newest 20 by activity that the caller may see."""
     visible = access.visible_inboxes(call.caller, call.account)
     rows = [row for row in _contact(call).conversations if row.inbox in visible]
     rows.sort(key=lambda row: -row.last_activity_at)
@@ -81,7 +83,7 @@ def list_conversations(call: Call) -> object:
 
 
 def contactable_inboxes(call: Call) -> object:
-    """Inboxes one can write first to; the widget and Telegram wait for the visitor."""
+    """GET contactable_inboxes: without the widget and Telegram, where the visitor must write first."""
     contact = _contact(call)
     known = {address.inbox.id: address.source_id for address in contact.inboxes}
     found: list[Attributes] = []

@@ -1,4 +1,4 @@
-"""`/_simulator/...`: the controls of `Simulator` over HTTP, for when it runs as its own process."""
+"""`/_simulator/...`: the controls of the simulator over HTTP, for when it runs as its own process."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, fields
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from proofdesk_simulators.chatwoot.refusals import ErrorResponse, ChatwootRefusal
+from proofdesk_simulators.chatwoot.refusals import ChatwootRefusal, ErrorResponse
 from proofdesk_simulators.chatwoot.routes import actions, reply
 from proofdesk_simulators.chatwoot.simulator import ChatwootSimulator
 
@@ -18,7 +18,7 @@ Control = Callable[[ChatwootSimulator, Request, Body], object]
 
 
 def routes(simulator: ChatwootSimulator) -> list[Route]:
-    """All controls, below `/_simulator`."""
+    """Return the control routes, below `/_simulator`."""
     table: list[tuple[str, str, Control]] = [
         ("GET", "/truth", truth),
         ("GET", "/state", state),
@@ -50,7 +50,7 @@ def truth(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
 
 
 def state(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
-    """Switches, faults, throttles, the clock and the names of the actions."""
+    """GET state: switches, faults, throttles, the clock and the names of the actions."""
     return {
         "now": simulator.installation.now(),
         "switches": asdict(simulator.switches),
@@ -69,7 +69,7 @@ def reset(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
 
 
 def set_switches(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
-    """Also `locale` of account 1, or of `account_id`."""
+    """PATCH switches: also `locale` of account 1, or of `account_id`."""
     if "locale" in body:
         simulator.account(int(body.pop("account_id", 1))).locale = str(body.pop("locale"))
     _set(simulator.switches, body)
@@ -77,7 +77,7 @@ def set_switches(simulator: ChatwootSimulator, request: Request, body: Body) -> 
 
 
 def set_clock(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
-    """`freeze_at` (seconds), `advance` (seconds) or `run`."""
+    """PATCH clock: `freeze_at` (seconds), `advance` (seconds) or `run`."""
     if "freeze_at" in body:
         simulator.clock.freeze(float(body["freeze_at"]))
     if "advance" in body:
@@ -88,7 +88,7 @@ def set_clock(simulator: ChatwootSimulator, request: Request, body: Body) -> obj
 
 
 def list_requests(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
-    """`method`, `path` and `query` narrow it; the last two are shell patterns."""
+    """GET requests: filtered by `method`, `path` and `query`; the last two are shell patterns."""
     q = request.query_params
     entries = simulator.journal.find(q.get("method"), q.get("path", "*"), q.get("query", "*"))
     return {"count": len(entries), "requests": [asdict(entry) for entry in entries]}
@@ -123,7 +123,7 @@ def clear_throttles(simulator: ChatwootSimulator, request: Request, body: Body) 
 
 
 def add_shift(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
-    """`action` and `arguments` as for `/actions/{action}`; `every`, `path`, `times`."""
+    """POST shifts: `action` and `arguments` as for `/actions/{action}`; `every`, `path`, `times`."""
     name, arguments = str(body.pop("action")), dict(body.pop("arguments", {}))
     if name not in actions.ACTIONS:
         raise ValueError(f"unknown action {name!r}")
@@ -143,7 +143,7 @@ def list_deliveries(simulator: ChatwootSimulator, request: Request, body: Body) 
 
 
 def set_queue_behaviour(simulator: ChatwootSimulator, request: Request, body: Body) -> object:
-    """PATCH deliveries: the habits of the queue."""
+    """PATCH deliveries: the behaviour of the queue."""
     _set(simulator.deliveries.behaviour, body)
     return asdict(simulator.deliveries.behaviour)
 
@@ -176,6 +176,6 @@ def _endpoint(simulator: ChatwootSimulator, control: Control) -> Endpoint:
 def _set(target: Any, values: Mapping[str, object]) -> None:
     known = {field.name for field in fields(target)}
     if unknown := set(values) - known:
-        raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(known)}")
+        raise ValueError(f"Unknown switches {sorted(unknown)}. Use: {sorted(known)}")
     for name, value in values.items():
         setattr(target, name, value)

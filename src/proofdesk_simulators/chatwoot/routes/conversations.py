@@ -13,12 +13,12 @@ from proofdesk_simulators.chatwoot.views.times import iso
 
 
 def find(call: Call) -> Conversation:
-    """The conversation of the path, if the caller may see it."""
+    """Return the conversation of the path, if the caller may see it."""
     return access.get_conversation(call.caller, call.account, call.path["conversation_id"])
 
 
 def view(call: Call, row: Conversation) -> object:
-    """Its REST form, for this caller."""
+    """Return the REST form of a conversation for this caller."""
     return views.conversation(call.installation, row, call.viewer_id)
 
 
@@ -58,7 +58,7 @@ def show(call: Call) -> object:
 
 
 def create(call: Call) -> object:
-    """POST conversations: answers with the whole conversation."""
+    """POST conversations: responds with the whole conversation."""
     address = _address(call)
     row = conversations.create(call.installation, call.account, address, status=call.text("status"))
     row.additional_attributes |= call.attributes("additional_attributes")
@@ -98,7 +98,7 @@ def toggle_status(call: Call) -> object:
 
 
 def toggle_priority(call: Call) -> object:
-    """POST toggle_priority: an empty answer."""
+    """POST toggle_priority: an empty response."""
     conversations.set_priority(call.installation, find(call), call.text("priority"), call.actor)
     return Empty()
 
@@ -116,7 +116,7 @@ def update_last_seen(call: Call) -> object:
 
 
 def assign(call: Call) -> object:
-    """POST assignments: a person or a team."""
+    """POST assignments: a user or a team."""
     row = find(call)
     if "assignee_id" in call.values:
         user = conversations.assignee_by_id(call.account, call.installation, call.number("assignee_id") or None)
@@ -144,7 +144,7 @@ def set_labels(call: Call) -> object:
 
 
 def delete(call: Call) -> object:
-    """DELETE conversations/{id}: administrators only, an empty answer."""
+    """DELETE conversations/{id}: administrators only, an empty response."""
     row = find(call)
     access.require_administrator(call.caller, call.account)
     conversations.delete(call.installation, row)
@@ -171,12 +171,12 @@ def _query(call: Call) -> listing.ListQuery:
 
 
 def _whole(text: str | None) -> int | None:
-    """A parameter that is no number names nothing: id 0."""
+    """Return the id of a parameter. A text that is not a number is id 0, which matches nothing."""
     return None if not text else int(text) if text.isdecimal() else 0
 
 
 def _address(call: Call) -> ContactInbox:
-    """By inbox and contact, or by source id alone through all inboxes."""
+    """Return the contact inbox by inbox and contact, or by source id alone in all inboxes."""
     contact_id, inbox_id, source_id = (
         call.number("contact_id"),
         call.number("inbox_id"),
@@ -198,7 +198,7 @@ def _addresses(contacts: list[Contact]) -> list[ContactInbox]:
 
 
 def _instant(call: Call, name: str) -> float | None:
-    """Seconds, or ISO text."""
+    """Return a time from seconds or ISO text."""
     value = call.values.get(name)
     if value is None or isinstance(value, int | float):
         return value

@@ -51,7 +51,7 @@ def index(call: Call) -> object:
 
 
 def create(call: Call) -> object:
-    """POST messages: 200, stored and queued, not delivered."""
+    """POST messages: responds 200 when the message is stored, before it is delivered."""
     message = post(call, _conversation(call), call.values)
     view = views.message(call.installation, message)
     echo = call.text("echo_id")
@@ -59,7 +59,7 @@ def create(call: Call) -> object:
 
 
 def post(call: Call, row: Conversation, values: Mapping[str, object]) -> Message:
-    """Store what a client sends: never with a time or a sender of its own choosing."""
+    """Store a client's message. The client cannot choose its time or sender."""
     is_api = row.inbox.channel_type == "Channel::Api"
     incoming = values.get("message_type") == "incoming"
     if incoming and not is_api:
@@ -82,7 +82,7 @@ def post(call: Call, row: Conversation, values: Mapping[str, object]) -> Message
 
 
 def delete(call: Call) -> object:
-    """DELETE messages/{id}: soft, answers with what is left."""
+    """DELETE messages/{id}: soft deletion, responds with the remaining fields."""
     return views.message(call.installation, messages.delete(call.installation, _message(call)))
 
 
@@ -92,7 +92,7 @@ def retry(call: Call) -> object:
 
 
 def update(call: Call) -> object:
-    """PATCH messages/{id}: a delivery state, in API inboxes only."""
+    """PATCH messages/{id}: the delivery status, in API inboxes only."""
     message = _message(call)
     if message.conversation.inbox.channel_type != "Channel::Api":
         raise refuse("403")
@@ -102,7 +102,7 @@ def update(call: Call) -> object:
 
 
 def list_attachments(call: Call) -> object:
-    """Newest first, 100 a page."""
+    """GET attachments: newest first, 100 per page."""
     row = _conversation(call)
     pairs = [(file, message) for message in row.messages for file in message.attachments or []]
     pairs.sort(key=lambda pair: -pair[0].id)
@@ -131,7 +131,7 @@ def _message(call: Call) -> Message:
 
 
 def _cursor(text: str | None) -> int | None:
-    """Text that is no number counts as 0, as Ruby reads it."""
+    """Return the cursor. Text that is not a number is 0, as in Ruby."""
     if not text:
         return None
     digits = re.match(r"\d+", text)
@@ -150,7 +150,7 @@ def _sender(call: Call, values: Mapping[str, object]) -> Sender:
 def _content_attributes(
     call: Call, row: Conversation, values: Mapping[str, object], private: bool
 ) -> Attributes | None:
-    """What the client posts is kept; a mail inbox adds the addressees and the rendered bodies."""
+    """Return the posted attributes. A mail inbox adds addressees and rendered bodies."""
     posted = values.get("content_attributes")
     kept: Attributes = dict(posted) if isinstance(posted, dict) else call.attributes("content_attributes")
     if values.get("external_created_at") is not None:

@@ -1,4 +1,4 @@
-"""Forms with files, read with the mail parser of the standard library."""
+"""Multipart forms, parsed with the mail parser of the standard library."""
 
 from dataclasses import dataclass
 from email import policy
@@ -19,7 +19,7 @@ class UploadedFile:
 
 
 def parse(content_type: str, raw: bytes) -> tuple[Attributes, list[UploadedFile]]:
-    """The fields, as text, and the files of a form."""
+    """Return the text fields and the files of a form."""
     head = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
     form = BytesParser(policy=policy.HTTP).parsebytes(head + raw)
     fields: Attributes = {}

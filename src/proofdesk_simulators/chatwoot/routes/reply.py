@@ -1,4 +1,4 @@
-"""Turning what a handler returned into an HTTP answer."""
+"""HTTP responses from the values that handlers return."""
 
 import json
 import uuid
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proofdesk_simulators.chatwoot import access
-from proofdesk_simulators.chatwoot.refusals import CATALOGUE, ErrorResponse, ChatwootRefusal
+from proofdesk_simulators.chatwoot.refusals import CATALOGUE, ChatwootRefusal, ErrorResponse
 from proofdesk_simulators.chatwoot.routes import call as calls
 from proofdesk_simulators.chatwoot.routes.call import Call, Handler
 from proofdesk_simulators.chatwoot.routes.table import OPEN, USERS
@@ -19,7 +19,7 @@ Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def endpoint(simulator: ChatwootSimulator, handler: Handler, allowed: str) -> Endpoint:
-    """Read the request, check the caller, run the handler under the installation's lock."""
+    """Return an endpoint that parses the request, checks the caller, and runs the handler under the lock."""
 
     async def respond(request: Request) -> Response:
         try:
@@ -35,20 +35,22 @@ def endpoint(simulator: ChatwootSimulator, handler: Handler, allowed: str) -> En
 
 
 def error_response(answer: ErrorResponse, headers: dict[str, str] | None = None) -> Response:
-    """An answer with its media type and a request id."""
+    """Return an error response with its media type and a request id."""
     body = answer.body if isinstance(answer.body, str | bytes) else encode(answer.body)
     return Response(
-        body, answer.status, {"Content-Type": answer.media_type} | answer.headers | request_id_header() | (headers or {})
+        body,
+        answer.status,
+        {"Content-Type": answer.media_type} | answer.headers | request_id_header() | (headers or {}),
     )
 
 
 def request_id_header() -> dict[str, str]:
-    """The header that comes with each answer, the server's log tag."""
+    """Return the header with the request id."""
     return {"X-Request-Id": str(uuid.uuid4())}
 
 
 def encode(value: object) -> bytes:
-    """UTF-8 JSON; nothing for an empty answer."""
+    """Return UTF-8 JSON, or no bytes for an empty response."""
     if isinstance(value, calls.Empty):
         return b""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -59,7 +61,7 @@ def encode(value: object) -> bytes:
 
 
 async def unknown_route(request: Request) -> Response:
-    """HTML unless the client asks for JSON."""
+    """Return the 404 of an unknown route: HTML, unless the client accepts JSON only."""
     accepts_json = "application/json" in request.headers.get("accept", "")
     return error_response(CATALOGUE["404_route" if accepts_json else "404_page"])
 

@@ -1,4 +1,4 @@
-"""Attachment links: a redirect that needs no token, and the store it leads to."""
+"""Attachment links: a redirect without a token, and the file store it leads to."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Endpoint = Callable[[Request], Response]
 
 
 def redirect(simulator: ChatwootSimulator) -> Endpoint:
-    """302 to the store; the second address is meant to be short-lived."""
+    """Redirect (302) to the file store, whose URL is short-lived."""
 
     def respond(request: Request) -> Response:
         file = simulator.installation.files.get(request.path_params["file_id"])
@@ -27,7 +27,7 @@ def redirect(simulator: ChatwootSimulator) -> Endpoint:
 
 
 def download(simulator: ChatwootSimulator) -> Endpoint:
-    """404 until the file has arrived in the store."""
+    """Return the file, or 404 until it is in the store."""
 
     def respond(request: Request) -> Response:
         file = simulator.installation.files.get(request.path_params["file_id"])
@@ -40,7 +40,7 @@ def download(simulator: ChatwootSimulator) -> Endpoint:
 
 
 def _content(file: Attachment) -> bytes:
-    """What was uploaded, or for sample files as many bytes as they claim to have."""
+    """Return the uploaded bytes, or for sample files as many bytes as their size says."""
     if file.data is not None:
         return file.data
     name = file.filename.encode() + b"\n"

@@ -26,7 +26,7 @@ def update(call: Call) -> object:
 
 
 def delete(call: Call) -> object:
-    """DELETE webhooks/{id}: an empty answer."""
+    """DELETE webhooks/{id}: an empty response."""
     del call.account.webhooks[_webhook(call).id]
     return Empty()
 
@@ -40,7 +40,7 @@ def _webhook(call: Call) -> Webhook:
 
 
 def _values(call: Call) -> Attributes:
-    """Plain, or under `webhook`."""
+    """Return the values of the body, or of its `webhook`."""
     values = call.attributes("webhook") or call.values
     if not values:
         raise rule_violation("param is missing or the value is empty: webhook")

@@ -25,7 +25,7 @@ def account(row: Account, version: str) -> Attributes:
 
 
 def cache_keys(row: Account) -> Attributes:
-    """Values that change when labels, inboxes or teams change: ten digits of seconds."""
+    """Return values that change when labels, inboxes or teams change: Unix seconds."""
     return {name: f"{int(row.settings_changed_at[name]):010d}" for name in ("label", "inbox", "team")}
 
 

@@ -1,4 +1,4 @@
-"""Attachments: one form for stored files, one for places."""
+"""Attachments: one form for stored files, one for locations."""
 
 from urllib.parse import quote
 
@@ -6,7 +6,7 @@ from proofdesk_simulators.chatwoot.records import Attachment, Attributes
 
 
 def attachment(row: Attachment, message_id: int, account_id: int, public_url: str) -> Attributes:
-    """`public_url` begins the links of stored files."""
+    """Return the view of an attachment. Links of stored files start with `public_url`."""
     view: Attributes = {
         "id": row.id,
         "message_id": message_id,

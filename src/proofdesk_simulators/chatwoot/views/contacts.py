@@ -6,7 +6,7 @@ from proofdesk_simulators.chatwoot.views.times import seconds
 
 
 def contact(row: Contact, *, with_inboxes: bool = True) -> Attributes:
-    """`last_activity_at` is left out before the first activity, `contact_inboxes` inside conversations."""
+    """Return the view of a contact. `last_activity_at` is missing before the first activity."""
     view: Attributes = {
         "additional_attributes": row.additional_attributes,
         "availability_status": row.availability,
@@ -30,7 +30,7 @@ def contact(row: Contact, *, with_inboxes: bool = True) -> Attributes:
 
 
 def contact_sender(row: Contact) -> Attributes:
-    """The form inside messages: no times, no presence."""
+    """Return the form inside messages, without times and presence."""
     return {
         "additional_attributes": row.additional_attributes,
         "custom_attributes": row.custom_attributes,

@@ -7,7 +7,7 @@ from proofdesk_simulators.chatwoot.views.times import iso, seconds
 
 
 def conversation(installation: Installation, row: Conversation, viewer_id: int | None) -> Attributes:
-    """The form of every answer but webhooks; `viewer_id` decides `team.is_member`."""
+    """Return the form of every response except webhooks. `viewer_id` decides `team.is_member`."""
     newest = row.newest()
     spoken = newest if newest and newest.message_type != ACTIVITY else row.newest(lambda m: m.message_type != ACTIVITY)
     unread = messages.unread_count(row)
@@ -47,7 +47,7 @@ def conversation(installation: Installation, row: Conversation, viewer_id: int |
 
 
 def message_list(installation: Installation, row: Conversation, page: list[Message]) -> Attributes:
-    """The envelope of one page of messages."""
+    """Return the envelope of one page of messages."""
     meta: Attributes = {
         "labels": row.labels,
         "additional_attributes": row.additional_attributes,

@@ -19,7 +19,7 @@ WITHOUT_CHANGES = ("conversation_created", "contact_created")
 
 
 def payload(installation: Installation, event: Event) -> Attributes:
-    """The body of a delivery, built from the records as they are now."""
+    """Return the body of a delivery, built from the current records."""
     if isinstance(event.subject, Message):
         return message(installation, event.subject) | {"event": event.name}
     if isinstance(event.subject, Conversation):
@@ -28,14 +28,14 @@ def payload(installation: Installation, event: Event) -> Attributes:
         body = contact(event.account, event.subject)
     body["event"] = event.name
     if event.name not in WITHOUT_CHANGES:
-        # The status event is handed an already cleared list, so it says null.
+        # The status event gets a list that is already cleared, so it contains null.
         silent = event.name == "conversation_status_changed"
         body["changed_attributes"] = None if silent else event.changed
     return body
 
 
 def message(installation: Installation, row: Message) -> Attributes:
-    """The top level of message events: words for types, no status."""
+    """Return the top level of message events: types as words, no status."""
     account = row.conversation.account
     view: Attributes = {
         "account": _account(account),
@@ -58,7 +58,7 @@ def message(installation: Installation, row: Message) -> Attributes:
 
 
 def conversation(installation: Installation, row: Conversation) -> Attributes:
-    """The conversation inside events: no account id, no uuid."""
+    """Return the conversation inside events: without account id and uuid."""
     public = next((m for m in reversed(row.messages) if not m.private and m.message_type != ACTIVITY), None)
     return {
         "additional_attributes": row.additional_attributes,
@@ -88,7 +88,7 @@ def conversation(installation: Installation, row: Conversation) -> Attributes:
 
 
 def contact(account: Account, row: Contact) -> Attributes:
-    """The contact of events: an account and an avatar, no type."""
+    """Return the contact of events: with account and avatar, without type."""
     return {
         "account": _account(account),
         "additional_attributes": row.additional_attributes,
@@ -105,7 +105,7 @@ def contact(account: Account, row: Contact) -> Attributes:
 
 
 def normalised(content: str | None) -> str | None:
-    """Hard line breaks of Markdown become plain ones, trailing ones go."""
+    """Replace Markdown's hard line breaks with plain ones and remove trailing ones."""
     return None if content is None else content.replace("\\\n", "\n").rstrip("\n")
 
 
@@ -159,5 +159,5 @@ def _meta(row: Conversation) -> Attributes:
 
 
 def _absent_user(row: User) -> Attributes:
-    """Background jobs know no presence: the availability is null."""
+    """Return a user without availability, which background jobs do not know."""
     return people.user_sender(row) | {"availability_status": None}

@@ -10,7 +10,7 @@ WIDGET_KEYS = (
 
 
 def inbox(row: Inbox, *, administrator: bool) -> Attributes:
-    """Secrets (tokens, mail passwords) are shown in clear text to administrators only."""
+    """Return the full form. Administrators see secrets (tokens, mail passwords) in clear text."""
     view = _common(row)
     view |= {key: row.channel.get(key) for key in WIDGET_KEYS}
     view |= {"messaging_service_sid": None, "phone_number": row.phone_number, "provider": row.provider}
@@ -25,7 +25,7 @@ def inbox(row: Inbox, *, administrator: bool) -> Attributes:
 
 
 def slim(row: Inbox) -> Attributes:
-    """Beside a source id."""
+    """Return the slim form beside a source id."""
     return {
         "id": row.id,
         "avatar_url": row.avatar_url,
@@ -37,7 +37,7 @@ def slim(row: Inbox) -> Attributes:
 
 
 def raw(row: Inbox) -> Attributes:
-    """The database row that only the creation of a contact shows."""
+    """Return the database row that only the creation of a contact shows."""
     return {
         "id": row.id,
         "channel_id": row.channel_id,

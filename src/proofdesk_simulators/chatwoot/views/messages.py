@@ -12,13 +12,13 @@ SENDER_TYPES: dict[type, str] = {Contact: "Contact", User: "User", AgentBot: "Ag
 
 
 def listed(installation: Installation, rows: Iterable[Message]) -> list[Attributes]:
-    """The message list; each sender is rendered once for the whole page."""
+    """Return the message list. Each sender is rendered once per page."""
     senders: dict[Sender, Attributes] = {}
     return [message(installation, row, senders) for row in rows]
 
 
 def message(installation: Installation, row: Message, senders: dict[Sender, Attributes] | None = None) -> Attributes:
-    """The listed form; `senders` keeps those already rendered for this page."""
+    """Return the listed form. `senders` caches those already rendered for this page."""
     view: Attributes = {
         "id": row.id,
         "content": row.content,
@@ -43,7 +43,7 @@ def message(installation: Installation, row: Message, senders: dict[Sender, Attr
 
 
 def embedded(installation: Installation, row: Message, unread: int | None = None) -> Attributes:
-    """The form inside a conversation: the only REST form that shows `updated_at`.
+    """Return the form inside a conversation: the only REST form with `updated_at`.
 
     `unread` is the conversation's count where the caller has it already.
     """
@@ -78,21 +78,21 @@ def embedded(installation: Installation, row: Message, unread: int | None = None
 
 
 def sender(row: Sender) -> Attributes:
-    """By kind: contact, user or bot."""
+    """Return the view of a sender: contact, user or bot."""
     if isinstance(row, Contact):
         return contacts.contact_sender(row)
     return people.user_sender(row) if isinstance(row, User) else people.bot_sender(row)
 
 
 def attached(installation: Installation, row: Message) -> list[Attributes]:
-    """The attachments of a message."""
+    """Return the attachments of a message."""
     account_id = row.conversation.account.id
     url = installation.switches.public_url
     return [attachments.attachment(file, row.id, account_id, url) for file in row.attachments or []]
 
 
 def processed_content(row: Message) -> str | None:
-    """The visible new part of a mail; any other text as it is."""
+    """Return the visible new part of a mail, or any other text unchanged."""
     mail = (row.content_attributes or {}).get("email")
     if row.content_type != "incoming_email" or not isinstance(mail, dict):
         return row.content
@@ -104,7 +104,7 @@ def processed_content(row: Message) -> str | None:
 
 
 def unread_count(conversation: Conversation) -> int:
-    """Incoming messages since an agent last looked, never more than 10."""
+    """Return the number of incoming messages since an agent's last visit, at most 10."""
     count = 0
     for row in reversed(conversation.messages):
         if row.message_type == 0 and row.created_at > conversation.agent_last_seen_at:
@@ -115,7 +115,7 @@ def unread_count(conversation: Conversation) -> int:
 
 
 def with_defect(installation: Installation, kind: str, account_id: int, row_id: int, view: Attributes) -> Attributes:
-    """Put the wrong values of a control over a view, and take out the keys it wants missing."""
+    """Apply the defect of a record to its view."""
     defect = installation.defects.get((kind, account_id, row_id)) if installation.defects else None
     if defect is None:
         return view

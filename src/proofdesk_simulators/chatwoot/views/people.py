@@ -5,7 +5,7 @@ from proofdesk_simulators.chatwoot.views.times import iso
 
 
 def agent(user: User, account_id: int) -> Attributes:
-    """The form of the agent list and of `meta.assignee`."""
+    """Return the form of the agent list and of `meta.assignee`."""
     return {
         "id": user.id,
         "account_id": account_id,
@@ -23,7 +23,7 @@ def agent(user: User, account_id: int) -> Attributes:
 
 
 def user_sender(user: User) -> Attributes:
-    """The form of a message's sender: no e-mail address."""
+    """Return the form of a message's sender, without e-mail address."""
     return {
         "id": user.id,
         "name": user.name,
@@ -36,12 +36,12 @@ def user_sender(user: User) -> Attributes:
 
 
 def bot_sender(bot: AgentBot) -> Attributes:
-    """The form of a bot that wrote a message."""
+    """Return the form of a bot that wrote a message."""
     return {"id": bot.id, "name": bot.name, "avatar_url": bot.avatar_url, "type": "agent_bot"}
 
 
 def bot_assignee(bot: AgentBot) -> Attributes:
-    """The slim form of `meta.assignee`."""
+    """Return the slim form of `meta.assignee`."""
     return {
         "id": bot.id,
         "name": bot.name,
@@ -53,7 +53,7 @@ def bot_assignee(bot: AgentBot) -> Attributes:
 
 
 def team(row: Team, viewer_id: int | None) -> Attributes:
-    """`is_member` is about the caller."""
+    """Return the view of a team. `is_member` is about the caller."""
     return {
         "id": row.id,
         "name": row.name,
@@ -65,7 +65,7 @@ def team(row: Team, viewer_id: int | None) -> Attributes:
 
 
 def label(row: Label) -> Attributes:
-    """As the account lists it."""
+    """Return the view of a label."""
     return {
         "id": row.id,
         "title": row.title,
@@ -76,7 +76,7 @@ def label(row: Label) -> Attributes:
 
 
 def profile(user: User, accounts: list[Account]) -> Attributes:
-    """`GET /api/v1/profile`: repeats the caller's own token."""
+    """Return `GET /api/v1/profile`, which contains the caller's own token."""
     first = accounts[0].id if accounts else None
     return {
         "access_token": user.token,

@@ -1,15 +1,15 @@
-"""The four spellings of an instant that Chatwoot uses."""
+"""The formats of times that Chatwoot uses."""
 
 from datetime import UTC, datetime
 
 
 def seconds(at: float) -> int:
-    """Integer seconds; 0 stands for "never"."""
+    """Return integer seconds; 0 means "never"."""
     return int(at)
 
 
 def iso(at: float | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds and Z; None for "never"."""
+    """Return ISO 8601 in UTC with milliseconds and Z, or None for "never"."""
     if not at:
         return None
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

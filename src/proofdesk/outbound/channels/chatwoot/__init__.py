@@ -1,1 +1,1 @@
-"""The channel `chatwoot`: a message into a conversation."""
+"""The channel `chatwoot`: a message in a conversation."""

@@ -1,1 +1,1 @@
-"""The channel `email`: SMTP through a relay."""
+"""The channel `email`: SMTP through a mail relay."""

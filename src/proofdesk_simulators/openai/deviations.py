@@ -1,4 +1,4 @@
-"""Habits of servers that call themselves compatible with OpenAI, by the switches that turn them on.
+"""Deviations of OpenAI-compatible servers, by the switches that turn them on.
 
 Where each was read (GitHub issues of the projects named):
 
@@ -43,7 +43,7 @@ Numbers = list[Any]
 
 
 class LenientJson(Response):
-    """JSON in which numbers may be NaN and infinite, as several languages write them."""
+    """JSON that may contain NaN and Infinity, as several languages write it."""
 
     media_type = "application/json"
 
@@ -52,7 +52,7 @@ class LenientJson(Response):
 
 
 def authorize_azure(switches: OpenAISwitches, request: Request) -> None:
-    """Raise `Refusal` unless the request has what Azure wants: a version, and the key by its own header."""
+    """Check what Azure requires: an API version, and the key in its own header. Raises `OpenAIRefusal`."""
     if "deployment" not in request.path_params or "api-version" not in request.query_params:
         raise OpenAIRefusal(404, "", body={"error": {"code": "404", "message": "Resource not found"}})
     key = request.headers.get("api-key")
@@ -62,7 +62,7 @@ def authorize_azure(switches: OpenAISwitches, request: Request) -> None:
 
 
 def reject_parameters(switches: OpenAISwitches, body: dict[str, Any]) -> None:
-    """Raise `Refusal` for a parameter that the server does not take."""
+    """Raise `OpenAIRefusal` for a parameter that the server does not support."""
     encoding, model = body.get("encoding_format"), body.get("model")
     if encoding == "base64" and switches.encoding == "named":
         raise _flat("base64 encoding is not currently supported")
@@ -80,7 +80,7 @@ def reject_parameters(switches: OpenAISwitches, body: dict[str, Any]) -> None:
 
 
 def reject_texts(switches: OpenAISwitches, count: int) -> None:
-    """Raise `Refusal` for more texts than the server takes in one request."""
+    """Raise `OpenAIRefusal` for more texts than the server accepts in one request."""
     most = switches.most_texts
     if most is None or count <= most:
         return
@@ -105,7 +105,7 @@ def reject_texts(switches: OpenAISwitches, count: int) -> None:
 
 
 def too_many_tokens(switches: OpenAISwitches, total: int) -> OpenAIRefusal:
-    """The refusal of a request whose texts are too long together."""
+    """Return the error for a request with too many tokens."""
     most = switches.max_tokens_a_request
     if switches.wording == "mistral":
         return OpenAIRefusal(400, f"Too many tokens in batch. Max is {most} got {total}")
@@ -114,19 +114,19 @@ def too_many_tokens(switches: OpenAISwitches, total: int) -> OpenAIRefusal:
 
 
 def error_in_success() -> dict[str, Any]:
-    """The body of an error that came with status 200."""
+    """Return the body of an error with status 200."""
     return {"error": {"message": "Provider returned error", "code": 502}, "user_id": "user_1"}
 
 
 def special_vector(text: str, numbers: Numbers) -> Numbers:
-    """The vector of a text, or what stands in its place when the text asks for that."""
+    """Return the vector of a text, or the special value that a marker in the text requests."""
     if "[[empty]]" in text:
         return []
     return next(([value] * len(numbers) for mark, value in _ODD.items() if mark in text), numbers)
 
 
 def encode_vector(switches: OpenAISwitches, numbers: Numbers, as_base64: bool) -> Any:
-    """A vector as the server writes it."""
+    """Return a vector in the format of the server."""
     numbers = [n if n is None else n * switches.scale for n in numbers]
     if (as_base64 or switches.vectors == "base64") and None not in numbers:
         return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
@@ -138,7 +138,7 @@ def encode_vector(switches: OpenAISwitches, numbers: Numbers, as_base64: bool) -
 
 
 def response_rows(switches: OpenAISwitches, vectors: list[Any], kind: str | None) -> list[dict[str, Any]]:
-    """The rows of an answer; `kind` is the fault that strikes it."""
+    """Return the rows of a response. `kind` is the fault that applies."""
     made = [{"object": "embedding", "index": n, "embedding": each} for n, each in enumerate(vectors)]
     if kind == MISNUMBERED:
         made = [row | {"index": row["index"] + 1} for row in made]

@@ -11,8 +11,8 @@ import pytest
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings.provider import Vector
 from proofdesk.jobs import catalog, runs, worker
-from proofdesk.jobs.fairness import MIN_STEPS
 from proofdesk.jobs.resources import Resources
+from proofdesk.jobs.time_slices import MIN_STEPS
 from proofdesk.projects.scope import Scope
 from tests.support import stories
 from tests.support.embedding import DIMENSION
