@@ -26,7 +26,7 @@ from proofdesk.settings import Settings
 
 CHUNKS = 10_000
 GROWTH = (500, 5_000, 50_000)  # the first has no index of its own
-_OPTIONS = vectors.EmbeddingOptions.of(Settings())
+_OPTIONS = vectors.EmbeddingOptions.from_settings(Settings())
 
 
 @dataclass(frozen=True)

@@ -157,11 +157,10 @@ def _copy_site(target: Path) -> None:
 
 
 def _with_way_back(html: str) -> str:
-    return re.sub(
-        r'<a href="[^"]*" title="Proofdesk" class="(md-\w+__button md-logo)" aria-label="Proofdesk"',
-        r'<a href="/" title="Back to Proofdesk" class="\1" aria-label="Back to Proofdesk"',
-        html,
-    )
+    logo = r'<a href="[^"]*" title="Proofdesk" class="(md-\w+__button md-logo)" aria-label="Proofdesk"([^>]*)>.*?</a>'
+    mark = (STATIC / "mark.svg").read_text("utf-8").strip()
+    way_back = rf'<a href="/" title="Back to Proofdesk" class="\1" aria-label="Back to Proofdesk"\2>{mark}</a>'
+    return re.sub(logo, way_back, html, flags=re.DOTALL)
 
 
 def _compress(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Build the documentation as a site in var/site: `make site`. scripts/assets.py copies the site into the package.
 
-Zensical puts a few scripts into the pages themselves, which the Content-Security-Policy of Proofdesk forbids. They are
-moved to files here. A link that leads nowhere fails the build with `--strict`.
+Zensical puts a few scripts into the pages themselves, and its search adds a style element: the Content-Security-Policy of
+Proofdesk forbids both. The scripts are moved to files here, and the style becomes a constructed style sheet. A link that
+leads nowhere fails the build with `--strict`.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ SITE = ROOT / "var" / "site"
 FONTS = ROOT / "node_modules" / "@fontsource-variable" / "onest" / "files"
 SCRIPTS = Path("assets/javascripts")
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_STYLE = re.compile(r'(\w+)\.appendChild\(\w+\("style",\{\},(\w+)\.toString\(\)\)\);')
 
 
 def main() -> int:
@@ -38,7 +40,7 @@ def build(*options: str) -> bool:
 
 
 def complete(site: Path) -> None:
-    """Add the fonts that docs/site.css names, and move inline scripts to files."""
+    """Add the fonts that docs/site.css names, and remove what the policy forbids."""
     fonts = site / "assets" / "fonts"
     fonts.mkdir(parents=True, exist_ok=True)
     for font in FONTS.glob("onest-*-wght-normal.woff2"):
@@ -46,6 +48,10 @@ def complete(site: Path) -> None:
             shutil.copy(font, fonts)
     for page in site.rglob("*.html"):
         page.write_text(_without_inline_scripts(page.read_text("utf-8"), page, site), "utf-8")
+    for script in (site / SCRIPTS).glob("bundle.*.js"):
+        text = script.read_text("utf-8")
+        sheet = r"{const sheet=new CSSStyleSheet;sheet.replaceSync(\2.toString());\1.adoptedStyleSheets=[sheet]}"
+        script.write_text(_STYLE.sub(sheet, text), "utf-8")
 
 
 def _without_inline_scripts(html: str, page: Path, site: Path) -> str:

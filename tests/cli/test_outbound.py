@@ -43,14 +43,14 @@ def test_a_message_from_draft_to_delivery(proofdesk: Command, relay: SmtpSimulat
     assert (drafted["status"], drafted["recipient_ref"]) == ("draft", "ada@example.com")
     assert told(proofdesk(*wish))["id"] == drafted["id"]
     early = proofdesk("outbound", "send", drafted["id"])
-    assert early.returncode == 1 and not relay.taken
+    assert early.returncode == 1 and not relay.received
     assert proofdesk("outbound", "approve", drafted["id"]).returncode == 2, "a person approves"
     nobody = proofdesk("outbound", "approve", drafted["id"], "--as", "nobody")
     assert nobody.returncode == 1 and "nobody" in nobody.stderr
     approved = told(proofdesk("outbound", "approve", drafted["id"], "--as", "owner", "--json"))
     assert (approved["status"], approved["approved_by"], approved["created_by"]) == ("approved", "owner", "system")
     assert told(proofdesk("outbound", "process", "--json"))["sent"] == 1
-    assert [t.recipients for t in relay.taken] == [["ada@example.com"]]
+    assert [t.recipients for t in relay.received] == [["ada@example.com"]]
     found = told(proofdesk("outbound", "show", drafted["id"], "--json"))
     assert found["outbound"]["status"] == "sent" and len(found["attempts"]) == 1
     assert [e["action"] for e in found["history"]][:2] == ["outbound.draft", "outbound.approve"]
@@ -73,7 +73,7 @@ def test_a_policy_set_at_the_terminal_holds_a_message_back(proofdesk: Command, r
     drafted = told(proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--json"))
     proofdesk("outbound", "approve", drafted["id"], "--as", "owner")
     blocked = proofdesk("outbound", "send", drafted["id"])
-    assert blocked.returncode == 1 and "opted out" in blocked.stderr and not relay.taken
+    assert blocked.returncode == 1 and "opted out" in blocked.stderr and not relay.received
     back = proofdesk("policy", "set", "ada@example.com", "email", "--opt-in")
     assert back.returncode == 1 and "reason" in back.stderr
     shown = told(proofdesk("policy", "show", "ada@example.com", "--json"))

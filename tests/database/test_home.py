@@ -122,7 +122,7 @@ def test_root_finds_useradd_outside_its_path(monkeypatch: pytest.MonkeyPatch, fo
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr(home, "SYSTEM_USER", "pd-nobody-has-this")
-    monkeypatch.setattr(home, "_WHERE_ADMINISTRATION_IS", (str(folder),))
+    monkeypatch.setattr(home, "_ADMIN_FOLDERS", (str(folder),))
     with pytest.raises(HomeUnavailable, match=r"cannot be made: useradd: no room\."):
         home.server_user()
     assert "pd-nobody-has-this" in log.read_text()

@@ -194,7 +194,7 @@ async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
         await impatient.aclose()
     nowhere = ChatwootClient("http://127.0.0.1:1", "token")
     with pytest.raises(SendFailed) as failed:
-        await ChatwootChannel(nowhere, patience=0.1).send(to_conversation(conversation.id))
+        await ChatwootChannel(nowhere, retry_timeout=0.1).send(to_conversation(conversation.id))
     assert not failed.value.delivery_unknown and not failed.value.permanent
     await nowhere.aclose()
 

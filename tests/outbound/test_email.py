@@ -67,7 +67,7 @@ def email(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]) -> Email
 async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: EmailChannel, relay: SmtpSimulator):
     sent = message(subject="Ваш счёт № 7", reply_to="Desk@Kestrel.example")
     receipt = await email.send(sent)
-    (taken,) = relay.taken
+    (taken,) = relay.received
     found = taken.message
     assert (taken.sender, taken.recipients) == ("hello@kestrel.example", ["ada@example.com"])
     assert (found["From"], found["To"]) == ("Kestrel Studio <hello@kestrel.example>", "ada@example.com")
@@ -86,8 +86,8 @@ async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_
     email: EmailChannel, relay: SmtpSimulator
 ):
     await email.send(message(text=".\n..two\nüber\r\nlast", html="<b>Hello</b>\n.\n"))
-    assert relay.taken[0].part("plain").splitlines() == [".", "..two", "über", "last"]
-    assert relay.taken[0].part("html").splitlines() == ["<b>Hello</b>", "."]
+    assert relay.received[0].part("plain").splitlines() == [".", "..two", "über", "last"]
+    assert relay.received[0].part("html").splitlines() == ["<b>Hello</b>", "."]
 
 
 async def test_without_a_public_address_there_is_no_link_and_without_https_no_single_click(
@@ -95,7 +95,7 @@ async def test_without_a_public_address_there_is_no_link_and_without_https_no_si
 ):
     await channel(mail_server[1], Links(None)).send(message())
     await channel(mail_server[1], Links("http://127.0.0.1:8080/u/")).send(message())
-    without, plain = (taken.message for taken in relay.taken)
+    without, plain = (taken.message for taken in relay.received)
     assert without["List-Unsubscribe"] is None
     assert plain["List-Unsubscribe"].startswith("<http://") and plain["List-Unsubscribe-Post"] is None
 
@@ -103,8 +103,8 @@ async def test_without_a_public_address_there_is_no_link_and_without_https_no_si
 async def test_addresses_beyond_ascii_are_understood(email: EmailChannel, relay: SmtpSimulator):
     await email.send(message("Ada@MÜLLER.de"))
     await email.send(message("Юля@почта.рф"))
-    assert [taken.recipients for taken in relay.taken] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
-    assert relay.taken[1].raw.count("юля@".encode()) == 1
+    assert [taken.recipients for taken in relay.received] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
+    assert relay.received[1].raw.count("юля@".encode()) == 1
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
@@ -117,7 +117,7 @@ async def test_a_refusal_is_certain_and_tells_whether_to_try_again(
         await email.send(message())
     assert (failed.value.permanent, failed.value.delivery_unknown) == (permanent, False)
     assert failed.value.details["upstream"]["status"] == code
-    assert not relay.taken
+    assert not relay.received
 
 
 @pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
@@ -128,7 +128,7 @@ async def test_a_connection_that_breaks_after_the_text_leaves_delivery_unknown(
     with pytest.raises(SendFailed) as failed:
         await email.send(message())
     assert failed.value.delivery_unknown and not failed.value.permanent
-    assert len(relay.taken) == taken
+    assert len(relay.received) == taken
     with pytest.raises(LookupUnsupported):
         await email.find(message())
 
@@ -155,13 +155,13 @@ async def test_a_wrong_password_is_told_clearly_and_is_no_fault_of_the_message()
     with smtp.running(simulator) as url:
         right, wrong = (url.replace("smtp://", f"smtp://desk:{p}@") for p in ("s3cret%20p%40ss", "nope-nope"))
         await channel(right).send(message())
-        assert simulator.taken[0].username == "desk"
+        assert simulator.received[0].username == "desk"
         for address in (wrong, url):
             with pytest.raises(SendFailed, match=r"refuses the login.*Check SMTP_URL") as failed:
                 await channel(address).send(message())
             assert not failed.value.permanent and not failed.value.delivery_unknown
             assert "nope-nope" not in f"{failed.value.message} {failed.value.details}"
-    assert len(simulator.taken) == 1
+    assert len(simulator.received) == 1
 
 
 @pytest.fixture(scope="module")
@@ -190,10 +190,10 @@ async def test_the_certificate_is_verified(
     with pytest.raises(SendFailed, match=r"(?i)certificate") as failed:
         await channel(url).send(message())
     assert not failed.value.permanent and not failed.value.delivery_unknown
-    assert not simulator.taken
+    assert not simulator.received
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     await channel(url).send(message())
-    assert simulator.taken[0].encrypted
+    assert simulator.received[0].encrypted
 
 
 async def test_a_relay_that_cannot_encrypt_is_not_used_where_that_is_asked_for(
@@ -201,7 +201,7 @@ async def test_a_relay_that_cannot_encrypt_is_not_used_where_that_is_asked_for(
 ):
     with pytest.raises(SendFailed, match="STARTTLS"):
         await channel(mail_server[1] + "?tls=starttls").send(message())
-    assert not relay.taken
+    assert not relay.received
 
 
 @pytest.mark.parametrize(
@@ -296,9 +296,9 @@ async def test_directional_formatting_reaches_no_header(relay: SmtpSimulator, ma
     sender = Address("Kestrel\u202e Studio\u2067", addr_spec="hello@kestrel.example")
     async with aclosing(EmailChannel(relays.parse(mail_server[1]), sender, Links())) as email:
         await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
-    found = relay.taken[0].message
+    found = relay.received[0].message
     assert (found["From"], found["Subject"]) == ("Kestrel Studio <hello@kestrel.example>", "Refund Eve")
-    assert "As \u202ewritten" in relay.taken[0].part("plain")
+    assert "As \u202ewritten" in relay.received[0].part("plain")
 
 
 async def test_a_relay_that_never_says_farewell_keeps_no_connection(certificate: Path, monkeypatch: pytest.MonkeyPatch):

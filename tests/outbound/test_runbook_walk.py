@@ -189,7 +189,7 @@ async def test_a_channel_that_was_not_configured_is_configured_and_process_sends
     assert await state(member, message) == ("approved", "provider_not_configured")
     assert await process(mended) == {"processed": 1, "sent": 1}
     assert await state(member, message) == ("sent", None)
-    assert [m.recipients for m in relay.taken] == [["luis@example.com"]]
+    assert [m.recipients for m in relay.received] == [["luis@example.com"]]
 
 
 async def test_a_wrong_recipient_is_mended_by_another_message_and_the_old_one_never_goes_out(

@@ -46,7 +46,7 @@ async def test_a_letter_leads_to_a_page_whose_button_opts_out(
     channel = Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links)
     await channel.send(message)
     await channel.aclose()
-    letter = relay.taken[0].message
+    letter = relay.received[0].message
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     path = letter["List-Unsubscribe"].strip("<>").removeprefix("https://desk.example.com")
 

@@ -123,7 +123,7 @@ async def test_indexing_words_leaves_statistics_after_the_last_batch(
 async def test_a_search_goes_by_the_index_that_the_project_has(
     desk: Desk, db: Database, database_url: str, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(vector_index, "BUILT_FROM", 2)
+    monkeypatch.setattr(vector_index, "BUILD_FROM", 2)
     ways: list[str] = []
     for name in ("keep_nearest", "keep_nearest_by_index"):
         monkeypatch.setattr(semantic_queries, name, _watched(name, getattr(semantic_queries, name), ways))

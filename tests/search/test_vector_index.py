@@ -24,8 +24,8 @@ MANY = 400
 
 @pytest.fixture(autouse=True)
 def a_few_are_many(monkeypatch: pytest.MonkeyPatch, owner_conn: psycopg.Connection):
-    monkeypatch.setattr(vector_index, "BUILT_FROM", MANY)
-    monkeypatch.setattr(vector_index, "KEPT_TO", MANY // 2)
+    monkeypatch.setattr(vector_index, "BUILD_FROM", MANY)
+    monkeypatch.setattr(vector_index, "KEEP_FROM", MANY // 2)
     yield
     for (name,) in owner_conn.execute("SELECT indexname FROM pg_indexes WHERE indexname ~ '^rag_vectors_[0-9a-f]{32}'"):
         owner_conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))

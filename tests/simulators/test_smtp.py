@@ -29,7 +29,7 @@ def _send(port: int, to: str = "ada@example.com", text: str = "Hello") -> None:
 
 def test_what_is_handed_over_is_recorded(port: int, simulator: SmtpSimulator):
     _send(port, text="one\r\n.\r\n..two")
-    (taken,) = simulator.taken
+    (taken,) = simulator.received
     assert (taken.sender, taken.recipients, taken.encrypted) == ("studio@example.com", ["ada@example.com"], False)
     assert (taken.message["Subject"], taken.part("plain").strip()) == ("Yes", "one\n.\n..two")
 
@@ -43,7 +43,7 @@ def test_refusals_strike_where_and_as_often_as_they_are_told(port: int, simulato
     with pytest.raises(smtplib.SMTPDataError):
         _send(port)
     _send(port)
-    assert len(simulator.taken) == 2
+    assert len(simulator.received) == 2
     with pytest.raises(ValueError, match="kind"):
         simulator.fail("nonsense")
 
@@ -53,7 +53,7 @@ def test_connections_break_before_or_after_a_message_is_taken(port: int, simulat
     simulator.fail(kind)
     with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
         _send(port)
-    assert len(simulator.taken) == taken
+    assert len(simulator.received) == taken
 
 
 def test_the_controls_work_over_http_too(port: int, simulator: SmtpSimulator):

@@ -13,7 +13,7 @@ DIMENSION = 256
 LIMITS = ChunkLimits(1000, 30)
 
 
-OPTIONS = EmbeddingOptions(batch_size=4, concurrency=2, patience=RetryPolicy(3, 0.01, 1.0))
+OPTIONS = EmbeddingOptions(batch_size=4, concurrency=2, retry_policy=RetryPolicy(3, 0.01, 1.0))
 
 
 def settings(**values: Any) -> Settings:

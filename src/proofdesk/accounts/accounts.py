@@ -1,4 +1,4 @@
-"""Accounts: the owner's, which the environment defines, and those of other people."""
+"""User accounts: the owner's, which the environment defines, and those of other users."""
 
 import re
 from typing import TypeVar
@@ -14,38 +14,38 @@ from proofdesk.settings import Settings
 
 T = TypeVar("T")
 
-# Nobody can take the names under which Proofdesk and strangers act.
+# The names of the system and of unknown actors in audit events are reserved.
 USERNAME = re.compile(r"(?!(?:system|nobody)$)[a-z0-9._-]{3,32}", re.ASCII)
 
 
 class UsernameTaken(Conflict):
-    """Another account has the name."""
+    """Another account has this username."""
 
     code = "username_taken"
 
 
 class AccountNotFound(NotFound):
-    """There is no account of that name."""
+    """No account has this username."""
 
     code = "user_not_found"
 
 
 class OwnerAccountProtected(Conflict):
-    """The owner's account always exists."""
+    """The owner's account cannot be changed this way."""
 
     code = "owner_account"
 
 
 class WrongPassword(Invalid):
-    """Who changes his password shows that he knows it."""
+    """The current password is wrong."""
 
     code = "wrong_password"
 
 
 async def ensure_owner(db: Database, settings: Settings) -> str | None:
-    """Make the owner's account what AUTH_USERNAME and AUTH_PASSWORD say. Safe when several processes start at once.
+    """Create or update the owner's account from AUTH_USERNAME and AUTH_PASSWORD. Several processes may call it at once.
 
-    Without AUTH_PASSWORD a new account gets a random password: it is returned, once, so that it can be shown.
+    Without AUTH_PASSWORD a new account gets a random password, which is returned once so that it can be shown.
     A changed password ends the owner's sessions. Raises `UsernameTaken`.
     """
     configured_password = settings.auth_password.get_secret_value() if settings.auth_password else None
@@ -55,7 +55,9 @@ async def ensure_owner(db: Database, settings: Settings) -> str | None:
         owner = await queries.lock_owner_account(conn)
         if owner is None:
             password = configured_password or passwords.generate_password()
-            created = await queries.insert_account(conn, username, await passwords.hash_password(password), is_owner=True)
+            created = await queries.insert_account(
+                conn, username, await passwords.hash_password(password), is_owner=True
+            )
             await _record(conn, None, "auth.user_created", _require_free(created))
             return None if configured_password else password
         if owner.username != username:
@@ -67,7 +69,7 @@ async def ensure_owner(db: Database, settings: Settings) -> str | None:
 
 
 async def create(db: Database, username: str, password: str, by: Actor | None = None) -> UserAccount:
-    """A new account, by the system unless somebody is named.
+    """Create an account; the actor is the system unless `by` is given.
 
     Raises `Invalid` (`invalid_username`, `invalid_password`) or `UsernameTaken`.
     """
@@ -82,22 +84,22 @@ async def create(db: Database, username: str, password: str, by: Actor | None = 
 
 
 async def load_actor(db: Database, username: str) -> Actor:
-    """Who acts when a person is named, as at a terminal. Raises `UserNotFound`, also when the account is disabled."""
+    """Return the actor for a username, as given at a terminal. Raises `AccountNotFound`, also for a disabled account."""
     async with db.transaction() as conn:
         account = await queries.fetch_account(conn, username.strip())
     if account is None:
-        raise AccountNotFound(f"There is no account {username[:80]!r} that may do anything.")
+        raise AccountNotFound(f"No enabled account has the username {username[:80]!r}.")
     return Actor(account.username, account.id, account.is_owner)
 
 
 async def list_accounts(db: Database) -> list[AccountSummary]:
-    """All accounts, the owner's first."""
+    """Return all accounts, the owner's first."""
     async with db.transaction() as conn:
         return await queries.list_accounts(conn)
 
 
 async def set_password(db: Database, username: str, password: str, by: Actor | None = None) -> None:
-    """Change a password and end the sessions of its account. Raises `Invalid` or `UserNotFound`."""
+    """Change a password and end the sessions of its account. Raises `Invalid` or `AccountNotFound`."""
     stored = await passwords.hash_password(validate_password(password))
     async with db.transaction() as conn:
         await _replace_password(conn, by, await _lock_account(conn, username), stored)
@@ -106,12 +108,12 @@ async def set_password(db: Database, username: str, password: str, by: Actor | N
 async def change_own_password(
     db: Database, settings: Settings, session: UserSession, current: str, new: str, by: Actor, address: str
 ) -> None:
-    """Change the password of whoever has the session; his other sessions end. Wrong tries count as failed logins.
+    """Change the password of the session's user and end their other sessions. Wrong attempts count as failed logins.
 
-    Raises `Invalid` (`invalid_password`), `WrongPassword`, `OwnerAccount` or `LoginRateLimited`.
+    Raises `Invalid` (`invalid_password`), `WrongPassword`, `OwnerAccountProtected` or `LoginRateLimited`.
     """
     if session.is_owner and settings.auth_password is not None:
-        raise OwnerAccountProtected("The owner's password is what AUTH_PASSWORD says. Change it there.")
+        raise OwnerAccountProtected("AUTH_PASSWORD sets the owner's password. Change it there.")
     new = validate_password(new)
     subjects = limits.rate_limit_subjects(address, session.username)
     wait_times = await limits.count_attempt(db, settings, subjects)
@@ -124,11 +126,13 @@ async def change_own_password(
     stored = await passwords.hash_password(new)
     async with db.transaction() as conn:
         await queries.refund_attempt(conn, subjects.address, subjects.username)
-        await _replace_password(conn, by, await _lock_account(conn, session.username), stored, kept_session=session.id_hash)
+        await _replace_password(
+            conn, by, await _lock_account(conn, session.username), stored, kept_session=session.id_hash
+        )
 
 
 async def disable(db: Database, username: str, by: Actor | None = None) -> None:
-    """Close an account: it cannot sign in any more, and its sessions end. Raises `UserNotFound` or `OwnerAccount`."""
+    """Disable an account and end its sessions. Raises `AccountNotFound` or `OwnerAccountProtected`."""
     async with db.transaction() as conn:
         account = await _lock_account(conn, username)
         if account.is_owner:
@@ -139,7 +143,7 @@ async def disable(db: Database, username: str, by: Actor | None = None) -> None:
 
 
 async def enable(db: Database, username: str, by: Actor | None = None) -> None:
-    """Open a disabled account again; its password is what it was. Raises `UserNotFound`."""
+    """Enable a disabled account; its password is unchanged. Raises `AccountNotFound`."""
     async with db.transaction() as conn:
         account = await _lock_account(conn, username)
         if await queries.set_disabled(conn, account.id, disabled=False):
@@ -147,7 +151,7 @@ async def enable(db: Database, username: str, by: Actor | None = None) -> None:
 
 
 async def end_sessions(db: Database, username: str, by: Actor | None = None) -> int:
-    """End all sessions of an account; how many there were. Raises `UserNotFound`."""
+    """End all sessions of an account; return how many. Raises `AccountNotFound`."""
     async with db.transaction() as conn:
         account = await _lock_account(conn, username)
         ended = await queries.end_sessions(conn, account.id)
@@ -157,15 +161,15 @@ async def end_sessions(db: Database, username: str, by: Actor | None = None) -> 
 
 
 def validate_username(username: str) -> str:
-    """The username as it is stored. Raises `Invalid` (`invalid_username`)."""
+    """Return the username as it is stored. Raises `Invalid` (`invalid_username`)."""
     username = username.strip().lower()
     if not USERNAME.fullmatch(username):
-        raise Invalid("A username has 3 to 32 of: a-z 0-9 . _ -", code="invalid_username")
+        raise Invalid("A username has 3 to 32 characters of: a-z 0-9 . _ -", code="invalid_username")
     return username
 
 
 def validate_password(password: str) -> str:
-    """The password, when it has the right length. Raises `Invalid` (`invalid_password`)."""
+    """Return the password if its length is allowed. Raises `Invalid` (`invalid_password`)."""
     if not 8 <= len(password) <= 128:
         raise Invalid("A password has 8 to 128 characters.", code="invalid_password")
     return password
@@ -174,7 +178,7 @@ def validate_password(password: str) -> str:
 async def _lock_account(conn: Conn, username: str) -> UserAccount:
     account = await queries.lock_account(conn, username.strip())
     if account is None:
-        raise AccountNotFound(f"There is no account {username[:80]!r}.")
+        raise AccountNotFound(f"No account has the username {username[:80]!r}.")
     return account
 
 
@@ -195,5 +199,5 @@ async def _record(
 
 def _require_free(result: T | None) -> T:
     if not result:
-        raise UsernameTaken("AUTH_USERNAME is the name of an account that is not the owner's. Choose another one.")
+        raise UsernameTaken("AUTH_USERNAME is the username of another user. Choose another one.")
     return result

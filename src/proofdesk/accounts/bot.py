@@ -1,7 +1,7 @@
-"""Telegram's Bot API: one call a method, one attempt a call.
+"""Client of Telegram's Bot API: one method for each call, one attempt for each call.
 
-The token is part of every address there. So what goes wrong is told in our own words, errors of the HTTP client,
-which know the address, are not passed on, and its log lines lose the token, whatever the level of logs is.
+The token is part of every address. Errors of the HTTP client, which hold the address, are therefore replaced by our
+own, and the token is removed from its log lines.
 """
 
 import logging
@@ -17,8 +17,8 @@ from proofdesk.core.certificates import ssl_context
 from proofdesk.errors import Unavailable
 
 MAX_TEXT_LENGTH = 4096
-"""Characters of the longest message: Unicode code points, of which a message of emoji has as many as one of letters
-(measured at the real API: github.com/FerroxLabs/wayland/issues/934; only entities are counted in UTF-16)."""
+"""Longest message in Unicode code points, whether letters or emoji (measured at the real API:
+github.com/FerroxLabs/wayland/issues/934; only the offsets of entities count in UTF-16)."""
 
 _HINTS = (
     ("blocked by the user", "They blocked the bot; only they can unblock it."),
@@ -43,9 +43,9 @@ logging.getLogger("httpx2").addFilter(_without_token)
 
 
 class TelegramError(Unavailable):
-    """A call that Telegram refused or did not answer. `permanent`: the same call will not succeed later.
+    """A call that Telegram refused or did not answer. `permanent`: the same call will fail again.
 
-    `perhaps_done`: nothing tells whether the call was carried out. `migrate_to`: the chat has this number now.
+    `outcome_unknown`: it is not known whether the call was carried out. `migrate_to`: the new id of the chat.
     """
 
     code = "telegram_send_failed"
@@ -71,7 +71,7 @@ class TelegramError(Unavailable):
 
 @dataclass(frozen=True)
 class BotIdentity:
-    """The bot itself."""
+    """Id and username of the bot."""
 
     id: int
     username: str
@@ -79,7 +79,7 @@ class BotIdentity:
 
 @dataclass(frozen=True)
 class WebhookInfo:
-    """Where Telegram sends updates, and how that went. `url` is empty while none is set."""
+    """Where Telegram sends updates, and its last error. `url` is empty if no webhook is set."""
 
     url: str
     pending: int
@@ -88,7 +88,7 @@ class WebhookInfo:
 
 
 class Bot:
-    """One bot. `timeout` is in seconds."""
+    """Client for one bot. `timeout` is in seconds."""
 
     def __init__(self, base_url: str, token: str, *, timeout: float = 10):
         self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, verify=ssl_context())
@@ -99,23 +99,23 @@ class Bot:
         await self._http.aclose()
 
     async def identity(self) -> BotIdentity:
-        """Who the bot is; also the way to find out whether the token is right."""
+        """Fetch the bot's identity; also the way to check the token."""
         result = _object(await self._call("getMe"))
         return BotIdentity(result.get("id", 0), result.get("username", ""))
 
     async def send(self, chat_id: int, text: str) -> int | None:
-        """Send a text without markup, of at most `LONGEST` characters; the message's number in that chat."""
+        """Send a text without markup, of at most `MAX_TEXT_LENGTH` characters; return the message id."""
         options = {"link_preview_options": {"is_disabled": True}}
         sent = _object(await self._call("sendMessage", chat_id=chat_id, text=text, **options)).get("message_id")
         return sent if isinstance(sent, int) else None
 
     async def set_webhook(self, url: str, secret: str | None) -> None:
-        """Let Telegram send messages, and nothing else, to an address; `secret` comes along in a header."""
+        """Register the address to which Telegram sends messages; it sends `secret` in a header."""
         token = {} if secret is None else {"secret_token": secret}
         await self._call("setWebhook", url=url, allowed_updates=["message"], **token)
 
     async def webhook_info(self) -> WebhookInfo:
-        """What is set, and the last error of a delivery."""
+        """Fetch the registered webhook and the last delivery error."""
         info = _object(await self._call("getWebhookInfo"))
         at = info.get("last_error_date")
         last_error_at = datetime.fromtimestamp(at, UTC) if isinstance(at, int) else None
@@ -139,11 +139,13 @@ class Bot:
         return body.get("result")
 
     def _refusal(self, method: str, status: int, body: dict[str, Any]) -> TelegramError:
-        description = str(body.get("description") or "an answer that is not the Bot API's.").replace(self._token, "…")[:200]
+        description = str(body.get("description") or "an answer that is not the Bot API's.").replace(self._token, "…")[
+            :200
+        ]
         parameters = _object(body.get("parameters"))
         retry_after, migrate_to = parameters.get("retry_after"), parameters.get("migrate_to_chat_id")
         message = f"Telegram answered {status} to {method}: {description} {_hint(status, description)}".strip()
-        # A page with status 200 is a proxy's: asking again may help.
+        # A page with status 200 comes from a proxy: a retry may help.
         code = 502 if status < 400 else status
         return TelegramError(
             message,

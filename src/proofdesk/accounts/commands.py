@@ -1,4 +1,4 @@
-"""What it means when somebody writes to the bot. Nothing here does anything about it: `auth.telegram` does."""
+"""Commands to the bot: parsing and decisions. `accounts.telegram` executes them."""
 
 import re
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from proofdesk.core import bidi
 CODE_MINUTES = 15
 _COMMAND = re.compile(r"/([a-z]+)(?:@\w+)?(?:\s+(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
 
-BOUND_REPLY = "Bound. PINs for new accounts come here; give one only to somebody you know."
+BOUND_REPLY = "Bound. You will receive the PINs for new accounts here. Give a PIN only to someone you know."
 BIND_INSTRUCTIONS = (
-    "The owner gets it on the settings page of Proofdesk or with `proofdesk telegram bind-code`, then sends "
+    "The owner creates a code on the settings page of Proofdesk or with `proofdesk telegram bind-code`, and sends "
     f"/bind CODE here within {CODE_MINUTES} minutes."
 )
-_HELP = "/bind CODE: make this the account that gets signup PINs\n/whoami: your Telegram id\n/help: this list"
+_HELP = "/bind CODE: send signup PINs to this account\n/whoami: show your Telegram id\n/help: show this list"
 
 
 @dataclass(frozen=True)
 class BotCommand:
-    """What a person wrote to the bot in a private chat. `proven`: it came with the webhook's secret."""
+    """A message to the bot in a private chat. `proven`: the call carried the webhook's secret."""
 
     sender_id: int
     chat_id: int
@@ -32,7 +32,7 @@ class BotCommand:
 
 @dataclass(frozen=True)
 class BotDecision:
-    """What follows. `text` is what the bot answers, `code` what `redeem` uses up, `reason` why `refuse`."""
+    """What to do, and the bot's reply. `code` is the code to `redeem`, `reason` the reason to `refuse`."""
 
     action: Literal["answer", "bind", "redeem", "keep", "refuse"]
     reply: str
@@ -41,7 +41,7 @@ class BotDecision:
 
 
 def parse_command(message: object, *, proven: bool) -> BotCommand | None:
-    """What the message of an update says; None when it is from a group, a channel or a bot, or has no text."""
+    """Return the command in a message; None if it is from a group, a channel or a bot, or has no text."""
     chat, sender = _object_at(message, "chat"), _object_at(message, "from")
     text = message.get("text") if isinstance(message, dict) else None
     if chat.get("type") != "private" or sender.get("is_bot") is True or not isinstance(text, str):
@@ -55,27 +55,29 @@ def parse_command(message: object, *, proven: bool) -> BotCommand | None:
 
 
 def decide(command: BotCommand, binding: TelegramBinding | None, owner_id: int | None) -> BotDecision:
-    """What an update means. `owner_id` is TELEGRAM_OWNER_ID; while it is set, nothing else makes an owner."""
+    """Decide what a command causes. `owner_id` is TELEGRAM_OWNER_ID: if it is set, only that account can be bound."""
     if command.command != "bind":
         return BotDecision("answer", _reply_text(command, binding, owner_id))
     if owner_id is not None and command.sender_id != owner_id:
-        text = "The owner of this Proofdesk is set by its operator. It is not this account."
+        text = "The operator of this Proofdesk has set another account as its owner."
         return BotDecision("refuse", text, reason="not_the_owner")
     if binding is not None and binding.user_id == command.sender_id and not command.argument:
-        return BotDecision("keep", "This account is bound already: PINs for new accounts come here.")
+        return BotDecision("keep", "This account is already bound: you receive the PINs for new accounts here.")
     if owner_id is not None:
         return BotDecision("bind", BOUND_REPLY)
     if command.argument:
         return BotDecision("redeem", BOUND_REPLY, command.argument)
     if binding is not None:
         return BotDecision(
-            "refuse", "Another account is bound. Only the owner can move it. " + BIND_INSTRUCTIONS, reason="bound_already"
+            "refuse",
+            "Another account is bound. Only the owner can change that. " + BIND_INSTRUCTIONS,
+            reason="bound_already",
         )
-    return BotDecision("answer", "A one-time code is needed, so that no stranger can take the owner's place. " + BIND_INSTRUCTIONS)
+    return BotDecision("answer", "To bind this account, a one-time code is required. " + BIND_INSTRUCTIONS)
 
 
 def is_effective(binding: TelegramBinding | None, owner_id: int | None) -> bool:
-    """Whether somebody is bound, and not somebody else than TELEGRAM_OWNER_ID names now."""
+    """Return whether an account is bound, and is the one that TELEGRAM_OWNER_ID names, if that is set."""
     return binding is not None and owner_id in (None, binding.user_id)
 
 
@@ -85,7 +87,7 @@ def _reply_text(command: BotCommand, binding: TelegramBinding | None, owner_id: 
         who = f"{bidi.isolated(command.name)}, Telegram id {command.sender_id}"
         return f"{who}: {'' if is_owner else 'not '}the owner of this Proofdesk."
     if command.command == "start":
-        return "This bot sends the owner of a Proofdesk the PINs of people who want an account.\n\n" + _HELP
+        return "This bot sends the owner of a Proofdesk the PINs for new accounts.\n\n" + _HELP
     return _HELP
 
 

@@ -1,4 +1,4 @@
-"""The token that a page or script of ours sends along with every change: others cannot read it."""
+"""CSRF tokens: our pages send the session's token with every change, and other sites cannot read it."""
 
 import hmac
 import secrets
@@ -15,12 +15,12 @@ class CsrfInvalid(Denied):
 
 
 def create_token() -> str:
-    """A new token of 256 bits."""
+    """Return a new token of 256 bits."""
     return secrets.token_urlsafe(32)
 
 
 def check(expected: str, presented: str | None) -> None:
-    """Compare in constant time. Raises `CsrfInvalid`."""
+    """Compare the tokens in constant time. Raises `CsrfInvalid`."""
     if not hmac.compare_digest(expected.encode(), (presented or "").encode("utf-8", "replace")):
         raise CsrfInvalid(
             "The x-csrf-token header does not match this session. Reload the page, or sign in again.", status=403
@@ -28,10 +28,10 @@ def check(expected: str, presented: str | None) -> None:
 
 
 def check_fetch_site(site: str | None, origin: str | None, allowed: list[str]) -> None:
-    """Refuse a login that a page of somebody else sends: there is no session yet whose token could be asked for.
+    """Refuse a login that another site sends, since there is no session yet whose token could be checked.
 
-    `site` is the browser's Sec-Fetch-Site; `same-site` is another host of our domain, which may be anybody's. Raises
-    `CsrfInvalid`.
+    `site` is the browser's Sec-Fetch-Site; `same-site` is another host of the same domain, which is not trusted either.
+    Raises `CsrfInvalid`.
     """
     if site in ("cross-site", "same-site") and origin not in allowed:
-        raise CsrfInvalid("Signing in from another site is refused. Open Proofdesk's own login page.", status=403)
+        raise CsrfInvalid("Signing in from another site is not allowed. Open Proofdesk's own login page.", status=403)

@@ -1,4 +1,4 @@
-"""How many logins may fail in a window, counted by address and by username, for all processes together."""
+"""Rate limits of failed logins, by address and by username, shared by all processes."""
 
 import hashlib
 import ipaddress
@@ -11,7 +11,7 @@ from proofdesk.settings import Settings
 
 
 class LoginRateLimited(Denied):
-    """Too many failed logins; `retry_after` says when the window ends."""
+    """Too many failed logins; `retry_after` is the number of seconds until the window ends."""
 
     code = "login_rate_limited"
 
@@ -22,7 +22,7 @@ class LoginRateLimited(Denied):
 
 @dataclass(frozen=True)
 class RateLimitSubjects:
-    """Who tries: counted under these two names."""
+    """The keys under which a login is counted."""
 
     address: str
     username: str
@@ -30,19 +30,19 @@ class RateLimitSubjects:
 
 @dataclass(frozen=True)
 class LoginWaitTimes:
-    """Seconds until the next try, for the address and for the username; None while below the limit."""
+    """Seconds until the next attempt, for the address and for the username; None below the limit."""
 
     address: int | None
     username: int | None
 
 
 def rate_limit_subjects(address: str, username: str) -> RateLimitSubjects:
-    """The names to count under: the network of an IPv6 address, and a hash of what was typed as username."""
+    """Return the keys: the address (the network of an IPv6 address), and a hash of the username as typed."""
     return RateLimitSubjects(_network(address), hashlib.sha256(username.lower().encode()).hexdigest())
 
 
 async def count_attempt(db: Database, settings: Settings, subjects: RateLimitSubjects) -> LoginWaitTimes:
-    """Count a try before it is made, so that tries made at once cannot slip through together."""
+    """Count an attempt before it is made, so that simultaneous attempts cannot pass the limit together."""
     minutes, max_attempts = settings.login_rate_limit_window_minutes, settings.login_rate_limit_max_attempts
     async with db.transaction() as conn:
         counters = await queries.count_attempt(conn, subjects.address, subjects.username, minutes)

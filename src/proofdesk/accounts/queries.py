@@ -9,7 +9,7 @@ from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fe
 
 @dataclass(frozen=True)
 class UserAccount:
-    """A person's account."""
+    """A user's account."""
 
     id: UUID
     username: str
@@ -21,7 +21,7 @@ class UserAccount:
 
 @dataclass(frozen=True)
 class AccountSummary:
-    """An account as those see it who look after accounts. `sessions` counts those that have not ended."""
+    """An account in the list of accounts. `sessions` counts the active ones."""
 
     username: str
     is_owner: bool
@@ -33,7 +33,7 @@ class AccountSummary:
 
 @dataclass(frozen=True)
 class UserSession:
-    """A session that has not ended, with the person it belongs to."""
+    """A session that has not ended, with its user."""
 
     id_hash: bytes
     user_id: UUID
@@ -47,14 +47,14 @@ class UserSession:
 
 @dataclass(frozen=True)
 class ActiveSession(UserSession):
-    """A session in use. `account_scope_id` is that of its active project; None unless its person may enter it."""
+    """A session of a request. `account_scope_id` belongs to the active project; None if the user may not enter it."""
 
     account_scope_id: UUID | None
 
 
 @dataclass(frozen=True)
 class AttemptCounter:
-    """Tries of one subject in its window."""
+    """Attempts of one subject in its window."""
 
     purpose: str
     hits: int
@@ -65,7 +65,7 @@ class AttemptCounter:
 
 
 async def fetch_account(conn: Conn, username: str) -> UserAccount | None:
-    """The enabled account of that name as written, or else in small letters."""
+    """Return the enabled account with this username, as written or in lower case."""
     return await fetch_optional(
         conn,
         UserAccount,
@@ -78,7 +78,7 @@ async def fetch_account(conn: Conn, username: str) -> UserAccount | None:
 
 
 async def lock_account(conn: Conn, username: str) -> UserAccount | None:
-    """The account of that name, disabled or not; nobody changes it or signs in to it until the transaction ends."""
+    """Return the account with this username, enabled or not, locked until the transaction ends."""
     return await fetch_optional(
         conn,
         UserAccount,
@@ -91,7 +91,7 @@ async def lock_account(conn: Conn, username: str) -> UserAccount | None:
 
 
 async def list_accounts(conn: Conn) -> list[AccountSummary]:
-    """All accounts, the owner's first."""
+    """Return all accounts, the owner's first."""
     return await fetch_all(
         conn,
         AccountSummary,
@@ -105,7 +105,7 @@ async def list_accounts(conn: Conn) -> list[AccountSummary]:
 
 
 async def lock_owner_account(conn: Conn) -> UserAccount | None:
-    """The owner's account, locked as `locked_account` does."""
+    """Return the owner's account, locked until the transaction ends."""
     return await fetch_optional(
         conn,
         UserAccount,
@@ -116,12 +116,12 @@ async def lock_owner_account(conn: Conn) -> UserAccount | None:
 
 
 async def lock_owner_setup(conn: Conn) -> None:
-    """Only one process at a time looks after the owner's account, until the end of the transaction."""
+    """Let only one process at a time set up the owner's account, until the transaction ends."""
     await execute(conn, "SELECT pg_advisory_xact_lock(hashtextextended('owner_account', 0))")
 
 
 async def insert_account(conn: Conn, username: str, password_hash: str, *, is_owner: bool) -> UserAccount | None:
-    """A new account; None when the name is taken."""
+    """Insert an account; return None if the username is taken."""
     return await fetch_optional(
         conn,
         UserAccount,
@@ -136,7 +136,7 @@ async def insert_account(conn: Conn, username: str, password_hash: str, *, is_ow
 
 
 async def rename_account(conn: Conn, account: UserAccount, username: str) -> bool:
-    """Give an account another name; False when that is taken."""
+    """Change the username of an account; return False if it is taken."""
     return bool(
         await execute(
             conn,
@@ -150,14 +150,14 @@ async def rename_account(conn: Conn, account: UserAccount, username: str) -> boo
 
 
 async def change_password(conn: Conn, user_id: UUID, password_hash: str) -> None:
-    """Store another password."""
+    """Store another password hash."""
     await execute(
         conn, "UPDATE app_users SET password_hash = %(hash)s WHERE id = %(user)s", user=user_id, hash=password_hash
     )
 
 
 async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
-    """Close an account or open it again; False when it is so already."""
+    """Disable or enable an account; return False if it already was."""
     return bool(
         await execute(
             conn,
@@ -174,7 +174,7 @@ async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
 
 
 async def fetch_session(conn: Conn, id_hash: bytes, *, mark_seen: bool) -> ActiveSession | None:
-    """A session that has not ended; if it is `seen`, that is noted when the last note is a minute old."""
+    """Return a session that has not ended; with `mark_seen`, update its last use at most once a minute."""
     return await fetch_optional(
         conn,
         ActiveSession,
@@ -197,7 +197,7 @@ async def fetch_session(conn: Conn, id_hash: bytes, *, mark_seen: bool) -> Activ
 
 
 async def session_has_ended(conn: Conn, id_hash: bytes) -> bool | None:
-    """Whether a session has ended; None when there is none (any more). Notes nothing."""
+    """Return whether a session has ended; None if it does not exist. Changes nothing."""
     return await fetch_value(
         conn,
         """
@@ -210,7 +210,7 @@ async def session_has_ended(conn: Conn, id_hash: bytes) -> bool | None:
 async def insert_session(
     conn: Conn, id_hash: bytes, account: UserAccount, csrf_token: str, project_id: UUID | None, days: int
 ) -> bool:
-    """A new session of an account; False when it was disabled or given another password since it was read."""
+    """Insert a session; return False if the account was disabled or its password changed since it was read."""
     return bool(
         await execute(
             conn,
@@ -229,7 +229,7 @@ async def insert_session(
 
 
 async def list_sessions(conn: Conn, user_id: UUID) -> list[UserSession]:
-    """The account's sessions that have not ended, the one seen last first."""
+    """Return the account's active sessions, the most recently used first."""
     return await fetch_all(
         conn,
         UserSession,
@@ -244,7 +244,7 @@ async def list_sessions(conn: Conn, user_id: UUID) -> list[UserSession]:
 
 
 async def end_sessions(conn: Conn, user_id: UUID, kept_session: bytes | None = None) -> int:
-    """End the account's sessions, all or all but one; how many there were."""
+    """End the account's sessions, except `kept_session`; return how many."""
     return await execute(
         conn,
         "DELETE FROM sessions WHERE user_id = %(user)s AND (%(but)s::bytea IS NULL OR id_hash <> %(but)s)",
@@ -254,7 +254,7 @@ async def end_sessions(conn: Conn, user_id: UUID, kept_session: bytes | None = N
 
 
 async def end_session(conn: Conn, id_hash: bytes) -> UserSession | None:
-    """End a session; it as it was, or None when it had ended."""
+    """End a session and return it; None if it had ended."""
     return await fetch_optional(
         conn,
         UserSession,
@@ -272,7 +272,7 @@ async def delete_session(conn: Conn, id_hash: bytes) -> None:
 
 
 async def delete_ended_sessions(conn: Conn) -> None:
-    """Remove sessions that have ended and counters older than any window can be (a day)."""
+    """Delete ended sessions, and counters older than any window can be (a day)."""
     await execute(
         conn,
         """
@@ -288,7 +288,7 @@ async def delete_ended_sessions(conn: Conn) -> None:
 
 
 async def find_initial_project(conn: Conn, account: UserAccount) -> UUID | None:
-    """Where a login begins: the project worked in last, or the only one there is; None when neither can be entered."""
+    """Return the project in which a session starts: the last one used, or the only one; None if there is none."""
     return await fetch_value(
         conn,
         """
@@ -303,7 +303,7 @@ async def find_initial_project(conn: Conn, account: UserAccount) -> UUID | None:
 
 
 async def activate_project(conn: Conn, session: UserSession, project_id: UUID) -> None:
-    """Remember the project for this session and for the next login."""
+    """Store the active project of this session and of the next login."""
     await execute(
         conn,
         """
@@ -319,7 +319,7 @@ async def activate_project(conn: Conn, session: UserSession, project_id: UUID) -
 
 
 async def count_attempt(conn: Conn, address: str, username: str, minutes: int) -> list[AttemptCounter]:
-    """Count one try for both subjects; a window that is over starts anew."""
+    """Count one attempt for both subjects; an expired window restarts."""
     return await fetch_all(
         conn,
         AttemptCounter,
@@ -341,7 +341,7 @@ async def count_attempt(conn: Conn, address: str, username: str, minutes: int) -
 
 
 async def refund_attempt(conn: Conn, address: str, username: str) -> None:
-    """A login that succeeded does not count. Touches the rows in the order of `count_try`: no deadlock."""
+    """Uncount a successful login. It locks rows in the order of `count_attempt`, so that no deadlock is possible."""
     await execute(
         conn,
         """

@@ -1,4 +1,4 @@
-"""Sessions: opened at login, read on every request, closed at logout. Only a hash of the token is stored."""
+"""Sessions: created at login, loaded on every request, ended at logout. Only a hash of the token is stored."""
 
 import hashlib
 import secrets
@@ -16,24 +16,24 @@ from proofdesk.settings import Settings
 
 LIFETIME_DAYS = 14
 PROBE_SUFFIX = "_probe"
-"""Ends the name of a cookie like the session's that the login page sets: whether it comes back tells if that would."""
+"""Suffix of a cookie that the login page sets like the session cookie, to find out whether the browser returns it."""
 
 
 class MissingCredentials(Invalid):
-    """A username and a password are needed."""
+    """The username or the password is missing."""
 
     code = "missing_credentials"
 
 
 class InvalidCredentials(Denied):
-    """There is no such account, or this is not its password."""
+    """The account does not exist, or the password is wrong."""
 
     code = "invalid_credentials"
 
 
 @dataclass(frozen=True)
 class LoginAttempt:
-    """What somebody presents. `address` is his network address, `replaces` the token of an earlier session."""
+    """The credentials of a login, the client's network address, and the token of a session that it replaces."""
 
     username: str
     password: str
@@ -44,7 +44,7 @@ class LoginAttempt:
 
 @dataclass(frozen=True)
 class NewSession:
-    """A new session. `token` is known here only; it goes into the cookie."""
+    """A new session. `token` goes into the cookie and is not stored."""
 
     token: str
     csrf_token: str
@@ -53,12 +53,12 @@ class NewSession:
 
 
 async def sign_in(db: Database, settings: Settings, login: LoginAttempt) -> NewSession:
-    """Sign in. A failed try counts; the right password works even when others used up the username's tries.
+    """Sign in. A failed attempt counts; the right password works even if others used up the attempts of the username.
 
     Raises `MissingCredentials`, `InvalidCredentials` or `LoginRateLimited`.
     """
     if not login.username.strip() or not login.password:
-        raise MissingCredentials("Give a username and a password.")
+        raise MissingCredentials("Enter a username and a password.")
     subjects = limits.rate_limit_subjects(login.address, login.username.strip())
     wait_times = await limits.count_attempt(db, settings, subjects)
     if wait_times.address:
@@ -73,23 +73,23 @@ async def sign_in(db: Database, settings: Settings, login: LoginAttempt) -> NewS
 
 
 async def load_session(db: Database, token: str, *, mark_seen: bool = True) -> ActiveSession | None:
-    """The session of a token, when it has not ended. Notes at most once a minute that it was seen.
+    """Return the session of a token if it has not ended; with `mark_seen`, update its last use.
 
-    A page that was left open asks without being `seen`, so that it does not keep its session from ending.
+    Background requests of an open page do not mark the session as seen, so that it still ends.
     """
     async with db.statement() as conn:
         return await queries.fetch_session(conn, _hash(token), mark_seen=mark_seen)
 
 
 async def session_state(db: Database, token: str) -> str:
-    """`active`, `ended`, or `unknown` when there is no such session any more."""
+    """Return `active`, `ended`, or `unknown` if the session does not exist."""
     async with db.transaction() as conn:
         ended = await queries.session_has_ended(conn, _hash(token))
     return "unknown" if ended is None else "ended" if ended else "active"
 
 
 async def sign_out(db: Database, token: str, request_id: str | None = None) -> None:
-    """Sign out. Nothing happens when the session has ended already."""
+    """Sign out. An ended session is not an error."""
     async with db.transaction() as conn:
         ended = await queries.end_session(conn, _hash(token))
         if ended is not None:
@@ -97,7 +97,7 @@ async def sign_out(db: Database, token: str, request_id: str | None = None) -> N
 
 
 async def select_project(db: Database, session: UserSession, scope: EventScope, request_id: str | None = None) -> None:
-    """Make a project the session's active one; the next login begins there."""
+    """Make a project the active one of the session and of the next login."""
     async with db.scoped(scope) as conn:
         await queries.activate_project(conn, session, scope.project_id)
         if session.active_project_id != scope.project_id:
@@ -106,13 +106,13 @@ async def select_project(db: Database, session: UserSession, scope: EventScope, 
 
 
 async def list_sessions(db: Database, session: UserSession) -> list[UserSession]:
-    """All sessions of the account, the one seen last first."""
+    """Return all active sessions of the account, the most recently used first."""
     async with db.transaction() as conn:
         return await queries.list_sessions(conn, session.user_id)
 
 
 async def end_other_sessions(db: Database, session: UserSession, request_id: str | None = None) -> int:
-    """End the account's other sessions; how many there were."""
+    """End the account's other sessions; return how many."""
     async with db.transaction() as conn:
         ended = await queries.end_sessions(conn, session.user_id, kept_session=session.id_hash)
         if ended:
@@ -123,7 +123,7 @@ async def end_other_sessions(db: Database, session: UserSession, request_id: str
 
 
 def actor_of_session(session: UserSession, request_id: str | None) -> Actor:
-    """The person behind a session, acting in one request."""
+    """Return the session's user as the actor of one request."""
     return Actor(session.username, session.user_id, session.is_owner, request_id)
 
 
@@ -132,7 +132,9 @@ async def _fetch_account(db: Database, username: str) -> UserAccount | None:
         return await queries.fetch_account(conn, username)
 
 
-async def _complete_sign_in(db: Database, account: UserAccount, login: LoginAttempt, subjects: limits.RateLimitSubjects) -> NewSession:
+async def _complete_sign_in(
+    db: Database, account: UserAccount, login: LoginAttempt, subjects: limits.RateLimitSubjects
+) -> NewSession:
     async with db.transaction() as conn:
         await queries.refund_attempt(conn, subjects.address, subjects.username)
         new_session = await create_session(conn, account, login.replaces)
@@ -141,8 +143,10 @@ async def _complete_sign_in(db: Database, account: UserAccount, login: LoginAtte
     return new_session
 
 
-async def _record_failure(db: Database, account: UserAccount | None, login: LoginAttempt, subjects: limits.RateLimitSubjects) -> None:
-    # At most as often as tries may fail. Of a name that nobody has nothing is kept: people type passwords there.
+async def _record_failure(
+    db: Database, account: UserAccount | None, login: LoginAttempt, subjects: limits.RateLimitSubjects
+) -> None:
+    # The rate limit bounds these events. An unknown username is not stored, since people type passwords there.
     payload = {"address": subjects.address, "username": account and account.username}
     async with db.transaction() as conn:
         stranger = events.anonymous_actor(login.request_id)
@@ -152,9 +156,9 @@ async def _record_failure(db: Database, account: UserAccount | None, login: Logi
 
 
 async def create_session(conn: Conn, account: UserAccount, replaces: str | None) -> NewSession:
-    """A session for somebody who has proved who he is; `replaces` is the token of an earlier one, which ends.
+    """Create a session for an authenticated account; `replaces` is the token of an earlier session, which ends.
 
-    Raises `InvalidCredentials` when the account was disabled or given another password in the meantime.
+    Raises `InvalidCredentials` if the account was disabled or its password changed meanwhile.
     """
     token, csrf_token = secrets.token_urlsafe(32), csrf.create_token()
     await queries.delete_ended_sessions(conn)

@@ -124,7 +124,10 @@ async def start(db: Database, settings: Settings, bot: Bot | None, application: 
         raise TelegramNotConfigured
     if await telegram.fetch_owner_binding(db, settings) is None:
         raise OwnerNotBound
-    username, password = accounts.validate_username(application.username), accounts.validate_password(application.password)
+    username, password = (
+        accounts.validate_username(application.username),
+        accounts.validate_password(application.password),
+    )
     subject = quotas.subject_of_address(application.address)
     if wait := await quotas.count_hits(db, (quotas.STARTS_OF_ADDRESS, subject), (quotas.STARTS, quotas.EVERYONE)):
         raise SignupRateLimited(f"Too many signups. Try again {_in_minutes(wait)}.", status=429, retry_after=wait)
@@ -150,7 +153,9 @@ async def confirm(db: Database, settings: Settings, confirmation: SignupConfirma
         _raise_request_invalid()
     subject = quotas.subject_of_address(confirmation.address)
     if wait := await quotas.count_hits(db, (quotas.PINS_OF_ADDRESS, subject), (quotas.PINS, quotas.EVERYONE)):
-        raise PinAttemptsExceeded(f"Too many PINs were tried. Try again {_in_minutes(wait)}.", status=429, retry_after=wait)
+        raise PinAttemptsExceeded(
+            f"Too many PINs were tried. Try again {_in_minutes(wait)}.", status=429, retry_after=wait
+        )
     try:
         request = await _count_attempt(db, settings, request_id)
         if not hmac.compare_digest(request.pin_hash, _pin_hash(settings, request_id, confirmation.pin)):
@@ -163,10 +168,18 @@ async def confirm(db: Database, settings: Settings, confirmation: SignupConfirma
         raise
 
 
-async def _store_request(db: Database, settings: Settings, application: SignupApplication, pin: str) -> tuple[StartedSignup, int]:
+async def _store_request(
+    db: Database, settings: Settings, application: SignupApplication, pin: str
+) -> tuple[StartedSignup, int]:
     """Store a wish whose password is a hash already; with it the chat that gets the PIN."""
     request_id, expires_at = uuid4(), None
-    values = (request_id, application.username, application.password, _pin_hash(settings, request_id, pin), application.address)
+    values = (
+        request_id,
+        application.username,
+        application.password,
+        _pin_hash(settings, request_id, pin),
+        application.address,
+    )
     async with db.transaction() as conn:
         await signup_queries.delete_expired(conn)
         owner = await signup_queries.lock_binding(conn)
@@ -204,12 +217,16 @@ async def _count_attempt(db: Database, settings: Settings, request_id: UUID) -> 
     return counted
 
 
-async def _create_account(db: Database, settings: Settings, request: SignupRequest, confirmation: SignupConfirmation) -> NewSession:
+async def _create_account(
+    db: Database, settings: Settings, request: SignupRequest, confirmation: SignupConfirmation
+) -> NewSession:
     new_session = None
     async with db.transaction() as conn:
         # Of two confirmations at once, the second waits here and then finds nothing.
         request_deleted = await signup_queries.delete_request(conn, request.id)
-        username_taken = _is_owner_name(settings, request.username) or await signup_queries.username_exists(conn, request.username)
+        username_taken = _is_owner_name(settings, request.username) or await signup_queries.username_exists(
+            conn, request.username
+        )
         if request_deleted and not username_taken:
             account = await queries.insert_account(conn, request.username, request.password_hash, is_owner=False)
             if account is not None:
@@ -224,7 +241,9 @@ async def _create_account(db: Database, settings: Settings, request: SignupReque
     return new_session
 
 
-async def _record_failure(conn: Conn, attempt: SignupApplication | SignupConfirmation, request_id: UUID | None, reason: str) -> None:
+async def _record_failure(
+    conn: Conn, attempt: SignupApplication | SignupConfirmation, request_id: UUID | None, reason: str
+) -> None:
     # Called within the quotas only, so nobody can fill the trail with failures.
     payload = {"reason": reason, "address": attempt.address}
     stranger = events.anonymous_actor(attempt.request_id)

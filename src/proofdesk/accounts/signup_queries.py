@@ -135,7 +135,9 @@ async def fetch_binding(conn: Conn) -> TelegramBinding | None:
 
 async def lock_binding(conn: Conn) -> TelegramBinding | None:
     """The account that is bound; it stays so until the end of the transaction."""
-    return await fetch_optional(conn, TelegramBinding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE")
+    return await fetch_optional(
+        conn, TelegramBinding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE"
+    )
 
 
 async def bind(conn: Conn, user_id: int, chat_id: int, name: str) -> None:

@@ -20,9 +20,9 @@ class NoSourceBound(SourceBindingError):
 
 
 async def bound_sources(db: Database, scope: Scope, default_account_id: int | None) -> list[Source]:
-    """What the project reads; a project that never read anything is given the default account.
+    """Return the sources of the project. A project that never had one is bound to the default account.
 
-    Raises `NothingBound` when there is no default account or another project has it.
+    Raises `NoSourceBound` when there is no default account or it is bound to another project.
     """
     bound = await sources.list_sources(db, scope)
     if bound:

@@ -28,9 +28,7 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[
-        Path, typer.Argument(help="File that `backup` wrote.", exists=True, dir_okay=False, readable=True)
-    ],
+    file: Annotated[Path, typer.Argument(help="File that `backup` wrote.", exists=True, dir_okay=False, readable=True)],
 ) -> None:
     """Fill an empty database from a backup, and migrate it. Also moves the embedded database to a server."""
     with _database_url() as url:

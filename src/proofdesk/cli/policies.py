@@ -1,4 +1,4 @@
-"""`policy`: what people allow on a channel."""
+"""`policy`: what contacts allow on a channel."""
 
 from typing import Annotated
 
@@ -6,77 +6,87 @@ import typer
 
 from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
+from proofdesk.core.paging import MAX_SHORT_LIMIT
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import policies
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 
-policy_app = typer.Typer(help="What people allow on a channel.", no_args_is_help=True)
+policy_app = typer.Typer(help="Policies: what contacts allow on a channel.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
 
-Who = Annotated[str, typer.Argument(metavar="WHO", help="A contact's global id, or an address.")]
+_CONTACT = typer.Argument(metavar="CONTACT", help="Global id of a contact, or an address.")
 
 
 @policy_app.command("show")
 def show_policy(
-    who: Annotated[str | None, typer.Argument(metavar="WHO", help="A contact's global id, or an address.")] = None,
+    contact: Annotated[str | None, _CONTACT] = None,
     channel: Annotated[str | None, typer.Option(help="chatwoot, email or telegram.")] = None,
-    opted_out: Annotated[bool | None, typer.Option("--opted-out/--not-opted-out", help="Only these.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 50,
+    opted_out: Annotated[
+        bool | None,
+        typer.Option("--opted-out/--not-opted-out", help="Only contacts that have (not) opted out."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=MAX_SHORT_LIMIT, help="Maximum number of policies.")
+    ] = 50,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the policies of somebody, or of all."""
+    """Show the policies of a contact, or of all contacts."""
 
-    async def command(held: Resources) -> tuple[list[Policy], int]:
-        inside = await environment.enter_project(held, project)
-        return await policies.list_policies(held.db, inside, PolicyFilter(who, channel, opted_out), limit, 0)
+    async def command(resources: Resources) -> tuple[list[Policy], int]:
+        scope = await environment.enter_project(resources, project)
+        return await policies.list_policies(resources.db, scope, PolicyFilter(contact, channel, opted_out), limit, 0)
 
-    found, total = environment.run_with_resources(command)
+    page, total = environment.run_with_resources(command)
     if json:
-        return output.print_json({"policies": [vars(p) for p in found], "total": total})
-    return _table(found)
+        return output.print_json({"policies": [vars(policy) for policy in page], "total": total})
+    return _print_policies(page)
 
 
 @policy_app.command("set")
 def set_policy(
-    who: Who,
+    contact: Annotated[str, _CONTACT],
     channel: Annotated[str, typer.Argument(help="chatwoot, email or telegram.")],
-    opted_out: Annotated[bool | None, typer.Option("--opt-out/--opt-in", help="An opt-in needs a reason.")] = None,
-    stop_on_reply: Annotated[bool | None, typer.Option(help="Cancel what was approved before he writes.")] = None,
-    window: Annotated[int | None, typer.Option(min=1, max=720, help="Hours of the window that the cap is for.")] = None,
-    cap: Annotated[int | None, typer.Option(min=1, max=200, help="Messages in a window.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why, for the audit trail.")] = None,
-    by: Annotated[str | None, typer.Option("--as", metavar="USER", help="Who does it; unset: the system.")] = None,
+    opted_out: Annotated[
+        bool | None, typer.Option("--opt-out/--opt-in", help="Opt the contact out or in. Opting in needs a reason.")
+    ] = None,
+    stop_on_reply: Annotated[
+        bool | None, typer.Option(help="Cancel approved messages when the contact replies.")
+    ] = None,
+    window: Annotated[int | None, typer.Option(min=1, max=720, help="Hours of the frequency window.")] = None,
+    cap: Annotated[int | None, typer.Option(min=1, max=200, help="Maximum number of messages in a window.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason, for the audit log.")] = None,
+    actor: Annotated[str | None, typer.Option("--as", metavar="USER", help="Who acts. Default: the system.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Change what somebody allows; what is not named stays as it is."""
-    change = PolicyUpdate(opted_out, stop_on_reply, window, cap)
+    """Change the policy of a contact. Options that are absent stay as they are."""
+    update = PolicyUpdate(opted_out, stop_on_reply, window, cap)
 
-    async def command(held: Resources) -> Policy:
-        inside = await environment.enter_project(held, project, by)
-        return await policies.change_policy(held.db, inside, who, channel, change, reason=reason)
+    async def command(resources: Resources) -> Policy:
+        scope = await environment.enter_project(resources, project, actor)
+        return await policies.change_policy(resources.db, scope, contact, channel, update, reason=reason)
 
     changed = environment.run_with_resources(command)
     if json:
         return output.print_json(vars(changed))
-    return _table([changed])
+    return _print_policies([changed])
 
 
-def _table(found: list[Policy]) -> None:
-    headings = ("Who", "Channel", "Opted out", "Stop on reply", "Cap", "Hours", "Sent", "Wrote last")
+def _print_policies(page: list[Policy]) -> None:
+    headings = ("Contact", "Channel", "Opted out", "Stop on reply", "Cap", "Hours", "Sent", "Last reply")
     rows = [
         (
-            p.contact_global_id,
-            p.channel,
-            "yes" if p.opted_out else "no",
-            "yes" if p.stop_on_reply else "no",
-            p.frequency_cap,
-            p.frequency_window_hours,
-            p.sent_in_window,
-            p.last_inbound_at,
+            policy.contact_global_id,
+            policy.channel,
+            "yes" if policy.opted_out else "no",
+            "yes" if policy.stop_on_reply else "no",
+            policy.frequency_cap,
+            policy.frequency_window_hours,
+            policy.sent_in_window,
+            policy.last_inbound_at,
         )
-        for p in found
+        for policy in page
     ]
     output.print_table(headings, rows)

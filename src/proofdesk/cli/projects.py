@@ -1,4 +1,4 @@
-"""`project` and `source`: what there is, who may enter it, and what it reads."""
+"""`project` and `source`: projects, their members, and their sources."""
 
 from typing import Annotated
 
@@ -16,8 +16,8 @@ from proofdesk.projects.scope import ProjectOwner
 from proofdesk.projects.source_queries import Source
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)
-member_app = typer.Typer(help="Who may enter a project, besides the owner.", no_args_is_help=True)
-source_app = typer.Typer(help="The Chatwoot accounts and inboxes that a project reads.", no_args_is_help=True)
+member_app = typer.Typer(help="Members of a project. The owner may enter every project.", no_args_is_help=True)
+source_app = typer.Typer(help="Sources: the Chatwoot accounts and inboxes of a project.", no_args_is_help=True)
 app.add_typer(project_app, name="project")
 project_app.add_typer(member_app, name="member")
 app.add_typer(source_app, name="source")
@@ -26,79 +26,84 @@ app.add_typer(source_app, name="source")
 @project_app.command("create")
 def create_project(
     name: str,
-    scope_key: Annotated[str | None, typer.Option(help="Account scope; unset: the default one.")] = None,
+    scope_key: Annotated[
+        str | None, typer.Option(help="Key of the account scope. Default: the default account scope.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a project."""
-    made = environment.run_with_resources(lambda held: new_projects.create(held.db, events.system_actor(), name, scope_key=scope_key))
+    """Create a project."""
+    project = environment.run_with_resources(
+        lambda resources: new_projects.create(resources.db, events.system_actor(), name, scope_key=scope_key)
+    )
     if json:
-        return output.print_json(vars(made))
-    return output.print_line(f"Made project {made.name} ({made.id}).")
+        return output.print_json(vars(project))
+    return output.print_line(f"Created project {project.name} ({project.id}).")
 
 
 @project_app.command("list")
 def list_projects(json: JsonOption = False) -> None:
-    """Show all projects."""
-    found = environment.run_with_resources(lambda held: projects.list_visible(held.db, events.system_actor()))
+    """List all projects."""
+    rows = environment.run_with_resources(lambda resources: projects.list_visible(resources.db, events.system_actor()))
     if json:
-        return output.print_json([vars(p) for p in found])
-    return output.print_table(("Name", "Id", "Created"), [(p.name, p.id, p.created_at) for p in found])
+        return output.print_json([vars(row) for row in rows])
+    return output.print_table(("Name", "Id", "Created"), [(row.name, row.id, row.created_at) for row in rows])
 
 
 @project_app.command("rename")
-def rename_project(name: Annotated[str, typer.Argument(help="The new name.")], project: ProjectOption = None) -> None:
-    """Give a project another name."""
+def rename_project(name: Annotated[str, typer.Argument(help="New name.")], project: ProjectOption = None) -> None:
+    """Rename a project."""
 
-    async def command(held: Resources) -> str:
-        return (await projects.rename(held.db, await _kept(held, project), name)).name
+    async def command(resources: Resources) -> str:
+        return (await projects.rename(resources.db, await _owned_project(resources, project), name)).name
 
-    output.print_line(f"The project is called {environment.run_with_resources(command)}.")
+    output.print_line(f"Renamed the project to {environment.run_with_resources(command)}.")
 
 
 @project_app.command("archive")
-def archive_project(project: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
-    """Put a project away: nobody enters it any more, its data stays, its sources are free for other projects."""
+def archive_project(project: Annotated[str, typer.Argument(help="Name or id of the project.")]) -> None:
+    """Archive a project. Nobody can enter it any more; its data stays; other projects can bind its sources."""
 
-    async def command(held: Resources) -> list[Source]:
-        return await projects.archive(held.db, await _kept(held, project))
+    async def command(resources: Resources) -> list[Source]:
+        return await projects.archive(resources.db, await _owned_project(resources, project))
 
-    freed = ", ".join(s.external_id for s in environment.run_with_resources(command))
-    output.print_line(f"Archived {project}. Its data stays." + (f" Free for other projects: {freed}." if freed else ""))
+    released = ", ".join(source.external_id for source in environment.run_with_resources(command))
+    note = f" Released sources: {released}." if released else ""
+    output.print_line(f"Archived {project}. Its data stays.{note}")
 
 
 @member_app.command("add")
 def add_member(username: str, project: ProjectOption = None) -> None:
-    """Let somebody into a project."""
+    """Add a member to a project."""
 
-    async def command(held: Resources) -> None:
-        await members.add(held.db, await _kept(held, project), username)
+    async def command(resources: Resources) -> None:
+        await members.add(resources.db, await _owned_project(resources, project), username)
 
     environment.run_with_resources(command)
-    output.print_line(f"{username} may enter the project.")
+    output.print_line(f"Added {username} to the project.")
 
 
 @member_app.command("remove")
 def remove_member(username: str, project: ProjectOption = None) -> None:
-    """Let a member go."""
+    """Remove a member from a project."""
 
-    async def command(held: Resources) -> None:
-        await members.remove(held.db, await _kept(held, project), username)
+    async def command(resources: Resources) -> None:
+        await members.remove(resources.db, await _owned_project(resources, project), username)
 
     environment.run_with_resources(command)
-    output.print_line(f"{username} may not enter the project any more.")
+    output.print_line(f"Removed {username} from the project.")
 
 
 @member_app.command("list")
 def list_members(project: ProjectOption = None, json: JsonOption = False) -> None:
-    """Show who may enter a project."""
+    """List the members of a project."""
 
-    async def command(held: Resources) -> list[Member]:
-        return await members.list_members(held.db, await environment.enter_project(held, project))
+    async def command(resources: Resources) -> list[Member]:
+        return await members.list_members(resources.db, await environment.enter_project(resources, project))
 
-    found = environment.run_with_resources(command)
+    rows = environment.run_with_resources(command)
     if json:
-        return output.print_json([vars(m) for m in found])
-    return output.print_table(("Username", "Role", "Added"), [(m.username, m.role, m.added_at) for m in found])
+        return output.print_json([vars(row) for row in rows])
+    return output.print_table(("Username", "Role", "Added"), [(row.username, row.role, row.added_at) for row in rows])
 
 
 @source_app.command("bind")
@@ -107,18 +112,21 @@ def bind_source(
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Let a project read a Chatwoot account or inbox."""
+    """Bind a Chatwoot account or inbox to a project."""
     if not external_id.strip():
-        raise Invalid("Say which account or inbox.")
+        raise Invalid("The account or inbox is empty. Use ACCOUNT or ACCOUNT:INBOX.")
     kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
 
-    async def command(held: Resources) -> Source:
-        return await sources.bind(held.db, await environment.enter_project(held, project), kind, external_id)
+    async def command(resources: Resources) -> Source:
+        project_scope = await environment.enter_project(resources, project)
+        return await sources.bind(resources.db, project_scope, kind, external_id)
 
-    bound = environment.run_with_resources(command)
+    source = environment.run_with_resources(command)
     if json:
-        return output.print_json(vars(bound))
-    return output.print_line(f"Bound {bound.source_kind} {bound.external_id}. `proofdesk sync` reads it.")
+        return output.print_json(vars(source))
+    return output.print_line(
+        f"Bound {source.source_kind} {source.external_id}. Import its conversations: `proofdesk sync`."
+    )
 
 
 @source_app.command("unbind")
@@ -126,29 +134,31 @@ def unbind_source(
     external_id: Annotated[str, typer.Argument(help="ACCOUNT or ACCOUNT:INBOX, as `source list` shows it.")],
     project: ProjectOption = None,
 ) -> None:
-    """Stop reading a source. What was imported from it stays."""
+    """Unbind a source. What was imported from it stays."""
 
-    async def command(held: Resources) -> Source:
-        inside = await environment.enter_project(held, project)
-        return await sources.unbind(held.db, inside, await sources.find_source_id(held.db, inside, external_id))
+    async def command(resources: Resources) -> Source:
+        project_scope = await environment.enter_project(resources, project)
+        source_id = await sources.find_source_id(resources.db, project_scope, external_id)
+        return await sources.unbind(resources.db, project_scope, source_id)
 
-    output.print_line(f"Unbound {environment.run_with_resources(command).external_id}. {sources.UNBOUND_NOTICE}")
+    source = environment.run_with_resources(command)
+    output.print_line(f"Unbound {source.external_id}. {sources.UNBOUND_NOTICE}")
 
 
 @source_app.command("list")
 def list_sources(project: ProjectOption = None, json: JsonOption = False) -> None:
-    """Show what a project reads."""
+    """List the sources of a project."""
 
-    async def command(held: Resources) -> list[Source]:
-        return await sources.list_sources(held.db, await environment.enter_project(held, project))
+    async def command(resources: Resources) -> list[Source]:
+        return await sources.list_sources(resources.db, await environment.enter_project(resources, project))
 
-    found = environment.run_with_resources(command)
+    rows = environment.run_with_resources(command)
     if json:
-        return output.print_json([vars(s) for s in found])
+        return output.print_json([vars(row) for row in rows])
     return output.print_table(
-        ("Kind", "Id in Chatwoot", "Bound"), [(s.source_kind, s.external_id, s.created_at) for s in found]
+        ("Kind", "Id in Chatwoot", "Bound"), [(row.source_kind, row.external_id, row.created_at) for row in rows]
     )
 
 
-async def _kept(held: Resources, project: str | None) -> ProjectOwner:
-    return await scope.require_owner(held.db, await environment.enter_project(held, project))
+async def _owned_project(resources: Resources, project: str | None) -> ProjectOwner:
+    return await scope.require_owner(resources.db, await environment.enter_project(resources, project))

@@ -110,7 +110,7 @@ def _load_application(factory: str) -> Any:
     return pkgutil.resolve_name(factory)()
 
 
-def run_commands(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> int:
+def run_commands(commands: Sequence[Sequence[str]], variables: dict[str, str]) -> int:
     """Run Proofdesk commands in parallel until one ends or this process is stopped. Return the exit status."""
     stopped = False
 
@@ -122,7 +122,7 @@ def run_commands(commands: Sequence[Sequence[str]], environment: dict[str, str])
         signal.signal(number, stop)
     program = (sys.executable, "-m", "proofdesk")
     children = [
-        subprocess.Popen([*program, *command], env=environment, start_new_session=True)  # noqa: S603
+        subprocess.Popen([*program, *command], env=variables, start_new_session=True)  # noqa: S603
         for command in commands
     ]
     while not stopped and all(child.poll() is None for child in children):

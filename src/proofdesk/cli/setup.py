@@ -17,7 +17,7 @@ def config(json: JsonOption = False) -> None:
     """Show the settings in effect. Secrets are masked."""
     loaded = settings.load()
     logging.setup(loaded)
-    masked = settings.shown(loaded)
+    masked = settings.effective_values(loaded)
     if json:
         return output.print_json(masked)
     return output.print_table(("Variable", "Value"), list(masked.items()))

@@ -13,7 +13,7 @@ from proofdesk.core import ports
 from proofdesk.errors import Invalid, Unavailable
 
 simulate_app = typer.Typer(
-    help="Stand-ins for Chatwoot, OpenAI, Telegram and a mail relay on this environment.", no_args_is_help=True
+    help="Simulate Chatwoot, OpenAI, Telegram or an SMTP relay on this machine.", no_args_is_help=True
 )
 app.add_typer(simulate_app, name="simulate")
 

@@ -32,9 +32,7 @@ def make_bind_code(json: JsonOption = False) -> None:
 @telegram_app.command("unbind")
 def unbind() -> None:
     """Unbind the owner from the bot. Signups that wait for a PIN become void."""
-    was_bound = environment.run_with_resources(
-        lambda resources: telegram.unbind(resources.db, events.system_actor())
-    )
+    was_bound = environment.run_with_resources(lambda resources: telegram.unbind(resources.db, events.system_actor()))
     output.print_line("Unbound. Nobody receives PINs now." if was_bound else "Nobody was bound.")
 
 

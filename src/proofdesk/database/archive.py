@@ -1,6 +1,6 @@
-"""The file of a backup: a zip with one COPY text file for each table, and a manifest that says what must be in it.
+"""Read and write backup files: a zip with one COPY text file per table, and a manifest that lists them.
 
-COPY's text format is the same in every version of PostgreSQL, so a backup of one restores into another.
+The text format of COPY is the same in every version of PostgreSQL, so a backup can be restored into another version.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _COMPRESSION = 3  # half the time of zlib's usual 6, for a twentieth more bytes
 
 
 class DamagedBackup(Invalid):
-    """The file is no backup, or is not what was written."""
+    """The file is not a backup, or was changed."""
 
     code = "backup_damaged"
 
@@ -34,7 +34,7 @@ class NewerBackup(Invalid):
 
 @dataclass(frozen=True)
 class ArchivedTable:
-    """A table as it was copied; `sha256` and `bytes` are those of the COPY text."""
+    """A table in a backup. `sha256` and `bytes` are those of the COPY text."""
 
     name: str
     columns: list[str]
@@ -45,7 +45,7 @@ class ArchivedTable:
 
 @dataclass(frozen=True)
 class ArchivedSequence:
-    """A sequence and where it stands."""
+    """A sequence in a backup."""
 
     name: str
     last_value: int
@@ -54,7 +54,7 @@ class ArchivedSequence:
 
 @dataclass(frozen=True)
 class BackupManifest:
-    """What a backup holds, and what made it."""
+    """What a backup contains, and which version created it."""
 
     proofdesk: str
     server: str
@@ -66,34 +66,34 @@ class BackupManifest:
 
 
 class BackupWriter:
-    """Writes tables one after another, and the manifest last."""
+    """Writes the tables one after another, and then the manifest."""
 
     def __init__(self, file: Path):
         self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION)
 
     def add(self, name: str, columns: list[str], blocks: Iterable[bytes]) -> ArchivedTable:
-        """Write the COPY text of a table as it comes; the row count is that of its lines."""
+        """Write the COPY text of a table. The number of rows is that of its lines."""
         digest, size, rows = hashlib.sha256(), 0, 0
         with self._zip.open(_member(name), "w", force_zip64=True) as member:
             for data in blocks:
                 member.write(data)
                 digest.update(data)
                 size += len(data)
-                rows += data.count(b"\n")  # a line break within a value is written as \n, two characters
+                rows += data.count(b"\n")  # a line break in a value is escaped
         return ArchivedTable(name, columns, rows, size, digest.hexdigest())
 
     def finish(self, manifest: BackupManifest) -> None:
-        """Write the manifest and end the file."""
+        """Write the manifest and close the file."""
         self._zip.writestr(_MANIFEST, json.dumps(asdict(manifest), indent=1))
         self._zip.close()
 
     def close(self) -> None:
-        """Release the file, whole or not."""
+        """Close the file, complete or not."""
         self._zip.close()
 
 
 class BackupReader:
-    """Reads a backup. Raises `DamagedBackup` wherever it is not what was written, `NewerBackup` for another format."""
+    """Reads a backup. Raises `DamagedBackup` where it was changed, and `NewerBackup` for a newer format."""
 
     def __init__(self, file: Path):
         try:
@@ -105,7 +105,7 @@ class BackupReader:
             ) from error
 
     def blocks(self, table: ArchivedTable) -> Iterator[bytes]:
-        """The COPY text of a table, whose length and checksum are proved at its end."""
+        """Yield the COPY text of a table. Its length and checksum are verified at the end."""
         digest, size = hashlib.sha256(), 0
         try:
             with self._zip.open(_member(table.name)) as member:
@@ -119,12 +119,12 @@ class BackupReader:
             raise _damaged(table.name)
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         self._zip.close()
 
 
 def _damaged(table: str) -> DamagedBackup:
-    return DamagedBackup(f"The backup is damaged: {table} is not what was written. Restore from another file.")
+    return DamagedBackup(f"The backup is damaged: the checksum of {table} is wrong. Restore from another file.")
 
 
 def _parse(raw: Any) -> BackupManifest:

@@ -1,4 +1,4 @@
-"""Backup and restore of the whole database, in a format that any supported version of PostgreSQL reads."""
+"""Back up and restore the whole database, in a format that every supported version of PostgreSQL can read."""
 
 import contextlib
 import os
@@ -26,15 +26,16 @@ _RECORD = "schema_migrations"
 
 
 class DatabaseNotEmpty(Conflict):
-    """The database to restore into holds something already."""
+    """The database to restore into is not empty."""
 
     code = "database_not_empty"
 
 
 def dump(url: str, file: Path) -> None:
-    """Write one consistent snapshot of the database of `url` to `file`.
+    """Write a consistent snapshot of the database to `file`.
 
-    Others may go on working meanwhile. The file appears when it is complete. Raises `Unavailable` or `Invalid`.
+    Other processes can use the database meanwhile. The file appears when it is complete. Raises `Unavailable` or
+    `Invalid`.
     """
     unfinished = file.with_name(f"{file.name}.part")
     try:
@@ -50,7 +51,7 @@ def dump(url: str, file: Path) -> None:
 
 
 def restore(url: str, file: Path) -> None:
-    """Fill the empty database of `url` with what `dump` wrote: everything, or nothing when something goes wrong.
+    """Restore a backup into an empty database: everything, or nothing when an error occurs.
 
     Raises `NotEmpty`, `archive.DamagedBackup`, `archive.NewerBackup` or `Unavailable`.
     """
@@ -68,28 +69,28 @@ def restore(url: str, file: Path) -> None:
             migrate.apply_pending(conn, only=set(reader.manifest.migrations))
             _fill(conn, reader)
             migrate.apply_pending(conn)
-        conn.execute("ANALYZE")  # the first searches come before autovacuum does
+        conn.execute("ANALYZE")  # autovacuum may run after the first searches
     return None
 
 
-# Writing --------------------------------------------------------------------------------------------------------------
+# Backup ---------------------------------------------------------------------------------------------------------------
 
 
 def _create(unfinished: Path, file: Path) -> None:
     if file.is_dir():
-        raise IsADirectoryError(None, "it is a folder; name a file in it", str(file))
+        raise IsADirectoryError(None, "it is a folder. Name a file in it", str(file))
     unfinished.unlink(missing_ok=True)
     unfinished.touch(mode=0o600, exist_ok=False)
 
 
 def _write(conn: psycopg.Connection, unfinished: Path) -> None:
     conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    conn.execute("SET LOCAL row_security = off")  # an owner whom it binds gets an error here, not half the rows
+    conn.execute("SET LOCAL row_security = off")  # raises an error if policies would hide rows
     writer = BackupWriter(unfinished)
     try:
         columns = _tables(conn)
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))  # a migration waits for the end
+        conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))  # migrations wait until the backup is done
         migrations = [name for (name,) in conn.execute("SELECT name FROM schema_migrations ORDER BY name")]
         tables = [writer.add(name, of, _copied(conn, name, of)) for name, of in columns.items() if name != _RECORD]
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -114,7 +115,7 @@ def _copy(direction: str, table: str, columns: list[str]) -> sql.Composed:
 
 
 def _tables(conn: psycopg.Connection) -> dict[str, list[str]]:
-    """The tables and their columns, but for those that the database works out."""
+    """Return the tables with their columns, generated columns excepted."""
     rows = conn.execute(
         """
         SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum)
@@ -125,7 +126,7 @@ def _tables(conn: psycopg.Connection) -> dict[str, list[str]]:
         GROUP BY 1 ORDER BY 1"""
     ).fetchall()
     if _RECORD not in dict(rows):
-        raise Unavailable("The database holds no Proofdesk, so there is nothing to back up. Check DATABASE_URL.")
+        raise Unavailable("The database has no Proofdesk tables, so there is nothing to back up. Check DATABASE_URL.")
     return dict(rows)
 
 
@@ -134,14 +135,14 @@ def _sequences(conn: psycopg.Connection) -> list[ArchivedSequence]:
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S'"
         " ORDER BY 1"
     ).fetchall()
-    found: list[ArchivedSequence] = []
+    sequences: list[ArchivedSequence] = []
     for (name,) in names:
         row = conn.execute(sql.SQL("SELECT last_value, is_called FROM public.{}").format(sql.Identifier(name)))
-        found += [ArchivedSequence(name, last, called) for last, called in row]
-    return found
+        sequences += [ArchivedSequence(name, last, called) for last, called in row]
+    return sequences
 
 
-# Filling --------------------------------------------------------------------------------------------------------------
+# Restore --------------------------------------------------------------------------------------------------------------
 
 
 def _require_empty(conn: psycopg.Connection) -> None:
@@ -154,36 +155,35 @@ def _require_empty(conn: psycopg.Connection) -> None:
     ).fetchone()
     assert row is not None, "the statement gives a row"
     if row[0]:
-        held = "holds Proofdesk already" if _holds_proofdesk(conn) else f"is not empty: it holds {row[1]}"
-        raise DatabaseNotEmpty(f"This database {held}. Name an empty one in DATABASE_URL or PROOFDESK_HOME.")
+        content = "has Proofdesk tables already" if _has_proofdesk(conn) else f"is not empty: it has {row[1]}"
+        raise DatabaseNotEmpty(f"The database {content}. Set DATABASE_URL or PROOFDESK_HOME to an empty one.")
 
 
-def _holds_proofdesk(conn: psycopg.Connection) -> bool:
+def _has_proofdesk(conn: psycopg.Connection) -> bool:
     return conn.execute("SELECT to_regclass('public.schema_migrations')").fetchone() != (None,)
 
 
 def _require_known(manifest: BackupManifest) -> None:
     if unknown := sorted(set(manifest.migrations) - set(migrate.migration_names())):
         raise NewerBackup(
-            f"The backup was made by Proofdesk {manifest.proofdesk}, whose schema is newer ({unknown[0]})."
+            f"The backup was created by Proofdesk {manifest.proofdesk}, whose schema is newer ({unknown[0]})."
             " Install that version or a newer one, and restore again."
         )
 
 
 def _fill(conn: psycopg.Connection, reader: BackupReader) -> None:
-    """Copy every table. Triggers and foreign keys rest meanwhile: what they would do is in the rows already."""
+    """Copy every table, without triggers and foreign keys: their effects are in the rows already."""
     known = _tables(conn)
     names = sql.SQL(", ").join(sql.SQL("public.{}").format(sql.Identifier(n)) for n in known if n != _RECORD)
-    with _resting(conn):
-        conn.execute(sql.SQL("TRUNCATE {}").format(names))  # migrations may have put rows in
+    with _without_triggers(conn):
+        conn.execute(sql.SQL("TRUNCATE {}").format(names))  # migrations may have inserted rows
         for table in reader.manifest.tables:
             if unknown := sorted(set(table.columns) - set(known.get(table.name, []))):
-                raise NewerBackup(f"The backup holds {table.name}.{unknown[0]}, which this version does not know.")
+                raise NewerBackup(f"The backup has {table.name}.{unknown[0]}, which this version does not have. Install a newer version.")
             _read(conn, reader, table)
     for sequence in reader.manifest.sequences:
-        place = (f"public.{sequence.name}", sequence.last_value, sequence.is_called)
         conn.execute("SELECT setval(c.oid::regclass, %s, %s) FROM pg_class c WHERE c.oid = to_regclass(%s)",
-                     (place[1], place[2], place[0]))  # fmt: skip
+                     (sequence.last_value, sequence.is_called, f"public.{sequence.name}"))  # fmt: skip
 
 
 def _read(conn: psycopg.Connection, reader: BackupReader, table: ArchivedTable) -> None:
@@ -191,14 +191,14 @@ def _read(conn: psycopg.Connection, reader: BackupReader, table: ArchivedTable) 
         with cursor.copy(_copy("FROM STDIN", table.name, table.columns)) as copy:
             for block in reader.blocks(table):
                 copy.write(block)
-        assert cursor.rowcount == table.rows, "the text was proved to be what was written"
+        assert cursor.rowcount == table.rows, "the checksum of the text was verified"
 
 
 @contextlib.contextmanager
-def _resting(conn: psycopg.Connection) -> Iterator[None]:
-    """Without the tables' triggers and foreign keys, which the owner may take away and put back, not a superuser only.
+def _without_triggers(conn: psycopg.Connection) -> Iterator[None]:
+    """Disable triggers and drop foreign keys, and restore them afterwards. The owner may do that without superuser rights.
 
-    A foreign key that is put back is proved for all rows at once.
+    A foreign key that is added again is validated for all rows at once.
     """
     keys = conn.execute(
         """
@@ -228,7 +228,7 @@ def _database_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if isinstance(error, psycopg.OperationalError):
-            raise Unavailable(f"The database cannot be reached: {said}", code="database_unavailable") from error
-        raise Unavailable(f"The database refused the backup or restore: {said}", code="database_unavailable") from error
+            raise Unavailable(f"The database cannot be reached: {reason}", code="database_unavailable") from error
+        raise Unavailable(f"The database refused the backup or restore: {reason}", code="database_unavailable") from error

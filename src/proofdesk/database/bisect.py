@@ -1,4 +1,4 @@
-"""Work on many items in one transaction of which the database may refuse a single one."""
+"""Process many items in one transaction when the database may refuse some of them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -15,10 +15,10 @@ Result = TypeVar("Result")
 async def process_in_halves(
     conn: Conn, items: Sequence[Item], work: Callable[[Sequence[Item]], Awaitable[Result]]
 ) -> tuple[list[Result], list[tuple[Item, str]]]:
-    """Do the work for all items; where a value is refused, for each half of them.
+    """Process all items; when the database refuses a value, process each half of them.
 
-    Return the results of the parts that succeeded, and the items that were refused alone, each with the reason. What
-    a failed part wrote is rolled back. Raises errors that are not about values.
+    Return the results of the parts that succeeded, and the refused items with their reasons. What a failed part wrote is
+    rolled back. Raises errors that are not about values.
     """
     try:
         async with conn.transaction():

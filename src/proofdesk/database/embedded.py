@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: one server a `PROOFDESK_HOME`, shared by every process that uses it.
+"""Run the embedded PostgreSQL: one server per `PROOFDESK_HOME`, shared by all processes that use it.
 
-Each user holds a shared lock on a file for as long as it lives. The last one to leave can take the lock for
-itself alone and stops the server. The kernel drops the locks of a process that dies, so none is ever stale.
+Each process holds a shared lock on a file while it uses the server. The last process to leave gets an exclusive lock and
+stops the server. The kernel releases the locks of a process that dies, so no lock is stale.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ from proofdesk.database import postgres_server
 from proofdesk.errors import Unavailable
 
 DATABASE = "proofdesk"
-MAX_SHARED_BUFFERS = 2 * 2**30  # bytes; a quarter of the memory of a smaller machine, as PostgreSQL's manual has it
+MAX_SHARED_BUFFERS = 2 * 2**30  # bytes; at most a quarter of the memory, as PostgreSQL's manual recommends
 
 
 @contextlib.contextmanager
 def running_server(home: Path) -> Iterator[str]:
-    """Start or join the server of `home`; yields the URL of its database, as the database's owner.
+    """Start or join the server of `home`, and yield the URL of its database for the owner of the database.
 
     Raises `Unavailable` when the server cannot be started, and `HomeUnavailable` before anything is changed.
     """
@@ -45,7 +45,7 @@ def running_server(home: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _starting(home: Path) -> Iterator[None]:
-    """Only one process at a time starts or stops the server."""
+    """Hold the lock under which one process at a time starts or stops the server."""
     with (home / "postgres.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -66,7 +66,7 @@ def _start(data: Path) -> str:
 
 
 def _create_database(url: str) -> None:
-    # The locale is named because full-text search lower-cases by it, and an empty environment would mean ASCII only.
+    # Full-text search lower-cases by the locale. In an empty environment that would be ASCII only.
     with psycopg.connect(url, autocommit=True) as conn:
         if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             return
@@ -76,7 +76,7 @@ def _create_database(url: str) -> None:
                 " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"
             ).format(sql.Identifier(DATABASE))
         )
-        # From the next start on. An index over vectors that does not fit is read from the file system page by page.
+        # Applies from the next start. A vector index that does not fit is read from the file system page by page.
         megabytes = min(psutil.virtual_memory().total // 4, MAX_SHARED_BUFFERS) // 2**20
         conn.execute(sql.SQL("ALTER SYSTEM SET shared_buffers = {}").format(f"{megabytes}MB"))
 

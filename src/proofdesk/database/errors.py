@@ -1,4 +1,4 @@
-"""What an error of the database means, by its SQLSTATE: a value that cannot be stored, or a server that cannot work."""
+"""Classify database errors by SQLSTATE: a value cannot be stored, or the server is unavailable."""
 
 import psycopg
 
@@ -6,27 +6,27 @@ from proofdesk.errors import Unavailable
 
 _DATA = ("21", "22", "23", "54")  # cardinality, data, integrity constraint, program limit
 _ADVICE = {
-    "25006": "The database is read-only. Name the primary server, and switch default_transaction_read_only off",
+    "25006": "The database is read-only. Connect to the primary server, and set default_transaction_read_only to off",
     "25P03": "The database ended an idle transaction. Raise idle_in_transaction_session_timeout",
-    "40001": "The database could not order transactions that ran at once. Try again",
-    "40P01": "Transactions of the database waited for each other. Try again",
-    "53100": "The disk of the database server is full. Free space there",
-    "53200": "The database server is out of memory. Lower work_mem or give it more",
-    "53300": "The database has no free connection. Raise max_connections there, or run fewer processes",
+    "40001": "Concurrent transactions could not be serialized. Try again",
+    "40P01": "Transactions deadlocked. Try again",
+    "53100": "The disk of the database server is full. Free some space",
+    "53200": "The database server is out of memory. Lower work_mem, or add memory",
+    "53300": "The database has no free connection. Raise max_connections, or run fewer processes",
     "57P03": "The database server is starting up or shutting down. Try again in a minute",
     "57014": "The database cancelled a statement. Raise statement_timeout if it was too slow",
 }
 
 
 def is_data_error(error: BaseException) -> bool:
-    """Return whether a value was refused, so that the same statement succeeds without it."""
+    """Return whether the database refused a value. The same statement would succeed without that value."""
     if not isinstance(error, psycopg.Error):
         return False
     return isinstance(error, psycopg.DataError) or (error.sqlstate or "")[:2] in _DATA
 
 
 def classify(error: psycopg.Error) -> Unavailable | None:
-    """Return what to tell when the database could not work; None for errors of data or of the program."""
+    """Return the error to report when the database is unavailable, or None for errors of data or of the program."""
     state, reason = error.sqlstate or "", first_line(error)
     if state in _ADVICE:
         return Unavailable(f"{_ADVICE[state]}: {reason}.", code="database_unavailable")
@@ -38,5 +38,5 @@ def classify(error: psycopg.Error) -> Unavailable | None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says."""
+    """Return the first line of the message of an error."""
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

@@ -1,7 +1,7 @@
-"""Whose the folder of the embedded database is, and as which user its server runs.
+"""Check who owns the folder of the embedded database, and which user its server runs as.
 
-PostgreSQL refuses to run as root. Root's own databases are served by a system user; those of other people are left
-alone, since a file that changed its owner would lock them out.
+PostgreSQL refuses to run as root. A system user runs the servers of databases that root owns. Databases of other users
+are not touched, since files with another owner would lock them out.
 """
 
 import errno
@@ -18,12 +18,12 @@ from proofdesk.errors import Unavailable
 
 SYSTEM_USER = "embedded_postgres"
 MAX_PATH_BYTES = 900
-"""Bytes of a path that PostgreSQL takes (1024), with room for the names of its files."""
-_WHERE_ADMINISTRATION_IS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
+"""PostgreSQL accepts paths of 1024 bytes. This leaves room for the names of its files."""
+_ADMIN_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 
 
 class HomeUnavailable(Unavailable):
-    """The folder of the embedded database cannot be used by this process. Nothing was changed."""
+    """This process cannot use the folder of the embedded database. Nothing was changed."""
 
     code = "home_unavailable"
 
@@ -37,7 +37,7 @@ class ServerUser:
 
 
 def check_home(home: Path) -> None:
-    """Raise `HomeUnavailable`, with what to do, unless this user may keep a database in the folder."""
+    """Check that this user can have a database in the folder. Raises `HomeUnavailable` with advice."""
     if len(os.fsencode(home)) > MAX_PATH_BYTES or set(str(home)) & {"\n", "\r"}:
         raise HomeUnavailable(
             f"PROOFDESK_HOME={display_path(home)} is longer than {MAX_PATH_BYTES} bytes or has a line break in it."
@@ -58,7 +58,7 @@ def check_home(home: Path) -> None:
 
 
 def server_user() -> ServerUser | None:
-    """Return the user that root's servers run as, made if need be; None when this process is not root's.
+    """Return the user that runs the servers of root, creating it if needed. None when this process is not root's.
 
     Raises `HomeUnavailable`.
     """
@@ -67,29 +67,29 @@ def server_user() -> ServerUser | None:
     try:
         entry = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        _make_system_user()
+        _create_system_user()
         entry = pwd.getpwnam(SYSTEM_USER)
     return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
 def allow_traversal(path: Path, user: ServerUser | None) -> None:
-    """Let the server's user walk to a path of root's. Folders of other people stay as closed as they are."""
+    """Let the user of the server traverse the folders of root above a path. Folders of other users are not changed."""
     if user is None:
         return
     for folder in reversed(path.resolve().parents):
-        found = folder.stat()
-        if found.st_mode & stat.S_IXOTH or found.st_uid == user.uid:
+        status = folder.stat()
+        if status.st_mode & stat.S_IXOTH or status.st_uid == user.uid:
             continue
-        if found.st_uid != 0:
+        if status.st_uid != 0:
             raise HomeUnavailable(
-                f"The user {SYSTEM_USER}, as which root runs the embedded database, may not enter {display_path(folder)}."
-                f" Run Proofdesk as {_name(found.st_uid)}, or install it and set PROOFDESK_HOME outside that folder."
+               f"The user {SYSTEM_USER} runs the embedded database of root, and cannot enter {display_path(folder)}."
+                f" Run Proofdesk as {_name(status.st_uid)}, or install it and set PROOFDESK_HOME outside that folder."
             )
-        folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
+        folder.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
 
 
 def home_error(error: OSError, home: Path) -> HomeUnavailable:
-    """Return the error of a person for what the system refused in the home."""
+    """Return the error to report, with advice, when the system refused access to the home."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             what, advice = "is on a disk that is full", "Free at least 100 MB there"
@@ -105,7 +105,7 @@ def home_error(error: OSError, home: Path) -> HomeUnavailable:
 
 
 def display_path(path: Path) -> str:
-    """Return a path as it fits into a line."""
+    """Return a path shortened to one line."""
     text = os.fsencode(path).decode(errors="replace")
     return " ".join((text if len(text) <= 100 else f"{text[:40]}…{text[-50:]}").splitlines())
 
@@ -116,41 +116,41 @@ def _check_owner(home: Path, owner: int, data_owner: int | None) -> None:
         ours = {0, _system_uid()}
         stranger = next((uid for uid in (owner, data_owner) if uid is not None and uid not in ours), None)
         if stranger is not None:
-            raise _belongs(home, stranger, "Root would lock them out.")
+            raise _wrong_owner(home, stranger, "Root would lock them out.")
     elif data_owner is not None and data_owner != me:
         if owner == me:
             command = shlex.join(["sudo", "chown", "-R", f"{_name(me)}:", str(home)])
             raise HomeUnavailable(
                 f"The database in {display_path(home)} was taken by {_name(data_owner)}. Run `{command}`."
             )
-        raise _belongs(home, 0 if data_owner == _system_uid() else data_owner)
+        raise _wrong_owner(home, 0 if data_owner == _system_uid() else data_owner)
 
 
 def _check_writable(home: Path, folder: Path, owner: int) -> None:
     if os.geteuid() not in (0, owner) and not os.access(folder, os.W_OK | os.X_OK):
-        raise _belongs(home, owner)
+        raise _wrong_owner(home, owner)
 
 
-def _belongs(home: Path, uid: int, why: str = "") -> HomeUnavailable:
+def _wrong_owner(home: Path, uid: int, why: str = "") -> HomeUnavailable:
     name = _name(uid)
     text = f"{display_path(home)} belongs to {name}. {why}".strip()
-    command = shlex.join([*_through(uid, name), "env", f"PROOFDESK_HOME={display_path(home)}"])
+    command = shlex.join([*_run_as(uid, name), "env", f"PROOFDESK_HOME={display_path(home)}"])
     return HomeUnavailable(f"{text} Run `{command} proofdesk …`, or set PROOFDESK_HOME to a folder of yours.")
 
 
-def _through(uid: int, name: str) -> list[str]:
-    """How a command is run as another user, with what the machine has for that."""
+def _run_as(uid: int, name: str) -> list[str]:
+    """Return the command that runs another command as a user, with a program that the machine has."""
     if shutil.which("sudo") or os.geteuid() != 0:
         return ["sudo", "-u", f"#{uid}" if name.isdecimal() else name, "--"]
     return ["setpriv", f"--reuid={uid}", "--clear-groups"] if name.isdecimal() else ["runuser", "-u", name, "--"]
 
 
 def _nearest(path: Path) -> tuple[Path, os.stat_result]:
-    """The path, or the folder in which it would be made."""
+    """Return the path if it exists, or the nearest folder above it, with its status."""
     for folder in (path, *path.parents):
-        found = _status(folder)
-        if found is not None:
-            return folder, found
+        status = _status(folder)
+        if status is not None:
+            return folder, status
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
@@ -175,8 +175,8 @@ def _system_uid() -> int | None:
         return None
 
 
-def _make_system_user() -> None:
-    path = os.pathsep.join([os.environ.get("PATH", ""), *_WHERE_ADMINISTRATION_IS])
+def _create_system_user() -> None:
+    path = os.pathsep.join([os.environ.get("PATH", ""), *_ADMIN_FOLDERS])
     if (program := shutil.which("useradd", path=path)) is not None:
         command = [
             program,
@@ -191,10 +191,10 @@ def _make_system_user() -> None:
         command = [program, "-S", "-D", "-H"]
     else:
         command = ["useradd"]
-    done = subprocess.run([*command, SYSTEM_USER], capture_output=True, text=True, check=False) if program else None  # noqa: S603
-    if done is None or done.returncode:
-        why = done.stderr.strip().splitlines()[-1] if done and done.stderr.strip() else "there is no useradd"
+    result = subprocess.run([*command, SYSTEM_USER], capture_output=True, text=True, check=False) if program else None  # noqa: S603
+    if result is None or result.returncode:
+        why = result.stderr.strip().splitlines()[-1] if result and result.stderr.strip() else "there is no useradd"
         raise HomeUnavailable(
-            f"Root cannot run PostgreSQL, and the user {SYSTEM_USER} cannot be made: {why}."
-            " Make that user, run Proofdesk as another one, or set DATABASE_URL."
+            f"Root cannot run PostgreSQL, and the user {SYSTEM_USER} cannot be created: {why}."
+            " Create that user, run Proofdesk as another user, or set DATABASE_URL."
         )

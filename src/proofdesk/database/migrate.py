@@ -1,4 +1,4 @@
-"""Forward-only migrations: numbered SQL files, applied once, in order, under a lock."""
+"""Apply migrations: numbered SQL files, applied once each, in order, under a lock. There is no way back."""
 
 import contextlib
 import importlib.resources
@@ -11,16 +11,16 @@ from proofdesk.database import errors
 from proofdesk.database.sessions import APP_ROLE, connect_as_owner
 from proofdesk.errors import Unavailable
 
-_LOCK = 0x50726F6F  # any number that nobody else uses: "Proo"
+_LOCK = 0x50726F6F  # the number of an advisory lock, "Proo" in ASCII
 _OLDEST_SERVER = 150000
 _EXTENSIONS = {"vector": (0, 8), "pg_trgm": (1, 0), "btree_gin": (1, 0)}
 
 
 def migrate(url: str) -> list[str]:
-    """Bring the database to the newest schema; the names of what was applied.
+    """Apply all pending migrations and return their names.
 
-    `url` is that of the database's owner. Safe when several processes do it at once. Raises `Unavailable`, naming
-    what the server lacks.
+    `url` is that of the owner of the database. Several processes may call this at the same time. Raises `Unavailable`
+    with what the server lacks.
     """
     try:
         with connect_as_owner(url) as conn:
@@ -30,7 +30,7 @@ def migrate(url: str) -> list[str]:
     except psycopg.errors.InsufficientPrivilege as error:
         extensions = " ".join(f"CREATE EXTENSION {name};" for name in _EXTENSIONS)
         raise Unavailable(
-            f"The database user may not prepare the schema: {error}. Let an administrator run: {extensions}"
+            f"The database user may not create the schema: {error}. Let an administrator run: {extensions}"
             f" CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO <this user>."
         ) from error
     except psycopg.Error as error:
@@ -41,36 +41,36 @@ def migrate(url: str) -> list[str]:
 
 
 def lock_schema(conn: psycopg.Connection) -> None:
-    """Check the server, and keep other processes from migrating until the transaction ends."""
+    """Check the server, and lock out other migrations until the transaction ends."""
     _check_server(conn)
     conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def apply_pending(conn: psycopg.Connection, only: set[str] | None = None) -> list[str]:
-    """Apply what is pending, of `only` some names, and return its names. The caller holds the lock."""
+    """Apply pending migrations, all or those in `only`, and return their names. The caller holds the lock."""
     return [name for name, script in _pending(conn, only) if _apply(conn, name, script)]
 
 
 def migration_names() -> list[str]:
-    """The names of all migrations of this version, ours and the queue's."""
+    """Return the names of all migrations of this version, those of the queue included."""
     return [*(name for name, _ in _own_migrations()), "queue/schema", *(name for name, _ in _queue_migrations())]
 
 
 def _check_server(conn: psycopg.Connection) -> None:
     if conn.info.server_version < _OLDEST_SERVER:
-        raise Unavailable(f"PostgreSQL 15 or newer is needed, this is {conn.info.server_version // 10000}.")
+        raise Unavailable(f"PostgreSQL 15 or newer is required. This server is version {conn.info.server_version // 10000}.")
     _check_database(conn)
     for name, oldest in _EXTENSIONS.items():
         row = conn.execute(
             "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = %s",
             [name],
         ).fetchone()
-        wanted = ".".join(map(str, oldest))
+        required = ".".join(map(str, oldest))
         if row is None:
-            raise Unavailable(f"The extension {name} {wanted} or newer is not installed on the database server.")
+            raise Unavailable(f"The extension {name} is not installed on the database server. Install {required} or newer.")
         if tuple(map(int, row[0].split(".")[:2])) < oldest:
             raise Unavailable(
-                f"The extension {name} is {row[0]}; {wanted} or newer is needed (ALTER EXTENSION UPDATE)."
+                f"The extension {name} has version {row[0]}; {required} or newer is required. Run ALTER EXTENSION UPDATE."
             )
 
 
@@ -86,7 +86,7 @@ def _check_database(conn: psycopg.Connection) -> None:
     assert row is not None, "the statement gives a row"
     in_recovery, encoding, lowers, moves = row
     if in_recovery:
-        raise Unavailable("The database server is a read-only replica. Name the primary server in DATABASE_URL.")
+        raise Unavailable("The database server is a read-only replica. Set DATABASE_URL to the primary server.")
     if encoding != "UTF8":
         raise Unavailable(
             f"The database has the encoding {encoding}. Create it with ENCODING 'UTF8' TEMPLATE template0."
@@ -108,7 +108,7 @@ def _pending(conn: psycopg.Connection, only: set[str] | None = None) -> Iterator
     )
     queue = {name: script for name, script in _queue_migrations() if name not in done}
     if not any(name.startswith("queue/") for name in done):
-        # A new database gets the queue's whole schema at once; its single steps then count as taken.
+        # A new database gets the whole schema of the queue at once, and its single migrations count as applied.
         yield "queue/schema", _queue_schema()
         queue = dict.fromkeys(queue, "")
     yield from queue.items()
@@ -124,9 +124,9 @@ def _prepare(conn: psycopg.Connection) -> None:
 
 
 def create_role(conn: psycopg.Connection) -> None:
-    """Make the application's role unless the server has it: roles belong to no database."""
+    """Create the application role unless the server has it. Roles are shared by all databases of a server."""
     if conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE]).fetchone() is None:
-        # Another database of this server may be migrated at the same moment.
+        # Another database of this server may be migrated at the same time.
         with contextlib.suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject), conn.transaction():
             conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(APP_ROLE)))
 

@@ -36,10 +36,10 @@ class EmbeddingOptions:
     batch_size: int = 100
     concurrency: int = 4
     stale_minutes: int = 30
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
     @staticmethod
-    def of(settings: Settings) -> "EmbeddingOptions":
+    def from_settings(settings: Settings) -> "EmbeddingOptions":
         """The options that the settings ask for."""
         return EmbeddingOptions(
             settings.embed_batch_size,
@@ -94,8 +94,8 @@ async def embed_pending(
     options: EmbeddingOptions,
     report: ReportProgress = ignore_progress,
     limit: int | None = None,
-    leave_off: ShouldStop = never_stop,
-    already: int = 0,
+    should_stop: ShouldStop = never_stop,
+    previously_done: int = 0,
 ) -> EmbeddingTotals:
     """Embed what waits, newest first, until nothing does, `limit` chunks are done, or it leaves off after a batch.
 
@@ -105,8 +105,8 @@ async def embed_pending(
     `EmbeddingError` when the provider stops answering or refuses everything: then what was claimed waits again.
     """
     await _prepare(db, scope, provider, options)
-    run = _EmbeddingRun(db, scope, provider, options, _with_offset(already, report), limit, leave_off)
-    await run.to_the_end((await count_chunks(db, scope)).pending)
+    run = _EmbeddingRun(db, scope, provider, options, _with_offset(previously_done, report), limit, should_stop)
+    await run.run((await count_chunks(db, scope)).pending)
     await _finish(db, scope, provider.name)
     left = await count_chunks(db, scope)
     if run.ready > _LARGE_SHARE * left.ready:
@@ -118,7 +118,7 @@ async def embed_pending(
 async def _prepare(db: Database, scope: Scope, provider: EmbeddingProvider, options: EmbeddingOptions) -> None:
     async with db.scoped(scope) as conn:
         await vector_queries.register_model(conn, scope, provider.name, provider.dimension)
-        await vector_queries.requeue_lost_claims(conn, scope, options.stale_minutes, options.patience.max_attempts)
+        await vector_queries.requeue_lost_claims(conn, scope, options.stale_minutes, options.retry_policy.max_attempts)
     touched = _ROWS_PER_TRANSACTION
     while touched:
         async with db.scoped(scope) as conn:
@@ -152,11 +152,11 @@ class _EmbeddingRun:
     ):
         self._db, self._scope, self._provider = db, scope, provider
         self._options, self._report, self._leave_off = options, report, leave_off
-        self._batches = BatchEmbedder(provider, options.patience)
+        self._batches = BatchEmbedder(provider, options.retry_policy)
         self.batch_size = min(options.batch_size, provider.max_batch)
-        self._left = limit
+        self._remaining = limit
         self._total = 0
-        self._held: list[list[ClaimedChunk]] = []
+        self._claims: list[list[ClaimedChunk]] = []
         self.ready = self.failed = self._settled = 0
         self.left_off = False
 
@@ -164,18 +164,18 @@ class _EmbeddingRun:
     def lowered_to(self) -> int | None:
         return self._batches.lowered_to
 
-    async def to_the_end(self, waiting: int) -> None:
-        self._total = waiting if self._left is None else min(waiting, self._left)
+    async def run(self, waiting: int) -> None:
+        self._total = waiting if self._remaining is None else min(waiting, self._remaining)
         try:
             await run_concurrently(self._loop, self._options.concurrency)
         finally:
-            await run_to_completion(self._give_back())
+            await run_to_completion(self._release_claims())
 
     async def _loop(self) -> None:
         while most := self._reserve():
             chunks = await run_to_completion(self._claim(most))
-            if self._left is not None:
-                self._left += most - len(chunks)
+            if self._remaining is not None:
+                self._remaining += most - len(chunks)
             if not chunks:
                 return
             outcomes = await self._embed(chunks)
@@ -189,15 +189,15 @@ class _EmbeddingRun:
 
     def _reserve(self) -> int:
         most = min(self.batch_size, self.lowered_to or self.batch_size)
-        if self._left is not None:
-            most = min(most, self._left)
-            self._left -= most
+        if self._remaining is not None:
+            most = min(most, self._remaining)
+            self._remaining -= most
         return most
 
     async def _claim(self, most: int) -> list[ClaimedChunk]:
         async with self._db.scoped(self._scope) as conn:
             chunks = await vector_queries.claim_chunks(conn, self._scope, most)
-        self._held.append(chunks)
+        self._claims.append(chunks)
         return chunks
 
     async def _embed(self, chunks: Sequence[ClaimedChunk]) -> list[EmbeddingOutcome]:
@@ -209,15 +209,15 @@ class _EmbeddingRun:
 
     async def _settle(self, chunks: list[ClaimedChunk], outcomes: Sequence[EmbeddingOutcome]) -> None:
         settled = await _store(self._db, self._scope, self._provider.name, chunks, outcomes)
-        self._held.remove(chunks)
+        self._claims.remove(chunks)
         self.ready += settled.ready
         self.failed += settled.failed
         self._report(self.ready + self.failed, max(self._total, self.ready + self.failed), "chunks")
 
-    async def _give_back(self) -> None:
+    async def _release_claims(self) -> None:
         # Without a database the claims stay, and are taken back when they are old enough.
         with contextlib.suppress(Unavailable):
-            for chunks in filter(None, self._held):
+            for chunks in filter(None, self._claims):
                 async with self._db.scoped(self._scope) as conn:
                     await vector_queries.release_chunks(conn, self._scope, chunks)
 

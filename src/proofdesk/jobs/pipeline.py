@@ -178,7 +178,7 @@ async def _maintain_search(resources: Resources, scope: Scope) -> None:
 
 
 def _embedding_options(settings: Settings, run: Run) -> vectors.EmbeddingOptions:
-    options = vectors.EmbeddingOptions.of(settings)
+    options = vectors.EmbeddingOptions.from_settings(settings)
     # Runs of a project do not overlap, so another attempt may take back the claims of a lost run at once.
     return replace(options, stale_minutes=0) if run.attempt > 1 else options
 

@@ -1,4 +1,4 @@
-"""SQL that selects the chunks of a conversation for ranking: all chunks of a short one, a bounded number of a long one."""
+"""SQL that selects chunks of a conversation for ranking: all of a short one, a bounded number of a long one."""
 
 from collections.abc import Sequence
 
@@ -74,8 +74,8 @@ def conversation_chunks(alias: str, chunk_filter: sql.SQL) -> sql.Composed:
 def selected_chunks(alias: str, chunk_filter: sql.SQL, limit: sql.Composable, columns: str) -> sql.Composed:
     """Return the chunks `k` to read: all of a short conversation, of a long one at most `limit` for each reason.
 
-    These are the latest, the nearest, and those that hold informative words. `columns` are columns of `k`. The statement
-    around provides `query_terms`, `near`, and the parameters `project`, `whole_conversation` and `chunks_per_message`.
+    These are the latest, the nearest, and those that hold informative words. `columns` are columns of `k`. The
+    surrounding statement provides `query_terms` and `near`.
     """
     chunks, name = conversation_chunks(alias, chunk_filter), sql.Identifier(alias)
     keys = _SELECTED_KEYS.format(alias=name, chunks=chunks, limit=limit)

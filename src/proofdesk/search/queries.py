@@ -1,7 +1,7 @@
 """SQL that all searches share: filters, settings of the transaction, and statistics of the keyword index.
 
-Filters are conditions on conversations or on chunks. Both apply while the search ranks, and not to its result, so that a
-search with narrow filters still fills its list.
+Filters are conditions on conversations or on chunks. Both apply while the search ranks, and not to its result, so that
+a search with narrow filters still fills its list.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ class FilterParams:
 
 
 def filter_conditions(of_conversations: bool, of_chunks: bool) -> dict[str, sql.SQL]:
-    """Return the conditions by name. Without filters, a statement has no conditions and one plan serves all searches."""
+    """Return the conditions by name. Without filters a statement has none, and one plan serves all searches."""
     return {
         "conversation_filter": CONVERSATION_FILTER if of_conversations else NO_FILTER,
         "chunk_filter": CHUNK_FILTER if of_chunks else NO_FILTER,
@@ -111,7 +111,7 @@ class QueryVector:
 def transaction_settings(ef_search: int, filtered: bool) -> dict[str, object]:
     """Return settings for a transaction that searches.
 
-    An index scan continues until it has enough rows. Costs assume that what is searched is in memory. Statements without
+    An index scan continues until it has enough rows. Costs assume that the tables are in memory. Statements without
     filters are planned once per connection; with filters, planning for the values leaves out filters that are not set.
     """
     return {

@@ -56,8 +56,8 @@ class RankingParams:
 class Candidate:
     """A chunk of a ranked conversation, with its cosine distance if it has a vector.
 
-    `score` is that of the conversation (0 to 1, comparable within one search). `by_words` and `by_meaning` are the ranks
-    of the conversation by keywords and by vector, from 1.
+    `score` is that of the conversation (0 to 1, comparable within one search), `by_words` and `by_meaning` its ranks
+    by keywords and by vector, from 1.
     """
 
     account_id: int
@@ -91,9 +91,9 @@ async def select_best_chunks(
     """Return the chunks of the best conversations that pass the filters, the best conversation first.
 
     Keywords are scored by BM25 after Robertson and Zaragoza (2009) with k1 = 1.2 and b = 0.75. If a query word has
-    several terms, its number is negative and the best term counts. The two scores are fused as a weighted sum of min-max
-    normalised scores (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval"). A conversation
-    without query words has keyword score 0; one without vectors counts as the farthest.
+    several terms, its number is negative and the best term counts. The two scores are fused as a weighted sum of
+    min-max normalised scores (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval").
+    A conversation without query words has keyword score 0; one without vectors counts as the farthest.
 
     Of a long conversation a bounded number of chunks is read: the latest, the nearest, and those that hold the best
     query words. The cost does not grow with the length of a conversation.

@@ -109,7 +109,7 @@ def _by_index(
         FROM nearest n CROSS JOIN LATERAL (
             SELECT conversation_id FROM rag_chunks k
             WHERE k.project_id = %(project)s AND k.account_id = n.account_id AND k.message_id = n.message_id
-              AND k.chunk_index = n.chunk_index LIMIT 1) k"""  # with the limit, chunks are looked up one by one whatever the statistics are
+              AND k.chunk_index = n.chunk_index LIMIT 1) k"""  # LIMIT 1: looked up one by one, whatever statistics say
     ).format(
         dimension=sql.Literal(dimension),
         project=sql.Literal(project),

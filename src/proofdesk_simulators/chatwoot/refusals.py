@@ -33,7 +33,7 @@ class ChatwootRefusal(Exception):
 
     def __init__(self, answer: ErrorResponse) -> None:
         super().__init__(answer.status, answer.body)
-        self.answer = answer
+        self.response = answer
 
 
 def _error(status: int, text: str) -> ErrorResponse:

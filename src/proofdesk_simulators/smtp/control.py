@@ -31,14 +31,14 @@ def create_app(simulator: SmtpSimulator) -> ASGIApp:
 
 def list_sent(simulator: SmtpSimulator, body: Body) -> object:
     """Return the received messages, oldest first."""
-    return {"sent": [_mail(taken) for taken in list(simulator.taken)]}
+    return {"sent": [_mail(taken) for taken in list(simulator.received)]}
 
 
 def state(simulator: SmtpSimulator, body: Body) -> object:
     """Return counts, faults and limits."""
     faults = [asdict(fault) for fault in simulator.faults]
-    return {"sent": len(simulator.taken), "sessions": simulator.sessions, "faults": faults, "open": len(simulator.open),
-            "turned_away": simulator.turned_away, "limits": asdict(simulator.limits)}  # fmt: skip
+    return {"sent": len(simulator.received), "sessions": simulator.sessions, "faults": faults, "open": len(simulator.open),
+            "turned_away": simulator.rejected, "limits": asdict(simulator.limits)}  # fmt: skip
 
 
 def reset(simulator: SmtpSimulator, body: Body) -> object:

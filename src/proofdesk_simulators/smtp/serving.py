@@ -163,7 +163,7 @@ class _Handler:
             encrypted = self._implicit or session.ssl is not None
             username = session.auth_data if session.authenticated else None
             taken = (envelope.mail_from, list(envelope.rcpt_tos), bytes(envelope.original_content))
-            self._simulator.take(*taken, encrypted, username)
+            self._simulator.record(*taken, encrypted, username)
             self.messages += 1
 
         refused = await self._strike("DATA", server, envelope, take=take) or self._simulator.over_quota("DATA")

@@ -126,9 +126,9 @@ class SmtpSimulator:
 
     def reset(self) -> None:
         """Remove all messages, faults and limits."""
-        self.taken: deque[ReceivedMail] = deque(maxlen=KEPT)
+        self.received: deque[ReceivedMail] = deque(maxlen=KEPT)
         self.sessions = 0
-        self.turned_away = 0  # sessions, logins and messages over a limit
+        self.rejected = 0  # sessions, logins and messages over a limit
         self.faults: list[SmtpFault] = []
         self.limits = Limits()
         self.logins: deque[float] = deque()
@@ -143,7 +143,7 @@ class SmtpSimulator:
         """Count a session. Return False if the limit is reached."""
         most = self.limits.sessions
         if most is not None and self.admitted >= most:
-            self.turned_away += 1
+            self.rejected += 1
             return False
         self.sessions += 1
         self.admitted += 1
@@ -154,7 +154,7 @@ class SmtpSimulator:
         now, most = time.monotonic(), self.limits.logins
         recent = [at for at in self.logins if at > now - self.limits.seconds]
         if most is not None and len(recent) >= most:
-            self.turned_away += 1
+            self.rejected += 1
             return False
         self.logins.append(now)
         return True
@@ -170,10 +170,10 @@ class SmtpSimulator:
         if limits.messages is None or step != limits.step:
             return None
         with self.lock:
-            recent = sum(taken.at > time.time() - limits.seconds for taken in self.taken)
+            recent = sum(taken.at > time.time() - limits.seconds for taken in self.received)
         if recent < limits.messages:
             return None
-        self.turned_away += 1
+        self.rejected += 1
         return QUOTAS[limits.quota]
 
     def striking(self, step: str, recipients: list[str]) -> list[SmtpFault]:
@@ -181,7 +181,7 @@ class SmtpSimulator:
         with self.lock:
             return [fault for fault in self.faults if fault.strikes(step, recipients)]
 
-    def take(self, sender: str, recipients: list[str], raw: bytes, encrypted: bool, username: str | None) -> None:
+    def record(self, sender: str, recipients: list[str], raw: bytes, encrypted: bool, username: str | None) -> None:
         """Record a message."""
         with self.lock:
-            self.taken.append(ReceivedMail(sender, recipients, raw, time.time(), encrypted, username))
+            self.received.append(ReceivedMail(sender, recipients, raw, time.time(), encrypted, username))

@@ -10,5 +10,3 @@ BEGIN
     END IF;
 END $$;
 
-COMMENT ON COLUMN worker_runs.heartbeat_at IS 'When its process last wrote the progress.';
-COMMENT ON COLUMN worker_runs.cancel_requested_at IS 'When somebody cancelled it. The queue tells its worker to stop.';

@@ -119,9 +119,8 @@ COMMENT ON TABLE worker_runs IS 'Runs of jobs, with progress, result and error.'
 COMMENT ON COLUMN worker_runs.trigger IS 'manual, schedule, webhook or cli.';
 COMMENT ON COLUMN worker_runs.error_details IS 'The error code, and the failed request when a service caused the error.';
 COMMENT ON COLUMN worker_runs.runner IS 'The process that executes the run.';
-COMMENT ON COLUMN worker_runs.heartbeat_at IS 'The last sign of life. A run without one for long is marked as lost.';
-COMMENT ON COLUMN worker_runs.cancel_requested_at IS 'When somebody cancelled it. Its process stops at the next heartbeat.';
-COMMENT ON TABLE workers IS 'Worker processes that are running.';
+COMMENT ON COLUMN worker_runs.heartbeat_at IS 'When its process last wrote the progress.';
+COMMENT ON COLUMN worker_runs.cancel_requested_at IS 'When somebody cancelled it. The queue tells its worker to stop.';
 COMMENT ON TABLE run_totals IS 'The number of finished runs. Old runs are removed, but a monitored counter must not fall.';
 COMMENT ON COLUMN run_totals.lane IS 'One of several rows to add to, so that runs rarely wait for each other.';
 COMMENT ON TABLE schema_migrations IS 'The migrations that were applied.';

@@ -47,7 +47,7 @@ def tail(text: str, size: int) -> str:
     return last[starts[0] :] if starts else last.partition(" ")[2] or last
 
 
-def split(text: str) -> Iterator[str]:
+def split_sentences(text: str) -> Iterator[str]:
     """The sentences of a text, each with the white space after it, so that joining them gives the text."""
     start = 0
     for end in _END.finditer(text):
@@ -59,7 +59,7 @@ def split(text: str) -> Iterator[str]:
 
 def _sentences(text: str, size: int, first: int) -> Iterator[str]:
     room = first
-    for sentence in split(text):
+    for sentence in split_sentences(text):
         while len(sentence.rstrip()) > room:
             at = _break(sentence, room)
             yield sentence[:at]

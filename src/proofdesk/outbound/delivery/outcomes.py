@@ -10,6 +10,7 @@ from proofdesk.audit.events import BulkEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.outbound import gates, messages, policy_queries
+from proofdesk.outbound.channels.backoff import limit_wait
 from proofdesk.outbound.channels.interface import Receipt, SendFailed
 from proofdesk.outbound.delivery import attempt_queries, report_queries
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, SettledAttempt, StartedAttempt
@@ -59,18 +60,20 @@ def failed_outcome(
     """
     failure = _outcome(attempt, "failed", started, error=format_reason(error.message))
     if error.channel_wide:
-        wait = retry_backoff.wait_after(attempt.number - 1) if error.retry_after is None else error.retry_after
+        requested = error.retry_after
+        wait = retry_backoff.wait_after(attempt.number - 1) if requested is None else limit_wait(requested)
         wait *= random.uniform(1, 1.2)  # noqa: S311  spreads attempts, guards nothing
         return replace(failure, retry_wait=wait, uses_retry=False, requeued=not error.misconfigured)
     if error.permanent or message.retry_count >= message.max_retries:
         return failure
     wait = retry_backoff.wait_after(message.retry_count) * random.uniform(0.5, 1)  # noqa: S311  spreads retries
-    return replace(failure, retry_wait=max(wait, error.retry_after or 0))
+    return replace(failure, retry_wait=max(wait, limit_wait(error.retry_after or 0)))
 
 
 def format_reason(error_message: str) -> str:
-    """Return the error of a channel as `last_error` holds it."""
-    return f"provider_error: {' '.join(error_message.split())}"[:_MAX_ERROR_LENGTH]
+    """Return the error of a channel as `last_error` stores it."""
+    storable = error_message.encode("utf-8", "replace").decode().replace("\0", " ")
+    return f"provider_error: {' '.join(storable.split())}"[:_MAX_ERROR_LENGTH]
 
 
 async def settle_attempts(db: Database, scope: Scope, outcomes: Sequence[AttemptOutcome]) -> list[SettledAttempt]:

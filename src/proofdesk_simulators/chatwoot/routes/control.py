@@ -166,7 +166,7 @@ def _endpoint(simulator: ChatwootSimulator, control: Control) -> Endpoint:
             with simulator.installation.lock:
                 return reply.error_response(ErrorResponse(200, reply.encode(control(simulator, request, body))))
         except ChatwootRefusal as refusal:
-            return reply.error_response(refusal.answer)
+            return reply.error_response(refusal.response)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             return reply.error_response(ErrorResponse(422, {"error": f"{type(error).__name__}: {error}"}))
 

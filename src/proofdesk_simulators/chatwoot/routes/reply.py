@@ -29,7 +29,7 @@ def endpoint(simulator: ChatwootSimulator, handler: Handler, allowed: str) -> En
                     _admit(call, request, allowed)
                 return error_response(ErrorResponse(200, encode(handler(call))))
         except ChatwootRefusal as refusal:
-            return error_response(refusal.answer)
+            return error_response(refusal.response)
 
     return respond
 

@@ -1,19 +1,19 @@
-"""Addresses of people, by their form only: whether one takes mail is for the relay to say."""
+"""E-mail addresses, checked by their form only. The relay decides whether an address accepts mail."""
 
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
-from proofdesk.core import mail_relay  # noqa: F401  which domains count is settled there
+from proofdesk.core import mail_relay  # noqa: F401  sets which domains are allowed
 
 
 class NotAnAddress(ValueError):
-    """The text is no e-mail address; says why."""
+    """The text is not an e-mail address. The message says why."""
 
 
 @dataclass(frozen=True)
 class Mailbox:
-    """An address as people write it, and as it goes to a relay: its domain in ASCII."""
+    """An address as people write it, and as it is sent to a relay, with its domain in ASCII."""
 
     shown: str
     sent: str
@@ -21,7 +21,7 @@ class Mailbox:
 
 
 def parse_address(text: str) -> Mailbox:
-    """An address in its one form, in lower case. Raises `NotAnAddress`."""
+    """Return an address in its normal form, in lower case. Raises `NotAnAddress`."""
     try:
         valid = validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError as error:

@@ -1,4 +1,4 @@
-"""Mail through a relay, over a pool of sessions that adapts to what the relay takes."""
+"""E-mail through a mail relay, over a pool of sessions that adapts to what the relay accepts."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from proofdesk.outbound.channels.backoff import ChannelPause
 from proofdesk.outbound.channels.email import address, replies
 from proofdesk.outbound.channels.email import message as email_message
 from proofdesk.outbound.channels.email.address import NotAnAddress
-from proofdesk.outbound.channels.email.envelope import FAILURES, Envelope, SmtpUtf8Missing, StepFailed
+from proofdesk.outbound.channels.email.envelope import SMTP_ERRORS, Envelope, SmtpUtf8Missing, StepFailed
 from proofdesk.outbound.channels.email.replies import RefusalScope, ReplyVerdict, SmtpReply
 from proofdesk.outbound.channels.email.sessions import SessionRefused, SessionsPaused, SmtpSession, SmtpSessionPool
 from proofdesk.outbound.channels.interface import (
@@ -25,39 +25,43 @@ from proofdesk.outbound.channels.interface import (
     SendFailed,
 )
 
-_NO_ROOM = "The attempt ended before the mail relay had a session for it."
+_NO_SESSION = "The attempt ended before a session with the mail relay was free."
 _NO_SMTPUTF8 = (
-    "The mail relay does not support SMTPUTF8, so it takes no address with letters beyond ASCII before the @."
+    "The mail relay does not support SMTPUTF8, so it accepts no address with non-ASCII letters before the @."
     " Use another address of the recipient, or a relay that supports it."
 )
 
 
 class UnsubscribeUrls(Protocol):
-    """Where somebody says that they want no more mail."""
+    """Where a recipient unsubscribes."""
 
     async def url(self, project_id: UUID, message_id: UUID, recipient: str) -> str | None:
-        """The address of that page, None while nobody could open it."""
+        """Return the address of that page, None while no public address is configured."""
         ...
 
 
 class EmailChannel:
-    """The channel, through one relay. `timeout`, in seconds, is that of each step; `most` sessions are open at once."""
+    """The channel, through one relay. `timeout` in seconds holds for each SMTP step."""
 
     name = "email"
 
-    def __init__(self, relay: Relay, sender: Address, links: UnsubscribeUrls, *, timeout: float = 30, most: int = 16):
+    def __init__(
+        self, relay: Relay, sender: Address, links: UnsubscribeUrls, *, timeout: float = 30, max_sessions: int = 16
+    ):
         self._relay, self._sender, self._links, self._timeout = relay, sender, links, timeout
         self._login = None if relay.username is None else (relay.username, relay.password or "")
-        self._sessions = SmtpSessionPool(self._client, self._login, most)
+        self._sessions = SmtpSessionPool(self._client, self._login, max_sessions)
 
     @staticmethod
     def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """An address, put in lower case; the payload as in `letter.checked`. Raises `InvalidRecipient`,
-        `InvalidPayload`."""
+        """Return the address in lower case, and the payload as `message.check_payload` returns it.
+
+        Raises `InvalidRecipient` or `InvalidPayload`.
+        """
         try:
             recipient = address.parse_address(recipient_ref).shown
         except NotAnAddress as error:
-            raise InvalidRecipient(f"A recipient is one e-mail address: {error}") from None
+            raise InvalidRecipient(f"A recipient must be one e-mail address. {error}") from None
         return recipient, email_message.check_payload(payload)
 
     @property
@@ -66,28 +70,30 @@ class EmailChannel:
         return self._sessions.backoff.pause
 
     @property
-    def sessions(self) -> int:
-        """Sessions that are used at once now."""
+    def max_open_sessions(self) -> int:
+        """The number of sessions that may be open at once now."""
         return self._sessions.limit
 
     async def send(self, message: ChannelMessage) -> Receipt:
-        """Hand one letter over. Raises `SendFailed`: whether it was delivered is unknown only when the relay fell
-        silent after it was given the text."""
+        """Submit an e-mail once. Raises `SendFailed`.
+
+        Delivery is unknown only when the relay fell silent after it received the text.
+        """
         envelope = await self._envelope(message)
-        while not await self._taken(envelope):
-            pass  # the session had ended since its last message; another one, before anything was handed over
+        while not await self._submit(envelope):
+            pass  # a reused session had ended; take another one, because nothing was handed over
         return Receipt(email_message.format_message_id(message, self._sender))
 
     async def check_connection(self) -> None:
-        """Connect, sign in and leave: whether the relay is there for us. Raises `SendFailed`."""
+        """Connect, sign in and close the session. Raises `SendFailed`."""
         try:
             session = await SmtpSession.open(self._client(), self._login)
         except SessionRefused as refused:
-            raise self._failed(refused.reply, replies.classify(refused.reply), None) from refused
+            raise self._failure(refused.reply, replies.classify(refused.reply), None) from refused
         await session.close()
 
     async def find(self, message: ChannelMessage) -> Receipt | None:
-        """A relay cannot be asked: raises `LookupUnsupported`."""
+        """Raise `LookupUnsupported`: a relay cannot be asked."""
         raise LookupUnsupported
 
     async def aclose(self) -> None:
@@ -97,18 +103,18 @@ class EmailChannel:
     async def _envelope(self, message: ChannelMessage) -> Envelope:
         to = address.parse_address(message.recipient_ref)
         url = await self._links.url(message.project_id, message.id, to.shown)
-        in_utf8 = to.needs_utf8 or not self._sender.username.isascii() or email_message.reply_to_needs_utf8(message)
-        written = email_message.compose(message, self._sender, to, url, in_utf8=in_utf8)
-        return Envelope(self._sender.addr_spec, to.sent, written.as_bytes(), in_utf8)
+        needs_utf8 = to.needs_utf8 or not self._sender.username.isascii() or email_message.reply_to_needs_utf8(message)
+        email = email_message.compose(message, self._sender, to, url, needs_utf8=needs_utf8)
+        return Envelope(self._sender.addr_spec, to.sent, email.as_bytes(), needs_utf8)
 
-    async def _taken(self, envelope: Envelope) -> bool:
-        """Whether the relay took the letter; False when the session was over. Raises `SendFailed`."""
-        session = await self._session()
-        began = time.monotonic()
+    async def _submit(self, envelope: Envelope) -> bool:
+        """Submit an e-mail; return False when the reused session had ended. Raises `SendFailed`."""
+        session = await self._acquire_session()
+        started = time.monotonic()
         try:
             await envelope.submit(session.smtp)
         except StepFailed as failed:
-            await self._end_refused(session, failed.reply, began)
+            await self._handle_refusal(session, failed.reply, started)
             return False
         except SmtpUtf8Missing:
             self._sessions.release(session)
@@ -120,36 +126,36 @@ class EmailChannel:
         self._sessions.release(session)
         return True
 
-    async def _session(self) -> SmtpSession:
+    async def _acquire_session(self) -> SmtpSession:
         try:
             return await self._sessions.acquire()
         except SessionRefused as refused:
-            raise self._failed(refused.reply, replies.classify(refused.reply), refused.pause) from refused
-        except SessionsPaused as waiting:
-            pause = waiting.pause
-            raise SendFailed(pause.reason, channel_wide=True, retry_after=pause.wait) from None
-        except asyncio.CancelledError:  # nothing was handed over, so its outcome is known
-            raise SendFailed(_NO_ROOM, channel_wide=True, retry_after=1) from None
+            raise self._failure(refused.reply, replies.classify(refused.reply), refused.pause) from refused
+        except SessionsPaused as paused:
+            raise SendFailed(paused.pause.reason, channel_wide=True, retry_after=paused.pause.wait) from None
+        except asyncio.CancelledError:  # nothing was handed over, so the message certainly did not arrive
+            raise SendFailed(_NO_SESSION, channel_wide=True, retry_after=1) from None
 
-    async def _end_refused(self, session: SmtpSession, reply: SmtpReply, began: float) -> None:
-        """Raise the refusal of a message, unless its session was over before the message came."""
-        over = reply.code in (None, 421) or not session.smtp.is_connected
-        if over:
+    async def _handle_refusal(self, session: SmtpSession, reply: SmtpReply, started: float) -> None:
+        """Raise the refusal of a message, unless its session had ended before the message came."""
+        has_ended = reply.code in (None, 421) or not session.smtp.is_connected
+        if has_ended:
             self._sessions.discard(session)
         else:
             await self._reset(session)
-        if over and reply.step == "MAIL" and session.reused:
+        if has_ended and reply.step == "MAIL" and session.reused:
             return
         verdict = replies.classify(reply)
-        together = verdict.scope is not RefusalScope.MESSAGE
-        raise self._failed(reply, verdict, self._sessions.record_refusal(reply, verdict, began) if together else None)
+        concerns_others = verdict.scope is not RefusalScope.MESSAGE
+        pause = self._sessions.record_refusal(reply, verdict, started) if concerns_others else None
+        raise self._failure(reply, verdict, pause)
 
     async def _reset(self, session: SmtpSession) -> None:
         try:
             await session.smtp.rset()
         except BaseException as error:
             self._sessions.discard(session)
-            if not isinstance(error, FAILURES):
+            if not isinstance(error, SMTP_ERRORS):
                 raise
         else:
             self._sessions.release(session)
@@ -166,8 +172,8 @@ class EmailChannel:
             timeout=self._timeout,
         )
 
-    def _failed(self, reply: SmtpReply, verdict: ReplyVerdict, pause: ChannelPause | None) -> SendFailed:
-        where = {"service": "smtp", "method": reply.step, "endpoint": f"{self._relay.host}:{self._relay.port}"}
+    def _failure(self, reply: SmtpReply, verdict: ReplyVerdict, pause: ChannelPause | None) -> SendFailed:
+        upstream = {"service": "smtp", "method": reply.step, "endpoint": f"{self._relay.host}:{self._relay.port}"}
         wait = 1.0 if verdict.scope is RefusalScope.SESSION else None
         return SendFailed(
             replies.describe(reply, verdict),
@@ -176,5 +182,5 @@ class EmailChannel:
             channel_wide=verdict.scope is not RefusalScope.MESSAGE,
             misconfigured=verdict.advice != "",
             retry_after=wait if pause is None else pause.wait,
-            details={"upstream": where | {"status": reply.code}},
+            details={"upstream": upstream | {"status": reply.code}},
         )

@@ -1,4 +1,4 @@
-"""Replies of a mail relay: whether they concern one message or all of them, and whether time helps.
+"""Replies of a mail relay: whether they concern one message or all messages, and whether waiting helps.
 
 Basic codes are those of RFC 5321 (4.2), enhanced status codes those of RFC 3463 ("class.subject.detail"). Quotas that
 relays report as permanent are temporary: https://support.google.com/a/answer/3726730 (5.4.5) and Microsoft's
@@ -17,9 +17,10 @@ _QUOTAS = {(4, 5), (1, 90), (7, 232), (7, 233), (7, 705), (7, 708), (7, 709)}
 _RELAY_IS_FULL = {(3, 1), (3, 2)}
 _SENDER = {(1, 7), (1, 8)}
 _LOGIN = {530, 534, 535, 538}
-_NOT_THE_RELAY = {1, 2, 6}  # subjects of address, mailbox and content
+_RECIPIENT_SUBJECTS = {1, 2, 6}  # address, mailbox and content
 _QUOTA_WAIT = 900.0
 _LOGIN_WAIT = 60.0
+_MAX_TEXT_LENGTH = 200
 
 
 class RefusalScope(Enum):
@@ -27,16 +28,16 @@ class RefusalScope(Enum):
 
     MESSAGE = "message"
     SESSION = "session"
-    """The relay takes no more sessions or logins now, or ended this one."""
+    """The relay accepts no more sessions or logins now, or ended this one."""
     MAYBE_ALL = "maybe_all"
-    """A condition of the relay if the next message meets it too, as it may be greylisting of one recipient."""
+    """A condition of the relay if the next message meets it too. It may be greylisting of one recipient."""
     ALL = "all"
-    """Every message would get the same answer now."""
+    """Every message would get the same reply now."""
 
 
 @dataclass(frozen=True)
 class SmtpReply:
-    """What a relay answered to a step (CONNECT, AUTH, MAIL, RCPT or DATA). `code` is None when it did not answer."""
+    """The reply of a relay to a step (CONNECT, AUTH, MAIL, RCPT or DATA). `code` is None without a reply."""
 
     step: str
     code: int | None
@@ -56,37 +57,43 @@ class ReplyVerdict:
 
 
 def parse_reply(error: BaseException, step: str) -> SmtpReply:
-    """Return the reply in an error of the SMTP client, in one line."""
+    """Return the reply in an error of the SMTP client, as one printable line."""
     code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else None
-    said = error.message if isinstance(error, aiosmtplib.SMTPException) else str(error)
-    status = _STATUS.match(said) if code is not None else None
+    text = _printable(error.message if isinstance(error, aiosmtplib.SMTPException) else str(error))
+    status = _STATUS.match(text) if code is not None else None
     parsed = None if status is None else (int(status[1]), int(status[2]), int(status[3]))
-    return SmtpReply(step, code, parsed, " ".join(said.split())[:200] or type(error).__name__)
+    return SmtpReply(step, code, parsed, text[:_MAX_TEXT_LENGTH] or type(error).__name__)
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be stored: one line, without control characters and undecodable bytes."""
+    decoded = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in decoded).split())
 
 
 def describe(reply: SmtpReply, verdict: ReplyVerdict) -> str:
-    """Return the sentence that people read about a refusal."""
+    """Return a sentence about a refusal, for people."""
     if reply.code is None:
-        said = f"The mail relay cannot be reached, or broke off at {reply.step}: {reply.text}"
+        sentence = f"The mail relay cannot be reached, or closed the connection at {reply.step}: {reply.text}"
     elif verdict.advice == CHECK_LOGIN:
-        said = f"The mail relay refuses the login: {reply.code} {reply.text}"
+        sentence = f"The mail relay refuses the login: {reply.code} {reply.text}"
     else:
-        said = f"The mail relay answered {reply.code} to {reply.step}: {reply.text}"
-    return f"{said} {verdict.advice}".strip()
+        sentence = f"The mail relay answered {reply.code} to {reply.step}: {reply.text}"
+    return f"{sentence} {verdict.advice}".strip()
 
 
 def classify(reply: SmtpReply) -> ReplyVerdict:
-    """Return what a refusal means for the message and for those that follow."""
+    """Return what a refusal means for its message and for the following ones."""
     if reply.code is None:
-        return _silence(reply.step)
+        return _classify_silence(reply.step)
     if reply.code in _LOGIN or (reply.step == "AUTH" and reply.code >= 500):
         return ReplyVerdict(RefusalScope.ALL, advice=CHECK_LOGIN, min_wait=_LOGIN_WAIT)
     if reply.code == 421 or reply.step in ("CONNECT", "AUTH"):
         return ReplyVerdict(RefusalScope.SESSION)
-    return _temporary(reply) if _is_temporary(reply) else _permanent(reply)
+    return _classify_temporary(reply) if _is_temporary(reply) else _classify_permanent(reply)
 
 
-def _silence(step: str) -> ReplyVerdict:
+def _classify_silence(step: str) -> ReplyVerdict:
     if step == "DATA":
         return ReplyVerdict(RefusalScope.MESSAGE, delivery_unknown=True)
     return ReplyVerdict(RefusalScope.SESSION if step in ("CONNECT", "AUTH") else RefusalScope.MAYBE_ALL)
@@ -96,7 +103,7 @@ def _is_temporary(reply: SmtpReply) -> bool:
     return (reply.code or 0) < 500 or (reply.status is not None and reply.status[0] == 4)
 
 
-def _temporary(reply: SmtpReply) -> ReplyVerdict:
+def _classify_temporary(reply: SmtpReply) -> ReplyVerdict:
     if reply.step == "MAIL":
         return ReplyVerdict(RefusalScope.ALL)
     if reply.status is not None and _is_about_recipient(reply.status[1:]):
@@ -106,10 +113,10 @@ def _temporary(reply: SmtpReply) -> ReplyVerdict:
 
 def _is_about_recipient(status: tuple[int, int]) -> bool:
     # 4.2.1 is a rate limit at Gmail ("Peak SMTP relay limit exceeded"); 4.4.1 to 4.4.7 are the recipient's own server.
-    return (status[0] in _NOT_THE_RELAY and status != (2, 1)) or (status[0] == 4 and status[1] not in (0, 2, 5))
+    return (status[0] in _RECIPIENT_SUBJECTS and status != (2, 1)) or (status[0] == 4 and status[1] not in (0, 2, 5))
 
 
-def _permanent(reply: SmtpReply) -> ReplyVerdict:
+def _classify_permanent(reply: SmtpReply) -> ReplyVerdict:
     status = None if reply.status is None else reply.status[1:]
     if status in _QUOTAS:
         return ReplyVerdict(RefusalScope.ALL, min_wait=_QUOTA_WAIT)

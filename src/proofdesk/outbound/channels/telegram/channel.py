@@ -1,4 +1,4 @@
-"""Messages of the bot, to whoever has opened a chat with it."""
+"""Messages of the bot, to people who have opened a chat with it."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from proofdesk.accounts.bot import MAX_TEXT_LENGTH, Bot, TelegramError
 from proofdesk.outbound.channels import payloads
-from proofdesk.outbound.channels.backoff import ChannelBackoff, ChannelPause
+from proofdesk.outbound.channels.backoff import ChannelBackoff, ChannelPause, limit_wait
 from proofdesk.outbound.channels.interface import (
     ChannelMessage,
     InvalidRecipient,
@@ -16,23 +16,23 @@ from proofdesk.outbound.channels.interface import (
     SendFailed,
 )
 
-_CHAT = re.compile(r"-?[1-9][0-9]{0,15}", re.ASCII)  # the Bot API promises at most 52 significant bits
+_CHAT_ID = re.compile(r"-?[1-9][0-9]{0,15}", re.ASCII)  # the Bot API promises at most 52 significant bits
 
 
 class ChatMoves(Protocol):
-    """The numbers of groups that became supergroups."""
+    """The present ids of groups that became supergroups."""
 
-    async def get_chat_id(self, project_id: UUID, chat: int) -> int:
-        """The number of a chat now: another one when its group moved."""
+    async def get_chat_id(self, project_id: UUID, chat_id: int) -> int:
+        """Return the present id of a chat, which differs when its group has moved."""
         ...
 
-    async def record_move(self, project_id: UUID, chat: int, moved_to: int) -> None:
-        """Keep the new number of a chat."""
+    async def record_move(self, project_id: UUID, chat_id: int, new_chat_id: int) -> None:
+        """Store the new id of a chat."""
         ...
 
 
 class TelegramChannel:
-    """The channel, through one bot. The bot is closed by whoever opened it."""
+    """The channel, through one bot. The caller closes the bot."""
 
     name = "telegram"
 
@@ -42,45 +42,49 @@ class TelegramChannel:
 
     @staticmethod
     def check(recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """A chat id, negative for a group; `{"text"}` without markup. Raises `InvalidRecipient`, `InvalidPayload`."""
+        """Return the chat id (negative for a group) and `{"text"}` without markup.
+
+        Telegram documents a limit of 4,096 characters and counts offsets in UTF-16 code units, so the limit is counted
+        in these. Raises `InvalidRecipient` or `InvalidPayload`.
+        """
         recipient = recipient_ref.strip()
-        if not _CHAT.fullmatch(recipient):
-            raise InvalidRecipient(
-                "A recipient in Telegram is the number of a chat; the bot knows no @names of people."
-            )
-        return recipient, {"text": payloads.check_text(payload, MAX_TEXT_LENGTH)}
+        if not _CHAT_ID.fullmatch(recipient):
+            raise InvalidRecipient("A Telegram recipient must be the numeric id of a chat. The bot cannot use @names.")
+        return recipient, {"text": payloads.check_text(payload, MAX_TEXT_LENGTH, payloads.count_utf16)}
 
     async def send(self, message: ChannelMessage) -> Receipt:
-        """One call of sendMessage, and a second one when the first said that the group has another number now.
+        """Call sendMessage once, and once more when the first answer says that the group has a new id.
 
         Raises `SendFailed`.
         """
-        pause, began = self.pause, time.monotonic()
+        pause, started = self.pause, time.monotonic()
         if pause is not None and pause.hold > 0:
             raise SendFailed(pause.reason, channel_wide=True, retry_after=pause.wait)
         try:
-            sent = await self._send(message)
+            message_id = await self._send(message)
         except TelegramError as error:
             if error.status == 429:
-                # Which of its limits it is, of the bot or of the chat, Telegram does not say.
-                self._backoff.record_refusal(error.message, began, at_least=error.retry_after or 1, everywhere=True)
-            raise _failed(error) from None
+                # Telegram does not say whether its limit concerns the bot or the chat.
+                wait = error.retry_after or 1
+                self._backoff.record_refusal(error.message, started, at_least=wait, all_workers=True)
+            raise _failure(error) from None
         self._backoff.record_success()
-        return Receipt(None if sent is None else str(sent))
+        return Receipt(None if message_id is None else str(message_id))
 
     async def _send(self, message: ChannelMessage) -> int | None:
-        chat, text = int(message.recipient_ref), message.payload["text"]
-        current = await self._moves.get_chat_id(message.project_id, chat)
+        chat_id, text = int(message.recipient_ref), message.payload["text"]
+        current_id = await self._moves.get_chat_id(message.project_id, chat_id)
         try:
-            return await self._bot.send(current, text)
+            return await self._bot.send(current_id, text)
         except TelegramError as error:
-            if error.migrate_to is None:
+            new_id = error.migrate_to
+            if new_id is None or not _CHAT_ID.fullmatch(str(new_id)):
                 raise
-            await self._moves.record_move(message.project_id, chat, error.migrate_to)
-            return await self._bot.send(error.migrate_to, text)
+            await self._moves.record_move(message.project_id, chat_id, new_id)
+            return await self._bot.send(new_id, text)
 
     async def find(self, message: ChannelMessage) -> Receipt | None:
-        """Bots cannot read what they wrote: raises `LookupUnsupported`."""
+        """Raise `LookupUnsupported`: a bot cannot read its own messages."""
         raise LookupUnsupported
 
     @property
@@ -89,17 +93,17 @@ class TelegramChannel:
         return self._backoff.pause
 
     async def aclose(self) -> None:
-        """Nothing of its own is open."""
+        """Do nothing: the channel opens no connection of its own."""
 
 
-def _failed(error: TelegramError) -> SendFailed:
+def _failure(error: TelegramError) -> SendFailed:
     return SendFailed(
         error.message,
-        # A wrong token is mended by whoever runs the installation; the message is fine.
+        # A wrong token is a fault of the configuration; the message is fine.
         permanent=error.permanent and error.status not in (401, 404),
         delivery_unknown=error.outcome_unknown,
         misconfigured=error.status in (401, 404),
         channel_wide=error.status == 429 or (error.status is None and not error.outcome_unknown),
-        retry_after=error.retry_after,
+        retry_after=None if error.retry_after is None else limit_wait(error.retry_after),
         details=error.details,
     )

@@ -1,11 +1,11 @@
-"""SQL of groups of Telegram that have another number now."""
+"""SQL of Telegram groups that have a new id."""
 
 from proofdesk.database.rows import Conn, execute, fetch_value
 from proofdesk.projects.scope import Scope
 
 
 async def fetch_new_chat_id(conn: Conn, scope: Scope, chat_id: int) -> int | None:
-    """Return the new number of a chat, None when it did not move."""
+    """Return the new id of a chat, None when it has not moved."""
     return await fetch_value(
         conn,
         "SELECT moved_to FROM telegram_moves WHERE project_id = %(project)s AND chat_id = %(chat)s",
@@ -15,7 +15,7 @@ async def fetch_new_chat_id(conn: Conn, scope: Scope, chat_id: int) -> int | Non
 
 
 async def upsert_move(conn: Conn, scope: Scope, chat_id: int, moved_to: int) -> None:
-    """Keep the new number of a chat."""
+    """Store the new id of a chat."""
     await execute(
         conn,
         """
@@ -30,7 +30,7 @@ async def upsert_move(conn: Conn, scope: Scope, chat_id: int, moved_to: int) -> 
 
 
 async def link_policy(conn: Conn, scope: Scope, name: str, new_name: str) -> None:
-    """Let the policy of a chat hold under its new number too, unless that has one of its own."""
+    """Add the new id of a chat to the policy of the old one, unless the new id has a policy of its own."""
     await execute(
         conn,
         """
