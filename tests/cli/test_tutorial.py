@@ -26,7 +26,7 @@ async def test_its_commands_lead_to_a_message_that_was_approved_and_sent(
         done = await asyncio.to_thread(_run, here, tmp_path, database_url)
     simulator.close()
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "direct" in done.stdout and ": sent" in done.stdout and "whole" in done.stdout
+    assert "direct" in done.stdout and ": sent" in done.stdout and "intact" in done.stdout
 
 
 def _run(script: str, home: Path, database_url: str) -> "subprocess.CompletedProcess[str]":

@@ -39,7 +39,7 @@ async def test_a_backup_restores_into_15_and_back(server: str, database_url: str
     backup.restore(again, from_15)
     assert content(again) == content(database_url)
     told = proofdesk("audit", "verify", DATABASE_URL=again)
-    assert told.returncode == 0 and "whole" in told.stdout, told.stdout + told.stderr
+    assert told.returncode == 0 and "intact" in told.stdout, told.stdout + told.stderr
 
 
 @pytest.mark.parametrize("locale", ["de-DE", "en-US-u-kn-true", "ja"])

@@ -44,7 +44,7 @@ async def test_everything_comes_back_on_another_server(database_url: str, ours: 
     with embedded.running_server(home) as url:
         assert content(url) == content(database_url)
         proof = shell(prove, DATABASE_URL=url)
-        assert proof.returncode == 0 and "whole" in proof.stdout, proof.stdout + proof.stderr
+        assert proof.returncode == 0 and "intact" in proof.stdout, proof.stdout + proof.stderr
         again = proofdesk("restore", file, PROOFDESK_HOME=str(home))
         assert again.returncode == 1 and "holds Proofdesk already" in again.stderr
 

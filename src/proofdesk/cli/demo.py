@@ -133,14 +133,13 @@ async def _send_message(resources: Resources, project_scope: Scope) -> None:
         "subject": "Your invoice",
         "text": "Hello,\n\nthe second debit was returned today. Sorry for the trouble.",
     }
-    draft, _ = await drafts.create(resources.db, project_scope, DraftRequest("email", RECIPIENT, payload, str(uuid4())))
-    approver_scope = await scope.enter(
-        resources.db, await accounts.load_actor(resources.db, USERNAME), project_scope.project_id
-    )
+    request = DraftRequest("email", RECIPIENT, payload, str(uuid4()))
+    draft, _ = await drafts.create(resources.db, project_scope, request)
+    approver = await accounts.load_actor(resources.db, USERNAME)
+    approver_scope = await scope.enter(resources.db, approver, project_scope.project_id)
     await approval.approve(resources.db, approver_scope, draft.id)
-    await delivery.process_due(
-        resources.db, project_scope, resources.outbound, DeliveryOptions.from_settings(resources.settings)
-    )
+    options = DeliveryOptions.from_settings(resources.settings)
+    await delivery.process_due(resources.db, project_scope, resources.outbound, options)
     sent = await messages.get_message(resources.db, project_scope, draft.id)
     error = f" ({sent.last_error})" if sent.last_error else ""
     output.print_line(f"\nE-mail to {RECIPIENT}, approved by {sent.approved_by}: {sent.status}{error}", "bold")

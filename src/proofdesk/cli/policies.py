@@ -54,8 +54,12 @@ def set_policy(
     stop_on_reply: Annotated[
         bool | None, typer.Option(help="Cancel approved messages when the contact replies.")
     ] = None,
-    window: Annotated[int | None, typer.Option(min=1, max=720, help="Hours of the frequency window.")] = None,
-    cap: Annotated[int | None, typer.Option(min=1, max=200, help="Maximum number of messages in a window.")] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, max=policies.MAX_FREQUENCY_WINDOW_HOURS, help="Hours of the frequency window.")
+    ] = None,
+    cap: Annotated[
+        int | None, typer.Option(min=1, max=policies.MAX_FREQUENCY_CAP, help="Maximum number of messages in a window.")
+    ] = None,
     reason: Annotated[str | None, typer.Option(help="Reason, for the audit log.")] = None,
     actor: Annotated[str | None, typer.Option("--as", metavar="USER", help="Who acts. Default: the system.")] = None,
     project: ProjectOption = None,

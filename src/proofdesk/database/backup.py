@@ -153,7 +153,7 @@ def _require_empty(conn: psycopg.Connection) -> None:
           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass
                           AND d.deptype = 'e')"""
     ).fetchone()
-    assert row is not None, "the statement gives a row"
+    assert row is not None, "the statement returns a row"
     if row[0]:
         content = "has Proofdesk tables already" if _has_proofdesk(conn) else f"is not empty: it has {row[1]}"
         raise DatabaseNotEmpty(f"The database {content}. Set DATABASE_URL or PROOFDESK_HOME to an empty one.")

@@ -83,7 +83,7 @@ def _check_database(conn: psycopg.Connection) -> None:
                 WHERE extname = ANY (%s) AND nspname NOT IN ('public', 'pg_catalog'))""",
         [list(_EXTENSIONS)],
     ).fetchone()
-    assert row is not None, "the statement gives a row"
+    assert row is not None, "the statement returns a row"
     in_recovery, encoding, lowers, moves = row
     if in_recovery:
         raise Unavailable("The database server is a read-only replica. Set DATABASE_URL to the primary server.")

@@ -1,7 +1,7 @@
-"""The pool of connections, and the two ways to open a transaction: with a project and without.
+"""The connection pool, and transactions with or without a project.
 
-Each asks as little of the network as it can: what opens a transaction is sent at once, and a connection is tried before
-it is used only when it looks as if the server had hung up.
+Round trips are few: the statements that open a transaction are sent together, and a connection is tested before use only
+if the server seems to have closed it.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ from proofdesk.database.sessions import APP_ROLE, ConnectionRefusals, DatabaseSe
 __all__ = ["APP_ROLE", "GENERIC_PLAN", "NO_SETTINGS", "Database", "ScopeLike", "open_database"]
 NO_SETTINGS: Mapping[str, object] = {}
 GENERIC_PLAN: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
-"""For statements whose plan is right for whatever they ask: planning takes longer than reading a page."""
-_AFTER_REFUSAL = 2.0  # seconds; a new connection is tried meanwhile, since somebody may have mended the pooler
+"""For statements whose generic plan suits all parameters: planning them takes longer than reading a page."""
+_TIMEOUT_AFTER_REFUSAL = 2.0  # seconds; meanwhile a new connection is tried, since the pooler may have been repaired
 _BEGINNING = sql.SQL("BEGIN; SET LOCAL proofdesk.project_id = {}")
 
 
 class ScopeLike(Protocol):
-    """Anything that is inside one project."""
+    """Anything that names a project."""
 
     @property
     def project_id(self) -> UUID: ...
 
 
 class Database:
-    """A pool whose connections act as the application role, which row-level security binds."""
+    """A pool whose connections have the application role, which is bound by row-level security."""
 
     def __init__(self, pool: AsyncConnectionPool[DatabaseSession], refusals: ConnectionRefusals | None = None):
         self.pool = pool
@@ -46,24 +46,24 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[DatabaseSession]:
-        """One transaction without a project: rows of projects cannot be seen in it.
+        """Open a transaction without a project. Rows of projects are not visible in it.
 
-        Raises `Unavailable` when no connection can be had.
+        Raises `Unavailable` when no connection is available.
         """
         async with self._opened(sql.SQL("BEGIN")) as conn:
             yield conn
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[DatabaseSession]:
-        """The same for one single statement, which is a transaction by itself: nothing is sent before or after it."""
+        """Open a connection without a project for a single statement, which is a transaction by itself."""
         async with self._opened() as conn:
             yield conn
 
     @asynccontextmanager
     async def scoped(self, scope: ScopeLike, settings: Mapping[str, object] = NO_SETTINGS) -> AsyncIterator[Conn]:
-        """One transaction inside the project of `scope`; row-level security shows its rows only.
+        """Open a transaction in the project of `scope`. Row-level security shows the rows of this project only.
 
-        `settings` are those of the database that are to hold in it besides.
+        `settings` are database settings for the transaction.
         """
         project = sql.Literal(str(scope.project_id))
         async with self._opened(_BEGINNING.format(project) + _local(*settings.items())) as conn:
@@ -71,10 +71,11 @@ class Database:
 
     @asynccontextmanager
     async def pipelined(self, scope: ScopeLike, settings: Mapping[str, object]) -> AsyncIterator[Conn]:
-        """The same for reading, as a pipeline: what opens it is sent with the first statement, and a statement whose
-        rows are not fetched at once is sent only, with what is executed next right behind it.
+        """Open a read-only transaction in the project of `scope`, as a pipeline.
+
+        Statements are sent without waiting for the results of those before them, unless their rows are fetched.
         """
-        async with self._opened() as conn, conn.pipeline():  # which is a transaction by itself
+        async with self._opened() as conn, conn.pipeline():  # a pipeline is a transaction by itself
             await conn.execute(_set_for_transaction(*settings.items()), [str(scope.project_id)])
             yield conn
 
@@ -82,10 +83,10 @@ class Database:
     async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[DatabaseSession]:
         refused = self._refusals.newest
         try:
-            async with self.pool.connection(timeout=_AFTER_REFUSAL if refused else None) as conn:
+            async with self.pool.connection(timeout=_TIMEOUT_AFTER_REFUSAL if refused else None) as conn:
                 if beginning:
                     await conn.execute(beginning.as_bytes(conn), prepare=False)
-                yield conn  # the pool commits, or rolls back what failed
+                yield conn  # the pool commits, or rolls back on an error
         except psycopg.Error as error:
             if isinstance(error, PoolTimeout) and self._refusals.newest:
                 raise self._refusals.newest from error
@@ -96,9 +97,10 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str, size: int, *, timeout: float = 10) -> AsyncIterator[Database]:
-    """Open a pool of at most `size` connections to a migrated database; `patience` is in seconds.
+    """Open a pool of at most `size` connections to a migrated database. `timeout` is in seconds.
 
-    Raises `WrongSession` when its connections cannot act as they have to. A database that is away is waited for later.
+    Raises `WrongSession` when a session is not as required. Does not fail when the database is down: requests will wait
+    for it.
     """
     refusals = ConnectionRefusals()
     pool: AsyncConnectionPool[DatabaseSession] = AsyncConnectionPool(
@@ -120,10 +122,10 @@ async def open_database(url: str, size: int, *, timeout: float = 10) -> AsyncIte
 
 
 async def _check_if_needed(conn: DatabaseSession) -> None:
-    """Raise when a connection that was not in use cannot be used any more.
+    """Raise when an idle connection cannot be used any more.
 
-    A server sends something unasked only to close the connection. One that vanished silently is not found by asking,
-    either, before the network gives up. Behind a pooler, what is verified is the session itself.
+    A server sends data to an idle client only to close the connection. If the server vanished without notice, a test
+    query would not return before the network times out. Behind a pooler, the session itself is verified.
     """
     if conn.behind_pooler:
         await _verify(conn)
@@ -151,7 +153,7 @@ def _local(*settings: tuple[str, object]) -> sql.Composed:
 
 @cache
 def _set_for_transaction(*settings: tuple[str, object]) -> sql.Composed:
-    """The same as one statement, since several cannot be sent at once in a pipeline. Its parameter is the project."""
+    """Return the settings as one statement, since a pipeline sends single statements. Its parameter is the project."""
     each = [sql.SQL("set_config({}, {}, true)").format(name, str(value)) for name, value in settings]
     project = sql.SQL("set_config('proofdesk.project_id', %s, true)")
     return flatten(sql.SQL("SELECT {}").format(sql.SQL(", ").join([project, *each])))

@@ -1,4 +1,4 @@
-"""Queries in, dataclasses out. Every function takes one literal statement and named parameters."""
+"""Execute statements and return their rows as dataclasses. Each function takes a literal statement and parameters."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -15,52 +15,52 @@ Row = TypeVar("Row")
 
 
 async def fetch_all(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> list[Row]:
-    """All rows, each as an instance of `row` (its fields are the column names)."""
+    """Return all rows as instances of `row`, whose fields are the columns."""
     async with conn.cursor(row_factory=_row_factory(row)) as cursor:
         await cursor.execute(statement, params)
         return await cursor.fetchall()
 
 
 async def open_cursor(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> AsyncCursor[Row]:
-    """The same rows to be fetched from a cursor, which in a pipeline has been sent only and can be fetched after it."""
+    """Return a cursor over the rows. In a pipeline the statement is sent, and rows can be fetched after the pipeline."""
     cursor = conn.cursor(row_factory=_row_factory(row))
     return await cursor.execute(statement, params)
 
 
 async def fetch_optional(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row | None:
-    """The first row, or None when there is none."""
+    """Return the first row, or None."""
     async with conn.cursor(row_factory=_row_factory(row)) as cursor:
         await cursor.execute(statement, params)
         return await cursor.fetchone()
 
 
 async def fetch_one(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> Row:
-    """The only row of a statement that always gives one, such as INSERT … RETURNING."""
-    found = await fetch_optional(conn, row, statement, **params)
-    assert found is not None, "the statement gives a row"
-    return found
+    """Return the row of a statement that always returns one, such as INSERT … RETURNING."""
+    result = await fetch_optional(conn, row, statement, **params)
+    assert result is not None, "the statement returns a row"
+    return result
 
 
 async def fetch_value(conn: Conn, statement: Statement, **params: Any) -> Any:
-    """The first column of the first row, or None when there is no row."""
+    """Return the first column of the first row, or None when there is no row."""
     cursor = await conn.execute(statement, params)
     row = await cursor.fetchone()
     return None if row is None else row[0]
 
 
 async def execute(conn: Conn, statement: Statement, **params: Any) -> int:
-    """Run a statement for its effect; the number of rows it touched, -1 in a pipeline, which has only sent it."""
+    """Execute a statement and return the number of affected rows, or -1 in a pipeline, which has only sent it."""
     cursor = await conn.execute(statement, params)
     return cursor.rowcount
 
 
 def flatten(statement: Composed) -> Composed:
-    """The same in one piece, for one that is asked often: putting its parts together takes longer than sending it."""
+    """Return the statement as one literal. Composing one of many parts takes longer than sending it."""
     return Composed([SQL(cast(LiteralString, statement.as_string()))])
 
 
 def like_pattern(text: str | None) -> str | None:
-    """For LIKE: texts that contain these words as they are; None, which asks for all, when there are none."""
+    """Return the pattern for LIKE of texts that contain `text` literally, or None when it is blank."""
     if not text or not text.strip():
         return None
     literal = text.strip()[:200].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -68,9 +68,9 @@ def like_pattern(text: str | None) -> str | None:
 
 
 def _row_factory(row: type[Row]) -> Callable[[AsyncCursor[Any]], Callable[[Sequence[Any]], Row]]:
-    """Rows as instances of a dataclass, four times as quick as by calling it: a frozen one sets field by field.
+    """Return a row factory for a dataclass, four times as fast as calling it, since frozen ones set field by field.
 
-    Raises TypeError unless the columns are its fields.
+    Raises TypeError unless the columns are the fields.
     """
 
     def factory(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], Row]:
@@ -79,12 +79,12 @@ def _row_factory(row: type[Row]) -> Callable[[AsyncCursor[Any]], Callable[[Seque
             return no_result
         names = [(result.fname(n) or b"").decode() for n in range(result.nfields)]
         if set(names) != _fields(row):
-            raise TypeError(f"{row.__name__} has other fields than {', '.join(names)}")
+            raise TypeError(f"The fields of {row.__name__} are not the columns {', '.join(names)}.")
 
         def make(values: Sequence[Any]) -> Row:
-            made = object.__new__(row)
-            made.__dict__.update(zip(names, values, strict=True))
-            return made
+            instance = object.__new__(row)
+            instance.__dict__.update(zip(names, values, strict=True))
+            return instance
 
         return make
 

@@ -1,8 +1,8 @@
-"""Database sessions: the settings that Proofdesk relies on, set and verified on every connection.
+"""Open database sessions with the settings that Proofdesk requires, and verify them.
 
-What a role, a database or a server sets by itself (`ALTER ROLE … SET`, `ALTER DATABASE … SET`) must not change what a
-statement means. A connection pooler may drop settings or share one server session among clients: a session that is not
-what it has to be is closed before any statement of the application runs in it.
+Settings of a role, a database or a server (`ALTER ROLE … SET`, `ALTER DATABASE … SET`) must not change the meaning of a
+statement. A connection pooler may drop settings or share a session among clients. A session that is not as required is
+closed before any statement of the application is executed in it.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ REQUIRED_SETTINGS: dict[str, str] = {
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
 }
-"""What decides the meaning of a statement or of a value. Nobody may set these otherwise."""
+"""Settings that decide the meaning of a statement or a value. They cannot be overridden."""
 TIME_LIMITS: dict[str, str] = dict.fromkeys(
     ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"), "0"
 )
-"""Limits of time, which Proofdesk keeps itself. They may be set for it alone, in the `options` of DATABASE_URL."""
+"""Time limits are off, since Proofdesk has its own. The `options` of DATABASE_URL can set them."""
 _LIMITS_OF_17: dict[str, str] = {"transaction_timeout": "0"}
 _VERSION_17 = 170000
 _BACKEND = "SELECT pg_backend_pid()"
@@ -43,23 +43,23 @@ _NO_OPTIONS = "unsupported startup parameter"
 
 
 class ConnectionRefusals:
-    """Why the newest connection of a pool was refused, if it was; the pool itself only tells that it has none."""
+    """Why the latest connection of a pool was refused, if it was. The pool itself reports only that it has none."""
 
     def __init__(self) -> None:
         self.newest: WrongSession | None = None
         self.first_attempt = asyncio.Event()
 
     def record(self, refusal: WrongSession | None) -> None:
-        """Note the outcome of a connection attempt."""
+        """Record the outcome of a connection attempt."""
         self.newest = refusal
         self.first_attempt.set()
 
 
 class DatabaseSession(AsyncConnection[Any]):
-    """A connection that acts as the application role, verified before it is handed out.
+    """A connection with the application role, verified before it is used.
 
-    The role is also in the start-up packet, so that RESET ROLE leads back to it. Behind a pooler that drops or refuses
-    the packet's options, the role is set by a statement.
+    The role is also in the start-up packet, so that RESET ROLE returns to it. Behind a pooler that drops or refuses the
+    options of the packet, a statement sets the role.
     """
 
     backend: int = 0
@@ -69,7 +69,7 @@ class DatabaseSession(AsyncConnection[Any]):
 
     @classmethod
     async def connect(cls, *args: Any, **kwargs: Any) -> Self:
-        """Connect, set what is relied on, and verify it. Raises `WrongSession` or `psycopg.Error`.
+        """Connect, set the required settings, and verify them. Raises `WrongSession` or `psycopg.Error`.
 
         `refusals` (of `Refusals`) is told the outcome; all other arguments are psycopg's.
         """
@@ -114,7 +114,7 @@ class DatabaseSession(AsyncConnection[Any]):
         _check(await _facts(self), self.backend)
 
     async def verify(self) -> None:
-        """Verify the session again: a pooler may be set to another mode while it runs. Raises `WrongSession`."""
+        """Verify the session again, since the mode of a pooler may change. Raises `WrongSession`."""
         try:
             _check(await _facts(self), self.backend)
         except WrongSession:
@@ -122,7 +122,7 @@ class DatabaseSession(AsyncConnection[Any]):
             raise
 
     def describe(self) -> str:
-        """Return in one sentence what serves this session and how."""
+        """Return one sentence about the server and the connection."""
         version = self.info.parameter_status("server_version") or self.info.server_version
         way = "behind a connection pooler in session mode" if self.behind_pooler else "connected directly"
         return f"PostgreSQL {version}, {way}, as {APP_ROLE}."
@@ -131,7 +131,7 @@ class DatabaseSession(AsyncConnection[Any]):
 def connect_as_owner(url: str) -> psycopg.Connection:
     """Connect as the user of `url`, who owns the tables, for what the application role may not do.
 
-    The same settings hold, but for the role. Raises `WrongSession` or `psycopg.Error`.
+    Sets the same settings except the role. Raises `WrongSession` or `psycopg.Error`.
     """
     bare, known = (
         _without_options(url),
@@ -155,7 +155,7 @@ def connect_as_owner(url: str) -> psycopg.Connection:
 
 
 async def connect_as_owner_async(url: str, name: str) -> AsyncConnection[Any]:
-    """The same for asynchronous use; `name` is shown in the server's list of sessions."""
+    """Connect as `connect_as_owner` does, for asynchronous use. `name` is the application name of the session."""
     bare, known = _without_options(url), dict[str, Any](autocommit=True, connect_timeout=10, application_name=name)
     try:
         conn = await AsyncConnection.connect(bare, options=_startup_options(url, {}), **known)
@@ -174,9 +174,9 @@ async def connect_as_owner_async(url: str, name: str) -> AsyncConnection[Any]:
 
 
 async def _backend(conn: AsyncConnection[Any], url: str) -> tuple[int, bool]:
-    """The server process of the session, and whether a pooler stands before it, which gives a number of its own."""
+    """Return the server process of the session, and whether a pooler reports another process id to the client."""
     row = await (await conn.execute(_BACKEND)).fetchone()
-    assert row is not None, "the statement gives a row"
+    assert row is not None, "the statement returns a row"
     behind_pooler = row[0] != conn.info.backend_pid
     if behind_pooler:
         await poolers.require_session_mode(url)
@@ -202,18 +202,18 @@ _COLUMNS = ("role", "backend", "unbound", "row_security", "search_path", "timezo
 
 async def _facts(conn: AsyncConnection[Any]) -> dict[str, Any]:
     row = await (await conn.execute(_FACTS)).fetchone()
-    assert row is not None, "the statement gives a row"
+    assert row is not None, "the statement returns a row"
     return dict(zip((*_COLUMNS, "project"), row, strict=True))
 
 
 def _check(facts: dict[str, Any], backend: int) -> None:
-    """Raises `WrongSession` unless the session is what it has to be."""
+    """Raise `WrongSession` unless the session is as required."""
     if facts["backend"] != backend:
         raise WrongSession(poolers.SHARED_SESSION)
     if facts["role"] != APP_ROLE:
         raise WrongSession(
-            f"The connection runs as {facts['role']} instead of {APP_ROLE}, behind PgBouncer? Row-level security would"
-            " not hold. Use a pooler in session mode, or connect to PostgreSQL directly."
+            f"The connection has the role {facts['role']} instead of {APP_ROLE}, so row-level security would not apply. Use"
+            " a connection pooler in session mode, or connect to PostgreSQL directly."
         )
     if facts["unbound"]:
         raise WrongSession(
@@ -223,15 +223,15 @@ def _check(facts: dict[str, Any], backend: int) -> None:
     for name in ("row_security", "search_path", "timezone", "default_transaction_read_only"):
         if facts[name] != REQUIRED_SETTINGS[name]:
             raise WrongSession(
-                f"The connection has {name} = {facts[name]} where Proofdesk set {REQUIRED_SETTINGS[name]}. A connection pooler"
-                " or an extension of the server changes it: connect to PostgreSQL directly."
+               f"The connection has {name} = {facts[name]} instead of {REQUIRED_SETTINGS[name]}. A connection pooler or an"
+                " extension of the server changes it. Connect to PostgreSQL directly."
             )
     if not facts["project"]:
         raise WrongSession("The setting proofdesk.project_id cannot be set on this server.")
 
 
 def _raise_refusal(error: BaseException) -> None:
-    """Raise `WrongSession` where the error means that the session cannot be what it has to be."""
+    """Raise `WrongSession` if the error means that the session cannot be as required."""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         raise WrongSession(
             f"The database user may not act as {APP_ROLE}: {_first_line(error)}."

@@ -112,7 +112,7 @@ async def embed_pending(
     if run.ready > _LARGE_SHARE * left.ready:
         await refresh_statistics(db)
     done = run.ready, run.failed, provider.name, left.pending
-    return EmbeddingTotals(*done, run.batch_size, run.lowered_to, not run.left_off)
+    return EmbeddingTotals(*done, run.batch_size, run.lowered_to, not run.stopped_early)
 
 
 async def _prepare(db: Database, scope: Scope, provider: EmbeddingProvider, options: EmbeddingOptions) -> None:
@@ -158,7 +158,7 @@ class _EmbeddingRun:
         self._total = 0
         self._claims: list[list[ClaimedChunk]] = []
         self.ready = self.failed = self._settled = 0
-        self.left_off = False
+        self.stopped_early = False
 
     @property
     def lowered_to(self) -> int | None:
@@ -184,7 +184,7 @@ class _EmbeddingRun:
             if is_power_of_two(self._settled):
                 await refresh_statistics(self._db)
             if await self._leave_off():
-                self.left_off = True
+                self.stopped_early = True
                 return
 
     def _reserve(self) -> int:

@@ -20,7 +20,6 @@ from proofdesk.projects.scope import Scope
 
 STATES = ("draft", "approved", "sending", "sent", "failed", "blocked_opt_out", "cancelled")
 ENTITY_TYPE = "outbound_message"
-MAX_PAGE_SIZE = 200  # messages or policies of one list, and messages of one call of /outbound/process
 _MAX_EVENTS = 500
 
 

@@ -20,6 +20,7 @@ from proofdesk.http.web import layout, outbound_views
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import drafts, recipients
 from proofdesk.outbound.channels import registry
+from proofdesk.outbound.channels.email.message import MAX_SUBJECT_LENGTH
 from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.recipient_queries import ReachableContact
@@ -125,6 +126,7 @@ async def shown(
         sheet = replace(sheet, key=uuid.uuid4().hex)  # whoever sends the changed form again means another message
     values = {
         "sheet": sheet,
+        "max_subject_length": MAX_SUBJECT_LENGTH,
         "faults": dict.fromkeys(FIELDS, "") | faults,
         "other_url": f"/outbound/{wrong.details['id']}" if wrong and "id" in wrong.details else "",
         "channels": [Choice(c, name, c == sheet.channel) for c, name in outbound_views.CHANNELS.items()],

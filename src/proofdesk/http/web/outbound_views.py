@@ -16,6 +16,7 @@ from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, Policy
 from proofdesk.outbound.message_queries import OutboundMessage
+from proofdesk.outbound.policies import MAX_FREQUENCY_CAP, MAX_FREQUENCY_WINDOW_HOURS, MAX_REASON_LENGTH
 from proofdesk.outbound.preflight import GateCheck
 from proofdesk.outbound.recipient_queries import RecipientContact
 
@@ -100,6 +101,9 @@ class Rules:
     written_to: Moment | None
     heard_of: Moment | None
     url: str
+    max_cap: int = MAX_FREQUENCY_CAP
+    max_hours: int = MAX_FREQUENCY_WINDOW_HOURS
+    max_reason_length: int = MAX_REASON_LENGTH
 
 
 def row(found: OutboundMessage, known: dict[str, RecipientContact]) -> Row:

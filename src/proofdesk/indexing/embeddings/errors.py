@@ -53,7 +53,7 @@ def _busy(problem: ProviderProblem, headers: Mapping[str, str], details: dict[st
         details=details,
         retry_after=problem.wait if wait is None else wait,
         throttled=problem.status == 429,
-        again=again,
+        retryable=again,
     )
 
 

@@ -64,12 +64,12 @@ class ProviderBusy(EmbeddingError):
         details: dict[str, Any] | None = None,
         retry_after: float | None = None,
         throttled: bool = False,
-        again: bool = True,
+        retryable: bool = True,
     ):
         super().__init__(message, details=details)
         self.retry_after = retry_after
         self.throttled = throttled
-        self.again = again
+        self.again = retryable
 
 
 class TextsRefused(EmbeddingError):
