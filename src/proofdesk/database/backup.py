@@ -90,7 +90,9 @@ def _write(conn: psycopg.Connection, unfinished: Path) -> None:
     try:
         columns = _tables(conn)
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))  # migrations wait until the backup is done
+        conn.execute(
+            sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names)
+        )  # migrations wait until the backup is done
         migrations = [name for (name,) in conn.execute("SELECT name FROM schema_migrations ORDER BY name")]
         tables = [writer.add(name, of, _copied(conn, name, of)) for name, of in columns.items() if name != _RECORD]
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -179,7 +181,9 @@ def _fill(conn: psycopg.Connection, reader: BackupReader) -> None:
         conn.execute(sql.SQL("TRUNCATE {}").format(names))  # migrations may have inserted rows
         for table in reader.manifest.tables:
             if unknown := sorted(set(table.columns) - set(known.get(table.name, []))):
-                raise NewerBackup(f"The backup has {table.name}.{unknown[0]}, which this version does not have. Install a newer version.")
+                raise NewerBackup(
+                    f"The backup has {table.name}.{unknown[0]}, which this version does not have. Install a newer version."
+                )
             _read(conn, reader, table)
     for sequence in reader.manifest.sequences:
         conn.execute("SELECT setval(c.oid::regclass, %s, %s) FROM pg_class c WHERE c.oid = to_regclass(%s)",
@@ -231,4 +235,6 @@ def _database_errors() -> Iterator[None]:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if isinstance(error, psycopg.OperationalError):
             raise Unavailable(f"The database cannot be reached: {reason}", code="database_unavailable") from error
-        raise Unavailable(f"The database refused the backup or restore: {reason}", code="database_unavailable") from error
+        raise Unavailable(
+            f"The database refused the backup or restore: {reason}", code="database_unavailable"
+        ) from error

@@ -82,7 +82,7 @@ def allow_traversal(path: Path, user: ServerUser | None) -> None:
             continue
         if status.st_uid != 0:
             raise HomeUnavailable(
-               f"The user {SYSTEM_USER} runs the embedded database of root, and cannot enter {display_path(folder)}."
+                f"The user {SYSTEM_USER} runs the embedded database of root, and cannot enter {display_path(folder)}."
                 f" Run Proofdesk as {_name(status.st_uid)}, or install it and set PROOFDESK_HOME outside that folder."
             )
         folder.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)

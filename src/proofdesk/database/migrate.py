@@ -58,7 +58,9 @@ def migration_names() -> list[str]:
 
 def _check_server(conn: psycopg.Connection) -> None:
     if conn.info.server_version < _OLDEST_SERVER:
-        raise Unavailable(f"PostgreSQL 15 or newer is required. This server is version {conn.info.server_version // 10000}.")
+        raise Unavailable(
+            f"PostgreSQL 15 or newer is required. This server is version {conn.info.server_version // 10000}."
+        )
     _check_database(conn)
     for name, oldest in _EXTENSIONS.items():
         row = conn.execute(
@@ -67,7 +69,9 @@ def _check_server(conn: psycopg.Connection) -> None:
         ).fetchone()
         required = ".".join(map(str, oldest))
         if row is None:
-            raise Unavailable(f"The extension {name} is not installed on the database server. Install {required} or newer.")
+            raise Unavailable(
+                f"The extension {name} is not installed on the database server. Install {required} or newer."
+            )
         if tuple(map(int, row[0].split(".")[:2])) < oldest:
             raise Unavailable(
                 f"The extension {name} has version {row[0]}; {required} or newer is required. Run ALTER EXTENSION UPDATE."

@@ -223,7 +223,7 @@ def _check(facts: dict[str, Any], backend: int) -> None:
     for name in ("row_security", "search_path", "timezone", "default_transaction_read_only"):
         if facts[name] != REQUIRED_SETTINGS[name]:
             raise WrongSession(
-               f"The connection has {name} = {facts[name]} instead of {REQUIRED_SETTINGS[name]}. A connection pooler or an"
+                f"The connection has {name} = {facts[name]} instead of {REQUIRED_SETTINGS[name]}. A connection pooler or an"
                 " extension of the server changes it. Connect to PostgreSQL directly."
             )
     if not facts["project"]:

@@ -68,7 +68,7 @@ class BatchEmbedder:
         await self._prove(refusal)
         if len(texts) == 1:
             return [self._without_vector(refusal)]
-        size = self._smaller(len(texts), refusal.at_most)
+        size = self._smaller(len(texts), refusal.max_texts)
         outcomes: list[EmbeddingOutcome] = []
         for part in _pieces(texts, size):
             outcomes += await self._part(part)
@@ -97,7 +97,7 @@ class BatchEmbedder:
         return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
 
     def _without_vector(self, refusal: TextsRefused) -> EmbeddingOutcome:
-        self._broken += refusal.broke
+        self._broken += refusal.crashed
         if self._broken >= _MOST_BROKEN:
             what = f"{refusal.message} It broke on {self._broken} texts one after the other."
             raise _given_up(ProviderBusy(what, details=refusal.details), "Check the provider.")
@@ -125,7 +125,7 @@ class BatchEmbedder:
             except ProviderBusy as busy:
                 tried += 1
                 most = self._patience.max_attempts if busy.throttled else attempts
-                if tried >= most or not busy.again:
+                if tried >= most or not busy.retryable:
                     raise await self._verdict(texts, busy, whole=whole) from busy
                 pause = wait if busy.retry_after is None else max(busy.retry_after, self._patience.first_wait)
                 if pause > self._patience.longest_wait:
@@ -134,13 +134,13 @@ class BatchEmbedder:
                 wait = min(wait * 2, self._patience.longest_wait)
 
     async def _verdict(self, texts: Sequence[str], busy: ProviderBusy, *, whole: bool) -> EmbeddingError:
-        tried = f"Tried {self._patience.max_attempts} times." if busy.again else "It asks not to be tried again now."
+        tried = f"Tried {self._patience.max_attempts} times." if busy.retryable else "It asks not to be tried again now."
         # A part is simply halved again; only of a text alone must be known whether it is the cause.
         doubtful = whole or len(texts) == 1
         if busy.throttled or texts == [PROBE] or (doubtful and not await self._answers()):
             return _given_up(busy, tried)
         # It is up, so these texts are too much for it: the smaller parts may do.
-        return TextsRefused(f"{busy.message} {tried}", details=busy.details, broke=True)
+        return TextsRefused(f"{busy.message} {tried}", details=busy.details, crashed=True)
 
     async def _answers(self) -> bool:
         try:

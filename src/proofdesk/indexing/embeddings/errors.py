@@ -31,7 +31,7 @@ def to_embedding_error(problem: ProviderProblem, headers: Mapping[str, str], det
         return _busy(problem, headers, details, again != "false")
     if status in _REFUSED:
         return TextsRefused(
-            f"The embedding provider refused the text ({status}): {said}", details=details, at_most=problem.most_texts
+            f"The embedding provider refused the text ({status}): {said}", details=details, max_texts=problem.most_texts
         )
     if 300 <= status < 400:
         where = headers.get("location", "another address")[:200]

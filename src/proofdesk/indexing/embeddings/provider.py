@@ -69,7 +69,7 @@ class ProviderBusy(EmbeddingError):
         super().__init__(message, details=details)
         self.retry_after = retry_after
         self.throttled = throttled
-        self.again = retryable
+        self.retryable = retryable
 
 
 class TextsRefused(EmbeddingError):
@@ -83,12 +83,12 @@ class TextsRefused(EmbeddingError):
         message: str,
         *,
         details: dict[str, Any] | None = None,
-        at_most: int | None = None,
-        broke: bool = False,
+        max_texts: int | None = None,
+        crashed: bool = False,
     ):
         super().__init__(message, details=details)
-        self.at_most = at_most
-        self.broke = broke
+        self.max_texts = max_texts
+        self.crashed = crashed
 
 
 class ProviderNotConfigured(Unavailable):
