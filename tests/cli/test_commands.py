@@ -38,7 +38,7 @@ def proofdesk(terminal: Terminal, studio: ChatwootSimulator, tidy_url: str) -> I
         yield lambda *arguments, **more: terminal(arguments, environment | more)
 
 
-def test_the_loop_by_hand(proofdesk: Command, studio: ChatwootSimulator):
+def test_sync_embed_search_and_reconcile_by_hand(proofdesk: Command, studio: ChatwootSimulator):
     assert proofdesk("project", "create", "Agency").returncode == 0
     synced = proofdesk("sync", "--json")
     assert synced.returncode == 0, synced.stderr
@@ -54,7 +54,7 @@ def test_the_loop_by_hand(proofdesk: Command, studio: ChatwootSimulator):
     assert "Complete: both sides agree." in proof.stdout
 
 
-def test_what_could_not_be_stored_is_shown_with_its_reason(proofdesk: Command, studio: ChatwootSimulator):
+def test_quarantined_items_are_shown_with_their_reason(proofdesk: Command, studio: ChatwootSimulator):
     proofdesk("project", "create", "Agency")
     bad = studio.append_message(101, "half an emoji \ud83d")
     done = proofdesk("sync")
@@ -63,7 +63,7 @@ def test_what_could_not_be_stored_is_shown_with_its_reason(proofdesk: Command, s
     assert "half a surrogate pair" in done.stdout
 
 
-def test_names_reorder_no_line_of_a_terminal(proofdesk: Command, studio: ChatwootSimulator):
+def test_names_cannot_reorder_a_line_of_the_terminal(proofdesk: Command, studio: ChatwootSimulator):
     name = "Eve\u202egpj.exe\u2067\x1b[7m [/b]"
     proofdesk("project", "create", f"Agency {name}")
     studio.account().inboxes[1].name = name
@@ -79,18 +79,18 @@ def test_names_reorder_no_line_of_a_terminal(proofdesk: Command, studio: Chatwoo
     assert "\u202e" not in listed and json.loads(listed)[0]["name"] == f"Agency {name}"
 
 
-def test_what_is_wrong_is_told_in_one_line_and_the_status(proofdesk: Command):
+def test_an_error_is_one_line_with_exit_status_1(proofdesk: Command):
     done = proofdesk("sync")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "proofdesk project create" in done.stderr
 
 
-def test_wrong_usage_has_a_status_of_its_own(proofdesk: Command):
+def test_wrong_usage_has_exit_status_2(proofdesk: Command):
     assert proofdesk("sync", "--nonsense").returncode == 2
     assert proofdesk("search", "x", "--mode", "magic").returncode == 2
 
 
-def test_a_wrong_setting_stops_the_start_with_its_name_and_what_is_allowed(proofdesk: Command):
+def test_an_invalid_setting_is_reported_with_its_allowed_values(proofdesk: Command):
     done = proofdesk("config", PORT="eighty")
     assert done.returncode == 1
     assert "PORT='eighty'" in done.stderr
@@ -105,7 +105,7 @@ def test_secrets_are_masked(proofdesk: Command, studio: ChatwootSimulator):
         assert "sk-very-secret" not in done.stdout
 
 
-def test_a_refused_token_names_endpoint_and_account(proofdesk: Command, studio: ChatwootSimulator):
+def test_a_rejected_token_names_endpoint_and_account(proofdesk: Command, studio: ChatwootSimulator):
     proofdesk("project", "create", "Agency")
     done = proofdesk("sync", CHATWOOT_API_TOKEN="wrong")
     assert done.returncode == 1
@@ -122,7 +122,7 @@ def test_sources_are_bound_and_listed(proofdesk: Command):
     assert [(s["source_kind"], s["external_id"]) for s in listed] == [("chatwoot_inbox", "1:2")]
 
 
-def test_several_projects_ask_which_one(proofdesk: Command):
+def test_with_several_projects_the_option_is_required(proofdesk: Command):
     for name in ("First", "Second"):
         proofdesk("project", "create", name)
     done = proofdesk("source", "list")
@@ -130,7 +130,7 @@ def test_several_projects_ask_which_one(proofdesk: Command):
     assert proofdesk("source", "list", "-p", "First").returncode == 0
 
 
-def test_users_members_and_sources_are_looked_after(proofdesk: Command):
+def test_users_members_and_sources_are_managed(proofdesk: Command):
     proofdesk("project", "create", "Agency")
     assert proofdesk("user", "create", "amina", "--password", "long enough pw").returncode == 0
     assert proofdesk("project", "member", "add", "amina").returncode == 0
@@ -149,7 +149,7 @@ def test_users_members_and_sources_are_looked_after(proofdesk: Command):
     assert json.loads(proofdesk("project", "list", "--json").stdout) == []
 
 
-def test_the_trail_is_proved_and_written_out(proofdesk: Command, tidy_url: str, tmp_path: Path):
+def test_the_audit_chain_is_verified_and_exported(proofdesk: Command, tidy_url: str, tmp_path: Path):
     proofdesk("project", "create", "Agency")
     proofdesk("project", "rename", "Atelier")
     proofs = json.loads(proofdesk("audit", "verify", "--json").stdout)
@@ -165,7 +165,7 @@ def test_the_trail_is_proved_and_written_out(proofdesk: Command, tidy_url: str, 
     assert broken.returncode == 1 and "Atelier is broken. Before event" in broken.stderr
 
 
-def test_a_tick_starts_what_is_due_and_tells_how_it_went(proofdesk: Command):
+def test_a_tick_starts_due_jobs_and_prints_their_status(proofdesk: Command):
     for name in ("Agency", "Studio"):
         proofdesk("project", "create", name)
     started = json.loads(proofdesk("tick", "--project", "Agency", "--wait", "0", "--json").stdout)

@@ -19,7 +19,7 @@ def demo(home: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_demo_shows_evidence_and_a_second_one_changes_nothing(tmp_path: Path):
+def test_a_second_demo_imports_nothing_new(tmp_path: Path):
     first = demo(tmp_path)
     assert first.returncode == 0, first.stderr
     assert first.stdout.count("Search: ") == 3

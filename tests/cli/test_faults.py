@@ -77,7 +77,7 @@ def test_every_mistyped_database_url_is_named(terminal: Terminal, folder: Path, 
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != ("config",)], ids=" ".join)
-def test_a_database_that_cannot_be_reached_is_told(terminal: Terminal, folder: Path, command: tuple[str, ...]):
+def test_every_command_reports_an_unreachable_database(terminal: Terminal, folder: Path, command: tuple[str, ...]):
     place = {"DATABASE_URL": f"{URL}:1/desk", "PORT": "0"}
     assert "refused" in one_line(run(terminal, folder, command, place))
 
@@ -96,7 +96,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in SETTINGS for value in SETTINGS[name]])
-def test_a_wrong_setting_is_named(terminal: Terminal, folder: Path, name: str, value: str):
+def test_an_invalid_setting_is_named(terminal: Terminal, folder: Path, name: str, value: str):
     assert one_line(run(terminal, folder, ("config",), {name: value})).startswith(f"proofdesk: {name}=")
 
 
@@ -109,7 +109,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("command", FILES.values(), ids=FILES)
-def test_a_file_that_is_no_good_is_named(terminal: Terminal, folder: Path, database_url: str, command: tuple[str, ...]):
+def test_an_unusable_file_is_named(terminal: Terminal, folder: Path, database_url: str, command: tuple[str, ...]):
     place = {} if command[0] == "restore" else {"DATABASE_URL": database_url}
     one_line(run(terminal, folder, command, place | {"PROOFDESK_HOME": str(folder / "home")}))
     assert sorted(p.name for p in folder.iterdir() if p.name != "home") == ["file", "sub"]
@@ -126,23 +126,23 @@ USAGE = [
 
 
 @pytest.mark.parametrize("command", USAGE, ids=" ".join)
-def test_wrong_usage_has_its_own_status(terminal: Terminal, folder: Path, command: tuple[str, ...]):
+def test_wrong_usage_is_one_line_with_exit_status_2(terminal: Terminal, folder: Path, command: tuple[str, ...]):
     assert "See `proofdesk" in one_line(run(terminal, folder, command, {}), status=2)
 
 
 @pytest.mark.parametrize("place", ["{folder}/file", "{folder}/file/desk", "{folder}/" + "x" * 300, "/dev/null"])
-def test_a_home_that_is_no_folder_is_told(terminal: Terminal, folder: Path, place: str):
+def test_a_home_that_is_not_a_folder_is_reported(terminal: Terminal, folder: Path, place: str):
     one_line(run(terminal, folder, ("project", "list"), {"PROOFDESK_HOME": place.format(folder=folder)}))
 
 
-def test_a_full_disk_is_told(terminal: Terminal, folder: Path):
+def test_a_full_disk_is_reported(terminal: Terminal, folder: Path):
     with full_disk(folder / "sub"):
         for _ in range(2):
             done = run(terminal, folder, ("project", "list"), {"PROOFDESK_HOME": str(folder / "sub" / "desk")})
             assert "full" in one_line(done)
 
 
-def test_output_that_cannot_be_written_is_told(folder: Path):
+def test_unwritable_output_is_reported(folder: Path):
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "PROOFDESK_HOME": str(folder)}
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -158,7 +158,7 @@ def test_output_that_cannot_be_written_is_told(folder: Path):
 @pytest.mark.parametrize(
     "locale", [{"PYTHONIOENCODING": "latin-1"}, {"LANG": "C"}, {"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}]
 )
-def test_names_that_a_terminal_cannot_show_are_replaced(tidy_url: str, locale: dict[str, str]):
+def test_characters_that_the_terminal_lacks_are_replaced(tidy_url: str, locale: dict[str, str]):
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "DATABASE_URL": tidy_url}
 
     def command(*arguments: str, **more: str) -> "subprocess.CompletedProcess[bytes]":
@@ -172,13 +172,13 @@ def test_names_that_a_terminal_cannot_show_are_replaced(tidy_url: str, locale: d
     assert "Студия".encode() in listed.stdout or b"??????" in listed.stdout
 
 
-def test_an_argument_in_another_encoding_is_told(terminal: Terminal, folder: Path, tidy_url: str):
+def test_an_argument_in_another_encoding_is_reported(terminal: Terminal, folder: Path, tidy_url: str):
     done = run(terminal, folder, ("project", "create", os.fsdecode(b"caf\xe9")), {"DATABASE_URL": tidy_url})
     assert "UTF-8" in done.stderr.splitlines()[-1] and done.returncode == 1 and "Traceback" not in done.stderr
 
 
 @pytest.mark.long
-def test_a_user_without_rights_is_told(ada: Person, folder: Path, database_url: str):
+def test_missing_permissions_are_reported(ada: Person, folder: Path, database_url: str):
     place = {"DATABASE_URL": database_url}
     closed = folder / "sub"
     closed.chmod(0o555)
@@ -188,7 +188,7 @@ def test_a_user_without_rights_is_told(ada: Person, folder: Path, database_url: 
         assert "Only root may open port 80." in one_line(ada.run("serve", environment=place | {"PORT": "80"}))
 
 
-def test_a_defect_is_told_in_one_line_and_debugging_shows_the_stack(
+def test_an_unexpected_error_is_one_line_and_debug_shows_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     from proofdesk.cli import errors

@@ -58,7 +58,7 @@ def test_a_message_from_draft_to_delivery(proofdesk: Command, relay: SmtpSimulat
     assert "Hello Ada" in proofdesk("outbound", "show", drafted["id"]).stdout
 
 
-def test_four_eyes_hold_at_the_terminal_too(proofdesk: Command, relay: SmtpSimulator):
+def test_four_eyes_apply_to_commands(proofdesk: Command, relay: SmtpSimulator):
     drafted = told(
         proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--as", "owner", "--json")
     )
@@ -67,7 +67,7 @@ def test_four_eyes_hold_at_the_terminal_too(proofdesk: Command, relay: SmtpSimul
     assert told(proofdesk("outbound", "cancel", drafted["id"], "--as", "owner", "--json"))["cancelled_by"] == "owner"
 
 
-def test_a_policy_set_at_the_terminal_holds_a_message_back(proofdesk: Command, relay: SmtpSimulator):
+def test_a_policy_set_by_command_blocks_a_message(proofdesk: Command, relay: SmtpSimulator):
     changed = told(proofdesk("policy", "set", "ada@example.com", "email", "--opt-out", "--reason", "asked", "--json"))
     assert changed["opted_out"]
     drafted = told(proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--json"))

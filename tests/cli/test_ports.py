@@ -56,7 +56,7 @@ def served(tidy_url: str) -> Iterator[tuple[int, Mapping[str, str]]]:
             process.wait(30)
 
 
-def test_a_second_server_is_refused_and_the_first_goes_on(served: tuple[int, Mapping[str, str]], terminal: Terminal):
+def test_a_second_server_on_the_port_is_refused(served: tuple[int, Mapping[str, str]], terminal: Terminal):
     port, environment = served
     second = terminal(("serve",), environment)
     assert second.returncode == 1
@@ -79,7 +79,7 @@ def test_a_second_server_is_refused_and_the_first_goes_on(served: tuple[int, Map
     ],
     ids=" ".join,
 )
-def test_a_port_in_use_is_told_in_one_line(terminal: Terminal, tidy_url: str, taken: int, command: tuple[str, ...]):
+def test_a_port_in_use_is_reported_in_one_line(terminal: Terminal, tidy_url: str, taken: int, command: tuple[str, ...]):
     arguments = tuple(part.format(port=taken) for part in command)
     done = terminal(arguments, environment_of(tidy_url, taken))
     assert done.returncode == 1 and done.stdout == ""
@@ -87,7 +87,7 @@ def test_a_port_in_use_is_told_in_one_line(terminal: Terminal, tidy_url: str, ta
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-name.invalid", "not a name", "::zz"])
-def test_a_host_of_elsewhere_is_told_in_one_line(terminal: Terminal, tidy_url: str, host: str):
+def test_an_address_of_another_machine_is_reported(terminal: Terminal, tidy_url: str, host: str):
     done = terminal(("serve",), environment_of(tidy_url, free_port()) | {"HOST": host})
     assert done.returncode == 1
     assert re.fullmatch(r"proofdesk: HOST='.*' is no address of this machine\. .*\n", done.stderr)

@@ -28,7 +28,7 @@ def test_a_terminal_shows_count_rate_and_remaining_time():
             report(done, 1000, "chunks")
 
 
-def test_each_stage_has_a_rate_of_its_own():
+def test_each_stage_has_its_own_rate():
     console, told = _console(terminal=True)
     with progress("Reading", console=console) as report:
         report(5_000_000, 5_000_000, "conversations")
@@ -38,7 +38,7 @@ def test_each_stage_has_a_rate_of_its_own():
     assert "1/1" in last and "chunks" in last and "conversations" not in last
 
 
-def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_terminal_progress_is_plain_lines(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shows, "LINE_EVERY", 0.0)
     console, told = _console(terminal=False)
     with progress("Embedding", console=console) as report:
@@ -49,7 +49,7 @@ def test_without_a_terminal_there_are_plain_lines(monkeypatch: pytest.MonkeyPatc
     assert "\x1b" not in told.getvalue() and "\r" not in told.getvalue()
 
 
-def test_lines_do_not_flood_and_the_end_of_each_stage_is_told():
+def test_lines_are_rare_and_each_stage_ends_with_one():
     console, told = _console(terminal=False)
     with progress("Reading", console=console) as report:
         for done in range(1001):
@@ -60,7 +60,7 @@ def test_lines_do_not_flood_and_the_end_of_each_stage_is_told():
     assert lines[0].endswith("/s") and lines[1] == "Reading: 7 chunks", "one report tells no pace"
 
 
-def test_for_programs_nothing_is_shown():
+def test_programs_see_no_progress():
     console, told = _console(terminal=True)
     with progress("Embedding", shown=False, console=console) as report:
         report(1, 2, "chunks")

@@ -6,7 +6,7 @@ import sys
 from proofdesk.cli import _ROOMS, load
 
 
-def test_the_table_says_of_every_command_where_it_is():
+def test_the_table_names_the_module_of_every_command():
     app = load()
     made = {command.name or _name(command.callback): command.callback for command in app.registered_commands}
     for group in app.registered_groups:
@@ -17,7 +17,7 @@ def test_the_table_says_of_every_command_where_it_is():
     }
 
 
-def test_only_the_room_of_the_command_is_read():
+def test_only_the_module_of_the_command_is_imported():
     assert _read("config") == {"setup"}
     assert _read("nonsense") == set(_ROOMS.values())
 

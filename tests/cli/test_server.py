@@ -40,13 +40,13 @@ def starting(tmp_path: Path) -> Iterator["tuple[subprocess.Popen[bytes], list[st
             process.terminate()
 
 
-def test_what_is_served_is_read_once_for_all_processes(tmp_path: Path):
+def test_the_application_is_imported_once_for_all_processes(tmp_path: Path):
     with starting(tmp_path) as (_, noted):
         assert sorted(noted) == ["begun", "begun", "read"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_stopped_while_it_starts_is_gone_at_once(tmp_path: Path, number: signal.Signals):
+def test_a_server_that_is_stopped_while_it_starts_exits_at_once(tmp_path: Path, number: signal.Signals):
     with starting(tmp_path) as (process, noted):
         assert noted.count("begun") == 2
         process.send_signal(number)

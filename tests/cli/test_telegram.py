@@ -43,7 +43,7 @@ def proofdesk(
     return run
 
 
-def test_a_code_is_made_and_the_webhook_is_registered(proofdesk: Command, simulator: TelegramSimulator):
+def test_a_bind_code_is_created_and_the_webhook_registered(proofdesk: Command, simulator: TelegramSimulator):
     assert len(json.loads(proofdesk("telegram", "bind-code", "--json").stdout)["code"]) == 14
     done = proofdesk("telegram", "set-webhook", PUBLIC_URL="https://desk.example.com")
     assert done.returncode == 0 and "https://desk.example.com/auth/telegram/webhook" in done.stdout
@@ -53,7 +53,7 @@ def test_a_code_is_made_and_the_webhook_is_registered(proofdesk: Command, simula
     assert state["bot"] == f"@{simulator.username}" and "/bind" in state["signup"]
 
 
-def test_what_is_wrong_is_told_in_one_line(proofdesk: Command, simulator: TelegramSimulator):
+def test_an_error_is_one_line(proofdesk: Command, simulator: TelegramSimulator):
     for arguments, more, said in (
         (("set-webhook", "https://a.example.com"), {"TELEGRAM_BOT_TOKEN": "1:other"}, "TELEGRAM_BOT_TOKEN"),
         (("bind-code",), {"TELEGRAM_OWNER_ID": "4711"}, "TELEGRAM_OWNER_ID"),

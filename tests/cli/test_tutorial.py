@@ -14,7 +14,7 @@ from tests.support import samples
 
 
 @pytest.mark.long
-async def test_its_commands_lead_to_a_message_that_was_approved_and_sent(
+async def test_the_tutorial_ends_with_an_approved_and_sent_message(
     tmp_path: Path, database_url: str, db: Database
 ):
     script = "\n".join(samples.of("docs/tutorial.md"))

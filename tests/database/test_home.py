@@ -110,7 +110,7 @@ def test_a_read_only_home_is_told(ada: Person):
 def test_root_opens_no_folder_of_a_user_to_others(ada: Person):
     ada.home.chmod(0o700)
     system = home.server_user()
-    with pytest.raises(HomeUnavailable, match=f"may not enter {ada.home}"):
+    with pytest.raises(HomeUnavailable, match=f"cannot enter {ada.home}"):
         home.allow_traversal(ada.home / "programs" / "postgres", system)
     assert ada.home.stat().st_mode & 0o777 == 0o700
 
@@ -123,7 +123,7 @@ def test_root_finds_useradd_outside_its_path(monkeypatch: pytest.MonkeyPatch, fo
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr(home, "SYSTEM_USER", "pd-nobody-has-this")
     monkeypatch.setattr(home, "_ADMIN_FOLDERS", (str(folder),))
-    with pytest.raises(HomeUnavailable, match=r"cannot be made: useradd: no room\."):
+    with pytest.raises(HomeUnavailable, match=r"cannot be created: useradd: no room\."):
         home.server_user()
     assert "pd-nobody-has-this" in log.read_text()
     tool.unlink()

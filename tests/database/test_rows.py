@@ -26,7 +26,7 @@ async def test_a_row_is_an_instance_as_if_it_had_been_made_by_name(db: Database)
 @pytest.mark.parametrize("columns", ["1 AS number", "1 AS number, 'a' AS word, 2 AS more", "1 AS number, 'a' AS wort"])
 async def test_columns_that_are_not_the_fields_are_refused(db: Database, columns: str):
     async with db.statement() as conn:
-        with pytest.raises(TypeError, match="Pair has other fields than number"):
+        with pytest.raises(TypeError, match="fields of Pair are not the columns number"):
             await rows.fetch_optional(conn, Pair, f"SELECT {columns}")  # type: ignore[arg-type]
 
 

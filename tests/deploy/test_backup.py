@@ -46,7 +46,7 @@ async def test_everything_comes_back_on_another_server(database_url: str, ours: 
         proof = shell(prove, DATABASE_URL=url)
         assert proof.returncode == 0 and "intact" in proof.stdout, proof.stdout + proof.stderr
         again = proofdesk("restore", file, PROOFDESK_HOME=str(home))
-        assert again.returncode == 1 and "holds Proofdesk already" in again.stderr
+        assert again.returncode == 1 and "has Proofdesk tables already" in again.stderr
 
 
 def test_a_file_that_is_no_backup_changes_nothing(tmp_path: Path):
@@ -66,7 +66,7 @@ def test_a_damaged_or_newer_backup_leaves_nothing(tidy_url: str, empty_url: str,
     _rewrite(whole, newer, "manifest.json", lambda text: text.replace(b"0001_foundation", b"9999_future"))
     for file, error, words in (
         (cut, DamagedBackup, "not a complete backup"),
-        (damaged, DamagedBackup, "workers is not what was written"),
+        (damaged, DamagedBackup, "the checksum of workers is wrong"),
         (newer, NewerBackup, "9999_future"),
     ):
         with pytest.raises(error, match=words):

@@ -26,13 +26,13 @@ def _called(dependant: Dependant) -> Iterator[Callable[..., Any]]:
         yield from _called(inner)
 
 
-def test_no_request_is_handed_to_a_thread():
+def test_no_request_is_handled_in_a_thread():
     called = {call for route in ROUTES for call in _called(route.dependant)}
     assert len(called) > len(ROUTES) / 2
     assert [c for c in called if not (inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c))] == []
 
 
-async def test_the_telemetry_of_the_framework_is_off_whatever_the_environment_offers(monkeypatch: pytest.MonkeyPatch):
+async def test_telemetry_of_the_framework_is_off(monkeypatch: pytest.MonkeyPatch):
     app = http_app.create_app(Settings(embedding_provider="local"), "postgresql://nowhere/none")
     asked: list[str] = []
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: asked.append("tracing"))
@@ -42,7 +42,7 @@ async def test_the_telemetry_of_the_framework_is_off_whatever_the_environment_of
     assert asked == []
 
 
-async def test_what_a_started_server_holds_is_not_looked_through_for_garbage(database_url: str):
+async def test_objects_of_a_started_server_are_frozen(database_url: str):
     app = http_app.create_app(Settings(embedding_provider="local"), database_url)
     gc.unfreeze()
     async with app.router.lifespan_context(app):

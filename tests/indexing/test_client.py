@@ -23,7 +23,9 @@ async def refusal(provider: EmbeddingProvider) -> EmbeddingError:
     return raised.value
 
 
-async def test_openai_gives_one_vector_for_each_text_in_their_order(provider: EmbeddingProvider, simulator: OpenAISimulator):
+async def test_openai_gives_one_vector_for_each_text_in_their_order(
+    provider: EmbeddingProvider, simulator: OpenAISimulator
+):
     vectors = await provider.embed_documents(["blue coat", "red shoes"])
     assert [len(vector) for vector in vectors] == [256, 256]
     assert vectors[0] == await provider.embed_query("blue coat")

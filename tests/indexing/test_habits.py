@@ -144,12 +144,17 @@ async def test_vectors_that_may_not_be_cut_are_a_wrong_dimension(url: str, simul
     simulator.models["bge-m3"] = 1024
     async with opened(url, embedding_model="bge-m3", embedding_dim=512) as provider:
         error = await refusal(provider)
-    assert isinstance(error, ProviderFailed) and "vectors of 1024 numbers, 512 are expected. Set EMBEDDING_DIM" in error.message
+    assert (
+        isinstance(error, ProviderFailed)
+        and "vectors of 1024 numbers, 512 are expected. Set EMBEDDING_DIM" in error.message
+    )
 
 
 @pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[zero]]", "[[null]]", "[[empty]]"])
 @pytest.mark.parametrize("base64", [True, False])
-async def test_only_the_text_without_a_usable_vector_fails(url: str, simulator: OpenAISimulator, mark: str, base64: bool):
+async def test_only_the_text_without_a_usable_vector_fails(
+    url: str, simulator: OpenAISimulator, mark: str, base64: bool
+):
     simulator.switches.base64 = base64
     async with opened(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed([*TEXTS[:3], f"A coat {mark}", *TEXTS[3:]])
@@ -201,7 +206,7 @@ async def test_how_many_texts_a_server_takes_is_learnt_once(
             assert all(outcome.vector for outcome in outcomes)
     refused = [entry.texts for entry in simulator.requests if entry.status >= 400]
     assert refused == ([10] if numbered else [10, 5])
-    assert provider.takes == another.takes == 3
+    assert provider.learned_max_texts == another.learned_max_texts == 3
 
 
 async def test_several_batches_at_once_learn_from_one(url: str, simulator: OpenAISimulator):
@@ -265,7 +270,9 @@ async def test_a_server_that_dies_while_a_batch_is_halved_fails_no_text(url: str
         ("insufficient_quota", {}, "quota of the OpenAI account is used up (429). Raise it"),
     ],
 )
-async def test_errors_name_the_cause(url: str, simulator: OpenAISimulator, kind: str, values: dict[str, Any], says: str):
+async def test_errors_name_the_cause(
+    url: str, simulator: OpenAISimulator, kind: str, values: dict[str, Any], says: str
+):
     simulator.fail(kind, **values)
     async with opened(url) as provider:
         assert says in (await refusal(provider)).message

@@ -101,7 +101,9 @@ async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, proje
     owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '1 day' WHERE claimed_at IS NOT NULL")
     await embed(db, project, provider)
     async with db.scoped(project) as conn:
-        settled = await vector_queries.settle_chunks(conn, project, "old:model", late, [batches.EmbeddingOutcome(HalfVector([1, 2]))] * 2)
+        settled = await vector_queries.settle_chunks(
+            conn, project, "old:model", late, [batches.EmbeddingOutcome(HalfVector([1, 2]))] * 2
+        )
         assert await vector_queries.release_chunks(conn, project, late) == 0
     assert settled == vector_queries.SettledCounts(0, 0)
     assert await models(db, project) == {MODEL: 10}
@@ -158,7 +160,9 @@ async def test_a_wrong_setting_does_not_turn_every_chunk_to_failed(
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
-async def test_a_short_outage_is_waited_out(db: Database, project: Scope, provider, simulator: OpenAISimulator, ten, kind):
+async def test_a_short_outage_is_waited_out(
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten, kind
+):
     simulator.fail(kind, times=2)
     assert (await embed(db, project, provider)).processed == 10
 

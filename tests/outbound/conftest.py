@@ -6,8 +6,8 @@ import pytest
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.telegram import TelegramSimulator
-from tests.outbound.desk import Desk
 from tests.support import stories
+from tests.support.outbound_desk import Desk
 
 
 @pytest.fixture

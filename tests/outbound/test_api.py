@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from proofdesk_simulators.telegram import TelegramSimulator
-from tests.outbound.requests import approved, draft, draft_body, refusal
 from tests.support import stories
+from tests.support.outbound_requests import approved, draft, draft_body, refusal
 from tests.support.server import Cast
 
 NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")

@@ -10,7 +10,7 @@ from proofdesk.outbound.delivery import claims, delivery, outcomes, sending, swe
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
-from tests.outbound.desk import Desk, ids, refused
+from tests.support.outbound_desk import Desk, ids, refused
 from tests.support.projects import new_project
 
 
@@ -247,7 +247,7 @@ async def _lose(desk: Desk) -> ChannelMessage:
     """Claim what is due as a worker that then dies."""
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
-    return calling._letter(claim.claimed[0].message)
+    return calling.build_channel_message(claim.claimed[0].message)
 
 
 def _first_message(desk: Desk) -> str:

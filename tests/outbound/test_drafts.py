@@ -14,7 +14,7 @@ from proofdesk.outbound.channels.registry import InvalidChannel
 from proofdesk.outbound.delivery.delivery import DeliveryTotals
 from proofdesk.outbound.drafts import DraftRequest, DuplicateOutbound, IdempotencyConflict, IdempotencyKeyRequired
 from proofdesk.outbound.messages import STATES, InvalidState
-from tests.outbound.desk import LUIS, Desk, refused
+from tests.support.outbound_desk import LUIS, Desk, refused
 
 TEXT = {"subject": "News", "text": "Hello"}
 LEGAL = {

@@ -30,7 +30,7 @@ from proofdesk.outbound.channels.interface import (
 )
 from proofdesk_simulators import smtp
 from proofdesk_simulators.smtp import SmtpSimulator
-from tests.outbound.mail import SENDER, Links, message
+from tests.support.emails import SENDER, Links, message
 
 HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"}
 

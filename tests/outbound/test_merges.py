@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.outbound.mirrored import API, MAIL, Mirrored, chatwoot, mirrored
+from tests.support.synced_project import API, MAIL, Mirrored, chatwoot, mirrored
 
 __all__ = ["chatwoot", "mirrored"]
 

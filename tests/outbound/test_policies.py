@@ -12,8 +12,8 @@ from proofdesk.outbound.delivery.delivery import BlockedOptOut, BlockedStopOnRep
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policies import InvalidOptOut
 from proofdesk.outbound.policy_queries import PolicyFilter
-from tests.outbound.desk import LUIS, Desk, refused
 from tests.support import stories
+from tests.support.outbound_desk import LUIS, Desk, refused
 
 
 async def test_who_opted_out_is_not_written_to(desk: Desk):

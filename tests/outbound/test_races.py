@@ -18,7 +18,7 @@ from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.messages import InvalidState
-from tests.outbound.desk import Desk
+from tests.support.outbound_desk import Desk
 
 
 async def test_several_workers_at_once_send_each_message_once(desk: Desk):
@@ -149,7 +149,7 @@ async def test_a_worker_killed_between_claim_and_answer_leaves_one_attempt_for_a
 
 def _kill_while_it_calls(database_url: str, project: str) -> None:
     worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.outbound.hanging", project],
+        [sys.executable, "-m", "tests.support.hanging_worker", project],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "DATABASE_URL": database_url},
         stdout=subprocess.PIPE,
     )

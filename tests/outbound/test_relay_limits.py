@@ -17,9 +17,9 @@ from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk_simulators import smtp
 from proofdesk_simulators.smtp import SmtpSimulator
 from proofdesk_simulators.smtp.simulator import REFUSALS, Limits
-from tests.outbound import exim
-from tests.outbound.desk import Desk
-from tests.outbound.mail import SENDER, Links, message
+from tests.support import exim
+from tests.support.emails import SENDER, Links, message
+from tests.support.outbound_desk import Desk
 
 LOGIN = ("desk", "secret")
 needs_exim = pytest.mark.skipif(bool(exim.missing()), reason=exim.missing())

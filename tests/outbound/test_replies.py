@@ -6,7 +6,7 @@ import pytest
 
 from proofdesk.conversations import conversations
 from proofdesk_simulators.chatwoot.records import Message
-from tests.outbound.mirrored import API, MAIL, Mirrored, chatwoot, mirrored
+from tests.support.synced_project import API, MAIL, Mirrored, chatwoot, mirrored
 
 __all__ = ["chatwoot", "mirrored"]
 

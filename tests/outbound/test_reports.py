@@ -8,7 +8,7 @@ from proofdesk.http.api import outbound as api
 from proofdesk.outbound import messages
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk_simulators.chatwoot.records import Message
-from tests.outbound.mirrored import API, WHATSAPP, WIDGET, Mirrored, chatwoot, mirrored
+from tests.support.synced_project import API, WHATSAPP, WIDGET, Mirrored, chatwoot, mirrored
 
 __all__ = ["chatwoot", "mirrored"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from proofdesk_simulators import smtp
 from proofdesk_simulators.telegram import TelegramSimulator
-from tests.outbound.requests import approved, draft, refusal
+from tests.support.outbound_requests import approved, draft, refusal
 from tests.support.server import Cast, Person, client_of, serving
 
 LETTER = {"channel": "email", "recipient_ref": "luis@example.com", "payload": {"subject": "News", "text": "Hello"}}

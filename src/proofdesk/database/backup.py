@@ -90,9 +90,7 @@ def _write(conn: psycopg.Connection, unfinished: Path) -> None:
     try:
         columns = _tables(conn)
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        conn.execute(
-            sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names)
-        )  # migrations wait until the backup is done
+        conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))  # against migrations
         migrations = [name for (name,) in conn.execute("SELECT name FROM schema_migrations ORDER BY name")]
         tables = [writer.add(name, of, _copied(conn, name, of)) for name, of in columns.items() if name != _RECORD]
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -182,7 +180,7 @@ def _fill(conn: psycopg.Connection, reader: BackupReader) -> None:
         for table in reader.manifest.tables:
             if unknown := sorted(set(table.columns) - set(known.get(table.name, []))):
                 raise NewerBackup(
-                    f"The backup has {table.name}.{unknown[0]}, which this version does not have. Install a newer version."
+                    f"The backup has {table.name}.{unknown[0]}, unknown to this version. Install a newer version."
                 )
             _read(conn, reader, table)
     for sequence in reader.manifest.sequences:
@@ -200,7 +198,7 @@ def _read(conn: psycopg.Connection, reader: BackupReader, table: ArchivedTable) 
 
 @contextlib.contextmanager
 def _without_triggers(conn: psycopg.Connection) -> Iterator[None]:
-    """Disable triggers and drop foreign keys, and restore them afterwards. The owner may do that without superuser rights.
+    """Disable triggers and drop foreign keys, and restore them afterwards, which needs no superuser.
 
     A foreign key that is added again is validated for all rows at once.
     """

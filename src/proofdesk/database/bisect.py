@@ -17,8 +17,8 @@ async def process_in_halves(
 ) -> tuple[list[Result], list[tuple[Item, str]]]:
     """Process all items; when the database refuses a value, process each half of them.
 
-    Return the results of the parts that succeeded, and the refused items with their reasons. What a failed part wrote is
-    rolled back. Raises errors that are not about values.
+    Return the results of the parts that succeeded, and the refused items with their reasons. What a failed part wrote
+    is rolled back. Raises errors that are not about values.
     """
     try:
         async with conn.transaction():

@@ -1,7 +1,7 @@
 """Run the embedded PostgreSQL: one server per `PROOFDESK_HOME`, shared by all processes that use it.
 
-Each process holds a shared lock on a file while it uses the server. The last process to leave gets an exclusive lock and
-stops the server. The kernel releases the locks of a process that dies, so no lock is stale.
+Each process holds a shared lock on a file while it uses the server. The last process to leave gets an exclusive lock
+and stops the server. The kernel releases the locks of a process that dies, so no lock is stale.
 """
 
 import contextlib

@@ -74,7 +74,7 @@ def _check_server(conn: psycopg.Connection) -> None:
             )
         if tuple(map(int, row[0].split(".")[:2])) < oldest:
             raise Unavailable(
-                f"The extension {name} has version {row[0]}; {required} or newer is required. Run ALTER EXTENSION UPDATE."
+                f"The extension {name} is version {row[0]}; {required} or newer is required (ALTER EXTENSION UPDATE)."
             )
 
 

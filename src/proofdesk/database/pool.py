@@ -1,7 +1,7 @@
 """The connection pool, and transactions with or without a project.
 
-Round trips are few: the statements that open a transaction are sent together, and a connection is tested before use only
-if the server seems to have closed it.
+Round trips are few: the statements that open a transaction are sent together, and a connection is tested before use
+only if the server seems to have closed it.
 """
 
 import asyncio
@@ -96,8 +96,8 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str, size: int, *, timeout: float = 10) -> AsyncIterator[Database]:
-    """Open a pool of at most `size` connections to a migrated database. `timeout` is in seconds.
+async def open_database(url: str, size: int, *, connect_timeout: float = 10) -> AsyncIterator[Database]:
+    """Open a pool of at most `size` connections to a migrated database. `connect_timeout` is in seconds.
 
     Raises `WrongSession` when a session is not as required. Does not fail when the database is down: requests will wait
     for it.
@@ -109,13 +109,13 @@ async def open_database(url: str, size: int, *, timeout: float = 10) -> AsyncIte
         kwargs={"application_name": "proofdesk", "refusals": refusals},
         min_size=1,
         max_size=size,
-        timeout=timeout,
+        timeout=connect_timeout,
         open=False,
         check=_check_if_needed,
     )
     async with pool:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(refusals.first_attempt.wait(), timeout)
+            await asyncio.wait_for(refusals.first_attempt.wait(), connect_timeout)
         if refusals.newest:
             raise refusals.newest
         yield Database(pool, refusals)

@@ -15,8 +15,8 @@ import psycopg
 from proofdesk.errors import Unavailable
 
 TIMEOUT = 3.0
-"""Seconds. In session mode two connections take milliseconds. In transaction mode with one server connection, the second
-waits for the first."""
+"""Seconds. In session mode two connections take milliseconds. In transaction mode with one server connection, the
+second waits for the first."""
 _ROUNDS = 3
 REFUSES_TRANSACTIONS = "statement pooling mode"
 """Part of PgBouncer's error for BEGIN with pool_mode = statement."""
@@ -29,8 +29,8 @@ SHARED_SESSION = (
     " pool_mode = session for this database, or connect to PostgreSQL directly."
 )
 _NO_SECOND = (
-    "The connection pooler in front of the database did not open a second session within {:.0f} seconds. Set pool_mode ="
-    " session, and pool_size to at least the number of connections that Proofdesk opens (see docs/scaling.md)."
+    "The connection pooler in front of the database did not open a second session within {:.0f} seconds."
+    " Set pool_mode = session, and pool_size to at least the number of connections of Proofdesk (see docs/scaling.md)."
 )
 
 

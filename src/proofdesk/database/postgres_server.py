@@ -124,7 +124,7 @@ def _start(data: Path, user: ServerUser | None, server: RunningServer | None) ->
 
 
 def _spawn(data: Path, user: ServerUser | None) -> int:
-    """Start the server and return its process id. It is no child process, since it outlives the process that starts it."""
+    """Start the server, detached since it outlives this process, and return its process id."""
     with contextlib.suppress(FileNotFoundError):
         (data / "postmaster.pid").unlink()  # the server has ended, and another process may have its id
     folder = os.fsencode(_socket_folder(data, user)).replace(b'"', b'""')
@@ -148,7 +148,7 @@ def _spawn(data: Path, user: ServerUser | None) -> int:
 
 
 def _socket_folder(data: Path, user: ServerUser | None) -> Path:
-    """Return the folder, or a short one in /tmp when the path of the socket is too long or holds a comma or control character."""
+    """Return the folder, or a short one in /tmp when PostgreSQL cannot use the path of the socket."""
     name = str(data / _SOCKET)
     if len(os.fsencode(name)) <= MAX_SOCKET_BYTES and "," not in name and name.isprintable():
         return data

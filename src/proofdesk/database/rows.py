@@ -22,7 +22,7 @@ async def fetch_all(conn: Conn, row: type[Row], statement: Statement, **params: 
 
 
 async def open_cursor(conn: Conn, row: type[Row], statement: Statement, **params: Any) -> AsyncCursor[Row]:
-    """Return a cursor over the rows. In a pipeline the statement is sent, and rows can be fetched after the pipeline."""
+    """Return a cursor over the rows. In a pipeline, rows can be fetched after other statements are sent."""
     cursor = conn.cursor(row_factory=_row_factory(row))
     return await cursor.execute(statement, params)
 

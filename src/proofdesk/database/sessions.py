@@ -71,7 +71,7 @@ class DatabaseSession(AsyncConnection[Any]):
     async def connect(cls, *args: Any, **kwargs: Any) -> Self:
         """Connect, set the required settings, and verify them. Raises `WrongSession` or `psycopg.Error`.
 
-        `refusals` (of `Refusals`) is told the outcome; all other arguments are psycopg's.
+        `refusals` (a `ConnectionRefusals`) records the outcome. All other arguments are those of psycopg.
         """
         refusals: ConnectionRefusals = kwargs.pop("refusals", None) or ConnectionRefusals()
         url = args[0] if args else kwargs.pop("conninfo", "")
@@ -212,8 +212,8 @@ def _check(facts: dict[str, Any], backend: int) -> None:
         raise WrongSession(poolers.SHARED_SESSION)
     if facts["role"] != APP_ROLE:
         raise WrongSession(
-            f"The connection has the role {facts['role']} instead of {APP_ROLE}, so row-level security would not apply. Use"
-            " a connection pooler in session mode, or connect to PostgreSQL directly."
+            f"The connection has the role {facts['role']} instead of {APP_ROLE}, so row-level security would not apply."
+            " Use a connection pooler in session mode, or connect to PostgreSQL directly."
         )
     if facts["unbound"]:
         raise WrongSession(
@@ -223,8 +223,8 @@ def _check(facts: dict[str, Any], backend: int) -> None:
     for name in ("row_security", "search_path", "timezone", "default_transaction_read_only"):
         if facts[name] != REQUIRED_SETTINGS[name]:
             raise WrongSession(
-                f"The connection has {name} = {facts[name]} instead of {REQUIRED_SETTINGS[name]}. A connection pooler or an"
-                " extension of the server changes it. Connect to PostgreSQL directly."
+                f"The connection has {name} = {facts[name]} instead of {REQUIRED_SETTINGS[name]}. A connection pooler"
+                " or an extension of the server changes it. Connect to PostgreSQL directly."
             )
     if not facts["project"]:
         raise WrongSession("The setting proofdesk.project_id cannot be set on this server.")

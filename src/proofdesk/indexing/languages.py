@@ -9,7 +9,7 @@ DEFAULT = "english"
 CYRILLIC = "russian"
 
 # Words that are frequent in one language and rare or missing in the others; accents are written as people type them.
-_SMALL_WORDS = {
+_FUNCTION_WORDS = {
     "english": "the and is you to of it that this for with have are what not my can do be we they your was will there",
     "german": "der das und ich nicht ist ein eine mit für auf wie sie wir haben habe bei dem den von zu mein meine "
     "bitte noch aber oder auch kann wird sind ihr ihre wo wann danke mir mich einen keine",
@@ -24,11 +24,11 @@ _SMALL_WORDS = {
     "dutch": "de het een en ik niet van dat op te mijn voor met zijn wij jullie hoe wat kan bij nog geen heb bedankt "
     "graag maar ook aan wanneer waar",
 }
-NAMES = (*_SMALL_WORDS, CYRILLIC)
-_TELLING: dict[str, list[str]] = {}
-for _name, _words in _SMALL_WORDS.items():
+NAMES = (*_FUNCTION_WORDS, CYRILLIC)
+_LANGUAGES_OF_WORD: dict[str, list[str]] = {}
+for _name, _words in _FUNCTION_WORDS.items():
     for _word in _words.split():
-        _TELLING.setdefault(_word, []).append(_name)
+        _LANGUAGES_OF_WORD.setdefault(_word, []).append(_name)
 
 
 def guess_language(counts: Mapping[str, int], fallback: str = DEFAULT, least: int = 2) -> str:
@@ -37,8 +37,8 @@ def guess_language(counts: Mapping[str, int], fallback: str = DEFAULT, least: in
     Of several for which as many speak it is the first in `NAMES`.
     """
     scores = dict.fromkeys(NAMES, 0)
-    for word in counts.keys() & _TELLING.keys():
-        for name in _TELLING[word]:
+    for word in counts.keys() & _LANGUAGES_OF_WORD.keys():
+        for name in _LANGUAGES_OF_WORD[word]:
             scores[name] += counts[word]
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] >= max(least, scores[fallback] + 1) else fallback

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from proofdesk.indexing import scripts
 
 MAX_TERM_CHARS = 80  # characters of a term; longer ones are cut off, on both sides of the comparison
-_BEGINNINGS = (40, 20, 10)  # lengths by which a word longer than that is found
-_MOST_MARKS = 30  # combining marks in a row that are kept, as in the stream-safe format of UAX #15
+_PREFIX_LENGTHS = (40, 20, 10)  # lengths by which a word longer than that is found
+_MAX_MARKS = 30  # combining marks in a row that are kept, as in the stream-safe format of UAX #15
 
 _JOINED_LETTER = rf"[^\W_{scripts.UNSPACED}]"
 _WORD = re.compile(
@@ -38,14 +38,14 @@ _EXACT = re.compile(
 )
 _JOINED = re.compile(r"[-.@+_]\w")
 _LONG = re.compile(rf"(?<![^\W_{scripts.UNSPACED}])[^\W_{scripts.UNSPACED}]{{{MAX_TERM_CHARS + 1},}}+")
-_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MOST_MARKS + 1},}}")  # where there may be that many combining marks
+_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{_MAX_MARKS + 1},}}")  # where there may be that many combining marks
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d[\d\s().-]{5,20}\d(?![\w-])")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff\0"))
 _PLAIN = str.maketrans({"ё": "е", "ß": "ss", "ς": "σ", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 _SPELLED_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
-_OF_EXACT = re.compile(r"[-.@+_#*]")
-_SHORTEST_PHONE = 7  # digits
-_ELISIONS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is none
+_EXACT_SIGN = re.compile(r"[-.@+_#*]")
+_MIN_PHONE_DIGITS = 7  # digits
+_MIN_ELIDED_CHARS = 3  # "l'adresse" holds two words; of "don't" and "we'll" the end is none
 
 
 class LocatedWord(NamedTuple):
@@ -66,17 +66,17 @@ def clean(text: str) -> str:
         return text
     visible = text.encode("utf-8", "ignore").decode().translate(_INVISIBLE)
     # Putting marks in order takes the square of their number.
-    return unicodedata.normalize("NFC", _MARKS.sub(lambda run: _fewer_marks(run.group()), visible))
+    return unicodedata.normalize("NFC", _MARKS.sub(lambda run: _limit_marks(run.group()), visible))
 
 
 def words(text: str) -> list[str]:
     """The words of a cleaned text in lower case, in order, accents kept: stemmers need them."""
     if not text.isascii():
-        return [form for word in _located(text.lower()) for form in word.forms]
+        return [form for word in _locate(text.lower()) for form in word.forms]
     found = text.translate(_ASCII_WORDS).split()
     if "'" not in text:
-        return [word[:MAX_TERM_CHARS] for word in found] if _may_be_long(text) else found
-    return [part for run in found for part in (_apart(run) if "'" in run else (run[:MAX_TERM_CHARS],))]
+        return [word[:MAX_TERM_CHARS] for word in found] if _may_have_long_words(text) else found
+    return [part for run in found for part in (_split_apostrophes(run) if "'" in run else (run[:MAX_TERM_CHARS],))]
 
 
 def letters(text: str) -> list[str]:
@@ -92,9 +92,9 @@ def letters(text: str) -> list[str]:
 def find_words(text: str, among: Set[str]) -> Iterator[LocatedWord]:
     """The words of a cleaned text of which a form is among some, with their places in it, in any order."""
     if text.isascii() and "'" not in text:
-        yield from _standing_alone(text.lower(), among)
+        yield from _find_ascii_words(text.lower(), among)
     else:
-        yield from (word for word in _located(text, with_letters=True) if not among.isdisjoint(word.forms))
+        yield from (word for word in _locate(text, with_letters=True) if not among.isdisjoint(word.forms))
 
 
 def exact_tokens(text: str) -> list[str]:
@@ -105,9 +105,9 @@ def exact_tokens(text: str) -> list[str]:
     lowered = scripts.to_narrow_forms(text.lower())
     # Looking for what all of them have takes a thirtieth of the time, and most texts have none.
     joined = _EXACT.findall(lowered) if _JOINED.search(lowered) else ()
-    found = [form for token in joined for form in (*_spellings(token), *_whole(token))]
-    if _may_be_long(lowered):
-        found += [form for word in _LONG.findall(lowered) for form in (*_whole(word), *_beginnings(word))]
+    found = [form for token in joined for form in (*_spellings(token), *_digest_term(token))]
+    if _may_have_long_words(lowered):
+        found += [form for word in _LONG.findall(lowered) for form in (*_digest_term(word), *_prefix_terms(word))]
     return found + [token for match in _PHONE.findall(lowered) for token in phone_tokens(match)]
 
 
@@ -115,7 +115,7 @@ def find_exact_tokens(text: str, among: Set[str]) -> Iterator[LocatedWord]:
     """The exact tokens of a cleaned text of which a form is among some, with their places."""
     text = scripts.to_narrow_forms(text)
     long = (
-        LocatedWord(_beginnings(match.group().lower()), match.start(), match.start() + MAX_TERM_CHARS)
+        LocatedWord(_prefix_terms(match.group().lower()), match.start(), match.start() + MAX_TERM_CHARS)
         for match in _LONG.finditer(text)
     )
     return (word for word in chain(locate_exact_tokens(text), long) if not among.isdisjoint(word.forms))
@@ -128,9 +128,9 @@ def locate_exact_tokens(text: str) -> Iterator[LocatedWord]:
         token = match.group().lower()
         yield LocatedWord(_spellings(token), match.start(), min(match.end(), match.start() + MAX_TERM_CHARS))
         if len(token) > MAX_TERM_CHARS:
-            yield LocatedWord(_whole(token), match.start(), match.start() + MAX_TERM_CHARS)
+            yield LocatedWord(_digest_term(token), match.start(), match.start() + MAX_TERM_CHARS)
     for match in _LONG.finditer(text):
-        yield LocatedWord(_whole(match.group().lower()), match.start(), match.start() + MAX_TERM_CHARS)
+        yield LocatedWord(_digest_term(match.group().lower()), match.start(), match.start() + MAX_TERM_CHARS)
     for match in _PHONE.finditer(text):
         yield LocatedWord(phone_tokens(match.group()), match.start(), match.end())
 
@@ -138,14 +138,14 @@ def locate_exact_tokens(text: str) -> Iterator[LocatedWord]:
 def phone_tokens(text: str) -> tuple[str, ...]:
     """The ways to look for a telephone number: all its digits, and without the prefix of country or city."""
     digits = "".join(re.findall(r"\d", text))
-    if not _SHORTEST_PHONE <= len(digits) <= 15:
+    if not _MIN_PHONE_DIGITS <= len(digits) <= 15:
         return ()
-    return tuple(dict.fromkeys((digits, digits[-10:], digits[-_SHORTEST_PHONE:])))
+    return tuple(dict.fromkeys((digits, digits[-10:], digits[-_MIN_PHONE_DIGITS:])))
 
 
 def prefix_term(word: str) -> tuple[str, ...]:
     """The term of words too long for one that begin with a word in lower case; none when that is short."""
-    lengths = (length for length in _BEGINNINGS if length <= len(word))
+    lengths = (length for length in _PREFIX_LENGTHS if length <= len(word))
     return tuple(f"{fold(word)[:length]}*" for length in lengths)[:1]
 
 
@@ -167,10 +167,10 @@ def spell_out(word: str) -> str:
 
 def is_exact_token(term: str) -> bool:
     """Whether a term is an exact token, not a word."""
-    return bool(_OF_EXACT.search(term)) or (term.isdigit() and len(term) >= _SHORTEST_PHONE)
+    return bool(_EXACT_SIGN.search(term)) or (term.isdigit() and len(term) >= _MIN_PHONE_DIGITS)
 
 
-def _standing_alone(text: str, among: Set[str]) -> Iterator[LocatedWord]:
+def _find_ascii_words(text: str, among: Set[str]) -> Iterator[LocatedWord]:
     # Looking for some words takes a quarter of the time of taking the text apart.
     for word in among:
         start = text.find(word)
@@ -182,7 +182,7 @@ def _standing_alone(text: str, among: Set[str]) -> Iterator[LocatedWord]:
             start = text.find(word, end)
 
 
-def _located(text: str, *, with_letters: bool = False) -> Iterator[LocatedWord]:
+def _locate(text: str, *, with_letters: bool = False) -> Iterator[LocatedWord]:
     for match in _WORD.finditer(scripts.to_narrow_forms(text)):
         found = match.group()
         if match.lastgroup == "run":
@@ -228,27 +228,27 @@ def _spellings(token: str) -> tuple[str, ...]:
     return ()
 
 
-def _may_be_long(text: str) -> bool:
+def _may_have_long_words(text: str) -> bool:
     return len(text) > MAX_TERM_CHARS and max(map(len, text.split()), default=0) > MAX_TERM_CHARS
 
 
-def _whole(word: str) -> tuple[str, ...]:
+def _digest_term(word: str) -> tuple[str, ...]:
     """The term of a word or token that is too long for one, as a whole."""
     if len(word) <= MAX_TERM_CHARS:
         return ()
     return ("#" + hashlib.blake2b(fold(word).encode(), digest_size=12).hexdigest(),)
 
 
-def _beginnings(word: str) -> tuple[str, ...]:
+def _prefix_terms(word: str) -> tuple[str, ...]:
     folded = fold(word[:MAX_TERM_CHARS])
-    return tuple(f"{folded[:length]}*" for length in _BEGINNINGS)
+    return tuple(f"{folded[:length]}*" for length in _PREFIX_LENGTHS)
 
 
-def _fewer_marks(run: str) -> str:
+def _limit_marks(run: str) -> str:
     kept, marks = list[str](), 0
     for char in run:
         marks = marks + 1 if unicodedata.combining(char) else 0
-        if marks <= _MOST_MARKS:
+        if marks <= _MAX_MARKS:
             kept.append(char)
     return "".join(kept)
 
@@ -257,7 +257,7 @@ def _lower(word: str) -> str:
     return scripts.normalize_word(word).replace("’", "'").replace("ʼ", "'")
 
 
-def _apart(run: str) -> list[str]:
+def _split_apostrophes(run: str) -> list[str]:
     return [part for word in _ASCII_WORD.findall(run) for part in _parts(word)]
 
 
@@ -265,4 +265,6 @@ def _parts(word: str) -> tuple[str, ...]:
     if "'" not in word:
         return (word[:MAX_TERM_CHARS],)
     head, _, tail = word.partition("'")
-    return (head[:MAX_TERM_CHARS], tail[:MAX_TERM_CHARS]) if len(tail) >= _ELISIONS else (head[:MAX_TERM_CHARS],)
+    return (
+        (head[:MAX_TERM_CHARS], tail[:MAX_TERM_CHARS]) if len(tail) >= _MIN_ELIDED_CHARS else (head[:MAX_TERM_CHARS],)
+    )

@@ -21,12 +21,14 @@ from proofdesk.indexing import vector_queries
 from proofdesk.indexing.embeddings.batches import BatchEmbedder, EmbeddingOutcome, RetryPolicy
 from proofdesk.indexing.embeddings.provider import EmbeddingError, EmbeddingProvider
 from proofdesk.indexing.incremental import refresh_statistics
-from proofdesk.indexing.vector_queries import ClaimedChunk, ChunkCounts, SettledCounts
+from proofdesk.indexing.vector_queries import ChunkCounts, ClaimedChunk, SettledCounts
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
 _ROWS_PER_TRANSACTION = 5000  # rows a transaction, where a model change touches all there are
-_LARGE_SHARE = 0.1  # share of a project's vectors that a run makes before it refreshes statistics, as autovacuum's default
+_LARGE_SHARE = (
+    0.1  # share of a project's vectors that a run makes before it refreshes statistics, as autovacuum's default
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def _client(app: ASGIApp, state: dict[str, Any]) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(started), base_url="http://test")
 
 
-async def test_without_its_database_it_is_up_but_not_ready():
+async def test_without_its_database_the_server_is_healthy_but_not_ready():
     app = http_app.create_app(Settings(embedding_provider="local"), NOWHERE)
     async with app.router.lifespan_context(app) as state, _client(app, dict(state or {})) as client:
         assert (await client.get("/health")).status_code == 200
@@ -35,7 +35,7 @@ async def test_without_its_database_it_is_up_but_not_ready():
         assert layout.HINTS[503] in page.text
 
 
-async def test_with_a_migration_missing_it_is_not_ready(
+async def test_with_a_missing_migration_the_server_is_not_ready(
     db: Database, database_url: str, owner_conn: psycopg.Connection
 ):
     app = http_app.create_app(Settings(embedding_provider="local"), database_url)
@@ -49,7 +49,7 @@ async def test_with_a_migration_missing_it_is_not_ready(
         owner_conn.execute("UPDATE schema_migrations SET name = '0003_access.sql' WHERE name = 'later'")
 
 
-async def test_what_nobody_expected_is_told_without_the_inside():
+async def test_an_unexpected_error_reveals_nothing():
     app = http_app.create_app(Settings(auth_password=SecretStr("secret")), NOWHERE)
     async with _client(app, {}) as client:  # nothing was opened, so every use of the database breaks
         answer = await client.get("/projects", headers={"cookie": "sid=x", "x-request-id": "broken-1"})

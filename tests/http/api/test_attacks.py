@@ -43,7 +43,7 @@ def _cookie(person: Person) -> bytes:
     return b"Cookie: sid=" + person.token.encode()
 
 
-async def test_a_session_that_was_planted_is_not_taken_over(anyone: httpx2.AsyncClient, db: Database):
+async def test_a_planted_session_is_not_adopted(anyone: httpx2.AsyncClient, db: Database):
     await accounts.create(db, "amina", PASSWORD)
     body = {"username": "amina", "password": PASSWORD}
     for planted in ("chosen-by-somebody", "x" * 4000, ""):
@@ -52,7 +52,7 @@ async def test_a_session_that_was_planted_is_not_taken_over(anyone: httpx2.Async
         assert await sessions.load_session(db, planted) is None
 
 
-async def test_signing_in_over_somebody_elses_session_ends_that(cast: Cast, db: Database):
+async def test_signing_in_ends_the_presented_session(cast: Cast, db: Database):
     await accounts.create(db, "amina", PASSWORD)
     answer = await cast.stranger.client.post("/auth/login", json={"username": "amina", "password": PASSWORD})
     assert answer.cookies["sid"] != cast.stranger.token
@@ -72,7 +72,7 @@ async def test_a_form_of_another_site_changes_nothing(
     assert owner_conn.execute("SELECT count(*) FROM projects WHERE name = 'Made by a form'").fetchone() == (0,)
 
 
-async def test_another_host_of_the_same_domain_signs_nobody_in(anyone: httpx2.AsyncClient, db: Database):
+async def test_another_host_of_the_same_domain_cannot_sign_in(anyone: httpx2.AsyncClient, db: Database):
     await accounts.create(db, "amina", PASSWORD)
     body = {"username": "amina", "password": PASSWORD}
     foreign = {"sec-fetch-site": "same-site", "origin": "https://blog.example.com"}
@@ -82,7 +82,7 @@ async def test_another_host_of_the_same_domain_signs_nobody_in(anyone: httpx2.As
         assert (await anyone.post("/auth/login", json=body, headers={"sec-fetch-site": own})).status_code == 200
 
 
-async def test_a_method_is_what_it_is(cast: Cast):
+async def test_methods_cannot_be_overridden(cast: Cast):
     for name in ("x-http-method-override", "x-http-method", "x-method-override"):
         answer = await cast.member.client.get("/projects", headers={name: "POST"})
         assert answer.status_code == 200 and "projects" in answer.json()
@@ -93,7 +93,7 @@ async def test_a_method_is_what_it_is(cast: Cast):
     assert (await cast.member.client.post("/projects", data=form)).status_code == 400
 
 
-async def test_changes_are_not_made_by_get_or_head(cast: Cast, owner_conn: psycopg.Connection):
+async def test_get_and_head_change_nothing(cast: Cast, owner_conn: psycopg.Connection):
     for method in ("GET", "HEAD"):
         for path in ("/auth/logout", "/logout", "/v1/jobs/chatwoot/sync", "/projects/select"):
             answer = await cast.member.client.request(method, path, headers=HTML)
@@ -101,7 +101,7 @@ async def test_changes_are_not_made_by_get_or_head(cast: Cast, owner_conn: psyco
     assert (await cast.member.client.get("/auth/me")).json()["authenticated"]
 
 
-async def test_a_head_and_a_get_answer_alike(cast: Cast):
+async def test_head_and_get_have_the_same_headers(cast: Cast):
     for path in ("/projects", "/search", "/static/proofdesk.css", "/nowhere"):
         whole = await cast.member.client.get(path, headers=HTML)
         head = await cast.member.client.head(path, headers=HTML)
@@ -110,7 +110,7 @@ async def test_a_head_and_a_get_answer_alike(cast: Cast):
             assert head.headers[name] == whole.headers[name], path
 
 
-async def test_no_path_leads_out_of_the_static_files(server: str):
+async def test_no_path_leaves_the_static_folder(server: str):
     for path in (
         b"../../asgi.py", b"..%2f..%2fasgi.py", b"%2e%2e/%2e%2e/asgi.py", b"/etc/passwd", b"..\\..\\asgi.py",
         b"%5c..%5c..%5casgi.py", b"vendor/../../shell.py", b"", b"vendor", b"proofdesk.css%00.txt", b"....//asgi.py",
@@ -120,7 +120,7 @@ async def test_no_path_leads_out_of_the_static_files(server: str):
         assert b"import" not in answer and b"root:" not in answer, path
 
 
-async def test_a_host_that_was_made_up_is_not_repeated(cast: Cast, server: str):
+async def test_a_forged_host_is_not_repeated(cast: Cast, server: str):
     for host in (b"evil.example", b"[", b"evil.example/?x", b"a b", b"", b"x:99999", b"\xff\xfe", b'"<script>'):
         for path in (b"GET /search?q=1", b"GET /v1/projects", b"GET /", b"GET /conversations/x/thread"):
             for cookie in (b"X-Nothing: x", _cookie(cast.member)):
@@ -137,7 +137,7 @@ async def test_a_request_id_cannot_carry_a_header_or_markup(server: str):
     assert b"<script>alert" not in page.partition(b"\r\n\r\n")[2]
 
 
-async def test_headers_that_are_too_long_are_refused(server: str):
+async def test_too_long_headers_are_refused(server: str):
     for headers in ([b"X-A: " + b"a" * 1_000_000], [b"X-%d: a" % number for number in range(5000)]):
         assert _status(await _raw(server, b"GET /health", *headers)) == 431
     assert _status(await _raw(server, b"GET /health?" + b"a" * 300_000)) == 414
@@ -145,7 +145,7 @@ async def test_headers_that_are_too_long_are_refused(server: str):
     assert _status(await _raw(server, b"POST /projects", *long)) == 401
 
 
-async def test_a_request_whose_length_is_told_twice_is_one_request(server: str):
+async def test_a_request_with_two_lengths_is_one_request(server: str):
     twice = (b"Content-Length: 5", b"Transfer-Encoding: chunked")
     smuggled = b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = await _raw(server, b"POST /auth/login", *twice, body=smuggled)
@@ -153,7 +153,7 @@ async def test_a_request_whose_length_is_told_twice_is_one_request(server: str):
     assert _status(await _raw(server, b"POST /auth/login", b"Content-Length: 2", b"Content-Length: 9")) == 400
 
 
-async def test_after_login_nobody_is_sent_elsewhere(cast: Cast, server: str):
+async def test_sign_in_does_not_redirect_to_another_site(cast: Cast, server: str):
     for target in (
         b"//evil.example", b"///evil.example", b"/%09//evil.example", b"%2f%2fevil.example", b"https:evil.example",
         b"https://evil.example", b"/%5cevil.example", b"%5c%5cevil.example", b"/.//evil.example",
@@ -166,19 +166,19 @@ async def test_after_login_nobody_is_sent_elsewhere(cast: Cast, server: str):
         assert location == b"location: /" and b"set-cookie" not in answer.lower(), target
 
 
-def test_an_address_in_the_question_is_no_other_site():
+def test_a_url_in_a_query_is_not_another_site():
     for kept in ("/search?q=https://example.com//x", "/search#//x", "/conversations/cw:a:1:2/thread?hit=b"):
         assert layout.safe_path(kept) == kept
 
 
-async def test_what_is_shown_to_somebody_is_kept_nowhere(cast: Cast):
+async def test_responses_are_not_cached(cast: Cast):
     for path in ("/search", "/search?q=refund", "/docs", "/settings", "/audit", "/projects", "/contacts", "/auth/me"):
         answer = await cast.member.client.get(path, headers=HTML)
         assert answer.headers["cache-control"] == "no-store", path
     assert (await cast.member.client.post("/auth/logout")).headers["cache-control"] == "no-store"
 
 
-async def test_options_tell_nothing_and_change_nothing(cast: Cast):
+async def test_options_reveals_and_changes_nothing(cast: Cast):
     for path in ("/projects", "/auth/logout", "/search", "/nowhere"):
         answer = await cast.member.client.options(path)
         assert answer.status_code in (404, 405) and "set-cookie" not in answer.headers, path
@@ -186,7 +186,7 @@ async def test_options_tell_nothing_and_change_nothing(cast: Cast):
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "app.example.com", "https://a.example/path", "https://*.example.com"])
-def test_an_origin_that_is_none_stops_the_start(monkeypatch: pytest.MonkeyPatch, origin: str):
+def test_an_invalid_origin_stops_the_start(monkeypatch: pytest.MonkeyPatch, origin: str):
     monkeypatch.setenv("CORS_ORIGIN", f"https://app.example.com,{origin}")
     with pytest.raises(Invalid) as refused:
         settings.load()

@@ -36,7 +36,7 @@ ROUTES = [
 ]
 
 
-async def test_nonsense_is_never_a_500(cast: Cast, owner_conn: psycopg.Connection):
+async def test_invalid_input_is_never_a_500(cast: Cast, owner_conn: psycopg.Connection):
     owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")  # else /ready says that none is alive
     dice = random.Random(4)
     for _ in range(6):
@@ -46,7 +46,7 @@ async def test_nonsense_is_never_a_500(cast: Cast, owner_conn: psycopg.Connectio
             _is_decent(answer)
 
 
-async def test_nonsense_in_each_field_of_a_search_is_never_a_500(cast: Cast):
+async def test_invalid_fields_of_a_search_are_never_a_500(cast: Cast):
     for field in FILTERS:
         for value in NASTY:
             body = {"query": "refund", "mode": "text", "filters": {field: value}}
@@ -56,14 +56,14 @@ async def test_nonsense_in_each_field_of_a_search_is_never_a_500(cast: Cast):
             _is_decent(await cast.member.client.post("/search", content=_json({"query": "refund", field: value})))
 
 
-async def test_nonsense_at_the_login_is_never_a_500(anyone: httpx2.AsyncClient):
+async def test_invalid_input_at_sign_in_is_never_a_500(anyone: httpx2.AsyncClient):
     for value in NASTY:
         for body in ({"username": value, "password": "x"}, {"username": "x", "password": value}, value):
             _is_decent(await anyone.post("/auth/login", content=_json(body)))
         anyone.cookies.clear()
 
 
-async def test_nonsense_in_paths_and_pages_is_never_a_500(cast: Cast):
+async def test_invalid_paths_are_never_a_500(cast: Cast):
     for raw in ("%00", "%FF", "%ED%A0%80", "%2e%2e/%2e%2e", "%0a", "x" * 3000, "%F0%9F%99%82", "'", "%25"):
         for pattern in ("/{}", "/conversations/{}/thread", "/jobs/runs/{}", "/projects/{}/sources", "/static/{}"):
             path = pattern.format(raw)
@@ -76,7 +76,7 @@ async def test_nonsense_in_paths_and_pages_is_never_a_500(cast: Cast):
                 assert answer.status_code in (200, 303, 400), (page, query, raw)
 
 
-async def test_forms_with_nonsense_are_never_a_500(cast: Cast, anyone: httpx2.AsyncClient):
+async def test_invalid_forms_are_never_a_500(cast: Cast, anyone: httpx2.AsyncClient):
     form = {"content-type": "application/x-www-form-urlencoded"}
     nul, bad = b"name=%00&project_id=%00&username=%00&password=%00", b"name=%ff&username=%ff&password=%ff"
     for content in (nul, bad, b"%", b"&&&=", b"name"):

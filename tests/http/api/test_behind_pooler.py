@@ -46,7 +46,7 @@ def test_commands_refuse_shared_sessions_by_name(tidy_url: str, command: list[st
     assert time.monotonic() - began < 20
 
 
-def test_doctor_tells_how_the_database_is_reached(tidy_url: str):
+def test_doctor_names_the_pooler(tidy_url: str):
     with pgbouncer.running(tidy_url, "session", "default_pool_size = 50") as bouncer:
         told = proofdesk("doctor", "scheduler-worker-failing", DATABASE_URL=bouncer.url)
     assert "behind a connection pooler in session mode, as proofdesk_app" in " ".join(told.stdout.split())

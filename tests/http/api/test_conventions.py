@@ -40,20 +40,20 @@ async def test_every_error_has_the_envelope(anyone: httpx2.AsyncClient):
         assert (told["ok"], told["error"], told["request_id"]) == (False, code, "asked by a test")
 
 
-async def test_fields_that_are_wrong_are_named(cast: Cast):
+async def test_invalid_fields_are_named(cast: Cast):
     answer = await cast.member.client.post("/search", json={"query": "x", "topK": 0, "filters": {"inbox_ids": ["no"]}})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert [f["path"] for f in answer.json()["details"]["fields"]] == ["topK", "filters.inbox_ids.0"]
 
 
-async def test_a_request_id_that_cannot_be_printed_is_replaced(anyone: httpx2.AsyncClient):
+async def test_an_unprintable_request_id_is_replaced(anyone: httpx2.AsyncClient):
     for given in ("x" * 129, "tab\there", "caf\u00e9", ""):
         answer = await anyone.get("/health", headers=[(b"x-request-id", given.encode("latin-1"))])
         assert answer.headers["x-request-id"] not in ("", given)
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_every_answer_is_guarded(anyone: httpx2.AsyncClient):
+async def test_every_response_has_security_headers(anyone: httpx2.AsyncClient):
     for path in ("/health", "/nothing", "/projects", "/login", "/static/proofdesk.css", "/static/missing"):
         headers = (await anyone.get(path, headers={"accept": "text/html"})).headers
         policy = headers["content-security-policy"]
@@ -63,7 +63,7 @@ async def test_every_answer_is_guarded(anyone: httpx2.AsyncClient):
         assert "Accept" in headers["vary"]
 
 
-async def test_a_body_may_be_empty_or_have_any_content_type_but_must_be_json(cast: Cast):
+async def test_a_body_must_be_json_or_empty_whatever_its_content_type(cast: Cast):
     post = cast.member.client.post
     assert (await post("/projects", content=b"", headers={"content-type": "application/json"})).json()[
         "error"
@@ -76,7 +76,7 @@ async def test_a_body_may_be_empty_or_have_any_content_type_but_must_be_json(cas
     assert (form.status_code, form.json()["error"]) == (400, "invalid_json")
 
 
-async def test_bodies_of_256_kib_are_taken_and_longer_ones_are_not(cast: Cast):
+async def test_a_body_has_at_most_256_kib(cast: Cast):
     fits = b'{"name": "' + b"x" * (LIMIT - 12) + b'"}'
     assert len(fits) == LIMIT
     assert (await cast.member.client.post("/projects", content=fits)).json()["error"] == "invalid_name"
@@ -85,7 +85,7 @@ async def test_bodies_of_256_kib_are_taken_and_longer_ones_are_not(cast: Cast):
         assert (answer.status_code, answer.json()["error"]) == (413, "payload_too_large")
 
 
-async def test_the_limit_holds_for_bodies_that_do_not_tell_their_length(cast: Cast):
+async def test_the_limit_applies_to_bodies_without_content_length(cast: Cast):
     async def endless():
         for _ in range(10):
             yield b" " * (LIMIT // 4)
@@ -108,7 +108,7 @@ async def test_numbers_out_of_range_in_a_query_string_are_clamped(cast: Cast):
     assert (wrong.status_code, wrong.json()["details"]["fields"][0]["path"]) == (400, "limit")
 
 
-async def test_only_configured_origins_are_let_in(anyone: httpx2.AsyncClient):
+async def test_only_configured_origins_get_cors_headers(anyone: httpx2.AsyncClient):
     asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
     allowed = await anyone.options("/projects", headers=asked)
     assert allowed.status_code == 204
@@ -124,7 +124,7 @@ async def test_only_configured_origins_are_let_in(anyone: httpx2.AsyncClient):
         assert not any(name.startswith("access-control") for name in refused.headers)
 
 
-async def test_health_and_readiness_are_told(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection):
+async def test_readiness_needs_a_worker_heartbeat(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection):
     assert (await anyone.get("/health")).json()["status"] == "up"
     silent = await anyone.get("/ready")
     assert (silent.status_code, silent.json()["error"]) == (503, "worker_silent")
@@ -136,7 +136,7 @@ async def test_health_and_readiness_are_told(anyone: httpx2.AsyncClient, owner_c
     assert told["status"] == "ready" and told["worker"]["alive"] and told["worker"]["workers"] == 1
 
 
-async def test_html_is_for_those_who_ask_for_it(cast: Cast):
+async def test_pages_are_for_requests_that_accept_html(cast: Cast):
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     page = await cast.member.client.get("/search", headers=browser)
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
@@ -147,7 +147,7 @@ async def test_html_is_for_those_who_ask_for_it(cast: Cast):
         assert thread.headers["content-type"] == "application/json"
 
 
-async def test_a_request_that_is_no_http_harms_nobody(anyone: httpx2.AsyncClient):
+async def test_a_request_that_is_not_http_does_no_harm(anyone: httpx2.AsyncClient):
     host = urlsplit(str(anyone.base_url))
     cut_off = b"POST /auth/login HTTP/1.1\r\n"
     for nonsense in (b"\x00\x01\x02\r\n\r\n", b"GET /\xff%zz HTTP/1.1\r\nHost: x\r\n\r\n", cut_off):

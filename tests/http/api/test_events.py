@@ -99,7 +99,7 @@ async def _nothing(_: ReportProgress) -> None:
     """A run that ends at once."""
 
 
-async def test_viewers_see_a_run_from_its_start_through_its_progress_to_its_end(cast: Cast, db: Database):
+async def test_viewers_receive_start_progress_and_end_of_a_run(cast: Cast, db: Database):
     await cast.owner.client.post(f"/projects/{cast.member.project_id}/select")
     async with watching(cast.member) as one, watching(cast.owner, "/api/v1/jobs/events") as other:
 
@@ -117,7 +117,7 @@ async def test_viewers_see_a_run_from_its_start_through_its_progress_to_its_end(
             assert {"event: run", f"id: {run.id}", "retry: 2000"} <= set(watcher.raw)
 
 
-async def test_who_connects_is_shown_the_current_state_first(cast: Cast, db: Database):
+async def test_a_new_stream_starts_with_the_current_state(cast: Cast, db: Database):
     await _work(db, cast.member, _nothing)
     last = await _work(db, cast.member, _nothing)
     for _ in ("at first", "and again"):
@@ -126,7 +126,7 @@ async def test_who_connects_is_shown_the_current_state_first(cast: Cast, db: Dat
             assert [run["id"] for run in watcher.told] == [str(last.id)]
 
 
-async def test_nobody_sees_runs_of_another_project(cast: Cast, db: Database):
+async def test_a_stream_has_no_runs_of_another_project(cast: Cast, db: Database):
     async with watching(cast.stranger) as stranger, watching(cast.member) as member:
         theirs = await _work(db, cast.member, _nothing)
         await member.sees(lambda run: run["status"] == "ok")
@@ -136,7 +136,7 @@ async def test_nobody_sees_runs_of_another_project(cast: Cast, db: Database):
         assert str(theirs.id) not in "".join(stranger.raw)
 
 
-async def test_fifty_viewers_in_two_processes_cost_two_connections(
+async def test_fifty_viewers_of_two_processes_need_two_connections(
     cast: Cast, db: Database, owner_conn: psycopg.Connection
 ):
     async with contextlib.AsyncExitStack() as stack:
@@ -150,13 +150,13 @@ async def test_fifty_viewers_in_two_processes_cost_two_connections(
         assert _connections(owner_conn, "proofdesk") <= 2 * 4 + 8  # the pools of the two processes and of this test
 
 
-async def test_what_is_wrong_from_the_start_is_told_as_elsewhere(cast: Cast, anyone: httpx2.AsyncClient):
+async def test_a_stream_that_cannot_start_returns_an_error(cast: Cast, anyone: httpx2.AsyncClient):
     for client, status, code in ((anyone, 401, "unauthorized"), (cast.owner.client, 409, "active_project_required")):
         answer = await client.get("/jobs/events", headers={"accept": "text/event-stream"})
         assert (answer.status_code, answer.json()["error"]) == (status, code)
 
 
-async def test_asking_for_the_headers_only_ends(cast: Cast):
+async def test_a_head_request_of_a_stream_ends(cast: Cast):
     answer = await cast.member.client.head("/jobs/events", timeout=PATIENCE)
     assert (answer.status_code, answer.content) == (200, b"")
 
@@ -211,7 +211,7 @@ async def watched(private: Private) -> AsyncIterator[tuple[Person, Database]]:
         await person.client.aclose()
 
 
-async def test_it_goes_on_when_the_database_was_restarted(private: Private, watched: tuple[Person, Database]):
+async def test_a_stream_continues_after_the_database_was_restarted(private: Private, watched: tuple[Person, Database]):
     person, db = watched
     before = await _work(db, person, _nothing)
     async with watching(person) as watcher:
@@ -225,7 +225,7 @@ async def test_it_goes_on_when_the_database_was_restarted(private: Private, watc
         assert ended["processed_count"] == 7 and not watcher.over
 
 
-async def test_it_ends_with_the_session(watched: tuple[Person, Database]):
+async def test_a_stream_ends_with_its_session(watched: tuple[Person, Database]):
     person, db = watched
     async with watching(person) as watcher:
         await _work(db, person, _nothing)
@@ -234,7 +234,7 @@ async def test_it_ends_with_the_session(watched: tuple[Person, Database]):
         await until(lambda: watcher.over)
 
 
-async def test_it_ends_when_another_project_becomes_active(watched: tuple[Person, Database]):
+async def test_a_stream_ends_when_another_project_becomes_active(watched: tuple[Person, Database]):
     person, _ = watched
     async with watching(person) as watcher:
         made = await person.client.post("/projects", json={"name": "Another"})
@@ -242,7 +242,7 @@ async def test_it_ends_when_another_project_becomes_active(watched: tuple[Person
         await until(lambda: watcher.over)
 
 
-async def test_it_ends_when_the_person_is_no_member_any_more(private: Private, watched: tuple[Person, Database]):
+async def test_a_stream_ends_when_its_user_is_removed_from_the_project(private: Private, watched: tuple[Person, Database]):
     person, _ = watched
     async with watching(person) as watcher:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
@@ -250,7 +250,7 @@ async def test_it_ends_when_the_person_is_no_member_any_more(private: Private, w
         await until(lambda: watcher.over)
 
 
-async def test_an_open_page_does_not_keep_its_session_from_ending(private: Private, watched: tuple[Person, Database]):
+async def test_an_open_stream_does_not_extend_its_session(private: Private, watched: tuple[Person, Database]):
     person, _ = watched
     with psycopg.connect(private.database_url, autocommit=True) as conn:
         async with watching(person) as watcher:
@@ -262,7 +262,7 @@ async def test_an_open_page_does_not_keep_its_session_from_ending(private: Priva
     assert old == (True,)
 
 
-async def test_a_server_that_stops_lets_its_viewers_go_at_once(private: Private, tmp_path: Path):
+async def test_a_stopping_server_closes_its_streams_at_once(private: Private, tmp_path: Path):
     with serving(private.database_url, tmp_path / "server.log") as url:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
             person = sign_up(url, conn, "last")

@@ -13,7 +13,7 @@ from tests.support.search_desk import Desk
 from tests.support.server import PASSWORD, Cast
 
 
-async def test_every_example_is_answered_as_the_page_says(server: str, cast: Cast, db: Database, tmp_path: Path):
+async def test_every_example_of_the_reference_succeeds(server: str, cast: Cast, db: Database, tmp_path: Path):
     blocks = samples.of("docs/reference/api.md")
     assert cast.member.project_id is not None
     desk = Desk(db, await scope.enter(db, system_actor(), cast.member.project_id))

@@ -43,7 +43,7 @@ async def _ended(db: Database, cast: Cast, path: str, job_type: str, outcome: Ru
     return answer
 
 
-async def test_a_job_that_ends_in_time_is_answered_with_its_result(cast: Cast, db: Database):
+async def test_a_job_that_finishes_in_time_returns_its_result(cast: Cast, db: Database):
     answer = await _ended(db, cast, f"{SYNC}?wait=20", "chatwoot_sync", RunOutcome(5, {"messages": 5}))
     assert answer.status_code == 200
     told = answer.json()
@@ -54,7 +54,7 @@ async def test_a_job_that_ends_in_time_is_answered_with_its_result(cast: Cast, d
     assert (await cast.member.client.get(f"/jobs/runs/{run['id']}")).json()["run"] == run
 
 
-async def test_a_job_that_takes_longer_is_told_of_and_joined(cast: Cast):
+async def test_a_job_that_takes_longer_returns_202_and_is_joined(cast: Cast):
     first = await cast.member.client.post(SYNC, json={"wait": 0})
     assert first.status_code == 202 and first.json()["result"] is None
     second = await cast.member.client.post(SYNC, params={"wait": "0"}, json={"wait": 600})
@@ -84,7 +84,7 @@ def _unset(code: str) -> Unavailable:
         (RECONCILE, "chatwoot_reconcile", Unavailable("No."), 502, "chatwoot_sync_failed"),
     ],
 )
-async def test_a_job_that_fails_says_why(
+async def test_a_failed_job_returns_its_cause(
     cast: Cast, db: Database, path: str, job_type: str, error: ProofdeskError, status: int, code: str
 ):
     answer = await _ended(db, cast, f"{path}?wait=20", job_type, error)
@@ -109,12 +109,12 @@ async def test_runs_are_listed_and_filtered(cast: Cast):
     assert (await cast.stranger.client.get("/jobs/runs")).json()["total"] == 0
 
 
-async def test_a_wait_that_is_no_number_is_refused(cast: Cast):
+async def test_a_wait_that_is_not_a_number_is_refused(cast: Cast):
     for wait in ("nan", "inf", "soon"):
         assert (await cast.member.client.post(f"{SYNC}?wait={wait}")).status_code == 400
 
 
-async def test_failed_chunks_can_be_tried_again(cast: Cast):
+async def test_failed_chunks_can_be_retried(cast: Cast):
     assert (await cast.member.client.post("/jobs/embeddings/retry-failed")).json()["reset"] == 0
 
 
@@ -131,7 +131,7 @@ async def test_the_status_has_every_part(cast: Cast):
     assert told["backlog"] == {"sync_due": 1, "embeddings_pending": 0, "outbound_due": 0}
 
 
-async def test_a_worker_that_was_heard_of_is_alive(cast: Cast, owner_conn: psycopg.Connection):
+async def test_a_worker_with_a_recent_heartbeat_is_alive(cast: Cast, owner_conn: psycopg.Connection):
     owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
     owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 day')")
     worker = (await cast.member.client.get("/jobs/status")).json()["worker"]

@@ -30,7 +30,7 @@ def lines_of(log: Path, start: int, requests: int) -> str:
     raise AssertionError("the server did not write of every request")
 
 
-async def test_log_lines_are_json_and_hold_no_secret_and_no_text(
+async def test_log_lines_are_json_without_secrets_or_message_texts(
     cast: Cast, anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, server_log: Path
 ):
     assert cast.member.project_id is not None
@@ -54,7 +54,7 @@ async def test_log_lines_are_json_and_hold_no_secret_and_no_text(
         assert secret not in written
 
 
-async def test_the_lines_of_a_worker_name_the_request_and_hold_no_secret_and_no_text(
+async def test_worker_log_lines_name_the_request_and_contain_no_secret(
     cast: Cast, database_url: str, owner_conn: psycopg.Connection
 ):
     studio, member = build("studio"), cast.member.client

@@ -128,7 +128,7 @@ async def test_requests_are_counted_by_route_over_all_processes(served: str, tid
                 await asyncio.sleep(0.5)
 
 
-async def test_runs_chunks_queue_and_lag_are_told_for_the_whole_installation(
+async def test_metrics_count_runs_chunks_queue_and_lag_of_all_projects(
     served: str, cast: Cast, db: Database, owner_conn: psycopg.Connection
 ):
     assert cast.member.project_id is not None and cast.stranger.project_id is not None
@@ -171,7 +171,7 @@ async def _fresh(client: httpx2.AsyncClient) -> Metrics:
             await asyncio.sleep(0.5)
 
 
-async def test_the_page_names_every_metric_and_no_other(served: str, tidy_url: str, owner_conn: psycopg.Connection):
+async def test_the_monitoring_page_names_every_metric(served: str, tidy_url: str, owner_conn: psycopg.Connection):
     async with client_of(served, timeout=PATIENCE) as client:
         found = await scraped(client)
     named = set(re.findall(r"^\| `(proofdesk_\w+)`", PAGE.read_text("utf-8"), re.MULTILINE))
@@ -181,7 +181,7 @@ async def test_the_page_names_every_metric_and_no_other(served: str, tidy_url: s
     assert told - named == set(), "alerts are about what there is"
 
 
-async def test_metrics_show_nothing_of_anybody(served: str, cast: Cast, owner_conn: psycopg.Connection):
+async def test_metrics_contain_no_personal_data(served: str, cast: Cast, owner_conn: psycopg.Connection):
     async with client_of(served, timeout=PATIENCE) as client:
         text = (await client.get("/metrics")).text
     for secret in (str(cast.member.project_id), "Project A", "member", "stranger"):

@@ -3,7 +3,7 @@
 from tests.support.server import Cast
 
 
-async def test_a_project_is_made_selected_and_listed(cast: Cast):
+async def test_a_project_is_created_selected_and_listed(cast: Cast):
     client = cast.member.client
     made = (await client.post("/projects", json={"name": "  Second   one "})).json()["project"]
     assert made["name"] == "Second one" and made["created_at"].endswith("Z")
@@ -28,7 +28,7 @@ async def test_a_project_id_is_a_uuid(cast: Cast):
     assert (unknown.status_code, unknown.json()["error"]) == (404, "project_not_found")
 
 
-async def test_a_source_is_bound_listed_and_let_go(cast: Cast):
+async def test_a_source_is_bound_listed_and_unbound(cast: Cast):
     client, sources = cast.member.client, f"/projects/{cast.member.project_id}/sources"
     bound = await client.post(sources, json={"source_kind": "chatwoot_inbox", "external_id": "7:2"})
     assert bound.status_code == 201
@@ -49,7 +49,7 @@ async def test_a_source_belongs_to_one_project(cast: Cast):
     assert (taken.status_code, taken.json()["error"]) == (409, "source_already_bound")
 
 
-async def test_a_source_has_its_form(cast: Cast):
+async def test_a_source_id_of_another_form_is_refused(cast: Cast):
     sources = f"/projects/{cast.member.project_id}/sources"
     for body in (
         {"source_kind": "chatwoot_inbox", "external_id": "7"},

@@ -56,13 +56,13 @@ def test_these_routes_and_no_others_are_public():
     assert public == PUBLIC
 
 
-def test_no_route_has_a_handler_that_is_not_listed():
+def test_every_route_is_in_a_router():
     app = http_app.create_app(Settings(), "postgresql://nowhere")
     listed = {r.path for r in ROUTES if r.path.startswith("/v1")}
     assert {r.path for r in app.routes if isinstance(r, APIRoute)} == listed
 
 
-async def test_nobody_gets_in_without_a_session(anyone: httpx2.AsyncClient):
+async def test_protected_routes_need_a_session(anyone: httpx2.AsyncClient):
     for method, path in _calls():
         answer = await anyone.request(method, _filled(path), headers=_kind(method, path))
         if path.startswith("/v1"):
@@ -71,7 +71,7 @@ async def test_nobody_gets_in_without_a_session(anyone: httpx2.AsyncClient):
             assert answer.status_code == 303 and answer.headers["location"].startswith("/login"), path
 
 
-async def test_every_change_carries_the_session_token(cast: Cast):
+async def test_every_change_needs_the_csrf_token(cast: Cast):
     for method, path in _calls():
         if method == "GET":
             continue
@@ -81,7 +81,7 @@ async def test_every_change_carries_the_session_token(cast: Cast):
             assert answer.status_code == 403 and "csrf_invalid" in answer.text, path
 
 
-async def test_what_belongs_to_another_project_does_not_exist(cast: Cast):
+async def test_rows_of_another_project_do_not_exist(cast: Cast):
     named = [call for call in _calls() if "{" in call[1]]
     assert len(named) >= 6
     for method, path in named:
@@ -100,14 +100,14 @@ def _kind(method: str, path: str) -> dict[str, str]:
     return {"accept": "text/html"} if method == "GET" else {"content-type": "application/x-www-form-urlencoded"}
 
 
-async def test_scoped_routes_ask_for_an_active_project(cast: Cast):
+async def test_scoped_routes_need_an_active_project(cast: Cast):
     scoped = (("GET", "/jobs/status"), ("POST", "/search"), ("GET", "/contacts"), ("POST", "/jobs/chatwoot/sync"))
     for method, path in scoped:
         answer = await cast.owner.client.request(method, path, json={} if method == "POST" else None)
         assert (answer.status_code, answer.json()["error"]) == (409, "active_project_required"), path
 
 
-async def test_a_project_that_was_left_is_not_active_any_more(cast: Cast, owner_conn: psycopg.Connection):
+async def test_a_project_is_not_active_after_its_member_was_removed(cast: Cast, owner_conn: psycopg.Connection):
     owner_conn.execute("DELETE FROM project_members WHERE user_id = %s", [cast.member.id])
     answer = await cast.member.client.get("/jobs/runs")
     assert (answer.status_code, answer.json()["error"]) == (409, "active_project_required")
@@ -123,5 +123,5 @@ async def test_the_owner_sees_every_project_and_others_their_own(cast: Cast):
     assert await names(cast.stranger) == ["Project B"]
 
 
-def test_the_application_is_made_without_a_database_at_hand():
+def test_the_application_is_created_without_a_database():
     assert isinstance(http_app.create_app(Settings(), "postgresql://nowhere"), FastAPI)

@@ -16,7 +16,7 @@ NAMES = {
 }  # fmt: skip
 
 
-async def test_the_schedule_shows_every_job(cast: Cast):
+async def test_the_scheduler_lists_every_job(cast: Cast):
     told = (await cast.member.client.get(SCHEDULER)).json()
     jobs = {job["job_type"]: job for job in told["jobs"]}
     assert jobs.keys() >= {"chatwoot_sync", "embeddings_run", "chatwoot_reconcile", "maintenance"}
@@ -25,7 +25,7 @@ async def test_the_schedule_shows_every_job(cast: Cast):
     assert jobs["chatwoot_sync"]["next_run_at"].endswith("Z")
 
 
-async def test_a_job_is_paused_resumed_and_paced(cast: Cast, owner_conn: psycopg.Connection):
+async def test_a_job_is_paused_resumed_and_given_a_cadence(cast: Cast, owner_conn: psycopg.Connection):
     patch = cast.member.client.patch
     paused = (await patch(f"{SCHEDULER}/chatwoot_sync", json={"status": "paused", "cadence_seconds": 60})).json()["job"]
     assert (paused["status"], paused["cadence_seconds"], paused["paused_cause"]) == ("paused", 60, None)
@@ -39,7 +39,7 @@ async def test_a_job_is_paused_resumed_and_paced(cast: Cast, owner_conn: psycopg
     assert {job["cadence_seconds"] for job in others if job["job_type"] == "chatwoot_sync"} == {900}
 
 
-async def test_what_is_no_schedule_is_refused(cast: Cast):
+async def test_invalid_schedules_are_refused(cast: Cast):
     patch = cast.member.client.patch
     for wrong in ({"cadence_seconds": 29}, {"cadence_seconds": 86_401}, {"status": "off"}, {"cadence_seconds": "soon"}):
         answer = await patch(f"{SCHEDULER}/chatwoot_sync", json=wrong)
@@ -48,7 +48,7 @@ async def test_what_is_no_schedule_is_refused(cast: Cast):
     assert (unknown.status_code, unknown.json()["error"]) == (404, "job_type_not_found")
 
 
-async def test_a_tick_starts_what_is_due_in_the_active_project_only(cast: Cast, owner_conn: psycopg.Connection):
+async def test_a_tick_starts_due_jobs_of_the_active_project_only(cast: Cast, owner_conn: psycopg.Connection):
     answer = await cast.member.client.post(f"{TICK}?wait=0&limit=1")
     told = answer.json()
     assert answer.status_code == 200
@@ -65,7 +65,7 @@ async def test_a_tick_starts_what_is_due_in_the_active_project_only(cast: Cast, 
     assert (await cast.member.client.post(TICK, json={"wait": 0})).json()["result"]["processed"] == 0
 
 
-async def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked_to_stop(cast: Cast, db: Database):
+async def test_a_queued_run_is_cancelled_and_a_running_one_is_stopped(cast: Cast, db: Database):
     post = cast.member.client.post
     asked = (await post("/jobs/chatwoot/sync", json={"wait": 0})).json()["run"]
     cancelled = (await post(f"/jobs/runs/{asked['id']}/cancel")).json()["run"]
@@ -80,7 +80,7 @@ async def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked_to_s
         assert running["status"] == "running" and running["cancel_requested_at"]
 
 
-async def test_only_ones_own_runs_can_be_cancelled(cast: Cast):
+async def test_runs_of_another_project_cannot_be_cancelled(cast: Cast):
     asked = (await cast.member.client.post("/jobs/chatwoot/sync", json={"wait": 0})).json()["run"]
     for run_id in (asked["id"], str(uuid4()), "nonsense"):
         answer = await cast.stranger.client.post(f"/jobs/runs/{run_id}/cancel")

@@ -77,7 +77,7 @@ def person(server: str, owner_conn: psycopg.Connection, tidy_url: str) -> Iterat
 
 
 @pytest.mark.parametrize("room", sorted({operation.path.split("/")[2] for operation in OPERATIONS}))
-def test_every_answer_is_as_described(room: str, server: str, person: Person):
+def test_every_answer_matches_the_openapi_document(room: str, server: str, person: Person):
     seen: Counter[str] = Counter()
     inside = [operation for operation in OPERATIONS if operation.path.split("/")[2] == room]
     with requests.Session() as session:

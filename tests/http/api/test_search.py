@@ -16,7 +16,7 @@ async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast
     return cast
 
 
-async def test_an_answer_has_every_field(told: Cast):
+async def test_a_search_answer_has_every_field(told: Cast):
     answer = await told.member.client.post("/search", json={"query": "refund", "mode": "text", "topK": 3})
     found, project = answer.json(), told.member.project_id
     assert answer.status_code == 200 and "diagnosis" not in found and "degraded" not in found
@@ -47,21 +47,21 @@ async def test_filters_narrow_the_search(told: Cast):
     assert await found(conversation_global_id=f"cw:{told.stranger.project_id}:7:101") == set()
 
 
-async def test_a_question_has_1_to_4000_characters(cast: Cast):
+async def test_a_query_has_1_to_4000_characters(cast: Cast):
     for query in (None, "", "  ", "x" * 4001):
         answer = await cast.member.client.post("/search", json={"query": query})
         assert (answer.status_code, answer.json()["error"]) == (400, "query_required")
     assert (await cast.member.client.post("/search", json={"query": "x" * 4000, "mode": "text"})).status_code == 200
 
 
-async def test_limits_and_words_outside_the_contract_are_refused(cast: Cast):
+async def test_unknown_modes_and_limits_out_of_range_are_refused(cast: Cast):
     filters = ({"sender": "bot"}, {"contact_global_id": "cw:1"})
     for wrong in ({"topK": 51}, {"mode": "magic"}, *({"filters": one} for one in filters)):
         answer = await cast.member.client.post("/search", json={"query": "x"} | wrong)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), wrong
 
 
-async def test_an_empty_answer_says_why(told: Cast):
+async def test_an_empty_answer_has_a_diagnosis(told: Cast):
     empty = (await told.stranger.client.post("/search", json={"query": "refund", "mode": "text"})).json()
     assert (empty["results"], empty["diagnosis"]["code"]) == ([], "no_project_data")
     assert empty["diagnosis"].keys() == {"code", "message", "runbook", "counts"}

@@ -61,7 +61,7 @@ async def _confirm(client: httpx2.AsyncClient, request_id: str, pin: str, **opti
     return await client.post("/auth/signup/confirm", json=body, **options)
 
 
-async def test_from_the_first_step_to_the_session(
+async def test_signup_ends_with_a_session(
     anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None, server_log: Path
 ):
     status = (await anyone.get("/auth/signup/status")).json()
@@ -87,7 +87,7 @@ async def test_from_the_first_step_to_the_session(
     assert f'"{pin}"' not in logged and f" {pin}" not in logged
 
 
-async def test_two_processes_confirm_at_once_and_make_one_account(
+async def test_two_confirmations_at_once_create_one_account(
     anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None, owner_conn: psycopg.Connection
 ):
     request_id = (await _start(anyone)).json()["signup_request_id"]
@@ -99,7 +99,7 @@ async def test_two_processes_confirm_at_once_and_make_one_account(
     assert owner_conn.execute("SELECT count(*) FROM app_users").fetchone() == (1,)
 
 
-async def test_the_right_pin_among_many_guesses_at_once_does_not_lift_the_limit(
+async def test_a_right_pin_among_many_guesses_does_not_lift_the_limit(
     anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None
 ):
     request_id = (await _start(anyone)).json()["signup_request_id"]
@@ -147,14 +147,14 @@ async def test_every_refusal_has_its_code(
     assert told(answer) == (429, "signup_rate_limited") and int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_page_of_another_site_cannot_sign_somebody_up(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
+async def test_a_page_of_another_site_cannot_sign_up(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
     foreign = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
     for answer in (await _start(anyone, headers=foreign), await _confirm(anyone, "x", "1", headers=foreign)):
         assert (answer.status_code, answer.json()["error"]) == (403, "csrf_invalid")
     assert (await _start(anyone, headers=foreign | {"origin": ORIGIN})).status_code == 409
 
 
-async def test_only_telegram_is_heard(anyone: httpx2.AsyncClient, simulator: TelegramSimulator, db: Database):
+async def test_updates_need_the_webhook_secret(anyone: httpx2.AsyncClient, simulator: TelegramSimulator, db: Database):
     update = simulator.update(OWNER, "/start")
     for headers, query in (({}, ""), ({"x-telegram-bot-api-secret-token": "wrong"}, ""), ({}, "?secret=wrong")):
         for body in (update, {}, {"update_id": "x"}):
@@ -167,7 +167,7 @@ async def test_only_telegram_is_heard(anyone: httpx2.AsyncClient, simulator: Tel
     assert len(simulator.sent) == 2
 
 
-async def test_what_is_no_update_is_refused_and_what_is_no_message_ignored(
+async def test_invalid_updates_are_refused_and_other_updates_ignored(
     anyone: httpx2.AsyncClient, simulator: TelegramSimulator
 ):
     for wrong in ({}, {"update_id": None}, {"update_id": -1}, {"update_id": 2**63}, {"update_id": 1.5}, []):
@@ -188,7 +188,7 @@ async def test_a_stranger_does_not_become_the_owner(simulator: TelegramSimulator
     assert [m.chat_id for m in simulator.sent] == [OWNER, EVE, EVE, EVE]
 
 
-async def test_many_processes_hear_one_update_once(simulator: TelegramSimulator, db: Database):
+async def test_an_update_sent_many_times_is_handled_once(simulator: TelegramSimulator, db: Database):
     code, _ = await telegram.create_bind_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
     updates = [simulator.update(OWNER + n, f"/bind {code}") for n in range(4)] * 2
     done = await asyncio.gather(*(asyncio.to_thread(simulator.deliver, update) for update in updates))
@@ -196,7 +196,7 @@ async def test_many_processes_hear_one_update_once(simulator: TelegramSimulator,
     assert len(simulator.sent) == 4
 
 
-async def test_a_person_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None):
+async def test_a_user_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None):
     page = (await anyone.get("/login", headers=HTML)).text
     assert 'action="/auth/signup/start"' in page and "Not possible yet" not in page
     refused = await anyone.post("/auth/signup/start", data={"username": "amina", "password": "x"})
@@ -216,7 +216,7 @@ async def test_a_person_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, s
     assert again.status_code == 400 and "Start again" in again.text and 'action="/login"' in again.text
 
 
-async def test_the_login_page_says_why_signup_is_closed(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
+async def test_the_login_page_says_why_signup_is_disabled(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
     page = (await anyone.get("/login", headers=HTML)).text
     assert "Not possible yet" in page and "/bind" in page and 'action="/auth/signup/start"' not in page
     for nonsense in ('"><script>x', "x" * 300):
@@ -224,7 +224,7 @@ async def test_the_login_page_says_why_signup_is_closed(anyone: httpx2.AsyncClie
         assert "<script>x" not in page
 
 
-async def test_the_owner_gets_a_code_on_the_settings_page_and_undoes_the_binding(cast: Cast, simulator: TelegramSimulator):
+async def test_the_owner_binds_and_unbinds_on_the_settings_page(cast: Cast, simulator: TelegramSimulator):
     owner = cast.owner
     form = {"csrf_token": owner.csrf}
     assert "Make a code for /bind" in (await owner.client.get("/settings", headers=HTML)).text

@@ -41,7 +41,7 @@ def site(behind: str, tmp_path: Path) -> Iterator[str]:
         caddy.wait(10)
 
 
-async def test_people_sign_in_and_what_a_caller_makes_up_is_not_believed(
+async def test_forged_headers_are_ignored_behind_caddy(
     site: str, amina: Person, owner_conn: psycopg.Connection
 ):
     async with browser(site, None, "127.0.0.11") as client:
@@ -56,7 +56,7 @@ async def test_people_sign_in_and_what_a_caller_makes_up_is_not_believed(
         assert page.status_code == 200 and page.headers["content-encoding"] == "gzip"
 
 
-async def test_the_counts_of_the_installation_are_not_for_the_world(site: str):
+async def test_metrics_are_not_public(site: str):
     async with browser(site, None) as client:
         for prefix in ("", "/v1", "/api", "/api/v1"):
             assert (await client.get(f"{prefix}/metrics")).status_code == 404

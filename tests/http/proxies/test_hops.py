@@ -32,11 +32,11 @@ TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
         ("192.0.2.1", ["203.0.113.5, 10.0.0.1"], "192.0.2.1"),
     ],
 )
-def test_the_client_is_the_first_stranger_from_the_right(peer: str, forwarded_for: list[str], client: str):
+def test_the_client_is_the_first_untrusted_address_from_the_right(peer: str, forwarded_for: list[str], client: str):
     assert forwarded.client_address(ip_address(peer), forwarded_for, TRUSTED) == ip_address(client)
 
 
-def test_the_scheme_is_what_the_nearest_proxy_said():
+def test_the_scheme_is_that_of_the_nearest_proxy():
     assert forwarded.scheme(["https"]) == "https"
     assert forwarded.scheme(["http, https"]) == forwarded.scheme(["http", "HTTPS "]) == "https"
     assert forwarded.scheme(["https, http"]) == "http"
@@ -44,7 +44,7 @@ def test_the_scheme_is_what_the_nearest_proxy_said():
 
 
 @pytest.mark.parametrize("text", ["proxy.internal", "10.0.0.1/8", "*", "0.0.0.0/0", "::/0", "127.0.0.1 10.0.0.1"])
-def test_a_wrong_proxy_stops_the_start(monkeypatch: pytest.MonkeyPatch, text: str):
+def test_an_invalid_proxy_stops_the_start(monkeypatch: pytest.MonkeyPatch, text: str):
     monkeypatch.setenv("TRUSTED_PROXIES", text)
     with pytest.raises(Invalid) as refused:
         settings.load()

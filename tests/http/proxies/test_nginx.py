@@ -25,7 +25,7 @@ async def _fail_to_sign_in(client: httpx2.AsyncClient, path: str = "/auth/login"
     assert answer.status_code == 401, answer.text
 
 
-async def test_people_sign_in_and_work_over_https(
+async def test_users_sign_in_and_work_over_https(
     tls: str, certificate: tuple[Path, Path], amina: Person, owner_conn: psycopg.Connection
 ):
     async with browser(tls, certificate) as client:
@@ -48,7 +48,7 @@ async def test_people_sign_in_and_work_over_https(
         assert (await client.get("/search", headers=HTML | SITE)).status_code == 303
 
 
-async def test_the_proxy_is_believed_and_its_client_is_not(
+async def test_the_proxy_is_trusted_and_its_client_is_not(
     tls: str, certificate: tuple[Path, Path], db: Database, owner_conn: psycopg.Connection
 ):
     async with browser(tls, certificate, "127.0.0.9") as client:
@@ -58,7 +58,7 @@ async def test_the_proxy_is_believed_and_its_client_is_not(
     assert _address_of_failures(owner_conn) == ["127.0.0.10", "127.0.0.9"]
 
 
-async def test_who_comes_directly_is_not_believed(behind: str, db: Database, owner_conn: psycopg.Connection):
+async def test_forwarded_headers_of_a_direct_client_are_ignored(behind: str, db: Database, owner_conn: psycopg.Connection):
     async with browser(behind, address="127.0.0.9") as client:
         forged = {"x-forwarded-for": "203.0.113.66", "x-forwarded-proto": "https"}
         await _fail_to_sign_in(client, **{k.replace("-", "_"): v for k, v in forged.items()})
@@ -66,19 +66,19 @@ async def test_who_comes_directly_is_not_believed(behind: str, db: Database, own
     assert _address_of_failures(owner_conn) == ["127.0.0.9"]
 
 
-async def test_cookies_are_not_secure_where_people_come_over_http(behind: str, amina: Person):
+async def test_cookies_are_not_secure_over_http(behind: str, amina: Person):
     async with browser(behind) as client:
         done = await client.post("/auth/login", json={"username": "amina", "password": PASSWORD})
         assert not any("Secure" in cookie for cookie in done.headers.get_list("set-cookie"))
 
 
-async def test_the_limit_of_a_body_is_told_by_proofdesk(tls: str, certificate: tuple[Path, Path], amina: Person):
+async def test_the_body_limit_is_that_of_proofdesk(tls: str, certificate: tuple[Path, Path], amina: Person):
     async with browser(tls, certificate) as client:
         answer = await client.post("/auth/login", content=b" " * 300_000, headers=SITE)
         assert (answer.status_code, answer.json()["error"]) == (413, "payload_too_large")
 
 
-async def test_programs_work_where_the_proxy_strips_api(stripping: str, amina: Person, owner_conn: psycopg.Connection):
+async def test_clients_work_when_the_proxy_strips_api(stripping: str, amina: Person, owner_conn: psycopg.Connection):
     async with browser(stripping) as client:
         site = {"host": "desk.example.com"}
         signed = await client.post("/api/auth/login", json={"username": "amina", "password": PASSWORD}, headers=site)
@@ -97,7 +97,7 @@ async def test_programs_work_where_the_proxy_strips_api(stripping: str, amina: P
 @pytest.mark.parametrize(
     "directive", ["proxy_hide_header Set-Cookie;", 'proxy_set_header Cookie "";'], ids=["on the way out", "and in"]
 )
-async def test_where_cookies_are_stripped_a_login_leads_back_to_the_login(broken: Proxy, amina: Person, directive: str):
+async def test_without_cookies_sign_in_returns_to_the_login_page(broken: Proxy, amina: Person, directive: str):
     with broken(directive) as url:
         async with browser(url) as client:
             done = await client.post("/login", data={"username": "amina", "password": PASSWORD, "next": "/search"})
@@ -109,7 +109,7 @@ async def test_where_cookies_are_stripped_a_login_leads_back_to_the_login(broken
             assert (refused.status_code, refused.json()["error"]) == (401, "unauthorized")
 
 
-async def test_where_the_token_is_stripped_reading_works_and_changing_does_not(broken: Proxy, amina: Person):
+async def test_without_the_token_reading_works_and_changing_does_not(broken: Proxy, amina: Person):
     with broken('proxy_set_header X-CSRF-Token "";') as url:
         async with browser(url) as client:
             await client.post("/auth/login", json={"username": "amina", "password": PASSWORD})

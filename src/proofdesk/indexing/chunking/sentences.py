@@ -34,7 +34,7 @@ def pack(text: str, size: int, *, shortest: int = 0, reserved: int = 0) -> list[
             room = size
         packed[-1].append(sentence)
         room -= len(sentence)
-    _level(packed, size, shortest)
+    _lengthen_last(packed, size, shortest)
     return [piece for units in packed if (piece := "".join(units).strip())]
 
 
@@ -99,7 +99,7 @@ def _continues(text: str, at: int) -> bool:
     )
 
 
-def _level(packed: list[list[str]], size: int, shortest: int) -> None:
+def _lengthen_last(packed: list[list[str]], size: int, shortest: int) -> None:
     if len(packed) < 2:
         return
     before, last = packed[-2:]

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 
 from pgvector import HalfVector
 
-from proofdesk.indexing.embeddings.provider import ProviderBusy, EmbeddingError, ProviderFailed, EmbeddingProvider, TextsRefused, Vector
+from proofdesk.indexing.embeddings.provider import (
+    EmbeddingError,
+    EmbeddingProvider,
+    ProviderBusy,
+    ProviderFailed,
+    TextsRefused,
+    Vector,
+)
 from proofdesk.indexing.embeddings.responses import to_storable
 
 PROBE = "A plain sentence."
-_MOST_BROKEN = 20  # texts in a row on which a provider breaks before it is the provider that is at fault
+_MAX_CRASHES = 20  # texts in a row on which a provider breaks before it is the provider that is at fault
 
 
 @dataclass(frozen=True)
@@ -45,70 +52,70 @@ class BatchEmbedder:
         self._provider = provider
         self._patience = patience
         self._proven = False
-        self._broken = 0
-        self._learning = asyncio.Lock()
+        self._crashes = 0
+        self._parts_lock = asyncio.Lock()
 
     @property
     def lowered_to(self) -> int | None:
         """How many texts a request may have, once the provider refused good texts because they were too many."""
-        return self._provider.takes
+        return self._provider.learned_max_texts
 
     async def embed(self, texts: Sequence[str]) -> list[EmbeddingOutcome]:
         """One outcome for each text. Raises `Failed` or `Busy` when the provider embeds nothing at all."""
         outcomes: list[EmbeddingOutcome] = []
         for piece in _pieces(texts, self.lowered_to):
             try:
-                outcomes += await self._outcomes(piece, whole=True)
+                outcomes += await self._embed_piece(piece, whole=True)
             except TextsRefused as refusal:
-                async with self._learning:
-                    outcomes += await self._in_parts(piece, refusal)
+                async with self._parts_lock:
+                    outcomes += await self._embed_parts(piece, refusal)
         return outcomes
 
-    async def _in_parts(self, texts: Sequence[str], refusal: TextsRefused) -> list[EmbeddingOutcome]:
-        await self._prove(refusal)
+    async def _embed_parts(self, texts: Sequence[str], refusal: TextsRefused) -> list[EmbeddingOutcome]:
+        await self._check_provider(refusal)
         if len(texts) == 1:
-            return [self._without_vector(refusal)]
-        size = self._smaller(len(texts), refusal.max_texts)
+            return [self._failed_outcome(refusal)]
+        size = self._part_size(len(texts), refusal.max_texts)
         outcomes: list[EmbeddingOutcome] = []
         for part in _pieces(texts, size):
-            outcomes += await self._part(part)
+            outcomes += await self._embed_part(part)
         if all(outcome.vector for outcome in outcomes):
-            self._provider.takes = min(size, self.lowered_to or size)
+            self._provider.learned_max_texts = min(size, self.lowered_to or size)
         return outcomes
 
-    def _smaller(self, count: int, at_most: int | None) -> int:
+    def _part_size(self, count: int, at_most: int | None) -> int:
         if at_most and at_most < count:
-            self._provider.takes = min(at_most, self.lowered_to or at_most)
+            self._provider.learned_max_texts = min(at_most, self.lowered_to or at_most)
         lowered = self.lowered_to
         return lowered if lowered and lowered < count else (count + 1) // 2
 
-    async def _part(self, texts: Sequence[str]) -> list[EmbeddingOutcome]:
+    async def _embed_part(self, texts: Sequence[str]) -> list[EmbeddingOutcome]:
         outcomes: list[EmbeddingOutcome] = []
         for piece in _pieces(texts, self.lowered_to):
             try:
-                outcomes += await self._outcomes(piece, whole=False)
+                outcomes += await self._embed_piece(piece, whole=False)
             except TextsRefused as refusal:
-                outcomes += await self._in_parts(piece, refusal)
+                outcomes += await self._embed_parts(piece, refusal)
         return outcomes
 
-    async def _outcomes(self, texts: Sequence[str], *, whole: bool) -> list[EmbeddingOutcome]:
-        vectors = await self._patiently(texts, whole=whole)
-        self._proven, self._broken = True, 0
+    async def _embed_piece(self, texts: Sequence[str], *, whole: bool) -> list[EmbeddingOutcome]:
+        vectors = await self._request(texts, whole=whole)
+        self._proven, self._crashes = True, 0
         return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
 
-    def _without_vector(self, refusal: TextsRefused) -> EmbeddingOutcome:
-        self._broken += refusal.crashed
-        if self._broken >= _MOST_BROKEN:
-            what = f"{refusal.message} It broke on {self._broken} texts one after the other."
-            raise _given_up(ProviderBusy(what, details=refusal.details), "Check the provider.")
+    def _failed_outcome(self, refusal: TextsRefused) -> EmbeddingOutcome:
+        self._crashes += refusal.crashed
+        if self._crashes >= _MAX_CRASHES:
+            what = f"{refusal.message} It broke on {self._crashes} texts one after the other."
+            raise _interrupted(ProviderBusy(what, details=refusal.details), "Check the provider.")
         return EmbeddingOutcome(None, refusal.message)
 
-    async def _prove(self, refusal: TextsRefused) -> None:
+    async def _check_provider(self, refusal: TextsRefused) -> None:
         # A wrong setting is refused like a bad text. Without this, it would turn every chunk to `failed`.
         if self._proven:
             return
         try:
-            await self._patiently([PROBE], whole=True)
+            await self._request([PROBE], whole=True)
         except TextsRefused:
             raise ProviderFailed(
                 f"{refusal.message} It refuses any text: check EMBEDDING_MODEL and EMBEDDING_DIM.",
@@ -116,7 +123,7 @@ class BatchEmbedder:
             ) from refusal
         self._proven = True
 
-    async def _patiently(self, texts: Sequence[str], *, whole: bool) -> Sequence[Vector]:
+    async def _request(self, texts: Sequence[str], *, whole: bool) -> Sequence[Vector]:
         wait, tried = self._patience.first_wait, 0
         attempts = self._patience.max_attempts if whole else 1 if len(texts) > 1 else 2
         while True:
@@ -126,23 +133,25 @@ class BatchEmbedder:
                 tried += 1
                 most = self._patience.max_attempts if busy.throttled else attempts
                 if tried >= most or not busy.retryable:
-                    raise await self._verdict(texts, busy, whole=whole) from busy
+                    raise await self._classify(texts, busy, whole=whole) from busy
                 pause = wait if busy.retry_after is None else max(busy.retry_after, self._patience.first_wait)
                 if pause > self._patience.longest_wait:
-                    raise _given_up(busy, f"It asks to wait for {math.ceil(pause)} seconds.") from busy
+                    raise _interrupted(busy, f"It asks to wait for {math.ceil(pause)} seconds.") from busy
                 await asyncio.sleep(pause)
                 wait = min(wait * 2, self._patience.longest_wait)
 
-    async def _verdict(self, texts: Sequence[str], busy: ProviderBusy, *, whole: bool) -> EmbeddingError:
-        tried = f"Tried {self._patience.max_attempts} times." if busy.retryable else "It asks not to be tried again now."
+    async def _classify(self, texts: Sequence[str], busy: ProviderBusy, *, whole: bool) -> EmbeddingError:
+        tried = (
+            f"Tried {self._patience.max_attempts} times." if busy.retryable else "It asks not to be tried again now."
+        )
         # A part is simply halved again; only of a text alone must be known whether it is the cause.
         doubtful = whole or len(texts) == 1
-        if busy.throttled or texts == [PROBE] or (doubtful and not await self._answers()):
-            return _given_up(busy, tried)
+        if busy.throttled or texts == [PROBE] or (doubtful and not await self._is_available()):
+            return _interrupted(busy, tried)
         # It is up, so these texts are too much for it: the smaller parts may do.
         return TextsRefused(f"{busy.message} {tried}", details=busy.details, crashed=True)
 
-    async def _answers(self) -> bool:
+    async def _is_available(self) -> bool:
         try:
             await self._provider.embed_documents([PROBE])
         except EmbeddingError:
@@ -157,7 +166,7 @@ def _pieces(texts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
         yield texts[start : start + size]
 
 
-def _given_up(busy: ProviderBusy, why: str) -> ProviderBusy:
+def _interrupted(busy: ProviderBusy, why: str) -> ProviderBusy:
     message = f"{busy.message} {why} Nothing is lost: the next run goes on from here."
     return ProviderBusy(message, details=busy.details, retry_after=busy.retry_after, throttled=busy.throttled)
 

@@ -14,20 +14,20 @@ class ServerCapabilities:
 
     base64: bool | None = None
     dimensions: bool | None = None
-    takes: int | None = None
-    tried: bool = False
+    max_texts: int | None = None
+    probed: bool = False
     guessed: bool = False
     settled: bool = False
 
 
-_learnt: dict[tuple[str, str], ServerCapabilities] = {}
+_by_server: dict[tuple[str, str], ServerCapabilities] = {}
 
 
 def get_capabilities(endpoint: str, model: str) -> ServerCapabilities:
     """Return what is known of a model at an address, shared by all who ask."""
-    return _learnt.setdefault((endpoint, model), ServerCapabilities())
+    return _by_server.setdefault((endpoint, model), ServerCapabilities())
 
 
 def reset_capabilities() -> None:
     """Forget everything, as a new process would."""
-    _learnt.clear()
+    _by_server.clear()

@@ -4,7 +4,7 @@ from proofdesk.errors import Invalid
 from proofdesk.indexing.embeddings.local import DIMENSION as LOCAL_DIMENSION
 from proofdesk.indexing.embeddings.local import NAME as LOCAL_NAME
 from proofdesk.indexing.embeddings.local import LocalModel
-from proofdesk.indexing.embeddings.provider import ProviderNotConfigured, EmbeddingProvider
+from proofdesk.indexing.embeddings.provider import EmbeddingProvider, ProviderNotConfigured
 from proofdesk.settings import Settings
 
 OPENAI_URL = "https://api.openai.com/v1"

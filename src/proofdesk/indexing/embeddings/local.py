@@ -22,7 +22,7 @@ class LocalModel:
 
     dimension = DIMENSION
     max_batch = 512
-    takes: int | None = None
+    learned_max_texts: int | None = None
 
     def __init__(self, name: str = NAME, query_prefix: str = "", document_prefix: str = ""):
         self.name = name

@@ -12,7 +12,7 @@ import openai
 
 from proofdesk.core.certificates import ssl_context
 from proofdesk.indexing.embeddings import capabilities, errors, responses
-from proofdesk.indexing.embeddings.provider import ProviderBusy, EmbeddingError, ProviderFailed, Vector
+from proofdesk.indexing.embeddings.provider import EmbeddingError, ProviderBusy, ProviderFailed, Vector
 from proofdesk.indexing.embeddings.responses import IncompleteResponse, MalformedResponse, ProviderProblem
 
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
@@ -55,7 +55,7 @@ class OpenAIModel:
         path = url.path.rstrip("/").removesuffix("/embeddings")
         self._endpoint = str(url.copy_with(path=f"{path}/embeddings", userinfo=b"", query=None))
         self._headers = _headers(url, key)
-        self._can = capabilities.get_capabilities(self._endpoint, model)
+        self._capabilities = capabilities.get_capabilities(self._endpoint, model)
         self._first = asyncio.Lock()
         self._client = openai.AsyncOpenAI(
             api_key=key or "none",
@@ -67,13 +67,13 @@ class OpenAIModel:
         )
 
     @property
-    def takes(self) -> int | None:
+    def learned_max_texts(self) -> int | None:
         """How many texts of one request the server turned out to take."""
-        return self._can.takes
+        return self._capabilities.max_texts
 
-    @takes.setter
-    def takes(self, texts: int | None) -> None:
-        self._can.takes = texts
+    @learned_max_texts.setter
+    def learned_max_texts(self, texts: int | None) -> None:
+        self._capabilities.max_texts = texts
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
         """One vector for each text, of NaN where it has none. Raises `Busy`, `Refused` or `Failed`."""
@@ -92,7 +92,7 @@ class OpenAIModel:
         await self._client.close()
 
     async def _embed(self, texts: list[str]) -> list[Vector]:
-        async with self._turn():
+        async with self._first_request():
             while True:
                 body = self._body(texts)
                 outcome = await self._attempt(body, texts)
@@ -100,21 +100,21 @@ class OpenAIModel:
                     return outcome
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._can.tried:
+    async def _first_request(self) -> AsyncIterator[None]:
+        if self._capabilities.probed:
             yield
             return
         async with self._first:
             try:
                 yield
             finally:
-                self._can.tried = True
+                self._capabilities.probed = True
 
     def _body(self, texts: list[str]) -> Body:
         body: Body = {"model": self._model, "input": texts}
-        if self._can.dimensions is not False and (self._shorten or self._can.dimensions):
+        if self._capabilities.dimensions is not False and (self._shorten or self._capabilities.dimensions):
             body["dimensions"] = self.dimension
-        if self._can.base64 is not False:
+        if self._capabilities.base64 is not False:
             body["encoding_format"] = "base64"  # a quarter of the bytes
         return body
 
@@ -123,31 +123,31 @@ class OpenAIModel:
         response = await self._post(body, len(texts))
         problem, vectors = await asyncio.to_thread(self._read, response, len(texts))
         if problem:
-            if self._learns(problem, body):
+            if self._adapts(problem, body):
                 return None
             details = self._details(len(texts), problem.status, response.headers.get("x-request-id"))
             raise errors.to_embedding_error(self._masked(problem), response.headers, details)
-        self._can.base64, self._can.settled = "encoding_format" in body, True
-        return self._fitted(vectors, body, response)
+        self._capabilities.base64, self._capabilities.settled = "encoding_format" in body, True
+        return self._with_dimension(vectors, body, response)
 
-    def _learns(self, problem: ProviderProblem, body: Body) -> bool:
+    def _adapts(self, problem: ProviderProblem, body: Body) -> bool:
         """Note what the server does not take. Whether it was something in this body."""
         if problem.status in (401, 402, 403, 408, 413, 429):
             return False
         if "dimensions" in body and problem.mentions("dimension", "matryoshka"):
-            self._can.dimensions = False
+            self._capabilities.dimensions = False
             return True
-        if "encoding_format" not in body or self._can.base64:
-            return self._guessed_wrong()
+        if "encoding_format" not in body or self._capabilities.base64:
+            return self._retract_guess()
         named = problem.mentions("base64", "encoding_format", "encoding format")
-        guess = problem.status in (400, 422) and not self._can.guessed and not problem.mentions(*_ABOUT_TEXTS)
+        guess = problem.status in (400, 422) and not self._capabilities.guessed and not problem.mentions(*_ABOUT_TEXTS)
         if named or guess:
-            self._can.base64, self._can.guessed = False, not named
+            self._capabilities.base64, self._capabilities.guessed = False, not named
         return named or guess
 
-    def _guessed_wrong(self) -> bool:
-        if self._can.guessed and not self._can.settled:
-            self._can.base64 = None  # refused without it as well: it was not the cause
+    def _retract_guess(self) -> bool:
+        if self._capabilities.guessed and not self._capabilities.settled:
+            self._capabilities.base64 = None  # refused without it as well: it was not the cause
         return False
 
     async def _post(self, body: Body, count: int) -> httpx2.Response:
@@ -158,11 +158,11 @@ class OpenAIModel:
                     "/embeddings", cast_to=httpx2.Response, body=body, options={"headers": self._headers}
                 )
         except (TimeoutError, openai.APITimeoutError) as error:
-            raise self._late(count) from error
+            raise self._timeout_error(count) from error
         except openai.APIStatusError as error:
             return error.response
         except openai.APIConnectionError as error:
-            raise self._broken(error, count) from error
+            raise self._connection_error(error, count) from error
 
     def _read(self, response: httpx2.Response, count: int) -> tuple[ProviderProblem | None, list[Vector]]:
         if response.status_code >= 300:
@@ -180,13 +180,13 @@ class OpenAIModel:
             what = f"{self._endpoint} does not answer like an embedding provider. Check OPENAI_BASE_URL."
             raise ProviderFailed(f"{what} {error}", details=details) from error
 
-    def _fitted(self, vectors: list[Vector], body: Body, response: httpx2.Response) -> list[Vector] | None:
+    def _with_dimension(self, vectors: list[Vector], body: Body, response: httpx2.Response) -> list[Vector] | None:
         lengths = {len(vector) for vector in vectors if vector} or {self.dimension}
         if lengths == {self.dimension}:
             return [vector or [math.nan] * self.dimension for vector in vectors]
         if min(lengths) > self.dimension:
-            if "dimensions" not in body and self._can.dimensions is None:
-                self._can.dimensions = True
+            if "dimensions" not in body and self._capabilities.dimensions is None:
+                self._capabilities.dimensions = True
                 return None
             if self._shorten:
                 return [responses.shorten(vector, self.dimension) for vector in vectors]
@@ -201,12 +201,12 @@ class OpenAIModel:
             return problem
         return replace(problem, message=problem.message.replace(self._key, "***"))
 
-    def _late(self, count: int) -> ProviderBusy:
+    def _timeout_error(self, count: int) -> ProviderBusy:
         what = f"The embedding provider did not answer within {self._timeout:g} seconds ({self._endpoint})."
         hint = "Raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE if that goes on."
         return ProviderBusy(f"{what} {hint}", details=self._details(count))
 
-    def _broken(self, error: openai.APIConnectionError, count: int) -> EmbeddingError:
+    def _connection_error(self, error: openai.APIConnectionError, count: int) -> EmbeddingError:
         if isinstance(error.__cause__, httpx2.ConnectError):
             what = f"The embedding provider cannot be reached ({self._endpoint})."
             hint = "Check OPENAI_BASE_URL and the network."

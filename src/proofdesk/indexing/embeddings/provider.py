@@ -22,10 +22,10 @@ class EmbeddingProvider(Protocol):
     max_batch: int
 
     @property
-    def takes(self) -> int | None: ...
+    def learned_max_texts(self) -> int | None: ...
 
-    @takes.setter
-    def takes(self, texts: int | None) -> None: ...
+    @learned_max_texts.setter
+    def learned_max_texts(self, texts: int | None) -> None: ...
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
         """One vector of `dimension` numbers for each text, in their order. Raises `EmbeddingError`."""

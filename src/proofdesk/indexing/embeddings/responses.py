@@ -51,7 +51,7 @@ class ProviderProblem:
     wait: float | None = None
 
     @property
-    def most_texts(self) -> int | None:
+    def max_texts(self) -> int | None:
         """How many texts of one request the server says that it takes; None when it does not say."""
         named = _MOST_TEXTS.search(self.message)
         return int(named[1]) or None if named else None
@@ -168,7 +168,7 @@ def _problem(body: Any, status: int | None, reason: str) -> ProviderProblem:
     codes = frozenset(str(told[name]).lower() for name in ("code", "type", "status") if told.get(name) is not None)
     wait = _WAIT.search(json.dumps(told))
     return ProviderProblem(
-        status or _claimed(codes),
+        status or _status_of_codes(codes),
         _sentence(message if isinstance(message, str) else json.dumps(message) if message else reason),
         codes,
         str(told.get("param") or ""),
@@ -176,7 +176,7 @@ def _problem(body: Any, status: int | None, reason: str) -> ProviderProblem:
     )
 
 
-def _claimed(codes: frozenset[str]) -> int:
+def _status_of_codes(codes: frozenset[str]) -> int:
     named = [int(code) for code in codes if code.isdecimal() and int(code) in _STATUSES]
     words = " ".join(codes)
     if named:

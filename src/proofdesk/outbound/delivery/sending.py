@@ -48,7 +48,7 @@ class MessageSender:
             return outcomes.failed_outcome(attempt, message, error, self.retry_backoff, claimed.started)
         try:
             async with asyncio.timeout(seconds_left):
-                receipt = await self.channels[message.channel].send(self._channel_message(message))
+                receipt = await self.channels[message.channel].send(self.build_channel_message(message))
         except SendFailed as error:
             if not error.delivery_unknown:
                 return outcomes.failed_outcome(attempt, message, error, self.retry_backoff, claimed.started)
@@ -67,7 +67,7 @@ class MessageSender:
         if channel is None:
             return outcomes.unknown_outcome(attempt, started)
         try:
-            receipt = await channel.find(self._channel_message(message, attempt))
+            receipt = await channel.find(self.build_channel_message(message, attempt))
         except LookupUnsupported:
             return outcomes.unknown_outcome(attempt, started)
         except SendFailed as error:
@@ -86,7 +86,8 @@ class MessageSender:
         error = SendFailed("The connection broke, and the channel does not have the message.")
         return outcomes.failed_outcome(attempt, message, error, self.retry_backoff, started)
 
-    def _channel_message(self, message: OutboundMessage, attempt: StartedAttempt | None = None) -> ChannelMessage:
+    def build_channel_message(self, message: OutboundMessage, attempt: StartedAttempt | None = None) -> ChannelMessage:
+        """Return the message as its channel gets it."""
         return ChannelMessage(
             message.id,
             message.project_id,

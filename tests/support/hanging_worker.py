@@ -1,4 +1,4 @@
-"""A worker whose provider never answers: `python -m tests.outbound.hanging PROJECT`. It says when it calls."""
+"""A worker whose provider never answers: `python -m tests.support.hanging_worker PROJECT`. It says when it calls."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from proofdesk.outbound.channels.interface import ChannelMessage
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.projects import scope
-from tests.outbound.desk import FakeProvider
+from tests.support.outbound_desk import FakeProvider
 
 
 def hang(_: ChannelMessage) -> float:

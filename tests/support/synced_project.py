@@ -24,8 +24,8 @@ from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import ChatwootSimulator, build, contacts, create_app, foundation
 from proofdesk_simulators.serving import running
-from tests.outbound.desk import FakeProvider
 from tests.support.jobs import start_run
+from tests.support.outbound_desk import FakeProvider
 
 API, MAIL, TELEGRAM, WHATSAPP, WIDGET = 1, 2, 3, 4, 5
 _NUMBERS = count(1)
