@@ -1,8 +1,7 @@
-"""The five kinds of error a room may raise.
+"""The five kinds of error that packages raise.
 
-Rooms subclass these and give each subclass a `code` from the wire contract; every door translates the
-kinds in one table. `message` is written for the person who reads it and says what to do next; `details`
-is structured and safe to show (no secret, no SQL).
+Packages subclass these and give each subclass a `code` of the API; HTTP and the commands translate the kinds in one
+table. `message` says what is wrong and what to do; `details` is structured and safe to show (no secret, no SQL).
 """
 
 from typing import Any
@@ -13,7 +12,7 @@ class ProofdeskError(Exception):
 
     code = "internal_error"
     pauses = False
-    """Whether to try again is no use before somebody acts: a schedule pauses then."""
+    """Whether a retry is useless until a person acts: the schedule pauses."""
 
     def __init__(self, message: str, *, code: str | None = None, details: dict[str, Any] | None = None):
         super().__init__(message)
@@ -23,7 +22,7 @@ class ProofdeskError(Exception):
 
 
 class Invalid(ProofdeskError):
-    """The caller's input is wrong. Nothing was changed."""
+    """The caller's input is wrong. Nothing has changed."""
 
     code = "invalid_request"
 
@@ -31,7 +30,7 @@ class Invalid(ProofdeskError):
 class Denied(ProofdeskError):
     """The caller may not do this: no session, wrong credentials, no right, or too many attempts.
 
-    `status` tells doors which of these it was (401, 403 or 429); `retry_after` is in seconds.
+    `status` is the HTTP status (401, 403 or 429); `retry_after` is in seconds.
     """
 
     code = "unauthorized"
@@ -43,21 +42,21 @@ class Denied(ProofdeskError):
 
 
 class NotFound(ProofdeskError):
-    """The thing does not exist in this project, or not for this caller."""
+    """The record does not exist in this project, or not for this caller."""
 
     code = "not_found"
 
 
 class Conflict(ProofdeskError):
-    """The thing is not in a state that allows this, or somebody else has it already."""
+    """The state of the record does not allow this, or the value is already in use."""
 
     code = "conflict"
 
 
 class Unavailable(ProofdeskError):
-    """Something that Proofdesk depends on is not configured, not reachable or refused.
+    """A service that Proofdesk depends on is not configured, not reachable, or refused a request.
 
-    `configured` is False when a setting is missing (doors answer 503) and True when an upstream failed (502).
+    `configured` is False when a setting is missing (HTTP 503) and True when the service failed (502).
     """
 
     code = "unavailable"

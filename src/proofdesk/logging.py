@@ -1,4 +1,4 @@
-"""Logs: one JSON line an event for machines, coloured text on a terminal, `request_id` on every line."""
+"""Logs: one JSON line for each event, or coloured text on a terminal, with `request_id` on every line."""
 
 import collections
 import json
@@ -19,7 +19,7 @@ _recent: collections.deque[dict[str, Any]] = collections.deque(maxlen=_MAX_RECEN
 
 
 class _NamedLogger(structlog.WriteLogger):
-    """What a module writes its lines with."""
+    """The logger of one module."""
 
     def __init__(self, name: str):
         super().__init__(sys.stderr)
@@ -27,12 +27,12 @@ class _NamedLogger(structlog.WriteLogger):
 
 
 def recent_events() -> list[dict[str, Any]]:
-    """The last events that this process logged, oldest first, as their lines in JSON hold them."""
+    """Return the last events that this process logged, oldest first, in the form of their JSON lines."""
     return [msgspec.json.decode(_json(event, repr)) for event in list(_recent)]
 
 
 def setup(settings: Settings) -> None:
-    """Send what is logged here, and by libraries through `logging`, to standard error in one form."""
+    """Write the events of Proofdesk, and of libraries through `logging`, to standard error in one form."""
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     first: list[Any] = [
@@ -67,12 +67,12 @@ def setup(settings: Settings) -> None:
 
 
 def get_logger(name: str) -> Any:
-    """The logger of a module; call it with an event name and key-value pairs."""
+    """Return the logger of a module; call it with an event name and key-value pairs."""
     return structlog.get_logger(name)
 
 
 def bind_context(**values: Any) -> Any:
-    """Put these values on every line logged inside the `with` block."""
+    """Add these values to every line logged inside the `with` block."""
     return structlog.contextvars.bound_contextvars(**values)
 
 
@@ -88,5 +88,5 @@ def _remember(logger: Any, method: str, event: MutableMapping[str, Any]) -> Muta
 def _json(event: Any, default: Callable[[Any], Any]) -> str:
     try:
         return msgspec.json.encode(event, enc_hook=default).decode()
-    except UnicodeEncodeError:  # half a surrogate pair: a name of a file, or a path of a request, that is no text
+    except UnicodeEncodeError:  # half a surrogate pair, from a file name or a request path
         return json.dumps(event, default=default, ensure_ascii=False).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""A terminal: commands as processes of their own, without the second that each would take to import everything."""
+"""A terminal that runs commands in processes which have everything imported already."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.support.commands import Terminal
 
 @pytest.fixture(scope="session")
 def terminal() -> Iterator[Terminal]:
-    """Runs a command with these arguments in this environment, to which the paths are added."""
+    """Return a function that runs a command with arguments and environment variables."""
     paths = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "tests.cli.forking"]
     root = Path(__file__).parents[2]
@@ -22,12 +22,12 @@ def terminal() -> Iterator[Terminal]:
         command, env=os.environ | paths, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-        asked, answered = process.stdin, process.stdout
+        requests, responses = process.stdin, process.stdout
 
         def run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-            asked.write(json.dumps({"arguments": arguments, "environment": paths | dict(environment)}) + "\n")
-            asked.flush()
-            return subprocess.CompletedProcess(arguments, *json.loads(answered.readline()))
+            requests.write(json.dumps({"arguments": arguments, "environment": paths | dict(environment)}) + "\n")
+            requests.flush()
+            return subprocess.CompletedProcess(arguments, *json.loads(responses.readline()))
 
         yield run
-        asked.close()
+        requests.close()

@@ -1,4 +1,4 @@
-"""Runs commands as they come, each in a process of its own that has everything imported: `python -m tests.cli.forking`.
+"""Run commands, each in a forked process that has everything imported: `python -m tests.cli.forking`.
 
 A line of standard input is a JSON object of arguments and environment; a line of standard output is
 `[status, output, errors]`.
@@ -14,22 +14,22 @@ from typing import IO
 
 from proofdesk.cli import load, main
 
-LONGEST = 120  # seconds of a command
+TIMEOUT = 120  # seconds
 
 
-def _answer(arguments: list[str], environment: dict[str, str]) -> list[int | str]:
+def _respond(arguments: list[str], environment: dict[str, str]) -> list[int | str]:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = os.fork()
         if not child:
-            _become(arguments, environment, output, errors)
+            _run(arguments, environment, output, errors)
         _, status = os.waitpid(child, 0)
         return [os.waitstatus_to_exitcode(status), _read(output), _read(errors)]
 
 
-def _become(arguments: list[str], environment: dict[str, str], output: IO[bytes], errors: IO[bytes]) -> None:
+def _run(arguments: list[str], environment: dict[str, str], output: IO[bytes], errors: IO[bytes]) -> None:
     status: object = 1
     try:
-        signal.alarm(LONGEST)
+        signal.alarm(TIMEOUT)
         for number, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output.fileno()), (2, errors.fileno())):
             os.dup2(file, number)
         os.environ.clear()
@@ -39,7 +39,7 @@ def _become(arguments: list[str], environment: dict[str, str], output: IO[bytes]
         status = 0
     except SystemExit as end:
         status = end.code
-    except BaseException:  # a command that ends like this is what the test is to see
+    except BaseException:  # the test inspects the traceback
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -55,5 +55,5 @@ def _read(file: IO[bytes]) -> str:
 if __name__ == "__main__":
     load()
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(_answer(**json.loads(line))) + "\n")
+        sys.stdout.write(json.dumps(_respond(**json.loads(line))) + "\n")
         sys.stdout.flush()

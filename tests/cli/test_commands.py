@@ -1,4 +1,4 @@
-"""The terminal: every command as its own process, for people and for programs."""
+"""Commands, each in its own process, for people and for programs."""
 
 import json
 import subprocess
@@ -19,14 +19,14 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def studio() -> Iterator[ChatwootSimulator]:
     """The sample studio."""
-    made = build("studio")
-    yield made
-    made.close()
+    simulator = build("studio")
+    yield simulator
+    simulator.close()
 
 
 @pytest.fixture
 def proofdesk(terminal: Terminal, studio: ChatwootSimulator, tidy_url: str) -> Iterator[Command]:
-    """Runs a command against the test's database and the sample studio."""
+    """Return a function that runs a command against the test's database and the sample studio."""
     with running(create_app(studio)) as base_url:
         environment = {
             "DATABASE_URL": tidy_url,
@@ -45,13 +45,13 @@ def test_sync_embed_search_and_reconcile_by_hand(proofdesk: Command, studio: Cha
     assert json.loads(synced.stdout)["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
     embedded = json.loads(proofdesk("embed", "--json").stdout)
     assert embedded["result"]["failed"] == 0
-    found = json.loads(proofdesk("search", "invoice", "--json").stdout)
-    assert found["results"]
-    shown = proofdesk("search", "invoice")
-    assert shown.returncode == 0
-    assert "/conversations/" in shown.stdout
-    proof = proofdesk("reconcile")
-    assert "Complete: both sides agree." in proof.stdout
+    results = json.loads(proofdesk("search", "invoice", "--json").stdout)
+    assert results["results"]
+    printed = proofdesk("search", "invoice")
+    assert printed.returncode == 0
+    assert "/conversations/" in printed.stdout
+    reconciled = proofdesk("reconcile")
+    assert "Complete: both sides agree." in reconciled.stdout
 
 
 def test_quarantined_items_are_shown_with_their_reason(proofdesk: Command, studio: ChatwootSimulator):
@@ -68,12 +68,12 @@ def test_names_cannot_reorder_a_line_of_the_terminal(proofdesk: Command, studio:
     proofdesk("project", "create", f"Agency {name}")
     studio.account().inboxes[1].name = name
     studio.create_conversation(1, contact_name=name, content="My zeppelin is late \u202e[/b]")
-    ran = [proofdesk(*command) for command in (("sync",), ("project", "list"), ("search", "zeppelin"))]
-    assert all(done.returncode == 0 for done in ran), [done.stderr for done in ran]
-    assert "Agency Evegpj.exe[7m [/b]" in ran[1].stdout and "· Evegpj.exe[7m [/b] ·" in ran[2].stdout
+    commands = [proofdesk(*command) for command in (("sync",), ("project", "list"), ("search", "zeppelin"))]
+    assert all(done.returncode == 0 for done in commands), [done.stderr for done in commands]
+    assert "Agency Evegpj.exe[7m [/b]" in commands[1].stdout and "· Evegpj.exe[7m [/b] ·" in commands[2].stdout
     wrong = proofdesk("source", "list", "-p", name)
     assert wrong.returncode == 1 and "Eve" in wrong.stderr
-    for text in [done.stdout + done.stderr for done in (*ran, wrong)]:
+    for text in [done.stdout + done.stderr for done in (*commands, wrong)]:
         assert not set(text) & {*"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\x1b"}
     listed = proofdesk("project", "list", "--json").stdout
     assert "\u202e" not in listed and json.loads(listed)[0]["name"] == f"Agency {name}"
@@ -137,14 +137,14 @@ def test_users_members_and_sources_are_managed(proofdesk: Command):
     assert [m["username"] for m in json.loads(proofdesk("project", "member", "list", "--json").stdout)] == ["amina"]
     assert proofdesk("project", "member", "remove", "amina").returncode == 0
     assert proofdesk("project", "member", "remove", "amina").returncode == 1
-    assert "ended its sessions" in proofdesk("user", "disable", "amina").stdout
+    assert "ended their sessions" in proofdesk("user", "disable", "amina").stdout
     [_, amina] = json.loads(proofdesk("user", "list", "--json").stdout)
     assert (amina["username"], amina["role"], amina["disabled_at"] is None) == ("amina", "member", False)
     assert proofdesk("user", "enable", "amina").returncode == 0
     assert "Ended 0 sessions" in proofdesk("user", "end-sessions", "amina").stdout
     proofdesk("source", "bind", "1:2")
     assert "stays in the project" in proofdesk("source", "unbind", "1:2").stdout
-    assert "called Atelier" in proofdesk("project", "rename", "Atelier").stdout
+    assert "to Atelier" in proofdesk("project", "rename", "Atelier").stdout
     assert "Its data stays" in proofdesk("project", "archive", "Atelier").stdout
     assert json.loads(proofdesk("project", "list", "--json").stdout) == []
 
@@ -156,8 +156,8 @@ def test_the_audit_chain_is_verified_and_exported(proofdesk: Command, tidy_url: 
     assert [(p["chain"], p["events"], p["fault"]) for p in proofs] == [("Atelier", 2, ""), ("installation", 1, "")]
     lines = [json.loads(line) for line in proofdesk("audit", "export").stdout.splitlines()]
     assert [line["action"] for line in lines] == ["project.created", "project.renamed", "auth.user_created"]
-    assert proofdesk("audit", "export", "-p", "Atelier", "-o", str(tmp_path / "trail.jsonl")).returncode == 0
-    assert len((tmp_path / "trail.jsonl").read_text().splitlines()) == 2
+    assert proofdesk("audit", "export", "-p", "Atelier", "-o", str(tmp_path / "audit.jsonl")).returncode == 0
+    assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 2
     assert proofdesk("audit", "export", "-p", "Nowhere").returncode == 1
     with psycopg.connect(tidy_url) as conn:
         tamper(conn, "DELETE FROM audit_events WHERE action = 'project.created'")

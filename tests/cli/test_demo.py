@@ -1,4 +1,4 @@
-"""`proofdesk demo` in an empty home: what a person does first."""
+"""`proofdesk demo` in an empty home folder."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def demo(home: Path) -> "subprocess.CompletedProcess[str]":
-    """`proofdesk demo --once` with nothing but a home."""
+    """Run `proofdesk demo --once` in this home folder."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),

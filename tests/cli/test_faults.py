@@ -1,4 +1,4 @@
-"""Whatever is wrong with the machine or the settings, a command ends in one line: no stack, no secret."""
+"""Whatever is wrong with the machine or the settings, a command prints one line without traceback or secret."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ MISTYPED = [
 
 
 def one_line(done: "subprocess.CompletedProcess[str]", status: int = 1) -> str:
-    """What a command said; it failed as it should."""
+    """Return the error line of a command that failed as expected."""
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert SECRET not in done.stderr + done.stdout
@@ -49,13 +49,13 @@ def one_line(done: "subprocess.CompletedProcess[str]", status: int = 1) -> str:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with what the commands meet; every user may enter it."""
-    made = Path(tempfile.mkdtemp(prefix="faults-", dir="/tmp"))
-    made.chmod(0o755)
-    (made / "file").write_text("not a backup\n")
-    (made / "sub").mkdir()
-    yield made
-    shutil.rmtree(made)
+    """A folder with a file and a subfolder, open to every user."""
+    root = Path(tempfile.mkdtemp(prefix="faults-", dir="/tmp"))
+    root.chmod(0o755)
+    (root / "file").write_text("not a backup\n")
+    (root / "sub").mkdir()
+    yield root
+    shutil.rmtree(root)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_missing_permissions_are_reported(ada: Person, folder: Path, database_ur
     place = {"DATABASE_URL": database_url}
     closed = folder / "sub"
     closed.chmod(0o555)
-    assert "cannot be written" in one_line(ada.run("backup", str(closed / "desk.dump"), environment=place))
+    assert "not writable" in one_line(ada.run("backup", str(closed / "desk.dump"), environment=place))
     assert "cannot be written" in one_line(ada.run("project", "list", environment={"HOME": "/nonexistent"}))
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) > 80:
         assert "Only root may open port 80." in one_line(ada.run("serve", environment=place | {"PORT": "80"}))
@@ -202,12 +202,12 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_a_traceback(
     assert line.count("\n") == 1 and len(line) <= 301 and SECRET not in line and "LOG_LEVEL=debug" in line
     monkeypatch.setenv("LOG_LEVEL", "debug")
     errors.report_error(error)
-    shown = capsys.readouterr().err
-    assert shown.count("\n") > 1 and SECRET not in shown
+    traceback = capsys.readouterr().err
+    assert traceback.count("\n") > 1 and SECRET not in traceback
 
 
 class full_disk:
-    """A file system of 20 MB; skips the test where none can be mounted."""
+    """A file system of 20 MB. Skips the test if none can be mounted."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -215,7 +215,7 @@ class full_disk:
     def __enter__(self) -> None:
         command = ["mount", "-t", "tmpfs", "-o", "size=20m,mode=755", "none", str(self._folder)]
         if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("no small file system can be mounted here")
+            pytest.skip("needs root to mount a small file system")
 
     def __exit__(self, *_: object) -> None:
         subprocess.run(["umount", str(self._folder)], check=True)
@@ -224,7 +224,7 @@ class full_disk:
 def run(
     terminal: Terminal, folder: Path, command: tuple[str, ...], environment: dict[str, str]
 ) -> "subprocess.CompletedProcess[str]":
-    """The command in that environment, its home in the folder unless that says otherwise."""
+    """Run a command with these variables. Its home is the folder by default."""
     arguments = tuple(part.format(folder=folder) if "{folder}" in part else part for part in command)
     return terminal(
         arguments, {"HOME": str(folder), "EMBEDDING_PROVIDER": "local", "EMBEDDING_DIM": "256"} | environment

@@ -1,4 +1,4 @@
-"""Messages from the terminal: drafted, approved by a person, sent to a relay, held back by a policy."""
+"""Messages by command: drafted, approved by a person, sent to a relay, blocked by a policy."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def proofdesk(terminal: Terminal, tidy_url: str, mail_server: tuple[SmtpSimulator, str]) -> Command:
-    """Runs commands against the test's database and the simulated relay."""
+    """Return a function that runs a command against the test's database and the simulated relay."""
     environment = {
         "DATABASE_URL": tidy_url,
         "AUTH_PASSWORD": "a long enough password",
@@ -31,51 +31,51 @@ def proofdesk(terminal: Terminal, tidy_url: str, mail_server: tuple[SmtpSimulato
     return run
 
 
-def told(done: "subprocess.CompletedProcess[str]") -> Any:
-    """What a command said, as JSON."""
+def parse(done: "subprocess.CompletedProcess[str]") -> Any:
+    """Return the JSON that a command printed."""
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def test_a_message_from_draft_to_delivery(proofdesk: Command, relay: SmtpSimulator, owner_conn: psycopg.Connection):
-    wish = ("outbound", "draft", "email", "Ada@Example.com", "--text", "Hello Ada", "--key", "k1", "--json")
-    drafted = told(proofdesk(*wish))
+    arguments = ("outbound", "draft", "email", "Ada@Example.com", "--text", "Hello Ada", "--key", "k1", "--json")
+    drafted = parse(proofdesk(*arguments))
     assert (drafted["status"], drafted["recipient_ref"]) == ("draft", "ada@example.com")
-    assert told(proofdesk(*wish))["id"] == drafted["id"]
+    assert parse(proofdesk(*arguments))["id"] == drafted["id"]
     early = proofdesk("outbound", "send", drafted["id"])
     assert early.returncode == 1 and not relay.received
     assert proofdesk("outbound", "approve", drafted["id"]).returncode == 2, "a person approves"
     nobody = proofdesk("outbound", "approve", drafted["id"], "--as", "nobody")
     assert nobody.returncode == 1 and "nobody" in nobody.stderr
-    approved = told(proofdesk("outbound", "approve", drafted["id"], "--as", "owner", "--json"))
+    approved = parse(proofdesk("outbound", "approve", drafted["id"], "--as", "owner", "--json"))
     assert (approved["status"], approved["approved_by"], approved["created_by"]) == ("approved", "owner", "system")
-    assert told(proofdesk("outbound", "process", "--json"))["sent"] == 1
+    assert parse(proofdesk("outbound", "process", "--json"))["sent"] == 1
     assert [t.recipients for t in relay.received] == [["ada@example.com"]]
-    found = told(proofdesk("outbound", "show", drafted["id"], "--json"))
-    assert found["outbound"]["status"] == "sent" and len(found["attempts"]) == 1
-    assert [e["action"] for e in found["history"]][:2] == ["outbound.draft", "outbound.approve"]
-    assert told(proofdesk("outbound", "list", "--status", "sent", "--json"))["total"] == 1
+    details = parse(proofdesk("outbound", "show", drafted["id"], "--json"))
+    assert details["outbound"]["status"] == "sent" and len(details["attempts"]) == 1
+    assert [e["action"] for e in details["history"]][:2] == ["outbound.draft", "outbound.approve"]
+    assert parse(proofdesk("outbound", "list", "--status", "sent", "--json"))["total"] == 1
     assert "Hello Ada" in proofdesk("outbound", "show", drafted["id"]).stdout
 
 
 def test_four_eyes_apply_to_commands(proofdesk: Command, relay: SmtpSimulator):
-    drafted = told(
+    drafted = parse(
         proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--as", "owner", "--json")
     )
     own = proofdesk("outbound", "approve", drafted["id"], "--as", "owner", OUTBOUND_FOUR_EYES="true")
     assert own.returncode == 1 and "Somebody else" in own.stderr
-    assert told(proofdesk("outbound", "cancel", drafted["id"], "--as", "owner", "--json"))["cancelled_by"] == "owner"
+    assert parse(proofdesk("outbound", "cancel", drafted["id"], "--as", "owner", "--json"))["cancelled_by"] == "owner"
 
 
 def test_a_policy_set_by_command_blocks_a_message(proofdesk: Command, relay: SmtpSimulator):
-    changed = told(proofdesk("policy", "set", "ada@example.com", "email", "--opt-out", "--reason", "asked", "--json"))
+    changed = parse(proofdesk("policy", "set", "ada@example.com", "email", "--opt-out", "--reason", "asked", "--json"))
     assert changed["opted_out"]
-    drafted = told(proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--json"))
+    drafted = parse(proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--json"))
     proofdesk("outbound", "approve", drafted["id"], "--as", "owner")
     blocked = proofdesk("outbound", "send", drafted["id"])
     assert blocked.returncode == 1 and "opted out" in blocked.stderr and not relay.received
     back = proofdesk("policy", "set", "ada@example.com", "email", "--opt-in")
     assert back.returncode == 1 and "reason" in back.stderr
-    shown = told(proofdesk("policy", "show", "ada@example.com", "--json"))
-    assert [(p["channel"], p["opted_out"]) for p in shown["policies"]] == [("email", True)]
+    policies = parse(proofdesk("policy", "show", "ada@example.com", "--json"))
+    assert [(p["channel"], p["opted_out"]) for p in policies["policies"]] == [("email", True)]
     assert "ada@example.com" in proofdesk("policy", "set", "ada@example.com", "email", "--cap", "5").stdout

@@ -1,4 +1,4 @@
-"""A port belongs to one server: whoever comes second is refused in one line."""
+"""A port belongs to one server. A second one is refused in one line."""
 
 import os
 import re
@@ -20,7 +20,7 @@ PASSWORD = "a long enough password"
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port on which somebody listens who would share it."""
+    """A port with a listener that would share it."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(("127.0.0.1", 0))
@@ -29,7 +29,7 @@ def taken() -> Iterator[int]:
 
 
 def environment_of(database_url: str, port: int) -> dict[str, str]:
-    """What `serve` is started with."""
+    """Return the variables of `serve`."""
     return {
         "DATABASE_URL": database_url,
         "AUTH_PASSWORD": PASSWORD,

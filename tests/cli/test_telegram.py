@@ -1,4 +1,4 @@
-"""The bot from the terminal."""
+"""Commands of the Telegram bot."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def simulator(telegram_server: tuple[TelegramSimulator, str]) -> Iterator[Telegr
 def proofdesk(
     terminal: Terminal, simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str], tidy_url: str
 ) -> Command:
-    """Runs a command against the test's database and the simulated Telegram."""
+    """Return a function that runs a command against the test's database and the simulated Telegram."""
     environment = {
         "DATABASE_URL": tidy_url,
         "AUTH_PASSWORD": "a long enough password",
@@ -54,12 +54,12 @@ def test_a_bind_code_is_created_and_the_webhook_registered(proofdesk: Command, s
 
 
 def test_an_error_is_one_line(proofdesk: Command, simulator: TelegramSimulator):
-    for arguments, more, said in (
+    for arguments, more, named in (
         (("set-webhook", "https://a.example.com"), {"TELEGRAM_BOT_TOKEN": "1:other"}, "TELEGRAM_BOT_TOKEN"),
         (("bind-code",), {"TELEGRAM_OWNER_ID": "4711"}, "TELEGRAM_OWNER_ID"),
     ):
         done = proofdesk("telegram", *arguments, **more)
-        assert done.returncode == 1 and said in done.stderr.splitlines()[-1], done.stderr
+        assert done.returncode == 1 and named in done.stderr.splitlines()[-1], done.stderr
 
 
 def test_the_secrets_are_masked(proofdesk: Command):

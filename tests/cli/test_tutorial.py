@@ -1,4 +1,4 @@
-"""The tutorial does what it says: its commands, one after the other, as a shell runs them."""
+"""The commands of the tutorial, run one after the other by a shell."""
 
 import asyncio
 import os
@@ -14,9 +14,7 @@ from tests.support import samples
 
 
 @pytest.mark.long
-async def test_the_tutorial_ends_with_an_approved_and_sent_message(
-    tmp_path: Path, database_url: str, db: Database
-):
+async def test_the_tutorial_ends_with_an_approved_and_sent_message(tmp_path: Path, database_url: str, db: Database):
     script = "\n".join(samples.of("docs/tutorial.md"))
     assert script.count("proofdesk ") >= 9
     simulator = chatwoot.build("studio")

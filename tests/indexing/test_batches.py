@@ -15,7 +15,7 @@ class Scripted:
     """A provider of vectors of two numbers; `refusal` says what it answers to texts instead."""
 
     name, dimension, max_batch = "scripted", 2, 100
-    takes: int | None = None
+    learned_max_texts: int | None = None
 
     def __init__(self, refusal: Callable[[Sequence[str]], EmbeddingError | None]):
         self.refusal = refusal

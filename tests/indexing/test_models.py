@@ -13,7 +13,7 @@ MODEL = "openai:text-embedding-3-small@256"
 
 
 async def embed(db: Database, scope: Scope, provider: EmbeddingProvider, **values) -> vectors.EmbeddingTotals:
-    return await vectors.embed_pending(db, scope, provider, OPTIONS, **values)
+    return await vectors.embed_pending(db, scope, provider, OPTIONS, vectors.EmbeddingControl(**values))
 
 
 async def serving(db: Database, scope: Scope, configured: str) -> str:

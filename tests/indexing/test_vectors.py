@@ -23,7 +23,7 @@ MODEL = "openai:text-embedding-3-small@256"
 
 
 async def embed(db: Database, scope: Scope, provider: EmbeddingProvider, **values) -> vectors.EmbeddingTotals:
-    return await vectors.embed_pending(db, scope, provider, OPTIONS, **values)
+    return await vectors.embed_pending(db, scope, provider, OPTIONS, vectors.EmbeddingControl(**values))
 
 
 async def models(db: Database, scope: Scope) -> dict[str, int]:
@@ -171,7 +171,9 @@ async def test_the_time_a_provider_asks_for_is_waited(
     db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
 ):
     simulator.fail("rate_limit", times=1, retry_after=0.2)
-    await vectors.embed_pending(db, project, provider, replace(OPTIONS, concurrency=1), limit=1)
+    await vectors.embed_pending(
+        db, project, provider, replace(OPTIONS, concurrency=1), vectors.EmbeddingControl(limit=1)
+    )
     first, second = simulator.requests
     assert second.at - first.at >= 0.2
 
@@ -259,7 +261,7 @@ async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten):
         async def embed_documents(self, texts):
             return [[0.0] * 256 for _ in texts]
 
-    done = await vectors.embed_pending(db, project, Zeros(), replace(OPTIONS, patience=RetryPolicy(1)))
+    done = await vectors.embed_pending(db, project, Zeros(), replace(OPTIONS, retry_policy=RetryPolicy(1)))
     assert (done.processed, done.failed) == (0, 10)
 
 

@@ -7,14 +7,14 @@ from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support import stories
-from tests.support.outbound_desk import Desk
+from tests.support.outbound_desk import OutboundDesk
 
 
 @pytest.fixture
-async def desk(db: Database, project: Scope, owner_conn: psycopg.Connection) -> Desk:
+async def desk(db: Database, project: Scope, owner_conn: psycopg.Connection) -> OutboundDesk:
     """A project with two contacts, Amina (11) and Luis (12), and a mail provider that takes everything."""
     stories.tell(owner_conn, project.project_id)
-    return Desk(db, project, owner_conn)
+    return OutboundDesk(db, project, owner_conn)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.server import Cast
 NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
 
 
-async def test_a_message_goes_from_draft_to_the_chat(cast: Cast, chats: TelegramSimulator):
+async def test_message_goes_from_draft_to_chat(cast: Cast, chats: TelegramSimulator):
     client = cast.member.client
     made = await draft(cast.member)
     assert {"id", "project_id", "account_scope_id", "channel", "recipient_ref", "payload", "evidence_refs", "status",
@@ -38,7 +38,7 @@ async def test_a_message_goes_from_draft_to_the_chat(cast: Cast, chats: Telegram
     assert await refusal(cast.member, f"/outbound/{made['id']}/send") == (409, "outbound_invalid_state")
 
 
-async def test_fifty_identical_requests_at_once_make_one_message(cast: Cast, owner_conn: psycopg.Connection):
+async def test_fifty_identical_requests_create_one_message(cast: Cast, owner_conn: psycopg.Connection):
     answers = await asyncio.gather(*(cast.member.client.post("/outbound/draft", json=draft_body()) for _ in range(50)))
     assert sorted({a.status_code for a in answers}) == [200, 201]
     assert sum(a.status_code == 201 for a in answers) == 1
@@ -46,7 +46,7 @@ async def test_fifty_identical_requests_at_once_make_one_message(cast: Cast, own
     assert owner_conn.execute("SELECT count(*) FROM outbound_messages").fetchone() == (1,)
 
 
-async def test_ten_people_who_send_at_once_send_once(cast: Cast, chats: TelegramSimulator):
+async def test_ten_simultaneous_sends_send_once(cast: Cast, chats: TelegramSimulator):
     message = await approved(cast.member)
     path = f"/outbound/{message['id']}/send"
     answers = await asyncio.gather(*(cast.member.client.post(path) for _ in range(10)))
@@ -54,7 +54,7 @@ async def test_ten_people_who_send_at_once_send_once(cast: Cast, chats: Telegram
     assert len(chats.sent) == 1
 
 
-async def test_keys_are_held_to(cast: Cast):
+async def test_idempotency_and_dedupe_keys_are_enforced(cast: Cast):
     made = await draft(cast.member, dedupe_key="once")
     other = draft_body(payload={"text": "Something else"})
     assert await refusal(cast.member, "/outbound/draft", other) == (409, "idempotency_conflict")
@@ -78,11 +78,11 @@ async def test_keys_are_held_to(cast: Cast):
         ({"evidence_refs": [{"source": "cw_messages", "ref": "nothing"}]}, "invalid_evidence_ref"),
     ],
 )
-async def test_a_wrong_draft_is_refused_with_its_code(cast: Cast, wrong: dict[str, Any], code: str):
+async def test_invalid_draft_has_its_error_code(cast: Cast, wrong: dict[str, Any], code: str):
     assert await refusal(cast.member, "/outbound/draft", draft_body(**wrong)) == (400, code)
 
 
-async def test_each_gate_has_its_answer(cast: Cast, chats: TelegramSimulator):
+async def test_each_gate_has_its_error_code(cast: Cast, chats: TelegramSimulator):
     client = cast.member.client
 
     async def allow(**change: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ async def test_each_gate_has_its_answer(cast: Cast, chats: TelegramSimulator):
     assert (listed["total"], listed["policies"][0]["contact_global_id"]) == (1, "42")
 
 
-async def test_a_provider_that_refuses_is_told_and_can_be_tried_again(cast: Cast, chats: TelegramSimulator):
+async def test_refusal_of_the_channel_is_reported_and_can_be_retried(cast: Cast, chats: TelegramSimulator):
     chats.fail("blocked", method="sendMessage")
     message = await approved(cast.member)
     assert await refusal(cast.member, f"/outbound/{message['id']}/send") == (502, "outbound_send_failed")
@@ -126,7 +126,7 @@ async def test_a_provider_that_refuses_is_told_and_can_be_tried_again(cast: Cast
     }  # fmt: skip
 
 
-async def test_a_channel_that_is_not_configured_is_told(cast: Cast):
+async def test_unconfigured_channel_is_reported(cast: Cast):
     payload = {"subject": "News", "text": "Hello"}
     message = await approved(cast.member, channel="email", recipient_ref="a@example.com", payload=payload)
     answer = await cast.member.client.post(f"/outbound/{message['id']}/send")
@@ -144,13 +144,13 @@ async def test_a_channel_that_is_not_configured_is_told(cast: Cast):
         {"opted_out": True, "contact_global_id": "nobody"}, {"stop_on_reply": True, "evidence_refs": 7},
     ],
 )  # fmt: skip
-async def test_a_wrong_opt_out_is_refused(cast: Cast, wrong: dict[str, Any]):
+async def test_invalid_opt_out_is_refused(cast: Cast, wrong: dict[str, Any]):
     body = {"contact_global_id": "42", "channel": "telegram"} | wrong
     assert await refusal(cast.member, "/outbound/opt-out", body) == (400, "invalid_opt_out_payload")
     assert await refusal(cast.member, "/outbound/opt-out", body | {"channel": "x"}) == (400, "invalid_channel")
 
 
-async def test_messages_are_listed_and_found(cast: Cast, owner_conn: psycopg.Connection):
+async def test_messages_are_listed_and_filtered(cast: Cast, owner_conn: psycopg.Connection):
     client = cast.member.client
     made = [await draft(cast.member, f"k{n}", payload={"text": f"Number {n}"}) for n in range(3)]
     await client.post(f"/outbound/{made[0]['id']}/cancel")
@@ -169,7 +169,7 @@ async def test_messages_are_listed_and_found(cast: Cast, owner_conn: psycopg.Con
     assert (await client.get("/jobs/status")).json()["backlog"]["outbound_due"] == 1
 
 
-async def test_what_belongs_to_another_project_is_not_found(cast: Cast):
+async def test_messages_of_another_project_are_not_found(cast: Cast):
     message = await approved(cast.member)
     for step in ("approve", "send", "cancel", "retry", "redraft"):
         assert await refusal(cast.stranger, f"/outbound/{message['id']}/{step}") == (404, "outbound_not_found")
@@ -182,7 +182,7 @@ async def test_what_belongs_to_another_project_is_not_found(cast: Cast):
     assert processed.json()["result"]["processed"] == 0
 
 
-async def test_a_contact_is_written_to_and_opted_out_by_his_id(cast: Cast, owner_conn: psycopg.Connection):
+async def test_contact_id_is_a_recipient_and_can_be_opted_out(cast: Cast, owner_conn: psycopg.Connection):
     project = cast.member.project_id
     assert project is not None
     stories.tell(owner_conn, project)

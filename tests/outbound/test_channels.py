@@ -14,7 +14,7 @@ from proofdesk.outbound.opt_outs.unsubscribe import LinkNotFound, UnsubscribeLin
 from proofdesk.settings import Settings
 
 
-async def test_a_channel_can_be_used_when_it_is_configured(database_url: str, db: Database):
+async def test_configured_channels_are_built(database_url: str, db: Database):
     bare = Settings(database_url=SecretStr(database_url))
     async with resources.open_resources(bare) as held:
         assert held.outbound == {}
@@ -30,7 +30,7 @@ async def test_a_channel_can_be_used_when_it_is_configured(database_url: str, db
         assert set(held.outbound) == set(registry.CHANNELS) == set(registry.REQUIRED_SETTINGS)
 
 
-def test_what_a_channel_carries_is_checked_without_configuration():
+def test_messages_are_validated_without_configuration():
     assert registry.check_message("telegram", "5", {"text": "x"}) == ("5", {"text": "x"})
     with pytest.raises(registry.InvalidChannel, match="chatwoot, email, telegram"):
         registry.check_message("pigeon", "5", {"text": "x"})
@@ -44,7 +44,7 @@ def test_what_a_channel_carries_is_checked_without_configuration():
         ({"SMTP_FROM": "nobody"}, "SMTP_FROM='nobody': name one sender"),
     ],
 )
-def test_wrong_settings_stop_the_start_with_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, str], line: str
 ):
     for name, value in values.items():
@@ -55,13 +55,13 @@ def test_wrong_settings_stop_the_start_with_one_line(
     assert "hush" not in refused.value.message
 
 
-def test_the_address_of_the_relay_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch):
+def test_relay_address_is_not_shown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SMTP_URL", "smtp://desk:hush@mail.example.com")
     monkeypatch.setenv("SMTP_FROM", "Studio <a@b.example>")
     assert settings.effective_values(settings.load())["SMTP_URL"] == "********"
 
 
-async def test_links_work_in_every_process_and_say_whom_they_are_for(db: Database):
+async def test_links_work_in_every_process_and_name_the_recipient(db: Database):
     project, message = uuid4(), uuid4()
     one, other = UnsubscribeLinks(db, "https://desk.example.com/"), UnsubscribeLinks(db, "https://desk.example.com")
     url = await one.url(project, message, "юля@почта.рф")
@@ -72,7 +72,7 @@ async def test_links_work_in_every_process_and_say_whom_they_are_for(db: Databas
     assert (await UnsubscribeLinks(db, "https://почта.рф").url(project, message, "a@b.example") or "").isascii()
 
 
-async def test_a_link_that_was_changed_is_none_of_ours(db: Database):
+async def test_changed_link_is_refused(db: Database):
     links = UnsubscribeLinks(db, "https://desk.example.com")
     url = await links.url(uuid4(), uuid4(), "ada@example.com")
     assert url is not None

@@ -13,7 +13,7 @@ SMALL |= {"faults": 4, "hangs": 30, "lease": 4, "seconds": 90, "settle": 150, "s
 
 
 @pytest.mark.long
-def test_killed_workers_and_failing_providers_send_nothing_twice_and_nothing_unwanted(tidy_url: str):
+def test_killed_workers_send_nothing_twice_and_nothing_blocked(tidy_url: str):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     options = [f"--{name}={value}" for name, value in SMALL.items()]
     command = [sys.executable, "scripts/chaos/sending.py", *options, "--hasty", "--database", tidy_url]

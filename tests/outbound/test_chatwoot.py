@@ -66,7 +66,7 @@ def outgoing(conversation: Conversation) -> list[str | None]:
     return [m.content for m in conversation.messages if m.message_type == 1]
 
 
-async def test_a_message_is_stored_once_with_our_key(channel: ChatwootChannel, conversation: Conversation):
+async def test_message_is_stored_once_with_its_key(channel: ChatwootChannel, conversation: Conversation):
     message = to_conversation(conversation.id, "It is *ready* {or so}")
     receipt = await channel.send(message)
     stored = conversation.messages[-1]
@@ -77,7 +77,7 @@ async def test_a_message_is_stored_once_with_our_key(channel: ChatwootChannel, c
     assert await channel.find(to_conversation(conversation.id)) is None
 
 
-async def test_a_lost_answer_is_settled_by_the_key(
+async def test_lost_answer_is_settled_by_the_key(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     simulator.faults.add("lost_reply", method="POST", times=1)
@@ -90,7 +90,7 @@ async def test_a_lost_answer_is_settled_by_the_key(
     assert len(outgoing(conversation)) == 1
 
 
-async def test_a_message_that_is_not_there_is_only_believed_absent_when_it_cannot_come_any_more(
+async def test_missing_message_is_absent_only_after_it_can_no_longer_come(
     client: ChatwootClient, simulator: ChatwootSimulator, conversation: Conversation
 ):
     simulator.faults.add("cut", method="POST", times=1)
@@ -104,7 +104,7 @@ async def test_a_message_that_is_not_there_is_only_believed_absent_when_it_canno
     assert await ChatwootChannel(client, settles_within=0).find(message) is None
 
 
-async def test_a_conversation_is_read_back_to_the_attempt_and_no_further(
+async def test_conversation_is_read_back_to_the_attempt(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     message = to_conversation(conversation.id)
@@ -123,7 +123,7 @@ async def test_a_conversation_is_read_back_to_the_attempt_and_no_further(
 
 
 @pytest.mark.parametrize("how", ["deleted", "retried"])
-async def test_where_a_key_may_have_been_lost_a_person_must_look(
+async def test_person_decides_where_a_key_may_be_lost(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation, how: str
 ):
     message = to_conversation(conversation.id)
@@ -154,7 +154,7 @@ async def test_where_a_key_may_have_been_lost_a_person_must_look(
         ("502", False, True, None),
     ],
 )
-async def test_an_answer_tells_whether_it_is_there_and_whether_to_try_again(
+async def test_answers_decide_about_delivery_and_retry(
     channel: ChatwootChannel,
     simulator: ChatwootSimulator,
     conversation: Conversation,
@@ -173,7 +173,7 @@ async def test_an_answer_tells_whether_it_is_there_and_whether_to_try_again(
     assert outgoing(conversation) == []
 
 
-async def test_a_crowded_conversation_takes_the_message_later(
+async def test_conversation_limit_delays_the_message(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     simulator.switches.messages_per_minute = 1
@@ -182,7 +182,7 @@ async def test_a_crowded_conversation_takes_the_message_later(
     assert (failed.value.permanent, failed.value.retry_after) == (False, 60)
 
 
-async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
+async def test_silence_leaves_delivery_unknown_but_refused_connection_does_not(
     simulator: ChatwootSimulator, conversation: Conversation
 ):
     with running(create_app(simulator)) as url:
@@ -199,7 +199,7 @@ async def test_silence_leaves_delivery_unknown_and_a_closed_door_does_not(
     await nowhere.aclose()
 
 
-async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
+async def test_closed_or_missing_conversation_is_reported(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     with pytest.raises(SendFailed, match="sees no conversation") as failed:
@@ -212,7 +212,7 @@ async def test_a_conversation_that_is_gone_or_takes_no_answer_is_told(
     assert outgoing(conversation) == []
 
 
-async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
+async def test_contact_is_answered_in_the_latest_open_conversation(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     now = simulator.clock.now()
@@ -231,7 +231,7 @@ async def test_a_contact_is_answered_where_he_wrote_last_and_can_be_answered(
     assert failed.value.permanent
 
 
-async def test_a_contact_is_answered_only_in_inboxes_that_the_project_reads(
+async def test_contact_is_answered_only_in_inboxes_of_the_project(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     message = replace(to_contact(conversation.contact.id), inbox_ids=frozenset({77}))
@@ -245,19 +245,19 @@ async def test_a_contact_is_answered_only_in_inboxes_that_the_project_reads(
     assert await channel.find(message) is None
 
 
-async def test_a_recipient_of_another_project_gets_nothing(channel: ChatwootChannel, conversation: Conversation):
+async def test_recipient_of_another_project_is_refused(channel: ChatwootChannel, conversation: Conversation):
     with pytest.raises(SendFailed, match="another project") as failed:
         await channel.send(to_conversation(conversation.id, project_id=uuid4()))
     assert failed.value.permanent and outgoing(conversation) == []
 
 
 @pytest.mark.parametrize("text", ["Dear {{contact.name}}", "{%if x%}", "`{{ code }}`"])
-def test_what_chatwoot_would_fill_in_is_refused_since_something_else_would_arrive(text: str):
+def test_template_variables_are_refused(text: str):
     with pytest.raises(InvalidPayload, match="another text than the approved one"):
         ChatwootChannel.check(f"cw:{PROJECT}:1:5", {"text": text})
 
 
-def test_a_note_to_nobody_is_refused_and_what_is_not_known_is_left_out():
+def test_private_note_is_refused_and_unknown_fields_are_dropped():
     with pytest.raises(InvalidPayload, match="private note"):
         ChatwootChannel.check(f"cw:{PROJECT}:1:5", {"text": "x", "private": True})
     with pytest.raises(InvalidPayload, match=str(MAX_TEXT_LENGTH)):
@@ -266,6 +266,6 @@ def test_a_note_to_nobody_is_refused_and_what_is_not_known_is_left_out():
 
 
 @pytest.mark.parametrize("recipient", ["", "5", "cw:1:2:3", f"cwmsg:{PROJECT}:1:5", f"cw:{PROJECT}:1:0", "a@b.example"])
-def test_a_recipient_is_a_conversation_or_a_contact(recipient: str):
+def test_recipient_must_be_conversation_or_contact(recipient: str):
     with pytest.raises(InvalidRecipient, match="conversation"):
         ChatwootChannel.check(recipient, {"text": "x"})

@@ -10,25 +10,25 @@ from proofdesk.outbound.delivery import claims, delivery, outcomes, sending, swe
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
-from tests.support.outbound_desk import Desk, ids, refused
+from tests.support.outbound_desk import OutboundDesk, ids, refuse_with
 from tests.support.projects import new_project
 
 
-async def test_what_is_approved_goes_out_once_and_every_step_is_on_record(desk: Desk):
-    message = await desk.approved(evidence_refs=[{"source": "cw_messages", "ref": _first_message(desk)}])
+async def test_approved_message_is_sent_once_and_every_step_is_recorded(desk: OutboundDesk):
+    message = await desk.approve_new(evidence_refs=[{"source": "cw_messages", "ref": _first_message(desk)}])
     assert await desk.process() == DeliveryTotals(processed=1, sent=1)
     assert await desk.process() == DeliveryTotals()
     sent = await desk.read(message)
     assert (sent.status, sent.last_error, sent.next_attempt_at) == ("sent", None, None)
     assert sent.sent_at is not None
-    assert ids(desk.mail.taken) == [message.id]
+    assert ids(desk.mail.sent) == [message.id]
     [attempt] = await desk.attempts(message)
     assert (attempt.number, attempt.outcome, attempt.provider_message_id) == (1, "sent", f"receipt {message.id}")
     assert attempt.duration_ms is not None and attempt.finished_at is not None
     assert await desk.actions(message) == ["outbound.draft", "outbound.approve", "outbound.send"]
 
 
-async def test_nothing_leaves_without_an_approval(desk: Desk):
+async def test_draft_is_not_sent_without_approval(desk: OutboundDesk):
     draft = await desk.draft()
     assert await desk.process() == DeliveryTotals()
     with pytest.raises(InvalidState, match="approve it first"):
@@ -36,16 +36,16 @@ async def test_nothing_leaves_without_an_approval(desk: Desk):
     assert desk.mail.calls == 0
 
 
-async def test_a_message_is_not_sent_before_its_time(desk: Desk):
-    message = await desk.approved(scheduled_at=datetime.now(UTC) + timedelta(hours=2))
+async def test_message_is_not_sent_before_its_scheduled_time(desk: OutboundDesk):
+    message = await desk.approve_new(scheduled_at=datetime.now(UTC) + timedelta(hours=2))
     assert await desk.process() == DeliveryTotals()
     with pytest.raises(InvalidState, match="scheduled for"):
         await desk.send(message)
-    desk.later(hours=3)
+    desk.advance_time(hours=3)
     assert await desk.process() == DeliveryTotals(processed=1, sent=1)
 
 
-async def test_no_connection_is_held_while_the_provider_answers(desk: Desk):
+async def test_no_connection_is_held_during_the_call(desk: OutboundDesk):
     held: list[int] = []
 
     def counted(_: object) -> None:
@@ -56,14 +56,14 @@ async def test_no_connection_is_held_while_the_provider_answers(desk: Desk):
         assert desk.total("SELECT count(*) FROM outbound_attempts WHERE outcome IS NULL") == 1
 
     desk.mail.behave = counted
-    await desk.approved()
+    await desk.approve_new()
     assert (await desk.process()).sent == 1
     assert held == [0]
 
 
-async def test_what_fails_is_tried_again_later_until_no_retry_is_left(desk: Desk):
-    desk.mail.behave = refused("Mailbox is busy")
-    message = await desk.approved(max_retries=2)
+async def test_failed_message_is_retried_until_no_retry_is_left(desk: OutboundDesk):
+    desk.mail.behave = refuse_with("Mailbox is busy")
+    message = await desk.approve_new(max_retries=2)
     for retry_count in (1, 2):
         assert await desk.process() == DeliveryTotals(processed=1, failed=1)
         failed = await desk.read(message)
@@ -71,7 +71,7 @@ async def test_what_fails_is_tried_again_later_until_no_retry_is_left(desk: Desk
         assert failed.last_error == "provider_error: Mailbox is busy"
         assert failed.next_attempt_at is not None and failed.next_attempt_at > datetime.now(UTC)
         assert await desk.process() == DeliveryTotals(), "not before its time"
-        desk.later(hours=2)
+        desk.advance_time(hours=2)
     assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     failed = await desk.read(message)
     assert (failed.status, failed.retry_count, failed.next_attempt_at) == ("failed", 2, None)
@@ -80,36 +80,36 @@ async def test_what_fails_is_tried_again_later_until_no_retry_is_left(desk: Desk
         await desk.send(message)
 
 
-async def test_retries_wait_longer_each_time_and_never_all_the_same(desk: Desk):
+async def test_retries_wait_longer_each_time_with_jitter(desk: OutboundDesk):
     desk.options = DeliveryOptions(4, 60, RetryBackoff(initial_wait=100, max_wait=300))
-    desk.mail.behave = refused()
+    desk.mail.behave = refuse_with()
     waits: list[list[float]] = [[], [], []]
-    made = [await desk.approved(f"{n}@example.com") for n in range(8)]
+    made = [await desk.approve_new(f"{n}@example.com") for n in range(8)]
     for step in range(3):
         await desk.process()
         for message in made:
             due = (await desk.read(message)).next_attempt_at
             assert due is not None
             waits[step].append((due - datetime.now(UTC)).total_seconds())
-        desk.later(hours=1)
+        desk.advance_time(hours=1)
     for wait, (least, most) in zip(waits, ((45, 100), (95, 200), (145, 300)), strict=True):
         assert least <= min(wait) < max(wait) <= most
 
 
-async def test_a_provider_that_asks_for_patience_gets_it(desk: Desk):
-    desk.mail.behave = refused("Too many", retry_after=7200)
-    message = await desk.approved()
+async def test_retry_after_of_the_channel_is_respected(desk: OutboundDesk):
+    desk.mail.behave = refuse_with("Too many", retry_after=7200)
+    message = await desk.approve_new()
     await desk.process()
     due = (await desk.read(message)).next_attempt_at
     assert due is not None and due > datetime.now(UTC) + timedelta(minutes=119)
 
 
-async def test_what_can_never_work_is_not_tried_again_but_a_person_may_ask_for_it(desk: Desk):
-    desk.mail.behave = refused("No such mailbox", permanent=True)
-    message = await desk.approved()
+async def test_permanent_failure_is_retried_only_by_a_person(desk: OutboundDesk):
+    desk.mail.behave = refuse_with("No such mailbox", permanent=True)
+    message = await desk.approve_new()
     with pytest.raises(SendFailed, match="No such mailbox"):
         await desk.send(message)
-    desk.later(hours=100)
+    desk.advance_time(hours=100)
     assert await desk.process() == DeliveryTotals()
     desk.mail.behave = lambda _: None
     again = await approval.retry(desk.db, desk.scope, message.id)
@@ -118,8 +118,8 @@ async def test_what_can_never_work_is_not_tried_again_but_a_person_may_ask_for_i
     assert [a.outcome for a in await desk.attempts(message)] == ["failed", "sent"]
 
 
-async def test_without_a_provider_the_message_waits_and_nothing_is_counted(desk: Desk):
-    message = await desk.approved()
+async def test_message_of_unconfigured_channel_waits_without_retry(desk: OutboundDesk):
+    message = await desk.approve_new()
     nobody = await delivery.process_due(desk.db, desk.scope, {}, desk.options)
     assert nobody == DeliveryTotals(processed=1, skipped=1)
     waiting = await desk.read(message)
@@ -131,14 +131,14 @@ async def test_without_a_provider_the_message_waits_and_nothing_is_counted(desk:
     assert await desk.process() == DeliveryTotals(processed=1, sent=1), "at once when there is one"
 
 
-async def test_what_may_have_arrived_is_left_to_a_person(desk: Desk):
-    desk.mail.behave = refused("Connection lost", delivered_unknown=True)
-    message = await desk.approved()
+async def test_unknown_delivery_is_left_to_a_person(desk: OutboundDesk):
+    desk.mail.behave = refuse_with("Connection lost", delivered_unknown=True)
+    message = await desk.approve_new()
     with pytest.raises(SendFailed, match="delivery_unknown"):
         await desk.send(message)
     unknown = await desk.read(message)
     assert (unknown.status, unknown.last_error, unknown.next_attempt_at) == ("failed", "delivery_unknown", None)
-    desk.later(hours=100)
+    desk.advance_time(hours=100)
     assert await desk.process() == DeliveryTotals()
     assert [a.outcome for a in await desk.attempts(message)] == ["unknown"]
     desk.mail.behave = lambda _: None
@@ -146,47 +146,47 @@ async def test_what_may_have_arrived_is_left_to_a_person(desk: Desk):
     assert await desk.process() == DeliveryTotals(processed=1, sent=1)
 
 
-async def test_a_provider_that_can_be_asked_is_asked(desk: Desk):
+async def test_unknown_delivery_is_looked_up_where_possible(desk: OutboundDesk):
     desk.mail.can_look_up = True
-    message = await desk.approved()
+    message = await desk.approve_new()
 
     def taken_and_silent(given: ChannelMessage) -> SendFailed:
-        desk.mail.taken.append(given)
+        desk.mail.sent.append(given)
         return SendFailed("Connection lost", delivery_unknown=True)
 
     desk.mail.behave = taken_and_silent
     assert (await desk.send(message)).status == "sent"
-    desk.mail.behave = refused("Connection lost", delivered_unknown=True)
-    other = await desk.approved("somebody@example.com")
+    desk.mail.behave = refuse_with("Connection lost", delivered_unknown=True)
+    other = await desk.approve_new("somebody@example.com")
     assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     failed = await desk.read(other)
     assert failed.status == "failed" and failed.next_attempt_at is not None, "it certainly did not arrive"
 
 
-async def test_a_provider_that_never_answers_is_cut_off(desk: Desk):
+async def test_call_without_answer_is_cut_off(desk: OutboundDesk):
     desk.options = DeliveryOptions(4, 6, RetryBackoff())  # cut off at 3 seconds
     desk.mail.behave = lambda _: 60.0
-    message = await desk.approved()
+    message = await desk.approve_new()
     assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     assert (await desk.read(message)).last_error == "delivery_unknown"
 
 
-async def test_a_provider_that_crashes_may_have_sent(desk: Desk):
+async def test_unexpected_error_leaves_delivery_unknown(desk: OutboundDesk):
     def crash(_: object) -> None:
         raise RuntimeError("a bug")
 
     desk.mail.behave = crash
-    message = await desk.approved()
+    message = await desk.approve_new()
     assert await desk.process() == DeliveryTotals(processed=1, failed=1)
     assert (await desk.read(message)).last_error == "delivery_unknown"
 
 
-async def test_the_sweep_leaves_alone_what_is_still_under_way(desk: Desk):
-    message = await desk.approved()
+async def test_sweep_leaves_running_attempts_alone(desk: OutboundDesk):
+    message = await desk.approve_new()
     await _lose(desk)
     assert await desk.process() == DeliveryTotals()
     assert (await desk.read(message)).status == "sending"
-    desk.later(hours=1)
+    desk.advance_time(hours=1)
     assert await desk.process() == DeliveryTotals(swept=1)
     swept = await desk.read(message)
     assert (swept.status, swept.last_error, swept.next_attempt_at) == ("failed", "delivery_unknown", None)
@@ -194,13 +194,13 @@ async def test_the_sweep_leaves_alone_what_is_still_under_way(desk: Desk):
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_the_sweep_finds_out_where_the_provider_can_tell(desk: Desk, arrived: bool):
+async def test_sweep_looks_up_lost_attempts(desk: OutboundDesk, arrived: bool):
     desk.mail.can_look_up = True
-    message = await desk.approved()
+    message = await desk.approve_new()
     claimed = await _lose(desk)
     if arrived:
-        desk.mail.taken.append(claimed)
-    desk.later(hours=1)
+        desk.mail.sent.append(claimed)
+    desk.advance_time(hours=1)
     assert (await desk.process()).swept == 1
     found = await desk.read(message)
     assert found.status == ("sent" if arrived else "failed")
@@ -208,8 +208,8 @@ async def test_the_sweep_finds_out_where_the_provider_can_tell(desk: Desk, arriv
     assert desk.mail.calls == 0
 
 
-async def test_an_attempt_is_settled_once(desk: Desk):
-    message = await desk.approved()
+async def test_attempt_is_settled_once(desk: OutboundDesk):
+    message = await desk.approve_new()
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     assert await sweep.settle_lost_attempts(desk.db, desk.scope, calling, 60) == 1
@@ -218,8 +218,8 @@ async def test_an_attempt_is_settled_once(desk: Desk):
     assert (await desk.read(message)).last_error == "delivery_unknown"
 
 
-async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
-    await desk.approved()
+async def test_worker_past_its_deadline_does_not_send(desk: OutboundDesk):
+    await desk.approve_new()
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     ending = await calling.send(claim.claimed[0])
@@ -227,15 +227,15 @@ async def test_a_worker_that_slept_too_long_does_not_send(desk: Desk):
     assert desk.mail.calls == 0
 
 
-async def test_a_limit_is_kept_and_what_is_due_longest_goes_first(desk: Desk):
-    made = [await desk.approved(f"{n}@example.com") for n in range(7)]
+async def test_limit_is_respected_and_oldest_goes_first(desk: OutboundDesk):
+    made = [await desk.approve_new(f"{n}@example.com") for n in range(7)]
     assert await desk.process(limit=3) == DeliveryTotals(processed=3, sent=3)
-    assert sorted(ids(desk.mail.taken)) == sorted(m.id for m in made[:3])
+    assert sorted(ids(desk.mail.sent)) == sorted(m.id for m in made[:3])
     assert await desk.process() == DeliveryTotals(processed=4, sent=4)
 
 
-async def test_a_message_of_another_project_is_not_sent(desk: Desk):
-    message = await desk.approved()
+async def test_message_of_another_project_is_not_sent(desk: OutboundDesk):
+    message = await desk.approve_new()
     other = await new_project(desk.db, "Other")
     with pytest.raises(OutboundNotFound):
         await delivery.send_now(desk.db, other, {"email": desk.mail}, desk.options, message.id)
@@ -243,12 +243,12 @@ async def test_a_message_of_another_project_is_not_sent(desk: Desk):
     assert desk.mail.calls == 0
 
 
-async def _lose(desk: Desk) -> ChannelMessage:
+async def _lose(desk: OutboundDesk) -> ChannelMessage:
     """Claim what is due as a worker that then dies."""
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     return calling.build_channel_message(claim.claimed[0].message)
 
 
-def _first_message(desk: Desk) -> str:
+def _first_message(desk: OutboundDesk) -> str:
     return f"cwmsg:{desk.scope.project_id}:7:10100"

@@ -14,7 +14,7 @@ from proofdesk.outbound.channels.registry import InvalidChannel
 from proofdesk.outbound.delivery.delivery import DeliveryTotals
 from proofdesk.outbound.drafts import DraftRequest, DuplicateOutbound, IdempotencyConflict, IdempotencyKeyRequired
 from proofdesk.outbound.messages import STATES, InvalidState
-from tests.support.outbound_desk import LUIS, Desk, refused
+from tests.support.outbound_desk import LUIS, OutboundDesk, refuse_with
 
 TEXT = {"subject": "News", "text": "Hello"}
 LEGAL = {
@@ -26,7 +26,7 @@ LEGAL = {
 }  # fmt: skip
 
 
-async def test_the_same_wish_gives_the_same_message_and_another_is_refused(desk: Desk):
+async def test_same_request_returns_same_message_and_another_is_refused(desk: OutboundDesk):
     wish = DraftRequest("email", "Luis@Example.com", TEXT, "key")
     first, is_new = await drafts.create(desk.db, desk.scope, wish)
     again, is_new_again = await drafts.create(desk.db, desk.scope, DraftRequest("email", LUIS, TEXT, "key"))
@@ -43,7 +43,7 @@ async def test_the_same_wish_gives_the_same_message_and_another_is_refused(desk:
     assert (replayed.status, replayed.payload) == ("approved", first.payload)
 
 
-async def test_fifty_wishes_at_once_make_one_message(desk: Desk):
+async def test_fifty_requests_at_once_create_one_message(desk: OutboundDesk):
     wish = DraftRequest("email", LUIS, TEXT, "key", dedupe_key="only one")
     made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, wish) for _ in range(50)))
     assert len({m.id for m, _ in made}) == 1
@@ -51,7 +51,7 @@ async def test_fifty_wishes_at_once_make_one_message(desk: Desk):
     assert desk.total("SELECT count(*) FROM audit_events WHERE action = 'outbound.draft'") == 1
 
 
-async def test_a_dedupe_key_lets_one_message_through_until_it_is_let_go(desk: Desk):
+async def test_dedupe_key_allows_one_message_until_it_is_released(desk: OutboundDesk):
     first = await desk.draft(dedupe_key="invoice 7")
     with pytest.raises(DuplicateOutbound) as refusal:
         await desk.draft(dedupe_key="invoice 7")
@@ -63,7 +63,7 @@ async def test_a_dedupe_key_lets_one_message_through_until_it_is_let_go(desk: De
     assert [(await desk.read(m)).status for m in (first, second)] == ["cancelled", "draft"]
 
 
-async def test_of_messages_that_are_drafted_again_at_once_one_gets_their_dedupe_key(desk: Desk):
+async def test_only_one_redraft_gets_a_shared_dedupe_key(desk: OutboundDesk):
     made = []
     for _ in range(6):
         made.append(await desk.draft(dedupe_key="invoice 7"))
@@ -74,7 +74,7 @@ async def test_of_messages_that_are_drafted_again_at_once_one_gets_their_dedupe_
     assert desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'draft'") == 1
 
 
-async def test_twenty_messages_with_one_dedupe_key_at_once_are_one(desk: Desk):
+async def test_twenty_requests_with_one_dedupe_key_create_one_message(desk: OutboundDesk):
     wishes = [DraftRequest("email", LUIS, TEXT, f"key {n}", dedupe_key="one") for n in range(20)]
     made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, w) for w in wishes), return_exceptions=True)
     assert sum(isinstance(m, DuplicateOutbound) for m in made) == 19
@@ -103,7 +103,7 @@ async def test_twenty_messages_with_one_dedupe_key_at_once_are_one(desk: Desk):
         ({"evidence_refs": ["x"]}, InvalidEvidenceRef),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_with_a_wish_is_told_and_nothing_is_kept(desk: Desk, wrong: dict[str, Any], error: Any):
+async def test_invalid_request_is_reported_and_nothing_is_stored(desk: OutboundDesk, wrong: dict[str, Any], error: Any):
     given: dict[str, Any] = {"channel": "email", "recipient_ref": LUIS, "payload": TEXT, "idempotency_key": "k"} | wrong
     if isinstance(given["recipient_ref"], str):
         given["recipient_ref"] = given["recipient_ref"].format(desk.scope.project_id)
@@ -112,9 +112,9 @@ async def test_what_is_wrong_with_a_wish_is_told_and_nothing_is_kept(desk: Desk,
     assert desk.total("SELECT count(*) FROM outbound_messages") == 0
 
 
-async def test_an_approval_says_who_and_when_and_for_what(desk: Desk):
+async def test_approval_records_person_time_and_content(desk: OutboundDesk):
     message = await desk.draft()
-    given = await approval.approve(desk.db, desk.as_somebody("ari"), message.id)
+    given = await approval.approve(desk.db, desk.as_user("ari"), message.id)
     assert (given.status, given.created_by, given.approved_by) == ("approved", "system", "ari")
     assert given.approved_at is not None
     with pytest.raises(InvalidState):
@@ -122,19 +122,19 @@ async def test_an_approval_says_who_and_when_and_for_what(desk: Desk):
     assert desk.rows("SELECT encode(approved_hash, 'hex') FROM outbound_messages") == [(message.content_hash,)]
 
 
-async def test_with_four_eyes_nobody_approves_what_he_drafted(desk: Desk):
+async def test_four_eyes_forbids_approving_own_draft(desk: OutboundDesk):
     message = await desk.draft()
     with pytest.raises(FourEyesRequired):
         await approval.approve(desk.db, desk.scope, message.id, four_eyes=True)
-    given = await approval.approve(desk.db, desk.as_somebody("ari"), message.id, four_eyes=True)
+    given = await approval.approve(desk.db, desk.as_user("ari"), message.id, four_eyes=True)
     assert given.approved_by == "ari"
 
 
 @pytest.mark.parametrize(
     "change", ['payload = \'{"text": "Else"}\'', "recipient_ref = 'a@example.com'", "channel = 'telegram'"]
 )
-async def test_whatever_changes_the_content_takes_the_approval_with_it(desk: Desk, change: str):
-    message = await desk.approved()
+async def test_changed_content_removes_the_approval(desk: OutboundDesk, change: str):
+    message = await desk.approve_new()
     desk.conn.execute(f"UPDATE outbound_messages SET {change}".encode())
     changed = await desk.read(message)
     assert (changed.status, changed.approved_by, changed.next_attempt_at) == ("draft", None, None)
@@ -142,7 +142,7 @@ async def test_whatever_changes_the_content_takes_the_approval_with_it(desk: Des
     assert await desk.process() == DeliveryTotals()
 
 
-async def test_an_approval_of_other_content_cannot_be_stored(desk: Desk):
+async def test_approval_of_other_content_cannot_be_stored(desk: OutboundDesk):
     await desk.draft()
     with pytest.raises(psycopg.errors.CheckViolation, match="approved_as_it_is"):
         desk.conn.execute(
@@ -152,7 +152,7 @@ async def test_an_approval_of_other_content_cannot_be_stored(desk: Desk):
 
 
 @pytest.mark.parametrize("status", STATES)
-async def test_the_table_lets_a_message_go_the_drawn_ways_only(desk: Desk, status: str):
+async def test_table_allows_only_the_documented_transitions(desk: OutboundDesk, status: str):
     for wanted in STATES:
         await _lead_to(desk, status)
         legal = (status, wanted) in LEGAL
@@ -164,8 +164,8 @@ async def test_the_table_lets_a_message_go_the_drawn_ways_only(desk: Desk, statu
                     _become(desk, wanted)
 
 
-async def test_a_message_that_was_sent_is_never_changed_by_anybody(desk: Desk):
-    await desk.approved()
+async def test_sent_message_cannot_be_changed(desk: OutboundDesk):
+    await desk.approve_new()
     assert (await desk.process()).sent == 1
     for statement in (
         "UPDATE outbound_messages SET payload = '{}'",
@@ -178,7 +178,7 @@ async def test_a_message_that_was_sent_is_never_changed_by_anybody(desk: Desk):
             desk.conn.execute(statement)
 
 
-async def test_the_application_cannot_change_what_a_message_says(desk: Desk):
+async def test_application_cannot_change_content(desk: OutboundDesk):
     await desk.draft()
     for column, value in (("payload", "'{}'"), ("recipient_ref", "'x'"), ("channel", "'telegram'")):
         async with desk.db.scoped(desk.scope) as conn:
@@ -186,13 +186,13 @@ async def test_the_application_cannot_change_what_a_message_says(desk: Desk):
                 await conn.execute(f"UPDATE outbound_messages SET {column} = {value}".encode())
 
 
-async def test_what_failed_or_was_cancelled_can_be_drafted_again(desk: Desk):
-    message = await desk.approved()
-    cancelled = await approval.cancel(desk.db, desk.as_somebody("ari"), message.id)
+async def test_failed_or_cancelled_message_can_be_drafted_again(desk: OutboundDesk):
+    message = await desk.approve_new()
+    cancelled = await approval.cancel(desk.db, desk.as_user("ari"), message.id)
     assert (cancelled.status, cancelled.cancelled_by) == ("cancelled", "ari")
     assert (await approval.redraft(desk.db, desk.scope, message.id)).status == "draft"
     await approval.approve(desk.db, desk.scope, message.id)
-    desk.mail.behave = refused(permanent=True)
+    desk.mail.behave = refuse_with(permanent=True)
     await desk.process()
     assert (await approval.redraft(desk.db, desk.scope, message.id)).status == "draft"
     for verb in (approval.retry, approval.redraft):
@@ -200,7 +200,7 @@ async def test_what_failed_or_was_cancelled_can_be_drafted_again(desk: Desk):
             await verb(desk.db, desk.scope, message.id)
 
 
-async def _lead_to(desk: Desk, status: str) -> None:
+async def _lead_to(desk: OutboundDesk, status: str) -> None:
     desk.conn.execute("SET session_replication_role = replica")
     desk.conn.execute("TRUNCATE outbound_messages, outbound_attempts, outbound_deliveries")
     desk.conn.execute("RESET session_replication_role")
@@ -212,7 +212,7 @@ async def _lead_to(desk: Desk, status: str) -> None:
         _become(desk, step)
 
 
-def _become(desk: Desk, status: str) -> None:
+def _become(desk: OutboundDesk, status: str) -> None:
     desk.conn.execute(
         "UPDATE outbound_messages SET status = %(status)s::text,"
         " next_attempt_at = CASE WHEN %(status)s IN ('approved', 'failed') THEN now() END,"

@@ -64,7 +64,7 @@ def email(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]) -> Email
     return channel(mail_server[1])
 
 
-async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: EmailChannel, relay: SmtpSimulator):
+async def test_email_arrives_with_both_parts_and_unsubscribe_link(email: EmailChannel, relay: SmtpSimulator):
     sent = message(subject="Ваш счёт № 7", reply_to="Desk@Kestrel.example")
     receipt = await email.send(sent)
     (taken,) = relay.received
@@ -82,7 +82,7 @@ async def test_a_letter_arrives_with_both_parts_and_the_way_out(email: EmailChan
     assert '<p dir="auto">your invoice is &lt;paid&gt; &amp; done.</p>' in taken.part("html")
 
 
-async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_too(
+async def test_html_and_leading_dots_arrive_unchanged(
     email: EmailChannel, relay: SmtpSimulator
 ):
     await email.send(message(text=".\n..two\nüber\r\nlast", html="<b>Hello</b>\n.\n"))
@@ -90,7 +90,7 @@ async def test_html_goes_out_as_it_was_approved_and_lines_that_begin_with_a_dot_
     assert relay.received[0].part("html").splitlines() == ["<b>Hello</b>", "."]
 
 
-async def test_without_a_public_address_there_is_no_link_and_without_https_no_single_click(
+async def test_unsubscribe_link_needs_public_url_and_one_click_needs_https(
     relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]
 ):
     await channel(mail_server[1], Links(None)).send(message())
@@ -100,7 +100,7 @@ async def test_without_a_public_address_there_is_no_link_and_without_https_no_si
     assert plain["List-Unsubscribe"].startswith("<http://") and plain["List-Unsubscribe-Post"] is None
 
 
-async def test_addresses_beyond_ascii_are_understood(email: EmailChannel, relay: SmtpSimulator):
+async def test_non_ascii_addresses_are_understood(email: EmailChannel, relay: SmtpSimulator):
     await email.send(message("Ada@MÜLLER.de"))
     await email.send(message("Юля@почта.рф"))
     assert [taken.recipients for taken in relay.received] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
@@ -109,7 +109,7 @@ async def test_addresses_beyond_ascii_are_understood(email: EmailChannel, relay:
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize(("kind", "code", "permanent"), [("later", 451, False), ("never", 550, True)])
-async def test_a_refusal_is_certain_and_tells_whether_to_try_again(
+async def test_refusal_is_certain_and_decides_about_retry(
     email: EmailChannel, relay: SmtpSimulator, step: str, kind: str, code: int, permanent: bool
 ):
     relay.fail(kind, step=step)
@@ -121,7 +121,7 @@ async def test_a_refusal_is_certain_and_tells_whether_to_try_again(
 
 
 @pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
-async def test_a_connection_that_breaks_after_the_text_leaves_delivery_unknown(
+async def test_connection_lost_after_the_text_leaves_delivery_unknown(
     email: EmailChannel, relay: SmtpSimulator, kind: str, taken: int
 ):
     relay.fail(kind)
@@ -133,14 +133,14 @@ async def test_a_connection_that_breaks_after_the_text_leaves_delivery_unknown(
         await email.find(message())
 
 
-async def test_silence_after_the_text_is_waited_for_only_so_long(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]):
+async def test_silence_after_the_text_times_out(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]):
     relay.fail("delay", delay=60)
     with pytest.raises(SendFailed, match="DATA") as failed:
         await channel(mail_server[1], timeout=0.5).send(message())
     assert failed.value.delivery_unknown
 
 
-async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: EmailChannel, relay: SmtpSimulator):
+async def test_failure_before_the_text_is_certainly_not_delivered(email: EmailChannel, relay: SmtpSimulator):
     relay.fail("cut", step="RCPT")
     with pytest.raises(SendFailed, match="RCPT") as failed:
         await email.send(message())
@@ -150,7 +150,7 @@ async def test_what_breaks_before_the_text_is_certainly_not_delivered(email: Ema
     assert not failed.value.delivery_unknown and not failed.value.permanent
 
 
-async def test_a_wrong_password_is_told_clearly_and_is_no_fault_of_the_message():
+async def test_wrong_password_is_reported_and_costs_no_retry():
     simulator = SmtpSimulator(login=("desk", "s3cret p@ss"))
     with smtp.running(simulator) as url:
         right, wrong = (url.replace("smtp://", f"smtp://desk:{p}@") for p in ("s3cret%20p%40ss", "nope-nope"))
@@ -183,7 +183,7 @@ def encrypted(request: pytest.FixtureRequest, certificate: Path) -> Iterator[tup
         yield simulator, url + ("" if request.param else "?tls=starttls")
 
 
-async def test_the_certificate_is_verified(
+async def test_certificate_is_verified(
     encrypted: tuple[SmtpSimulator, str], certificate: Path, monkeypatch: pytest.MonkeyPatch
 ):
     simulator, url = encrypted
@@ -196,7 +196,7 @@ async def test_the_certificate_is_verified(
     assert simulator.received[0].encrypted
 
 
-async def test_a_relay_that_cannot_encrypt_is_not_used_where_that_is_asked_for(
+async def test_relay_without_encryption_is_refused_where_required(
     relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]
 ):
     with pytest.raises(SendFailed, match="STARTTLS"):
@@ -214,7 +214,7 @@ async def test_a_relay_that_cannot_encrypt_is_not_used_where_that_is_asked_for(
         ("smtp://[::1]:1025/", ("::1", 1025, None, None, "none")),
     ],
 )
-def test_the_address_of_a_relay_says_how_to_reach_it(url: str, expected: tuple[object, ...]):
+def test_relay_address_sets_host_port_and_encryption(url: str, expected: tuple[object, ...]):
     found = relays.parse(url)
     assert (found.host, found.port, found.username, found.password, found.tls) == expected
 
@@ -224,13 +224,13 @@ def test_the_address_of_a_relay_says_how_to_reach_it(url: str, expected: tuple[o
     ["mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:99999", "smtp://h?tls=maybe", "smtp://h?x=1",
      "smtps://h?tls=none", "smtp://user@h", "smtp://h/path", "smtp://h#x", "smtp://[broken"],
 )  # fmt: skip
-def test_any_other_address_of_a_relay_is_refused(url: str):
+def test_invalid_relay_address_is_refused(url: str):
     with pytest.raises(ValueError, match="smtp://user:password@"):
         relays.parse(url)
 
 
 @pytest.mark.parametrize("text", ["", "nobody", "a@b.example, c@d.example", "Ada\r\nBcc: x@y.example <a@b.example>"])
-def test_there_is_one_sender(text: str):
+def test_sender_must_be_one_address(text: str):
     with pytest.raises(ValueError, match="one sender"):
         relays.sender(text)
 
@@ -240,7 +240,7 @@ def test_there_is_one_sender(text: str):
     ["", "ada", "ada@", "@example.com", "Ada <ada@example.com>", "a@example.com,b@example.com", "a b@example.com",
      "a@example.com\r\nBcc: b@example.com", "a@example.com\nb", "a@exa\u2028mple.com", "a@@example.com"],
 )  # fmt: skip
-def test_a_recipient_is_one_address(recipient: str):
+def test_recipient_must_be_one_address(recipient: str):
     with pytest.raises(InvalidRecipient, match="one e-mail address"):
         EmailChannel.check(recipient, {"text": "Hello"})
 
@@ -251,12 +251,12 @@ def test_a_recipient_is_one_address(recipient: str):
      {"text": "x" * 100_001}, {"text": "x", "subject": "a\r\nBcc: b@example.com"}, {"text": "x", "subject": "a\u2028b"},
      {"text": "x", "subject": "a" * 251}, {"text": "x", "html": {"a": 1}}, {"text": "x", "reply_to": "a\n@b.example"}],
 )  # fmt: skip
-def test_a_payload_that_makes_no_letter_is_refused(payload: dict[str, object]):
+def test_invalid_email_payload_is_refused(payload: dict[str, object]):
     with pytest.raises(InvalidPayload):
         EmailChannel.check("ada@example.com", payload)
 
 
-def test_a_payload_is_put_in_its_one_form():
+def test_payload_is_normalized():
     assert EmailChannel.check(" Ada@Example.COM ", {"content": "Hello\nmore", "x": 1, "html": ""}) == (
         "ada@example.com",
         {"subject": "Hello", "text": "Hello\nmore"},
@@ -271,7 +271,7 @@ def test_a_payload_is_put_in_its_one_form():
         ["", "\r\nBcc: eve@example.com\r\n\r\n", "\nX-Evil: 1\n", "\rX-Evil: 1", "\x85X-Evil: 1\u2029Bcc: e"]
     ),
 )
-def test_no_payload_adds_a_header(texts: dict[str, str], trick: str):
+def test_payload_cannot_add_a_header(texts: dict[str, str], trick: str):
     tricky = {name: text + trick for name, text in texts.items()}
     for payload in (tricky, {"text": tricky["text"]}, {"text": "x", "subject": tricky["subject"]}):
         try:
@@ -286,13 +286,13 @@ def test_no_payload_adds_a_header(texts: dict[str, str], trick: str):
         assert b"\r" not in raw.replace(b"\r\n", b"") and b"\n" not in raw.replace(b"\r\n", b"")
 
 
-def test_a_display_name_that_would_break_a_header_is_quoted():
+def test_display_name_is_quoted():
     odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
     made = email_message.compose(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
     assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()
 
 
-async def test_directional_formatting_reaches_no_header(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]):
+async def test_headers_have_no_directional_formatting(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]):
     sender = Address("Kestrel\u202e Studio\u2067", addr_spec="hello@kestrel.example")
     async with aclosing(EmailChannel(relays.parse(mail_server[1]), sender, Links())) as email:
         await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
@@ -301,7 +301,7 @@ async def test_directional_formatting_reaches_no_header(relay: SmtpSimulator, ma
     assert "As \u202ewritten" in relay.received[0].part("plain")
 
 
-async def test_a_relay_that_never_says_farewell_keeps_no_connection(certificate: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_relay_that_ignores_quit_keeps_no_connection(certificate: Path, monkeypatch: pytest.MonkeyPatch):
     """A gentle end of TLS would wait for it, half a minute for each letter."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, str(certificate) + ".key")

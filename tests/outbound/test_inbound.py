@@ -73,7 +73,7 @@ def events(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("inbox", "channels"), [(1, ["chatwoot"]), (2, ["chatwoot", "email"]), (3, ["chatwoot", "telegram"])]
 )
-async def test_a_contact_who_writes_stop_is_opted_out_once_with_his_message_as_evidence(
+async def test_stop_opts_out_once_with_the_message_as_evidence(
     held: Resources,
     project: Scope,
     simulator: ChatwootSimulator,
@@ -94,7 +94,7 @@ async def test_a_contact_who_writes_stop_is_opted_out_once_with_his_message_as_e
     assert len(events(owner_conn)) == len(channels)
 
 
-async def test_the_first_reading_heeds_what_was_said_long_ago(
+async def test_first_run_applies_old_opt_outs(
     held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     for text in ("Отписаться.", "ОТПИСАТЬСЯ", "unsubscribe", "«Opt out»", "Désabonner"):
@@ -107,7 +107,7 @@ async def test_the_first_reading_heeds_what_was_said_long_ago(
     assert len(out(owner_conn)) == 5
 
 
-async def test_a_disguised_word_above_a_quoted_mail_counts_and_stays_as_it_was_stored(
+async def test_disguised_word_above_quoted_mail_counts_and_is_kept(
     held: Resources,
     project: Scope,
     simulator: ChatwootSimulator,
@@ -131,7 +131,7 @@ async def test_a_disguised_word_above_a_quoted_mail_counts_and_stays_as_it_was_s
     assert owner_conn.execute("SELECT content FROM cw_messages WHERE content LIKE '%🙏%'").fetchall() == [(said,)]
 
 
-async def test_of_a_letter_only_the_new_part_counts(
+async def test_only_the_new_part_of_an_email_counts(
     held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     talk = simulator.create_conversation(2, content="Stop\n\nOn Monday Studio wrote:\n> Hello", contact_name="Ada")
@@ -142,7 +142,7 @@ async def test_of_a_letter_only_the_new_part_counts(
     assert {who for _, who in out(owner_conn)} == {f"cwc:{project.project_id}:1:{talk.contact.id}"}
 
 
-async def test_an_opt_in_after_the_message_stands_and_a_new_message_undoes_it(
+async def test_later_opt_in_stands_until_a_new_message(
     held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     talk = simulator.create_conversation(1, content="stop", at=simulator.clock.now() - 60)
@@ -159,7 +159,7 @@ async def test_an_opt_in_after_the_message_stands_and_a_new_message_undoes_it(
     assert out(owner_conn) == {("chatwoot", contact)}
 
 
-async def test_only_what_is_new_is_looked_through_and_other_words_are_looked_for_everywhere(
+async def test_only_new_messages_are_read_until_the_words_change(
     held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     simulator.create_conversation(1, content="basta", contact_name="Ada")

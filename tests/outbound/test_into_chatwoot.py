@@ -50,7 +50,7 @@ async def written(held: Resources, project: Scope, recipient: str) -> OutboundMe
     return await messages.get_message(held.db, project, drafted.id)
 
 
-async def test_a_lost_answer_makes_one_message_and_it_counts_as_sent(
+async def test_lost_answer_leaves_one_message_that_counts_as_sent(
     held: Resources, project: Scope, simulator: ChatwootSimulator
 ):
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
@@ -63,7 +63,7 @@ async def test_a_lost_answer_makes_one_message_and_it_counts_as_sent(
     assert [m.content for m in talk.messages] == ["Is it ready?", "It is ready."]
 
 
-async def test_nothing_is_written_into_an_account_that_the_project_reads_no_more(
+async def test_nothing_is_sent_to_an_unbound_account(
     held: Resources, project: Scope, simulator: ChatwootSimulator
 ):
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")

@@ -57,7 +57,7 @@ async def test_opt_out_holds_along_a_chain_of_merges(mirrored: Mirrored, first: 
         assert await mirrored.outcome(recipient) == "blocked_opt_out"
 
 
-async def test_two_merges_between_two_syncs_are_one_person(mirrored: Mirrored):
+async def test_two_merges_between_syncs_count_as_one_contact(mirrored: Mirrored):
     a, b, c = (mirrored.contact(e[0], email=e) for e in (A, B, C))
     await mirrored.sync()
     await mirrored.policy(A, opted_out=True)
@@ -95,7 +95,7 @@ async def test_the_merged_contact_can_still_be_opted_out_by_its_id(pair: tuple[M
     assert await mirrored.outcome(A) == "blocked_opt_out"
 
 
-async def test_a_merged_contact_without_conversations_is_known_by_its_address(mirrored: Mirrored):
+async def test_merged_contact_without_conversations_is_found_by_address(mirrored: Mirrored):
     base, mergee = mirrored.contact("Ada"), mirrored.contact("Bea", inbox=0)
     mirrored.chatwoot.update_contact(mergee, {"identifier": "bea-1"})
     await mirrored.sync()
@@ -126,7 +126,7 @@ async def test_frequency_cap_counts_both_contacts_together(
         assert await mirrored.outcome(recipient) == "frequency_cap_reached"
 
 
-async def test_places_left_after_a_merge_are_given_once(pair: tuple[Mirrored, int, int]):
+async def test_slots_after_a_merge_are_released_once(pair: tuple[Mirrored, int, int]):
     mirrored, base, mergee = pair
     assert [await mirrored.outcome(A), await mirrored.outcome(B)] == ["sent", "sent"]
     mirrored.chatwoot.merge_contacts(base, mergee)
@@ -185,7 +185,7 @@ async def test_message_to_a_merged_contact_reaches_the_remaining_one(pair: tuple
     assert [m.content for m in sent] == ["Hello"]
 
 
-async def test_a_merge_is_written_into_the_audit_log_once(pair: tuple[Mirrored, int, int]):
+async def test_merge_is_recorded_in_the_audit_log_once(pair: tuple[Mirrored, int, int]):
     mirrored, base, mergee = pair
     opted = await mirrored.policy(B, opted_out=True)
     mirrored.chatwoot.merge_contacts(base, mergee)
@@ -203,7 +203,7 @@ async def test_a_merge_is_written_into_the_audit_log_once(pair: tuple[Mirrored, 
     ]
 
 
-async def test_an_opt_in_of_the_remaining_contact_opens_all_addresses(pair: tuple[Mirrored, int, int]):
+async def test_opt_in_of_the_remaining_contact_covers_all_addresses(pair: tuple[Mirrored, int, int]):
     mirrored, base, mergee = pair
     await mirrored.policy(B, opted_out=True)
     mirrored.chatwoot.merge_contacts(base, mergee)

@@ -40,7 +40,7 @@ cases = st.sampled_from([str.lower, str.upper, str.capitalize, str.title])
 
 @given(word=st.sampled_from(LIST), before=around, after=around, inside=hidden, case=cases, wide=st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_a_word_is_found_whatever_surrounds_it(word: str, before: str, after: str, inside: str, case: Callable[[str], str], wide: bool):  # fmt: skip  # noqa: E501
+def test_opt_out_word_is_found_in_any_form(word: str, before: str, after: str, inside: str, case: Callable[[str], str], wide: bool):  # fmt: skip  # noqa: E501
     said = inside.join(case(word))
     if wide:
         said = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in said)
@@ -49,13 +49,13 @@ def test_a_word_is_found_whatever_surrounds_it(word: str, before: str, after: st
 
 @given(word=st.sampled_from(LIST), signature=st.sampled_from(["", *SIGNATURES]), quote=st.sampled_from(["", *QUOTES]))
 @settings(max_examples=200, deadline=None)
-def test_a_word_is_found_above_a_signature_and_a_quoted_mail(word: str, signature: str, quote: str):
+def test_opt_out_word_is_found_above_signature_and_quote(word: str, signature: str, quote: str):
     assert WORDS.matches("\n\n".join(filter(None, (word, signature, quote))))
 
 
 @given(word=st.sampled_from(LIST), more=st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20))
 @settings(max_examples=200, deadline=None)
-def test_a_word_among_others_is_not_one(word: str, more: str):
+def test_opt_out_word_within_a_sentence_does_not_count(word: str, more: str):
     if normalize(more) not in {"", normalize(word)}:
         for said in (f"{word} {more}", f"{more} {word}", f"{more}\n{word}", f"{word}\n{more}"):
             assert WORDS.matches(said) == (normalize(said) in {normalize(known) for known in LIST})
@@ -69,7 +69,7 @@ def test_a_word_among_others_is_not_one(word: str, more: str):
      "Sent from my iPhone", "Ja gerne\n\nVon meinem iPhone gesendet\n\nSTOP", "-----Original Message-----\nSTOP",
      "\u200b\ufeff", "⠀", "Fine\n\nVon: Ada <a@b.example>\nGesendet: Montag\n\nSTOP", "stop " * 500],
 )  # fmt: skip
-def test_other_messages_are_not_one(said: str):
+def test_other_messages_are_not_opt_outs(said: str):
     assert not WORDS.matches(said)
 
 
@@ -79,7 +79,7 @@ def test_other_messages_are_not_one(said: str):
      "OPT-OUT", "opt_out", "«Opt out»", "रोको।", "停止。", "توقف", "\u200fتوقف\u200f!", "🛑", "🛑\ufe0f", "STOP 🙏🏽",
      "On Mon, 3 Nov 2025, Studio wrote:\n> Hello\n\nSTOP", "> Hello\n> STOP it\nStop."],
 )  # fmt: skip
-def test_a_word_in_other_forms_is_one(said: str):
+def test_other_forms_of_a_word_count(said: str):
     assert WORDS.matches(said)
 
 
@@ -89,18 +89,18 @@ def test_a_word_in_other_forms_is_one(said: str):
     said=st.text(st.sampled_from([*INVISIBLE, " ", "\n", "\t", "\u00a0", "\u3000", "\u0301"]), min_size=1, max_size=9)
 )
 @settings(max_examples=25, deadline=None)
-def test_a_text_that_shows_nothing_cannot_be_drafted(channel: str, field: str, said: str):
+def test_invisible_text_cannot_be_drafted(channel: str, field: str, said: str):
     recipient = {"chatwoot": "cw:4a1e5a0e-0000-4000-8000-000000000000:1:2", "email": "a@b.example", "telegram": "7"}
     with pytest.raises(InvalidPayload, match="must show something"):
         registry.check_message(channel, recipient[channel], {field: said})
 
 
 @pytest.mark.parametrize("name", ["subject", "html"])
-def test_a_part_of_a_mail_that_shows_nothing_is_refused(name: str):
+def test_invisible_part_of_an_email_is_refused(name: str):
     with pytest.raises(InvalidPayload, match="must show something"):
         registry.check_message("email", "a@b.example", {"text": "Hello", name: "\u2800\u3164\u200b"})
 
 
 @pytest.mark.parametrize("said", ["👍", "❤️", ".", "а", "नमस्ते", "0", "👨‍👩‍👧"])
-def test_a_short_text_that_shows_something_can_be_drafted(said: str):
+def test_short_visible_text_can_be_drafted(said: str):
     assert registry.check_message("telegram", "7", {"text": said})[1] == {"text": said}

@@ -48,11 +48,11 @@ DEFERRED = GateDecision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
         "the window is nearly over", "opt-out goes before everything", "a reply goes before the cap",
     ],
 )  # fmt: skip
-def test_the_gates(allowed: Policy, newest_inbound: datetime | None, expected: GateDecision):
+def test_gates_decide_in_order(allowed: Policy, newest_inbound: datetime | None, expected: GateDecision):
     assert gates.evaluate(NOW - HOUR, allowed, newest_inbound, NOW) == expected
 
 
-def test_of_several_policies_of_one_person_the_strictest_counts():
+def test_strictest_of_several_policies_counts():
     calm = replace(FREE, stop_on_reply=False)
     assert gates.combine_policies([calm, replace(calm, opted_out=True)], NOW).opted_out
     assert gates.combine_policies([calm, FREE], NOW).stop_on_reply

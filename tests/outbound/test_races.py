@@ -18,50 +18,50 @@ from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.messages import InvalidState
-from tests.support.outbound_desk import Desk
+from tests.support.outbound_desk import OutboundDesk
 
 
-async def test_several_workers_at_once_send_each_message_once(desk: Desk):
-    made = [await desk.approved(f"{n}@example.com") for n in range(40)]
+async def test_several_workers_send_each_message_once(desk: OutboundDesk):
+    made = [await desk.approve_new(f"{n}@example.com") for n in range(40)]
     desk.mail.behave = lambda _: 0.01
     tallies = await asyncio.gather(*(desk.process() for _ in range(5)))
     assert sum(t.sent for t in tallies) == 40
-    assert Counter(m.id for m in desk.mail.taken) == Counter(m.id for m in made)
+    assert Counter(m.id for m in desk.mail.sent) == Counter(m.id for m in made)
 
 
-async def test_ten_sends_at_once_call_the_provider_once(desk: Desk):
-    message = await desk.approved()
+async def test_ten_simultaneous_sends_call_the_channel_once(desk: OutboundDesk):
+    message = await desk.approve_new()
     desk.mail.behave = lambda _: 0.05
     told = await asyncio.gather(*(desk.send(message) for _ in range(10)), return_exceptions=True)
     assert sum(isinstance(t, InvalidState) for t in told) == 9
     assert desk.mail.calls == 1
 
 
-async def test_a_cap_is_not_exceeded_by_many_at_once(desk: Desk):
+async def test_simultaneous_sends_respect_the_cap(desk: OutboundDesk):
     await desk.policy("one@example.com", frequency_cap=5)
-    made = [await desk.approved("one@example.com") for _ in range(20)]
+    made = [await desk.approve_new("one@example.com") for _ in range(20)]
     told = await asyncio.gather(*(desk.send(m) for m in made), return_exceptions=True)
-    assert len(desk.mail.taken) == 5
+    assert len(desk.mail.sent) == 5
     assert sum(isinstance(t, delivery.FrequencyCapReached) for t in told) == 15
     assert desk.rows("SELECT sent_in_window FROM contact_channel_policies") == [(5,)]
 
 
-async def test_places_are_given_back_under_load_and_the_cap_still_holds(desk: Desk):
+async def test_cap_holds_while_slots_are_released_under_load(desk: OutboundDesk):
     await desk.policy("one@example.com", frequency_cap=3)
     for _ in range(12):
-        await desk.approved("one@example.com", max_retries=0)
+        await desk.approve_new("one@example.com", max_retries=0)
     desk.mail.behave = lambda m: SendFailed("No", permanent=True) if m.id.int % 2 else None
     for _ in range(4):
         await asyncio.gather(*(desk.process() for _ in range(3)))
-    assert len(desk.mail.taken) <= 3
+    assert len(desk.mail.sent) <= 3
     waiting = desk.total("SELECT count(*) FROM outbound_messages WHERE last_error = 'frequency_cap_reached'")
     failed = desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'failed'")
-    assert len(desk.mail.taken) + waiting + failed == 12
-    assert not waiting or len(desk.mail.taken) == 3, "what was given back was taken again"
+    assert len(desk.mail.sent) + waiting + failed == 12
+    assert not waiting or len(desk.mail.sent) == 3, "what was given back was taken again"
 
 
-async def test_an_opt_out_that_is_being_stored_is_waited_for(desk: Desk, database_url: str):
-    message = await desk.approved()
+async def test_claim_waits_for_an_opt_out_in_progress(desk: OutboundDesk, database_url: str):
+    message = await desk.approve_new()
     with psycopg.connect(database_url) as other:
         other.execute("UPDATE contact_channel_policies SET opted_out = true")
         sending = asyncio.create_task(desk.process())
@@ -72,12 +72,12 @@ async def test_an_opt_out_that_is_being_stored_is_waited_for(desk: Desk, databas
     assert desk.mail.calls == 0
 
 
-async def test_a_reply_that_the_sync_is_storing_is_waited_for(desk: Desk, database_url: str):
-    await desk.approved()
+async def test_claim_waits_for_a_reply_in_progress(desk: OutboundDesk, database_url: str):
+    await desk.approve_new()
     with psycopg.connect(database_url) as other:
         other.execute("SELECT set_config('proofdesk.project_id', %s, false)", [str(desk.scope.project_id)])
         mine, desk.conn = desk.conn, other
-        desk.hear(102)
+        desk.receive_message(102)
         desk.conn = mine
         sending = asyncio.create_task(desk.process())
         await _waits(desk)
@@ -86,15 +86,15 @@ async def test_a_reply_that_the_sync_is_storing_is_waited_for(desk: Desk, databa
     assert desk.mail.calls == 0
 
 
-async def test_opt_outs_in_the_middle_of_sending_reach_everybody_who_is_not_out_yet(desk: Desk):
+async def test_opt_outs_during_delivery_block_what_is_not_sent(desk: OutboundDesk):
     people = [f"{n}@example.com" for n in range(30)]
     for person in people:
-        await desk.approved(person)
+        await desk.approve_new(person)
     desk.mail.behave = lambda _: 0.005
     opt_outs = (desk.policy(p, opted_out=True) for p in people[::-1])
     await asyncio.gather(desk.process(), desk.process(), *opt_outs)
     blocked = desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'blocked_opt_out'")
-    assert blocked + len(desk.mail.taken) == 30
+    assert blocked + len(desk.mail.sent) == 30
     late = desk.rows(
         "SELECT 1 FROM outbound_attempts a JOIN outbound_messages m ON m.id = a.outbound_id"
         " JOIN contact_channel_policies p ON p.id = m.policy_ids[1] JOIN audit_events e"
@@ -103,10 +103,10 @@ async def test_opt_outs_in_the_middle_of_sending_reach_everybody_who_is_not_out_
     assert late == []
 
 
-async def test_whoever_stops_it_waits_for_what_is_on_its_way(desk: Desk):
+async def test_cancelled_delivery_waits_for_running_calls(desk: OutboundDesk):
     desk.mail.behave = lambda _: 0.3
     for n in range(3):
-        await desk.approved(f"{n}@example.com")
+        await desk.approve_new(f"{n}@example.com")
     sending = asyncio.create_task(desk.process())
     await _until(lambda: desk.mail.calls == 3)
     sending.cancel()
@@ -115,30 +115,30 @@ async def test_whoever_stops_it_waits_for_what_is_on_its_way(desk: Desk):
     assert desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'sent'") == 3
 
 
-async def test_whoever_stops_it_waits_only_so_long_and_the_sweep_settles_the_rest(desk: Desk):
+async def test_cancelled_delivery_waits_for_its_grace_period_only(desk: OutboundDesk):
     desk.options = replace(desk.options, landing=0.2)
     desk.mail.behave = lambda m: 600.0 if m.recipient_ref == "0@example.com" else 0.05
-    made = [await desk.approved(f"{n}@example.com") for n in range(3)]
+    made = [await desk.approve_new(f"{n}@example.com") for n in range(3)]
     sending = asyncio.create_task(desk.process())
     await _until(lambda: desk.mail.calls == 3)
     sending.cancel()
     await asyncio.wait([sending], timeout=20)
     assert sending.cancelled()
     assert [(await desk.read(m)).status for m in made] == ["sending", "sent", "sent"]
-    desk.later(hours=1)
+    desk.advance_time(hours=1)
     assert await desk.process() == DeliveryTotals(swept=1)
     assert (await desk.read(made[0])).last_error == "delivery_unknown"
 
 
-def test_a_worker_that_is_stopped_has_time_for_its_calls():
+def test_worker_shutdown_leaves_time_for_running_calls():
     assert CHECKPOINT_WITHIN + DeliveryOptions().shutdown_grace < 18, "all of it has 20 seconds"
 
 
-async def test_a_worker_killed_between_claim_and_answer_leaves_one_attempt_for_a_person(desk: Desk, database_url: str):
-    message = await desk.approved()
+async def test_killed_worker_leaves_one_attempt_for_a_person(desk: OutboundDesk, database_url: str):
+    message = await desk.approve_new()
     await asyncio.to_thread(_kill_while_it_calls, database_url, str(desk.scope.project_id))
     assert await desk.process() == DeliveryTotals(), "it may still be under way"
-    desk.later(hours=1)
+    desk.advance_time(hours=1)
     assert await desk.process() == DeliveryTotals(swept=1)
     found = await desk.read(message)
     assert (found.status, found.last_error, found.next_attempt_at) == ("failed", "delivery_unknown", None)
@@ -160,7 +160,7 @@ def _kill_while_it_calls(database_url: str, project: str) -> None:
         worker.communicate()
 
 
-async def _waits(desk: Desk) -> None:
+async def _waits(desk: OutboundDesk) -> None:
     """Until a connection waits for a lock of another."""
     await _until(
         lambda: (

@@ -19,7 +19,7 @@ from proofdesk_simulators.smtp import SmtpSimulator
 from proofdesk_simulators.smtp.simulator import REFUSALS, Limits
 from tests.support import exim
 from tests.support.emails import SENDER, Links, message
-from tests.support.outbound_desk import Desk
+from tests.support.outbound_desk import OutboundDesk
 
 LOGIN = ("desk", "secret")
 needs_exim = pytest.mark.skipif(bool(exim.missing()), reason=exim.missing())
@@ -48,10 +48,10 @@ async def connect(limited: tuple[SmtpSimulator, str]) -> AsyncIterator[Connect]:
         await channel.aclose()
 
 
-async def deliver(desk: Desk, channels: list[EmailChannel], number: int, within: float = 90) -> DeliveryTotals:
+async def deliver(desk: OutboundDesk, channels: list[EmailChannel], number: int, within: float = 90) -> DeliveryTotals:
     """Approve mails and let workers send them, each with its own channel, until none is due any more."""
     for n in range(number):
-        await desk.approved(f"{n}@example.com", max_retries=0)
+        await desk.approve_new(f"{n}@example.com", max_retries=0)
     total, until = DeliveryTotals(), time.monotonic() + within
     while time.monotonic() < until and desk.total("SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"):
         runs = await asyncio.gather(
@@ -66,13 +66,13 @@ async def deliver(desk: Desk, channels: list[EmailChannel], number: int, within:
     return total
 
 
-def all_sent(desk: Desk) -> Any:
+def all_sent(desk: OutboundDesk) -> Any:
     """The states of messages with the retries that they used up."""
     return desk.rows("SELECT status, retry_count, count(*) FROM outbound_messages GROUP BY 1, 2")
 
 
-async def test_sessions_are_reused_and_their_number_follows_the_relay(
-    desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect
+async def test_sessions_are_reused_and_adapt_to_the_relay(
+    desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect
 ):
     simulator, url = limited
     simulator.limits = Limits(sessions=3)
@@ -95,8 +95,8 @@ async def test_sessions_are_reused_and_their_number_follows_the_relay(
     ],
     ids=lambda limits: f"{limits.quota}-{limits.step}-{limits.messages_per_session}",
 )
-async def test_a_limit_of_the_relay_fails_no_message(
-    desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect, limits: Limits
+async def test_relay_limit_fails_no_message(
+    desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect, limits: Limits
 ):
     simulator, url = limited
     simulator.limits = limits
@@ -106,7 +106,7 @@ async def test_a_limit_of_the_relay_fails_no_message(
     assert sorted(Counter(t.recipients[0] for t in simulator.received).values()) == [1] * 24
 
 
-async def test_two_workers_share_what_the_relay_takes(desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect):
+async def test_two_workers_share_the_limit_of_the_relay(desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect):
     simulator, url = limited
     simulator.limits = Limits(sessions=3)
     tally = await deliver(desk, [connect(url), connect(url)], 60)
@@ -114,14 +114,14 @@ async def test_two_workers_share_what_the_relay_takes(desk: Desk, limited: tuple
     assert (tally.sent, tally.failed) == (60, 0)
 
 
-async def test_a_daily_quota_lets_all_wait_with_the_reason(
-    desk: Desk, limited: tuple[SmtpSimulator, str], connect: Connect
+async def test_daily_quota_delays_all_messages_with_the_reason(
+    desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect
 ):
     simulator, url = limited
     simulator.limits = Limits(messages=10, quota="daily", step="DATA")
     channel = connect(url)
     for n in range(30):
-        await desk.approved(f"{n}@example.com", max_retries=0)
+        await desk.approve_new(f"{n}@example.com", max_retries=0)
     tally = await delivery.process_due(desk.db, desk.scope, {"email": channel}, desk.options)
     assert (tally.sent, tally.failed) == (10, 0)
     waiting = desk.rows(
@@ -131,7 +131,7 @@ async def test_a_daily_quota_lets_all_wait_with_the_reason(
     reason = "provider_error: The mail relay answered 550 to DATA: 5.4.5 Daily user sending limit exceeded."
     assert waiting == [("approved", 0, reason, True)] * 20
     simulator.limits = Limits()
-    desk.later(hours=2)
+    desk.advance_time(hours=2)
     fresh = connect(url)  # as after a restart
     assert (await delivery.process_due(desk.db, desk.scope, {"email": fresh}, desk.options)).sent == 20
     assert all_sent(desk) == [("sent", 0, 30)]
@@ -160,7 +160,7 @@ async def test_a_daily_quota_lets_all_wait_with_the_reason(
         ("530 5.7.0 Authentication required", "MAIL", False, True),
     ],
 )
-async def test_a_refusal_is_classified_by_its_enhanced_status(
+async def test_refusal_is_classified_by_its_enhanced_status(
     limited: tuple[SmtpSimulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch,
     reply: str, step: str, permanent: bool, of_provider: bool,
 ):  # fmt: skip
@@ -174,7 +174,7 @@ async def test_a_refusal_is_classified_by_its_enhanced_status(
     assert not failed.value.delivery_unknown
 
 
-async def test_a_session_goes_on_after_a_refusal_and_ends_when_idle(
+async def test_session_survives_a_refusal_and_closes_when_idle(
     limited: tuple[SmtpSimulator, str], connect: Connect, monkeypatch: pytest.MonkeyPatch
 ):
     simulator, url = limited
@@ -194,7 +194,7 @@ async def test_a_session_goes_on_after_a_refusal_and_ends_when_idle(
     assert (len(simulator.received), simulator.sessions) == (3, 2)
 
 
-async def test_an_attempt_cut_off_while_it_waits_for_a_session_is_certain(
+async def test_attempt_cut_off_before_a_session_is_not_delivered(
     limited: tuple[SmtpSimulator, str], connect: Connect
 ):
     simulator, url = limited
@@ -216,7 +216,7 @@ async def test_an_attempt_cut_off_while_it_waits_for_a_session_is_certain(
 
 
 @needs_exim
-async def test_200_mails_arrive_through_a_real_relay_with_limits(desk: Desk, connect: Connect):
+async def test_200_mails_arrive_through_a_real_relay_with_limits(desk: OutboundDesk, connect: Connect):
     with exim.running(sessions=3, per_session=25, messages="150 / 5s", logins="40 / 5s") as relay:
         tally = await deliver(desk, [connect(relay.url), connect(relay.url)], 200)
         assert all_sent(desk) == [("sent", 0, 200)], relay.log()[-2000:]
@@ -227,7 +227,7 @@ async def test_200_mails_arrive_through_a_real_relay_with_limits(desk: Desk, con
 
 
 @needs_exim
-async def test_a_real_relay_gets_every_letter_as_it_was_written(connect: Connect):
+async def test_real_relay_receives_every_email_unchanged(connect: Connect):
     with exim.running() as relay:
         channel = connect(relay.url)
         text = ".\n..two\nfrom the start\nFrom here\n" + "long " * 400 + "x" * 3000 + "\nüber 😀\r\nbare\rreturn\n."
@@ -248,7 +248,7 @@ async def test_a_real_relay_gets_every_letter_as_it_was_written(connect: Connect
         assert all(len(line) <= 998 for raw in relay.raw() for line in raw.split(b"\n"))
 
 
-async def test_an_address_beyond_ascii_is_refused_clearly_without_smtputf8(connect: Connect):
+async def test_non_ascii_address_needs_smtputf8(connect: Connect):
     simulator = SmtpSimulator(smtputf8=False)
     with smtp.running(simulator) as url:
         channel = EmailChannel(relays.parse(url), SENDER, Links())

@@ -54,7 +54,7 @@ async def verdict(mirrored: Mirrored, talk: int, write: Any) -> str:
         ("bounce", "Undeliverable: News", AUTOMATIC | {"From": "postmaster@example.org"}),
     ],
 )
-async def test_automatic_mail_is_not_a_reply_but_is_shown_as_what_it_is(
+async def test_automatic_mail_is_not_a_reply_but_is_labelled(
     waiting: tuple[Mirrored, int], kind: str, subject: str, headers: dict[str, str]
 ):
     mirrored, talk = waiting
@@ -67,7 +67,7 @@ async def test_automatic_mail_is_not_a_reply_but_is_shown_as_what_it_is(
 
 
 @pytest.mark.parametrize("subject", ["Re: News", "Re: Automatic reply: News", "Office chairs", "Autoreplying is fun"])
-async def test_mail_of_a_person_is_a_reply(waiting: tuple[Mirrored, int], subject: str):
+async def test_mail_of_a_contact_is_a_reply(waiting: tuple[Mirrored, int], subject: str):
     mirrored, talk = waiting
     headers = {"Auto-Submitted": "no"}
     mail = mirrored.chatwoot.append_mail
@@ -91,14 +91,14 @@ async def test_mail_of_a_person_is_a_reply(waiting: tuple[Mirrored, int], subjec
         ("note", {"message_type": "outgoing", "private": True}),
     ],
 )
-async def test_what_is_no_answer_does_not_stop_a_message(waiting: tuple[Mirrored, int], kind: str, how: dict[str, Any]):
+async def test_automatic_messages_do_not_cancel(waiting: tuple[Mirrored, int], kind: str, how: dict[str, Any]):
     mirrored, talk = waiting
     append = mirrored.chatwoot.append_message
     assert await verdict(mirrored, talk, lambda at: append(talk, "👍", at=at, **how)) == "sent"
     assert (await kinds(mirrored, talk))[-1] == kind
 
 
-async def test_a_conversation_that_began_automatically_is_answered_by_its_second_message(mirrored: Mirrored):
+async def test_second_message_of_automatic_conversation_is_a_reply(mirrored: Mirrored):
     contact = mirrored.contact("Ada", API, email=ADA)
     await mirrored.sync()
     made = await mirrored.approved(ADA)
@@ -117,7 +117,7 @@ async def test_a_conversation_that_began_automatically_is_answered_by_its_second
     assert await kinds(mirrored, talk.id) == ["auto_reply", "message"]
 
 
-async def test_a_deleted_message_is_not_a_reply_any_more(waiting: tuple[Mirrored, int]):
+async def test_deleted_message_is_not_a_reply(waiting: tuple[Mirrored, int]):
     mirrored, talk = waiting
     made = await mirrored.approved(ADA)
     said = mirrored.chatwoot.append_message(talk, "Wrong chat", at=mirrored.ago(-5))
@@ -141,7 +141,7 @@ async def test_deleting_one_of_two_replies_leaves_the_other(waiting: tuple[Mirro
     assert (await mirrored.read(made)).last_error == "stop_on_reply"
 
 
-async def test_a_reply_that_a_callback_marked_as_failed_is_a_reply(waiting: tuple[Mirrored, int]):
+async def test_reply_marked_as_failed_is_a_reply(waiting: tuple[Mirrored, int]):
     """An API inbox whose callback fails marks even incoming messages (chatwoot/chatwoot #15913)."""
     mirrored, talk = waiting
 
@@ -155,7 +155,7 @@ async def test_a_reply_that_a_callback_marked_as_failed_is_a_reply(waiting: tupl
 
 
 @pytest.mark.parametrize("headers", [AUTOMATIC, {"From": "mailer-daemon@example.org"}])
-async def test_stop_in_an_automatic_mail_opts_nobody_out(waiting: tuple[Mirrored, int], headers: dict[str, str]):
+async def test_stop_in_automatic_mail_does_not_opt_out(waiting: tuple[Mirrored, int], headers: dict[str, str]):
     mirrored, talk = waiting
     mirrored.chatwoot.append_mail(talk, "STOP", subject="Re: News", headers=headers)
     assert (await mirrored.sync())["opted_out"] == 0

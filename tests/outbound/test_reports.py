@@ -35,7 +35,7 @@ def aged(mirrored: Mirrored, by: timedelta) -> None:
     mirrored.conn.execute("UPDATE cw_conversations SET last_activity_at = last_activity_at - %s", [by])
 
 
-async def test_a_failure_that_is_told_later_is_shown_and_nothing_is_sent_again(mirrored: Mirrored):
+async def test_later_failure_is_shown_and_not_sent_again(mirrored: Mirrored):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     assert made.delivery is not None and made.delivery.status == "sent"
     mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
@@ -53,7 +53,7 @@ async def test_a_failure_that_is_told_later_is_shown_and_nothing_is_sent_again(m
 
 
 @pytest.mark.parametrize("hours", [1, 5, 30, 100])
-async def test_a_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: Mirrored, hours: int):
+async def test_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: Mirrored, hours: int):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     aged(mirrored, timedelta(hours=hours))
     mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
@@ -62,7 +62,7 @@ async def test_a_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: 
     assert found is not None and found.status == "failed"
 
 
-async def test_after_a_week_nothing_is_looked_at_any_more(mirrored: Mirrored):
+async def test_statuses_are_not_read_after_a_week(mirrored: Mirrored):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     aged(mirrored, timedelta(days=8))
     mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
@@ -75,7 +75,7 @@ async def test_after_a_week_nothing_is_looked_at_any_more(mirrored: Mirrored):
 
 @pytest.mark.parametrize("status", ["delivered", "read"])
 @pytest.mark.parametrize("inbox", [API, WHATSAPP, WIDGET])
-async def test_delivered_and_read_are_shown_where_they_mean_something(mirrored: Mirrored, inbox: int, status: str):
+async def test_delivered_and_read_are_shown_where_meaningful(mirrored: Mirrored, inbox: int, status: str):
     [made], [theirs] = await sent_into(mirrored, inbox)
     mirrored.chatwoot.set_message_status(theirs.id, status)
     await mirrored.sync()
@@ -85,7 +85,7 @@ async def test_delivered_and_read_are_shown_where_they_mean_something(mirrored: 
     assert mirrored.events("outbound.delivery") == []
 
 
-async def test_read_may_still_become_failed_and_a_retry_there_takes_it_back(mirrored: Mirrored):
+async def test_read_can_become_failed_and_recover(mirrored: Mirrored):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     for status, error in (("read", None), ("failed", REFUSED), ("sent", None)):
         mirrored.chatwoot.set_message_status(theirs.id, status, error)
@@ -95,7 +95,7 @@ async def test_read_may_still_become_failed_and_a_retry_there_takes_it_back(mirr
     assert [e["before"] for e in mirrored.events("outbound.delivery")] == ["read", "failed"]
 
 
-async def test_many_messages_of_a_conversation_cost_one_request(mirrored: Mirrored):
+async def test_messages_of_one_conversation_need_one_request(mirrored: Mirrored):
     made, theirs = await sent_into(mirrored, WHATSAPP, times=12)
     aged(mirrored, timedelta(hours=5))
     mirrored.chatwoot.set_message_status(theirs[3].id, "failed", REFUSED)
@@ -111,7 +111,7 @@ async def test_many_messages_of_a_conversation_cost_one_request(mirrored: Mirror
     assert mirrored.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*") == [], "checked a moment ago"
 
 
-async def test_a_failure_without_a_reason_is_one(mirrored: Mirrored):
+async def test_failure_without_a_reason_is_reported(mirrored: Mirrored):
     [made], [theirs] = await sent_into(mirrored, API)
     mirrored.chatwoot.set_message_status(theirs.id, "failed")
     await mirrored.sync()
@@ -129,7 +129,7 @@ async def test_failed_deliveries_can_be_listed(mirrored: Mirrored):
     assert found[0].id in {m.id for m in made}
 
 
-async def test_a_message_that_cannot_be_read_again_hinders_nothing(mirrored: Mirrored):
+async def test_unreadable_message_does_not_stop_the_others(mirrored: Mirrored):
     _, [theirs] = await sent_into(mirrored, WHATSAPP)
     aged(mirrored, timedelta(hours=5))
     mirrored.chatwoot.delete_conversation(theirs.conversation.id)

@@ -64,7 +64,7 @@ async def state(person: Person, message: dict[str, Any]) -> tuple[str, str | Non
     return next((m["status"], m["last_error"]) for m in listed if m["id"] == message["id"])
 
 
-async def test_the_symptom_each_state_short_of_sent_is_listed_with_what_holds_it_back(member: Person, chats: TelegramSimulator):
+async def test_symptoms_list_each_unsent_state_with_its_reason(member: Person, chats: TelegramSimulator):
     drafted = await draft(member, "drafted")
     capped = await approved(member, "capped")
     await allow(member, frequency_cap=1)
@@ -90,7 +90,7 @@ async def test_the_symptom_each_state_short_of_sent_is_listed_with_what_holds_it
     assert [m.text for m in chats.sent] == ["Hello"], "only the first went out"
 
 
-async def test_the_checks_show_the_policy_row_and_the_attempts_as_they_are_stored(
+async def test_checks_show_the_stored_policy_and_attempts(
     member: Person, chats: TelegramSimulator, owner_conn: psycopg.Connection
 ):
     await allow(member, frequency_cap=7, frequency_window_hours=48, stop_on_reply=False)
@@ -115,7 +115,7 @@ async def test_the_checks_show_the_policy_row_and_the_attempts_as_they_are_store
     assert [outcome for _, outcome, *_ in tried] == ["failed", "sent"] and "Too Many Requests" in tried[0][2]
 
 
-async def test_what_an_opt_out_blocked_is_unlocked_by_an_explicit_opt_in_and_by_nothing_else(
+async def test_blocked_message_is_released_only_by_an_opt_in(
     member: Person, chats: TelegramSimulator
 ):
     await allow(member, opted_out=True)
@@ -139,7 +139,7 @@ async def test_what_an_opt_out_blocked_is_unlocked_by_an_explicit_opt_in_and_by_
 
 
 @pytest.mark.parametrize("way", ["the window is over", "the cap is changed"])
-async def test_a_cap_lets_the_message_go_when_its_window_is_over_or_the_cap_is_changed(
+async def test_capped_message_is_sent_after_the_window_or_a_higher_cap(
     member: Person, chats: TelegramSimulator, owner_conn: psycopg.Connection, way: str
 ):
     await allow(member, frequency_cap=1)
@@ -163,7 +163,7 @@ async def test_a_cap_lets_the_message_go_when_its_window_is_over_or_the_cap_is_c
     assert len(chats.sent) == 2
 
 
-async def test_wrong_credentials_are_mended_and_process_sends_what_had_failed(
+async def test_corrected_credentials_send_failed_messages(
     member: Person, chats: TelegramSimulator, owner_conn: psycopg.Connection
 ):
     right = chats.token
@@ -181,7 +181,7 @@ async def test_wrong_credentials_are_mended_and_process_sends_what_had_failed(
     assert len(chats.sent) == 1
 
 
-async def test_a_channel_that_was_not_configured_is_configured_and_process_sends_what_waited(
+async def test_newly_configured_channel_sends_waiting_messages(
     member: Person, mended: httpx2.AsyncClient, relay: smtp.SmtpSimulator
 ):
     message = await approved(member, **LETTER)
@@ -192,7 +192,7 @@ async def test_a_channel_that_was_not_configured_is_configured_and_process_sends
     assert [m.recipients for m in relay.received] == [["luis@example.com"]]
 
 
-async def test_a_wrong_recipient_is_mended_by_another_message_and_the_old_one_never_goes_out(
+async def test_wrong_recipient_is_replaced_by_a_new_message(
     member: Person, chats: TelegramSimulator
 ):
     wrong = await approved(member, "wrong", recipient_ref="41")
@@ -206,7 +206,7 @@ async def test_a_wrong_recipient_is_mended_by_another_message_and_the_old_one_ne
     assert [m.chat_id for m in chats.sent] == [42]
 
 
-async def test_the_evidence_is_there_payload_states_policy_and_events(member: Person, chats: TelegramSimulator):
+async def test_evidence_has_payload_states_policy_and_events(member: Person, chats: TelegramSimulator):
     await allow(member, opted_out=True, reason="He wrote STOP")
     message = await approved(member)
     await process(member.client)

@@ -59,7 +59,7 @@ def message(text: str = "Hello", to: str = str(ADA)) -> ChannelMessage:
     return ChannelMessage(uuid4(), uuid4(), recipient, payload)
 
 
-async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: TelegramSimulator):
+async def test_message_reaches_a_chat_with_the_bot(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     receipt = await TelegramChannel(bot, Memory()).send(message("Привет {{name}} <b>"))
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(ADA, "Привет {{name}} <b>")]
@@ -68,7 +68,7 @@ async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator:
         await TelegramChannel(bot, Memory()).find(message())
 
 
-async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulator: TelegramSimulator):
+async def test_blocked_bot_is_a_permanent_failure(bot: Bot, simulator: TelegramSimulator):
     with pytest.raises(SendFailed, match="chat not found") as failed:
         await TelegramChannel(bot, Memory()).send(message())
     assert failed.value.permanent
@@ -78,7 +78,7 @@ async def test_somebody_who_blocks_the_bot_is_not_tried_again(bot: Bot, simulato
     assert failed.value.permanent and not failed.value.delivery_unknown
 
 
-async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: TelegramSimulator):
+async def test_retry_after_of_telegram_is_returned(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
     with pytest.raises(SendFailed) as failed:
@@ -87,7 +87,7 @@ async def test_the_time_that_telegram_asks_for_is_told(bot: Bot, simulator: Tele
 
 
 @pytest.mark.parametrize(("kind", "arrived"), [("cut", 0), ("lost_reply", 1), ("server_error", 0), ("page", 0)])
-async def test_without_an_answer_of_telegrams_own_delivery_is_unknown(
+async def test_delivery_is_unknown_without_an_answer_of_telegram(
     bot: Bot, simulator: TelegramSimulator, kind: str, arrived: int
 ):
     simulator.person(ADA)
@@ -108,7 +108,7 @@ async def test_silence_leaves_delivery_unknown(simulator: TelegramSimulator, tel
     await impatient.aclose()
 
 
-async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator: TelegramSimulator):
+async def test_refused_connection_is_certainly_not_delivered(simulator: TelegramSimulator):
     nowhere = Bot("http://127.0.0.1:1", simulator.token)
     with pytest.raises(SendFailed) as failed:
         await TelegramChannel(nowhere, Memory()).send(message())
@@ -117,7 +117,7 @@ async def test_what_never_reached_telegram_is_certainly_not_delivered(simulator:
     await nowhere.aclose()
 
 
-async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[TelegramSimulator, str]):
+async def test_wrong_token_costs_no_retry(telegram_server: tuple[TelegramSimulator, str]):
     wrong = Bot(telegram_server[1], "123456:WRONG-token")
     with pytest.raises(SendFailed, match="TELEGRAM_BOT_TOKEN") as failed:
         await TelegramChannel(wrong, Memory()).send(message())
@@ -125,7 +125,7 @@ async def test_a_wrong_token_is_no_fault_of_the_message(telegram_server: tuple[T
     await wrong.aclose()
 
 
-async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
+async def test_moved_group_receives_messages_under_its_new_id(
     bot: Bot, simulator: TelegramSimulator, db: Database, project: Scope
 ):
     simulator.upgrade(-42, -1001557912345)
@@ -150,7 +150,7 @@ async def test_a_group_that_moved_gets_its_messages_under_its_new_number(
     [("blocked", "only they can unblock it"), ("never_started", "open a chat with the bot"), ("kicked", "add it again"),
      ("deactivated", "account was deleted"), ("chat_not_found", "open a chat with the bot")],
 )  # fmt: skip
-async def test_a_refusal_for_good_says_what_the_person_has_to_do(bot: Bot, simulator: TelegramSimulator, kind: str, hint: str):
+async def test_permanent_refusal_says_what_to_do(bot: Bot, simulator: TelegramSimulator, kind: str, hint: str):
     simulator.person(ADA)
     simulator.fail(kind, times=1)
     with pytest.raises(SendFailed, match=hint) as failed:
@@ -159,7 +159,7 @@ async def test_a_refusal_for_good_says_what_the_person_has_to_do(bot: Bot, simul
     assert "/bind" not in failed.value.message
 
 
-async def test_a_limit_of_the_bot_holds_back_all_its_messages(bot: Bot, simulator: TelegramSimulator):
+async def test_limit_of_the_bot_delays_all_its_messages(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
     channel = TelegramChannel(bot, Memory())
@@ -171,7 +171,7 @@ async def test_a_limit_of_the_bot_holds_back_all_its_messages(bot: Bot, simulato
     assert channel.pause is not None and channel.pause.all_workers
 
 
-async def test_a_text_is_counted_in_code_points(bot: Bot, simulator: TelegramSimulator):
+async def test_text_length_is_counted_in_utf16_code_units(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     await TelegramChannel(bot, Memory()).send(message("😀" * 4096))
     assert simulator.sent[0].text == "😀" * 4096
@@ -180,16 +180,16 @@ async def test_a_text_is_counted_in_code_points(bot: Bot, simulator: TelegramSim
 
 
 @pytest.mark.parametrize("recipient", ["", "ada", "@ada", "0", "-0", "1.5", "+1", "٣٤", "1" * 17, "1 2"])
-def test_a_recipient_is_the_number_of_a_chat(recipient: str):
+def test_recipient_must_be_a_chat_id(recipient: str):
     with pytest.raises(InvalidRecipient, match="number of a chat"):
         TelegramChannel.check(recipient, {"text": "Hello"})
 
 
-def test_groups_have_negative_numbers():
+def test_group_ids_are_negative():
     assert TelegramChannel.check(" -1001234567890 ", {"text": "Hello", "x": 1}) == ("-1001234567890", {"text": "Hello"})
 
 
 @pytest.mark.parametrize("text", ["", " ", "x" * 4097, None, 5])
-def test_a_text_has_1_to_4096_characters(text: object):
+def test_text_has_1_to_4096_characters(text: object):
     with pytest.raises(InvalidPayload):
         TelegramChannel.check(str(ADA), {"text": text})

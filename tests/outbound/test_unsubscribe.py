@@ -32,7 +32,7 @@ def opted_out(conn: psycopg.Connection) -> list[tuple[str, str, bool]]:
     return conn.execute("SELECT contact_global_id, channel, opted_out FROM contact_channel_policies").fetchall()
 
 
-async def test_a_letter_leads_to_a_page_whose_button_opts_out(
+async def test_link_opens_a_page_whose_button_opts_out(
     anyone: httpx2.AsyncClient,
     db: Database,
     project: Scope,
@@ -67,7 +67,7 @@ async def test_a_letter_leads_to_a_page_whose_button_opts_out(
 
 
 @pytest.mark.parametrize("form", ["urlencoded", "multipart"])
-async def test_a_mail_program_posts_without_cookie_or_token_and_as_often_as_it_likes(
+async def test_mail_program_can_post_repeatedly_without_a_cookie(
     anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, path: str, form: str
 ):
     for _ in range(2):
@@ -81,7 +81,7 @@ async def test_a_mail_program_posts_without_cookie_or_token_and_as_often_as_it_l
     assert events == (1,)
 
 
-async def test_programs_get_json(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, path: str):
+async def test_clients_receive_json(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, path: str):
     shown = await anyone.get(path)
     assert (shown.status_code, shown.json()["recipient"], shown.json()["channel"]) == (200, "ada@example.com", "email")
     assert opted_out(owner_conn) == []
@@ -89,7 +89,7 @@ async def test_programs_get_json(anyone: httpx2.AsyncClient, owner_conn: psycopg
     assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
 
 
-async def test_somebody_elses_project_is_not_touched(
+async def test_other_projects_are_not_changed(
     anyone: httpx2.AsyncClient, db: Database, project: Scope, owner_conn: psycopg.Connection, path: str
 ):
     other = await new_projects.create(db, project.actor, "Other")
@@ -98,7 +98,7 @@ async def test_somebody_elses_project_is_not_touched(
     assert found == [(project.project_id,)] and other.id != project.project_id
 
 
-async def test_a_link_that_is_none_of_ours_gets_a_kind_page(
+async def test_invalid_link_shows_a_helpful_page(
     anyone: httpx2.AsyncClient, db: Database, project: Scope, owner_conn: psycopg.Connection, path: str
 ):
     gone = await UnsubscribeLinks(db, "https://d.example").url(uuid4(), UUID(int=0), "ada@example.com")

@@ -34,7 +34,7 @@ def similarity(a: list[float], b: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-def test_similar_texts_are_near_and_the_same_text_is_the_same(client: openai.OpenAI):
+def test_similar_texts_have_near_vectors(client: openai.OpenAI):
     texts = ["the parcel is delayed", "delays of the parcel", "we sell blue coats", "the parcel is delayed"]
     rows = client.embeddings.create(model=SMALL, input=texts).data
     a, b, c, d = [row.embedding for row in rows]
@@ -44,13 +44,13 @@ def test_similar_texts_are_near_and_the_same_text_is_the_same(client: openai.Ope
     assert similarity(a, b) > 0.4 > similarity(a, c)
 
 
-def test_floats_and_base64_say_the_same(client: openai.OpenAI):
+def test_floats_and_base64_are_equal(client: openai.OpenAI):
     one = client.embeddings.create(model=SMALL, input="blue coat", dimensions=64).data[0].embedding
     same = client.embeddings.create(model=SMALL, input="blue coat", dimensions=64, encoding_format="float").data[0]
     assert one == pytest.approx(same.embedding, abs=1e-6)
 
 
-def test_an_answer_has_the_shape_of_openai(url: str):
+def test_a_response_has_the_shape_of_openai(url: str):
     answer = httpx2.post(
         f"{url}/v1/embeddings", json={"model": SMALL, "input": "coat"}, headers={"Authorization": "Bearer k"}
     )
@@ -76,14 +76,16 @@ def test_an_answer_has_the_shape_of_openai(url: str):
         ({"model": SMALL}, 400, "missing_required_parameter", "input"),
     ],
 )
-def test_what_openai_refuses_is_refused(url: str, request_body: dict[str, Any], status: int, code: str, message: str):
+def test_invalid_requests_are_rejected_like_openai(
+    url: str, request_body: dict[str, Any], status: int, code: str, message: str
+):
     answer = httpx2.post(f"{url}/v1/embeddings", json=request_body, headers={"Authorization": "Bearer k"})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (status, code)
     assert message in error["message"] and set(error) == {"message", "type", "param", "code"}
 
 
-def test_a_key_is_asked_for_and_may_have_to_be_the_right_one(url: str, client: openai.OpenAI, simulator: OpenAISimulator):
+def test_a_key_is_required_and_can_be_checked(url: str, client: openai.OpenAI, simulator: OpenAISimulator):
     assert httpx2.post(f"{url}/v1/embeddings", json={"model": SMALL, "input": "a"}).status_code == 401
     simulator.switches.key = "sk-other"
     with pytest.raises(openai.AuthenticationError) as raised:
@@ -105,7 +107,7 @@ def test_a_key_is_asked_for_and_may_have_to_be_the_right_one(url: str, client: o
         ("bad_gateway", openai.InternalServerError),
     ],
 )
-def test_failures_strike_when_they_are_told_to(client: openai.OpenAI, simulator: OpenAISimulator, kind: str, error: type):
+def test_faults_apply_to_requests(client: openai.OpenAI, simulator: OpenAISimulator, kind: str, error: type):
     fault = simulator.fail(kind, skip=1, times=1)
     client.embeddings.create(model=SMALL, input="a")
     with pytest.raises(error):
@@ -137,7 +139,7 @@ def test_models_are_listed(client: openai.OpenAI):
     assert SMALL in [model.id for model in client.models.list().data]
 
 
-def test_it_is_controlled_over_http_too(url: str, client: openai.OpenAI):
+def test_the_controls_work_over_http(url: str, client: openai.OpenAI):
     control = httpx2.Client(base_url=f"{url}/_simulator")
     control.post("/faults", json={"kind": "server_error", "times": 1}).raise_for_status()
     with pytest.raises(openai.InternalServerError):

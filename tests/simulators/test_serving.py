@@ -19,7 +19,7 @@ def connect(simulator: ChatwootSimulator, base_url: str) -> httpx2.Client:
     return httpx2.Client(base_url=base_url, headers={"Api-Access-Token": simulator.admin_token}, timeout=5)
 
 
-def test_a_server_answers_while_its_block_lasts_and_not_after():
+def test_a_server_runs_only_within_its_block():
     simulator = build("studio")
     with running(create_app(simulator)) as base_url, connect(simulator, base_url) as client:
         assert client.get(LABELS).status_code == 200
@@ -34,14 +34,14 @@ def test_two_servers_run_side_by_side():
         assert {httpx2.get(f"{url}/health").json()["status"] for url in (first, second)} == {"woot"}
 
 
-def test_a_port_in_use_by_somebody_else_is_an_error():
+def test_a_port_in_use_is_an_error():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(PortUnavailable), running(create_app(build("empty")), port=taken.getsockname()[1]):
             pass
 
 
-def test_cut_connections_and_lost_replies_break_off_on_the_wire():
+def test_cut_connections_and_lost_replies_reach_the_client():
     simulator = build("studio")
     with running(create_app(simulator)) as base_url, connect(simulator, base_url) as client:
         simulator.faults.add("cut", times=1)
@@ -55,7 +55,7 @@ def test_cut_connections_and_lost_replies_break_off_on_the_wire():
         assert client.get(LABELS).status_code == 200
 
 
-def test_a_slow_answer_runs_into_the_clients_timeout():
+def test_a_slow_response_exceeds_the_clients_timeout():
     simulator = build("studio")
     simulator.faults.add("delay", delay=2.0, times=1)
     with running(create_app(simulator)) as base_url, connect(simulator, base_url) as client:

@@ -1,4 +1,4 @@
-"""The simulated relay, through a mail client of the standard library and its controls over HTTP."""
+"""The simulated relay, through the standard library's SMTP client and its controls over HTTP."""
 
 import smtplib
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ def _send(port: int, to: str = "ada@example.com", text: str = "Hello") -> None:
         client.sendmail("studio@example.com", [to], f"Subject: Yes\r\nTo: {to}\r\n\r\n{text}")
 
 
-def test_what_is_handed_over_is_recorded(port: int, simulator: SmtpSimulator):
+def test_messages_are_recorded(port: int, simulator: SmtpSimulator):
     _send(port, text="one\r\n.\r\n..two")
     (taken,) = simulator.received
     assert (taken.sender, taken.recipients, taken.encrypted) == ("studio@example.com", ["ada@example.com"], False)
     assert (taken.message["Subject"], taken.part("plain").strip()) == ("Yes", "one\n.\n..two")
 
 
-def test_refusals_strike_where_and_as_often_as_they_are_told(port: int, simulator: SmtpSimulator):
+def test_rejections_apply_at_their_step_and_as_often_as_set(port: int, simulator: SmtpSimulator):
     simulator.fail("never", step="RCPT", to="bob@example.com")
     with pytest.raises(smtplib.SMTPRecipientsRefused):
         _send(port, "bob@example.com")
@@ -49,14 +49,16 @@ def test_refusals_strike_where_and_as_often_as_they_are_told(port: int, simulato
 
 
 @pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
-def test_connections_break_before_or_after_a_message_is_taken(port: int, simulator: SmtpSimulator, kind: str, taken: int):
+def test_connections_break_before_or_after_a_message_is_accepted(
+    port: int, simulator: SmtpSimulator, kind: str, taken: int
+):
     simulator.fail(kind)
     with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
         _send(port)
     assert len(simulator.received) == taken
 
 
-def test_the_controls_work_over_http_too(port: int, simulator: SmtpSimulator):
+def test_the_controls_work_over_http(port: int, simulator: SmtpSimulator):
     with running(create_app(simulator)) as url, httpx2.Client(base_url=f"{url}/_simulator", trust_env=False) as control:
         assert control.post("/faults", json={"kind": "never", "times": 1}).json()["step"] == "DATA"
         assert control.post("/faults", json={"kind": "nonsense"}).status_code == 422

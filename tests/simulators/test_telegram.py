@@ -1,4 +1,4 @@
-"""The simulated Telegram, through the client of ours and plain HTTP."""
+"""The simulated Telegram, through Proofdesk's client and plain HTTP."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -39,17 +39,17 @@ def _call(url: str, simulator: TelegramSimulator, method: str, **params: Any) ->
     return httpx2.post(f"{url}/bot{simulator.token}/{method}", json=params, trust_env=False)
 
 
-async def test_the_bot_says_who_it_is(bot: Bot, simulator: TelegramSimulator):
+async def test_the_bot_returns_its_identity(bot: Bot, simulator: TelegramSimulator):
     assert (await bot.identity()).username == simulator.username
 
 
-async def test_a_message_reaches_somebody_who_opened_a_chat(bot: Bot, simulator: TelegramSimulator):
+async def test_a_message_reaches_a_person_with_a_chat(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     await bot.send(ADA, "Hello")
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(ADA, "Hello")]
 
 
-async def test_refusals_are_permanent_and_failures_are_not(bot: Bot, simulator: TelegramSimulator):
+async def test_rejections_are_permanent_and_failures_are_not(bot: Bot, simulator: TelegramSimulator):
     with pytest.raises(TelegramError, match="chat not found") as refused:
         await bot.send(ADA, "Hello")
     assert refused.value.permanent
@@ -68,7 +68,7 @@ async def test_refusals_are_permanent_and_failures_are_not(bot: Bot, simulator: 
     assert len(simulator.sent) == 1
 
 
-async def test_a_slow_answer_is_not_waited_for(simulator: TelegramSimulator, url: str):
+async def test_a_slow_response_times_out(simulator: TelegramSimulator, url: str):
     impatient = Bot(url, simulator.token, timeout=0.1)
     simulator.fail("delay", delay=0.5)
     with pytest.raises(TelegramError, match="ReadTimeout"):
@@ -76,7 +76,7 @@ async def test_a_slow_answer_is_not_waited_for(simulator: TelegramSimulator, url
     await impatient.aclose()
 
 
-async def test_the_token_is_in_no_error(url: str, simulator: TelegramSimulator):
+async def test_no_error_contains_the_token(url: str, simulator: TelegramSimulator):
     for token in ("123456:WRONG-token", "no token at all", "../../x", "a\x00b\n"):
         for address in (url, "http://127.0.0.1:1", "no-scheme", "http://[broken"):
             try:
@@ -102,7 +102,7 @@ def test_errors_have_the_shape_of_the_bot_api(url: str, simulator: TelegramSimul
     assert (answer.status_code, answer.json()["parameters"]) == (429, {"retry_after": 5})
 
 
-def test_parameters_come_as_json_form_or_query(url: str, simulator: TelegramSimulator):
+def test_parameters_are_read_from_json_form_or_query(url: str, simulator: TelegramSimulator):
     simulator.person(ADA)
     base = f"{url}/bot{simulator.token}/sendMessage"
     as_form = httpx2.post(base, data={"chat_id": str(ADA), "text": "a"}, trust_env=False)
@@ -111,7 +111,7 @@ def test_parameters_come_as_json_form_or_query(url: str, simulator: TelegramSimu
     assert httpx2.get(base, params={"chat_id": ADA, "text": "a"}, trust_env=False).json()["ok"]
 
 
-async def test_a_webhook_must_be_https_unless_it_is_on_this_machine(bot: Bot, simulator: TelegramSimulator):
+async def test_a_webhook_must_be_https_unless_it_is_local(bot: Bot, simulator: TelegramSimulator):
     with pytest.raises(TelegramError, match="HTTPS URL must be provided"):
         await bot.set_webhook("http://example.com/hook", None)
     with pytest.raises(TelegramError, match="unallowed characters"):
@@ -121,7 +121,7 @@ async def test_a_webhook_must_be_https_unless_it_is_on_this_machine(bot: Bot, si
     assert simulator.hook.allowed_updates == ["message"]
 
 
-async def test_updates_are_delivered_with_the_secret_and_wait_when_refused(bot: Bot, simulator: TelegramSimulator):
+async def test_updates_carry_the_secret_and_stay_pending_when_rejected(bot: Bot, simulator: TelegramSimulator):
     answers = [401, 200, 200]
     got: list[tuple[str | None, Any]] = []
 
@@ -144,7 +144,7 @@ async def test_updates_are_delivered_with_the_secret_and_wait_when_refused(bot: 
     assert first["message"]["chat"]["type"] == "private" and third["message"]["chat"]["type"] == "supergroup"
 
 
-async def test_the_controls_work_over_http_too(url: str, bot: Bot, simulator: TelegramSimulator):
+async def test_the_controls_work_over_http(url: str, bot: Bot, simulator: TelegramSimulator):
     async with httpx2.AsyncClient(base_url=f"{url}/_simulator", trust_env=False) as control:
         person = (await control.patch("/people", json={"id": ADA, "first_name": "Ada", "blocks": True})).json()
         assert person["blocks"]

@@ -31,18 +31,18 @@ LUIS = "luis@example.com"
 Behaviour = Callable[[ChannelMessage], SendFailed | float | None]
 
 
-def takes_all(_: ChannelMessage) -> None:
+def accept_all(_: ChannelMessage) -> None:
     """What a provider does when nothing is wrong."""
 
 
 @dataclass
-class FakeProvider:
+class FakeChannel:
     """Keeps what it was given. `behave` tells for each message what goes wrong, or how many seconds it takes."""
 
     channel: str = "email"
-    behave: Behaviour = takes_all
+    behave: Behaviour = accept_all
     can_look_up: bool = False
-    taken: list[ChannelMessage] = field(default_factory=list)
+    sent: list[ChannelMessage] = field(default_factory=list)
     calls: int = 0
 
     @staticmethod
@@ -56,13 +56,13 @@ class FakeProvider:
             await asyncio.sleep(wrong)
         if isinstance(wrong, SendFailed):
             raise wrong
-        self.taken.append(message)
+        self.sent.append(message)
         return Receipt(f"receipt {message.key}")
 
     async def find(self, message: ChannelMessage) -> Receipt | None:
         if not self.can_look_up:
             raise LookupUnsupported
-        return next((Receipt(f"receipt {m.key}") for m in self.taken if m.key == message.key), None)
+        return next((Receipt(f"receipt {m.key}") for m in self.sent if m.key == message.key), None)
 
     pause: ChannelPause | None = None
 
@@ -71,13 +71,13 @@ class FakeProvider:
 
 
 @dataclass
-class Desk:
+class OutboundDesk:
     """What tests do again and again."""
 
     db: Database
     scope: Scope
     conn: psycopg.Connection
-    mail: FakeProvider = field(default_factory=FakeProvider)
+    mail: FakeChannel = field(default_factory=FakeChannel)
     options: DeliveryOptions = field(default_factory=lambda: DeliveryOptions(4, 60, RetryBackoff(3600, 3600)))
 
     async def draft(self, recipient: str = LUIS, **more: Any) -> OutboundMessage:
@@ -89,7 +89,7 @@ class Desk:
         made, _ = await drafts.create(self.db, self.scope, DraftRequest(recipient_ref=recipient, **(given | more)))
         return made
 
-    async def approved(self, recipient: str = LUIS, **more: Any) -> OutboundMessage:
+    async def approve_new(self, recipient: str = LUIS, **more: Any) -> OutboundMessage:
         made = await self.draft(recipient, **more)
         return await approval.approve(self.db, self.scope, made.id)
 
@@ -112,7 +112,7 @@ class Desk:
         reason = change.pop("reason", None)
         return await policies.change_policy(self.db, self.scope, who, "email", PolicyUpdate(**change), reason=reason)
 
-    def as_somebody(self, name: str) -> Scope:
+    def as_user(self, name: str) -> Scope:
         return replace(self.scope, actor=Actor(name, None, False, None))
 
     def contact(self, number: int = 12) -> str:
@@ -121,7 +121,7 @@ class Desk:
     def conversation(self, number: int = 102) -> str:
         return f"cw:{self.scope.project_id}:{stories.ACCOUNT}:{number}"
 
-    def later(self, hours: float) -> None:
+    def advance_time(self, hours: float) -> None:
         """Let time pass, for all that outbound has stored."""
         for table, columns in (
             ("contact_channel_policies", ["window_started_at", "last_inbound_at", "last_outbound_at"]),
@@ -135,7 +135,7 @@ class Desk:
             [timedelta(hours=hours)],
         )
 
-    def hear(self, conversation: int, text: str = "Please wait", at: datetime | None = None) -> None:
+    def receive_message(self, conversation: int, text: str = "Please wait", at: datetime | None = None) -> None:
         """The contact of a conversation writes, now or then."""
         self.conn.execute(
             "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
@@ -160,7 +160,7 @@ class Desk:
         return self.rows(statement)[0][0]
 
 
-def refused(message: str = "Busy", **how: Any) -> Behaviour:
+def refuse_with(message: str = "Busy", **how: Any) -> Behaviour:
     """A provider that says no."""
     return lambda _: SendFailed(message, **how)
 

@@ -25,7 +25,7 @@ from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import ChatwootSimulator, build, contacts, create_app, foundation
 from proofdesk_simulators.serving import running
 from tests.support.jobs import start_run
-from tests.support.outbound_desk import FakeProvider
+from tests.support.outbound_desk import FakeChannel
 
 API, MAIL, TELEGRAM, WHATSAPP, WIDGET = 1, 2, 3, 4, 5
 _NUMBERS = count(1)
@@ -39,7 +39,7 @@ class Mirrored:
     scope: Scope
     chatwoot: ChatwootSimulator
     conn: psycopg.Connection
-    mail: FakeProvider
+    mail: FakeChannel
 
     async def sync(self, job: str = catalog.SYNC.name) -> dict[str, Any]:
         asked = await start_run(self.resources.db, self.scope, job, "cli")
@@ -138,4 +138,4 @@ async def mirrored(
             embedding_provider="local",
         )
         async with open_resources(settings) as resources:
-            yield Mirrored(resources, project, chatwoot, owner_conn, FakeProvider())
+            yield Mirrored(resources, project, chatwoot, owner_conn, FakeChannel())

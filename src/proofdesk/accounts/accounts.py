@@ -84,7 +84,7 @@ async def create(db: Database, username: str, password: str, by: Actor | None = 
 
 
 async def load_actor(db: Database, username: str) -> Actor:
-    """Return the actor for a username, as given at a terminal. Raises `AccountNotFound`, also for a disabled account."""
+    """Return the actor for a username given at a terminal. Raises `AccountNotFound`, also for a disabled account."""
     async with db.transaction() as conn:
         account = await queries.fetch_account(conn, username.strip())
     if account is None:

@@ -1,4 +1,4 @@
-"""Signup: somebody asks for an account, the owner gets a PIN in Telegram and hands it on, the PIN makes the account."""
+"""Signup: the owner receives a PIN in Telegram and passes it to the applicant, who creates the account with it."""
 
 import hashlib
 import hmac
@@ -26,12 +26,12 @@ log = logging.get_logger(__name__)
 
 
 class OwnerNotBound(Conflict):
-    """Nobody would get the PIN."""
+    """No Telegram account would receive the PIN."""
 
     code = "telegram_owner_not_bound"
 
     def __init__(self) -> None:
-        super().__init__("The owner's Telegram account is not bound: the owner sends /bind to the bot.")
+        super().__init__("The owner's Telegram account is not bound: the owner must send /bind to the bot.")
 
 
 class SignupRateLimited(Denied):
@@ -41,32 +41,32 @@ class SignupRateLimited(Denied):
 
 
 class SignupRequestInvalid(Invalid):
-    """There is no such request, or it was used."""
+    """The request does not exist, or it was used."""
 
     code = "signup_request_invalid"
 
 
 class PinExpired(Invalid):
-    """The PIN came too late."""
+    """The PIN has expired."""
 
     code = "pin_expired"
 
 
 class InvalidPin(Denied):
-    """It is another PIN."""
+    """The PIN is wrong."""
 
     code = "invalid_pin"
 
 
 class PinAttemptsExceeded(Denied):
-    """This request, or this address, has used up its tries."""
+    """The attempts of this request, or of this address, are used up."""
 
     code = "pin_attempts_exceeded"
 
 
 @dataclass(frozen=True)
 class SignupStatus:
-    """Whether signup works. `missing` holds codes, in the order in which to mend them; `message` is for people."""
+    """Whether signup works. `missing` holds error codes in the order in which to fix them; `message` is a text."""
 
     has_telegram_token: bool
     owner_bound: bool
@@ -81,7 +81,7 @@ class SignupStatus:
 
 @dataclass(frozen=True)
 class SignupApplication:
-    """The account that somebody wants; `address` is his network address."""
+    """The requested account; `address` is the applicant's network address."""
 
     username: str
     password: str
@@ -100,7 +100,7 @@ class StartedSignup:
 
 @dataclass(frozen=True)
 class SignupConfirmation:
-    """A PIN for a request, by whoever is at `address`; `replaces` is the token of an earlier session."""
+    """A PIN for a request, from a network address; `replaces` is the token of an earlier session."""
 
     signup_request_id: str
     pin: str
@@ -110,15 +110,15 @@ class SignupConfirmation:
 
 
 async def status(db: Database, settings: Settings) -> SignupStatus:
-    """Whether signup works, or what is missing."""
+    """Return whether signup works, or what is missing."""
     return _status(settings, await telegram.fetch_owner_binding(db, settings))
 
 
 async def start(db: Database, settings: Settings, bot: Bot | None, application: SignupApplication) -> StartedSignup:
-    """Send a PIN to the owner. The password is hashed before the name is looked up, so that time tells nothing more.
+    """Send a PIN to the owner. The password is hashed before the username is looked up, so that time reveals nothing.
 
     Raises `TelegramNotConfigured`, `OwnerNotBound`, `Invalid` (`invalid_username`, `invalid_password`),
-    `SignupRateLimited`, `UsernameTaken` or `TelegramError`; after the last the request is void.
+    `SignupRateLimited`, `UsernameTaken` or `TelegramError`, which cancels the request.
     """
     if bot is None:
         raise TelegramNotConfigured
@@ -144,7 +144,7 @@ async def start(db: Database, settings: Settings, bot: Bot | None, application: 
 
 
 async def confirm(db: Database, settings: Settings, confirmation: SignupConfirmation) -> NewSession:
-    """Make the account and sign it in. Every try is counted before it is looked at.
+    """Create the account and sign in. Every attempt is counted before it is checked.
 
     Raises `SignupRequestInvalid`, `PinExpired`, `InvalidPin`, `PinAttemptsExceeded` or `UsernameTaken`.
     """
@@ -154,13 +154,15 @@ async def confirm(db: Database, settings: Settings, confirmation: SignupConfirma
     subject = quotas.subject_of_address(confirmation.address)
     if wait := await quotas.count_hits(db, (quotas.PINS_OF_ADDRESS, subject), (quotas.PINS, quotas.EVERYONE)):
         raise PinAttemptsExceeded(
-            f"Too many PINs were tried. Try again {_in_minutes(wait)}.", status=429, retry_after=wait
+            f"Too many PIN attempts. Try again {_in_minutes(wait)}.", status=429, retry_after=wait
         )
     try:
         request = await _count_attempt(db, settings, request_id)
         if not hmac.compare_digest(request.pin_hash, _pin_hash(settings, request_id, confirmation.pin)):
             left = settings.signup_pin_max_attempts - request.attempts
-            raise InvalidPin(f"The PIN is wrong, tries left: {left}." if left else "The PIN is wrong, no tries left.")
+            raise InvalidPin(
+                f"The PIN is wrong, attempts left: {left}." if left else "The PIN is wrong, no attempts left."
+            )
         return await _create_account(db, settings, request, confirmation)
     except (Invalid, Denied, Conflict) as error:
         async with db.transaction() as conn:
@@ -171,7 +173,7 @@ async def confirm(db: Database, settings: Settings, confirmation: SignupConfirma
 async def _store_request(
     db: Database, settings: Settings, application: SignupApplication, pin: str
 ) -> tuple[StartedSignup, int]:
-    """Store a wish whose password is a hash already; with it the chat that gets the PIN."""
+    """Store an application whose password is already hashed; return it with the chat that receives the PIN."""
     request_id, expires_at = uuid4(), None
     values = (
         request_id,
@@ -213,7 +215,7 @@ async def _count_attempt(db: Database, settings: Settings, request_id: UUID) -> 
     if counted is None and request.expired:
         raise PinExpired("The PIN has expired. Start the signup again.")
     if counted is None:
-        raise PinAttemptsExceeded("This PIN was tried too often. Start the signup again.", status=429)
+        raise PinAttemptsExceeded("This PIN had too many attempts. Start the signup again.", status=429)
     return counted
 
 
@@ -222,7 +224,7 @@ async def _create_account(
 ) -> NewSession:
     new_session = None
     async with db.transaction() as conn:
-        # Of two confirmations at once, the second waits here and then finds nothing.
+        # The second of two simultaneous confirmations waits here and then finds no request.
         request_deleted = await signup_queries.delete_request(conn, request.id)
         username_taken = _is_owner_name(settings, request.username) or await signup_queries.username_exists(
             conn, request.username
@@ -237,14 +239,14 @@ async def _create_account(
     if not request_deleted:
         _raise_request_invalid()
     if new_session is None:
-        raise UsernameTaken(f"The username {request.username} is taken meanwhile. Start again with another one.")
+        raise UsernameTaken(f"The username {request.username} has been taken meanwhile. Start again with another one.")
     return new_session
 
 
 async def _record_failure(
     conn: Conn, attempt: SignupApplication | SignupConfirmation, request_id: UUID | None, reason: str
 ) -> None:
-    # Called within the quotas only, so nobody can fill the trail with failures.
+    # The quotas bound these events, so that nobody can flood the audit log.
     payload = {"reason": reason, "address": attempt.address}
     stranger = events.anonymous_actor(attempt.request_id)
     await events.record(
@@ -253,12 +255,12 @@ async def _record_failure(
 
 
 def _raise_request_invalid() -> NoReturn:
-    raise SignupRequestInvalid("There is no such signup, or it was used. Start again.")
+    raise SignupRequestInvalid("This signup does not exist, or it was used. Start again.")
 
 
 def _status(settings: Settings, owner: TelegramBinding | None) -> SignupStatus:
     has_token = settings.telegram_bot_token is not None
-    missing, message = [], "Signup is open: the owner gets a PIN in Telegram for everybody who wants an account."
+    missing, message = [], "Signup is open: for each new account the owner receives a PIN in Telegram."
     if owner is None:
         missing, message = [OwnerNotBound.code], OwnerNotBound().message
     if not has_token:
@@ -271,7 +273,7 @@ def _is_owner_name(settings: Settings, username: str) -> bool:
 
 
 def _pin_hash(settings: Settings, request_id: UUID, pin: str) -> bytes:
-    # A million PINs are tried in a second by whoever has the table and the key; so the key is never in the database.
+    # With the table and the key, a million PINs are tried in a second; so the key is never in the database.
     if settings.signup_pin_secret is not None:
         key = settings.signup_pin_secret.get_secret_value().encode()
     else:
@@ -284,9 +286,9 @@ def _message(settings: Settings, address: str, started: StartedSignup, pin: str)
     where = f" at {settings.public_url}" if settings.public_url else ""
     return (
         f"PIN {pin}\n\n"
-        f"“{started.username}” wants an account of Proofdesk{where}, from address {address}.\n\n"
-        f"Hand the PIN on only if you know who that is. It works once, until {started.expires_at:%H:%M} UTC. "
-        "Otherwise do nothing: without the PIN there will be no account."
+        f"“{started.username}” requests an account in Proofdesk{where}, from address {address}.\n\n"
+        f"Give them the PIN only if you know who they are. It works once, until {started.expires_at:%H:%M} UTC. "
+        "Otherwise do nothing: without the PIN no account is created."
     )
 
 

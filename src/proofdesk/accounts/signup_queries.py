@@ -1,4 +1,4 @@
-"""SQL of signups, of the owner's Telegram account, and of the counters that limit both."""
+"""SQL of signups, of the owner's Telegram account, and of their quotas."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_o
 
 @dataclass(frozen=True)
 class SignupRequest:
-    """A signup that waits for its PIN. `attempts` counts the tries, with the one under way."""
+    """A signup that waits for its PIN. `attempts` includes the current one."""
 
     id: UUID
     username: str
@@ -21,7 +21,7 @@ class SignupRequest:
 
 @dataclass(frozen=True)
 class TelegramBinding:
-    """The Telegram account of the owner. `name` is how Telegram shows it."""
+    """The Telegram account of the owner. `name` is its display name."""
 
     user_id: int
     chat_id: int
@@ -40,7 +40,7 @@ class QuotaCount:
 
 @dataclass(frozen=True)
 class BindCode:
-    """Until when a bind code works."""
+    """The expiry of a bind code."""
 
     expires_at: datetime
 
@@ -51,7 +51,7 @@ class BindCode:
 async def insert_request(
     conn: Conn, request_id: UUID, username: str, password_hash: str, pin_hash: bytes, address: str, minutes: int
 ) -> datetime | None:
-    """A new request and when it expires; None when an account has the name, in whatever letters."""
+    """Insert a request and return its expiry; None if an account has the username in upper or lower case."""
     return await fetch_value(
         conn,
         """
@@ -69,7 +69,7 @@ async def insert_request(
 
 
 async def fetch_request(conn: Conn, request_id: UUID) -> SignupRequest | None:
-    """A request, expired or not."""
+    """Return a request, expired or not."""
     return await fetch_optional(
         conn,
         SignupRequest,
@@ -81,7 +81,7 @@ async def fetch_request(conn: Conn, request_id: UUID) -> SignupRequest | None:
 
 
 async def count_attempt(conn: Conn, request_id: UUID, max_attempts: int) -> SignupRequest | None:
-    """Count a try before it is made; None when the request takes none any more."""
+    """Count an attempt before it is checked; return None if the request accepts no more."""
     return await fetch_optional(
         conn,
         SignupRequest,
@@ -95,17 +95,17 @@ async def count_attempt(conn: Conn, request_id: UUID, max_attempts: int) -> Sign
 
 
 async def delete_request(conn: Conn, request_id: UUID) -> bool:
-    """Use a request up, or make it void; False when somebody else did already."""
+    """Delete a request; return False if it was already deleted."""
     return bool(await execute(conn, "DELETE FROM signup_requests WHERE id = %(id)s", id=request_id))
 
 
 async def delete_requests(conn: Conn) -> None:
-    """Make all requests void."""
+    """Delete all requests."""
     await execute(conn, "DELETE FROM signup_requests")
 
 
 async def delete_expired(conn: Conn) -> None:
-    """Remove requests that expired an hour ago, and updates older than Telegram would send again."""
+    """Delete requests that expired an hour ago, and updates that Telegram no longer repeats."""
     await execute(
         conn,
         """
@@ -119,7 +119,7 @@ async def delete_expired(conn: Conn) -> None:
 
 
 async def username_exists(conn: Conn, username: str) -> bool:
-    """Whether an account has the name, in whatever letters."""
+    """Return whether an account has the username, in upper or lower case."""
     return await fetch_value(
         conn, "SELECT EXISTS (SELECT FROM app_users WHERE lower(username) = lower(%(name)s))", name=username
     )
@@ -129,19 +129,19 @@ async def username_exists(conn: Conn, username: str) -> bool:
 
 
 async def fetch_binding(conn: Conn) -> TelegramBinding | None:
-    """The account that is bound."""
+    """Return the bound account."""
     return await fetch_optional(conn, TelegramBinding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner")
 
 
 async def lock_binding(conn: Conn) -> TelegramBinding | None:
-    """The account that is bound; it stays so until the end of the transaction."""
+    """Return the bound account, locked until the transaction ends."""
     return await fetch_optional(
         conn, TelegramBinding, "SELECT user_id, chat_id, name, bound_at FROM telegram_owner FOR SHARE"
     )
 
 
 async def bind(conn: Conn, user_id: int, chat_id: int, name: str) -> None:
-    """Bind an account, in the place of any other."""
+    """Bind an account, replacing any other."""
     await execute(
         conn,
         """
@@ -155,17 +155,17 @@ async def bind(conn: Conn, user_id: int, chat_id: int, name: str) -> None:
 
 
 async def unbind(conn: Conn) -> bool:
-    """Undo the binding; False when nobody was bound."""
+    """Delete the binding; return False if there was none."""
     return bool(await execute(conn, "DELETE FROM telegram_owner"))
 
 
 async def delete_code(conn: Conn) -> None:
-    """Make the code void."""
+    """Delete the bind code."""
     await execute(conn, "DELETE FROM telegram_bind_codes")
 
 
 async def replace_code(conn: Conn, code_hash: bytes, minutes: int) -> BindCode:
-    """Store a code; the one before works no more."""
+    """Store a bind code, replacing the previous one."""
     return await fetch_one(
         conn,
         BindCode,
@@ -180,7 +180,7 @@ async def replace_code(conn: Conn, code_hash: bytes, minutes: int) -> BindCode:
 
 
 async def use_code(conn: Conn, code_hash: bytes) -> bool:
-    """Use a code up; False when it is another one, has expired or was used."""
+    """Delete a valid bind code; return False if it is wrong, expired or used."""
     return bool(
         await execute(
             conn, "DELETE FROM telegram_bind_codes WHERE code_hash = %(hash)s AND expires_at > now()", hash=code_hash
@@ -189,7 +189,7 @@ async def use_code(conn: Conn, code_hash: bytes) -> bool:
 
 
 async def record_update(conn: Conn, update_id: int) -> bool:
-    """Remember an update; False when it was here before."""
+    """Store the id of an update; return False if it was already stored."""
     return bool(
         await execute(
             conn,
@@ -203,30 +203,30 @@ async def record_update(conn: Conn, update_id: int) -> bool:
 
 
 async def count_hits(conn: Conn, purposes: list[str], subjects: list[str], minutes: list[int]) -> list[QuotaCount]:
-    """Count one hit for each purpose and subject; a window that is over starts anew.
+    """Count one hit for each purpose and subject; an expired window restarts.
 
-    The three lists go together. Rows are touched in one order, so that counts at once cannot block each other.
+    The three lists have the same length. Rows are locked in one order, so that no deadlock is possible.
     """
     return await fetch_all(
         conn,
         QuotaCount,
         """
-        WITH asked AS (
+        WITH requested AS (
             SELECT * FROM unnest(%(purposes)s::text[], %(subjects)s::text[], %(minutes)s::int[])
                 AS a (purpose, subject, minutes)),
         counted AS (
             INSERT INTO rate_limits AS r (purpose, subject, hits)
-            SELECT purpose, subject, 1 FROM asked ORDER BY purpose, subject
+            SELECT purpose, subject, 1 FROM requested ORDER BY purpose, subject
             ON CONFLICT (purpose, subject) DO UPDATE SET (hits, window_started_at) = (
                 SELECT CASE WHEN ended THEN 1 ELSE least(r.hits + 1, 1000000) END,
                        CASE WHEN ended THEN now() ELSE r.window_started_at END
                 FROM (SELECT r.window_started_at <= now() - make_interval(mins => a.minutes) AS ended
-                      FROM asked a WHERE a.purpose = r.purpose AND a.subject = r.subject) AS w)
+                      FROM requested a WHERE a.purpose = r.purpose AND a.subject = r.subject) AS w)
             RETURNING purpose, subject, hits, window_started_at)
         SELECT c.purpose, c.hits,
                ceil(extract(epoch FROM c.window_started_at + make_interval(mins => a.minutes) - now()))::int
                AS seconds_left
-        FROM counted c JOIN asked a USING (purpose, subject)""",
+        FROM counted c JOIN requested a USING (purpose, subject)""",
         purposes=purposes,
         subjects=subjects,
         minutes=minutes,

@@ -1,6 +1,6 @@
-"""The bot at work: what Telegram posts is done once and answered; and whose Telegram account is the owner's.
+"""The Telegram bot: it executes each update once and replies to it, and binds the owner's Telegram account.
 
-Signup PINs go to the account that is bound, so whoever could bind himself could make accounts.
+Signup PINs go to the bound account, so whoever could bind an account of their own could create users.
 """
 
 import hashlib
@@ -26,20 +26,20 @@ log = logging.get_logger(__name__)
 
 WEBHOOK_PATH = "/auth/telegram/webhook"
 _SECRET_FORM = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that looks like another
+_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # without characters that look alike
 
 
 class TelegramNotConfigured(Unavailable):
-    """There is no bot."""
+    """No bot is configured."""
 
     code = "telegram_not_configured"
 
     def __init__(self) -> None:
-        super().__init__("There is no Telegram bot: set TELEGRAM_BOT_TOKEN.", configured=False)
+        super().__init__("No Telegram bot is configured: set TELEGRAM_BOT_TOKEN.", configured=False)
 
 
 class InvalidWebhookSecret(Denied):
-    """The call does not come from Telegram."""
+    """The call does not carry the webhook's secret."""
 
     code = "invalid_webhook_secret"
 
@@ -51,14 +51,14 @@ class WebhookRateLimited(Denied):
 
 
 class OwnerSetByOperator(Conflict):
-    """A code is of no use while TELEGRAM_OWNER_ID names the owner."""
+    """TELEGRAM_OWNER_ID sets the owner, so that a bind code has no effect."""
 
     code = "telegram_owner_fixed"
 
 
 @dataclass(frozen=True)
 class TelegramUpdate:
-    """What Telegram posts. `message` is as it came; `proven`: the call carried the webhook's secret."""
+    """An update from Telegram. `message` is not validated; `proven`: the call carried the webhook's secret."""
 
     id: int
     message: object
@@ -67,9 +67,9 @@ class TelegramUpdate:
 
 
 def check_secret(settings: Settings, *presented: str | None) -> bool:
-    """Whether the webhook's secret is among what was presented; False too while none is set.
+    """Return whether one of the presented values is the webhook's secret; False if no secret is set.
 
-    Compares in constant time. Raises `InvalidWebhookSecret`.
+    The comparison takes constant time. Raises `InvalidWebhookSecret`.
     """
     if settings.telegram_webhook_secret is None:
         return False
@@ -81,7 +81,7 @@ def check_secret(settings: Settings, *presented: str | None) -> bool:
 
 
 async def admit_webhook_call(db: Database, settings: Settings, address: str, *presented: str | None) -> bool:
-    """Let a call of the webhook in, within its quota; whether it has proved to come from Telegram.
+    """Admit a webhook call within its quota; return whether it carried the secret.
 
     Raises `InvalidWebhookSecret` or `WebhookRateLimited`.
     """
@@ -95,7 +95,7 @@ async def admit_webhook_call(db: Database, settings: Settings, address: str, *pr
 
 
 async def handle_update(db: Database, settings: Settings, bot: Bot, update: TelegramUpdate) -> bool:
-    """Do what an update means, once, and answer its sender; whether he is the bound owner by it."""
+    """Execute an update once and reply to its sender; return whether they are the bound owner now."""
     command = commands.parse_command(update.message, proven=update.proven)
     async with db.transaction() as conn:
         if not await signup_queries.record_update(conn, update.id) or command is None:
@@ -111,9 +111,9 @@ async def handle_update(db: Database, settings: Settings, bot: Bot, update: Tele
 
 
 async def create_bind_code(db: Database, settings: Settings, by: Actor) -> tuple[str, datetime]:
-    """A new one-time code for /bind and when it expires; codes made before work no more.
+    """Create a one-time code for /bind and return it with its expiry; earlier codes become invalid.
 
-    Raises `TelegramNotConfigured` or `OwnerIsFixed`.
+    Raises `TelegramNotConfigured` or `OwnerSetByOperator`.
     """
     if settings.telegram_bot_token is None:
         raise TelegramNotConfigured
@@ -127,16 +127,16 @@ async def create_bind_code(db: Database, settings: Settings, by: Actor) -> tuple
 
 
 def bind_code_problem(settings: Settings) -> str:
-    """Why a code would be of no use; empty when it is of use."""
+    """Return why a code has no effect; empty if it has one."""
     if settings.telegram_bot_token is None:
         return TelegramNotConfigured().message
     if settings.telegram_owner_id is not None:
-        return "TELEGRAM_OWNER_ID names the owner: send /bind to the bot from that account, without a code."
+        return "TELEGRAM_OWNER_ID sets the owner: send /bind to the bot from that account, without a code."
     return ""
 
 
 async def register_webhook(settings: Settings, bot: Bot | None, url: str | None) -> str:
-    """Let Telegram send messages to this Proofdesk, at `url` or else PUBLIC_URL; the address of the webhook.
+    """Register the webhook at `url` or else at PUBLIC_URL; return its address.
 
     Raises `TelegramNotConfigured`, `Invalid` or `TelegramError`.
     """
@@ -144,26 +144,26 @@ async def register_webhook(settings: Settings, bot: Bot | None, url: str | None)
         raise TelegramNotConfigured
     base = (url or settings.public_url or "").strip().rstrip("/")
     if not base:
-        raise Invalid("Say where Telegram reaches this Proofdesk: give the address, or set PUBLIC_URL.")
+        raise Invalid("The public address is unknown: give it, or set PUBLIC_URL.")
     secret = settings.telegram_webhook_secret.get_secret_value() if settings.telegram_webhook_secret else None
     if secret is None:
-        log.warning("TELEGRAM_WEBHOOK_SECRET is not set: anybody may call the webhook in Telegram's name")
+        log.warning("TELEGRAM_WEBHOOK_SECRET is not set: anyone can call the webhook in the name of Telegram")
     elif not _SECRET_FORM.fullmatch(secret):
-        raise Invalid("TELEGRAM_WEBHOOK_SECRET=********: Telegram takes 1 to 256 of A-Z a-z 0-9 _ - there.")
+        raise Invalid("TELEGRAM_WEBHOOK_SECRET=********: Telegram allows 1 to 256 characters of A-Z a-z 0-9 _ -.")
     address = base if base.endswith(WEBHOOK_PATH) else base + WEBHOOK_PATH
     await bot.set_webhook(address, secret)
     return address
 
 
 async def fetch_owner_binding(db: Database, settings: Settings) -> TelegramBinding | None:
-    """The owner's Telegram account, when one is bound and still the right one."""
+    """Return the owner's Telegram account, if one is bound and TELEGRAM_OWNER_ID does not name another."""
     async with db.transaction() as conn:
         binding = await signup_queries.fetch_binding(conn)
     return binding if commands.is_effective(binding, settings.telegram_owner_id) else None
 
 
 async def unbind(db: Database, by: Actor) -> bool:
-    """Undo the binding. Signups that wait for a PIN are void, as is a code. False when nobody was bound."""
+    """Delete the binding, open signups and the bind code; return False if no account was bound."""
     async with db.transaction() as conn:
         await signup_queries.delete_code(conn)
         unbound = await signup_queries.unbind(conn)
@@ -184,15 +184,15 @@ async def _count_call(db: Database, *, proven: bool, address: str) -> None:
 async def _execute(conn: Conn, command: BotCommand, decision: BotDecision, request_id: str | None) -> BotDecision:
     if decision.action == "redeem" and not await signup_queries.use_code(conn, _hash(decision.code)):
         decision = BotDecision(
-            "refuse", "This code is wrong, was used, or is too old. " + commands.BIND_INSTRUCTIONS, reason="wrong_code"
+            "refuse", "This code is wrong, used or expired. " + commands.BIND_INSTRUCTIONS, reason="wrong_code"
         )
     if decision.action == "refuse":
         await _record(conn, command, "auth.telegram_bind_refused", request_id, decision.reason)
     if decision.action in ("bind", "redeem"):
-        # Whoever forges an update without a secret must not divert the PINs: a private chat has its person's id.
+        # A forged update must not divert the PINs: without the secret, the chat is the sender's own, which has their id.
         chat_id = command.chat_id if command.proven or decision.action == "redeem" else command.sender_id
         await signup_queries.bind(conn, command.sender_id, chat_id, command.name)
-        await signup_queries.delete_requests(conn)  # their PINs went to whoever was bound before
+        await signup_queries.delete_requests(conn)  # their PINs went to the previous account
         await _record(conn, command, "auth.telegram_bind", request_id)
     return decision
 
@@ -208,7 +208,7 @@ async def _send_reply(bot: Bot, chat_id: int, text: str) -> None:
     try:
         await bot.send(chat_id, text)
     except TelegramError as error:
-        # The update is done; Telegram sending it again would change nothing.
+        # The update is executed; a repetition by Telegram would change nothing.
         log.warning("telegram answer not sent", error=error.message, status=error.status)
 
 

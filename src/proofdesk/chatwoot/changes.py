@@ -54,7 +54,7 @@ async def recheck_recent(importer: AccountImporter, recheck: timedelta) -> None:
             conn, importer.scope, importer.account_id, since, RECHECKED_MESSAGES
         )
     await importer.reread_messages(
-        [ConversationReading.starting_at(tail.conversation_id, tail.first_id, tail.first_id) for tail in tails]
+        [ConversationReading.starting_at(tail.conversation_id, tail.first_id, tail.last_id) for tail in tails]
     )
 
 

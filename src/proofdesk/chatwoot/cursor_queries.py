@@ -70,25 +70,26 @@ async def store_cursors(conn: Conn, scope: Scope, account_id: int, rows: Rows) -
 
 @dataclass(frozen=True)
 class ConversationTail:
-    """The end of a conversation: its stored messages from an id on."""
+    """The end of a conversation: its last stored messages, from one id to another."""
 
     conversation_id: int
     first_id: int
+    last_id: int
 
 
 async def list_recent_tails(
     conn: Conn, scope: Scope, account_id: int, since: datetime, length: int
 ) -> list[ConversationTail]:
-    """Return conversations active since a time, and the first id of their last `length` messages (0 if fewer)."""
+    """Return conversations active since a time, with their last `length` messages (`first_id` 0 if there are fewer)."""
     return await fetch_all(
         conn,
         ConversationTail,
         """
-        SELECT conversation_id, coalesce((
-            SELECT (array_agg(message_id ORDER BY message_id DESC))[%(length)s] FROM cw_messages m
-            WHERE m.project_id = c.project_id AND m.account_id = c.account_id
-              AND m.conversation_id = c.conversation_id), 0) AS first_id
-        FROM cw_conversations c
+        SELECT conversation_id, coalesce(m.ids[%(length)s], 0) AS first_id, coalesce(m.ids[1], 0) AS last_id
+        FROM cw_conversations c CROSS JOIN LATERAL (
+            SELECT array_agg(message_id ORDER BY message_id DESC) AS ids FROM cw_messages
+            WHERE project_id = c.project_id AND account_id = c.account_id
+              AND conversation_id = c.conversation_id) m
         WHERE project_id = %(project)s AND account_id = %(account)s AND last_activity_at >= %(since)s
         ORDER BY conversation_id""",
         project=scope.project_id,

@@ -16,8 +16,7 @@ from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 
 STORE_BATCH_SIZE = 2_000  # messages that are collected before they are stored; bounds the memory
-SLOW_ATTEMPTS = 3  # of a window, before it is read in halves (C-13)
-SLOW_ATTEMPTS_OF_HALF = 2
+SLOW_ATTEMPTS = 3  # of a window, before it is read in halves, or skipped if it is one message (C-13)
 
 
 @dataclass
@@ -98,7 +97,8 @@ class MessageImporter:
 
     async def _fetch_window(self, reading: ConversationReading) -> _WindowResponse:
         window = reading.window
-        client = self.client.with_max_slow_attempts(SLOW_ATTEMPTS_OF_HALF if reading.failures else SLOW_ATTEMPTS)
+        attempts = 1 if reading.failures and not reading.is_single else SLOW_ATTEMPTS
+        client = self.client.with_max_slow_attempts(attempts)
         try:
             page = await client.messages(self.account_id, reading.conversation_id, window.first, window.end)
         except ChatwootError as error:
@@ -183,11 +183,10 @@ def _make_smaller(batch: _Batch, reading: ConversationReading, error: ChatwootEr
     try:
         batch.unread.append(reading.after_failure())
     except UnsplittableWindow:
-        window = reading.window
-        if window.end - window.first > 1:
+        if not reading.is_single:
             batch.invalid.append(_unread_conversation(reading, error.message))
             return
-        message_id = str(window.first)
+        message_id = str(reading.window.first)
         batch.invalid.append(InvalidItem("message", message_id, reading.conversation_id, error.message[:500], "{}"))
         batch.unread.append(reading.after_skip())
 

@@ -13,7 +13,7 @@ from proofdesk.chatwoot import parsing
 MAX_ROWS = 1000  # of one answer
 MAX_ID = 2**63 - 1  # above every message id; Chatwoot compares it as a number of any size
 OVERLAP = 30  # C-10: ids become visible out of order, so a later reading starts thirty messages below the last one
-MAX_FAILURES = 45  # windows of one conversation that fail before its reading is given up
+MAX_FAILURES = 70  # windows of one conversation that fail before its reading is given up
 _TARGET_ROWS = 900  # that a window should hold where the density of the ids is known
 _FIRST_GUESS = 1000  # ids, where nothing is known about the density
 
@@ -106,6 +106,11 @@ class ConversationReading:
     def misses_newest(self) -> bool:
         """Whether the list named a message that these windows should have held, and did not."""
         return self.finished and self.newest_id >= max(self.start, 1) and self.newest_id not in self.present
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the window to request next is one id."""
+        return self.window.end - self.window.first == 1
 
     @property
     def cursor(self) -> int:

@@ -1,1 +1,1 @@
-"""Small parts that every package may use."""
+"""Helpers that every package may use."""

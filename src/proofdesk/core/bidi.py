@@ -1,9 +1,9 @@
-"""Names in one line of text: without the characters that would change the order of what stands around them.
+"""Names in one line of text, without characters that would change the order of the text around them.
 
 Unicode's explicit formatting characters (UAX #9, section 2: LRE, RLE, PDF, LRO, RLO, LRI, RLI, FSI, PDI) reach beyond
 the text that holds them unless they are closed, and an override shows letters in another order than they are stored in.
-Marks (LRM, RLM, ALM) stay: they have no reach, and Hebrew and Arabic names are written with them. What is stored is
-never changed: pages, commands, mail headers and the bot's answers go through here as they are written.
+Marks (LRM, RLM, ALM) stay: they affect no other text, and Hebrew and Arabic names need them. Stored text is never
+changed: only pages, command output, mail headers and replies of the bot are converted.
 """
 
 import re
@@ -13,9 +13,9 @@ _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 
 def without_formatting(text: str) -> str:
-    """Return the text without explicit directional formatting: letters stand in the order that they are stored in.
+    """Return the text without explicit directional formatting: letters appear in their stored order.
 
-    Removing, unlike closing what is open, also holds for texts that are cut or joined before or afterwards.
+    Unlike closing open characters, removing them is also correct for texts that are cut or joined before or after.
     """
     return _FORMATTING.sub("", text)
 

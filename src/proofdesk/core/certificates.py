@@ -8,5 +8,5 @@ import httpx2
 
 @cache
 def ssl_context() -> ssl.SSLContext:
-    """What clients hold servers against. It is read once: each of them would do so anew, for longer than it asks."""
+    """Return the TLS context of clients. It is loaded once, since loading takes longer than a request."""
     return httpx2.create_ssl_context()

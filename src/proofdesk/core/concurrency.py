@@ -1,4 +1,4 @@
-"""Steps that must not stop halfway, and steps that go on side by side."""
+"""Steps that must not be cancelled halfway, and work that runs concurrently."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def run_to_completion(step: Coroutine[Any, Any, T]) -> T:
-    """Let a short step end although this task is cancelled meanwhile: else a claim could be made and not known."""
+    """Complete a short step even if this task is cancelled: a claim must not be stored without its owner knowing."""
     task = asyncio.ensure_future(step)
     try:
         return await asyncio.shield(task)
@@ -20,9 +20,9 @@ async def run_to_completion(step: Coroutine[Any, Any, T]) -> T:
 
 
 async def run_concurrently(work: Callable[[], Coroutine[Any, Any, None]], number: int) -> None:
-    """Do so many of the same work at once, to the end of all.
+    """Run `number` instances of the work concurrently until all have ended.
 
-    One that fails stops the others, and what it raised is raised here; of several that one which has a code of ours.
+    The first failure cancels the others and is raised; of several failures, one that Proofdesk raised on purpose.
     """
     try:
         async with asyncio.TaskGroup() as group:

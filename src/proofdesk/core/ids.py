@@ -1,4 +1,4 @@
-"""Global ids: one string that names a row of Chatwoot inside a project, as the wire contract spells them."""
+"""Global ids: strings of the API that name a Chatwoot record in a project."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,12 +9,12 @@ PREFIXES = {"contact": "cwc", "conversation": "cw", "message": "cwmsg"}
 
 
 def contact(project_id: UUID | str, account_id: int, contact_id: int | None) -> str | None:
-    """`cwc:<project>:<account>:<contact>`, or None when the contact is not known."""
+    """`cwc:<project>:<account>:<contact>`, or None if the contact is unknown."""
     return None if contact_id is None else f"cwc:{project_id}:{account_id}:{contact_id}"
 
 
 def conversation(project_id: UUID | str, account_id: int, conversation_id: int) -> str:
-    """`cw:<project>:<account>:<conversation>`, the conversation being Chatwoot's display id."""
+    """`cw:<project>:<account>:<conversation>`, with Chatwoot's display id."""
     return f"cw:{project_id}:{account_id}:{conversation_id}"
 
 
@@ -24,7 +24,7 @@ def message(project_id: UUID | str, account_id: int, message_id: int) -> str:
 
 
 def chunk(project_id: UUID | str, account_id: int, message_id: int, chunk_index: int) -> str:
-    """`cwmsg:<project>:<account>:<message>#<index>`: stable for as long as the message is."""
+    """`cwmsg:<project>:<account>:<message>#<index>`: stable as long as the message is unchanged."""
     return f"{message(project_id, account_id, message_id)}#{chunk_index}"
 
 

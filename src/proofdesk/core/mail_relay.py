@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import email_validator
 from email_validator import EmailNotValidError, validate_email
 
-# Whether a domain takes mail is for the relay to say: inside a company that may well be one in .local or .test.
+# The relay decides which domains receive mail: inside a company, .local or .test may be valid.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 Tls = Literal["implicit", "starttls", "none"]
@@ -19,7 +19,7 @@ _ALLOWED = "an address such as smtp://user:password@mail.example.com:587, smtps:
 
 @dataclass(frozen=True)
 class Relay:
-    """Where mail is handed over. `starttls` is then required: a relay that cannot is not used."""
+    """A mail relay. With `starttls`, a relay that does not support it is not used."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class Relay:
 
 
 def parse(url: str) -> Relay:
-    """`smtp[s]://[user:password@]host[:port][?tls=starttls|none]`. On this machine `smtp` is plain unless it says so.
+    """`smtp[s]://[user:password@]host[:port][?tls=starttls|none]`. `smtp` to this machine is plain unless `tls` is set.
 
     Raises ValueError with what is allowed.
     """

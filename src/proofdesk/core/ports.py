@@ -1,4 +1,4 @@
-"""Ports to listen on: taken by one process alone, or refused in one line that says who has it."""
+"""Ports to listen on. An unavailable port is refused with one line that names the process that uses it."""
 
 import contextlib
 import errno
@@ -21,10 +21,10 @@ class PortUnavailable(Unavailable):
 
 
 def listen(host: str, port: int, names: tuple[str, str] = ("HOST", "PORT")) -> socket.socket:
-    """Return a socket that listens there; port 0 is any free one. `names` are what a person sets to change them.
+    """Return a socket that listens there; port 0 is any free one. `names` are the settings that change them.
 
-    The kernel lets nobody else listen there meanwhile: the socket is not shared (SO_REUSEPORT), so processes of one
-    server inherit it. Raises `PortUnavailable`.
+    The socket is not shared (SO_REUSEPORT), so no other process can listen there; processes of one server inherit it.
+    Raises `PortUnavailable`.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -34,7 +34,7 @@ def listen(host: str, port: int, names: tuple[str, str] = ("HOST", "PORT")) -> s
         raise PortUnavailable(f"{names[0]}={host!r} is no address of this machine. Set 127.0.0.1 or 0.0.0.0.") from None
     listener = socket.socket(family, kind, protocol)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of a former server stay
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of an earlier server remain
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
@@ -44,23 +44,23 @@ def listen(host: str, port: int, names: tuple[str, str] = ("HOST", "PORT")) -> s
 
 
 def granian_socket(listener: socket.socket) -> Any:
-    """Return the socket as Granian takes it where ports cannot be shared, as on macOS.
+    """Return the socket in the form that Granian uses where ports cannot be shared, as on macOS.
 
     Elsewhere Granian opens sockets of its own with SO_REUSEPORT, which every process of the same user may join.
     """
     from granian._granian import SocketHolder
 
-    make: Any = SocketHolder  # whose stub knows no arguments
-    return make(os.dup(listener.fileno()), False, BACKLOG)  # it closes what it is given
+    make: Any = SocketHolder  # the stub declares no arguments
+    return make(os.dup(listener.fileno()), False, BACKLOG)  # it closes its descriptor
 
 
 def check(host: str, port: int, names: tuple[str, str] = ("HOST", "PORT")) -> None:
-    """Raise `PortUnavailable` when nobody could listen there now."""
+    """Raise `PortUnavailable` if no process could listen there now."""
     listen(host, port, names).close()
 
 
 def url(host: str, port: int) -> str:
-    """Return the address under which this machine reaches what listens there."""
+    """Return the URL at which this machine reaches the listener."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -78,7 +78,7 @@ def _explain(error: OSError, host: str, port: int, names: tuple[str, str]) -> st
 
 
 def _listening_process(port: int) -> str:
-    """Name the process that listens, where the system tells this user; of a server's processes, the first."""
+    """Return the name of the listening process, if this user may see it; of several processes, the parent."""
     with contextlib.suppress(psutil.Error, OSError):
         pids = [found.pid for found in psutil.net_connections("tcp") if found.pid and _listens(found, port)]
         process = psutil.Process(pids[0]) if pids else None

@@ -1,24 +1,24 @@
-"""How long-running work tells how far it is."""
+"""How long-running work reports progress and is asked to stop."""
 
 from collections.abc import Awaitable, Callable
 
 ReportProgress = Callable[[int, int | None, str], None]
-"""Called with what is done, the total where it is known, and the unit in the plural. Must not block."""
+"""Called with the number done, the total if it is known, and the unit in the plural. It must not block."""
 
 
 def ignore_progress(done: int, total: int | None, unit: str) -> None:
-    """Report to nobody."""
+    """Ignore the report."""
 
 
 ShouldStop = Callable[[], Awaitable[bool]]
-"""Asked between batches or pages, where everything is stored: whether to leave off, for a later run to go on."""
+"""Called between batches or pages, where everything is stored: whether to stop, so that a later run continues."""
 
 
 async def never_stop() -> bool:
-    """Go on to the end."""
+    """Continue to the end."""
     return False
 
 
 def is_power_of_two(number: int) -> bool:
-    """Whether a growing number is twice what it was when this held last: at 2, 4, 8 and so on."""
+    """Return whether a number is 2, 4, 8 and so on: for work that is due whenever an amount has doubled."""
     return number > 1 and number & (number - 1) == 0

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is printed and logged: the values that settings hold, and credentials in addresses."""
+"""Removal of secrets from output and logs: the values of secret settings, and credentials in addresses."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from proofdesk.core import urls
 
 MIN_LENGTH = 6
-"""A shorter secret would blacken words that hold it by chance."""
+"""Shortest secret that is removed: a shorter one would match ordinary words."""
 _MASK = "********"
 _secrets: set[str] = set()
 _longest_first: list[str] = []
 
 
 def register_secrets(values: Iterable[str]) -> None:
-    """Take these out of everything from now on, and the passwords of those that are addresses."""
+    """Register values to remove, and the passwords in those that are addresses."""
     for value in values:
         _secrets.update(word for word in (value, value.strip(), *urls.passwords(value)) if len(word) >= MIN_LENGTH)
     _longest_first[:] = sorted(_secrets, key=len, reverse=True)
@@ -28,7 +28,7 @@ def redact_text(text: str) -> str:
 
 
 def redact_value(value: Any) -> Any:
-    """Return a value of a log line without secrets, however deep they stand in it."""
+    """Return a value of a log line without secrets, at any depth."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, dict):

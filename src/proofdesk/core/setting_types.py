@@ -18,10 +18,10 @@ def _blank_is_unset(value: object) -> object:
 
 
 def default_home() -> Path:
-    """Return the folder for data of the person, or of the system when they have no home."""
+    """Return the data folder of the user, or of the system if the user has no home."""
     try:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    except RuntimeError:  # neither HOME nor an entry in the list of users
+    except RuntimeError:  # neither HOME nor an entry in the user database
         base = Path("/var/lib")
     return base / "proofdesk"
 
@@ -30,11 +30,11 @@ def _absolute(path: Path) -> Path:
     try:
         return Path(str(path).strip()).expanduser().absolute()
     except RuntimeError:
-        raise ValueError("there is no user of the name that follows ~; write the whole path") from None
+        raise ValueError("the user after ~ does not exist; write the whole path") from None
 
 
 def _header(value: SecretStr | None) -> SecretStr | None:
-    """What is sent in a header: spaces around it were copied by mistake, and others cannot be sent."""
+    """Return a value for a header, without surrounding spaces; other spaces cannot be sent."""
     if value is None:
         return None
     text = value.get_secret_value().strip()
@@ -50,12 +50,12 @@ def _endpoint(text: str | None) -> str | None:
 
 
 def _password(value: SecretStr | None) -> SecretStr | None:
-    """What a person types: the line break of the file that it was read from is none of it."""
+    """Return a password without the line break of the file from which it was read."""
     if value is None:
         return None
     text = value.get_secret_value().rstrip("\r\n")
     if any(ord(letter) < 32 for letter in text):
-        raise ValueError("a line break or control character is in it, which nobody can type")
+        raise ValueError("it holds a line break or control character, which cannot be typed")
     return SecretStr(text)
 
 
@@ -65,7 +65,7 @@ def _database(value: SecretStr | None) -> SecretStr | None:
 
 def _proxies_only(text: str) -> str:
     if any(network.prefixlen == 0 for network in networks(text)):
-        raise ValueError("name the proxies: whoever is trusted may say what address and scheme a request has")
+        raise ValueError("name the proxies: a trusted address decides the client address and scheme of a request")
     return text
 
 

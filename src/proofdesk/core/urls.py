@@ -1,4 +1,4 @@
-"""Addresses in settings: which are accepted, and how they are shown and linked without credentials.
+"""Addresses in settings: validation, and display and links without credentials.
 
 Functions that check an address raise `ValueError` with what is allowed; no message repeats the address, which may hold
 a password.
@@ -20,7 +20,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 
 
 def origin(text: str) -> str:
-    """Return the origin that a person means: scheme, host in ASCII, and the port unless it is the scheme's own."""
+    """Return the origin: scheme, host in ASCII, and the port unless it is the default of the scheme."""
     text = text.strip()
     if _BROKEN.search(text):
         raise ValueError("a space or line break is in it; write an address such as https://desk.example.com")
@@ -41,7 +41,7 @@ def origin(text: str) -> str:
 
 
 def service(text: str) -> str:
-    """Return the base address of a service, without spaces around it and slashes behind it."""
+    """Return the base address of a service, without surrounding spaces and trailing slashes."""
     text = text.strip().rstrip("/")
     if _BROKEN.search(text):
         raise ValueError("a space or line break is in it; copy the address again")
@@ -49,17 +49,17 @@ def service(text: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Return the address as it may stand in a link."""
+    """Return the address without credentials, for links."""
     return _CREDENTIALS.sub("", url)
 
 
 def masked(url: str) -> str:
-    """Return the address as it may be shown."""
+    """Return the address with masked credentials, for display."""
     return _CREDENTIALS.sub("********@", url)
 
 
 def passwords(url: str) -> list[str]:
-    """Return the password of an address, as it stands there and as it is meant."""
+    """Return the password of an address, as written and with escapes resolved."""
     try:
         password = urlsplit(url).password or ""
     except ValueError:
@@ -111,7 +111,7 @@ def _options() -> list:
 
 
 def _check_connection(parts: dict[str, str], *, has_password: bool) -> None:
-    """Check what libpq would report only with the values that it misread, of which a password may be one."""
+    """Check what libpq would report with the misread values, of which one may be the password."""
     if any("@" in parts.get(name, "") for name in ("host", "dbname")) and not parts.get("host", "").startswith("@"):
         raise ValueError(f"more than one @ or a / before it is in it; {_ESCAPES}")
     for port in parts.get("port", "").split(","):

@@ -1,8 +1,7 @@
 """SQL of vectors.
 
-Who changes several chunks at once locks them in the order of their key first, or leaves out those that somebody
-else has, so that no two wait for each other. "Another model" is written `< OR >`: that finds the few by index where
-`<>` would look at every row.
+A statement that changes several chunks locks them in the order of their key first, or skips locked ones, so that no two
+transactions deadlock. "Another model" is written `< OR >`, which uses an index; `<>` would read every row.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_v
 from proofdesk.indexing.embeddings.batches import EmbeddingOutcome
 from proofdesk.projects.scope import Scope
 
-# See `serving_model`; of the parameters `project` and `configured`.
+# The expression of `fetch_serving_model`, with the parameters `project` and `configured`.
 SERVING_MODEL = sql.SQL("""
     coalesce((SELECT model FROM rag_models WHERE project_id = %(project)s AND complete_at IS NOT NULL
               ORDER BY model = %(configured)s DESC, complete_at DESC LIMIT 1), %(configured)s)""")
@@ -24,7 +23,7 @@ SERVING_MODEL = sql.SQL("""
 
 @dataclass(frozen=True)
 class ClaimedChunk:
-    """A chunk that a worker has taken. `claimed_at` is set while it has it, and tells its claim from any later one."""
+    """A chunk that a worker has claimed. `claimed_at` tells this claim from any later one."""
 
     account_id: int
     message_id: int
@@ -42,7 +41,7 @@ class ClaimedChunk:
 
 @dataclass(frozen=True)
 class ChunkCounts:
-    """Chunks of a project by the state of their vectors."""
+    """The chunks of a project by embedding status."""
 
     pending: int
     processing: int
@@ -52,14 +51,14 @@ class ChunkCounts:
 
 @dataclass(frozen=True)
 class SettledCounts:
-    """How many chunks of a batch got a vector, and how many were refused one."""
+    """How many chunks of a batch became ready, and how many failed."""
 
     ready: int
     failed: int
 
 
 async def count_by_status(conn: Conn, scope: Scope) -> ChunkCounts:
-    """The chunks of the project by state, as triggers have counted them."""
+    """Count the chunks of the project by embedding status. Triggers keep these counters."""
     return await fetch_one(
         conn,
         ChunkCounts,
@@ -74,7 +73,7 @@ async def count_by_status(conn: Conn, scope: Scope) -> ChunkCounts:
 
 
 async def fetch_serving_model(conn: Conn, scope: Scope, configured: str) -> str:
-    """The model whose vectors are searched: the configured one, but another that is complete while it is not."""
+    """Return the model whose vectors are searched: the configured one, or a complete one while it is incomplete."""
     return await fetch_value(
         conn,
         sql.SQL("SELECT {}").format(SERVING_MODEL),
@@ -84,7 +83,7 @@ async def fetch_serving_model(conn: Conn, scope: Scope, configured: str) -> str:
 
 
 async def register_model(conn: Conn, scope: Scope, model: str, dimension: int) -> None:
-    """Note that the project has, or is about to have, vectors of this model."""
+    """Record that the project has, or is about to have, vectors of a model."""
     await execute(
         conn,
         """
@@ -97,8 +96,8 @@ async def register_model(conn: Conn, scope: Scope, model: str, dimension: int) -
     )
 
 
-async def requeue_other_models(conn: Conn, scope: Scope, model: str, most: int) -> int:
-    """Let chunks that another model settled wait for a vector of this one; their old vectors stay."""
+async def requeue_other_models(conn: Conn, scope: Scope, model: str, limit: int) -> int:
+    """Make up to `limit` chunks of other models pending and return how many. Their old vectors stay."""
     return await execute(
         conn,
         """
@@ -106,18 +105,18 @@ async def requeue_other_models(conn: Conn, scope: Scope, model: str, most: int) 
             SELECT account_id, message_id, chunk_index FROM rag_chunks
             WHERE project_id = %(project)s AND embedding_status IN ('ready', 'failed')
               AND (embedding_model < %(model)s OR embedding_model > %(model)s)
-            LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+            LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
         UPDATE rag_chunks k SET embedding_status = 'pending', attempts = 0, error = NULL, updated_at = now()
         FROM others o WHERE k.project_id = %(project)s
           AND (k.account_id, k.message_id, k.chunk_index) = (o.account_id, o.message_id, o.chunk_index)""",
         project=scope.project_id,
         model=model,
-        most=most,
+        limit=limit,
     )
 
 
 async def requeue_lost_claims(conn: Conn, scope: Scope, minutes: int, max_attempts: int) -> int:
-    """Take back what a worker claimed `minutes` ago and never settled; from a chunk that outlived many, give up."""
+    """Make chunks pending whose claim is older than `minutes`, or failed when `max_attempts` claims were lost."""
     return await execute(
         conn,
         """
@@ -138,55 +137,55 @@ async def requeue_lost_claims(conn: Conn, scope: Scope, minutes: int, max_attemp
     )
 
 
-async def claim_chunks(conn: Conn, scope: Scope, most: int) -> list[ClaimedChunk]:
-    """Take the newest chunks that wait and that nobody has."""
+async def claim_chunks(conn: Conn, scope: Scope, limit: int) -> list[ClaimedChunk]:
+    """Claim up to `limit` of the newest pending chunks that no other worker has locked."""
     return await fetch_all(
         conn,
         ClaimedChunk,
         """
-        WITH waiting AS (
+        WITH pending AS (
             SELECT account_id, message_id, chunk_index FROM rag_chunks
             WHERE project_id = %(project)s AND embedding_status = 'pending'
-            ORDER BY created_at DESC LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+            ORDER BY created_at DESC LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
         UPDATE rag_chunks k SET embedding_status = 'processing', claimed_at = clock_timestamp(),
             attempts = attempts + 1, updated_at = now()
-        FROM waiting w WHERE k.project_id = %(project)s
+        FROM pending w WHERE k.project_id = %(project)s
           AND (k.account_id, k.message_id, k.chunk_index) = (w.account_id, w.message_id, w.chunk_index)
         RETURNING k.account_id, k.message_id, k.chunk_index, k.context, k.text, k.content_hash, k.claimed_at""",
         project=scope.project_id,
-        most=most,
+        limit=limit,
     )
 
 
 async def settle_chunks(
     conn: Conn, scope: Scope, model: str, chunks: Sequence[ClaimedChunk], outcomes: Sequence[EmbeddingOutcome]
 ) -> SettledCounts:
-    """Write what became of claimed chunks. One whose claim was lost or whose content changed is left as it is."""
+    """Store the outcomes of claimed chunks. A chunk whose claim was lost or whose content changed is not touched."""
     await _register_vector_types(conn)
     return await fetch_one(
         conn,
         SettledCounts,
         """
-        WITH made AS (
+        WITH outcome AS (
             SELECT * FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[],
                 %(hashes)s::bytea[], %(claims)s::timestamptz[], %(vectors)b::halfvec[], %(reasons)s::text[])
                 t (account_id, message_id, chunk_index, content_hash, claimed_at, vector, reason)),
-        ours AS (
+        claimed AS (
             SELECT k.account_id, k.message_id, k.chunk_index, m.vector, m.reason
-            FROM made m JOIN rag_chunks k USING (account_id, message_id, chunk_index, content_hash, claimed_at)
+            FROM outcome m JOIN rag_chunks k USING (account_id, message_id, chunk_index, content_hash, claimed_at)
             WHERE k.project_id = %(project)s
             ORDER BY k.account_id, k.message_id, k.chunk_index FOR UPDATE OF k),
         settled AS (
             UPDATE rag_chunks k SET embedding_model = %(model)s, error = o.reason, claimed_at = NULL, attempts = 0,
                 embedding_status = CASE WHEN o.vector IS NULL THEN 'failed' ELSE 'ready' END, updated_at = now()
-            FROM ours o WHERE k.project_id = %(project)s
+            FROM claimed o WHERE k.project_id = %(project)s
               AND (k.account_id, k.message_id, k.chunk_index) = (o.account_id, o.message_id, o.chunk_index)
             RETURNING k.embedding_status),
         stored AS (
             INSERT INTO rag_vectors
                 (project_id, account_scope_id, account_id, message_id, chunk_index, model, embedding)
             SELECT %(project)s, %(account_scope)s, account_id, message_id, chunk_index, %(model)s, vector
-            FROM ours WHERE vector IS NOT NULL
+            FROM claimed WHERE vector IS NOT NULL
             ON CONFLICT (project_id, account_id, message_id, chunk_index, model)
                 DO UPDATE SET embedding = excluded.embedding)
         SELECT count(*) FILTER (WHERE embedding_status = 'ready') AS ready,
@@ -205,17 +204,17 @@ async def settle_chunks(
 
 
 async def _register_vector_types(conn: Conn) -> None:
-    # A list is sent with the oid of its elements, and that of `halfvec` differs between databases.
+    # A list is sent with the oid of its elements, and the oid of `halfvec` differs between databases.
     if conn.adapters.types.get("halfvec") is None:
         await register_vector_async(conn)
 
 
 async def release_chunks(conn: Conn, scope: Scope, chunks: Sequence[ClaimedChunk]) -> int:
-    """Give claimed chunks back as if they had not been claimed."""
+    """Make claimed chunks pending, as if they had not been claimed."""
     return await execute(
         conn,
         """
-        WITH ours AS (
+        WITH claimed AS (
             SELECT k.account_id, k.message_id, k.chunk_index
             FROM unnest(%(accounts)s::bigint[], %(messages)s::bigint[], %(indexes)s::int[], %(claims)s::timestamptz[])
                 t (account_id, message_id, chunk_index, claimed_at)
@@ -223,7 +222,7 @@ async def release_chunks(conn: Conn, scope: Scope, chunks: Sequence[ClaimedChunk
             WHERE k.project_id = %(project)s
             ORDER BY k.account_id, k.message_id, k.chunk_index FOR UPDATE OF k)
         UPDATE rag_chunks k SET embedding_status = 'pending', claimed_at = NULL, attempts = greatest(attempts - 1, 0)
-        FROM ours o WHERE k.project_id = %(project)s
+        FROM claimed o WHERE k.project_id = %(project)s
           AND (k.account_id, k.message_id, k.chunk_index) = (o.account_id, o.message_id, o.chunk_index)""",
         project=scope.project_id,
         accounts=[c.account_id for c in chunks],
@@ -234,27 +233,27 @@ async def release_chunks(conn: Conn, scope: Scope, chunks: Sequence[ClaimedChunk
 
 
 async def requeue_failed(conn: Conn, scope: Scope) -> int:
-    """Let chunks that were refused wait for another try."""
+    """Make failed chunks pending and return how many."""
     return await execute(
         conn,
         """
-        WITH refused AS (
+        WITH failed AS (
             SELECT account_id, message_id, chunk_index FROM rag_chunks
             WHERE project_id = %(project)s AND embedding_status = 'failed'
             ORDER BY account_id, message_id, chunk_index FOR UPDATE)
         UPDATE rag_chunks k SET embedding_status = 'pending', attempts = 0, error = NULL, updated_at = now()
-        FROM refused r WHERE k.project_id = %(project)s
+        FROM failed r WHERE k.project_id = %(project)s
           AND (k.account_id, k.message_id, k.chunk_index) = (r.account_id, r.message_id, r.chunk_index)""",
         project=scope.project_id,
     )
 
 
 async def mark_complete(conn: Conn, scope: Scope, model: str) -> bool:
-    """Whether every chunk that can have a vector of this model has one; if so it is noted, once."""
+    """Record that a model is complete, and return whether every chunk has its vector or has failed."""
     return await fetch_value(
         conn,
         """
-        WITH whole AS (
+        WITH complete AS (
             SELECT NOT EXISTS (SELECT FROM rag_chunks WHERE project_id = %(project)s
                                AND embedding_status IN ('pending', 'processing'))
                AND NOT EXISTS (SELECT FROM rag_chunks WHERE project_id = %(project)s
@@ -262,32 +261,32 @@ async def mark_complete(conn: Conn, scope: Scope, model: str) -> bool:
                                AND (embedding_model < %(model)s OR embedding_model > %(model)s))
                AND EXISTS (SELECT FROM rag_chunks WHERE project_id = %(project)s
                            AND embedding_status = 'ready') AS yes),
-        noted AS (
-            UPDATE rag_models SET complete_at = now() FROM whole
-            WHERE whole.yes AND project_id = %(project)s AND model = %(model)s AND complete_at IS NULL)
-        SELECT yes FROM whole""",
+        recorded AS (
+            UPDATE rag_models SET complete_at = now() FROM complete
+            WHERE complete.yes AND project_id = %(project)s AND model = %(model)s AND complete_at IS NULL)
+        SELECT yes FROM complete""",
         project=scope.project_id,
         model=model,
     )
 
 
-async def delete_other_vectors(conn: Conn, scope: Scope, model: str, most: int) -> int:
-    """Remove up to `most` vectors of other models."""
+async def delete_other_vectors(conn: Conn, scope: Scope, model: str, limit: int) -> int:
+    """Delete up to `limit` vectors of other models and return how many."""
     return await execute(
         conn,
         """
         DELETE FROM rag_vectors WHERE ctid IN (
             SELECT ctid FROM rag_vectors WHERE project_id = %(project)s AND (model < %(model)s OR model > %(model)s)
-            LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+            LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
           AND project_id = %(project)s""",
         project=scope.project_id,
         model=model,
-        most=most,
+        limit=limit,
     )
 
 
 async def delete_other_models(conn: Conn, scope: Scope, model: str) -> None:
-    """Remove the notes of models that have no vectors any more."""
+    """Delete the records of models that have no vectors any more."""
     await execute(
         conn,
         """

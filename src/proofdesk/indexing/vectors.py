@@ -1,7 +1,7 @@
-"""Vectors follow the chunks: claim what waits, have it embedded, write what came back.
+"""Embedding: claims pending chunks, requests their vectors from the provider and stores them.
 
-No connection is held while the provider answers. A claim that is not settled is given back when the run fails or is
-cancelled, and taken back by a later run when its worker is lost.
+No database connection is held while the provider answers. A run that fails or is cancelled releases its claims; a later
+run requeues the claims of a lost worker.
 """
 
 import contextlib
@@ -25,15 +25,13 @@ from proofdesk.indexing.vector_queries import ChunkCounts, ClaimedChunk, Settled
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
-_ROWS_PER_TRANSACTION = 5000  # rows a transaction, where a model change touches all there are
-_LARGE_SHARE = (
-    0.1  # share of a project's vectors that a run makes before it refreshes statistics, as autovacuum's default
-)
+_ROWS_PER_TRANSACTION = 5000  # a change of the model touches every chunk
+_LARGE_SHARE = 0.1  # of a project's vectors; a run that stores more refreshes statistics, as autovacuum would
 
 
 @dataclass(frozen=True)
 class EmbeddingOptions:
-    """Texts of a request, requests in flight, minutes after which a claim is taken back, and how to wait."""
+    """Texts per request, concurrent requests, minutes until a claim counts as lost, and when to retry."""
 
     batch_size: int = 100
     concurrency: int = 4
@@ -42,7 +40,7 @@ class EmbeddingOptions:
 
     @staticmethod
     def from_settings(settings: Settings) -> "EmbeddingOptions":
-        """The options that the settings ask for."""
+        """Return the options of the settings."""
         return EmbeddingOptions(
             settings.embed_batch_size,
             settings.embed_concurrency,
@@ -52,11 +50,25 @@ class EmbeddingOptions:
 
 
 @dataclass(frozen=True)
-class EmbeddingTotals:
-    """What a run did: chunks that got a vector, chunks that were refused one, by which model, and what still waits.
+class EmbeddingControl:
+    """What a caller decides about a run.
 
-    `batch_size` is how many texts a request was to have, `lowered_to` how many the provider turned out to take.
-    `finished` is False when it left off.
+    It reports chunks, on top of those `previously_done` by a run that stopped early. It embeds at most `limit` chunks,
+    and stops after a batch when `should_stop` says so.
+    """
+
+    report: ReportProgress = ignore_progress
+    limit: int | None = None
+    should_stop: ShouldStop = never_stop
+    previously_done: int = 0
+
+
+@dataclass(frozen=True)
+class EmbeddingTotals:
+    """Chunks that a run embedded and that failed, the model, and how many chunks are still pending.
+
+    `batch_size` is the configured number of texts per request, `lowered_to` the lower limit that the provider turned
+    out to have. `finished` is False when the run stopped early.
     """
 
     processed: int
@@ -72,14 +84,17 @@ class EmbeddingTotals:
         return "pending" if self.pending else "ok"
 
 
+_TO_THE_END = EmbeddingControl()
+
+
 async def count_chunks(db: Database, scope: Scope) -> ChunkCounts:
-    """The chunks of the project by the state of their vectors."""
+    """Count the chunks of the project by embedding status."""
     async with db.scoped(scope) as conn:
         return await vector_queries.count_by_status(conn, scope)
 
 
 async def retry_failed(db: Database, scope: Scope) -> int:
-    """Let every chunk that was refused wait for another try; how many there are."""
+    """Make every failed chunk pending again and return how many."""
     async with db.scoped(scope) as conn:
         reset = await vector_queries.requeue_failed(conn, scope)
         if reset:
@@ -94,27 +109,30 @@ async def embed_pending(
     scope: Scope,
     provider: EmbeddingProvider,
     options: EmbeddingOptions,
-    report: ReportProgress = ignore_progress,
-    limit: int | None = None,
-    should_stop: ShouldStop = never_stop,
-    previously_done: int = 0,
+    control: EmbeddingControl = _TO_THE_END,
 ) -> EmbeddingTotals:
-    """Embed what waits, newest first, until nothing does, `limit` chunks are done, or it leaves off after a batch.
+    """Embed the pending chunks, newest first.
 
-    Reports chunks, those counted that `already` were done before it left off. `limit` is for what is left.
-
-    Chunks that another model embedded wait again; their old vectors answer until every chunk has a new one. Raises
-    `EmbeddingError` when the provider stops answering or refuses everything: then what was claimed waits again.
+    Chunks that another model embedded become pending; search uses their old vectors until every chunk has a new one.
+    Raises `EmbeddingError` when the provider stops answering or refuses everything; the claimed chunks are pending
+    again.
     """
     await _prepare(db, scope, provider, options)
-    run = _EmbeddingRun(db, scope, provider, options, _with_offset(previously_done, report), limit, should_stop)
+    run = _EmbeddingRun(db, scope, provider, options, control)
     await run.run((await count_chunks(db, scope)).pending)
     await _finish(db, scope, provider.name)
-    left = await count_chunks(db, scope)
-    if run.ready > _LARGE_SHARE * left.ready:
+    remaining = await count_chunks(db, scope)
+    if run.ready > _LARGE_SHARE * remaining.ready:
         await refresh_statistics(db)
-    done = run.ready, run.failed, provider.name, left.pending
-    return EmbeddingTotals(*done, run.batch_size, run.lowered_to, not run.stopped_early)
+    return EmbeddingTotals(
+        processed=run.ready,
+        failed=run.failed,
+        model=provider.name,
+        pending=remaining.pending,
+        batch_size=run.batch_size,
+        lowered_to=run.lowered_to,
+        finished=not run.stopped_early,
+    )
 
 
 async def _prepare(db: Database, scope: Scope, provider: EmbeddingProvider, options: EmbeddingOptions) -> None:
@@ -140,7 +158,7 @@ async def _finish(db: Database, scope: Scope, model: str) -> None:
 
 
 class _EmbeddingRun:
-    """Several loops over one supply: each claims, embeds and settles a batch at a time."""
+    """Concurrent loops that each claim, embed and settle one batch at a time."""
 
     def __init__(
         self,
@@ -148,15 +166,13 @@ class _EmbeddingRun:
         scope: Scope,
         provider: EmbeddingProvider,
         options: EmbeddingOptions,
-        report: ReportProgress,
-        limit: int | None,
-        leave_off: ShouldStop,
+        control: EmbeddingControl,
     ):
         self._db, self._scope, self._provider = db, scope, provider
-        self._options, self._report, self._leave_off = options, report, leave_off
+        self._concurrency, self._control = options.concurrency, control
         self._batches = BatchEmbedder(provider, options.retry_policy)
         self.batch_size = min(options.batch_size, provider.max_batch)
-        self._remaining = limit
+        self._remaining = control.limit
         self._total = 0
         self._claims: list[list[ClaimedChunk]] = []
         self.ready = self.failed = self._settled = 0
@@ -166,18 +182,18 @@ class _EmbeddingRun:
     def lowered_to(self) -> int | None:
         return self._batches.lowered_to
 
-    async def run(self, waiting: int) -> None:
-        self._total = waiting if self._remaining is None else min(waiting, self._remaining)
+    async def run(self, pending: int) -> None:
+        self._total = pending if self._remaining is None else min(pending, self._remaining)
         try:
-            await run_concurrently(self._loop, self._options.concurrency)
+            await run_concurrently(self._loop, self._concurrency)
         finally:
             await run_to_completion(self._release_claims())
 
     async def _loop(self) -> None:
-        while most := self._reserve():
-            chunks = await run_to_completion(self._claim(most))
+        while limit := self._reserve():
+            chunks = await run_to_completion(self._claim(limit))
             if self._remaining is not None:
-                self._remaining += most - len(chunks)
+                self._remaining += limit - len(chunks)
             if not chunks:
                 return
             outcomes = await self._embed(chunks)
@@ -185,20 +201,20 @@ class _EmbeddingRun:
             self._settled += 1
             if is_power_of_two(self._settled):
                 await refresh_statistics(self._db)
-            if await self._leave_off():
+            if await self._control.should_stop():
                 self.stopped_early = True
                 return
 
     def _reserve(self) -> int:
-        most = min(self.batch_size, self.lowered_to or self.batch_size)
+        limit = min(self.batch_size, self.lowered_to or self.batch_size)
         if self._remaining is not None:
-            most = min(most, self._remaining)
-            self._remaining -= most
-        return most
+            limit = min(limit, self._remaining)
+            self._remaining -= limit
+        return limit
 
-    async def _claim(self, most: int) -> list[ClaimedChunk]:
+    async def _claim(self, limit: int) -> list[ClaimedChunk]:
         async with self._db.scoped(self._scope) as conn:
-            chunks = await vector_queries.claim_chunks(conn, self._scope, most)
+            chunks = await vector_queries.claim_chunks(conn, self._scope, limit)
         self._claims.append(chunks)
         return chunks
 
@@ -214,10 +230,11 @@ class _EmbeddingRun:
         self._claims.remove(chunks)
         self.ready += settled.ready
         self.failed += settled.failed
-        self._report(self.ready + self.failed, max(self._total, self.ready + self.failed), "chunks")
+        done, before = self.ready + self.failed, self._control.previously_done
+        self._control.report(before + done, before + max(self._total, done), "chunks")
 
     async def _release_claims(self) -> None:
-        # Without a database the claims stay, and are taken back when they are old enough.
+        # While the database is away the claims stay; a later run requeues them when they are old enough.
         with contextlib.suppress(Unavailable):
             for chunks in filter(None, self._claims):
                 async with self._db.scoped(self._scope) as conn:
@@ -227,7 +244,7 @@ class _EmbeddingRun:
 async def _store(
     db: Database, scope: Scope, model: str, chunks: Sequence[ClaimedChunk], outcomes: Sequence[EmbeddingOutcome]
 ) -> SettledCounts:
-    """Write what became of claimed chunks; one whose vector the database refuses is failed with the reason."""
+    """Store the outcomes of claimed chunks. A chunk whose vector the database refuses fails with the reason."""
     try:
         async with db.scoped(scope) as conn:
             return await vector_queries.settle_chunks(conn, scope, model, chunks, outcomes)
@@ -243,10 +260,3 @@ async def _store(
         if refused:
             settled.append(await settle([(chunk, EmbeddingOutcome(None, reason)) for (chunk, _), reason in refused]))
     return SettledCounts(sum(s.ready for s in settled), sum(s.failed for s in settled))
-
-
-def _with_offset(already: int, report: ReportProgress) -> ReportProgress:
-    def beyond(done: int, total: int | None, unit: str) -> None:
-        report(already + done, None if total is None else already + total, unit)
-
-    return beyond

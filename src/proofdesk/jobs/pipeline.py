@@ -130,10 +130,12 @@ async def embed(context: JobContext) -> RunOutcome:
         scope,
         provider,
         _embedding_options(resources.settings, context.run),
-        context.time_slice,
-        None if limit is None else max(0, limit - already),
-        context.time_slice.is_over,
-        already,
+        vectors.EmbeddingControl(
+            report=context.time_slice,
+            limit=None if limit is None else max(0, limit - already),
+            should_stop=context.time_slice.is_over,
+            previously_done=already,
+        ),
     )
     result = _add_previous(context.run, {"processed": done.processed, "failed": done.failed})
     result |= {"model": done.model, "status": done.status}

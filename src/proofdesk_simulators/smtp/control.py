@@ -37,8 +37,14 @@ def list_sent(simulator: SmtpSimulator, body: Body) -> object:
 def state(simulator: SmtpSimulator, body: Body) -> object:
     """Return counts, faults and limits."""
     faults = [asdict(fault) for fault in simulator.faults]
-    return {"sent": len(simulator.received), "sessions": simulator.sessions, "faults": faults, "open": len(simulator.open),
-            "turned_away": simulator.rejected, "limits": asdict(simulator.limits)}  # fmt: skip
+    return {
+        "sent": len(simulator.received),
+        "sessions": simulator.sessions,
+        "faults": faults,
+        "open": len(simulator.open),
+        "turned_away": simulator.rejected,
+        "limits": asdict(simulator.limits),
+    }
 
 
 def reset(simulator: SmtpSimulator, body: Body) -> object:

@@ -1,4 +1,4 @@
-"""An in-process client, a studio, and the installation that the recorded answers were taken from."""
+"""An in-process client, the sample studio, and the installation behind the recorded responses."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ Json = Any
 
 
 class InProcess(httpx2.BaseTransport):
-    """Calls an ASGI app without a socket."""
+    """Call an ASGI app without a socket."""
 
     def __init__(self, app: ASGIApp, ip: str = "127.0.0.1") -> None:
         self._transport = httpx2.ASGITransport(app, client=(ip, 50_000))
@@ -48,7 +48,7 @@ def connect(simulator: ChatwootSimulator, token: str | None = None) -> httpx2.Cl
 
 @pytest.fixture
 def simulator() -> Iterator[ChatwootSimulator]:
-    """The studio, its clock stopped shortly after its last message."""
+    """Return the sample studio with its clock stopped shortly after its last message."""
     simulator = build("studio")
     simulator.clock.freeze(NOW)
     yield simulator
@@ -57,14 +57,14 @@ def simulator() -> Iterator[ChatwootSimulator]:
 
 @pytest.fixture
 def client(simulator: ChatwootSimulator) -> Iterator[httpx2.Client]:
-    """The administrator, in account 1."""
+    """Return a client with the administrator's token, for account 1."""
     with connect(simulator) as client:
         yield client
 
 
 @pytest.fixture
 def client_of(simulator: ChatwootSimulator) -> Iterator[Callable[[str], httpx2.Client]]:
-    """Clients with another token."""
+    """Return a function that creates clients with another token."""
     opened: list[httpx2.Client] = []
 
     def open_client(token: str) -> httpx2.Client:
@@ -78,7 +78,7 @@ def client_of(simulator: ChatwootSimulator) -> Iterator[Callable[[str], httpx2.C
 
 @pytest.fixture(scope="session")
 def chatwoot_notes() -> Path:
-    """The folder with `samples/` and `swagger.json`; it is not part of the repository."""
+    """Return the folder with `samples/` and `swagger.json`, which is not part of the repository."""
     folder = Path(os.environ.get("PROOFDESK_CHATWOOT_SAMPLES", REPOSITORY.parent / "shared" / "chatwoot"))
     if not (folder / "samples" / "index.json").exists():
         pytest.skip(f"no Chatwoot samples at {folder}; set PROOFDESK_CHATWOOT_SAMPLES")
@@ -87,7 +87,7 @@ def chatwoot_notes() -> Path:
 
 @pytest.fixture(scope="session")
 def corpus_folder() -> Path:
-    """The support corpus; it is not part of the repository."""
+    """Return the folder of the support corpus, which is not part of the repository."""
     folder = Path(os.environ.get("PROOFDESK_CORPUS_DIR", REPOSITORY.parent / "shared" / "data" / "support"))
     if not (folder / "small.jsonl").exists():
         pytest.skip(f"no corpus at {folder}; set PROOFDESK_CORPUS_DIR")
@@ -96,7 +96,7 @@ def corpus_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def sample(chatwoot_notes: Path) -> Callable[[str], Json]:
-    """A recorded answer by name."""
+    """Return a function that loads a recorded response by name."""
 
     def read(name: str) -> Json:
         return json.loads((chatwoot_notes / "samples" / f"{name}.json").read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def sample(chatwoot_notes: Path) -> Callable[[str], Json]:
 
 @pytest.fixture
 def recorded(sample: Callable[[str], Json]) -> Iterator[ChatwootSimulator]:
-    """The installation behind the samples, rebuilt from them: account 7, conversations 1042 to 1046."""
+    """Return the installation behind the recorded responses: account 7, conversations 1042 to 1046."""
     simulator = Rebuilding(sample).run()
     yield simulator
     simulator.close()

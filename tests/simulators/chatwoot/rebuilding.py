@@ -1,4 +1,4 @@
-"""The installation that the recorded answers were taken from, rebuilt from those answers."""
+"""The installation behind the recorded responses, rebuilt from them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -24,7 +24,7 @@ Json = Any
 
 
 class Rebuilding:
-    """Turns recorded views back into the records they were rendered from."""
+    """Converts recorded views back into the records that they were rendered from."""
 
     def __init__(self, sample: Callable[[str], Json]) -> None:
         self._sample = sample

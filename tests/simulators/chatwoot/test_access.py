@@ -1,4 +1,4 @@
-"""Tokens, roles and the six spellings of 401."""
+"""Tokens, roles and the six forms of 401."""
 
 from collections.abc import Callable
 
@@ -40,12 +40,12 @@ def test_there_is_no_bearer_form(simulator: ChatwootSimulator):
     assert (answer.status_code, list(answer.json())) == (401, ["errors"])
 
 
-def test_an_unknown_token_is_told_so(client_of: Clients):
+def test_an_unknown_token_is_rejected(client_of: Clients):
     answer = client_of("nobody").get("/conversations")
     assert (answer.status_code, answer.json()) == (401, {"error": "Invalid Access Token"})
 
 
-def test_a_stranger_to_the_account_gets_401(client_of: Clients, simulator: ChatwootSimulator):
+def test_a_user_of_another_account_gets_401(client_of: Clients, simulator: ChatwootSimulator):
     simulator.installation.add_user(User(9, "Stranger", "s@example.org", "stranger", {}))
     answer = client_of("stranger").get("/conversations")
     assert answer.json() == {"error": "You are not authorized to access this account"}
@@ -56,7 +56,7 @@ def test_a_suspended_account_answers_401(client: httpx2.Client, simulator: Chatw
     assert client.get("/conversations").json() == {"error": "Account is suspended"}
 
 
-def test_an_agent_sees_his_inboxes_only_and_nothing_says_so(client_of: Clients, simulator: ChatwootSimulator):
+def test_an_agent_sees_only_their_own_inboxes(client_of: Clients, simulator: ChatwootSimulator):
     agent = client_of("simulator-agent-3")  # Ines: website and mail
     rows = agent.get("/conversations?status=all&updated_within=99999999").json()["data"]["payload"]
     assert {row["inbox_id"] for row in rows} == {1, 2}
@@ -70,7 +70,7 @@ def test_an_agent_sees_his_inboxes_only_and_nothing_says_so(client_of: Clients, 
     assert agent.get(f"/conversations/{hidden.id}").status_code == 200
 
 
-def test_an_agent_may_not_list_webhooks_nor_delete_a_conversation(client_of: Clients):
+def test_an_agent_cannot_list_webhooks_or_delete_a_conversation(client_of: Clients):
     agent = client_of("simulator-agent-3")
     assert agent.get("/webhooks").json() == REFUSED
     assert agent.delete("/conversations/101").json() == REFUSED
@@ -83,7 +83,7 @@ def test_secrets_of_an_inbox_are_for_administrators(client: httpx2.Client, clien
     assert not [key for key in shown if key.startswith(("imap_", "smtp_"))]
 
 
-def test_a_bot_may_write_but_not_list(client_of: Clients):
+def test_a_bot_can_write_but_not_list(client_of: Clients):
     bot = client_of(BOT_TOKEN)
     assert bot.get("/conversations").json() == FOR_PEOPLE
     assert bot.get("/conversations/101/messages").json() == FOR_PEOPLE
@@ -94,7 +94,7 @@ def test_a_bot_may_write_but_not_list(client_of: Clients):
     assert bot.get("/conversations/101/labels").status_code == 200
 
 
-def test_a_platform_token_may_do_nothing_here(client_of: Clients):
+def test_a_platform_token_has_no_access(client_of: Clients):
     platform = client_of(PLATFORM_TOKEN)
     assert platform.get("/conversations/101").json() == FOR_PEOPLE
     assert platform.post("/conversations/101/messages", json={"content": "x"}).status_code == 401
@@ -114,13 +114,13 @@ def test_unknown_accounts_and_routes_are_404(client: httpx2.Client):
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 
-def test_the_server_tells_its_version_and_health_without_a_token(simulator: ChatwootSimulator):
+def test_version_and_health_need_no_token(simulator: ChatwootSimulator):
     with httpx2.Client(transport=InProcess(create_app(simulator)), base_url="http://chatwoot") as client:
         assert client.get("/api").json()["version"] == "4.15.1"
         assert client.get("/health").json() == {"status": "woot"}
 
 
-def test_every_answer_has_a_request_id(client: httpx2.Client):
+def test_every_response_has_a_request_id(client: httpx2.Client):
     first, second = client.get("/labels"), client.get("/labels")
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
 

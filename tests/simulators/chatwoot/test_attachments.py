@@ -31,7 +31,7 @@ def test_a_link_redirects_to_another_host_without_a_token(client: httpx2.Client,
         assert stranger.get(target).content == b"%PDF-1.7"
 
 
-def test_a_new_file_is_not_in_the_store_at_once(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_new_file_is_not_available_immediately(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.switches.attachment_ready_after = 5
     files = [("attachments[]", ("a.png", b"\x89PNG", "image/png"))]
     sent = client.post("/conversations/101/messages", files=files).json()
@@ -49,7 +49,7 @@ def test_the_files_of_a_deleted_message_are_gone(client: httpx2.Client, simulato
         assert stranger.get(sent["attachments"][0]["data_url"]).status_code == 404
 
 
-def test_files_of_the_sample_have_the_size_they_claim(simulator: ChatwootSimulator):
+def test_sample_files_have_their_declared_size(simulator: ChatwootSimulator):
     file = next(f for f in simulator.installation.files.values() if f.filename == "CN-2026-0019.pdf")
     with httpx2.Client(transport=InProcess(create_app(simulator)), follow_redirects=True) as stranger:
         answer = stranger.get(f"{simulator.switches.public_url}/rails/active_storage/blobs/redirect/b{file.id}/x.pdf")

@@ -5,7 +5,7 @@ import httpx2
 from proofdesk_simulators.chatwoot import ChatwootSimulator
 
 
-def test_the_list_leaves_anonymous_visitors_out(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_the_list_excludes_anonymous_visitors(client: httpx2.Client, simulator: ChatwootSimulator):
     names = [
         row["name"] for page in range(1, 5) for row in client.get(f"/contacts?sort=name&page={page}").json()["payload"]
     ]
@@ -21,12 +21,12 @@ def test_the_page_number_comes_back_as_it_was_sent(client: httpx2.Client):
     assert client.get("/contacts?page=99").json()["payload"] == []
 
 
-def test_addresses_can_be_left_out(client: httpx2.Client):
+def test_contact_inboxes_are_optional(client: httpx2.Client):
     row = client.get("/contacts?include_contact_inboxes=false").json()["payload"][0]
     assert "contact_inboxes" not in row
 
 
-def test_search_finds_visitors_too_and_tells_whether_there_is_more(client: httpx2.Client):
+def test_search_includes_visitors_and_reports_more_pages(client: httpx2.Client):
     found = client.get("/contacts/search?q=VISITOR").json()
     assert {row["name"] for row in found["payload"]} == {"visitor-4471", "visitor-5120"}
     assert found["meta"] == {"count": 2, "current_page": 1, "has_more": False}
@@ -35,7 +35,7 @@ def test_search_finds_visitors_too_and_tells_whether_there_is_more(client: httpx
     assert client.get("/contacts/search?q=").json()["payload"] == []
 
 
-def test_search_minds_the_case_of_identifiers(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_search_in_identifiers_is_case_sensitive(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.update_contact(1, {"identifier": "CRM-7"})
     assert client.get("/contacts/search?q=CRM-7").json()["meta"]["count"] == 1
     assert client.get("/contacts/search?q=crm-7").json()["meta"]["count"] == 0
@@ -65,7 +65,7 @@ def test_a_contacts_conversations_stop_at_twenty(client: httpx2.Client, simulato
     assert len(client.get("/contacts/1/conversations").json()["payload"]) == 20
 
 
-def test_deleting_a_contact_takes_its_conversations_along(client: httpx2.Client):
+def test_deleting_a_contact_deletes_its_conversations(client: httpx2.Client):
     assert client.delete("/contacts/1").content == b""
     assert client.get("/contacts/1").status_code == 404
     assert client.get("/conversations/101").status_code == 404
@@ -78,9 +78,7 @@ def test_a_contact_is_found_by_its_address(client: httpx2.Client):
     assert (missing.status_code, missing.content) == (404, b"")
 
 
-def test_a_source_id_of_somebody_else_is_taken_over_in_mail_and_refused_in_api_inboxes(
-    client: httpx2.Client, simulator: ChatwootSimulator
-):
+def test_a_taken_source_id_moves_in_mail_and_fails_in_api_inboxes(client: httpx2.Client, simulator: ChatwootSimulator):
     body = {"inbox_id": 2, "source_id": "oliver@grantjoinery.example.com"}
     assert client.post("/contacts/2/contact_inboxes", json=body).status_code == 200
     old = next(address for address in simulator.contact(1).inboxes if address.inbox.id == 2)

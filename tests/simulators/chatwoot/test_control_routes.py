@@ -16,7 +16,7 @@ def act(client: httpx2.Client, action: str, **arguments: Any) -> Any:
     return answer.json()
 
 
-def test_the_truth_is_what_the_api_shows(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_the_export_equals_what_the_api_returns(client: httpx2.Client, simulator: ChatwootSimulator):
     truth = client.get(f"{CONTROL}/truth").json()
     shown = client.get("/conversations/101").json()
     assert truth["counts"]["conversations"] == 62
@@ -31,7 +31,7 @@ def test_the_truth_is_what_the_api_shows(client: httpx2.Client, simulator: Chatw
     )
 
 
-def test_the_truth_can_be_asked_for_without_rows(client: httpx2.Client):
+def test_the_export_can_omit_rows(client: httpx2.Client):
     assert set(client.get(f"{CONTROL}/truth?rows=false").json()) == {"account_id", "counts", "by_inbox"}
 
 
@@ -50,7 +50,7 @@ def test_faults_throttles_and_shifts_are_set_listed_and_cleared(client: httpx2.C
     assert client.get(f"{CONTROL}/state").json()["faults"] == []
 
 
-def test_requests_are_logged_without_the_controls_own(client: httpx2.Client):
+def test_control_requests_are_not_logged(client: httpx2.Client):
     client.get("/conversations?page=3")
     log = client.get(f"{CONTROL}/requests", params={"path": "*/conversations"}).json()
     assert log["count"] == 1
@@ -74,7 +74,7 @@ def test_messages_are_appended_held_released_and_deleted(client: httpx2.Client):
     assert ids == [held["id"], quick["id"], pair[1]["id"]]
 
 
-def test_conversations_are_made_changed_and_deleted(client: httpx2.Client):
+def test_conversations_are_created_changed_and_deleted(client: httpx2.Client):
     made = act(client, "create_conversation", inbox_id=1, content="hello", gap=3)
     assert made["id"] == 176
     assert act(client, "set_status", conversation_id=176, status="pending")["status"] == "pending"
@@ -92,7 +92,7 @@ def test_contacts_are_renamed_and_merged(client: httpx2.Client):
     assert client.get("/contacts/2").status_code == 404
 
 
-def test_rows_are_broken_and_mended(client: httpx2.Client):
+def test_defects_are_added_and_cleared(client: httpx2.Client):
     act(client, "break_conversation", conversation_id=101, values={"created_at": "31 February"}, missing=["id"])
     row = client.get("/conversations/101").json()
     assert (row["created_at"], "id" in row) == ("31 February", False)
@@ -100,7 +100,7 @@ def test_rows_are_broken_and_mended(client: httpx2.Client):
     answer = client.post(f"{CONTROL}/actions/append_message", content=raw)
     act(client, "break_message", message_id=answer.json()["id"], values={"created_at": -1})
     assert client.get("/conversations/101/messages").json()["payload"][-1]["created_at"] == -1
-    act(client, "mend")
+    act(client, "clear_defects")
     assert client.get("/conversations/101").json()["id"] == 101
 
 
@@ -113,7 +113,7 @@ def test_switches_locale_and_clock_are_set(client: httpx2.Client, simulator: Cha
     assert simulator.clock.now() != 1_795_300_005
 
 
-def test_deliveries_are_listed_and_their_habits_set(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_deliveries_are_listed_and_the_queue_is_configured(client: httpx2.Client, simulator: ChatwootSimulator):
     assert client.patch(f"{CONTROL}/deliveries", json={"paused": True}).json()["paused"] is True
     client.post("/webhooks", json={"url": "https://receiver.example.org"})
     act(client, "append_message", conversation_id=101, content="x", message_type="outgoing")
@@ -134,7 +134,7 @@ def test_deliveries_are_listed_and_their_habits_set(client: httpx2.Client, simul
         ("/shifts", {"action": "explode"}),
     ],
 )
-def test_a_wrong_control_is_refused_with_a_reason(path: str, body: dict[str, Any], client: httpx2.Client):
+def test_an_invalid_control_request_is_rejected(path: str, body: dict[str, Any], client: httpx2.Client):
     answer = client.post(f"{CONTROL}{path}", json=body)
     assert answer.status_code == 422
     assert answer.json()["error"]

@@ -27,9 +27,7 @@ def test_only_open_ones_come_without_a_status(client: httpx2.Client, simulator: 
     assert set(walk(client, "q=")) == wanted
 
 
-def test_all_pages_together_are_all_conversations_and_then_comes_an_empty_one(
-    client: httpx2.Client, simulator: ChatwootSimulator
-):
+def test_all_pages_contain_all_conversations_and_the_last_is_empty(client: httpx2.Client, simulator: ChatwootSimulator):
     found = walk(client, "status=all&sort_by=created_at_asc")
     assert found == sorted(simulator.account().conversations)
     beyond = client.get("/conversations?status=all&page=9").json()["data"]
@@ -83,12 +81,12 @@ def test_updated_within_is_not_paged(client: httpx2.Client, simulator: ChatwootS
     assert ids(client.get("/conversations?updated_within=60")) == []  # 101 is resolved
 
 
-def test_nonsense_pages_are_the_first(client: httpx2.Client):
+def test_invalid_page_numbers_mean_the_first_page(client: httpx2.Client):
     first = ids(client.get("/conversations?status=all"))
     assert all(ids(client.get(f"/conversations?status=all&page={page}")) == first for page in ("0", "x", "-3"))
 
 
-def test_lists_narrow_by_inbox_team_labels_and_source(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_lists_filter_by_inbox_team_labels_and_source(client: httpx2.Client, simulator: ChatwootSimulator):
     account = simulator.account()
     inbox = {row.id for row in account.conversations.values() if row.inbox.id == 3}
     assert set(walk(client, "status=all&inbox_id=3")) == inbox
@@ -102,13 +100,13 @@ def test_lists_narrow_by_inbox_team_labels_and_source(client: httpx2.Client, sim
     assert 101 in ids(client.get(f"/conversations?status=all&source_id={row.contact_inbox.source_id}"))
 
 
-def test_several_statuses_may_be_asked_for(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_lists_accept_several_statuses(client: httpx2.Client, simulator: ChatwootSimulator):
     found = walk(client, "status[]=pending&status[]=snoozed")
     assert {simulator.conversation(n).status for n in found} == {"pending", "snoozed"}
     assert ids(client.get("/conversations?status=closed")) == []
 
 
-def test_counts_are_taken_before_the_assignee_type(client: httpx2.Client):
+def test_counts_ignore_the_assignee_type(client: httpx2.Client):
     everything = client.get("/conversations?status=all").json()["data"]["meta"]
     mine = client.get("/conversations?status=all&assignee_type=me").json()["data"]
     assert mine["meta"] == everything
@@ -153,7 +151,7 @@ def test_and_binds_tighter_than_or_in_the_filter(client: httpx2.Client, simulato
         ([], 500),
     ],
 )
-def test_a_bad_filter_is_refused(payload: list[object], status: int, client: httpx2.Client):
+def test_an_invalid_filter_is_rejected(payload: list[object], status: int, client: httpx2.Client):
     assert client.post("/conversations/filter", json={"payload": payload}).status_code == status
 
 

@@ -36,7 +36,7 @@ LINES = [
 ]
 
 
-def test_lines_become_conversations_with_their_times_kept(tmp_path: Path):
+def test_corpus_lines_become_conversations_with_their_times(tmp_path: Path):
     file = tmp_path / "two.jsonl.gz"
     with gzip.open(file, "wt", encoding="utf-8") as lines:
         lines.writelines(json.dumps(line) + "\n" for line in LINES)

@@ -1,4 +1,4 @@
-"""Failures, throttles and pages that shift."""
+"""Faults, throttles and pages that change while they are read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ RECORDED = {
 
 
 @pytest.mark.parametrize("kind", RECORDED)
-def test_a_fault_answers_as_recorded(
+def test_a_fault_responds_as_recorded(
     kind: str, client: httpx2.Client, simulator: ChatwootSimulator, sample: Callable[[str], Any]
 ):
     recorded = next(entry for entry in sample("errors") if entry["case"] == RECORDED[kind])
@@ -45,14 +45,14 @@ def test_a_fault_answers_as_recorded(
         assert answer.text == recorded["body_text"]
 
 
-def test_there_are_six_spellings_of_401():
+def test_there_are_six_forms_of_401():
     bodies = [
         str(answer.body) for answer in CATALOGUE.values() if answer.status == 401 and isinstance(answer.body, dict)
     ]
     assert len(set(bodies)) == 6
 
 
-def test_a_throttled_answer_has_no_retry_after_unless_a_proxy_adds_it(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_only_a_proxy_adds_retry_after_to_a_throttled_response(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add("429", times=1)
     assert "retry-after" not in client.get("/labels").headers
     simulator.faults.add("429", times=1, retry_after=7)
@@ -60,7 +60,7 @@ def test_a_throttled_answer_has_no_retry_after_unless_a_proxy_adds_it(client: ht
 
 
 @pytest.mark.parametrize("kind", ["502", "503", "504"])
-def test_a_broken_proxy_answers_in_html(kind: str, client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_broken_proxy_responds_with_html(kind: str, client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add(kind)
     answer = client.get("/labels")
     assert (answer.status_code, answer.headers["content-type"]) == (int(kind), "text/html")
@@ -72,7 +72,7 @@ def test_every_third_request_fails(client: httpx2.Client, simulator: ChatwootSim
     assert [client.get("/labels").status_code for _ in range(6)] == [200, 200, 500, 200, 200, 500]
 
 
-def test_a_fault_can_wait_be_rare_and_mind_only_some_requests(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_fault_can_skip_requests_and_match_a_path(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.faults.add("502", path="*/messages", method="GET", skip=1, times=1)
     assert client.get("/labels").status_code == 200
     codes = [client.get("/conversations/101/messages").status_code for _ in range(4)]
@@ -87,7 +87,7 @@ def test_a_cut_connection_is_a_protocol_error(client: httpx2.Client, simulator: 
     assert client.get("/conversations").status_code == 200
 
 
-def test_an_answer_can_break_in_the_middle(simulator: ChatwootSimulator):
+def test_a_response_can_break_in_the_middle(simulator: ChatwootSimulator):
     simulator.faults.add("half", times=1)
     with (
         running(create_app(simulator)) as url,
@@ -103,7 +103,7 @@ def test_an_answer_can_break_in_the_middle(simulator: ChatwootSimulator):
     assert b'{"data":{' in body
 
 
-def test_an_answer_can_go_on_for_ever(simulator: ChatwootSimulator):
+def test_a_response_can_be_endless(simulator: ChatwootSimulator):
     simulator.faults.add("trickle")
     with running(create_app(simulator)) as url, httpx2.stream("GET", f"{url}/api/v1/profile") as answer:
         parts = answer.iter_raw()
@@ -114,7 +114,7 @@ def test_an_answer_can_go_on_for_ever(simulator: ChatwootSimulator):
     ("kind", "media_type"),
     [("200_garbled", "application/json"), ("200_strange", "application/json"), ("200_page", "text/html")],
 )
-def test_something_else_can_answer_in_its_place(
+def test_something_else_can_respond_in_place_of_chatwoot(
     kind: str, media_type: str, client: httpx2.Client, simulator: ChatwootSimulator
 ):
     simulator.faults.add(kind)
@@ -123,7 +123,7 @@ def test_something_else_can_answer_in_its_place(
     assert "data" not in answer.text
 
 
-def test_a_proxy_can_lose_the_query(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_proxy_can_drop_the_query(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.switches.drop_queries = True
     first, second = (client.get("/contacts", params={"page": page}).json()["payload"] for page in (1, 2))
     assert first == second
@@ -137,10 +137,10 @@ def test_a_lost_reply_leaves_the_message_stored(client: httpx2.Client, simulator
     assert newest["content_attributes"]["key"] == "k-1"
 
 
-def test_unknown_kinds_are_refused(simulator: ChatwootSimulator):
-    with pytest.raises(ValueError, match="unknown kind of fault"):
+def test_unknown_kinds_are_rejected(simulator: ChatwootSimulator):
+    with pytest.raises(ValueError, match="Unknown kind of fault"):
         simulator.faults.add("418")
-    with pytest.raises(ValueError, match="unknown throttle"):
+    with pytest.raises(ValueError, match="Unknown throttle"):
         simulator.throttles.set("everything")
 
 
@@ -187,7 +187,7 @@ def test_the_defaults_of_the_throttles_are_the_servers(simulator: ChatwootSimula
     assert limits == {"ip": 3000, "contact_search": 100, "conversations_meta": 30}
 
 
-def test_a_conversation_jumps_to_the_first_page_while_a_client_walks(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_conversation_moves_to_the_first_page_during_paging(client: httpx2.Client, simulator: ChatwootSimulator):
     query = "/conversations?status=all&sort_by=last_activity_at_desc"
     oldest = client.get(f"{query}&page=3").json()["data"]["payload"][-1]["id"]
     simulator.shift(lambda: simulator.append_message(oldest, "still there?"), times=1)

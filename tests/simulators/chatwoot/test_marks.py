@@ -1,4 +1,4 @@
-"""What moves the times of a conversation, its counters and its status."""
+"""What changes the timestamps, counters and status of a conversation."""
 
 from collections.abc import Callable
 
@@ -18,13 +18,15 @@ def marks(client: httpx2.Client, simulator: ChatwootSimulator) -> Callable[[int]
     return read
 
 
-def test_a_new_message_moves_both_marks(marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator):
+def test_a_new_message_changes_both_timestamps(marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator):
     before = marks(101)
     message = simulator.append_message(101, "new")
     assert marks(101) == (int(message.created_at), simulator.clock.now()) > before
 
 
-def test_a_deletion_or_a_delivery_state_moves_neither(marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator):
+def test_deletions_and_delivery_states_change_no_timestamp(
+    marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator
+):
     message = simulator.append_message(101, "new", message_type="outgoing")
     before = marks(101)
     simulator.clock.advance(30)
@@ -34,7 +36,7 @@ def test_a_deletion_or_a_delivery_state_moves_neither(marks: Callable[[int], tup
     assert marks(101) == before
 
 
-def test_before_4_12_every_save_of_a_message_moved_updated_at(
+def test_before_4_12_saving_a_message_changed_updated_at(
     marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator
 ):
     simulator.switches.touch_on_message_save = True
@@ -45,7 +47,7 @@ def test_before_4_12_every_save_of_a_message_moved_updated_at(
     assert marks(101) == (activity, updated + 30)
 
 
-def test_a_deletion_shows_in_the_embedded_modification_time(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_deletion_changes_the_embedded_updated_at(client: httpx2.Client, simulator: ChatwootSimulator):
     message = simulator.append_message(101, "new")
     before = client.get("/conversations/101").json()["messages"][0]["updated_at"]
     simulator.clock.advance(30)
@@ -62,7 +64,7 @@ def test_the_unread_count_stops_at_ten(client: httpx2.Client, simulator: Chatwoo
     assert client.get("/conversations/101").json()["unread_count"] == 0
 
 
-def test_waiting_and_first_reply_follow_the_first_human_public_answer(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_waiting_and_first_reply_follow_the_first_public_reply(client: httpx2.Client, simulator: ChatwootSimulator):
     row = simulator.create_conversation(1, content="anybody there?")
     first = client.get(f"/conversations/{row.id}").json()
     assert first["waiting_since"] == first["created_at"]
@@ -106,7 +108,7 @@ def test_changes_by_a_user_write_activity_lines(client: httpx2.Client):
     assert (row["meta"]["assignee"]["name"], row["meta"]["team"]["name"]) == ("Ines Albrecht", "web")
 
 
-def test_labels_set_without_a_user_move_only_updated_at(
+def test_labels_set_without_a_user_change_only_updated_at(
     marks: Callable[[int], tuple[int, float]], simulator: ChatwootSimulator
 ):
     activity, updated = marks(101)
@@ -115,7 +117,7 @@ def test_labels_set_without_a_user_move_only_updated_at(
     assert marks(101)[1] > updated
 
 
-def test_a_deleted_conversation_is_not_found_any_more(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_deleted_conversation_is_not_found(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.delete_conversation(101)
     assert client.get("/conversations/101").status_code == 404
     assert client.get("/conversations/101/messages").json() == {"error": "Resource could not be found"}

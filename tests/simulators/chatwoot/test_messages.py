@@ -1,4 +1,4 @@
-"""Reading messages: the four selection rules, the order, deletions and odd contents."""
+"""Reading messages: the four selection rules, the order, deletions and unusual content."""
 
 import httpx2
 import pytest
@@ -13,7 +13,7 @@ def numbers(answer: httpx2.Response) -> list[int]:
 
 @pytest.fixture
 def long_one(simulator: ChatwootSimulator) -> list[int]:
-    """Conversation 173 with 1,150 messages, a second apart."""
+    """Return the message ids of conversation 173: 1,150 messages, a second apart."""
     start = simulator.clock.now() - 100_000
     row = simulator.create_conversation(1, 1, at=start)
     assert row.id == 173
@@ -24,23 +24,23 @@ def test_without_cursors_the_newest_twenty_come_oldest_first(client: httpx2.Clie
     assert numbers(client.get("/conversations/173/messages")) == long_one[-20:]
 
 
-def test_before_gives_the_twenty_just_below(client: httpx2.Client, long_one: list[int]):
+def test_before_returns_the_previous_twenty(client: httpx2.Client, long_one: list[int]):
     assert numbers(client.get(f"/conversations/173/messages?before={long_one[500]}")) == long_one[480:500]
 
 
-def test_after_gives_the_next_hundred(client: httpx2.Client, long_one: list[int]):
+def test_after_returns_the_next_hundred(client: httpx2.Client, long_one: list[int]):
     assert numbers(client.get("/conversations/173/messages?after=0")) == long_one[:100]
     assert numbers(client.get("/conversations/173/messages?after=nonsense")) == long_one[:100]
     assert numbers(client.get(f"/conversations/173/messages?after={long_one[99]}")) == long_one[100:200]
     assert numbers(client.get(f"/conversations/173/messages?after={long_one[-1]}")) == []
 
 
-def test_both_give_up_to_a_thousand_with_the_lower_bound_inside(client: httpx2.Client, long_one: list[int]):
+def test_both_bounds_return_up_to_a_thousand_with_the_lower_one(client: httpx2.Client, long_one: list[int]):
     asked = f"/conversations/173/messages?after={long_one[10]}&before={long_one[1149]}"
     assert numbers(client.get(asked)) == long_one[10:1010]
 
 
-def test_rows_are_chosen_by_id_and_ordered_by_time(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_rows_are_selected_by_id_and_ordered_by_time(client: httpx2.Client, simulator: ChatwootSimulator):
     now = simulator.clock.now()
     late = simulator.append_message(101, "stamped later", at=now + 50)
     early = simulator.append_message(101, "stamped earlier", at=now + 10)
@@ -49,7 +49,7 @@ def test_rows_are_chosen_by_id_and_ordered_by_time(client: httpx2.Client, simula
     assert numbers(client.get(f"/conversations/101/messages?after={late.id}")) == [early.id]
 
 
-def test_any_text_in_filter_internal_messages_leaves_notes_and_activity_out(client: httpx2.Client):
+def test_filter_internal_messages_excludes_notes_and_activity(client: httpx2.Client):
     asked = "/conversations/101/messages?after=0&filter_internal_messages="
     everything = client.get(asked).json()["payload"]
     public = client.get(f"{asked}false").json()["payload"]
@@ -129,7 +129,7 @@ def test_a_nul_character_is_sent_as_a_json_escape(client: httpx2.Client, simulat
     assert rb"a\u0000b" in client.get("/conversations/101/messages").content
 
 
-def test_wrong_values_and_missing_keys_show_in_every_view(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_defects_appear_in_every_view(client: httpx2.Client, simulator: ChatwootSimulator):
     message = simulator.append_message(101, "fine")
     simulator.break_message(message.id, {"created_at": 10**14, "content": ["not", "text"]}, ["sender"])
     listed = client.get("/conversations/101/messages").json()["payload"][-1]

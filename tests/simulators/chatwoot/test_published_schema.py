@@ -1,4 +1,4 @@
-"""The answers, validated against Chatwoot's own OpenAPI document where that document is right."""
+"""Responses, validated against Chatwoot's own OpenAPI document where that document is right."""
 
 import json
 from pathlib import Path
@@ -46,18 +46,18 @@ def complaints(document: dict[str, Any], schema: str, value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("path", CHECKED)
-def test_an_answer_fits_the_published_schema(path: str, client: httpx2.Client, document: dict[str, Any]):
+def test_a_response_matches_the_published_schema(path: str, client: httpx2.Client, document: dict[str, Any]):
     assert complaints(document, CHECKED[path], client.get(path).json()) == []
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_the_items_of_a_list_fit_the_published_schema(path: str, client: httpx2.Client, document: dict[str, Any]):
+def test_list_items_match_the_published_schema(path: str, client: httpx2.Client, document: dict[str, Any]):
     answer = client.get(path).json()
     rows = answer["payload"] if isinstance(answer, dict) else answer
     assert rows
     assert [text for row in rows for text in complaints(document, LISTS[path], row)] == []
 
 
-def test_a_written_message_fits_the_published_schema(client: httpx2.Client, document: dict[str, Any]):
+def test_a_created_message_matches_the_published_schema(client: httpx2.Client, document: dict[str, Any]):
     answer = client.post("/conversations/101/messages", json={"content": "hello"}).json()
     assert complaints(document, "message", answer) == []

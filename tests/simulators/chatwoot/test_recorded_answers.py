@@ -1,4 +1,4 @@
-"""The views, compared with recorded answers of Chatwoot 4.15.1: same keys, same values, same absent keys."""
+"""Views, compared with recorded responses of Chatwoot 4.15.1: same keys, values and absent keys."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ EXACT = {
 
 
 def shape(value: Any) -> Any:
-    """Keys and types, without values. Lists count by their first element."""
+    """Return keys and types without values. A list has the shape of its first element."""
     if isinstance(value, dict):
         return {key: shape(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -51,7 +51,7 @@ def shape(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_a_read_gives_the_recorded_answer(name: str, recorded_client: httpx2.Client, sample: Sample):
+def test_a_read_returns_the_recorded_response(name: str, recorded_client: httpx2.Client, sample: Sample):
     answer, wanted = recorded_client.get(EXACT[name]), sample(name)
     assert answer.status_code == 200
     found = answer.json()
@@ -81,7 +81,7 @@ def test_contactable_inboxes_pair_an_address_with_a_slim_inbox(recorded_client: 
     assert answer == wanted
 
 
-def test_creating_a_contact_answers_with_the_raw_inbox_row(recorded_client: httpx2.Client, sample: Sample):
+def test_creating_a_contact_returns_the_raw_inbox_row(recorded_client: httpx2.Client, sample: Sample):
     body = sample("contact_create_request") | {"identifier": "new-1", "source_id": "new-1"}
     answer = recorded_client.post(f"{ACCOUNT}/contacts", json=body).json()
     wanted = sample("contact_create")
@@ -94,7 +94,7 @@ def test_creating_a_contact_inbox_has_the_recorded_shape(recorded_client: httpx2
     assert shape(answer) == shape(sample("contact_inbox_create"))
 
 
-def test_creating_a_conversation_answers_with_the_whole_conversation(recorded_client: httpx2.Client, sample: Sample):
+def test_creating_a_conversation_returns_the_whole_conversation(recorded_client: httpx2.Client, sample: Sample):
     body = sample("conversation_create_request")
     answer = recorded_client.post(f"{ACCOUNT}/conversations", json=body).json()
     assert shape(answer) == shape(sample("conversation_create"))
@@ -127,7 +127,7 @@ def test_creating_a_message_with_files_has_the_recorded_shape(recorded_client: h
     assert [file["file_size"] for file in answer["attachments"]] == [12, 8]
 
 
-def test_deleting_a_message_gives_the_recorded_answer(
+def test_deleting_a_message_returns_the_recorded_response(
     recorded: ChatwootSimulator, recorded_client: httpx2.Client, sample: Sample
 ):
     recorded.account(7).locale = "en"
@@ -135,14 +135,14 @@ def test_deleting_a_message_gives_the_recorded_answer(
     assert answer == sample("message_delete")
 
 
-def test_retrying_and_setting_a_status_give_the_recorded_answers(recorded_client: httpx2.Client, sample: Sample):
+def test_retry_and_status_return_the_recorded_responses(recorded_client: httpx2.Client, sample: Sample):
     retried = recorded_client.post(f"{ACCOUNT}/conversations/1044/messages/90304/retry").json()
     assert retried == sample("message_retry")
     read = recorded_client.patch(f"{ACCOUNT}/conversations/1045/messages/90342", json={"status": "read"}).json()
     assert read == sample("message_status_update")
 
 
-def test_toggling_a_status_gives_the_recorded_answer(recorded_client: httpx2.Client, sample: Sample):
+def test_toggling_a_status_returns_the_recorded_response(recorded_client: httpx2.Client, sample: Sample):
     recorded_client.post(f"{ACCOUNT}/conversations/1043/toggle_status", json={"status": "open"})
     answer = recorded_client.post(f"{ACCOUNT}/conversations/1043/toggle_status", json={"status": "resolved"})
     assert answer.json() == sample("conversation_toggle_status")

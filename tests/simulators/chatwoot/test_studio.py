@@ -1,4 +1,4 @@
-"""The studio sample: complete, consistent and the same each time."""
+"""The sample studio is complete, consistent and deterministic."""
 
 import re
 from collections import Counter
@@ -30,13 +30,13 @@ def test_some_contacts_write_through_several_inboxes(simulator: ChatwootSimulato
     assert all(contact.conversations for contact in contacts)
 
 
-def test_seven_languages_are_spoken(simulator: ChatwootSimulator):
+def test_the_sample_has_seven_languages(simulator: ChatwootSimulator):
     spoken = Counter(str(c.contact.custom_attributes["language"]) for c in simulator.account().conversations.values())
     assert {language for language, count in spoken.items() if count >= 8} == {"en", "de", "fr", "es", "ru"}
     assert set(spoken) - {"en", "de", "fr", "es", "ru"} == {"pt", "it"}
 
 
-def test_all_times_lie_in_the_autumn_and_follow_the_ids(simulator: ChatwootSimulator):
+def test_times_are_in_autumn_and_in_order_of_ids(simulator: ChatwootSimulator):
     rows = sorted(simulator.installation.messages.values(), key=lambda row: row.id)
     times = [row.created_at for row in rows]
     assert times[0] >= FIRST and times[-1] <= LAST
@@ -46,7 +46,7 @@ def test_all_times_lie_in_the_autumn_and_follow_the_ids(simulator: ChatwootSimul
     assert starts == sorted(starts)
 
 
-def test_addresses_and_telephone_numbers_are_reserved_ones(simulator: ChatwootSimulator):
+def test_addresses_and_phone_numbers_are_reserved_ones(simulator: ChatwootSimulator):
     for contact in simulator.account().contacts.values():
         assert contact.email is None or ALLOWED_ADDRESS.fullmatch(contact.email)
         assert contact.phone_number is None or PHONE.fullmatch(contact.phone_number)
@@ -62,7 +62,7 @@ def test_labels_teams_and_assignees_exist(simulator: ChatwootSimulator):
         assert first_known[0].message_type == INCOMING
 
 
-def test_every_kind_of_content_is_there(simulator: ChatwootSimulator):
+def test_the_sample_has_every_kind_of_content(simulator: ChatwootSimulator):
     rows = list(simulator.installation.messages.values())
     files = Counter(file.file_type for row in rows for file in row.attachments or [])
     assert set(files) == {"image", "file", "audio", "location"}

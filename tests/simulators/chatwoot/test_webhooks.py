@@ -1,4 +1,4 @@
-"""Subscriptions and deliveries: signed, unordered, tried once."""
+"""Subscriptions and deliveries: signed, unordered, attempted once."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ URL = "https://receiver.example.org/hook"
 
 @dataclass
 class Receiver:
-    """Keeps what it is sent and answers as told."""
+    """Records requests and responds with a configured status."""
 
     requests: list[httpx2.Request] = field(default_factory=list[httpx2.Request])
     answer: Callable[[httpx2.Request], httpx2.Response] = lambda request: httpx2.Response(200)
@@ -57,11 +57,11 @@ def client(simulator: ChatwootSimulator) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def secret(client: httpx2.Client) -> str:
-    """The secret of a subscription to everything there is by default."""
+    """Return the secret of a subscription to the default events."""
     return client.post("/webhooks", json={"url": URL}).json()["payload"]["webhook"]["secret"]
 
 
-def test_the_signature_fits_the_recorded_request(sample: Callable[[str], Any]):
+def test_the_signature_matches_the_recorded_request(sample: Callable[[str], Any]):
     recorded = sample("webhook_signed_request")
     raw = recorded["raw_body"].encode()
     assert signature.body(json.loads(raw)) == raw
@@ -79,7 +79,7 @@ def test_deliveries_are_signed_over_their_raw_bytes(simulator: ChatwootSimulator
     assert rb"\u003cb\u003eR\u0026D\u003c/b\u003e" in receiver.requests[0].content
 
 
-def test_an_incoming_message_also_makes_noise_about_its_contact(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+def test_an_incoming_message_also_sends_a_contact_event(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
     simulator.append_message(101, "hello again")
     assert simulator.deliveries.drain()
     assert sorted(receiver.events) == [
@@ -93,7 +93,9 @@ def test_an_incoming_message_also_makes_noise_about_its_contact(simulator: Chatw
     assert changed == ["last_activity_at", "updated_at"]
 
 
-def test_a_status_change_gives_two_events(client: httpx2.Client, simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+def test_a_status_change_sends_two_events(
+    client: httpx2.Client, simulator: ChatwootSimulator, receiver: Receiver, secret: str
+):
     client.post("/conversations/102/toggle_status", json={"status": "pending"})
     assert simulator.deliveries.drain()
     assert receiver.events == ["conversation_updated", "conversation_status_changed"]
@@ -113,7 +115,7 @@ def test_private_notes_are_delivered_and_activity_is_not(
     assert receiver.bodies[0]["private"] is True
 
 
-def test_the_payload_shows_the_state_at_the_time_of_sending(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+def test_the_payload_shows_the_state_when_it_is_sent(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
     simulator.deliveries.behaviour.paused = True
     message = simulator.append_message(101, "will be deleted", message_type="outgoing")
     simulator.delete_message(message.id)
@@ -124,7 +126,7 @@ def test_the_payload_shows_the_state_at_the_time_of_sending(simulator: ChatwootS
     assert created["content_attributes"] == {"deleted": True}
 
 
-def test_an_event_whose_record_is_gone_is_lost(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+def test_an_event_of_a_deleted_record_is_lost(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
     simulator.deliveries.behaviour.paused = True
     simulator.append_message(101, "x", message_type="outgoing")
     simulator.delete_conversation(101)
@@ -153,7 +155,7 @@ def test_events_can_be_lost(simulator: ChatwootSimulator, receiver: Receiver, se
     assert [body["content"] for body in receiver.bodies] == ["0", "2"]
 
 
-def test_events_can_come_in_another_order(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
+def test_events_can_arrive_in_another_order(simulator: ChatwootSimulator, receiver: Receiver, secret: str):
     simulator.deliveries.behaviour.reverse = True
     for number in range(3):
         simulator.append_message(101, str(number), message_type="outgoing")
@@ -188,7 +190,7 @@ def test_private_targets_can_be_refused(client: httpx2.Client, simulator: Chatwo
     assert simulator.deliveries.attempts[0].error == "private network"
 
 
-def test_a_deletion_is_told_as_an_update_and_a_removed_conversation_not_at_all(
+def test_deletions_are_updates_and_removed_conversations_are_silent(
     simulator: ChatwootSimulator, receiver: Receiver, secret: str
 ):
     message = simulator.append_message(101, "x", message_type="outgoing")
@@ -232,12 +234,12 @@ def test_subscriptions_have_eight_default_events(client: httpx2.Client):
         ({"url": URL, "subscriptions": ["message_exploded"]}, "subscriptions"),
     ],
 )
-def test_a_bad_subscription_is_invalid(body: dict[str, object], attribute: str, client: httpx2.Client):
+def test_an_invalid_subscription_is_rejected(body: dict[str, object], attribute: str, client: httpx2.Client):
     answer = client.post("/webhooks", json=body)
     assert (answer.status_code, answer.json()["attributes"]) == (422, [attribute])
 
 
-def test_a_url_is_subscribed_once(client: httpx2.Client, secret: str):
+def test_a_url_can_be_subscribed_only_once(client: httpx2.Client, secret: str):
     assert client.post("/webhooks", json={"url": URL}).status_code == 422
     missing = client.post("/webhooks", json={})
     assert missing.json() == {"error": "param is missing or the value is empty: webhook"}

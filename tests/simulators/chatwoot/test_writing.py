@@ -17,7 +17,7 @@ def api_conversation(simulator: ChatwootSimulator) -> int:
     return simulator.create_conversation(inbox.id, 1).id
 
 
-def test_own_keys_in_content_attributes_come_back(client: httpx2.Client):
+def test_custom_content_attributes_are_returned(client: httpx2.Client):
     answer = post(client, content="hi", content_attributes={"proofdesk_key": "d-17"}).json()
     again = client.get("/conversations/101/messages").json()["payload"][-1]
     assert answer["content_attributes"]["proofdesk_key"] == "d-17"
@@ -25,23 +25,23 @@ def test_own_keys_in_content_attributes_come_back(client: httpx2.Client):
     assert (answer["status"], answer["message_type"]) == ("sent", 1)
 
 
-def test_the_echo_id_comes_back_once(client: httpx2.Client):
+def test_the_echo_id_is_returned_once(client: httpx2.Client):
     assert post(client, content="hi", echo_id="e-1").json()["echo_id"] == "e-1"
     assert "echo_id" not in client.get("/conversations/101/messages").json()["payload"][-1]
 
 
-def test_a_repeated_post_makes_a_second_message(client: httpx2.Client):
+def test_a_repeated_post_creates_a_second_message(client: httpx2.Client):
     first, second = post(client, content="twice").json(), post(client, content="twice").json()
     assert first["id"] != second["id"]
 
 
-def test_outgoing_text_passes_the_template_engine(client: httpx2.Client):
+def test_outgoing_text_is_rendered_as_a_template(client: httpx2.Client):
     sent = "Dear {{contact.name}}, {{ contact.email }}, code `{{contact.name}}`, {{unknown.word}}."
     stored = post(client, content=sent).json()["content"]
     assert stored == "Dear Oliver Grant, oliver@grantjoinery.example.com, code `{{contact.name}}`, ."
 
 
-def test_two_hundred_messages_a_minute_are_enough(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_two_hundred_messages_per_minute_are_the_limit(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.switches.messages_per_minute = 3
     for _ in range(3):
         assert post(client, content="x").status_code == 200
@@ -75,7 +75,7 @@ def test_read_does_not_go_back_to_delivered(simulator: ChatwootSimulator):
     assert simulator.set_message_status(message.id, "failed").status == "failed"
 
 
-def test_mail_carries_its_addressees_and_bodies(client: httpx2.Client):
+def test_mail_has_addressees_and_bodies(client: httpx2.Client):
     answer = post(client, content="Hello\n\nWorld", cc_emails="a@example.org, b@example.org").json()
     attributes = answer["content_attributes"]
     assert attributes["cc_emails"] == ["a@example.org", "b@example.org"]
@@ -84,7 +84,7 @@ def test_mail_carries_its_addressees_and_bodies(client: httpx2.Client):
     assert post(client, content="x", to_emails="nobody").json() == {"error": "Invalid email address"}
 
 
-def test_a_text_longer_than_a_hundred_and_fifty_thousand_is_refused(client: httpx2.Client):
+def test_a_text_that_is_too_long_is_rejected(client: httpx2.Client):
     assert post(client, content="x" * 150_000).status_code == 200
     refused = post(client, content="x" * 150_001)
     assert refused.json()["error"].startswith("Validation failed: Content is too long")
@@ -94,12 +94,12 @@ def test_an_empty_message_is_stored(client: httpx2.Client):
     assert post(client).json()["content"] is None
 
 
-def test_a_broken_body_is_a_bad_request(client: httpx2.Client):
+def test_invalid_json_is_a_bad_request(client: httpx2.Client):
     answer = client.post("/conversations/101/messages", content="{", headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()) == (400, {"status": 400, "error": "Bad Request"})
 
 
-def test_a_conversation_is_made_by_contact_and_inbox_or_by_source_id(client: httpx2.Client):
+def test_a_conversation_needs_contact_and_inbox_or_a_source_id(client: httpx2.Client):
     made = client.post("/conversations", json={"inbox_id": 2, "contact_id": 3, "message": {"content": "Hello"}}).json()
     assert made["id"] == 173
     assert made["messages"][0]["content"] == "Hello"
@@ -109,7 +109,7 @@ def test_a_conversation_is_made_by_contact_and_inbox_or_by_source_id(client: htt
     assert client.post("/conversations", json={"inbox_id": 2, "contact_id": 999}).status_code == 404
 
 
-def test_a_locked_inbox_answers_with_the_contacts_last_conversation(client: httpx2.Client, simulator: ChatwootSimulator):
+def test_a_locked_inbox_returns_the_last_conversation(client: httpx2.Client, simulator: ChatwootSimulator):
     simulator.account().inboxes[2].lock_to_single_conversation = True
     last = max(row.id for row in simulator.contact(1).conversations if row.inbox.id == 2)
     assert client.post("/conversations", json={"inbox_id": 2, "contact_id": 1}).json()["id"] == last
@@ -125,7 +125,7 @@ def test_a_new_conversation_starts_pending_with_a_bot_and_resolved_when_blocked(
     assert (blocked["status"], blocked["muted"]) == ("resolved", True)
 
 
-def test_unknown_assignees_and_statuses_are_refused(client: httpx2.Client):
+def test_unknown_assignees_and_statuses_are_rejected(client: httpx2.Client):
     assert client.post("/conversations/101/assignments", json={"assignee_id": 99}).status_code == 404
     assert client.post("/conversations/101/toggle_status", json={"status": "closed"}).status_code == 422
 

@@ -58,5 +58,5 @@ ACTIONS: dict[str, View] = {
     "break_rendering": _nothing,
     "delete_inbox": _nothing,
     "skip_ids": _nothing,
-    "mend": _nothing,
+    "clear_defects": _nothing,
 }
