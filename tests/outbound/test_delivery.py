@@ -53,7 +53,7 @@ async def test_no_connection_is_held_during_the_call(desk: OutboundDesk):
         held.append(stats["pool_size"] - stats["pool_available"])
         [state] = desk.rows("SELECT status FROM outbound_messages")
         assert state == ("sending",), "the attempt is written before the call"
-        assert desk.total("SELECT count(*) FROM outbound_attempts WHERE outcome IS NULL") == 1
+        assert desk.fetch_count("SELECT count(*) FROM outbound_attempts WHERE outcome IS NULL") == 1
 
     desk.mail.behave = counted
     await desk.approve_new()

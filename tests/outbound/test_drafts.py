@@ -48,7 +48,7 @@ async def test_fifty_requests_at_once_create_one_message(desk: OutboundDesk):
     made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, wish) for _ in range(50)))
     assert len({m.id for m, _ in made}) == 1
     assert sum(is_new for _, is_new in made) == 1
-    assert desk.total("SELECT count(*) FROM audit_events WHERE action = 'outbound.draft'") == 1
+    assert desk.fetch_count("SELECT count(*) FROM audit_events WHERE action = 'outbound.draft'") == 1
 
 
 async def test_dedupe_key_allows_one_message_until_it_is_released(desk: OutboundDesk):
@@ -71,14 +71,14 @@ async def test_only_one_redraft_gets_a_shared_dedupe_key(desk: OutboundDesk):
     again = (approval.redraft(desk.db, desk.scope, m.id) for m in made)
     told = await asyncio.gather(*again, return_exceptions=True)
     assert sum(isinstance(t, DuplicateOutbound) for t in told) == 5, told
-    assert desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'draft'") == 1
+    assert desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE status = 'draft'") == 1
 
 
 async def test_twenty_requests_with_one_dedupe_key_create_one_message(desk: OutboundDesk):
     wishes = [DraftRequest("email", LUIS, TEXT, f"key {n}", dedupe_key="one") for n in range(20)]
     made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, w) for w in wishes), return_exceptions=True)
     assert sum(isinstance(m, DuplicateOutbound) for m in made) == 19
-    assert desk.total("SELECT count(*) FROM outbound_messages") == 1
+    assert desk.fetch_count("SELECT count(*) FROM outbound_messages") == 1
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_invalid_request_is_reported_and_nothing_is_stored(desk: OutboundD
         given["recipient_ref"] = given["recipient_ref"].format(desk.scope.project_id)
     with pytest.raises(error):
         await drafts.create(desk.db, desk.scope, DraftRequest(**given))
-    assert desk.total("SELECT count(*) FROM outbound_messages") == 0
+    assert desk.fetch_count("SELECT count(*) FROM outbound_messages") == 0
 
 
 async def test_approval_records_person_time_and_content(desk: OutboundDesk):

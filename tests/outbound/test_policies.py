@@ -188,7 +188,7 @@ async def test_slot_is_released_after_failure_and_kept_when_unknown(desk: Outbou
 async def test_invalid_policy_change_is_refused(desk: OutboundDesk, who: str, change: dict[str, Any], error: Any):
     with pytest.raises(error):
         await desk.policy(who.format(desk.scope.project_id), **change)
-    assert desk.total("SELECT count(*) FROM contact_channel_policies") == 0
+    assert desk.fetch_count("SELECT count(*) FROM contact_channel_policies") == 0
 
 
 async def test_unknown_channel_is_refused(desk: OutboundDesk):

@@ -54,8 +54,8 @@ async def test_cap_holds_while_slots_are_released_under_load(desk: OutboundDesk)
     for _ in range(4):
         await asyncio.gather(*(desk.process() for _ in range(3)))
     assert len(desk.mail.sent) <= 3
-    waiting = desk.total("SELECT count(*) FROM outbound_messages WHERE last_error = 'frequency_cap_reached'")
-    failed = desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'failed'")
+    waiting = desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE last_error = 'frequency_cap_reached'")
+    failed = desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE status = 'failed'")
     assert len(desk.mail.sent) + waiting + failed == 12
     assert not waiting or len(desk.mail.sent) == 3, "what was given back was taken again"
 
@@ -93,7 +93,7 @@ async def test_opt_outs_during_delivery_block_what_is_not_sent(desk: OutboundDes
     desk.mail.behave = lambda _: 0.005
     opt_outs = (desk.policy(p, opted_out=True) for p in people[::-1])
     await asyncio.gather(desk.process(), desk.process(), *opt_outs)
-    blocked = desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'blocked_opt_out'")
+    blocked = desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE status = 'blocked_opt_out'")
     assert blocked + len(desk.mail.sent) == 30
     late = desk.rows(
         "SELECT 1 FROM outbound_attempts a JOIN outbound_messages m ON m.id = a.outbound_id"
@@ -112,7 +112,7 @@ async def test_cancelled_delivery_waits_for_running_calls(desk: OutboundDesk):
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
-    assert desk.total("SELECT count(*) FROM outbound_messages WHERE status = 'sent'") == 3
+    assert desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE status = 'sent'") == 3
 
 
 async def test_cancelled_delivery_waits_for_its_grace_period_only(desk: OutboundDesk):
@@ -164,7 +164,7 @@ async def _waits(desk: OutboundDesk) -> None:
     """Until a connection waits for a lock of another."""
     await _until(
         lambda: (
-            desk.total(
+            desk.fetch_count(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
             > 0

@@ -53,7 +53,7 @@ async def deliver(desk: OutboundDesk, channels: list[EmailChannel], number: int,
     for n in range(number):
         await desk.approve_new(f"{n}@example.com", max_retries=0)
     total, until = DeliveryTotals(), time.monotonic() + within
-    while time.monotonic() < until and desk.total("SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"):
+    while time.monotonic() < until and desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"):
         runs = await asyncio.gather(
             *(
                 delivery.process_due(desk.db, desk.scope, {"email": c}, DeliveryOptions(16, 60, RetryBackoff(1, 5)))

@@ -156,7 +156,7 @@ class OutboundDesk:
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.conn.execute(statement.encode(), values).fetchall()
 
-    def total(self, statement: str) -> int:
+    def fetch_count(self, statement: str) -> int:
         return self.rows(statement)[0][0]
 
 

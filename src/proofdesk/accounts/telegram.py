@@ -189,7 +189,7 @@ async def _execute(conn: Conn, command: BotCommand, decision: BotDecision, reque
     if decision.action == "refuse":
         await _record(conn, command, "auth.telegram_bind_refused", request_id, decision.reason)
     if decision.action in ("bind", "redeem"):
-        # A forged update must not divert the PINs: without the secret, the chat is the sender's own, which has their id.
+        # A forged update must not divert the PINs: without the secret, the chat is the private one of the sender.
         chat_id = command.chat_id if command.proven or decision.action == "redeem" else command.sender_id
         await signup_queries.bind(conn, command.sender_id, chat_id, command.name)
         await signup_queries.delete_requests(conn)  # their PINs went to the previous account
