@@ -116,7 +116,7 @@ def _look(browser: Browser, way: Way, address: str, username: str, password: str
     tab.get_by_label("Password").fill(password)
     tab.get_by_role("button", name="Sign in").click()
     tab.wait_for_load_state("networkidle")
-    if (choose := tab.locator("main").get_by_role("button", name="Work in it")).count():
+    if (choose := tab.locator("main").get_by_role("button", name="Open project")).count():
         choose.first.click()
         tab.wait_for_load_state("networkidle")
     for page in PAGES:

@@ -68,7 +68,7 @@ async def test_filters_and_pages(told: Cast):
     assert (await asked(told.member, action="", entity_id=""))["total"] == 4
 
 
-async def test_everybody_sees_his_own_logins_and_the_owner_all(told: Cast):
+async def test_users_see_their_own_logins_and_the_owner_all(told: Cast):
     await told.owner.client.post(f"/projects/{told.member.project_id}/select")
     logins = {
         person.username: {e["actor_username"] for e in (await asked(person, action="auth.login"))["events"]}
@@ -81,7 +81,7 @@ async def test_everybody_sees_his_own_logins_and_the_owner_all(told: Cast):
     }
 
 
-async def test_a_stranger_sees_nothing_of_the_project(told: Cast):
+async def test_stranger_sees_nothing_of_the_project(told: Cast):
     seen = await asked(told.stranger)
     assert {e["project_id"] for e in seen["events"]} == {None, str(told.stranger.project_id)}
     assert (await asked(told.stranger, entity_type="outbound"))["total"] == 0
@@ -110,7 +110,7 @@ async def test_evidence_is_found(told: Cast):
     assert (await told.member.client.get(f"/evidence/search?q={'x' * 1001}")).status_code == 400
 
 
-async def test_the_proof_tells_the_first_wrong_event(told: Cast, owner_conn: psycopg.Connection):
+async def test_verification_names_the_first_wrong_event(told: Cast, owner_conn: psycopg.Connection):
     proof = (await told.member.client.get("/audit/verify")).json()["proof"]
     assert (proof["events"], proof["fault"], proof["event_id"]) == (3, "", None) and len(proof["last_hash"]) == 64
     tamper(owner_conn, "UPDATE audit_events SET actor_username = 'member' WHERE action = 'outbound.approve'")

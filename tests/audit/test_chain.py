@@ -37,7 +37,7 @@ async def ids(db: Database, scope: Scope | None) -> list[int]:
     return [link.id async for link in chain.read_links(db, scope)]
 
 
-async def test_an_event_carries_who_what_and_the_request(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_event_holds_actor_action_and_request_id(db: Database, project: Scope, owner_conn: psycopg.Connection):
     async with db.scoped(project) as conn:
         who = Actor("amina", project.project_id, False, "req-7")
         await audit_events.record(conn, who, "test.done", "thing", 5, scope=project, status="failed", payload={"a": 1})
@@ -48,7 +48,7 @@ async def test_an_event_carries_who_what_and_the_request(db: Database, project: 
     assert (event["project_id"], event["account_scope_id"]) == (project.project_id, project.account_scope_id)
 
 
-async def test_what_is_rolled_back_leaves_no_event(db: Database, project: Scope):
+async def test_rollback_leaves_no_event(db: Database, project: Scope):
     before = await chain.verify(db, project)
     with pytest.raises(RuntimeError):
         async with db.scoped(project) as conn:
@@ -59,7 +59,7 @@ async def test_what_is_rolled_back_leaves_no_event(db: Database, project: Scope)
     assert (after.events, after.fault) == (before.events + 1, "")
 
 
-async def test_fifty_writers_at_once_keep_one_chain(db: Database, project: Scope):
+async def test_fifty_concurrent_writers_keep_one_chain(db: Database, project: Scope):
     other = await new_project(db, "Other")
     await asyncio.gather(*(add(db, scope, 4) for scope in [project, other, None] * 17))
     for scope in (project, other, None):
@@ -69,7 +69,7 @@ async def test_fifty_writers_at_once_keep_one_chain(db: Database, project: Scope
         assert (found := await ids(db, scope)) == sorted(found)
 
 
-async def test_many_events_at_once_are_a_chain_in_their_order(db: Database, project: Scope):
+async def test_bulk_events_are_chained_in_order(db: Database, project: Scope):
     events = [BulkEvent("outbound.send", "outbound_message", n, "sent", {"attempt": n}) for n in range(40)]
     async with db.scoped(project) as conn:
         await audit_events.record_many(conn, project, project.actor, events)
@@ -80,7 +80,7 @@ async def test_many_events_at_once_are_a_chain_in_their_order(db: Database, proj
     assert [(e.entity_id, e.payload) for e in reversed(found)] == [(str(n), {"attempt": n}) for n in range(40)]
 
 
-async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, project: Scope):
+async def test_rolled_back_writers_leave_no_gap(db: Database, project: Scope):
     async def write(number: int) -> None:
         async with db.scoped(project) as conn:
             await audit_events.record(conn, system_actor(), "test.done", "thing", number, scope=project)
@@ -92,7 +92,7 @@ async def test_writers_that_roll_back_in_between_leave_no_gap(db: Database, proj
     assert (proof.fault, proof.events) == ("", 21)
 
 
-async def test_every_kind_of_value_is_sealed_as_it_is_read(db: Database, project: Scope):
+async def test_every_type_of_value_is_sealed_as_it_is_read(db: Database, project: Scope):
     await add(db, project, 1, **AWKWARD)
     async with db.transaction() as conn:
         await audit_events.record(conn, system_actor(), "test.done", "thing", None)
@@ -111,7 +111,7 @@ async def test_every_kind_of_value_is_sealed_as_it_is_read(db: Database, project
     ],
     ids=["payload", "time", "actor", "references", "deleted"],
 )
-async def test_a_changed_event_is_found(
+async def test_changed_event_is_detected(
     db: Database, project: Scope, owner_conn: psycopg.Connection, change: str, first_bad: int
 ):
     await add(db, project, 4)
@@ -122,7 +122,7 @@ async def test_a_changed_event_is_found(
     assert str(numbers[first_bad]) in proof.fault
 
 
-async def test_events_that_changed_places_are_found(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_swapped_events_are_detected(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await add(db, project, 4)
     numbers = await ids(db, project)
     for old, new in ((numbers[1], -1), (numbers[2], numbers[1]), (-1, numbers[2])):
@@ -130,7 +130,7 @@ async def test_events_that_changed_places_are_found(db: Database, project: Scope
     assert (await chain.verify(db, project)).event_id == numbers[1]
 
 
-async def test_a_forged_hash_breaks_the_link_after_it(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_forged_hash_breaks_the_next_link(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await add(db, project, 4)
     numbers = await ids(db, project)
     tamper(owner_conn, "UPDATE audit_events SET payload = '{}' WHERE id = %s", numbers[2])
@@ -142,7 +142,7 @@ async def test_a_forged_hash_breaks_the_link_after_it(db: Database, project: Sco
     assert (await chain.verify(db, project)).event_id == numbers[3]
 
 
-async def test_a_chain_that_was_cut_off_is_found(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_truncated_chain_is_detected(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await add(db, project, 4)
     numbers = await ids(db, project)
     tamper(owner_conn, "DELETE FROM audit_events WHERE id = %s", numbers[-1])
@@ -152,7 +152,7 @@ async def test_a_chain_that_was_cut_off_is_found(db: Database, project: Scope, o
     assert "where the chain ends is gone" in (await chain.verify(db, project)).fault
 
 
-async def test_an_event_that_moved_to_another_chain_is_found(
+async def test_event_moved_to_another_chain_is_detected(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")
@@ -164,7 +164,7 @@ async def test_an_event_that_moved_to_another_chain_is_found(
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit_events SET status = 'x'", "DELETE FROM audit_events"])
-async def test_the_application_cannot_change_an_event(db: Database, project: Scope, change: str):
+async def test_application_cannot_change_an_event(db: Database, project: Scope, change: str):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.scoped(project) as conn:
             await conn.execute(change)  # type: ignore[arg-type]
@@ -175,13 +175,13 @@ async def test_the_application_cannot_change_an_event(db: Database, project: Sco
                "SELECT nextval('audit_event_ids')", "ALTER TABLE audit_events DISABLE TRIGGER ALL",
                "SET session_replication_role = replica"],
 )  # fmt: skip
-async def test_the_application_cannot_get_around_that(db: Database, project: Scope, change: str):
+async def test_application_cannot_disable_the_protection(db: Database, project: Scope, change: str):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.scoped(project) as conn:
             await conn.execute(change)  # type: ignore[arg-type]
 
 
-async def test_the_application_cannot_choose_number_time_or_hash(db: Database, project: Scope):
+async def test_application_cannot_set_id_time_or_hash(db: Database, project: Scope):
     for column, value in (("id", "1"), ("created_at", "now()"), ("hash", "'x'"), ("previous_hash", "'x'")):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             async with db.scoped(project) as conn:
@@ -191,21 +191,21 @@ async def test_the_application_cannot_choose_number_time_or_hash(db: Database, p
 @pytest.mark.parametrize(
     "change", ["UPDATE audit_events SET status = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"]
 )
-async def test_not_even_the_owner_of_the_table_can(
+async def test_table_owner_cannot_change_an_event(
     db: Database, project: Scope, owner_conn: psycopg.Connection, change: str
 ):
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         owner_conn.execute(change)  # type: ignore[arg-type]
 
 
-async def test_nobody_writes_into_the_chain_of_another_project(db: Database, project: Scope):
+async def test_event_cannot_be_added_to_another_projects_chain(db: Database, project: Scope):
     other = await new_project(db, "Other")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.scoped(project) as conn:
             await audit_events.record(conn, system_actor(), "test.done", "thing", 1, scope=other)
 
 
-async def test_an_export_is_proved_by_the_program_in_the_documentation(db: Database, project: Scope, tmp_path: Path):
+async def test_documented_program_verifies_an_export(db: Database, project: Scope, tmp_path: Path):
     await add(db, project, 3, **AWKWARD)
     (prover,) = samples.of("docs/audit.md")
     lines = [json.dumps(chain.export_link(link), default=str) + "\n" async for link in chain.read_links(db, project)]
@@ -213,7 +213,7 @@ async def test_an_export_is_proved_by_the_program_in_the_documentation(db: Datab
     assert "AssertionError" in _proved(prover, tmp_path, "".join(lines).replace("test.done", "test.gone"))
 
 
-async def test_an_export_says_of_each_event_what_its_seal_covers(db: Database, project: Scope):
+async def test_exported_event_holds_its_sealed_text(db: Database, project: Scope):
     await add(db, project, 3, **AWKWARD)
     before = bytes(32)
     async for link in chain.read_links(db, project):
@@ -235,14 +235,14 @@ def _proved(prover: str, folder: Path, trail: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stderr
 
 
-async def test_a_long_chain_is_read_in_pieces(db: Database, project: Scope, monkeypatch: pytest.MonkeyPatch):
+async def test_long_chain_is_read_in_batches(db: Database, project: Scope, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(chain, "_BATCH", 3)
     await add(db, project, 10)
     proof = await chain.verify(db, project)
     assert (proof.events, proof.fault) == (11, "")
 
 
-async def test_the_installation_has_a_chain_of_its_own(db: Database, project: Scope):
+async def test_installation_has_its_own_chain(db: Database, project: Scope):
     await add(db, None, 2)
     proof = await chain.verify(db, None)
     assert (proof.chain, proof.events, proof.fault) == (INSTALLATION, 2, "")

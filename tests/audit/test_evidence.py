@@ -35,7 +35,7 @@ def message(scope: Scope, number: int = 10103) -> dict[str, Any]:
     return {"source": "cw_messages", "ref": ids.message(scope.project_id, 7, number)}
 
 
-async def test_each_kind_of_reference_is_checked_and_indexed(db: Database, told: Scope):
+async def test_each_type_of_reference_is_validated_and_stored(db: Database, told: Scope):
     conversation = {"source": "cw_conversations", "ref": ids.conversation(told.project_id, 7, 101)}
     async with db.scoped(told) as conn:
         rows = await (await conn.execute("SELECT message_id, chunk_index FROM rag_chunks LIMIT 1")).fetchall()
@@ -61,12 +61,12 @@ async def test_each_kind_of_reference_is_checked_and_indexed(db: Database, told:
         {"source": "external", "ref": "x", "meta": {"k": "v" * 5000}},
     ],
 )  # fmt: skip
-async def test_a_reference_of_another_form_is_refused(db: Database, project: Scope, wrong: Any):
+async def test_malformed_reference_is_refused(db: Database, project: Scope, wrong: Any):
     with pytest.raises(InvalidEvidenceRef):
         await cite(db, project, wrong)
 
 
-async def test_a_reference_to_nothing_is_refused_and_nothing_happened(
+async def test_unknown_reference_is_refused_without_side_effects(
     db: Database, told: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")
@@ -81,7 +81,7 @@ async def test_a_reference_to_nothing_is_refused_and_nothing_happened(
     assert await references.search(db, told, "", 10) == []
 
 
-async def test_what_is_cited_is_found_by_its_words(db: Database, told: Scope):
+async def test_cited_evidence_is_found_by_words(db: Database, told: Scope):
     await cite(
         db,
         told,
@@ -95,20 +95,20 @@ async def test_what_is_cited_is_found_by_its_words(db: Database, told: Scope):
     assert len(await references.search(db, told, "deliv", 1)) == 1
 
 
-async def test_what_is_cited_elsewhere_is_not_found(db: Database, told: Scope):
+async def test_evidence_of_another_project_is_not_found(db: Database, told: Scope):
     other = await new_project(db, "Other")
     await cite(db, told, message(told))
     assert await references.search(db, other, "refund", 10) == []
     assert await references.search(db, other, "", 10) == []
 
 
-async def test_citing_again_adds_nothing(db: Database, told: Scope):
+async def test_citing_twice_stores_one_item(db: Database, told: Scope):
     for _ in range(3):
         await cite(db, told, message(told), message(told))
     assert len(await references.search(db, told, "", 10)) == 1
 
 
-async def test_the_chain_holds_no_text_of_a_message(db: Database, told: Scope, owner_conn: psycopg.Connection):
+async def test_chain_stores_no_message_text(db: Database, told: Scope, owner_conn: psycopg.Connection):
     await cite(db, told, message(told) | {"snippet": "I would like a refund", "meta": {"why": "asked"}})
     assert last(owner_conn)["evidence_refs"] == [message(told) | {"meta": {"why": "asked"}}]
 
@@ -122,7 +122,7 @@ async def test_the_chain_holds_no_text_of_a_message(db: Database, told: Scope, o
     ],
     ids=["message emptied", "message gone", "conversation gone"],
 )
-async def test_the_snippet_goes_when_its_message_goes(
+async def test_snippet_is_removed_with_its_message(
     db: Database, told: Scope, owner_conn: psycopg.Connection, erase: str
 ):
     await cite(db, told, message(told), message(told, 10201))
@@ -133,7 +133,7 @@ async def test_the_snippet_goes_when_its_message_goes(
     assert await references.search(db, told, "refund", 10) == []
 
 
-async def test_a_deleted_message_can_be_cited_but_not_quoted(db: Database, told: Scope):
+async def test_deleted_message_can_be_cited_without_snippet(db: Database, told: Scope):
     async with db.scoped(told) as conn:
         await conn.execute("UPDATE cw_messages SET deleted = true WHERE message_id = 10103")
     await cite(db, told, message(told) | {"snippet": "I would like a refund"})

@@ -34,7 +34,7 @@ async def sign_in(db: Database, username: str = "amina", password: str = PASSWOR
     return (await sessions.sign_in(db, SETTINGS, login)).token
 
 
-async def test_accounts_and_logins_leave_one_event_each(db: Database, owner_conn: psycopg.Connection):
+async def test_each_account_change_and_login_records_one_event(db: Database, owner_conn: psycopg.Connection):
     boss = Actor("boss", None, True, "req-1")
     await accounts.create(db, "amina", PASSWORD, boss)
     token = await sign_in(db)
@@ -56,7 +56,7 @@ async def test_accounts_and_logins_leave_one_event_each(db: Database, owner_conn
     assert (last(owner_conn)["actor_username"], last(owner_conn)["request_id"]) == ("boss", "req-1")
 
 
-async def test_a_failed_login_tells_the_name_only_when_it_is_one(db: Database, owner_conn: psycopg.Connection):
+async def test_failed_login_records_existing_usernames_only(db: Database, owner_conn: psycopg.Connection):
     await accounts.create(db, "amina", PASSWORD)
     with pytest.raises(Denied):
         await sign_in(db, password="wrong one")
@@ -70,14 +70,14 @@ async def test_a_failed_login_tells_the_name_only_when_it_is_one(db: Database, o
     assert everything and PASSWORD not in everything[0] and "wrong one" not in everything[0]
 
 
-async def test_failed_logins_leave_no_more_events_than_tries_are_allowed(db: Database, owner_conn: psycopg.Connection):
+async def test_failed_logins_record_at_most_the_allowed_attempts(db: Database, owner_conn: psycopg.Connection):
     for _ in range(SETTINGS.login_rate_limit_max_attempts + 4):
         with pytest.raises(Denied):
             await sign_in(db, username="guess")
     assert len(actions(owner_conn, "auth.login_failed")) == SETTINGS.login_rate_limit_max_attempts
 
 
-async def test_the_owner_account_tells_what_the_environment_changed(db: Database, owner_conn: psycopg.Connection):
+async def test_owner_account_changes_from_settings_are_recorded(db: Database, owner_conn: psycopg.Connection):
     for name, password in (("owner", "the first one"), ("owner", "the first one"), ("boss", "the second one")):
         await accounts.ensure_owner(db, Settings(auth_username=name, auth_password=SecretStr(password)))
     assert actions(owner_conn) == ["auth.user_created", "auth.user_renamed", "auth.password_changed"]
@@ -99,7 +99,7 @@ async def _badly(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
     ],
     ids=["well", "badly"],
 )
-async def test_a_run_tells_that_it_was_asked_for_and_how_it_ended(
+async def test_run_records_its_request_and_its_end(
     db: Database,
     project: Scope,
     owner_conn: psycopg.Connection,
@@ -116,7 +116,7 @@ async def test_a_run_tells_that_it_was_asked_for_and_how_it_ended(
     assert ended["payload"] == {"job_type": "chatwoot_sync"} | told
 
 
-async def test_a_run_whose_worker_was_lost_is_told_before_the_next(
+async def test_lost_run_is_recorded_before_the_next(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     await start_run(db, project, "chatwoot_sync", "cli")
@@ -125,7 +125,7 @@ async def test_a_run_whose_worker_was_lost_is_told_before_the_next(
     assert actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.requested"]
 
 
-async def test_trying_failed_chunks_again_is_told_when_there_were_any(
+async def test_retry_of_failed_chunks_is_recorded_if_there_are_any(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     stories.tell(owner_conn, project.project_id)
@@ -137,7 +137,7 @@ async def test_trying_failed_chunks_again_is_told_when_there_were_any(
     assert (last(owner_conn)["action"], last(owner_conn)["payload"]) == ("embeddings.retry_failed", {"reset": reset})
 
 
-async def test_an_event_that_cannot_be_written_undoes_its_change(
+async def test_failed_event_rolls_back_its_change(
     db: Database, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     await accounts.create(db, "amina", PASSWORD)
@@ -159,7 +159,7 @@ async def test_an_event_that_cannot_be_written_undoes_its_change(
     assert [p.username for p in await accounts.list_accounts(db)] == ["amina"]
 
 
-async def test_a_request_id_reaches_the_trail(anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection):
+async def test_request_id_is_recorded(anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection):
     await accounts.create(db, "amina", PASSWORD)
     body = {"username": "amina", "password": PASSWORD}
     signed = await anyone.post("/auth/login", json=body, headers={"x-request-id": "find-me-in"})

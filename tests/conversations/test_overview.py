@@ -22,7 +22,7 @@ def write(conn: psycopg.Connection, project: Scope, at: datetime, message_type: 
     )
 
 
-async def test_the_days_end_with_the_newest_message_and_count_what_came_and_went(
+async def test_days_end_with_the_newest_message_and_count_both_ways(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     midnight = datetime(2026, 3, 4, tzinfo=UTC)
@@ -47,6 +47,6 @@ async def test_the_days_end_with_the_newest_message_and_count_what_came_and_went
         assert len(await queries.messages_by_day(conn, project, 4)) == 4
 
 
-async def test_a_project_without_messages_has_no_days(db: Database, project: Scope):
+async def test_project_without_messages_has_no_days(db: Database, project: Scope):
     async with db.scoped(project) as conn:
         assert await queries.messages_by_day(conn, project, 30) == []

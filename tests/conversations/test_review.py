@@ -15,7 +15,7 @@ def told(cast: Cast, owner_conn: psycopg.Connection) -> Cast:
     return cast
 
 
-async def test_contacts_are_listed_and_found(told: Cast):
+async def test_contacts_are_listed_and_searched(told: Cast):
     get = told.member.client.get
     listed = (await get("/contacts")).json()["contacts"]
     assert {c["name"] for c in listed} == {"Amina Okafor", "Luis Marin"}
@@ -43,7 +43,7 @@ async def test_conversations_are_listed_and_filtered(told: Cast):
     assert (await get("/conversations?inbox_id=no")).status_code == 400
 
 
-async def test_messages_are_listed_newest_first_and_page_by_page(told: Cast):
+async def test_messages_are_listed_newest_first_in_pages(told: Cast):
     get, conversation = told.member.client.get, f"cw:{told.member.project_id}:7:101"
     listed = (await get("/messages", params={"conversation_global_id": conversation})).json()["messages"]
     assert [m["id"].rsplit(":")[-1] for m in listed] == ["10105", "10104", "10103", "10102", "10101", "10100"]
@@ -58,14 +58,14 @@ async def test_messages_are_listed_newest_first_and_page_by_page(told: Cast):
         assert (await get("/messages", params={"before": wrong})).status_code == 400
 
 
-async def test_a_thread_is_the_whole_conversation_in_order(told: Cast):
+async def test_thread_is_the_whole_conversation_in_order(told: Cast):
     thread = (await told.member.client.get(f"/conversations/cw:{told.member.project_id}:7:101/thread")).json()
     assert thread["conversation"]["conversation_id"] == 101
     assert [m["content"] for m in thread["messages"]] == [w.text for w in stories.DELIVERY]
     assert thread["messages"][0]["sender_name"] == "Amina Okafor" and thread["messages"][0]["attachments"] == []
 
 
-async def test_a_stranger_finds_nothing_of_another_project(told: Cast):
+async def test_stranger_sees_no_conversations_of_a_project(told: Cast):
     get, project = told.stranger.client.get, told.member.project_id
     thread = await get(f"/conversations/cw:{project}:7:101/thread")
     assert (thread.status_code, thread.json()["error"]) == (404, "conversation_not_found")
@@ -77,13 +77,13 @@ async def test_a_stranger_finds_nothing_of_another_project(told: Cast):
         assert (await get(path)).json()[path[1:]] == []
 
 
-def test_a_snippet_is_one_line_that_ends_where_it_must():
+def test_snippet_is_one_line_of_limited_length():
     assert messages.snippet(" a\n\n b ") == "a b"
     assert messages.snippet(None) == ""
     assert len(messages.snippet("x" * 1000)) == messages.SNIPPET_LENGTH
 
 
-async def test_the_status_counts_what_was_imported(told: Cast):
+async def test_status_counts_imported_entities(told: Cast):
     status = (await told.member.client.get("/jobs/status")).json()
     assert status["entities"] == {"contacts": 2, "conversations": 2, "messages": 9, "rag_chunks": 0}
     assert status["storage"]["scoped_logical_bytes"] > 1000

@@ -69,7 +69,7 @@ FILLED = (CONTACTS, CONVERSATIONS, MESSAGES, CHUNKS, OUTBOUND)
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_the_counts_are_those_of_a_scan_after_any_changes(
+async def test_counts_equal_a_scan_after_any_changes(
     db: Database, project: Scope, owner_conn: psycopg.Connection, seed: int
 ):
     """Insertions that meet what is there, updates, deletions that cascade, and transactions that are undone."""
@@ -82,7 +82,7 @@ async def test_the_counts_are_those_of_a_scan_after_any_changes(
         assert owner_conn.execute(COUNTED).fetchall() == owner_conn.execute(SCANNED).fetchall()
 
 
-async def test_many_who_write_at_once_are_counted_and_none_waits_for_another(
+async def test_concurrent_writers_are_counted_without_waiting(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     ready = asyncio.Barrier(6)
@@ -106,7 +106,7 @@ async def test_many_who_write_at_once_are_counted_and_none_waits_for_another(
     assert (await vectors.count_chunks(db, project)).pending == 120
 
 
-async def test_the_rows_of_connections_that_have_ended_are_gathered(
+async def test_counts_of_closed_connections_are_gathered(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection
 ):
     for number in range(3):
@@ -121,7 +121,7 @@ async def test_the_rows_of_connections_that_have_ended_are_gathered(
     assert rows == 2, "one of those that ended, one of the connection that still writes"
 
 
-async def test_the_application_cannot_change_what_was_counted(db: Database, project: Scope):
+async def test_application_cannot_change_counts(db: Database, project: Scope):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.scoped(project) as conn:
             await conn.execute("UPDATE project_counts SET n = 0")

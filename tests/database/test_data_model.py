@@ -17,7 +17,7 @@ def migrated(server_url: str, worker_id: str) -> str:
     return copy_database(server_url, f"model_{worker_id}")
 
 
-def test_the_page_and_its_diagrams_are_what_the_database_says(migrated: str):
+def test_data_model_page_matches_the_database(migrated: str):
     with psycopg.connect(migrated) as conn:
         written = data_model.pages(conn)
     assert len(written) == 1 + len(data_model.AREAS)
@@ -25,20 +25,20 @@ def test_the_page_and_its_diagrams_are_what_the_database_says(migrated: str):
     assert differing == [], "run `make docs`"
 
 
-def test_every_table_says_what_it_is_for(migrated: str):
+def test_every_table_has_a_comment(migrated: str):
     with psycopg.connect(migrated) as conn:
         model = data_model.Model(conn)
     assert [table for table, comment in model.tables.items() if not comment] == []
 
 
-def test_a_table_that_nobody_put_into_an_area_is_refused(migrated: str):
+def test_table_without_an_area_is_refused(migrated: str):
     with psycopg.connect(migrated) as conn:
         conn.execute("CREATE TABLE stray (id integer)")
         with pytest.raises(KeyError, match="stray"):
             data_model.pages(conn)
 
 
-def test_every_picture_is_of_its_source_and_every_source_is_shown():
+def test_every_diagram_is_current_and_shown():
     assert [source.name for source in diagrams.stale()] == [], "run `make docs`"
     pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs").rglob("*.md"))
     sources = list(diagrams.FOLDER.glob("*.mmd"))

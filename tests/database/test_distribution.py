@@ -65,7 +65,7 @@ SCHEDULER = {
 }
 
 
-def test_every_key_of_a_projects_table_begins_with_the_project(owner_conn: psycopg.Connection):
+def test_keys_of_project_tables_begin_with_the_project(owner_conn: psycopg.Connection):
     keys = owner_conn.execute(
         f"WITH scoped AS ({SCOPED}) SELECT s.relname, i.indexrelid::regclass::text, i.indkey[0], a.attnum"
         " FROM scoped s JOIN pg_index i ON i.indrelid = s.oid AND i.indisunique"
@@ -75,7 +75,7 @@ def test_every_key_of_a_projects_table_begins_with_the_project(owner_conn: psyco
     assert [(t, k) for t, k, first, project in keys if first != project and t not in IN_ONE_PLACE] == []
 
 
-def test_no_index_of_a_projects_table_holds_rows_of_all_projects_together(owner_conn: psycopg.Connection):
+def test_indexes_of_project_tables_begin_with_the_project(owner_conn: psycopg.Connection):
     together = owner_conn.execute(
         f"WITH scoped AS ({SCOPED}) SELECT i.indexrelid::regclass::text"
         " FROM scoped s JOIN pg_index i ON i.indrelid = s.oid"
@@ -85,7 +85,7 @@ def test_no_index_of_a_projects_table_holds_rows_of_all_projects_together(owner_
     assert {name for (name,) in together} == ACROSS_PROJECTS.keys()
 
 
-def test_every_table_of_projects_has_a_primary_key(owner_conn: psycopg.Connection):
+def test_every_project_table_has_a_primary_key(owner_conn: psycopg.Connection):
     without = owner_conn.execute(
         f"WITH scoped AS ({SCOPED}) SELECT relname FROM scoped s"
         " WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = s.oid AND i.indisprimary)"
@@ -93,7 +93,7 @@ def test_every_table_of_projects_has_a_primary_key(owner_conn: psycopg.Connectio
     assert {name for (name,) in without} <= set(IN_ONE_PLACE)
 
 
-def test_foreign_keys_stay_in_the_project_or_lead_to_reference_tables(owner_conn: psycopg.Connection):
+def test_foreign_keys_stay_in_the_project_or_reference_tables(owner_conn: psycopg.Connection):
     keys = owner_conn.execute(
         f"WITH scoped AS ({SCOPED}) SELECT s.relname, c.confrelid::regclass::text,"
         " ARRAY(SELECT attname::text FROM unnest(c.conkey) k"
@@ -110,7 +110,7 @@ def test_foreign_keys_stay_in_the_project_or_lead_to_reference_tables(owner_conn
         assert target in REFERENCES or colocated, (table, target, ours, theirs)
 
 
-def test_reference_tables_refer_to_nothing_that_is_distributed(owner_conn: psycopg.Connection):
+def test_reference_tables_do_not_refer_to_project_tables(owner_conn: psycopg.Connection):
     rows = owner_conn.execute(
         "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
         " AND conrelid::regclass::text = ANY(%s)",
@@ -119,7 +119,7 @@ def test_reference_tables_refer_to_nothing_that_is_distributed(owner_conn: psyco
     assert {target for _, target in rows} <= REFERENCES
 
 
-def test_no_query_without_a_project_asks_a_table_of_projects(owner_conn: psycopg.Connection):
+def test_queries_without_scope_read_no_project_tables(owner_conn: psycopg.Connection):
     tables = {name for _, name in owner_conn.execute(SCOPED).fetchall()} - set(IN_ONE_PLACE)
     named = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+({'|'.join(sorted(tables))})\b", re.I)
     found = {
@@ -130,7 +130,7 @@ def test_no_query_without_a_project_asks_a_table_of_projects(owner_conn: psycopg
     assert found.keys() == SCHEDULER
 
 
-def test_functions_that_look_past_the_wall_are_these(owner_conn: psycopg.Connection):
+def test_security_definer_functions_are_listed(owner_conn: psycopg.Connection):
     """A function with its owner's rights is not bound by the project: each is a door, and is named here."""
     rows = owner_conn.execute(
         "SELECT proname::text FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"

@@ -44,7 +44,7 @@ def server_pid(home: Path) -> int | None:
     return pid
 
 
-def test_a_second_process_shares_the_server_and_the_last_one_stops_it(tmp_path: Path):
+def test_processes_share_the_server_and_the_last_stops_it(tmp_path: Path):
     with embedded.running_server(tmp_path) as url:
         pid = server_pid(tmp_path)
         other = another_user(tmp_path)
@@ -55,7 +55,7 @@ def test_a_second_process_shares_the_server_and_the_last_one_stops_it(tmp_path: 
     assert server_pid(tmp_path) is None
 
 
-def test_a_killed_user_leaves_no_stale_lock(tmp_path: Path):
+def test_killed_process_leaves_no_stale_lock(tmp_path: Path):
     other = another_user(tmp_path)
     other.send_signal(signal.SIGKILL)
     other.wait()
@@ -65,7 +65,7 @@ def test_a_killed_user_leaves_no_stale_lock(tmp_path: Path):
     assert server_pid(tmp_path) is None
 
 
-def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path):
+def test_killed_server_restarts_with_its_data(tmp_path: Path):
     with embedded.running_server(tmp_path) as url:
         with psycopg.connect(url) as conn:
             conn.execute("CREATE TABLE kept (n int)")
@@ -79,7 +79,7 @@ def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path):
             assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
-def test_the_server_keeps_an_index_in_memory_from_its_second_start_on(tmp_path: Path):
+def test_shared_buffers_apply_from_the_second_start(tmp_path: Path):
     with embedded.running_server(tmp_path):
         pass
     with embedded.running_server(tmp_path) as url, psycopg.connect(url) as conn:
@@ -87,7 +87,7 @@ def test_the_server_keeps_an_index_in_memory_from_its_second_start_on(tmp_path: 
         assert pages == (min(psutil.virtual_memory().total // 4, embedded.MAX_SHARED_BUFFERS) // 2**20 * 128,)
 
 
-def test_words_of_every_script_are_lower_cased_in_an_empty_environment(tmp_path: Path):
+def test_every_script_is_lower_cased_in_an_empty_environment(tmp_path: Path):
     script = textwrap.dedent("""
         import sys, pathlib, psycopg
         from proofdesk.database import embedded
@@ -101,7 +101,7 @@ def test_words_of_every_script_are_lower_cased_in_an_empty_environment(tmp_path:
     assert done.stdout.decode() == "привет über"
 
 
-def test_a_home_that_cannot_be_made_is_told(tmp_path: Path):
+def test_home_that_cannot_be_created_is_reported(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HomeUnavailable, match="is a file"), embedded.running_server(tmp_path / "file"):
         pass

@@ -55,7 +55,7 @@ def told(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 @pytest.mark.long
-def test_root_leaves_the_home_of_a_user_as_it_is(ada: Person, folder: Path):
+def test_root_does_not_touch_the_home_of_a_user(ada: Person, folder: Path):
     place = {"PROOFDESK_HOME": str(ada.home / "desk")}
     first = ada.run(*LIST, environment=place)
     assert first.returncode == 0, first.stderr
@@ -72,14 +72,14 @@ def test_root_leaves_the_home_of_a_user_as_it_is(ada: Person, folder: Path):
 
 
 @pytest.mark.parametrize("command", [LIST, ("demo", "--once"), ("backup", "/dev/null/x"), ("serve",)], ids=" ".join)
-def test_root_makes_no_home_in_the_folder_of_a_user(ada: Person, folder: Path, command: tuple[str, ...]):
+def test_root_creates_no_home_in_the_folder_of_a_user(ada: Person, folder: Path, command: tuple[str, ...]):
     place = {"PROOFDESK_HOME": str(ada.home / ".local" / "share" / "proofdesk"), "PORT": "0"}
     before = owners(ada.home)
     told(root(folder).run(*command, environment=place))
     assert owners(ada.home) == before
 
 
-def test_a_user_is_told_whose_the_home_is(ada: Person, ben: Person, folder: Path):
+def test_error_names_the_owner_of_the_home(ada: Person, ben: Person, folder: Path):
     roots, bens = folder / "of-root", folder / "of-ben"
     for path, uid, data_uid in ((roots, 0, pwd.getpwnam("nobody").pw_uid), (bens, ben.uid, ben.uid)):
         (path / "postgres").mkdir(parents=True)
@@ -94,7 +94,7 @@ def test_a_user_is_told_whose_the_home_is(ada: Person, ben: Person, folder: Path
     assert "belongs to root" in told(ada.run(*LIST, environment={"PROOFDESK_HOME": str(roots)}))
 
 
-def test_a_user_locked_out_by_root_learns_the_way_back(ada: Person):
+def test_error_tells_a_locked_out_user_what_to_run(ada: Person):
     data = ada.home / "desk" / "postgres"
     data.mkdir(parents=True)
     os.chown(data.parent, ada.uid, ada.gid)
@@ -102,7 +102,7 @@ def test_a_user_locked_out_by_root_learns_the_way_back(ada: Person):
     assert f"`sudo chown -R {ada.name}: {data.parent}`" in line
 
 
-def test_a_read_only_home_is_told(ada: Person):
+def test_read_only_home_is_reported(ada: Person):
     ada.home.chmod(0o555)
     assert "cannot be written" in told(ada.run(*LIST, environment={"PROOFDESK_HOME": str(ada.home / "desk")}))
 
@@ -136,7 +136,7 @@ def test_root_finds_useradd_outside_its_path(monkeypatch: pytest.MonkeyPatch, fo
     ["a b", "o'brien\"s", "100%25 ~me", "ünï-дом", "a,b", "a$HOME`id`\\n;x&*", "x" * 150, os.fsdecode(b"\xff\xfe")],
     ids=ascii,
 )
-def test_a_home_may_have_any_name(folder: Path, name: str):
+def test_home_can_have_any_name(folder: Path, name: str):
     with embedded.running_server(folder / name) as url, psycopg.connect(url) as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)
         with embedded.running_server(folder / name) as again:
@@ -144,7 +144,7 @@ def test_a_home_may_have_any_name(folder: Path, name: str):
     assert postgres_server.read_running(folder / name / "postgres") is None, "it was stopped"
 
 
-def test_a_cluster_that_was_not_finished_is_made_anew(folder: Path):
+def test_incomplete_cluster_is_created_again(folder: Path):
     unfinished = folder / "postgres.new"
     unfinished.mkdir()
     (unfinished / "PG_VERSION").write_text("18\n")
@@ -153,7 +153,7 @@ def test_a_cluster_that_was_not_finished_is_made_anew(folder: Path):
     assert not unfinished.exists()
 
 
-def test_a_file_of_a_former_server_stops_nobody(folder: Path):
+def test_stale_postmaster_file_is_ignored(folder: Path):
     with embedded.running_server(folder):
         pid_file = (folder / "postgres" / "postmaster.pid").read_text()
     (folder / "postgres" / "postmaster.pid").write_text(pid_file.replace(pid_file.split()[0], str(os.getpid()), 1))
@@ -161,12 +161,12 @@ def test_a_file_of_a_former_server_stops_nobody(folder: Path):
         assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_a_path_longer_than_postgresql_takes_is_told(folder: Path):
+def test_path_too_long_for_postgresql_is_reported(folder: Path):
     with pytest.raises(HomeUnavailable, match="longer than 900 bytes"), embedded.running_server(folder / ("x/" * 500)):
         pass
 
 
-def test_a_foreign_folder_for_the_socket_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_socket_folder_of_another_user_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(postgres_server, "MAX_SOCKET_BYTES", 5)
     monkeypatch.setattr(postgres_server.hashlib, "sha256", lambda _: _Fixed())
     foreign = Path("/tmp", f"proofdesk-{_Fixed.value}")
@@ -185,7 +185,7 @@ class _Fixed:
         return self.value
 
 
-def test_the_system_user_cannot_sign_in():
+def test_system_user_cannot_sign_in():
     if os.geteuid() != 0:
         pytest.skip("only root needs a user for the server")
     home.server_user()

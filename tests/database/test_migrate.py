@@ -38,14 +38,14 @@ def new_database(server_url: str, worker_id: str) -> Iterator[str]:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def test_several_processes_may_migrate_at_once(new_database: str):
+def test_processes_can_migrate_concurrently(new_database: str):
     with ThreadPoolExecutor(6) as starters:
         applied = list(starters.map(lambda _: migrate.migrate(new_database), range(6)))
     assert sorted(len(names) for names in applied)[:5] == [0, 0, 0, 0, 0]
     assert "0001_foundation.sql" in max(applied, key=len)
 
 
-def test_the_index_over_vectors_of_all_projects_is_gone_from_a_database_that_had_it(new_database: str):
+def test_migration_drops_the_vector_index_of_all_projects(new_database: str):
     migrate.migrate(new_database)
     with psycopg.connect(new_database, autocommit=True) as conn:
         conn.execute("CREATE INDEX rag_vectors_hnsw_256 ON rag_vectors ((1))")
@@ -54,12 +54,12 @@ def test_the_index_over_vectors_of_all_projects_is_gone_from_a_database_that_had
         assert conn.execute("SELECT FROM pg_indexes WHERE indexname LIKE 'rag_vectors_hnsw%'").fetchall() == []
 
 
-def test_a_database_that_does_not_answer_is_told():
+def test_unreachable_database_is_reported():
     with pytest.raises(Unavailable, match="cannot be reached"):
         migrate.migrate("postgresql://nobody@127.0.0.1:1/none")
 
 
-def test_a_user_who_may_not_prepare_the_schema_is_told_what_an_administrator_runs(new_database: str):
+def test_missing_rights_to_migrate_are_reported_with_commands(new_database: str):
     with psycopg.connect(new_database, autocommit=True) as conn:
         conn.execute("DROP ROLE IF EXISTS plain")
         conn.execute("CREATE ROLE plain LOGIN")
@@ -78,7 +78,7 @@ def scoped_tables(conn: psycopg.Connection) -> set[str]:
     return {name for (name,) in rows} - NOT_SCOPED
 
 
-def test_every_scoped_table_refers_to_its_project_by_both_ids(owner_conn: psycopg.Connection):
+def test_scoped_tables_refer_to_their_project_by_both_ids(owner_conn: psycopg.Connection):
     rows = owner_conn.execute(
         "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
         " AND confrelid = 'projects'::regclass AND cardinality(conkey) = 2"
@@ -86,7 +86,7 @@ def test_every_scoped_table_refers_to_its_project_by_both_ids(owner_conn: psycop
     assert scoped_tables(owner_conn) <= {name for (name,) in rows}
 
 
-def test_every_key_of_a_scoped_table_begins_with_the_project(owner_conn: psycopg.Connection):
+def test_keys_of_scoped_tables_begin_with_the_project(owner_conn: psycopg.Connection):
     rows = owner_conn.execute(
         "SELECT c.relname, i.indexrelid::regclass::text, a.attname"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
@@ -101,7 +101,7 @@ def test_every_scoped_table_has_row_security(owner_conn: psycopg.Connection):
     assert scoped_tables(owner_conn) <= {name for (name,) in rows}
 
 
-def test_a_row_whose_project_and_account_scope_do_not_match_is_refused(owner_conn: psycopg.Connection):
+def test_row_with_mismatched_account_scope_is_refused(owner_conn: psycopg.Connection):
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         owner_conn.execute(
             "INSERT INTO sync_watermarks (project_id, account_scope_id, source)"

@@ -103,7 +103,7 @@ async def inside(filled_url: str, request: pytest.FixtureRequest) -> Scope:
 
 
 @pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
-async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Scope, planned: str):
+async def test_frequent_statements_read_no_whole_table(filled_url: str, inside: Scope, planned: str):
     guilty = []
     settings = {**search_queries.transaction_settings(100, False), "plan_cache_mode": planned}
     async with explained(filled_url, inside, settings) as (conn, plans):
@@ -120,7 +120,7 @@ async def test_no_hot_statement_reads_a_whole_table(filled_url: str, inside: Sco
 
 
 @pytest.mark.parametrize("name", ["the newest messages", "the newest messages of a conversation"])
-async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_made_once(
+async def test_message_page_uses_the_index_with_a_generic_plan(
     filled_url: str, inside: Scope, name: str
 ):
     async with explained(filled_url, inside, GENERIC_PLAN) as (conn, plans):
@@ -131,7 +131,7 @@ async def test_a_page_of_messages_is_read_along_the_index_with_a_plan_that_is_ma
         assert nodes["Limit"]["Plan Rows"] <= 50
 
 
-async def test_a_search_within_some_days_reads_the_chunks_of_those_alone(filled_url: str, inside: Scope):
+async def test_date_filter_reads_chunks_of_those_days_only(filled_url: str, inside: Scope):
     some = FilterParams(since=datetime.now(UTC) - timedelta(days=10, minutes=1))
     async with explained(filled_url, inside, search_queries.transaction_settings(100, some.is_set)) as (conn, plans):
         passing = await semantic_queries.count_matching_chunks(conn, inside, some, LARGE)
@@ -139,7 +139,7 @@ async def test_a_search_within_some_days_reads_the_chunks_of_those_alone(filled_
         assert rows_read(await plans.nodes())["rag_chunks"] == 2 * passing
 
 
-async def test_each_of_the_last_days_is_a_range_of_its_own(filled_url: str, inside: Scope):
+async def test_each_day_is_its_own_index_range(filled_url: str, inside: Scope):
     async with explained(filled_url, inside) as (conn, plans):
         await HOT["messages of each of the last days"](conn, inside)
         [newest, *ranges] = sorted(
@@ -154,7 +154,7 @@ def _expected(node: dict[str, Any]) -> int:
     return node["Plan Rows"]
 
 
-async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: str, inside: Scope):
+async def test_totals_are_read_from_counts_only(filled_url: str, inside: Scope):
     async with explained(filled_url, inside) as (conn, plans):
         await totals_queries.count_entities(conn, inside)
         await embedding_queries.count_by_status(conn, inside)
@@ -162,7 +162,7 @@ async def test_what_a_project_holds_is_read_from_its_counts_alone(filled_url: st
         assert {n["Relation Name"] for n in await plans.nodes() if "Relation Name" in n} == {"project_counts"}
 
 
-async def test_a_statement_that_reads_a_whole_table_would_be_noticed(filled_url: str, inside: Scope):
+async def test_statement_that_reads_a_whole_table_is_detected(filled_url: str, inside: Scope):
     async with explained(filled_url, inside) as (conn, plans):
         await conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%lamp%'")
         assert "Seq Scan" in {node["Node Type"] for node in await plans.nodes()}

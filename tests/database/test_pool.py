@@ -18,19 +18,19 @@ class Told:
     word: str
 
 
-async def test_a_query_without_a_project_sees_no_row(db: Database, project: Scope):
+async def test_query_without_a_project_sees_no_rows(db: Database, project: Scope):
     async with db.transaction() as conn:
         rows = await (await conn.execute("SELECT * FROM scheduled_jobs")).fetchall()
     assert rows == []
 
 
-async def test_a_query_inside_a_project_sees_its_rows(db: Database, project: Scope):
+async def test_query_in_a_project_sees_its_rows(db: Database, project: Scope):
     async with db.scoped(project) as conn:
         rows = await (await conn.execute("SELECT * FROM scheduled_jobs")).fetchall()
     assert rows
 
 
-async def test_the_application_role_is_neither_superuser_nor_owner(db: Database):
+async def test_application_role_is_neither_superuser_nor_owner(db: Database):
     async with db.transaction() as conn:
         role = await (
             await conn.execute(
@@ -41,19 +41,19 @@ async def test_the_application_role_is_neither_superuser_nor_owner(db: Database)
     assert role == ("proofdesk_app", False, False, 0)
 
 
-async def test_resetting_the_role_keeps_the_restriction(db: Database):
+async def test_reset_role_keeps_the_restriction(db: Database):
     async with db.transaction() as conn:
         await conn.execute("RESET ROLE")
         assert await (await conn.execute("SELECT current_user")).fetchone() == ("proofdesk_app",)
 
 
-async def test_the_application_cannot_change_the_schema(db: Database):
+async def test_application_cannot_change_the_schema(db: Database):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.transaction() as conn:
             await conn.execute("DROP TABLE cw_messages")
 
 
-async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
+async def test_closed_connection_is_replaced_before_use(
     database_url: str, owner_conn: psycopg.Connection
 ):
     async with open_database(database_url, 1) as db:
@@ -64,7 +64,7 @@ async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_
             owner_conn.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])  # waits until it is gone
 
 
-async def test_what_fails_in_the_middle_is_undone_as_a_whole(db: Database, project: Scope):
+async def test_failed_transaction_is_rolled_back(db: Database, project: Scope):
     with pytest.raises(psycopg.errors.DivisionByZero):
         async with db.scoped(project) as conn:
             await conn.execute("DELETE FROM scheduled_jobs")
@@ -73,7 +73,7 @@ async def test_what_fails_in_the_middle_is_undone_as_a_whole(db: Database, proje
         assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
 
 
-async def test_a_project_is_left_with_its_transaction(database_url: str, project: Scope):
+async def test_project_setting_ends_with_its_transaction(database_url: str, project: Scope):
     async with open_database(database_url, 1) as db:  # the same connection both times
         async with db.scoped(project) as conn:
             assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
@@ -81,7 +81,7 @@ async def test_a_project_is_left_with_its_transaction(database_url: str, project
             assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall() == []
 
 
-async def test_a_pipeline_is_inside_its_project_and_its_settings_end_with_it(db: Database, project: Scope):
+async def test_pipeline_is_scoped_and_its_settings_end_with_it(db: Database, project: Scope):
     shown = "SELECT current_setting('work_mem') AS memory, current_project() AS project"
     async with db.pipelined(project, {"work_mem": "7MB"}) as conn:
         assert await (await conn.execute(shown)).fetchone() == ("7MB", project.project_id)
@@ -92,7 +92,7 @@ async def test_a_pipeline_is_inside_its_project_and_its_settings_end_with_it(db:
         assert (await (await conn.execute(shown)).fetchone())[0] != "7MB"  # type: ignore[index]
 
 
-async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connection_serves_on(
+async def test_pipeline_error_is_raised_and_the_connection_stays_usable(
     database_url: str, project: Scope
 ):
     async with open_database(database_url, 1) as db:
@@ -105,13 +105,13 @@ async def test_what_fails_in_a_pipeline_is_told_by_its_own_error_and_the_connect
             assert await rows.fetch_value(conn, "SELECT 3") == 3
 
 
-async def test_what_is_asked_last_is_fetched_after_the_pipeline(db: Database, project: Scope):
+async def test_last_result_is_fetched_after_the_pipeline(db: Database, project: Scope):
     async with db.pipelined(project, {}) as conn:
         cursor = await rows.open_cursor(conn, Told, "SELECT current_project()::text AS word")
     assert await cursor.fetchall() == [Told(str(project.project_id))]
 
 
-async def test_in_a_pipeline_what_is_not_fetched_is_not_waited_for_and_what_comes_next_sees_its_effect(
+async def test_pipeline_does_not_wait_for_unfetched_statements(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     owner_conn.execute("SELECT pg_advisory_lock(1)")

@@ -37,7 +37,7 @@ async def test_session_mode_keeps_the_role(database_url: str, db: Database, proj
                 )
 
 
-async def test_session_mode_migrates_and_takes_locks(database_url: str):
+async def test_session_mode_migrates_and_locks(database_url: str):
     with pgbouncer.running(database_url, "session") as bouncer:
         assert await asyncio.to_thread(migrate.migrate, bouncer.url) == []
 
@@ -51,7 +51,7 @@ async def test_session_mode_migrates_and_takes_locks(database_url: str):
         "default_pool_size=1",
     ],
 )
-async def test_shared_sessions_are_refused_by_name(database_url: str, mode: str, more: str):
+async def test_shared_sessions_are_refused_with_the_cause(database_url: str, mode: str, more: str):
     with pgbouncer.running(database_url, mode, more) as bouncer:
         began = time.monotonic()
         with pytest.raises(WrongSession, match="pool_mode = session"):
@@ -62,7 +62,7 @@ async def test_shared_sessions_are_refused_by_name(database_url: str, mode: str,
         assert time.monotonic() - began < 2 * REFUSED_WITHIN
 
 
-async def test_a_pool_too_small_for_two_sessions_is_named(database_url: str):
+async def test_pool_too_small_for_two_sessions_is_reported(database_url: str):
     with (
         pgbouncer.running(database_url, "session", "default_pool_size = 1") as bouncer,
         pytest.raises(WrongSession, match="pool_size"),
@@ -71,7 +71,7 @@ async def test_a_pool_too_small_for_two_sessions_is_named(database_url: str):
             pass
 
 
-async def test_a_mode_changed_while_connected_is_noticed(database_url: str, project: Scope):
+async def test_mode_change_while_connected_is_detected(database_url: str, project: Scope):
     with pgbouncer.running(database_url, "session") as bouncer:
         async with open_database(bouncer.url, 3) as behind:
             async with behind.transaction() as conn:
@@ -108,7 +108,7 @@ async def _row(conn: psycopg.AsyncConnection, statement: str) -> tuple[object, .
     return await (await conn.execute(statement)).fetchone()  # type: ignore[arg-type]
 
 
-async def test_an_owner_connection_is_checked_too(database_url: str):
+async def test_owner_connection_is_verified_too(database_url: str):
     with (
         pgbouncer.running(database_url, "transaction") as bouncer,
         pytest.raises(WrongSession, match="pool_mode = session"),
@@ -116,7 +116,7 @@ async def test_an_owner_connection_is_checked_too(database_url: str):
         await asyncio.to_thread(connect_as_owner, bouncer.url)
 
 
-async def test_a_role_that_cannot_be_taken_is_named(database_url: str, owner_conn: psycopg.Connection):
+async def test_role_that_cannot_be_set_is_reported(database_url: str, owner_conn: psycopg.Connection):
     owner_conn.execute("DROP ROLE IF EXISTS stranger")
     owner_conn.execute("CREATE ROLE stranger LOGIN")
     with (
@@ -127,5 +127,5 @@ async def test_a_role_that_cannot_be_taken_is_named(database_url: str, owner_con
     owner_conn.execute("DROP ROLE stranger")
 
 
-def test_the_patience_is_a_matter_of_seconds():
+def test_pooler_timeout_is_a_few_seconds():
     assert poolers.TIMEOUT < REFUSED_WITHIN

@@ -26,7 +26,7 @@ def server() -> Iterator[str]:
         yield url
 
 
-async def test_a_backup_restores_into_15_and_back(server: str, database_url: str, ours: World, tmp_path: Path):
+async def test_backup_restores_into_postgresql_15_and_back(server: str, database_url: str, ours: World, tmp_path: Path):
     from_18, from_15 = tmp_path / "18.zip", tmp_path / "15.zip"
     backup.dump(database_url, from_18)
     older = postgresql15.create(server, "older")
@@ -43,7 +43,7 @@ async def test_a_backup_restores_into_15_and_back(server: str, database_url: str
 
 
 @pytest.mark.parametrize("locale", ["de-DE", "en-US-u-kn-true", "ja"])
-async def test_a_database_of_another_locale_works(server: str, locale: str):
+async def test_database_with_another_locale_works(server: str, locale: str):
     url = postgresql15.create(server, "elsewhere", f"LOCALE_PROVIDER icu ICU_LOCALE '{locale}'")
     migrate.migrate(url)
     async with open_database(url, 2) as db:
@@ -52,13 +52,13 @@ async def test_a_database_of_another_locale_works(server: str, locale: str):
             assert (await (await conn.execute("SELECT count(*) > 0 FROM scheduled_jobs")).fetchone()) == (True,)
 
 
-def test_a_locale_that_lower_cases_ascii_otherwise_is_refused(server: str):
+def test_locale_that_changes_ascii_lower_case_is_refused(server: str):
     url = postgresql15.create(server, "turkish", "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'")
     with pytest.raises(Unavailable, match="lower-cased"):
         migrate.migrate(url)
 
 
-async def test_a_role_that_row_security_does_not_bind_is_refused(server: str):
+async def test_role_that_bypasses_row_security_is_refused(server: str):
     url = postgresql15.create(server, "unbound")
     migrate.migrate(url)
     with psycopg.connect(server, autocommit=True) as conn:

@@ -15,7 +15,7 @@ class Pair:
     word: str
 
 
-async def test_a_row_is_an_instance_as_if_it_had_been_made_by_name(db: Database):
+async def test_row_equals_an_instance_created_by_name(db: Database):
     async with db.statement() as conn:
         found = await rows.fetch_all(conn, Pair, "SELECT 'a' AS word, n AS number FROM generate_series(1, 2) n")
     assert found == [Pair(1, "a"), Pair(number=2, word="a")]
@@ -30,13 +30,13 @@ async def test_columns_that_are_not_the_fields_are_refused(db: Database, columns
             await rows.fetch_optional(conn, Pair, f"SELECT {columns}")  # type: ignore[arg-type]
 
 
-async def test_a_statement_without_rows_has_none_to_make(db: Database):
+async def test_statement_without_rows_returns_none(db: Database):
     async with db.statement() as conn:
         assert await rows.fetch_all(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") == []
         assert await rows.fetch_optional(conn, Pair, "SELECT 1 AS number, 'a' AS word WHERE false") is None
 
 
-async def test_a_statement_in_one_piece_is_the_same(db: Database):
+async def test_flattened_statement_is_the_same(db: Database):
     composed = sql.SQL("SELECT {} AS number, {} AS word WHERE %(number)s = 7").format(7, "it's")
     piece = rows.flatten(composed)
     async with db.statement() as conn:

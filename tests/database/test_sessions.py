@@ -47,7 +47,7 @@ def strange(server_url: str, worker_id: str) -> Iterator[str]:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-async def test_settings_of_the_database_change_nothing(strange: str):
+async def test_database_settings_change_nothing(strange: str):
     migrate.migrate(strange)
     async with open_database(strange, 2) as db:
         project = await new_project(db, "Studio")
@@ -61,7 +61,7 @@ async def test_settings_of_the_database_change_nothing(strange: str):
             assert await cursor.fetchone() == ("2026-01-02 03:04:00+00", True)
 
 
-async def test_settings_of_the_role_change_nothing(database_url: str, owner_conn: psycopg.Connection):
+async def test_role_settings_change_nothing(database_url: str, owner_conn: psycopg.Connection):
     role = sql.SQL("ALTER ROLE postgres IN DATABASE {} {}")
     name = sql.Identifier(owner_conn.info.dbname)
     owner_conn.execute(role.format(name, sql.SQL("SET default_transaction_read_only = on")))
@@ -79,7 +79,7 @@ async def test_settings_of_the_role_change_nothing(database_url: str, owner_conn
         empty(owner_conn)
 
 
-async def test_limits_named_in_the_url_hold(database_url: str):
+async def test_time_limits_in_the_url_apply(database_url: str):
     url = database_url + "&options=-c%20statement_timeout%3D4321%20-c%20timezone%3DAsia/Tokyo"
     async with await DatabaseSession.connect(url) as conn:
         shown = await (await conn.execute("SELECT current_setting('statement_timeout')")).fetchone()
@@ -89,7 +89,7 @@ async def test_limits_named_in_the_url_hold(database_url: str):
         assert owner.execute("SHOW statement_timeout").fetchone() == ("4321ms",)
 
 
-def test_an_extension_in_another_schema_is_named(strange: str):
+def test_extension_in_another_schema_is_reported(strange: str):
     with psycopg.connect(
         strange,
         autocommit=True,

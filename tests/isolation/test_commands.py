@@ -45,13 +45,13 @@ MACHINE = {
 NOT_THERE = "not there"
 
 
-def test_every_command_is_tried_or_has_a_reason_not_to_be():
+def test_every_command_is_tested_or_excluded_with_a_reason():
     named = {name for name, _ in _commands()}
     missing = named - set(MACHINE) - set(_tries("", "", "", Path()))
     assert not missing, f"tell in {__name__}._tries with which arguments to try {sorted(missing)}"
 
 
-async def test_a_command_in_one_project_shows_and_changes_nothing_of_another(
+async def test_command_shows_and_changes_one_project_only(
     database_url: str, owner_conn: psycopg.Connection, tmp_path: Path, ours: World, theirs: World
 ):
     # A command would wait for a run that is under way.

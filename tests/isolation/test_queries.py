@@ -93,7 +93,7 @@ NO_SCOPE = {
 ALL = list(arguments.queries())
 
 
-async def test_every_table_of_projects_has_rows_of_both(owner_conn: psycopg.Connection, ours: World, theirs: World):
+async def test_every_project_table_has_rows_of_both_worlds(owner_conn: psycopg.Connection, ours: World, theirs: World):
     for (table,) in owner_conn.execute(TABLES).fetchall():
         for world in (ours, theirs):
             count = owner_conn.execute(
@@ -103,12 +103,12 @@ async def test_every_table_of_projects_has_rows_of_both(owner_conn: psycopg.Conn
             assert count != (0,), f"{table} has no row of {world.keeper}: add one in tests/isolation/worlds.py"
 
 
-def test_these_query_functions_and_no_others_take_no_scope():
+def test_query_functions_without_scope_are_listed():
     found = {name for name, _ in arguments.queries(scoped=False) if not name.startswith("auth.")}
     assert found == set(NO_SCOPE)
 
 
-async def test_row_security_alone_shows_nothing_of_another_project(db: Database, ours: World, theirs: World):
+async def test_row_security_alone_isolates_every_query(db: Database, ours: World, theirs: World):
     """The query is told the other project, the transaction is in ours: it must look as if that did not exist."""
     nowhere = Scope(events.system_actor(), uuid4(), uuid4())
     guilty = []
@@ -122,7 +122,7 @@ async def test_row_security_alone_shows_nothing_of_another_project(db: Database,
     assert sorted(name for name, *_ in guilty) == sorted(NOT_SCOPED), guilty
 
 
-async def test_conditions_alone_show_nothing_of_another_project(db: Database, ours: World, theirs: World):
+async def test_conditions_alone_isolate_every_query(db: Database, ours: World, theirs: World):
     """Without row security, and aimed at numbers that both projects have or that only the other has."""
     guilty = []
     for name, query in ALL:
@@ -138,7 +138,7 @@ async def test_conditions_alone_show_nothing_of_another_project(db: Database, ou
     assert guilty == []
 
 
-async def test_a_query_that_forgets_its_project_would_be_noticed(db: Database, ours: World, theirs: World):
+async def test_query_without_a_project_condition_is_detected(db: Database, ours: World, theirs: World):
     async def careless(conn: Conn, scope: Scope) -> list[Any]:
         return await (await conn.execute("SELECT content FROM cw_messages WHERE conversation_id = 101")).fetchall()
 

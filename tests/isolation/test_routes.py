@@ -152,7 +152,7 @@ def test_every_field_of_every_route_can_be_filled():
             assert name in FIELDS, f"tell in {__name__}.FIELDS what to fill {name} of {call} with"
 
 
-async def test_with_the_ids_of_another_project_nothing_is_found_and_nothing_changes(
+async def test_routes_ignore_ids_of_another_project(
     ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
 ):
     before = content(owner_conn, theirs)
@@ -166,7 +166,7 @@ async def test_with_the_ids_of_another_project_nothing_is_found_and_nothing_chan
         assert content(owner_conn, theirs) == before, f"{call} changed another project"
 
 
-async def test_inside_ones_own_project_the_ids_of_another_are_not_found(
+async def test_ids_of_another_project_are_not_found_in_the_own(
     ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
 ):
     before = content(owner_conn, theirs)
@@ -180,7 +180,7 @@ async def test_inside_ones_own_project_the_ids_of_another_are_not_found(
         assert content(owner_conn, theirs) == before, f"{call} changed another project"
 
 
-async def test_what_only_another_project_has_is_not_found_by_its_number(
+async def test_numbers_of_another_project_are_not_found(
     ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
 ):
     _restore(owner_conn, ari)
@@ -190,7 +190,7 @@ async def test_what_only_another_project_has_is_not_found_by_its_number(
             assert (await ari.client.get(path, headers={"accept": accept})).status_code == 404
 
 
-async def test_with_ones_own_ids_something_is_found(
+async def test_own_ids_are_found(
     ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
 ):
     """Or else the tests above would prove nothing."""

@@ -11,7 +11,7 @@ from tests.support.worlds import TABLES, World
 NULLABLE = {"audit_events", "audit_heads"}  # what concerns the installation has no project
 
 
-async def test_a_row_with_another_account_scope_is_refused(owner_conn: psycopg.Connection, ours: World, theirs: World):
+async def test_row_with_another_account_scope_is_refused(owner_conn: psycopg.Connection, ours: World, theirs: World):
     for (table,) in owner_conn.execute(TABLES).fetchall():
         row = owner_conn.execute(
             sql.SQL("SELECT * FROM {} WHERE project_id = %s LIMIT 1").format(sql.Identifier(table)), [ours.project_id]
@@ -22,7 +22,7 @@ async def test_a_row_with_another_account_scope_is_refused(owner_conn: psycopg.C
         assert refused.value.diag.message_detail and "projects" in refused.value.diag.message_detail, table
 
 
-async def test_nobody_can_move_a_row_into_another_account_scope(
+async def test_row_cannot_move_to_another_account_scope(
     owner_conn: psycopg.Connection, ours: World, theirs: World
 ):
     for (table,) in owner_conn.execute(TABLES).fetchall():
@@ -33,7 +33,7 @@ async def test_nobody_can_move_a_row_into_another_account_scope(
             )
 
 
-async def test_every_table_of_projects_is_behind_the_wall(owner_conn: psycopg.Connection, ours: World):
+async def test_every_project_table_has_row_security(owner_conn: psycopg.Connection, ours: World):
     for (table,) in owner_conn.execute(TABLES).fetchall():
         secured = owner_conn.execute("SELECT relrowsecurity FROM pg_class WHERE oid = %s::regclass", [table]).fetchone()
         assert secured == (True,), table
@@ -45,7 +45,7 @@ async def test_every_table_of_projects_is_behind_the_wall(owner_conn: psycopg.Co
         assert nullable == (table in NULLABLE,), table
 
 
-async def test_without_a_project_there_are_no_rows(owner_conn: psycopg.Connection, ours: World):
+async def test_without_a_project_no_rows_are_visible(owner_conn: psycopg.Connection, ours: World):
     with owner_conn.transaction():
         owner_conn.execute("SET LOCAL ROLE proofdesk_app")
         for (table,) in owner_conn.execute(TABLES).fetchall():
@@ -53,7 +53,7 @@ async def test_without_a_project_there_are_no_rows(owner_conn: psycopg.Connectio
             assert count == (0,), table
 
 
-async def test_the_role_of_the_application_is_bound(owner_conn: psycopg.Connection):
+async def test_application_role_is_bound_by_row_security(owner_conn: psycopg.Connection):
     row = owner_conn.execute("SELECT rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = 'proofdesk_app'")
     assert row.fetchone() == (False, False, False)
     owned = owner_conn.execute("SELECT tablename FROM pg_tables WHERE tableowner = 'proofdesk_app'").fetchall()

@@ -10,7 +10,7 @@ from proofdesk.outbound.delivery import claims, delivery, outcomes, sending, swe
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
-from tests.support.outbound_desk import OutboundDesk, ids, refuse_with
+from tests.support.outbound_desk import OutboundDesk, message_ids, refuse_with
 from tests.support.projects import new_project
 
 
@@ -21,7 +21,7 @@ async def test_approved_message_is_sent_once_and_every_step_is_recorded(desk: Ou
     sent = await desk.read(message)
     assert (sent.status, sent.last_error, sent.next_attempt_at) == ("sent", None, None)
     assert sent.sent_at is not None
-    assert ids(desk.mail.sent) == [message.id]
+    assert message_ids(desk.mail.sent) == [message.id]
     [attempt] = await desk.attempts(message)
     assert (attempt.number, attempt.outcome, attempt.provider_message_id) == (1, "sent", f"receipt {message.id}")
     assert attempt.duration_ms is not None and attempt.finished_at is not None
@@ -230,7 +230,7 @@ async def test_worker_past_its_deadline_does_not_send(desk: OutboundDesk):
 async def test_limit_is_respected_and_oldest_goes_first(desk: OutboundDesk):
     made = [await desk.approve_new(f"{n}@example.com") for n in range(7)]
     assert await desk.process(limit=3) == DeliveryTotals(processed=3, sent=3)
-    assert sorted(ids(desk.mail.sent)) == sorted(m.id for m in made[:3])
+    assert sorted(message_ids(desk.mail.sent)) == sorted(m.id for m in made[:3])
     assert await desk.process() == DeliveryTotals(processed=4, sent=4)
 
 

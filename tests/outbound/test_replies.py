@@ -6,9 +6,9 @@ import pytest
 
 from proofdesk.conversations import conversations
 from proofdesk_simulators.chatwoot.records import Message
-from tests.support.synced_project import API, MAIL, Mirrored, chatwoot, mirrored
+from tests.support.synced_project import API, MAIL, SyncedProject, chatwoot, synced_project
 
-__all__ = ["chatwoot", "mirrored"]
+__all__ = ["chatwoot", "synced_project"]
 
 ADA = "ada@example.com"
 AUTOMATIC = {"Auto-Submitted": "auto-replied"}
@@ -17,21 +17,21 @@ RECEIPT = 'multipart/report; report-type=disposition-notification; boundary="x"'
 
 
 @pytest.fixture
-async def waiting(mirrored: Mirrored) -> tuple[Mirrored, int]:
+async def waiting(mirrored: SyncedProject) -> tuple[SyncedProject, int]:
     """A project with a mail conversation of a contact; its number."""
     contact = mirrored.contact("Ada", MAIL, email=ADA)
     await mirrored.sync()
     return mirrored, mirrored.talk(contact)
 
 
-async def kinds(mirrored: Mirrored, talk: int) -> list[str]:
+async def kinds(mirrored: SyncedProject, talk: int) -> list[str]:
     thread = await conversations.get_conversation(mirrored.resources.db, mirrored.scope, mirrored.cw(talk))
     return [m.kind for m in thread.messages]
 
 
-async def verdict(mirrored: Mirrored, talk: int, write: Any) -> str:
+async def verdict(mirrored: SyncedProject, talk: int, write: Any) -> str:
     """What becomes of an approved message after something was written."""
-    made = await mirrored.approved(ADA)
+    made = await mirrored.approve_new(ADA)
     write(mirrored.ago(-5))
     await mirrored.sync()
     await mirrored.process()
@@ -55,7 +55,7 @@ async def verdict(mirrored: Mirrored, talk: int, write: Any) -> str:
     ],
 )
 async def test_automatic_mail_is_not_a_reply_but_is_labelled(
-    waiting: tuple[Mirrored, int], kind: str, subject: str, headers: dict[str, str]
+    waiting: tuple[SyncedProject, int], kind: str, subject: str, headers: dict[str, str]
 ):
     mirrored, talk = waiting
     mail = mirrored.chatwoot.append_mail
@@ -67,7 +67,7 @@ async def test_automatic_mail_is_not_a_reply_but_is_labelled(
 
 
 @pytest.mark.parametrize("subject", ["Re: News", "Re: Automatic reply: News", "Office chairs", "Autoreplying is fun"])
-async def test_mail_of_a_contact_is_a_reply(waiting: tuple[Mirrored, int], subject: str):
+async def test_mail_of_a_contact_is_a_reply(waiting: tuple[SyncedProject, int], subject: str):
     mirrored, talk = waiting
     headers = {"Auto-Submitted": "no"}
     mail = mirrored.chatwoot.append_mail
@@ -91,17 +91,17 @@ async def test_mail_of_a_contact_is_a_reply(waiting: tuple[Mirrored, int], subje
         ("note", {"message_type": "outgoing", "private": True}),
     ],
 )
-async def test_automatic_messages_do_not_cancel(waiting: tuple[Mirrored, int], kind: str, how: dict[str, Any]):
+async def test_automatic_messages_do_not_cancel(waiting: tuple[SyncedProject, int], kind: str, how: dict[str, Any]):
     mirrored, talk = waiting
     append = mirrored.chatwoot.append_message
     assert await verdict(mirrored, talk, lambda at: append(talk, "👍", at=at, **how)) == "sent"
     assert (await kinds(mirrored, talk))[-1] == kind
 
 
-async def test_second_message_of_automatic_conversation_is_a_reply(mirrored: Mirrored):
+async def test_second_message_of_automatic_conversation_is_a_reply(mirrored: SyncedProject):
     contact = mirrored.contact("Ada", API, email=ADA)
     await mirrored.sync()
-    made = await mirrored.approved(ADA)
+    made = await mirrored.approve_new(ADA)
     talk = mirrored.chatwoot.create_conversation(MAIL, contact)
     mirrored.chatwoot.append_message(talk.id, "I am away", at=mirrored.ago(-5))
     talk.additional_attributes = {"source": "email", "auto_reply": True}
@@ -109,7 +109,7 @@ async def test_second_message_of_automatic_conversation_is_a_reply(mirrored: Mir
     await mirrored.process()
     assert (await mirrored.read(made)).status == "sent"
     assert await kinds(mirrored, talk.id) == ["auto_reply"]
-    made = await mirrored.approved(ADA)
+    made = await mirrored.approve_new(ADA)
     mirrored.chatwoot.append_message(talk.id, "Now I am back", at=mirrored.ago(-9))
     await mirrored.sync()
     await mirrored.process()
@@ -117,9 +117,9 @@ async def test_second_message_of_automatic_conversation_is_a_reply(mirrored: Mir
     assert await kinds(mirrored, talk.id) == ["auto_reply", "message"]
 
 
-async def test_deleted_message_is_not_a_reply(waiting: tuple[Mirrored, int]):
+async def test_deleted_message_is_not_a_reply(waiting: tuple[SyncedProject, int]):
     mirrored, talk = waiting
-    made = await mirrored.approved(ADA)
+    made = await mirrored.approve_new(ADA)
     said = mirrored.chatwoot.append_message(talk, "Wrong chat", at=mirrored.ago(-5))
     await mirrored.sync()
     mirrored.chatwoot.delete_message(said.id)
@@ -129,9 +129,9 @@ async def test_deleted_message_is_not_a_reply(waiting: tuple[Mirrored, int]):
     assert (await kinds(mirrored, talk))[-1] == "deleted"
 
 
-async def test_deleting_one_of_two_replies_leaves_the_other(waiting: tuple[Mirrored, int]):
+async def test_deleting_one_of_two_replies_leaves_the_other(waiting: tuple[SyncedProject, int]):
     mirrored, talk = waiting
-    made = await mirrored.approved(ADA)
+    made = await mirrored.approve_new(ADA)
     mirrored.chatwoot.append_message(talk, "Wait", at=mirrored.ago(-5))
     said = mirrored.chatwoot.append_message(talk, "Wrong chat", at=mirrored.ago(-9))
     await mirrored.sync()
@@ -141,7 +141,7 @@ async def test_deleting_one_of_two_replies_leaves_the_other(waiting: tuple[Mirro
     assert (await mirrored.read(made)).last_error == "stop_on_reply"
 
 
-async def test_reply_marked_as_failed_is_a_reply(waiting: tuple[Mirrored, int]):
+async def test_reply_marked_as_failed_is_a_reply(waiting: tuple[SyncedProject, int]):
     """An API inbox whose callback fails marks even incoming messages (chatwoot/chatwoot #15913)."""
     mirrored, talk = waiting
 
@@ -155,7 +155,7 @@ async def test_reply_marked_as_failed_is_a_reply(waiting: tuple[Mirrored, int]):
 
 
 @pytest.mark.parametrize("headers", [AUTOMATIC, {"From": "mailer-daemon@example.org"}])
-async def test_stop_in_automatic_mail_does_not_opt_out(waiting: tuple[Mirrored, int], headers: dict[str, str]):
+async def test_stop_in_automatic_mail_does_not_opt_out(waiting: tuple[SyncedProject, int], headers: dict[str, str]):
     mirrored, talk = waiting
     mirrored.chatwoot.append_mail(talk, "STOP", subject="Re: News", headers=headers)
     assert (await mirrored.sync())["opted_out"] == 0

@@ -8,26 +8,26 @@ from proofdesk.http.api import outbound as api
 from proofdesk.outbound import messages
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk_simulators.chatwoot.records import Message
-from tests.support.synced_project import API, WHATSAPP, WIDGET, Mirrored, chatwoot, mirrored
+from tests.support.synced_project import API, WHATSAPP, WIDGET, SyncedProject, chatwoot, synced_project
 
-__all__ = ["chatwoot", "mirrored"]
+__all__ = ["chatwoot", "synced_project"]
 
 REFUSED = "131047: Re-engagement message"
 
 
-async def sent_into(mirrored: Mirrored, inbox: int, times: int = 1) -> tuple[list[OutboundMessage], list[Message]]:
+async def sent_into(mirrored: SyncedProject, inbox: int, times: int = 1) -> tuple[list[OutboundMessage], list[Message]]:
     """Messages that were sent into a conversation of an inbox and synced: ours, and Chatwoot's."""
     contact = mirrored.contact("Ada", inbox)
     await mirrored.sync()
     await mirrored.policy(mirrored.cwc(contact), "chatwoot", frequency_cap=100)
-    made = [await mirrored.approved(mirrored.cwc(contact), "chatwoot") for _ in range(times)]
+    made = [await mirrored.approve_new(mirrored.cwc(contact), "chatwoot") for _ in range(times)]
     await mirrored.process()
     await mirrored.sync()
     talk = mirrored.chatwoot.contact(contact).conversations[0]
     return [await mirrored.read(m) for m in made], [m for m in talk.messages if m.message_type == 1]
 
 
-def aged(mirrored: Mirrored, by: timedelta) -> None:
+def aged(mirrored: SyncedProject, by: timedelta) -> None:
     """Let what was sent be older than it is, and the conversation quiet since."""
     mirrored.conn.execute(
         "UPDATE outbound_deliveries SET sent_at = sent_at - %(by)s, checked_at = checked_at - %(by)s / 2", {"by": by}
@@ -35,7 +35,7 @@ def aged(mirrored: Mirrored, by: timedelta) -> None:
     mirrored.conn.execute("UPDATE cw_conversations SET last_activity_at = last_activity_at - %s", [by])
 
 
-async def test_later_failure_is_shown_and_not_sent_again(mirrored: Mirrored):
+async def test_later_failure_is_shown_and_not_sent_again(mirrored: SyncedProject):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     assert made.delivery is not None and made.delivery.status == "sent"
     mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
@@ -53,7 +53,7 @@ async def test_later_failure_is_shown_and_not_sent_again(mirrored: Mirrored):
 
 
 @pytest.mark.parametrize("hours", [1, 5, 30, 100])
-async def test_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: Mirrored, hours: int):
+async def test_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: SyncedProject, hours: int):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     aged(mirrored, timedelta(hours=hours))
     mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
@@ -62,7 +62,7 @@ async def test_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: Mi
     assert found is not None and found.status == "failed"
 
 
-async def test_statuses_are_not_read_after_a_week(mirrored: Mirrored):
+async def test_statuses_are_not_read_after_a_week(mirrored: SyncedProject):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     aged(mirrored, timedelta(days=8))
     mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
@@ -75,7 +75,7 @@ async def test_statuses_are_not_read_after_a_week(mirrored: Mirrored):
 
 @pytest.mark.parametrize("status", ["delivered", "read"])
 @pytest.mark.parametrize("inbox", [API, WHATSAPP, WIDGET])
-async def test_delivered_and_read_are_shown_where_meaningful(mirrored: Mirrored, inbox: int, status: str):
+async def test_delivered_and_read_are_shown_where_meaningful(mirrored: SyncedProject, inbox: int, status: str):
     [made], [theirs] = await sent_into(mirrored, inbox)
     mirrored.chatwoot.set_message_status(theirs.id, status)
     await mirrored.sync()
@@ -85,7 +85,7 @@ async def test_delivered_and_read_are_shown_where_meaningful(mirrored: Mirrored,
     assert mirrored.events("outbound.delivery") == []
 
 
-async def test_read_can_become_failed_and_recover(mirrored: Mirrored):
+async def test_read_can_become_failed_and_recover(mirrored: SyncedProject):
     [made], [theirs] = await sent_into(mirrored, WHATSAPP)
     for status, error in (("read", None), ("failed", REFUSED), ("sent", None)):
         mirrored.chatwoot.set_message_status(theirs.id, status, error)
@@ -95,7 +95,7 @@ async def test_read_can_become_failed_and_recover(mirrored: Mirrored):
     assert [e["before"] for e in mirrored.events("outbound.delivery")] == ["read", "failed"]
 
 
-async def test_messages_of_one_conversation_need_one_request(mirrored: Mirrored):
+async def test_messages_of_one_conversation_need_one_request(mirrored: SyncedProject):
     made, theirs = await sent_into(mirrored, WHATSAPP, times=12)
     aged(mirrored, timedelta(hours=5))
     mirrored.chatwoot.set_message_status(theirs[3].id, "failed", REFUSED)
@@ -111,7 +111,7 @@ async def test_messages_of_one_conversation_need_one_request(mirrored: Mirrored)
     assert mirrored.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*") == [], "checked a moment ago"
 
 
-async def test_failure_without_a_reason_is_reported(mirrored: Mirrored):
+async def test_failure_without_a_reason_is_reported(mirrored: SyncedProject):
     [made], [theirs] = await sent_into(mirrored, API)
     mirrored.chatwoot.set_message_status(theirs.id, "failed")
     await mirrored.sync()
@@ -119,7 +119,7 @@ async def test_failure_without_a_reason_is_reported(mirrored: Mirrored):
     assert found is not None and (found.status, found.error, found.channel) == ("failed", None, "the API inbox")
 
 
-async def test_failed_deliveries_can_be_listed(mirrored: Mirrored):
+async def test_failed_deliveries_can_be_listed(mirrored: SyncedProject):
     made, theirs = await sent_into(mirrored, WHATSAPP, times=3)
     mirrored.chatwoot.set_message_status(theirs[1].id, "failed", REFUSED)
     await mirrored.sync()
@@ -129,7 +129,7 @@ async def test_failed_deliveries_can_be_listed(mirrored: Mirrored):
     assert found[0].id in {m.id for m in made}
 
 
-async def test_unreadable_message_does_not_stop_the_others(mirrored: Mirrored):
+async def test_unreadable_message_does_not_stop_the_others(mirrored: SyncedProject):
     _, [theirs] = await sent_into(mirrored, WHATSAPP)
     aged(mirrored, timedelta(hours=5))
     mirrored.chatwoot.delete_conversation(theirs.conversation.id)

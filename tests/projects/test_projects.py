@@ -20,7 +20,7 @@ async def person(db: Database, username: str) -> Actor:
     return Actor(account.username, account.id, False)
 
 
-async def test_each_change_leaves_one_event(db: Database, owner_conn: psycopg.Connection):
+async def test_each_change_records_one_event(db: Database, owner_conn: psycopg.Connection):
     amina = await person(db, "amina")
     await person(db, "jonas")
     keeper = await scope.require_owner(db, await new_project(db, "Studio", amina))
@@ -39,7 +39,7 @@ async def test_each_change_leaves_one_event(db: Database, owner_conn: psycopg.Co
     assert last(owner_conn)["payload"] == {"sources": ["7"]}
 
 
-async def test_what_is_refused_leaves_none(db: Database, owner_conn: psycopg.Connection):
+async def test_refused_change_records_no_event(db: Database, owner_conn: psycopg.Connection):
     keeper = await scope.require_owner(db, await new_project(db, "Studio"))
     before = actions(owner_conn)
     with pytest.raises(Invalid):
@@ -51,7 +51,7 @@ async def test_what_is_refused_leaves_none(db: Database, owner_conn: psycopg.Con
     assert actions(owner_conn) == before
 
 
-async def test_an_archived_project_is_gone_and_its_data_stays(db: Database, owner_conn: psycopg.Connection):
+async def test_archived_project_is_hidden_and_keeps_its_data(db: Database, owner_conn: psycopg.Connection):
     amina = await person(db, "amina")
     inside = await new_project(db, "Studio", amina)
     keeper = await scope.require_owner(db, inside)
@@ -72,7 +72,7 @@ async def test_an_archived_project_is_gone_and_its_data_stays(db: Database, owne
     await sources.bind(db, await new_project(db, "Next"), "chatwoot_account", "7")
 
 
-async def test_a_plain_member_does_not_look_after_the_project(db: Database):
+async def test_member_is_not_an_owner(db: Database):
     amina, jonas = await person(db, "amina"), await person(db, "jonas")
     keeper = await scope.require_owner(db, await new_project(db, "Studio", amina))
     await members.add(db, keeper, "jonas")
@@ -83,7 +83,7 @@ async def test_a_plain_member_does_not_look_after_the_project(db: Database):
     assert (refused.value.code, refused.value.status) == ("forbidden", 403)
 
 
-async def test_members_see_the_project_until_they_are_let_go(cast: Cast):
+async def test_members_see_the_project_until_they_are_removed(cast: Cast):
     project = cast.member.project_id
     names = f"/projects/{project}/members"
 
@@ -113,7 +113,7 @@ async def test_members_see_the_project_until_they_are_let_go(cast: Cast):
     assert (await cast.stranger.client.get(names)).status_code == 404
 
 
-async def test_members_are_people_with_an_account_and_one_role(cast: Cast):
+async def test_members_have_an_account_and_one_role(cast: Cast):
     names = f"/projects/{cast.member.project_id}/members"
     nobody = await cast.member.client.put(f"{names}/not-there", json={})
     assert (nobody.status_code, nobody.json()["error"]) == (404, "user_not_found")
@@ -123,7 +123,7 @@ async def test_members_are_people_with_an_account_and_one_role(cast: Cast):
     assert (await cast.member.client.put(f"{names}/stranger")).status_code == 200
 
 
-async def test_a_project_is_renamed_and_put_away_over_http(cast: Cast):
+async def test_project_is_renamed_and_archived_over_http(cast: Cast):
     client, path = cast.member.client, f"/projects/{cast.member.project_id}"
     assert (await client.patch(path, json={"name": "New name"})).json()["project"]["name"] == "New name"
     assert (await client.patch(path, json={})).json()["error"] == "invalid_name"
@@ -145,5 +145,5 @@ async def test_unbinding_says_that_the_data_stays(cast: Cast):
     assert told["source"] == source and "import has stopped" in told["message"] and "stays" in told["message"]
 
 
-def test_a_keeper_is_a_scope():
+def test_project_owner_is_a_scope():
     assert issubclass(scope.ProjectOwner, Scope)

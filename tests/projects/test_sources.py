@@ -38,7 +38,7 @@ async def claims(conn: psycopg.Connection) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("source", [ACCOUNT, INBOX], ids=["account", "inbox"])
-async def test_of_projects_that_bind_the_same_at_once_one_gets_it(
+async def test_one_of_several_projects_binds_the_same_source(
     db: Database, owner_conn: psycopg.Connection, source: tuple[str, str]
 ):
     rivals = [await new_project(db, f"Rival {n}") for n in range(8)]
@@ -48,7 +48,7 @@ async def test_of_projects_that_bind_the_same_at_once_one_gets_it(
     assert actions(owner_conn, "source.") == ["source.bound"]
 
 
-async def test_an_account_and_an_inbox_of_it_never_go_to_two_projects(db: Database, owner_conn: psycopg.Connection):
+async def test_account_and_its_inbox_stay_in_one_project(db: Database, owner_conn: psycopg.Connection):
     for number in range(6):
         first, second = await new_project(db, f"First {number}"), await new_project(db, f"Second {number}")
         whole, part = ("chatwoot_account", f"{number + 1}"), ("chatwoot_inbox", f"{number + 1}:5")
@@ -57,15 +57,15 @@ async def test_an_account_and_an_inbox_of_it_never_go_to_two_projects(db: Databa
     assert len(await claims(owner_conn)) == 6
 
 
-async def test_inboxes_of_one_account_may_go_to_several_projects(db: Database):
+async def test_inboxes_of_an_account_can_be_in_several_projects(db: Database):
     first, second = await new_project(db, "First"), await new_project(db, "Second")
     outcomes = await race(db, [(first, ("chatwoot_inbox", "7:1")), (second, INBOX)])
     assert not any(isinstance(o, BaseException) for o in outcomes)
-    with pytest.raises(SourceAlreadyBound, match="whole or in part"):
+    with pytest.raises(SourceAlreadyBound, match="Another project has bound"):
         await sources.bind(db, first, *ACCOUNT)
 
 
-async def test_a_source_that_was_let_go_is_free_and_its_data_stays(
+async def test_unbound_source_is_free_and_its_data_stays(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     bound = await sources.bind(db, project, *ACCOUNT)
@@ -80,7 +80,7 @@ async def test_a_source_that_was_let_go_is_free_and_its_data_stays(
     await sources.bind(db, await new_project(db, "Other"), *INBOX)
 
 
-async def test_an_import_stops_when_its_source_is_let_go(db: Database, project: Scope):
+async def test_import_stops_when_its_source_is_unbound(db: Database, project: Scope):
     bound = await sources.bind(db, project, *ACCOUNT)
     inboxes = await sources.bind(db, project, *INBOX)
     async with db.scoped(project) as conn:
@@ -99,7 +99,7 @@ async def test_an_import_stops_when_its_source_is_let_go(db: Database, project: 
     await sources.unbind(db, project, inboxes.id)
 
 
-async def test_a_sync_stops_in_the_middle_and_keeps_what_it_had(
+async def test_stopped_sync_keeps_what_it_imported(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 100)
@@ -120,7 +120,7 @@ async def test_a_sync_stops_in_the_middle_and_keeps_what_it_had(
     assert stored is not None and 0 < stored[0] < 100
 
 
-async def test_the_default_account_is_given_once(db: Database, project: Scope):
+async def test_default_account_is_bound_once(db: Database, project: Scope):
     [bound] = await sync.bound_sources(db, project, 7)
     assert await sync.bound_sources(db, project, 7) == [bound]
     await sources.unbind(db, project, bound.id)
@@ -128,7 +128,7 @@ async def test_the_default_account_is_given_once(db: Database, project: Scope):
         await sync.bound_sources(db, project, 7)
 
 
-async def test_archiving_and_binding_at_once_leaves_no_claim(db: Database, owner_conn: psycopg.Connection):
+async def test_concurrent_archive_and_bind_leave_no_claim(db: Database, owner_conn: psycopg.Connection):
     for number in range(6):
         inside = await new_project(db, f"Leaving {number}")
         keeper = await scope.require_owner(db, inside)
@@ -142,7 +142,7 @@ async def test_archiving_and_binding_at_once_leaves_no_claim(db: Database, owner
             await sources.bind(db, inside, "chatwoot_account", f"{number + 1}")
 
 
-async def test_events_carry_who_and_the_request(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_events_hold_actor_and_request_id(db: Database, project: Scope, owner_conn: psycopg.Connection):
     actor = Actor("amina", project.project_id, True, "req-9")
     await sources.bind(db, await scope.enter(db, actor, project.project_id), *ACCOUNT)
     assert (last(owner_conn)["actor_username"], last(owner_conn)["request_id"]) == ("amina", "req-9")

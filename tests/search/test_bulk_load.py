@@ -59,7 +59,7 @@ async def loaded(loaded_url: str) -> Scope:
 
 
 @pytest.mark.parametrize("narrowing", [FilterParams(), FilterParams(status="open"), FilterParams(sender="contact")])
-async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(
+async def test_search_plan_does_not_depend_on_autovacuum(
     loaded_url: str, loaded: Scope, narrowing: FilterParams
 ):
     async with explained(loaded_url, loaded, queries.transaction_settings(100, narrowing.is_set)) as (conn, plans):
@@ -72,14 +72,14 @@ async def test_the_plan_of_a_search_does_not_wait_for_autovacuum(
     assert {table: rows for table, rows in read.items() if rows > MOST} == {}
 
 
-async def test_sorting_is_allowed_again_after_the_nearest_were_found(loaded_url: str, loaded: Scope):
+async def test_sorting_is_enabled_after_the_nearest_are_stored(loaded_url: str, loaded: Scope):
     async with explained(loaded_url, loaded, queries.transaction_settings(100, False)) as (conn, _):
         await semantic_queries.store_nearest_by_index(conn, loaded, MODEL, FilterParams(), 50)
         setting = await (await conn.execute("SHOW enable_sort")).fetchone()
         assert setting == ("on",)
 
 
-async def test_a_run_of_embeddings_leaves_statistics(
+async def test_embeddings_run_refreshes_statistics(
     desk: Desk, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     for number in range(5):
@@ -99,7 +99,7 @@ async def test_a_run_of_embeddings_leaves_statistics(
     assert _times(owner_conn) - before == 3
 
 
-async def test_a_run_of_few_embeddings_leaves_statistics_to_autovacuum(desk: Desk, owner_conn: psycopg.Connection):
+async def test_small_embeddings_run_does_not_analyze(desk: Desk, owner_conn: psycopg.Connection):
     for number in range(30):
         await desk.talk(f"My parcel number {number} has not arrived, it is two weeks late now")
     await desk.ready()
@@ -109,7 +109,7 @@ async def test_a_run_of_few_embeddings_leaves_statistics_to_autovacuum(desk: Des
     assert _times(owner_conn) == before
 
 
-async def test_indexing_words_leaves_statistics_after_the_last_batch(
+async def test_keyword_indexing_analyzes_after_the_last_batch(
     desk: Desk, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(incremental, "BATCH", 1)
@@ -120,7 +120,7 @@ async def test_indexing_words_leaves_statistics_after_the_last_batch(
     assert _times(owner_conn, "search_postings") - before == 2, "after two batches and after the third"
 
 
-async def test_a_search_goes_by_the_index_that_the_project_has(
+async def test_search_uses_the_vector_index_of_the_project(
     desk: Desk, db: Database, database_url: str, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(vector_index, "BUILD_FROM", 2)

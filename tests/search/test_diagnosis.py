@@ -21,12 +21,12 @@ async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", pro
     return answer.diagnosis
 
 
-async def test_an_empty_project_has_no_data(desk: Desk):
+async def test_empty_project_has_no_data(desk: Desk):
     found = await diagnosis(desk, provider=LocalModel())
     assert (found.code, found.counts["messages"]) == ("no_project_data", 0)
 
 
-async def test_a_sync_that_runs_is_waited_for(desk: Desk):
+async def test_running_sync_is_reported_as_pending(desk: Desk):
     await desk.change(
         "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status)"
         " VALUES (%(p)s, %(s)s, 'chatwoot_sync', 'manual', 'running')",
@@ -36,7 +36,7 @@ async def test_a_sync_that_runs_is_waited_for(desk: Desk):
     assert (await diagnosis(desk, provider=LocalModel())).code == "sync_pending"
 
 
-async def test_messages_that_are_not_cut_yet_are_waited_for(desk: Desk):
+async def test_messages_without_chunks_are_reported_as_pending(desk: Desk):
     await desk.talk("Hello, where is my parcel?")
     assert (await diagnosis(desk, "parcel", provider=LocalModel())).code == "sync_pending"
 
@@ -51,7 +51,7 @@ async def test_messages_that_are_not_cut_yet_are_waited_for(desk: Desk):
         ("text", None, "no_match"),
     ],
 )
-async def test_without_vectors_the_provider_is_looked_at(desk: Desk, mode: str, provider: Any, code: str):
+async def test_missing_vectors_are_blamed_on_the_provider(desk: Desk, mode: str, provider: Any, code: str):
     await desk.talk("Hello, where is my parcel?")
     await desk.ready(embed=False)
     found = await diagnosis(desk, "wombat", mode, provider)
@@ -60,15 +60,15 @@ async def test_without_vectors_the_provider_is_looked_at(desk: Desk, mode: str, 
 
 @pytest.mark.parametrize("mode", ["text", "vector", "hybrid"])
 @pytest.mark.parametrize("query", ["?!… —", "\0", "\u0301"])
-async def test_a_question_without_a_word_matches_nothing(shop: Desk, mode: str, query: str):
+async def test_query_without_words_has_no_match(shop: Desk, mode: str, query: str):
     found = await diagnosis(shop, query, mode, LocalModel())
     assert found.code == "no_match"
     assert "no word" in found.message
 
 
-async def test_words_that_nobody_said_match_nothing(shop: Desk):
+async def test_unknown_words_have_no_match(shop: Desk):
     assert (await diagnosis(shop, "xylophone quux", "text", LocalModel())).code == "no_match"
 
 
-async def test_an_answer_that_is_not_empty_has_no_diagnosis(shop: Desk):
+async def test_result_with_hits_has_no_diagnosis(shop: Desk):
     assert (await shop.ask("lamp")).diagnosis is None

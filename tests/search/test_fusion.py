@@ -30,18 +30,18 @@ def told(found: list[Candidate]) -> list[tuple[int, float, int | None, int | Non
     return [(one.conversation_id, round(one.score, 6), one.by_words, one.by_meaning) for one in found]
 
 
-async def test_by_meaning_alone_the_nearest_is_worth_1_and_the_farthest_0(shop: Desk):
+async def test_vector_scores_range_from_1_nearest_to_0_farthest(shop: Desk):
     assert told(await ranked(shop, [], NEAR)) == [(1, 1.0, None, 1), (2, 0.5, None, 2), (3, 0.0, None, 3)]
 
 
-async def test_by_words_alone_the_best_is_worth_1(shop: Desk):
+async def test_best_keyword_match_scores_1(shop: Desk):
     assert told(await ranked(shop, [LAMP], [])) == [(5, 1.0, 1, None)]
     both = await ranked(shop, [LAMP, WeightedTerm(2, "pleas", 1.0, 3)], [])
     assert both[0].conversation_id == 5
     assert (both[0].score, both[-1].score) == (1.0, 0.0)
 
 
-async def test_words_count_for_their_share_and_who_has_no_vector_is_the_farthest(shop: Desk):
+async def test_keywords_count_by_share_and_no_vector_is_farthest(shop: Desk):
     found = told(await ranked(shop, [LAMP], NEAR))
     rest = 1 - KEYWORD_SHARE
     assert found == [
@@ -52,13 +52,13 @@ async def test_words_count_for_their_share_and_who_has_no_vector_is_the_farthest
     ]
 
 
-async def test_one_that_both_found_is_worth_both(shop: Desk):
+async def test_candidate_of_both_rankings_gets_both_scores(shop: Desk):
     found = told(await ranked(shop, [LAMP], [*NEAR, (1, 5, 0.2)]))
     assert found[:2] == [(5, 1.0, 1, 1), (1, round(1 - KEYWORD_SHARE, 6), None, 2)]
 
 
 @pytest.mark.parametrize("common", [False, True])
-async def test_of_several_terms_for_one_word_the_best_counts(shop: Desk, common: bool):
+async def test_best_of_several_terms_for_a_word_counts(shop: Desk, common: bool):
     parcel = WeightedTerm(1, "parcel", 2.0, 1)
     of_one_word = [WeightedTerm(-2, term, 1.0, 1) for term in ("broken", "lamp", "refund")]
     of_three = [WeightedTerm(number, one.term, 1.0, 1) for number, one in enumerate(of_one_word, start=2)]
@@ -68,7 +68,7 @@ async def test_of_several_terms_for_one_word_the_best_counts(shop: Desk, common:
         assert [one.conversation_id for one in found if one.by_words == 1] == [best]
 
 
-async def test_only_so_many_are_compared_and_shown(shop: Desk):
+async def test_candidates_and_hits_are_limited(shop: Desk):
     words = [LAMP, WeightedTerm(2, "invoic", 1.0, 2)]
     assert len(await ranked(shop, words, [])) == 3
     assert len(await ranked(shop, words, [], by_words=2)) == 2
@@ -76,7 +76,7 @@ async def test_only_so_many_are_compared_and_shown(shop: Desk):
     assert len(await ranked(shop, words, NEAR, wanted=2)) == 2
 
 
-async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk):
+async def test_keyword_candidates_get_a_vector_distance(shop: Desk):
     vector = (
         await shop.rows(
             "SELECT embedding::text, model FROM rag_vectors v JOIN rag_chunks k USING"
@@ -92,5 +92,5 @@ async def test_how_near_those_are_that_words_brought_up_is_asked_for(shop: Desk)
 
 
 @pytest.mark.parametrize("terms", [[], [LAMP]])
-async def test_where_nothing_is_found_nothing_is_shown(desk: Desk, terms: list[WeightedTerm]):
+async def test_no_match_has_no_hits(desk: Desk, terms: list[WeightedTerm]):
     assert await ranked(desk, terms, []) == []

@@ -31,7 +31,7 @@ class Broken:
     async def aclose(self) -> None: ...
 
 
-async def test_a_hit_tells_all_that_the_contract_names(shop: Desk):
+async def test_hit_has_every_field_of_the_contract(shop: Desk):
     answer = await shop.ask("refund of euros on card")
     hit = answer.results[0]
     project = shop.scope.project_id
@@ -51,14 +51,14 @@ async def test_a_hit_tells_all_that_the_contract_names(shop: Desk):
     assert (answer.embedding_model, answer.degraded, answer.diagnosis) == (NAME, None, None)
 
 
-async def test_meaning_finds_what_shares_no_word(shop: Desk):
+async def test_vector_search_finds_text_without_shared_words(shop: Desk):
     hit = await shop.first("shipment delayed", "vector")
     assert hit.conversation_id == 1
     assert hit.ranks == {"vector": 1, "text": None}
     assert "[[" not in hit.snippet
 
 
-async def test_what_only_words_bring_up_is_compared_by_its_meaning_as_well(shop: Desk, monkeypatch):
+async def test_keyword_candidates_are_compared_by_vector_too(shop: Desk, monkeypatch):
     monkeypatch.setattr(fusion, "NEAREST_CHUNKS", 1)
     monkeypatch.setattr(fusion, "CANDIDATES_PER_HIT", 0)
     brought_up = [hit for hit in (await shop.ask("refund of euros for the lamp")).results if hit.ranks["text"]]
@@ -66,12 +66,12 @@ async def test_what_only_words_bring_up_is_compared_by_its_meaning_as_well(shop:
     assert all(hit.ranks["vector"] for hit in brought_up)
 
 
-async def test_text_search_knows_no_distance(shop: Desk):
+async def test_text_search_has_no_distances(shop: Desk):
     hit = await shop.first("lamp", "text")
     assert (hit.distance, hit.ranks) == (None, {"vector": None, "text": 1})
 
 
-async def test_conversations_take_turns_and_scores_only_fall(desk: Desk):
+async def test_hits_alternate_between_conversations_with_falling_scores(desk: Desk):
     await desk.talk(*[f"The printer prints page number {n} of the document twice" for n in range(6)])
     await desk.talk("My printer is offline and does not print anything at all")
     await desk.ready()
@@ -83,11 +83,11 @@ async def test_conversations_take_turns_and_scores_only_fall(desk: Desk):
     assert len({hit.id for hit in results}) == 5
 
 
-async def test_top_k_bounds_the_list(shop: Desk):
+async def test_top_k_limits_the_hits(shop: Desk):
     assert [len((await shop.ask("please", top_k=k)).results) for k in (1, 3)] == [1, 3]
 
 
-async def test_within_one_conversation_chunks_are_ranked(shop: Desk):
+async def test_chunks_of_one_conversation_are_ranked(shop: Desk):
     conversation = ids.parse(ids.conversation(shop.scope.project_id, 1, 5), "conversation")
     results = (await shop.ask("five days", conversation=conversation)).results
     assert [hit.message_global_id.rpartition(":")[2] for hit in results] == ["501", "500"]
@@ -105,28 +105,28 @@ async def test_within_one_conversation_chunks_are_ranked(shop: Desk):
         ({"labels": ["no such label"]}, set()),
     ],
 )
-async def test_filters_leave_what_they_name(shop: Desk, mode: str, filters: dict[str, Any], expected: set[int]):
+async def test_filters_keep_matching_hits_only(shop: Desk, mode: str, filters: dict[str, Any], expected: set[int]):
     assert set(await shop.found("money back for the lamp please", mode, **filters)) == expected
 
 
 @pytest.mark.parametrize("sender", ["contact", "agent"])
 @pytest.mark.parametrize("mode", ["text", "vector", "hybrid"])
-async def test_only_messages_of_the_sender_are_shown(shop: Desk, sender: str, mode: str):
+async def test_sender_filter_shows_messages_of_that_sender(shop: Desk, sender: str, mode: str):
     results = (await shop.ask("the app version size card", mode, sender=sender)).results
     assert {hit.sender_type for hit in results} == {sender}
 
 
-async def test_by_text_a_filtered_message_itself_holds_a_word(shop: Desk):
+async def test_text_search_hit_within_filters_holds_a_query_word(shop: Desk):
     assert await shop.found("lamp", sender="agent") == []
     assert await shop.found("euros", sender="agent") == [5]
 
 
-async def test_a_contact_filter_finds_that_contact_only(shop: Desk):
+async def test_contact_filter_finds_that_contact_only(shop: Desk):
     contact = ids.parse(f"cwc:{shop.scope.project_id}:1:2", "contact")
     assert set(await shop.found("size of the invoice", "hybrid", contact=contact)) == {5}
 
 
-async def test_a_narrow_filter_still_fills_the_list(desk: Desk, monkeypatch):
+async def test_narrow_filter_still_fills_the_list(desk: Desk, monkeypatch):
     monkeypatch.setattr(fusion, "KEYWORD_CANDIDATES", 5)
     monkeypatch.setattr(fusion, "NEAREST_CHUNKS", 5)
     monkeypatch.setattr(fusion, "MAX_COMPARED_CHUNKS", 0)  # as in a big project: by the index
@@ -137,27 +137,27 @@ async def test_a_narrow_filter_still_fills_the_list(desk: Desk, monkeypatch):
         assert len(await desk.found("where is my parcel", mode, inbox_ids=[2], top_k=4)) == 4
 
 
-async def test_what_is_not_embedded_yet_is_found_by_its_words(shop: Desk):
+async def test_text_without_embedding_is_found_by_keywords(shop: Desk):
     number = await shop.talk("The ceiling projector hums a strange tune at night")
     await shop.ready(embed=False)
     hit = await shop.first("projector hums")
     assert (hit.conversation_id, hit.distance) == (number, None)
 
 
-async def test_without_a_provider_hybrid_answers_from_words_and_says_so(shop: Desk):
+async def test_hybrid_without_provider_uses_keywords_and_is_degraded(shop: Desk):
     await shop.change("DELETE FROM rag_models")
     answer = await search_results.search(shop.db, shop.scope, None, SETTINGS, SearchQuery("broken lamp"))
     assert [hit.conversation_id for hit in answer.results] == [5]
     assert (answer.degraded, answer.embedding_model) == ("embedding_unavailable", None)
 
 
-async def test_when_the_provider_fails_hybrid_answers_from_words(shop: Desk):
+async def test_hybrid_uses_keywords_when_the_provider_fails(shop: Desk):
     answer = await search_results.search(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp"))
     assert [hit.conversation_id for hit in answer.results] == [5]
     assert answer.degraded == "embedding_unavailable"
 
 
-async def test_when_the_provider_fails_vector_search_says_why(shop: Desk):
+async def test_vector_search_reports_why_the_provider_failed(shop: Desk):
     with pytest.raises(Unavailable) as caught:
         await search_results.search(shop.db, shop.scope, Broken(), SETTINGS, SearchQuery("broken lamp", mode="vector"))
     assert (caught.value.code, caught.value.configured) == ("embedding_unavailable", True)
@@ -170,7 +170,7 @@ async def test_text_search_needs_no_provider(shop: Desk):
     assert (answer.degraded, answer.results[0].conversation_id) == (None, 5)
 
 
-async def test_the_model_before_answers_while_a_new_one_is_built(shop: Desk):
+async def test_previous_model_serves_while_a_new_one_is_built(shop: Desk):
     class New(Broken):
         name = "openai:new@256"
 

@@ -23,7 +23,7 @@ async def state(desk: Desk) -> tuple[Rows, Rows]:
     )
 
 
-async def test_counts_kept_by_changes_equal_counts_made_anew(shop: Desk):
+async def test_incremental_counts_equal_rebuilt_counts(shop: Desk):
     await shop.delete(101)
     await shop.talk("Another parcel is late, and the invoice is wrong, too")
     await index_conversations(shop.db, shop.scope, LIMITS)
@@ -40,7 +40,7 @@ async def test_counts_kept_by_changes_equal_counts_made_anew(shop: Desk):
     assert await state(shop) == kept
 
 
-async def test_nothing_new_writes_nothing(shop: Desk):
+async def test_unchanged_conversations_write_nothing(shop: Desk):
     before = await shop.rows("SELECT xmin::text, term, conversation_id FROM search_postings ORDER BY 2, 3")
     assert (await index_conversations(shop.db, shop.scope, LIMITS)).conversations == 0
     await shop.change("UPDATE cw_conversations SET content_version = content_version + 1")
@@ -56,12 +56,12 @@ async def test_progress_is_reported_in_conversations(desk: Desk):
     assert told == [(3, 3, "conversations indexed")]
 
 
-async def test_a_new_rule_indexes_everything_anew(shop: Desk, monkeypatch):
+async def test_new_rules_reindex_every_conversation(shop: Desk, monkeypatch):
     monkeypatch.setattr(terms, "VERSION", terms.VERSION + 1)
     assert (await index_conversations(shop.db, shop.scope, LIMITS)).conversations == 6
 
 
-async def test_a_renamed_contact_is_found_by_the_new_name_only(shop: Desk):
+async def test_renamed_contact_is_found_by_the_new_name_only(shop: Desk):
     await shop.change("UPDATE cw_contacts SET name = 'Zachary Ottoline' WHERE name LIKE 'Bartholomew%%'", x=0)
     await index_conversations(shop.db, shop.scope, LIMITS)
     assert await shop.found("ottoline") == [5]
@@ -77,7 +77,7 @@ async def test_each_project_has_its_own_vocabulary(shop: Desk, owner_conn: psyco
     assert await other.rows("SELECT count(*) FROM search_terms WHERE term = 'lamp'") == [(0,)]
 
 
-async def test_similar_terms_come_from_the_project_of_the_transaction_only(shop: Desk):
+async def test_similar_terms_come_from_the_own_project_only(shop: Desk):
     other = Desk(shop.db, await new_project(shop.db, "Other"))
     asked = "SELECT term FROM similar_terms(ARRAY['quigly'], 5)"
     assert await other.rows(asked) == []
@@ -86,7 +86,7 @@ async def test_similar_terms_come_from_the_project_of_the_transaction_only(shop:
         assert await (await conn.execute(asked)).fetchall() == []
 
 
-async def test_the_planner_hears_of_a_project_while_it_is_filled(desk: Desk, owner_conn: psycopg.Connection):
+async def test_planner_statistics_refresh_while_a_project_fills(desk: Desk, owner_conn: psycopg.Connection):
     """It would take one that its statistics do not know to be empty, and read all of it for each batch."""
     await desk.talk("Where is my parcel? It was to be here on Monday")
     for table, key in (("cw_conversations", "conversation_id"), ("cw_messages", "message_id")):

@@ -30,7 +30,7 @@ async def two(desk: Desk) -> tuple[Desk, Desk]:
 
 @pytest.mark.parametrize("mode", ["text", "vector", "hybrid"])
 @pytest.mark.parametrize("compared", [0, 8000])
-async def test_the_same_text_is_found_in_each_project_as_its_own(
+async def test_the_same_text_is_a_separate_hit_in_each_project(
     two: tuple[Desk, Desk], mode: str, compared: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(fusion, "MAX_COMPARED_CHUNKS", compared)
@@ -40,13 +40,13 @@ async def test_the_same_text_is_found_in_each_project_as_its_own(
         assert {hit.id.split(":")[1] for hit in results} == {str(one.scope.project_id)}
 
 
-async def test_words_of_another_project_are_unknown(two: tuple[Desk, Desk]):
+async def test_terms_of_another_project_do_not_match(two: tuple[Desk, Desk]):
     assert [await two[0].found(word) for word in ("pelican", "Waldemar", "waldemarr")] == [[], [], []]
 
 
 @pytest.mark.parametrize("kind", ["conversation", "contact"])
 @pytest.mark.parametrize("mode", ["text", "hybrid"])
-async def test_an_id_of_another_project_or_account_finds_nothing(two: tuple[Desk, Desk], kind: Any, mode: str):
+async def test_filter_by_an_id_of_another_project_has_no_hits(two: tuple[Desk, Desk], kind: Any, mode: str):
     desk, other = two
     prefix = ids.PREFIXES[kind]
     for foreign in (f"{prefix}:{other.scope.project_id}:1:1", f"{prefix}:{desk.scope.project_id}:9:1"):
@@ -57,7 +57,7 @@ async def test_an_id_of_another_project_or_account_finds_nothing(two: tuple[Desk
         assert answer.diagnosis.code == "no_match"
 
 
-async def test_row_level_security_alone_would_do(two: tuple[Desk, Desk]):
+async def test_row_level_security_alone_isolates_search(two: tuple[Desk, Desk]):
     """A statement that names the other project, or none, sees no row of it."""
     desk, other = two
     for table in ("search_postings", "search_terms", "rag_vectors", "rag_chunks"):

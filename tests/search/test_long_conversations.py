@@ -27,7 +27,7 @@ async def long_talk(desk: Desk, *told: tuple[int, str], length: int = LONG) -> i
 
 
 @pytest.mark.parametrize("mode", ["text", "hybrid"])
-async def test_the_message_in_the_middle_that_holds_the_words_is_shown(desk: Desk, mode: str):
+async def test_matching_message_in_the_middle_is_shown(desk: Desk, mode: str):
     number = await long_talk(
         desk,
         (20, "The lamp in the kitchen gives too little light for us"),
@@ -40,21 +40,21 @@ async def test_the_message_in_the_middle_that_holds_the_words_is_shown(desk: Des
     assert "[[broken]]" in hit.snippet and "[[boiler]]" in hit.snippet
 
 
-async def test_a_short_message_is_shown_within_the_chunk_it_was_joined_to(desk: Desk):
+async def test_short_message_is_shown_in_the_chunk_that_holds_it(desk: Desk):
     number = await long_talk(desk, (40, "Which size shall I order for the jacket?"), (41, "Fortytwo"))
     await desk.ready(embed=False)
     hit = await desk.first("fortytwo", "text")
     assert hit.message_global_id.endswith(f":{number * 100 + 40}") and "[[Fortytwo]]" in hit.snippet
 
 
-async def test_a_word_in_a_late_part_of_a_long_message_is_shown(desk: Desk):
+async def test_word_late_in_a_long_message_is_shown(desk: Desk):
     said = "This is a sentence about the weather and about nothing else. "
     await long_talk(desk, (40, said * 60 + "The zeppelin has landed behind the house. " + said * 60))
     await desk.ready(embed=False)
     assert "[[zeppelin]]" in (await desk.first("zeppelin", "text")).snippet
 
 
-async def test_a_message_that_loses_its_word_is_not_shown_for_it(desk: Desk):
+async def test_edited_message_no_longer_matches_its_old_word(desk: Desk):
     number = await long_talk(
         desk, (20, "The boiler in the cellar is broken since Monday, it drips"),
         (40, "The boiler in the kitchen is broken since Sunday, it drips"),
@@ -71,7 +71,7 @@ async def test_a_message_that_loses_its_word_is_not_shown_for_it(desk: Desk):
     assert (await desk.first("broken boiler", "text")).message_global_id.endswith(f":{number * 100 + 20}")
 
 
-async def test_the_only_conversation_fills_the_list_with_its_chunks(desk: Desk):
+async def test_single_conversation_fills_the_list_with_its_chunks(desk: Desk):
     await long_talk(desk, *((place, f"The boiler drips, I said it {place} times already") for place in range(0, 90, 2)))
     await desk.ready()
     for mode in ("text", "hybrid"):
@@ -79,7 +79,7 @@ async def test_the_only_conversation_fills_the_list_with_its_chunks(desk: Desk):
         assert len(answer.results) == 40 and all("[[boiler]]" in hit.snippet for hit in answer.results)
 
 
-async def test_filters_choose_among_the_chunks_of_a_long_conversation(desk: Desk):
+async def test_filters_apply_to_chunks_of_a_long_conversation(desk: Desk):
     number = await long_talk(
         desk, (20, "The boiler in the cellar is broken since Monday, it drips"),
         (40, "> The boiler in the kitchen is broken since Sunday, it drips"),
@@ -93,7 +93,7 @@ async def test_filters_choose_among_the_chunks_of_a_long_conversation(desk: Desk
         assert early.message_global_id.endswith(f":{number * 100 + 20}")
 
 
-async def test_of_a_word_that_is_everywhere_only_the_latest_places_are_kept(
+async def test_only_the_latest_places_of_a_frequent_word_are_stored(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(documents, "MOST_PLACES", 5)
@@ -103,14 +103,14 @@ async def test_of_a_word_that_is_everywhere_only_the_latest_places_are_kept(
     assert places == [number * 100 + place for place in range(LONG - 5, LONG)]
 
 
-async def test_of_a_short_conversation_no_places_are_kept(desk: Desk):
+async def test_short_conversation_has_no_places(desk: Desk):
     await long_talk(desk, length=documents.LONG_MESSAGES)
     await desk.ready(embed=False)
     assert await desk.rows("SELECT count(*) FROM search_postings WHERE places IS NOT NULL") == [(0,)]
 
 
 @pytest.mark.parametrize("by_meaning", [False, True])
-async def test_a_search_reads_no_more_chunks_of_a_longer_conversation(desk: Desk, database_url: str, by_meaning: bool):
+async def test_longer_conversation_does_not_read_more_chunks(desk: Desk, database_url: str, by_meaning: bool):
     read: list[dict[str, int]] = []
     # The second conversation is not compared: statistics of the first alone may choose another plan for it.
     for length in (SHORT, (SHORT + LONG) // 2, LONG):

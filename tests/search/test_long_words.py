@@ -22,7 +22,7 @@ SIGNED = ".".join((letters(1500, seed=2), letters(1500, seed=3), letters(40, see
 
 
 @pytest.mark.parametrize("word", [LONG, CYRILLIC, SIGNED, LONG.upper(), f"{LONG}'s"])
-async def test_long_word_leaves_everything_findable(desk: Desk, word: str):
+async def test_long_word_does_not_hide_other_text(desk: Desk, word: str):
     await desk.talk(f"My token is {word} and the parcel is late")
     await desk.talk("The invoice is wrong")
     await desk.ready(embed=False)
@@ -32,7 +32,7 @@ async def test_long_word_leaves_everything_findable(desk: Desk, word: str):
 
 @pytest.mark.parametrize("word", [LONG, CYRILLIC])
 @pytest.mark.parametrize("typed", [10, 12, 40, 79, 80, 81, 500, 3000])
-async def test_long_word_is_found_by_its_beginning_and_as_a_whole(desk: Desk, word: str, typed: int):
+async def test_long_word_is_found_by_prefix_and_as_a_whole(desk: Desk, word: str, typed: int):
     await desk.talk("Nothing of that kind")
     await desk.talk(f"My token is {word} and the parcel is late")
     await desk.ready(embed=False)
@@ -41,7 +41,7 @@ async def test_long_word_is_found_by_its_beginning_and_as_a_whole(desk: Desk, wo
     assert f"[[{word[:80]}]]" in hit.snippet
 
 
-async def test_whole_long_word_outranks_one_with_the_same_beginning(desk: Desk):
+async def test_whole_long_word_outranks_the_same_prefix(desk: Desk):
     other = LONG[:-1] + "ß"
     for word in (other, LONG, other):
         await desk.talk(f"My token is {word} and the parcel is late")
@@ -49,13 +49,13 @@ async def test_whole_long_word_outranks_one_with_the_same_beginning(desk: Desk):
     assert (await desk.found(LONG))[0] == 2
 
 
-async def test_short_word_does_not_find_the_beginning_of_a_long_one(desk: Desk):
+async def test_short_word_does_not_match_a_prefix_of_a_long_one(desk: Desk):
     await desk.talk(f"My token is {LONG}")
     await desk.ready(embed=False)
     assert await desk.found(LONG[:9]) == []
 
 
-async def test_megabyte_subject_does_not_stop_the_index(desk: Desk):
+async def test_megabyte_subject_does_not_stop_indexing(desk: Desk):
     await desk.talk("The parcel is late")
     attributes = json.dumps({"email": {"subject": letters(1_000_000)}})
     await desk.change("UPDATE cw_messages SET content_attributes = %(a)s", a=attributes)
@@ -65,7 +65,7 @@ async def test_megabyte_subject_does_not_stop_the_index(desk: Desk):
     assert await desk.found("invoice") == [2]
 
 
-async def test_contact_may_be_called_anything(desk: Desk):
+async def test_contact_name_can_be_any_text(desk: Desk):
     await desk.talk("The parcel is late", contact=(LONG, f"{LONG}@example.com", LONG))
     telegram = json.dumps({"social_telegram_user_id": LONG})
     await desk.change("UPDATE cw_contacts SET additional_attributes = %(a)s, email = email || 'x'", a=telegram)
@@ -83,7 +83,7 @@ async def test_contact_may_be_called_anything(desk: Desk):
     ids=["letters", "dots", "digits", "spaces", "marks", "emoji", "joined emoji", "letters and a joint", "ligatures",
          "dots and quotes", "joints", "numbers", "CJK", "two of one"],
 )  # fmt: skip
-def test_time_grows_with_the_text_and_no_term_with_its_words(text: str):
+def test_indexing_time_is_linear_and_terms_are_bounded(text: str):
     began = time.process_time()
     document = documents.build_document([], [text])
     list(tokenizer.locate_exact_tokens(tokenizer.clean(text)))

@@ -21,7 +21,7 @@ async def found(db: Database, scope: Scope, text: str) -> list[Hit]:
     return [hit for hit in answer.results if text.split()[0] in hit.text]
 
 
-async def test_what_an_agent_quotes_is_found_where_the_contact_said_it(db: Database, project: Scope):
+async def test_quote_of_an_agent_is_found_at_the_contacts_message(db: Database, project: Scope):
     await tell(db, project, Line(ASKED, name="Ivan Petrov"), agent(REPLY))
     [hit] = await found(db, project, "turquoise raincoat")
     assert (hit.sender_type, hit.sender_name, hit.text) == ("contact", "Ivan Petrov", ASKED)
@@ -29,7 +29,7 @@ async def test_what_an_agent_quotes_is_found_where_the_contact_said_it(db: Datab
     assert await rows(db, project, terms) == [(20,)], "once, as the opening words of the contact"
 
 
-async def test_what_stands_only_in_a_quotation_is_found_as_the_contact_s(db: Database, project: Scope):
+async def test_quoted_only_text_is_attributed_to_the_contact(db: Database, project: Scope):
     await tell(db, project, agent(REPLY))
     [hit] = await found(db, project, "turquoise raincoat")
     assert (hit.sender_type, hit.sender_name, hit.text) == ("contact", "Ivan Petrov", ASKED)
@@ -38,7 +38,7 @@ async def test_what_stands_only_in_a_quotation_is_found_as_the_contact_s(db: Dat
     assert answered.id != hit.id and answered.message_global_id == hit.message_global_id
 
 
-async def test_what_a_contact_s_mail_quotes_of_an_agent_is_found_as_the_agent_s(db: Database, project: Scope):
+async def test_text_quoted_by_a_contact_is_attributed_to_the_agent(db: Database, project: Scope):
     head = "Am Mo., 2. März 2026 um 10:00 Uhr schrieb Kestrel Studio <hello@example.com>:"
     whole = f"{ASKED}\n\n{head}\n> Our marmalade offer ends on Sunday."
     email = {"email": {"subject": "Coat", "text_content": {"reply": whole, "quoted": ASKED}}}
@@ -49,13 +49,13 @@ async def test_what_a_contact_s_mail_quotes_of_an_agent_is_found_as_the_agent_s(
     assert (asked.sender_type, asked.sender_name, asked.text) == ("contact", "Ivan", ASKED)
 
 
-async def test_a_line_that_somebody_marked_by_hand_stays_theirs(db: Database, project: Scope):
+async def test_hand_marked_line_stays_with_its_author(db: Database, project: Scope):
     await tell(db, project, agent("> marzipan is sold out until Easter\nWould nougat do instead, perhaps?"))
     [hit] = await found(db, project, "> marzipan")
     assert (hit.sender_type, hit.sender_name) == ("agent", "Anna")
 
 
-async def test_a_quotation_goes_when_its_message_comes(db: Database, project: Scope):
+async def test_quotation_is_replaced_when_its_message_arrives(db: Database, project: Scope):
     await tell(db, project, agent(REPLY), first_id=200)
     assert [hit.message_global_id[-3:] for hit in await found(db, project, "turquoise raincoat")] == ["200"]
     await tell(db, project, Line(ASKED, name="Ivan Petrov"), first_id=110)

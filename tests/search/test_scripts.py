@@ -57,7 +57,7 @@ OTHERS = ("The parcel arrived today", "कली और कलम", "ฉัน�
         ("رقم الطلب ٤٥٦٧٨", "45678", "رقم الطلب [[٤٥٦٧٨]]"),
     ],
 )
-async def test_word_is_found_however_it_is_written(desk: Desk, text: str, query: str, marked: str):
+async def test_word_is_found_in_every_spelling(desk: Desk, text: str, query: str, marked: str):
     for other in OTHERS:
         await desk.talk(other)
     conversation = await desk.talk(text)
@@ -123,7 +123,7 @@ async def test_texts_of_cards_are_found(desk: Desk, content_type: str, attribute
     assert await desk.found("unread secret") == []
 
 
-async def test_address_entered_into_a_template_is_found(desk: Desk):
+async def test_address_in_a_template_is_found(desk: Desk):
     await desk.talk("Good morning")
     await desk.talk("Get notified by e-mail")
     await desk.change(
@@ -139,7 +139,7 @@ async def test_address_entered_into_a_template_is_found(desk: Desk):
 @pytest.mark.parametrize(
     "unit", ["ก", "ำ", "ก\u0e34", "ក្", "क", "का", "ا", "َ", "ـ", "ｱ", "Ａ", "٣", "🇩", "\ufe0f", "ü"]
 )
-def test_time_grows_with_the_text_in_every_script(unit: str):
+def test_tokenizing_time_is_linear_in_every_script(unit: str):
     text = tokenizer.clean(unit * 150_000)
     began = time.process_time()
     document = documents.build_document([], [text])

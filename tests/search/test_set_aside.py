@@ -68,7 +68,7 @@ async def waits(desk: Desk, entity: str, reason: str, attempts: int) -> None:
 
 
 @pytest.mark.parametrize("state", ["22003", "23514", "54000"])
-async def test_chunks_that_the_database_refuses_are_set_aside_alone(seven: Desk, failure: Failure, state: str):
+async def test_refused_chunks_are_quarantined_alone(seven: Desk, failure: Failure, state: str):
     failure.plant(state, "rag_chunks", "text LIKE '%refund%'")
     for attempt in (1, 2):
         cut = await index_conversations(seven.db, seven.scope, LIMITS)
@@ -84,7 +84,7 @@ async def test_chunks_that_the_database_refuses_are_set_aside_alone(seven: Desk,
 
 
 @pytest.mark.parametrize("state", ["22003", "23514", "54000"])
-async def test_terms_that_the_database_refuses_are_set_aside_alone(seven: Desk, failure: Failure, state: str):
+async def test_refused_terms_are_quarantined_alone(seven: Desk, failure: Failure, state: str):
     failure.plant(state, "search_postings", "term LIKE '%refund%'")
     await seven.ready()
     await waits(seven, "terms", "planted refusal", 1)
@@ -95,7 +95,7 @@ async def test_terms_that_the_database_refuses_are_set_aside_alone(seven: Desk, 
     await everything_but(seven)
 
 
-async def test_conversation_that_breaks_the_cutting_is_set_aside_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
+async def test_conversation_that_breaks_chunking_is_quarantined_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
     split = chunker.split_transcript
 
     def breaking(said, *rest):
@@ -113,7 +113,7 @@ async def test_conversation_that_breaks_the_cutting_is_set_aside_alone(seven: De
     await everything_but(seven, mode="semantic")
 
 
-async def test_conversation_that_breaks_the_tokenizer_is_set_aside_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
+async def test_conversation_that_breaks_the_tokenizer_is_quarantined_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
     build = documents.build_document
 
     def breaking(messages, identity):
@@ -141,7 +141,7 @@ async def test_broken_installation_fails_the_run(seven: Desk, monkeypatch: pytes
     assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
 
 
-async def test_vector_that_the_database_refuses_fails_its_chunk_alone(seven: Desk, failure: Failure):
+async def test_refused_vector_fails_its_chunk_only(seven: Desk, failure: Failure):
     await seven.ready(embed=False)
     failure.plant("54000", "rag_vectors", f"message_id / 100 = {BAD}")
     done = await vectors.embed_pending(seven.db, seven.scope, LocalModel(), vectors.EmbeddingOptions())

@@ -16,14 +16,14 @@ from proofdesk.indexing import languages, stemmer
         ("spanish", "pagaría", ("pag", "pagari")),
     ],
 )
-def test_a_word_is_stored_by_its_stem_without_accents(language: str, word: str, terms: tuple[str, ...]):
+def test_words_are_stored_as_stems_without_accents(language: str, word: str, terms: tuple[str, ...]):
     assert stemmer.word_terms(language, word) == terms
 
 
-def test_a_word_is_found_without_its_accents():
+def test_word_is_found_without_its_accents():
     assert set(stemmer.word_terms("spanish", "pagaria")) & set(stemmer.word_terms("spanish", "pagaría"))
 
 
 @pytest.mark.parametrize("language", languages.NAMES)
-def test_there_is_a_stemmer_for_each_language_that_is_told_apart(language: str):
+def test_each_detected_language_has_a_stemmer(language: str):
     assert stemmer.word_terms(language, "x") == ("x",)

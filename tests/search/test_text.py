@@ -41,57 +41,57 @@ async def world(desk: Desk) -> Desk:
         ("shoe", 5),
     ],
 )
-async def test_other_forms_of_a_word_are_found_in_every_language(world: Desk, query: str, conversation: int):
+async def test_inflected_forms_are_found_in_every_language(world: Desk, query: str, conversation: int):
     assert (await world.found(query))[0] == conversation
 
 
-async def test_an_invoice_number_finds_its_conversation_first(shop: Desk):
+async def test_invoice_number_ranks_its_conversation_first(shop: Desk):
     assert (await shop.found("where is invoice INV-2026-0418 please"))[0] == 3
     assert (await shop.found("inv-2026-0417"))[0] == 2
     assert (await shop.found("0417")) == [2]
 
 
-async def test_an_address_in_a_message_finds_it(shop: Desk):
+async def test_email_address_in_a_message_is_found(shop: Desk):
     hit = await shop.first("BOOKS@studio.example", "text")
     assert hit.conversation_id == 2
     assert "[[books@studio.example]]" in hit.snippet
 
 
 @pytest.mark.parametrize("query", ["bart@quigley.example", "Quigley", "+44 20 7946 0018", "020 7946 0018"])
-async def test_a_contact_is_found_by_name_address_and_telephone(shop: Desk, query: str):
+async def test_contact_is_found_by_name_address_and_phone(shop: Desk, query: str):
     assert (await shop.found(query))[0] == 5
 
 
 @pytest.mark.parametrize("query", ["Bartolomew", "Quigly", "bartholemew quigly"])
-async def test_a_misspelt_name_finds_the_one_that_looks_like_it(shop: Desk, query: str):
+async def test_misspelt_name_finds_the_similar_one(shop: Desk, query: str):
     assert await shop.found(query) == [5]
 
 
-async def test_a_misspelt_cyrillic_word_finds_the_right_one(world: Desk):
+async def test_misspelt_cyrillic_word_finds_the_similar_one(world: Desk):
     assert await world.found("здраствуйте") == [4]
 
 
-async def test_a_word_that_is_known_is_not_taken_for_another(shop: Desk):
+async def test_known_word_is_not_corrected(shop: Desk):
     assert await shop.found("lamp") == [5]
 
 
-async def test_a_short_answer_is_found(shop: Desk):
+async def test_short_answer_is_found(shop: Desk):
     hit = await shop.first("size 42", "text")
     assert hit.conversation_id == 4
     assert "[[42]]" in hit.snippet
 
 
-async def test_the_chunk_shown_holds_the_words_asked_for(shop: Desk):
+async def test_shown_chunk_holds_the_query_words(shop: Desk):
     hit = await shop.first("euros refund lamp", "text")
     assert "59 euros" in hit.text
     assert "[[refund]]" in hit.snippet
 
 
-async def test_the_words_of_a_conversation_count_wherever_they_stand(shop: Desk):
+async def test_query_words_may_be_spread_over_a_conversation(shop: Desk):
     assert (await shop.found("lamp refund card"))[0] == 5
 
 
-async def test_words_that_all_have_do_not_hide_a_rare_one(desk: Desk):
+async def test_common_words_do_not_hide_a_rare_one(desk: Desk):
     for number in range(8):
         await desk.talk(f"Hello, I have a question about my order number {number}")
     await desk.talk("Hello, I have a question about my zeppelin")
@@ -99,17 +99,17 @@ async def test_words_that_all_have_do_not_hide_a_rare_one(desk: Desk):
     assert (await desk.found("I have a question about my zeppelin"))[0] == 9
 
 
-async def test_words_that_very_many_have_are_counted_for_the_best_conversations_only(shop: Desk, monkeypatch):
+async def test_common_terms_are_read_for_the_best_candidates_only(shop: Desk, monkeypatch):
     query = "please send the invoice INV-2026-0418"
     at_once = (await shop.ask(query, "text")).results
-    monkeypatch.setattr(fusion, "LOOKED_UP_ALONE", 0)
+    monkeypatch.setattr(fusion, "MAX_POSTINGS_ALONE", 0)
     monkeypatch.setattr(fusion, "COMPLETED_ALONE", 3)
     later = (await shop.ask(query, "text")).results
     assert [hit.id for hit in later[:2]] == [hit.id for hit in at_once[:2]]
     assert len(later) < len(at_once)
 
 
-async def test_notes_activity_lines_and_deleted_messages_are_not_found(desk: Desk):
+async def test_notes_activities_and_deleted_messages_are_not_found(desk: Desk):
     await desk.talk("Hello, is anybody there today?", "> note: he is a kleptomaniac", "* Assigned to xylophone")
     await desk.talk("The secret word is abracadabra, tell nobody about it", "> Thank you, we will keep it to us")
     await desk.ready(embed=False)
@@ -122,16 +122,16 @@ async def test_notes_activity_lines_and_deleted_messages_are_not_found(desk: Des
     assert await desk.rows("SELECT count(*) FROM search_terms WHERE term LIKE 'abraca%%'", x=0) == [(0,)]
 
 
-async def test_a_conversation_that_is_gone_is_not_found(shop: Desk):
+async def test_deleted_conversation_is_not_found(shop: Desk):
     await shop.change("DELETE FROM cw_conversations WHERE conversation_id = 5")
     assert await shop.found("lamp") == []
 
 
 @pytest.mark.parametrize("query", ["\0", "\ud800", "a\0b\ud800", "%%% ' OR 1=1 --", "[[", "x" * 4000, "é " * 2000])
-async def test_odd_text_breaks_nothing(shop: Desk, query: str):
+async def test_unusual_text_breaks_nothing(shop: Desk, query: str):
     for mode in ("text", "vector", "hybrid"):
         await shop.ask(query, mode)
 
 
-async def test_a_very_long_question_is_answered(shop: Desk):
+async def test_very_long_query_has_a_result(shop: Desk):
     assert (await shop.found(("the broken lamp " * 300)[:4000]))[0] == 5

@@ -39,7 +39,7 @@ def vectors() -> np.ndarray:
     return (centres + 0.3 * random.standard_normal((MANY, DIMENSION))).astype(np.float16)
 
 
-async def test_a_project_gets_an_index_when_it_grows_and_search_uses_it(
+async def test_growing_project_gets_a_vector_index_that_search_uses(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors[:-1])
@@ -55,7 +55,7 @@ async def test_a_project_gets_an_index_when_it_grows_and_search_uses_it(
     assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges()
 
 
-async def test_the_index_finds_what_comparing_all_finds(
+async def test_vector_index_finds_the_same_as_exact_comparison(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors)
@@ -71,7 +71,7 @@ async def test_the_index_finds_what_comparing_all_finds(
         assert {conversation - 1 for _, conversation, _ in near} == exact
 
 
-async def test_a_model_with_a_per_cent_sign_in_its_name_is_searched_by_its_index(
+async def test_model_name_with_percent_sign_uses_its_index(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "50%s", vectors)
@@ -79,7 +79,7 @@ async def test_a_model_with_a_per_cent_sign_in_its_name_is_searched_by_its_index
     assert await used(database_url, project, "50%s", vectors[0]) == {name}
 
 
-async def test_an_index_is_dropped_when_the_project_shrinks_but_not_at_once(
+async def test_index_is_dropped_when_the_project_has_shrunk_enough(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors)
@@ -91,7 +91,7 @@ async def test_an_index_is_dropped_when_the_project_shrinks_but_not_at_once(
     assert await used(database_url, project, "one", vectors[5]) == set()
 
 
-async def test_while_a_new_model_is_made_the_index_is_that_of_the_old_one(
+async def test_old_index_serves_while_a_new_model_is_built(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "old", vectors)
@@ -107,7 +107,7 @@ async def test_while_a_new_model_is_made_the_index_is_that_of_the_old_one(
     assert (tended.built, tended.dropped) == ([new], [old])
 
 
-async def test_an_index_that_was_given_up_is_built_anew(
+async def test_abandoned_index_is_built_again(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     """As a server leaves it that stopped in the middle: there, but not valid, and search does without it."""
@@ -119,7 +119,7 @@ async def test_an_index_that_was_given_up_is_built_anew(
     assert await used(database_url, project, "one", vectors[0]) == {name}
 
 
-async def test_two_who_look_after_it_at_once_build_one_index(
+async def test_concurrent_maintenance_builds_one_index(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors)
@@ -129,7 +129,7 @@ async def test_two_who_look_after_it_at_once_build_one_index(
     assert [index.valid for index in await indexes(db, project)] == [True]
 
 
-async def test_a_database_that_refuses_is_told_and_search_goes_on(
+async def test_refused_index_is_reported_and_search_continues(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     put(owner_conn, project, "one", vectors)
@@ -140,7 +140,7 @@ async def test_a_database_that_refuses_is_told_and_search_goes_on(
     assert await used(database_url, project, "one", vectors[0]) == set()
 
 
-async def test_the_index_of_one_project_holds_nothing_of_another(
+async def test_vector_index_holds_one_project_only(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
     other = await new_project(db, "Other")

@@ -8,11 +8,11 @@ import pytest
 from proofdesk.indexing import languages, tokenizer
 
 
-def test_words_are_lower_case_and_keep_their_accents():
+def test_words_are_lower_case_with_accents():
     assert tokenizer.words("Größe 42, été — ЁЖ!") == ["größe", "42", "été", "ёж"]
 
 
-def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
+def test_contraction_is_one_word_and_elision_two():
     assert tokenizer.words("don't, we'll, l’adresse") == ["don", "we", "l", "adresse"]
     assert tokenizer.words("Don't say 'tis rock'n'roll, dogs'!") == ["don", "say", "tis", "rock", "roll", "dogs"]
 
@@ -20,7 +20,7 @@ def test_the_end_of_a_contraction_is_no_word_but_an_elision_is_two():
 @pytest.mark.parametrize(
     "text", ["Lamp", "a lamp, LAMP2 lamp_lamp", "clamp lamps 2lamp lamp", "the lamp's, don't lamp"]
 )
-def test_words_that_are_looked_for_are_found_where_taking_the_text_apart_finds_them(text: str):
+def test_find_words_agrees_with_tokenizing_the_text(text: str):
     among = {"lamp", "lamp2", "a", "don"}
     taken_apart = tokenizer.find_words(text + " é", among)  # as every text with an accent is
     assert sorted(tokenizer.find_words(text, among)) == sorted(taken_apart)
@@ -45,23 +45,23 @@ def test_accents_are_folded_but_other_letters_stay(word: str, plain: str):
         ("注文INV-2026-0417です", "inv-2026-0417"),
     ],
 )
-def test_numbers_addresses_and_file_names_are_kept_whole(text: str, token: str):
+def test_numbers_addresses_and_file_names_are_exact_tokens(text: str, token: str):
     assert token in tokenizer.exact_tokens(tokenizer.clean(text))
 
 
-def test_a_dash_between_letters_makes_nothing_exact():
+def test_dash_between_letters_makes_no_exact_token():
     assert tokenizer.exact_tokens("check-in at self-service") == []
 
 
-def test_text_without_spaces_is_taken_in_pairs():
+def test_text_without_spaces_becomes_character_pairs():
     assert tokenizer.words("返金したい") == ["返金", "金し", "した", "たい"]
 
 
-def test_what_no_database_can_hold_is_left_out():
+def test_characters_that_postgresql_refuses_are_removed():
     assert tokenizer.clean("a\0b\ud800c\u00add") == "abcd"
 
 
-def test_composed_and_decomposed_letters_are_the_same():
+def test_composed_and_decomposed_letters_are_equal():
     assert tokenizer.words(tokenizer.clean("cafe\u0301")) == tokenizer.words(tokenizer.clean("caf\u00e9"))
 
 
@@ -78,15 +78,15 @@ def test_composed_and_decomposed_letters_are_the_same():
         ("ok", "english"),
     ],
 )
-def test_the_language_of_a_sentence_is_told_by_its_small_words(text: str, language: str):
+def test_function_words_tell_the_language(text: str, language: str):
     assert languages.guess_language(Counter(tokenizer.words(text))) == language
 
 
-def test_cyrillic_words_have_their_own_language_in_any_text():
+def test_cyrillic_words_have_their_own_language():
     assert languages.word_language("заказ", "german") == "russian"
 
 
-def test_of_two_languages_that_are_as_likely_it_is_always_the_same_one():
+def test_equally_likely_languages_resolve_the_same_way():
     told = {
         "german": "ich nicht", "french": "vous avec", "spanish": "los muy", "italian": "gli sono",
         "portuguese": "obrigado meu", "dutch": "niet wij",

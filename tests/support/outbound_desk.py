@@ -165,6 +165,6 @@ def refuse_with(message: str = "Busy", **how: Any) -> Behaviour:
     return lambda _: SendFailed(message, **how)
 
 
-def ids(found: list[ChannelMessage]) -> list[UUID]:
+def message_ids(found: list[ChannelMessage]) -> list[UUID]:
     """Which messages these are."""
     return [m.id for m in found]

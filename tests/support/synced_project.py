@@ -32,7 +32,7 @@ _NUMBERS = count(1)
 
 
 @dataclass
-class Mirrored:
+class SyncedProject:
     """What tests do again and again. E-mail goes to a provider that keeps it, Chatwoot's messages to the simulator."""
 
     resources: Resources
@@ -50,7 +50,7 @@ class Mirrored:
     async def reconcile(self) -> dict[str, Any]:
         return await self.sync(catalog.RECONCILE.name)
 
-    async def approved(self, recipient: str, channel: str = "email") -> OutboundMessage:
+    async def approve_new(self, recipient: str, channel: str = "email") -> OutboundMessage:
         payload = {"text": "Hello"} | ({"subject": "News"} if channel == "email" else {})
         wish = DraftRequest(
             channel=channel, recipient_ref=recipient, payload=payload, idempotency_key=f"k{next(_NUMBERS)}"
@@ -64,9 +64,9 @@ class Mirrored:
             self.resources.db, self.scope, providers, DeliveryOptions(4, 60, RetryBackoff(3600, 3600))
         )
 
-    async def outcome(self, recipient: str, channel: str = "email") -> str:
+    async def send_new(self, recipient: str, channel: str = "email") -> str:
         """The status of a message to somebody after it was due."""
-        made = await self.approved(recipient, channel)
+        made = await self.approve_new(recipient, channel)
         await self.process()
         found = await self.read(made)
         return found.last_error if found.status in ("approved", "cancelled") and found.last_error else found.status
@@ -125,9 +125,9 @@ def chatwoot() -> Iterator[ChatwootSimulator]:
 
 
 @pytest.fixture
-async def mirrored(
+async def synced_project(
     chatwoot: ChatwootSimulator, database_url: str, db: Database, project: Scope, owner_conn: psycopg.Connection
-) -> AsyncIterator[Mirrored]:
+) -> AsyncIterator[SyncedProject]:
     """A project that reads it."""
     with running(create_app(chatwoot)) as url:
         settings = Settings(
@@ -138,4 +138,4 @@ async def mirrored(
             embedding_provider="local",
         )
         async with open_resources(settings) as resources:
-            yield Mirrored(resources, project, chatwoot, owner_conn, FakeChannel())
+            yield SyncedProject(resources, project, chatwoot, owner_conn, FakeChannel())

@@ -227,7 +227,7 @@ async def test_the_login_page_says_why_signup_is_disabled(anyone: httpx2.AsyncCl
 async def test_the_owner_binds_and_unbinds_on_the_settings_page(cast: Cast, simulator: TelegramSimulator):
     owner = cast.owner
     form = {"csrf_token": owner.csrf}
-    assert "Make a code for /bind" in (await owner.client.get("/settings", headers=HTML)).text
+    assert "Create bind code" in (await owner.client.get("/settings", headers=HTML)).text
     page = (await owner.client.post("/settings/telegram/bind-code", data=form)).text
     code = re.search(r"/bind ([0-9A-Z-]{14})<", page)
     assert code and code[1] not in (await owner.client.get("/settings", headers=HTML)).text

@@ -39,7 +39,7 @@ async def test_evidence_is_opened_in_place_by_keys_and_closed_again(tab: Page):
     await tab.goto("/audit?action=outbound.*")
     await tab.evaluate("window.kept = true")
     event = tab.locator(".event").filter(has_text="outbound.draft")
-    first, second = await event.get_by_text("Show it in its conversation").all()
+    first, second = await event.get_by_text("Show in conversation").all()
     await first.focus()
     await tab.keyboard.press("Enter")
     around = event.get_by_role("region").first

@@ -26,7 +26,7 @@ async def test_a_person_signs_in_searches_and_reads_the_thread(
     await page.get_by_role("button", name="Sign in").click()
 
     await page.get_by_label("Exact words").check()
-    await page.get_by_label("Question or words").fill("refund")
+    await page.get_by_label("Search query").fill("refund")
     await page.keyboard.press("Enter")
     hit = page.locator(".hit").filter(has_text="would like a refund")
     assert await hit.locator("mark").first.text_content() == "refund"

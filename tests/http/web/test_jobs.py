@@ -64,7 +64,7 @@ async def test_a_failed_run_shows_its_request_and_leads_to_its_runbook(cast: Cas
     listed = await cast.member.client.get("/jobs?status=failed", headers=HTML)
     assert "Chatwoot answered 502." in listed.text and "/runbooks/chatwoot-sync-fails" in listed.text
     alone = await cast.member.client.get(f"/jobs/runs/{run_id}", headers=HTML)
-    assert "The request that failed" in alone.text and ">502<" in alone.text
+    assert "Failed request" in alone.text and ">502<" in alone.text
     stranger = await cast.stranger.client.get(f"/jobs/runs/{run_id}", headers=HTML)
     assert stranger.status_code == 404
 

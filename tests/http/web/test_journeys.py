@@ -90,7 +90,7 @@ async def test_from_an_empty_desk_to_evidence_and_from_a_failing_sync_to_its_cau
         while owner_conn.execute(SEARCHABLE).fetchone() != (True,):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     await tab.goto("/search")
-    await tab.get_by_label("Question or words").fill("charged twice by direct debit")
+    await tab.get_by_label("Search query").fill("charged twice by direct debit")
     await tab.keyboard.press("Enter")
     await tab.locator(".hit").first.wait_for()
     assert "direct debit" in (await tab.locator(".hit").first.text_content() or "").lower()
@@ -102,13 +102,13 @@ async def test_from_an_empty_desk_to_evidence_and_from_a_failing_sync_to_its_cau
     await tab.get_by_role("button", name="Sync", exact=True).click()
     failed = history.filter(has_text="failed").first
     await failed.get_by_role("link", name="What to do?").click()
-    await tab.get_by_role("button", name="Run the checks").click()
+    await tab.get_by_role("button", name="Run checks").click()
     await tab.locator("#cause").wait_for()
     assert "CHATWOOT_API_TOKEN" in (await tab.locator("#found").text_content() or "")
 
     # It is given back, and the fix is a button.
     studio[0].faults.clear()
-    await tab.get_by_role("button", name="Do it now").first.click()
+    await tab.get_by_role("button", name="Apply fix").first.click()
     await tab.goto("/jobs")
     await history.nth(0).filter(has_text="Sync").filter(has_text="ok").wait_for()
 
@@ -126,14 +126,14 @@ async def test_somebody_new_is_let_in_by_the_pin_that_the_owner_gets(
     await page.get_by_text("Create an account").click()
     await page.get_by_label("New username").fill("noor")
     await page.get_by_label("New password").fill(PASSWORD)
-    await page.get_by_role("button", name="Send the PIN to the owner").click()
+    await page.get_by_role("button", name="Send PIN to the owner").click()
     await page.get_by_label("PIN").fill("000000")
-    await page.get_by_role("button", name="Create the account").click()
+    await page.get_by_role("button", name="Create account").click()
     await page.locator("#wrong").wait_for()
     pin = re.search(r"\b\d{6}\b", telegram.sent[-1].text)
     assert pin and telegram.sent[-1].chat_id == OWNER
     await page.get_by_label("PIN").fill(pin[0])
-    await page.get_by_role("button", name="Create the account").click()
+    await page.get_by_role("button", name="Create account").click()
     await page.get_by_role("button", name="Create project").wait_for()
     assert "noor" in (await page.locator("body").text_content() or "")
     telegram.reset()

@@ -67,7 +67,7 @@ async def test_times_are_those_of_the_reader_with_the_exact_one_on_hover(tab):
 async def test_days_are_plotted_from_the_table_that_stays_for_others(tab):
     await tab.goto("/", wait_until="networkidle")
     await tab.locator(".plot canvas").wait_for()
-    assert await tab.get_by_role("table", name="Messages a day").get_by_role("row").count() == 31
+    assert await tab.get_by_role("table", name="Messages per day").get_by_role("row").count() == 31
 
 
 async def test_on_a_phone_the_menu_opens_and_the_thread_fills_the_screen(tab):
@@ -82,5 +82,5 @@ async def test_on_a_phone_the_menu_opens_and_the_thread_fills_the_screen(tab):
     await tab.locator(".hit-open").first.click()
     await tab.locator("#beside #cited").wait_for()
     assert (await tab.locator("#beside").bounding_box())["width"] == 390
-    await tab.get_by_role("link", name="Close the thread").click()
+    await tab.get_by_role("link", name="Close conversation").click()
     assert not await tab.locator("#beside").is_visible()

@@ -15,7 +15,7 @@ async def check(client: httpx2.AsyncClient, **headers: str) -> str:
 
 async def test_a_browser_that_keeps_cookies_is_told_that_it_can_sign_in(anyone: httpx2.AsyncClient):
     login = await anyone.get("/login?next=/jobs", headers=HTML)
-    assert "Signing in goes in circles?" in login.text and 'action="/auth/check"' in login.text
+    assert "Does the sign-in page keep coming back?" in login.text and 'action="/auth/check"' in login.text
     probe = login.headers["set-cookie"]
     assert probe.startswith("sid_probe=1;") and "HttpOnly" in probe and "samesite=lax" in probe.lower()
     told = await check(anyone)

@@ -67,7 +67,7 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
     await choice.check()
     await tab.get_by_label("Text", exact=True).fill("Your refund is on its way.")
     await expect(tab.locator("#preview .said")).to_have_text("Your refund is on its way.")
-    await tab.get_by_role("button", name="Make the draft").click()
+    await tab.get_by_role("button", name="Create draft").click()
 
     await expect(tab.get_by_role("heading", name="To Amina Okafor")).to_be_visible()
     await expect(tab.locator(".quoted blockquote")).to_contain_text("I would like a refund")
@@ -79,7 +79,7 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
     await tab.get_by_role("button", name="Send now…").click()
     assert not telegram_server[0].sent or telegram_server[0].sent[-1].chat_id != CHAT
     await tab.get_by_role("dialog").get_by_role("button", name="Send now").click()
-    await expect(tab.get_by_role("status").filter(has_text="Sent.")).to_be_visible()
+    await expect(tab.get_by_role("status").filter(has_text="Message sent.")).to_be_visible()
     await expect(tab.locator(".timeline")).to_contain_text("Attempt 1: accepted")
     sent = telegram_server[0].sent[-1]
     assert (sent.chat_id, sent.text) == (CHAT, "Your refund is on its way.")
@@ -93,17 +93,17 @@ async def test_an_opt_out_on_the_page_blocks_what_was_approved(tab, told: Cast):
     await tab.goto(at)
     await tab.get_by_label("Why not any more").fill("Asked on the phone")
     await tab.get_by_role("button", name="Opt out").click()
-    await expect(tab.get_by_role("status").filter(has_text="The policy is changed.")).to_be_visible()
+    await expect(tab.get_by_role("status").filter(has_text="Policy changed.")).to_be_visible()
     await expect(tab.locator(".light.bad")).to_contain_text("has opted out")
     await tab.get_by_role("button", name="Send now…").click()
     await tab.get_by_role("dialog").get_by_role("button", name="Send now").click()
     await expect(tab.get_by_role("alert")).to_contain_text("the message was blocked")
     assert (await told.member.client.get(at)).json()["outbound"]["status"] == "blocked_opt_out"
 
-    await expect(tab.get_by_role("button", name="Make a draft again")).to_have_count(0)
+    await expect(tab.get_by_role("button", name="Return to draft")).to_have_count(0)
     await tab.get_by_label("Why in again").fill("Wrote that news are welcome")
     await tab.get_by_role("button", name="Opt in").click()
-    await tab.get_by_role("button", name="Make a draft again").click()
+    await tab.get_by_role("button", name="Return to draft").click()
     await expect(tab.get_by_role("button", name="Approve")).to_be_visible()
 
 
@@ -151,7 +151,7 @@ async def test_messages_are_listed_by_state_channel_and_words(told: Cast):
     assert "Amina Okafor" in approved and "someone@" not in approved
     part = await member.client.get("/outbound?q=Other", headers=PART)
     assert "<html" not in part.text and "someone@" in part.text and "Amina" not in part.text
-    assert "No message is like that." in await shown(member, "/outbound?channel=chatwoot")
+    assert "No matching messages." in await shown(member, "/outbound?channel=chatwoot")
     overview = await shown(member, "/")
     assert re.search(r'class="step draft"[^>]*><b>1</b>', overview)
     assert re.search(r'class="step approved"[^>]*><b>1</b>', overview)
@@ -196,7 +196,7 @@ async def test_policies_are_listed_and_changed_and_shown_with_the_contact(told: 
     ):
         answer = await post(member, "/outbound/opt-out", **form, **wrong)
         assert answer.status_code == 400 and told_why in answer.text and 'role="alert"' in answer.text
-    assert "No policy is like that." in await shown(member, "/outbound/policies?opted_out=true")
+    assert "No matching policies." in await shown(member, "/outbound/policies?opted_out=true")
     out = {"opted_out": "true", "reason": "Asked for it"}
     page = await done(member, "/outbound/opt-out", **(form | {"next": "https://elsewhere.example"}), **out)
     assert "Outbound" not in page.split("<title>")[1].split("<")[0]

@@ -104,7 +104,7 @@ async def test_the_first_visit_tells_what_there_is(told: Cast):
     page = (await told.member.client.get("/search", headers=HTML)).text
     assert "9 messages of 2 conversations" in page and "searchable by meaning" in page
     empty = (await told.stranger.client.get("/search", headers=HTML)).text
-    assert "This project is still empty" in empty and 'action="/jobs/chatwoot/sync"' in empty
+    assert "This project is empty" in empty and 'action="/jobs/chatwoot/sync"' in empty
 
 
 async def test_a_thread_shows_the_message_that_was_found(told: Cast):

@@ -28,7 +28,7 @@ async def seen(person, path: str, **headers: str) -> str:
 
 async def test_the_overview_tells_what_there_is_and_how_fresh_it_is(told: Cast, owner_conn: psycopg.Connection):
     page = await seen(told.member, "/")
-    assert "Never read from Chatwoot yet" in page and ">stale<" in page and "No worker is running" in page
+    assert "Not synced yet" in page and ">stale<" in page and "No worker is running" in page
     assert re.search(r"Messages</dt><dd>9<", page) and "No run of this project has failed" in page
     assert page.count('data-value="') == 60 and '<td class="number" data-value="3">3</td>' in page
     assert told.member.project_id is not None
@@ -45,7 +45,7 @@ async def test_the_overview_tells_what_there_is_and_how_fresh_it_is(told: Cast, 
 
 async def test_an_empty_project_says_what_to_do(cast: Cast):
     page = await seen(cast.member, "/")
-    assert "This project is still empty" in page and 'action="/jobs/chatwoot/sync"' in page
+    assert "This project is empty" in page and 'action="/jobs/chatwoot/sync"' in page
     for path in ("/conversations", "/contacts"):
         assert "They come with the first sync." in await seen(cast.member, path)
 
@@ -55,7 +55,7 @@ async def test_conversations_are_filtered_and_lead_to_their_thread(told: Cast):
     assert page.index("Luis Marin") < page.index("Amina Okafor") and "1 to 2" in page
     resolved = await seen(told.member, "/conversations?status=resolved&inbox_id=2")
     assert "Luis Marin" in resolved and "Amina" not in resolved
-    assert "No conversation is like that." in await seen(told.member, "/conversations?status=snoozed")
+    assert "No matching conversations." in await seen(told.member, "/conversations?status=snoozed")
     for nonsense in ("inbox_id=x&status=y&page=z", "inbox_id=99999999999999999999", "page=-1"):
         assert "Luis Marin" in await seen(told.member, f"/conversations?{nonsense}")
     link = re.search(r'row-link" href="([^"]+)"', page)
@@ -80,7 +80,7 @@ async def test_lists_are_turned_page_by_page(told: Cast, owner_conn: psycopg.Con
 async def test_contacts_are_found_and_shown_with_their_conversations(told: Cast):
     found = await seen(told.member, "/contacts?q=amina", **PART)
     assert "<html" not in found and "Amina Okafor" in found and "Luis" not in found
-    assert "Nobody is like that." in await seen(told.member, "/contacts?q=%25")
+    assert "No matching contacts." in await seen(told.member, "/contacts?q=%25")
     contact = f"/contacts/cwc:{told.member.project_id}:{stories.ACCOUNT}:11"
     page = await seen(told.member, contact)
     assert "amina@example.com" in page and "#101" in page and "#102" not in page

@@ -102,7 +102,7 @@ async def test_inboxes_are_chosen_by_the_names_of_chatwoot_and_the_page_stays(ta
     await tab.get_by_role("button", name=f"Unbind {name}").click()
     await tab.get_by_role("dialog", name=f"Unbind {name}?").get_by_role("button", name="Unbind", exact=True).click()
     await tab.get_by_role("status").filter(has_text="The import has stopped").wait_for()
-    assert "It reads no source yet." in await listed.inner_text()
+    assert "No sources yet. Bind a source to import its conversations." in await listed.inner_text()
     assert await tab.evaluate("window.kept")
 
 

@@ -36,14 +36,14 @@ async def test_the_list_tells_every_incident_by_its_symptom(cast: Cast):
 async def test_a_runbook_offers_its_checks_and_runs_nothing_before_it_is_asked(cast: Cast):
     page = (await cast.member.client.get(NOTHING_FOUND, headers=HTML)).text
     runbook = registry.get_runbook("search-returns-no-results")
-    assert layout.coded(runbook.symptom) in page and layout.coded(runbook.impact) in page and "Run the checks" in page
+    assert layout.coded(runbook.symptom) in page and layout.coded(runbook.impact) in page and "Run checks" in page
     assert 'class="light' not in page and 'id="cause"' not in page
 
 
 async def test_the_cause_comes_first_then_the_fixes_then_the_checks(cast: Cast):
     part = await run(cast.member, "search-returns-no-results", PART)
     assert "<html" not in part
-    assert part.index('id="cause"') < part.index("What to do") < part.index("What was looked at")
+    assert part.index('id="cause"') < part.index("What to do") < part.index("Checks")
     runbook = registry.get_runbook("search-returns-no-results")
     assert part.count('class="light ') == len(runbook.checks)
     assert re.search(r'class="notice bad" role="alert" id="cause">.+?<p>[^<]{10,}</p>', part, re.S)
@@ -59,7 +59,7 @@ async def test_a_fix_is_a_form_of_the_product_or_leads_there_or_is_told(told: Ca
     assert "<code>proofdesk worker</code>" in await run(told.member, "scheduler-worker-failing", PART)
     owner_conn.execute("UPDATE sessions SET active_project_id = NULL")
     nowhere = await run(told.member, "search-returns-no-results", PART)
-    assert 'href="/projects" aria-label="Go there: Choose a project' in nowhere and 'action="/projects' not in nowhere
+    assert 'href="/projects" aria-label="Open page: Choose a project' in nowhere and 'action="/projects' not in nowhere
 
 
 async def test_no_button_leads_to_a_page_route_that_there_is_not(told: Cast):
@@ -68,7 +68,7 @@ async def test_no_button_leads_to_a_page_route_that_there_is_not(told: Cast):
         for action in re.findall(r'<form method="post" action="([^"]+)"', part):
             answer = await told.member.client.post(action, data={"csrf_token": "wrong"}, headers={"x-csrf-token": "no"})
             assert answer.status_code == 403, action
-        for link in re.findall(r'class="button " href="(/[^"]*)" aria-label="Go there', part):
+        for link in re.findall(r'class="button " href="(/[^"]*)" aria-label="Open page', part):
             assert (await told.member.client.get(link, headers=HTML)).status_code in (200, 303), link
 
 
@@ -121,7 +121,7 @@ async def test_in_a_browser_the_checks_appear_where_one_is(told: Cast, server: s
     tab = await visit(server, told.member.token)
     await tab.goto("/runbooks")
     await tab.get_by_role("link", name="Search returns no results").click()
-    await tab.get_by_role("button", name="Run the checks").click()
+    await tab.get_by_role("button", name="Run checks").click()
     await tab.locator("#cause").wait_for(timeout=30_000)
     assert tab.url.endswith(NOTHING_FOUND)
     async with tab.expect_download() as coming:

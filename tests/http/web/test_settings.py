@@ -17,7 +17,7 @@ from tests.support.server import PASSWORD, Cast
 
 async def test_the_owner_looks_after_users(cast: Cast, db: Database, anyone: httpx2.AsyncClient):
     owner = cast.owner
-    assert "The account is made." in await done(owner, "/settings/users", username="Nadia", password="long enough pw")
+    assert "User created." in await done(owner, "/settings/users", username="Nadia", password="long enough pw")
     assert "ended" in await done(owner, "/settings/users/password", username="nadia", password="another long one")
     signed = {"username": "nadia", "password": "another long one"}
     assert (await anyone.post("/auth/login", json=signed)).status_code == 200
@@ -65,8 +65,8 @@ async def test_everybody_changes_his_own_password(cast: Cast, db: Database, anyo
 
 async def test_other_sessions_are_ended(cast: Cast, db: Database, owner_conn: psycopg.Connection):
     elsewhere = await sessions.sign_in(db, Settings(), LoginAttempt("member", PASSWORD, "192.0.2.1"))
-    assert "End the other sessions" in await shown(cast.member)
-    assert "End the other sessions" not in await done(cast.member, "/settings/sessions/end")
+    assert "End other sessions" in await shown(cast.member)
+    assert "End other sessions" not in await done(cast.member, "/settings/sessions/end")
     assert await sessions.load_session(db, elsewhere.token) is None
     assert actions(owner_conn, "auth.") == ["auth.login", "auth.sessions_ended"]
 
@@ -114,15 +114,15 @@ async def test_the_trail_is_shown_filtered_and_in_pages(cast: Cast):
     assert second.count('class="event"') == 7 and 'rel="prev"' in second and 'rel="next"' not in second
     created = await shown(cast.member, "/audit?action=project.created&entity_type=project")
     assert created.count('class="event"') == 1 and 'aria-current="true">project.created</a>' in created
-    assert "No event is like that." in await shown(cast.member, "/audit?action=outbound.*")
+    assert "No matching events." in await shown(cast.member, "/audit?action=outbound.*")
     assert (await shown(cast.member, "/audit?page=nonsense")).count('class="event"') == 50
 
 
 async def test_the_chain_is_verified_on_demand(cast: Cast, owner_conn: psycopg.Connection):
     part = await cast.member.client.get("/audit/verify", headers=PART)
-    assert "2 events, chain whole" in part.text and "<html" not in part.text and "Accounts" not in part.text
+    assert "2 events, chain intact" in part.text and "<html" not in part.text and "Accounts" not in part.text
     await cast.owner.client.post(f"/projects/{cast.member.project_id}/select")
-    assert "Accounts and logins: 0 events, chain whole" in await shown(cast.owner, "/audit/verify")
+    assert "Accounts and sign-ins: 0 events, chain intact" in await shown(cast.owner, "/audit/verify")
     tamper(owner_conn, "UPDATE audit_events SET status = 'x' WHERE action = 'project.created'")
     assert "the chain is broken. Event" in await shown(cast.owner, "/audit/verify")
 

@@ -19,7 +19,7 @@ router = APIRouter(route_class=Route)
 
 A_PAGE = 50
 FAMILIES = {
-    "": "Everything", "auth.*": "Accounts and logins", "project.*": "Projects and members", "source.*": "Sources",
+    "": "Everything", "auth.*": "Accounts and sign-ins", "project.*": "Projects and members", "source.*": "Sources",
     "job.*": "Jobs", "embeddings.*": "Embeddings", "outbound.*": "Outbound",
 }  # fmt: skip
 
@@ -74,7 +74,7 @@ async def verify(request: Request, db: Db, session: CurrentSession, scope: Proje
     """The proof of the active project's chain and, for the owner, of the installation's; a part for htmx."""
     proofs = [await chain.verify(db, scope, "This project")]
     if session.is_owner:
-        proofs.append(await chain.verify(db, None, "Accounts and logins"))
+        proofs.append(await chain.verify(db, None, "Accounts and sign-ins"))
     values = {"proofs": [{"name": p.chain, "events": view_models.number(p.events), "fault": p.fault} for p in proofs]}
     if layout.wants_part(request):
         return layout.partial(request, "audit/_proof.html", values)

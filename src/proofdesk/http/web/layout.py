@@ -57,13 +57,13 @@ PLACES = (
 )
 
 HINTS = {
-    "csrf_invalid": "The page was open for too long, or in another session. Go back, load it again and repeat it.",
-    400: "Go back and put it right.",
-    403: "Ask the owner of this Proofdesk, or whoever made the project.",
-    404: "The address may be mistyped, or what stood here belongs to another project than the active one.",
-    409: "Go back, load the page again, and look how it stands now.",
-    500: "Try again. If it stays so, give the request id below to whoever runs Proofdesk.",
-    503: "Try again in a minute. If it stays so, give the request id below to whoever runs Proofdesk.",
+    "csrf_invalid": "The page was open for too long, or in another session. Go back, reload the page and try again.",
+    400: "Go back and correct the input.",
+    403: "Ask the owner of this installation or the creator of the project.",
+    404: "The address may be wrong, or the page belongs to another project than the active one.",
+    409: "Go back, reload the page and check the current state.",
+    500: "Try again. If the error remains, give the request id below to your administrator.",
+    503: "Try again in a minute. If the error remains, give the request id below to your administrator.",
 }
 """What somebody can do about an error, by its code, or else by its status."""
 

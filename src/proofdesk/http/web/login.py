@@ -21,7 +21,7 @@ router = APIRouter(route_class=Route)
 FIXES = {
     signup.TelegramNotConfigured.code: "Where: in the environment of the server. @BotFather in Telegram makes a bot "
     "and gives its token; then start Proofdesk anew.",
-    signup.OwnerNotBound.code: "Where: the owner signs in here, opens Settings, Telegram, and makes a code.",
+    signup.OwnerNotBound.code: "The owner signs in, opens Settings, Telegram, and creates a bind code.",
 }
 """Where somebody makes up for what signup is missing, by its code."""
 

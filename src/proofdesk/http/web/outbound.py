@@ -28,12 +28,12 @@ router = APIRouter(prefix="/outbound", route_class=Route)
 
 A_PAGE = 50
 DONE = {
-    "draft": "The draft is made. Nothing is sent before somebody approves it.",
-    "approve": "Approved. It goes out when its time has come, or now if you send it.",
-    "send": "Sent.",
-    "cancel": "Cancelled. It does not go out.",
-    "retry": "It will be tried again.",
-    "redraft": "It is a draft again, to be approved anew.",
+    "draft": "Draft created. It is sent only after approval.",
+    "approve": "Message approved. A worker sends it when it is due.",
+    "send": "Message sent.",
+    "cancel": "Message cancelled.",
+    "retry": "A worker will retry the message.",
+    "redraft": "Message returned to draft. Approve it again to send it.",
     "policy": policies.CHANGED,
 }
 GATED = ("draft", "approved", "failed", "blocked_opt_out")
@@ -114,7 +114,7 @@ async def retry(request: Request, db: Db, session: CurrentSession, scope: Projec
 async def redraft(
     request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
-    """Make a draft again."""
+    """Return to draft."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.redraft(db, scope, wanted), "redraft")
 

@@ -24,7 +24,7 @@ CHANNELS = {"chatwoot": "Chatwoot", "email": "E-mail", "telegram": "Telegram"}
 STATES = {
     "draft": "Drafts",
     "approved": "Approved",
-    "sending": "On their way",
+    "sending": "Sending",
     "sent": "Sent",
     "failed": "Failed",
     "blocked_opt_out": "Blocked",
@@ -32,10 +32,10 @@ STATES = {
 }
 WHY = {
     OPTED_OUT: "The recipient has opted out.",
-    REPLIED: "The recipient wrote after the approval.",
-    CAP_REACHED: "The recipient was written to as often as allowed.",
+    REPLIED: "The recipient replied after the approval.",
+    CAP_REACHED: "The frequency cap of the recipient is reached.",
     CHANNEL_NOT_CONFIGURED: "The channel is not configured.",
-    DELIVERY_UNKNOWN: "Whether it was delivered is not known: look at the other end before it is tried again.",
+    DELIVERY_UNKNOWN: "It is unknown whether the message was delivered. Check with the recipient before you retry.",
 }
 GATES = {
     "opt_out": "Opt-out",
@@ -48,10 +48,10 @@ DEEDS = {
     "outbound.draft": "Drafted",
     "outbound.approve": "Approved",
     "outbound.cancel": "Cancelled",
-    "outbound.retry": "Let be tried again",
-    "outbound.redraft": "Made a draft again",
+    "outbound.retry": "Retried",
+    "outbound.redraft": "Returned to draft",
     "outbound.opt_out_block": "Blocked",
-    "outbound.defer": "Put off",
+    "outbound.defer": "Deferred",
     "outbound.delivery": "Delivery reported",
 }
 TONES = {
@@ -60,7 +60,7 @@ TONES = {
     "outbound.defer": "warn",
     "outbound.cancel": "warn",
 }
-ENDS = {"sent": ("accepted", "good"), "failed": ("failed", "bad"), "unknown": ("delivery not known", "warn")}
+ENDS = {"sent": ("accepted", "good"), "failed": ("failed", "bad"), "unknown": ("delivery unknown", "warn")}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 

@@ -79,7 +79,7 @@ def _failure(run: Run) -> dict[str, Any]:
     return {
         "name": catalog.get_label(run.job_type),
         "at": view_models.moment(run.finished_at or run.created_at),
-        "error": run.error or "It failed without saying why.",
+        "error": run.error or "The run failed without an error message.",
         "request_id": run.request_id or "",
         "runbook_url": f"/runbooks/{slug}" if layout.has("/runbooks") else "",
     }

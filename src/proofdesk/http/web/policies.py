@@ -21,7 +21,7 @@ router = APIRouter(prefix="/outbound", route_class=Route)
 Text = Annotated[str, Form()]
 
 A_PAGE = 50
-CHANGED = "The policy is changed."
+CHANGED = "Policy changed."
 
 
 @router.get("/policies")

@@ -16,7 +16,7 @@ from proofdesk.projects import members, projects, scope
 
 router = APIRouter(route_class=Route)
 
-DONE = {"archived": "The project is archived. Its data stays; its sources are free for other projects."}
+DONE = {"archived": "Project archived. Its data stays. Other projects can bind its sources."}
 
 
 @router.get("/projects")

@@ -39,7 +39,7 @@ class Which:
 
     def statuses(self) -> list[Choice]:
         """The chips of statuses."""
-        chips = [("", "However it ended"), ("ok", "Ok"), ("failed", "Failed"), ("cancelled", "Cancelled")]
+        chips = [("", "Any status"), ("ok", "Ok"), ("failed", "Failed"), ("cancelled", "Cancelled")]
         return [Choice(replace(self, status=v).url(), text, v == self.status) for v, text in chips]
 
     def url(self, page: int = 1) -> str:

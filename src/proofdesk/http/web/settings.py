@@ -26,16 +26,16 @@ router = APIRouter(prefix="/settings", route_class=Route)
 Text = Annotated[str, Form()]
 
 DONE = {
-    "password": "Your password is changed. Your other sessions have ended.",
+    "password": "Password changed. Your other sessions have ended.",
     "sessions": "Your other sessions have ended.",
-    "user": "The account is made.",
-    "user_password": "The password is changed, and the sessions of the account have ended.",
-    "user_disabled": "The account is disabled, and its sessions have ended.",
-    "user_enabled": "The account can sign in again.",
-    "user_sessions": "The sessions of the account have ended.",
-    "renamed": "The project is renamed.",
-    "member": "The project has a new member.",
-    "member_removed": "The member is gone: the project does not exist for that account any more.",
+    "user": "User created.",
+    "user_password": "Password changed. The sessions of the user have ended.",
+    "user_disabled": "User disabled. Their sessions have ended.",
+    "user_enabled": "User enabled. They can sign in again.",
+    "user_sessions": "The sessions of the user have ended.",
+    "renamed": "Project renamed.",
+    "member": "Member added.",
+    "member_removed": "Member removed. They can no longer open the project.",
 }
 
 

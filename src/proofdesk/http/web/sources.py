@@ -20,12 +20,12 @@ from proofdesk.projects.source_queries import Source
 
 router = APIRouter(prefix="/projects/{project_id}/sources", route_class=Route)
 
-DONE = {"bound": "The source is bound. The next sync reads it.", "unbound": sources.UNBOUND_NOTICE}
+DONE = {"bound": "Source bound. The next sync imports it.", "unbound": sources.UNBOUND_NOTICE}
 
 
 @router.get("")
 async def show_sources(request: Request, session: CurrentSession, inside: NamedProject, done: str = "") -> Response:
-    """What the project reads and holds."""
+    """Sources and imported data."""
     return await _shown(request, session, inside, said=DONE.get(done, ""))
 
 

@@ -66,7 +66,7 @@ document.addEventListener("toast", (event) => toast(event.detail));
 document.addEventListener("htmx:error", (event) => {
   const { ctx, error } = event.detail;
   if (ctx?.sourceElement.matches("[data-quiet]")) stale(ctx, true);
-  else if (error?.name !== "AbortError") toast({ tone: "bad", text: "The server did not answer. Check the connection and try again." });
+  else if (error?.name !== "AbortError") toast({ tone: "bad", text: "The server did not respond. Check the connection and try again." });
 });
 // What follows changes by itself says in one place that it cannot, for as long as it cannot.
 document.addEventListener("htmx:after:request", (event) => stale(event.detail.ctx, event.detail.ctx.response.status >= 500));
