@@ -50,7 +50,7 @@ SUPPORT = Shape()
 
 
 @dataclass(frozen=True)
-class Desk:
+class Dataset:
     """A filled project. Message `n` has chunk `n`, its vector, and is in conversation `n // shape.chunks`."""
 
     project_id: UUID
@@ -64,9 +64,9 @@ class Desk:
         """The vectors of some conversations at a time, with the number of the first."""
         for first, topics in self._batches():
             random = np.random.default_rng([self.seed, first, 1])
-            own = _near(random, _directions(self.dimension)[topics], 0.8)
+            own = _unit_vectors_near(random, _directions(self.dimension)[topics], 0.8)
             each = self.shape.chunks
-            yield first * each, _near(random, np.repeat(own, each, axis=0), 0.6).astype(np.float16)
+            yield first * each, _unit_vectors_near(random, np.repeat(own, each, axis=0), 0.6).astype(np.float16)
 
     def texts(self) -> Iterator[tuple[int, list[str]]]:
         """The texts of some conversations at a time, with the number of the first."""
@@ -75,11 +75,11 @@ class Desk:
             each = self.shape.chunks
             yield first * each, _texts(random, np.repeat(topics, each), self.shape.words, self.shape.vocabulary)
 
-    def questions(self, count: int) -> list[tuple[str, np.ndarray]]:
+    def queries(self, count: int) -> list[tuple[str, np.ndarray]]:
         """Texts with vectors of the topics of the desk, of three to ten words."""
         random = np.random.default_rng([self.seed, 3])
         topics = random.integers(0, TOPICS, count)
-        vectors = _near(random, _directions(self.dimension)[topics], 0.8).astype(np.float16)
+        vectors = _unit_vectors_near(random, _directions(self.dimension)[topics], 0.8).astype(np.float16)
         held = self.shape.vocabulary
         texts = [_texts(random, topics[n : n + 1], int(random.integers(3, 11)), held)[0] for n in range(count)]
         return list(zip(texts, vectors.astype(np.float32), strict=True))
@@ -91,7 +91,7 @@ class Desk:
             yield first, topics[first : first + at_once]
 
 
-def moment(number: int) -> datetime:
+def message_time(number: int) -> datetime:
     """When a message was written: one each second."""
     return _START + timedelta(seconds=number)
 
@@ -104,14 +104,14 @@ def fill(
     shape: Shape = SUPPORT,
     *,
     embedded: bool = True,
-) -> Desk:
+) -> Dataset:
     """Write that many chunks into an empty project; `conn` is the owner's. Words are to be indexed afterwards.
 
     They are ready, with their vectors, or not `embedded` yet.
     """
     row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
     assert row is not None, "the project exists"
-    desk = Desk(project_id, row[0], chunks, dimension, 7, shape)
+    desk = Dataset(project_id, row[0], chunks, dimension, 7, shape)
     for first, texts in desk.texts():
         _write(conn, desk, first, texts, ("ready", MODEL) if embedded else ("pending", None))
     conn.execute(
@@ -125,7 +125,7 @@ def fill(
     return desk
 
 
-def _embed(conn: psycopg.Connection, desk: Desk) -> None:
+def _embed(conn: psycopg.Connection, desk: Dataset) -> None:
     for first, vectors in desk.vectors():
         with conn.cursor().copy("COPY rag_vectors FROM STDIN (FORMAT binary)") as copy:
             copy.write(_binary(desk, first, vectors))
@@ -136,10 +136,10 @@ def _embed(conn: psycopg.Connection, desk: Desk) -> None:
     )
 
 
-def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str], state: tuple[str, str | None]) -> None:
+def _write(conn: psycopg.Connection, desk: Dataset, first: int, texts: list[str], state: tuple[str, str | None]) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
     for number, text in enumerate(texts, first):
-        conversation, at = number // desk.shape.chunks, moment(number)
+        conversation, at = number // desk.shape.chunks, message_time(number)
         place = number % desk.shape.chunks
         kind, by = ("outgoing", "agent") if place % 4 else ("incoming", "contact")
         if place == 0:
@@ -156,7 +156,7 @@ def _write(conn: psycopg.Connection, desk: Desk, first: int, texts: list[str], s
                 copy.write_row((desk.project_id, desk.account_scope_id, ACCOUNT, *row))
 
 
-def _binary(desk: Desk, first: int, vectors: np.ndarray) -> bytes:
+def _binary(desk: Dataset, first: int, vectors: np.ndarray) -> bytes:
     """Rows of rag_vectors as PostgreSQL's binary COPY reads them: each field after its length."""
     halves = np.dtype([("dimension", ">i2"), ("unused", ">i2"), ("halves", ">f2", (desk.dimension,))])
     kinds = {"project": "V16", "scope": "V16", "account": ">i8", "message": ">i8", "index": ">i4",
@@ -176,10 +176,10 @@ def _binary(desk: Desk, first: int, vectors: np.ndarray) -> bytes:
 
 
 def _directions(dimension: int) -> np.ndarray:
-    return _near(np.random.default_rng(1), np.zeros((TOPICS, dimension)), 1.0)
+    return _unit_vectors_near(np.random.default_rng(1), np.zeros((TOPICS, dimension)), 1.0)
 
 
-def _near(random: np.random.Generator, centres: np.ndarray, spread: float) -> np.ndarray:
+def _unit_vectors_near(random: np.random.Generator, centres: np.ndarray, spread: float) -> np.ndarray:
     """Unit vectors around others; `spread` is the length of what is added."""
     noise = random.standard_normal(centres.shape, dtype=np.float32)
     found = centres + spread * noise / np.sqrt(centres.shape[1])

@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 
 from bench import database, desk, upstream
-from bench.figures import Curve, Figure, Found
+from bench.figures import Curve, Figure, Measurements
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database, open_database
 from proofdesk.indexing import vector_index, vectors
@@ -38,7 +38,7 @@ class Embedded:
     indexed: float
 
 
-async def measure(quick: bool) -> Found:
+async def measure(quick: bool) -> Measurements:
     """The row of the table about embeddings, and how they grow."""
     chunks = 1_000 if quick else CHUNKS
     with database.fresh() as url, upstream.running() as there:
@@ -46,7 +46,7 @@ async def measure(quick: bool) -> Found:
             embedded, project_id = await _embedded(db, url, there, chunks)
             alone, copied = await _alone(there, chunks), _copy(url, project_id)
             grown = [] if quick else [(await _embedded(db, url, there, size))[0] for size in GROWTH]
-    return Found([_figure(embedded, alone, copied)], _curves(grown) if grown else [])
+    return Measurements([_figure(embedded, alone, copied)], _curves(grown) if grown else [])
 
 
 def _curves(grown: Sequence[Embedded]) -> list[Curve]:

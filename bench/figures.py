@@ -34,7 +34,7 @@ class Curve:
 
     name: str
     title: str
-    of: str
+    size_unit: str
     unit: str
     points: Sequence[tuple[int, float]]
 
@@ -47,12 +47,12 @@ class Curve:
     @property
     def verdict(self) -> str:
         """That in words; what grows faster than its size is a defect."""
-        grows = f"grows with the power {self.power:.2f} of the {self.of}"
+        grows = f"grows with the power {self.power:.2f} of the {self.size_unit}"
         return f"{grows}: a defect" if self.power > LINEAR else grows
 
 
 @dataclass
-class Found:
+class Measurements:
     """What one program measured."""
 
     figures: list[Figure] = field(default_factory=list)
@@ -64,11 +64,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return sorted(values)[min(len(values) - 1, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def table(figures: Sequence[Figure]) -> str:
+def markdown_table(figures: Sequence[Figure]) -> str:
     """The figures as a Markdown table."""
     lines = ["| Work | Goal | Measured | Floor in the same run | Times the floor |", "| --- | --- | --- | --- | --- |"]
-    for one in figures:
-        times = "" if one.times is None else f"{one.times:.1f}"
-        measured = one.measured if one.met is None else f"{one.measured} {'✓' if one.met else '✗'}"
-        lines.append(f"| {one.work} | {one.goal} | {measured} | {one.floor} | {times} |")
+    for figure in figures:
+        times = "" if figure.times is None else f"{figure.times:.1f}"
+        measured = figure.measured if figure.met is None else f"{figure.measured} {'✓' if figure.met else '✗'}"
+        lines.append(f"| {figure.work} | {figure.goal} | {measured} | {figure.floor} | {times} |")
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 
 from bench import database
-from bench.figures import Curve, Figure, Found
+from bench.figures import Curve, Figure, Measurements
 from proofdesk.audit.events import system_actor
 from proofdesk.database import postgres_server
 from proofdesk.database.pool import open_database
@@ -66,7 +66,7 @@ class Instant:
     async def aclose(self) -> None: ...
 
 
-async def measure(quick: bool) -> Found:
+async def measure(quick: bool) -> Measurements:
     """The row of the table about outbound, and how it grows."""
     messages = 400 if quick else MESSAGES
     with database.fresh() as url:
@@ -83,7 +83,7 @@ async def measure(quick: bool) -> Found:
         met=rate >= 400,
         at_most=100,
     )
-    return Found([figure], [Curve("outbound", "Time until messages are sent", "messages", "s", grown)] if grown else [])
+    return Measurements([figure], [Curve("outbound", "Time until messages are sent", "messages", "s", grown)] if grown else [])
 
 
 async def _sent(url: str, messages: int) -> float:

@@ -22,7 +22,7 @@ import psycopg
 from starlette.types import Receive, Scope, Send
 
 from bench import database, desk
-from bench.figures import Figure, Found, percentile
+from bench.figures import Figure, Measurements, percentile
 from proofdesk import logging
 from proofdesk.audit import events
 from proofdesk.database.pool import Database, open_database
@@ -81,7 +81,7 @@ class Took:
     p95: float
 
 
-async def measure(quick: bool) -> Found:
+async def measure(quick: bool) -> Measurements:
     """The row of the table about pages."""
     messages = FEW if quick else MESSAGES
     took = await _each(messages)
@@ -97,7 +97,7 @@ async def measure(quick: bool) -> Found:
         met=slow[0].median <= AT_MOST,
         at_most=20,
     )
-    return Found([figure])
+    return Measurements([figure])
 
 
 async def _each(messages: int) -> list[Took]:

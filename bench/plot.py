@@ -41,7 +41,7 @@ def _grid(curve: Curve, across: Callable[[float], float], up: Callable[[float], 
         yield f'<line class="grid" x1="{x:.0f}" y1="{_ABOVE}" x2="{x:.0f}" y2="{_HEIGHT - _BELOW}"/>'
         yield f'<text x="{x:.0f}" y="{_HEIGHT - _BELOW + 16}" text-anchor="middle">{size:,}</text>'
         yield f'<text x="{x + 6:.0f}" y="{y - 8:.0f}" text-anchor="end">{value:.3g}</text>'
-    yield f'<text x="{_WIDTH - 12}" y="{_HEIGHT - 8}" text-anchor="end">{curve.of}</text>'
+    yield f'<text x="{_WIDTH - 12}" y="{_HEIGHT - 8}" text-anchor="end">{curve.size_unit}</text>'
     yield f'<text x="12" y="{_ABOVE + 10}">{curve.unit}</text>'
 
 

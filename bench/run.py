@@ -21,14 +21,14 @@ from typing import Any
 import psutil
 
 from bench import embedding, outbound, pages, search, serving, start, sync
-from bench.figures import Curve, Found, table
+from bench.figures import Curve, Measurements, markdown_table
 from bench.plot import svg
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
 PICTURES = ROOT / "docs" / "img"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-ALL: dict[str, Callable[[bool], Coroutine[Any, Any, Found]]] = {
+MEASUREMENTS: dict[str, Callable[[bool], Coroutine[Any, Any, Measurements]]] = {
     "sync": sync.measure,
     "embedding": embedding.measure,
     "search": search.measure,
@@ -42,27 +42,27 @@ ALL: dict[str, Callable[[bool], Coroutine[Any, Any, Found]]] = {
 def main() -> int:
     """Measure, print, and write the page when everything was measured at full size; 1 when a check failed."""
     options = _options()
-    found = Found()
-    for name in [options.only] if options.only else ALL:
+    results = Measurements()
+    for name in [options.only] if options.only else MEASUREMENTS:
         began = time.monotonic()
-        one = asyncio.run(ALL[name](options.quick))
+        measurements = asyncio.run(MEASUREMENTS[name](options.quick))
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-        found.figures += one.figures
-        found.curves += one.curves
-    measured = f"{_machine()}\n\n{table(found.figures)}"
+        results.figures += measurements.figures
+        results.curves += measurements.curves
+    measured = f"{_machine()}\n\n{markdown_table(results.figures)}"
     print(measured)
-    print("\n".join(f"{curve.title} {curve.verdict}." for curve in found.curves))
+    print("\n".join(f"{curve.title} {curve.verdict}." for curve in results.curves))
     if not options.only and not options.quick:
-        _write(measured, found.curves)
-    faults = [one for one in found.figures if one.is_fault] if options.check else []
-    for one in faults:
-        print(f"{one.work}: {one.times:.1f} times its floor; more than {one.at_most:g} is a fault.", file=sys.stderr)
+        _write(measured, results.curves)
+    faults = [one for one in results.figures if one.is_fault] if options.check else []
+    for measurements in faults:
+        print(f"{measurements.work}: {measurements.times:.1f} times its floor; more than {measurements.at_most:g} is a fault.", file=sys.stderr)
     return 1 if faults else 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure how fast everything is.")
-    parser.add_argument("--only", choices=sorted(ALL), help="one measurement; the page is left alone")
+    parser.add_argument("--only", choices=sorted(MEASUREMENTS), help="one measurement; the page is left alone")
     parser.add_argument("--quick", action="store_true", help="small sizes, in a minute; the page is left alone")
     parser.add_argument("--check", action="store_true", help="fail when a ratio to a floor is far too large")
     return parser.parse_args()
@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
 def _write(measured: str, curves: list[Curve]) -> None:
     for curve in curves:
         (PICTURES / f"growth-{curve.name}.svg").write_text(svg(curve), "utf-8")
-    shown = [f"![{c.title}, by {c.of}](img/growth-{c.name}.svg)\n\n{c.title} {c.verdict}." for c in curves]
+    shown = [f"![{c.title}, by {c.size_unit}](img/growth-{c.name}.svg)\n\n{c.title} {c.verdict}." for c in curves]
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     growth = "\n\n".join(["### Growth", "The dashed line is what grows in proportion to its size.", *shown])

@@ -21,7 +21,7 @@ import psycopg
 from pgvector import HalfVector
 
 from bench import database, desk
-from bench.figures import Curve, Figure, Found, percentile, table
+from bench.figures import Curve, Figure, Measurements, percentile, markdown_table
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
@@ -85,7 +85,7 @@ class Bench:
     url: str
     db: Database
 
-    async def project(self, chunks: int) -> tuple[Scope, desk.Desk]:
+    async def project(self, chunks: int) -> tuple[Scope, desk.Dataset]:
         """A project with that many chunks, every stage up to date."""
         inside, filled = await self.filled(chunks)
         await self.worded(inside)
@@ -101,7 +101,7 @@ class Bench:
             before = [inside]
         await asyncio.gather(*map(self.indexed, before))
 
-    async def filled(self, chunks: int) -> tuple[Scope, desk.Desk]:
+    async def filled(self, chunks: int) -> tuple[Scope, desk.Dataset]:
         """A project with that many chunks and their vectors."""
         made = await new_projects.create(self.db, system_actor(), f"{chunks:,} chunks")
         inside = await scope.enter(self.db, system_actor(), made.id)
@@ -117,11 +117,11 @@ class Bench:
         """Give a project the index over its vectors, if it is large."""
         await vector_index.maintain_index(self.db, self.url, inside)
 
-    async def measured(self, inside: Scope, filled: desk.Desk) -> Measured:
+    async def measured(self, inside: Scope, filled: desk.Dataset) -> Measured:
         """Ask the project its questions, and the bare query the same. Tables are first as autovacuum leaves them."""
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute("VACUUM ANALYZE")
-        all_asked = filled.questions(BEFORE + QUESTIONS)
+        all_asked = filled.queries(BEFORE + QUESTIONS)
         before, asked = all_asked[:BEFORE], all_asked[BEFORE:]
         provider = Ready({text: vector.tolist() for text, vector in all_asked})
         await self._ask(inside, provider, before)
@@ -141,9 +141,9 @@ class Bench:
         recall = _recall(filled, [vector for _, vector in asked], found)
         return Measured(searches, bare, processor * 1000 / QUESTIONS, recall)
 
-    async def narrowed(self, inside: Scope, filled: desk.Desk, filters: SearchFilters) -> list[float]:
+    async def narrowed(self, inside: Scope, filled: desk.Dataset, filters: SearchFilters) -> list[float]:
         """Milliseconds of each search with filters, in a project that was measured without."""
-        asked = filled.questions(QUESTIONS // 2)
+        asked = filled.queries(QUESTIONS // 2)
         provider = Ready({text: vector.tolist() for text, vector in asked})
         await self._ask(inside, provider, asked[:10], filters)
         return await self._ask(inside, provider, asked, filters)
@@ -172,7 +172,7 @@ class Bench:
             yield conn
 
 
-async def measure(quick: bool, others: int = 1_000_000) -> Found:
+async def measure(quick: bool, others: int = 1_000_000) -> Measurements:
     """The rows of the table about search."""
     sizes = QUICK if quick else SIZES
     with database.fresh() as url:
@@ -180,16 +180,16 @@ async def measure(quick: bool, others: int = 1_000_000) -> Found:
             return await _measure(Bench(url, db), sizes, 0 if quick else others)
 
 
-async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Found:
+async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Measurements:
     rows: list[Figure] = []
-    made: list[tuple[Scope, desk.Desk]] = []
+    made: list[tuple[Scope, desk.Dataset]] = []
     medians: list[tuple[int, float]] = []
     for chunks in sizes:
         made.append(await bench.project(chunks))
         found = await bench.measured(*made[-1])
         medians.append((chunks, percentile(found.searches, 50)))
         rows.append(_figure(f"hybrid search in {chunks:,} chunks", found, 6, 12, 0.99))
-    since = SearchFilters(from_=desk.moment(sizes[-1] * 99 // 100))
+    since = SearchFilters(from_=desk.message_time(sizes[-1] * 99 // 100))
     for told, filters in ("of the last hundredth of the time", since), ("by contacts", SearchFilters(sender="contact")):
         rows.append(await _narrowed(bench, *made[-1], *medians[-1], told, filters))
     more = max(0, math.ceil((others - sum(sizes[1:])) / OTHER))
@@ -197,11 +197,11 @@ async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Found:
     held = sum(sizes[1:]) + more * OTHER
     beside = f"hybrid search in {sizes[0]:,} chunks while others hold {held:,}"
     rows.append(_figure(beside, await bench.measured(*made[0]), None, 12, 1.0))
-    return Found(rows, [Curve("search", "Median time of a search", "chunks", "ms", medians)])
+    return Measurements(rows, [Curve("search", "Median time of a search", "chunks", "ms", medians)])
 
 
 async def _narrowed(
-    bench: Bench, inside: Scope, filled: desk.Desk, chunks: int, median: float, told: str, filters: SearchFilters
+    bench: Bench, inside: Scope, filled: desk.Dataset, chunks: int, median: float, told: str, filters: SearchFilters
 ) -> Figure:
     took = await bench.narrowed(inside, filled, filters)
     return Figure(
@@ -229,13 +229,13 @@ def _figure(work: str, found: Measured, p50: float | None, p95: float, recall: f
     )
 
 
-async def _nearest(conn: Conn, filled: desk.Desk, vector: np.ndarray, most: int) -> list[int]:
+async def _nearest(conn: Conn, filled: desk.Dataset, vector: np.ndarray, most: int) -> list[int]:
     statement = _BARE.format(project=filled.project_id, model=desk.MODEL, dimension=DIMENSION, most=most)
     rows = await conn.execute(statement.encode(), [HalfVector(vector.tolist())])
     return [number for (number,) in await rows.fetchall()]
 
 
-def _recall(filled: desk.Desk, vectors: Sequence[np.ndarray], found: Sequence[Sequence[int]]) -> float:
+def _recall(filled: desk.Dataset, vectors: Sequence[np.ndarray], found: Sequence[Sequence[int]]) -> float:
     """The share of the ten nearest that were found; one as near as the tenth counts as well."""
     asked = np.stack(vectors)
     asked /= np.linalg.norm(asked, axis=1, keepdims=True)
@@ -264,7 +264,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure search.")
     parser.add_argument("--others", type=int, default=1_000_000, help="chunks held beside those of the small project")
-    print(table(asyncio.run(measure(False, parser.parse_args().others)).figures))
+    print(markdown_table(asyncio.run(measure(False, parser.parse_args().others)).figures))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import httpx2
 import psycopg
 
 from bench import database
-from bench.figures import Curve, Figure, Found
+from bench.figures import Curve, Figure, Measurements
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import open_database
 from proofdesk.jobs import new_projects
@@ -59,30 +59,30 @@ class Load:
         return 1000 / self.rate
 
 
-async def measure(quick: bool) -> Found:
+async def measure(quick: bool) -> Measurements:
     """The rows of the table about the server; one that says so where wrk is missing."""
     if shutil.which("wrk") is None:
-        return Found([Figure("requests", "", "not measured: wrk is not installed")])
+        return Measurements([Figure("requests", "", "not measured: wrk is not installed")])
     seconds = 2 if quick else 5
     with database.fresh() as url:
         async with open_database(url, 2) as db:
             project = await new_projects.create(db, system_actor(), "Served")
         with running(url) as there:
-            cookies = [_signed_in(there, str(project.id)) for _ in range(CONNECTIONS)]
-            floor = _loaded(f"{there}/health", cookies, seconds)
-            empty = _loaded(f"{there}/projects", cookies, seconds)
+            cookies = [_sign_in(there, str(project.id)) for _ in range(CONNECTIONS)]
+            floor = _run_wrk(f"{there}/health", cookies, seconds)
+            empty = _run_wrk(f"{there}/projects", cookies, seconds)
             rows: list[tuple[int, Load, Load]] = []
             for before, size in zip((0, *SIZES), SIZES[:1] if quick else SIZES, strict=False):
-                _talk(url, before + 1, size)
-                messages = _loaded(f"{there}/messages?limit=50", cookies, seconds)
-                rows.append((size, messages, _loaded(f"{there}/jobs/status", cookies, seconds)))
+                _insert_messages(url, before + 1, size)
+                messages = _run_wrk(f"{there}/messages?limit=50", cookies, seconds)
+                rows.append((size, messages, _run_wrk(f"{there}/jobs/status", cookies, seconds)))
     size, messages, status = rows[-1]
     figures = [
         _figure("GET /projects", empty, floor, None, 30),
         _figure(f"GET /messages?limit=50 of {size:,} messages", messages, floor, None, 150),
         _figure(f"GET /jobs/status with {size:,} messages", status, floor, 500, 200, p99=50),
     ]
-    return Found(figures, [] if quick else _curves(rows))
+    return Measurements(figures, [] if quick else _curves(rows))
 
 
 def _curves(rows: list[tuple[int, Load, Load]]) -> list[Curve]:
@@ -104,17 +104,17 @@ def _figure(work: str, load: Load, floor: Load, goal: int | None, at_most: float
     )
 
 
-def _loaded(url: str, cookies: list[str], seconds: int) -> Load:
+def _run_wrk(url: str, cookies: list[str], seconds: int) -> Load:
     load = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
     command = [*load, "-s", str(_SESSIONS), url, "--", *cookies]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in told, told
-    rate, late = re.search(r"Requests/sec:\s+([\d.]+)", told), re.search(r"99%\s+([\d.]+)(us|ms|s)", told)
-    assert rate and late, told
-    return Load(float(rate[1]), float(late[1]) * {"us": 0.001, "ms": 1, "s": 1000}[late[2]])
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in output, output
+    rate, p99 = re.search(r"Requests/sec:\s+([\d.]+)", output), re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
+    assert rate and p99, output
+    return Load(float(rate[1]), float(p99[1]) * {"us": 0.001, "ms": 1, "s": 1000}[p99[2]])
 
 
-def _talk(url: str, first: int, last: int) -> None:
+def _insert_messages(url: str, first: int, last: int) -> None:
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(_CONVERSATIONS, [first, last])
         conn.execute(_MESSAGES, [first, last])
@@ -127,9 +127,9 @@ def running(url: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    given = {"DATABASE_URL": url, "PORT": str(port), "WEB_PROCESSES": str(PROCESSES), "AUTH_PASSWORD": PASSWORD}
+    environment = {"DATABASE_URL": url, "PORT": str(port), "WEB_PROCESSES": str(PROCESSES), "AUTH_PASSWORD": PASSWORD}
     command = [sys.executable, "-m", "proofdesk", "serve"]
-    with subprocess.Popen(command, env=os.environ | given, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/health")
             yield f"http://127.0.0.1:{port}"
@@ -148,8 +148,8 @@ def wait_for(address: str) -> None:
     raise TimeoutError(address)
 
 
-def _signed_in(there: str, project_id: str) -> str:
-    with httpx2.Client(base_url=there) as client:
+def _sign_in(base_url: str, project_id: str) -> str:
+    with httpx2.Client(base_url=base_url) as client:
         client.post("/auth/login", json={"username": "owner", "password": PASSWORD}).raise_for_status()
         token = {"x-csrf-token": client.cookies["csrf_token"]}
         client.post(f"/projects/{project_id}/select", headers=token).raise_for_status()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.figures import Figure, Found
+from bench.figures import Figure, Measurements
 from bench.serving import wait_for
 from proofdesk.database import embedded, migrate
 
@@ -22,23 +22,23 @@ _LIBRARIES = "fastapi, granian, psycopg_pool, procrastinate"
 _SETTLED = 3.0  # seconds, after which an idle process is idle
 
 
-async def measure(quick: bool) -> Found:
+async def measure(quick: bool) -> Measurements:
     """The rows of the table about starting."""
     with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # run by root, the database server is another user
         home = Path(folder) / "home"
         with embedded.running_server(home) as url:
             migrate.migrate(url)
-        _up(home)  # once before: what is compiled and read for the first time is not measured
+        _start_and_measure(home)  # once before: what is compiled and read for the first time is not measured
         began = time.perf_counter()
         with embedded.running_server(home):
             subprocess.run([sys.executable, "-c", f"import {_LIBRARIES}"], check=True)
-            alone = time.perf_counter() - began
-        ready, memory = _up(home)
-    return Found([_started(ready, alone), *(_held(name, held) for name, held in memory.items())])
+            floor = time.perf_counter() - began
+        ready, memory = _start_and_measure(home)
+    return Measurements([_start_figure(ready, floor), *(_memory_figure(name, held) for name, held in memory.items())])
 
 
-def _started(ready: float, alone: float) -> Figure:
+def _start_figure(ready: float, alone: float) -> Figure:
     return Figure(
         work="`proofdesk up` until it is ready, database existing",
         goal="≤ 3 s",
@@ -50,21 +50,21 @@ def _started(ready: float, alone: float) -> Figure:
     )
 
 
-def _held(name: str, held: float) -> Figure:
+def _memory_figure(name: str, held: float) -> Figure:
     return Figure(f"memory of an idle {name}", "≤ 150 MB", f"{held:.0f} MB", met=held <= 150)
 
 
-def _up(home: Path) -> tuple[float, dict[str, float]]:
+def _start_and_measure(home: Path) -> tuple[float, dict[str, float]]:
     """Seconds until it is ready, and the memory of its server and its worker."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    given = {"PROOFDESK_HOME": str(home), "PORT": str(port), "AUTH_PASSWORD": secrets.token_urlsafe(16)}
+    environment = {"PROOFDESK_HOME": str(home), "PORT": str(port), "AUTH_PASSWORD": secrets.token_urlsafe(16)}
     # As after an installation: the machine may forbid to keep what is compiled.
-    given |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home.parent / "compiled")}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home.parent / "compiled")}
     began = time.perf_counter()
     command = [sys.executable, "-m", "proofdesk", "up"]
-    with subprocess.Popen(command, env=os.environ | given, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/ready")
             ready = time.perf_counter() - began

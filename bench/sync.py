@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from bench import database, upstream
-from bench.figures import Curve, Figure, Found
+from bench.figures import Curve, Figure, Measurements
 from proofdesk.audit.events import system_actor
 from proofdesk.chatwoot import sync
 from proofdesk.chatwoot.client import ChatwootClient
@@ -55,10 +55,10 @@ class Synced:
     peak: float
 
 
-async def measure(quick: bool) -> Found:
+async def measure(quick: bool) -> Measurements:
     """The rows of the table about sync, and how it grows."""
     size = 200 if quick else CONVERSATIONS
-    found = Found()
+    found = Measurements()
     with database.fresh() as url:
         with upstream.running(size) as there:
             synced = _apart(url, there)

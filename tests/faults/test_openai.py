@@ -26,11 +26,11 @@ class Fault:
 
 SHORT_TIMEOUT = {"response_timeout": 0.5}
 RETRY_AT_ONCE = {"retry_after": 0}
-ADDRESS = "does not answer like an embedding provider. Check OPENAI_BASE_URL."
+ADDRESS = "is not an embedding provider. Check OPENAI_BASE_URL."
 FAULTS = {
     "down": Fault(None, None, ("cannot be reached", "OPENAI_BASE_URL", LATER), request_id=False, worker={"down": True}),
     "a bad key": Fault(None, 401, ("refused the key", "OPENAI_API_KEY"), retried=False, switches={"key": "sk-other"}),
-    "a missing right": Fault("forbidden", 403, ("not allowed", "what the key may do"), retried=False),
+    "a missing right": Fault("forbidden", 403, ("not allowed", "permissions of the key"), retried=False),
     "throttled": Fault("rate_limit", 429, ("Rate limit reached", "Tried 2 times", LATER)),
     "throttled, with a time": Fault(
         "rate_limit", 429, ("Rate limit reached", "Tried 2 times", LATER), options=RETRY_AT_ONCE
@@ -66,7 +66,7 @@ FAULTS = {
         "challenge", 403, ("a web page (Just a moment...)",), retried=False, request_id=False
     ),
     "a redirect": Fault("redirect", 308, ("elsewhere.example.com", "Set OPENAI_BASE_URL"), False, request_id=False),
-    "misnumbered vectors": Fault("misnumbered", 200, ("numbered them wrongly",), retried=False),
+    "misnumbered vectors": Fault("misnumbered", 200, ("wrong indexes",), retried=False),
     "every text refused": Fault("bad_request", 400, ("refuses any text", "EMBEDDING_MODEL"), retried=False),
 }
 

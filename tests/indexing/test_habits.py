@@ -241,7 +241,7 @@ async def test_a_server_that_breaks_on_every_text_ends_the_run(url: str, simulat
     simulator.fail("server_error", containing="coat")
     async with opened(url) as provider:
         error = await refusal(provider, TEXTS * 10)
-    assert isinstance(error, ProviderBusy) and "broke on 20 texts one after the other" in error.message
+    assert isinstance(error, ProviderBusy) and "failed on 20 texts in a row" in error.message
     assert PROBE in simulator.embedded and len(simulator.requests) < 120
 
 
@@ -259,12 +259,12 @@ async def test_a_server_that_dies_while_a_batch_is_halved_fails_no_text(url: str
         ("error_in_200", {}, "out of order (502): Provider returned error."),
         ("empty", {}, "gave 0 vectors for 10 texts"),
         ("short", {}, "gave 9 vectors for 10 texts"),
-        ("surplus", {}, "It gave 11 vectors, or numbered them wrongly, for 10 texts."),
-        ("page", {}, "Check OPENAI_BASE_URL. It answered with a web page."),
-        ("challenge", {}, "(403): a web page (Just a moment...) in place of an answer"),
-        ("redirect", {}, "sends requests on to https://elsewhere.example.com/v1/embeddings (308). Set OPENAI_BASE_URL"),
-        ("rate_limit", {"should_retry": False}, "asks not to be tried again"),
-        ("rate_limit", {"retry_after": 900}, "asks to wait for 900 seconds"),
+        ("surplus", {}, "The response has 11 vectors or wrong indexes for 10 texts."),
+        ("page", {}, "Check OPENAI_BASE_URL. The response is a web page."),
+        ("challenge", {}, "(403): a web page (Just a moment...) instead of a response"),
+        ("redirect", {}, "redirects to https://elsewhere.example.com/v1/embeddings (308). Set OPENAI_BASE_URL"),
+        ("rate_limit", {"should_retry": False}, "asked for no retry"),
+        ("rate_limit", {"retry_after": 900}, "asked to wait for 900 seconds"),
         ("key_not_valid", {}, "refused the key (400). Check OPENAI_API_KEY"),
         ("no_connected_db", {}, "refused the key (400). Check OPENAI_API_KEY"),
         ("insufficient_quota", {}, "quota of the OpenAI account is used up (429). Raise it"),

@@ -8,7 +8,7 @@ import pytest
 
 from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support import stories
-from tests.support.outbound_requests import approved, draft, draft_body, refusal
+from tests.support.outbound_requests import draft, draft_and_approve, draft_body, error_code
 from tests.support.server import Cast
 
 NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
@@ -35,7 +35,7 @@ async def test_message_goes_from_draft_to_chat(cast: Cast, chats: TelegramSimula
     assert [a["outcome"] for a in whole["attempts"]] == ["sent"]
     assert [e["action"] for e in whole["history"]] == ["outbound.draft", "outbound.approve", "outbound.send"]
     assert (whole["policy"]["sent_in_window"], whole["policy"]["frequency_cap"]) == (1, 3)
-    assert await refusal(cast.member, f"/outbound/{made['id']}/send") == (409, "outbound_invalid_state")
+    assert await error_code(cast.member, f"/outbound/{made['id']}/send") == (409, "outbound_invalid_state")
 
 
 async def test_fifty_identical_requests_create_one_message(cast: Cast, owner_conn: psycopg.Connection):
@@ -47,7 +47,7 @@ async def test_fifty_identical_requests_create_one_message(cast: Cast, owner_con
 
 
 async def test_ten_simultaneous_sends_send_once(cast: Cast, chats: TelegramSimulator):
-    message = await approved(cast.member)
+    message = await draft_and_approve(cast.member)
     path = f"/outbound/{message['id']}/send"
     answers = await asyncio.gather(*(cast.member.client.post(path) for _ in range(10)))
     assert sorted(a.status_code for a in answers) == [200, *[409] * 9]
@@ -57,7 +57,7 @@ async def test_ten_simultaneous_sends_send_once(cast: Cast, chats: TelegramSimul
 async def test_idempotency_and_dedupe_keys_are_enforced(cast: Cast):
     made = await draft(cast.member, dedupe_key="once")
     other = draft_body(payload={"text": "Something else"})
-    assert await refusal(cast.member, "/outbound/draft", other) == (409, "idempotency_conflict")
+    assert await error_code(cast.member, "/outbound/draft", other) == (409, "idempotency_conflict")
     answer = await cast.member.client.post("/outbound/draft", json=draft_body("other", dedupe_key="once"))
     assert (answer.status_code, answer.json()["error"]) == (409, "duplicate_outbound")
     assert answer.json()["details"] == {"id": made["id"]}
@@ -79,7 +79,7 @@ async def test_idempotency_and_dedupe_keys_are_enforced(cast: Cast):
     ],
 )
 async def test_invalid_draft_has_its_error_code(cast: Cast, wrong: dict[str, Any], code: str):
-    assert await refusal(cast.member, "/outbound/draft", draft_body(**wrong)) == (400, code)
+    assert await error_code(cast.member, "/outbound/draft", draft_body(**wrong)) == (400, code)
 
 
 async def test_each_gate_has_its_error_code(cast: Cast, chats: TelegramSimulator):
@@ -92,17 +92,17 @@ async def test_each_gate_has_its_error_code(cast: Cast, chats: TelegramSimulator
         return answer.json()["policy"]
 
     assert (await allow(opted_out=True))["opted_out"] is True
-    blocked = await approved(cast.member, "1")
-    assert await refusal(cast.member, f"/outbound/{blocked['id']}/send") == (409, "outbound_blocked_opt_out")
-    assert await refusal(cast.member, f"/outbound/{blocked['id']}/redraft") == (409, "outbound_invalid_state")
+    blocked = await draft_and_approve(cast.member, "1")
+    assert await error_code(cast.member, f"/outbound/{blocked['id']}/send") == (409, "outbound_blocked_opt_out")
+    assert await error_code(cast.member, f"/outbound/{blocked['id']}/redraft") == (409, "outbound_invalid_state")
     policy = await allow(opted_out=False, reason="He asked for it", frequency_cap=1)
     assert (policy["opted_out"], policy["frequency_cap"], policy["stop_on_reply"]) == (False, 1, True)
     again = await client.post(f"/outbound/{blocked['id']}/redraft")
     assert again.json()["outbound"]["status"] == "draft"
-    stopped = await approved(cast.member, "2")
+    stopped = await draft_and_approve(cast.member, "2")
     await allow(mark_replied=True)
-    assert await refusal(cast.member, f"/outbound/{stopped['id']}/send") == (409, "outbound_blocked_stop_on_reply")
-    first, second = await approved(cast.member, "3"), await approved(cast.member, "4")
+    assert await error_code(cast.member, f"/outbound/{stopped['id']}/send") == (409, "outbound_blocked_stop_on_reply")
+    first, second = await draft_and_approve(cast.member, "3"), await draft_and_approve(cast.member, "4")
     assert (await client.post(f"/outbound/{first['id']}/send")).status_code == 200
     capped = await client.post(f"/outbound/{second['id']}/send")
     assert (capped.status_code, capped.json()["error"]) == (429, "frequency_cap_reached")
@@ -114,8 +114,8 @@ async def test_each_gate_has_its_error_code(cast: Cast, chats: TelegramSimulator
 
 async def test_refusal_of_the_channel_is_reported_and_can_be_retried(cast: Cast, chats: TelegramSimulator):
     chats.fail("blocked", method="sendMessage")
-    message = await approved(cast.member)
-    assert await refusal(cast.member, f"/outbound/{message['id']}/send") == (502, "outbound_send_failed")
+    message = await draft_and_approve(cast.member)
+    assert await error_code(cast.member, f"/outbound/{message['id']}/send") == (502, "outbound_send_failed")
     shown = (await cast.member.client.get(f"/outbound/{message['id']}")).json()["outbound"]
     assert shown["status"] == "failed" and shown["last_error"].startswith("provider_error: ")
     chats.faults.clear()
@@ -128,7 +128,7 @@ async def test_refusal_of_the_channel_is_reported_and_can_be_retried(cast: Cast,
 
 async def test_unconfigured_channel_is_reported(cast: Cast):
     payload = {"subject": "News", "text": "Hello"}
-    message = await approved(cast.member, channel="email", recipient_ref="a@example.com", payload=payload)
+    message = await draft_and_approve(cast.member, channel="email", recipient_ref="a@example.com", payload=payload)
     answer = await cast.member.client.post(f"/outbound/{message['id']}/send")
     assert (answer.status_code, answer.json()["error"]) == (502, "outbound_send_failed")
     assert answer.json()["details"]["last_error"] == "provider_not_configured"
@@ -146,8 +146,8 @@ async def test_unconfigured_channel_is_reported(cast: Cast):
 )  # fmt: skip
 async def test_invalid_opt_out_is_refused(cast: Cast, wrong: dict[str, Any]):
     body = {"contact_global_id": "42", "channel": "telegram"} | wrong
-    assert await refusal(cast.member, "/outbound/opt-out", body) == (400, "invalid_opt_out_payload")
-    assert await refusal(cast.member, "/outbound/opt-out", body | {"channel": "x"}) == (400, "invalid_channel")
+    assert await error_code(cast.member, "/outbound/opt-out", body) == (400, "invalid_opt_out_payload")
+    assert await error_code(cast.member, "/outbound/opt-out", body | {"channel": "x"}) == (400, "invalid_channel")
 
 
 async def test_messages_are_listed_and_filtered(cast: Cast, owner_conn: psycopg.Connection):
@@ -170,10 +170,10 @@ async def test_messages_are_listed_and_filtered(cast: Cast, owner_conn: psycopg.
 
 
 async def test_messages_of_another_project_are_not_found(cast: Cast):
-    message = await approved(cast.member)
+    message = await draft_and_approve(cast.member)
     for step in ("approve", "send", "cancel", "retry", "redraft"):
-        assert await refusal(cast.stranger, f"/outbound/{message['id']}/{step}") == (404, "outbound_not_found")
-        assert await refusal(cast.stranger, f"/outbound/7/{step}") == (404, "outbound_not_found")
+        assert await error_code(cast.stranger, f"/outbound/{message['id']}/{step}") == (404, "outbound_not_found")
+        assert await error_code(cast.stranger, f"/outbound/7/{step}") == (404, "outbound_not_found")
     for path in ("", "/preflight"):
         answer = await cast.stranger.client.get(f"/outbound/{message['id']}{path}")
         assert (answer.status_code, answer.json()["error"]) == (404, "outbound_not_found")
@@ -190,7 +190,7 @@ async def test_contact_id_is_a_recipient_and_can_be_opted_out(cast: Cast, owner_
     conversation = f"cw:{project}:{stories.ACCOUNT}:101"
     body = {"contact_global_id": contact, "channel": "chatwoot", "opted_out": True}
     assert (await cast.member.client.post("/outbound/opt-out", json=body)).json()["policy"]["opted_out"]
-    message = await approved(cast.member, channel="chatwoot", recipient_ref=conversation)
-    assert await refusal(cast.member, f"/outbound/{message['id']}/send") == (409, "outbound_blocked_opt_out")
+    message = await draft_and_approve(cast.member, channel="chatwoot", recipient_ref=conversation)
+    assert await error_code(cast.member, f"/outbound/{message['id']}/send") == (409, "outbound_blocked_opt_out")
     strange = draft_body(channel="chatwoot", recipient_ref=contact)
-    assert await refusal(cast.stranger, "/outbound/draft", strange) == (400, "invalid_recipient_ref")
+    assert await error_code(cast.stranger, "/outbound/draft", strange) == (400, "invalid_recipient_ref")

@@ -44,9 +44,7 @@ def test_messages_are_validated_without_configuration():
         ({"SMTP_FROM": "nobody"}, "SMTP_FROM='nobody': name one sender"),
     ],
 )
-def test_invalid_settings_are_reported_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], line: str
-):
+def test_invalid_settings_are_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, values: dict[str, str], line: str):
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(Invalid) as refused:

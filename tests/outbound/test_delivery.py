@@ -183,7 +183,7 @@ async def test_unexpected_error_leaves_delivery_unknown(desk: OutboundDesk):
 
 async def test_sweep_leaves_running_attempts_alone(desk: OutboundDesk):
     message = await desk.approve_new()
-    await _lose(desk)
+    await _lose_attempt(desk)
     assert await desk.process() == DeliveryTotals()
     assert (await desk.read(message)).status == "sending"
     desk.advance_time(hours=1)
@@ -197,7 +197,7 @@ async def test_sweep_leaves_running_attempts_alone(desk: OutboundDesk):
 async def test_sweep_looks_up_lost_attempts(desk: OutboundDesk, arrived: bool):
     desk.mail.can_look_up = True
     message = await desk.approve_new()
-    claimed = await _lose(desk)
+    claimed = await _lose_attempt(desk)
     if arrived:
         desk.mail.sent.append(claimed)
     desk.advance_time(hours=1)
@@ -243,7 +243,7 @@ async def test_message_of_another_project_is_not_sent(desk: OutboundDesk):
     assert desk.mail.calls == 0
 
 
-async def _lose(desk: OutboundDesk) -> ChannelMessage:
+async def _lose_attempt(desk: OutboundDesk) -> ChannelMessage:
     """Claim what is due as a worker that then dies."""
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())

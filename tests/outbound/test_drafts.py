@@ -154,14 +154,14 @@ async def test_approval_of_other_content_cannot_be_stored(desk: OutboundDesk):
 @pytest.mark.parametrize("status", STATES)
 async def test_table_allows_only_the_documented_transitions(desk: OutboundDesk, status: str):
     for wanted in STATES:
-        await _lead_to(desk, status)
+        await _move_to_state(desk, status)
         legal = (status, wanted) in LEGAL
         with desk.conn.transaction(force_rollback=True):
             if legal or wanted == status != "sent":
-                _become(desk, wanted)
+                _become_contact(desk, wanted)
             else:
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    _become(desk, wanted)
+                    _become_contact(desk, wanted)
 
 
 async def test_sent_message_cannot_be_changed(desk: OutboundDesk):
@@ -200,7 +200,7 @@ async def test_failed_or_cancelled_message_can_be_drafted_again(desk: OutboundDe
             await verb(desk.db, desk.scope, message.id)
 
 
-async def _lead_to(desk: OutboundDesk, status: str) -> None:
+async def _move_to_state(desk: OutboundDesk, status: str) -> None:
     desk.conn.execute("SET session_replication_role = replica")
     desk.conn.execute("TRUNCATE outbound_messages, outbound_attempts, outbound_deliveries")
     desk.conn.execute("RESET session_replication_role")
@@ -209,10 +209,10 @@ async def _lead_to(desk: OutboundDesk, status: str) -> None:
     if path is None:
         path = ["approved", *(["sending"] if status in ("sent", "failed") else []), status]
     for step in path:
-        _become(desk, step)
+        _become_contact(desk, step)
 
 
-def _become(desk: OutboundDesk, status: str) -> None:
+def _become_contact(desk: OutboundDesk, status: str) -> None:
     desk.conn.execute(
         "UPDATE outbound_messages SET status = %(status)s::text,"
         " next_attempt_at = CASE WHEN %(status)s IN ('approved', 'failed') THEN now() END,"

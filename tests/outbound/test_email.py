@@ -82,9 +82,7 @@ async def test_email_arrives_with_both_parts_and_unsubscribe_link(email: EmailCh
     assert '<p dir="auto">your invoice is &lt;paid&gt; &amp; done.</p>' in taken.part("html")
 
 
-async def test_html_and_leading_dots_arrive_unchanged(
-    email: EmailChannel, relay: SmtpSimulator
-):
+async def test_html_and_leading_dots_arrive_unchanged(email: EmailChannel, relay: SmtpSimulator):
     await email.send(message(text=".\n..two\nüber\r\nlast", html="<b>Hello</b>\n.\n"))
     assert relay.received[0].part("plain").splitlines() == [".", "..two", "über", "last"]
     assert relay.received[0].part("html").splitlines() == ["<b>Hello</b>", "."]
@@ -309,17 +307,17 @@ async def test_relay_that_ignores_quit_keeps_no_connection(certificate: Path, mo
     served = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
         port = listening.getsockname()[1]
-        thread.submit(_curt, listening, context, served)
+        thread.submit(_serve_without_quit, listening, context, served)
         try:
             curt = channel(f"smtps://127.0.0.1:{port}")
             await curt.send(message())
             await curt.aclose()
-            assert _open_to(port) == []
+            assert _count_connections(port) == []
         finally:
             served.set()
 
 
-def _curt(listening: socket.socket, context: ssl.SSLContext, served: threading.Event) -> None:
+def _serve_without_quit(listening: socket.socket, context: ssl.SSLContext, served: threading.Event) -> None:
     """A relay for one letter, which after its last answer neither reads nor closes."""
     answers = {b"EHLO": b"250", b"MAIL": b"250", b"RCPT": b"250", b"DATA": b"354", b"QUIT": b"221"}
     plain, _ = listening.accept()
@@ -337,7 +335,7 @@ def _curt(listening: socket.socket, context: ssl.SSLContext, served: threading.E
         served.wait(30)
 
 
-def _open_to(port: int) -> list[str]:
+def _count_connections(port: int) -> list[str]:
     """Connections of this process to the relay."""
     found = psutil.Process().net_connections("tcp")
     return [c.status for c in found if c.raddr and c.raddr.port == port and c.status == psutil.CONN_ESTABLISHED]

@@ -35,7 +35,7 @@ def simulator() -> Iterator[ChatwootSimulator]:
 
 
 @pytest.fixture
-async def held(simulator: ChatwootSimulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
+async def resources(simulator: ChatwootSimulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
     with running(create_app(simulator)) as url:
         settings = Settings(
             database_url=SecretStr(database_url),
@@ -48,15 +48,15 @@ async def held(simulator: ChatwootSimulator, database_url: str, db: Database) ->
             yield resources
 
 
-async def synced(held: Resources, project: Scope) -> dict[str, Any]:
+async def sync(resources: Resources, project: Scope) -> dict[str, Any]:
     """The result of a sync job."""
-    asked = await start_run(held.db, project, catalog.SYNC.name, "cli")
-    ended = await runs.execute(held.db, project, asked.run, catalog.bind_handler(held, catalog.SYNC.name))
+    asked = await start_run(resources.db, project, catalog.SYNC.name, "cli")
+    ended = await runs.execute(resources.db, project, asked.run, catalog.bind_handler(resources, catalog.SYNC.name))
     assert ended.status == "ok", ended.error
     return ended.meta["result"]
 
 
-def out(conn: psycopg.Connection) -> set[tuple[str, str]]:
+def opted_out_channels(conn: psycopg.Connection) -> set[tuple[str, str]]:
     """Who is opted out of what."""
     return set(
         conn.execute("SELECT channel, contact_global_id FROM contact_channel_policies WHERE opted_out").fetchall()
@@ -74,7 +74,7 @@ def events(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
     ("inbox", "channels"), [(1, ["chatwoot"]), (2, ["chatwoot", "email"]), (3, ["chatwoot", "telegram"])]
 )
 async def test_stop_opts_out_once_with_the_message_as_evidence(
-    held: Resources,
+    resources: Resources,
     project: Scope,
     simulator: ChatwootSimulator,
     owner_conn: psycopg.Connection,
@@ -82,20 +82,20 @@ async def test_stop_opts_out_once_with_the_message_as_evidence(
     channels: list[str],
 ):
     talk = simulator.create_conversation(inbox, content="Where is my order?", contact_name="Ada")
-    assert (await synced(held, project))["opted_out"] == 0
+    assert (await sync(resources, project))["opted_out"] == 0
     said = simulator.append_message(talk.id, "  STOP!\n")
-    assert (await synced(held, project))["opted_out"] == len(channels)
+    assert (await sync(resources, project))["opted_out"] == len(channels)
     contact = f"cwc:{project.project_id}:1:{talk.contact.id}"
-    assert out(owner_conn) == {(channel, contact) for channel in channels}
+    assert opted_out_channels(owner_conn) == {(channel, contact) for channel in channels}
     message = ids.message(project.project_id, 1, said.id)
     assert events(owner_conn) == [("system", channel, message) for channel in channels]
     simulator.append_message(talk.id, "stop")
-    assert (await synced(held, project))["opted_out"] == 0
+    assert (await sync(resources, project))["opted_out"] == 0
     assert len(events(owner_conn)) == len(channels)
 
 
 async def test_first_run_applies_old_opt_outs(
-    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
+    resources: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     for text in ("Отписаться.", "ОТПИСАТЬСЯ", "unsubscribe", "«Opt out»", "Désabonner"):
         simulator.create_conversation(1, content=text, at=simulator.clock.now() - 90_000_000)
@@ -103,12 +103,12 @@ async def test_first_run_applies_old_opt_outs(
         simulator.create_conversation(1, content=text)
     talk = simulator.create_conversation(1, content="Hello")
     simulator.append_message(talk.id, "stop", message_type="outgoing")
-    assert (await synced(held, project))["opted_out"] == 5
-    assert len(out(owner_conn)) == 5
+    assert (await sync(resources, project))["opted_out"] == 5
+    assert len(opted_out_channels(owner_conn)) == 5
 
 
 async def test_disguised_word_above_quoted_mail_counts_and_is_kept(
-    held: Resources,
+    resources: Resources,
     project: Scope,
     simulator: ChatwootSimulator,
     owner_conn: psycopg.Connection,
@@ -126,45 +126,45 @@ async def test_disguised_word_above_quoted_mail_counts_and_is_kept(
         "Yes\n\nOn Monday Bob wrote:\n> STOP",
     ):
         simulator.create_conversation(1, content=text)
-    await synced(held, project)
-    assert {who for _, who in out(owner_conn)} == {f"cwc:{project.project_id}:1:{talk.contact.id}"}
+    await sync(resources, project)
+    assert {who for _, who in opted_out_channels(owner_conn)} == {f"cwc:{project.project_id}:1:{talk.contact.id}"}
     assert owner_conn.execute("SELECT content FROM cw_messages WHERE content LIKE '%🙏%'").fetchall() == [(said,)]
 
 
 async def test_only_the_new_part_of_an_email_counts(
-    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
+    resources: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     talk = simulator.create_conversation(2, content="Stop\n\nOn Monday Studio wrote:\n> Hello", contact_name="Ada")
     talk.messages[-1].content_attributes = {"email": {"text_content": {"quoted": "Stop\n", "full": "…"}}}
     other = simulator.create_conversation(2, content="stop", contact_name="Bob")
     other.messages[-1].content_attributes = {"email": {"text_content": {"quoted": "Never stop, please"}}}
-    await synced(held, project)
-    assert {who for _, who in out(owner_conn)} == {f"cwc:{project.project_id}:1:{talk.contact.id}"}
+    await sync(resources, project)
+    assert {who for _, who in opted_out_channels(owner_conn)} == {f"cwc:{project.project_id}:1:{talk.contact.id}"}
 
 
 async def test_later_opt_in_stands_until_a_new_message(
-    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
+    resources: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     talk = simulator.create_conversation(1, content="stop", at=simulator.clock.now() - 60)
-    await synced(held, project)
+    await sync(resources, project)
     contact = f"cwc:{project.project_id}:1:{talk.contact.id}"
-    assert out(owner_conn) == {("chatwoot", contact)}
+    assert opted_out_channels(owner_conn) == {("chatwoot", contact)}
     change = PolicyUpdate(opted_out=False)
-    await policies.change_policy(held.db, project, contact, "chatwoot", change, reason="asked on the telephone")
+    await policies.change_policy(resources.db, project, contact, "chatwoot", change, reason="asked on the telephone")
     for words in (WORDS, [*WORDS, "enough"]):  # other words make it look through everything again
-        assert await opt_outs.apply_opt_outs(held.db, project, words) == 0
-    assert out(owner_conn) == set()
+        assert await opt_outs.apply_opt_outs(resources.db, project, words) == 0
+    assert opted_out_channels(owner_conn) == set()
     simulator.append_message(talk.id, "Stop", at=datetime.now(UTC).timestamp() + 5)
-    await synced(held, project)
-    assert out(owner_conn) == {("chatwoot", contact)}
+    await sync(resources, project)
+    assert opted_out_channels(owner_conn) == {("chatwoot", contact)}
 
 
 async def test_only_new_messages_are_read_until_the_words_change(
-    held: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
+    resources: Resources, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     simulator.create_conversation(1, content="basta", contact_name="Ada")
-    await synced(held, project)
+    await sync(resources, project)
     owner_conn.execute("UPDATE cw_messages SET updated_at = now() - interval '1 hour', content = 'stop'")
-    assert await opt_outs.apply_opt_outs(held.db, project, WORDS) == 0, "what was looked through is not read again"
-    assert await opt_outs.apply_opt_outs(held.db, project, [*WORDS, "basta"]) == 1
+    assert await opt_outs.apply_opt_outs(resources.db, project, WORDS) == 0, "what was looked through is not read again"
+    assert await opt_outs.apply_opt_outs(resources.db, project, [*WORDS, "basta"]) == 1
     assert len(events(owner_conn)) == 1

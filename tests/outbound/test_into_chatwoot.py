@@ -29,7 +29,7 @@ def simulator() -> Iterator[ChatwootSimulator]:
 
 
 @pytest.fixture
-async def held(simulator: ChatwootSimulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
+async def resources(simulator: ChatwootSimulator, database_url: str, db: Database) -> AsyncIterator[Resources]:
     with running(create_app(simulator)) as url:
         settings = Settings(
             database_url=SecretStr(database_url),
@@ -41,37 +41,39 @@ async def held(simulator: ChatwootSimulator, database_url: str, db: Database) ->
             yield resources
 
 
-async def written(held: Resources, project: Scope, recipient: str) -> OutboundMessage:
+async def fetch_sent(resources: Resources, project: Scope, recipient: str) -> OutboundMessage:
     """A message to the recipient after it was delivered, or was not."""
     wish = DraftRequest("chatwoot", recipient, {"text": "It is ready."}, recipient)
-    drafted, _ = await drafts.create(held.db, project, wish)
-    await approval.approve(held.db, project, drafted.id)
-    await delivery.process_due(held.db, project, held.outbound, DeliveryOptions.from_settings(held.settings))
-    return await messages.get_message(held.db, project, drafted.id)
+    drafted, _ = await drafts.create(resources.db, project, wish)
+    await approval.approve(resources.db, project, drafted.id)
+    await delivery.process_due(
+        resources.db, project, resources.outbound, DeliveryOptions.from_settings(resources.settings)
+    )
+    return await messages.get_message(resources.db, project, drafted.id)
 
 
 async def test_lost_answer_leaves_one_message_that_counts_as_sent(
-    held: Resources, project: Scope, simulator: ChatwootSimulator
+    resources: Resources, project: Scope, simulator: ChatwootSimulator
 ):
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
-    await sources.bind(held.db, project, "chatwoot_account", "1")
-    assert held.chatwoot is not None
-    await sync.run(held.db, held.chatwoot, project, sync.SyncOptions(), ignore_progress)
+    await sources.bind(resources.db, project, "chatwoot_account", "1")
+    assert resources.chatwoot is not None
+    await sync.run(resources.db, resources.chatwoot, project, sync.SyncOptions(), ignore_progress)
     simulator.faults.add("lost_reply", method="POST", times=1)
-    sent = await written(held, project, f"cw:{project.project_id}:1:{talk.id}")
+    sent = await fetch_sent(resources, project, f"cw:{project.project_id}:1:{talk.id}")
     assert (sent.status, sent.last_error) == ("sent", None)
     assert [m.content for m in talk.messages] == ["Is it ready?", "It is ready."]
 
 
 async def test_nothing_is_sent_to_an_unbound_account(
-    held: Resources, project: Scope, simulator: ChatwootSimulator
+    resources: Resources, project: Scope, simulator: ChatwootSimulator
 ):
     talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
-    bound = await sources.bind(held.db, project, "chatwoot_account", "1")
-    assert held.chatwoot is not None
-    await sync.run(held.db, held.chatwoot, project, sync.SyncOptions(), ignore_progress)
-    await sources.unbind(held.db, project, bound.id)
+    bound = await sources.bind(resources.db, project, "chatwoot_account", "1")
+    assert resources.chatwoot is not None
+    await sync.run(resources.db, resources.chatwoot, project, sync.SyncOptions(), ignore_progress)
+    await sources.unbind(resources.db, project, bound.id)
     for recipient in (f"cw:{project.project_id}:1:{talk.id}", f"cwc:{project.project_id}:1:{talk.contact.id}"):
-        kept = await written(held, project, recipient)
+        kept = await fetch_sent(resources, project, recipient)
         assert kept.status == "failed" and "sees no conversation" in (kept.last_error or "")
     assert len(talk.messages) == 1

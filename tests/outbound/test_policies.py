@@ -41,7 +41,7 @@ async def test_contact_and_address_share_one_policy(desk: OutboundDesk, said: st
 
 async def test_opt_out_of_an_address_holds_for_its_later_contact(desk: OutboundDesk):
     await desk.policy("new@example.com", opted_out=True)
-    _become(desk, 77, "New@Example.com")
+    _become_contact(desk, 77, "New@Example.com")
     await desk.approve_new("new@example.com")
     assert await desk.process() == DeliveryTotals(processed=1, blocked=1)
     found, total = await policies.list_policies(desk.db, desk.scope, PolicyFilter(desk.contact(77)), 10, 0)
@@ -196,7 +196,7 @@ async def test_unknown_channel_is_refused(desk: OutboundDesk):
         await policies.change_policy(desk.db, desk.scope, LUIS, "pigeon", policies.PolicyUpdate(opted_out=True))
 
 
-def _become(desk: OutboundDesk, number: int, email: str) -> None:
+def _become_contact(desk: OutboundDesk, number: int, email: str) -> None:
     desk.conn.execute(
         "INSERT INTO cw_contacts (project_id, account_scope_id, account_id, contact_id, name, email, blocked,"
         " additional_attributes, custom_attributes) VALUES (%s, %s, %s, %s, 'New', %s, false, '{}', '{}')",

@@ -65,7 +65,7 @@ async def test_claim_waits_for_an_opt_out_in_progress(desk: OutboundDesk, databa
     with psycopg.connect(database_url) as other:
         other.execute("UPDATE contact_channel_policies SET opted_out = true")
         sending = asyncio.create_task(desk.process())
-        await _waits(desk)
+        await _is_waiting(desk)
         other.commit()
     assert await sending == DeliveryTotals(processed=1, blocked=1)
     assert (await desk.read(message)).status == "blocked_opt_out"
@@ -80,7 +80,7 @@ async def test_claim_waits_for_a_reply_in_progress(desk: OutboundDesk, database_
         desk.receive_message(102)
         desk.conn = mine
         sending = asyncio.create_task(desk.process())
-        await _waits(desk)
+        await _is_waiting(desk)
         other.commit()
     assert await sending == DeliveryTotals(processed=1, blocked=1)
     assert desk.mail.calls == 0
@@ -108,7 +108,7 @@ async def test_cancelled_delivery_waits_for_running_calls(desk: OutboundDesk):
     for n in range(3):
         await desk.approve_new(f"{n}@example.com")
     sending = asyncio.create_task(desk.process())
-    await _until(lambda: desk.mail.calls == 3)
+    await _wait_until(lambda: desk.mail.calls == 3)
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
@@ -120,7 +120,7 @@ async def test_cancelled_delivery_waits_for_its_grace_period_only(desk: Outbound
     desk.mail.behave = lambda m: 600.0 if m.recipient_ref == "0@example.com" else 0.05
     made = [await desk.approve_new(f"{n}@example.com") for n in range(3)]
     sending = asyncio.create_task(desk.process())
-    await _until(lambda: desk.mail.calls == 3)
+    await _wait_until(lambda: desk.mail.calls == 3)
     sending.cancel()
     await asyncio.wait([sending], timeout=20)
     assert sending.cancelled()
@@ -160,9 +160,9 @@ def _kill_while_it_calls(database_url: str, project: str) -> None:
         worker.communicate()
 
 
-async def _waits(desk: OutboundDesk) -> None:
+async def _is_waiting(desk: OutboundDesk) -> None:
     """Until a connection waits for a lock of another."""
-    await _until(
+    await _wait_until(
         lambda: (
             desk.fetch_count(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -173,7 +173,7 @@ async def _waits(desk: OutboundDesk) -> None:
     assert desk.mail.calls == 0
 
 
-async def _until(happened: Callable[[], bool], seconds: float = 30) -> None:
+async def _wait_until(happened: Callable[[], bool], seconds: float = 30) -> None:
     began = datetime.now(UTC)
     while not happened():
         assert (datetime.now(UTC) - began).total_seconds() < seconds

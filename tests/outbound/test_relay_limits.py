@@ -53,7 +53,9 @@ async def deliver(desk: OutboundDesk, channels: list[EmailChannel], number: int,
     for n in range(number):
         await desk.approve_new(f"{n}@example.com", max_retries=0)
     total, until = DeliveryTotals(), time.monotonic() + within
-    while time.monotonic() < until and desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"):
+    while time.monotonic() < until and desk.fetch_count(
+        "SELECT count(*) FROM outbound_messages WHERE status <> 'sent'"
+    ):
         runs = await asyncio.gather(
             *(
                 delivery.process_due(desk.db, desk.scope, {"email": c}, DeliveryOptions(16, 60, RetryBackoff(1, 5)))
@@ -106,7 +108,9 @@ async def test_relay_limit_fails_no_message(
     assert sorted(Counter(t.recipients[0] for t in simulator.received).values()) == [1] * 24
 
 
-async def test_two_workers_share_the_limit_of_the_relay(desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect):
+async def test_two_workers_share_the_limit_of_the_relay(
+    desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect
+):
     simulator, url = limited
     simulator.limits = Limits(sessions=3)
     tally = await deliver(desk, [connect(url), connect(url)], 60)
@@ -194,9 +198,7 @@ async def test_session_survives_a_refusal_and_closes_when_idle(
     assert (len(simulator.received), simulator.sessions) == (3, 2)
 
 
-async def test_attempt_cut_off_before_a_session_is_not_delivered(
-    limited: tuple[SmtpSimulator, str], connect: Connect
-):
+async def test_attempt_cut_off_before_a_session_is_not_delivered(limited: tuple[SmtpSimulator, str], connect: Connect):
     simulator, url = limited
     simulator.limits = Limits(sessions=1)
     simulator.fail("delay", delay=2)

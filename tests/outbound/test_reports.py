@@ -8,129 +8,129 @@ from proofdesk.http.api import outbound as api
 from proofdesk.outbound import messages
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk_simulators.chatwoot.records import Message
-from tests.support.synced_project import API, WHATSAPP, WIDGET, SyncedProject, chatwoot, synced_project
-
-__all__ = ["chatwoot", "synced_project"]
+from tests.support.synced_project import API, WHATSAPP, WIDGET, SyncedProject
 
 REFUSED = "131047: Re-engagement message"
 
 
-async def sent_into(mirrored: SyncedProject, inbox: int, times: int = 1) -> tuple[list[OutboundMessage], list[Message]]:
+async def send_to_conversation(
+    synced: SyncedProject, inbox: int, times: int = 1
+) -> tuple[list[OutboundMessage], list[Message]]:
     """Messages that were sent into a conversation of an inbox and synced: ours, and Chatwoot's."""
-    contact = mirrored.contact("Ada", inbox)
-    await mirrored.sync()
-    await mirrored.policy(mirrored.cwc(contact), "chatwoot", frequency_cap=100)
-    made = [await mirrored.approve_new(mirrored.cwc(contact), "chatwoot") for _ in range(times)]
-    await mirrored.process()
-    await mirrored.sync()
-    talk = mirrored.chatwoot.contact(contact).conversations[0]
-    return [await mirrored.read(m) for m in made], [m for m in talk.messages if m.message_type == 1]
+    contact = synced.contact("Ada", inbox)
+    await synced.sync()
+    await synced.policy(synced.cwc(contact), "chatwoot", frequency_cap=100)
+    made = [await synced.approve_new(synced.cwc(contact), "chatwoot") for _ in range(times)]
+    await synced.process()
+    await synced.sync()
+    talk = synced.chatwoot.contact(contact).conversations[0]
+    return [await synced.read(m) for m in made], [m for m in talk.messages if m.message_type == 1]
 
 
-def aged(mirrored: SyncedProject, by: timedelta) -> None:
+def make_older(synced: SyncedProject, by: timedelta) -> None:
     """Let what was sent be older than it is, and the conversation quiet since."""
-    mirrored.conn.execute(
+    synced.conn.execute(
         "UPDATE outbound_deliveries SET sent_at = sent_at - %(by)s, checked_at = checked_at - %(by)s / 2", {"by": by}
     )
-    mirrored.conn.execute("UPDATE cw_conversations SET last_activity_at = last_activity_at - %s", [by])
+    synced.conn.execute("UPDATE cw_conversations SET last_activity_at = last_activity_at - %s", [by])
 
 
-async def test_later_failure_is_shown_and_not_sent_again(mirrored: SyncedProject):
-    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
+async def test_later_failure_is_shown_and_not_sent_again(synced: SyncedProject):
+    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
     assert made.delivery is not None and made.delivery.status == "sent"
-    mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
-    await mirrored.sync()
-    failed = await mirrored.read(made)
+    synced.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
+    await synced.sync()
+    failed = await synced.read(made)
     assert failed.status == "sent", "the state of the message says what was done, not what became of it"
     assert failed.delivery is not None
     assert (failed.delivery.status, failed.delivery.error, failed.delivery.channel) == ("failed", REFUSED, "WhatsApp")
     assert failed.delivery.at is not None
     assert api.message(failed)["delivery"]["status"] == "failed"
-    [event] = mirrored.events("outbound.delivery")
+    [event] = synced.events("outbound.delivery")
     assert (event["before"], event["error"], event["message_id"]) == ("sent", REFUSED, theirs.id)
-    await mirrored.process()
-    assert mirrored.chatwoot.journal.find("POST", "*/messages")[1:] == [], "no second POST"
+    await synced.process()
+    assert synced.chatwoot.journal.find("POST", "*/messages")[1:] == [], "no second POST"
 
 
 @pytest.mark.parametrize("hours", [1, 5, 30, 100])
-async def test_failure_hours_later_is_found_in_a_quiet_conversation(mirrored: SyncedProject, hours: int):
-    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
-    aged(mirrored, timedelta(hours=hours))
-    mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
-    await mirrored.sync()
-    found = (await mirrored.read(made)).delivery
+async def test_failure_hours_later_is_found_in_a_quiet_conversation(synced: SyncedProject, hours: int):
+    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
+    make_older(synced, timedelta(hours=hours))
+    synced.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
+    await synced.sync()
+    found = (await synced.read(made)).delivery
     assert found is not None and found.status == "failed"
 
 
-async def test_statuses_are_not_read_after_a_week(mirrored: SyncedProject):
-    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
-    aged(mirrored, timedelta(days=8))
-    mirrored.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
-    mirrored.chatwoot.journal.clear()
-    await mirrored.sync()
-    assert mirrored.chatwoot.journal.find("GET", "*/messages", f"*before={theirs.id + 1}*") == []
-    found = (await mirrored.read(made)).delivery
+async def test_statuses_are_not_read_after_a_week(synced: SyncedProject):
+    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
+    make_older(synced, timedelta(days=8))
+    synced.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
+    synced.chatwoot.journal.clear()
+    await synced.sync()
+    assert synced.chatwoot.journal.find("GET", "*/messages", f"*before={theirs.id + 1}*") == []
+    found = (await synced.read(made)).delivery
     assert found is not None and found.status == "sent"
 
 
 @pytest.mark.parametrize("status", ["delivered", "read"])
 @pytest.mark.parametrize("inbox", [API, WHATSAPP, WIDGET])
-async def test_delivered_and_read_are_shown_where_meaningful(mirrored: SyncedProject, inbox: int, status: str):
-    [made], [theirs] = await sent_into(mirrored, inbox)
-    mirrored.chatwoot.set_message_status(theirs.id, status)
-    await mirrored.sync()
-    found = (await mirrored.read(made)).delivery
+async def test_delivered_and_read_are_shown_where_meaningful(synced: SyncedProject, inbox: int, status: str):
+    [made], [theirs] = await send_to_conversation(synced, inbox)
+    synced.chatwoot.set_message_status(theirs.id, status)
+    await synced.sync()
+    found = (await synced.read(made)).delivery
     means_nothing = status == "read" and inbox != WHATSAPP
     assert found is not None and found.status == ("sent" if means_nothing else status)
-    assert mirrored.events("outbound.delivery") == []
+    assert synced.events("outbound.delivery") == []
 
 
-async def test_read_can_become_failed_and_recover(mirrored: SyncedProject):
-    [made], [theirs] = await sent_into(mirrored, WHATSAPP)
+async def test_read_can_become_failed_and_recover(synced: SyncedProject):
+    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
     for status, error in (("read", None), ("failed", REFUSED), ("sent", None)):
-        mirrored.chatwoot.set_message_status(theirs.id, status, error)
-        await mirrored.sync()
-        found = (await mirrored.read(made)).delivery
+        synced.chatwoot.set_message_status(theirs.id, status, error)
+        await synced.sync()
+        found = (await synced.read(made)).delivery
         assert found is not None and (found.status, found.error) == (status, error)
-    assert [e["before"] for e in mirrored.events("outbound.delivery")] == ["read", "failed"]
+    assert [e["before"] for e in synced.events("outbound.delivery")] == ["read", "failed"]
 
 
-async def test_messages_of_one_conversation_need_one_request(mirrored: SyncedProject):
-    made, theirs = await sent_into(mirrored, WHATSAPP, times=12)
-    aged(mirrored, timedelta(hours=5))
-    mirrored.chatwoot.set_message_status(theirs[3].id, "failed", REFUSED)
-    mirrored.chatwoot.journal.clear()
-    await mirrored.sync()
+async def test_messages_of_one_conversation_need_one_request(synced: SyncedProject):
+    made, theirs = await send_to_conversation(synced, WHATSAPP, times=12)
+    make_older(synced, timedelta(hours=5))
+    synced.chatwoot.set_message_status(theirs[3].id, "failed", REFUSED)
+    synced.chatwoot.journal.clear()
+    await synced.sync()
     first, last = theirs[0].id, theirs[-1].id
-    reads = mirrored.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*")
+    reads = synced.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*")
     assert len(reads) == 1 and f"after={first}" in reads[0].query
-    states = [(await mirrored.read(m)).delivery for m in made]
+    states = [(await synced.read(m)).delivery for m in made]
     assert sorted(d.status for d in states if d) == ["failed"] + ["sent"] * 11
-    mirrored.chatwoot.journal.clear()
-    await mirrored.sync()
-    assert mirrored.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*") == [], "checked a moment ago"
+    synced.chatwoot.journal.clear()
+    await synced.sync()
+    assert synced.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*") == [], "checked a moment ago"
 
 
-async def test_failure_without_a_reason_is_reported(mirrored: SyncedProject):
-    [made], [theirs] = await sent_into(mirrored, API)
-    mirrored.chatwoot.set_message_status(theirs.id, "failed")
-    await mirrored.sync()
-    found = (await mirrored.read(made)).delivery
+async def test_failure_without_a_reason_is_reported(synced: SyncedProject):
+    [made], [theirs] = await send_to_conversation(synced, API)
+    synced.chatwoot.set_message_status(theirs.id, "failed")
+    await synced.sync()
+    found = (await synced.read(made)).delivery
     assert found is not None and (found.status, found.error, found.channel) == ("failed", None, "the API inbox")
 
 
-async def test_failed_deliveries_can_be_listed(mirrored: SyncedProject):
-    made, theirs = await sent_into(mirrored, WHATSAPP, times=3)
-    mirrored.chatwoot.set_message_status(theirs[1].id, "failed", REFUSED)
-    await mirrored.sync()
+async def test_failed_deliveries_can_be_listed(synced: SyncedProject):
+    made, theirs = await send_to_conversation(synced, WHATSAPP, times=3)
+    synced.chatwoot.set_message_status(theirs[1].id, "failed", REFUSED)
+    await synced.sync()
     asked = messages.OutboundFilter(delivery="failed")
-    found, total = await messages.list_messages(mirrored.resources.db, mirrored.scope, asked, 10, 0)
+    found, total = await messages.list_messages(synced.resources.db, synced.scope, asked, 10, 0)
     assert (len(found), total) == (1, 1)
     assert found[0].id in {m.id for m in made}
 
 
-async def test_unreadable_message_does_not_stop_the_others(mirrored: SyncedProject):
-    _, [theirs] = await sent_into(mirrored, WHATSAPP)
-    aged(mirrored, timedelta(hours=5))
-    mirrored.chatwoot.delete_conversation(theirs.conversation.id)
-    await mirrored.sync()
+async def test_unreadable_message_does_not_stop_the_others(synced: SyncedProject):
+    _, [theirs] = await send_to_conversation(synced, WHATSAPP)
+    make_older(synced, timedelta(hours=5))
+    synced.chatwoot.delete_conversation(theirs.conversation.id)
+    await synced.sync()

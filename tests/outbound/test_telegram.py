@@ -38,19 +38,19 @@ async def bot(simulator: TelegramSimulator, telegram_server: tuple[TelegramSimul
     await made.aclose()
 
 
-class Memory:
+class ChatMovesInMemory:
     """Moves as the application keeps them, without its database."""
 
     def __init__(self) -> None:
-        self.known: dict[int, int] = {}
+        self.moves: dict[int, int] = {}
 
-    async def current(self, project_id: UUID, chat: int) -> int:
+    async def get_chat_id(self, project_id: UUID, chat: int) -> int:
         """The number of a chat now."""
-        return self.known.get(chat, chat)
+        return self.moves.get(chat, chat)
 
-    async def store(self, project_id: UUID, chat: int, moved_to: int) -> None:
+    async def record_move(self, project_id: UUID, chat: int, moved_to: int) -> None:
         """Keep the new number."""
-        self.known[chat] = moved_to
+        self.moves[chat] = moved_to
 
 
 def message(text: str = "Hello", to: str = str(ADA)) -> ChannelMessage:
@@ -61,20 +61,20 @@ def message(text: str = "Hello", to: str = str(ADA)) -> ChannelMessage:
 
 async def test_message_reaches_a_chat_with_the_bot(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
-    receipt = await TelegramChannel(bot, Memory()).send(message("Привет {{name}} <b>"))
+    receipt = await TelegramChannel(bot, ChatMovesInMemory()).send(message("Привет {{name}} <b>"))
     assert [(m.chat_id, m.text) for m in simulator.sent] == [(ADA, "Привет {{name}} <b>")]
     assert receipt.provider_message_id == str(simulator.sent[0].message_id)
     with pytest.raises(LookupUnsupported):
-        await TelegramChannel(bot, Memory()).find(message())
+        await TelegramChannel(bot, ChatMovesInMemory()).find(message())
 
 
 async def test_blocked_bot_is_a_permanent_failure(bot: Bot, simulator: TelegramSimulator):
     with pytest.raises(SendFailed, match="chat not found") as failed:
-        await TelegramChannel(bot, Memory()).send(message())
+        await TelegramChannel(bot, ChatMovesInMemory()).send(message())
     assert failed.value.permanent
     simulator.person(ADA).blocks = True
     with pytest.raises(SendFailed, match="blocked by the user") as failed:
-        await TelegramChannel(bot, Memory()).send(message())
+        await TelegramChannel(bot, ChatMovesInMemory()).send(message())
     assert failed.value.permanent and not failed.value.delivery_unknown
 
 
@@ -82,7 +82,7 @@ async def test_retry_after_of_telegram_is_returned(bot: Bot, simulator: Telegram
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
     with pytest.raises(SendFailed) as failed:
-        await TelegramChannel(bot, Memory()).send(message())
+        await TelegramChannel(bot, ChatMovesInMemory()).send(message())
     assert (failed.value.retry_after, failed.value.permanent, failed.value.delivery_unknown) == (5, False, False)
 
 
@@ -93,17 +93,19 @@ async def test_delivery_is_unknown_without_an_answer_of_telegram(
     simulator.person(ADA)
     simulator.fail(kind, times=1)
     with pytest.raises(SendFailed) as failed:
-        await TelegramChannel(bot, Memory()).send(message())
+        await TelegramChannel(bot, ChatMovesInMemory()).send(message())
     assert failed.value.delivery_unknown and not failed.value.permanent
     assert len(simulator.sent) == arrived
 
 
-async def test_silence_leaves_delivery_unknown(simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str]):
+async def test_silence_leaves_delivery_unknown(
+    simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str]
+):
     impatient = Bot(telegram_server[1], simulator.token, timeout=0.2)
     simulator.person(ADA)
     simulator.fail("delay", delay=1, times=1)
     with pytest.raises(SendFailed) as failed:
-        await TelegramChannel(impatient, Memory()).send(message())
+        await TelegramChannel(impatient, ChatMovesInMemory()).send(message())
     assert failed.value.delivery_unknown
     await impatient.aclose()
 
@@ -111,7 +113,7 @@ async def test_silence_leaves_delivery_unknown(simulator: TelegramSimulator, tel
 async def test_refused_connection_is_certainly_not_delivered(simulator: TelegramSimulator):
     nowhere = Bot("http://127.0.0.1:1", simulator.token)
     with pytest.raises(SendFailed) as failed:
-        await TelegramChannel(nowhere, Memory()).send(message())
+        await TelegramChannel(nowhere, ChatMovesInMemory()).send(message())
     assert not failed.value.delivery_unknown and not failed.value.permanent
     assert simulator.token not in failed.value.message
     await nowhere.aclose()
@@ -120,7 +122,7 @@ async def test_refused_connection_is_certainly_not_delivered(simulator: Telegram
 async def test_wrong_token_costs_no_retry(telegram_server: tuple[TelegramSimulator, str]):
     wrong = Bot(telegram_server[1], "123456:WRONG-token")
     with pytest.raises(SendFailed, match="TELEGRAM_BOT_TOKEN") as failed:
-        await TelegramChannel(wrong, Memory()).send(message())
+        await TelegramChannel(wrong, ChatMovesInMemory()).send(message())
     assert not failed.value.permanent and not failed.value.delivery_unknown
     await wrong.aclose()
 
@@ -154,7 +156,7 @@ async def test_permanent_refusal_says_what_to_do(bot: Bot, simulator: TelegramSi
     simulator.person(ADA)
     simulator.fail(kind, times=1)
     with pytest.raises(SendFailed, match=hint) as failed:
-        await TelegramChannel(bot, Memory()).send(message())
+        await TelegramChannel(bot, ChatMovesInMemory()).send(message())
     assert failed.value.permanent and not failed.value.channel_wide
     assert "/bind" not in failed.value.message
 
@@ -162,7 +164,7 @@ async def test_permanent_refusal_says_what_to_do(bot: Bot, simulator: TelegramSi
 async def test_limit_of_the_bot_delays_all_its_messages(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
-    channel = TelegramChannel(bot, Memory())
+    channel = TelegramChannel(bot, ChatMovesInMemory())
     for _ in range(2):
         with pytest.raises(SendFailed, match="429") as failed:
             await channel.send(message())
@@ -173,7 +175,7 @@ async def test_limit_of_the_bot_delays_all_its_messages(bot: Bot, simulator: Tel
 
 async def test_text_length_is_counted_in_utf16_code_units(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
-    await TelegramChannel(bot, Memory()).send(message("😀" * 4096))
+    await TelegramChannel(bot, ChatMovesInMemory()).send(message("😀" * 4096))
     assert simulator.sent[0].text == "😀" * 4096
     with pytest.raises(InvalidPayload, match="at most 4096"):
         message("😀" * 4097)

@@ -14,7 +14,7 @@ from proofdesk.projects import scope
 from tests.support.outbound_desk import FakeChannel
 
 
-def hang(_: ChannelMessage) -> float:
+def wait_forever(_: ChannelMessage) -> float:
     """Tell, and never answer."""
     sys.stdout.write("calling\n")
     sys.stdout.flush()
@@ -25,7 +25,7 @@ async def main() -> None:
     """Send what is due."""
     async with open_database(os.environ["DATABASE_URL"], 2) as db:
         inside = await scope.enter(db, events.system_actor(), UUID(sys.argv[1]))
-        await delivery.process_due(db, inside, {"email": FakeChannel(behave=hang)}, DeliveryOptions(4, 60))
+        await delivery.process_due(db, inside, {"email": FakeChannel(behave=wait_forever)}, DeliveryOptions(4, 60))
 
 
 asyncio.run(main())

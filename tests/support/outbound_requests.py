@@ -19,7 +19,7 @@ async def draft(person: Person, key: str = "key", **more: Any) -> dict[str, Any]
     return made.json()["outbound"]
 
 
-async def approved(person: Person, key: str = "key", **more: Any) -> dict[str, Any]:
+async def draft_and_approve(person: Person, key: str = "key", **more: Any) -> dict[str, Any]:
     """An approved message."""
     made = await draft(person, key, **more)
     answer = await person.client.post(f"/outbound/{made['id']}/approve")
@@ -27,7 +27,7 @@ async def approved(person: Person, key: str = "key", **more: Any) -> dict[str, A
     return answer.json()["outbound"]
 
 
-async def refusal(person: Person, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
+async def error_code(person: Person, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
     """Status and code of a POST that is refused."""
     answer = await person.client.post(path, json=body or {})
     return answer.status_code, answer.json().get("error")

@@ -86,16 +86,16 @@ class SyncedProject:
             with self.chatwoot.installation.lock:
                 account = self.chatwoot.account()
                 return contacts.create(self.chatwoot.installation, account, {"name": name, **values}).id
-        talk = self.chatwoot.create_conversation(inbox, content="Hello", contact_name=name, at=self.ago(3600))
+        talk = self.chatwoot.create_conversation(inbox, content="Hello", contact_name=name, at=self.time_ago(3600))
         if values:
             self.chatwoot.update_contact(talk.contact.id, values)
         return talk.contact.id
 
-    def talk(self, contact: int) -> int:
+    def conversation_of(self, contact: int) -> int:
         """The conversation of a contact."""
         return self.chatwoot.contact(contact).conversations[0].id
 
-    def ago(self, seconds: float) -> float:
+    def time_ago(self, seconds: float) -> float:
         return self.chatwoot.clock.now() - seconds
 
     def cwc(self, contact: int) -> str:
@@ -125,7 +125,7 @@ def chatwoot() -> Iterator[ChatwootSimulator]:
 
 
 @pytest.fixture
-async def synced_project(
+async def synced(
     chatwoot: ChatwootSimulator, database_url: str, db: Database, project: Scope, owner_conn: psycopg.Connection
 ) -> AsyncIterator[SyncedProject]:
     """A project that reads it."""

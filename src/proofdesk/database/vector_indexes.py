@@ -1,7 +1,7 @@
-"""The indexes over vectors: one for each project and model that holds many.
+"""Builds and drops HNSW indexes over the vectors of one project and model.
 
-Only the owner of the tables can make an index, and none can be made concurrently inside a transaction: this is done on
-a connection of its own. One process at a time does it, under a lock of the session, which ends with the session.
+Only the owner of a table can create an index, and not concurrently inside a transaction: this needs a connection of its
+own. An advisory lock of the session lets one process at a time change indexes.
 """
 
 import asyncio
@@ -16,27 +16,27 @@ from psycopg import sql
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_value
 from proofdesk.database.sessions import connect_as_owner_async
 
-_LOCK = 0x50726F69  # the number after that of the migrations
+_LOCK = 0x50726F69  # advisory lock; the migrations use the number before it
 EF_CONSTRUCTION = 128
-"""Candidates looked at for a vector as the graph is built. With pgvector's 64, 2 of 100 nearest were out of reach."""
+"""Candidates per vector while the graph is built. With 64, pgvector's default, 2 of the 100 nearest were not found."""
 _LEAST_MEMORY, _MOST_MEMORY = 64, 1024  # megabytes
 
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """An index as the database has it. One that is not `valid` is being built, or was given up."""
+    """An index in the database. An invalid one is being built, or its build failed."""
 
     name: str
     valid: bool
 
 
 def index_name(project_id: UUID, model: str) -> str:
-    """The name of the index over the vectors that a project has by a model."""
+    """Return the name of the index over the vectors of a project and model."""
     return f"{_prefix(project_id)}{hashlib.sha256(model.encode()).hexdigest()[:12]}"
 
 
 async def list_indexes(conn: Conn, project_id: UUID) -> list[VectorIndex]:
-    """The indexes of a project. Anybody may ask."""
+    """Return the vector indexes of a project. Every role may read them."""
     return await fetch_all(
         conn,
         VectorIndex,
@@ -49,20 +49,20 @@ async def list_indexes(conn: Conn, project_id: UUID) -> list[VectorIndex]:
 
 @asynccontextmanager
 async def index_connection(owner_url: str) -> AsyncIterator[Conn]:
-    """A connection of the owner outside of transactions; nobody else changes indexes while it is open.
+    """Open a connection of the owner, outside a transaction, that alone may change indexes.
 
-    Nothing waits for the lock inside the database: a statement that waits there would hold up whoever builds.
+    The lock is polled: a statement that waited for it would hold a snapshot, which a concurrent build waits for.
     """
     conn = await connect_as_owner_async(owner_url, "proofdesk-indexes")
     async with conn:
         while not await fetch_value(conn, "SELECT pg_try_advisory_lock(%(lock)s)", lock=_LOCK):  # noqa: ASYNC110
-            await asyncio.sleep(0.5)  # for another process
+            await asyncio.sleep(0.5)  # another process builds
         yield conn
 
 
 async def build_index(conn: Conn, project_id: UUID, model: str, dimension: int, vectors: int) -> None:
-    """Make the index while others read and write. In one process: the other core is for those who search meanwhile."""
-    memory = vectors * (2 * dimension + 800) // 2**20 + 1  # a graph that does not fit is built many times slower
+    """Create the index concurrently, without parallel workers: the other cores serve searches meanwhile."""
+    memory = vectors * (2 * dimension + 800) // 2**20 + 1  # a graph that does not fit is built much slower
     await execute(
         conn,
         "SELECT set_config('maintenance_work_mem', %(memory)s, false), set_config('lock_timeout', '10min', false),"
@@ -72,10 +72,10 @@ async def build_index(conn: Conn, project_id: UUID, model: str, dimension: int, 
     await conn.execute(
         sql.SQL(
             "CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON rag_vectors USING hnsw"
-            " ((embedding::halfvec({dimension})) halfvec_cosine_ops) WITH (ef_construction = {breadth})"
+            " ((embedding::halfvec({dimension})) halfvec_cosine_ops) WITH (ef_construction = {ef_construction})"
             " WHERE project_id = {project} AND model = {model}"
         ).format(
-            breadth=sql.Literal(EF_CONSTRUCTION),
+            ef_construction=sql.Literal(EF_CONSTRUCTION),
             name=sql.Identifier(index_name(project_id, model)),
             dimension=sql.Literal(dimension),
             project=sql.Literal(project_id),
@@ -85,7 +85,7 @@ async def build_index(conn: Conn, project_id: UUID, model: str, dimension: int, 
 
 
 async def drop_index(conn: Conn, name: str) -> None:
-    """Remove an index while others read and write."""
+    """Drop an index concurrently."""
     await conn.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(name)))
 
 

@@ -1,8 +1,8 @@
-"""Whether a project has an index over its vectors: not while it is small, since comparing all is exact and as quick.
+"""Decides which vector indexes a project has: one per served model, and none while comparing all vectors is as fast.
 
-An index holds the vectors of one project by one model, so that nobody else's stand in the way, and search finds it
-because its statement names both. It is built when a model is served, not while its vectors are being made: adding to
-an index costs more than making it from what is there.
+An index holds the vectors of one project and one model, so that a search does not meet those of other projects. The
+planner uses it because the search statement names both. It is built when the model is complete: building an index from
+stored vectors costs less than adding each vector to it.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from proofdesk.projects.scope import Scope
 log = logging.get_logger(__name__)
 
 BUILD_FROM = 2000  # vectors
-KEEP_FROM = 1000  # below that it is dropped; a project that stays about the same size does not build and drop
+KEEP_FROM = 1000  # with fewer the index is dropped; the gap keeps a project of constant size from rebuilding
 
 
 @dataclass(frozen=True)
 class VectorIndexChanges:
-    """What was done: names of the indexes that were built and dropped, and why it could not be done to the end."""
+    """Names of the indexes that were built and dropped, and the error that interrupted this."""
 
     built: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -40,10 +40,10 @@ class _Plan:
 
 
 async def maintain_index(db: Database, owner_url: str, scope: Scope) -> VectorIndexChanges:
-    """Build the index that the project should have, drop those that it should not: of other models, or given up.
+    """Build the missing indexes of a project and drop those of other models, too small, or left invalid by a failed build.
 
-    Search goes on meanwhile, comparing all vectors while there is no index. `owner_url` is that of the database's
-    owner. A database that refuses is told in `error`; the next call tries again.
+    Search goes on meanwhile and compares all vectors while there is no index. `owner_url` is the URL of the owner of
+    the tables. An error of the database is returned in `error`; the next call tries again.
     """
     plan = await _plan(db, scope)
     if not plan.build and not plan.drop:
@@ -52,7 +52,7 @@ async def maintain_index(db: Database, owner_url: str, scope: Scope) -> VectorIn
     dropped: list[str] = []
     try:
         async with vector_indexes.index_connection(owner_url) as conn:
-            plan = await _plan(db, scope)  # what was under way is done by now
+            plan = await _plan(db, scope)  # another process may have built it meanwhile
             for name in plan.drop:
                 await vector_indexes.drop_index(conn, name)
                 dropped.append(name)
@@ -61,13 +61,13 @@ async def maintain_index(db: Database, owner_url: str, scope: Scope) -> VectorIn
                 built.append(vector_indexes.index_name(scope.project_id, served.model))
     except psycopg.Error as error:
         reason = str(error).strip().partition("\n")[0]
-        log.warning("the index over vectors could not be changed", project_id=str(scope.project_id), error=reason)
+        log.warning("vector index not changed", project_id=str(scope.project_id), error=reason)
         return VectorIndexChanges(built, dropped, reason)
     return VectorIndexChanges(built, dropped)
 
 
 async def missing_indexes(db: Database, scope: Scope) -> list[ServedModel]:
-    """The models whose vectors should have an index by now, and have none that can be used."""
+    """Return the models whose vectors should have an index and have no valid one."""
     return (await _plan(db, scope)).build
 
 
@@ -75,12 +75,12 @@ async def _plan(db: Database, scope: Scope) -> _Plan:
     async with db.scoped(scope) as conn:
         served = await queries.list_served_models(conn, scope)
         existing = await vector_indexes.list_indexes(conn, scope.project_id)
-    return _planned(scope, served, existing)
+    return _compare(scope, served, existing)
 
 
-def _planned(scope: Scope, served: Sequence[ServedModel], existing: Sequence[VectorIndex]) -> _Plan:
+def _compare(scope: Scope, served: Sequence[ServedModel], existing: Sequence[VectorIndex]) -> _Plan:
     valid = {index.name for index in existing if index.valid}
-    by_name = {vector_indexes.index_name(scope.project_id, one.model): one for one in served}
-    keep = {name for name, one in by_name.items() if name in valid and one.vectors >= KEEP_FROM}
-    build = [one for name, one in by_name.items() if name not in keep and one.vectors >= BUILD_FROM]
+    by_name = {vector_indexes.index_name(scope.project_id, model.model): model for model in served}
+    keep = {name for name, model in by_name.items() if name in valid and model.vectors >= KEEP_FROM}
+    build = [model for name, model in by_name.items() if name not in keep and model.vectors >= BUILD_FROM]
     return _Plan(build, [index.name for index in existing if index.name not in keep])

@@ -1,4 +1,4 @@
-"""SQL of the index over a project's vectors."""
+"""SQL of the models whose vectors are searched."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model whose vectors are searched, and how many the project has by it."""
+    """A model whose vectors are searched, and how many vectors the project has."""
 
     model: str
     dimension: int
@@ -16,7 +16,7 @@ class ServedModel:
 
 
 async def list_served_models(conn: Conn, scope: Scope) -> list[ServedModel]:
-    """The models that may be searched: the complete ones, or all while none is."""
+    """Return the models that search may use: the complete ones, or all while none is complete."""
     return await fetch_all(
         conn,
         ServedModel,

@@ -88,7 +88,7 @@ def _asked_for(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor
     async def ask(request: Request, db: Db, scope: ProjectEditor) -> Response:
         asked = await runs.request(db, scope, job_type, "manual", {})
         label = catalog.get_label(job_type)
-        return _back(request, f"{label} is under way already." if asked.joined else f"{label} is under way.")
+        return _back(request, f"{label} is already running." if asked.joined else f"{label} started.")
 
     return ask
 

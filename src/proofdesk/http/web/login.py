@@ -19,11 +19,11 @@ from proofdesk.runbooks.findings import RunbookResult
 router = APIRouter(route_class=Route)
 
 FIXES = {
-    signup.TelegramNotConfigured.code: "Where: in the environment of the server. @BotFather in Telegram makes a bot "
-    "and gives its token; then start Proofdesk anew.",
+    signup.TelegramNotConfigured.code: "Create a bot with @BotFather in Telegram, set its token in the environment of "
+    "the server, and restart Proofdesk.",
     signup.OwnerNotBound.code: "The owner signs in, opens Settings, Telegram, and creates a bind code.",
 }
-"""Where somebody makes up for what signup is missing, by its code."""
+"""How to provide what signup is missing, by the error code."""
 
 
 @router.get("/login")

@@ -102,7 +102,7 @@ async def _shown(
     return layout.page(request, "policies/page.html", values, frame=frame, status=layout.status_of(wrong), toast=said)
 
 
-_WHICH: dict[bool | None, str] = {None: "Everybody", True: "Opted out"}
+_WHICH: dict[bool | None, str] = {None: "All contacts", True: "Opted out"}
 
 
 def _url(asked: PolicyFilter, page: int = 1, done: str = "") -> str:

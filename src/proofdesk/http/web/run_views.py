@@ -14,7 +14,7 @@ from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import registry
 
 STATUSES = ("queued", "running", "ok", "failed", "cancelled")
-TRIGGERS = {"manual": "by hand", "schedule": "by schedule", "webhook": "by webhook", "cli": "from the terminal"}
+TRIGGERS = {"manual": "manual", "schedule": "schedule", "webhook": "webhook", "cli": "command line"}
 CADENCES = (60, 300, 900, 1200, 3600, 21_600, 86_400)
 
 
@@ -121,7 +121,7 @@ def card(run: Run, now: datetime | None = None) -> RunCard:
         id=str(run.id),
         label=catalog.get_label(run.job_type),
         status=run.status,
-        how=TRIGGERS[run.trigger] + (f", try {run.attempt}" if run.attempt > 1 else ""),
+        how=TRIGGERS[run.trigger] + (f", attempt {run.attempt}" if run.attempt > 1 else ""),
         started=view_models.moment(began),
         took=_lasting(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
         did=view_models.counted(run.processed_count, _unit(run.job_type)) if is_over else "",

@@ -1,4 +1,4 @@
-"""Embedding one batch whatever the provider answers: wait when it is busy, halve what it refuses. No database."""
+"""Embeds a batch whatever the provider answers: retries when it is busy, halves what it refuses. No database."""
 
 import asyncio
 import math
@@ -18,14 +18,14 @@ from proofdesk.indexing.embeddings.provider import (
 from proofdesk.indexing.embeddings.responses import to_storable
 
 PROBE = "A plain sentence."
-_MAX_CRASHES = 20  # texts in a row on which a provider breaks before it is the provider that is at fault
+_MAX_CRASHES = 20  # consecutive texts on which the provider crashes before the run stops
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often one request is tried, and how long to wait between: doubling from `first_wait`, in seconds.
+    """Attempts per request, and the wait between them, which doubles from `first_wait`, in seconds.
 
-    A provider that asks for more than `longest_wait` is not waited for.
+    A provider that asks for more than `longest_wait` stops the run.
     """
 
     max_attempts: int = 5
@@ -35,33 +35,33 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class EmbeddingOutcome:
-    """What became of one text: a vector as the database holds it, or the reason why there is none."""
+    """The vector of a text in half precision, or the reason why there is none."""
 
     vector: HalfVector | None
     reason: str | None = None
 
 
 class BatchEmbedder:
-    """The batches of one run. Whether texts are at fault is judged by whether the provider takes a plain one.
+    """Embeds the batches of one run. Texts are at fault when the provider embeds a plain sentence.
 
-    Only whole batches are tried again and again; parts of a refused one once, and a text alone twice. One batch at a
-    time finds out what the provider takes, the others wait for that.
+    Whole batches are retried by the policy, the parts of a refused batch are tried once, and a single text twice. One
+    batch at a time is split, so that the others use the limit that it finds.
     """
 
-    def __init__(self, provider: EmbeddingProvider, patience: RetryPolicy):
+    def __init__(self, provider: EmbeddingProvider, policy: RetryPolicy):
         self._provider = provider
-        self._patience = patience
-        self._proven = False
+        self._policy = policy
+        self._provider_works = False
         self._crashes = 0
         self._parts_lock = asyncio.Lock()
 
     @property
     def lowered_to(self) -> int | None:
-        """How many texts a request may have, once the provider refused good texts because they were too many."""
+        """The limit of texts per request, once the provider refused good texts because of their number."""
         return self._provider.learned_max_texts
 
     async def embed(self, texts: Sequence[str]) -> list[EmbeddingOutcome]:
-        """One outcome for each text. Raises `Failed` or `Busy` when the provider embeds nothing at all."""
+        """Return one outcome for each text. Raises `ProviderFailed` or `ProviderBusy` when none can be embedded."""
         outcomes: list[EmbeddingOutcome] = []
         for piece in _pieces(texts, self.lowered_to):
             try:
@@ -100,19 +100,19 @@ class BatchEmbedder:
 
     async def _embed_piece(self, texts: Sequence[str], *, whole: bool) -> list[EmbeddingOutcome]:
         vectors = await self._request(texts, whole=whole)
-        self._proven, self._crashes = True, 0
+        self._provider_works, self._crashes = True, 0
         return await asyncio.to_thread(lambda: [_outcome(vector) for vector in vectors])
 
     def _failed_outcome(self, refusal: TextsRefused) -> EmbeddingOutcome:
         self._crashes += refusal.crashed
         if self._crashes >= _MAX_CRASHES:
-            what = f"{refusal.message} It broke on {self._crashes} texts one after the other."
+            what = f"{refusal.message} It failed on {self._crashes} texts in a row."
             raise _interrupted(ProviderBusy(what, details=refusal.details), "Check the provider.")
         return EmbeddingOutcome(None, refusal.message)
 
     async def _check_provider(self, refusal: TextsRefused) -> None:
-        # A wrong setting is refused like a bad text. Without this, it would turn every chunk to `failed`.
-        if self._proven:
+        # A wrong setting is refused like a bad text. Without this check every chunk would become `failed`.
+        if self._provider_works:
             return
         try:
             await self._request([PROBE], whole=True)
@@ -121,42 +121,40 @@ class BatchEmbedder:
                 f"{refusal.message} It refuses any text: check EMBEDDING_MODEL and EMBEDDING_DIM.",
                 details=refusal.details,
             ) from refusal
-        self._proven = True
+        self._provider_works = True
 
     async def _request(self, texts: Sequence[str], *, whole: bool) -> Sequence[Vector]:
-        wait, tried = self._patience.first_wait, 0
-        attempts = self._patience.max_attempts if whole else 1 if len(texts) > 1 else 2
+        wait, attempt = self._policy.first_wait, 0
+        attempts = self._policy.max_attempts if whole else 1 if len(texts) > 1 else 2
         while True:
             try:
                 return await self._provider.embed_documents(texts)
             except ProviderBusy as busy:
-                tried += 1
-                most = self._patience.max_attempts if busy.throttled else attempts
-                if tried >= most or not busy.retryable:
+                attempt += 1
+                limit = self._policy.max_attempts if busy.throttled else attempts
+                if attempt >= limit or not busy.retryable:
                     raise await self._classify(texts, busy, whole=whole) from busy
-                pause = wait if busy.retry_after is None else max(busy.retry_after, self._patience.first_wait)
-                if pause > self._patience.longest_wait:
-                    raise _interrupted(busy, f"It asks to wait for {math.ceil(pause)} seconds.") from busy
+                pause = wait if busy.retry_after is None else max(busy.retry_after, self._policy.first_wait)
+                if pause > self._policy.longest_wait:
+                    raise _interrupted(busy, f"It asked to wait for {math.ceil(pause)} seconds.") from busy
                 await asyncio.sleep(pause)
-                wait = min(wait * 2, self._patience.longest_wait)
+                wait = min(wait * 2, self._policy.longest_wait)
 
     async def _classify(self, texts: Sequence[str], busy: ProviderBusy, *, whole: bool) -> EmbeddingError:
-        tried = (
-            f"Tried {self._patience.max_attempts} times." if busy.retryable else "It asks not to be tried again now."
-        )
-        # A part is simply halved again; only of a text alone must be known whether it is the cause.
-        doubtful = whole or len(texts) == 1
-        if busy.throttled or texts == [PROBE] or (doubtful and not await self._is_available()):
-            return _interrupted(busy, tried)
-        # It is up, so these texts are too much for it: the smaller parts may do.
-        return TextsRefused(f"{busy.message} {tried}", details=busy.details, crashed=True)
+        tried = f"Tried {self._policy.max_attempts} times." if busy.retryable else "It asked for no retry."
+        # A part is halved again anyway. Only for a batch or a single text it matters whether the provider works.
+        uncertain = whole or len(texts) == 1
+        if busy.throttled or texts == [PROBE] or (uncertain and not await self._is_available()):
+            return _interrupted(busy, attempts)
+        # The provider works, so these texts are too much for it; smaller parts may not be.
+        return TextsRefused(f"{busy.message} {attempts}", details=busy.details, crashed=True)
 
     async def _is_available(self) -> bool:
         try:
             await self._provider.embed_documents([PROBE])
         except EmbeddingError:
             return False
-        self._proven = True
+        self._provider_works = True
         return True
 
 
@@ -167,7 +165,7 @@ def _pieces(texts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
 
 
 def _interrupted(busy: ProviderBusy, why: str) -> ProviderBusy:
-    message = f"{busy.message} {why} Nothing is lost: the next run goes on from here."
+    message = f"{busy.message} {why} The next run continues from here."
     return ProviderBusy(message, details=busy.details, retry_after=busy.retry_after, throttled=busy.throttled)
 
 

@@ -1,15 +1,16 @@
-"""What a server turned out to take. It is learnt once a process, whichever client of the process finds it out."""
+"""What an embedding server supports. Learnt once per process and shared by all clients."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class ServerCapabilities:
-    """None: not tried yet. `takes` is how many texts of one request the server takes, once it refused more.
+    """What is known of a server and model; None is unknown.
 
-    `dimensions` is True once vectors came that are longer than wanted and the server shortened them when asked to.
-    `tried` is set after the first answer: requests go out one at a time until then, so that one of them learns for all.
-    `guessed` is set once a refusal that named no cause was tried again without base64, `settled` once vectors came.
+    `max_texts` is the limit of texts per request, once the server refused more. `dimensions` is True when the vectors
+    were too long and the server is asked to shorten them, False when it refused the parameter. `probed` is set after
+    the first response; until then requests are sent one at a time. `guessed` is set when a refusal without a cause was
+    retried without base64, `settled` when vectors came.
     """
 
     base64: bool | None = None
@@ -24,10 +25,10 @@ _by_server: dict[tuple[str, str], ServerCapabilities] = {}
 
 
 def get_capabilities(endpoint: str, model: str) -> ServerCapabilities:
-    """Return what is known of a model at an address, shared by all who ask."""
+    """Return the capabilities of a model at an endpoint, shared by all clients."""
     return _by_server.setdefault((endpoint, model), ServerCapabilities())
 
 
 def reset_capabilities() -> None:
-    """Forget everything, as a new process would."""
+    """Forget all capabilities, as a new process would."""
     _by_server.clear()

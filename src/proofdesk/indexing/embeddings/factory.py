@@ -1,4 +1,4 @@
-"""Which provider the settings ask for, what its vectors are called and how long they are."""
+"""Creates the provider of the settings, and names its model and vector length."""
 
 from proofdesk.errors import Invalid
 from proofdesk.indexing.embeddings.local import DIMENSION as LOCAL_DIMENSION
@@ -12,45 +12,45 @@ DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "t
 
 
 def open_provider(settings: Settings, name: str | None = None) -> EmbeddingProvider:
-    """The provider in effect, or the one that made the vectors stored under `name`.
+    """Return the configured provider, or the one whose vectors are stored under `name`.
 
-    The latter is what a query needs while a new model is still being built. Raises `NotConfigured` when the key is
-    missing, and `Invalid` when a dimension is or when no provider gives vectors of that name.
+    A query needs the latter while a new model is incomplete. Raises `ProviderNotConfigured` when the key is missing, and
+    `Invalid` when the dimension is unknown or no provider computes vectors of that name.
     """
-    wanted = name or model_name(settings)
-    if wanted.split("+", 1)[0] == LOCAL_NAME:
-        return LocalModel(wanted, settings.embedding_query_prefix, settings.embedding_document_prefix)
-    if not wanted.startswith("openai:"):
-        raise Invalid(f"Nothing makes vectors of {wanted!r} with the present settings.")
-    return _open_openai(settings, wanted)
+    name = name or model_name(settings)
+    if name.split("+", 1)[0] == LOCAL_NAME:
+        return LocalModel(name, settings.embedding_query_prefix, settings.embedding_document_prefix)
+    if not name.startswith("openai:"):
+        raise Invalid(f"No configured provider computes vectors of {name!r}. Check EMBEDDING_PROVIDER.")
+    return _open_openai(settings, name)
 
 
 def model_name(settings: Settings) -> str:
-    """The name under which vectors of the configured model are stored. Raises `Invalid` like `dimension_of`.
+    """Return the name under which vectors of the configured model are stored. Raises `Invalid` like `model_dimension`.
 
-    It holds all that makes vectors differ: provider, model, a dimension that is not the model's own, the prefix.
+    It contains all that changes a vector: provider, model, a dimension that is not the default, and the prefix.
     """
     if settings.provider == "local":
         return _with_prefix(LOCAL_NAME, settings)
     model, dimension = settings.embedding_model, model_dimension(settings)
-    own = DIMENSIONS.get(model) == dimension
-    return _with_prefix(f"openai:{model}" if own else f"openai:{model}@{dimension}", settings)
+    is_default = DIMENSIONS.get(model) == dimension
+    return _with_prefix(f"openai:{model}" if is_default else f"openai:{model}@{dimension}", settings)
 
 
 def model_dimension(settings: Settings) -> int:
-    """How long the vectors of the configured model are; the local model's are always 256.
+    """Return the length of the vectors of the configured model; 256 for the local model.
 
     Raises `Invalid` when the model is not one of OpenAI's and `EMBEDDING_DIM` is not set.
     """
     if settings.provider == "local":
         return LOCAL_DIMENSION
-    known = settings.embedding_dim or _own_dimension(settings.embedding_model)
-    if known is None:
+    dimension = settings.embedding_dim or _default_dimension(settings.embedding_model)
+    if dimension is None:
         raise Invalid(
             f"EMBEDDING_MODEL={settings.embedding_model!r}: set EMBEDDING_DIM to the length of its vectors; it is "
             f"known only for {', '.join(DIMENSIONS)}."
         )
-    return known
+    return dimension
 
 
 def _open_openai(settings: Settings, name: str) -> EmbeddingProvider:
@@ -72,21 +72,21 @@ def _open_openai(settings: Settings, name: str) -> EmbeddingProvider:
     )
 
 
-def _own_dimension(model: str) -> int | None:
-    # Gateways put the name of the provider before that of the model: `openai/text-embedding-3-large`.
+def _default_dimension(model: str) -> int | None:
+    # Gateways put the provider before the model: `openai/text-embedding-3-large`.
     return DIMENSIONS.get(model.rpartition("/")[2])
 
 
 def _is_shortened(model: str, dimension: int) -> bool:
-    return model.rpartition("/")[2].startswith("text-embedding-3") and _own_dimension(model) != dimension
+    return model.rpartition("/")[2].startswith("text-embedding-3") and _default_dimension(model) != dimension
 
 
 def _parsed(name: str) -> tuple[str, int]:
     model, _, dimension = name.removeprefix("openai:").split("+", 1)[0].partition("@")
-    known = int(dimension) if dimension.isdigit() else _own_dimension(model)
-    if known is None:
-        raise Invalid(f"The length of vectors of {name!r} is not known.")
-    return model, known
+    length = int(dimension) if dimension.isdigit() else _default_dimension(model)
+    if length is None:
+        raise Invalid(f"The vector length of {name!r} is unknown. Set EMBEDDING_DIM.")
+    return model, length
 
 
 def _with_prefix(name: str, settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""The model that needs no key and no network: WordLlama, whose 256-dimensional weights are inside its wheel."""
+"""The local model, which needs no key and no network: WordLlama, whose 256-dimensional weights are in its wheel."""
 
 import asyncio
 import importlib.util
@@ -18,7 +18,7 @@ _loaded: list[Any] = []
 
 
 class LocalModel:
-    """A `Provider` that computes in a thread. The weights are loaded once a process, when first needed."""
+    """An `EmbeddingProvider` that computes in a thread. The weights are loaded once per process, on first use."""
 
     dimension = DIMENSION
     max_batch = 512
@@ -30,22 +30,22 @@ class LocalModel:
         self._document_prefix = document_prefix
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """Vectors of length 1. Raises `Failed` when the weights cannot be loaded."""
+        """Return vectors of length 1. Raises `ProviderFailed` when the weights cannot be loaded."""
         return await asyncio.to_thread(_embed, [self._document_prefix + text for text in texts])
 
     async def embed_query(self, text: str) -> Vector:
-        """A vector of length 1. Raises `Failed` when the weights cannot be loaded."""
+        """Return a vector of length 1. Raises `ProviderFailed` when the weights cannot be loaded."""
         return (await asyncio.to_thread(_embed, [self._query_prefix + text]))[0]
 
     async def aclose(self) -> None:
-        """Nothing to give back: the weights stay for the next one."""
+        """Do nothing: the weights stay loaded."""
 
 
 def _embed(texts: list[str]) -> list[list[float]]:
     import numpy as np
 
     model = _model()
-    # Averaged text by text: the package's own way pads each text to the longest, which costs time and memory.
+    # The package pads each text to the longest before it averages, which costs time and memory.
     sums = np.empty((len(texts), DIMENSION), np.float32)
     for row, encoded in enumerate(model.tokenizer.encode_batch(texts, add_special_tokens=False)):
         sums[row] = model.embedding[encoded.ids].sum(axis=0)
@@ -64,8 +64,8 @@ def _load() -> Any:
     try:
         package = importlib.util.find_spec("wordllama")
         if package is None or package.origin is None:
-            raise ImportError("it is not installed")
-        # Its tokenizer is looked for in the cache only; with the package as the cache, both files are found.
+            raise ImportError("wordllama is not installed")
+        # The package looks for its tokenizer in the cache only: the cache is therefore its own folder.
         folder = Path(package.origin).parent
         model = _imported_quietly().WordLlama.load(dim=DIMENSION, cache_dir=folder, disable_download=True)
     except (ImportError, OSError) as error:
@@ -78,7 +78,7 @@ def _load() -> Any:
 
 
 def _imported_quietly() -> Any:
-    # Importing it configures the root logger of whoever does; that is not its business.
+    # The package configures the root logger when it is imported.
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     import wordllama

@@ -1,4 +1,4 @@
-"""Vectors from OpenAI, or from any server that speaks its `/embeddings`."""
+"""The provider for OpenAI and for any server with OpenAI's `/embeddings`."""
 
 import asyncio
 import contextlib
@@ -16,16 +16,16 @@ from proofdesk.indexing.embeddings.provider import EmbeddingError, ProviderBusy,
 from proofdesk.indexing.embeddings.responses import IncompleteResponse, MalformedResponse, ProviderProblem
 
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
-# A refusal with one of these is about the texts or the model: not about a parameter that the server does not know.
+# A refusal with one of these words is about the texts or the model, not about an unknown parameter.
 _ABOUT_TEXTS = ("token", "batch", "too many", "too long", "too large", "length", "input", "model", "content")
 Body = dict[str, Any]
 
 
 class OpenAIModel:
-    """A `Provider`. One call waits and tries again for nothing but parameters that the server does not take.
+    """An `EmbeddingProvider`. A call is repeated only without a parameter that the server refused.
 
-    `shorten` says that the model's vectors may be cut: the server is asked for `dimension` numbers, and the rest is
-    cut off if it gives more. `key` is None for a server without keys. `timeout` is in seconds.
+    `shorten` allows shorter vectors than those of the model: the server is asked for `dimension` numbers, and more are
+    cut off. `key` is None for a server without keys. `timeout` is in seconds.
     """
 
     max_batch = 2048
@@ -68,7 +68,7 @@ class OpenAIModel:
 
     @property
     def learned_max_texts(self) -> int | None:
-        """How many texts of one request the server turned out to take."""
+        """The limit of texts per request that the server turned out to have."""
         return self._capabilities.max_texts
 
     @learned_max_texts.setter
@@ -76,14 +76,14 @@ class OpenAIModel:
         self._capabilities.max_texts = texts
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """One vector for each text, of NaN where it has none. Raises `Busy`, `Refused` or `Failed`."""
+        """Return one vector for each text, of NaN where there is none. Raises `Busy`, `Refused` or `Failed`."""
         return await self._embed([self._document_prefix + text for text in texts])
 
     async def embed_query(self, text: str) -> Vector:
-        """The vector of a query. Raises `Busy`, `Refused` or `Failed`."""
+        """Return the vector of a query. Raises `Busy`, `Refused` or `Failed`."""
         [vector] = await self._embed([self._query_prefix + text])
         if not math.isfinite(math.hypot(*vector)):
-            what = "The embedding provider gave a vector that is no number for the question."
+            what = "The embedding provider returned an unusable vector for the query."
             raise ProviderFailed(f"{what} Check EMBEDDING_MODEL and its server.", details=self._details(1, 200))
         return responses.to_storable(vector) or vector
 
@@ -119,19 +119,19 @@ class OpenAIModel:
         return body
 
     async def _attempt(self, body: Body, texts: list[str]) -> list[Vector] | None:
-        """Return the vectors; None when the server has to be asked otherwise."""
+        """Return the vectors; None when the request has to be repeated with other parameters."""
         response = await self._post(body, len(texts))
         problem, vectors = await asyncio.to_thread(self._read, response, len(texts))
         if problem:
             if self._adapts(problem, body):
                 return None
             details = self._details(len(texts), problem.status, response.headers.get("x-request-id"))
-            raise errors.to_embedding_error(self._masked(problem), response.headers, details)
+            raise errors.to_embedding_error(self._without_key(problem), response.headers, details)
         self._capabilities.base64, self._capabilities.settled = "encoding_format" in body, True
         return self._with_dimension(vectors, body, response)
 
     def _adapts(self, problem: ProviderProblem, body: Body) -> bool:
-        """Note what the server does not take. Whether it was something in this body."""
+        """Record an unsupported parameter. Return whether it was in this body."""
         if problem.status in (401, 402, 403, 408, 413, 429):
             return False
         if "dimensions" in body and problem.mentions("dimension", "matryoshka"):
@@ -139,20 +139,22 @@ class OpenAIModel:
             return True
         if "encoding_format" not in body or self._capabilities.base64:
             return self._retract_guess()
-        named = problem.mentions("base64", "encoding_format", "encoding format")
-        guess = problem.status in (400, 422) and not self._capabilities.guessed and not problem.mentions(*_ABOUT_TEXTS)
-        if named or guess:
-            self._capabilities.base64, self._capabilities.guessed = False, not named
-        return named or guess
+        is_named = problem.mentions("base64", "encoding_format", "encoding format")
+        is_guess = (
+            problem.status in (400, 422) and not self._capabilities.guessed and not problem.mentions(*_ABOUT_TEXTS)
+        )
+        if is_named or is_guess:
+            self._capabilities.base64, self._capabilities.guessed = False, not is_named
+        return is_named or is_guess
 
     def _retract_guess(self) -> bool:
         if self._capabilities.guessed and not self._capabilities.settled:
-            self._capabilities.base64 = None  # refused without it as well: it was not the cause
+            self._capabilities.base64 = None  # refused without base64 as well, which was therefore not the cause
         return False
 
     async def _post(self, body: Body, count: int) -> httpx2.Response:
         try:
-            # The client's own timeout is from one byte to the next: an answer that trickles never meets it.
+            # The client's own timeout is per read: a response that trickles never reaches it.
             async with asyncio.timeout(self._timeout):
                 return await self._client.post(
                     "/embeddings", cast_to=httpx2.Response, body=body, options={"headers": self._headers}
@@ -177,7 +179,7 @@ class OpenAIModel:
             what = f"The embedding provider {error} ({self._endpoint})."
             raise ProviderBusy(f"{what} Lower EMBED_BATCH_SIZE; check OPENAI_BASE_URL.", details=details) from error
         except MalformedResponse as error:
-            what = f"{self._endpoint} does not answer like an embedding provider. Check OPENAI_BASE_URL."
+            what = f"{self._endpoint} is not an embedding provider. Check OPENAI_BASE_URL."
             raise ProviderFailed(f"{what} {error}", details=details) from error
 
     def _with_dimension(self, vectors: list[Vector], body: Body, response: httpx2.Response) -> list[Vector] | None:
@@ -190,20 +192,20 @@ class OpenAIModel:
                 return None
             if self._shorten:
                 return [responses.shorten(vector, self.dimension) for vector in vectors]
-        given = ", ".join(map(str, sorted(lengths)))
-        what = f"The model gives vectors of {given} numbers, {self.dimension} are expected."
+        actual = ", ".join(map(str, sorted(lengths)))
+        what = f"The model returns vectors of {actual} numbers, {self.dimension} are expected."
         details = self._details(len(vectors), 200, response.headers.get("x-request-id"))
-        hint = "Set EMBEDDING_DIM to what it gives and run `proofdesk migrate`."
+        hint = "Set EMBEDDING_DIM to that number and run `proofdesk migrate`."
         raise ProviderFailed(f"{what} {hint}", details=details | {"dimension": max(lengths)})
 
-    def _masked(self, problem: ProviderProblem) -> ProviderProblem:
+    def _without_key(self, problem: ProviderProblem) -> ProviderProblem:
         if not self._key or self._key not in problem.message:
             return problem
         return replace(problem, message=problem.message.replace(self._key, "***"))
 
     def _timeout_error(self, count: int) -> ProviderBusy:
         what = f"The embedding provider did not answer within {self._timeout:g} seconds ({self._endpoint})."
-        hint = "Raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE if that goes on."
+        hint = "If this continues, raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE."
         return ProviderBusy(f"{what} {hint}", details=self._details(count))
 
     def _connection_error(self, error: openai.APIConnectionError, count: int) -> EmbeddingError:
@@ -211,7 +213,7 @@ class OpenAIModel:
             what = f"The embedding provider cannot be reached ({self._endpoint})."
             hint = "Check OPENAI_BASE_URL and the network."
         else:
-            what, hint = f"The embedding provider's answer broke off ({self._endpoint}).", "Check the network."
+            what, hint = f"The response of the embedding provider broke off ({self._endpoint}).", "Check the network."
         return ProviderBusy(f"{what} {hint}", details=self._details(count))
 
     def _details(self, count: int, status: int | None = None, request_id: str | None = None) -> dict[str, Any]:
@@ -226,7 +228,7 @@ class OpenAIModel:
 
 
 def _headers(url: httpx2.URL, key: str | None) -> dict[str, Any]:
-    # Azure takes a key by this header; a bearer is a token of its directory there.
+    # Azure expects the key in this header; there a bearer token is one of its directory.
     if key and ("api-version" in url.params or url.host.endswith(_AZURE)):
         return {"api-key": key, "Authorization": openai.Omit()}
     return {}

@@ -1,4 +1,4 @@
-"""What makes vectors, as the rest of the room sees it, and the three ways in which it fails."""
+"""The interface of embedding providers and their errors."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -9,12 +9,11 @@ Vector = Sequence[float]
 
 
 class EmbeddingProvider(Protocol):
-    """A model that turns texts into vectors.
+    """A model that computes vectors of texts.
 
-    `name` is stored with each vector: what `name` differs in cannot be compared. `dimension` is the length of a
-    vector, `max_batch` the most texts of one call. `takes` is how many it turned out to take, None while it refused
-    none: whoever finds that out sets it. Prefixes that a model wants are put before texts and queries inside. Texts
-    must not be empty.
+    `name` is stored with each vector; vectors of different names cannot be compared. `dimension` is the length of a
+    vector, `max_batch` the most texts of one call, and `learned_max_texts` a lower limit that was learnt from refusals
+    (None: no refusal yet). The provider adds the prefixes of its model. Texts must not be empty.
     """
 
     name: str
@@ -28,33 +27,33 @@ class EmbeddingProvider(Protocol):
     def learned_max_texts(self, texts: int | None) -> None: ...
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """One vector of `dimension` numbers for each text, in their order. Raises `EmbeddingError`."""
+        """Return one vector of `dimension` numbers for each text, in order. Raises `EmbeddingError`."""
         ...
 
     async def embed_query(self, text: str) -> Vector:
-        """The vector to search with, as long. Raises `EmbeddingError`."""
+        """Return the vector of a query. Raises `EmbeddingError`."""
         ...
 
     async def aclose(self) -> None:
-        """Give connections back."""
+        """Close connections."""
         ...
 
 
 class EmbeddingError(Unavailable):
-    """No vectors were made. `details.upstream` tells what was asked and what the provider answered."""
+    """No vectors were computed. `details.upstream` describes the request and the response."""
 
     code = "embeddings_job_failed"
 
 
 class ProviderFailed(EmbeddingError):
-    """The provider will go on refusing until somebody changes something: the key, the quota, a setting."""
+    """The provider refuses until somebody changes the key, the quota or a setting."""
 
 
 class ProviderBusy(EmbeddingError):
     """The provider cannot answer now. `retry_after` is in seconds, None when it named no time.
 
-    `throttled` says that it merely asked for patience: the texts are not the cause. `again` is False when it asked
-    not to be tried again.
+    `throttled` tells that a rate limit is the cause, not the texts. `retryable` is False when the provider asked for no
+    retry.
     """
 
     def __init__(
@@ -73,9 +72,9 @@ class ProviderBusy(EmbeddingError):
 
 
 class TextsRefused(EmbeddingError):
-    """The provider does not take these texts, at least not together.
+    """The provider refuses these texts, at least in one request.
 
-    `at_most` is how many of them it says that it takes. `broke` says that it broke on them instead of refusing them.
+    `max_texts` is the limit that the refusal names. `crashed` tells that the provider failed instead of refusing.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class TextsRefused(EmbeddingError):
 
 
 class ProviderNotConfigured(Unavailable):
-    """A provider was chosen whose settings are missing."""
+    """The settings of the chosen provider are missing."""
 
     code = "openai_not_configured"
 
