@@ -45,7 +45,7 @@ _FLOOR = """
 
 
 @dataclass
-class Instant:
+class InstantChannel:
     """A channel that takes everything at once."""
 
     channel: str = "telegram"
@@ -70,9 +70,9 @@ async def measure(quick: bool) -> Measurements:
     """The row of the table about outbound, and how it grows."""
     messages = 400 if quick else MESSAGES
     with database.fresh() as url:
-        seconds = await _sent(url, messages)
+        seconds = await _send_messages(url, messages)
         floor = _floor(url, messages)
-        grown = [] if quick else [(size, await _sent(url, size)) for size in GROWTH]
+        points = [] if quick else [(size, await _send_messages(url, size)) for size in GROWTH]
     rate = messages / seconds
     figure = Figure(
         work=f"{messages:,} messages sent, {WORKERS} workers",
@@ -83,18 +83,18 @@ async def measure(quick: bool) -> Measurements:
         met=rate >= 400,
         at_most=100,
     )
-    return Measurements([figure], [Curve("outbound", "Time until messages are sent", "messages", "s", grown)] if grown else [])
+    return Measurements([figure], [Curve("outbound", "Time until messages are sent", "messages", "s", points)] if points else [])
 
 
-async def _sent(url: str, messages: int) -> float:
+async def _send_messages(url: str, messages: int) -> float:
     """Seconds in which the workers send that many messages of a new project."""
     async with open_database(url, 2) as db:
-        made = await new_projects.create(db, system_actor(), f"{messages:,} messages")
+        project = await new_projects.create(db, system_actor(), f"{messages:,} messages")
     with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(_WRITE, [messages, made.id])
+        conn.execute(_WRITE, [messages, project.id])
         conn.execute(_APPROVE)
         conn.execute("VACUUM ANALYZE outbound_messages")
-    command = [sys.executable, "-m", "bench.outbound", url, str(made.id)]
+    command = [sys.executable, "-m", "bench.outbound", url, str(project.id)]
     pipe = subprocess.PIPE
     workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(WORKERS)]
     for worker in workers:
@@ -116,9 +116,9 @@ def _floor(url: str, messages: int) -> float:
         script.flush()
         each = f"-t{messages // WORKERS}"
         command = [str(pgbench), "-n", f"-c{WORKERS}", each, "-Mprepared", f"-f{script.name}", url]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rate = re.search(r"tps = ([\d.]+)", told)
-    assert rate, told
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"tps = ([\d.]+)", output)
+    assert rate, output
     return float(rate[1])
 
 
@@ -127,7 +127,7 @@ async def _work(url: str, project_id: str) -> int:
         inside = await scope.enter(db, system_actor(), UUID(project_id))
         print("ready", flush=True)
         sys.stdin.readline()
-        return (await delivery.process_due(db, inside, {"telegram": Instant()}, delivery.DeliveryOptions())).sent
+        return (await delivery.process_due(db, inside, {"telegram": InstantChannel()}, delivery.DeliveryOptions())).sent
 
 
 if __name__ == "__main__":

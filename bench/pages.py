@@ -73,7 +73,7 @@ _MORE = (
 
 
 @dataclass(frozen=True)
-class Took:
+class PageTime:
     """How long a page took, in milliseconds."""
 
     page: str
@@ -84,7 +84,7 @@ class Took:
 async def measure(quick: bool) -> Measurements:
     """The row of the table about pages."""
     messages = FEW if quick else MESSAGES
-    took = await _each(messages)
+    took = await _measure_pages(messages)
     slow = sorted((one for one in took if one.page != FLOOR), key=lambda one: one.median, reverse=True)
     floor = next(one for one in took if one.page == FLOOR)
     worst = ", ".join(f"{one.page} {one.median:.0f} ms" for one in slow[:3])
@@ -100,16 +100,16 @@ async def measure(quick: bool) -> Measurements:
     return Measurements([figure])
 
 
-async def _each(messages: int) -> list[Took]:
+async def _measure_pages(messages: int) -> list[PageTime]:
     with database.fresh() as url:
         async with open_database(url, 2) as db:
-            project_id = await _filled(db, url, messages)
-        async with _asked(url, project_id) as client:
+            project_id = await _fill(db, url, messages)
+        async with _client(url, project_id) as client:
             pages = (FLOOR, *PAGES)
-            return [await _took(client, page, address) for page, address in zip(pages, _addresses(url), strict=True)]
+            return [await _measure_page(client, page, address) for page, address in zip(pages, _addresses(url), strict=True)]
 
 
-async def _filled(db: Database, url: str, messages: int) -> UUID:
+async def _fill(db: Database, url: str, messages: int) -> UUID:
     made = await new_projects.create(db, events.system_actor(), "Studio")
     inside = await scope.enter(db, events.system_actor(), made.id)
     with psycopg.connect(url, autocommit=True) as conn:
@@ -125,7 +125,7 @@ async def _filled(db: Database, url: str, messages: int) -> UUID:
 
 
 @asynccontextmanager
-async def _asked(url: str, project_id: UUID) -> AsyncIterator[httpx2.AsyncClient]:
+async def _client(url: str, project_id: UUID) -> AsyncIterator[httpx2.AsyncClient]:
     settings = Settings(embedding_provider="local", database_pool_size=4, log_level="error")
     logging.setup(settings)
     app = http_app.create_app(settings, url)
@@ -161,7 +161,7 @@ def _addresses(url: str) -> list[str]:
     return [page.format(**named) for page in (FLOOR, *PAGES)]
 
 
-async def _took(client: httpx2.AsyncClient, page: str, address: str) -> Took:
+async def _measure_page(client: httpx2.AsyncClient, page: str, address: str) -> PageTime:
     times = []
     for number in range(WARMING + REQUESTS):
         began = time.perf_counter()
@@ -169,12 +169,12 @@ async def _took(client: httpx2.AsyncClient, page: str, address: str) -> Took:
         took = (time.perf_counter() - began) * 1000
         assert answer.status_code == 200, f"{address} answered {answer.status_code}"
         times += [took] if number >= WARMING else []
-    return Took(page, percentile(times, 50), percentile(times, 95))
+    return PageTime(page, percentile(times, 50), percentile(times, 95))
 
 
 def main() -> None:
     """Measure and print each page, the slowest first."""
-    for one in sorted(asyncio.run(_each(FEW if "--quick" in sys.argv else MESSAGES)), key=lambda one: -one.median):
+    for one in sorted(asyncio.run(_measure_pages(FEW if "--quick" in sys.argv else MESSAGES)), key=lambda one: -one.median):
         print(f"{one.median:8.1f} ms  p95 {one.p95:8.1f} ms  {one.page}")
 
 

@@ -38,8 +38,8 @@ from proofdesk.settings import Settings
 DIMENSION = 1536
 SIZES = (1_000, 10_000, 100_000)
 QUICK = (1_000, 3_000)
-QUESTIONS = 200
-BEFORE = 200  # other questions, asked first: connections live long, and a new one maps what it reads page by page
+QUERIES = 200
+WARM_UP = 200  # other questions, asked first: connections live long, and a new one maps what it reads page by page
 OTHER = 100_000  # chunks of each project beside
 UNFILTERED = SearchFilters()
 _SETTINGS = Settings(embedding_provider="local")
@@ -50,7 +50,7 @@ _BARE = (
 
 
 @dataclass
-class Ready:
+class InstantProvider:
     """A provider that knows the vectors of its questions."""
 
     vectors: dict[str, list[float]]
@@ -69,7 +69,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Measured:
+class SearchTimes:
     """Milliseconds of each search and of each bare query, those of the processor for one search, and the recall."""
 
     searches: list[float]
@@ -79,7 +79,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Bench:
+class SearchBench:
     """A database to measure in."""
 
     url: str
@@ -87,21 +87,21 @@ class Bench:
 
     async def project(self, chunks: int) -> tuple[Scope, desk.Dataset]:
         """A project with that many chunks, every stage up to date."""
-        inside, filled = await self.filled(chunks)
-        await self.worded(inside)
-        await self.indexed(inside)
+        inside, filled = await self.create_filled(chunks)
+        await self.index_terms(inside)
+        await self.index_vectors(inside)
         return inside, filled
 
     async def projects(self, number: int, chunks: int) -> None:
         """That many such projects. The vectors of one are indexed while the words of the next are."""
         before: list[Scope] = []
         for _ in range(number):
-            inside, _ = await self.filled(chunks)
-            await asyncio.gather(self.worded(inside), *map(self.indexed, before))
+            inside, _ = await self.create_filled(chunks)
+            await asyncio.gather(self.index_terms(inside), *map(self.index_vectors, before))
             before = [inside]
-        await asyncio.gather(*map(self.indexed, before))
+        await asyncio.gather(*map(self.index_vectors, before))
 
-    async def filled(self, chunks: int) -> tuple[Scope, desk.Dataset]:
+    async def create_filled(self, chunks: int) -> tuple[Scope, desk.Dataset]:
         """A project with that many chunks and their vectors."""
         made = await new_projects.create(self.db, system_actor(), f"{chunks:,} chunks")
         inside = await scope.enter(self.db, system_actor(), made.id)
@@ -109,22 +109,22 @@ class Bench:
             filled = await asyncio.to_thread(desk.fill, conn, made.id, chunks, DIMENSION)
         return inside, filled
 
-    async def worded(self, inside: Scope) -> None:
+    async def index_terms(self, inside: Scope) -> None:
         """Bring the words of a project up to date."""
         await index_conversations(self.db, inside, ChunkLimits.from_settings(Settings()))
 
-    async def indexed(self, inside: Scope) -> None:
+    async def index_vectors(self, inside: Scope) -> None:
         """Give a project the index over its vectors, if it is large."""
         await vector_index.maintain_index(self.db, self.url, inside)
 
-    async def measured(self, inside: Scope, filled: desk.Dataset) -> Measured:
+    async def measure(self, inside: Scope, filled: desk.Dataset) -> SearchTimes:
         """Ask the project its questions, and the bare query the same. Tables are first as autovacuum leaves them."""
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute("VACUUM ANALYZE")
-        all_asked = filled.queries(BEFORE + QUESTIONS)
-        before, asked = all_asked[:BEFORE], all_asked[BEFORE:]
-        provider = Ready({text: vector.tolist() for text, vector in all_asked})
-        await self._ask(inside, provider, before)
+        all_asked = filled.queries(WARM_UP + QUERIES)
+        before, asked = all_asked[:WARM_UP], all_asked[WARM_UP:]
+        provider = InstantProvider({text: vector.tolist() for text, vector in all_asked})
+        await self._search(inside, provider, before)
         async with self._bare() as conn:
             for _, vector in before:
                 await _nearest(conn, filled, vector, 10)
@@ -132,26 +132,26 @@ class Bench:
             assert server is not None, "a connection is served by a child of the server"
             bare, found = [], []
             used = _processor(server)
-            searches = await self._ask(inside, provider, asked)
+            searches = await self._search(inside, provider, asked)
             processor = _processor(server) - used
             for _, vector in asked:
                 started = time.perf_counter()
                 found.append(await _nearest(conn, filled, vector, 10))
                 bare.append((time.perf_counter() - started) * 1000)
         recall = _recall(filled, [vector for _, vector in asked], found)
-        return Measured(searches, bare, processor * 1000 / QUESTIONS, recall)
+        return SearchTimes(searches, bare, processor * 1000 / QUERIES, recall)
 
-    async def narrowed(self, inside: Scope, filled: desk.Dataset, filters: SearchFilters) -> list[float]:
+    async def measure_filtered(self, inside: Scope, filled: desk.Dataset, filters: SearchFilters) -> list[float]:
         """Milliseconds of each search with filters, in a project that was measured without."""
-        asked = filled.queries(QUESTIONS // 2)
-        provider = Ready({text: vector.tolist() for text, vector in asked})
-        await self._ask(inside, provider, asked[:10], filters)
-        return await self._ask(inside, provider, asked, filters)
+        asked = filled.queries(QUERIES // 2)
+        provider = InstantProvider({text: vector.tolist() for text, vector in asked})
+        await self._search(inside, provider, asked[:10], filters)
+        return await self._search(inside, provider, asked, filters)
 
-    async def _ask(
+    async def _search(
         self,
         inside: Scope,
-        provider: Ready,
+        provider: InstantProvider,
         asked: Sequence[tuple[str, np.ndarray]],
         filters: SearchFilters = UNFILTERED,
     ) -> list[float]:
@@ -177,16 +177,16 @@ async def measure(quick: bool, others: int = 1_000_000) -> Measurements:
     sizes = QUICK if quick else SIZES
     with database.fresh() as url:
         async with open_database(url, 4) as db:
-            return await _measure(Bench(url, db), sizes, 0 if quick else others)
+            return await _measure(SearchBench(url, db), sizes, 0 if quick else others)
 
 
-async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Measurements:
+async def _measure(bench: SearchBench, sizes: Sequence[int], others: int) -> Measurements:
     rows: list[Figure] = []
     made: list[tuple[Scope, desk.Dataset]] = []
     medians: list[tuple[int, float]] = []
     for chunks in sizes:
         made.append(await bench.project(chunks))
-        found = await bench.measured(*made[-1])
+        found = await bench.measure(*made[-1])
         medians.append((chunks, percentile(found.searches, 50)))
         rows.append(_figure(f"hybrid search in {chunks:,} chunks", found, 6, 12, 0.99))
     since = SearchFilters(from_=desk.message_time(sizes[-1] * 99 // 100))
@@ -196,14 +196,14 @@ async def _measure(bench: Bench, sizes: Sequence[int], others: int) -> Measureme
     await bench.projects(more, OTHER)
     held = sum(sizes[1:]) + more * OTHER
     beside = f"hybrid search in {sizes[0]:,} chunks while others hold {held:,}"
-    rows.append(_figure(beside, await bench.measured(*made[0]), None, 12, 1.0))
+    rows.append(_figure(beside, await bench.measure(*made[0]), None, 12, 1.0))
     return Measurements(rows, [Curve("search", "Median time of a search", "chunks", "ms", medians)])
 
 
 async def _narrowed(
-    bench: Bench, inside: Scope, filled: desk.Dataset, chunks: int, median: float, told: str, filters: SearchFilters
+    bench: SearchBench, inside: Scope, filled: desk.Dataset, chunks: int, median: float, told: str, filters: SearchFilters
 ) -> Figure:
-    took = await bench.narrowed(inside, filled, filters)
+    took = await bench.measure_filtered(inside, filled, filters)
     return Figure(
         work=f"hybrid search in {chunks:,} chunks, among those {told}",
         goal="",
@@ -213,7 +213,7 @@ async def _narrowed(
     )
 
 
-def _figure(work: str, found: Measured, p50: float | None, p95: float, recall: float) -> Figure:
+def _figure(work: str, found: SearchTimes, p50: float | None, p95: float, recall: float) -> Figure:
     took = percentile(found.searches, 50), percentile(found.searches, 95)
     floor = percentile(found.bare, 50), percentile(found.bare, 95)
     goal = f"p50 ≤ {p50} ms, p95 ≤ {p95} ms" if p50 else f"p95 ≤ {p95} ms"

@@ -54,7 +54,7 @@ class Load:
     p99: float
 
     @property
-    def each(self) -> float:
+    def milliseconds(self) -> float:
         """Milliseconds of the server for one request."""
         return 1000 / self.rate
 
@@ -67,7 +67,7 @@ async def measure(quick: bool) -> Measurements:
     with database.fresh() as url:
         async with open_database(url, 2) as db:
             project = await new_projects.create(db, system_actor(), "Served")
-        with running(url) as there:
+        with serve(url) as there:
             cookies = [_sign_in(there, str(project.id)) for _ in range(CONNECTIONS)]
             floor = _run_wrk(f"{there}/health", cookies, seconds)
             empty = _run_wrk(f"{there}/projects", cookies, seconds)
@@ -87,8 +87,8 @@ async def measure(quick: bool) -> Measurements:
 
 def _curves(rows: list[tuple[int, Load, Load]]) -> list[Curve]:
     return [
-        Curve("messages", "Time of a page of messages", "messages", "ms", [(n, m.each) for n, m, _ in rows]),
-        Curve("status", "Time of how things stand", "messages", "ms", [(n, s.each) for n, _, s in rows]),
+        Curve("messages", "Time of a page of messages", "messages", "ms", [(n, m.milliseconds) for n, m, _ in rows]),
+        Curve("status", "Time of how things stand", "messages", "ms", [(n, s.milliseconds) for n, _, s in rows]),
     ]
 
 
@@ -122,7 +122,7 @@ def _insert_messages(url: str, first: int, last: int) -> None:
 
 
 @contextlib.contextmanager
-def running(url: str) -> Iterator[str]:
+def serve(url: str) -> Iterator[str]:
     """The base URL of a server with that database, as `proofdesk serve` runs it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -40,7 +40,7 @@ _LIMITS = ChunkLimits.from_settings(Settings())
 
 
 @dataclass(frozen=True)
-class Synced:
+class SyncTimes:
     """Seconds and requests of a first sync and of one more after it, and the most memory it took, in MB.
 
     `findable_seconds` is how long it took after the first to cut and to index all of it.
@@ -58,19 +58,19 @@ class Synced:
 async def measure(quick: bool) -> Measurements:
     """The rows of the table about sync, and how it grows."""
     size = 200 if quick else CONVERSATIONS
-    found = Measurements()
+    measurements = Measurements()
     with database.fresh() as url:
         with upstream.running(size) as there:
-            synced = _apart(url, there)
+            synced = _sync_in_subprocess(url, there)
             fetched, copied = await _fetch(there, size), _copy(url, "cw_messages")
-            made = _copy(url, "rag_chunks") + _copy(url, "search_postings")
-        found.figures += [_first(synced, fetched, copied), _findable(synced, made), _nothing_new(synced)]
+            copied_index = _copy(url, "rag_chunks") + _copy(url, "search_postings")
+        measurements.figures += [_first(synced, fetched, copied), _findable(synced, copied_index), _nothing_new(synced)]
     with database.fresh() as url, upstream.running(size, DELAY) as there:
-        found.figures.append(_delayed(_apart(url, there)))
+        measurements.figures.append(_delayed(_sync_in_subprocess(url, there)))
     if not quick:
-        grown = [_grown(conversations) for conversations in GROWTH]
-        found.figures.append(_memory(grown[-1]))
-        found.curves += [
+        grown = [_measure_growth(conversations) for conversations in GROWTH]
+        measurements.figures.append(_memory(grown[-1]))
+        measurements.curves += [
             Curve("sync", "Time of a first sync", "messages", "s", [(s.messages, s.seconds) for s in grown]),
             Curve(
                 "findable",
@@ -81,15 +81,15 @@ async def measure(quick: bool) -> Measurements:
             ),
             Curve("sync-memory", "Memory of a first sync", "messages", "MB", [(s.messages, s.peak) for s in grown]),
         ]
-    return found
+    return measurements
 
 
-def _grown(conversations: int) -> Synced:
+def _measure_growth(conversations: int) -> SyncTimes:
     with database.fresh() as url, upstream.running(conversations) as there:
-        return _apart(url, there)
+        return _sync_in_subprocess(url, there)
 
 
-def _first(synced: Synced, fetched: float, copied: float) -> Figure:
+def _first(synced: SyncTimes, fetched: float, copied: float) -> Figure:
     rate = synced.messages / synced.seconds
     return Figure(
         work=f"first sync of {synced.messages:,} messages",
@@ -102,7 +102,7 @@ def _first(synced: Synced, fetched: float, copied: float) -> Figure:
     )
 
 
-def _findable(synced: Synced, copied: float) -> Figure:
+def _findable(synced: SyncTimes, copied: float) -> Figure:
     return Figure(
         work="what was read is cut and indexed, until words find all of it",
         goal="",
@@ -113,7 +113,7 @@ def _findable(synced: Synced, copied: float) -> Figure:
     )
 
 
-def _delayed(synced: Synced) -> Figure:
+def _delayed(synced: SyncTimes) -> Figure:
     least = DELAY * synced.requests / CONCURRENCY
     share = least / synced.seconds
     return Figure(
@@ -127,7 +127,7 @@ def _delayed(synced: Synced) -> Figure:
     )
 
 
-def _nothing_new(synced: Synced) -> Figure:
+def _nothing_new(synced: SyncTimes) -> Figure:
     return Figure(
         work="sync with nothing new",
         goal="≤ 5 requests, ≤ 0.3 s",
@@ -136,7 +136,7 @@ def _nothing_new(synced: Synced) -> Figure:
     )
 
 
-def _memory(synced: Synced) -> Figure:
+def _memory(synced: SyncTimes) -> Figure:
     return Figure(
         work=f"memory of a first sync of {synced.messages:,} messages",
         goal="≤ 250 MB at its peak",
@@ -193,29 +193,29 @@ def _copy(url: str, table: str) -> float:
 # The process that syncs -----------------------------------------------------------------------------------------------
 
 
-def _apart(url: str, there: str) -> Synced:
-    done = subprocess.run([sys.executable, "-m", "bench.sync", url, there], capture_output=True, text=True, check=True)
-    return Synced(**json.loads(done.stdout))
+def _sync_in_subprocess(url: str, upstream_url: str) -> SyncTimes:
+    done = subprocess.run([sys.executable, "-m", "bench.sync", url, upstream_url], capture_output=True, text=True, check=True)
+    return SyncTimes(**json.loads(done.stdout))
 
 
-async def _synced(url: str, there: str) -> Synced:
-    client = ChatwootClient(there, "token", concurrency=CONCURRENCY)
+async def _sync(url: str, upstream_url: str) -> SyncTimes:
+    client = ChatwootClient(upstream_url, "token", concurrency=CONCURRENCY)
     async with open_database(url, 8) as db:
-        made = await new_projects.create(db, system_actor(), "Synced")
-        inside = await scope.enter(db, system_actor(), made.id)
-        before, began = upstream.requests(there), time.perf_counter()
-        synced = await sync.run(db, client, inside, _OPTIONS, ignore_progress)
-        first, ended = upstream.requests(there) - before, time.perf_counter()
+        project = await new_projects.create(db, system_actor(), "Synced")
+        project_scope = await scope.enter(db, system_actor(), project.id)
+        before, began = upstream.requests(upstream_url), time.perf_counter()
+        result = await sync.run(db, client, project_scope, _OPTIONS, ignore_progress)
+        first, ended = upstream.requests(upstream_url) - before, time.perf_counter()
         seconds = ended - began
-        await sync.run(db, client, inside, _OPTIONS, ignore_progress)
+        await sync.run(db, client, project_scope, _OPTIONS, ignore_progress)
         again = time.perf_counter() - ended
-        requests, ended = upstream.requests(there) - before - first, time.perf_counter()
-        await index_conversations(db, inside, _LIMITS)
+        requests, ended = upstream.requests(upstream_url) - before - first, time.perf_counter()
+        await index_conversations(db, project_scope, _LIMITS)
         findable = time.perf_counter() - ended
     await client.aclose()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Synced(synced.counts.messages, seconds, findable, first, again, requests, peak)
+    return SyncTimes(result.counts.messages, seconds, findable, first, again, requests, peak)
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(_synced(*sys.argv[1:3])))))
+    print(json.dumps(asdict(asyncio.run(_sync(*sys.argv[1:3])))))

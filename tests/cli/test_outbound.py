@@ -63,7 +63,7 @@ def test_four_eyes_apply_to_commands(proofdesk: Command, relay: SmtpSimulator):
         proofdesk("outbound", "draft", "email", "ada@example.com", "--text", "Hello", "--as", "owner", "--json")
     )
     own = proofdesk("outbound", "approve", drafted["id"], "--as", "owner", OUTBOUND_FOUR_EYES="true")
-    assert own.returncode == 1 and "Somebody else" in own.stderr
+    assert own.returncode == 1 and "Another person must approve" in own.stderr
     assert parse(proofdesk("outbound", "cancel", drafted["id"], "--as", "owner", "--json"))["cancelled_by"] == "owner"
 
 

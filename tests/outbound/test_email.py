@@ -277,7 +277,7 @@ def test_payload_cannot_add_a_header(texts: dict[str, str], trick: str):
         except InvalidPayload:
             continue
         message, to = ChannelMessage(uuid4(), uuid4(), recipient, checked), Mailbox(recipient, recipient, False)
-        raw = email_message.compose(message, SENDER, to, None, in_utf8=False).as_bytes()
+        raw = email_message.compose(message, SENDER, to, None, needs_utf8=False).as_bytes()
         head = raw.split(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
         named = {line.split(":")[0] for line in head if not line.startswith((" ", "\t"))}
         assert named - {"Reply-To"} == HEADERS
@@ -286,7 +286,7 @@ def test_payload_cannot_add_a_header(texts: dict[str, str], trick: str):
 
 def test_display_name_is_quoted():
     odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
-    made = email_message.compose(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, in_utf8=False)
+    made = email_message.compose(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, needs_utf8=False)
     assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()
 
 

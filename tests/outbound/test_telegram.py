@@ -39,18 +39,18 @@ async def bot(simulator: TelegramSimulator, telegram_server: tuple[TelegramSimul
 
 
 class ChatMovesInMemory:
-    """Moves as the application keeps them, without its database."""
+    """Chat moves as the application stores them, without its database."""
 
     def __init__(self) -> None:
         self.moves: dict[int, int] = {}
 
-    async def get_chat_id(self, project_id: UUID, chat: int) -> int:
-        """The number of a chat now."""
-        return self.moves.get(chat, chat)
+    async def get_chat_id(self, project_id: UUID, chat_id: int) -> int:
+        """Return the present id of a chat."""
+        return self.moves.get(chat_id, chat_id)
 
-    async def record_move(self, project_id: UUID, chat: int, moved_to: int) -> None:
-        """Keep the new number."""
-        self.moves[chat] = moved_to
+    async def record_move(self, project_id: UUID, chat_id: int, new_chat_id: int) -> None:
+        """Store the new id."""
+        self.moves[chat_id] = new_chat_id
 
 
 def message(text: str = "Hello", to: str = str(ADA)) -> ChannelMessage:

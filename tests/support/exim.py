@@ -1,4 +1,4 @@
-"""Exim as a relay on this machine, with limits: a real mail server, run for one test."""
+"""Exim as a mail relay with limits on this machine: a real mail server, started for one test."""
 
 import os
 import pwd
@@ -35,24 +35,24 @@ class Relay:
         self.home = home
         self.url = f"smtp://desk:secret@127.0.0.1:{port}?tls=none"
 
-    def letters(self) -> list[EmailMessage]:
-        """The messages that it has delivered."""
-        found = (message_from_bytes(p.read_bytes(), policy=policy.default) for p in self._files())
-        return [letter for letter in found if isinstance(letter, EmailMessage)]
+    def emails(self) -> list[EmailMessage]:
+        """Return the e-mails that it has delivered."""
+        messages = (message_from_bytes(p.read_bytes(), policy=policy.default) for p in self._files())
+        return [message for message in messages if isinstance(message, EmailMessage)]
 
     def raw(self) -> list[bytes]:
-        """The same as they came."""
+        """Return the e-mails as bytes."""
         return [p.read_bytes() for p in self._files()]
 
     def wait_for(self, number: int, within: float = 60) -> list[EmailMessage]:
-        """Wait until so many messages are delivered."""
+        """Wait until this number of e-mails is delivered, and return them."""
         until = time.monotonic() + within
         while len(self._files()) < number and time.monotonic() < until:
             time.sleep(0.05)
-        return self.letters()
+        return self.emails()
 
     def log(self) -> str:
-        """What it wrote down, refusals included."""
+        """Return its log, with refusals."""
         return "".join(p.read_text(errors="replace") for p in sorted((self.home / "log").glob("*log")))
 
     def _files(self) -> list[Path]:
@@ -61,16 +61,16 @@ class Relay:
 
 @contextmanager
 def running(*, sessions: int = 50, per_session: int = 1000, messages: str = "", logins: str = "") -> Iterator[Relay]:
-    """Run it until the block ends. `messages` and `logins` are rates such as `30 / 5s`."""
+    """Run Exim until the block ends. `messages` and `logins` are rates such as `30 / 5s`."""
     assert PROGRAM is not None
     user = pwd.getpwnam(USER)
-    # Not in a folder of pytest's: those are closed to other users, as Exim's is.
+    # Exim's user cannot read the folders of pytest.
     home = Path(tempfile.mkdtemp(prefix="proofdesk-exim-"))
     home.chmod(0o755)
     for name in ("spool", "log", "mail"):
         (home / name).mkdir()
         os.chown(home / name, user.pw_uid, user.pw_gid)
-    for name in ("mainlog", "rejectlog", "paniclog"):  # else whoever writes first, perhaps root, owns it
+    for name in ("mainlog", "rejectlog", "paniclog"):  # otherwise the first writer, perhaps root, owns them
         (home / "log" / name).touch()
         os.chown(home / "log" / name, user.pw_uid, user.pw_gid)
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -1,4 +1,4 @@
-"""A worker whose provider never answers: `python -m tests.support.hanging_worker PROJECT`. It says when it calls."""
+"""A worker whose channel never answers: `python -m tests.support.hanging_worker PROJECT`. It prints when it calls."""
 
 import asyncio
 import os
@@ -15,17 +15,17 @@ from tests.support.outbound_desk import FakeChannel
 
 
 def wait_forever(_: ChannelMessage) -> float:
-    """Tell, and never answer."""
+    """Print a line, and never answer."""
     sys.stdout.write("calling\n")
     sys.stdout.flush()
     return 3600.0
 
 
 async def main() -> None:
-    """Send what is due."""
+    """Send the messages that are due."""
     async with open_database(os.environ["DATABASE_URL"], 2) as db:
-        inside = await scope.enter(db, events.system_actor(), UUID(sys.argv[1]))
-        await delivery.process_due(db, inside, {"email": FakeChannel(behave=wait_forever)}, DeliveryOptions(4, 60))
+        project = await scope.enter(db, events.system_actor(), UUID(sys.argv[1]))
+        await delivery.process_due(db, project, {"email": FakeChannel(behave=wait_forever)}, DeliveryOptions(4, 60))
 
 
 asyncio.run(main())

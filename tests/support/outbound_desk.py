@@ -1,4 +1,4 @@
-"""A project from which messages are sent, and a provider of which everything can be asked."""
+"""A project that sends messages, and a channel whose behaviour tests choose."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,14 +32,14 @@ Behaviour = Callable[[ChannelMessage], SendFailed | float | None]
 
 
 def accept_all(_: ChannelMessage) -> None:
-    """What a provider does when nothing is wrong."""
+    """Accept a message at once."""
 
 
 @dataclass
 class FakeChannel:
-    """Keeps what it was given. `behave` tells for each message what goes wrong, or how many seconds it takes."""
+    """A channel that keeps its messages. `behave` returns an error, or a delay in seconds, for each message."""
 
-    channel: str = "email"
+    name: str = "email"
     behave: Behaviour = accept_all
     can_look_up: bool = False
     sent: list[ChannelMessage] = field(default_factory=list)
@@ -51,11 +51,11 @@ class FakeChannel:
 
     async def send(self, message: ChannelMessage) -> Receipt:
         self.calls += 1
-        wrong = self.behave(message)
-        if isinstance(wrong, float):
-            await asyncio.sleep(wrong)
-        if isinstance(wrong, SendFailed):
-            raise wrong
+        result = self.behave(message)
+        if isinstance(result, float):
+            await asyncio.sleep(result)
+        if isinstance(result, SendFailed):
+            raise result
         self.sent.append(message)
         return Receipt(f"receipt {message.key}")
 
@@ -72,7 +72,7 @@ class FakeChannel:
 
 @dataclass
 class OutboundDesk:
-    """What tests do again and again."""
+    """What tests do with the messages of a project. `mail` is its e-mail channel."""
 
     db: Database
     scope: Scope
@@ -81,17 +81,17 @@ class OutboundDesk:
     options: DeliveryOptions = field(default_factory=lambda: DeliveryOptions(4, 60, RetryBackoff(3600, 3600)))
 
     async def draft(self, recipient: str = LUIS, **more: Any) -> OutboundMessage:
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             "channel": "email",
             "payload": {"subject": "News", "text": "Hello"},
             "idempotency_key": f"key {next(NUMBERS)}",
         }
-        made, _ = await drafts.create(self.db, self.scope, DraftRequest(recipient_ref=recipient, **(given | more)))
-        return made
+        message, _ = await drafts.create(self.db, self.scope, DraftRequest(recipient_ref=recipient, **(values | more)))
+        return message
 
     async def approve_new(self, recipient: str = LUIS, **more: Any) -> OutboundMessage:
-        made = await self.draft(recipient, **more)
-        return await approval.approve(self.db, self.scope, made.id)
+        message = await self.draft(recipient, **more)
+        return await approval.approve(self.db, self.scope, message.id)
 
     async def process(self, limit: int | None = None) -> DeliveryTotals:
         return await delivery.process_due(self.db, self.scope, {"email": self.mail}, self.options, limit)
@@ -108,9 +108,9 @@ class OutboundDesk:
     async def actions(self, message: OutboundMessage) -> list[str]:
         return [e.action for e in (await messages.get_details(self.db, self.scope, message.id)).history]
 
-    async def policy(self, who: str = LUIS, **change: Any) -> Policy:
+    async def policy(self, contact: str = LUIS, **change: Any) -> Policy:
         reason = change.pop("reason", None)
-        return await policies.change_policy(self.db, self.scope, who, "email", PolicyUpdate(**change), reason=reason)
+        return await policies.change_policy(self.db, self.scope, contact, "email", PolicyUpdate(**change), reason=reason)
 
     def as_user(self, name: str) -> Scope:
         return replace(self.scope, actor=Actor(name, None, False, None))
@@ -122,21 +122,21 @@ class OutboundDesk:
         return f"cw:{self.scope.project_id}:{stories.ACCOUNT}:{number}"
 
     def advance_time(self, hours: float) -> None:
-        """Let time pass, for all that outbound has stored."""
+        """Move all stored times of outbound into the past."""
         for table, columns in (
             ("contact_channel_policies", ["window_started_at", "last_inbound_at", "last_outbound_at"]),
             ("outbound_messages", ["next_attempt_at", "approved_at", "scheduled_at"]),
         ):
-            moved = ", ".join(f"{c} = {c} - %(by)s" for c in columns)
-            known = "" if table != "outbound_messages" else " WHERE status <> 'sent'"
-            self.conn.execute(f"UPDATE {table} SET {moved}{known}".encode(), {"by": timedelta(hours=hours)})
+            changes = ", ".join(f"{c} = {c} - %(by)s" for c in columns)
+            condition = "" if table != "outbound_messages" else " WHERE status <> 'sent'"
+            self.conn.execute(f"UPDATE {table} SET {changes}{condition}".encode(), {"by": timedelta(hours=hours)})
         self.conn.execute(
             "UPDATE outbound_attempts SET lease_until = lease_until - %s WHERE outcome IS NULL",
             [timedelta(hours=hours)],
         )
 
     def receive_message(self, conversation: int, text: str = "Please wait", at: datetime | None = None) -> None:
-        """The contact of a conversation writes, now or then."""
+        """Store a message of the contact of a conversation, now or at a time."""
         self.conn.execute(
             "INSERT INTO cw_messages (project_id, account_scope_id, account_id, message_id, conversation_id, inbox_id,"
             " message_type, content_type, content, private, deleted, sender_type, content_attributes, attachments,"
@@ -161,10 +161,10 @@ class OutboundDesk:
 
 
 def refuse_with(message: str = "Busy", **how: Any) -> Behaviour:
-    """A provider that says no."""
+    """Return the behaviour of a channel that refuses every message."""
     return lambda _: SendFailed(message, **how)
 
 
-def message_ids(found: list[ChannelMessage]) -> list[UUID]:
-    """Which messages these are."""
-    return [m.id for m in found]
+def message_ids(messages: list[ChannelMessage]) -> list[UUID]:
+    """Return the ids of messages."""
+    return [m.id for m in messages]

@@ -181,14 +181,15 @@ class MessageImporter:
 def _make_smaller(batch: _Batch, reading: ConversationReading, error: ChatwootError) -> None:
     """Read a failed window in halves; skip and quarantine the message if it is a single one."""
     try:
-        batch.unread.append(reading.after_failure())
-    except UnsplittableWindow:
         if not reading.is_single:
-            batch.invalid.append(_unread_conversation(reading, error.message))
+            batch.unread.append(reading.after_failure())
             return
+        batch.unread.append(reading.after_skip())
+    except UnsplittableWindow:
+        batch.invalid.append(_unread_conversation(reading, error.message))
+    else:
         message_id = str(reading.window.first)
         batch.invalid.append(InvalidItem("message", message_id, reading.conversation_id, error.message[:500], "{}"))
-        batch.unread.append(reading.after_skip())
 
 
 def _cursor_row(reading: ConversationReading) -> dict[str, Any]:

@@ -14,12 +14,13 @@ MAX_ROWS = 1000  # of one answer
 MAX_ID = 2**63 - 1  # above every message id; Chatwoot compares it as a number of any size
 OVERLAP = 30  # C-10: ids become visible out of order, so a later reading starts thirty messages below the last one
 MAX_FAILURES = 70  # windows of one conversation that fail before its reading is given up
+MAX_SKIPS = 5  # the same for single messages
 _TARGET_ROWS = 900  # that a window should hold where the density of the ids is known
 _FIRST_GUESS = 1000  # ids, where nothing is known about the density
 
 
 class UnsplittableWindow(Exception):
-    """A window cannot be made smaller: its full answer names fewer than two ids, or too many of its parts failed."""
+    """A window cannot be made smaller: its full answer names fewer than two ids, or too many parts failed."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class ConversationReading:
     tail: tuple[int, ...] = ()  # the greatest ids of complete windows, ascending
     present: set[int] = field(default_factory=set[int])  # all ids of complete windows; shared by later readings
     failures: int = 0
+    skips: int = 0
 
     @staticmethod
     def starting_at(
@@ -145,9 +147,14 @@ class ConversationReading:
         return replace(self, remaining=(*halves, *self._rest(MAX_ROWS)), failures=self.failures + 1)
 
     def after_skip(self) -> "ConversationReading":
-        """Return the reading without its `window`, a single id that cannot be read. It counts as present (C-42)."""
+        """Return the reading without its `window`, a single id that cannot be read. It counts as present (C-42).
+
+        Raises `UnsplittableWindow` when too many were skipped.
+        """
+        if self.skips >= MAX_SKIPS:
+            raise UnsplittableWindow
         self.present.add(self.window.first)
-        return replace(self, remaining=self._rest(MAX_ROWS), failures=self.failures + 1)
+        return replace(self, remaining=self._rest(MAX_ROWS), skips=self.skips + 1)
 
     def _rest(self, rows: int) -> tuple[MessageWindow, ...]:
         """Return what remains after the current window, which held so many rows."""

@@ -40,7 +40,7 @@ class _Plan:
 
 
 async def maintain_index(db: Database, owner_url: str, scope: Scope) -> VectorIndexChanges:
-    """Build the missing indexes of a project and drop those of other models, too small, or left invalid by a failed build.
+    """Build the missing indexes of a project and drop those that are invalid, too small or of other models.
 
     Search goes on meanwhile and compares all vectors while there is no index. `owner_url` is the URL of the owner of
     the tables. An error of the database is returned in `error`; the next call tries again.

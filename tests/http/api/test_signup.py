@@ -207,7 +207,7 @@ async def test_a_user_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, sim
     hidden = re.search(r'name="signup_request_id" value="([^"]+)"', form)
     assert hidden and 'autocomplete="one-time-code"' in form and 'action="/login"' not in form
     wrong = await anyone.post("/auth/signup/confirm", data={"signup_request_id": hidden[1], "pin": "no"})
-    assert wrong.status_code == 401 and "tries left: 7" in wrong.text and hidden[1] in wrong.text
+    assert wrong.status_code == 401 and "attempts left: 7" in wrong.text and hidden[1] in wrong.text
     fields = {"signup_request_id": hidden[1], "pin": _pin(simulator)}
     done = await anyone.post("/auth/signup/confirm", data=fields)
     assert (done.status_code, done.headers["location"]) == (303, "/")

@@ -141,7 +141,7 @@ class BatchEmbedder:
                 wait = min(wait * 2, self._policy.longest_wait)
 
     async def _classify(self, texts: Sequence[str], busy: ProviderBusy, *, whole: bool) -> EmbeddingError:
-        tried = f"Tried {self._policy.max_attempts} times." if busy.retryable else "It asked for no retry."
+        attempts = f"Tried {self._policy.max_attempts} times." if busy.retryable else "It asked for no retry."
         # A part is halved again anyway. Only for a batch or a single text it matters whether the provider works.
         uncertain = whole or len(texts) == 1
         if busy.throttled or texts == [PROBE] or (uncertain and not await self._is_available()):

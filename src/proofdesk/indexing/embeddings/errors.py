@@ -61,7 +61,7 @@ def _busy(
         details=details,
         retry_after=problem.wait if wait is None else wait,
         throttled=problem.status == 429,
-        retryable=again,
+        retryable=retryable,
     )
 
 

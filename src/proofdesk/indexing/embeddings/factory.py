@@ -14,8 +14,8 @@ DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "t
 def open_provider(settings: Settings, name: str | None = None) -> EmbeddingProvider:
     """Return the configured provider, or the one whose vectors are stored under `name`.
 
-    A query needs the latter while a new model is incomplete. Raises `ProviderNotConfigured` when the key is missing, and
-    `Invalid` when the dimension is unknown or no provider computes vectors of that name.
+    A query needs the latter while a new model is incomplete. Raises `ProviderNotConfigured` when the key is missing,
+    and `Invalid` when the dimension is unknown or no provider computes vectors of that name.
     """
     name = name or model_name(settings)
     if name.split("+", 1)[0] == LOCAL_NAME:
