@@ -1,1 +1,1 @@
-"""How fast it is: programs that measure against a floor taken in the same run. `make bench` runs them all."""
+"""Benchmarks. Each compares a measurement with a floor of the same run. `make bench` runs them all."""

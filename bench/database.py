@@ -1,4 +1,4 @@
-"""A database of its own for each measurement: the embedded server, migrated, with room to write."""
+"""A fresh, migrated database for each benchmark, on the embedded server."""
 
 import contextlib
 import tempfile
@@ -14,7 +14,7 @@ _SETTINGS = ("max_wal_size = '4GB'", "synchronous_commit = off")
 
 @contextlib.contextmanager
 def fresh(shared_buffers: str = "") -> Iterator[str]:
-    """The URL of an empty database as its owner; it is removed afterwards. `shared_buffers` replaces the default."""
+    """Yield the owner's URL of an empty database; remove it afterwards. `shared_buffers` replaces the default."""
     with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # run by root, the database server is another user
         with embedded.running_server(Path(folder) / "home") as url:  # some settings apply from the second start

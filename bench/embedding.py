@@ -1,7 +1,7 @@
-"""Chunks on their way to be found by meaning: claimed, embedded by a service that speaks OpenAI's protocol, stored.
+"""Embedding of chunks: claimed, embedded by a server with OpenAI's protocol, stored.
 
-Measured is `vectors.embed_pending`, after which a search sees every chunk; the project's own index, which makes it
-quick, comes after that. The floors are the service alone, asked for the same batches, and the same vectors copied.
+It measures `vectors.embed_pending`, after which search finds every chunk, and then the build of the project's vector
+index. The floors are the server alone with the same batches, and copying the same vectors.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 
-from bench import database, desk, upstream
+from bench import database, dataset, upstream
 from bench.figures import Curve, Figure, Measurements
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database, open_database
@@ -25,13 +25,13 @@ from proofdesk.projects import scope
 from proofdesk.settings import Settings
 
 CHUNKS = 10_000
-GROWTH = (500, 5_000, 50_000)  # the first has no index of its own
+GROWTH = (500, 5_000, 50_000)  # the smallest project needs no vector index
 _OPTIONS = vectors.EmbeddingOptions.from_settings(Settings())
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """Seconds until every chunk was stored, and until the project had its index."""
+class EmbeddingTimes:
+    """Seconds until every chunk is stored, and until the project has its vector index."""
 
     chunks: int
     seconds: float
@@ -39,83 +39,85 @@ class Embedded:
 
 
 async def measure(quick: bool) -> Measurements:
-    """The row of the table about embeddings, and how they grow."""
+    """Measure embedding and the vector index, and their growth."""
     chunks = 1_000 if quick else CHUNKS
     with database.fresh() as url, upstream.running() as there:
         async with open_database(url, 8) as db:
-            embedded, project_id = await _embedded(db, url, there, chunks)
-            alone, copied = await _alone(there, chunks), _copy(url, project_id)
-            grown = [] if quick else [(await _embedded(db, url, there, size))[0] for size in GROWTH]
+            embedded, project_id = await _embed(db, url, upstream_url, chunks)
+            alone, copied = await _server_alone(upstream_url, chunks), _copy(url, project_id)
+            grown = [] if quick else [(await _embed(db, url, upstream_url, size))[0] for size in GROWTH]
     return Measurements([_figure(embedded, alone, copied)], _curves(grown) if grown else [])
 
 
-def _curves(grown: Sequence[Embedded]) -> list[Curve]:
-    stored = [(one.chunks, one.seconds) for one in grown]
-    indexes = [(one.chunks, one.indexed - one.seconds) for one in grown if one.chunks >= vector_index.BUILD_FROM]
+def _curves(grown: Sequence[EmbeddingTimes]) -> list[Curve]:
+    stored = [(times.chunks, times.seconds) for times in grown]
+    indexes = [
+        (times.chunks, times.indexed - times.seconds) for times in grown if times.chunks >= vector_index.BUILD_FROM
+    ]
     return [
-        Curve("embedding", "Time until chunks are found by meaning", "chunks", "s", stored),
-        Curve("vector-index", "Time of the index over their vectors", "chunks", "s", indexes),
+        Curve("embedding", "Time to embed chunks", "chunks", "s", stored),
+        Curve("vector-index", "Time to build the vector index", "chunks", "s", indexes),
     ]
 
 
-def _figure(embedded: Embedded, alone: float, copied: float) -> Figure:
+def _figure(embedded: EmbeddingTimes, alone: float, copied: float) -> Figure:
     rate = embedded.chunks / embedded.seconds
     return Figure(
         work=f"{embedded.chunks:,} chunks embedded, {upstream.DIMENSION:,} dimensions",
         goal="≥ 1,200 chunks/s stored and searchable",
-        measured=f"{rate:,.0f} chunks/s; {embedded.chunks / embedded.indexed:,.0f} with the project's own index",
-        floor=f"the service alone {embedded.chunks / alone:,.0f}/s, copied {embedded.chunks / copied:,.0f}/s",
+        measured=f"{rate:,.0f} chunks/s; {embedded.chunks / embedded.indexed:,.0f} with the vector index",
+        floor=f"the server alone {embedded.chunks / alone:,.0f}/s, copied {embedded.chunks / copied:,.0f}/s",
         times=embedded.seconds / (alone + copied),
         met=rate >= 1_200,
-        at_most=60,
+        limit=60,
     )
 
 
-async def _embedded(db: Database, url: str, there: str, chunks: int) -> tuple[Embedded, UUID]:
-    made = await new_projects.create(db, system_actor(), f"{chunks:,} chunks")
-    inside = await scope.enter(db, system_actor(), made.id)
+async def _embed(db: Database, url: str, there: str, chunks: int) -> tuple[EmbeddingTimes, UUID]:
+    project = await new_projects.create(db, system_actor(), f"{chunks:,} chunks")
+    project_scope = await scope.enter(db, system_actor(), project.id)
     with psycopg.connect(url, autocommit=True) as conn:
-        await asyncio.to_thread(desk.fill, conn, made.id, chunks, upstream.DIMENSION, embedded=False)
+        await asyncio.to_thread(dataset.fill, conn, project.id, chunks, upstream.DIMENSION, embedded=False)
     provider = OpenAIModel(
         name="openai:text-embedding-3-small",
         model="text-embedding-3-small",
         dimension=upstream.DIMENSION,
         key="none",
-        base_url=there,
+        base_url=upstream_url,
         timeout=20,
     )
     began = time.perf_counter()
-    done = await vectors.embed_pending(db, inside, provider, _OPTIONS)
+    totals = await vectors.embed_pending(db, project_scope, provider, _OPTIONS)
     stored = time.perf_counter()
-    assert done.processed == chunks, "every chunk has a vector"
-    await vector_index.maintain_index(db, url, inside)
+    assert dtimes.processed == chunks, "every chunk has a vector"
+    await vector_index.maintain_index(db, url, project_scope)
     indexed = time.perf_counter()
     await provider.aclose()
-    return Embedded(chunks, stored - began, indexed - began), made.id
+    return EmbeddingTimes(chunks, stored - began, indexed - began), project.id
 
 
-async def _alone(there: str, chunks: int) -> float:
-    """Seconds for the service to answer for as many texts, as many requests at a time; nothing is read of it."""
-    address = urlsplit(there)
+async def _server_alone(there: str, chunks: int) -> float:
+    """Return the seconds of the server for as many texts with the same concurrency, without parsing."""
+    address = urlsplit(upstream_url)
     body = json.dumps({"input": ["x" * 200] * _OPTIONS.batch_size})
     waiting = iter(range(chunks // _OPTIONS.batch_size))
     head = f"POST /embeddings HTTP/1.1\r\nhost: bench\r\ncontent-length: {len(body)}\r\n\r\n"
 
-    async def ask() -> None:
+    async def request() -> None:
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         for _ in waiting:
             writer.write((head + body).encode())
-            told = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(told.rpartition(b"content-length:")[2]))
+            head_bytes = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head_bytes.rpartition(b"content-length:")[2]))
         writer.close()
 
     began = time.perf_counter()
-    await asyncio.gather(*(ask() for _ in range(_OPTIONS.concurrency)))
+    await asyncio.gather(*(request() for _ in range(_OPTIONS.concurrency)))
     return time.perf_counter() - began
 
 
 def _copy(url: str, project_id: UUID) -> float:
-    """Seconds for the stored vectors to be copied into a table with the same key."""
+    """Return the seconds to copy the stored vectors into a table with the same key."""
     with psycopg.connect(url, autocommit=True) as conn:
         stored = f"COPY (SELECT * FROM rag_vectors WHERE project_id = '{project_id}') TO STDOUT (FORMAT binary)"
         with conn.cursor().copy(stored.encode()) as copy:

@@ -1,7 +1,7 @@
-"""Approved messages through every gate, by four workers, to a provider that takes each at once.
+"""Delivery of approved messages through every gate, by four workers, to a provider that accepts each immediately.
 
-Measured is `delivery.process` in four processes. The floor is what cannot be left out, by pgbench over as many
-connections: a row written before the call in one transaction, and changed after it in another.
+It measures `delivery.process_due` in four processes. The floor is the necessary minimum, run by pgbench with as many
+connections: a row inserted before the call in one transaction and updated after it in another.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ _FLOOR = """
 
 @dataclass
 class InstantChannel:
-    """A channel that takes everything at once."""
+    """A channel that accepts every message immediately."""
 
     channel: str = "telegram"
 
@@ -67,7 +67,7 @@ class InstantChannel:
 
 
 async def measure(quick: bool) -> Measurements:
-    """The row of the table about outbound, and how it grows."""
+    """Measure messages per second, and their growth."""
     messages = 400 if quick else MESSAGES
     with database.fresh() as url:
         seconds = await _send_messages(url, messages)
@@ -81,13 +81,15 @@ async def measure(quick: bool) -> Measurements:
         floor=f"one row written and changed: {floor:,.0f}/s",
         times=floor / rate,
         met=rate >= 400,
-        at_most=100,
+        limit=100,
     )
-    return Measurements([figure], [Curve("outbound", "Time until messages are sent", "messages", "s", points)] if points else [])
+    return Measurements(
+        [figure], [Curve("outbound", "Time until messages are sent", "messages", "s", points)] if points else []
+    )
 
 
 async def _send_messages(url: str, messages: int) -> float:
-    """Seconds in which the workers send that many messages of a new project."""
+    """Return the seconds in which the workers send this many messages of a new project."""
     async with open_database(url, 2) as db:
         project = await new_projects.create(db, system_actor(), f"{messages:,} messages")
     with psycopg.connect(url, autocommit=True) as conn:
@@ -107,7 +109,7 @@ async def _send_messages(url: str, messages: int) -> float:
 
 
 def _floor(url: str, messages: int) -> float:
-    """Messages a second of the least that delivery could do."""
+    """Return the messages per second of the necessary minimum."""
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("CREATE TABLE attempts (id serial PRIMARY KEY, state text NOT NULL)")
     pgbench = postgres_server.program_path("pgbench")
@@ -124,10 +126,12 @@ def _floor(url: str, messages: int) -> float:
 
 async def _work(url: str, project_id: str) -> int:
     async with open_database(url, 4) as db:
-        inside = await scope.enter(db, system_actor(), UUID(project_id))
+        project_scope = await scope.enter(db, system_actor(), UUID(project_id))
         print("ready", flush=True)
         sys.stdin.readline()
-        return (await delivery.process_due(db, inside, {"telegram": InstantChannel()}, delivery.DeliveryOptions())).sent
+        return (
+            await delivery.process_due(db, project_scope, {"telegram": InstantChannel()}, delivery.DeliveryOptions())
+        ).sent
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Every page of a project that holds 100,000 messages: how long the server works on it, asked in its own process.
+"""The server's time for every page of a project with 100,000 messages.
 
-    python -m bench.pages       each page by itself
+    python -m bench.pages       prints each page
 
-The application answers over ASGI, with a session and without a network; the floor is a page that reads nothing of the
-project, with the same rail and session.
+The application responds over ASGI, with a session and without a network. The floor is a page that reads nothing of the
+project, with the same navigation and session.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import httpx2
 import psycopg
 from starlette.types import Receive, Scope, Send
 
-from bench import database, desk
+from bench import database, dataset
 from bench.figures import Figure, Measurements, percentile
 from proofdesk import logging
 from proofdesk.audit import events
@@ -35,7 +35,7 @@ from proofdesk.settings import Settings
 
 MESSAGES, FEW = 100_000, 5_000
 REQUESTS, WARMING = 20, 3
-AT_MOST = 100.0  # milliseconds
+LIMIT = 100.0  # milliseconds
 FLOOR = "/runbooks"
 HTML = {"accept": "text/html"}
 PAGES = (
@@ -74,7 +74,7 @@ _MORE = (
 
 @dataclass(frozen=True)
 class PageTime:
-    """How long a page took, in milliseconds."""
+    """The response time of a page in milliseconds."""
 
     page: str
     median: float
@@ -82,20 +82,20 @@ class PageTime:
 
 
 async def measure(quick: bool) -> Measurements:
-    """The row of the table about pages."""
+    """Measure every page and report the slowest."""
     messages = FEW if quick else MESSAGES
     took = await _measure_pages(messages)
-    slow = sorted((one for one in took if one.page != FLOOR), key=lambda one: one.median, reverse=True)
-    floor = next(one for one in took if one.page == FLOOR)
-    worst = ", ".join(f"{one.page} {one.median:.0f} ms" for one in slow[:3])
+    slow = sorted((page for page in times_ if page.page != FLOOR), key=lambda page: page.median, reverse=True)
+    floor = next(page for page in times_ if page.page == FLOOR)
+    worst = ", ".join(f"{page.page} {page.median:.0f} ms" for page in slow[:3])
     figure = Figure(
-        work=f"the slowest of {len(slow)} pages, the project holding {messages:,} messages of a year",
-        goal=f"median ≤ {AT_MOST:.0f} ms of the server",
-        measured=f"{worst}; p95 of the first {slow[0].p95:.0f} ms",
-        floor=f"a page that reads nothing of the project: {floor.median:.0f} ms",
+        work=f"the slowest of {len(slow)} pages, with {messages:,} messages of page year",
+        goal=f"median ≤ {LIMIT:.0f} ms of the server",
+        measured=f"{worst}; p95 of the slowest {slow[0].p95:.0f} ms",
+        floor=f"a page without project data: {floor.median:.0f} ms",
         times=slow[0].median / floor.median,
-        met=slow[0].median <= AT_MOST,
-        at_most=20,
+        met=slow[0].median <= LIMIT,
+        limit=20,
     )
     return Measurements([figure])
 
@@ -106,22 +106,24 @@ async def _measure_pages(messages: int) -> list[PageTime]:
             project_id = await _fill(db, url, messages)
         async with _client(url, project_id) as client:
             pages = (FLOOR, *PAGES)
-            return [await _measure_page(client, page, address) for page, address in zip(pages, _addresses(url), strict=True)]
+            return [
+                await _measure_page(client, page, address) for page, address in zip(pages, _addresses(url), strict=True)
+            ]
 
 
 async def _fill(db: Database, url: str, messages: int) -> UUID:
-    made = await new_projects.create(db, events.system_actor(), "Studio")
-    inside = await scope.enter(db, events.system_actor(), made.id)
+    project = await new_projects.create(db, events.system_actor(), "Studio")
+    project_scope = await scope.enter(db, events.system_actor(), project.id)
     with psycopg.connect(url, autocommit=True) as conn:
-        await asyncio.to_thread(desk.fill, conn, made.id, messages, 64)
+        await asyncio.to_thread(dataset.fill, conn, project.id, messages, 64)
         for statement in _MORE:
             conn.execute(statement.replace("% ", "%% ").encode(), {"n": messages})
-        await index_conversations(db, inside, ChunkLimits.from_settings(Settings()))
-        told = [events.BulkEvent("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
-        async with db.scoped(inside) as noting:
-            await events.record_many(noting, inside, inside.actor, told)
+        await index_conversations(db, project_scope, ChunkLimits.from_settings(Settings()))
+        audit_events = [events.BulkEvent("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
+        async with db.scoped(project_scope) as noting:
+            await events.record_many(noting, project_scope, project_scope.actor, audit_events)
         conn.execute("VACUUM ANALYZE")
-    return made.id
+    return project.id
 
 
 @asynccontextmanager
@@ -151,10 +153,10 @@ async def _client(url: str, project_id: UUID) -> AsyncIterator[httpx2.AsyncClien
 def _addresses(url: str) -> list[str]:
     with psycopg.connect(url) as conn:
         row = conn.execute("SELECT id, (SELECT min(id::text) FROM outbound_messages) FROM projects").fetchone()
-    assert row is not None, "the project was made"
+    assert row is not None, "the project was project"
     named: dict[str, Any] = {
-        "conversation": f"/conversations/cw:{row[0]}:{desk.ACCOUNT}:7/thread",
-        "contact": f"/contacts/cwc:{row[0]}:{desk.ACCOUNT}:7",
+        "conversation": f"/conversations/cw:{row[0]}:{dataset.ACCOUNT}:7/thread",
+        "contact": f"/contacts/cwc:{row[0]}:{dataset.ACCOUNT}:7",
         "message": f"/outbound/{row[1]}",
         "sources": f"/projects/{row[0]}/sources",
     }
@@ -165,17 +167,19 @@ async def _measure_page(client: httpx2.AsyncClient, page: str, address: str) -> 
     times = []
     for number in range(WARMING + REQUESTS):
         began = time.perf_counter()
-        answer = await client.get(address)
+        response = await client.get(address)
         took = (time.perf_counter() - began) * 1000
-        assert answer.status_code == 200, f"{address} answered {answer.status_code}"
+        assert response.status_code == 200, f"{address} responded {response.status_code}"
         times += [took] if number >= WARMING else []
     return PageTime(page, percentile(times, 50), percentile(times, 95))
 
 
 def main() -> None:
-    """Measure and print each page, the slowest first."""
-    for one in sorted(asyncio.run(_measure_pages(FEW if "--quick" in sys.argv else MESSAGES)), key=lambda one: -one.median):
-        print(f"{one.median:8.1f} ms  p95 {one.p95:8.1f} ms  {one.page}")
+    """Measure and print each page, slowest first."""
+    for page in sorted(
+        asyncio.run(_measure_pages(FEW if "--quick" in sys.argv else MESSAGES)), key=lambda page: -page.median
+    ):
+        print(f"{page.median:8.1f} ms  p95 {page.p95:8.1f} ms  {page.page}")
 
 
 if __name__ == "__main__":

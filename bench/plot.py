@@ -1,4 +1,4 @@
-"""A curve as a picture, both axes logarithmic: what grows in proportion to its size rises like the dashed line."""
+"""Growth curves as SVG charts with logarithmic axes. The dashed line is linear growth."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _STYLE = (
 
 
 def svg(curve: Curve) -> str:
-    """The picture, of one file without anything from elsewhere."""
+    """Return a self-contained SVG chart of the curve."""
     across = _scale([size for size, _ in curve.points], _LEFT, _WIDTH - _RIGHT)
     first, least = curve.points[0]
     proportional = [least * size / first for size, _ in curve.points]

@@ -1,9 +1,9 @@
-"""Runs every measurement and writes what came out into docs/performance.md, how it grows as pictures into docs/img.
+"""Run every benchmark and write the results to docs/performance.md and the growth charts to docs/img.
 
     make bench                           (or: python -m bench.run [--only sync])
-    make bench ARGS="--quick --check"    small sizes; fails when something is far beyond its floor
+    make bench ARGS="--quick --check"    small sizes; fails when a measurement is far beyond its floor
 
-A measurement is a module of this package with `async def measure(quick) -> Found`; its rows follow those before it.
+A benchmark is a module of this package with `async def measure(quick) -> Measurements`.
 """
 
 import argparse
@@ -40,7 +40,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Coroutine[Any, Any, Measurements]]] = {
 
 
 def main() -> int:
-    """Measure, print, and write the page when everything was measured at full size; 1 when a check failed."""
+    """Measure and print; write the page after a full run. Return 1 if a check failed."""
     options = _options()
     results = Measurements()
     for name in [options.only] if options.only else MEASUREMENTS:
@@ -56,25 +56,28 @@ def main() -> int:
         _write(measured, results.curves)
     faults = [one for one in results.figures if one.is_fault] if options.check else []
     for measurements in faults:
-        print(f"{measurements.work}: {measurements.times:.1f} times its floor; more than {measurements.at_most:g} is a fault.", file=sys.stderr)
+        print(
+            f"{measurements.work}: {measurements.times:.1f} times its floor; more than {measurements.limit:g} is a fault.",
+            file=sys.stderr,
+        )
     return 1 if faults else 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure how fast everything is.")
-    parser.add_argument("--only", choices=sorted(MEASUREMENTS), help="one measurement; the page is left alone")
-    parser.add_argument("--quick", action="store_true", help="small sizes, in a minute; the page is left alone")
-    parser.add_argument("--check", action="store_true", help="fail when a ratio to a floor is far too large")
+    parser = argparse.ArgumentParser(description="Run the benchmarks.")
+    parser.add_argument("--only", choices=sorted(MEASUREMENTS), help="run one benchmark; do not write the page")
+    parser.add_argument("--quick", action="store_true", help="small sizes, one minute; do not write the page")
+    parser.add_argument("--check", action="store_true", help="fail when a measurement is far beyond its floor")
     return parser.parse_args()
 
 
 def _write(measured: str, curves: list[Curve]) -> None:
     for curve in curves:
         (PICTURES / f"growth-{curve.name}.svg").write_text(svg(curve), "utf-8")
-    shown = [f"![{c.title}, by {c.size_unit}](img/growth-{c.name}.svg)\n\n{c.title} {c.verdict}." for c in curves]
+    charts = [f"![{c.title}, by {c.size_unit}](img/growth-{c.name}.svg)\n\n{c.title} {c.verdict}." for c in curves]
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    growth = "\n\n".join(["### Growth", "The dashed line is what grows in proportion to its size.", *shown])
+    growth = "\n\n".join(["### Growth", "The dashed line shows linear growth.", *charts])
     PAGE.write_text(f"{before}{BEGIN}\n{measured}\n\n{growth}\n{END}{after}", "utf-8")
 
 
@@ -82,18 +85,18 @@ def _machine() -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    busy = os.getloadavg()[1]
+    load = os.getloadavg()[1]
     return (
         f"`make bench`, {datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}: {_processor()},"
         f" {os.cpu_count()} cores, {psutil.virtual_memory().total // 2**30} GB, {platform.system()},"
-        f" Python {platform.python_version()}, the embedded PostgreSQL on the same machine. Load average during the"
-        f" last five minutes: {busy:.1f}."
+        f" Python {platform.python_version()}, the embedded PostgreSQL on the same machine. Load average of the"
+        f" last five minutes: {load:.1f}."
     )
 
 
 def _processor() -> str:
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text("utf-8").splitlines() if known.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 

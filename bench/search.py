@@ -1,9 +1,9 @@
-"""Search in projects of 1,000, 10,000 and 100,000 chunks that share a database, and in a small one beside very many.
+"""Search in projects of 1,000, 10,000 and 100,000 chunks in one database, and in a small project beside many others.
 
     python -m bench.search [--others 1000000]
 
-Measured is `hits.find`, which the page and the API call, with a provider that answers at once. The floor is the bare
-nearest-neighbour query of pgvector on the same rows; recall is that of the vectors alone, against comparing all.
+It measures `results.search`, which the page and the API call, with a provider that responds immediately. The floor is
+the bare nearest-neighbour query of pgvector on the same rows. Recall is that of the vector query, against an exact one.
 """
 
 import argparse
@@ -20,8 +20,8 @@ import psutil
 import psycopg
 from pgvector import HalfVector
 
-from bench import database, desk
-from bench.figures import Curve, Figure, Measurements, percentile, markdown_table
+from bench import database, dataset
+from bench.figures import Curve, Figure, Measurements, markdown_table, percentile
 from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database, open_database
 from proofdesk.database.rows import Conn
@@ -39,8 +39,8 @@ DIMENSION = 1536
 SIZES = (1_000, 10_000, 100_000)
 QUICK = (1_000, 3_000)
 QUERIES = 200
-WARM_UP = 200  # other questions, asked first: connections live long, and a new one maps what it reads page by page
-OTHER = 100_000  # chunks of each project beside
+WARM_UP = 200  # other queries, run first: connections live long, and a new one maps shared memory page by page
+OTHER = 100_000  # chunks of each other project
 UNFILTERED = SearchFilters()
 _SETTINGS = Settings(embedding_provider="local")
 _BARE = (
@@ -51,10 +51,10 @@ _BARE = (
 
 @dataclass
 class InstantProvider:
-    """A provider that knows the vectors of its questions."""
+    """A provider that has the vectors of all queries."""
 
     vectors: dict[str, list[float]]
-    name: str = desk.MODEL
+    name: str = dataset.MODEL
     dimension: int = DIMENSION
     max_batch: int = 1
     takes: int | None = None
@@ -70,7 +70,7 @@ class InstantProvider:
 
 @dataclass(frozen=True)
 class SearchTimes:
-    """Milliseconds of each search and of each bare query, those of the processor for one search, and the recall."""
+    """Milliseconds of each search and of each bare query, CPU milliseconds per search, and the recall."""
 
     searches: list[float]
     bare: list[float]
@@ -80,87 +80,89 @@ class SearchTimes:
 
 @dataclass(frozen=True)
 class SearchBench:
-    """A database to measure in."""
+    """A database with generated projects."""
 
     url: str
     db: Database
 
-    async def project(self, chunks: int) -> tuple[Scope, desk.Dataset]:
-        """A project with that many chunks, every stage up to date."""
-        inside, filled = await self.create_filled(chunks)
-        await self.index_terms(inside)
-        await self.index_vectors(inside)
-        return inside, filled
+    async def project(self, chunks: int) -> tuple[Scope, dataset.Dataset]:
+        """Create a project with this many chunks and all indexes."""
+        project_scope, filled = await self.create_filled(chunks)
+        await self.index_terms(project_scope)
+        await self.index_vectors(project_scope)
+        return project_scope, filled
 
     async def projects(self, number: int, chunks: int) -> None:
-        """That many such projects. The vectors of one are indexed while the words of the next are."""
+        """Create several such projects. The vector index of one is built while the terms of the next are."""
         before: list[Scope] = []
         for _ in range(number):
-            inside, _ = await self.create_filled(chunks)
-            await asyncio.gather(self.index_terms(inside), *map(self.index_vectors, before))
-            before = [inside]
+            project_scope, _ = await self.create_filled(chunks)
+            await asyncio.gather(self.index_terms(project_scope), *map(self.index_vectors, before))
+            before = [project_scope]
         await asyncio.gather(*map(self.index_vectors, before))
 
-    async def create_filled(self, chunks: int) -> tuple[Scope, desk.Dataset]:
-        """A project with that many chunks and their vectors."""
+    async def create_filled(self, chunks: int) -> tuple[Scope, dataset.Dataset]:
+        """Create a project with this many chunks and their vectors."""
         made = await new_projects.create(self.db, system_actor(), f"{chunks:,} chunks")
-        inside = await scope.enter(self.db, system_actor(), made.id)
+        project_scope = await scope.enter(self.db, system_actor(), made.id)
         with psycopg.connect(self.url, autocommit=True) as conn:
-            filled = await asyncio.to_thread(desk.fill, conn, made.id, chunks, DIMENSION)
-        return inside, filled
+            filled = await asyncio.to_thread(dataset.fill, conn, made.id, chunks, DIMENSION)
+        return project_scope, filled
 
-    async def index_terms(self, inside: Scope) -> None:
-        """Bring the words of a project up to date."""
-        await index_conversations(self.db, inside, ChunkLimits.from_settings(Settings()))
+    async def index_terms(self, project_scope: Scope) -> None:
+        """Build the keyword index of a project."""
+        await index_conversations(self.db, project_scope, ChunkLimits.from_settings(Settings()))
 
-    async def index_vectors(self, inside: Scope) -> None:
-        """Give a project the index over its vectors, if it is large."""
-        await vector_index.maintain_index(self.db, self.url, inside)
+    async def index_vectors(self, project_scope: Scope) -> None:
+        """Build the vector index of a project, if it is large."""
+        await vector_index.maintain_index(self.db, self.url, project_scope)
 
-    async def measure(self, inside: Scope, filled: desk.Dataset) -> SearchTimes:
-        """Ask the project its questions, and the bare query the same. Tables are first as autovacuum leaves them."""
+    async def measure(self, project_scope: Scope, filled: dataset.Dataset) -> SearchTimes:
+        """Run the queries through search and through the bare query, after a VACUUM."""
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute("VACUUM ANALYZE")
-        all_asked = filled.queries(WARM_UP + QUERIES)
-        before, asked = all_asked[:WARM_UP], all_asked[WARM_UP:]
-        provider = InstantProvider({text: vector.tolist() for text, vector in all_asked})
-        await self._search(inside, provider, before)
+        all_queries = filled.queries(WARM_UP + QUERIES)
+        warm_up, queries_ = all_queries[:WARM_UP], all_queries[WARM_UP:]
+        provider = InstantProvider({text: vector.tolist() for text, vector in all_queries})
+        await self._search(project_scope, provider, before)
         async with self._bare() as conn:
             for _, vector in before:
                 await _nearest(conn, filled, vector, 10)
             server = psutil.Process(conn.info.backend_pid).parent()
             assert server is not None, "a connection is served by a child of the server"
-            bare, found = [], []
+            bare, times_ = [], []
             used = _processor(server)
-            searches = await self._search(inside, provider, asked)
+            searches = await self._search(project_scope, provider, asked_queries)
             processor = _processor(server) - used
-            for _, vector in asked:
+            for _, vector in asked_queries:
                 started = time.perf_counter()
-                found.append(await _nearest(conn, filled, vector, 10))
+                times_.append(await _nearest(conn, filled, vector, 10))
                 bare.append((time.perf_counter() - started) * 1000)
-        recall = _recall(filled, [vector for _, vector in asked], found)
+        recall = _recall(filled, [vector for _, vector in asked_queries], times_)
         return SearchTimes(searches, bare, processor * 1000 / QUERIES, recall)
 
-    async def measure_filtered(self, inside: Scope, filled: desk.Dataset, filters: SearchFilters) -> list[float]:
-        """Milliseconds of each search with filters, in a project that was measured without."""
-        asked = filled.queries(QUERIES // 2)
-        provider = InstantProvider({text: vector.tolist() for text, vector in asked})
-        await self._search(inside, provider, asked[:10], filters)
-        return await self._search(inside, provider, asked, filters)
+    async def measure_filtered(
+        self, project_scope: Scope, filled: dataset.Dataset, filters: SearchFilters
+    ) -> list[float]:
+        """Return the milliseconds of each search with filters."""
+        asked_queries = filled.queries(QUERIES // 2)
+        provider = InstantProvider({text: vector.tolist() for text, vector in asked_queries})
+        await self._search(project_scope, provider, asked_queries[:10], filters)
+        return await self._search(project_scope, provider, asked_queries, filters)
 
     async def _search(
         self,
-        inside: Scope,
+        project_scope: Scope,
         provider: InstantProvider,
-        asked: Sequence[tuple[str, np.ndarray]],
+        asked_queries: Sequence[tuple[str, np.ndarray]],
         filters: SearchFilters = UNFILTERED,
     ) -> list[float]:
-        took = []
-        for text, _ in asked:
+        milliseconds = []
+        for text, _ in asked_queries:
             started = time.perf_counter()
-            await results.search(self.db, inside, provider, _SETTINGS, SearchQuery(text, filters=filters))
-            took.append((time.perf_counter() - started) * 1000)
-        return took
+            await results.search(self.db, project_scope, provider, _SETTINGS, SearchQuery(text, filters=filters))
+            milliseconds.append((time.perf_counter() - started) * 1000)
+        return milliseconds
 
     @asynccontextmanager
     async def _bare(self) -> AsyncIterator[Conn]:
@@ -173,7 +175,7 @@ class SearchBench:
 
 
 async def measure(quick: bool, others: int = 1_000_000) -> Measurements:
-    """The rows of the table about search."""
+    """Measure search by project size, with filters, and beside other projects."""
     sizes = QUICK if quick else SIZES
     with database.fresh() as url:
         async with open_database(url, 4) as db:
@@ -182,16 +184,19 @@ async def measure(quick: bool, others: int = 1_000_000) -> Measurements:
 
 async def _measure(bench: SearchBench, sizes: Sequence[int], others: int) -> Measurements:
     rows: list[Figure] = []
-    made: list[tuple[Scope, desk.Dataset]] = []
+    made: list[tuple[Scope, dataset.Dataset]] = []
     medians: list[tuple[int, float]] = []
     for chunks in sizes:
         made.append(await bench.project(chunks))
-        found = await bench.measure(*made[-1])
-        medians.append((chunks, percentile(found.searches, 50)))
-        rows.append(_figure(f"hybrid search in {chunks:,} chunks", found, 6, 12, 0.99))
-    since = SearchFilters(from_=desk.message_time(sizes[-1] * 99 // 100))
-    for told, filters in ("of the last hundredth of the time", since), ("by contacts", SearchFilters(sender="contact")):
-        rows.append(await _narrowed(bench, *made[-1], *medians[-1], told, filters))
+        times_ = await bench.measure(*made[-1])
+        medians.append((chunks, percentile(times_.searches, 50)))
+        rows.append(_figure(f"hybrid search in {chunks:,} chunks", times_, 6, 12, 0.99))
+    since = SearchFilters(from_=dataset.message_time(sizes[-1] * 99 // 100))
+    for description, filters in (
+        ("of the last hundredth of the time", since),
+        ("by contacts", SearchFilters(sender="contact")),
+    ):
+        rows.append(await _narrowed(bench, *made[-1], *medians[-1], description, filters))
     more = max(0, math.ceil((others - sum(sizes[1:])) / OTHER))
     await bench.projects(more, OTHER)
     held = sum(sizes[1:]) + more * OTHER
@@ -201,48 +206,54 @@ async def _measure(bench: SearchBench, sizes: Sequence[int], others: int) -> Mea
 
 
 async def _narrowed(
-    bench: SearchBench, inside: Scope, filled: desk.Dataset, chunks: int, median: float, told: str, filters: SearchFilters
+    bench: SearchBench,
+    project_scope: Scope,
+    filled: dataset.Dataset,
+    chunks: int,
+    median: float,
+    description: str,
+    filters: SearchFilters,
 ) -> Figure:
-    took = await bench.measure_filtered(inside, filled, filters)
+    milliseconds = await bench.measure_filtered(project_scope, filled, filters)
     return Figure(
-        work=f"hybrid search in {chunks:,} chunks, among those {told}",
+        work=f"hybrid search in {chunks:,} chunks, among those {description}",
         goal="",
-        measured=f"p50 {percentile(took, 50):.1f} ms, p95 {percentile(took, 95):.1f} ms",
+        measured=f"p50 {percentile(milliseconds, 50):.1f} ms, p95 {percentile(milliseconds, 95):.1f} ms",
         floor=f"without a filter: p50 {median:.1f} ms",
-        times=percentile(took, 50) / median,
+        times=percentile(milliseconds, 50) / median,
     )
 
 
-def _figure(work: str, found: SearchTimes, p50: float | None, p95: float, recall: float) -> Figure:
-    took = percentile(found.searches, 50), percentile(found.searches, 95)
-    floor = percentile(found.bare, 50), percentile(found.bare, 95)
+def _figure(work: str, times_: SearchTimes, p50: float | None, p95: float, recall: float) -> Figure:
+    milliseconds = percentile(times_.searches, 50), percentile(times_.searches, 95)
+    floor = percentile(times_.bare, 50), percentile(times_.bare, 95)
     goal = f"p50 ≤ {p50} ms, p95 ≤ {p95} ms" if p50 else f"p95 ≤ {p95} ms"
     return Figure(
         work=work,
         goal=f"{goal}, recall@10 ≥ {recall}",
-        measured=f"p50 {took[0]:.1f} ms, p95 {took[1]:.1f} ms, recall {found.recall:.3f},"
-        f" {found.processor:.1f} ms of processor",
+        measured=f"p50 {milliseconds[0]:.1f} ms, p95 {milliseconds[1]:.1f} ms, recall {times_.recall:.3f},"
+        f" {times_.processor:.1f} ms of processor",
         floor=f"bare pgvector query: p50 {floor[0]:.1f} ms, p95 {floor[1]:.1f} ms",
-        times=took[0] / floor[0],
-        at_most=60,
-        met=(p50 is None or took[0] <= p50) and took[1] <= p95 and found.recall >= recall,
+        times=milliseconds[0] / floor[0],
+        limit=60,
+        met=(p50 is None or milliseconds[0] <= p50) and milliseconds[1] <= p95 and times_.recall >= recall,
     )
 
 
-async def _nearest(conn: Conn, filled: desk.Dataset, vector: np.ndarray, most: int) -> list[int]:
-    statement = _BARE.format(project=filled.project_id, model=desk.MODEL, dimension=DIMENSION, most=most)
+async def _nearest(conn: Conn, filled: dataset.Dataset, vector: np.ndarray, most: int) -> list[int]:
+    statement = _BARE.format(project=filled.project_id, model=dataset.MODEL, dimension=DIMENSION, most=most)
     rows = await conn.execute(statement.encode(), [HalfVector(vector.tolist())])
     return [number for (number,) in await rows.fetchall()]
 
 
-def _recall(filled: desk.Dataset, vectors: Sequence[np.ndarray], found: Sequence[Sequence[int]]) -> float:
-    """The share of the ten nearest that were found; one as near as the tenth counts as well."""
-    asked = np.stack(vectors)
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    near = np.concatenate([asked @ _unit(part).T for _, part in filled.vectors()], axis=1)
+def _recall(filled: dataset.Dataset, vectors: Sequence[np.ndarray], times_: Sequence[Sequence[int]]) -> float:
+    """Return the share of the ten nearest that were times_. A chunk as near as the tenth counts as times_."""
+    asked_queries = np.stack(vectors)
+    asked_queries /= np.linalg.norm(asked_queries, axis=1, keepdims=True)
+    near = np.concatenate([asked_queries @ _unit(part).T for _, part in filled.vectors()], axis=1)
     tenth = np.sort(near, axis=1)[:, -10]
-    hit = [sum(near[n, number] >= tenth[n] - 1e-6 for number in numbers) for n, numbers in enumerate(found)]
-    return sum(hit) / (10 * len(found))
+    hit = [sum(near[n, number] >= tenth[n] - 1e-6 for number in numbers) for n, numbers in enumerate(times_)]
+    return sum(hit) / (10 * len(times_))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -251,7 +262,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _processor(server: psutil.Process) -> float:
-    """Seconds of the processor that this process and those of the database server have used."""
+    """Return the CPU seconds that this process and those of the database server have used."""
     total = time.process_time()
     for process in server.children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -263,7 +274,7 @@ def _processor(server: psutil.Process) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure search.")
-    parser.add_argument("--others", type=int, default=1_000_000, help="chunks held beside those of the small project")
+    parser.add_argument("--others", type=int, default=1_000_000, help="chunks of other projects beside the small one")
     print(markdown_table(asyncio.run(measure(False, parser.parse_args().others)).figures))
 
 

@@ -1,7 +1,7 @@
-"""The server under load, as people call it: two processes and sixteen connections, each with its own session.
+"""The server under load: two processes and sixteen connections, each with its own session.
 
-Measured by wrk, which takes a part of the same two cores. The floor is the emptiest route of the same server:
-/health passes everything that each request passes, but needs neither session nor database.
+wrk measures, and uses a part of the same cores. The floor is /health of the same server: it passes every middleware,
+but needs neither session nor database.
 """
 
 import contextlib
@@ -48,19 +48,19 @@ _MESSAGES = """
 
 @dataclass(frozen=True)
 class Load:
-    """Requests a second, and the milliseconds that 99 of 100 took at most."""
+    """Requests per second, and the 99th percentile of response times in milliseconds."""
 
     rate: float
     p99: float
 
     @property
     def milliseconds(self) -> float:
-        """Milliseconds of the server for one request."""
+        """Return the server's milliseconds per request."""
         return 1000 / self.rate
 
 
 async def measure(quick: bool) -> Measurements:
-    """The rows of the table about the server; one that says so where wrk is missing."""
+    """Measure requests per second. Without wrk, return a row that says so."""
     if shutil.which("wrk") is None:
         return Measurements([Figure("requests", "", "not measured: wrk is not installed")])
     seconds = 2 if quick else 5
@@ -88,11 +88,11 @@ async def measure(quick: bool) -> Measurements:
 def _curves(rows: list[tuple[int, Load, Load]]) -> list[Curve]:
     return [
         Curve("messages", "Time of a page of messages", "messages", "ms", [(n, m.milliseconds) for n, m, _ in rows]),
-        Curve("status", "Time of how things stand", "messages", "ms", [(n, s.milliseconds) for n, _, s in rows]),
+        Curve("status", "Time of the job status", "messages", "ms", [(n, s.milliseconds) for n, _, s in rows]),
     ]
 
 
-def _figure(work: str, load: Load, floor: Load, goal: int | None, at_most: float, p99: float | None = None) -> Figure:
+def _figure(work: str, load: Load, floor: Load, goal: int | None, limit: float, p99: float | None = None) -> Figure:
     return Figure(
         work=work,
         goal=f"≥ {goal:,} requests/s{f', p99 ≤ {p99:g} ms' if p99 else ''}" if goal else "",
@@ -100,7 +100,7 @@ def _figure(work: str, load: Load, floor: Load, goal: int | None, at_most: float
         floor=f"/health: {floor.rate:,.0f} requests/s, p99 {floor.p99:.0f} ms",
         times=floor.rate / load.rate,
         met=load.rate >= goal and (p99 is None or load.p99 <= p99) if goal else None,
-        at_most=at_most,
+        limit=limit,
     )
 
 
@@ -123,7 +123,7 @@ def _insert_messages(url: str, first: int, last: int) -> None:
 
 @contextlib.contextmanager
 def serve(url: str) -> Iterator[str]:
-    """The base URL of a server with that database, as `proofdesk serve` runs it."""
+    """Start `proofdesk serve` on this database and yield its base URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -138,7 +138,7 @@ def serve(url: str) -> Iterator[str]:
 
 
 def wait_for(address: str) -> None:
-    """Ask until it answers 200."""
+    """Request the address until it responds 200."""
     until = time.monotonic() + START_WITHIN
     while time.monotonic() < until:
         with contextlib.suppress(httpx2.HTTPError):

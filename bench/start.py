@@ -1,6 +1,6 @@
-"""How long `proofdesk up` takes until it is ready, with a database that exists, and what memory it then holds.
+"""The start of `proofdesk up` with an existing database, and the memory of its idle processes.
 
-The floor is the start of the database server and of an interpreter with the libraries that any such server needs.
+The floor is the start of the database server, and of an interpreter with the libraries that any such server needs.
 """
 
 import os
@@ -19,17 +19,17 @@ from bench.serving import wait_for
 from proofdesk.database import embedded, migrate
 
 _LIBRARIES = "fastapi, granian, psycopg_pool, procrastinate"
-_SETTLED = 3.0  # seconds, after which an idle process is idle
+_SETTLED = 3.0  # seconds until a started process is idle
 
 
 async def measure(quick: bool) -> Measurements:
-    """The rows of the table about starting."""
+    """Measure start time and idle memory."""
     with tempfile.TemporaryDirectory(prefix="proofdesk-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # run by root, the database server is another user
         home = Path(folder) / "home"
         with embedded.running_server(home) as url:
             migrate.migrate(url)
-        _start_and_measure(home)  # once before: what is compiled and read for the first time is not measured
+        _start_and_measure(home)  # warm-up: compilation and first reads are not measured
         began = time.perf_counter()
         with embedded.running_server(home):
             subprocess.run([sys.executable, "-c", f"import {_LIBRARIES}"], check=True)
@@ -40,13 +40,13 @@ async def measure(quick: bool) -> Measurements:
 
 def _start_figure(ready: float, alone: float) -> Figure:
     return Figure(
-        work="`proofdesk up` until it is ready, database existing",
+        work="`proofdesk up` until ready, with an existing database",
         goal="≤ 3 s",
         measured=f"{ready:.1f} s",
-        floor=f"the database server and the libraries {alone:.1f} s",
+        floor=f"database server and libraries {alone:.1f} s",
         times=ready / alone,
         met=ready <= 3,
-        at_most=40,
+        limit=40,
     )
 
 
@@ -55,12 +55,12 @@ def _memory_figure(name: str, held: float) -> Figure:
 
 
 def _start_and_measure(home: Path) -> tuple[float, dict[str, float]]:
-    """Seconds until it is ready, and the memory of its server and its worker."""
+    """Return the seconds until it is ready, and the memory of its server and its worker in MB."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {"PROOFDESK_HOME": str(home), "PORT": str(port), "AUTH_PASSWORD": secrets.token_urlsafe(16)}
-    # As after an installation: the machine may forbid to keep what is compiled.
+    # As after an installation: this machine may disable bytecode caching.
     environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home.parent / "compiled")}
     began = time.perf_counter()
     command = [sys.executable, "-m", "proofdesk", "up"]
@@ -76,5 +76,5 @@ def _start_and_measure(home: Path) -> tuple[float, dict[str, float]]:
 
 
 def _megabytes(process: psutil.Process) -> float:
-    """What a process and its children hold; what they share is counted once."""
-    return sum(one.memory_full_info().pss for one in [process, *process.children(recursive=True)]) / 2**20
+    """Return the memory of a process and its children. Shared memory is counted once."""
+    return sum(p.memory_full_info().pss for p in [process, *process.children(recursive=True)]) / 2**20

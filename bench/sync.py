@@ -1,8 +1,8 @@
-"""The first reading of a Chatwoot, with no delay there and with some, and a sync that finds nothing new.
+"""A first sync, without and with network delay, and a sync without new messages.
 
-Measured is `sync.run`, in a process of its own, so that its memory is known: everything is fetched, checked and stored.
-Apart from it, what the job does then: all of it is cut into chunks and indexed by words. The floors are the same pages
-fetched and thrown away, and the same rows copied into tables with the same indexes.
+It measures `sync.run` in a process of its own, so that its memory is known, and separately chunking and the keyword
+index. The floors are fetching and discarding the same pages, and copying the same rows into tables with the same
+indexes.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ _LIMITS = ChunkLimits.from_settings(Settings())
 
 @dataclass(frozen=True)
 class SyncTimes:
-    """Seconds and requests of a first sync and of one more after it, and the most memory it took, in MB.
+    """Seconds and requests of a first sync and of a second one, and the peak memory in MB.
 
-    `findable_seconds` is how long it took after the first to cut and to index all of it.
+    `findable_seconds` is the time for chunking and indexing after the first sync.
     """
 
     messages: int
@@ -56,7 +56,7 @@ class SyncTimes:
 
 
 async def measure(quick: bool) -> Measurements:
-    """The rows of the table about sync, and how it grows."""
+    """Measure first sync, second sync, indexing and memory, and their growth."""
     size = 200 if quick else CONVERSATIONS
     measurements = Measurements()
     with database.fresh() as url:
@@ -74,7 +74,7 @@ async def measure(quick: bool) -> Measurements:
             Curve("sync", "Time of a first sync", "messages", "s", [(s.messages, s.seconds) for s in grown]),
             Curve(
                 "findable",
-                "Time to cut and index what was read first",
+                "Time to chunk and index after a first sync",
                 "messages",
                 "s",
                 [(s.messages, s.findable_seconds) for s in grown],
@@ -95,21 +95,21 @@ def _first(synced: SyncTimes, fetched: float, copied: float) -> Figure:
         work=f"first sync of {synced.messages:,} messages",
         goal="≥ 12,000 messages/s",
         measured=f"{rate:,.0f} messages/s",
-        floor=f"fetched and thrown away {synced.messages / fetched:,.0f}/s, copied {synced.messages / copied:,.0f}/s",
+        floor=f"fetched and discarded {synced.messages / fetched:,.0f}/s, copied {synced.messages / copied:,.0f}/s",
         times=synced.seconds / (fetched + copied),
         met=rate >= 12_000,
-        at_most=40,
+        limit=40,
     )
 
 
 def _findable(synced: SyncTimes, copied: float) -> Figure:
     return Figure(
-        work="what was read is cut and indexed, until words find all of it",
+        work="chunking and keyword index after a first sync",
         goal="",
         measured=f"{synced.messages / synced.findable_seconds:,.0f} messages/s",
         floor=f"chunks and postings copied {synced.messages / copied:,.0f}/s",
         times=synced.findable_seconds / copied,
-        at_most=20,
+        limit=20,
     )
 
 
@@ -117,19 +117,19 @@ def _delayed(synced: SyncTimes) -> Figure:
     least = DELAY * synced.requests / CONCURRENCY
     share = least / synced.seconds
     return Figure(
-        work=f"the same with {DELAY * 1000:.0f} ms of delay, {CONCURRENCY} requests at a time",
-        goal="≥ 80 % of what the delay allows",
+        work=f"the same with {DELAY * 1000:.0f} ms delay and {CONCURRENCY} concurrent requests",
+        goal="≥ 80 % of the maximum with this delay",
         measured=f"{synced.messages / synced.seconds:,.0f} messages/s, {share:.0%}",
         floor=f"{synced.requests:,} requests, {least:.1f} s",
         times=1 / share,
         met=share >= 0.8,
-        at_most=8,
+        limit=8,
     )
 
 
 def _nothing_new(synced: SyncTimes) -> Figure:
     return Figure(
-        work="sync with nothing new",
+        work="sync without new messages",
         goal="≤ 5 requests, ≤ 0.3 s",
         measured=f"{synced.again_requests} requests, {synced.again_seconds:.2f} s",
         met=synced.again_requests <= 5 and synced.again_seconds <= 0.3,
@@ -138,8 +138,8 @@ def _nothing_new(synced: SyncTimes) -> Figure:
 
 def _memory(synced: SyncTimes) -> Figure:
     return Figure(
-        work=f"memory of a first sync of {synced.messages:,} messages",
-        goal="≤ 250 MB at its peak",
+        work=f"peak memory of a first sync of {synced.messages:,} messages",
+        goal="≤ 250 MB",
         measured=f"{synced.peak:.0f} MB",
         met=synced.peak <= 250,
     )
@@ -149,7 +149,7 @@ def _memory(synced: SyncTimes) -> Figure:
 
 
 async def _fetch(there: str, conversations: int) -> float:
-    """Seconds for the pages of a first sync over as many plain connections, none of them looked at."""
+    """Return the seconds to fetch the pages of a first sync over plain connections, without parsing."""
     waiting = _pages(conversations)
     address = urlsplit(there)
 
@@ -177,7 +177,7 @@ def _pages(conversations: int) -> Iterator[str]:
 
 
 def _copy(url: str, table: str) -> float:
-    """Seconds for the rows of a table to be copied into one that has the same columns and indexes."""
+    """Return the seconds to copy the rows of a table into one with the same columns and indexes."""
     names = {"table": sql.Identifier(table), "copied": sql.Identifier(f"copied_{table}")}
     with psycopg.connect(url, autocommit=True) as conn:
         with conn.cursor().copy(sql.SQL("COPY {table} TO STDOUT (FORMAT binary)").format(**names)) as copy:
@@ -194,7 +194,9 @@ def _copy(url: str, table: str) -> float:
 
 
 def _sync_in_subprocess(url: str, upstream_url: str) -> SyncTimes:
-    done = subprocess.run([sys.executable, "-m", "bench.sync", url, upstream_url], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.sync", url, upstream_url], capture_output=True, text=True, check=True
+    )
     return SyncTimes(**json.loads(done.stdout))
 
 

@@ -1,7 +1,6 @@
-"""A Chatwoot and an embedding provider that are never what is waited for: a process of their own that puts numbers into
-answers which are ready, where the simulators would make each anew.
+"""A Chatwoot and an embedding provider that are never the bottleneck: prepared responses from a process of its own.
 
-    python -m bench.upstream --conversations 2000 [--delay 50]     prints its port; GET /requests tells how many it had
+python -m bench.upstream --conversations 2000 [--delay 50]     prints its port; GET /requests returns the count
 """
 
 import argparse
@@ -19,9 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-MESSAGES = 32  # of a conversation
+MESSAGES = 32  # per conversation
 DIMENSION = 1536
-_LISTED, _CONTACTS = 25, 15  # on a page
+_LISTED, _CONTACTS = 25, 15  # per page
 _START = 1_700_000_000
 _SECONDS = 60  # between messages
 _TEXTS = (
@@ -34,7 +33,7 @@ _TEXTS = (
 
 @contextlib.contextmanager
 def running(conversations: int = 0, delay: float = 0) -> Iterator[str]:
-    """The base URL of such a process; each of its answers takes `delay` seconds."""
+    """Start the process and yield its base URL. Each response takes `delay` seconds."""
     command = [sys.executable, "-m", "bench.upstream", f"--conversations={conversations}", f"--delay={delay * 1000}"]
     root = Path(__file__).resolve().parent.parent
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
@@ -46,51 +45,51 @@ def running(conversations: int = 0, delay: float = 0) -> Iterator[str]:
 
 
 def requests(url: str) -> int:
-    """How many requests it has answered."""
-    with urllib.request.urlopen(f"{url}/requests") as answer:
-        return int(answer.read())
+    """Return the number of requests so far."""
+    with urllib.request.urlopen(f"{url}/requests") as response:
+        return int(response.read())
 
 
 class Upstream:
-    """What is answered. `conversations` is how many there are, each of another contact."""
+    """The responses. `conversations` is the number of conversations, each with its own contact."""
 
     def __init__(self, conversations: int):
         self.conversations = conversations
         self.requests = 0
 
-    def answer(self, target: str, body: bytes) -> bytes:
-        """The body of the answer to one request."""
+    def respond(self, target: str, body: bytes) -> bytes:
+        """Return the body of the response to one request."""
         url = urlsplit(target)
         if url.path == "/requests":
             return b"%d" % self.requests
         self.requests += 1
         if url.path.endswith("/embeddings"):
             return _embeddings(len(json.loads(body)["input"]))
-        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        params = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path.endswith("/inboxes"):
             return _INBOXES
         if url.path.endswith("/messages"):
-            return self._messages(int(url.path.split("/")[-2]), int(asked["after"]), int(asked["before"]))
+            return self._messages(int(url.path.split("/")[-2]), int(params["after"]), int(params["before"]))
         if url.path.endswith("/contacts"):
-            return self._contacts(int(asked["page"]))
-        return self._listed(asked)
+            return self._contacts(int(params["page"]))
+        return self._conversation_list(params)
 
-    def _listed(self, asked: dict[str, str]) -> bytes:
-        if "updated_within" in asked:
+    def _conversation_list(self, params: dict[str, str]) -> bytes:
+        if "updated_within" in params:
             return _LIST % (self.conversations, b"")
-        numbers: Iterable[int] = _of_page(int(asked["page"]), _LISTED, self.conversations)
-        if asked["sort_by"] != "created_at_asc":
+        numbers: Iterable[int] = _of_page(int(params["page"]), _LISTED, self.conversations)
+        if params["sort_by"] != "created_at_asc":
             numbers = [self.conversations + 1 - number for number in numbers]
         return _LIST % (self.conversations, b",".join(map(_conversation, numbers)))
 
     def _messages(self, conversation: int, first: int, end: int) -> bytes:
         numbers = range(max(first, (conversation - 1) * MESSAGES + 1), min(end, conversation * MESSAGES + 1))
-        shown = [_MESSAGES[n % len(_MESSAGES)] % (n, conversation, _START + n * _SECONDS) for n in numbers]
-        return b'{"meta":{},"payload":[%s]}' % b",".join(shown)
+        views = [_MESSAGES[n % len(_MESSAGES)] % (n, conversation, _START + n * _SECONDS) for n in numbers]
+        return b'{"meta":{},"payload":[%s]}' % b",".join(views)
 
     def _contacts(self, page: int) -> bytes:
-        shown = [_CONTACT % {b"id": number} for number in _of_page(page, _CONTACTS, self.conversations)]
-        return b'{"meta":{"count":%d},"payload":[%s]}' % (self.conversations, b",".join(shown))
+        views = [_CONTACT % {b"id": number} for number in _of_page(page, _CONTACTS, self.conversations)]
+        return b'{"meta":{"count":%d},"payload":[%s]}' % (self.conversations, b",".join(views))
 
 
 _INBOXES = b'{"payload":[{"id":1,"name":"E-mail","channel_type":"Channel::Email"}]}'
@@ -141,7 +140,7 @@ def _conversation(number: int) -> bytes:
 
 @cache
 def _embeddings(count: int) -> bytes:
-    """Vectors in the form in which the client of OpenAI asks for them."""
+    """Return vectors in the format that OpenAI's client requests."""
     random = np.random.default_rng(1)
     vectors = random.standard_normal((count, DIMENSION), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -154,7 +153,7 @@ def _embeddings(count: int) -> bytes:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, kept alive. A request is answered when all of it is there."""
+    """One keep-alive connection. A request gets its response when it is complete."""
 
     def __init__(self, upstream: Upstream, delay: float):
         self._upstream, self._delay = upstream, delay
@@ -174,13 +173,16 @@ class _Connection(asyncio.Protocol):
         whole = end + int(length.split(b"\r\n")[0] or 0)
         if len(self._received) < whole:
             return
-        body = self._upstream.answer(head.split(b" ", 2)[1].decode(), bytes(self._received[end:whole]))
+        body = self._upstream.respond(head.split(b" ", 2)[1].decode(), bytes(self._received[end:whole]))
         del self._received[:whole]
-        told = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        payload = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
+            len(body),
+            body,
+        )
         if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, self._transport.write, told)
+            asyncio.get_running_loop().call_later(self._delay, self._transport.write, payload)
         else:
-            self._transport.write(told)
+            self._transport.write(payload)
 
 
 async def _serve(upstream: Upstream, delay: float) -> None:
@@ -190,8 +192,8 @@ async def _serve(upstream: Upstream, delay: float) -> None:
 
 
 def main() -> None:
-    """Serve until ended."""
-    parser = argparse.ArgumentParser(description="Answer like a Chatwoot and an embedding provider.")
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(description="Respond like a Chatwoot and an embedding provider.")
     parser.add_argument("--conversations", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0, help="milliseconds")
     options = parser.parse_args()

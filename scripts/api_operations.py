@@ -1,4 +1,4 @@
-"""The operations of the API as its description tells them, for people: the page /docs, and docs/reference/api.md."""
+"""The operations in an OpenAPI document, for docs/reference/api.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from typing import Any
 from proofdesk.runbooks import registry
 
 Document = dict[str, Any]
-_ENVELOPE = {"ok", "request_id"}
-GENERAL = {
+GENERAL_CODES = {
     "invalid_request", "invalid_json", "payload_too_large", "unauthorized", "csrf_invalid", "active_project_required",
     "not_found", "method_not_allowed", "database_unavailable", "internal_error",
 }  # fmt: skip
-"""Codes that follow from what a request is and needs, and say nothing of an operation."""
+"""Codes that many operations share, so that their sections omit them."""
+_ENVELOPE = {"ok", "request_id"}
+_TYPE_NAMES = {"string": "text", "date-time": "time", "uuid": "UUID"}
 
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter, or a field of a body or an answer. `kind` tells its type and bounds; `place` is for parameters."""
+    """A parameter, or a field of a body or an answer. `type_text` is its type with its bounds, in words."""
 
     name: str
-    kind: str
-    about: str
-    place: str = ""
+    type_text: str
+    description: str
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """An error that an operation may answer."""
+class ErrorCode:
+    """An error that an operation can return."""
 
     status: int
     code: str
@@ -38,72 +38,72 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that the API does. `needs` is what it asks of the caller: session, csrf, project.
+    """One operation. `needs` lists what the client needs: session, csrf, project.
 
-    `refusals` are those of its own, without the `GENERAL` ones.
+    `errors` are its own errors, without the general ones.
     """
 
     method: str
     path: str
     tag: str
     summary: str
-    about: str
+    description: str
     needs: tuple[str, ...]
     parameters: tuple[Field, ...]
     body: tuple[Field, ...]
     status: int
     answer: tuple[Field, ...]
-    refusals: tuple[Refusal, ...]
+    errors: tuple[ErrorCode, ...]
 
 
-def all(document: Document) -> list[Operation]:
-    """Every operation, in the order of the document."""
+def list_operations(document: Document) -> list[Operation]:
+    """Return every operation, in the order of the document."""
     return [
-        _operation(document, path, method, told)
+        _operation(document, path, method, description)
         for path, methods in document["paths"].items()
-        for method, told in methods.items()
+        for method, description in methods.items()
     ]
 
 
-def refusals(document: Document) -> dict[str, Refusal]:
-    """Every code that any operation gives, once."""
-    answers = [told["responses"] for methods in document["paths"].values() for told in methods.values()]
-    return {refusal.code: refusal for given in answers for refusal in _refusals(given)}
+def list_errors(document: Document) -> dict[str, ErrorCode]:
+    """Return every error code of all operations."""
+    responses = [operation["responses"] for methods in document["paths"].values() for operation in methods.values()]
+    return {error.code: error for by_status in responses for error in _errors(by_status)}
 
 
-def shape(document: Document, name: str) -> tuple[Field, ...]:
-    """The fields of a shape that others refer to by its name."""
+def schema_fields(document: Document, name: str) -> tuple[Field, ...]:
+    """Return the fields of a named schema."""
     return tuple(_fields(document, document["components"]["schemas"][name]))
 
 
-def _operation(document: Document, path: str, method: str, told: Document) -> Operation:
-    status, answer = next((s, r) for s, r in told["responses"].items() if s.startswith("2"))
-    refusals = list(_refusals(told["responses"]))
-    needs = [name for scheme in told.get("security", []) for name in scheme]
+def _operation(document: Document, path: str, method: str, operation: Document) -> Operation:
+    status, answer = next((s, r) for s, r in operation["responses"].items() if s.startswith("2"))
+    errors = list(_errors(operation["responses"]))
+    needs = [name for scheme in operation.get("security", []) for name in scheme]
     return Operation(
         method=method.upper(),
         path=path,
-        tag=told["tags"][0],
-        summary=told["summary"],
-        about=told.get("description", ""),
-        needs=(*needs, *("project" for r in refusals if r.code == "active_project_required")),
-        parameters=tuple(_field(p["name"], p["schema"] | p, p["in"]) for p in told.get("parameters", [])),
-        body=tuple(_fields(document, _json(told.get("requestBody", {})))),
+        tag=operation["tags"][0],
+        summary=operation["summary"],
+        description=operation.get("description", ""),
+        needs=(*needs, *("project" for error in errors if error.code == "active_project_required")),
+        parameters=tuple(_field(p["name"], p["schema"] | p) for p in operation.get("parameters", [])),
+        body=tuple(_fields(document, _json_schema(operation.get("requestBody", {})))),
         status=int(status),
-        answer=tuple(field for field in _fields(document, _json(answer)) if field.name not in _ENVELOPE),
-        refusals=tuple(r for r in refusals if r.code not in GENERAL),
+        answer=tuple(field for field in _fields(document, _json_schema(answer)) if field.name not in _ENVELOPE),
+        errors=tuple(error for error in errors if error.code not in GENERAL_CODES),
     )
 
 
-def _json(content: Document) -> Document:
+def _json_schema(content: Document) -> Document:
     return content.get("content", {}).get("application/json", {}).get("schema", {})
 
 
-def _refusals(answers: Document) -> Iterator[Refusal]:
-    for status, answer in answers.items():
+def _errors(responses: Document) -> Iterator[ErrorCode]:
+    for status, response in responses.items():
         if int(status) >= HTTPStatus.BAD_REQUEST:
-            for code, example in answer["content"]["application/json"]["examples"].items():
-                yield Refusal(int(status), code, example["summary"], registry.runbook_for_error(code) or "")
+            for code, example in response["content"]["application/json"]["examples"].items():
+                yield ErrorCode(int(status), code, example["summary"], registry.runbook_for_error(code) or "")
 
 
 def _fields(document: Document, schema: Document) -> Iterator[Field]:
@@ -112,37 +112,36 @@ def _fields(document: Document, schema: Document) -> Iterator[Field]:
     return (_field(name, field) for name, field in properties.items())
 
 
-def _field(name: str, schema: Document, place: str = "") -> Field:
-    return Field(name, ", ".join([kind(schema), *_bounds(schema)]), schema.get("description", ""), place)
+def _field(name: str, schema: Document) -> Field:
+    return Field(name, ", ".join([_type_name(schema), *_bounds(schema)]), schema.get("description", ""))
 
 
-def kind(schema: Document) -> str:
-    """The type of a value in words; a shape by its name."""
+def _type_name(schema: Document) -> str:
+    """Return the type of a value in words, or the name of its schema."""
     if "$ref" in schema:
         return schema["$ref"].rsplit("/", 1)[-1]
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(kind, schema["anyOf"])))
+        return " or ".join(dict.fromkeys(map(_type_name, schema["anyOf"])))
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
     if schema.get("type") == "array":
-        return f"list of {kind(schema.get('items', {}))}"
-    words = {"string": "text", "date-time": "time", "uuid": "UUID"}
-    given = str(schema.get("format") or schema.get("type", "anything"))
-    return words.get(given, given)
+        return f"list of {_type_name(schema.get('items', {}))}"
+    name = str(schema.get("format") or schema.get("type", "anything"))
+    return _TYPE_NAMES.get(name, name)
 
 
 def _bounds(schema: Document) -> Iterator[str]:
     inner = next((s for s in schema.get("anyOf", []) if s.get("type") != "null"), {}) | schema
-    for least, most, of in (
+    for least, most, unit in (
         ("minimum", "maximum", ""),
         ("minLength", "maxLength", " characters"),
         ("minItems", "maxItems", " entries"),
     ):
         if least in inner and most in inner:
-            yield f"{inner[least]:g} to {inner[most]:g}{of}"
+            yield f"{inner[least]:g} to {inner[most]:g}{unit}"
         elif most in inner:
-            yield f"at most {inner[most]:g}{of}"
+            yield f"at most {inner[most]:g}{unit}"
         elif inner.get(least, 0) > 1:
-            yield f"at least {inner[least]:g}{of}"
+            yield f"at least {inner[least]:g}{unit}"
     if schema.get("default") not in (None, ""):
         yield f"default {schema['default']}"

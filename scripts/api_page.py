@@ -1,4 +1,4 @@
-"""docs/reference/api.md: every route of the API, from its own description, with the questions of `examples.json`."""
+"""Writes docs/reference/api.md: every route of the API with its OpenAPI description and a request of `examples.json`."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import api_operations as operations
+import api_operations
 from api_operations import Field, Operation
 from fastapi import FastAPI
 
@@ -23,24 +23,25 @@ _CHAPTERS = {
     "Outbound": ("outbound",),
     "Audit, evidence, runbooks": ("audit", "runbooks"),
 }
+_NEEDS = {"session": "session", "csrf": "token", "project": "project"}
 _EXAMPLES = Path(__file__).parent / "examples.json"
 _INTRODUCTION = """\
 # API
 
-JSON over HTTP, on the server's own port. Generated from the code (`make docs`); a running Proofdesk tells the same at
-`/v1/openapi.json`, for programs, and at `/docs`.
+JSON over HTTP, on the server's own port. Generated from the code (`make docs`). A running Proofdesk serves the same
+reference at `/v1/openapi.json`, for programs, and at `/docs`.
 
-- **Addresses.** Every route answers under `/`, `/v1`, `/api` and `/api/v1`. A `GET` that accepts `text/html` gets the
-  page of that name.
-- **Answers.** `{"ok": true, …, "request_id"}`; on every error `{"ok": false, "error": "<code>", "message",
+- **URLs.** Every route exists under `/`, `/v1`, `/api` and `/api/v1`. A `GET` that accepts `text/html` returns the page
+  of that name.
+- **Answers.** `{"ok": true, …, "request_id"}`; for every error `{"ok": false, "error": "<code>", "message",
   "request_id", "details"?}`, where `details.runbook` names the runbook that finds the cause. Times are UTC with `Z`.
-- **Who asks.** *Session*: sign in, and keep the cookies. *Token*: also send the value of the cookie `csrf_token` in the
-  header `x-csrf-token`. *Project*: also choose a project.
+- **Authentication.** *Session*: sign in, and keep the cookies. *Token*: also send the value of the cookie `csrf_token`
+  in the header `x-csrf-token`. *Project*: also select a project.
 - **Ids.** A contact is `cwc:<project>:<account>:<contact>`, a conversation `cw:<project>:<account>:<conversation>`, a
-  message `cwmsg:<project>:<account>:<message>`, with the numbers that Chatwoot gave them.
+  message `cwmsg:<project>:<account>:<message>`, with the numbers of Chatwoot.
 
-What any route may refuse, and what each code means, is [at the end](#errors); routes list what is their own. The
-examples go on from this, with the address of yours:
+Each route lists its own errors. Errors that any route can return, and the meaning of each code, are
+[at the end](#errors). The examples use this shell function, with the URL of your Proofdesk:
 
 ```sh
 desk() { curl --silent --show-error --cookie jar --cookie-jar jar \\
@@ -51,19 +52,19 @@ desk() { curl --silent --show-error --cookie jar --cookie-jar jar \\
 
 
 def page() -> str:
-    """The page."""
+    """Return the text of the page."""
     document = _document()
-    found = operations.all(document)
+    operations = api_operations.list_operations(document)
     examples: dict[str, Any] = json.loads(_EXAMPLES.read_text("utf-8"))
-    if unknown := examples.keys() - {_name(operation) for operation in found}:
-        raise KeyError(f"examples.json names routes that are not there: {sorted(unknown)}")
-    shapes = set(document["components"]["schemas"])
+    if unknown := examples.keys() - {_name(operation) for operation in operations}:
+        raise KeyError(f"examples.json names routes that do not exist: {sorted(unknown)}")
+    schemas = set(document["components"]["schemas"])
     lines = [_INTRODUCTION.rstrip()]
     for title, tags in _CHAPTERS.items():
         lines += ["", f"## {title}"]
-        for operation in (o for o in found if o.tag in tags):
-            lines += _section(operation, shapes, examples.get(_name(operation)))
-    return "\n".join([*lines, *_shapes(document, found), *_errors(document)]) + "\n"
+        for operation in (o for o in operations if o.tag in tags):
+            lines += _section(operation, schemas, examples.get(_name(operation)))
+    return "\n".join([*lines, *_schemas(document, operations), *_errors(document)]) + "\n"
 
 
 def _document() -> dict[str, Any]:
@@ -77,39 +78,38 @@ def _name(operation: Operation) -> str:
     return f"{operation.method} {operation.path.removeprefix('/v1')}"
 
 
-def _section(operation: Operation, shapes: set[str], example: Any) -> Iterator[str]:
-    ends = "" if operation.summary.endswith("?") else "."
-    needs = ", ".join({"session": "session", "csrf": "token", "project": "project"}[name] for name in operation.needs)
+def _section(operation: Operation, schemas: set[str], example: Any) -> Iterator[str]:
+    needs = ", ".join(_NEEDS[name] for name in operation.needs)
     yield from ("", f"### `{_name(operation)}`", "")
-    yield f"{operation.summary}{ends} {operation.about} *{needs.capitalize() or 'Public'}.*".replace("  ", " ")
+    yield f"{operation.summary}. {operation.description} *{needs.capitalize() or 'Public'}.*".replace("  ", " ")
     for title, fields in (("Parameter", operation.parameters), ("Body", operation.body)):
         if fields:
-            yield from ("", *_table(title, fields, shapes))
-    answer = ", ".join(f"`{f.name}` ({_linked(f.kind, shapes)})" for f in operation.answer)
-    yield from ("", f"Answers {operation.status}" + (f": {answer}." if answer else "."))
-    if operation.refusals:
-        by_status = groupby(operation.refusals, lambda refusal: refusal.status)
-        told = (f"{status} " + ", ".join(f"`{refusal.code}`" for refusal in some) for status, some in by_status)
-        yield from ("", f"Refuses: {'; '.join(told)}.")
+            yield from ("", *_table(title, fields, schemas))
+    answer = ", ".join(f"`{f.name}` ({_linked(f.type_text, schemas)})" for f in operation.answer)
+    yield from ("", f"Returns {operation.status}" + (f": {answer}." if answer else "."))
+    if operation.errors:
+        by_status = groupby(operation.errors, lambda error: error.status)
+        codes = (f"{status} " + ", ".join(f"`{error.code}`" for error in errors) for status, errors in by_status)
+        yield from ("", f"Errors: {'; '.join(codes)}.")
     if example is not None:
         yield from ("", "```sh", _curl(operation, example), "```")
 
 
-def _table(title: str, fields: Iterable[Field], shapes: set[str]) -> Iterator[str]:
-    told = [(f"`{f.name}`", _linked(f.kind, shapes), f.about.replace("|", "\\|")) for f in fields]
-    columns = 3 if any(about for _, _, about in told) else 2
-    if told:
-        for row in ((title, "Type", "Meaning"), ("---",) * 3, *told):
+def _table(title: str, fields: Iterable[Field], schemas: set[str]) -> Iterator[str]:
+    rows = [(f"`{f.name}`", _linked(f.type_text, schemas), f.description.replace("|", "\\|")) for f in fields]
+    columns = 3 if any(description for _, _, description in rows) else 2
+    if rows:
+        for row in ((title, "Type", "Meaning"), ("---",) * 3, *rows):
             yield f"| {' | '.join(row[:columns])} |"
 
 
-def _linked(kind: str, shapes: set[str]) -> str:
-    words = [f"[{w}](#{w.lower()})" if w in shapes else w for w in re.split(r"(\w+)", kind)]
+def _linked(type_text: str, schemas: set[str]) -> str:
+    words = [f"[{w}](#{w.lower()})" if w in schemas else w for w in re.split(r"(\w+)", type_text)]
     return "".join(words).replace("|", "\\|")
 
 
 def _curl(operation: Operation, example: Any) -> str:
-    """A call of `desk`; values such as `$CONVERSATION` are the shell's."""
+    """Return a call of `desk`. Values such as `$CONVERSATION` are variables of the shell."""
     call = f'desk "{example.get("path", _name(operation).split()[1])}"'
     if "body" in example:
         body = re.sub(r"\$[A-Z_]+", lambda name: f"'\"{name[0]}\"'", json.dumps(example["body"], ensure_ascii=False))
@@ -117,22 +117,22 @@ def _curl(operation: Operation, example: Any) -> str:
     return call + ("" if operation.method == "GET" else f" --request {operation.method}")
 
 
-def _shapes(document: dict[str, Any], found: list[Operation]) -> Iterator[str]:
-    """What answers and bodies hold that has a name, as far as anything refers to it."""
-    known = set(document["components"]["schemas"])
-    waiting = [f.kind for o in found for f in (*o.parameters, *o.body, *o.answer)]
-    named: set[str] = set()
-    while waiting:
-        for name in set(re.findall(r"\w+", waiting.pop())) & known - named:
-            named.add(name)
-            waiting += [f.kind for f in operations.shape(document, name)]
-    yield from ("", "## Shapes")
-    for name in sorted(named):
+def _schemas(document: dict[str, Any], operations: list[Operation]) -> Iterator[str]:
+    """Yield a section for each named schema that an operation refers to, directly or not."""
+    schemas = set(document["components"]["schemas"])
+    stack = [f.type_text for o in operations for f in (*o.parameters, *o.body, *o.answer)]
+    used: set[str] = set()
+    while stack:
+        for name in set(re.findall(r"\w+", stack.pop())) & schemas - used:
+            used.add(name)
+            stack += [f.type_text for f in api_operations.schema_fields(document, name)]
+    yield from ("", "## Schemas")
+    for name in sorted(used):
         yield from ("", f"### {name}", "", document["components"]["schemas"][name].get("description", ""), "")
-        yield from _table("Field", operations.shape(document, name), known)
+        yield from _table("Field", api_operations.schema_fields(document, name), schemas)
 
 
 def _errors(document: dict[str, Any]) -> Iterator[str]:
     yield from ("", "## Errors", "", "| Code | Status | Meaning | Runbook |", "| --- | --- | --- | --- |")
-    for code, refusal in sorted(operations.refusals(document).items()):
-        yield f"| `{code}` | {refusal.status} | {refusal.meaning} | {refusal.runbook and f'`{refusal.runbook}`'} |"
+    for code, error in sorted(api_operations.list_errors(document).items()):
+        yield f"| `{code}` | {error.status} | {error.meaning} | {error.runbook and f'`{error.runbook}`'} |"

@@ -1,4 +1,4 @@
-"""The trail and the evidence over HTTP: who sees which events, filters, and the proof."""
+"""Audit events and evidence over HTTP: visibility, filters and verification."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.support.server import Cast, Person
 
 @pytest.fixture
 async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
-    """The member's project has an event that cites a message, and everybody has signed in once."""
+    """The project of the member has an event that cites a message, and every user has signed in once."""
     assert cast.member.project_id is not None
     stories.tell(owner_conn, cast.member.project_id)
     inside = await scope.enter(db, system_actor("req-5"), cast.member.project_id)

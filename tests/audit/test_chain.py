@@ -1,4 +1,4 @@
-"""The chain of events: it holds under load, cannot be changed, and tells when it was."""
+"""The audit chain holds under load, cannot be changed by the application, and shows changes by others."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 from proofdesk.audit import chain
 from proofdesk.audit import events as audit_events
 from proofdesk.audit.chain import INSTALLATION
-from proofdesk.audit.events import Actor, BulkEvent, system_actor
+from proofdesk.audit.events import Actor, BulkEvent, EvidenceRef, system_actor
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
@@ -122,6 +122,21 @@ async def test_changed_event_is_detected(
     assert str(numbers[first_bad]) in proof.fault
 
 
+async def test_references_are_stored_as_they_are(db: Database, project: Scope):
+    """The chain does not know what a reference names: `evidence` validates and resolves it."""
+    references = [EvidenceRef("cw_messages", "no such message", {"page": 1}), EvidenceRef("elsewhere", "x")]
+    async with db.scoped(project) as conn:
+        await audit_events.record(
+            conn, system_actor(), "test.done", "thing", 1, scope=project, evidence_refs=references
+        )
+    [event] = await chain.list_events(db, project, project.actor, AuditFilter(action="test.done"), 10, 0)
+    assert event.evidence_refs == [
+        {"source": "cw_messages", "ref": "no such message", "meta": {"page": 1}},
+        {"source": "elsewhere", "ref": "x"},
+    ]
+    assert (await chain.verify(db, project)).fault == ""
+
+
 async def test_swapped_events_are_detected(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await add(db, project, 4)
     numbers = await ids(db, project)
@@ -152,9 +167,7 @@ async def test_truncated_chain_is_detected(db: Database, project: Scope, owner_c
     assert "where the chain ends is gone" in (await chain.verify(db, project)).fault
 
 
-async def test_event_moved_to_another_chain_is_detected(
-    db: Database, project: Scope, owner_conn: psycopg.Connection
-):
+async def test_event_moved_to_another_chain_is_detected(db: Database, project: Scope, owner_conn: psycopg.Connection):
     other = await new_project(db, "Other")
     await add(db, project, 3)
     numbers = await ids(db, project)

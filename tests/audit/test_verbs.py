@@ -1,4 +1,4 @@
-"""Every verb that changes something tells of it, once, with the request that caused it."""
+"""Every action that changes something records one event, with the id of its request."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -116,9 +116,7 @@ async def test_run_records_its_request_and_its_end(
     assert ended["payload"] == {"job_type": "chatwoot_sync"} | told
 
 
-async def test_lost_run_is_recorded_before_the_next(
-    db: Database, project: Scope, owner_conn: psycopg.Connection
-):
+async def test_lost_run_is_recorded_before_the_next(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await start_run(db, project, "chatwoot_sync", "cli")
     owner_conn.execute("UPDATE worker_runs SET heartbeat_at = now() - interval '2 minutes'")
     await runs.request(db, project, "chatwoot_sync", "manual", {})

@@ -1,4 +1,4 @@
-"""What a project does, day by day."""
+"""The days of the overview, and the counts of the status."""
 
 from datetime import UTC, datetime, timedelta
 

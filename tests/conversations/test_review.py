@@ -1,4 +1,4 @@
-"""What was imported, over HTTP."""
+"""Imported contacts, conversations and messages over HTTP."""
 
 import psycopg
 import pytest
@@ -69,7 +69,7 @@ async def test_stranger_sees_no_conversations_of_a_project(told: Cast):
     get, project = told.stranger.client.get, told.member.project_id
     thread = await get(f"/conversations/cw:{project}:7:101/thread")
     assert (thread.status_code, thread.json()["error"]) == (404, "conversation_not_found")
-    # The same numbers in his own project do not exist either.
+    # The same numbers do not exist in the stranger's own project either.
     assert (await get(f"/conversations/cw:{told.stranger.project_id}:7:101/thread")).status_code == 404
     assert (await get("/messages", params={"conversation_global_id": f"cw:{project}:7:101"})).json()["messages"] == []
     assert (await get("/messages", params={"before": f"cwmsg:{project}:7:10103"})).status_code == 404

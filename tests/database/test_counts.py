@@ -1,4 +1,4 @@
-"""What a project holds is counted by triggers: always what a scan would say, and nobody waits to count."""
+"""Triggers count the rows of a project: the counts always equal a scan, and no writer waits to count."""
 
 import asyncio
 import random
@@ -72,7 +72,7 @@ FILLED = (CONTACTS, CONVERSATIONS, MESSAGES, CHUNKS, OUTBOUND)
 async def test_counts_equal_a_scan_after_any_changes(
     db: Database, project: Scope, owner_conn: psycopg.Connection, seed: int
 ):
-    """Insertions that meet what is there, updates, deletions that cascade, and transactions that are undone."""
+    """Random inserts with conflicts, updates, deletes that cascade, and rollbacks."""
     chosen = random.Random(seed)
     scopes = [project, await new_project(db, "Other")]
     for _ in range(12):

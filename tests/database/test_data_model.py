@@ -1,4 +1,4 @@
-"""docs/data-model.md is what the database says, and the database says what each table is for."""
+"""docs/data-model.md matches the database, and every table has a comment."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def migrated(server_url: str, worker_id: str) -> str:
-    """A database as the migrations left it: tests build indexes in theirs."""
+    """A freshly migrated database. Other tests build indexes in theirs."""
     return copy_database(server_url, f"model_{worker_id}")
 
 

@@ -1,4 +1,4 @@
-"""What a PostgreSQL that is distributed by project asks of the schema (docs/scaling.md)."""
+"""The schema can be distributed by project (docs/scaling.md)."""
 
 import inspect
 import re
@@ -11,20 +11,20 @@ SCOPED = """
     SELECT c.oid, c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attname = 'project_id'
 """
-# Tables with a project_id that stay in one place, and why.
+# Tables with a project_id that are not distributed, and why.
 IN_ONE_PLACE = {
     "audit_events": "an installation has events without a project: they are distributed once those have a table",
     "audit_heads": "as audit_events",
     "project_members": "who may enter which project is asked before one is entered; small, like projects itself",
 }
-# Indexes without the project, and who looks through them.
+# Indexes that do not begin with the project, and who reads them.
 ACROSS_PROJECTS = {
     "project_members_user": "which projects somebody may enter",
     "scheduled_jobs_due": "the scheduler: what is due anywhere",
     "scheduled_jobs_waiting": "the scheduler: which schedules may go on",
 }
 REFERENCES = {"projects", "app_users", "account_scopes"}
-# Functions that act with their owner's rights, unbound by row-level security, and what binds them instead.
+# Functions with the rights of their owner, which row-level security does not bind, and what restricts them instead.
 DEFINERS = {
     "chunks_by_status": "ACROSS PROJECTS: numbers only, for monitoring",
     "contacts_behind": "the project that the transaction has set",
@@ -35,7 +35,7 @@ DEFINERS = {
     "count_terms": "a trigger: the projects of the rows that were changed",
     "find_evidence": "the project that the transaction has set",
     "gather_counts": "the project that the transaction has set",
-    "memberships": "the person who is asked about: ids, from which `scope` finds what he may enter",
+    "memberships": "the ids of a user's projects, from which `scope` decides what they may enter",
     "names_of": "the project that the transaction has set",
     "newest_inbound": "the project that the transaction has set",
     "note_inbound": "a trigger: the projects of the messages that arrived",
@@ -131,7 +131,7 @@ def test_queries_without_scope_read_no_project_tables(owner_conn: psycopg.Connec
 
 
 def test_security_definer_functions_are_listed(owner_conn: psycopg.Connection):
-    """A function with its owner's rights is not bound by the project: each is a door, and is named here."""
+    """A function with the rights of its owner is not bound by row-level security, so each one is listed here."""
     rows = owner_conn.execute(
         "SELECT proname::text FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
         " AND proname !~ '^procrastinate_' ORDER BY 1"

@@ -1,4 +1,4 @@
-"""The embedded server: shared by its users, gone with the last of them."""
+"""Processes share the embedded server, and the last one stops it."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ USER = textwrap.dedent("""
 
 
 def another_user(home: Path) -> "subprocess.Popen[str]":
-    """A second process that uses the server until its input is closed."""
+    """Start a process that uses the server until its input is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", USER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -35,7 +35,7 @@ def another_user(home: Path) -> "subprocess.Popen[str]":
 
 
 def server_pid(home: Path) -> int | None:
-    """The process id of the server, or None when it does not run."""
+    """Return the process id of the server, or None when it does not run."""
     try:
         pid = int((home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""Homes of other people are left alone, and homes of any name work."""
+"""Homes of other users are not touched, and homes of any name work."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ LIST = ("project", "list")
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every user may enter, unlike those of pytest."""
+    """A folder that every user can enter, unlike those of pytest."""
     made = Path(tempfile.mkdtemp(prefix="homes-", dir="/tmp"))
     made.chmod(0o755)
     yield made
@@ -42,13 +42,13 @@ def ben(folder: Path) -> Iterator[Person]:
 
 
 def owners(path: Path) -> dict[str, tuple[int, int, int]]:
-    """Owner, group and mode of everything there, the folder and its parent included."""
+    """Return owner, group and mode of the folder, its parent and everything in it."""
     everything = [path.parent, path, *sorted(path.rglob("*"))]
     return {str(p): (s.st_uid, s.st_gid, s.st_mode) for p in everything for s in [p.lstat()]}
 
 
 def told(done: "subprocess.CompletedProcess[str]") -> str:
-    """The one line in which a command was refused."""
+    """Return the one line of the error of a command."""
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and len(done.stderr) <= 300 and "Traceback" not in done.stderr, done.stderr
     return done.stderr

@@ -1,4 +1,4 @@
-"""Migrations: once, in order, by whoever comes first; and the shape that scoped tables must have."""
+"""Migrations are applied once, in order; scoped tables have keys, references and policies of their project."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from psycopg import sql
 from proofdesk.database import migrate
 from proofdesk.errors import Unavailable
 
-# Registers of the whole installation: what they say of a project is not the project's content.
+# Tables of the whole installation. They refer to projects, but hold no content of a project.
 NOT_SCOPED = {
     "account_scopes",
     "projects",
@@ -70,7 +70,7 @@ def test_missing_rights_to_migrate_are_reported_with_commands(new_database: str)
 
 
 def scoped_tables(conn: psycopg.Connection) -> set[str]:
-    """All tables of ours that are not registers of the installation, nor the queue's."""
+    """Return all tables except those of the installation and of the queue."""
     rows = conn.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%'"
         " AND tablename <> 'schema_migrations'"

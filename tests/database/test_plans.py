@@ -38,8 +38,8 @@ from proofdesk.search.ranking_queries import RankingParams
 from tests.support.databases import copy_database
 from tests.support.plans import explained, rows_read
 
-LARGE, SMALL = 4000, 40  # conversations with four messages each
-MOST = 3000  # rows that a hot statement may read of a table; each has 4,000 or more
+LARGE, SMALL = 4000, 40  # conversations of four messages
+MOST = 3000  # rows that a frequent statement may read of a table; each table has 4,000 or more
 BIG = {"sessions", "cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings",
        "search_terms", "worker_runs", "outbound_messages"}  # fmt: skip
 MODEL = QueryVector("one", 3, HalfVector([1, 0, 0]))
@@ -80,7 +80,7 @@ HOT: dict[str, Hot] = {
 
 @pytest.fixture(scope="module")
 def filled_url(server_url: str, worker_id: str) -> Iterator[str]:
-    """A database with two projects, a large one and a small one."""
+    """A database with a large and a small project."""
     url = copy_database(server_url, f"plans_{worker_id}")
     with psycopg.connect(url, autocommit=True) as conn:
         for name, conversations in (("Large", LARGE), ("Small", SMALL)):
@@ -120,14 +120,12 @@ async def test_frequent_statements_read_no_whole_table(filled_url: str, inside: 
 
 
 @pytest.mark.parametrize("name", ["the newest messages", "the newest messages of a conversation"])
-async def test_message_page_uses_the_index_with_a_generic_plan(
-    filled_url: str, inside: Scope, name: str
-):
+async def test_message_page_uses_the_index_with_a_generic_plan(filled_url: str, inside: Scope, name: str):
     async with explained(filled_url, inside, GENERIC_PLAN) as (conn, plans):
         await HOT[name](conn, inside)
         nodes = {node["Node Type"]: node for node in await plans.nodes()}
         assert "Nested Loop" in nodes and not {"Sort", "Incremental Sort", "Hash Join", "Merge Join"} & nodes.keys()
-        # Of a limit that is not known the planner expects a tenth of all rows, and joins large tables as a whole.
+        # With an unknown limit the planner expects a tenth of all rows, and joins whole tables.
         assert nodes["Limit"]["Plan Rows"] <= 50
 
 
@@ -146,7 +144,7 @@ async def test_each_day_is_its_own_index_range(filled_url: str, inside: Scope):
             (n for n in await plans.nodes() if "Relation Name" in n), key=_expected, reverse=True
         )
     assert newest["Actual Rows"] == 1
-    # Of one range from an unknown day the planner expects a third of all rows, and reads large tables as a whole.
+    # For a range from an unknown day the planner expects a third of all rows, and reads whole tables.
     assert ranges and all(_expected(node) < LARGE / 20 for node in ranges)
 
 

@@ -1,4 +1,4 @@
-"""The wall: what the application role may see and do."""
+"""Row-level security: what the application role can see and do."""
 
 import asyncio
 from dataclasses import dataclass
@@ -53,15 +53,13 @@ async def test_application_cannot_change_the_schema(db: Database):
             await conn.execute("DROP TABLE cw_messages")
 
 
-async def test_closed_connection_is_replaced_before_use(
-    database_url: str, owner_conn: psycopg.Connection
-):
+async def test_closed_connection_is_replaced_before_use(database_url: str, owner_conn: psycopg.Connection):
     async with open_database(database_url, 1) as db:
         for _ in range(3):
             async with db.transaction() as conn:
                 await conn.execute("SELECT 1")
                 backend = conn.info.backend_pid
-            owner_conn.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])  # waits until it is gone
+            owner_conn.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])  # waits until the backend has ended
 
 
 async def test_failed_transaction_is_rolled_back(db: Database, project: Scope):
@@ -74,7 +72,7 @@ async def test_failed_transaction_is_rolled_back(db: Database, project: Scope):
 
 
 async def test_project_setting_ends_with_its_transaction(database_url: str, project: Scope):
-    async with open_database(database_url, 1) as db:  # the same connection both times
+    async with open_database(database_url, 1) as db:  # one connection, used both times
         async with db.scoped(project) as conn:
             assert await (await conn.execute("SELECT FROM scheduled_jobs")).fetchall()
         async with db.transaction() as conn:
@@ -92,9 +90,7 @@ async def test_pipeline_is_scoped_and_its_settings_end_with_it(db: Database, pro
         assert (await (await conn.execute(shown)).fetchone())[0] != "7MB"  # type: ignore[index]
 
 
-async def test_pipeline_error_is_raised_and_the_connection_stays_usable(
-    database_url: str, project: Scope
-):
+async def test_pipeline_error_is_raised_and_the_connection_stays_usable(database_url: str, project: Scope):
     async with open_database(database_url, 1) as db:
         with pytest.raises(psycopg.errors.DivisionByZero):
             async with db.pipelined(project, {}) as conn:

@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer: a session is what it has to be, or it is refused by name and nothing runs on it."""
+"""Behind a real PgBouncer, a session is as required, or it is refused with the cause and executes nothing."""
 
 import asyncio
 import time
@@ -77,7 +77,7 @@ async def test_mode_change_while_connected_is_detected(database_url: str, projec
             async with behind.transaction() as conn:
                 first = await _row(conn, "SELECT pg_backend_pid()")
             bouncer.set_mode("transaction")
-            # Another client takes the server session and leaves it as it likes.
+            # Another client uses the server session and changes its settings.
             async with await psycopg.AsyncConnection.connect(bouncer.url, autocommit=True) as other:
                 for _ in range(20):
                     if await _row(other, "SELECT pg_backend_pid()") == first:

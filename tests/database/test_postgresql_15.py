@@ -1,4 +1,4 @@
-"""The oldest supported PostgreSQL, for real: what it migrates, backs up and restores."""
+"""Migration, backup and restore on the oldest supported PostgreSQL."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from proofdesk.database import backup, migrate
 from proofdesk.database.pool import open_database
 from proofdesk.database.poolers import WrongSession
 from proofdesk.errors import Unavailable
-from tests.database import postgresql15
+from tests.support import postgresql15
 from tests.support.commands import proofdesk
 from tests.support.databases import content
 from tests.support.projects import new_project
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("postgresql15")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The server, as its superuser."""
+    """The URL of the server for its superuser."""
     with postgresql15.running() as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""Rows as dataclasses."""
+"""Rows become dataclasses."""
 
 from dataclasses import FrozenInstanceError, dataclass
 

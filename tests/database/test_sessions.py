@@ -1,4 +1,4 @@
-"""What a role, a database or a server sets by itself changes nothing for Proofdesk."""
+"""Settings of a role, a database or a server have no effect on Proofdesk."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ HOSTILE = {
 
 @pytest.fixture
 def strange(server_url: str, worker_id: str) -> Iterator[str]:
-    """An empty database that sets what it can otherwise."""
+    """An empty database with every setting changed."""
     name = f"strange_{worker_id}"
     with psycopg.connect(server_url.replace("/proofdesk?", "/postgres?"), autocommit=True) as conn:
         conn.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'".encode())

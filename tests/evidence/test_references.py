@@ -1,4 +1,4 @@
-"""Evidence: it exists, is found by its words, and goes when its message goes."""
+"""References are validated, cited, resolved and searched; snippets are deleted with their message."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.support.projects import new_project
 
 @pytest.fixture
 async def told(db: Database, project: Scope, owner_conn: psycopg.Connection) -> Scope:
-    """The project has conversations, cut into chunks."""
+    """The project has conversations with chunks."""
     stories.tell(owner_conn, project.project_id)
     await stories.make_searchable(db, project.project_id)
     return project

@@ -1,4 +1,4 @@
-"""Runs commands one after the other in this process and tells what they said: `python -m tests.isolation.commanding`.
+"""Run commands one after the other in this process, and write their output: `python -m tests.isolation.commanding`.
 
 Standard input is a JSON list of argument lists, standard output one of `[status, output]`.
 """
@@ -14,6 +14,6 @@ load()
 told = []
 for arguments in json.load(sys.stdin):
     result = CliRunner().invoke(app, arguments)
-    # `main` turns what a room raises into one line and status 1.
+    # `main` turns errors into one line and exit status 1.
     told.append((result.exit_code, result.output + str(result.exception or "")))
 sys.stdout.write(json.dumps(told))

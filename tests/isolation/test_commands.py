@@ -1,4 +1,4 @@
-"""Every command, told one project and the ids of another: it finds nothing of that, and changes nothing in it."""
+"""Every command with one project and ids of another: it shows nothing of the other project, and changes nothing in it."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import typer
 from proofdesk.cli import app, load
 from tests.support.worlds import World, content
 
-# Commands that are not about a project, and why they are not tried.
+# Commands that are not tested, and why.
 MACHINE = {
     "backup": "the whole database",
     "config": "shows settings",
@@ -54,7 +54,7 @@ def test_every_command_is_tested_or_excluded_with_a_reason():
 async def test_command_shows_and_changes_one_project_only(
     database_url: str, owner_conn: psycopg.Connection, tmp_path: Path, ours: World, theirs: World
 ):
-    # A command would wait for a run that is under way.
+    # A command would wait for an active run.
     owner_conn.execute("UPDATE worker_runs SET status = 'failed' WHERE project_id = %s", [ours.project_id])
     before = content(owner_conn, theirs)
     draft, contact = str(theirs.outbound["draft"]), f"cwc:{theirs.project_id}:7:11"
@@ -73,7 +73,7 @@ async def test_command_shows_and_changes_one_project_only(
 def _tries(
     project: str, member: str, source: str, folder: Path, outbound: str = "", contact: str = ""
 ) -> dict[str, tuple[list[str], str]]:
-    """Arguments for each command that works in a project, and whether what they name is not there."""
+    """Return arguments for each command of a project, and whether the ids in them must not be found."""
     inside = ["--project", project]
     return {
         "search": (["delivery", *inside, "--mode", "text", "--json"], ""),

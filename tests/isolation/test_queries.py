@@ -1,5 +1,5 @@
-"""Each wall alone: row-level security when a query is given another project's scope, and the conditions in SQL when
-row-level security is away."""
+"""Each protection alone isolates projects: row-level security with the scope of another project, and the conditions in SQL
+without row-level security."""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -22,8 +22,8 @@ from tests.support.worlds import TABLES, World
 
 REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ForeignKeyViolation, AssertionError)
 
-# These tables are not behind the wall, since a project must be found before it is entered. What they hold of a project
-# is its name, and which numbers of Chatwoot it claims; `scope` and the conditions in SQL are what guards them.
+# These tables have no row-level security, since a project must be found before it is entered. They hold its name and the
+# Chatwoot ids that it claims; `scope` and the conditions in SQL protect them.
 NOT_SCOPED = {
     "projects.queries.hold": "projects",
     "projects.queries.rename": "projects",
@@ -109,7 +109,7 @@ def test_query_functions_without_scope_are_listed():
 
 
 async def test_row_security_alone_isolates_every_query(db: Database, ours: World, theirs: World):
-    """The query is told the other project, the transaction is in ours: it must look as if that did not exist."""
+    """With the scope of another project, in a transaction of the own: as if the other project did not exist."""
     nowhere = Scope(events.system_actor(), uuid4(), uuid4())
     guilty = []
     for name, query in ALL:
@@ -123,7 +123,7 @@ async def test_row_security_alone_isolates_every_query(db: Database, ours: World
 
 
 async def test_conditions_alone_isolate_every_query(db: Database, ours: World, theirs: World):
-    """Without row security, and aimed at numbers that both projects have or that only the other has."""
+    """Without row-level security, with ids that both projects have or that only the other has."""
     guilty = []
     for name, query in ALL:
         for aim in (ours, theirs):
@@ -133,7 +133,7 @@ async def test_conditions_alone_isolate_every_query(db: Database, ours: World, t
                 without = await watch(ours.project_id, query, ours.keeper, given, wall=False)
             if with_wall != without or watch.changed:
                 guilty.append((name, aim.word, with_wall, without, watch.changed))
-            # What is refused in its own project would prove nothing here.
+            # A query that is refused in its own project would prove nothing.
             assert aim is theirs or with_wall != "refused", f"{name} was given what it cannot do"
     assert guilty == []
 
@@ -155,7 +155,7 @@ async def test_query_without_a_project_condition_is_detected(db: Database, ours:
 
 
 class Watch:
-    """Runs queries, undoes them, and notes whether the other project changed by any."""
+    """Execute queries, roll them back, and record whether the other project changed."""
 
     def __init__(self, conn: Conn, other: World, tables: list[str]):
         self.conn = conn
@@ -167,7 +167,7 @@ class Watch:
     async def __call__(
         self, project_id: UUID, query: Query, inside: Scope, given: dict[str, Any], *, wall: bool = True
     ) -> Any:
-        """What the query gives in a transaction of that project."""
+        """Return the result of the query in a transaction of that project."""
         async with self.conn.transaction(force_rollback=True):
             await self.conn.execute("SELECT set_config('proofdesk.project_id', %s, true)", [str(project_id)])
             try:
@@ -185,7 +185,7 @@ class Watch:
         return found
 
     async def content(self) -> list[Any]:
-        """All that there is of the other project."""
+        """Return all rows of the other project."""
         rows: list[sql.Composable] = [
             sql.SQL("SELECT md5(t::text) FROM {} t WHERE project_id = %(id)s").format(sql.Identifier(table))
             for table in self.tables
@@ -198,7 +198,7 @@ class Watch:
 
 @asynccontextmanager
 async def watched(db: Database, other: World) -> AsyncIterator[Watch]:
-    """A transaction of the owner of the tables, whom row security does not bind, and what is tried in it."""
+    """A transaction of the owner of the tables, whom row-level security does not bind."""
     async with db.transaction() as conn:
         await conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(conn.info.user)))
         found = await conn.execute(TABLES)
@@ -208,7 +208,7 @@ async def watched(db: Database, other: World) -> AsyncIterator[Watch]:
 
 
 def _plain(value: Any) -> Any:
-    """The value without what differs from one transaction to the next, and without order."""
+    """Return the value without order, and without what differs between transactions."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {k: _plain(v) for k, v in vars(value).items() if k not in ("id", "database_bytes")}
     if isinstance(value, list | tuple):

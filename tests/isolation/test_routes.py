@@ -1,4 +1,4 @@
-"""A member of one project calls every route with the ids of another one, and learns and changes nothing."""
+"""A member of one project calls every route with ids of another project, and sees and changes nothing of it."""
 
 import io
 import zipfile
@@ -18,12 +18,12 @@ from proofdesk.http.web import routers
 from tests.support.server import PASSWORD, Person, sign_up
 from tests.support.worlds import ONLY_THERE, World, content
 
-# What every field of a route is filled with: an id of the project aimed at, or something harmless.
+# Values for every field of every route: an id of the target project, or a harmless value.
 FIELDS: dict[str, Callable[[World], Any]] = {
     "project_id": lambda w: str(w.project_id),
     "source_id": lambda w: str(w.source_id),
     "run_id": lambda w: str(w.run_id),
-    # Every project has the same job types: there is none that only another has.
+    # All projects have the same job types.
     "/v1/jobs/scheduler/{job_type}.job_type": lambda _: "none_of_ours",
     "/jobs/scheduler/{job_type}.job_type": lambda _: "none_of_ours",
     "/v1/jobs/scheduler/{job_type}.status": lambda _: "paused",
@@ -67,7 +67,7 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "mode": lambda _: "text",
     "role": lambda _: "member",
     "source_kind": lambda _: "chatwoot_inbox",
-    # A runbook is nobody's, and so is a page of the documentation. Theirs is one that there is not.
+    # Runbooks and pages of the documentation belong to no project. The ids of "another project" do not exist.
     "slug": lambda w: "nonsense" if w.word == "bramble" else "search-returns-no-results",
     "topic": lambda w: "nonsense" if w.word == "bramble" else "index",
     "client_time": lambda _: None,
@@ -87,17 +87,17 @@ FIELDS: dict[str, Callable[[World], Any]] = {
         lambda _: None,
     ),
 }  # fmt: skip
-# Fields of pages that are read from the address as a whole.
+# Fields of pages that are parsed from the whole query string.
 READ_AS_A_WHOLE = {"/search": ["q", "mode"]}
 
 
-# A link is itself the right to what it names, whoever has it; made by the installation only.
+# Whoever has such a link may use it. Only the installation creates links.
 BY_LINK = {"/v1/webhooks/unsubscribe/{token}", "/webhooks/unsubscribe/{token}"}
 
 
 @dataclass(frozen=True)
 class Call:
-    """A route as it is called."""
+    """A route and how it is called."""
 
     method: str
     path: str
@@ -139,7 +139,7 @@ CALLS = list(_calls())
 
 @pytest.fixture
 async def ari(server: str, owner_conn: psycopg.Connection, ours: World, theirs: World) -> AsyncIterator[Person]:
-    """Who made and works in our project, and has nothing to do with theirs."""
+    """The creator of our project, who is not a member of theirs."""
     person = sign_up(server, owner_conn, "ari")
     person.project_id = ours.project_id
     yield person
@@ -175,7 +175,7 @@ async def test_ids_of_another_project_are_not_found_in_the_own(
     for call in nested:
         _restore(owner_conn, ari)
         answer, _ = await _send(ari, call, theirs, project_id=str(ours.project_id))
-        # Accounts are the installation's: whoever looks after a project may let anybody in.
+        # Accounts belong to the installation: the owner of a project can add any of them.
         assert answer.status_code == (200 if call.method == "PUT" else 404), call
         assert content(owner_conn, theirs) == before, f"{call} changed another project"
 
@@ -190,10 +190,8 @@ async def test_numbers_of_another_project_are_not_found(
             assert (await ari.client.get(path, headers={"accept": accept})).status_code == 404
 
 
-async def test_own_ids_are_found(
-    ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
-):
-    """Or else the tests above would prove nothing."""
+async def test_own_ids_are_found(ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World):
+    """Otherwise the tests above would prove nothing."""
     found = set()
     for call in CALLS:
         if call.method == "GET" or call.path == "/v1/search":
@@ -239,7 +237,7 @@ def _value(call: Call, name: str, aim: World) -> Any:
 
 
 def _restore(conn: psycopg.Connection, person: Person) -> None:
-    """The person is signed in, in charge of his project and working in it, whatever the last call did."""
+    """Restore the session, the ownership and the active project of the user, whatever the last call did."""
     conn.execute("UPDATE app_users SET disabled_at = NULL WHERE id = %s", [person.id])
     conn.execute(
         "UPDATE projects SET archived_at = NULL, created_by = %s, name = 'Ours' WHERE id = %s",

@@ -1,4 +1,4 @@
-"""What the database itself holds to, whoever asks: no row whose project and account scope do not belong together."""
+"""The database refuses rows whose project and account scope do not belong together."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from psycopg import sql
 
 from tests.support.worlds import TABLES, World
 
-NULLABLE = {"audit_events", "audit_heads"}  # what concerns the installation has no project
+NULLABLE = {"audit_events", "audit_heads"}  # events of the installation have no project
 
 
 async def test_row_with_another_account_scope_is_refused(owner_conn: psycopg.Connection, ours: World, theirs: World):
@@ -22,9 +22,7 @@ async def test_row_with_another_account_scope_is_refused(owner_conn: psycopg.Con
         assert refused.value.diag.message_detail and "projects" in refused.value.diag.message_detail, table
 
 
-async def test_row_cannot_move_to_another_account_scope(
-    owner_conn: psycopg.Connection, ours: World, theirs: World
-):
+async def test_row_cannot_move_to_another_account_scope(owner_conn: psycopg.Connection, ours: World, theirs: World):
     for (table,) in owner_conn.execute(TABLES).fetchall():
         with pytest.raises((psycopg.errors.ForeignKeyViolation, psycopg.errors.InsufficientPrivilege)):
             owner_conn.execute(
@@ -61,7 +59,7 @@ async def test_application_role_is_bound_by_row_security(owner_conn: psycopg.Con
 
 
 def _add(conn: psycopg.Connection, table: str, ours: World, theirs: World) -> None:
-    """A copy of one of our rows under the other project, with our account scope; rows of theirs make way first."""
+    """Return a statement that copies one of our rows to the other project with our account scope, after deleting theirs."""
     columns = _columns(conn, table)
     names = [sql.Identifier(column) for column in columns]
     values: list[Any] = [sql.SQL("%(theirs)s") if c == "project_id" else sql.Identifier(c) for c in columns]

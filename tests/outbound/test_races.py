@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from proofdesk.jobs.worker import CHECKPOINT_WITHIN
+from proofdesk.jobs.worker import CHECKPOINT_SECONDS
 from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
@@ -131,7 +131,7 @@ async def test_cancelled_delivery_waits_for_its_grace_period_only(desk: Outbound
 
 
 def test_worker_shutdown_leaves_time_for_running_calls():
-    assert CHECKPOINT_WITHIN + DeliveryOptions().shutdown_grace < 18, "all of it has 20 seconds"
+    assert CHECKPOINT_SECONDS + DeliveryOptions().shutdown_grace < 18, "all of it has 20 seconds"
 
 
 async def test_killed_worker_leaves_one_attempt_for_a_person(desk: OutboundDesk, database_url: str):

@@ -1,4 +1,4 @@
-"""Projects and their members: who sees what, who may do what, and what each change leaves in the trail."""
+"""Projects and their members: visibility, rights, and the audit event of each change."""
 
 import psycopg
 import pytest

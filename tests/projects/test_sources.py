@@ -1,4 +1,4 @@
-"""Sources under real concurrency, let go while they are read, and never taken back by themselves."""
+"""Sources are bound concurrently, unbound during an import, and never bound again without a request."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ ACCOUNT, INBOX = ("chatwoot_account", "7"), ("chatwoot_inbox", "7:2")
 
 
 async def race(db: Database, wanted: list[tuple[Scope, tuple[str, str]]]) -> list[object]:
-    """Bind all at the same instant; what came of each."""
+    """Bind all at the same time, and return the result of each."""
     ready = asyncio.Barrier(len(wanted))
 
     async def bind(inside: Scope, source: tuple[str, str]) -> object:
@@ -65,9 +65,7 @@ async def test_inboxes_of_an_account_can_be_in_several_projects(db: Database):
         await sources.bind(db, first, *ACCOUNT)
 
 
-async def test_unbound_source_is_free_and_its_data_stays(
-    db: Database, project: Scope, owner_conn: psycopg.Connection
-):
+async def test_unbound_source_is_free_and_its_data_stays(db: Database, project: Scope, owner_conn: psycopg.Connection):
     bound = await sources.bind(db, project, *ACCOUNT)
     owner_conn.execute(
         "INSERT INTO cw_inboxes VALUES (%s, %s, 7, 2, 'Shop', 'Channel::Api')",
@@ -88,7 +86,7 @@ async def test_import_stops_when_its_source_is_unbound(db: Database, project: Sc
         await sources.lock_sources(conn, project, 7, frozenset([2]))
         letting_go = asyncio.create_task(sources.unbind(db, project, bound.id))
         await asyncio.sleep(0.1)
-        assert not letting_go.done()  # what is being stored is stored first
+        assert not letting_go.done()  # the current page is stored first
     await letting_go
     async with db.scoped(project) as conn:
         with pytest.raises(SourceUnbound):

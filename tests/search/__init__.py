@@ -1,1 +1,1 @@
-"""Search: by words, by meaning, and by both."""
+"""Search by keywords, by vectors, and by both."""

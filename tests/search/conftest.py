@@ -1,4 +1,4 @@
-"""A desk with nothing on it, and one with conversations that search tells apart."""
+"""An empty search desk, and one with the conversations of a shop."""
 
 import pytest
 

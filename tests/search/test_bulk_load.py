@@ -1,4 +1,4 @@
-"""Search right after a bulk load: before autovacuum has gathered statistics, and what a run gathers itself."""
+"""Search after a bulk load, before autovacuum has gathered statistics, and the statistics that a run gathers."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ from proofdesk.search import queries, ranking_queries, results, semantic_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from proofdesk.search.results import SearchQuery
-from tests.search.many import DIMENSION, put
 from tests.support.databases import copy_database
+from tests.support.many_vectors import DIMENSION, put
 from tests.support.plans import Plans, explained
 from tests.support.projects import new_project
 from tests.support.search_desk import SETTINGS, Desk
 
-LOADED = 4000  # conversations with a chunk and a vector each
+LOADED = 4000  # conversations of one chunk with a vector
 MOST = 600  # rows that a search may read of any table
 SEARCHED = ("cw_contacts", "cw_conversations", "cw_messages", "rag_chunks", "rag_vectors", "search_postings")
 MODEL = QueryVector("one", DIMENSION, HalfVector([1.0] * DIMENSION))
@@ -36,7 +36,7 @@ RANKING = RankingParams(
 
 @pytest.fixture
 def loaded_url(server_url: str, worker_id: str) -> Iterator[str]:
-    """A database of its own that autovacuum leaves alone."""
+    """A database without autovacuum."""
     url = copy_database(server_url, f"bulk_{worker_id}")
     with psycopg.connect(url, autocommit=True) as conn:
         for table in SEARCHED:
@@ -46,7 +46,7 @@ def loaded_url(server_url: str, worker_id: str) -> Iterator[str]:
 
 @pytest.fixture
 async def loaded(loaded_url: str) -> Scope:
-    """A project that was filled at once, and has an index over its vectors but no statistics."""
+    """A project after a bulk load, with a vector index but without statistics."""
     async with open_database(loaded_url, 2) as db:
         scope = await new_project(db, "Loaded")
         random = np.random.default_rng(5)
@@ -59,9 +59,7 @@ async def loaded(loaded_url: str) -> Scope:
 
 
 @pytest.mark.parametrize("narrowing", [FilterParams(), FilterParams(status="open"), FilterParams(sender="contact")])
-async def test_search_plan_does_not_depend_on_autovacuum(
-    loaded_url: str, loaded: Scope, narrowing: FilterParams
-):
+async def test_search_plan_does_not_depend_on_autovacuum(loaded_url: str, loaded: Scope, narrowing: FilterParams):
     async with explained(loaded_url, loaded, queries.transaction_settings(100, narrowing.is_set)) as (conn, plans):
         assert await _analyzed(conn) == set(), "nothing has gathered statistics"
         await semantic_queries.store_nearest_by_index(conn, loaded, MODEL, narrowing, 50)
@@ -149,7 +147,7 @@ def _watched(name, query, ways: list[str]):
 
 
 def _times(conn: psycopg.Connection, table: str = "rag_vectors") -> int:
-    """How often a table was analyzed, not by autovacuum."""
+    """Return how often a table was analyzed by a statement."""
     row = conn.execute("SELECT analyze_count FROM pg_stat_user_tables WHERE relname = %s", [table]).fetchone()
     assert row is not None
     return row[0]
@@ -161,7 +159,7 @@ async def _analyzed(conn: Conn) -> set[str]:
 
 
 async def _read(plans: Plans) -> Counter[str]:
-    """Rows read of each table, those left out included, and the indexes they were found by."""
+    """Return the rows read of each table, filtered rows included, and the indexes that were used."""
     read = Counter[str]()
     for node in await plans.nodes():
         left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)

@@ -1,4 +1,4 @@
-"""An empty answer says why, and what to do."""
+"""A search without hits says why, and what to do."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.search_desk import SETTINGS, Desk
 
 
 async def diagnosis(desk: Desk, text: str = "nothing", mode: Any = "hybrid", provider: Any = None) -> SearchDiagnosis:
-    """The diagnosis of an answer that is empty."""
+    """Return the diagnosis of a search without hits."""
     answer = await results.search(desk.db, desk.scope, provider, SETTINGS, SearchQuery(text, mode=mode))
     assert answer.results == []
     assert answer.diagnosis is not None

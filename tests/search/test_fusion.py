@@ -1,4 +1,4 @@
-"""What words and meaning say of conversations, put into one order by the database."""
+"""The database fuses the keyword ranking and the vector ranking."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ NEAR = [(1, 1, 0.2), (1, 2, 0.4), (1, 3, 0.6)]
 async def ranked(
     shop: Desk, terms: list[WeightedTerm], near: list[Near], common: Sequence[WeightedTerm] = (), **given: int
 ) -> list[Candidate]:
-    """One chunk of each conversation, best first."""
+    """Return one chunk of each conversation, best first."""
     most = {"completed": 9, "by_words": 9, "wanted": 9} | given
     ranking = RankingParams(terms, common, 100.0, most["completed"], most["by_words"], None, most["wanted"])
     async with shop.db.scoped(shop.scope) as conn:

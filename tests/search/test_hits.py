@@ -1,4 +1,4 @@
-"""Hits: what they tell, their order, filters, and what happens without a provider."""
+"""Hits: their fields, their order, filters, and search without a provider."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.support.search_desk import SETTINGS, START, Desk
 
 
 class Broken:
-    """A provider that never answers."""
+    """A provider that is never available."""
 
     name, dimension, max_batch = NAME, DIMENSION, 10
     takes: int | None = None
@@ -129,7 +129,7 @@ async def test_contact_filter_finds_that_contact_only(shop: Desk):
 async def test_narrow_filter_still_fills_the_list(desk: Desk, monkeypatch):
     monkeypatch.setattr(fusion, "KEYWORD_CANDIDATES", 5)
     monkeypatch.setattr(fusion, "NEAREST_CHUNKS", 5)
-    monkeypatch.setattr(fusion, "MAX_COMPARED_CHUNKS", 0)  # as in a big project: by the index
+    monkeypatch.setattr(fusion, "MAX_COMPARED_CHUNKS", 0)  # uses the vector index, as in a large project
     for number in range(40):
         await desk.talk("Where is my parcel with the blue vase?", inbox=2 if number % 10 == 0 else 1)
     await desk.ready()

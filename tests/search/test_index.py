@@ -1,4 +1,4 @@
-"""The index of words: follows the conversations, and its counts never drift."""
+"""The keyword index follows the conversations, and its counts stay correct."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LIMITS = ChunkLimits(1000, 30)
 
 
 async def state(desk: Desk) -> tuple[Rows, Rows]:
-    """Postings and vocabulary."""
+    """Return the postings and the terms."""
     return (
         await desk.rows("SELECT term, conversation_id, tf, length FROM search_postings ORDER BY 1, 2"),
         await desk.rows("SELECT term, df, total FROM search_terms ORDER BY 1"),
@@ -87,7 +87,7 @@ async def test_similar_terms_come_from_the_own_project_only(shop: Desk):
 
 
 async def test_planner_statistics_refresh_while_a_project_fills(desk: Desk, owner_conn: psycopg.Connection):
-    """It would take one that its statistics do not know to be empty, and read all of it for each batch."""
+    """Without statistics the planner takes the project to be empty, and reads all of it for each batch."""
     await desk.talk("Where is my parcel? It was to be here on Monday")
     for table, key in (("cw_conversations", "conversation_id"), ("cw_messages", "message_id")):
         more = sql.SQL("jsonb_build_object('conversation_id', n, {}, n)").format(key)
@@ -101,7 +101,7 @@ async def test_planner_statistics_refresh_while_a_project_fills(desk: Desk, owne
 
 
 def _known(conn: psycopg.Connection, desk: Desk) -> set[str]:
-    """Which tables of search the planner knows to hold rows of the project."""
+    """Return the tables of search for which the planner expects rows of the project."""
     rows = conn.execute(
         "SELECT tablename FROM pg_stats WHERE attname = 'project_id' AND position(%s IN most_common_vals::text) > 0"
         " AND tablename IN ('rag_chunks', 'search_postings', 'search_terms')",

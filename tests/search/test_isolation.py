@@ -1,4 +1,4 @@
-"""Nothing of another project is ever found."""
+"""A search never returns anything of another project."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ TEXT = "The violet submarine does not surface any more, please help"
 
 @pytest.fixture
 async def two(desk: Desk) -> tuple[Desk, Desk]:
-    """Two projects with the same text, under the same numbers."""
+    """Two projects with the same texts and ids."""
     other = Desk(desk.db, await new_project(desk.db, "Other"))
     for one in (desk, other):
         await one.talk(TEXT)
@@ -58,7 +58,7 @@ async def test_filter_by_an_id_of_another_project_has_no_hits(two: tuple[Desk, D
 
 
 async def test_row_level_security_alone_isolates_search(two: tuple[Desk, Desk]):
-    """A statement that names the other project, or none, sees no row of it."""
+    """A statement with the other project, or with none, sees no rows of it."""
     desk, other = two
     for table in ("search_postings", "search_terms", "rag_vectors", "rag_chunks"):
         seen = await desk.rows(f"SELECT DISTINCT project_id FROM {table}")

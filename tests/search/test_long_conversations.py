@@ -1,4 +1,4 @@
-"""A conversation of many messages: the chunk that answers is found, and a search reads no more than of a short one."""
+"""Long conversations: the matching chunk is found, and a search reads a bounded number of chunks."""
 
 import pytest
 from pgvector import HalfVector
@@ -19,7 +19,7 @@ SMALL_TALK = "We spoke about the weather again and about nothing else, number {}
 
 
 async def long_talk(desk: Desk, *told: tuple[int, str], length: int = LONG) -> int:
-    """A conversation of small talk, with some messages at their places."""
+    """Store a conversation of small talk with the messages at these places."""
     lines = [SMALL_TALK.format(number) for number in range(length)]
     for place, text in told:
         lines[place] = text
@@ -32,7 +32,7 @@ async def test_matching_message_in_the_middle_is_shown(desk: Desk, mode: str):
         desk,
         (20, "The lamp in the kitchen gives too little light for us"),
         (40, "The boiler in the cellar is broken since Monday, it drips"),
-        (60, "The boiler man comes tomorrow, so he said on the phone"),
+        (60, "The boiler man comes tomorrow, so they said on the phone"),
     )
     await desk.ready()
     hit = await desk.first("broken boiler", mode)
@@ -93,9 +93,7 @@ async def test_filters_apply_to_chunks_of_a_long_conversation(desk: Desk):
         assert early.message_global_id.endswith(f":{number * 100 + 20}")
 
 
-async def test_only_the_latest_places_of_a_frequent_word_are_stored(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-):
+async def test_only_the_latest_places_of_a_frequent_word_are_stored(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(documents, "MOST_PLACES", 5)
     number = await long_talk(desk)
     await desk.ready(embed=False)
@@ -112,7 +110,7 @@ async def test_short_conversation_has_no_places(desk: Desk):
 @pytest.mark.parametrize("by_meaning", [False, True])
 async def test_longer_conversation_does_not_read_more_chunks(desk: Desk, database_url: str, by_meaning: bool):
     read: list[dict[str, int]] = []
-    # The second conversation is not compared: statistics of the first alone may choose another plan for it.
+    # The second conversation is not compared: with statistics of the first only, it may get another plan.
     for length in (SHORT, (SHORT + LONG) // 2, LONG):
         number = await long_talk(
             desk,

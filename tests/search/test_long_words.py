@@ -1,4 +1,4 @@
-"""Words longer than an index entry: stored, findable, and never the end of a run."""
+"""Words longer than an index entry are stored and found, and do not stop a run."""
 
 import json
 import random
@@ -12,7 +12,7 @@ from tests.support.search_desk import Desk
 
 
 def letters(number: int, alphabet: str = string.ascii_lowercase, seed: int = 1) -> str:
-    """Letters that do not compress: PostgreSQL squeezes equal ones into a small index row."""
+    """Return letters that do not compress. PostgreSQL compresses equal letters into a small index row."""
     return "".join(random.Random(seed).choices(alphabet, k=number))
 
 

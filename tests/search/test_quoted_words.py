@@ -1,4 +1,4 @@
-"""Words that are quoted in a mail are found as those of who wrote them."""
+"""Text that an e-mail quotes is found as the text of its author."""
 
 from proofdesk.database.pool import Database
 from proofdesk.indexing.incremental import index_conversations

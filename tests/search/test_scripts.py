@@ -1,4 +1,4 @@
-"""Search in many scripts: a word is found however it is written, and shown marked as it is written."""
+"""Search in many scripts: a word is found in every spelling, and marked as it is written in the text."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""One conversation that a stage cannot work on is set aside with the reason; all others get through every stage."""
+"""A conversation that fails in a stage is quarantined with the reason; all others pass every stage."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.support.search_desk import Desk
 
 LIMITS = ChunkLimits(1000, 30)
 WORDS = ("parcel", "invoice", "jacket", "refund", "crash", "lantern", "bicycle")
-BAD = 4  # the conversation that the planted failure meets: "refund"
+BAD = 4  # the conversation with the failure: "refund"
 TRIGGER = """
     CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW.{refused} THEN RAISE 'planted refusal' USING ERRCODE = '{state}'; END IF; RETURN NEW; END $$;
@@ -23,7 +23,7 @@ TRIGGER = """
 
 
 class Failure:
-    """A refusal of one value that only the database can see."""
+    """Install a trigger that refuses one value."""
 
     def __init__(self, conn: psycopg.Connection):
         self._conn = conn
@@ -50,7 +50,7 @@ async def seven(desk: Desk) -> Desk:
 
 
 async def findable(desk: Desk, mode: str = "text") -> list[int]:
-    """The conversations that are found first by their own word."""
+    """Return the conversations that rank first for their own word."""
     found = [await desk.found(word, mode) for word in WORDS]
     return [number for number, numbers in enumerate(found, 1) if number in numbers[:1]]
 
@@ -113,7 +113,9 @@ async def test_conversation_that_breaks_chunking_is_quarantined_alone(seven: Des
     await everything_but(seven, mode="semantic")
 
 
-async def test_conversation_that_breaks_the_tokenizer_is_quarantined_alone(seven: Desk, monkeypatch: pytest.MonkeyPatch):
+async def test_conversation_that_breaks_the_tokenizer_is_quarantined_alone(
+    seven: Desk, monkeypatch: pytest.MonkeyPatch
+):
     build = documents.build_document
 
     def breaking(messages, identity):

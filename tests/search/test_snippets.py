@@ -1,4 +1,4 @@
-"""Snippets: short, plain, marked where the question is answered."""
+"""Snippets are short, and mark what matches the query."""
 
 from proofdesk.search import snippets
 

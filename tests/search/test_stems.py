@@ -1,4 +1,4 @@
-"""What words are stored as."""
+"""Stems of words."""
 
 import pytest
 

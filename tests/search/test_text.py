@@ -1,8 +1,9 @@
-"""Search by words: stems of several languages, numbers, addresses, misspelt names, short answers."""
+"""Keyword search: stems of several languages, numbers, addresses, misspelt names, short answers."""
 
 import pytest
 
-from proofdesk.search import fusion
+from proofdesk.search import fusion, keyword
+from proofdesk.search.queries import SimilarTerm
 from tests.support.search_desk import Desk
 
 MULTILINGUAL = (
@@ -62,9 +63,29 @@ async def test_contact_is_found_by_name_address_and_phone(shop: Desk, query: str
     assert (await shop.found(query))[0] == 5
 
 
-@pytest.mark.parametrize("query", ["Bartolomew", "Quigly", "bartholemew quigly"])
+@pytest.mark.parametrize("query", ["Bartolomew", "Quigly", "bartholemew quigly", "Bartohlomew", "Qiugley"])
 async def test_misspelt_name_finds_the_similar_one(shop: Desk, query: str):
     assert await shop.found(query) == [5]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "similar"),
+    [
+        ("refnud", ["refund"]),
+        ("adres", ["address", "acres"]),
+        ("lamp", ["lamb"]),
+        ("recieve", ["receive"]),
+        ("tommorow", ["tomorrow"]),
+        ("boiler", []),
+        ("4471", []),
+    ],
+)
+def test_similar_terms_are_ranked_by_edit_distance(spelling: str, similar: list[str]):
+    terms = ("refund", "address", "acres", "lamb", "receive", "tomorrow", "4417", "broken")
+    candidates = [SimilarTerm(spelling, term, 1, 0.5) for term in terms]
+    matches = keyword.similar_terms(spelling, candidates)
+    assert sorted(term.term for term in matches) == sorted(similar)
+    assert all(keyword.MIN_SIMILARITY <= similarity < 1 for similarity in matches.values())
 
 
 async def test_misspelt_cyrillic_word_finds_the_similar_one(world: Desk):
@@ -110,12 +131,12 @@ async def test_common_terms_are_read_for_the_best_candidates_only(shop: Desk, mo
 
 
 async def test_notes_activities_and_deleted_messages_are_not_found(desk: Desk):
-    await desk.talk("Hello, is anybody there today?", "> note: he is a kleptomaniac", "* Assigned to xylophone")
+    await desk.talk("Hello, is anybody there today?", "> note: this is a kleptomaniac", "* Assigned to xylophone")
     await desk.talk("The secret word is abracadabra, tell nobody about it", "> Thank you, we will keep it to us")
     await desk.ready(embed=False)
     assert await desk.found("abracadabra") == [2]
     await desk.delete(200)
-    shown = (await desk.ask("abracadabra", "text")).results  # before the stages have run
+    shown = (await desk.ask("abracadabra", "text")).results  # before the message is indexed again
     assert not any("abracadabra" in hit.text for hit in shown)
     await desk.ready(embed=False)
     assert [await desk.found(word) for word in ("kleptomaniac", "xylophone", "abracadabra")] == [[], [], []]

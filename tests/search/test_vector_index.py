@@ -1,4 +1,4 @@
-"""The index over a project's vectors: built when there are many, used by search, dropped when it serves nobody."""
+"""The vector index of a project is built when it has many vectors, used by search, and dropped when it has few."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from proofdesk.indexing import vector_index
 from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, semantic_queries
 from proofdesk.search.queries import FilterParams, QueryVector
-from tests.search.many import DIMENSION, put
+from tests.support.many_vectors import DIMENSION, put
 from tests.support.near import kept
 from tests.support.plans import explained
 from tests.support.projects import new_project
@@ -33,7 +33,7 @@ def a_few_are_many(monkeypatch: pytest.MonkeyPatch, owner_conn: psycopg.Connecti
 
 @pytest.fixture
 def vectors() -> np.ndarray:
-    """Vectors around a few directions, as they are stored."""
+    """Return vectors around a few directions, as they are stored."""
     random = np.random.default_rng(3)
     centres = random.standard_normal((20, DIMENSION))[random.integers(0, 20, MANY)]
     return (centres + 0.3 * random.standard_normal((MANY, DIMENSION))).astype(np.float16)
@@ -87,7 +87,9 @@ async def test_index_is_dropped_when_the_project_has_shrunk_enough(
     owner_conn.execute("DELETE FROM rag_vectors WHERE message_id > %s", [MANY // 2])
     assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges()
     owner_conn.execute("DELETE FROM rag_vectors WHERE message_id = 1")
-    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges(dropped=[name])
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges(
+        dropped=[name]
+    )
     assert await used(database_url, project, "one", vectors[5]) == set()
 
 
@@ -110,12 +112,14 @@ async def test_old_index_serves_while_a_new_model_is_built(
 async def test_abandoned_index_is_built_again(
     db: Database, project: Scope, database_url: str, owner_conn: psycopg.Connection, vectors: np.ndarray
 ):
-    """As a server leaves it that stopped in the middle: there, but not valid, and search does without it."""
+    """A server that stopped during the build leaves an invalid index, and search does not use it."""
     put(owner_conn, project, "one", vectors)
     (name,) = (await vector_index.maintain_index(db, database_url, project)).built
     owner_conn.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [name])
     assert await used(database_url, project, "one", vectors[0]) == set()
-    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges([name], [name])
+    assert await vector_index.maintain_index(db, database_url, project) == vector_index.VectorIndexChanges(
+        [name], [name]
+    )
     assert await used(database_url, project, "one", vectors[0]) == {name}
 
 
@@ -148,7 +152,9 @@ async def test_vector_index_holds_one_project_only(
         put(owner_conn, scope, "one", vectors)
         await vector_index.maintain_index(db, database_url, scope)
     for scope in (project, other):
-        assert await used(database_url, scope, "one", vectors[0]) == {vector_indexes.index_name(scope.project_id, "one")}
+        assert await used(database_url, scope, "one", vectors[0]) == {
+            vector_indexes.index_name(scope.project_id, "one")
+        }
     async with db.scoped(project) as conn:
         model = QueryVector("one", DIMENSION, HalfVector(vectors[0].tolist()))
         await semantic_queries.store_nearest(conn, other, model, FilterParams(), 10)
@@ -156,7 +162,7 @@ async def test_vector_index_holds_one_project_only(
 
 
 async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
-    """The indexes over vectors that search by meaning goes through."""
+    """Return the vector indexes that a vector search uses."""
     async with explained(database_url, scope, queries.transaction_settings(100, False)) as (conn, plans):
         asked = QueryVector(model, DIMENSION, HalfVector(vector.tolist()))
         await semantic_queries.store_nearest_by_index(conn, scope, asked, FilterParams(), 10)

@@ -1,4 +1,4 @@
-"""Text taken apart: words, exact tokens, languages."""
+"""Tokenizing: words, exact tokens, languages."""
 
 import itertools
 from collections import Counter
@@ -22,7 +22,7 @@ def test_contraction_is_one_word_and_elision_two():
 )
 def test_find_words_agrees_with_tokenizing_the_text(text: str):
     among = {"lamp", "lamp2", "a", "don"}
-    taken_apart = tokenizer.find_words(text + " é", among)  # as every text with an accent is
+    taken_apart = tokenizer.find_words(text + " é", among)  # texts with an accent take another path
     assert sorted(tokenizer.find_words(text, among)) == sorted(taken_apart)
 
 

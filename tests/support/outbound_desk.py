@@ -110,7 +110,9 @@ class OutboundDesk:
 
     async def policy(self, contact: str = LUIS, **change: Any) -> Policy:
         reason = change.pop("reason", None)
-        return await policies.change_policy(self.db, self.scope, contact, "email", PolicyUpdate(**change), reason=reason)
+        return await policies.change_policy(
+            self.db, self.scope, contact, "email", PolicyUpdate(**change), reason=reason
+        )
 
     def as_user(self, name: str) -> Scope:
         return replace(self.scope, actor=Actor(name, None, False, None))

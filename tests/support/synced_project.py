@@ -33,7 +33,7 @@ _NUMBERS = count(1)
 
 @dataclass
 class SyncedProject:
-    """What tests do again and again. E-mail goes to a provider that keeps it, Chatwoot's messages to the simulator."""
+    """What tests do with a synced project. E-mail goes to a channel that keeps it, Chatwoot messages to the simulator."""
 
     resources: Resources
     scope: Scope
@@ -65,7 +65,7 @@ class SyncedProject:
         )
 
     async def send_new(self, recipient: str, channel: str = "email") -> str:
-        """The status of a message to somebody after it was due."""
+        """Draft, approve and deliver a message; return its reason, or its status without one."""
         made = await self.approve_new(recipient, channel)
         await self.process()
         found = await self.read(made)
@@ -81,7 +81,7 @@ class SyncedProject:
         )
 
     def contact(self, name: str, inbox: int = API, **values: Any) -> int:
-        """A contact with a conversation, unless `inbox` is 0; the id."""
+        """Create a contact, with a conversation unless `inbox` is 0; return the id."""
         if not inbox:
             with self.chatwoot.installation.lock:
                 account = self.chatwoot.account()
@@ -92,7 +92,7 @@ class SyncedProject:
         return talk.contact.id
 
     def conversation_of(self, contact: int) -> int:
-        """The conversation of a contact."""
+        """Return the conversation of a contact."""
         return self.chatwoot.contact(contact).conversations[0].id
 
     def time_ago(self, seconds: float) -> float:
@@ -111,7 +111,7 @@ class SyncedProject:
 
 @pytest.fixture
 def chatwoot() -> Iterator[ChatwootSimulator]:
-    """A Chatwoot with an inbox of each kind that matters."""
+    """A simulated Chatwoot with an inbox of each kind."""
     made = build("empty")
     for name, kind in (
         ("Mail", "Channel::Email"),
@@ -128,7 +128,7 @@ def chatwoot() -> Iterator[ChatwootSimulator]:
 async def synced(
     chatwoot: ChatwootSimulator, database_url: str, db: Database, project: Scope, owner_conn: psycopg.Connection
 ) -> AsyncIterator[SyncedProject]:
-    """A project that reads it."""
+    """A project that reads this Chatwoot."""
     with running(create_app(chatwoot)) as url:
         settings = Settings(
             database_url=SecretStr(database_url),

@@ -131,8 +131,8 @@ async def _error_to_json(request: Request, error: Exception) -> Response:
 async def _error_to_page(request: Request, error: Exception) -> Response:
     described = _describe(error)
     if isinstance(error, Unauthorized):
-        return layout.to_login(request)
-    return await layout.error_page(request, described)
+        return layout.redirect_to_login(request)
+    return await layout.render_error(request, described)
 
 
 def _describe(error: Exception) -> ErrorResponse:

@@ -123,7 +123,7 @@ async def test_fields_and_bodies_keep_what_was_written(read: Cast, owner_conn: p
 
 def test_a_toast_holds_no_formatting():
     assert (
-        layout.toasted("Sync of \u202eEve").headers["hx-trigger"]
+        layout.toast_response("Sync of \u202eEve").headers["hx-trigger"]
         == '{"toast": {"text": "Sync of Eve", "tone": "good"}}'
     )
 

@@ -184,7 +184,7 @@ async def test_what_stands_between_backticks_is_code_and_nothing_more(cast: Cast
     page = (await cast.member.client.get("/runbooks/search-returns-no-results", headers=HTML)).text
     assert "<code>/search</code> finds nothing" in page
     assert "<code>proofdesk worker</code>" in (await cast.member.client.get("/jobs", headers=HTML)).text
-    assert layout.coded("<b>`<i>`") == "&lt;b&gt;<code>&lt;i&gt;</code>"
+    assert layout.format_code("<b>`<i>`") == "&lt;b&gt;<code>&lt;i&gt;</code>"
 
 
 async def test_static_files_with_a_version_last(anyone: httpx2.AsyncClient):

@@ -1,4 +1,4 @@
-"""The JSON door: one file a room, all under /v1; `edge` lets the other prefixes in."""
+"""JSON routes, one module per subject, all under /v1. `routing` maps the other prefixes to /v1."""
 
 from proofdesk.http.api import (
     audit,
@@ -16,7 +16,7 @@ from proofdesk.http.api import (
     signup,
 )
 
-# A path is compared with one after the other: first what is asked for most.
+# A path is matched in this order, so the most frequent routes come first.
 ROUTERS = [
     health.router,
     conversations.router,

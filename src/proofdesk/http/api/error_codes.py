@@ -1,6 +1,6 @@
-"""The codes that a route gives of its own, by status. What follows from rights and fields is in `failures.by_right`.
+"""The error codes of each route, by status. Codes that follow from rights and parameters: `errors.inherited_codes`.
 
-A test holds every error that any test of this door provokes against the two.
+Every test of the API checks that an error it provokes is in one of the two.
 """
 
 _JOB = {
@@ -9,7 +9,7 @@ _JOB = {
     503: "chatwoot_not_configured",
 }
 
-_DECIDED = {404: "outbound_not_found", 409: "outbound_invalid_state"}
+_TRANSITION = {404: "outbound_not_found", 409: "outbound_invalid_state"}
 
 CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     "GET /v1/ready": {503: "database_not_migrated worker_silent"},
@@ -58,15 +58,15 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     "POST /v1/outbound/opt-out": {400: "invalid_opt_out_payload invalid_channel invalid_evidence_ref"},
     "GET /v1/outbound/{outbound_id}": {404: "outbound_not_found"},
     "GET /v1/outbound/{outbound_id}/preflight": {404: "outbound_not_found"},
-    "POST /v1/outbound/{outbound_id}/approve": {400: "invalid_evidence_ref", 403: "four_eyes_required", **_DECIDED},
+    "POST /v1/outbound/{outbound_id}/approve": {400: "invalid_evidence_ref", 403: "four_eyes_required", **_TRANSITION},
     "POST /v1/outbound/{outbound_id}/send": {
         404: "outbound_not_found",
         409: "outbound_invalid_state outbound_blocked_opt_out outbound_blocked_stop_on_reply",
         429: "frequency_cap_reached",
         502: "outbound_send_failed",
     },
-    "POST /v1/outbound/{outbound_id}/cancel": _DECIDED,
-    "POST /v1/outbound/{outbound_id}/retry": _DECIDED,
+    "POST /v1/outbound/{outbound_id}/cancel": _TRANSITION,
+    "POST /v1/outbound/{outbound_id}/retry": _TRANSITION,
     "POST /v1/outbound/{outbound_id}/redraft": {
         404: "outbound_not_found",
         409: "outbound_invalid_state duplicate_outbound",
@@ -80,20 +80,20 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     "GET /v1/conversations/{conversation_id}/thread": {404: "conversation_not_found"},
 }
 
-# What codes mean that are given case by case, or by rooms that this door does not call itself.
+# Meanings of codes that have no class of their own, or several meanings.
 MEANINGS = {
     "chatwoot_not_configured": "CHATWOOT_BASE_URL or CHATWOOT_API_TOKEN is not set.",
-    "chatwoot_source_binding_error": "There is no source to read, or CHATWOOT_ACCOUNT_ID belongs to another project.",
-    "database_not_migrated": "The schema is older than this version of Proofdesk.",
-    "database_unavailable": "The database cannot be reached, or does not answer.",
-    "forbidden": "Others may do this: the owner, or whoever made the project.",
-    "internal_error": "A fault of Proofdesk: the log tells what, under the request's id.",
-    "invalid_name": "A project's name has 2 to 160 characters.",
-    "invalid_password": "A password has 8 to 128 characters.",
-    "invalid_project_id": "A project id is a UUID.",
-    "invalid_source": "The source's kind or id has another form.",
-    "invalid_username": "A username has 3 to 32 of: a-z 0-9 . _ -",
-    "job_cancelled": "Somebody cancelled the run.",
-    "payload_too_large": "A body holds at most 256 KiB.",
-    "worker_silent": "No worker was heard of lately: nothing is read, embedded or sent.",
+    "chatwoot_source_binding_error": "The project has no source, or CHATWOOT_ACCOUNT_ID is bound to another project.",
+    "database_not_migrated": "The database schema is older than this version of Proofdesk. Run `proofdesk migrate`.",
+    "database_unavailable": "The database cannot be reached or does not respond.",
+    "forbidden": "Only the owner or the member who created the project may do this.",
+    "internal_error": "Proofdesk failed unexpectedly. The log shows the cause under the request id.",
+    "invalid_name": "A project name must have 2 to 160 characters.",
+    "invalid_password": "A password must have 8 to 128 characters.",
+    "invalid_project_id": "A project id must be a UUID.",
+    "invalid_source": "The kind or id of the source is invalid.",
+    "invalid_username": "A username must have 3 to 32 characters of a-z 0-9 . _ -",
+    "job_cancelled": "The run was cancelled.",
+    "payload_too_large": "The body is longer than 256 KiB.",
+    "worker_silent": "No worker has sent a heartbeat recently, so no jobs run.",
 }

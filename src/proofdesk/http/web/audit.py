@@ -46,7 +46,7 @@ class Row:
     request_id: str
     facts: list[tuple[str, str]]
     refs: list[dict[str, str]]
-    done: view_models.Moment
+    done: view_models.DisplayTime
 
 
 @router.get("/audit")
@@ -55,7 +55,7 @@ async def show_audit(request: Request, db: Db, session: CurrentSession, which: W
     scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
-    number = layout.page_number(page)
+    number = layout.parse_page_number(page)
     events = await chain.list_events(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
     events = await references.add_snippets(db, scope, events)
     total = await chain.count_events(db, scope, scope.actor, which)
@@ -66,7 +66,7 @@ async def show_audit(request: Request, db: Db, session: CurrentSession, which: W
         "newer_url": _url(which, number - 1) if number > 1 else "",
         "older_url": _url(which, number + 1) if number * A_PAGE < total else "",
     }
-    return layout.page(request, "audit/page.html", values, frame=await layout.frame(request, db, session))
+    return layout.render_page(request, "audit/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
 @router.get("/audit/verify")
@@ -76,9 +76,9 @@ async def verify(request: Request, db: Db, session: CurrentSession, scope: Proje
     if session.is_owner:
         proofs.append(await chain.verify(db, None, "Accounts and sign-ins"))
     values = {"proofs": [{"name": p.chain, "events": view_models.number(p.events), "fault": p.fault} for p in proofs]}
-    if layout.wants_part(request):
-        return layout.partial(request, "audit/_proof.html", values)
-    return layout.page(request, "audit/proof.html", values, frame=await layout.frame(request, db, session))
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "audit/_proof.html", values)
+    return layout.render_page(request, "audit/proof.html", values, frame=await layout.load_frame(request, db, session))
 
 
 def _row(event: AuditEvent) -> Row:

@@ -77,7 +77,7 @@ async def find_recipients(
 ) -> Response:
     """Who can be written to on the channel, and who is chosen already; a part for htmx."""
     offered = await _offered(db, scope, channel, find[:200], to[:500])
-    return layout.partial(request, "outbound/_recipients.html", offered)
+    return layout.render_partial(request, "outbound/_recipients.html", offered)
 
 
 @router.post("/draft")
@@ -99,8 +99,8 @@ async def draft(
     """Make a draft and go to its page; or, with `preview`, only show what would be drafted."""
     written = text.replace("\r\n", "\n")
     sheet = Sheet(channel, to, find, subject, written, scheduled_at, evidence_refs or [], idempotency_key)
-    if preview and layout.wants_part(request):
-        return layout.partial(request, "outbound/_preview.html", {"preview": _preview(sheet)})
+    if preview and layout.wants_partial(request):
+        return layout.render_partial(request, "outbound/_preview.html", {"preview": _preview(sheet)})
     if preview:
         return await shown(request, session, scope, sheet)
     try:
@@ -134,8 +134,8 @@ async def shown(
         "preview": _preview(sheet) if sheet.text else None,
         **await _offered(db, scope, sheet.channel, sheet.find, sheet.to),
     }
-    frame = await layout.frame(request, db, session)
-    return layout.page(request, "outbound/compose.html", values, frame=frame, status=layout.status_of(wrong))
+    frame = await layout.load_frame(request, db, session)
+    return layout.render_page(request, "outbound/compose.html", values, frame=frame, status=layout.error_status(wrong))
 
 
 def _wish(sheet: Sheet) -> DraftRequest:

@@ -26,7 +26,7 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
     scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
-    number = layout.page_number(page)
+    number = layout.parse_page_number(page)
     first = (number - 1) * A_PAGE
     found = await contacts.list_contacts(db, scope, q, A_PAGE + 1, first)
     values: dict[str, Any] = {
@@ -36,9 +36,9 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
         "newer_url": _url(q, number - 1) if number > 1 else "",
         "older_url": _url(q, number + 1) if len(found) > A_PAGE else "",
     }
-    if layout.wants_part(request):
-        return layout.partial(request, "contacts/_list.html", values)
-    return layout.page(request, "contacts/page.html", values, frame=await layout.frame(request, db, session))
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "contacts/_list.html", values)
+    return layout.render_page(request, "contacts/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
 @router.get("/contacts/{contact_id}")
@@ -62,9 +62,9 @@ async def show_contact(
         "back": f"{here}?done=policy",
         "compose_url": f"/outbound?{urlencode({'compose': 1, 'to': contact_id.lower()})}",
     }
-    frame = await layout.frame(request, db, session)
+    frame = await layout.load_frame(request, db, session)
     said = CHANGED if done == "policy" else ""
-    return layout.page(request, "contacts/contact.html", values, frame=frame, toast=said)
+    return layout.render_page(request, "contacts/contact.html", values, frame=frame, toast=said)
 
 
 def _url(q: str, page: int) -> str:

@@ -34,7 +34,7 @@ async def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wante
     return Wanted(
         inbox=inbox_id if inbox_id.isascii() and inbox_id.isdigit() and len(inbox_id) < 19 else "",
         status=status if status in STATUSES else "",
-        page=layout.page_number(page),
+        page=layout.parse_page_number(page),
     )
 
 
@@ -58,7 +58,7 @@ async def list_conversations(
         "newer_url": _url(replace(which, page=which.page - 1)) if which.page > 1 else "",
         "older_url": _url(replace(which, page=which.page + 1)) if len(found) > A_PAGE else "",
     }
-    return layout.page(request, "conversations/page.html", values, frame=await layout.frame(request, db, session))
+    return layout.render_page(request, "conversations/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
 def _choice(which: Wanted, status: str, label: str) -> Choice:

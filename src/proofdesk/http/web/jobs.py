@@ -36,20 +36,20 @@ async def show_jobs(
     if scope is None:
         return await projects.choose(request, session)
     which = run_views.Which.of(job_type, status, page)
-    if layout.wants_part(request):
-        return layout.partial(request, "jobs/_live.html", await _live(db, settings, scope, which))
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "jobs/_live.html", await _live(db, settings, scope, which))
     days = [run_views.day(d) for d in await standing.daily_work(db, scope, DAYS)]
     values = await _live(db, settings, scope, which) | {"days": days, "has_days": any(d.did_something for d in days)}
-    return layout.page(request, "jobs/page.html", values, frame=await layout.frame(request, db, session))
+    return layout.render_page(request, "jobs/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
 @router.get("/jobs/runs/{run_id}")
 async def show_run(request: Request, db: Db, session: CurrentSession, scope: ProjectReader, run_id: str) -> Response:
     """One run: what it did, or why it did not, with the request that failed."""
     values = {"run": run_views.detail(await runs.get(db, scope, _id(run_id)))}
-    if layout.wants_part(request):
-        return layout.partial(request, "jobs/_run.html", values)
-    return layout.page(request, "jobs/run.html", values, frame=await layout.frame(request, db, session))
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "jobs/_run.html", values)
+    return layout.render_page(request, "jobs/run.html", values, frame=await layout.load_frame(request, db, session))
 
 
 @router.post("/jobs/runs/{run_id}/cancel")
@@ -128,5 +128,5 @@ def _id(run_id: str) -> UUID:
 def _back(request: Request, said: str) -> Response:
     """Stay on the page, with a toast; without htmx, go back to where one was."""
     if "hx-request" in request.headers:
-        return layout.toasted(said)
-    return RedirectResponse(layout.came_from(request), 303)
+        return layout.toast_response(said)
+    return RedirectResponse(layout.referring_path(request), 303)

@@ -33,7 +33,7 @@ HOME = "/"
 
 
 @dataclass(frozen=True)
-class Place:
+class NavigationEntry:
     """A page of the rail. `apart` begins another group, `here` is where one is."""
 
     path: str
@@ -43,17 +43,17 @@ class Place:
     here: bool = False
 
 
-PLACES = (
-    Place("/", "Overview", "layout-dashboard"),
-    Place("/search", "Search", "search"),
-    Place("/conversations", "Conversations", "messages-square"),
-    Place("/contacts", "Contacts", "users"),
-    Place("/outbound", "Outbound", "send"),
-    Place("/jobs", "Jobs", "activity"),
-    Place("/audit", "Audit", "scroll-text", apart=True),
-    Place("/runbooks", "Runbooks", "wrench"),
-    Place("/projects", "Projects", "folder", apart=True),
-    Place("/settings", "Settings", "settings"),
+NAVIGATION = (
+    NavigationEntry("/", "Overview", "layout-dashboard"),
+    NavigationEntry("/search", "Search", "search"),
+    NavigationEntry("/conversations", "Conversations", "messages-square"),
+    NavigationEntry("/contacts", "Contacts", "users"),
+    NavigationEntry("/outbound", "Outbound", "send"),
+    NavigationEntry("/jobs", "Jobs", "activity"),
+    NavigationEntry("/audit", "Audit", "scroll-text", apart=True),
+    NavigationEntry("/runbooks", "Runbooks", "wrench"),
+    NavigationEntry("/projects", "Projects", "folder", apart=True),
+    NavigationEntry("/settings", "Settings", "settings"),
 )
 
 HINTS = {
@@ -67,7 +67,7 @@ HINTS = {
 }
 """What somebody can do about an error, by its code, or else by its status."""
 
-RAIL_WITHIN = 2.0  # seconds that an error page waits for what stands around it
+FRAME_TIMEOUT_SECONDS = 2.0  # seconds that an error page waits for what stands around it
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class Frame:
     projects: list[Choice]
     project: str
     is_owner: bool
-    places: list[Place]
+    places: list[NavigationEntry]
 
 
-def page(
+def render_page(
     request: Request,
     template: str,
     values: dict[str, Any],
@@ -101,19 +101,19 @@ def page(
     toast: str = "",
 ) -> HTMLResponse:
     """A whole page. `frame` is None where nobody is signed in; `toast` tells what was done."""
-    shared = _shared(request) | {"frame": frame, "theme": _theme(request), "toast": toast}
-    return HTMLResponse(_rendered(template, shared | values), status, headers)
+    shared = _common_values(request) | {"frame": frame, "theme": _theme(request), "toast": toast}
+    return HTMLResponse(_render(template, shared | values), status, headers)
 
 
-def partial(
+def render_partial(
     request: Request, template: str, values: dict[str, Any], status: int = 200, *, toast: str = "", tone: str = "good"
 ) -> HTMLResponse:
     """A part of a page, for htmx; with a toast that tells what was done."""
     headers = _toast(toast, tone) if toast else None
-    return HTMLResponse(_rendered(template, _shared(request) | values), status, headers)
+    return HTMLResponse(_render(template, _common_values(request) | values), status, headers)
 
 
-def toasted(text: str, tone: str = "good") -> Response:
+def toast_response(text: str, tone: str = "good") -> Response:
     """Nothing but a toast: htmx leaves the page as it is."""
     return Response(status_code=204, headers=_toast(text, tone))
 
@@ -122,46 +122,46 @@ def _toast(text: str, tone: str) -> dict[str, str]:
     return {"hx-trigger": json.dumps({"toast": {"text": bidi.without_formatting(text), "tone": tone}})}
 
 
-def came_from(request: Request) -> str:
+def referring_path(request: Request) -> str:
     """The page of ours on which a form was sent, as the browser tells it."""
     told = urlsplit(request.headers.get("referer", ""))
     return safe_path(f"{told.path}?{told.query}" if told.query else told.path)
 
 
-async def frame(request: Request, db: Database, session: UserSession) -> Frame:
+async def load_frame(request: Request, db: Database, session: UserSession) -> Frame:
     """The frame of the session's pages."""
     visible = await projects.list_visible(db, asking.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
     active = next((c.label for c in choices if c.chosen), "")
-    return Frame(session.username, choices, active, session.is_owner, _places(request.url.path))
+    return Frame(session.username, choices, active, session.is_owner, _navigation(request.url.path))
 
 
-def has(path: str) -> bool:
+def has_page(path: str) -> bool:
     """Whether the rail leads to that page: others offer a way there only when there is one."""
-    return any(place.path == path for place in PLACES)
+    return any(place.path == path for place in NAVIGATION)
 
 
-def _places(path: str) -> list[Place]:
-    return [replace(p, here=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in PLACES]
+def _navigation(path: str) -> list[NavigationEntry]:
+    return [replace(p, here=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in NAVIGATION]
 
 
-def _shared(request: Request) -> dict[str, Any]:
+def _common_values(request: Request) -> dict[str, Any]:
     """What every template may use."""
     session: UserSession | None = request.scope.get(asking.SESSION)
     return {"csrf_token": session.csrf_token if session else ""}
 
 
-def page_number(text: str) -> int:
+def parse_page_number(text: str) -> int:
     """The number of a page of a list, from 1, whatever the address says."""
     return max(1, min(int(text), 100_000)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
 
 
-def wants_part(request: Request) -> bool:
+def wants_partial(request: Request) -> bool:
     """Whether htmx asks for a part of the page only."""
     return request.headers.get("hx-request-type") == "partial"
 
 
-def to_login(request: Request) -> Response:
+def redirect_to_login(request: Request) -> Response:
     """Send somebody without a session to the login page and, after it, back to where he was going."""
     url = request.url
     target = f"{url.path}?{url.query}" if url.query else url.path
@@ -175,7 +175,7 @@ def to_login(request: Request) -> Response:
     return answer
 
 
-async def error_page(request: Request, failure: ErrorResponse) -> HTMLResponse:
+async def render_error(request: Request, failure: ErrorResponse) -> HTMLResponse:
     """An error, for a person: a page, or a line where htmx asked for a part; with the runbook for it."""
     told = {
         "status": failure.status,
@@ -185,24 +185,24 @@ async def error_page(request: Request, failure: ErrorResponse) -> HTMLResponse:
         "runbook": registry.runbook_for_error(failure.code, failure.details.get("cause")) or "",
         "request_id": request.scope.get(asking.REQUEST_ID, ""),
     }
-    if wants_part(request):
-        return partial(request, "errors/_notice.html", told, failure.status)
-    around = None if failure.code == "database_unavailable" else await _frame_if_any(request)
-    return page(request, "errors/page.html", told, frame=around, status=failure.status, headers=failure.headers)
+    if wants_partial(request):
+        return render_partial(request, "errors/_notice.html", told, failure.status)
+    around = None if failure.code == "database_unavailable" else await _load_frame_if_possible(request)
+    return render_page(request, "errors/page.html", told, frame=around, status=failure.status, headers=failure.headers)
 
 
-async def _frame_if_any(request: Request) -> Frame | None:
+async def _load_frame_if_possible(request: Request) -> Frame | None:
     """What stands around the pages of somebody signed in. What broke may be what it is read with: then nothing."""
     try:
-        async with asyncio.timeout(RAIL_WITHIN):
+        async with asyncio.timeout(FRAME_TIMEOUT_SECONDS):
             session = await asking.optional_session(request)
-            return await frame(request, request.state.resources.db, session) if session else None
+            return await load_frame(request, request.state.resources.db, session) if session else None
     except Exception:  # the page of an error must come in any case
         log.exception("an error page stands alone")
         return None
 
 
-def status_of(error: ProofdeskError | None) -> int:
+def error_status(error: ProofdeskError | None) -> int:
     """The status of a form that is shown again with what is wrong."""
     return errors.describe_error(error).status if error else 200
 
@@ -220,7 +220,7 @@ def safe_path(target: str | None) -> str:
 # Templates --------------------------------------------------------------------------------------------------------
 
 
-def _rendered(template: str, values: dict[str, Any]) -> str:
+def _render(template: str, values: dict[str, Any]) -> str:
     """The HTML, in which no text can reorder what stands around it but what went through `as_written`."""
     return bidi.without_formatting(_templates().get_template(template).render(values))
 
@@ -235,12 +235,12 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"coded": coded, "as_written": as_written, "initial": initial}
+    made.filters |= {"coded": format_code, "as_written": as_written, "initial": initial}
     made.globals |= {"asset": asset, "number": view_models.number, "counted": view_models.counted}
     return made
 
 
-def coded(text: str) -> Markup:
+def format_code(text: str) -> Markup:
     """What stands between backticks, as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 

@@ -71,8 +71,8 @@ async def check(request: Request, session: OptionalSession, next: Annotated[str,
     found = await registry.run_checks(
         await runbook_context.build_context(request, session), registry.get_runbook("auth-loop")
     )
-    if layout.wants_part(request):
-        return layout.partial(request, "login/_check.html", {"found": found, "next": next})
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "login/_check.html", {"found": found, "next": next})
     return await shown(request, next=next, found=found)
 
 
@@ -109,6 +109,6 @@ async def shown(
         "minutes": held.settings.signup_pin_ttl_minutes,
     }
     headers = errors.describe_error(refused).headers if refused else None
-    answer = layout.page(request, "login/page.html", values, status=layout.status_of(refused), headers=headers)
+    answer = layout.render_page(request, "login/page.html", values, status=layout.error_status(refused), headers=headers)
     set_probe_cookie(answer, held.settings)
     return answer

@@ -61,11 +61,11 @@ async def show_outbound(
         return await composer.shown(request, session, scope, composer.begun(channel, to, evidence or []))
     asked = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
     asked["delivery"] = "failed" if delivery == "failed" else ""
-    values = await _listed(request, scope, asked, layout.page_number(page))
-    if layout.wants_part(request):
-        return layout.partial(request, "outbound/_list.html", values)
-    frame = await layout.frame(request, request.state.resources.db, session)
-    return layout.page(request, "outbound/page.html", values, frame=frame)
+    values = await _listed(request, scope, asked, layout.parse_page_number(page))
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "outbound/_list.html", values)
+    frame = await layout.load_frame(request, request.state.resources.db, session)
+    return layout.render_page(request, "outbound/page.html", values, frame=frame)
 
 
 @router.get("/{outbound_id}")
@@ -150,9 +150,9 @@ async def _shown(
         "back": f"/outbound/{wanted}?done=policy",
         "wrong": wrong.message if wrong else "",
     }
-    frame = await layout.frame(request, held.db, session)
-    return layout.page(
-        request, "outbound/message.html", values, frame=frame, status=layout.status_of(wrong), toast=said
+    frame = await layout.load_frame(request, held.db, session)
+    return layout.render_page(
+        request, "outbound/message.html", values, frame=frame, status=layout.error_status(wrong), toast=said
     )
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from proofdesk.audit.queries import AuditEvent
 from proofdesk.http.web import view_models
-from proofdesk.http.web.view_models import Moment
+from proofdesk.http.web.view_models import DisplayTime
 from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
@@ -77,10 +77,10 @@ class Row:
     why: str
     report: str
     undelivered: bool
-    next: Moment | None
+    next: DisplayTime | None
     drafted_by: str
     approved_by: str
-    made: Moment
+    made: DisplayTime
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class Rules:
     cap: int
     hours: int
     sent: int
-    written_to: Moment | None
-    heard_of: Moment | None
+    written_to: DisplayTime | None
+    heard_of: DisplayTime | None
     url: str
     max_cap: int = MAX_FREQUENCY_CAP
     max_hours: int = MAX_FREQUENCY_WINDOW_HOURS

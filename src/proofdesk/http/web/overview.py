@@ -28,9 +28,9 @@ async def show_overview(request: Request, db: Db, settings: Config, session: Cur
     if scope is None:
         return await projects.choose(request, session)
     found = await overview.load_overview(db, scope, status.worker_timeout(settings).total_seconds())
-    frame = await layout.frame(request, db, session)
+    frame = await layout.load_frame(request, db, session)
     values = _values(found) | {"funnel": _funnel(await messages.count_by_state(db, scope))}
-    return layout.page(request, "overview/page.html", values, frame=frame)
+    return layout.render_page(request, "overview/page.html", values, frame=frame)
 
 
 def _values(found: Overview) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _values(found: Overview) -> dict[str, Any]:
         "empty": held.entities.messages == 0,
         "held": view_models.holdings(held),
         "stale": held.synced_at is None or datetime.now(UTC) - held.synced_at > STALE_AFTER,
-        "has_runbooks": layout.has("/runbooks"),
+        "has_runbooks": layout.has_page("/runbooks"),
         "workers": found.workers.workers,
         "latest": [_job(run) for run in found.latest],
         "failures": [_failure(run) for run in found.failures],
@@ -81,5 +81,5 @@ def _failure(run: Run) -> dict[str, Any]:
         "at": view_models.moment(run.finished_at or run.created_at),
         "error": run.error or "The run failed without an error message.",
         "request_id": run.request_id or "",
-        "runbook_url": f"/runbooks/{slug}" if layout.has("/runbooks") else "",
+        "runbook_url": f"/runbooks/{slug}" if layout.has_page("/runbooks") else "",
     }

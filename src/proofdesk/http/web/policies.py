@@ -40,7 +40,7 @@ async def list_policies(
         return await projects.choose(request, session)
     asked = PolicyFilter(contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None)
     said = CHANGED if done == "policy" else ""
-    return await _shown(request, session, scope, asked, number=layout.page_number(page), said=said)
+    return await _shown(request, session, scope, asked, number=layout.parse_page_number(page), said=said)
 
 
 @router.post("/opt-out")
@@ -98,8 +98,8 @@ async def _shown(
         "newer_url": _url(asked, number - 1) if number > 1 else "",
         "older_url": _url(asked, number + 1) if first + len(found) < total else "",
     }
-    frame = await layout.frame(request, db, session)
-    return layout.page(request, "policies/page.html", values, frame=frame, status=layout.status_of(wrong), toast=said)
+    frame = await layout.load_frame(request, db, session)
+    return layout.render_page(request, "policies/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said)
 
 
 _WHICH: dict[bool | None, str] = {None: "All contacts", True: "Opted out"}

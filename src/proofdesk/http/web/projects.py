@@ -44,8 +44,8 @@ async def choose(
         "name": name,
         "wrong": wrong.message if wrong else "",
     }
-    frame = await layout.frame(request, db, session)
-    return layout.page(request, "projects/page.html", values, frame=frame, status=layout.status_of(wrong), toast=said)
+    frame = await layout.load_frame(request, db, session)
+    return layout.render_page(request, "projects/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said)
 
 
 @router.post("/projects")

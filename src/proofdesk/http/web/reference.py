@@ -12,4 +12,4 @@ router = APIRouter(route_class=Route)
 @router.get("/docs")
 async def show_reference(request: Request, db: Db, session: CurrentSession) -> Response:
     """Show all operations of the API."""
-    return layout.page(request, "reference/page.html", {}, frame=await layout.frame(request, db, session))
+    return layout.render_page(request, "reference/page.html", {}, frame=await layout.load_frame(request, db, session))

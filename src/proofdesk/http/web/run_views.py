@@ -30,7 +30,7 @@ class Which:
     def of(cls, job_type: str, status: str, page: str) -> "Which":
         """What a query string asks for; nonsense asks for everything."""
         known = job_type if catalog.find(job_type) else "", status if status in STATUSES else ""
-        return cls(*known, layout.page_number(page))
+        return cls(*known, layout.parse_page_number(page))
 
     def types(self) -> list[Choice]:
         """The chips of job types; the value of each is where it leads."""
@@ -57,7 +57,7 @@ class RunCard:
     label: str
     status: str
     how: str
-    started: view_models.Moment
+    started: view_models.DisplayTime
     took: str
     did: str
     error: str
@@ -83,7 +83,7 @@ class RunDetail:
 class DayCard:
     """What was done on a day."""
 
-    at: view_models.Moment
+    at: view_models.DisplayTime
     messages: int
     chunks: int
     did_something: bool
@@ -97,8 +97,8 @@ class JobCard:
     label: str
     about: str
     status: str
-    next_run: view_models.Moment | None
-    last_run: view_models.Moment | None
+    next_run: view_models.DisplayTime | None
+    last_run: view_models.DisplayTime | None
     last_status: str
     last_error: str
     runbook: str
@@ -107,7 +107,7 @@ class JobCard:
 
 def day(found: DailyWork) -> DayCard:
     """A day as a row of the plot."""
-    at = view_models.Moment(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
+    at = view_models.DisplayTime(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
     return DayCard(at, found.messages_read, found.chunks_embedded, bool(found.messages_read or found.chunks_embedded))
 
 

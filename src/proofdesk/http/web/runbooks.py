@@ -35,15 +35,15 @@ class Deed:
 @router.get("/runbooks")
 async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Response:
     """Every incident, by what people notice."""
-    frame = await layout.frame(request, db, session)
-    return layout.page(request, "runbooks/page.html", {"runbooks": registry.list_runbooks()}, frame=frame)
+    frame = await layout.load_frame(request, db, session)
+    return layout.render_page(request, "runbooks/page.html", {"runbooks": registry.list_runbooks()}, frame=frame)
 
 
 @router.get("/runbooks/{slug}")
 async def show_runbook(request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: str = "") -> Response:
     """One incident, before its checks have run."""
     values = _values(slug, _id(outbound_id)) | {"found": None}
-    return layout.page(request, "runbooks/runbook.html", values, frame=await layout.frame(request, db, session))
+    return layout.render_page(request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session))
 
 
 @router.post("/runbooks/{slug}/run")
@@ -55,9 +55,9 @@ async def run(
     values = _values(slug, message)
     case = await runbook_context.build_context(request, session, message)
     values["found"] = _found(request, await registry.run_checks(case, values["runbook"]), message)
-    if layout.wants_part(request):
-        return layout.partial(request, "runbooks/_found.html", values)
-    return layout.page(request, "runbooks/runbook.html", values, frame=await layout.frame(request, db, session))
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "runbooks/_found.html", values)
+    return layout.render_page(request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session))
 
 
 def _values(slug: str, message: UUID | None) -> dict[str, Any]:
@@ -102,6 +102,6 @@ def _place(path: str, message: UUID | None) -> str:
         return "/login"
     if room == "runbooks":
         return f"/runbooks/{rest.removesuffix('/run')}"
-    if not layout.has(f"/{room}"):
+    if not layout.has_page(f"/{room}"):
         return ""
     return f"/outbound/{message}" if message and path.startswith("/outbound/{id}") else f"/{room}"

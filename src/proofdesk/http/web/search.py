@@ -57,13 +57,13 @@ async def show_search(request: Request, opened: Resources, session: CurrentSessi
     outcome = await _ask(opened, scope, filled)
     inboxes = await totals.list_inboxes(opened.db, scope)
     found = _results(filled, outcome, inboxes) | {"beside": await _beside(request, opened, scope, filled)}
-    if layout.wants_part(request):
-        return layout.partial(request, "search/_results.html", found, outcome.status)
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "search/_results.html", found, outcome.status)
     first = await _first_visit(opened, scope) if not filled.q else None
     form = filters.form(filled, inboxes, await totals.list_labels(opened.db, scope))
     values = {**found, "form": form, "first": first}
-    frame = await layout.frame(request, opened.db, session)
-    return layout.page(request, "search/page.html", values, frame=frame, status=outcome.status)
+    frame = await layout.load_frame(request, opened.db, session)
+    return layout.render_page(request, "search/page.html", values, frame=frame, status=outcome.status)
 
 
 async def _beside(request: Request, opened: Resources, scope: Scope, filled: Filled) -> dict[str, Any] | None:
@@ -105,7 +105,7 @@ def _results(filled: Filled, outcome: Outcome, inboxes: list[InboxRow]) -> dict[
         "more_url": filters.url(replace(filled, k=filters.MOST, open=""))
         if len(found) == filled.k and filled.k < filters.MOST
         else "",
-        "can_compose": layout.has("/outbound"),
+        "can_compose": layout.has_page("/outbound"),
     }
 
 
@@ -121,7 +121,7 @@ def _diagnosis(filled: Filled, answer: SearchResults | None) -> dict[str, Any] |
         "fixes": FIXES.get(why.code, []),
         "words_url": filters.url(in_words) if filled.mode != "text" and why.code in BY_WORDS else "",
         "clear_url": filters.url(Filled(q=filled.q, mode=filled.mode)) if why.code == "no_match" else "",
-        "runbook_url": f"/runbooks/{why.runbook}" if layout.has("/runbooks") else "",
+        "runbook_url": f"/runbooks/{why.runbook}" if layout.has_page("/runbooks") else "",
         "counts": {name.replace("_", " "): view_models.number(count) for name, count in why.counts.items()},
     }
 

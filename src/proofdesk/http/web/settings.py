@@ -69,8 +69,8 @@ async def shown(
         "configuration": _configuration(settings) if session.is_owner else None,
         **(await _telegram(db, settings, code) if session.is_owner else {}),
     }
-    frame = await layout.frame(request, db, session)
-    return layout.page(request, "settings/page.html", values, frame=frame, status=layout.status_of(wrong), toast=said)
+    frame = await layout.load_frame(request, db, session)
+    return layout.render_page(request, "settings/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said)
 
 
 @router.post("/telegram/bind-code")

@@ -56,7 +56,7 @@ async def _after(
         await doing
     except (Invalid, NotFound, Conflict) as error:
         return await _shown(request, session, inside, wrong=error)
-    if layout.wants_part(request):
+    if layout.wants_partial(request):
         return await _shown(request, session, inside, said=DONE[done])
     return RedirectResponse(f"/projects/{inside.project_id}/sources?done={done}", 303)
 
@@ -75,11 +75,11 @@ async def _shown(
         "wrong": wrong.message if wrong else "",
         **_holdings(await overview.load_contents(db, inside), offered),
     }
-    if layout.wants_part(request):
-        return layout.partial(request, "projects/_holdings.html", values, layout.status_of(wrong), toast=said)
-    frame = await layout.frame(request, db, session)
-    return layout.page(
-        request, "projects/holdings.html", values, frame=frame, status=layout.status_of(wrong), toast=said
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "projects/_holdings.html", values, layout.error_status(wrong), toast=said)
+    frame = await layout.load_frame(request, db, session)
+    return layout.render_page(
+        request, "projects/holdings.html", values, frame=frame, status=layout.error_status(wrong), toast=said
     )
 
 

@@ -25,7 +25,7 @@ AROUND = 15
 class Window:
     """The part of a thread that is shown, and how much is left out before and after it."""
 
-    lines: list[view_models.Line]
+    lines: list[view_models.ThreadMessage]
     before: int
     after: int
 
@@ -43,12 +43,12 @@ async def show_thread(
 ) -> Response:
     """The messages around `hit`, or all of them; as a part for htmx."""
     thread = await conversations.get_conversation(db, scope, conversation_id)
-    if layout.wants_part(request):
-        return layout.partial(
+    if layout.wants_partial(request):
+        return layout.render_partial(
             request, "thread/_thread.html", {"beside": values(settings, scope, thread, hit, bool(all))}
         )
     shown = {"beside": values(settings, scope, thread, hit, bool(all) or not hit)}
-    return layout.page(request, "thread/page.html", shown, frame=await layout.frame(request, db, session))
+    return layout.render_page(request, "thread/page.html", shown, frame=await layout.load_frame(request, db, session))
 
 
 @router.get("/messages/{message_id}/thread")
@@ -58,9 +58,9 @@ async def show_around(
     """The same, for whoever knows the message only."""
     thread = await conversations.get_conversation_of_message(db, scope, message_id)
     shown = {"beside": values(settings, scope, thread, message_id)}
-    if layout.wants_part(request):
-        return layout.partial(request, "thread/_thread.html", shown)
-    return layout.page(request, "thread/page.html", shown, frame=await layout.frame(request, db, session))
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "thread/_thread.html", shown)
+    return layout.render_page(request, "thread/page.html", shown, frame=await layout.load_frame(request, db, session))
 
 
 def values(

@@ -42,4 +42,4 @@ def _page(request: Request, *, recipient: str = "", done: bool = False, wrong: L
         "sender": request.state.resources.settings.smtp_from or "",
         "request_id": request.scope.get(asking.REQUEST_ID, ""),
     }
-    return layout.page(request, "unsubscribe/page.html", values, status=layout.status_of(wrong))
+    return layout.render_page(request, "unsubscribe/page.html", values, status=layout.error_status(wrong))

@@ -31,7 +31,7 @@ ROLES = {"contact": "Contact", "agent": "Agent", "bot": "Bot", "system": "System
 
 
 @dataclass(frozen=True)
-class Moment:
+class DisplayTime:
     """A time: for machines, and for people."""
 
     iso: str
@@ -39,7 +39,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Part:
+class SnippetPart:
     """A piece of a snippet, marked when it matches the question."""
 
     text: str
@@ -47,15 +47,15 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Card:
+class EvidenceCard:
     """A piece of evidence, and how to get at it."""
 
     message: str
     author: str
     role: str
     sender: str
-    snippet: list[Part]
-    written: Moment
+    snippet: list[SnippetPart]
+    written: DisplayTime
     source_url: str
     thread_url: str
     compose_url: str
@@ -64,18 +64,18 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Group:
+class ConversationHits:
     """What was found in one conversation."""
 
     conversation: int
     contact: str
     inbox: str
     status: str
-    cards: list[Card]
+    cards: list[EvidenceCard]
 
 
 @dataclass(frozen=True)
-class Talk:
+class ConversationRow:
     """A conversation."""
 
     number: int
@@ -86,11 +86,11 @@ class Talk:
     status: str
     assignee: str
     labels: list[str]
-    active: Moment
+    active: DisplayTime
 
 
 @dataclass(frozen=True)
-class Who:
+class ContactRow:
     """A contact."""
 
     name: str
@@ -98,11 +98,11 @@ class Who:
     email: str
     phone: str
     identifier: str
-    changed: Moment
+    changed: DisplayTime
 
 
 @dataclass(frozen=True)
-class Line:
+class ThreadMessage:
     """A message of a thread. `note` is set for what is not an ordinary message, `failed` for what was not delivered."""
 
     author: str
@@ -112,23 +112,23 @@ class Line:
     note: str
     failed: str | None
     attachments: int
-    written: Moment
+    written: DisplayTime
     cited: bool
 
 
-def groups(hits: list[Hit]) -> list[Group]:
+def groups(hits: list[Hit]) -> list[ConversationHits]:
     """Hits by conversation, the best conversation first."""
-    found: dict[str, Group] = {}
+    found: dict[str, ConversationHits] = {}
     for hit in hits:
         inbox = hit.inbox_name or f"Inbox {hit.inbox_id}"
-        group = Group(hit.conversation_id, hit.contact["name"] or "", inbox, hit.conversation_status, [])
+        group = ConversationHits(hit.conversation_id, hit.contact["name"] or "", inbox, hit.conversation_status, [])
         found.setdefault(hit.conversation_global_id, group).cards.append(card(hit))
     return list(found.values())
 
 
-def talk(project_id: UUID, found: ConversationRow) -> Talk:
+def talk(project_id: UUID, found: ConversationRow) -> ConversationRow:
     """A conversation as a row of a list."""
-    return Talk(
+    return ConversationRow(
         number=found.conversation_id,
         url=thread_url(ids.conversation(project_id, found.account_id, found.conversation_id)),
         contact=found.contact_name or "Unknown contact",
@@ -141,9 +141,9 @@ def talk(project_id: UUID, found: ConversationRow) -> Talk:
     )
 
 
-def who(project_id: UUID, found: ContactRow) -> Who:
+def who(project_id: UUID, found: ContactRow) -> ContactRow:
     """A contact as a row of a list."""
-    return Who(
+    return ContactRow(
         name=found.name or "Without a name",
         url=contact_url(project_id, found.account_id, found.contact_id),
         email=found.email or "",
@@ -153,11 +153,11 @@ def who(project_id: UUID, found: ContactRow) -> Who:
     )
 
 
-def card(hit: Hit) -> Card:
+def card(hit: Hit) -> EvidenceCard:
     """A hit as evidence."""
     author = hit.sender_name or (hit.contact["name"] if hit.sender_type == "contact" else None)
     role = ROLES.get(hit.sender_type, hit.sender_type.title())
-    return Card(
+    return EvidenceCard(
         message=hit.message_global_id,
         author=author or role,
         role=role if author else "",
@@ -194,10 +194,10 @@ def compose_url(evidence: str) -> str:
     return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
 
 
-def line(message: ConversationMessage, cited: bool) -> Line:
+def line(message: ConversationMessage, cited: bool) -> ThreadMessage:
     """A message as a line of its thread."""
     role = ROLES.get(message.sender_type, message.sender_type.title())
-    return Line(
+    return ThreadMessage(
         author=message.sender_name or role,
         role=role if message.sender_name else "",
         sender="note" if message.private else "system" if message.message_type == "activity" else message.sender_type,
@@ -245,22 +245,22 @@ def _source_name(source: Source, names: dict[tuple[int, int], str], told: Availa
     return names.get((source.account_id, source.inbox_id)) or f"Inbox {source.inbox_id}"
 
 
-def parts(snippet: str) -> list[Part]:
+def parts(snippet: str) -> list[SnippetPart]:
     """A snippet cut at `[[` and `]]`; what stands between them is marked."""
-    found: list[Part] = []
+    found: list[SnippetPart] = []
     for number, piece in enumerate(snippet.split("[[")):
         marked, close, rest = piece.partition("]]")
         if number and close:
-            found += [Part(marked, True), Part(rest, False)]
+            found += [SnippetPart(marked, True), SnippetPart(rest, False)]
         else:
-            found.append(Part(("[[" if number else "") + piece, False))
+            found.append(SnippetPart(("[[" if number else "") + piece, False))
     return [part for part in found if part.text]
 
 
-def moment(time: datetime) -> Moment:
+def moment(time: datetime) -> DisplayTime:
     """A time in UTC."""
     time = time.astimezone(UTC)
-    return Moment(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y, %H:%M} UTC")
+    return DisplayTime(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y, %H:%M} UTC")
 
 
 def number(count: int) -> str:

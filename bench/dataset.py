@@ -1,7 +1,7 @@
-"""A desk full of conversations, written straight into the tables: made-up words by topic, and vectors in clusters.
+"""Generated conversations, inserted into the tables: artificial words by topic, and clustered vectors.
 
-Words follow Zipf's law, half of them from the words of a topic. Vectors lie around the direction of their topic and,
-nearer, around that of their conversation, as embeddings of real texts do.
+Words follow Zipf's law; half of them are words of a topic. Vectors are distributed around the direction of their topic
+and, closer, of their conversation, as embeddings of real texts are.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from proofdesk.settings import Settings
 MODEL = "bench"
 ACCOUNT = 1
 TOPICS = 300
-BATCH = 8_000  # chunks written at once, at least those of one conversation
+BATCH = 8_000  # chunks per insert, at least those of one conversation
 
 _SYLLABLES = [consonant + vowel for consonant, vowel in product("bdfgklmnprstvz", "aeiou")]
 _EVERYWHERE = np.array(["".join(s) for s in product(_SYLLABLES, _SYLLABLES, ("", "n", "r"))])  # 14,700 words
@@ -39,7 +39,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of conversations: chunks of each, words of a chunk, and how many different words there are in all."""
+    """The shape of conversations: chunks per conversation, words per chunk, and the size of the vocabulary."""
 
     chunks: int = 4
     words: int = 40
@@ -51,7 +51,7 @@ SUPPORT = Shape()
 
 @dataclass(frozen=True)
 class Dataset:
-    """A filled project. Message `n` has chunk `n`, its vector, and is in conversation `n // shape.chunks`."""
+    """A project with data. Message `n` has chunk `n` with its vector, in conversation `n // shape.chunks`."""
 
     project_id: UUID
     account_scope_id: UUID
@@ -61,7 +61,7 @@ class Dataset:
     shape: Shape = SUPPORT
 
     def vectors(self) -> Iterator[tuple[int, np.ndarray]]:
-        """The vectors of some conversations at a time, with the number of the first."""
+        """Yield batches of vectors, each with the number of its first chunk."""
         for first, topics in self._batches():
             random = np.random.default_rng([self.seed, first, 1])
             own = _unit_vectors_near(random, _directions(self.dimension)[topics], 0.8)
@@ -69,19 +69,19 @@ class Dataset:
             yield first * each, _unit_vectors_near(random, np.repeat(own, each, axis=0), 0.6).astype(np.float16)
 
     def texts(self) -> Iterator[tuple[int, list[str]]]:
-        """The texts of some conversations at a time, with the number of the first."""
+        """Yield batches of texts, each with the number of its first chunk."""
         for first, topics in self._batches():
             random = np.random.default_rng([self.seed, first, 2])
             each = self.shape.chunks
             yield first * each, _texts(random, np.repeat(topics, each), self.shape.words, self.shape.vocabulary)
 
     def queries(self, count: int) -> list[tuple[str, np.ndarray]]:
-        """Texts with vectors of the topics of the desk, of three to ten words."""
+        """Return queries of three to ten words of the dataset's topics, with their vectors."""
         random = np.random.default_rng([self.seed, 3])
         topics = random.integers(0, TOPICS, count)
         vectors = _unit_vectors_near(random, _directions(self.dimension)[topics], 0.8).astype(np.float16)
-        held = self.shape.vocabulary
-        texts = [_texts(random, topics[n : n + 1], int(random.integers(3, 11)), held)[0] for n in range(count)]
+        vocabulary = self.shape.vocabulary
+        texts = [_texts(random, topics[n : n + 1], int(random.integers(3, 11)), vocabulary)[0] for n in range(count)]
         return list(zip(texts, vectors.astype(np.float32), strict=True))
 
     def _batches(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -92,7 +92,7 @@ class Dataset:
 
 
 def message_time(number: int) -> datetime:
-    """When a message was written: one each second."""
+    """Return the time of a message: one per second."""
     return _START + timedelta(seconds=number)
 
 
@@ -105,42 +105,44 @@ def fill(
     *,
     embedded: bool = True,
 ) -> Dataset:
-    """Write that many chunks into an empty project; `conn` is the owner's. Words are to be indexed afterwards.
+    """Insert this many chunks into an empty project, as the owner of the database.
 
-    They are ready, with their vectors, or not `embedded` yet.
+    With `embedded`, chunks are ready and have vectors; else they are pending. The keyword index is not built.
     """
     row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
     assert row is not None, "the project exists"
-    desk = Dataset(project_id, row[0], chunks, dimension, 7, shape)
-    for first, texts in desk.texts():
-        _write(conn, desk, first, texts, ("ready", MODEL) if embedded else ("pending", None))
+    dataset = Dataset(project_id, row[0], chunks, dimension, 7, shape)
+    for first, texts in dataset.texts():
+        _write(conn, dataset, first, texts, ("ready", MODEL) if embedded else ("pending", None))
     conn.execute(
         "INSERT INTO sync_watermarks (project_id, account_scope_id, source, meta)"
         " VALUES (%s, %s, 'chunks', jsonb_build_object('rules', %s::text))",
-        [desk.project_id, desk.account_scope_id, ChunkWriter(ChunkLimits.from_settings(Settings())).rules],
+        [dataset.project_id, dataset.account_scope_id, ChunkWriter(ChunkLimits.from_settings(Settings())).rules],
     )
     if embedded:
-        _embed(conn, desk)
+        _embed(conn, dataset)
     conn.execute("VACUUM ANALYZE cw_conversations, cw_messages, rag_chunks, rag_vectors")
-    return desk
+    return dataset
 
 
-def _embed(conn: psycopg.Connection, desk: Dataset) -> None:
-    for first, vectors in desk.vectors():
+def _embed(conn: psycopg.Connection, dataset: Dataset) -> None:
+    for first, vectors in dataset.vectors():
         with conn.cursor().copy("COPY rag_vectors FROM STDIN (FORMAT binary)") as copy:
-            copy.write(_binary(desk, first, vectors))
+            copy.write(_binary(dataset, first, vectors))
     conn.execute(
         "INSERT INTO rag_models (project_id, account_scope_id, model, dimension, complete_at)"
         " VALUES (%s, %s, %s, %s, now())",
-        [desk.project_id, desk.account_scope_id, MODEL, desk.dimension],
+        [dataset.project_id, dataset.account_scope_id, MODEL, dataset.dimension],
     )
 
 
-def _write(conn: psycopg.Connection, desk: Dataset, first: int, texts: list[str], state: tuple[str, str | None]) -> None:
+def _write(
+    conn: psycopg.Connection, dataset: Dataset, first: int, texts: list[str], state: tuple[str, str | None]
+) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _TABLES}
     for number, text in enumerate(texts, first):
-        conversation, at = number // desk.shape.chunks, message_time(number)
-        place = number % desk.shape.chunks
+        conversation, at = number // dataset.shape.chunks, message_time(number)
+        place = number % dataset.shape.chunks
         kind, by = ("outgoing", "agent") if place % 4 else ("incoming", "contact")
         if place == 0:
             rows["cw_conversations"].append((conversation, 1, "open", [], "{}", "{}", at, at, at, "read", 1))
@@ -153,12 +155,12 @@ def _write(conn: psycopg.Connection, desk: Dataset, first: int, texts: list[str]
         names = f"project_id, account_scope_id, account_id, {', '.join(columns.split())}"
         with conn.cursor().copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
             for row in rows[table]:
-                copy.write_row((desk.project_id, desk.account_scope_id, ACCOUNT, *row))
+                copy.write_row((dataset.project_id, dataset.account_scope_id, ACCOUNT, *row))
 
 
-def _binary(desk: Dataset, first: int, vectors: np.ndarray) -> bytes:
-    """Rows of rag_vectors as PostgreSQL's binary COPY reads them: each field after its length."""
-    halves = np.dtype([("dimension", ">i2"), ("unused", ">i2"), ("halves", ">f2", (desk.dimension,))])
+def _binary(dataset: Dataset, first: int, vectors: np.ndarray) -> bytes:
+    """Return rows of rag_vectors in PostgreSQL's binary COPY format: each field after its length."""
+    halves = np.dtype([("dimension", ">i2"), ("unused", ">i2"), ("halves", ">f2", (dataset.dimension,))])
     kinds = {"project": "V16", "scope": "V16", "account": ">i8", "message": ">i8", "index": ">i4",
              "model": f"S{len(MODEL)}", "vector": halves}  # fmt: skip
     fields: list[Any] = [("count", ">i2")]
@@ -168,10 +170,10 @@ def _binary(desk: Dataset, first: int, vectors: np.ndarray) -> bytes:
     rows["count"] = len(kinds)
     for name, kind in kinds.items():
         rows[f"{name}_length"] = np.dtype(kind).itemsize
-    rows["project"], rows["scope"] = np.void(desk.project_id.bytes), np.void(desk.account_scope_id.bytes)
+    rows["project"], rows["scope"] = np.void(dataset.project_id.bytes), np.void(dataset.account_scope_id.bytes)
     rows["account"], rows["model"] = ACCOUNT, MODEL.encode()
     rows["message"] = np.arange(first, first + len(vectors))
-    rows["vector"]["dimension"], rows["vector"]["halves"] = desk.dimension, vectors
+    rows["vector"]["dimension"], rows["vector"]["halves"] = dataset.dimension, vectors
     return b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows.tobytes() + b"\xff\xff"
 
 
@@ -180,14 +182,14 @@ def _directions(dimension: int) -> np.ndarray:
 
 
 def _unit_vectors_near(random: np.random.Generator, centres: np.ndarray, spread: float) -> np.ndarray:
-    """Unit vectors around others; `spread` is the length of what is added."""
+    """Return unit vectors near the centres. `spread` is the length of the added noise."""
     noise = random.standard_normal(centres.shape, dtype=np.float32)
-    found = centres + spread * noise / np.sqrt(centres.shape[1])
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    vectors = centres + spread * noise / np.sqrt(centres.shape[1])
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def _texts(random: np.random.Generator, topics: np.ndarray, words: int, vocabulary: int) -> list[str]:
-    """A text of each topic: every other word is one of its own."""
+    """Return a text of each topic. Every other word is from its topic, on average."""
     share = vocabulary / (len(_EVERYWHERE) + len(_OF_TOPIC))
     general = _EVERYWHERE[_zipf(random, (len(topics), words), int(share * len(_EVERYWHERE)))]
     own = int(share * len(_OF_TOPIC)) // TOPICS
@@ -197,5 +199,5 @@ def _texts(random: np.random.Generator, topics: np.ndarray, words: int, vocabula
 
 
 def _zipf(random: np.random.Generator, shape: tuple[int, ...], words: int) -> np.ndarray:
-    """Ranks whose frequency falls with the rank: the logarithm of a rank is spread evenly."""
+    """Return random ranks by Zipf's law: the logarithm of a rank is uniformly distributed."""
     return (np.exp(random.random(shape) * np.log(words + 1)) - 1).astype(int)

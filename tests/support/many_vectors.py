@@ -1,4 +1,4 @@
-"""Many vectors, written straight into the tables."""
+"""Insert many vectors directly into the tables."""
 
 import numpy as np
 import psycopg
@@ -17,7 +17,7 @@ def put(
     complete: bool = True,
     analyze: bool = True,
 ) -> None:
-    """Insert messages with a chunk and a vector each, a conversation for every one."""
+    """Insert conversations of one message, each with a chunk and a vector."""
     values = {"project": scope.project_id, "scope": scope.account_scope_id, "model": model, "complete": complete}
     values |= {"first": first, "vectors": [str(v.tolist()) for v in vectors], "dimension": DIMENSION}
     for statement in _WRITTEN:

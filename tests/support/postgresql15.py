@@ -1,4 +1,4 @@
-"""A server of Debian's PostgreSQL 15, the oldest version that is supported, with pgvector built for it."""
+"""A server of Debian's PostgreSQL 15, the oldest supported version, with pgvector built for it."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ OWNER = "proofdesk_owner"
 
 @contextlib.contextmanager
 def running() -> Iterator[str]:
-    """Run the server; yields the URL of its database `postgres`, as its superuser."""
+    """Run the server, and yield the URL of its database `postgres` for the superuser."""
     if not VECTOR.exists():
         reason = "PostgreSQL 15 with pgvector is not installed (.ci/postgresql-15 installs it)"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -43,7 +43,7 @@ def running() -> Iterator[str]:
 
 
 def create(server: str, name: str, clause: str = "") -> str:
-    """Make an empty database that belongs to a user without special rights; its URL as that user."""
+    """Create an empty database that is owned by a user without special rights, and return its URL for that user."""
     with psycopg.connect(server, autocommit=True) as conn:
         if conn.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNER]).fetchone() is None:
             conn.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE".encode())
