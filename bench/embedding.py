@@ -41,7 +41,7 @@ class EmbeddingTimes:
 async def measure(quick: bool) -> Measurements:
     """Measure embedding and the vector index, and their growth."""
     chunks = 1_000 if quick else CHUNKS
-    with database.fresh() as url, upstream.running() as there:
+    with database.fresh() as url, upstream.running() as upstream_url:
         async with open_database(url, 8) as db:
             embedded, project_id = await _embed(db, url, upstream_url, chunks)
             alone, copied = await _server_alone(upstream_url, chunks), _copy(url, project_id)
@@ -73,7 +73,7 @@ def _figure(embedded: EmbeddingTimes, alone: float, copied: float) -> Figure:
     )
 
 
-async def _embed(db: Database, url: str, there: str, chunks: int) -> tuple[EmbeddingTimes, UUID]:
+async def _embed(db: Database, url: str, upstream_url: str, chunks: int) -> tuple[EmbeddingTimes, UUID]:
     project = await new_projects.create(db, system_actor(), f"{chunks:,} chunks")
     project_scope = await scope.enter(db, system_actor(), project.id)
     with psycopg.connect(url, autocommit=True) as conn:
@@ -89,14 +89,14 @@ async def _embed(db: Database, url: str, there: str, chunks: int) -> tuple[Embed
     began = time.perf_counter()
     totals = await vectors.embed_pending(db, project_scope, provider, _OPTIONS)
     stored = time.perf_counter()
-    assert dtimes.processed == chunks, "every chunk has a vector"
+    assert totals.processed == chunks, "every chunk has a vector"
     await vector_index.maintain_index(db, url, project_scope)
     indexed = time.perf_counter()
     await provider.aclose()
     return EmbeddingTimes(chunks, stored - began, indexed - began), project.id
 
 
-async def _server_alone(there: str, chunks: int) -> float:
+async def _server_alone(upstream_url: str, chunks: int) -> float:
     """Return the seconds of the server for as many texts with the same concurrency, without parsing."""
     address = urlsplit(upstream_url)
     body = json.dumps({"input": ["x" * 200] * _OPTIONS.batch_size})

@@ -48,7 +48,7 @@ _FLOOR = """
 class InstantChannel:
     """A channel that accepts every message immediately."""
 
-    channel: str = "telegram"
+    name: str = "telegram"
 
     def check(self, recipient_ref: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return recipient_ref, payload

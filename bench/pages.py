@@ -84,12 +84,12 @@ class PageTime:
 async def measure(quick: bool) -> Measurements:
     """Measure every page and report the slowest."""
     messages = FEW if quick else MESSAGES
-    took = await _measure_pages(messages)
-    slow = sorted((page for page in times_ if page.page != FLOOR), key=lambda page: page.median, reverse=True)
-    floor = next(page for page in times_ if page.page == FLOOR)
+    pages = await _measure_pages(messages)
+    slow = sorted((page for page in pages if page.page != FLOOR), key=lambda page: page.median, reverse=True)
+    floor = next(page for page in pages if page.page == FLOOR)
     worst = ", ".join(f"{page.page} {page.median:.0f} ms" for page in slow[:3])
     figure = Figure(
-        work=f"the slowest of {len(slow)} pages, with {messages:,} messages of page year",
+        work=f"the slowest of {len(slow)} pages, with {messages:,} messages of one year",
         goal=f"median ≤ {LIMIT:.0f} ms of the server",
         measured=f"{worst}; p95 of the slowest {slow[0].p95:.0f} ms",
         floor=f"a page without project data: {floor.median:.0f} ms",

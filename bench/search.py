@@ -57,7 +57,7 @@ class InstantProvider:
     name: str = dataset.MODEL
     dimension: int = DIMENSION
     max_batch: int = 1
-    takes: int | None = None
+    learned_max_texts: int | None = None
 
     async def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         return [self.vectors[text] for text in texts]
@@ -122,43 +122,43 @@ class SearchBench:
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute("VACUUM ANALYZE")
         all_queries = filled.queries(WARM_UP + QUERIES)
-        warm_up, queries_ = all_queries[:WARM_UP], all_queries[WARM_UP:]
+        warm_up, measured = all_queries[:WARM_UP], all_queries[WARM_UP:]
         provider = InstantProvider({text: vector.tolist() for text, vector in all_queries})
-        await self._search(project_scope, provider, before)
+        await self._search(project_scope, provider, warm_up)
         async with self._bare() as conn:
-            for _, vector in before:
+            for _, vector in warm_up:
                 await _nearest(conn, filled, vector, 10)
             server = psutil.Process(conn.info.backend_pid).parent()
             assert server is not None, "a connection is served by a child of the server"
-            bare, times_ = [], []
+            bare, nearest = [], []
             used = _processor(server)
-            searches = await self._search(project_scope, provider, asked_queries)
+            searches = await self._search(project_scope, provider, measured)
             processor = _processor(server) - used
-            for _, vector in asked_queries:
+            for _, vector in measured:
                 started = time.perf_counter()
-                times_.append(await _nearest(conn, filled, vector, 10))
+                nearest.append(await _nearest(conn, filled, vector, 10))
                 bare.append((time.perf_counter() - started) * 1000)
-        recall = _recall(filled, [vector for _, vector in asked_queries], times_)
+        recall = _recall(filled, [vector for _, vector in measured], nearest)
         return SearchTimes(searches, bare, processor * 1000 / QUERIES, recall)
 
     async def measure_filtered(
         self, project_scope: Scope, filled: dataset.Dataset, filters: SearchFilters
     ) -> list[float]:
         """Return the milliseconds of each search with filters."""
-        asked_queries = filled.queries(QUERIES // 2)
-        provider = InstantProvider({text: vector.tolist() for text, vector in asked_queries})
-        await self._search(project_scope, provider, asked_queries[:10], filters)
-        return await self._search(project_scope, provider, asked_queries, filters)
+        search_queries = filled.queries(QUERIES // 2)
+        provider = InstantProvider({text: vector.tolist() for text, vector in search_queries})
+        await self._search(project_scope, provider, search_queries[:10], filters)
+        return await self._search(project_scope, provider, search_queries, filters)
 
     async def _search(
         self,
         project_scope: Scope,
         provider: InstantProvider,
-        asked_queries: Sequence[tuple[str, np.ndarray]],
+        search_queries: Sequence[tuple[str, np.ndarray]],
         filters: SearchFilters = UNFILTERED,
     ) -> list[float]:
         milliseconds = []
-        for text, _ in asked_queries:
+        for text, _ in search_queries:
             started = time.perf_counter()
             await results.search(self.db, project_scope, provider, _SETTINGS, SearchQuery(text, filters=filters))
             milliseconds.append((time.perf_counter() - started) * 1000)
@@ -248,9 +248,9 @@ async def _nearest(conn: Conn, filled: dataset.Dataset, vector: np.ndarray, most
 
 def _recall(filled: dataset.Dataset, vectors: Sequence[np.ndarray], times_: Sequence[Sequence[int]]) -> float:
     """Return the share of the ten nearest that were times_. A chunk as near as the tenth counts as times_."""
-    asked_queries = np.stack(vectors)
-    asked_queries /= np.linalg.norm(asked_queries, axis=1, keepdims=True)
-    near = np.concatenate([asked_queries @ _unit(part).T for _, part in filled.vectors()], axis=1)
+    search_queries = np.stack(vectors)
+    search_queries /= np.linalg.norm(search_queries, axis=1, keepdims=True)
+    near = np.concatenate([search_queries @ _unit(part).T for _, part in filled.vectors()], axis=1)
     tenth = np.sort(near, axis=1)[:, -10]
     hit = [sum(near[n, number] >= tenth[n] - 1e-6 for number in numbers) for n, numbers in enumerate(times_)]
     return sum(hit) / (10 * len(times_))

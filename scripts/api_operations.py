@@ -14,7 +14,7 @@ GENERAL_CODES = {
 }  # fmt: skip
 """Codes that many operations share, so that their sections omit them."""
 _ENVELOPE = {"ok", "request_id"}
-_TYPE_NAMES = {"string": "text", "date-time": "time", "uuid": "UUID"}
+_TYPE_NAMES = {"date-time": "time", "uuid": "UUID"}
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ async def test_changed_event_is_detected(
 
 async def test_references_are_stored_as_they_are(db: Database, project: Scope):
     """The chain does not know what a reference names: `evidence` validates and resolves it."""
-    references = [EvidenceRef("cw_messages", "no such message", {"page": 1}), EvidenceRef("elsewhere", "x")]
+    refs = [EvidenceRef("cw_messages", "no such message", {"page": 1}), EvidenceRef("elsewhere", "x")]
     async with db.scoped(project) as conn:
         await audit_events.record(
             conn, system_actor(), "test.done", "thing", 1, scope=project, evidence_refs=references

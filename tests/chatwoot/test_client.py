@@ -60,3 +60,22 @@ async def test_only_chatwoots_own_404_means_that_something_is_gone(simulator: Ch
     simulator.faults.add("404_page")
     with pytest.raises(ChatwootError, match="an HTML page, probably from a proxy"):
         await client.messages(1, 77, 0, 100)
+
+
+async def test_all_conversations_of_a_contact_are_listed(simulator: ChatwootSimulator, connect: Connect):
+    first = simulator.create_conversation(1, content="First")
+    contact = first.contact.id
+    ids = [first.id] + [simulator.create_conversation(1, contact, content="More").id for _ in range(57)]
+    fill(simulator, 3)
+    listed = await connect(simulator).contact_conversations(1, contact)
+    assert sorted(c["id"] for c in listed) == ids and all("can_reply" in c for c in listed)
+    assert await connect(simulator).contact_conversations(1, 999_999) == []
+
+
+async def test_a_filter_that_repeats_its_first_page_ends(simulator: ChatwootSimulator, connect: Connect):
+    first = simulator.create_conversation(1, content="First")
+    for _ in range(30):
+        simulator.create_conversation(1, first.contact.id, content="More")
+    simulator.switches.drop_queries = True
+    assert len(await connect(simulator).contact_conversations(1, first.contact.id)) == 25
+    assert simulator.journal.count() == 2

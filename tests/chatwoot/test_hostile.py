@@ -94,7 +94,9 @@ def _items(path: str, answer: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield kind, item
 
 
-async def _run(db: Database, project: Scope, simulator: ChatwootSimulator, values: dict[Any, Any], patience: float = 5) -> Any:
+async def _run(
+    db: Database, project: Scope, simulator: ChatwootSimulator, values: dict[Any, Any], patience: float = 5
+) -> Any:
     with running(Hostile(create_app(simulator), values)) as url:
         client = ChatwootClient(url, simulator.admin_token, retry_timeout=patience)
         try:

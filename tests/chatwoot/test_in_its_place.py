@@ -39,7 +39,13 @@ async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
 @pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize("path", ["*/messages", "*/conversations", "*/conversations/*", "*/contacts"])
 async def test_a_proxy_in_the_middle_of_a_reconcile_removes_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, kind: str, path: str
+    db: Database,
+    project: Scope,
+    owner_conn: psycopg.Connection,
+    simulator: ChatwootSimulator,
+    connect,
+    kind: str,
+    path: str,
 ):
     ids = fill(simulator, 4)
     client = connect(simulator, patience=0.2)

@@ -107,7 +107,13 @@ async def test_conversation_that_cannot_be_read_at_all_is_quarantined(
 @pytest.mark.parametrize("kind", ["500", "502", "503", "504"])
 @pytest.mark.parametrize("path", ["*/conversations", "*/messages", "*/contacts"])
 async def test_server_error_in_the_middle_of_a_walk_loses_nothing(
-    db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, kind: str, path: str
+    db: Database,
+    project: Scope,
+    owner_conn: psycopg.Connection,
+    simulator: ChatwootSimulator,
+    connect,
+    kind: str,
+    path: str,
 ):
     fill(simulator, 60)
     simulator.faults.add(kind, path=path, skip=2, times=3)

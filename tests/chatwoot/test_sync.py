@@ -68,7 +68,9 @@ async def test_a_conversation_of_many_pages_is_read_to_its_first_message(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_nothing_new_costs_at_most_five_requests(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
+async def test_nothing_new_costs_at_most_five_requests(
+    db: Database, project: Scope, simulator: ChatwootSimulator, connect
+):
     fill(simulator, 60)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
@@ -256,7 +258,9 @@ async def test_without_a_source_and_a_default_account_the_sync_says_what_to_do(
         await sync.run(db, connect(simulator), project, sync.SyncOptions(), ignore_progress)
 
 
-async def test_an_account_of_another_project_is_not_taken(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
+async def test_an_account_of_another_project_is_not_taken(
+    db: Database, project: Scope, simulator: ChatwootSimulator, connect
+):
     await sources.bind(db, await new_project(db, "Other"), "chatwoot_account", "1")
     with pytest.raises(sync.SourceBindingError, match="another project"):
         await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)

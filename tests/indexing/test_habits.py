@@ -256,7 +256,7 @@ async def test_a_server_that_dies_while_a_batch_is_halved_fails_no_text(url: str
 @pytest.mark.parametrize(
     ("kind", "values", "says"),
     [
-        ("error_in_200", {}, "out of order (502): Provider returned error."),
+        ("error_in_200", {}, "failing (502): Provider returned error."),
         ("empty", {}, "gave 0 vectors for 10 texts"),
         ("short", {}, "gave 9 vectors for 10 texts"),
         ("surplus", {}, "The response has 11 vectors or wrong indexes for 10 texts."),

@@ -1,4 +1,4 @@
-"""Every command with one project and ids of another: it shows nothing of the other project, and changes nothing in it."""
+"""Every command with one project and ids of another shows nothing of the other project, and changes nothing in it."""
 
 import json
 import os

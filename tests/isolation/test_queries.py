@@ -1,5 +1,6 @@
-"""Each protection alone isolates projects: row-level security with the scope of another project, and the conditions in SQL
-without row-level security."""
+"""Each protection alone isolates projects: row-level security with the scope of another project, and the conditions in
+SQL without row-level security.
+"""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -22,8 +23,8 @@ from tests.support.worlds import TABLES, World
 
 REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ForeignKeyViolation, AssertionError)
 
-# These tables have no row-level security, since a project must be found before it is entered. They hold its name and the
-# Chatwoot ids that it claims; `scope` and the conditions in SQL protect them.
+# These tables have no row-level security, since a project must be found before it is entered. They hold its name and
+# the Chatwoot ids that it claims; `scope` and the conditions in SQL protect them.
 NOT_SCOPED = {
     "projects.queries.hold": "projects",
     "projects.queries.rename": "projects",

@@ -59,7 +59,7 @@ async def test_application_role_is_bound_by_row_security(owner_conn: psycopg.Con
 
 
 def _add(conn: psycopg.Connection, table: str, ours: World, theirs: World) -> None:
-    """Return a statement that copies one of our rows to the other project with our account scope, after deleting theirs."""
+    """Copy one of our rows to the other project with our account scope, after deleting theirs."""
     columns = _columns(conn, table)
     names = [sql.Identifier(column) for column in columns]
     values: list[Any] = [sql.SQL("%(theirs)s") if c == "project_id" else sql.Identifier(c) for c in columns]

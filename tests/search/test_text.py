@@ -124,7 +124,7 @@ async def test_common_terms_are_read_for_the_best_candidates_only(shop: Desk, mo
     query = "please send the invoice INV-2026-0418"
     at_once = (await shop.ask(query, "text")).results
     monkeypatch.setattr(fusion, "MAX_POSTINGS_ALONE", 0)
-    monkeypatch.setattr(fusion, "COMPLETED_ALONE", 3)
+    monkeypatch.setattr(fusion, "COMPLETED_CANDIDATES_ALONE", 3)
     later = (await shop.ask(query, "text")).results
     assert [hit.id for hit in later[:2]] == [hit.id for hit in at_once[:2]]
     assert len(later) < len(at_once)

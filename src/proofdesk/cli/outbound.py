@@ -89,9 +89,7 @@ def draft_outbound(
     text: Annotated[str, typer.Option(help="Text of the message. `-` reads it from standard input.")],
     subject: Annotated[str | None, typer.Option(help="Subject of an e-mail.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key. Default: a new one.")] = None,
-    dedupe_key: Annotated[
-        str | None, typer.Option(help="Key that at most one message may have, unless it was cancelled.")
-    ] = None,
+    dedupe_key: Annotated[str | None, typer.Option(help="At most one active message may have this key.")] = None,
     at: Annotated[datetime | None, typer.Option(help="Do not send before this time (UTC).")] = None,
     max_retries: Annotated[
         int, typer.Option(min=0, max=drafts.MAX_RETRIES, help="Attempts after a failed first one.")

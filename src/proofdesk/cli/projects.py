@@ -11,6 +11,7 @@ from proofdesk.errors import Invalid
 from proofdesk.jobs import new_projects
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects import members, projects, scope, sources
+from proofdesk.projects.projects import MAX_NAME_LENGTH, MIN_NAME_LENGTH
 from proofdesk.projects.queries import Member
 from proofdesk.projects.scope import ProjectOwner
 from proofdesk.projects.source_queries import Source
@@ -22,10 +23,14 @@ app.add_typer(project_app, name="project")
 project_app.add_typer(member_app, name="member")
 app.add_typer(source_app, name="source")
 
+Username = Annotated[str, typer.Argument(help="Username of the member.")]
+
 
 @project_app.command("create")
 def create_project(
-    name: str,
+    name: Annotated[
+        str, typer.Argument(help=f"Name of the project, {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} characters.")
+    ],
     scope_key: Annotated[
         str | None, typer.Option(help="Key of the account scope. Default: the default account scope.")
     ] = None,
@@ -72,7 +77,7 @@ def archive_project(project: Annotated[str, typer.Argument(help="Name or id of t
 
 
 @member_app.command("add")
-def add_member(username: str, project: ProjectOption = None) -> None:
+def add_member(username: Username, project: ProjectOption = None) -> None:
     """Add a member to a project."""
 
     async def command(resources: Resources) -> None:
@@ -83,7 +88,7 @@ def add_member(username: str, project: ProjectOption = None) -> None:
 
 
 @member_app.command("remove")
-def remove_member(username: str, project: ProjectOption = None) -> None:
+def remove_member(username: Username, project: ProjectOption = None) -> None:
     """Remove a member from a project."""
 
     async def command(resources: Resources) -> None:

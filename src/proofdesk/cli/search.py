@@ -15,7 +15,7 @@ from proofdesk.search.results import SearchResults
 
 @app.command()
 def search(
-    query: str,
+    query: Annotated[str, typer.Argument(help="Words or a question to search for.")],
     project: ProjectOption = None,
     top: Annotated[
         int, typer.Option("--top", "-n", min=1, max=MAX_HITS, help="Maximum number of hits.")

@@ -11,13 +11,14 @@ from proofdesk.cli.output import JsonOption
 user_app = typer.Typer(help="Accounts of users.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 
+Username = Annotated[str, typer.Argument(help="Username of the account.")]
 Password = Annotated[
     str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="8 to 128 characters.")
 ]
 
 
 @user_app.command("create")
-def create_user(username: str, password: Password) -> None:
+def create_user(username: Username, password: Password) -> None:
     """Create an account."""
     account = environment.run_with_resources(lambda resources: accounts.create(resources.db, username, password))
     output.print_line(f"Created account {account.username}.")
@@ -46,14 +47,14 @@ def list_users(json: JsonOption = False) -> None:
 
 
 @user_app.command("passwd")
-def set_password(username: str, password: Password) -> None:
+def set_password(username: Username, password: Password) -> None:
     """Change the password of an account. This ends its sessions."""
     environment.run_with_resources(lambda resources: accounts.set_password(resources.db, username, password))
     output.print_line(f"Changed the password of {username} and ended their sessions.")
 
 
 @user_app.command("disable")
-def disable_user(username: str) -> None:
+def disable_user(username: Username) -> None:
     """Disable an account: its user can no longer sign in, and its sessions end."""
     environment.run_with_resources(lambda resources: accounts.disable(resources.db, username))
     output.print_line(
@@ -62,14 +63,14 @@ def disable_user(username: str) -> None:
 
 
 @user_app.command("enable")
-def enable_user(username: str) -> None:
+def enable_user(username: Username) -> None:
     """Enable a disabled account again."""
     environment.run_with_resources(lambda resources: accounts.enable(resources.db, username))
     output.print_line(f"{username} can sign in again.")
 
 
 @user_app.command("end-sessions")
-def end_sessions(username: str) -> None:
+def end_sessions(username: Username) -> None:
     """Sign a user out everywhere."""
     ended = environment.run_with_resources(lambda resources: accounts.end_sessions(resources.db, username))
     output.print_line(f"Ended {output.count(ended, 'session')} of {username}.")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from proofdesk.conversations import contacts, conversations, messages
-from proofdesk.conversations.queries import ContactRow, ConversationRow, ConversationMessage, MessageKind, MessageRow
+from proofdesk.conversations.queries import ContactRow, ConversationMessage, ConversationRow, MessageKind, MessageRow
 from proofdesk.core import ids
 from proofdesk.core.ids import GlobalId
 from proofdesk.http.dependencies import Db, ProjectReader

@@ -158,7 +158,7 @@ async def process(
     "/{outbound_id}",
     summary="Get a message",
     response_model=schema(
-        "OutboundDossier",
+        "OutboundDetails",
         outbound=OutboundSchema,
         attempts=list[DeliveryAttempt],
         policy=PolicySchema | None,

@@ -75,7 +75,7 @@ async def list_projects(request: Request, db: Db, session: CurrentSession) -> En
     )
 
 
-@router.post("", summary="Create a project", response_model=schema("NewProjectMade", project=Project))
+@router.post("", summary="Create a project", response_model=schema("ProjectCreated", project=Project))
 async def create_project(request: Request, db: Db, session: CurrentSession, body: NewProjectBody) -> Envelope:
     """You become its first member."""
     project = await new_projects.create(

@@ -61,7 +61,7 @@ async def show_audit(request: Request, db: Db, session: CurrentSession, which: W
     total = await chain.count_events(db, scope, scope.actor, which)
     values = {
         "rows": [_row(e) for e in events],
-        "total": view_models.counted(total, "event"),
+        "total": view_models.format_count(total, "event"),
         "form": _form(which),
         "newer_url": _url(which, number - 1) if number > 1 else "",
         "older_url": _url(which, number + 1) if number * A_PAGE < total else "",
@@ -75,7 +75,7 @@ async def verify(request: Request, db: Db, session: CurrentSession, scope: Proje
     proofs = [await chain.verify(db, scope, "This project")]
     if session.is_owner:
         proofs.append(await chain.verify(db, None, "Accounts and sign-ins"))
-    values = {"proofs": [{"name": p.chain, "events": view_models.number(p.events), "fault": p.fault} for p in proofs]}
+    values = {"proofs": [{"name": p.chain, "events": view_models.format_number(p.events), "fault": p.fault} for p in proofs]}
     if layout.wants_partial(request):
         return layout.render_partial(request, "audit/_proof.html", values)
     return layout.render_page(request, "audit/proof.html", values, frame=await layout.load_frame(request, db, session))
@@ -98,7 +98,7 @@ def _row(event: AuditEvent) -> Row:
         request_id=event.request_id or "",
         facts=facts,
         refs=[_ref(ref) for ref in event.evidence_refs],
-        done=view_models.moment(event.created_at),
+        done=view_models.display_time(event.created_at),
     )
 
 

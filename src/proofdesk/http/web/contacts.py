@@ -30,7 +30,7 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
     first = (number - 1) * A_PAGE
     found = await contacts.list_contacts(db, scope, q, A_PAGE + 1, first)
     values: dict[str, Any] = {
-        "people": [view_models.who(scope.project_id, c) for c in found[:A_PAGE]],
+        "people": [view_models.contact_row(scope.project_id, c) for c in found[:A_PAGE]],
         "q": q[:200],
         "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",
         "newer_url": _url(q, number - 1) if number > 1 else "",
@@ -52,9 +52,9 @@ async def show_contact(
     named = await recipients.load_contacts(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
     here = view_models.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)
     values = {
-        "who": view_models.who(scope.project_id, known.contact),
+        "who": view_models.contact_row(scope.project_id, known.contact),
         "number": known.contact.contact_id,
-        "talks": [view_models.talk(scope.project_id, c) for c in known.conversations],
+        "talks": [view_models.conversation_row(scope.project_id, c) for c in known.conversations],
         "most": contacts.MAX_CONVERSATIONS,
         "policies": [outbound_views.rules(p, named) for p in allowed],
         "rows": [outbound_views.row(m, named) for m in written],

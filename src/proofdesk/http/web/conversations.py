@@ -49,7 +49,7 @@ async def list_conversations(
     inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * A_PAGE
     found = await conversations.list_conversations(db, scope, inbox, which.status or None, A_PAGE + 1, first)
     values = {
-        "talks": [view_models.talk(scope.project_id, c) for c in found[:A_PAGE]],
+        "talks": [view_models.conversation_row(scope.project_id, c) for c in found[:A_PAGE]],
         "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
         "inboxes": _inboxes(which, await totals.list_inboxes(db, scope)),
         "status": which.status,

@@ -80,7 +80,7 @@ async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Respon
     """Let failed chunks wait for a vector again, and make them."""
     reset = await vectors.retry_failed(db, scope)
     await runs.request_after(db, scope, catalog.EMBED.name, "manual")
-    return _back(request, f"{view_models.counted(reset, 'chunk')} will be embedded again.")
+    return _back(request, f"{view_models.format_count(reset, 'chunk')} will be embedded again.")
 
 
 def _asked_for(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor], Awaitable[Response]]:
@@ -111,7 +111,7 @@ async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views
         "which": which,
         "types": which.types(),
         "statuses": which.statuses(),
-        "total": view_models.counted(total, "run"),
+        "total": view_models.format_count(total, "run"),
         "here_url": which.url(),
         "newer_url": which.url(page=which.page - 1) if which.page > 1 else "",
         "older_url": which.url(page=which.page + 1) if offset + A_PAGE < total else "",

@@ -236,7 +236,7 @@ def _templates() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"coded": format_code, "as_written": as_written, "initial": initial}
-    made.globals |= {"asset": asset, "number": view_models.number, "counted": view_models.counted}
+    made.globals |= {"asset": asset, "number": view_models.format_number, "counted": view_models.format_count}
     return made
 
 

@@ -165,14 +165,14 @@ def _values(found: MessageDetails, gates: Preflight) -> dict[str, Any]:
         "content": {"subject": "", "html": ""} | message.payload,
         "evidence": outbound_views.evidence(message.evidence_refs, found.history),
         "lights": outbound_views.lights(gates.gates, message) if waits else [],
-        "sendable": view_models.moment(sendable) if sendable else None,
+        "sendable": view_models.display_time(sendable) if sendable else None,
         "now": sendable is not None and all(g.passes for g in gates.gates),
         "may": _allowed(found),
         "unknown": message.last_error == DELIVERY_UNKNOWN,
         "moments": outbound_views.moments(found.history, found.attempts),
-        "scheduled": view_models.moment(message.scheduled_at) if message.scheduled_at else None,
-        "approved": view_models.moment(message.approved_at) if message.approved_at else None,
-        "sent": view_models.moment(message.sent_at) if message.sent_at else None,
+        "scheduled": view_models.display_time(message.scheduled_at) if message.scheduled_at else None,
+        "approved": view_models.display_time(message.approved_at) if message.approved_at else None,
+        "sent": view_models.display_time(message.sent_at) if message.sent_at else None,
     }
 
 
@@ -222,14 +222,14 @@ async def _listed(request: Request, scope: Scope, asked: dict[str, str], number:
         ],
         "channels": [Choice(c, n, c == channel) for c, n in ({"": "Any channel"} | outbound_views.CHANNELS).items()],
         "is_set": any(asked.values()),
-        "said": f"{first + 1} to {first + len(found)} of {view_models.number(total)}" if found else "",
+        "said": f"{first + 1} to {first + len(found)} of {view_models.format_number(total)}" if found else "",
         "newer_url": _url(asked, number - 1) if number > 1 else "",
         "older_url": _url(asked, number + 1) if first + len(found) < total else "",
     }
 
 
 def _count(counts: dict[str, int], state: str) -> str:
-    return view_models.number(counts[state] if state else sum(counts.values()))
+    return view_models.format_number(counts[state] if state else sum(counts.values()))
 
 
 def _url(asked: dict[str, str], page: int = 1) -> str:

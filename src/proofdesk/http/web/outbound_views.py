@@ -120,10 +120,10 @@ def row(found: OutboundMessage, known: dict[str, RecipientContact]) -> Row:
         why=why(found.last_error) if found.status != "sent" else "",
         report=found.delivery.sentence if found.delivery else "",
         undelivered=found.delivery is not None and found.delivery.status == "failed",
-        next=view_models.moment(waits) if waits else None,
+        next=view_models.display_time(waits) if waits else None,
         drafted_by=found.created_by,
         approved_by=found.approved_by or "",
-        made=view_models.moment(found.created_at),
+        made=view_models.display_time(found.created_at),
     )
 
 
@@ -143,8 +143,8 @@ def rules(policy: Policy, known: dict[str, RecipientContact]) -> Rules:
         cap=policy.frequency_cap,
         hours=policy.frequency_window_hours,
         sent=policy.sent_in_window,
-        written_to=view_models.moment(policy.last_outbound_at) if policy.last_outbound_at else None,
-        heard_of=view_models.moment(policy.last_inbound_at) if policy.last_inbound_at else None,
+        written_to=view_models.display_time(policy.last_outbound_at) if policy.last_outbound_at else None,
+        heard_of=view_models.display_time(policy.last_inbound_at) if policy.last_inbound_at else None,
         url=f"/outbound/policies?contact_global_id={quote(who, safe='')}&channel={policy.channel}",
     )
 
@@ -201,19 +201,19 @@ def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
         else f"{DEEDS[event.action]}: {event.status}",
         "detail": f"{reason} Until {until[:16].replace('T', ' ')} UTC." if until else reason,
         "tone": "bad" if event.status == "failed" else TONES.get(event.action, ""),
-        "at": view_models.moment(event.created_at),
+        "at": view_models.display_time(event.created_at),
     }
 
 
 def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
     ended, tone = ENDS.get(attempt.outcome or "", ("under way", "warn"))
-    took = f"{view_models.number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
+    took = f"{view_models.format_number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
     receipt = f"receipt {attempt.provider_message_id}" if attempt.provider_message_id else ""
     return attempt.started_at, {
         "title": f"Attempt {attempt.number}: {ended}",
         "detail": " · ".join(filter(None, (why(attempt.error), receipt, took))),
         "tone": tone,
-        "at": view_models.moment(attempt.started_at),
+        "at": view_models.display_time(attempt.started_at),
     }
 
 

@@ -44,9 +44,9 @@ def _values(found: Overview) -> dict[str, Any]:
         "workers": found.workers.workers,
         "latest": [_job(run) for run in found.latest],
         "failures": [_failure(run) for run in found.failures],
-        "days": [{"at": view_models.moment(d.day), "received": d.received, "sent": d.sent} for d in found.days],
-        "received": view_models.number(sum(d.received for d in found.days)),
-        "sent": view_models.number(sum(d.sent for d in found.days)),
+        "days": [{"at": view_models.display_time(d.day), "received": d.received, "sent": d.sent} for d in found.days],
+        "received": view_models.format_number(sum(d.received for d in found.days)),
+        "sent": view_models.format_number(sum(d.sent for d in found.days)),
     }
 
 
@@ -55,7 +55,7 @@ def _funnel(counts: dict[str, int]) -> list[dict[str, Any]]:
     return [
         {
             "name": outbound_views.STATES[state],
-            "count": view_models.number(count),
+            "count": view_models.format_number(count),
             "url": f"/outbound?status={state}",
             "state": state,
         }
@@ -67,7 +67,7 @@ def _job(run: Run) -> dict[str, Any]:
     return {
         "name": catalog.get_label(run.job_type),
         "status": run.status,
-        "at": view_models.moment(run.finished_at or run.started_at or run.created_at),
+        "at": view_models.display_time(run.finished_at or run.started_at or run.created_at),
         "processed": run.processed_count,
         "progress": run.progress,
     }
@@ -78,7 +78,7 @@ def _failure(run: Run) -> dict[str, Any]:
     slug = job.runbook if job else "scheduler-worker-failing"
     return {
         "name": catalog.get_label(run.job_type),
-        "at": view_models.moment(run.finished_at or run.created_at),
+        "at": view_models.display_time(run.finished_at or run.created_at),
         "error": run.error or "The run failed without an error message.",
         "request_id": run.request_id or "",
         "runbook_url": f"/runbooks/{slug}" if layout.has_page("/runbooks") else "",

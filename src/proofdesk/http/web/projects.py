@@ -36,7 +36,7 @@ async def choose(
             {
                 "id": str(p.id),
                 "name": p.name,
-                "made": view_models.moment(p.created_at),
+                "made": view_models.display_time(p.created_at),
                 "here": p.id == session.active_project_id,
             }
             for p in visible

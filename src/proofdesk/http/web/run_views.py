@@ -122,9 +122,9 @@ def card(run: Run, now: datetime | None = None) -> RunCard:
         label=catalog.get_label(run.job_type),
         status=run.status,
         how=TRIGGERS[run.trigger] + (f", attempt {run.attempt}" if run.attempt > 1 else ""),
-        started=view_models.moment(began),
+        started=view_models.display_time(began),
         took=_lasting(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
-        did=view_models.counted(run.processed_count, _unit(run.job_type)) if is_over else "",
+        did=view_models.format_count(run.processed_count, _unit(run.job_type)) if is_over else "",
         error=run.error or "",
         runbook=runbook(run.job_type, run.error_details) if run.status == "failed" else "",
         done=progress.get("done", 0),
@@ -162,8 +162,8 @@ def _job(job: Schedule) -> JobCard:
         label=catalog.get_label(job.job_type),
         about=known.description if known else "",
         status=job.status,
-        next_run=view_models.moment(job.next_run_at) if job.status == "active" else None,
-        last_run=view_models.moment(job.last_run_at) if job.last_run_at else None,
+        next_run=view_models.display_time(job.next_run_at) if job.status == "active" else None,
+        last_run=view_models.display_time(job.last_run_at) if job.last_run_at else None,
         last_status=job.last_status or "",
         last_error=job.last_error or "",
         runbook=runbook(job.job_type, None) if job.last_error else "",
@@ -191,16 +191,16 @@ def _pace(run: Run, now: datetime) -> str:
     done, total, (unit, *how) = progress["done"], progress["total"], progress["unit"].split(" ")
     unit = unit.removesuffix("s")
     counted = (
-        f"{view_models.number(done)} of {view_models.counted(total, unit)}"
+        f"{view_models.format_number(done)} of {view_models.format_count(total, unit)}"
         if total
-        else view_models.counted(done, unit)
+        else view_models.format_count(done, unit)
     )
     said = " ".join((counted, *how))
     stage = progress.get("stage") or {"done": done, "since": now.isoformat()}  # an older worker tells none
     seconds = (now - datetime.fromisoformat(stage["since"])).total_seconds()
     rate = (done - stage["done"]) / seconds if seconds >= 1 else 0
     if rate:
-        said += f", {view_models.number(round(rate))} a second" if rate >= 1 else f", {rate * 60:.0f} a minute"
+        said += f", {view_models.format_number(round(rate))} a second" if rate >= 1 else f", {rate * 60:.0f} a minute"
     return said + (f", {_lasting((total - done) / rate)} left" if rate and total and total > done else "")
 
 

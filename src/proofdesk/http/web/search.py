@@ -94,7 +94,7 @@ def _results(filled: Filled, outcome: Outcome, inboxes: list[InboxRow]) -> dict[
     return {
         "asked": bool(filled.q),
         "refused": outcome.refused,
-        "groups": view_models.groups(found),
+        "groups": view_models.group_hits(found),
         "opening": opening,
         "open": filled.open,
         "passages": len(found),
@@ -122,7 +122,7 @@ def _diagnosis(filled: Filled, answer: SearchResults | None) -> dict[str, Any] |
         "words_url": filters.url(in_words) if filled.mode != "text" and why.code in BY_WORDS else "",
         "clear_url": filters.url(Filled(q=filled.q, mode=filled.mode)) if why.code == "no_match" else "",
         "runbook_url": f"/runbooks/{why.runbook}" if layout.has_page("/runbooks") else "",
-        "counts": {name.replace("_", " "): view_models.number(count) for name, count in why.counts.items()},
+        "counts": {name.replace("_", " "): view_models.format_number(count) for name, count in why.counts.items()},
     }
 
 
@@ -130,7 +130,7 @@ async def _first_visit(opened: Resources, scope: Scope) -> dict[str, Any]:
     held = await totals.count_entities(opened.db, scope)
     return {
         "empty": held.messages == 0,
-        "conversations": view_models.number(held.conversations),
-        "messages": view_models.number(held.messages),
-        "ready": view_models.number((await vectors.count_chunks(opened.db, scope)).ready),
+        "conversations": view_models.format_number(held.conversations),
+        "messages": view_models.format_number(held.messages),
+        "ready": view_models.format_number((await vectors.count_chunks(opened.db, scope)).ready),
     }

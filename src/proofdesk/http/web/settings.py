@@ -91,7 +91,7 @@ async def _telegram(db: Database, settings: Settings, code: str) -> dict[str, An
     binding = await telegram.fetch_owner_binding(db, settings)
     return {
         "binding": binding,
-        "bound_at": view_models.moment(binding.bound_at) if binding else None,
+        "bound_at": view_models.display_time(binding.bound_at) if binding else None,
         "signup": await signup.status(db, settings),
         "code": code,
         "minutes": commands.CODE_MINUTES,
@@ -104,8 +104,8 @@ async def _own(db: Database, settings: Settings, session: UserSession) -> dict[s
         "password_is_set": session.is_owner and settings.auth_password is not None,
         "sessions": [
             {
-                "begun": view_models.moment(s.created_at),
-                "seen": view_models.moment(s.last_seen_at),
+                "begun": view_models.display_time(s.created_at),
+                "seen": view_models.display_time(s.last_seen_at),
                 "this": s.id_hash == session.id_hash,
             }
             for s in await sessions.list_sessions(db, session)
@@ -119,7 +119,7 @@ async def _project(db: Database, inside: Scope) -> dict[str, Any]:
         "name": next((p.name for p in visible if p.id == inside.project_id), ""),
         "kept": await scope.is_project_owner(db, inside),
         "members": [
-            {"username": m.username, "added": view_models.moment(m.added_at)}
+            {"username": m.username, "added": view_models.display_time(m.added_at)}
             for m in await members.list_members(db, inside)
         ],
     }
@@ -140,7 +140,7 @@ async def _users(db: Database) -> list[dict[str, Any]]:
             "is_owner": p.is_owner,
             "disabled": p.disabled_at is not None,
             "sessions": p.sessions,
-            "seen": view_models.moment(p.last_seen_at) if p.last_seen_at else None,
+            "seen": view_models.display_time(p.last_seen_at) if p.last_seen_at else None,
         }
         for p in await accounts.list_accounts(db)
     ]

@@ -93,5 +93,5 @@ def _window(scope: Scope, thread: ConversationDetails, hit: str, *, whole: bool)
     cited = of.index(hit) if hit in of else None
     first = 0 if whole or cited is None else max(0, cited - AROUND)
     last = len(of) if whole else min(len(of), (cited or 0) + AROUND + 1 if cited is not None else 2 * AROUND)
-    lines = [view_models.line(m, n == cited) for n, m in enumerate(thread.messages)][first:last]
+    lines = [view_models.thread_message(m, n == cited) for n, m in enumerate(thread.messages)][first:last]
     return Window(lines, first, len(of) - last)

@@ -116,17 +116,17 @@ class ThreadMessage:
     cited: bool
 
 
-def groups(hits: list[Hit]) -> list[ConversationHits]:
+def group_hits(hits: list[Hit]) -> list[ConversationHits]:
     """Hits by conversation, the best conversation first."""
     found: dict[str, ConversationHits] = {}
     for hit in hits:
         inbox = hit.inbox_name or f"Inbox {hit.inbox_id}"
         group = ConversationHits(hit.conversation_id, hit.contact["name"] or "", inbox, hit.conversation_status, [])
-        found.setdefault(hit.conversation_global_id, group).cards.append(card(hit))
+        found.setdefault(hit.conversation_global_id, group).cards.append(evidence_card(hit))
     return list(found.values())
 
 
-def talk(project_id: UUID, found: ConversationRow) -> ConversationRow:
+def conversation_row(project_id: UUID, found: ConversationRow) -> ConversationRow:
     """A conversation as a row of a list."""
     return ConversationRow(
         number=found.conversation_id,
@@ -137,11 +137,11 @@ def talk(project_id: UUID, found: ConversationRow) -> ConversationRow:
         status=found.status,
         assignee=found.assignee_name or "",
         labels=found.labels,
-        active=moment(found.last_activity_at),
+        active=display_time(found.last_activity_at),
     )
 
 
-def who(project_id: UUID, found: ContactRow) -> ContactRow:
+def contact_row(project_id: UUID, found: ContactRow) -> ContactRow:
     """A contact as a row of a list."""
     return ContactRow(
         name=found.name or "Without a name",
@@ -149,11 +149,11 @@ def who(project_id: UUID, found: ContactRow) -> ContactRow:
         email=found.email or "",
         phone=found.phone_number or "",
         identifier=found.identifier or "",
-        changed=moment(found.updated_at),
+        changed=display_time(found.updated_at),
     )
 
 
-def card(hit: Hit) -> EvidenceCard:
+def evidence_card(hit: Hit) -> EvidenceCard:
     """A hit as evidence."""
     author = hit.sender_name or (hit.contact["name"] if hit.sender_type == "contact" else None)
     role = ROLES.get(hit.sender_type, hit.sender_type.title())
@@ -162,8 +162,8 @@ def card(hit: Hit) -> EvidenceCard:
         author=author or role,
         role=role if author else "",
         sender=hit.sender_type,
-        snippet=parts(hit.snippet or hit.text),
-        written=moment(hit.created_at),
+        snippet=split_snippet(hit.snippet or hit.text),
+        written=display_time(hit.created_at),
         source_url=hit.source_url or "",
         thread_url=thread_url(hit.conversation_global_id, hit.message_global_id),
         compose_url=compose_url(hit.id),
@@ -194,7 +194,7 @@ def compose_url(evidence: str) -> str:
     return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
 
 
-def line(message: ConversationMessage, cited: bool) -> ThreadMessage:
+def thread_message(message: ConversationMessage, cited: bool) -> ThreadMessage:
     """A message as a line of its thread."""
     role = ROLES.get(message.sender_type, message.sender_type.title())
     return ThreadMessage(
@@ -205,7 +205,7 @@ def line(message: ConversationMessage, cited: bool) -> ThreadMessage:
         note=KINDS.get(message.kind, ""),
         failed=None if message.delivery_error is None else message.delivery_error or "the channel gave no reason",
         attachments=len(message.attachments),
-        written=moment(message.created_at),
+        written=display_time(message.created_at),
         cited=cited,
     )
 
@@ -231,11 +231,11 @@ def holdings(held: ProjectContents, offered: AvailableSources | None = None) -> 
                 "name": _source_name(source, names, told),
                 "whole": source.inbox_id is None,
                 "inboxes": [n for (account, _), n in names.items() if account == source.account_id],
-                "bound": moment(source.created_at),
+                "bound": display_time(source.created_at),
             }
             for source in held.sources
         ],
-        "synced": moment(held.synced_at) if held.synced_at else None,
+        "synced": display_time(held.synced_at) if held.synced_at else None,
     }
 
 
@@ -245,7 +245,7 @@ def _source_name(source: Source, names: dict[tuple[int, int], str], told: Availa
     return names.get((source.account_id, source.inbox_id)) or f"Inbox {source.inbox_id}"
 
 
-def parts(snippet: str) -> list[SnippetPart]:
+def split_snippet(snippet: str) -> list[SnippetPart]:
     """A snippet cut at `[[` and `]]`; what stands between them is marked."""
     found: list[SnippetPart] = []
     for number, piece in enumerate(snippet.split("[[")):
@@ -257,20 +257,20 @@ def parts(snippet: str) -> list[SnippetPart]:
     return [part for part in found if part.text]
 
 
-def moment(time: datetime) -> DisplayTime:
+def display_time(time: datetime) -> DisplayTime:
     """A time in UTC."""
     time = time.astimezone(UTC)
     return DisplayTime(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y, %H:%M} UTC")
 
 
-def number(count: int) -> str:
+def format_number(count: int) -> str:
     """A count with thin spaces between thousands."""
     return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def format_count(count: int, one: str, many: str = "") -> str:
     """A count and what is counted: `1 message`, `1 200 messages`."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+    return f"{format_number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def words(name: str) -> str:

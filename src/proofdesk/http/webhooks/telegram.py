@@ -23,7 +23,7 @@ class TelegramUpdateBody(JsonBody):
     message: Any = None
 
 
-TelegramUpdateAnswer = schema("UpdateHeard", owner_bound=optional_field(bool))
+TelegramUpdateAnswer = schema("TelegramUpdateReceived", owner_bound=optional_field(bool))
 
 
 async def _has_secret(request: Request, db: Db, resources: Resources, secret: str | None = None) -> bool:
