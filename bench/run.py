@@ -54,12 +54,9 @@ def main() -> int:
     print("\n".join(f"{curve.title} {curve.verdict}." for curve in results.curves))
     if not options.only and not options.quick:
         _write(measured, results.curves)
-    faults = [one for one in results.figures if one.is_fault] if options.check else []
-    for measurements in faults:
-        print(
-            f"{measurements.work}: {measurements.times:.1f} times its floor; more than {measurements.limit:g} is a fault.",
-            file=sys.stderr,
-        )
+    faults = [figure for figure in results.figures if figure.is_fault] if options.check else []
+    for figure in faults:
+        print(f"{figure.work}: {figure.times:.1f} times its floor. The limit is {figure.limit:g}.", file=sys.stderr)
     return 1 if faults else 0
 
 

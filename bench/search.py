@@ -184,28 +184,28 @@ async def measure(quick: bool, others: int = 1_000_000) -> Measurements:
 
 async def _measure(bench: SearchBench, sizes: Sequence[int], others: int) -> Measurements:
     rows: list[Figure] = []
-    made: list[tuple[Scope, dataset.Dataset]] = []
+    projects: list[tuple[Scope, dataset.Dataset]] = []
     medians: list[tuple[int, float]] = []
     for chunks in sizes:
-        made.append(await bench.project(chunks))
-        times_ = await bench.measure(*made[-1])
-        medians.append((chunks, percentile(times_.searches, 50)))
-        rows.append(_figure(f"hybrid search in {chunks:,} chunks", times_, 6, 12, 0.99))
+        projects.append(await bench.project(chunks))
+        times = await bench.measure(*projects[-1])
+        medians.append((chunks, percentile(times.searches, 50)))
+        rows.append(_figure(f"hybrid search in {chunks:,} chunks", times, 6, 12, 0.99))
     since = SearchFilters(from_=dataset.message_time(sizes[-1] * 99 // 100))
     for description, filters in (
-        ("of the last hundredth of the time", since),
-        ("by contacts", SearchFilters(sender="contact")),
+        ("messages of the last percent of the time", since),
+        ("messages of contacts", SearchFilters(sender="contact")),
     ):
-        rows.append(await _narrowed(bench, *made[-1], *medians[-1], description, filters))
+        rows.append(await _filtered_figure(bench, *projects[-1], *medians[-1], description, filters))
     more = max(0, math.ceil((others - sum(sizes[1:])) / OTHER))
     await bench.projects(more, OTHER)
-    held = sum(sizes[1:]) + more * OTHER
-    beside = f"hybrid search in {sizes[0]:,} chunks while others hold {held:,}"
-    rows.append(_figure(beside, await bench.measure(*made[0]), None, 12, 1.0))
+    other_chunks = sum(sizes[1:]) + more * OTHER
+    beside = f"hybrid search in {sizes[0]:,} chunks beside {other_chunks:,} of other projects"
+    rows.append(_figure(beside, await bench.measure(*projects[0]), None, 12, 1.0))
     return Measurements(rows, [Curve("search", "Median time of a search", "chunks", "ms", medians)])
 
 
-async def _narrowed(
+async def _filtered_figure(
     bench: SearchBench,
     project_scope: Scope,
     filled: dataset.Dataset,
@@ -216,7 +216,7 @@ async def _narrowed(
 ) -> Figure:
     milliseconds = await bench.measure_filtered(project_scope, filled, filters)
     return Figure(
-        work=f"hybrid search in {chunks:,} chunks, among those {description}",
+        work=f"hybrid search in {chunks:,} chunks, only {description}",
         goal="",
         measured=f"p50 {percentile(milliseconds, 50):.1f} ms, p95 {percentile(milliseconds, 95):.1f} ms",
         floor=f"without a filter: p50 {median:.1f} ms",
@@ -224,19 +224,19 @@ async def _narrowed(
     )
 
 
-def _figure(work: str, times_: SearchTimes, p50: float | None, p95: float, recall: float) -> Figure:
-    milliseconds = percentile(times_.searches, 50), percentile(times_.searches, 95)
-    floor = percentile(times_.bare, 50), percentile(times_.bare, 95)
+def _figure(work: str, times: SearchTimes, p50: float | None, p95: float, recall: float) -> Figure:
+    milliseconds = percentile(times.searches, 50), percentile(times.searches, 95)
+    floor = percentile(times.bare, 50), percentile(times.bare, 95)
     goal = f"p50 ≤ {p50} ms, p95 ≤ {p95} ms" if p50 else f"p95 ≤ {p95} ms"
     return Figure(
         work=work,
         goal=f"{goal}, recall@10 ≥ {recall}",
-        measured=f"p50 {milliseconds[0]:.1f} ms, p95 {milliseconds[1]:.1f} ms, recall {times_.recall:.3f},"
-        f" {times_.processor:.1f} ms of processor",
+        measured=f"p50 {milliseconds[0]:.1f} ms, p95 {milliseconds[1]:.1f} ms, recall {times.recall:.3f},"
+        f" {times.processor:.1f} ms of CPU time",
         floor=f"bare pgvector query: p50 {floor[0]:.1f} ms, p95 {floor[1]:.1f} ms",
         times=milliseconds[0] / floor[0],
         limit=60,
-        met=(p50 is None or milliseconds[0] <= p50) and milliseconds[1] <= p95 and times_.recall >= recall,
+        met=(p50 is None or milliseconds[0] <= p50) and milliseconds[1] <= p95 and times.recall >= recall,
     )
 
 
@@ -246,14 +246,14 @@ async def _nearest(conn: Conn, filled: dataset.Dataset, vector: np.ndarray, most
     return [number for (number,) in await rows.fetchall()]
 
 
-def _recall(filled: dataset.Dataset, vectors: Sequence[np.ndarray], times_: Sequence[Sequence[int]]) -> float:
-    """Return the share of the ten nearest that were times_. A chunk as near as the tenth counts as times_."""
-    search_queries = np.stack(vectors)
-    search_queries /= np.linalg.norm(search_queries, axis=1, keepdims=True)
-    near = np.concatenate([search_queries @ _unit(part).T for _, part in filled.vectors()], axis=1)
+def _recall(filled: dataset.Dataset, vectors: Sequence[np.ndarray], nearest: Sequence[Sequence[int]]) -> float:
+    """Return the share of the ten nearest that were found. A chunk as near as the tenth counts as found."""
+    query_vectors = np.stack(vectors)
+    query_vectors /= np.linalg.norm(query_vectors, axis=1, keepdims=True)
+    near = np.concatenate([query_vectors @ _unit(part).T for _, part in filled.vectors()], axis=1)
     tenth = np.sort(near, axis=1)[:, -10]
-    hit = [sum(near[n, number] >= tenth[n] - 1e-6 for number in numbers) for n, numbers in enumerate(times_)]
-    return sum(hit) / (10 * len(times_))
+    hits = [sum(near[n, number] >= tenth[n] - 1e-6 for number in numbers) for n, numbers in enumerate(nearest)]
+    return sum(hits) / (10 * len(nearest))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

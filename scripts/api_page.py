@@ -1,4 +1,4 @@
-"""Writes docs/reference/api.md: every route of the API with its OpenAPI description and a request of `examples.json`."""
+"""Writes docs/reference/api.md: every route with its OpenAPI description and a request of `examples.json`."""
 
 import json
 import re

@@ -45,9 +45,10 @@ def configuration() -> str:
     lines = [
         "# Configuration",
         "",
-        "Proofdesk reads its settings from environment variables when it starts. An empty variable counts as unset. An",
-        "invalid value stops the start with one line that names the variable and the allowed values. `proofdesk config`",
-        "shows the settings in effect, with secrets masked. Generated from `src/proofdesk/settings.py` (`make docs`).",
+        "Proofdesk reads its settings from environment variables when it starts. An empty variable counts as unset.",
+        "An invalid value stops the start with one line that names the variable and the allowed values.",
+        "`proofdesk config` shows the settings in effect, with secrets masked. Generated from",
+        "`src/proofdesk/settings.py` (`make docs`).",
     ]
     for name, field in Settings.model_fields.items():
         if name in _SECTIONS:
@@ -90,14 +91,14 @@ def runbooks() -> str:
     lines = [
         "# Runbooks",
         "",
-        "What to do when something breaks. Proofdesk can run each runbook: on the page `/runbooks`, with `proofdesk",
-        "doctor NAME`, or with `POST /runbooks/NAME/run`. It runs the checks below in this order and names the cause, which",
-        "is the first check that fails: later checks may fail because of it. A run changes nothing. Errors of the API name",
-        "their runbook in `details.runbook`.",
+        "What to do when something breaks. Proofdesk can run each runbook: on the page `/runbooks`, with",
+        "`proofdesk doctor NAME`, or with `POST /runbooks/NAME/run`. It runs the checks below in this order. The cause is",
+        "the first check that fails, because later checks may fail as a consequence. A run changes nothing. Errors of",
+        "the API name their runbook in `details.runbook`.",
         "",
-        "The evidence bundle (`proofdesk doctor NAME --evidence FILE`, `GET /runbooks/NAME/evidence`) is a zip file: a",
-        "report to paste into an issue, and JSON. Secrets, names, addresses and message texts are removed. Read it before",
-        "you send it to somebody. Generated from `src/proofdesk/runbooks/` (`make docs`).",
+        "The evidence bundle (`proofdesk doctor NAME --evidence FILE`, `GET /runbooks/NAME/evidence`) is a zip file:",
+        "a report to paste into an issue, and JSON. Secrets, names, addresses and message texts are removed. Read it",
+        "before you send it to somebody. Generated from `src/proofdesk/runbooks/` (`make docs`).",
     ]
     return "\n".join([*lines, *(line for runbook in registry.list_runbooks() for line in _runbook(runbook))]) + "\n"
 

@@ -127,7 +127,7 @@ async def test_references_are_stored_as_they_are(db: Database, project: Scope):
     refs = [EvidenceRef("cw_messages", "no such message", {"page": 1}), EvidenceRef("elsewhere", "x")]
     async with db.scoped(project) as conn:
         await audit_events.record(
-            conn, system_actor(), "test.done", "thing", 1, scope=project, evidence_refs=references
+            conn, system_actor(), "test.done", "thing", 1, scope=project, evidence_refs=refs
         )
     [event] = await chain.list_events(db, project, project.actor, AuditFilter(action="test.done"), 10, 0)
     assert event.evidence_refs == [

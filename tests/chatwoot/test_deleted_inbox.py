@@ -87,8 +87,8 @@ async def test_inbox_that_the_token_may_not_see_keeps_its_conversations(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = ours(owner_conn)
     studio.installation.users[1].roles[1] = "agent"
-    studio.account(1).inboxes[visible].members.append(1)
-    studio.account(1).inboxes[hidden].members[:] = [m for m in studio.account(1).inboxes[hidden].members if m != 1]
+    studio.account(1).inboxes[visible].members.add(1)
+    studio.account(1).inboxes[hidden].members.discard(1)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert found.binding_error and found.changes.removed == 0
     assert ours(owner_conn)[1] == before[1]

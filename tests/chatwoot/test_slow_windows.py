@@ -1,4 +1,4 @@
-"""A window of messages that Chatwoot cannot answer is read in halves; a message it cannot show is quarantined (C-13)."""
+"""A window that Chatwoot cannot answer is read in halves; a message that it cannot show is quarantined (C-13)."""
 
 import psycopg
 import pytest

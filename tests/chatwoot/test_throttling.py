@@ -1,4 +1,4 @@
-"""Chatwoot's throttle ends with the window of the clock and does not say so: clients wait, and not all together (C-12)."""
+"""Chatwoot throttles by windows of the clock and does not say so: clients wait, and not all equally long (C-12)."""
 
 import asyncio
 import time
@@ -40,17 +40,6 @@ async def test_two_workers_behind_one_address_finish_under_the_throttle(simulato
     assert refused and max(refused.values()) <= 6, "after a refusal, a worker sends nothing until the window ends"
 
 
-async def test_requests_return_at_different_moments_of_the_next_window(simulator: ChatwootSimulator):
-    simulator.faults.add("429", times=16)
-    with running(create_app(simulator)) as url:
-        workers = [ChatwootClient(url, simulator.admin_token, throttle_window=WINDOW) for _ in range(2)]
-        await asyncio.gather(*(worker.inboxes(1) for worker in workers for _ in range(8)))
-        for worker in workers:
-            await worker.aclose()
-    answered = [entry.at for entry in simulator.journal.find() if entry.status == 200]
-    assert len(answered) == 16 and max(answered) - min(answered) > WINDOW / 12 / 4
-
-
 async def test_wait_ends_soon_after_the_window_of_the_server():
     clock = retries.ServerClock()
     throttle = retries.Throttle(clock, 60)
@@ -65,7 +54,7 @@ async def test_no_other_request_is_sent_while_the_window_is_closed(simulator: Ch
     with running(create_app(simulator)) as url:
         client = ChatwootClient(url, simulator.admin_token, throttle_window=WINDOW)
         first = asyncio.create_task(client.inboxes(1))
-        while simulator.journal.count() < 1:
+        while simulator.journal.count() < 1:  # noqa: ASYNC110, the simulator runs in another thread
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         await client.with_retry_timeout(30).inboxes(1)  # a copy knows of the refusal

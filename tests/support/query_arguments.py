@@ -1,6 +1,6 @@
-"""What the parameters of query functions are filled with, by name: things of the project that is aimed at.
+"""Arguments for query functions: values of the target project, by the name of the parameter.
 
-An entry `room.queries.function.name` goes before one of the bare `name`.
+`OF_QUERY` holds the exceptions, by function and parameter.
 """
 
 import inspect
@@ -14,19 +14,30 @@ from pgvector import HalfVector
 
 import proofdesk
 from proofdesk.audit.queries import AuditFilter, NewAuditEvent
+from proofdesk.chatwoot import cursor_queries
+from proofdesk.chatwoot import queries as chatwoot_queries
 from proofdesk.chatwoot.parsing import InvalidItem
+from proofdesk.conversations import queries as conversation_queries
 from proofdesk.core.ids import GlobalId
 from proofdesk.evidence.queries import CitedRow
+from proofdesk.indexing import chunk_queries
 from proofdesk.indexing.chunk_queries import StoredChunk
 from proofdesk.indexing.chunking.chunker import Chunk
 from proofdesk.indexing.embeddings.batches import EmbeddingOutcome
 from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcript_queries import StaleConversation, TranscriptMessage
 from proofdesk.indexing.vector_queries import ClaimedChunk
-from proofdesk.outbound import message_queries as outbound
+from proofdesk.jobs import run_queries
+from proofdesk.outbound import approval_queries, policy_queries
+from proofdesk.outbound.channels.telegram import move_queries
+from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
+from proofdesk.outbound.draft_queries import DraftRecord
 from proofdesk.outbound.gates import Policy
+from proofdesk.outbound.message_queries import OutboundFilter
+from proofdesk.outbound.opt_outs.queries import MessagePosition
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
+from proofdesk.runbooks import outbound_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from tests.support.embedding import DIMENSION
@@ -39,7 +50,7 @@ Query = Callable[..., Any]
 
 
 def queries(*, scoped: bool = True) -> Iterator[tuple[str, Query]]:
-    """Every query function that takes a scope, or every one that takes none, with its name."""
+    """Yield every query function with a scope, or every one without, and its name."""
     for module in walk_packages(proofdesk.__path__, "proofdesk."):
         if not module.name.endswith("queries"):
             continue
@@ -50,15 +61,15 @@ def queries(*, scoped: bool = True) -> Iterator[tuple[str, Query]]:
                 yield f"{module.name.removeprefix('proofdesk.')}.{name}", function
 
 
-def filled(name: str, query: Query, world: World) -> dict[str, Any]:
-    """Arguments for the query, but connection and scope."""
-    found: dict[str, Any] = {}
+def arguments_for(name: str, query: Query, world: World) -> dict[str, Any]:
+    """Return arguments for the query, without connection and scope."""
+    arguments: dict[str, Any] = {}
     for parameter in inspect.signature(query).parameters:
         if parameter not in ("conn", "scope"):
-            make = TABLE.get(f"{name}.{parameter}") or TABLE.get(parameter)
-            assert make is not None, f"tell in {__name__}.TABLE what to fill {name}({parameter}) with"
-            found[parameter] = make(world)
-    return found
+            make = OF_QUERY.get((query, parameter)) or BY_NAME.get(parameter)
+            assert make is not None, f"Add a value for {name}({parameter}) to {__name__}.BY_NAME."
+            arguments[parameter] = make(world)
+    return arguments
 
 
 def _stale(number: int) -> StaleConversation:
@@ -100,7 +111,7 @@ def _stored_chunk(world: World) -> StoredChunk:
     return StoredChunk(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash, None)
 
 
-MODEL = QueryVector("ours", DIMENSION, HalfVector([0.1] * DIMENSION))
+VECTOR = QueryVector("ours", DIMENSION, HalfVector([0.1] * DIMENSION))
 
 
 def _ranking(world: World) -> RankingParams:
@@ -110,7 +121,7 @@ def _ranking(world: World) -> RankingParams:
         average_length=100.0,
         completed_candidates=100,
         keyword_candidates=100,
-        vector=MODEL,
+        vector=VECTOR,
         limit=100,
     )
 
@@ -119,8 +130,8 @@ def _event(world: World) -> NewAuditEvent:
     return NewAuditEvent(world.word, None, "job.requested", "job", None, "ok", None, {}, [])
 
 
-def _draft(world: World) -> outbound.DraftRecord:
-    return outbound.DraftRecord("email", "a@example.com", {"text": world.word}, "new", None, 5, None, [], b"")
+def _draft(world: World) -> DraftRecord:
+    return DraftRecord("email", "a@example.com", {"text": world.word}, "new", None, 5, None, [], b"")
 
 
 def _contact_id(world: World) -> str:
@@ -136,7 +147,7 @@ def _always(value: Any) -> Callable[[World], Any]:
     return lambda _: value
 
 
-TABLE: dict[str, Callable[[World], Any]] = {
+BY_NAME: dict[str, Callable[[World], Any]] = {
     # Rows of Chatwoot
     "account_id": _always(ACCOUNT),
     "inbox_id": _always(1),
@@ -152,57 +163,36 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "before_id": _always(None),
     "present": _always([10101]),
     "since": _always(LONG_AGO),
-    "wanted": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 101),
-    "review.queries.messages.within": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 1),
-    "review.queries.message.wanted": lambda w: GlobalId("message", w.project_id, ACCOUNT, 10100),
-    "chatwoot.queries.store_inboxes.rows": lambda w: [{"inbox_id": 1, "name": w.word, "channel_type": "x"}],
-    "chatwoot.queries.store_contacts.rows": lambda w: [_contact(w)],
-    "chatwoot.queries.store_conversations.rows": lambda w: [_conversation(w)],
-    "chatwoot.queries.store_messages.rows": lambda w: [_message(w)],
-    "chatwoot.reading_queries.advance.rows": _always([{"conversation_id": 101, "message_cursor": 5, "read_mark": "x"}]),
+    "key": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 101),
+    "contact_key": lambda w: GlobalId("contact", w.project_id, ACCOUNT, 11),
+    "conversation_key": lambda w: GlobalId("conversation", w.project_id, ACCOUNT, 101),
     "source": _always("chatwoot_account:7"),
     "cursor_ts": _always(LONG_AGO),
-    "bad": lambda w: [InvalidItem("message", "1", 101, w.word, "{}")],
-    "chatwoot.reading_queries.resume.conversations": _always([(ACCOUNT, 101)]),
-    "chatwoot.reading_queries.stored_elsewhere.rows": _always([{"message_id": 10101, "conversation_id": 102}]),
+    "items": lambda w: [InvalidItem("message", "1", 101, w.word, "{}")],
     "reasons": lambda w: {(ACCOUNT, 101): w.word},
-    "but": _always([(ACCOUNT, 999)]),
+    "excluded": _always([(ACCOUNT, 999)]),
     "entity": _always("message"),
     "entity_ids": _always(["1"]),
-    # Chunks, vectors and words
+    # Chunks, vectors and terms
     "rules": lambda w: w.word,
     "index": _always("terms"),
     "reader": _always("opt_out_words"),
     "until": _always(LONG_AGO),
-    "conversations": _always(
-        [_stale(n) for n in (101, 102, 999)]
-    ),
-    "indexing.chunk_queries.upsert_chunks.chunks": lambda w: [
-        Chunk(_transcript_message(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")
-    ],
+    "conversations": _always([_stale(n) for n in (101, 102, 999)]),
     "chunks": lambda w: [_claimed(w)],
-    "indexing.chunk_queries.delete_chunks.chunks": lambda w: [_stored_chunk(w)],
-    "excluded": _always([(ACCOUNT, 999)]),
     "chunk_index": lambda w: w.chunk.chunk_index,
     "outcomes": _always([EmbeddingOutcome(None, "refused")]),
     "model": _always("ours"),
+    "vector": _always(VECTOR),
     "configured": _always("none"),
     "dimension": _always(DIMENSION),
     "minutes": _always(1),
     "max_attempts": _always(1),
     "postings": lambda w: [Postings(ACCOUNT, 101, 10, {w.word: 10}, {})],
-    "search.queries.known.index": _always("no_such_index"),
-    "search.queries.known.terms": lambda w: ["refund", w.word, ""],
+    "terms": lambda w: ["refund", w.word, ""],
     "whole": _always(""),
     "ranking": lambda w: _ranking(w),
-    "narrowing": _always(FilterParams(status="open", sender="contact")),
-    **dict.fromkeys(
-        [
-            f"search.meaning_queries.{name}.model"
-            for name in ("keep_nearest", "keep_nearest_by_index", "keep_nearest_of_all")
-        ],
-        _always(MODEL),
-    ),
+    "filters": _always(FilterParams(status="open", sender="contact")),
     # Projects and jobs
     "name": lambda w: f"New {w.word}",
     "user_id": lambda w: w.member_id,
@@ -210,14 +200,12 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "kind": _always("chatwoot_inbox"),
     "external_id": lambda w: f"7:{len(w.word)}",
     "job_type": _always("chatwoot_sync"),
-    "jobs.run_queries.insert_run.job_type": _always("chatwoot_reconcile"),
     "trigger": _always("manual"),
     "params": _always({}),
     "run_id": lambda w: w.run_id,
     "run_ids": lambda w: [w.run_id],
     "with_latest": _always(True),
     "runner": _always("host:1:1"),
-    "jobs.run_queries.insert_run.runner": _always(None),
     "attempts": _always(0),
     "days": _always(1),
     "outcome": _always("ok"),
@@ -228,7 +216,6 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "cadence_seconds": _always(60),
     "progress": _always({"done": 1}),
     "status": _always(None),
-    "jobs.run_queries.finish_run.status": _always("ok"),
     "processed": _always(1),
     "error": _always(None),
     "details": _always(None),
@@ -236,8 +223,8 @@ TABLE: dict[str, Callable[[World], Any]] = {
     # Audit and evidence
     "event": _event,
     "events": lambda w: [_event(w), _event(w)],
-    "asked": _always(AuditFilter()),
-    "question": _always("delivery"),
+    "event_filter": _always(AuditFilter()),
+    "query": _always("delivery"),
     "refs": lambda w: [w.message()],
     "ref": lambda w: w.message(),
     "source_type": _always("message"),
@@ -248,60 +235,65 @@ TABLE: dict[str, Callable[[World], Any]] = {
     "draft": _draft,
     "channel": _always("email"),
     "channels": _always(["email"]),
+    "excluded_channels": _always([]),
     "recipient": _contact_id,
-    "number": _always(101),
     "recipients": lambda w: ["amina@example.com", w.conversation()],
-    "outbound.policy_queries.know.recipients": _always(["amina@example.com"]),
+    "contacts": lambda w: [[_policy(w)]],
+    "number": _always(101),
     "policy_ids": lambda w: [w.policy_id],
     "policies": lambda w: [_policy(w)],
-    "people": lambda w: [[_policy(w)]],
-    "outbound.policy_queries.change.wanted": _always(PolicyUpdate(opted_out=True)),
-    **dict.fromkeys(
-        [f"outbound.policy_queries.{name}.wanted" for name in ("page", "count")],
-        lambda w: PolicyFilter(_contact_id(w), "email"),
-    ),
+    "policy_filter": lambda w: PolicyFilter(_contact_id(w), "email"),
+    "update": _always(PolicyUpdate(opted_out=True)),
+    "message_filter": lambda w: OutboundFilter(pattern=f"%{w.word}%"),
     "contact_id": _always(11),
     "idempotency_key": _always("key of draft"),
     "dedupe_key": _always("dedupe key of draft"),
-    "words": lambda w: [w.word],
-    "outbound.inbound_queries.heard.after": _always(Place(LONG_AGO)),
+    "after": _always(MessagePosition(LONG_AGO)),
     "characters": _always(2000),
     "chat_id": _always(-42),
     "moved_to": _always(-1043),
-    "outbound.moves_queries.link_policy.name": _always("amina@example.com"),
     "new_name": _always("-1042"),
-    "waits": _always([ChannelDelay("email", "provider_error: busy", 60.0)]),
+    "delays": _always([ChannelDelay("email", "provider_error: busy", 60.0)]),
     "within": _always(3600.0),
-    "except_for": _always([]),
     "outbound_id": lambda w: w.outbound["draft"],
-    **{
-        f"outbound.queries.{verb}.outbound_id": lambda w, s=state: w.outbound[s]
-        for verb, state in (("retry", "failed"), ("redraft", "cancelled"))
-    },
-    "outbound.attempt_queries.attempts.outbound_id": lambda w: w.outbound["sent"],
     "outbound_ids": lambda w: list(w.outbound.values()),
-    "outbound.attempt_queries.begin.outbound_ids": lambda w: [w.outbound["approved"]],
     "started_at": _always(LONG_AGO),
     "lease": _always(60.0),
-    "decided": lambda w: [MessageUpdate(w.outbound["approved"], "sending", None, None, [w.policy_id])],
-    "endings": lambda w: [AttemptOutcome(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)],
-    **dict.fromkeys(
-        ["outbound.queries.page.asked", "outbound.count_queries.by_state_found.asked"],
-        lambda w: outbound.OutboundFilter(pattern=f"%{w.word}%"),
-    ),
-    # Runbooks
-    **{
-        f"runbooks.outbound_queries.policies.{name}": value
-        for name, value in (
-            ("channels", _always(["email", "email"])),
-            ("recipients", lambda w: ["amina@example.com", _contact_id(w)]),
-        )
-    },
+    "updates": lambda w: [MessageUpdate(w.outbound["approved"], "sending", None, None, [w.policy_id])],
+    # Runbooks and lists
     "purposes": _always(["login"]),
     "text": lambda w: f"Somebody {w.word}",
-    # Lists
     "pattern": _always("%"),
     "limit": _always(100),
     "offset": _always(0),
     "most": _always(100),
+}
+OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
+    (conversation_queries.get_contact, "key"): lambda w: GlobalId("contact", w.project_id, ACCOUNT, 11),
+    (conversation_queries.get_message, "key"): lambda w: GlobalId("message", w.project_id, ACCOUNT, 10100),
+    (chatwoot_queries.store_inboxes, "rows"): lambda w: [{"inbox_id": 1, "name": w.word, "channel_type": "x"}],
+    (chatwoot_queries.store_contacts, "rows"): lambda w: [_contact(w)],
+    (chatwoot_queries.store_conversations, "rows"): lambda w: [_conversation(w)],
+    (chatwoot_queries.store_messages, "rows"): lambda w: [_message(w)],
+    (cursor_queries.store_cursors, "rows"): _always([{"conversation_id": 101, "message_cursor": 5, "read_mark": "x"}]),
+    (cursor_queries.release_conversations, "conversations"): _always([(ACCOUNT, 101)]),
+    (cursor_queries.find_stored_elsewhere, "rows"): _always([{"message_id": 10101, "conversation_id": 102}]),
+    (chunk_queries.upsert_chunks, "chunks"): lambda w: [
+        Chunk(_transcript_message(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")
+    ],
+    (chunk_queries.delete_chunks, "chunks"): lambda w: [_stored_chunk(w)],
+    (run_queries.insert_run, "job_type"): _always("chatwoot_reconcile"),
+    (run_queries.insert_run, "runner"): _always(None),
+    (run_queries.finish_run, "status"): _always("ok"),
+    (approval_queries.retry_message, "outbound_id"): lambda w: w.outbound["failed"],
+    (approval_queries.redraft_message, "outbound_id"): lambda w: w.outbound["cancelled"],
+    (attempt_queries.fetch_attempts, "outbound_id"): lambda w: w.outbound["sent"],
+    (attempt_queries.insert_attempts, "outbound_ids"): lambda w: [w.outbound["approved"]],
+    (attempt_queries.finish_attempts, "outcomes"): lambda w: [
+        AttemptOutcome(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)
+    ],
+    (policy_queries.ensure_policies, "recipients"): _always(["amina@example.com"]),
+    (move_queries.link_policy, "name"): _always("amina@example.com"),
+    (outbound_queries.list_recipient_policies, "channels"): _always(["email", "email"]),
+    (outbound_queries.list_recipient_policies, "recipients"): lambda w: ["amina@example.com", _contact_id(w)],
 }

@@ -29,6 +29,21 @@ async def store_inboxes(conn: Conn, scope: Scope, account_id: int, rows: Rows) -
     )
 
 
+async def delete_empty_inboxes(conn: Conn, scope: Scope, account_id: int, listed: list[int]) -> int:
+    """Delete inboxes that Chatwoot does not list and that hold no stored conversation; return how many."""
+    return await execute(
+        conn,
+        """
+        DELETE FROM cw_inboxes i
+        WHERE project_id = %(project)s AND account_id = %(account)s AND inbox_id <> ALL (%(listed)s::bigint[])
+          AND NOT EXISTS (SELECT FROM cw_conversations c WHERE c.project_id = i.project_id
+            AND c.account_id = i.account_id AND c.inbox_id = i.inbox_id)""",
+        project=scope.project_id,
+        account=account_id,
+        listed=listed,
+    )
+
+
 async def store_contacts(conn: Conn, scope: Scope, account_id: int, rows: Rows) -> int:
     """Insert or update contacts; return how many rows changed."""
     return await execute(

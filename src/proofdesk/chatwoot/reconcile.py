@@ -92,11 +92,13 @@ async def run(
             check = await sync.store_inboxes(importer, [source])
             if check.error:
                 await _remove_deleted_inbox(importer, source)
+                await _delete_empty_inboxes(importer, check.listed)
                 errors.append(check.error)
                 continue
             comparisons = await _reconcile_source(importer, source, report, should_stop)
             if comparisons is None:
                 return ReconcileResult(walked, changes, finished=False)
+            await _delete_empty_inboxes(importer, check.listed)
             walked[watermark_name(source)] = comparisons
     if errors and not walked:
         raise errors[0]
@@ -211,6 +213,11 @@ async def _remove_deleted_inbox(importer: AccountImporter, source: Source) -> No
     """Remove the conversations of a bound inbox that Chatwoot says is deleted (C-17)."""
     if source.inbox_id and await importer.client.inbox(importer.account_id, source.inbox_id) is None:
         await _remove_conversations(importer, set())
+
+
+async def _delete_empty_inboxes(importer: AccountImporter, listed: list[int]) -> None:
+    async with importer.db.scoped(importer.scope) as conn:
+        await queries.delete_empty_inboxes(conn, importer.scope, importer.account_id, listed)
 
 
 async def _remove_conversations(importer: AccountImporter, listed: set[int]) -> dict[int, queries.InboxCounts]:

@@ -63,10 +63,11 @@ class QuarantineSummary:
 
 @dataclass(frozen=True)
 class SourceCheck:
-    """The sources whose inboxes Chatwoot shows, and an error that names the others."""
+    """The sources whose inboxes Chatwoot shows, the ids of all inboxes that it shows, and an error for the others."""
 
     visible: list[Source]
-    error: SourceBindingError | None
+    listed: list[int]
+    error: SourceBindingError | None = None
 
 
 async def summarize_quarantine(db: Database, scope: Scope) -> QuarantineSummary:
@@ -128,14 +129,14 @@ async def store_inboxes(importer: AccountImporter, bound: list[Source]) -> Sourc
         await queries.store_inboxes(conn, importer.scope, importer.account_id, selected)
     missing = [s for s in bound if s.inbox_id and s.inbox_id not in listed_ids]
     if not missing:
-        return SourceCheck(bound, None)
+        return SourceCheck(bound, sorted(listed_ids))
     names = ", ".join(s.external_id for s in missing)
     error = SourceBindingError(
         f"Chatwoot shows no inbox {names} (account:inbox) to this token. If it was deleted, unbind it; if not, make the"
         " token's user an administrator.",
         details=response.error_details() | {"inbox_id": missing[0].inbox_id},
     )
-    return SourceCheck([s for s in bound if s not in missing], error)
+    return SourceCheck([s for s in bound if s not in missing], sorted(listed_ids), error)
 
 
 def _account_importer(

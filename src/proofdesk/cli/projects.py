@@ -28,9 +28,7 @@ Username = Annotated[str, typer.Argument(help="Username of the member.")]
 
 @project_app.command("create")
 def create_project(
-    name: Annotated[
-        str, typer.Argument(help=f"Name of the project, {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} characters.")
-    ],
+    name: Annotated[str, typer.Argument(help=f"{MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} characters.")],
     scope_key: Annotated[
         str | None, typer.Option(help="Key of the account scope. Default: the default account scope.")
     ] = None,

@@ -55,7 +55,7 @@ def progress(done: int, total: int | None, unit: str, *, at_first: int = 0, seco
     ],
 )  # fmt: skip
 def test_a_run_tells_its_pace_and_the_time_that_is_left(changes: dict[str, Any], said: str):
-    assert run_views.card(run(**changes), datetime(2026, 5, 4, 12, tzinfo=UTC)).pace == said
+    assert run_views.run_card(run(**changes), datetime(2026, 5, 4, 12, tzinfo=UTC)).pace == said
 
 
 async def test_a_failed_run_shows_its_request_and_leads_to_its_runbook(cast: Cast, owner_conn: psycopg.Connection):

@@ -83,7 +83,7 @@ async def verify(request: Request, db: Db, session: CurrentSession, scope: Proje
 
 def _row(event: AuditEvent) -> Row:
     facts = [
-        (view_models.words(name), view_models.plain(value))
+        (view_models.format_name(name), view_models.format_value(value))
         for name, value in event.payload.items()
         if value not in ({}, [], None)
     ]
@@ -93,7 +93,7 @@ def _row(event: AuditEvent) -> Row:
         action=event.action,
         actor=event.actor_username,
         status=event.status,
-        entity=view_models.words(event.entity_type),
+        entity=view_models.format_name(event.entity_type),
         entity_url=_url(this, 1) if event.entity_id else "",
         request_id=event.request_id or "",
         facts=facts,

@@ -35,18 +35,18 @@ async def show_jobs(
     scope = asking.active_scope(request, session)
     if scope is None:
         return await projects.choose(request, session)
-    which = run_views.Which.of(job_type, status, page)
+    which = run_views.RunFilter.of(job_type, status, page)
     if layout.wants_partial(request):
         return layout.render_partial(request, "jobs/_live.html", await _live(db, settings, scope, which))
-    days = [run_views.day(d) for d in await standing.daily_work(db, scope, DAYS)]
-    values = await _live(db, settings, scope, which) | {"days": days, "has_days": any(d.did_something for d in days)}
+    days = [run_views.day_card(d) for d in await standing.daily_work(db, scope, DAYS)]
+    values = await _live(db, settings, scope, which) | {"days": days, "has_days": any(d.has_work for d in days)}
     return layout.render_page(request, "jobs/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
 @router.get("/jobs/runs/{run_id}")
 async def show_run(request: Request, db: Db, session: CurrentSession, scope: ProjectReader, run_id: str) -> Response:
     """One run: what it did, or why it did not, with the request that failed."""
-    values = {"run": run_views.detail(await runs.get(db, scope, _id(run_id)))}
+    values = {"run": run_views.run_detail(await runs.get(db, scope, _id(run_id)))}
     if layout.wants_partial(request):
         return layout.render_partial(request, "jobs/_run.html", values)
     return layout.render_page(request, "jobs/run.html", values, frame=await layout.load_frame(request, db, session))
@@ -72,7 +72,7 @@ async def reschedule(
     wanted = status if status in ("active", "paused") else None
     job = await schedules.change(db, scope, job_type, status=wanted, cadence_seconds=cadence_seconds)
     label = catalog.get_label(job.job_type)
-    return _back(request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.every(job)}.")
+    return _back(request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.format_cadence(job)}.")
 
 
 @router.post("/jobs/embeddings/retry-failed")
@@ -98,16 +98,16 @@ embed = _asked_for("/jobs/embeddings/run", catalog.EMBED.name)
 reconcile = _asked_for("/jobs/chatwoot/reconcile", catalog.RECONCILE.name)
 
 
-async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views.Which) -> dict[str, Any]:
+async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views.RunFilter) -> dict[str, Any]:
     """What changes while one looks."""
     offset = (which.page - 1) * A_PAGE
     ran, total = await runs.list_history(db, scope, which.job_type or None, which.status or None, A_PAGE, offset)
     return {
-        "active": [run_views.card(run) for run in await runs.list_latest(db, scope) if run.status in runs.ACTIVE],
+        "active": [run_views.run_card(run) for run in await runs.list_latest(db, scope) if run.status in runs.ACTIVE],
         "jobs": run_views.schedule_cards(await schedules.list_schedules(db, scope)),
         "worker": await standing.read_workers(db, settings),
         "chunks": await vectors.count_chunks(db, scope),
-        "ran": [run_views.card(run) for run in ran],
+        "ran": [run_views.run_card(run) for run in ran],
         "which": which,
         "types": which.types(),
         "statuses": which.statuses(),

@@ -145,8 +145,8 @@ async def _shown(
     who = [found.outbound.recipient_ref, *([found.policy.contact_global_id] if found.policy else [])]
     known = await recipients.load_contacts(held.db, scope, who)
     values = _values(found, gates) | {
-        "row": outbound_views.row(found.outbound, known),
-        "policy": outbound_views.rules(found.policy, known) if found.policy else None,
+        "row": outbound_views.message_row(found.outbound, known),
+        "policy": outbound_views.policy_view(found.policy, known) if found.policy else None,
         "back": f"/outbound/{wanted}?done=policy",
         "wrong": wrong.message if wrong else "",
     }
@@ -202,7 +202,7 @@ async def _listed(request: Request, scope: Scope, asked: dict[str, str], number:
     known = await recipients.load_contacts(db, scope, (m.recipient_ref for m in found))
     states = {"": "All"} | outbound_views.STATES
     return asked | {
-        "rows": [outbound_views.row(m, known) for m in found],
+        "rows": [outbound_views.message_row(m, known) for m in found],
         "states": [
             (
                 Choice(

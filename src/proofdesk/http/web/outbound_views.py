@@ -65,7 +65,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @dataclass(frozen=True)
-class Row:
+class MessageRow:
     """A message in a list. `report`: what the channel behind Chatwoot said after it was sent."""
 
     url: str
@@ -84,7 +84,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Rules:
+class PolicyView:
     """A policy. `id` tells its form from others on the page."""
 
     id: str
@@ -106,11 +106,11 @@ class Rules:
     max_reason_length: int = MAX_REASON_LENGTH
 
 
-def row(found: OutboundMessage, known: dict[str, RecipientContact]) -> Row:
+def message_row(found: OutboundMessage, known: dict[str, RecipientContact]) -> MessageRow:
     """A message as a row of a list."""
     contact = known.get(found.recipient_ref)
     waits = found.next_attempt_at if found.status in ("approved", "failed") else None
-    return Row(
+    return MessageRow(
         url=url(found),
         recipient=contact.name or address(found.recipient_ref) if contact else address(found.recipient_ref),
         address=address(found.recipient_ref) if contact and contact.name else "",
@@ -127,11 +127,11 @@ def row(found: OutboundMessage, known: dict[str, RecipientContact]) -> Row:
     )
 
 
-def rules(policy: Policy, known: dict[str, RecipientContact]) -> Rules:
+def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyView:
     """A policy as it is shown and changed."""
     who = policy.contact_global_id
     contact = known.get(who)
-    return Rules(
+    return PolicyView(
         id=str(policy.id),
         who=contact.name or address(who) if contact else address(who),
         who_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id) if contact else "",

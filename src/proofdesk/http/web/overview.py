@@ -38,7 +38,7 @@ def _values(found: Overview) -> dict[str, Any]:
     return {
         "longest": MAX_QUERY_LENGTH,
         "empty": held.entities.messages == 0,
-        "held": view_models.holdings(held),
+        "held": view_models.project_data(held),
         "stale": held.synced_at is None or datetime.now(UTC) - held.synced_at > STALE_AFTER,
         "has_runbooks": layout.has_page("/runbooks"),
         "workers": found.workers.workers,

@@ -89,7 +89,7 @@ async def _shown(
     known = await recipients.load_contacts(db, scope, (p.contact_global_id for p in found))
     first = (number - 1) * A_PAGE
     values: dict[str, Any] = {
-        "policies": [outbound_views.rules(p, known) for p in found],
+        "policies": [outbound_views.policy_view(p, known) for p in found],
         "chips": [Choice(_url(PolicyFilter(None, None, o)), name, asked.opted_out is o) for o, name in _WHICH.items()],
         "one": asked.contact is not None,
         "back": _url(asked, done="policy"),

@@ -19,7 +19,7 @@ CADENCES = (60, 300, 900, 1200, 3600, 21_600, 86_400)
 
 
 @dataclass(frozen=True)
-class Which:
+class RunFilter:
     """Which runs are shown."""
 
     job_type: str
@@ -27,7 +27,7 @@ class Which:
     page: int
 
     @classmethod
-    def of(cls, job_type: str, status: str, page: str) -> "Which":
+    def of(cls, job_type: str, status: str, page: str) -> "RunFilter":
         """What a query string asks for; nonsense asks for everything."""
         known = job_type if catalog.find(job_type) else "", status if status in STATUSES else ""
         return cls(*known, layout.parse_page_number(page))
@@ -56,10 +56,10 @@ class RunCard:
     id: str
     label: str
     status: str
-    how: str
+    trigger: str
     started: view_models.DisplayTime
-    took: str
-    did: str
+    duration: str
+    processed: str
     error: str
     runbook: str
     done: int
@@ -86,7 +86,7 @@ class DayCard:
     at: view_models.DisplayTime
     messages: int
     chunks: int
-    did_something: bool
+    has_work: bool
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,13 @@ class JobCard:
     cadences: list[Choice]
 
 
-def day(found: DailyWork) -> DayCard:
+def day_card(found: DailyWork) -> DayCard:
     """A day as a row of the plot."""
     at = view_models.DisplayTime(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
     return DayCard(at, found.messages_read, found.chunks_embedded, bool(found.messages_read or found.chunks_embedded))
 
 
-def card(run: Run, now: datetime | None = None) -> RunCard:
+def run_card(run: Run, now: datetime | None = None) -> RunCard:
     """A run as it stands."""
     now = now or datetime.now(UTC)
     began = run.started_at or run.created_at
@@ -121,12 +121,12 @@ def card(run: Run, now: datetime | None = None) -> RunCard:
         id=str(run.id),
         label=catalog.get_label(run.job_type),
         status=run.status,
-        how=TRIGGERS[run.trigger] + (f", attempt {run.attempt}" if run.attempt > 1 else ""),
+        trigger=TRIGGERS[run.trigger] + (f", attempt {run.attempt}" if run.attempt > 1 else ""),
         started=view_models.display_time(began),
-        took=_lasting(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
-        did=view_models.format_count(run.processed_count, _unit(run.job_type)) if is_over else "",
+        duration=_lasting(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
+        processed=view_models.format_count(run.processed_count, _unit(run.job_type)) if is_over else "",
         error=run.error or "",
-        runbook=runbook(run.job_type, run.error_details) if run.status == "failed" else "",
+        runbook=runbook_url(run.job_type, run.error_details) if run.status == "failed" else "",
         done=progress.get("done", 0),
         total=progress.get("total") or 0,
         pace=_pace(run, now) if run.status == "running" else "",
@@ -134,16 +134,16 @@ def card(run: Run, now: datetime | None = None) -> RunCard:
     )
 
 
-def detail(run: Run) -> RunDetail:
+def run_detail(run: Run) -> RunDetail:
     """A run with its cause and its counts."""
     told = dict(run.error_details or {})
     upstream = told.pop("upstream", None) or {}
     result = run.meta.get("result") or {}
     return RunDetail(
-        card=card(run),
-        facts=[(view_models.words(n), view_models.plain(v)) for n, v in told.items() if v not in (None, "", [], {})],
-        upstream=[(view_models.words(n), view_models.plain(v)) for n, v in upstream.items() if v is not None],
-        counts=[(view_models.words(n), view_models.plain(v)) for n, v in result.items() if v not in (None, [], {})],
+        card=run_card(run),
+        facts=[(view_models.format_name(n), view_models.format_value(v)) for n, v in told.items() if v not in (None, "", [], {})],
+        upstream=[(view_models.format_name(n), view_models.format_value(v)) for n, v in upstream.items() if v is not None],
+        counts=[(view_models.format_name(n), view_models.format_value(v)) for n, v in result.items() if v not in (None, [], {})],
         request_id=run.request_id or "",
     )
 
@@ -166,17 +166,17 @@ def _job(job: Schedule) -> JobCard:
         last_run=view_models.display_time(job.last_run_at) if job.last_run_at else None,
         last_status=job.last_status or "",
         last_error=job.last_error or "",
-        runbook=runbook(job.job_type, None) if job.last_error else "",
+        runbook=runbook_url(job.job_type, None) if job.last_error else "",
         cadences=[Choice(str(s), _every(s), s == job.cadence_seconds) for s in seconds],
     )
 
 
-def every(job: Schedule) -> str:
+def format_cadence(job: Schedule) -> str:
     """How often a job runs."""
     return _every(job.cadence_seconds)
 
 
-def runbook(job_type: str, details: dict[str, Any] | None) -> str:
+def runbook_url(job_type: str, details: dict[str, Any] | None) -> str:
     """The page of the runbook for a failed job; nothing when there is none."""
     job = catalog.find(job_type)
     slug = registry.runbook_for_error((details or {}).get("code", "")) or (job.runbook if job else None)

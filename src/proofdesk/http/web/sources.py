@@ -84,7 +84,7 @@ async def _shown(
 
 
 def _holdings(held: overview.ProjectContents, offered: AvailableSources) -> dict[str, Any]:
-    shown = view_models.holdings(held, offered)
+    shown = view_models.project_data(held, offered)
     bound = {source["external_id"] for source in shown["sources"]}
     choices = [
         choice

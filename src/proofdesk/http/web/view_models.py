@@ -210,7 +210,7 @@ def thread_message(message: ConversationMessage, cited: bool) -> ThreadMessage:
     )
 
 
-def holdings(held: ProjectContents, offered: AvailableSources | None = None) -> dict[str, Any]:
+def project_data(held: ProjectContents, offered: AvailableSources | None = None) -> dict[str, Any]:
     """What a project reads and holds, for a page; names are those of Chatwoot where it told them, or of the mirror."""
     told = offered or AvailableSources()
     names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes} | told.inboxes
@@ -273,17 +273,17 @@ def format_count(count: int, one: str, many: str = "") -> str:
     return f"{format_number(count)} {one if count == 1 else many or one + 's'}"
 
 
-def words(name: str) -> str:
+def format_name(name: str) -> str:
     """The name of a field as words."""
     return name.replace("_", " ")
 
 
-def plain(value: Any) -> str:
+def format_value(value: Any) -> str:
     """What a field holds, in a line; numbers as they are, since they may be ids."""
     if isinstance(value, dict):
-        return ", ".join(f"{words(name)} {plain(inner)}" for name, inner in value.items())
+        return ", ".join(f"{format_name(name)} {format_value(inner)}" for name, inner in value.items())
     if isinstance(value, list):
-        return f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(plain, value))
+        return f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(format_value, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)
