@@ -166,7 +166,7 @@ async def test_only_the_text_without_a_usable_vector_fails(
 @pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[null]]"])
 async def test_a_question_without_a_usable_vector_is_named(url: str, mark: str):
     async with opened(url) as provider:
-        with pytest.raises(ProviderFailed, match="no number for the question"):
+        with pytest.raises(ProviderFailed, match="unusable vector for the query"):
             await provider.embed_query(f"coat {mark}")
 
 
@@ -250,7 +250,7 @@ async def test_a_server_that_dies_while_a_batch_is_halved_fails_no_text(url: str
     simulator.fail("unavailable", skip=5)
     async with opened(url) as provider:
         error = await refusal(provider)
-    assert isinstance(error, ProviderBusy) and "Nothing is lost" in error.message
+    assert isinstance(error, ProviderBusy) and "The next run continues" in error.message
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ SOURCES = {"cwmsg": "cw_messages", "cw": "cw_conversations"}
 
 
 @dataclass(frozen=True)
-class Sheet:
+class DraftForm:
     """The form as it is filled in. `to` is who was chosen, `find` what was typed: an address, or a name to look for."""
 
     channel: str = "chatwoot"
@@ -59,10 +59,10 @@ class Sheet:
         return {"text": self.text} | ({"subject": self.subject} if self.channel == "email" and self.subject else {})
 
 
-def begun(channel: str, to: str, refs: list[str]) -> Sheet:
+def prefilled_form(channel: str, to: str, refs: list[str]) -> DraftForm:
     """A form that is not filled in yet, but for what the way here says."""
     fits = channel if channel in outbound_views.CHANNELS else "email" if "@" in to else "chatwoot"
-    return Sheet(fits, to=to[:500], evidence=refs)
+    return DraftForm(fits, to=to[:500], evidence=refs)
 
 
 @router.get("/recipients")
@@ -98,7 +98,7 @@ async def draft(
 ) -> Response:
     """Make a draft and go to its page; or, with `preview`, only show what would be drafted."""
     written = text.replace("\r\n", "\n")
-    sheet = Sheet(channel, to, find, subject, written, scheduled_at, evidence_refs or [], idempotency_key)
+    sheet = DraftForm(channel, to, find, subject, written, scheduled_at, evidence_refs or [], idempotency_key)
     if preview and layout.wants_partial(request):
         return layout.render_partial(request, "outbound/_preview.html", {"preview": _preview(sheet)})
     if preview:
@@ -107,11 +107,11 @@ async def draft(
         made, _ = await drafts.create(db, scope, _wish(sheet))
     except (Invalid, Conflict) as error:
         return await shown(request, session, scope, sheet, wrong=error)
-    return RedirectResponse(f"{outbound_views.url(made)}?done=draft", 303)
+    return RedirectResponse(f"{outbound_views.message_url(made)}?done=draft", 303)
 
 
 async def shown(
-    request: Request, session: UserSession, scope: Scope, sheet: Sheet, *, wrong: ProofdeskError | None = None
+    request: Request, session: UserSession, scope: Scope, sheet: DraftForm, *, wrong: ProofdeskError | None = None
 ) -> Response:
     """The page with the form. `wrong` is told at the field that it is about."""
     db = request.state.resources.db
@@ -130,7 +130,7 @@ async def shown(
         "faults": dict.fromkeys(FIELDS, "") | faults,
         "other_url": f"/outbound/{wrong.details['id']}" if wrong and "id" in wrong.details else "",
         "channels": [Choice(c, name, c == sheet.channel) for c, name in outbound_views.CHANNELS.items()],
-        "quoted": [outbound_views.cited(r.source, r.ref, c.text or "") for r, c in quoted],
+        "quoted": [outbound_views.cited_evidence(r.source, r.ref, c.text or "") for r, c in quoted],
         "preview": _preview(sheet) if sheet.text else None,
         **await _offered(db, scope, sheet.channel, sheet.find, sheet.to),
     }
@@ -138,7 +138,7 @@ async def shown(
     return layout.render_page(request, "outbound/compose.html", values, frame=frame, status=layout.error_status(wrong))
 
 
-def _wish(sheet: Sheet) -> DraftRequest:
+def _wish(sheet: DraftForm) -> DraftRequest:
     return DraftRequest(
         channel=sheet.channel,
         recipient_ref=sheet.recipient,
@@ -171,7 +171,7 @@ def _field(error: ProofdeskError) -> str:
     return fields.get(type(error)) or ("scheduled_at" if "scheduled_at" in error.message else "form")
 
 
-def _preview(sheet: Sheet) -> dict[str, Any]:
+def _preview(sheet: DraftForm) -> dict[str, Any]:
     """What would arrive, in the form that the channel gives it; or why it could not."""
     try:
         # Whom it goes to is told at its own field.
@@ -198,7 +198,7 @@ async def _offered(db: Database, scope: Scope, channel: str, find: str, to: str)
     offers = [
         Choice(ref, c.name or "Without a name") for c in found if (ref := _reach(scope, channel, c)) != to and ref
     ]
-    return {"offers": [(o, outbound_views.address(o.value)) for o in [*chosen, *offers]], "sought": find.strip()}
+    return {"offers": [(o, outbound_views.format_recipient(o.value)) for o in [*chosen, *offers]], "sought": find.strip()}
 
 
 def _reach(scope: Scope, channel: str, contact: ReachableContact) -> str:

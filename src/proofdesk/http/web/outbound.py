@@ -58,7 +58,7 @@ async def show_outbound(
     if scope is None:
         return await projects.choose(request, session)
     if compose:
-        return await composer.shown(request, session, scope, composer.begun(channel, to, evidence or []))
+        return await composer.shown(request, session, scope, composer.prefilled_form(channel, to, evidence or []))
     asked = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
     asked["delivery"] = "failed" if delivery == "failed" else ""
     values = await _listed(request, scope, asked, layout.parse_page_number(page))
@@ -163,13 +163,13 @@ def _values(found: MessageDetails, gates: Preflight) -> dict[str, Any]:
     return {
         "message": message,
         "content": {"subject": "", "html": ""} | message.payload,
-        "evidence": outbound_views.evidence(message.evidence_refs, found.history),
-        "lights": outbound_views.lights(gates.gates, message) if waits else [],
+        "evidence": outbound_views.message_evidence(message.evidence_refs, found.history),
+        "lights": outbound_views.gate_lights(gates.gates, message) if waits else [],
         "sendable": view_models.display_time(sendable) if sendable else None,
         "now": sendable is not None and all(g.passes for g in gates.gates),
         "may": _allowed(found),
         "unknown": message.last_error == DELIVERY_UNKNOWN,
-        "moments": outbound_views.moments(found.history, found.attempts),
+        "moments": outbound_views.message_history(found.history, found.attempts),
         "scheduled": view_models.display_time(message.scheduled_at) if message.scheduled_at else None,
         "approved": view_models.display_time(message.approved_at) if message.approved_at else None,
         "sent": view_models.display_time(message.sent_at) if message.sent_at else None,

@@ -30,7 +30,7 @@ STATES = {
     "blocked_opt_out": "Blocked",
     "cancelled": "Cancelled",
 }
-WHY = {
+ERROR_TEXTS = {
     OPTED_OUT: "The recipient has opted out.",
     REPLIED: "The recipient replied after the approval.",
     CAP_REACHED: "The frequency cap of the recipient is reached.",
@@ -44,7 +44,7 @@ GATES = {
     "state": "State",
     "provider": "Channel",
 }
-DEEDS = {
+ACTION_TITLES = {
     "outbound.draft": "Drafted",
     "outbound.approve": "Approved",
     "outbound.cancel": "Cancelled",
@@ -60,7 +60,7 @@ TONES = {
     "outbound.defer": "warn",
     "outbound.cancel": "warn",
 }
-ENDS = {"sent": ("accepted", "good"), "failed": ("failed", "bad"), "unknown": ("delivery unknown", "warn")}
+ATTEMPT_OUTCOMES = {"sent": ("accepted", "good"), "failed": ("failed", "bad"), "unknown": ("delivery unknown", "warn")}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -111,13 +111,13 @@ def message_row(found: OutboundMessage, known: dict[str, RecipientContact]) -> M
     contact = known.get(found.recipient_ref)
     waits = found.next_attempt_at if found.status in ("approved", "failed") else None
     return MessageRow(
-        url=url(found),
-        recipient=contact.name or address(found.recipient_ref) if contact else address(found.recipient_ref),
-        address=address(found.recipient_ref) if contact and contact.name else "",
+        url=message_url(found),
+        recipient=contact.name or format_recipient(found.recipient_ref) if contact else format_recipient(found.recipient_ref),
+        address=format_recipient(found.recipient_ref) if contact and contact.name else "",
         channel=CHANNELS[found.channel],
         said=_beginning(found.payload.get("subject") or found.payload["text"]),
         status=found.status,
-        why=why(found.last_error) if found.status != "sent" else "",
+        why=explain_error(found.last_error) if found.status != "sent" else "",
         report=found.delivery.sentence if found.delivery else "",
         undelivered=found.delivery is not None and found.delivery.status == "failed",
         next=view_models.display_time(waits) if waits else None,
@@ -133,7 +133,7 @@ def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyVie
     contact = known.get(who)
     return PolicyView(
         id=str(policy.id),
-        who=contact.name or address(who) if contact else address(who),
+        who=contact.name or format_recipient(who) if contact else format_recipient(who),
         who_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id) if contact else "",
         who_id=who,
         channel=CHANNELS[policy.channel],
@@ -149,43 +149,43 @@ def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyVie
     )
 
 
-def url(found: OutboundMessage) -> str:
+def message_url(found: OutboundMessage) -> str:
     """The page of a message."""
     return f"/outbound/{found.id}"
 
 
-def address(recipient: str) -> str:
+def format_recipient(recipient: str) -> str:
     """A recipient in few words: Chatwoot's number of it, or the address itself."""
     kind, number = recipient.partition(":")[0], recipient.rpartition(":")[2]
     return {"cwc": f"Contact #{number}", "cw": f"Conversation #{number}"}.get(kind, recipient)
 
 
-def why(last_error: str | None) -> str:
+def explain_error(last_error: str | None) -> str:
     """What went wrong, for a person."""
     if not last_error:
         return ""
-    return WHY.get(last_error, last_error.removeprefix("provider_error: "))
+    return ERROR_TEXTS.get(last_error, last_error.removeprefix("provider_error: "))
 
 
-def lights(gates: Iterable[GateCheck], found: OutboundMessage) -> list[dict[str, Any]]:
+def gate_lights(gates: Iterable[GateCheck], found: OutboundMessage) -> list[dict[str, Any]]:
     """The gates as lights; what only takes time or an approval is no failure."""
     waits = {"frequency_cap"} | ({"state"} if found.status in ("draft", "approved") else set())
     return [
         {
             "title": GATES[g.gate],
             "status": "pass" if g.passes else "warn" if g.gate in waits else "fail",
-            "detail": timed(g.detail),
+            "detail": format_times(g.detail),
         }
         for g in gates
     ]
 
 
-def timed(text: str) -> Markup:
+def format_times(text: str) -> Markup:
     """A sentence of a room whose times the reader gets in his zone."""
     return Markup(_TIME.sub(lambda at: f'<time datetime="{at[0]}">{at[0]}</time>', str(escape(text))))  # noqa: S704
 
 
-def moments(history: Iterable[AuditEvent], attempts: Iterable[DeliveryAttempt]) -> list[dict[str, Any]]:
+def message_history(history: Iterable[AuditEvent], attempts: Iterable[DeliveryAttempt]) -> list[dict[str, Any]]:
     """What happened to a message, in order. The attempts tell more than the events of their endings."""
     events = [_event(e) for e in history if e.action != "outbound.send"]
     return [m for _, m in sorted([*events, *map(_attempt, attempts)], key=lambda pair: pair[0])]
@@ -193,12 +193,12 @@ def moments(history: Iterable[AuditEvent], attempts: Iterable[DeliveryAttempt]) 
 
 def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
     payload = event.payload
-    reason = why(payload.get("reason")) or why(payload.get("after")) or str(payload.get("error") or "")
+    reason = explain_error(payload.get("reason")) or explain_error(payload.get("after")) or str(payload.get("error") or "")
     until = payload.get("until")
     return event.created_at, {
-        "title": f"{DEEDS.get(event.action, event.action)} by {event.actor_username}"
+        "title": f"{ACTION_TITLES.get(event.action, event.action)} by {event.actor_username}"
         if event.action != "outbound.delivery"
-        else f"{DEEDS[event.action]}: {event.status}",
+        else f"{ACTION_TITLES[event.action]}: {event.status}",
         "detail": f"{reason} Until {until[:16].replace('T', ' ')} UTC." if until else reason,
         "tone": "bad" if event.status == "failed" else TONES.get(event.action, ""),
         "at": view_models.display_time(event.created_at),
@@ -206,24 +206,24 @@ def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
 
 
 def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
-    ended, tone = ENDS.get(attempt.outcome or "", ("under way", "warn"))
+    ended, tone = ATTEMPT_OUTCOMES.get(attempt.outcome or "", ("under way", "warn"))
     took = f"{view_models.format_number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
     receipt = f"receipt {attempt.provider_message_id}" if attempt.provider_message_id else ""
     return attempt.started_at, {
         "title": f"Attempt {attempt.number}: {ended}",
-        "detail": " · ".join(filter(None, (why(attempt.error), receipt, took))),
+        "detail": " · ".join(filter(None, (explain_error(attempt.error), receipt, took))),
         "tone": tone,
         "at": view_models.display_time(attempt.started_at),
     }
 
 
-def evidence(refs: Iterable[dict[str, Any]], history: Iterable[AuditEvent]) -> list[dict[str, str]]:
+def message_evidence(refs: Iterable[dict[str, Any]], history: Iterable[AuditEvent]) -> list[dict[str, str]]:
     """What a message rests on, with the words that the record keeps of it."""
     kept = {r.get("ref"): str(r.get("snippet") or "") for event in history for r in event.evidence_refs}
-    return [cited(str(r["source"]), str(r["ref"]), kept.get(r["ref"], "")) for r in refs]
+    return [cited_evidence(str(r["source"]), str(r["ref"]), kept.get(r["ref"], "")) for r in refs]
 
 
-def cited(source: str, ref: str, text: str) -> dict[str, str]:
+def cited_evidence(source: str, ref: str, text: str) -> dict[str, str]:
     """A piece of evidence, with the way to it."""
     message = ref.partition("#")[0] if source in ("cw_messages", "rag_chunks") else ""
     there = f"/messages/{quote(message)}/thread" if message else ""

@@ -63,7 +63,7 @@ class ProviderProblem:
 
 
 def parse_body(content: bytes) -> Any:
-    """Return the JSON of a body, NaN and Infinity included. Raises `Malformed`."""
+    """Return the JSON of a body, NaN and Infinity included. Raises `MalformedResponse`."""
     try:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -100,7 +100,7 @@ def parse_problem(status: int, content: bytes, reason: str) -> ProviderProblem:
 def parse_vectors(body: Any, count: int) -> list[Vector]:
     """Return one vector for each of `count` texts, in order; an empty one stands for no vector.
 
-    Raises `Malformed` and `Incomplete`.
+    Raises `MalformedResponse` and `IncompleteResponse`.
     """
     rows = body.get("data") if isinstance(body, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "embedding" in row for row in rows):
