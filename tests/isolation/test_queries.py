@@ -13,10 +13,22 @@ import psycopg
 from psycopg import AsyncCursor, sql
 
 from proofdesk.audit import events
+from proofdesk.audit import queries as audit_queries
+from proofdesk.chatwoot import queries as chatwoot_queries
+from proofdesk.conversations import totals_queries
+from proofdesk.dashboard import metrics_queries, status_queries
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
+from proofdesk.indexing import chunk_queries
+from proofdesk.jobs import queue_queries, run_queries, schedule_queries
+from proofdesk.outbound.delivery import attempt_queries
+from proofdesk.outbound.opt_outs import unsubscribe_queries
+from proofdesk.projects import queries as project_queries
+from proofdesk.projects import source_queries
 from proofdesk.projects.scope import Scope
-from tests.support import query_arguments as arguments
+from proofdesk.runbooks import queries as runbook_queries
+from proofdesk.search import queries as search_queries
+from tests.support import query_arguments
 from tests.support.near import keep, kept
 from tests.support.query_arguments import Query
 from tests.support.worlds import TABLES, World
@@ -83,7 +95,7 @@ NO_SCOPE: dict[Query, str] = {
     status_queries.applied_migrations: "the schema",
     search_queries.list_similar_terms: "of the project of the transaction, by a function of the database",
 }
-ALL = list(arguments.queries())
+ALL = list(query_arguments.queries())
 
 
 async def test_every_project_table_has_rows_of_both_worlds(owner_conn: psycopg.Connection, ours: World, theirs: World):
@@ -93,7 +105,7 @@ async def test_every_project_table_has_rows_of_both_worlds(owner_conn: psycopg.C
                 sql.SQL("SELECT count(*) FROM {} WHERE project_id = %s").format(sql.Identifier(table)),
                 [world.project_id],
             ).fetchone()
-            assert count != (0,), f"{table} has no row of {world.keeper}: add one in tests/isolation/worlds.py"
+            assert count != (0,), f"{table} has no row of {world.owner}: add one in tests/support/worlds.py"
 
 
 def test_query_functions_without_scope_are_listed():
@@ -106,31 +118,31 @@ def test_query_functions_without_scope_are_listed():
 async def test_row_security_alone_isolates_every_query(db: Database, ours: World, theirs: World):
     """With the scope of another project, in a transaction of the own: as if the other project did not exist."""
     nowhere = Scope(events.system_actor(), uuid4(), uuid4())
-    guilty = []
+    leaks = {}
     for name, query in ALL:
-        given = arguments.filled(name, query, theirs)
+        arguments = query_arguments.arguments_for(name, query, theirs)
         async with watched(db, theirs) as watch:
-            there = await watch(ours.project_id, query, theirs.keeper, given)
-            void = await watch(nowhere.project_id, query, nowhere, given)
-        if there != void or watch.changed:
-            guilty.append((name, there, void, watch.changed))
-    assert sorted(name for name, *_ in guilty) == sorted(NOT_SCOPED), guilty
+            with_theirs = await watch(ours.project_id, query, theirs.owner, arguments)
+            with_none = await watch(nowhere.project_id, query, nowhere, arguments)
+        if with_theirs != with_none or watch.changed:
+            leaks[query] = (name, with_theirs, with_none, watch.changed)
+    assert leaks.keys() == NOT_SCOPED.keys(), leaks
 
 
 async def test_conditions_alone_isolate_every_query(db: Database, ours: World, theirs: World):
     """Without row-level security, with ids that both projects have or that only the other has."""
-    guilty = []
+    leaks = []
     for name, query in ALL:
-        for aim in (ours, theirs):
-            given = arguments.filled(name, query, aim)
+        for target in (ours, theirs):
+            arguments = query_arguments.arguments_for(name, query, target)
             async with watched(db, theirs) as watch:
-                with_wall = await watch(ours.project_id, query, ours.keeper, given)
-                without = await watch(ours.project_id, query, ours.keeper, given, wall=False)
-            if with_wall != without or watch.changed:
-                guilty.append((name, aim.word, with_wall, without, watch.changed))
+                protected = await watch(ours.project_id, query, ours.owner, arguments)
+                unprotected = await watch(ours.project_id, query, ours.owner, arguments, row_security=False)
+            if protected != unprotected or watch.changed:
+                leaks.append((name, target.word, protected, unprotected, watch.changed))
             # A query that is refused in its own project would prove nothing.
-            assert aim is theirs or with_wall != "refused", f"{name} was given what it cannot do"
-    assert guilty == []
+            assert target is theirs or protected != "refused", f"{name} has arguments that it refuses"
+    assert leaks == []
 
 
 async def test_query_without_a_project_condition_is_detected(db: Database, ours: World, theirs: World):
@@ -141,11 +153,11 @@ async def test_query_without_a_project_condition_is_detected(db: Database, ours:
         await conn.execute("DELETE FROM cw_messages WHERE conversation_id = 101")
 
     async with watched(db, theirs) as watch:
-        with_wall = await watch(ours.project_id, careless, ours.keeper, {})
-        assert with_wall and with_wall != await watch(ours.project_id, careless, ours.keeper, {}, wall=False)
-        await watch(ours.project_id, destructive, ours.keeper, {})
+        protected = await watch(ours.project_id, careless, ours.owner, {})
+        assert protected and protected != await watch(ours.project_id, careless, ours.owner, {}, row_security=False)
+        await watch(ours.project_id, destructive, ours.owner, {})
         assert not watch.changed
-        await watch(ours.project_id, destructive, ours.keeper, {}, wall=False)
+        await watch(ours.project_id, destructive, ours.owner, {}, row_security=False)
         assert watch.changed
 
 
@@ -160,24 +172,24 @@ class Watch:
         self.before: list[Any] = []
 
     async def __call__(
-        self, project_id: UUID, query: Query, inside: Scope, given: dict[str, Any], *, wall: bool = True
+        self, project_id: UUID, query: Query, scope: Scope, arguments: dict[str, Any], *, row_security: bool = True
     ) -> Any:
         """Return the result of the query in a transaction of that project."""
         async with self.conn.transaction(force_rollback=True):
             await self.conn.execute("SELECT set_config('proofdesk.project_id', %s, true)", [str(project_id)])
             try:
                 async with self.conn.transaction():
-                    if wall:
+                    if row_security:
                         await self.conn.execute("SET LOCAL ROLE proofdesk_app")
-                    await keep(self.conn, [(arguments.ACCOUNT, number, 0.1) for number in (101, 102, 999)])
-                    found = await query(self.conn, inside, **given)
-                    rows = await found.fetchall() if isinstance(found, AsyncCursor) else found
-                    found = _plain((rows, await kept(self.conn)))
+                    await keep(self.conn, [(query_arguments.ACCOUNT, number, 0.1) for number in (101, 102, 999)])
+                    result = await query(self.conn, scope, **arguments)
+                    rows = await result.fetchall() if isinstance(result, AsyncCursor) else result
+                    result = _plain((rows, await kept(self.conn)))
             except REFUSED:
                 return "refused"
             await self.conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(self.conn.info.user)))
             self.changed |= self.before != await self.content()
-        return found
+        return result
 
     async def content(self) -> list[Any]:
         """Return all rows of the other project."""
@@ -187,8 +199,8 @@ class Watch:
         ]
         rows.append(sql.SQL("SELECT md5(p::text) FROM projects p WHERE id = %(id)s"))
         rows.append(sql.SQL("SELECT md5(c::text) FROM source_claims c WHERE claimed_by = %(id)s"))
-        found = await self.conn.execute(sql.SQL(" UNION ALL ").join(rows), {"id": self.other.project_id})
-        return sorted(await found.fetchall())
+        cursor = await self.conn.execute(sql.SQL(" UNION ALL ").join(rows), {"id": self.other.project_id})
+        return sorted(await cursor.fetchall())
 
 
 @asynccontextmanager
@@ -196,8 +208,8 @@ async def watched(db: Database, other: World) -> AsyncIterator[Watch]:
     """A transaction of the owner of the tables, whom row-level security does not bind."""
     async with db.transaction() as conn:
         await conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(conn.info.user)))
-        found = await conn.execute(TABLES)
-        watch = Watch(conn, other, [name for (name,) in await found.fetchall()])
+        cursor = await conn.execute(TABLES)
+        watch = Watch(conn, other, [name for (name,) in await cursor.fetchall()])
         watch.before = await watch.content()
         yield watch
 

@@ -27,7 +27,7 @@ async def test_row_cannot_move_to_another_account_scope(owner_conn: psycopg.Conn
         with pytest.raises((psycopg.errors.ForeignKeyViolation, psycopg.errors.InsufficientPrivilege)):
             owner_conn.execute(
                 sql.SQL("UPDATE {} SET account_scope_id = %s WHERE project_id = %s").format(sql.Identifier(table)),
-                [theirs.keeper.account_scope_id, ours.project_id],
+                [theirs.owner.account_scope_id, ours.project_id],
             )
 
 

@@ -1,4 +1,4 @@
-"""The link of a letter, opened and posted to at the real server by somebody without an account."""
+"""The link of a email, opened and posted to at the real server by somebody without an account."""
 
 from uuid import UUID, uuid4
 
@@ -9,7 +9,7 @@ import pytest
 from proofdesk.core.mail_relay import parse, sender
 from proofdesk.database.pool import Database
 from proofdesk.jobs import new_projects
-from proofdesk.outbound.channels.email.channel import Channel
+from proofdesk.outbound.channels.email.channel import EmailChannel
 from proofdesk.outbound.channels.interface import ChannelMessage
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.projects import projects, scope
@@ -40,15 +40,15 @@ async def test_link_opens_a_page_whose_button_opts_out(
     relay: SmtpSimulator,
     mail_server: tuple[SmtpSimulator, str],
 ):
-    recipient, payload = Channel.check("Ada@Example.com", {"text": "Hello"})
+    recipient, payload = EmailChannel.check("Ada@Example.com", {"text": "Hello"})
     message = ChannelMessage(uuid4(), project.project_id, recipient, payload)
     links = UnsubscribeLinks(db, "https://desk.example.com")
-    channel = Channel(parse(mail_server[1]), sender("hello@kestrel.example"), links)
+    channel = EmailChannel(parse(mail_server[1]), sender("hello@kestrel.example"), links)
     await channel.send(message)
     await channel.aclose()
-    letter = relay.received[0].message
-    assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    path = letter["List-Unsubscribe"].strip("<>").removeprefix("https://desk.example.com")
+    email = relay.received[0].message
+    assert email["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    path = email["List-Unsubscribe"].strip("<>").removeprefix("https://desk.example.com")
 
     page = await anyone.get(path, headers=HTML)
     assert page.status_code == 200 and "ada@example.com" in page.text and f'action="{path}"' in page.text
@@ -63,7 +63,7 @@ async def test_link_opens_a_page_whose_button_opts_out(
     ).fetchall()
     assert event[0][:3] == (project.project_id, "system", done.headers["x-request-id"])
     assert [(e["source"], e["ref"]) for e in event[0][3]] == [("external", f"outbound:{message.id}")]
-    assert event[0][4]["reason"] == "the link of a letter"
+    assert event[0][4]["reason"] == "unsubscribe link of an e-mail"
 
 
 @pytest.mark.parametrize("form", ["urlencoded", "multipart"])
@@ -105,7 +105,7 @@ async def test_invalid_link_shows_a_helpful_page(
     assert gone is not None
     for wrong in (path[:-3], path + "x", "/webhooks/unsubscribe/nonsense", gone.removeprefix("https://d.example")):
         page = await anyone.post(wrong, data=ONE_CLICK, headers=HTML)
-        assert page.status_code == 404 and "answer the letter" in page.text
+        assert page.status_code == 404 and "answer the email" in page.text
         told = await anyone.post(wrong)
         assert (told.status_code, told.json()["error"]) == (404, "unsubscribe_link_invalid")
     assert (await anyone.get(path[:-3], headers=HTML)).status_code == 404

@@ -139,7 +139,7 @@ def _contact_id(world: World) -> str:
 
 
 def _policy(world: World) -> Policy:
-    whose = (world.policy_id, world.project_id, world.keeper.account_scope_id, _contact_id(world), "email")
+    whose = (world.policy_id, world.project_id, world.owner.account_scope_id, _contact_id(world), "email")
     return Policy(*whose, False, True, 24, 3, 1, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO)
 
 

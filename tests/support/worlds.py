@@ -44,7 +44,7 @@ class Chunk:
 class World:
     """A project, the ids of what is in it, and a word that every text of it holds."""
 
-    keeper: ProjectOwner
+    owner: ProjectOwner
     member_id: UUID
     member: str
     word: str
@@ -57,7 +57,7 @@ class World:
 
     @property
     def project_id(self) -> UUID:
-        return self.keeper.project_id
+        return self.owner.project_id
 
     def message(self, number: int = 10100) -> str:
         return f"cwmsg:{self.project_id}:{stories.ACCOUNT}:{number}"

@@ -14,6 +14,7 @@ from proofdesk.chatwoot.binding import SourceBindingError
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.importer import AccountImporter
 from proofdesk.chatwoot.message_importer import ImportCounts
+from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.chatwoot.watermarks import watermark_name
 from proofdesk.chatwoot.windows import ConversationReading
 from proofdesk.core.progress import ReportProgress, ShouldStop, never_stop
@@ -210,9 +211,16 @@ async def _remove_deleted_conversations(walk: _Walk) -> None:
 
 
 async def _remove_deleted_inbox(importer: AccountImporter, source: Source) -> None:
-    """Remove the conversations of a bound inbox that Chatwoot says is deleted (C-17)."""
-    if source.inbox_id and await importer.client.inbox(importer.account_id, source.inbox_id) is None:
-        await _remove_conversations(importer, set())
+    """Remove the conversations of a bound inbox that Chatwoot says is deleted, not one that the token may not see."""
+    assert source.inbox_id is not None, "only an inbox can be missing"
+    try:
+        inbox = await importer.client.inbox(importer.account_id, source.inbox_id)
+    except ChatwootError as error:
+        if not error.forbidden:
+            raise
+    else:
+        if inbox is None:
+            await _remove_conversations(importer, set())
 
 
 async def _delete_empty_inboxes(importer: AccountImporter, listed: list[int]) -> None:

@@ -1,5 +1,7 @@
 """Classify database errors by SQLSTATE: a value cannot be stored, or the server is unavailable."""
 
+import re
+
 import psycopg
 
 from proofdesk.errors import Unavailable
@@ -17,6 +19,12 @@ _ADVICE = {
     "57014": "The database cancelled a statement. Raise statement_timeout if it was too slow",
 }
 
+# libpq reports no SQLSTATE when a connection fails, only the message of the server.
+_CONNECTION_MESSAGES = {
+    "53300": re.compile(r"too many (clients|connections)|connection slots are reserved"),
+    "57P03": re.compile(r"database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)"),
+}
+
 
 def is_data_error(error: BaseException) -> bool:
     """Return whether the database refused a value. The same statement would succeed without that value."""
@@ -27,6 +35,8 @@ def is_data_error(error: BaseException) -> bool:
 
 def classify(error: psycopg.Error) -> Unavailable | None:
     """Return the error to report when the database is unavailable, or None for errors of data or of the program."""
+    if error.sqlstate is None and (connection_failure := classify_connection_failure(error)):
+        return connection_failure
     state, reason = error.sqlstate or "", first_line(error)
     if state in _ADVICE:
         return Unavailable(f"{_ADVICE[state]}: {reason}.", code="database_unavailable")
@@ -35,6 +45,13 @@ def classify(error: psycopg.Error) -> Unavailable | None:
     if state and state[:2] != "08" and state[:3] != "57P":
         return Unavailable(f"The database refused to work: {reason}.", code="database_unavailable")
     return Unavailable(f"The database cannot be reached: {reason}.", code="database_unavailable")
+
+
+def classify_connection_failure(error: psycopg.Error) -> Unavailable | None:
+    """Return the error to report when the server is there but accepts no connection now, None for other failures."""
+    message = str(error)
+    state = next((state for state, pattern in _CONNECTION_MESSAGES.items() if pattern.search(message)), None)
+    return Unavailable(f"{_ADVICE[state]}.", code="database_unavailable") if state else None
 
 
 def first_line(error: Exception) -> str:

@@ -88,8 +88,8 @@ class Database:
                     await conn.execute(beginning.as_bytes(conn), prepare=False)
                 yield conn  # the pool commits, or rolls back on an error
         except psycopg.Error as error:
-            if isinstance(error, PoolTimeout) and self._refusals.newest:
-                raise self._refusals.newest from error
+            if isinstance(error, PoolTimeout) and (cause := self._refusals.cause()):
+                raise cause from error
             if (unavailable := errors.classify(error)) is None:
                 raise
             raise unavailable from error

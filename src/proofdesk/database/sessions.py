@@ -13,7 +13,9 @@ import psycopg
 from psycopg import AsyncConnection, conninfo, sql
 
 from proofdesk.database import poolers
+from proofdesk.database.errors import classify_connection_failure
 from proofdesk.database.poolers import WrongSession
+from proofdesk.errors import Unavailable
 
 APP_ROLE = "proofdesk_app"
 REQUIRED_SETTINGS: dict[str, str] = {
@@ -43,16 +45,24 @@ _NO_OPTIONS = "unsupported startup parameter"
 
 
 class ConnectionRefusals:
-    """Why the latest connection of a pool was refused, if it was. The pool itself reports only that it has none."""
+    """Why the latest connection of a pool failed, if it did. The pool itself reports only that it has none.
+
+    `newest` is a session that is not as required, `error` a failure of the connection itself.
+    """
 
     def __init__(self) -> None:
         self.newest: WrongSession | None = None
+        self.error: psycopg.Error | None = None
         self.first_attempt = asyncio.Event()
 
-    def record(self, refusal: WrongSession | None) -> None:
+    def record(self, refusal: WrongSession | None, error: psycopg.Error | None = None) -> None:
         """Record the outcome of a connection attempt."""
-        self.newest = refusal
+        self.newest, self.error = refusal, error
         self.first_attempt.set()
+
+    def cause(self) -> Unavailable | None:
+        """Return the error to report when the pool has no connection, None when the reason is not known."""
+        return self.newest or (self.error and classify_connection_failure(self.error))
 
 
 class DatabaseSession(AsyncConnection[Any]):
@@ -80,8 +90,8 @@ class DatabaseSession(AsyncConnection[Any]):
         except WrongSession as refusal:
             refusals.record(refusal)
             raise
-        except psycopg.Error:
-            refusals.first_attempt.set()
+        except psycopg.Error as error:
+            refusals.record(refusals.newest, error)
             raise
         refusals.record(None)
         conn.refusals = refusals

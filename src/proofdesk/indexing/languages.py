@@ -1,6 +1,6 @@
-"""Which language words are in, told by their alphabet and by the small words that every sentence has. Pure.
+"""Guesses the language of words by their alphabet and by function words. Pure.
 
-A wrong guess costs little: a question is stemmed in every language that the project's conversations have.
+A wrong guess costs little: a query is stemmed in every language of the project's conversations.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 DEFAULT = "english"
 CYRILLIC = "russian"
 
-# Words that are frequent in one language and rare or missing in the others; accents are written as people type them.
+# Words that are frequent in one language and rare in the others, with the accents that people type.
 _FUNCTION_WORDS = {
     "english": "the and is you to of it that this for with have are what not my can do be we they your was will there",
     "german": "der das und ich nicht ist ein eine mit für auf wie sie wir haben habe bei dem den von zu mein meine "
@@ -32,9 +32,9 @@ for _name, _words in _FUNCTION_WORDS.items():
 
 
 def guess_language(counts: Mapping[str, int], fallback: str = DEFAULT, least: int = 2) -> str:
-    """The language of the Latin words in `counts`; `fallback` unless at least `least` small words speak for another.
+    """Return the language with the most function words in `counts`, or `fallback` when it has fewer than `least`.
 
-    Of several for which as many speak it is the first in `NAMES`.
+    It must have more than `fallback` has. Of equals the first in `NAMES` is returned.
     """
     scores = dict.fromkeys(NAMES, 0)
     for word in counts.keys() & _LANGUAGES_OF_WORD.keys():
@@ -45,5 +45,5 @@ def guess_language(counts: Mapping[str, int], fallback: str = DEFAULT, least: in
 
 
 def word_language(word: str, latin: str) -> str:
-    """The language whose stemmer a word of a text in the Latin language `latin` goes through."""
+    """Return the language whose stemmer a word needs, in a text whose Latin words are in `latin`."""
     return CYRILLIC if "\u0400" <= word[0] <= "\u052f" else latin

@@ -1,7 +1,6 @@
-"""What Unicode knows of the characters of words: marks, scripts without spaces, emoji, and letters written two ways.
+"""Unicode data for the tokenizer: marks, scripts without spaces, emoji, and variants of letters. Pure.
 
-Patterns are fragments of character classes. Nothing here changes the length of a text, except `letters`, which takes
-one word or one character with its marks. Pure.
+Patterns are fragments of character classes. No function changes the length of a text, except `normalize_word`.
 """
 
 import re
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 
 def _class_of(codes: Iterable[int]) -> str:
-    """Write code points in ascending order as the ranges of a character class."""
+    """Return ascending code points as the ranges of a character class."""
     ranges: list[list[int]] = []
     for code in codes:
         if ranges and ranges[-1][1] == code - 1:
@@ -25,7 +24,7 @@ def _of_category(first: int, last: int, categories: str) -> Iterator[int]:
     return (code for code in range(first, last + 1) if unicodedata.category(chr(code))[0] in categories)
 
 
-# Combining marks belong to the letter before them, as in the grapheme clusters of UAX #29; so does the am of Thai.
+# Combining marks belong to the letter before them, as in grapheme clusters (UAX #29); so does the Thai sara am.
 MARKS = _class_of(_of_category(0, sys.maxunicode, "M")) + "\u0e33\u0eb3"
 _CJK = (
     "\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -46,7 +45,7 @@ EMOJI = (
     "\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff"
 )
 FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
-TONES = "\ufe0e\ufe0f\U0001f3fb-\U0001f3ff"  # presentation and colour of skin: 👍🏽 is 👍
+TONES = "\ufe0e\ufe0f\U0001f3fb-\U0001f3ff"  # presentation and skin tone: 👍🏽 is 👍
 
 _CLUSTER = re.compile(rf"[^{MARKS}][{MARKS}]*+|[{MARKS}]++")
 _MARK = re.compile(f"[{MARKS}]")
@@ -62,31 +61,31 @@ _NARROW = _narrow_forms()
 _NOT_NARROW = re.compile(f"[{_class_of(sorted(map(ord, _NARROW)))}]")
 _NARROWED = str.maketrans(_NARROW)
 
-# Vowel signs of Arabic and Hebrew, which most texts leave out, the stretching of Arabic, and which glyph is meant.
+# Vowel signs of Arabic and Hebrew, which most texts omit, the tatweel of Arabic, and variation selectors.
 _UNWRITTEN = dict.fromkeys(
     [
         *(n for first, last in ((0x0591, 0x06ED), (0x08CA, 0x08FF)) for n in _of_category(first, last, "M")),
         0x0640,
-        0x20E3,  # a key around a digit
+        0x20E3,  # keycap of a digit
         *range(0xFE00, 0xFE10),
         *range(0xE0100, 0xE01F0),
     ]
 )
-# As in the normalisation of Arabic and Persian by Lucene: forms of alef, of the last letter, of kaf and yeh.
+# As Lucene normalizes Arabic and Persian: forms of alef, of the last letter, of kaf and yeh.
 _ARABIC = str.maketrans("أإآٱىةیک", "اااايهيك")
 _REWRITTEN = {**_UNWRITTEN, **_ARABIC}
 
 
 def to_narrow_forms(text: str) -> str:
-    """A text with full-width letters as ASCII, half-width kana as full-width ones, and digits of any script as 0 to 9.
+    """Return a text with full-width letters as ASCII, half-width kana as full-width ones, and all digits as 0 to 9.
 
-    Every character stays where it is.
+    Every character keeps its position.
     """
     return text.translate(_NARROWED) if not text.isascii() and _NOT_NARROW.search(text) else text
 
 
 def normalize_word(word: str) -> str:
-    """A word in lower case as it is compared: compatibility forms, vowel signs and forms of a letter made one."""
+    """Return a word in lower case and NFKC, without vowel signs and with one form of each letter."""
     word = word.lower()
     if word.isascii():
         return word
@@ -96,5 +95,5 @@ def normalize_word(word: str) -> str:
 
 
 def split_clusters(run: str) -> list[str]:
-    """The letters of a run, each with its marks."""
+    """Return the letters of a run, each with its marks."""
     return _CLUSTER.findall(run) if _MARK.search(run) else list(run)

@@ -1,4 +1,4 @@
-"""What words are stored as and looked for: stemmed by the Snowball algorithm of their language, no accents. Pure."""
+"""Reduces words to terms: stemmed with the Snowball algorithm of their language, without accents. Pure."""
 
 from functools import lru_cache
 
@@ -6,16 +6,16 @@ import Stemmer
 
 from proofdesk.indexing import languages, tokenizer
 
-_REMEMBERED = 50_000
+_CACHED_WORDS = 50_000
 _STEMMERS = {name: Stemmer.Stemmer(name, 0) for name in languages.NAMES}
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED_WORDS)
 def word_terms(language: str, word: str) -> tuple[str, ...]:
-    """The terms of a word in lower case, of 1 to `words.LONGEST` characters, by the stemmer of `language`.
+    """Return the terms of a word in lower case, of 1 to `tokenizer.MAX_TERM_CHARS` characters.
 
-    Of a word with accents there are several, should they differ: as it is stemmed with them and without, so that
-    "pagaría" is found by "pagaria", and with its umlauts spelled out, so that "Müller" is found by "Mueller".
+    A word with accents may have several: stemmed with and without its accents, so that "pagaria" finds "pagaría", and
+    with its umlauts as two letters, so that "Mueller" finds "Müller".
     """
     stem = _STEMMERS[language].stemWord
     if word.isascii():

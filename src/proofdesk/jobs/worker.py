@@ -25,6 +25,7 @@ queued again, which they survive. Stopping takes 20 seconds at most."""
 _RESTART_SECONDS = (
     0.2  # when the connection of the queue broke, or a job queued another one while the queue was drained
 )
+_FOREVER = 365 * 86_400.0
 
 
 async def run_worker(resources: Resources, *, drain: bool = False, stopping: asyncio.Event | None = None) -> None:

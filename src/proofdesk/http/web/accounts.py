@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from proofdesk.accounts import accounts, sessions
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, Owner, Route
 from proofdesk.http.requests import client_address
 from proofdesk.http.web import settings as page
@@ -18,23 +18,23 @@ async def change_password(
     request: Request, db: Db, settings: Config, session: CurrentSession, current: Text = "", new: Text = ""
 ) -> Response:
     """Change one's own password."""
-    by, address = asking.actor(request, session), client_address(request)
+    by, address = dependencies.actor(request, session), client_address(request)
     doing = accounts.change_own_password(db, settings, session, current, new, by, address)
-    return await page.after(request, session, doing, "password")
+    return await page.run_action(request, session, doing, "password")
 
 
 @router.post("/sessions/end")
 async def end_other_sessions(request: Request, db: Db, session: CurrentSession) -> Response:
     """Sign oneself out everywhere else."""
-    doing = sessions.end_other_sessions(db, session, request.scope.get(asking.REQUEST_ID))
-    return await page.after(request, session, doing, "sessions")
+    doing = sessions.end_other_sessions(db, session, request.scope.get(dependencies.REQUEST_ID))
+    return await page.run_action(request, session, doing, "sessions")
 
 
 @router.post("/users")
 async def create_user(request: Request, db: Db, owner: Owner, username: Text = "", password: Text = "") -> Response:
     """Make an account."""
-    doing = accounts.create(db, username, password, asking.actor(request, owner))
-    return await page.after(request, owner, doing, "user")
+    doing = accounts.create(db, username, password, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, doing, "user")
 
 
 @router.post("/users/password")
@@ -42,26 +42,26 @@ async def set_user_password(
     request: Request, db: Db, owner: Owner, username: Text = "", password: Text = ""
 ) -> Response:
     """Give an account another password."""
-    doing = accounts.set_password(db, username, password, asking.actor(request, owner))
-    return await page.after(request, owner, doing, "user_password")
+    doing = accounts.set_password(db, username, password, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, doing, "user_password")
 
 
 @router.post("/users/disable")
 async def disable_user(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
     """Close an account."""
-    doing = accounts.disable(db, username, asking.actor(request, owner))
-    return await page.after(request, owner, doing, "user_disabled")
+    doing = accounts.disable(db, username, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, doing, "user_disabled")
 
 
 @router.post("/users/enable")
 async def enable_user(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
     """Open an account again."""
-    doing = accounts.enable(db, username, asking.actor(request, owner))
-    return await page.after(request, owner, doing, "user_enabled")
+    doing = accounts.enable(db, username, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, doing, "user_enabled")
 
 
 @router.post("/users/end-sessions")
 async def end_user_sessions(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
     """Sign an account out everywhere."""
-    doing = accounts.end_sessions(db, username, asking.actor(request, owner))
-    return await page.after(request, owner, doing, "user_sessions")
+    doing = accounts.end_sessions(db, username, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, doing, "user_sessions")

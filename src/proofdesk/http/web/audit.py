@@ -10,31 +10,31 @@ from fastapi.responses import Response
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditEvent, AuditFilter
 from proofdesk.evidence import references
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectReader, Route
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.layout import Choice
 
 router = APIRouter(route_class=Route)
 
-A_PAGE = 50
+PAGE_SIZE = 50
 FAMILIES = {
     "": "Everything", "auth.*": "Accounts and sign-ins", "project.*": "Projects and members", "source.*": "Sources",
     "job.*": "Jobs", "embeddings.*": "Embeddings", "outbound.*": "Outbound",
 }  # fmt: skip
 
 
-async def _which(
+async def _parse_filter(
     action: str | None = None, entity_type: str | None = None, entity_id: str | None = None
 ) -> AuditFilter:
     return AuditFilter(action or None, entity_type or None, entity_id or None)
 
 
-Which = Annotated[AuditFilter, Depends(_which)]
+EventFilter = Annotated[AuditFilter, Depends(_parse_filter)]
 
 
 @dataclass(frozen=True)
-class Row:
+class AuditRow:
     """An event as it is shown."""
 
     id: int
@@ -44,19 +44,19 @@ class Row:
     entity: str
     entity_url: str
     request_id: str
-    facts: list[tuple[str, str]]
+    details: list[tuple[str, str]]
     refs: list[dict[str, str]]
-    done: view_models.DisplayTime
+    created: view_models.DisplayTime
 
 
 @router.get("/audit")
-async def show_audit(request: Request, db: Db, session: CurrentSession, which: Which, page: str = "1") -> Response:
+async def show_audit(request: Request, db: Db, session: CurrentSession, which: EventFilter, page: str = "1") -> Response:
     """A page of events, newest first."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
+        return await projects.render_projects(request, session)
     number = layout.parse_page_number(page)
-    events = await chain.list_events(db, scope, scope.actor, which, A_PAGE, (number - 1) * A_PAGE)
+    events = await chain.list_events(db, scope, scope.actor, which, PAGE_SIZE, (number - 1) * PAGE_SIZE)
     events = await references.add_snippets(db, scope, events)
     total = await chain.count_events(db, scope, scope.actor, which)
     values = {
@@ -64,7 +64,7 @@ async def show_audit(request: Request, db: Db, session: CurrentSession, which: W
         "total": view_models.format_count(total, "event"),
         "form": _form(which),
         "newer_url": _url(which, number - 1) if number > 1 else "",
-        "older_url": _url(which, number + 1) if number * A_PAGE < total else "",
+        "older_url": _url(which, number + 1) if number * PAGE_SIZE < total else "",
     }
     return layout.render_page(request, "audit/page.html", values, frame=await layout.load_frame(request, db, session))
 
@@ -81,14 +81,14 @@ async def verify(request: Request, db: Db, session: CurrentSession, scope: Proje
     return layout.render_page(request, "audit/proof.html", values, frame=await layout.load_frame(request, db, session))
 
 
-def _row(event: AuditEvent) -> Row:
+def _row(event: AuditEvent) -> AuditRow:
     facts = [
         (view_models.format_name(name), view_models.format_value(value))
         for name, value in event.payload.items()
         if value not in ({}, [], None)
     ]
     this = AuditFilter(entity_type=event.entity_type, entity_id=event.entity_id)
-    return Row(
+    return AuditRow(
         id=event.id,
         action=event.action,
         actor=event.actor_username,
@@ -96,9 +96,9 @@ def _row(event: AuditEvent) -> Row:
         entity=view_models.format_name(event.entity_type),
         entity_url=_url(this, 1) if event.entity_id else "",
         request_id=event.request_id or "",
-        facts=facts,
+        details=facts,
         refs=[_ref(ref) for ref in event.evidence_refs],
-        done=view_models.display_time(event.created_at),
+        created=view_models.display_time(event.created_at),
     )
 
 

@@ -30,7 +30,7 @@ router = APIRouter(prefix="/outbound", route_class=Route)
 
 Text = Annotated[str, Form()]
 
-MOST_OFFERED = 8
+MAX_CHOICES = 8
 FIELDS = ("channel", "to", "subject", "text", "scheduled_at", "evidence", "form")
 SOURCES = {"cwmsg": "cw_messages", "cw": "cw_conversations"}
 
@@ -76,7 +76,7 @@ async def find_recipients(
     to: str = "",
 ) -> Response:
     """Who can be written to on the channel, and who is chosen already; a part for htmx."""
-    offered = await _offered(db, scope, channel, find[:200], to[:500])
+    offered = await _recipient_choices(db, scope, channel, find[:200], to[:500])
     return layout.render_partial(request, "outbound/_recipients.html", offered)
 
 
@@ -102,15 +102,15 @@ async def draft(
     if preview and layout.wants_partial(request):
         return layout.render_partial(request, "outbound/_preview.html", {"preview": _preview(sheet)})
     if preview:
-        return await shown(request, session, scope, sheet)
+        return await render_composer(request, session, scope, sheet)
     try:
-        made, _ = await drafts.create(db, scope, _wish(sheet))
+        made, _ = await drafts.create(db, scope, _draft_request(sheet))
     except (Invalid, Conflict) as error:
-        return await shown(request, session, scope, sheet, wrong=error)
+        return await render_composer(request, session, scope, sheet, wrong=error)
     return RedirectResponse(f"{outbound_views.message_url(made)}?done=draft", 303)
 
 
-async def shown(
+async def render_composer(
     request: Request, session: UserSession, scope: Scope, sheet: DraftForm, *, wrong: ProofdeskError | None = None
 ) -> Response:
     """The page with the form. `wrong` is told at the field that it is about."""
@@ -121,7 +121,7 @@ async def shown(
     except InvalidEvidenceRef as error:
         quoted, faults = [], faults | {"evidence": f"{error.message} It is left out."}
     if quoted and not sheet.recipient:
-        sheet = replace(sheet, to=_answered(scope, quoted))
+        sheet = replace(sheet, to=_replied_conversation(scope, quoted))
     if isinstance(wrong, drafts.IdempotencyConflict):
         sheet = replace(sheet, key=uuid.uuid4().hex)  # whoever sends the changed form again means another message
     values = {
@@ -132,13 +132,13 @@ async def shown(
         "channels": [Choice(c, name, c == sheet.channel) for c, name in outbound_views.CHANNELS.items()],
         "quoted": [outbound_views.cited_evidence(r.source, r.ref, c.text or "") for r, c in quoted],
         "preview": _preview(sheet) if sheet.text else None,
-        **await _offered(db, scope, sheet.channel, sheet.find, sheet.to),
+        **await _recipient_choices(db, scope, sheet.channel, sheet.find, sheet.to),
     }
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(request, "outbound/compose.html", values, frame=frame, status=layout.error_status(wrong))
 
 
-def _wish(sheet: DraftForm) -> DraftRequest:
+def _draft_request(sheet: DraftForm) -> DraftRequest:
     return DraftRequest(
         channel=sheet.channel,
         recipient_ref=sheet.recipient,
@@ -155,7 +155,7 @@ def _reference(ref: str) -> dict[str, str]:
     return {"source": source, "ref": ref}
 
 
-def _answered(scope: Scope, quoted: list[tuple[EvidenceReference, CitedRow]]) -> str:
+def _replied_conversation(scope: Scope, quoted: list[tuple[EvidenceReference, CitedRow]]) -> str:
     """The conversation that the evidence comes from: mostly it is its contact who is written to."""
     cited = next((c for _, c in quoted if c.account_id and c.conversation_id), None)
     if cited is None or cited.account_id is None or cited.conversation_id is None:
@@ -190,18 +190,18 @@ def _preview(sheet: DraftForm) -> dict[str, Any]:
 _ANYBODY = {"chatwoot": f"cw:{uuid.UUID(int=0)}:1:1", "email": "somebody@example.com", "telegram": "1"}
 
 
-async def _offered(db: Database, scope: Scope, channel: str, find: str, to: str) -> dict[str, Any]:
+async def _recipient_choices(db: Database, scope: Scope, channel: str, find: str, to: str) -> dict[str, Any]:
     """Who can be chosen; first, who is chosen."""
-    found = await recipients.find_reachable(db, scope, channel, find, MOST_OFFERED) if find.strip() or not to else []
+    found = await recipients.find_reachable(db, scope, channel, find, MAX_CHOICES) if find.strip() or not to else []
     known = await recipients.load_contacts(db, scope, [to] if to else [])
     chosen = [Choice(to, known[to].name if to in known else "", True)] if to else []
     offers = [
-        Choice(ref, c.name or "Without a name") for c in found if (ref := _reach(scope, channel, c)) != to and ref
+        Choice(ref, c.name or "Without a name") for c in found if (ref := _channel_address(scope, channel, c)) != to and ref
     ]
     return {"offers": [(o, outbound_views.format_recipient(o.value)) for o in [*chosen, *offers]], "sought": find.strip()}
 
 
-def _reach(scope: Scope, channel: str, contact: ReachableContact) -> str:
+def _channel_address(scope: Scope, channel: str, contact: ReachableContact) -> str:
     """How the channel reaches a contact."""
     if channel == "email":
         return contact.email or ""

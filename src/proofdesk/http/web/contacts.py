@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from proofdesk.conversations import contacts
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectReader, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.http.web.policies import CHANGED
@@ -16,25 +16,25 @@ from proofdesk.outbound.policy_queries import PolicyFilter
 
 router = APIRouter(route_class=Route)
 
-A_PAGE = 50
+PAGE_SIZE = 50
 MOST_WRITTEN = 20
 
 
 @router.get("/contacts")
 async def list_contacts(request: Request, db: Db, session: CurrentSession, q: str = "", page: str = "1") -> Response:
     """A page of them; with `q` in a name, address, number or identifier."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
+        return await projects.render_projects(request, session)
     number = layout.parse_page_number(page)
-    first = (number - 1) * A_PAGE
-    found = await contacts.list_contacts(db, scope, q, A_PAGE + 1, first)
+    first = (number - 1) * PAGE_SIZE
+    found = await contacts.list_contacts(db, scope, q, PAGE_SIZE + 1, first)
     values: dict[str, Any] = {
-        "people": [view_models.contact_row(scope.project_id, c) for c in found[:A_PAGE]],
+        "people": [view_models.contact_row(scope.project_id, c) for c in found[:PAGE_SIZE]],
         "q": q[:200],
-        "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",
+        "said": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if found else "",
         "newer_url": _url(q, number - 1) if number > 1 else "",
-        "older_url": _url(q, number + 1) if len(found) > A_PAGE else "",
+        "older_url": _url(q, number + 1) if len(found) > PAGE_SIZE else "",
     }
     if layout.wants_partial(request):
         return layout.render_partial(request, "contacts/_list.html", values)
@@ -47,7 +47,7 @@ async def show_contact(
 ) -> Response:
     """One of them, with his last conversations, what he allows, and what was written to him."""
     known = await contacts.get_contact(db, scope, contact_id)
-    allowed, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), A_PAGE, 0)
+    allowed, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), PAGE_SIZE, 0)
     written = await recipients.list_messages(db, scope, contact_id.lower(), MOST_WRITTEN)
     named = await recipients.load_contacts(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
     here = view_models.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)

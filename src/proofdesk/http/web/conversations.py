@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from proofdesk.conversations import conversations, totals
 from proofdesk.conversations.queries import InboxRow
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, Route
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.filters import STATUSES
@@ -17,11 +17,11 @@ from proofdesk.http.web.layout import Choice
 
 router = APIRouter(route_class=Route)
 
-A_PAGE = 50
+PAGE_SIZE = 50
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ConversationFilter:
     """What the address says; nonsense counts as nothing."""
 
     inbox: str = ""
@@ -29,9 +29,9 @@ class Wanted:
     page: int = 1
 
 
-async def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wanted:
+async def parse_filter(inbox_id: str = "", status: str = "", page: str = "1") -> ConversationFilter:
     """The filters of the address."""
-    return Wanted(
+    return ConversationFilter(
         inbox=inbox_id if inbox_id.isascii() and inbox_id.isdigit() and len(inbox_id) < 19 else "",
         status=status if status in STATUSES else "",
         page=layout.parse_page_number(page),
@@ -40,37 +40,37 @@ async def wanted(inbox_id: str = "", status: str = "", page: str = "1") -> Wante
 
 @router.get("/conversations")
 async def list_conversations(
-    request: Request, db: Db, session: CurrentSession, which: Annotated[Wanted, Depends(wanted)]
+    request: Request, db: Db, session: CurrentSession, which: Annotated[ConversationFilter, Depends(parse_filter)]
 ) -> Response:
     """A page of them."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
-    inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * A_PAGE
-    found = await conversations.list_conversations(db, scope, inbox, which.status or None, A_PAGE + 1, first)
+        return await projects.render_projects(request, session)
+    inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * PAGE_SIZE
+    found = await conversations.list_conversations(db, scope, inbox, which.status or None, PAGE_SIZE + 1, first)
     values = {
-        "talks": [view_models.conversation_row(scope.project_id, c) for c in found[:A_PAGE]],
+        "talks": [view_models.conversation_row(scope.project_id, c) for c in found[:PAGE_SIZE]],
         "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
         "inboxes": _inboxes(which, await totals.list_inboxes(db, scope)),
         "status": which.status,
         "is_set": bool(which.inbox or which.status),
-        "said": f"{first + 1} to {first + len(found[:A_PAGE])}" if found else "",
+        "said": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if found else "",
         "newer_url": _url(replace(which, page=which.page - 1)) if which.page > 1 else "",
-        "older_url": _url(replace(which, page=which.page + 1)) if len(found) > A_PAGE else "",
+        "older_url": _url(replace(which, page=which.page + 1)) if len(found) > PAGE_SIZE else "",
     }
     return layout.render_page(request, "conversations/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
-def _choice(which: Wanted, status: str, label: str) -> Choice:
+def _choice(which: ConversationFilter, status: str, label: str) -> Choice:
     return Choice(_url(replace(which, status=status, page=1)), label, which.status == status)
 
 
-def _inboxes(which: Wanted, found: list[InboxRow]) -> list[Choice]:
+def _inboxes(which: ConversationFilter, found: list[InboxRow]) -> list[Choice]:
     names = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in found}
     return [Choice(value, label, value == which.inbox) for value, label in names.items()]
 
 
-def _url(which: Wanted) -> str:
+def _url(which: ConversationFilter) -> str:
     fields = {"inbox_id": which.inbox, "status": which.status, "page": which.page if which.page > 1 else ""}
     query = urlencode({name: value for name, value in fields.items() if value})
     return "/conversations" + (f"?{query}" if query else "")

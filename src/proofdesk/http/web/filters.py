@@ -13,14 +13,14 @@ from proofdesk.http.web.layout import Choice
 from proofdesk.search.query import MAX_QUERY_LENGTH, QueryRequired
 from proofdesk.search.results import SearchFilters, SearchQuery
 
-MOST = 50
+MAX_RESULTS = 50
 MODES = {"hybrid": "Meaning and words", "vector": "Meaning", "text": "Exact words"}
 SENDERS = {"": "Anyone", "contact": "Contacts", "agent": "Agents"}
 STATUSES = {"": "Any status", "open": "Open", "pending": "Pending", "snoozed": "Snoozed", "resolved": "Resolved"}
 
 
 @dataclass(frozen=True)
-class Filled:
+class SearchForm:
     """The fields as text, as they are in the address. `from_` and `to` are days, both included."""
 
     q: str = ""
@@ -35,11 +35,11 @@ class Filled:
     open: str = ""
 
 
-async def filled(request: Request) -> Filled:
+async def parse_form(request: Request) -> SearchForm:
     """What the address says; a field that it says nonsense about counts as empty."""
     given = {name: value.strip() for name, value in request.query_params.items()}
     inbox = given.get("inbox", "")
-    return Filled(
+    return SearchForm(
         q=given.get("q", "")[: MAX_QUERY_LENGTH + 1],
         mode=_one_of(MODES, given.get("mode"), "hybrid"),
         inbox=inbox if inbox.isascii() and inbox.isdigit() and int(inbox[:20]) < 2**63 and len(inbox) < 20 else "",
@@ -48,12 +48,12 @@ async def filled(request: Request) -> Filled:
         label=given.get("label", "")[:200],
         from_=given.get("from", "")[:10],
         to=given.get("to", "")[:10],
-        k=MOST if given.get("k") == str(MOST) else 10,
+        k=MAX_RESULTS if given.get("k") == str(MAX_RESULTS) else 10,
         open=given.get("open", "")[:200],
     )
 
 
-def question(filled: Filled) -> SearchQuery:
+def build_query(filled: SearchForm) -> SearchQuery:
     """The question of the form. Raises `Invalid` for a text that is too long or a day that is none."""
     if len(filled.q) > MAX_QUERY_LENGTH:
         raise QueryRequired(f"A question has at most {MAX_QUERY_LENGTH} characters.")
@@ -73,7 +73,7 @@ def question(filled: Filled) -> SearchQuery:
     )
 
 
-def form(filled: Filled, inboxes: list[InboxRow], labels: list[str]) -> dict[str, Any]:
+def form_values(filled: SearchForm, inboxes: list[InboxRow], labels: list[str]) -> dict[str, Any]:
     """What the template shows: the fields and their options."""
     return {
         "q": filled.q,
@@ -88,7 +88,7 @@ def form(filled: Filled, inboxes: list[InboxRow], labels: list[str]) -> dict[str
     }
 
 
-def chips(filled: Filled, inboxes: list[InboxRow]) -> list[dict[str, str]]:
+def filter_chips(filled: SearchForm, inboxes: list[InboxRow]) -> list[dict[str, str]]:
     """The filters that are set, each with the address of the search without it."""
     names = {str(i.inbox_id): i.name for i in inboxes}
     said = {
@@ -100,15 +100,15 @@ def chips(filled: Filled, inboxes: list[InboxRow]) -> list[dict[str, str]]:
         "to": f"to {filled.to}",
     }
     return [
-        {"label": label, "url": url(replace(filled, **{name: ""}, open=""))}
+        {"label": label, "url": search_url(replace(filled, **{name: ""}, open=""))}
         for name, label in said.items()
         if getattr(filled, name)
     ]
 
 
-def url(filled: Filled) -> str:
+def search_url(filled: SearchForm) -> str:
     """The address of a search."""
-    plain = asdict(Filled())
+    plain = asdict(SearchForm())
     fields = {name.rstrip("_"): value for name, value in asdict(filled).items() if value != plain[name]}
     return "/search" + (f"?{urlencode(fields)}" if fields else "")
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.dashboard import status as standing
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Route
 from proofdesk.http.web import layout, projects, run_views, view_models
 from proofdesk.indexing import vectors
@@ -17,7 +17,7 @@ from proofdesk.projects import projects as rooms
 
 router = APIRouter(route_class=Route)
 
-A_PAGE = 30
+PAGE_SIZE = 30
 DAYS = 14
 
 
@@ -32,14 +32,14 @@ async def show_jobs(
     page: str = "1",
 ) -> Response:
     """What is under way, the schedules, and what ran."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
-    which = run_views.RunFilter.of(job_type, status, page)
+        return await projects.render_projects(request, session)
+    which = run_views.RunFilter.parse(job_type, status, page)
     if layout.wants_partial(request):
-        return layout.render_partial(request, "jobs/_live.html", await _live(db, settings, scope, which))
+        return layout.render_partial(request, "jobs/_live.html", await _live_values(db, settings, scope, which))
     days = [run_views.day_card(d) for d in await standing.daily_work(db, scope, DAYS)]
-    values = await _live(db, settings, scope, which) | {"days": days, "has_days": any(d.has_work for d in days)}
+    values = await _live_values(db, settings, scope, which) | {"days": days, "has_days": any(d.has_work for d in days)}
     return layout.render_page(request, "jobs/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
@@ -56,7 +56,7 @@ async def show_run(request: Request, db: Db, session: CurrentSession, scope: Pro
 async def cancel(request: Request, db: Db, scope: ProjectEditor, run_id: str) -> Response:
     """Stop a run."""
     ended = await runs.cancel(db, scope, _id(run_id))
-    return _back(request, "Cancelled." if ended.status == "cancelled" else "It stops at the next page or batch.")
+    return _respond(request, "Cancelled." if ended.status == "cancelled" else "It stops at the next page or batch.")
 
 
 @router.post("/jobs/scheduler/{job_type}")
@@ -72,7 +72,7 @@ async def reschedule(
     wanted = status if status in ("active", "paused") else None
     job = await schedules.change(db, scope, job_type, status=wanted, cadence_seconds=cadence_seconds)
     label = catalog.get_label(job.job_type)
-    return _back(request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.format_cadence(job)}.")
+    return _respond(request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.format_cadence(job)}.")
 
 
 @router.post("/jobs/embeddings/retry-failed")
@@ -80,28 +80,28 @@ async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Respon
     """Let failed chunks wait for a vector again, and make them."""
     reset = await vectors.retry_failed(db, scope)
     await runs.request_after(db, scope, catalog.EMBED.name, "manual")
-    return _back(request, f"{view_models.format_count(reset, 'chunk')} will be embedded again.")
+    return _respond(request, f"{view_models.format_count(reset, 'chunk')} will be embedded again.")
 
 
-def _asked_for(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor], Awaitable[Response]]:
+def _request_route(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor], Awaitable[Response]]:
     @router.post(path)
     async def ask(request: Request, db: Db, scope: ProjectEditor) -> Response:
         asked = await runs.request(db, scope, job_type, "manual", {})
         label = catalog.get_label(job_type)
-        return _back(request, f"{label} is already running." if asked.joined else f"{label} started.")
+        return _respond(request, f"{label} is already running." if asked.joined else f"{label} started.")
 
     return ask
 
 
-sync = _asked_for("/jobs/chatwoot/sync", catalog.SYNC.name)
-embed = _asked_for("/jobs/embeddings/run", catalog.EMBED.name)
-reconcile = _asked_for("/jobs/chatwoot/reconcile", catalog.RECONCILE.name)
+sync = _request_route("/jobs/chatwoot/sync", catalog.SYNC.name)
+embed = _request_route("/jobs/embeddings/run", catalog.EMBED.name)
+reconcile = _request_route("/jobs/chatwoot/reconcile", catalog.RECONCILE.name)
 
 
-async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views.RunFilter) -> dict[str, Any]:
+async def _live_values(db: Db, settings: Config, scope: ProjectReader, which: run_views.RunFilter) -> dict[str, Any]:
     """What changes while one looks."""
-    offset = (which.page - 1) * A_PAGE
-    ran, total = await runs.list_history(db, scope, which.job_type or None, which.status or None, A_PAGE, offset)
+    offset = (which.page - 1) * PAGE_SIZE
+    ran, total = await runs.list_history(db, scope, which.job_type or None, which.status or None, PAGE_SIZE, offset)
     return {
         "active": [run_views.run_card(run) for run in await runs.list_latest(db, scope) if run.status in runs.ACTIVE],
         "jobs": run_views.schedule_cards(await schedules.list_schedules(db, scope)),
@@ -109,12 +109,12 @@ async def _live(db: Db, settings: Config, scope: ProjectReader, which: run_views
         "chunks": await vectors.count_chunks(db, scope),
         "ran": [run_views.run_card(run) for run in ran],
         "which": which,
-        "types": which.types(),
-        "statuses": which.statuses(),
+        "types": which.type_choices(),
+        "statuses": which.status_choices(),
         "total": view_models.format_count(total, "run"),
         "here_url": which.url(),
         "newer_url": which.url(page=which.page - 1) if which.page > 1 else "",
-        "older_url": which.url(page=which.page + 1) if offset + A_PAGE < total else "",
+        "older_url": which.url(page=which.page + 1) if offset + PAGE_SIZE < total else "",
     }
 
 
@@ -125,7 +125,7 @@ def _id(run_id: str) -> UUID:
     return wanted
 
 
-def _back(request: Request, said: str) -> Response:
+def _respond(request: Request, said: str) -> Response:
     """Stay on the page, with a toast; without htmx, go back to where one was."""
     if "hx-request" in request.headers:
         return layout.toast_response(said)

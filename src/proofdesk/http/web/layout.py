@@ -18,8 +18,7 @@ from proofdesk.accounts.queries import UserSession
 from proofdesk.core import bidi
 from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError
-from proofdesk.http import dependencies as asking
-from proofdesk.http import errors
+from proofdesk.http import dependencies, errors
 from proofdesk.http.cookies import clear_session_cookies, session_token
 from proofdesk.http.errors import ErrorResponse
 from proofdesk.http.web import view_models
@@ -34,13 +33,13 @@ HOME = "/"
 
 @dataclass(frozen=True)
 class NavigationEntry:
-    """A page of the rail. `apart` begins another group, `here` is where one is."""
+    """A page of the rail. `starts_group` begins another group, `is_current` is where one is."""
 
     path: str
     label: str
     icon: str
-    apart: bool = False
-    here: bool = False
+    starts_group: bool = False
+    is_current: bool = False
 
 
 NAVIGATION = (
@@ -50,9 +49,9 @@ NAVIGATION = (
     NavigationEntry("/contacts", "Contacts", "users"),
     NavigationEntry("/outbound", "Outbound", "send"),
     NavigationEntry("/jobs", "Jobs", "activity"),
-    NavigationEntry("/audit", "Audit", "scroll-text", apart=True),
+    NavigationEntry("/audit", "Audit", "scroll-text", starts_group=True),
     NavigationEntry("/runbooks", "Runbooks", "wrench"),
-    NavigationEntry("/projects", "Projects", "folder", apart=True),
+    NavigationEntry("/projects", "Projects", "folder", starts_group=True),
     NavigationEntry("/settings", "Settings", "settings"),
 )
 
@@ -87,7 +86,7 @@ class Frame:
     projects: list[Choice]
     project: str
     is_owner: bool
-    places: list[NavigationEntry]
+    navigation: list[NavigationEntry]
 
 
 def render_page(
@@ -130,7 +129,7 @@ def referring_path(request: Request) -> str:
 
 async def load_frame(request: Request, db: Database, session: UserSession) -> Frame:
     """The frame of the session's pages."""
-    visible = await projects.list_visible(db, asking.actor(request, session))
+    visible = await projects.list_visible(db, dependencies.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
     active = next((c.label for c in choices if c.chosen), "")
     return Frame(session.username, choices, active, session.is_owner, _navigation(request.url.path))
@@ -142,12 +141,12 @@ def has_page(path: str) -> bool:
 
 
 def _navigation(path: str) -> list[NavigationEntry]:
-    return [replace(p, here=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in NAVIGATION]
+    return [replace(p, is_current=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in NAVIGATION]
 
 
 def _common_values(request: Request) -> dict[str, Any]:
     """What every template may use."""
-    session: UserSession | None = request.scope.get(asking.SESSION)
+    session: UserSession | None = request.scope.get(dependencies.SESSION)
     return {"csrf_token": session.csrf_token if session else ""}
 
 
@@ -183,7 +182,7 @@ async def render_error(request: Request, failure: ErrorResponse) -> HTMLResponse
         "message": failure.message,
         "hint": HINTS.get(failure.code) or HINTS.get(failure.status, ""),
         "runbook": registry.runbook_for_error(failure.code, failure.details.get("cause")) or "",
-        "request_id": request.scope.get(asking.REQUEST_ID, ""),
+        "request_id": request.scope.get(dependencies.REQUEST_ID, ""),
     }
     if wants_partial(request):
         return render_partial(request, "errors/_notice.html", told, failure.status)
@@ -195,7 +194,7 @@ async def _load_frame_if_possible(request: Request) -> Frame | None:
     """What stands around the pages of somebody signed in. What broke may be what it is read with: then nothing."""
     try:
         async with asyncio.timeout(FRAME_TIMEOUT_SECONDS):
-            session = await asking.optional_session(request)
+            session = await dependencies.optional_session(request)
             return await load_frame(request, request.state.resources.db, session) if session else None
     except Exception:  # the page of an error must come in any case
         log.exception("an error page stands alone")
@@ -235,8 +234,8 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"coded": format_code, "as_written": as_written, "initial": initial}
-    made.globals |= {"asset": asset, "number": view_models.format_number, "counted": view_models.format_count}
+    made.filters |= {"format_code": format_code, "as_written": as_written, "initial": initial}
+    made.globals |= {"asset": asset, "format_number": view_models.format_number, "format_count": view_models.format_count}
     return made
 
 

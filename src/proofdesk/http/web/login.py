@@ -7,8 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts import limits, sessions, signup
 from proofdesk.errors import Denied, Invalid, ProofdeskError
-from proofdesk.http import dependencies as asking
-from proofdesk.http import errors, runbook_context
+from proofdesk.http import dependencies, errors, runbook_context
 from proofdesk.http.cookies import clear_session_cookies, session_token, set_probe_cookie, set_session_cookies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalSession, Route
 from proofdesk.http.requests import login_request
@@ -33,7 +32,7 @@ async def show_login(
     """The forms, or straight on for somebody who is signed in. With `signup`, the one that asks for its PIN."""
     if session is not None:
         return RedirectResponse(layout.safe_path(next), 303)
-    return await shown(request, next=next, signup_request_id=signup, wanted="" if create is not None else None)
+    return await render_login(request, next=next, signup_request_id=signup, wanted="" if create is not None else None)
 
 
 @router.post("/login")
@@ -49,7 +48,7 @@ async def login(
     try:
         opened = await sessions.sign_in(db, settings, login_request(request, settings, username, password))
     except (Denied, Invalid) as error:
-        return await shown(request, next=next, username=username, error=error)
+        return await render_login(request, next=next, username=username, error=error)
     answer = RedirectResponse(layout.safe_path(next), 303)
     set_session_cookies(answer, settings, opened)
     return answer
@@ -59,7 +58,7 @@ async def login(
 async def logout(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
     """End the session."""
     if token := session_token(request):
-        await sessions.sign_out(db, token, request.scope.get(asking.REQUEST_ID))
+        await sessions.sign_out(db, token, request.scope.get(dependencies.REQUEST_ID))
     answer = RedirectResponse("/login", 303)
     clear_session_cookies(answer, settings)
     return answer
@@ -73,10 +72,10 @@ async def check(request: Request, session: OptionalSession, next: Annotated[str,
     )
     if layout.wants_partial(request):
         return layout.render_partial(request, "login/_check.html", {"found": found, "next": next})
-    return await shown(request, next=next, found=found)
+    return await render_login(request, next=next, found=found)
 
 
-async def shown(
+async def render_login(
     request: Request,
     *,
     next: str = "",

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts.queries import UserSession
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Resources, Route
 from proofdesk.http.web import composer, layout, outbound_views, policies, projects, view_models
 from proofdesk.http.web.layout import Choice
@@ -26,7 +26,7 @@ from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/outbound", route_class=Route)
 
-A_PAGE = 50
+PAGE_SIZE = 50
 DONE = {
     "draft": "Draft created. It is sent only after approval.",
     "approve": "Message approved. A worker sends it when it is due.",
@@ -54,11 +54,11 @@ async def show_outbound(
     to: str = "",
 ) -> Response:
     """A page of messages, the newest first; or, with `compose`, the form that writes one."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
+        return await projects.render_projects(request, session)
     if compose:
-        return await composer.shown(request, session, scope, composer.prefilled_form(channel, to, evidence or []))
+        return await composer.render_composer(request, session, scope, composer.prefilled_form(channel, to, evidence or []))
     asked = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
     asked["delivery"] = "failed" if delivery == "failed" else ""
     values = await _listed(request, scope, asked, layout.parse_page_number(page))
@@ -193,10 +193,10 @@ def _allowed(found: MessageDetails) -> set[str]:
 
 async def _listed(request: Request, scope: Scope, asked: dict[str, str], number: int) -> dict[str, Any]:
     db = request.state.resources.db
-    first = (number - 1) * A_PAGE
+    first = (number - 1) * PAGE_SIZE
     channel, q = asked["channel"] or None, asked["q"]
     wanted = messages.build_filter(asked["status"], channel, q, asked["delivery"])
-    found, total = await messages.list_messages(db, scope, wanted, A_PAGE, first)
+    found, total = await messages.list_messages(db, scope, wanted, PAGE_SIZE, first)
     counts = await messages.count_by_state(db, scope, channel, q)
     failed = await messages.count_undelivered(db, scope, channel)
     known = await recipients.load_contacts(db, scope, (m.recipient_ref for m in found))

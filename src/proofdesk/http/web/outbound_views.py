@@ -72,15 +72,15 @@ class MessageRow:
     recipient: str
     address: str
     channel: str
-    said: str
+    text: str
     status: str
-    why: str
+    error: str
     report: str
     undelivered: bool
-    next: DisplayTime | None
+    next_attempt: DisplayTime | None
     drafted_by: str
     approved_by: str
-    made: DisplayTime
+    created: DisplayTime
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class PolicyView:
     """A policy. `id` tells its form from others on the page."""
 
     id: str
-    who: str
-    who_url: str
-    who_id: str
+    contact: str
+    contact_url: str
+    contact_id: str
     channel: str
     channel_id: str
     opted_out: bool
@@ -98,8 +98,8 @@ class PolicyView:
     cap: int
     hours: int
     sent: int
-    written_to: DisplayTime | None
-    heard_of: DisplayTime | None
+    last_message: DisplayTime | None
+    last_reply: DisplayTime | None
     url: str
     max_cap: int = MAX_FREQUENCY_CAP
     max_hours: int = MAX_FREQUENCY_WINDOW_HOURS
@@ -115,15 +115,15 @@ def message_row(found: OutboundMessage, known: dict[str, RecipientContact]) -> M
         recipient=contact.name or format_recipient(found.recipient_ref) if contact else format_recipient(found.recipient_ref),
         address=format_recipient(found.recipient_ref) if contact and contact.name else "",
         channel=CHANNELS[found.channel],
-        said=_beginning(found.payload.get("subject") or found.payload["text"]),
+        text=_beginning(found.payload.get("subject") or found.payload["text"]),
         status=found.status,
-        why=explain_error(found.last_error) if found.status != "sent" else "",
+        error=explain_error(found.last_error) if found.status != "sent" else "",
         report=found.delivery.sentence if found.delivery else "",
         undelivered=found.delivery is not None and found.delivery.status == "failed",
-        next=view_models.display_time(waits) if waits else None,
+        next_attempt=view_models.display_time(waits) if waits else None,
         drafted_by=found.created_by,
         approved_by=found.approved_by or "",
-        made=view_models.display_time(found.created_at),
+        created=view_models.display_time(found.created_at),
     )
 
 
@@ -133,9 +133,9 @@ def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyVie
     contact = known.get(who)
     return PolicyView(
         id=str(policy.id),
-        who=contact.name or format_recipient(who) if contact else format_recipient(who),
-        who_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id) if contact else "",
-        who_id=who,
+        contact=contact.name or format_recipient(who) if contact else format_recipient(who),
+        contact_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id) if contact else "",
+        contact_id=who,
         channel=CHANNELS[policy.channel],
         channel_id=policy.channel,
         opted_out=policy.opted_out,
@@ -143,8 +143,8 @@ def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyVie
         cap=policy.frequency_cap,
         hours=policy.frequency_window_hours,
         sent=policy.sent_in_window,
-        written_to=view_models.display_time(policy.last_outbound_at) if policy.last_outbound_at else None,
-        heard_of=view_models.display_time(policy.last_inbound_at) if policy.last_inbound_at else None,
+        last_message=view_models.display_time(policy.last_outbound_at) if policy.last_outbound_at else None,
+        last_reply=view_models.display_time(policy.last_inbound_at) if policy.last_inbound_at else None,
         url=f"/outbound/policies?contact_global_id={quote(who, safe='')}&channel={policy.channel}",
     )
 

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from proofdesk.dashboard import overview, status
 from proofdesk.dashboard.overview import Overview
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.jobs import catalog
@@ -24,9 +24,9 @@ STALE_AFTER = timedelta(hours=1)
 @router.get("/")
 async def show_overview(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
     """Freshness, chunks, messages a day, outbound, and the last failures."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
+        return await projects.render_projects(request, session)
     found = await overview.load_overview(db, scope, status.worker_timeout(settings).total_seconds())
     frame = await layout.load_frame(request, db, session)
     values = _values(found) | {"funnel": _funnel(await messages.count_by_state(db, scope))}

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts.queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, Route
 from proofdesk.http.web import layout, outbound_views, projects
 from proofdesk.http.web.layout import Choice
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/outbound", route_class=Route)
 
 Text = Annotated[str, Form()]
 
-A_PAGE = 50
+PAGE_SIZE = 50
 CHANGED = "Policy changed."
 
 
@@ -35,9 +35,9 @@ async def list_policies(
     done: str = "",
 ) -> Response:
     """A page of them, the last changed first."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
+        return await projects.render_projects(request, session)
     asked = PolicyFilter(contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None)
     said = CHANGED if done == "policy" else ""
     return await _shown(request, session, scope, asked, number=layout.parse_page_number(page), said=said)
@@ -85,9 +85,9 @@ async def _shown(
     wrong: ProofdeskError | None = None,
 ) -> Response:
     db = request.state.resources.db
-    found, total = await policies.list_policies(db, scope, asked, A_PAGE, (number - 1) * A_PAGE)
+    found, total = await policies.list_policies(db, scope, asked, PAGE_SIZE, (number - 1) * PAGE_SIZE)
     known = await recipients.load_contacts(db, scope, (p.contact_global_id for p in found))
-    first = (number - 1) * A_PAGE
+    first = (number - 1) * PAGE_SIZE
     values: dict[str, Any] = {
         "policies": [outbound_views.policy_view(p, known) for p in found],
         "chips": [Choice(_url(PolicyFilter(None, None, o)), name, asked.opted_out is o) for o, name in _WHICH.items()],

@@ -6,7 +6,7 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk.accounts import sessions
 from proofdesk.accounts.queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, OwnedProject, ProjectEditor, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web import settings as page
@@ -22,15 +22,15 @@ DONE = {"archived": "Project archived. Its data stays. Other projects can bind i
 @router.get("/projects")
 async def show_projects(request: Request, session: CurrentSession, done: str = "") -> Response:
     """The projects that one may enter."""
-    return await choose(request, session, said=DONE.get(done, ""))
+    return await render_projects(request, session, said=DONE.get(done, ""))
 
 
-async def choose(
+async def render_projects(
     request: Request, session: UserSession, *, name: str = "", wrong: ProofdeskError | None = None, said: str = ""
 ) -> Response:
     """The page on which a project is chosen or made: also what a page shows that needs one."""
     db = request.state.resources.db
-    visible = await projects.list_visible(db, asking.actor(request, session))
+    visible = await projects.list_visible(db, dependencies.actor(request, session))
     values = {
         "found": [
             {
@@ -52,10 +52,10 @@ async def choose(
 async def create_project(request: Request, db: Db, session: CurrentSession, name: Text = "") -> Response:
     """Make a project and work in it."""
     try:
-        project = await new_projects.create(db, asking.actor(request, session), name)
+        project = await new_projects.create(db, dependencies.actor(request, session), name)
     except Invalid as error:
-        return await choose(request, session, name=name, wrong=error)
-    inside = await asking.enter_project(request, session, str(project.id))
+        return await render_projects(request, session, name=name, wrong=error)
+    inside = await dependencies.enter_project(request, session, str(project.id))
     await sessions.select_project(db, session, inside, inside.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
@@ -63,7 +63,7 @@ async def create_project(request: Request, db: Db, session: CurrentSession, name
 @router.post("/projects/select")
 async def select_project(request: Request, db: Db, session: CurrentSession, project_id: Text = "") -> Response:
     """Work in another project."""
-    inside = await asking.enter_project(request, session, project_id)
+    inside = await dependencies.enter_project(request, session, project_id)
     await sessions.select_project(db, session, inside, inside.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
@@ -81,7 +81,7 @@ async def rename_project(
 ) -> Response:
     """Give the active project another name."""
     doing = projects.rename(db, await scope.require_owner(db, inside), name)
-    return await page.after(request, session, doing, "renamed")
+    return await page.run_action(request, session, doing, "renamed")
 
 
 @router.post("/settings/members")
@@ -89,7 +89,7 @@ async def add_member(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
 ) -> Response:
     """Let somebody into the active project."""
-    return await page.after(
+    return await page.run_action(
         request, session, members.add(db, await scope.require_owner(db, inside), username), "member"
     )
 
@@ -100,4 +100,4 @@ async def remove_member(
 ) -> Response:
     """Let a member of the active project go."""
     doing = members.remove(db, await scope.require_owner(db, inside), username)
-    return await page.after(request, session, doing, "member_removed")
+    return await page.run_action(request, session, doing, "member_removed")

@@ -27,17 +27,17 @@ class RunFilter:
     page: int
 
     @classmethod
-    def of(cls, job_type: str, status: str, page: str) -> "RunFilter":
+    def parse(cls, job_type: str, status: str, page: str) -> "RunFilter":
         """What a query string asks for; nonsense asks for everything."""
         known = job_type if catalog.find(job_type) else "", status if status in STATUSES else ""
         return cls(*known, layout.parse_page_number(page))
 
-    def types(self) -> list[Choice]:
+    def type_choices(self) -> list[Choice]:
         """The chips of job types; the value of each is where it leads."""
         chips = [("", "All jobs"), *((job.name, job.label) for job in catalog.ALL)]
         return [Choice(replace(self, job_type=v).url(), text, v == self.job_type) for v, text in chips]
 
-    def statuses(self) -> list[Choice]:
+    def status_choices(self) -> list[Choice]:
         """The chips of statuses."""
         chips = [("", "Any status"), ("ok", "Ok"), ("failed", "Failed"), ("cancelled", "Cancelled")]
         return [Choice(replace(self, status=v).url(), text, v == self.status) for v, text in chips]

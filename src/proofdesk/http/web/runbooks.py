@@ -18,12 +18,12 @@ from proofdesk.runbooks.findings import Fix, RunbookResult
 
 router = APIRouter(route_class=Route)
 
-OF_A_MESSAGE = "outbound-blocked"
+MESSAGE_RUNBOOK = "outbound-blocked"
 """The runbook that can be about one message."""
 
 
 @dataclass(frozen=True)
-class Deed:
+class FixAction:
     """A fix as it is offered: a form of ours with a button, or a link to where it is done, or words and a command."""
 
     label: str
@@ -54,7 +54,7 @@ async def run(
     message = _id(outbound_id)
     values = _values(slug, message)
     case = await runbook_context.build_context(request, session, message)
-    values["found"] = _found(request, await registry.run_checks(case, values["runbook"]), message)
+    values["found"] = _diagnosis_values(request, await registry.run_checks(case, values["runbook"]), message)
     if layout.wants_partial(request):
         return layout.render_partial(request, "runbooks/_found.html", values)
     return layout.render_page(request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session))
@@ -64,7 +64,7 @@ def _values(slug: str, message: UUID | None) -> dict[str, Any]:
     about = f"?{urlencode({'outbound_id': str(message)})}" if message else ""
     return {
         "runbook": registry.get_runbook(slug),
-        "takes_message": slug == OF_A_MESSAGE,
+        "takes_message": slug == MESSAGE_RUNBOOK,
         "message": str(message or ""),
         "evidence_url": f"/runbooks/{slug}/evidence{about}",
     }
@@ -77,26 +77,26 @@ def _id(text: str) -> UUID | None:
         raise Invalid("The id of a message is a UUID: take it from the list of outbound messages.") from None
 
 
-def _found(request: Request, diagnosis: RunbookResult, message: UUID | None) -> dict[str, Any]:
+def _diagnosis_values(request: Request, diagnosis: RunbookResult, message: UUID | None) -> dict[str, Any]:
     ours = {
         route.path for route in request.app.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())
     }
     return {
         "cause": diagnosis.cause.message if diagnosis.cause else "",
         "checks": diagnosis.checks,
-        "deeds": [_deed(fix, ours, message) for fix in diagnosis.fixes],
+        "deeds": [_fix_action(fix, ours, message) for fix in diagnosis.fixes],
         "passed": sum(check.status == "ok" for check in diagnosis.checks),
     }
 
 
-def _deed(fix: Fix, ours: set[str], message: UUID | None) -> Deed:
+def _fix_action(fix: Fix, ours: set[str], message: UUID | None) -> FixAction:
     """A button needs a form of ours at the very address of the fix; all else is a link to the page where it is done."""
     path = fix.path or ""
     action = path if fix.method == "POST" and path in ours and not fix.body else ""
-    return Deed(fix.label, action, "" if action else _place(path, message), fix.command or "")
+    return FixAction(fix.label, action, "" if action else _page_of_fix(path, message), fix.command or "")
 
 
-def _place(path: str, message: UUID | None) -> str:
+def _page_of_fix(path: str, message: UUID | None) -> str:
     room, _, rest = path.removeprefix("/").partition("/")
     if path == "/auth/login":
         return "/login"

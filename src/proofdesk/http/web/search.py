@@ -9,11 +9,10 @@ from fastapi.responses import Response
 from proofdesk.conversations import conversations, totals
 from proofdesk.conversations.queries import InboxRow
 from proofdesk.errors import Invalid, NotFound, Unavailable
-from proofdesk.http import dependencies as asking
-from proofdesk.http import errors
+from proofdesk.http import dependencies, errors
 from proofdesk.http.dependencies import CurrentSession, Resources, Route
 from proofdesk.http.web import filters, layout, projects, threads, view_models
-from proofdesk.http.web.filters import Filled
+from proofdesk.http.web.filters import SearchForm
 from proofdesk.indexing import vectors
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
@@ -34,39 +33,39 @@ FIXES = {
     "embeddings_missing": ["embed"],
 }
 """What a button can do about an empty answer."""
-BY_WORDS = ("embeddings_missing", "provider_not_configured")
+KEYWORD_FALLBACK = ("embeddings_missing", "provider_not_configured")
 
-FilledIn = Annotated[Filled, Depends(filters.filled)]
+FilledIn = Annotated[SearchForm, Depends(filters.parse_form)]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SearchOutcome:
     """What came of a question: an answer, or the reason why there is none."""
 
     answer: SearchResults | None = None
-    refused: str = ""
+    error: str = ""
     status: int = 200
 
 
 @router.get("/search")
 async def show_search(request: Request, opened: Resources, session: CurrentSession, filled: FilledIn) -> Response:
     """The form and, when something is asked, the evidence; only the latter for htmx."""
-    scope = asking.active_scope(request, session)
+    scope = dependencies.active_scope(request, session)
     if scope is None:
-        return await projects.choose(request, session)
-    outcome = await _ask(opened, scope, filled)
+        return await projects.render_projects(request, session)
+    outcome = await _search(opened, scope, filled)
     inboxes = await totals.list_inboxes(opened.db, scope)
-    found = _results(filled, outcome, inboxes) | {"beside": await _beside(request, opened, scope, filled)}
+    found = _results(filled, outcome, inboxes) | {"beside": await _open_thread(request, opened, scope, filled)}
     if layout.wants_partial(request):
         return layout.render_partial(request, "search/_results.html", found, outcome.status)
-    first = await _first_visit(opened, scope) if not filled.q else None
-    form = filters.form(filled, inboxes, await totals.list_labels(opened.db, scope))
+    first = await _start_values(opened, scope) if not filled.q else None
+    form = filters.form_values(filled, inboxes, await totals.list_labels(opened.db, scope))
     values = {**found, "form": form, "first": first}
     frame = await layout.load_frame(request, opened.db, session)
     return layout.render_page(request, "search/page.html", values, frame=frame, status=outcome.status)
 
 
-async def _beside(request: Request, opened: Resources, scope: Scope, filled: Filled) -> dict[str, Any] | None:
+async def _open_thread(request: Request, opened: Resources, scope: Scope, filled: SearchForm) -> dict[str, Any] | None:
     """The thread that is open beside the results, when the address names one of its messages."""
     if not filled.open:
         return None
@@ -74,26 +73,26 @@ async def _beside(request: Request, opened: Resources, scope: Scope, filled: Fil
         thread = await conversations.get_conversation_of_message(opened.db, scope, filled.open)
     except (Invalid, NotFound):
         return None
-    return threads.values(opened.settings, scope, thread, filled.open, closes=filters.url(replace(filled, open="")))
+    return threads.thread_values(opened.settings, scope, thread, filled.open, closes=filters.search_url(replace(filled, open="")))
 
 
-async def _ask(opened: Resources, scope: Scope, filled: Filled) -> Outcome:
+async def _search(opened: Resources, scope: Scope, filled: SearchForm) -> SearchOutcome:
     if not filled.q:
-        return Outcome()
+        return SearchOutcome()
     try:
-        question = filters.question(filled)
-        return Outcome(await results.search(opened.db, scope, opened.provider, opened.settings, question))
+        question = filters.build_query(filled)
+        return SearchOutcome(await results.search(opened.db, scope, opened.provider, opened.settings, question))
     except (Invalid, Unavailable) as error:
-        return Outcome(refused=error.message, status=errors.describe_error(error).status)
+        return SearchOutcome(error=error.message, status=errors.describe_error(error).status)
 
 
-def _results(filled: Filled, outcome: Outcome, inboxes: list[InboxRow]) -> dict[str, Any]:
+def _results(filled: SearchForm, outcome: SearchOutcome, inboxes: list[InboxRow]) -> dict[str, Any]:
     answer = outcome.answer
     found = answer.results if answer else []
-    opening = {h.message_global_id: filters.url(replace(filled, open=h.message_global_id)) for h in found}
+    opening = {h.message_global_id: filters.search_url(replace(filled, open=h.message_global_id)) for h in found}
     return {
         "asked": bool(filled.q),
-        "refused": outcome.refused,
+        "refused": outcome.error,
         "groups": view_models.group_hits(found),
         "opening": opening,
         "open": filled.open,
@@ -101,15 +100,15 @@ def _results(filled: Filled, outcome: Outcome, inboxes: list[InboxRow]) -> dict[
         "took_ms": round(answer.took_ms["total"]) if answer else 0,
         "degraded": bool(answer and answer.degraded),
         "diagnosis": _diagnosis(filled, answer),
-        "chips": filters.chips(filled, inboxes),
-        "more_url": filters.url(replace(filled, k=filters.MOST, open=""))
-        if len(found) == filled.k and filled.k < filters.MOST
+        "chips": filters.filter_chips(filled, inboxes),
+        "more_url": filters.search_url(replace(filled, k=filters.MAX_RESULTS, open=""))
+        if len(found) == filled.k and filled.k < filters.MAX_RESULTS
         else "",
         "can_compose": layout.has_page("/outbound"),
     }
 
 
-def _diagnosis(filled: Filled, answer: SearchResults | None) -> dict[str, Any] | None:
+def _diagnosis(filled: SearchForm, answer: SearchResults | None) -> dict[str, Any] | None:
     if answer is None or answer.diagnosis is None:
         return None
     why = answer.diagnosis
@@ -119,14 +118,14 @@ def _diagnosis(filled: Filled, answer: SearchResults | None) -> dict[str, Any] |
         "title": TITLES.get(why.code, "No match"),
         "message": why.message,
         "fixes": FIXES.get(why.code, []),
-        "words_url": filters.url(in_words) if filled.mode != "text" and why.code in BY_WORDS else "",
-        "clear_url": filters.url(Filled(q=filled.q, mode=filled.mode)) if why.code == "no_match" else "",
+        "words_url": filters.search_url(in_words) if filled.mode != "text" and why.code in KEYWORD_FALLBACK else "",
+        "clear_url": filters.search_url(SearchForm(q=filled.q, mode=filled.mode)) if why.code == "no_match" else "",
         "runbook_url": f"/runbooks/{why.runbook}" if layout.has_page("/runbooks") else "",
         "counts": {name.replace("_", " "): view_models.format_number(count) for name, count in why.counts.items()},
     }
 
 
-async def _first_visit(opened: Resources, scope: Scope) -> dict[str, Any]:
+async def _start_values(opened: Resources, scope: Scope) -> dict[str, Any]:
     held = await totals.count_entities(opened.db, scope)
     return {
         "empty": held.messages == 0,

@@ -13,7 +13,7 @@ from proofdesk.accounts import accounts, commands, sessions, signup, telegram
 from proofdesk.accounts.queries import ActiveSession, UserSession
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, Owner, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.projects import members, projects, scope
@@ -42,24 +42,24 @@ DONE = {
 @router.get("")
 async def show_settings(request: Request, session: CurrentSession, done: str = "") -> Response:
     """What is set, and how to change it."""
-    return await shown(request, session, said=DONE.get(done, ""))
+    return await render_settings(request, session, said=DONE.get(done, ""))
 
 
-async def after(request: Request, session: ActiveSession, doing: Coroutine[Any, Any, Any], done: str) -> Response:
+async def run_action(request: Request, session: ActiveSession, doing: Coroutine[Any, Any, Any], done: str) -> Response:
     """Do it, and show the page with what was done or with what is wrong."""
     try:
         await doing
     except (Invalid, NotFound, Conflict, Denied) as error:
-        return await shown(request, session, wrong=error)
+        return await render_settings(request, session, wrong=error)
     return RedirectResponse(f"/settings?done={done}", 303)
 
 
-async def shown(
+async def render_settings(
     request: Request, session: ActiveSession, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
 ) -> Response:
     """The whole page. `said` tells what was done, `wrong` what was not, `code` is a new one for /bind."""
     db, settings = request.state.resources.db, request.state.resources.settings
-    inside = asking.active_scope(request, session)
+    inside = dependencies.active_scope(request, session)
     values = {
         "said": said,
         "wrong": wrong.message if wrong else "",
@@ -76,14 +76,14 @@ async def shown(
 @router.post("/telegram/bind-code")
 async def make_bind_code(request: Request, db: Db, settings: Config, session: Owner) -> Response:
     """Show a one-time code for /bind."""
-    code, _ = await telegram.create_bind_code(db, settings, asking.actor(request, session))
-    return await shown(request, session, code=code)
+    code, _ = await telegram.create_bind_code(db, settings, dependencies.actor(request, session))
+    return await render_settings(request, session, code=code)
 
 
 @router.post("/telegram/unbind")
 async def unbind(request: Request, db: Db, session: Owner) -> Response:
     """Undo the binding."""
-    await telegram.unbind(db, asking.actor(request, session))
+    await telegram.unbind(db, dependencies.actor(request, session))
     return RedirectResponse("/settings", 303)
 
 

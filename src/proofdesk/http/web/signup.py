@@ -37,7 +37,7 @@ async def start(
     try:
         started = await signup.start(db, held.settings, held.bot, wish)
     except (Denied, Invalid, Conflict, Unavailable) as error:
-        return await login.shown(request, wanted=username, wrong=error)
+        return await login.render_login(request, wanted=username, wrong=error)
     return RedirectResponse(f"/login?signup={started.signup_request_id}", 303)
 
 
@@ -56,9 +56,9 @@ async def confirm(
     try:
         opened = await signup.confirm(db, settings, given)
     except (SignupRequestInvalid, PinExpired, PinAttemptsExceeded, Conflict) as error:
-        return await login.shown(request, wrong=error)
+        return await login.render_login(request, wrong=error)
     except (Denied, Invalid) as error:
-        return await login.shown(request, signup_request_id=signup_request_id, wrong=error)
+        return await login.render_login(request, signup_request_id=signup_request_id, wrong=error)
     answer = RedirectResponse(layout.HOME, 303)
     set_session_cookies(answer, settings, opened)
     return answer

@@ -17,12 +17,12 @@ from proofdesk.settings import Settings
 
 router = APIRouter(route_class=Route)
 
-AROUND = 15
+CONTEXT_MESSAGES = 15
 """Messages shown before and after the cited one, until the whole thread is asked for."""
 
 
 @dataclass(frozen=True)
-class Window:
+class ThreadWindow:
     """The part of a thread that is shown, and how much is left out before and after it."""
 
     lines: list[view_models.ThreadMessage]
@@ -45,25 +45,25 @@ async def show_thread(
     thread = await conversations.get_conversation(db, scope, conversation_id)
     if layout.wants_partial(request):
         return layout.render_partial(
-            request, "thread/_thread.html", {"beside": values(settings, scope, thread, hit, bool(all))}
+            request, "thread/_thread.html", {"beside": thread_values(settings, scope, thread, hit, bool(all))}
         )
-    shown = {"beside": values(settings, scope, thread, hit, bool(all) or not hit)}
+    shown = {"beside": thread_values(settings, scope, thread, hit, bool(all) or not hit)}
     return layout.render_page(request, "thread/page.html", shown, frame=await layout.load_frame(request, db, session))
 
 
 @router.get("/messages/{message_id}/thread")
-async def show_around(
+async def show_message_thread(
     request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectReader, message_id: str
 ) -> Response:
     """The same, for whoever knows the message only."""
     thread = await conversations.get_conversation_of_message(db, scope, message_id)
-    shown = {"beside": values(settings, scope, thread, message_id)}
+    shown = {"beside": thread_values(settings, scope, thread, message_id)}
     if layout.wants_partial(request):
         return layout.render_partial(request, "thread/_thread.html", shown)
     return layout.render_page(request, "thread/page.html", shown, frame=await layout.load_frame(request, db, session))
 
 
-def values(
+def thread_values(
     settings: Settings, scope: Scope, thread: ConversationDetails, hit: str, whole: bool = False, closes: str = ""
 ) -> dict[str, Any]:
     """What the template of a thread shows. `closes` is the address without it, where it stands beside something."""
@@ -88,10 +88,10 @@ def values(
     }
 
 
-def _window(scope: Scope, thread: ConversationDetails, hit: str, *, whole: bool) -> Window:
+def _window(scope: Scope, thread: ConversationDetails, hit: str, *, whole: bool) -> ThreadWindow:
     of = [ids.message(scope.project_id, m.account_id, m.message_id) for m in thread.messages]
     cited = of.index(hit) if hit in of else None
-    first = 0 if whole or cited is None else max(0, cited - AROUND)
-    last = len(of) if whole else min(len(of), (cited or 0) + AROUND + 1 if cited is not None else 2 * AROUND)
+    first = 0 if whole or cited is None else max(0, cited - CONTEXT_MESSAGES)
+    last = len(of) if whole else min(len(of), (cited or 0) + CONTEXT_MESSAGES + 1 if cited is not None else 2 * CONTEXT_MESSAGES)
     lines = [view_models.thread_message(m, n == cited) for n, m in enumerate(thread.messages)][first:last]
-    return Window(lines, first, len(of) - last)
+    return ThreadWindow(lines, first, len(of) - last)

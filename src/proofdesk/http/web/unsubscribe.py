@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from proofdesk.http import dependencies as asking
+from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Db, Resources, Route
 from proofdesk.http.responses import request_id
 from proofdesk.http.web import layout
@@ -24,7 +24,7 @@ async def show(request: Request, held: Resources, token: str) -> Response:
 
 
 @router.post("/{token}")
-async def carry_out(request: Request, db: Db, held: Resources, token: str) -> Response:
+async def opt_out(request: Request, db: Db, held: Resources, token: str) -> Response:
     """What the button and the mail program ask for."""
     try:
         named = await unsubscribe.apply_unsubscribe(db, held.links, token, request_id())
@@ -40,6 +40,6 @@ def _page(request: Request, *, recipient: str = "", done: bool = False, wrong: L
         "wrong": wrong.message if wrong else "",
         "action": request.scope["path"],
         "sender": request.state.resources.settings.smtp_from or "",
-        "request_id": request.scope.get(asking.REQUEST_ID, ""),
+        "request_id": request.scope.get(dependencies.REQUEST_ID, ""),
     }
     return layout.render_page(request, "unsubscribe/page.html", values, status=layout.error_status(wrong))

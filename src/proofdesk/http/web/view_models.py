@@ -43,7 +43,7 @@ class SnippetPart:
     """A piece of a snippet, marked when it matches the question."""
 
     text: str
-    marked: bool
+    is_match: bool
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class ContactRow:
     email: str
     phone: str
     identifier: str
-    changed: DisplayTime
+    updated: DisplayTime
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def contact_row(project_id: UUID, found: ContactRow) -> ContactRow:
         email=found.email or "",
         phone=found.phone_number or "",
         identifier=found.identifier or "",
-        changed=display_time(found.updated_at),
+        updated=display_time(found.updated_at),
     )
 
 

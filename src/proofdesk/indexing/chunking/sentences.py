@@ -1,14 +1,14 @@
-"""Cutting a long text at the ends of sentences. Pure; nothing but white space at the cuts is lost."""
+"""Splits a long text at the ends of sentences. Pure; only white space at the splits is lost."""
 
 import re
 import unicodedata
 from collections.abc import Iterator
 
-# An end is punctuation with what closes after it, then white space; or a line break; in CJK no space follows.
-# It is looked for from the first of several dots only: else a long row of them is read once for each.
+# An end is punctuation with closing marks and white space, or a line break; in CJK no space follows. A match begins at
+# the first of several dots only: otherwise a long row of them takes quadratic time.
 _END = re.compile(r"""(?:(?<![.!?…])[.!?…]++(?:["'”’“)\]]|\s?»)*(?=\s)|[。！？]+[”』」）]*|\n)\s*""")
 _WORD_BEFORE = re.compile(r"(\w+)\.$")
-# A full stop after these ends no sentence. One letter (z. B.) and the number of a day (3. Oktober) end none either.
+# A full stop after these ends no sentence, nor after one letter (z. B.) or the number of a day (3. Oktober).
 _ABBREVIATIONS = frozenset(
     {
         *("dr", "mr", "mrs", "ms", "prof", "nr", "vs", "etc", "approx"),
@@ -21,10 +21,10 @@ _JOINERS = "\u200d\ufe0f\ufe0e"
 
 
 def pack(text: str, size: int, *, shortest: int = 0, reserved: int = 0) -> list[str]:
-    """Pieces of at most `size` characters in their order; of the first, `reserved` characters are in use already.
+    """Return pieces of at most `size` characters, in order; the first has `reserved` characters less.
 
-    A sentence that does not fit is cut between words, and a word that does not, between characters as people see
-    them. The last piece is brought up to `shortest` characters with sentences of the one before, where that can be.
+    A sentence that does not fit is split between words, and a word that does not fit, between grapheme clusters. The
+    last piece takes sentences of the one before, if possible, until it has `shortest` characters.
     """
     packed: list[list[str]] = [[]]
     room = size - reserved
@@ -39,7 +39,7 @@ def pack(text: str, size: int, *, shortest: int = 0, reserved: int = 0) -> list[
 
 
 def tail(text: str, size: int) -> str:
-    """The end of a text, at most `size` characters, from the beginning of a sentence or else of a word."""
+    """Return the end of a text, at most `size` characters, from the start of a sentence or else of a word."""
     if len(text) <= size:
         return text
     last = text[-size:]
@@ -48,7 +48,7 @@ def tail(text: str, size: int) -> str:
 
 
 def split_sentences(text: str) -> Iterator[str]:
-    """The sentences of a text, each with the white space after it, so that joining them gives the text."""
+    """Yield the sentences of a text with the white space after each: joined, they are the text."""
     start = 0
     for end in _END.finditer(text):
         if _is_end(text, end):
@@ -89,7 +89,7 @@ def _break(sentence: str, room: int) -> int:
 
 
 def _continues(text: str, at: int) -> bool:
-    # Marks, joined and toned emoji belong to the character before them.
+    # Marks, joined emoji and skin tones belong to the character before them.
     char, before = text[at], text[at - 1]
     return (
         unicodedata.category(char).startswith("M")

@@ -165,7 +165,7 @@ def _pieces(texts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
 
 
 def _interrupted(busy: ProviderBusy, why: str) -> ProviderBusy:
-    message = f"{busy.message} {why} The next run continues from here."
+    message = f"{busy.message} {why} Nothing is lost: the next run continues here."
     return ProviderBusy(message, details=busy.details, retry_after=busy.retry_after, throttled=busy.throttled)
 
 

@@ -76,11 +76,11 @@ class OpenAIModel:
         self._capabilities.max_texts = texts
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """Return one vector for each text, of NaN where there is none. Raises `Busy`, `Refused` or `Failed`."""
+        """Return one vector for each text, of NaN where there is none. Raises `EmbeddingError`."""
         return await self._embed([self._document_prefix + text for text in texts])
 
     async def embed_query(self, text: str) -> Vector:
-        """Return the vector of a query. Raises `Busy`, `Refused` or `Failed`."""
+        """Return the vector of a query. Raises `EmbeddingError`."""
         [vector] = await self._embed([self._query_prefix + text])
         if not math.isfinite(math.hypot(*vector)):
             what = "The embedding provider returned an unusable vector for the query."

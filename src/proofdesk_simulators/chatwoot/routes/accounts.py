@@ -3,7 +3,7 @@
 from proofdesk_simulators.chatwoot import access
 from proofdesk_simulators.chatwoot.installation import members
 from proofdesk_simulators.chatwoot.records import User
-from proofdesk_simulators.chatwoot.refusals import not_found
+from proofdesk_simulators.chatwoot.refusals import not_found, refuse
 from proofdesk_simulators.chatwoot.routes.call import Call
 from proofdesk_simulators.chatwoot.views import accounts, inboxes, people
 
@@ -51,13 +51,16 @@ def list_inboxes(call: Call) -> object:
 
 
 def show_inbox(call: Call) -> object:
-    """GET inboxes/{id}"""
+    """GET inboxes/{id}: 401 for an agent who is no member of it.
+
+    Read from chatwoot/chatwoot, `app/policies/inbox_policy.rb` (`show?`).
+    """
     row = call.account.inboxes.get(call.path["inbox_id"])
     if row is None:
         raise not_found()
     administrator = access.is_administrator(call.caller, call.account)
     if not administrator and row not in access.visible_inboxes(call.caller, call.account):
-        raise not_found()
+        raise refuse("401_refused")
     return inboxes.inbox(row, administrator=administrator)
 
 
