@@ -109,7 +109,7 @@ async def test_every_project_table_has_rows_of_both_worlds(owner_conn: psycopg.C
 
 
 def test_query_functions_without_scope_are_listed():
-    without_scope = {name: query for name, query in query_arguments.queries(scoped=False)}
+    without_scope = dict(query_arguments.queries(scoped=False))
     listed = set(NO_SCOPE)
     assert [n for n, query in without_scope.items() if query not in listed and not n.startswith("accounts.")] == []
     assert [query for query in NO_SCOPE if query not in without_scope.values()] == []

@@ -23,16 +23,16 @@ async def person(db: Database, username: str) -> Actor:
 async def test_each_change_records_one_event(db: Database, owner_conn: psycopg.Connection):
     amina = await person(db, "amina")
     await person(db, "jonas")
-    keeper = await scope.require_owner(db, await new_project(db, "Studio", amina))
-    await projects.rename(db, keeper, "Atelier")
-    await projects.rename(db, keeper, "Atelier")
+    owner = await scope.require_owner(db, await new_project(db, "Studio", amina))
+    await projects.rename(db, owner, "Atelier")
+    await projects.rename(db, owner, "Atelier")
     for _ in range(2):
-        await members.add(db, keeper, "Jonas")
-    await members.remove(db, keeper, "jonas")
+        await members.add(db, owner, "Jonas")
+    await members.remove(db, owner, "jonas")
     with pytest.raises(members.MemberNotFound):
-        await members.remove(db, keeper, "jonas")
-    await sources.bind(db, keeper, "chatwoot_account", "7")
-    await projects.archive(db, keeper)
+        await members.remove(db, owner, "jonas")
+    await sources.bind(db, owner, "chatwoot_account", "7")
+    await projects.archive(db, owner)
     assert actions(owner_conn, "project.") == [
         "project.created", "project.renamed", "project.member_added", "project.member_removed", "project.archived",
     ]  # fmt: skip
@@ -40,12 +40,12 @@ async def test_each_change_records_one_event(db: Database, owner_conn: psycopg.C
 
 
 async def test_refused_change_records_no_event(db: Database, owner_conn: psycopg.Connection):
-    keeper = await scope.require_owner(db, await new_project(db, "Studio"))
+    owner = await scope.require_owner(db, await new_project(db, "Studio"))
     before = actions(owner_conn)
     with pytest.raises(Invalid):
-        await projects.rename(db, keeper, "x")
+        await projects.rename(db, owner, "x")
     with pytest.raises(members.MemberUserNotFound):
-        await members.add(db, keeper, "nobody")
+        await members.add(db, owner, "nobody")
     with pytest.raises(Invalid):
         await new_projects.create(db, system_actor(), "")
     assert actions(owner_conn) == before
@@ -54,18 +54,18 @@ async def test_refused_change_records_no_event(db: Database, owner_conn: psycopg
 async def test_archived_project_is_hidden_and_keeps_its_data(db: Database, owner_conn: psycopg.Connection):
     amina = await person(db, "amina")
     inside = await new_project(db, "Studio", amina)
-    keeper = await scope.require_owner(db, inside)
+    owner = await scope.require_owner(db, inside)
     await sources.bind(db, inside, "chatwoot_account", "7")
     owner_conn.execute(
         "INSERT INTO sync_watermarks (project_id, account_scope_id, source) VALUES (%s, %s, 'x')",
         [inside.project_id, inside.account_scope_id],
     )
-    assert [s.external_id for s in await projects.archive(db, keeper)] == ["7"]
+    assert [s.external_id for s in await projects.archive(db, owner)] == ["7"]
     for actor in (amina, system_actor()):
         assert await projects.list_visible(db, actor) == []
         with pytest.raises(ProjectNotFound):
             await scope.enter(db, actor, inside.project_id)
-    for again in (projects.archive(db, keeper), projects.rename(db, keeper, "Back")):
+    for again in (projects.archive(db, owner), projects.rename(db, owner, "Back")):
         with pytest.raises(ProjectNotFound):
             await again
     assert owner_conn.execute("SELECT count(*) FROM sync_watermarks").fetchone() == (1,)
@@ -74,9 +74,9 @@ async def test_archived_project_is_hidden_and_keeps_its_data(db: Database, owner
 
 async def test_member_is_not_an_owner(db: Database):
     amina, jonas = await person(db, "amina"), await person(db, "jonas")
-    keeper = await scope.require_owner(db, await new_project(db, "Studio", amina))
-    await members.add(db, keeper, "jonas")
-    inside = await scope.enter(db, jonas, keeper.project_id)
+    owner = await scope.require_owner(db, await new_project(db, "Studio", amina))
+    await members.add(db, owner, "jonas")
+    inside = await scope.enter(db, jonas, owner.project_id)
     assert [m.username for m in await members.list_members(db, inside)] == ["amina", "jonas"]
     with pytest.raises(Denied) as refused:
         await scope.require_owner(db, inside)

@@ -129,10 +129,10 @@ async def test_default_account_is_bound_once(db: Database, project: Scope):
 async def test_concurrent_archive_and_bind_leave_no_claim(db: Database, owner_conn: psycopg.Connection):
     for number in range(6):
         inside = await new_project(db, f"Leaving {number}")
-        keeper = await scope.require_owner(db, inside)
+        owner = await scope.require_owner(db, inside)
         await asyncio.gather(
             sources.bind(db, inside, "chatwoot_account", f"{number + 1}"),
-            projects.archive(db, keeper),
+            projects.archive(db, owner),
             return_exceptions=True,
         )
         assert await claims(owner_conn) == []

@@ -69,7 +69,7 @@ class World:
 async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
     """A project of an account scope of its own with a row in every table of projects."""
     made = await new_projects.create(db, events.system_actor(), name, scope_key=name)
-    keeper = await scope.require_owner(db, await scope.enter(db, events.system_actor(), made.id))
+    owner = await scope.require_owner(db, await scope.enter(db, events.system_actor(), made.id))
     stories.tell(conn, made.id)
     if extra:
         lonely = [stories.Written("contact", "Amina Okafor", "Nobody else has this conversation.")]
@@ -79,18 +79,18 @@ async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, 
     member = f"member.of.{name.lower()}"
     row = conn.execute("INSERT INTO app_users (username, password_hash) VALUES (%s, '') RETURNING id", [member])
     member_id = _only(row)[0]
-    _fill(conn, keeper, member_id)
-    source = await sources.bind(db, keeper, "chatwoot_inbox", f"{len(word)}{ord(word[0])}:5")
+    _fill(conn, owner, member_id)
+    source = await sources.bind(db, owner, "chatwoot_inbox", f"{len(word)}{ord(word[0])}:5")
     ref = {"source": "cw_messages", "ref": f"cwmsg:{made.id}:{stories.ACCOUNT}:10100"}
-    async with db.scoped(keeper) as app:
-        citations = await references.cite(app, keeper, [ref])
-        told: dict[str, Any] = {"scope": keeper, "payload": {"word": word}, "evidence_refs": citations}
-        await events.record(app, keeper.actor, "source.seen", "source", source.id, **told)
+    async with db.scoped(owner) as app:
+        citations = await references.cite(app, owner, [ref])
+        details: dict[str, Any] = {"scope": owner, "payload": {"word": word}, "evidence_refs": citations}
+        await events.record(app, owner.actor, "source.seen", "source", source.id, **details)
     run_id = _only(conn.execute("SELECT id FROM worker_runs WHERE project_id = %s AND status = 'running'", [made.id]))
-    policy_id = _write_policy(conn, keeper)
-    outbound = _write_outbound(conn, keeper, word, policy_id)
+    policy_id = _write_policy(conn, owner)
+    outbound = _write_outbound(conn, owner, word, policy_id)
     of_source = (source.id, source.external_id)
-    return World(keeper, member_id, member, word, run_id[0], *of_source, _chunk(conn, made.id), policy_id, outbound)
+    return World(owner, member_id, member, word, run_id[0], *of_source, _chunk(conn, made.id), policy_id, outbound)
 
 
 def _mark(conn: psycopg.Connection, project_id: UUID, word: str) -> None:
@@ -104,8 +104,8 @@ def _mark(conn: psycopg.Connection, project_id: UUID, word: str) -> None:
     conn.execute("UPDATE cw_messages SET sender_name = sender_name || %s WHERE project_id = %s", [word, project_id])
 
 
-def _fill(conn: psycopg.Connection, keeper: ProjectOwner, member_id: UUID) -> None:
-    both: dict[str, Any] = {"project": keeper.project_id, "account_scope": keeper.account_scope_id}
+def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID) -> None:
+    both: dict[str, Any] = {"project": owner.project_id, "account_scope": owner.account_scope_id}
     values = both | {"member": member_id, "dimension": DIMENSION, "account": stories.ACCOUNT}
     for statement in (
         "INSERT INTO project_members (project_id, account_scope_id, user_id)"
@@ -136,8 +136,8 @@ def _fill(conn: psycopg.Connection, keeper: ProjectOwner, member_id: UUID) -> No
     conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
 
 
-def _write_policy(conn: psycopg.Connection, keeper: ProjectOwner) -> UUID:
-    both, contact = [keeper.project_id, keeper.account_scope_id], f"cwc:{keeper.project_id}:{stories.ACCOUNT}:11"
+def _write_policy(conn: psycopg.Connection, owner: ProjectOwner) -> UUID:
+    both, contact = [owner.project_id, owner.account_scope_id], f"cwc:{owner.project_id}:{stories.ACCOUNT}:11"
     (policy_id,) = _only(conn.execute(
         "INSERT INTO contact_channel_policies (project_id, account_scope_id, channel, contact_global_id)"
         " VALUES (%s, %s, 'email', %s) RETURNING id",
@@ -151,8 +151,8 @@ def _write_policy(conn: psycopg.Connection, keeper: ProjectOwner) -> UUID:
     return policy_id
 
 
-def _write_outbound(conn: psycopg.Connection, keeper: ProjectOwner, word: str, policy_id: UUID) -> dict[str, UUID]:
-    both = [keeper.project_id, keeper.account_scope_id]
+def _write_outbound(conn: psycopg.Connection, owner: ProjectOwner, word: str, policy_id: UUID) -> dict[str, UUID]:
+    both = [owner.project_id, owner.account_scope_id]
     paths = (
         ["draft"], ["approved"], ["approved", "cancelled"], ["approved", "blocked_opt_out"],
         ["approved", "sending"], ["approved", "sending", "failed"], ["approved", "sending", "sent"],

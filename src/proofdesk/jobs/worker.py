@@ -22,10 +22,8 @@ log = logging.get_logger(__name__)
 CHECKPOINT_SECONDS = 12.0
 """Seconds in which running jobs come to the end of a batch or page when the worker stops. Then they are interrupted and
 queued again, which they survive. Stopping takes 20 seconds at most."""
-_RESTART_SECONDS = (
-    0.2  # when the connection of the queue broke, or a job queued another one while the queue was drained
-)
-_FOREVER = 365 * 86_400.0
+_RESTART_SECONDS = 0.2  # when the connection of the queue broke
+_DRAIN_CHECK_SECONDS = 0.05
 
 
 async def run_worker(resources: Resources, *, drain: bool = False, stopping: asyncio.Event | None = None) -> None:
@@ -34,12 +32,14 @@ async def run_worker(resources: Resources, *, drain: bool = False, stopping: asy
     Running jobs are queued again then. While the database is away, the worker waits for it.
     """
     stopping = stopping or asyncio.Event()
-    app = create_app(resources, stopping=stopping)
+    active: set[JobKey] = set()
+    app = create_app(resources, stopping=stopping, active=active)
     async with app.open_async(resources.db.pool), _background_tasks(resources, app, starts_due_jobs=not drain):
         while not stopping.is_set():
+            end = _wait_until_drained(app, active) if drain else stopping.wait()
             try:
-                await _take_jobs(app, resources, stopping, drain=drain)
-                if drain and not await _has_waiting_jobs(app):
+                await _take_jobs(app, resources, asyncio.create_task(end), stopping)
+                if drain:
                     return
             except (ConnectorException, Unavailable) as error:
                 log.warning("the queue cannot be reached; trying again", error=str(error))
@@ -47,15 +47,28 @@ async def run_worker(resources: Resources, *, drain: bool = False, stopping: asy
 
 
 def create_app(
-    resources: Resources, *, stopping: asyncio.Event | None, report: ReportProgress | None = None
+    resources: Resources,
+    *,
+    stopping: asyncio.Event | None,
+    report: ReportProgress | None = None,
+    active: set[JobKey] | None = None,
 ) -> procrastinate.App:
-    """Return Procrastinate's application, which executes runs in this process. Workers give `stopping`."""
+    """Return Procrastinate's application, which executes runs in this process. Workers give `stopping`.
+
+    `active` holds the jobs that are being executed.
+    """
     app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+    active = set() if active is None else active
 
     # A job that cannot begin because the database is away stays in the queue.
     @app.task(name=queue.TASK, retry=procrastinate.RetryStrategy(wait=1, retry_exceptions=[Unavailable]))
     async def run(project_id: str, job_type: str) -> None:
-        await execute_job(resources, JobKey(UUID(project_id), job_type), stopping=stopping, report=report)
+        key = JobKey(UUID(project_id), job_type)
+        active.add(key)
+        try:
+            await execute_job(resources, key, stopping=stopping, report=report)
+        finally:
+            active.discard(key)
 
     return app
 
@@ -76,15 +89,15 @@ async def execute_job(
             await runs.execute(resources.db, scope, run, handler, report, stopping=stopping)
 
 
-async def _take_jobs(app: procrastinate.App, resources: Resources, stopping: asyncio.Event, *, drain: bool) -> None:
-    """Take jobs until asked to stop, with `drain` until none waits. Ends also when the queue's connection broke."""
+async def _take_jobs(
+    app: procrastinate.App, resources: Resources, end: asyncio.Task[object], stopping: asyncio.Event
+) -> None:
+    """Take jobs until `end` is done or `stopping` is set. Ends also when the connection of the queue broke."""
     taking = asyncio.create_task(
         app.run_worker_async(
             concurrency=resources.settings.worker_concurrency,
-            wait=not drain,
             delete_jobs="always",
-            # When the queue is empty, jobs still run: draining waits for their end.
-            shutdown_graceful_timeout=_FOREVER if drain else CHECKPOINT_SECONDS,
+            shutdown_graceful_timeout=CHECKPOINT_SECONDS,
             update_heartbeat_interval=recovery.WORKER_HEARTBEAT_SECONDS,
             stalled_worker_timeout=recovery.STALLED_AFTER_SECONDS,
             install_signal_handlers=False,
@@ -92,19 +105,25 @@ async def _take_jobs(app: procrastinate.App, resources: Resources, stopping: asy
     )
     stop_request = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait([taking, stop_request], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([taking, end, stop_request], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stop_request.cancel()
-        if not taking.done():
-            taking.cancel()
+        for task in (end, stop_request, taking):
+            if not task.done():
+                task.cancel()
         await asyncio.wait([taking])
+    if end.done() and not end.cancelled():
+        end.result()
     if not taking.cancelled():
         taking.result()
 
 
-async def _has_waiting_jobs(app: procrastinate.App) -> bool:
-    # A job may have queued another one after the queue was looked at.
-    return bool(list(await app.job_manager.list_jobs_async(status="todo")))
+async def _wait_until_drained(app: procrastinate.App, active: set[JobKey]) -> None:
+    """Wait until no job waits or runs. Procrastinate's own way, `wait=False`, stops heartbeats while jobs still run."""
+    idle_checks = 0
+    while idle_checks < 2:  # between two checks, a job that was just taken begins
+        await asyncio.sleep(_DRAIN_CHECK_SECONDS)
+        is_idle = not active and not list(await app.job_manager.list_jobs_async(status="todo"))
+        idle_checks = idle_checks + 1 if is_idle else 0
 
 
 # Background tasks -----------------------------------------------------------------------------------------------------

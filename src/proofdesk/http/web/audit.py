@@ -50,7 +50,9 @@ class AuditRow:
 
 
 @router.get("/audit")
-async def show_audit(request: Request, db: Db, session: CurrentSession, which: EventFilter, page: str = "1") -> Response:
+async def show_audit(
+    request: Request, db: Db, session: CurrentSession, which: EventFilter, page: str = "1"
+) -> Response:
     """A page of events, newest first."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
@@ -75,7 +77,9 @@ async def verify(request: Request, db: Db, session: CurrentSession, scope: Proje
     proofs = [await chain.verify(db, scope, "This project")]
     if session.is_owner:
         proofs.append(await chain.verify(db, None, "Accounts and sign-ins"))
-    values = {"proofs": [{"name": p.chain, "events": view_models.format_number(p.events), "fault": p.fault} for p in proofs]}
+    values = {
+        "proofs": [{"name": p.chain, "events": view_models.format_number(p.events), "fault": p.fault} for p in proofs]
+    }
     if layout.wants_partial(request):
         return layout.render_partial(request, "audit/_proof.html", values)
     return layout.render_page(request, "audit/proof.html", values, frame=await layout.load_frame(request, db, session))

@@ -196,9 +196,14 @@ async def _recipient_choices(db: Database, scope: Scope, channel: str, find: str
     known = await recipients.load_contacts(db, scope, [to] if to else [])
     chosen = [Choice(to, known[to].name if to in known else "", True)] if to else []
     offers = [
-        Choice(ref, c.name or "Without a name") for c in found if (ref := _channel_address(scope, channel, c)) != to and ref
+        Choice(ref, c.name or "Without a name")
+        for c in found
+        if (ref := _channel_address(scope, channel, c)) != to and ref
     ]
-    return {"offers": [(o, outbound_views.format_recipient(o.value)) for o in [*chosen, *offers]], "sought": find.strip()}
+    return {
+        "offers": [(o, outbound_views.format_recipient(o.value)) for o in [*chosen, *offers]],
+        "sought": find.strip(),
+    }
 
 
 def _channel_address(scope: Scope, channel: str, contact: ReachableContact) -> str:

@@ -30,7 +30,7 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
     first = (number - 1) * PAGE_SIZE
     found = await contacts.list_contacts(db, scope, q, PAGE_SIZE + 1, first)
     values: dict[str, Any] = {
-        "people": [view_models.contact_row(scope.project_id, c) for c in found[:PAGE_SIZE]],
+        "people": [view_models.contact_view(scope.project_id, c) for c in found[:PAGE_SIZE]],
         "q": q[:200],
         "said": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if found else "",
         "newer_url": _url(q, number - 1) if number > 1 else "",
@@ -38,7 +38,9 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
     }
     if layout.wants_partial(request):
         return layout.render_partial(request, "contacts/_list.html", values)
-    return layout.render_page(request, "contacts/page.html", values, frame=await layout.load_frame(request, db, session))
+    return layout.render_page(
+        request, "contacts/page.html", values, frame=await layout.load_frame(request, db, session)
+    )
 
 
 @router.get("/contacts/{contact_id}")
@@ -52,9 +54,9 @@ async def show_contact(
     named = await recipients.load_contacts(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
     here = view_models.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)
     values = {
-        "who": view_models.contact_row(scope.project_id, known.contact),
+        "who": view_models.contact_view(scope.project_id, known.contact),
         "number": known.contact.contact_id,
-        "talks": [view_models.conversation_row(scope.project_id, c) for c in known.conversations],
+        "talks": [view_models.conversation_view(scope.project_id, c) for c in known.conversations],
         "most": contacts.MAX_CONVERSATIONS,
         "policies": [outbound_views.policy_view(p, named) for p in allowed],
         "rows": [outbound_views.message_row(m, named) for m in written],

@@ -49,7 +49,7 @@ async def list_conversations(
     inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * PAGE_SIZE
     found = await conversations.list_conversations(db, scope, inbox, which.status or None, PAGE_SIZE + 1, first)
     values = {
-        "talks": [view_models.conversation_row(scope.project_id, c) for c in found[:PAGE_SIZE]],
+        "talks": [view_models.conversation_view(scope.project_id, c) for c in found[:PAGE_SIZE]],
         "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
         "inboxes": _inboxes(which, await totals.list_inboxes(db, scope)),
         "status": which.status,
@@ -58,7 +58,9 @@ async def list_conversations(
         "newer_url": _url(replace(which, page=which.page - 1)) if which.page > 1 else "",
         "older_url": _url(replace(which, page=which.page + 1)) if len(found) > PAGE_SIZE else "",
     }
-    return layout.render_page(request, "conversations/page.html", values, frame=await layout.load_frame(request, db, session))
+    return layout.render_page(
+        request, "conversations/page.html", values, frame=await layout.load_frame(request, db, session)
+    )
 
 
 def _choice(which: ConversationFilter, status: str, label: str) -> Choice:

@@ -72,7 +72,9 @@ async def reschedule(
     wanted = status if status in ("active", "paused") else None
     job = await schedules.change(db, scope, job_type, status=wanted, cadence_seconds=cadence_seconds)
     label = catalog.get_label(job.job_type)
-    return _respond(request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.format_cadence(job)}.")
+    return _respond(
+        request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.format_cadence(job)}."
+    )
 
 
 @router.post("/jobs/embeddings/retry-failed")

@@ -141,7 +141,9 @@ def has_page(path: str) -> bool:
 
 
 def _navigation(path: str) -> list[NavigationEntry]:
-    return [replace(p, is_current=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in NAVIGATION]
+    return [
+        replace(p, is_current=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in NAVIGATION
+    ]
 
 
 def _common_values(request: Request) -> dict[str, Any]:
@@ -235,7 +237,11 @@ def _templates() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"format_code": format_code, "as_written": as_written, "initial": initial}
-    made.globals |= {"asset": asset, "format_number": view_models.format_number, "format_count": view_models.format_count}
+    made.globals |= {
+        "asset": asset,
+        "format_number": view_models.format_number,
+        "format_count": view_models.format_count,
+    }
     return made
 
 

@@ -108,6 +108,8 @@ async def render_login(
         "minutes": held.settings.signup_pin_ttl_minutes,
     }
     headers = errors.describe_error(refused).headers if refused else None
-    answer = layout.render_page(request, "login/page.html", values, status=layout.error_status(refused), headers=headers)
+    answer = layout.render_page(
+        request, "login/page.html", values, status=layout.error_status(refused), headers=headers
+    )
     set_probe_cookie(answer, held.settings)
     return answer

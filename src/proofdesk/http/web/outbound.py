@@ -58,7 +58,9 @@ async def show_outbound(
     if scope is None:
         return await projects.render_projects(request, session)
     if compose:
-        return await composer.render_composer(request, session, scope, composer.prefilled_form(channel, to, evidence or []))
+        return await composer.render_composer(
+            request, session, scope, composer.prefilled_form(channel, to, evidence or [])
+        )
     asked = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
     asked["delivery"] = "failed" if delivery == "failed" else ""
     values = await _listed(request, scope, asked, layout.parse_page_number(page))

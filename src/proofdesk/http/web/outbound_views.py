@@ -112,7 +112,9 @@ def message_row(found: OutboundMessage, known: dict[str, RecipientContact]) -> M
     waits = found.next_attempt_at if found.status in ("approved", "failed") else None
     return MessageRow(
         url=message_url(found),
-        recipient=contact.name or format_recipient(found.recipient_ref) if contact else format_recipient(found.recipient_ref),
+        recipient=contact.name or format_recipient(found.recipient_ref)
+        if contact
+        else format_recipient(found.recipient_ref),
         address=format_recipient(found.recipient_ref) if contact and contact.name else "",
         channel=CHANNELS[found.channel],
         text=_beginning(found.payload.get("subject") or found.payload["text"]),
@@ -134,7 +136,9 @@ def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyVie
     return PolicyView(
         id=str(policy.id),
         contact=contact.name or format_recipient(who) if contact else format_recipient(who),
-        contact_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id) if contact else "",
+        contact_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id)
+        if contact
+        else "",
         contact_id=who,
         channel=CHANNELS[policy.channel],
         channel_id=policy.channel,
@@ -193,7 +197,9 @@ def message_history(history: Iterable[AuditEvent], attempts: Iterable[DeliveryAt
 
 def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
     payload = event.payload
-    reason = explain_error(payload.get("reason")) or explain_error(payload.get("after")) or str(payload.get("error") or "")
+    reason = (
+        explain_error(payload.get("reason")) or explain_error(payload.get("after")) or str(payload.get("error") or "")
+    )
     until = payload.get("until")
     return event.created_at, {
         "title": f"{ACTION_TITLES.get(event.action, event.action)} by {event.actor_username}"

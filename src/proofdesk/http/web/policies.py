@@ -99,7 +99,9 @@ async def _shown(
         "older_url": _url(asked, number + 1) if first + len(found) < total else "",
     }
     frame = await layout.load_frame(request, db, session)
-    return layout.render_page(request, "policies/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said)
+    return layout.render_page(
+        request, "policies/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+    )
 
 
 _WHICH: dict[bool | None, str] = {None: "All contacts", True: "Opted out"}

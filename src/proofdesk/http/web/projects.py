@@ -45,7 +45,9 @@ async def render_projects(
         "wrong": wrong.message if wrong else "",
     }
     frame = await layout.load_frame(request, db, session)
-    return layout.render_page(request, "projects/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said)
+    return layout.render_page(
+        request, "projects/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+    )
 
 
 @router.post("/projects")

@@ -141,9 +141,19 @@ def run_detail(run: Run) -> RunDetail:
     result = run.meta.get("result") or {}
     return RunDetail(
         card=run_card(run),
-        facts=[(view_models.format_name(n), view_models.format_value(v)) for n, v in told.items() if v not in (None, "", [], {})],
-        upstream=[(view_models.format_name(n), view_models.format_value(v)) for n, v in upstream.items() if v is not None],
-        counts=[(view_models.format_name(n), view_models.format_value(v)) for n, v in result.items() if v not in (None, [], {})],
+        facts=[
+            (view_models.format_name(n), view_models.format_value(v))
+            for n, v in told.items()
+            if v not in (None, "", [], {})
+        ],
+        upstream=[
+            (view_models.format_name(n), view_models.format_value(v)) for n, v in upstream.items() if v is not None
+        ],
+        counts=[
+            (view_models.format_name(n), view_models.format_value(v))
+            for n, v in result.items()
+            if v not in (None, [], {})
+        ],
         request_id=run.request_id or "",
     )
 

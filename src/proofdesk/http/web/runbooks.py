@@ -43,7 +43,9 @@ async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Re
 async def show_runbook(request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: str = "") -> Response:
     """One incident, before its checks have run."""
     values = _values(slug, _id(outbound_id)) | {"found": None}
-    return layout.render_page(request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session))
+    return layout.render_page(
+        request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session)
+    )
 
 
 @router.post("/runbooks/{slug}/run")
@@ -57,7 +59,9 @@ async def run(
     values["found"] = _diagnosis_values(request, await registry.run_checks(case, values["runbook"]), message)
     if layout.wants_partial(request):
         return layout.render_partial(request, "runbooks/_found.html", values)
-    return layout.render_page(request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session))
+    return layout.render_page(
+        request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session)
+    )
 
 
 def _values(slug: str, message: UUID | None) -> dict[str, Any]:

@@ -73,7 +73,9 @@ async def _open_thread(request: Request, opened: Resources, scope: Scope, filled
         thread = await conversations.get_conversation_of_message(opened.db, scope, filled.open)
     except (Invalid, NotFound):
         return None
-    return threads.thread_values(opened.settings, scope, thread, filled.open, closes=filters.search_url(replace(filled, open="")))
+    return threads.thread_values(
+        opened.settings, scope, thread, filled.open, closes=filters.search_url(replace(filled, open=""))
+    )
 
 
 async def _search(opened: Resources, scope: Scope, filled: SearchForm) -> SearchOutcome:

@@ -70,7 +70,9 @@ async def render_settings(
         **(await _telegram(db, settings, code) if session.is_owner else {}),
     }
     frame = await layout.load_frame(request, db, session)
-    return layout.render_page(request, "settings/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said)
+    return layout.render_page(
+        request, "settings/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+    )
 
 
 @router.post("/telegram/bind-code")

@@ -92,6 +92,10 @@ def _window(scope: Scope, thread: ConversationDetails, hit: str, *, whole: bool)
     of = [ids.message(scope.project_id, m.account_id, m.message_id) for m in thread.messages]
     cited = of.index(hit) if hit in of else None
     first = 0 if whole or cited is None else max(0, cited - CONTEXT_MESSAGES)
-    last = len(of) if whole else min(len(of), (cited or 0) + CONTEXT_MESSAGES + 1 if cited is not None else 2 * CONTEXT_MESSAGES)
+    last = (
+        len(of)
+        if whole
+        else min(len(of), (cited or 0) + CONTEXT_MESSAGES + 1 if cited is not None else 2 * CONTEXT_MESSAGES)
+    )
     lines = [view_models.thread_message(m, n == cited) for n, m in enumerate(thread.messages)][first:last]
     return ThreadWindow(lines, first, len(of) - last)

@@ -75,7 +75,7 @@ class ConversationHits:
 
 
 @dataclass(frozen=True)
-class ConversationRow:
+class ConversationView:
     """A conversation."""
 
     number: int
@@ -90,7 +90,7 @@ class ConversationRow:
 
 
 @dataclass(frozen=True)
-class ContactRow:
+class ContactView:
     """A contact."""
 
     name: str
@@ -126,9 +126,9 @@ def group_hits(hits: list[Hit]) -> list[ConversationHits]:
     return list(found.values())
 
 
-def conversation_row(project_id: UUID, found: ConversationRow) -> ConversationRow:
+def conversation_view(project_id: UUID, found: ConversationRow) -> ConversationView:
     """A conversation as a row of a list."""
-    return ConversationRow(
+    return ConversationView(
         number=found.conversation_id,
         url=thread_url(ids.conversation(project_id, found.account_id, found.conversation_id)),
         contact=found.contact_name or "Unknown contact",
@@ -141,9 +141,9 @@ def conversation_row(project_id: UUID, found: ConversationRow) -> ConversationRo
     )
 
 
-def contact_row(project_id: UUID, found: ContactRow) -> ContactRow:
+def contact_view(project_id: UUID, found: ContactRow) -> ContactView:
     """A contact as a row of a list."""
-    return ContactRow(
+    return ContactView(
         name=found.name or "Without a name",
         url=contact_url(project_id, found.account_id, found.contact_id),
         email=found.email or "",
@@ -283,7 +283,9 @@ def format_value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{format_name(name)} {format_value(inner)}" for name, inner in value.items())
     if isinstance(value, list):
-        return f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(format_value, value))
+        return (
+            f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(format_value, value))
+        )
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)
