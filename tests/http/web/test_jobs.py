@@ -42,15 +42,15 @@ def progress(done: int, total: int | None, unit: str, *, at_first: int = 0, seco
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "300 of 1\u202f200 conversations read, 5 a second, 3 min left"),
+        ({}, "300 of 1,200 conversations read, 5 per second, 3 minutes left"),
         (
             {"progress": progress(600, 800, "conversations cut", at_first=200, seconds=10)},
-            "600 of 800 conversations cut, 40 a second, 5 s left",
+            "600 of 800 conversations cut, 40 per second, 5 seconds left",
         ),
         ({"progress": {"done": 8, "total": 9, "unit": "chunks"}}, "8 of 9 chunks"),
-        ({"progress": None}, "beginning"),
-        ({"progress": progress(1, None, "conversations read")}, "1 conversation read, 1 a minute"),
-        ({"progress": progress(900, 900, "chunks")}, "900 of 900 chunks, 15 a second"),
+        ({"progress": None}, "starting"),
+        ({"progress": progress(1, None, "conversations read")}, "1 conversation read, 1 per minute"),
+        ({"progress": progress(900, 900, "chunks")}, "900 of 900 chunks, 15 per second"),
         ({"status": "queued"}, ""),
     ],
 )  # fmt: skip

@@ -252,9 +252,9 @@ async def test_the_theme_is_drawn_as_it_was_chosen(anyone: httpx2.AsyncClient):
 
 
 def test_snippets_are_cut_at_their_marks():
-    assert [(p.text, p.marked) for p in view_models.split_snippet("a [[b]] c [[d]]")] == [
+    assert [(p.text, p.is_match) for p in view_models.split_snippet("a [[b]] c [[d]]")] == [
         ("a ", False), ("b", True), (" c ", False), ("d", True),
     ]  # fmt: skip
-    assert [(p.text, p.marked) for p in view_models.split_snippet("open [[ and ]] close")][1] == (" and ", True)
+    assert [(p.text, p.is_match) for p in view_models.split_snippet("open [[ and ]] close")][1] == (" and ", True)
     assert "".join(p.text for p in view_models.split_snippet("never [[closed")) == "never [[closed"
     assert view_models.split_snippet("") == []

@@ -123,13 +123,13 @@ def run_card(run: Run, now: datetime | None = None) -> RunCard:
         status=run.status,
         trigger=TRIGGERS[run.trigger] + (f", attempt {run.attempt}" if run.attempt > 1 else ""),
         started=view_models.display_time(began),
-        duration=_lasting(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
+        duration=view_models.format_duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
         processed=view_models.format_count(run.processed_count, _unit(run.job_type)) if is_over else "",
         error=run.error or "",
         runbook=runbook_url(run.job_type, run.error_details) if run.status == "failed" else "",
         done=progress.get("done", 0),
         total=progress.get("total") or 0,
-        pace=_pace(run, now) if run.status == "running" else "",
+        pace=_describe_pace(run, now) if run.status == "running" else "",
         stopping=run.cancel_requested_at is not None,
     )
 
@@ -187,31 +187,29 @@ def format_cadence(job: Schedule) -> str:
 
 
 def runbook_url(job_type: str, details: dict[str, Any] | None) -> str:
-    """The page of the runbook for a failed job; nothing when there is none."""
+    """Return the address of the runbook for a failed job, or an empty string."""
     job = catalog.find(job_type)
     slug = registry.runbook_for_error((details or {}).get("code", "")) or (job.runbook if job else None)
     return f"/runbooks/{slug}" if slug else ""
 
 
-def _pace(run: Run, now: datetime) -> str:
-    """How fast its stage goes, and how long yet: `1 200 of 5 000 conversations cut, 240 a second, 16 s left`."""
+def _describe_pace(run: Run, now: datetime) -> str:
+    """Return progress, rate and time left: `1,200 of 5,000 conversations cut, 240 per second, 16 seconds left`."""
     progress = run.progress
     if not progress:
-        return "beginning"
-    done, total, (unit, *how) = progress["done"], progress["total"], progress["unit"].split(" ")
+        return "starting"
+    done, total, (unit, *verb) = progress["done"], progress["total"], progress["unit"].split(" ")
     unit = unit.removesuffix("s")
-    counted = (
-        f"{view_models.format_number(done)} of {view_models.format_count(total, unit)}"
-        if total
-        else view_models.format_count(done, unit)
-    )
-    said = " ".join((counted, *how))
-    stage = progress.get("stage") or {"done": done, "since": now.isoformat()}  # an older worker tells none
+    count = view_models.format_count(total, unit) if total else view_models.format_count(done, unit)
+    text = " ".join((f"{view_models.format_number(done)} of {count}" if total else count, *verb))
+    stage = progress.get("stage") or {"done": done, "since": now.isoformat()}  # workers of older versions send none
     seconds = (now - datetime.fromisoformat(stage["since"])).total_seconds()
     rate = (done - stage["done"]) / seconds if seconds >= 1 else 0
     if rate:
-        said += f", {view_models.format_number(round(rate))} a second" if rate >= 1 else f", {rate * 60:.0f} a minute"
-    return said + (f", {_lasting((total - done) / rate)} left" if rate and total and total > done else "")
+        pace = f"{view_models.format_number(round(rate))} per second" if rate >= 1 else f"{rate * 60:.0f} per minute"
+        text += f", {pace}"
+    is_unfinished = rate and total and total > done
+    return text + (f", {view_models.format_duration((total - done) / rate)} left" if is_unfinished else "")
 
 
 def _unit(job_type: str) -> str:
@@ -220,14 +218,5 @@ def _unit(job_type: str) -> str:
 
 
 def _every(seconds: int) -> str:
-    return {60: "every minute", 3600: "every hour", 86_400: "every day"}.get(seconds, f"every {_lasting(seconds)}")
-
-
-def _lasting(seconds: float) -> str:
-    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= length:
-            whole, rest = int(seconds // length), seconds % length
-            smaller = {"d": (3600, "h"), "h": (60, "min"), "min": (1, "s")}[unit]
-            more = int(rest // smaller[0])
-            return f"{whole} {unit}" + (f" {more} {smaller[1]}" if more else "")
-    return f"{seconds:.1f} s" if 0 < seconds < 10 and seconds != int(seconds) else f"{int(seconds)} s"
+    names = {60: "every minute", 3600: "every hour", 86_400: "every day"}
+    return names.get(seconds, f"every {view_models.format_duration(seconds)}")

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
+
+import humanize
 
 from proofdesk.chatwoot.available_sources import AvailableSources
 from proofdesk.conversations.queries import ContactRow, ConversationMessage, ConversationRow
@@ -264,13 +266,20 @@ def display_time(time: datetime) -> DisplayTime:
 
 
 def format_number(count: int) -> str:
-    """A count with thin spaces between thousands."""
-    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    """Return a count with commas between thousands: `1,200`."""
+    return humanize.intcomma(count)
 
 
-def format_count(count: int, one: str, many: str = "") -> str:
-    """A count and what is counted: `1 message`, `1 200 messages`."""
-    return f"{format_number(count)} {one if count == 1 else many or one + 's'}"
+def format_count(count: int, singular: str, plural: str = "") -> str:
+    """Return a count with its noun: `1 message`, `1,200 messages`."""
+    return f"{format_number(count)} {singular if count == 1 else plural or singular + 's'}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in at most two units: `1 minute and 5 seconds`, `0.4 seconds`."""
+    smallest = "seconds" if seconds < 3600 else "minutes" if seconds < 86_400 else "hours"
+    style = "%0.1f" if seconds < 10 and seconds != int(seconds) else "%d"
+    return humanize.precisedelta(timedelta(seconds=seconds), minimum_unit=smallest, format=style)
 
 
 def format_name(name: str) -> str:
