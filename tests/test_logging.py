@@ -1,4 +1,4 @@
-"""Lines of the log, as a process writes them. What a whole server writes is looked at in tests/http/api/test_logs.py."""
+"""Lines of the log, as one process writes them. tests/http/api/test_logs.py checks the log of a whole server."""
 
 import json
 import subprocess
@@ -7,26 +7,26 @@ from typing import Any
 
 _PROGRAM = """
 import json, logging, sys, uuid
-from proofdesk import logs
+from proofdesk import logging as logs
 from proofdesk.settings import Settings
 
 logs.setup(Settings(log_format="json"))
 {}
-json.dump(logs.recent(), sys.stdout)
+json.dump(logs.recent_events(), sys.stdout)
 """
 
 
 def _logged(code: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The lines that a process wrote, and what it kept of them."""
+    """Run code in a process; return the lines that it wrote, and the events that it kept."""
     command = [sys.executable, "-c", _PROGRAM.format(code)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stderr.splitlines()], json.loads(done.stdout)
 
 
-def test_an_event_of_ours_and_one_of_a_library_are_lines_of_one_form():
+def test_events_of_proofdesk_and_of_libraries_have_one_form():
     lines, kept = _logged(
-        "with logs.bound(request_id='one'):\n"
-        "    logs.get('proofdesk.here').info('done', id=uuid.UUID(int=7))\n"
+        "with logs.bind_context(request_id='one'):\n"
+        "    logs.get_logger('proofdesk.here').info('done', id=uuid.UUID(int=7))\n"
         "logging.getLogger('library').warning('late by %d s', 3)"
     )
     ours, theirs = lines
@@ -37,11 +37,11 @@ def test_an_event_of_ours_and_one_of_a_library_are_lines_of_one_form():
     assert kept == lines
 
 
-def test_what_is_below_the_level_is_not_written():
-    code = "logs.get('proofdesk.here').debug('detail'); logging.getLogger('library').debug('detail')"
+def test_events_below_the_level_are_not_written():
+    code = "logs.get_logger('proofdesk.here').debug('detail'); logging.getLogger('library').debug('detail')"
     assert _logged(code) == ([], [])
 
 
-def test_a_line_is_written_of_what_is_no_text_as_well():
-    (line,), (kept,) = _logged("logs.get('proofdesk.here').info('request', path='/caf\\udce9')")
+def test_invalid_text_is_written_with_a_replacement():
+    (line,), (kept,) = _logged("logs.get_logger('proofdesk.here').info('request', path='/caf\\udce9')")
     assert line["path"] == kept["path"] == "/caf?"

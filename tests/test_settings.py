@@ -1,4 +1,4 @@
-"""What settings accept, trim and refuse, and that no secret leaves them."""
+"""Settings accept, trim and refuse values, and no secret leaves them."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ SECRET = "Tr1ck-y-pass"
 
 
 def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
-    """The settings of that environment."""
+    """Return the settings of an environment."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in environment.items():
@@ -25,7 +25,7 @@ def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("value", "origin"),
     [
         ("https://desk.example.com", "https://desk.example.com"),
         ("https://desk.example.com/", "https://desk.example.com"),
@@ -36,8 +36,8 @@ def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
         ("https://bücher.example", "https://xn--bcher-kva.example"),
     ],
 )
-def test_public_url_is_the_origin_that_is_meant(monkeypatch: pytest.MonkeyPatch, given: str, meant: str):
-    assert load(monkeypatch, PUBLIC_URL=given).public_url == meant
+def test_public_url_becomes_an_origin(monkeypatch: pytest.MonkeyPatch, value: str, origin: str):
+    assert load(monkeypatch, PUBLIC_URL=value).public_url == origin
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_public_url_is_the_origin_that_is_meant(monkeypatch: pytest.MonkeyPatch,
         "https://[::zz]",
     ],
 )
-def test_any_other_public_url_stops_the_start(monkeypatch: pytest.MonkeyPatch, wrong: str):
+def test_any_other_public_url_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str):
     with pytest.raises(Invalid, match=r"^PUBLIC_URL=") as refused:
         load(monkeypatch, PUBLIC_URL=wrong)
     assert SECRET not in refused.value.message and "\n" not in refused.value.message
@@ -95,7 +95,7 @@ def test_the_unsubscribe_link_begins_with_the_origin(monkeypatch: pytest.MonkeyP
         (SECRET, "postgresql://"),
     ],
 )
-def test_a_mistyped_database_url_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, wrong: str, names: str):
+def test_wrong_database_url_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, wrong: str, names: str):
     with pytest.raises(Invalid, match=rf"^DATABASE_URL=\*+: .*{names}") as refused:
         load(monkeypatch, DATABASE_URL=wrong)
     assert SECRET not in refused.value.message and "\n" not in refused.value.message
@@ -112,7 +112,7 @@ def test_a_mistyped_database_url_is_named_without_its_password(monkeypatch: pyte
         "postgresql://user:p%40ss@[::1]/db",
     ],
 )
-def test_what_postgresql_understands_is_accepted(monkeypatch: pytest.MonkeyPatch, right: str):
+def test_every_form_that_postgresql_reads_is_accepted(monkeypatch: pytest.MonkeyPatch, right: str):
     loaded = load(monkeypatch, DATABASE_URL=f" {right}\n").database_url
     assert loaded is not None and loaded.get_secret_value() == right
 
@@ -127,7 +127,7 @@ def test_keys_are_trimmed_or_refused(monkeypatch: pytest.MonkeyPatch, name: str)
         assert SECRET not in refused.value.message
 
 
-def test_a_password_keeps_its_spaces_and_loses_its_line_break(monkeypatch: pytest.MonkeyPatch):
+def test_password_keeps_spaces_but_no_line_break(monkeypatch: pytest.MonkeyPatch):
     kept = load(monkeypatch, AUTH_PASSWORD=" correct horse \r\n").auth_password
     assert kept is not None and kept.get_secret_value() == " correct horse "
 
@@ -154,7 +154,7 @@ def test_logs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
             raise ValueError(SECRET)
         except ValueError:
             logging.getLogger("library").exception("failed", extra={"url": f"https://a:{SECRET}@b"})
-        proofdesk_logging.get_logger("proofdesk.test").warning("told", inner={"list": [SECRET, "https://u:pw@host/x"]})
+        proofdesk_logging.get_logger("proofdesk.test").warning("event", inner={"list": [SECRET, "https://u:pw@host/x"]})
     finally:
         root.handlers, root.level = handlers, level
     written = capsys.readouterr().err
@@ -163,18 +163,18 @@ def test_logs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert json.loads(written.splitlines()[-1])["inner"]["list"][1] == "https://********@host/x"
 
 
-def test_a_password_is_taken_out_however_it_is_written():
+def test_escaped_password_is_removed_in_both_spellings():
     redaction.register_secrets(["postgresql://user:sp%40ced-word@host/db"])
     assert redaction.redact_text("password sp@ced-word or sp%40ced-word") == "password ******** or ********"
 
 
-def test_a_home_begins_at_the_home_of_the_person(monkeypatch: pytest.MonkeyPatch):
+def test_home_may_start_with_a_tilde(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/homes/me")
     assert str(load(monkeypatch, PROOFDESK_HOME="~/desk").proofdesk_home) == "/homes/me/desk"
     with pytest.raises(Invalid, match=r"^PROOFDESK_HOME="):
         load(monkeypatch, PROOFDESK_HOME="~nobody-of-that-name/desk")
 
 
-def test_addresses_without_credentials_stay_as_they_are():
+def test_addresses_without_credentials_are_unchanged():
     text = "write to me@example.com about https://a.example/@me"
     assert urls.masked(text) == text

@@ -16,7 +16,7 @@ OWNERS = {
     "database": "schema_migrations",
     "evidence": "evidence_items",
     "indexing": "rag_chunks rag_models rag_vectors search_postings",
-    "jobs": "scheduled_jobs worker_runs workers",
+    "jobs": "scheduled_jobs worker_runs",
     "outbound": "app_settings contact_channel_names contact_channel_policies contact_merges outbound_attempts"
     " outbound_deliveries outbound_messages telegram_moves",
     "projects": "account_scopes project_members project_sources projects source_claims",

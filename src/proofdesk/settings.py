@@ -1,4 +1,4 @@
-"""Everything that can be set from outside: one field a variable, read once at start.
+"""The settings: one field for each environment variable, read once at start.
 
 A field is the lower-cased name of its environment variable. `docs/configuration.md` is generated from this file.
 """
@@ -36,11 +36,11 @@ _ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA
 
 
 class Settings(BaseSettings):
-    """The effective configuration. Raises pydantic's `ValidationError`; `load` turns that into one line."""
+    """The effective settings. Raises pydantic's `ValidationError`; `load` converts it to one line."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    # Where things are
+    # Addresses
     proofdesk_home: Home = Field(default_factory=default_home, description="Folder of the embedded database.")
     database_url: Database = Field(
         default=None, description="PostgreSQL 15+ with pgvector 0.8+. Unset: the embedded database."
@@ -49,29 +49,31 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535, description="Port the server listens on.")
     public_url: Origin = Field(
         default=None,
-        description="Address people use, such as `https://desk.example.com`: for links and the Secure flag of cookies.",
+        description="Address for users, such as `https://desk.example.com`: for links and the Secure flag of cookies.",
     )
     web_processes: int = Field(default=1, ge=1, le=64, description="Server processes.")
     database_pool_size: int = Field(default=10, ge=2, le=200, description="Database connections of one process.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
     log_format: Literal["auto", "json", "console"] = Field(
-        default="auto", description="`auto`: for people on a terminal, JSON lines elsewhere."
+        default="auto", description="`auto`: text on a terminal, JSON lines elsewhere."
     )
 
     # Access
     auth_username: str = Field(default="owner", description="Name of the owner account that always exists.")
     auth_password: Password = Field(
-        default=None, description="Its password. Unset: made at the first start and shown once."
+        default=None, description="Its password. Unset: generated at the first start and shown once."
     )
     session_cookie_name: str = Field(default="sid", description="Name of the session cookie.")
     csrf_cookie_name: str = Field(default="csrf_token", description="Name of the CSRF cookie that scripts may read.")
     cookie_secure: bool | None = Field(
-        default=None, description="Secure flag; unset: when `PUBLIC_URL` or the request is https."
+        default=None, description="Secure flag; unset: if `PUBLIC_URL` or the request is https."
     )
     cors_origin: str = Field(default="", description="Comma-separated origins that may call the API with credentials.")
     trusted_proxies: Proxies = Field(
         default="",
-        description="Addresses or networks of proxies, comma-separated; their `X-Forwarded-*` headers are believed.",
+        description="Addresses or networks of proxies, comma-separated; their `X-Forwarded-*` headers are trusted.",
     )
     login_rate_limit_max_attempts: int = Field(default=10, ge=1, le=10_000, description="Failed logins in the window.")
     login_rate_limit_window_minutes: int = Field(default=15, ge=1, le=1440, description="Length of that window.")
@@ -79,28 +81,31 @@ class Settings(BaseSettings):
     # Signup and Telegram
     telegram_bot_token: Key = Field(default=None, description="Token of the bot that sends PINs; unset: no signup.")
     telegram_webhook_secret: Password = Field(
-        default=None, description="What Telegram's calls must carry; 1 to 256 of `A-Z a-z 0-9 _ -`."
+        default=None, description="Secret that calls from Telegram must carry; 1 to 256 of `A-Z a-z 0-9 _ -`."
     )
     telegram_owner_id: Number = Field(
         default=None, ge=1, lt=2**63, description="Telegram id of the owner; unset: bound with a one-time code."
     )
     telegram_api_base_url: BaseUrl = Field(default="https://api.telegram.org", description="Address of the Bot API.")
     signup_pin_secret: Password = Field(
-        default=None, description="Key under which PINs are stored; unset: made from the bot's token."
+        default=None, description="Key for the hashes of PINs; unset: derived from the bot's token."
     )
-    signup_pin_ttl_minutes: int = Field(default=10, ge=1, le=1440, description="How long a PIN works.")
-    signup_pin_max_attempts: int = Field(default=8, ge=1, le=20, description="Tries of one PIN.")
+    signup_pin_ttl_minutes: int = Field(default=10, ge=1, le=1440, description="Minutes for which a PIN is valid.")
+    signup_pin_max_attempts: int = Field(default=8, ge=1, le=20, description="Attempts for one PIN.")
 
     # Chatwoot
     chatwoot_base_url: Service = Field(default=None, description="Address of Chatwoot, without `/api`.")
     chatwoot_api_token: Key = Field(default=None, description="Access token of an administrator of the account.")
-    chatwoot_account_id: Number = Field(default=None, ge=1, description="Account bound on a project's first sync.")
+    chatwoot_account_id: Number = Field(default=None, ge=1, description="Account bound at the first sync of a project.")
     chatwoot_lookback_days: Number = Field(
-        default=None, ge=1, le=36_500, description="Only conversations active since; unset: everything."
+        default=None, ge=1, le=36_500, description="Only conversations active in these days are read; unset: all."
     )
     chatwoot_concurrency: int = Field(default=8, ge=1, le=64, description="Requests in flight.")
     chatwoot_recheck_minutes: int = Field(
-        default=30, ge=0, le=10_080, description="Conversations active within are re-read for deletions."
+        default=30,
+        ge=0,
+        le=10_080,
+        description="Conversations active in these minutes are read again, to find deletions.",
     )
     chatwoot_reconcile_requests_per_minute: int = Field(
         default=1500, ge=1, le=600_000, description="Pace of the daily reconcile; Chatwoot's own limit is 3000."
@@ -114,7 +119,7 @@ class Settings(BaseSettings):
         " `?tls=none`), or `smtps://`. Unset: no e-mail.",
     )
     smtp_from: Sender = Field(
-        default=None, description="Who writes: `Studio <hello@example.com>`. Needed with `SMTP_URL`."
+        default=None, description="Sender: `Studio <hello@example.com>`. Required with `SMTP_URL`."
     )
     smtp_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
 
@@ -133,8 +138,10 @@ class Settings(BaseSettings):
     )
     embedding_model: str = Field(default="text-embedding-3-small", description="Model of the `openai` provider.")
     embedding_dim: Number = Field(default=None, ge=2, le=4000, description="Dimension; unset: the model's own.")
-    embedding_query_prefix: str = Field(default="", description="Put before queries, for models that want it (e5).")
-    embedding_document_prefix: str = Field(default="", description="Put before texts, for models that want it (e5).")
+    embedding_query_prefix: str = Field(default="", description="Text before queries, for models that require it (e5).")
+    embedding_document_prefix: str = Field(
+        default="", description="Text before documents, for models that require it (e5)."
+    )
     openai_api_key: Key = Field(default=None, description="Key of OpenAI or of a compatible server.")
     openai_base_url: Endpoint = Field(
         default=None,
@@ -145,55 +152,62 @@ class Settings(BaseSettings):
     embed_batch_size: int = Field(default=100, ge=1, le=2048, description="Texts in one request.")
     embed_concurrency: int = Field(default=4, ge=1, le=64, description="Requests in flight.")
     embed_max_attempts: int = Field(
-        default=5, ge=1, le=100, description="Tries of one request; also claims a chunk may outlive."
+        default=5, ge=1, le=100, description="Attempts for one request; also claims of one chunk before it fails."
     )
     embed_stale_recovery_minutes: int = Field(
-        default=30, ge=1, le=1440, description="Age at which a claim of a lost worker is taken back."
+        default=30, ge=1, le=1440, description="Age at which the claim of a lost worker is released."
     )
 
     # Search
     search_hnsw_ef_search: int = Field(default=100, ge=1, le=1000, description="Breadth of the vector index search.")
 
     # Outbound
-    outbound_four_eyes: bool = Field(default=False, description="Whoever drafts a message may not approve it.")
-    outbound_concurrency: int = Field(default=16, ge=1, le=256, description="Messages on their way at once.")
+    outbound_four_eyes: bool = Field(default=False, description="The author of a draft may not approve it.")
+    outbound_concurrency: int = Field(default=16, ge=1, le=256, description="Messages that are sent concurrently.")
     outbound_lease_seconds: float = Field(
         default=300,
         ge=1,
         le=86_400,
-        description="Age at which an attempt without outcome counts as lost; a call is cut off at half of it.",
+        description="Age at which an attempt without a result counts as lost; a call is cancelled at half of it.",
     )
 
     # Jobs
-    job_wait_seconds: int = Field(default=25, ge=0, le=600, description="How long a job route waits for its result.")
-    worker_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Pause between looks at the schedule.")
-    worker_tick_limit: int = Field(default=25, ge=1, le=100, description="Due jobs started in one look.")
-    run_retention_days: int = Field(
-        default=30, ge=1, le=3650, description="Days for which runs are kept; the last of each job type always is."
+    job_wait_seconds: int = Field(
+        default=25, ge=0, le=600, description="Seconds that a job route waits for the result."
     )
-    worker_concurrency: int = Field(default=2, ge=1, le=64, description="Jobs one worker runs at a time.")
-    storage_budget_gb: float = Field(default=20, gt=0, description="Budget against which storage is shown.")
+    worker_interval_seconds: int = Field(
+        default=60, ge=1, le=3600, description="Seconds between two checks of the schedule."
+    )
+    worker_tick_limit: int = Field(default=25, ge=1, le=100, description="Due jobs that one check starts.")
+    run_retention_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="Days for which runs are kept; the last run of each job type is always kept.",
+    )
+    worker_concurrency: int = Field(default=2, ge=1, le=64, description="Jobs that one worker runs concurrently.")
+    storage_budget_gb: float = Field(default=20, gt=0, description="Storage budget, for the display of usage.")
 
     @property
     def provider(self) -> Literal["openai", "local"]:
-        """The embedding provider in effect."""
+        """The effective embedding provider."""
         return self.embedding_provider or ("openai" if self.openai_api_key or self.openai_base_url else "local")
 
     @property
     def has_chatwoot(self) -> bool:
-        """Whether it is said where Chatwoot is and how to get in."""
+        """Whether the address and the token of Chatwoot are set."""
         return self.chatwoot_base_url is not None and self.chatwoot_api_token is not None
 
     @property
     def secure_cookies(self) -> bool | None:
-        """Whether cookies carry the Secure flag; None when that depends on how each request came."""
+        """Whether cookies carry the Secure flag; None if that depends on the scheme of each request."""
         if self.cookie_secure is not None:
             return self.cookie_secure
         return True if (self.public_url or "").startswith("https://") else None
 
     @property
     def chatwoot_links(self) -> str | None:
-        """The address of Chatwoot for people's links, which carry no credentials."""
+        """The address of Chatwoot for links, without credentials."""
         return self.chatwoot_base_url and urls.without_credentials(self.chatwoot_base_url)
 
     @property
@@ -203,12 +217,12 @@ class Settings(BaseSettings):
 
     @property
     def opt_out_words(self) -> list[str]:
-        """The words that opt out, in small letters."""
+        """The words that opt out, in lower case."""
         return sorted({w.strip().lower() for w in self.outbound_opt_out_words.split(",") if w.strip()})
 
     @property
     def proxies(self) -> list[IPv4Network | IPv6Network]:
-        """The networks of proxies that are believed."""
+        """The networks of trusted proxies."""
         return networks(self.trusted_proxies)
 
 
@@ -216,29 +230,31 @@ def load() -> Settings:
     """Read the environment.
 
     Raises `Invalid` with one line for each wrong variable: its name, its value (masked if secret) and what is allowed.
-    The secrets appear in no log and message of this process afterwards.
+    Afterwards no log line and no message of this process holds the secrets.
     """
-    redaction.register_secrets(os.environ.get(name.upper(), "") for name in Settings.model_fields if _may_hold_secret(name))
+    redaction.register_secrets(
+        os.environ.get(name.upper(), "") for name in Settings.model_fields if _may_hold_secret(name)
+    )
     try:
         settings = Settings()
     except ValidationError as error:
         raise Invalid("\n".join(_line(e["loc"], e["input"], e["msg"]) for e in error.errors())) from None
     for origin in settings.cors_origins:
         if not _ORIGIN.fullmatch(origin):
-            allowed = "name origins such as https://app.example.com, since cookies are sent along with their requests"
+            allowed = "name origins such as https://app.example.com, since their requests carry cookies"
             raise Invalid(_line(("cors_origin",), origin, allowed))
     if settings.smtp_url is not None and settings.smtp_from is None:
-        raise Invalid(_line(("smtp_from",), "", "name who writes, such as Studio <hello@example.com>"))
+        raise Invalid(_line(("smtp_from",), "", "name the sender, such as Studio <hello@example.com>"))
     return settings
 
 
 def effective_values(settings: Settings) -> dict[str, object]:
-    """The effective settings by variable name, secrets masked."""
+    """Return the effective settings by variable name, with masked secrets."""
     return {name.upper(): _masked(getattr(settings, name)) for name in Settings.model_fields}
 
 
 def is_secret(name: str) -> bool:
-    """Whether the field of that name holds a secret."""
+    """Return whether the field holds a secret."""
     return "SecretStr" in str(Settings.model_fields[name].annotation)
 
 

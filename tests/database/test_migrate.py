@@ -19,7 +19,6 @@ NOT_SCOPED = {
     "app_settings",
     "source_claims",
     "rate_limits",
-    "workers",
     "run_totals",
     "signup_requests",
     "telegram_owner",

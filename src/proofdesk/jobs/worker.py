@@ -36,10 +36,10 @@ async def run_worker(resources: Resources, *, drain: bool = False, stopping: asy
     app = create_app(resources, stopping=stopping, active=active)
     async with app.open_async(resources.db.pool), _background_tasks(resources, app, starts_due_jobs=not drain):
         while not stopping.is_set():
-            end = _wait_until_drained(app, active) if drain else stopping.wait()
+            drained = asyncio.create_task(_wait_until_drained(app, active)) if drain else None
             try:
-                await _take_jobs(app, resources, asyncio.create_task(end), stopping)
-                if drain:
+                await _take_jobs(app, resources, stopping, drained)
+                if drained and drained.done() and not drained.cancelled():
                     return
             except (ConnectorException, Unavailable) as error:
                 log.warning("the queue cannot be reached; trying again", error=str(error))
@@ -90,9 +90,9 @@ async def execute_job(
 
 
 async def _take_jobs(
-    app: procrastinate.App, resources: Resources, end: asyncio.Task[object], stopping: asyncio.Event
+    app: procrastinate.App, resources: Resources, stopping: asyncio.Event, drained: asyncio.Task[None] | None
 ) -> None:
-    """Take jobs until `end` is done or `stopping` is set. Ends also when the connection of the queue broke."""
+    """Take jobs until `stopping` is set or `drained` is done. Ends also when the connection of the queue broke."""
     taking = asyncio.create_task(
         app.run_worker_async(
             concurrency=resources.settings.worker_concurrency,
@@ -104,15 +104,16 @@ async def _take_jobs(
         )
     )
     stop_request = asyncio.create_task(stopping.wait())
+    ends = [stop_request, drained] if drained else [stop_request]
     try:
-        await asyncio.wait([taking, end, stop_request], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([taking, *ends], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (end, stop_request, taking):
+        for task in (*ends, taking):
             if not task.done():
                 task.cancel()
         await asyncio.wait([taking])
-    if end.done() and not end.cancelled():
-        end.result()
+    if drained and drained.done() and not drained.cancelled():
+        drained.result()
     if not taking.cancelled():
         taking.result()
 
