@@ -15,7 +15,7 @@ import numpy as np
 import psycopg
 
 from proofdesk.indexing.chunking.chunker import ChunkLimits
-from proofdesk.indexing.chunks import ChunkWriter
+from proofdesk.indexing.chunks import ChunkStage
 from proofdesk.settings import Settings
 
 MODEL = "bench"
@@ -117,7 +117,7 @@ def fill(
     conn.execute(
         "INSERT INTO sync_watermarks (project_id, account_scope_id, source, meta)"
         " VALUES (%s, %s, 'chunks', jsonb_build_object('rules', %s::text))",
-        [dataset.project_id, dataset.account_scope_id, ChunkWriter(ChunkLimits.from_settings(Settings())).rules],
+        [dataset.project_id, dataset.account_scope_id, ChunkStage(ChunkLimits.from_settings(Settings())).rules],
     )
     if embedded:
         _embed(conn, dataset)

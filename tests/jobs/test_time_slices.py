@@ -25,7 +25,7 @@ class Counting:
     """A model that embeds one text a request and remembers whose it was."""
 
     name, dimension, max_batch = "counting", DIMENSION, 1
-    takes: int | None = None
+    learned_max_texts: int | None = None
 
     def __init__(self) -> None:
         self.asked: list[str] = []

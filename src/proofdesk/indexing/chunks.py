@@ -2,24 +2,24 @@
 
 from collections.abc import Sequence
 
-from proofdesk.chatwoot.progress_queries import Index
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import chunk_queries
 from proofdesk.indexing.chunk_queries import StoredChunk
 from proofdesk.indexing.chunking import chunker
 from proofdesk.indexing.chunking.chunker import Chunk, ChunkLimits
-from proofdesk.indexing.stage import StoredRows
+from proofdesk.indexing.stage import IndexingStage, StoredRows
 from proofdesk.indexing.transcript_queries import StaleConversation
 from proofdesk.indexing.transcripts import Transcript
 from proofdesk.projects.scope import Scope
 
 
-class ChunkWriter:
+class ChunkStage(IndexingStage[list[Chunk]]):
     """Writes `rag_chunks`. Other limits make every conversation stale."""
 
-    index: Index = "chunks"
+    index = "chunks"
 
     def __init__(self, limits: ChunkLimits):
+        super().__init__()
         self._limits = limits
         self.rules = f"{chunker.VERSION}/{limits.chunk_size}/{limits.min_embed_chars}"
 

@@ -7,6 +7,7 @@ a single conversation has more.
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from proofdesk.chatwoot import progress_queries
@@ -17,9 +18,9 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import chunk_queries, transcript_queries, transcripts
 from proofdesk.indexing.chunking.chunker import ChunkLimits
-from proofdesk.indexing.chunks import ChunkWriter
+from proofdesk.indexing.chunks import ChunkStage
 from proofdesk.indexing.stage import IndexingStage
-from proofdesk.indexing.terms import TermWriter
+from proofdesk.indexing.terms import TermStage
 from proofdesk.indexing.transcript_queries import StaleConversation
 from proofdesk.projects.scope import Scope
 
@@ -50,11 +51,11 @@ async def index_conversations(
 
     Several workers may run this at the same time. Progress is reported in conversations.
     """
-    chunks, terms = IndexingStage(ChunkWriter(limits)), IndexingStage(TermWriter())
+    chunks, terms = ChunkStage(limits), TermStage()
     stages: Stages = (chunks, terms)
     async with db.scoped(scope) as conn:
         for stage in stages:
-            await progress_queries.adopt_rules(conn, scope, stage.writer.index, stage.writer.rules)
+            await progress_queries.adopt_rules(conn, scope, stage.index, stage.rules)
         total = await transcript_queries.count_stale(conn, scope)
     conversations = await _run_batches(db, partial(_index_batch, db, scope, stages), total, report)
     return IndexingTotals(conversations, chunks.stored, chunks.removed, len(chunks.quarantined))
@@ -94,14 +95,14 @@ async def _index_batch(db: Database, scope: Scope, stages: Stages) -> int:
         for part in _parts(conversations):
             read, unreadable = await process_in_halves(conn, part, partial(transcripts.read_transcripts, conn, scope))
             for stage in stages:
-                await stage.process(conn, scope, [t for part_of in read for t in part_of], unreadable)
+                await stage.process(conn, scope, list(chain.from_iterable(read)), unreadable)
     return len(conversations)
 
 
 async def _lock_stale(conn: Conn, scope: Scope, stages: Stages) -> list[StaleConversation]:
     quarantined = [key for stage in stages for key in stage.quarantined]
     for stage in stages:
-        if conversations := await transcript_queries.lock_stale(conn, scope, stage.writer.index, BATCH, quarantined):
+        if conversations := await transcript_queries.lock_stale(conn, scope, stage.index, BATCH, quarantined):
             return conversations
     return []
 

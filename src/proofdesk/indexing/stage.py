@@ -2,11 +2,12 @@
 
 import asyncio
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from proofdesk.chatwoot import cursor_queries, progress_queries
 from proofdesk.chatwoot.progress_queries import Index
@@ -27,33 +28,28 @@ class StoredRows:
     removed: int = 0
 
 
-class TranscriptWriter(Protocol[Prepared]):
-    """What a stage does with transcripts. A new `rules` text makes every conversation stale."""
+class IndexingStage(ABC, Generic[Prepared]):
+    """One index in one run: what it stored, and which conversations it quarantined.
+
+    Another text of `rules` makes every conversation stale. A quarantined conversation is taken again by the next run.
+    """
 
     index: Index
     rules: str
 
+    def __init__(self) -> None:
+        self.quarantined: set[ConversationKey] = set()
+        self.stored = self.removed = 0
+
+    @abstractmethod
     def prepare(self, transcript: Transcript) -> Prepared:
         """Compute the rows of a conversation. Runs in a thread."""
-        ...
 
+    @abstractmethod
     async def store(
         self, conn: Conn, scope: Scope, conversations: Sequence[StaleConversation], prepared: Sequence[Prepared]
     ) -> StoredRows:
         """Make the stored rows of conversations equal to the prepared ones."""
-        ...
-
-
-class IndexingStage(Generic[Prepared]):
-    """A writer in one run, with what it stored and which conversations it quarantined.
-
-    A quarantined conversation is not taken again by this run, but by the next one.
-    """
-
-    def __init__(self, writer: TranscriptWriter[Prepared]):
-        self.writer = writer
-        self.quarantined: set[ConversationKey] = set()
-        self.stored = self.removed = 0
 
     async def process(
         self,
@@ -63,9 +59,8 @@ class IndexingStage(Generic[Prepared]):
         unreadable: Sequence[tuple[StaleConversation, str]],
     ) -> None:
         """Index those of the transcripts that are stale, and quarantine those `unreadable` or refused, with reasons."""
-        index = self.writer.index
-        failures = {conversation.key: reason for conversation, reason in unreadable if index in conversation.stale}
-        stale = [transcript for transcript in transcripts if index in transcript.conversation.stale]
+        failures = {conversation.key: reason for conversation, reason in unreadable if self.index in conversation.stale}
+        stale = [transcript for transcript in transcripts if self.index in transcript.conversation.stale]
         prepared = await asyncio.to_thread(self._prepare, stale, failures)
         if prepared:
             results, refused = await process_in_halves(conn, prepared, partial(self._store, conn, scope))
@@ -74,9 +69,9 @@ class IndexingStage(Generic[Prepared]):
             self.removed += sum(rows.removed for rows in results)
         succeeded = [t.conversation.key for t in stale if t.conversation.key not in failures]
         if succeeded:
-            await cursor_queries.release_conversations(conn, scope, index, succeeded)
+            await cursor_queries.release_conversations(conn, scope, self.index, succeeded)
         if failures:
-            await cursor_queries.quarantine_conversations(conn, scope, index, failures)
+            await cursor_queries.quarantine_conversations(conn, scope, self.index, failures)
             self.quarantined |= failures.keys()
 
     def _prepare(
@@ -85,7 +80,7 @@ class IndexingStage(Generic[Prepared]):
         prepared: list[tuple[Transcript, Prepared]] = []
         for transcript in transcripts:
             try:
-                prepared.append((transcript, self.writer.prepare(transcript)))
+                prepared.append((transcript, self.prepare(transcript)))
             except (ImportError, OSError):  # the installation is broken, not the conversation
                 raise
             except Exception as error:
@@ -94,8 +89,8 @@ class IndexingStage(Generic[Prepared]):
 
     async def _store(self, conn: Conn, scope: Scope, part: Sequence[tuple[Transcript, Prepared]]) -> StoredRows:
         conversations = [transcript.conversation for transcript, _ in part]
-        rows = await self.writer.store(conn, scope, conversations, [prepared for _, prepared in part])
-        await progress_queries.mark_indexed(conn, scope, self.writer.index, conversations)
+        rows = await self.store(conn, scope, conversations, [prepared for _, prepared in part])
+        await progress_queries.mark_indexed(conn, scope, self.index, conversations)
         return rows
 
 

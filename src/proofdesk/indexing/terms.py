@@ -3,11 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from proofdesk.chatwoot.progress_queries import Index
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import documents, stemmer, term_queries
 from proofdesk.indexing.documents import Document
-from proofdesk.indexing.stage import StoredRows
+from proofdesk.indexing.stage import IndexingStage, StoredRows
 from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcript_queries import ConversationKey, StaleConversation
 from proofdesk.indexing.transcripts import Transcript
@@ -19,12 +18,13 @@ WHOLE = ""
 """The term that every conversation with text has: its postings count conversations and hold their lengths."""
 
 
-class TermWriter:
+class TermStage(IndexingStage[Postings]):
     """Writes `search_postings`. A posting that did not change keeps its row."""
 
-    index: Index = "terms"
+    index = "terms"
 
     def __init__(self) -> None:
+        super().__init__()
         self.rules = str(VERSION)
 
     def prepare(self, transcript: Transcript) -> Postings:

@@ -24,6 +24,7 @@ CHECKPOINT_SECONDS = 12.0
 queued again, which they survive. Stopping takes 20 seconds at most."""
 _RESTART_SECONDS = 0.2  # when the connection of the queue broke
 _DRAIN_CHECK_SECONDS = 0.05
+_POLLING_SECONDS = 1.0  # a run that is queued again waits for its own job to end, of which nobody is notified
 
 
 async def run_worker(resources: Resources, *, drain: bool = False, stopping: asyncio.Event | None = None) -> None:
@@ -96,6 +97,7 @@ async def _take_jobs(
     taking = asyncio.create_task(
         app.run_worker_async(
             concurrency=resources.settings.worker_concurrency,
+            fetch_job_polling_interval=_POLLING_SECONDS,
             delete_jobs="always",
             shutdown_graceful_timeout=CHECKPOINT_SECONDS,
             update_heartbeat_interval=recovery.WORKER_HEARTBEAT_SECONDS,

@@ -16,7 +16,6 @@ AXE = (Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js").r
 FINDINGS = """async () => (await axe.run({resultTypes: ["violations"]})).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
     .map((found) => found.id + ": " + found.nodes.map((node) => `${node.target} ${node.failureSummary}`).join("; "))"""
-HEAVIEST = 150 * 1024
 PLOTS_ARE_DRAWN = "[...document.querySelectorAll('[data-plot]')].every((plot) => plot.querySelector('canvas'))"
 
 
@@ -51,7 +50,7 @@ async def test_a_page_is_light_and_open_to_everybody(tab: Page, look: Look):
     # The network is never idle where changes are followed: wait for what is fetched late, fonts and plots.
     await tab.evaluate("async () => { await document.fonts.ready }")
     await tab.wait_for_function(PLOTS_ARE_DRAWN)
-    assert 5_000 < sum(transferred) <= HEAVIEST
+    assert 5_000 < sum(transferred) <= look.heaviest
     if look.click:
         await tab.locator(look.click).first.click()
         await tab.locator(".line, .facts, .lights").first.wait_for()

@@ -187,15 +187,18 @@ async def test_what_stands_between_backticks_is_code_and_nothing_more(cast: Cast
     assert layout.format_code("<b>`<i>`") == "&lt;b&gt;<code>&lt;i&gt;</code>"
 
 
-async def test_static_files_with_a_version_last(anyone: httpx2.AsyncClient):
-    lasting = await anyone.get(assets.asset("app.css"))
-    assert lasting.status_code == 200 and "immutable" in lasting.headers["cache-control"]
-    assert lasting.headers["content-encoding"] == "gzip" and "light-dark(" in lasting.text
-    again = await anyone.get("/static/app.css", headers={"if-none-match": lasting.headers["etag"]})
-    assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
-    for nothing in ("../shell.py", "styles/nothing.css", "built"):
+async def test_built_files_are_compressed_and_kept_forever(anyone: httpx2.AsyncClient):
+    response = await anyone.get(assets.asset("app.css"))
+    assert response.status_code == 200 and response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert response.headers["content-encoding"] == "gzip" and "light-dark(" in response.text
+    again = await anyone.get(assets.asset("app.css"), headers={"if-none-match": response.headers["etag"]})
+    assert again.status_code == 304
+    plain = await anyone.get(assets.asset("app.css"), headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers and plain.text == response.text
+    font = await anyone.get(assets.asset("onest-latin-wght-normal.woff2"))
+    assert font.headers["content-type"] == "font/woff2"
+    for nothing in ("../layout.py", "app.css", "manifest.json", "help"):
         assert (await anyone.get(f"/static/{nothing}")).status_code == 404
-
 
 async def test_pages_hold_no_script_or_style_of_their_own(told: Cast):
     for path in ("/search?q=refund&mode=text", "/search", "/docs", "/nowhere"):

@@ -1,4 +1,4 @@
-"""Pages: one's own password and sessions, and the accounts that the owner looks after; forms of the settings page."""
+"""Forms of the settings page: your own password and sessions, and the users that the owner manages."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/settings", route_class=Route)
 async def change_password(
     request: Request, db: Db, settings: Config, session: CurrentSession, current: Text = "", new: Text = ""
 ) -> Response:
-    """Change one's own password."""
+    """Change the password of the signed-in user."""
     by, address = dependencies.actor(request, session), client_address(request)
     doing = accounts.change_own_password(db, settings, session, current, new, by, address)
     return await page.run_action(request, session, doing, "password")
@@ -25,14 +25,14 @@ async def change_password(
 
 @router.post("/sessions/end")
 async def end_other_sessions(request: Request, db: Db, session: CurrentSession) -> Response:
-    """Sign oneself out everywhere else."""
+    """End all other sessions of the signed-in user."""
     doing = sessions.end_other_sessions(db, session, request.scope.get(dependencies.REQUEST_ID))
     return await page.run_action(request, session, doing, "sessions")
 
 
 @router.post("/users")
 async def create_user(request: Request, db: Db, owner: Owner, username: Text = "", password: Text = "") -> Response:
-    """Make an account."""
+    """Create a user."""
     doing = accounts.create(db, username, password, dependencies.actor(request, owner))
     return await page.run_action(request, owner, doing, "user")
 
@@ -41,27 +41,27 @@ async def create_user(request: Request, db: Db, owner: Owner, username: Text = "
 async def set_user_password(
     request: Request, db: Db, owner: Owner, username: Text = "", password: Text = ""
 ) -> Response:
-    """Give an account another password."""
+    """Set the password of a user."""
     doing = accounts.set_password(db, username, password, dependencies.actor(request, owner))
     return await page.run_action(request, owner, doing, "user_password")
 
 
 @router.post("/users/disable")
 async def disable_user(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
-    """Close an account."""
+    """Disable a user."""
     doing = accounts.disable(db, username, dependencies.actor(request, owner))
     return await page.run_action(request, owner, doing, "user_disabled")
 
 
 @router.post("/users/enable")
 async def enable_user(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
-    """Open an account again."""
+    """Enable a disabled user."""
     doing = accounts.enable(db, username, dependencies.actor(request, owner))
     return await page.run_action(request, owner, doing, "user_enabled")
 
 
 @router.post("/users/end-sessions")
 async def end_user_sessions(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
-    """Sign an account out everywhere."""
+    """End all sessions of a user."""
     doing = accounts.end_sessions(db, username, dependencies.actor(request, owner))
     return await page.run_action(request, owner, doing, "user_sessions")

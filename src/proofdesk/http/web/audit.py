@@ -1,4 +1,4 @@
-"""Page: who did what, and whether the record is whole."""
+"""Page: audit events, and the verification of their chain."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -35,7 +35,7 @@ EventFilter = Annotated[AuditFilter, Depends(_parse_filter)]
 
 @dataclass(frozen=True)
 class AuditRow:
-    """An event as it is shown."""
+    """An audit event as a row of the list."""
 
     id: int
     action: str
@@ -53,7 +53,7 @@ class AuditRow:
 async def show_audit(
     request: Request, db: Db, session: CurrentSession, which: EventFilter, page: str = "1"
 ) -> Response:
-    """A page of events, newest first."""
+    """Show a page of events, newest first."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
@@ -73,7 +73,7 @@ async def show_audit(
 
 @router.get("/audit/verify")
 async def verify(request: Request, db: Db, session: CurrentSession, scope: ProjectReader) -> Response:
-    """The proof of the active project's chain and, for the owner, of the installation's; a part for htmx."""
+    """Verify the chain of the project and, for the owner, that of the installation; a part for htmx."""
     proofs = [await chain.verify(db, scope, "This project")]
     if session.is_owner:
         proofs.append(await chain.verify(db, None, "Accounts and sign-ins"))
@@ -107,7 +107,7 @@ def _row(event: AuditEvent) -> AuditRow:
 
 
 def _ref(ref: dict[str, Any]) -> dict[str, str]:
-    """A reference as it is shown; one to a message opens in place."""
+    """Return a reference for the template. A reference to a message opens in place."""
     name = str(ref.get("ref", ""))
     message = name.partition("#")[0] if ref.get("source") in ("cw_messages", "rag_chunks") else ""
     url = f"/messages/{quote(message)}/thread" if message else ""

@@ -1,4 +1,4 @@
-"""Page: the form that writes a message, from evidence or from nothing. It makes a draft and sends nothing."""
+"""Page: the form that writes a message, with or without evidence. It creates a draft and sends nothing."""
 
 import uuid
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ SOURCES = {"cwmsg": "cw_messages", "cw": "cw_conversations"}
 
 @dataclass(frozen=True)
 class DraftForm:
-    """The form as it is filled in. `to` is who was chosen, `find` what was typed: an address, or a name to look for."""
+    """The values of the form. `to` is the chosen recipient; `find` is an address or a name to search for."""
 
     channel: str = "chatwoot"
     to: str = ""
@@ -50,17 +50,17 @@ class DraftForm:
 
     @property
     def recipient(self) -> str:
-        """Who it is for."""
+        """Return the recipient."""
         return self.to or self.find.strip()
 
     @property
     def payload(self) -> dict[str, str]:
-        """What it says, as the channel takes it."""
+        """Return the content in the form that the channel takes."""
         return {"text": self.text} | ({"subject": self.subject} if self.channel == "email" and self.subject else {})
 
 
 def prefilled_form(channel: str, to: str, refs: list[str]) -> DraftForm:
-    """A form that is not filled in yet, but for what the way here says."""
+    """Return a form that contains only what the link to it names."""
     fits = channel if channel in outbound_views.CHANNELS else "email" if "@" in to else "chatwoot"
     return DraftForm(fits, to=to[:500], evidence=refs)
 
@@ -75,7 +75,7 @@ async def find_recipients(
     channel: str = "chatwoot",
     to: str = "",
 ) -> Response:
-    """Who can be written to on the channel, and who is chosen already; a part for htmx."""
+    """Return the contacts that match `find` on the channel, and the chosen one, as a part for htmx."""
     offered = await _recipient_choices(db, scope, channel, find[:200], to[:500])
     return layout.render_partial(request, "outbound/_recipients.html", offered)
 
@@ -96,7 +96,7 @@ async def draft(
     idempotency_key: Text = "",
     preview: Text = "",
 ) -> Response:
-    """Make a draft and go to its page; or, with `preview`, only show what would be drafted."""
+    """Create a draft and go to its page. With `preview`, only show what the draft would be."""
     written = text.replace("\r\n", "\n")
     sheet = DraftForm(channel, to, find, subject, written, scheduled_at, evidence_refs or [], idempotency_key)
     if preview and layout.wants_partial(request):
@@ -113,7 +113,7 @@ async def draft(
 async def render_composer(
     request: Request, session: UserSession, scope: Scope, sheet: DraftForm, *, wrong: ProofdeskError | None = None
 ) -> Response:
-    """The page with the form. `wrong` is told at the field that it is about."""
+    """Return the page with the form. `wrong` is shown at the field that it is about."""
     db = request.state.resources.db
     faults = {_field(wrong): wrong.message} if wrong else {}
     try:
@@ -123,7 +123,7 @@ async def render_composer(
     if quoted and not sheet.recipient:
         sheet = replace(sheet, to=_replied_conversation(scope, quoted))
     if isinstance(wrong, drafts.IdempotencyConflict):
-        sheet = replace(sheet, key=uuid.uuid4().hex)  # whoever sends the changed form again means another message
+        sheet = replace(sheet, key=uuid.uuid4().hex)  # the changed form is another message
     values = {
         "sheet": sheet,
         "max_subject_length": MAX_SUBJECT_LENGTH,
@@ -150,13 +150,13 @@ def _draft_request(sheet: DraftForm) -> DraftRequest:
 
 
 def _reference(ref: str) -> dict[str, str]:
-    """A reference by the form of its name."""
+    """Return the reference that a name such as `cwmsg:…` stands for."""
     source = "rag_chunks" if "#" in ref else SOURCES.get(ref.partition(":")[0], "external")
     return {"source": source, "ref": ref}
 
 
 def _replied_conversation(scope: Scope, quoted: list[tuple[EvidenceReference, CitedRow]]) -> str:
-    """The conversation that the evidence comes from: mostly it is its contact who is written to."""
+    """Return the conversation that the evidence comes from: usually its contact is the recipient."""
     cited = next((c for _, c in quoted if c.account_id and c.conversation_id), None)
     if cited is None or cited.account_id is None or cited.conversation_id is None:
         return ""
@@ -164,7 +164,7 @@ def _replied_conversation(scope: Scope, quoted: list[tuple[EvidenceReference, Ci
 
 
 def _field(error: ProofdeskError) -> str:
-    """The field that an error is about; the whole form where it is none."""
+    """Return the field that an error is about, or `form`."""
     if isinstance(error, InvalidPayload):
         return "subject" if error.details.get("field") == "subject" else "text"
     fields = {registry.InvalidChannel: "channel", InvalidRecipient: "to", InvalidEvidenceRef: "evidence"}
@@ -172,9 +172,9 @@ def _field(error: ProofdeskError) -> str:
 
 
 def _preview(sheet: DraftForm) -> dict[str, Any]:
-    """What would arrive, in the form that the channel gives it; or why it could not."""
+    """Return what the recipient would see, or why the channel refuses it."""
     try:
-        # Whom it goes to is told at its own field.
+        # Errors of the recipient are shown at its own field.
         checked = registry.CHANNELS[registry.check_channel(sheet.channel)].check(_ANYBODY[sheet.channel], sheet.payload)
     except Invalid as error:
         return {"wrong": error.message if sheet.text.strip() else "", "subject": "", "text": "", "channel": ""}
@@ -191,7 +191,7 @@ _ANYBODY = {"chatwoot": f"cw:{uuid.UUID(int=0)}:1:1", "email": "somebody@example
 
 
 async def _recipient_choices(db: Database, scope: Scope, channel: str, find: str, to: str) -> dict[str, Any]:
-    """Who can be chosen; first, who is chosen."""
+    """Return the choices of recipients, the chosen one first."""
     found = await recipients.find_reachable(db, scope, channel, find, MAX_CHOICES) if find.strip() or not to else []
     known = await recipients.load_contacts(db, scope, [to] if to else [])
     chosen = [Choice(to, known[to].name if to in known else "", True)] if to else []
@@ -207,7 +207,7 @@ async def _recipient_choices(db: Database, scope: Scope, channel: str, find: str
 
 
 def _channel_address(scope: Scope, channel: str, contact: ReachableContact) -> str:
-    """How the channel reaches a contact."""
+    """Return the address of a contact on the channel."""
     if channel == "email":
         return contact.email or ""
     if channel == "telegram":

@@ -1,4 +1,4 @@
-"""Pages: contacts, and one of them with his conversations."""
+"""Pages: contacts, and one contact with their conversations, policies and outbound messages."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +22,7 @@ MOST_WRITTEN = 20
 
 @router.get("/contacts")
 async def list_contacts(request: Request, db: Db, session: CurrentSession, q: str = "", page: str = "1") -> Response:
-    """A page of them; with `q` in a name, address, number or identifier."""
+    """Show a page of contacts. `q` searches names, addresses, phone numbers and identifiers."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
@@ -47,7 +47,7 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
 async def show_contact(
     request: Request, db: Db, session: CurrentSession, scope: ProjectReader, contact_id: str, done: str = ""
 ) -> Response:
-    """One of them, with his last conversations, what he allows, and what was written to him."""
+    """Show a contact with their latest conversations, their policies, and the latest outbound messages."""
     known = await contacts.get_contact(db, scope, contact_id)
     allowed, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), PAGE_SIZE, 0)
     written = await recipients.list_messages(db, scope, contact_id.lower(), MOST_WRITTEN)

@@ -1,4 +1,4 @@
-"""Page: conversations, the last active first."""
+"""Page: conversations, the most recently active first."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -22,7 +22,7 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class ConversationFilter:
-    """What the address says; nonsense counts as nothing."""
+    """Which conversations to list; invalid values of the address are ignored."""
 
     inbox: str = ""
     status: str = ""
@@ -30,7 +30,7 @@ class ConversationFilter:
 
 
 async def parse_filter(inbox_id: str = "", status: str = "", page: str = "1") -> ConversationFilter:
-    """The filters of the address."""
+    """Return the filter that the address contains."""
     return ConversationFilter(
         inbox=inbox_id if inbox_id.isascii() and inbox_id.isdigit() and len(inbox_id) < 19 else "",
         status=status if status in STATUSES else "",
@@ -42,7 +42,7 @@ async def parse_filter(inbox_id: str = "", status: str = "", page: str = "1") ->
 async def list_conversations(
     request: Request, db: Db, session: CurrentSession, which: Annotated[ConversationFilter, Depends(parse_filter)]
 ) -> Response:
-    """A page of them."""
+    """Show a page of conversations."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)

@@ -1,4 +1,4 @@
-"""The search form: what its fields hold, the question they make, and the options they offer."""
+"""The search form: its values, the query that they form, and the options of its fields."""
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,7 +21,7 @@ STATUSES = {"": "Any status", "open": "Open", "pending": "Pending", "snoozed": "
 
 @dataclass(frozen=True)
 class SearchForm:
-    """The fields as text, as they are in the address. `from_` and `to` are days, both included."""
+    """The values of the form as text, as in the address. `from_` and `to` are days, both included."""
 
     q: str = ""
     mode: str = "hybrid"
@@ -36,7 +36,7 @@ class SearchForm:
 
 
 async def parse_form(request: Request) -> SearchForm:
-    """What the address says; a field that it says nonsense about counts as empty."""
+    """Return the form that the address contains; a field with an invalid value is empty."""
     given = {name: value.strip() for name, value in request.query_params.items()}
     inbox = given.get("inbox", "")
     return SearchForm(
@@ -54,7 +54,7 @@ async def parse_form(request: Request) -> SearchForm:
 
 
 def build_query(filled: SearchForm) -> SearchQuery:
-    """The question of the form. Raises `Invalid` for a text that is too long or a day that is none."""
+    """Return the query of the form. Raises `Invalid` for a long text or an invalid day."""
     if len(filled.q) > MAX_QUERY_LENGTH:
         raise QueryRequired(f"A question has at most {MAX_QUERY_LENGTH} characters.")
     to = _day("To", filled.to)
@@ -74,7 +74,7 @@ def build_query(filled: SearchForm) -> SearchQuery:
 
 
 def form_values(filled: SearchForm, inboxes: list[InboxRow], labels: list[str]) -> dict[str, Any]:
-    """What the template shows: the fields and their options."""
+    """Return the values and options of the fields for the template."""
     return {
         "q": filled.q,
         "longest": MAX_QUERY_LENGTH,
@@ -89,7 +89,7 @@ def form_values(filled: SearchForm, inboxes: list[InboxRow], labels: list[str]) 
 
 
 def filter_chips(filled: SearchForm, inboxes: list[InboxRow]) -> list[dict[str, str]]:
-    """The filters that are set, each with the address of the search without it."""
+    """Return the active filters, each with the address of the search without it."""
     names = {str(i.inbox_id): i.name for i in inboxes}
     said = {
         "inbox": f"in {names.get(filled.inbox, 'inbox ' + filled.inbox)}",
@@ -107,7 +107,7 @@ def filter_chips(filled: SearchForm, inboxes: list[InboxRow]) -> list[dict[str, 
 
 
 def search_url(filled: SearchForm) -> str:
-    """The address of a search."""
+    """Return the address of a search."""
     plain = asdict(SearchForm())
     fields = {name.rstrip("_"): value for name, value in asdict(filled).items() if value != plain[name]}
     return "/search" + (f"?{urlencode(fields)}" if fields else "")

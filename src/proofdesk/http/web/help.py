@@ -1,4 +1,4 @@
-"""Pages: the documentation, as Zensical built it from docs/. scripts/assets.py brings it into the package."""
+"""Pages: the documentation, which scripts/assets.py builds from docs/ with Zensical."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -15,13 +15,13 @@ _assets = BuiltFiles(SITE, f"private, {IMMUTABLE}")
 
 @router.get("")
 async def show_start(session: CurrentSession) -> Response:
-    """Go to the first page; the links of the site are relative, so its address ends with a slash."""
+    """Redirect to the first page; it ends with a slash, because links of the site are relative."""
     return RedirectResponse("/help/", 307)
 
 
 @router.get("/{path:path}")
 async def show_file(request: Request, session: CurrentSession, path: str) -> Response:
-    """Return a page of the documentation, or a file that a page uses."""
+    """Return a page of the documentation, or a file that its pages use."""
     if page := _page_address(path):
         return RedirectResponse(page, 307)
     name = f"{path}index.html" if not path or path.endswith("/") else path
@@ -30,7 +30,7 @@ async def show_file(request: Request, session: CurrentSession, path: str) -> Res
 
 
 def _page_address(path: str) -> str:
-    """Return where a page without its slash is: `architecture`, or `reference-api` for reference/api."""
+    """Return the address of a page named without its slash: `architecture`, or `reference-api` for reference/api."""
     if path == "index":
         return "/help/"
     for name in (path, path.replace("-", "/", 1)):

@@ -1,4 +1,4 @@
-"""Pages: what runs by itself and what ran; each job can be asked for, paused and cancelled from here."""
+"""Pages: running jobs, schedules and the history of runs, with buttons to run, pause and cancel."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ async def show_jobs(
     status: str = "",
     page: str = "1",
 ) -> Response:
-    """What is under way, the schedules, and what ran."""
+    """Show the running jobs, the schedules, and a page of the history."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
@@ -45,7 +45,7 @@ async def show_jobs(
 
 @router.get("/jobs/runs/{run_id}")
 async def show_run(request: Request, db: Db, session: CurrentSession, scope: ProjectReader, run_id: str) -> Response:
-    """One run: what it did, or why it did not, with the request that failed."""
+    """Show a run: its result, or its error with the failed request."""
     values = {"run": run_views.run_detail(await runs.get(db, scope, _id(run_id)))}
     if layout.wants_partial(request):
         return layout.render_partial(request, "jobs/_run.html", values)
@@ -54,7 +54,7 @@ async def show_run(request: Request, db: Db, session: CurrentSession, scope: Pro
 
 @router.post("/jobs/runs/{run_id}/cancel")
 async def cancel(request: Request, db: Db, scope: ProjectEditor, run_id: str) -> Response:
-    """Stop a run."""
+    """Cancel a run."""
     ended = await runs.cancel(db, scope, _id(run_id))
     return _respond(request, "Cancelled." if ended.status == "cancelled" else "It stops at the next page or batch.")
 
@@ -68,7 +68,7 @@ async def reschedule(
     status: Annotated[str, Form()] = "",
     cadence_seconds: Annotated[int | None, Form(ge=30, le=86_400)] = None,
 ) -> Response:
-    """Pause or resume a job, or give it another cadence."""
+    """Pause or resume a job, or change its cadence."""
     wanted = status if status in ("active", "paused") else None
     job = await schedules.change(db, scope, job_type, status=wanted, cadence_seconds=cadence_seconds)
     label = catalog.get_label(job.job_type)
@@ -79,7 +79,7 @@ async def reschedule(
 
 @router.post("/jobs/embeddings/retry-failed")
 async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Response:
-    """Let failed chunks wait for a vector again, and make them."""
+    """Reset failed chunks and request a run that embeds them."""
     reset = await vectors.retry_failed(db, scope)
     await runs.request_after(db, scope, catalog.EMBED.name, "manual")
     return _respond(request, f"{view_models.format_count(reset, 'chunk')} will be embedded again.")
@@ -101,7 +101,7 @@ reconcile = _request_route("/jobs/chatwoot/reconcile", catalog.RECONCILE.name)
 
 
 async def _live_values(db: Db, settings: Config, scope: ProjectReader, which: run_views.RunFilter) -> dict[str, Any]:
-    """What changes while one looks."""
+    """Return the values of the part that is updated while the page is open."""
     offset = (which.page - 1) * PAGE_SIZE
     ran, total = await runs.list_history(db, scope, which.job_type or None, which.status or None, PAGE_SIZE, offset)
     return {
@@ -128,7 +128,7 @@ def _id(run_id: str) -> UUID:
 
 
 def _respond(request: Request, said: str) -> Response:
-    """Stay on the page, with a toast; without htmx, go back to where one was."""
+    """Show a toast and keep the page; without htmx, go back to the page of the form."""
     if "hx-request" in request.headers:
         return layout.toast_response(said)
     return RedirectResponse(layout.referring_path(request), 303)

@@ -1,4 +1,4 @@
-"""What all pages share: the frame, templates, the way to the login page and errors."""
+"""What all pages share: frame, templates, redirect to the login page, errors."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ HOME = "/"
 
 @dataclass(frozen=True)
 class NavigationEntry:
-    """A page of the rail. `starts_group` begins another group, `is_current` is where one is."""
+    """A page in the navigation. `starts_group` begins a new group; `is_current` marks the current page."""
 
     path: str
     label: str
@@ -64,9 +64,9 @@ HINTS = {
     500: "Try again. If the error remains, give the request id below to your administrator.",
     503: "Try again in a minute. If the error remains, give the request id below to your administrator.",
 }
-"""What somebody can do about an error, by its code, or else by its status."""
+"""What the user can do about an error, by its code or else its status."""
 
-FRAME_TIMEOUT_SECONDS = 2.0  # seconds that an error page waits for what stands around it
+FRAME_TIMEOUT_SECONDS = 2.0  # how long an error page waits for its frame, in seconds
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a page: who looks, in which project, and where else one can go."""
+    """What surrounds a page: the user, the active project, and the navigation."""
 
     username: str
     projects: list[Choice]
@@ -99,7 +99,7 @@ def render_page(
     headers: dict[str, str] | None = None,
     toast: str = "",
 ) -> HTMLResponse:
-    """A whole page. `frame` is None where nobody is signed in; `toast` tells what was done."""
+    """Return a whole page. `frame` is None where nobody is signed in; `toast` reports what was done."""
     shared = _common_values(request) | {"frame": frame, "theme": _theme(request), "toast": toast}
     return HTMLResponse(_render(template, shared | values), status, headers)
 
@@ -107,13 +107,13 @@ def render_page(
 def render_partial(
     request: Request, template: str, values: dict[str, Any], status: int = 200, *, toast: str = "", tone: str = "good"
 ) -> HTMLResponse:
-    """A part of a page, for htmx; with a toast that tells what was done."""
+    """Return a part of a page for htmx. `toast` reports what was done."""
     headers = _toast(toast, tone) if toast else None
     return HTMLResponse(_render(template, _common_values(request) | values), status, headers)
 
 
 def toast_response(text: str, tone: str = "good") -> Response:
-    """Nothing but a toast: htmx leaves the page as it is."""
+    """Return only a toast: htmx keeps the page as it is."""
     return Response(status_code=204, headers=_toast(text, tone))
 
 
@@ -122,13 +122,13 @@ def _toast(text: str, tone: str) -> dict[str, str]:
 
 
 def referring_path(request: Request) -> str:
-    """The page of ours on which a form was sent, as the browser tells it."""
+    """Return the path of the page that sent the form, as the browser reports it."""
     told = urlsplit(request.headers.get("referer", ""))
     return safe_path(f"{told.path}?{told.query}" if told.query else told.path)
 
 
 async def load_frame(request: Request, db: Database, session: UserSession) -> Frame:
-    """The frame of the session's pages."""
+    """Return the frame for the pages of the session."""
     visible = await projects.list_visible(db, dependencies.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
     active = next((c.label for c in choices if c.chosen), "")
@@ -136,7 +136,7 @@ async def load_frame(request: Request, db: Database, session: UserSession) -> Fr
 
 
 def has_page(path: str) -> bool:
-    """Whether the rail leads to that page: others offer a way there only when there is one."""
+    """Return whether the navigation contains a page, so that other pages may link to it."""
     return any(place.path == path for place in NAVIGATION)
 
 
@@ -147,23 +147,23 @@ def _navigation(path: str) -> list[NavigationEntry]:
 
 
 def _common_values(request: Request) -> dict[str, Any]:
-    """What every template may use."""
+    """Return the values that every template may use."""
     session: UserSession | None = request.scope.get(dependencies.SESSION)
     return {"csrf_token": session.csrf_token if session else ""}
 
 
 def parse_page_number(text: str) -> int:
-    """The number of a page of a list, from 1, whatever the address says."""
+    """Return the page number that the address contains, from 1; 1 for an invalid value."""
     return max(1, min(int(text), 100_000)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
 
 
 def wants_partial(request: Request) -> bool:
-    """Whether htmx asks for a part of the page only."""
+    """Return whether htmx requests only a part of the page."""
     return request.headers.get("hx-request-type") == "partial"
 
 
 def redirect_to_login(request: Request) -> Response:
-    """Send somebody without a session to the login page and, after it, back to where he was going."""
+    """Redirect a user without a session to the login page, and back to the requested page after it."""
     url = request.url
     target = f"{url.path}?{url.query}" if url.query else url.path
     login = f"/login?next={quote(target, safe='/')}" if request.method == "GET" else "/login"
@@ -177,7 +177,7 @@ def redirect_to_login(request: Request) -> Response:
 
 
 async def render_error(request: Request, failure: ErrorResponse) -> HTMLResponse:
-    """An error, for a person: a page, or a line where htmx asked for a part; with the runbook for it."""
+    """Return an error as a page, or as a notice where htmx requested a part. It links to the runbook of the error."""
     told = {
         "status": failure.status,
         "code": failure.code,
@@ -193,28 +193,28 @@ async def render_error(request: Request, failure: ErrorResponse) -> HTMLResponse
 
 
 async def _load_frame_if_possible(request: Request) -> Frame | None:
-    """What stands around the pages of somebody signed in. What broke may be what it is read with: then nothing."""
+    """Return the frame for a signed-in user; None when reading it fails, because that may be the error itself."""
     try:
         async with asyncio.timeout(FRAME_TIMEOUT_SECONDS):
             session = await dependencies.optional_session(request)
             return await load_frame(request, request.state.resources.db, session) if session else None
-    except Exception:  # the page of an error must come in any case
-        log.exception("an error page stands alone")
+    except Exception:  # an error page must be shown in any case
+        log.exception("error page without frame")
         return None
 
 
 def error_status(error: ProofdeskError | None) -> int:
-    """The status of a form that is shown again with what is wrong."""
+    """Return the status of a form that is shown again with an error."""
     return errors.describe_error(error).status if error else 200
 
 
 def safe_path(target: str | None) -> str:
-    """`target` when it is a path of ours, else the start page: no other site, no protocol-relative tricks."""
+    """Return `target` when it is a path of this site, else the start page. Protocol-relative addresses are refused."""
     if not target or not target.startswith("/") or target.startswith("//"):
         return HOME
     if "\\" in target or not target.isprintable():
         return HOME
-    # Nor what would begin with two slashes once somebody on the way tidies it up.
+    # A proxy may shorten the path, so that it begins with two slashes.
     return HOME if "//" in urlsplit(target).path else target
 
 
@@ -222,7 +222,7 @@ def safe_path(target: str | None) -> str:
 
 
 def _render(template: str, values: dict[str, Any]) -> str:
-    """The HTML, in which no text can reorder what stands around it but what went through `as_written`."""
+    """Return the HTML. Directional formatting is removed, except in text that went through `as_written`."""
     return bidi.without_formatting(_templates().get_template(template).render(values))
 
 
@@ -246,7 +246,7 @@ def _templates() -> Environment:
 
 
 def format_code(text: str) -> Markup:
-    """What stands between backticks, as code."""
+    """Return text with the words between backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
@@ -256,7 +256,7 @@ def as_written(value: object) -> Markup:
 
 
 def initial(name: str) -> str:
-    """The first letter of a name."""
+    """Return the first letter of a name."""
     return bidi.without_formatting(name)[:1].upper()
 
 

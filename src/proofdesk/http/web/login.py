@@ -1,4 +1,4 @@
-"""Pages: sign in and out. The login page also holds the forms of `web.signup`."""
+"""Pages: sign in and sign out. The login page also contains the forms of `web.signup`."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ FIXES = {
 async def show_login(
     request: Request, session: OptionalSession, next: str = "", signup: str = "", create: str | None = None
 ) -> Response:
-    """The forms, or straight on for somebody who is signed in. With `signup`, the one that asks for its PIN."""
+    """Show the forms, or redirect a signed-in user. With `signup`, show the form for the PIN."""
     if session is not None:
         return RedirectResponse(layout.safe_path(next), 303)
     return await render_login(request, next=next, signup_request_id=signup, wanted="" if create is not None else None)
@@ -44,7 +44,7 @@ async def login(
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "",
 ) -> Response:
-    """Sign in and go where one was going; or the form again with what is wrong."""
+    """Sign in and go to the requested page, or show the form again with the error."""
     try:
         opened = await sessions.sign_in(db, settings, login_request(request, settings, username, password))
     except (Denied, Invalid) as error:
@@ -66,7 +66,7 @@ async def logout(request: Request, db: Db, settings: Config, session: CurrentSes
 
 @router.post("/auth/check")
 async def check(request: Request, session: OptionalSession, next: Annotated[str, Form()] = "") -> Response:
-    """Why this browser does not stay signed in: the runbook `auth-loop`, about this very request."""
+    """Run the runbook `auth-loop` on this request: why does this browser not stay signed in?"""
     found = await registry.run_checks(
         await runbook_context.build_context(request, session), registry.get_runbook("auth-loop")
     )
@@ -86,9 +86,9 @@ async def render_login(
     wrong: ProofdeskError | None = None,
     found: RunbookResult | None = None,
 ) -> Response:
-    """The login page. `error` is about signing in, `wrong` about signing up, `wanted` the name that was asked for.
+    """Return the login page. `error` is about signing in, `wrong` about signing up, `wanted` is the requested username.
 
-    `found` is what the check of this browser found, when it was asked for.
+    `found` is the result of the browser check, if it ran.
     """
     held = request.state.resources
     refused = error or wrong

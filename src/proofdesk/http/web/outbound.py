@@ -1,4 +1,4 @@
-"""Pages: messages from draft to delivery; one of them with its gates, and the buttons that its state allows."""
+"""Pages: the list of outbound messages, and one message with its gates and the actions that its state allows."""
 
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ DONE = {
     "policy": policies.CHANGED,
 }
 GATED = ("draft", "approved", "failed", "blocked_opt_out")
-"""States in which it matters what stands in the way."""
+"""States in which the gates are shown."""
 
 
 @router.get("")
@@ -53,7 +53,7 @@ async def show_outbound(
     evidence: Annotated[list[str] | None, Query()] = None,
     to: str = "",
 ) -> Response:
-    """A page of messages, the newest first; or, with `compose`, the form that writes one."""
+    """Show a page of messages, newest first; with `compose`, the form that writes one."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
@@ -74,7 +74,7 @@ async def show_outbound(
 async def show_message(
     request: Request, session: CurrentSession, scope: ProjectReader, outbound_id: str, done: str = ""
 ) -> Response:
-    """A message with all that is known about it."""
+    """Show a message with its history, gates, evidence and policy."""
     return await _shown(request, session, scope, _id(outbound_id), said=DONE.get(done, ""))
 
 
@@ -82,7 +82,7 @@ async def show_message(
 async def approve(
     request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
-    """Approve a draft as it is."""
+    """Approve a draft."""
     wanted = _id(outbound_id)
     doing = approval.approve(db, scope, wanted, four_eyes=settings.outbound_four_eyes)
     return await _after(request, session, scope, wanted, doing, "approve")
@@ -92,7 +92,7 @@ async def approve(
 async def send(
     request: Request, held: Resources, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
-    """Send a message now, through the same gates as all others."""
+    """Send a message now; it must pass all gates."""
     wanted = _id(outbound_id)
     doing = delivery.send_now(held.db, scope, held.outbound, DeliveryOptions.from_settings(held.settings), wanted)
     return await _after(request, session, scope, wanted, doing, "send")
@@ -100,14 +100,14 @@ async def send(
 
 @router.post("/{outbound_id}/cancel")
 async def cancel(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
-    """Let a message not go out."""
+    """Cancel a message."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.cancel(db, scope, wanted), "cancel")
 
 
 @router.post("/{outbound_id}/retry")
 async def retry(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
-    """Let a failed message be tried again."""
+    """Retry a failed message."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.retry(db, scope, wanted), "retry")
 
@@ -116,7 +116,7 @@ async def retry(request: Request, db: Db, session: CurrentSession, scope: Projec
 async def redraft(
     request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
-    """Return to draft."""
+    """Return a message to draft."""
     wanted = _id(outbound_id)
     return await _after(request, session, scope, wanted, approval.redraft(db, scope, wanted), "redraft")
 
@@ -124,7 +124,7 @@ async def redraft(
 async def _after(
     request: Request, session: UserSession, scope: Scope, wanted: UUID, doing: Coroutine[Any, Any, Any], done: str
 ) -> Response:
-    """Do it, and show the message with what was done or with what is wrong."""
+    """Run an action, then show the message with a toast or with the error."""
     try:
         await doing
     except (Invalid, Conflict, Denied, Unavailable) as error:
@@ -179,7 +179,7 @@ def _values(found: MessageDetails, gates: Preflight) -> dict[str, Any]:
 
 
 def _allowed(found: MessageDetails) -> set[str]:
-    """What a person can do in this state."""
+    """Return the actions that the state of a message allows."""
     message, opted_out = found.outbound, found.policy is not None and found.policy.opted_out
     may = {
         "draft": {"approve", "cancel"},

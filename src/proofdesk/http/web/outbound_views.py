@@ -1,4 +1,4 @@
-"""How messages of outbound and policies look on a page: plain values for templates, made of what that room gives."""
+"""How outbound messages and policies look on a page: plain values for templates."""
 
 import re
 from collections.abc import Iterable
@@ -66,7 +66,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A message in a list. `report`: what the channel behind Chatwoot said after it was sent."""
+    """A message in a list. `report` is what the channel behind Chatwoot reported after the message was sent."""
 
     url: str
     recipient: str
@@ -85,7 +85,7 @@ class MessageRow:
 
 @dataclass(frozen=True)
 class PolicyView:
-    """A policy. `id` tells its form from others on the page."""
+    """A policy. `id` distinguishes its form from others on the page."""
 
     id: str
     contact: str
@@ -107,7 +107,7 @@ class PolicyView:
 
 
 def message_row(found: OutboundMessage, known: dict[str, RecipientContact]) -> MessageRow:
-    """A message as a row of a list."""
+    """Return a message as a row of a list."""
     contact = known.get(found.recipient_ref)
     waits = found.next_attempt_at if found.status in ("approved", "failed") else None
     return MessageRow(
@@ -130,7 +130,7 @@ def message_row(found: OutboundMessage, known: dict[str, RecipientContact]) -> M
 
 
 def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyView:
-    """A policy as it is shown and changed."""
+    """Return a policy with the values of its form."""
     who = policy.contact_global_id
     contact = known.get(who)
     return PolicyView(
@@ -154,25 +154,25 @@ def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyVie
 
 
 def message_url(found: OutboundMessage) -> str:
-    """The page of a message."""
+    """Return the address of a message's page."""
     return f"/outbound/{found.id}"
 
 
 def format_recipient(recipient: str) -> str:
-    """A recipient in few words: Chatwoot's number of it, or the address itself."""
+    """Return a short form of a recipient: the number in Chatwoot, or the address."""
     kind, number = recipient.partition(":")[0], recipient.rpartition(":")[2]
     return {"cwc": f"Contact #{number}", "cw": f"Conversation #{number}"}.get(kind, recipient)
 
 
 def explain_error(last_error: str | None) -> str:
-    """What went wrong, for a person."""
+    """Return the cause of a failure as a sentence."""
     if not last_error:
         return ""
     return ERROR_TEXTS.get(last_error, last_error.removeprefix("provider_error: "))
 
 
 def gate_lights(gates: Iterable[GateCheck], found: OutboundMessage) -> list[dict[str, Any]]:
-    """The gates as lights; what only takes time or an approval is no failure."""
+    """Return the gates as lights. A gate that only needs time or an approval is a warning."""
     waits = {"frequency_cap"} | ({"state"} if found.status in ("draft", "approved") else set())
     return [
         {
@@ -185,12 +185,12 @@ def gate_lights(gates: Iterable[GateCheck], found: OutboundMessage) -> list[dict
 
 
 def format_times(text: str) -> Markup:
-    """A sentence of a room whose times the reader gets in his zone."""
+    """Return a sentence with its times as `<time>` elements, which the browser shows in the reader's time zone."""
     return Markup(_TIME.sub(lambda at: f'<time datetime="{at[0]}">{at[0]}</time>', str(escape(text))))  # noqa: S704
 
 
 def message_history(history: Iterable[AuditEvent], attempts: Iterable[DeliveryAttempt]) -> list[dict[str, Any]]:
-    """What happened to a message, in order. The attempts tell more than the events of their endings."""
+    """Return the history of a message in order, with attempts instead of the events of their results."""
     events = [_event(e) for e in history if e.action != "outbound.send"]
     return [m for _, m in sorted([*events, *map(_attempt, attempts)], key=lambda pair: pair[0])]
 
@@ -224,13 +224,13 @@ def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
 
 
 def message_evidence(refs: Iterable[dict[str, Any]], history: Iterable[AuditEvent]) -> list[dict[str, str]]:
-    """What a message rests on, with the words that the record keeps of it."""
+    """Return the evidence of a message, with the snippets that the audit log keeps."""
     kept = {r.get("ref"): str(r.get("snippet") or "") for event in history for r in event.evidence_refs}
     return [cited_evidence(str(r["source"]), str(r["ref"]), kept.get(r["ref"], "")) for r in refs]
 
 
 def cited_evidence(source: str, ref: str, text: str) -> dict[str, str]:
-    """A piece of evidence, with the way to it."""
+    """Return a piece of evidence with a link to it."""
     message = ref.partition("#")[0] if source in ("cw_messages", "rag_chunks") else ""
     there = f"/messages/{quote(message)}/thread" if message else ""
     return {"ref": ref, "snippet": text, "url": view_models.thread_url(ref) if source == "cw_conversations" else there}

@@ -1,4 +1,4 @@
-"""Page: how the active project is doing."""
+"""Page: the overview of the active project."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ STALE_AFTER = timedelta(hours=1)
 
 @router.get("/")
 async def show_overview(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
-    """Freshness, chunks, messages a day, outbound, and the last failures."""
+    """Show freshness, chunks, messages per day, outbound states and recent failures."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
@@ -51,7 +51,7 @@ def _values(found: Overview) -> dict[str, Any]:
 
 
 def _funnel(counts: dict[str, int]) -> list[dict[str, Any]]:
-    """The states of outbound from draft to delivery, and where messages are left."""
+    """Return the outbound states from draft to delivery with their counts."""
     return [
         {
             "name": outbound_views.STATES[state],

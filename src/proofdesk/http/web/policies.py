@@ -1,4 +1,4 @@
-"""Pages: what recipients allow, and the forms that change it, which stand wherever a policy is shown."""
+"""Pages: the list of policies, and the forms that change a policy, which other pages contain as well."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -34,7 +34,7 @@ async def list_policies(
     page: str = "1",
     done: str = "",
 ) -> Response:
-    """A page of them, the last changed first."""
+    """Show a page of policies, the most recently changed first."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
@@ -58,7 +58,7 @@ async def change_policy(
     reason: Text = "",
     next: Text = "",
 ) -> Response:
-    """Change what somebody allows; what a form does not name stays as it is."""
+    """Change a policy; an absent field keeps its value."""
     try:
         update = PolicyUpdate(
             _parse_choice(opted_out),
@@ -124,7 +124,7 @@ def _parse_choice(text: str) -> bool | None:
 
 
 def _parse_number(name: str, text: str) -> int | None:
-    """Return the number of a field, None for an empty one. Raises `InvalidOptOut`; bounds are checked with the change."""
+    """Return the number of a field, None for an empty one. Raises `InvalidOptOut`."""
     text = text.strip()
     if text and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise policies.InvalidOptOut(f"`{name}` must be a whole number.")

@@ -1,4 +1,4 @@
-"""Pages: a project is made, chosen from any page and put away; the settings have its name and its members."""
+"""Pages: create, open and archive projects; the settings page contains the forms for name and members."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -21,14 +21,14 @@ DONE = {"archived": "Project archived. Its data stays. Other projects can bind i
 
 @router.get("/projects")
 async def show_projects(request: Request, session: CurrentSession, done: str = "") -> Response:
-    """The projects that one may enter."""
+    """Show the projects that the user may open."""
     return await render_projects(request, session, said=DONE.get(done, ""))
 
 
 async def render_projects(
     request: Request, session: UserSession, *, name: str = "", wrong: ProofdeskError | None = None, said: str = ""
 ) -> Response:
-    """The page on which a project is chosen or made: also what a page shows that needs one."""
+    """Return the page on which a project is opened or created. Pages that need a project show it as well."""
     db = request.state.resources.db
     visible = await projects.list_visible(db, dependencies.actor(request, session))
     values = {
@@ -52,7 +52,7 @@ async def render_projects(
 
 @router.post("/projects")
 async def create_project(request: Request, db: Db, session: CurrentSession, name: Text = "") -> Response:
-    """Make a project and work in it."""
+    """Create a project and open it."""
     try:
         project = await new_projects.create(db, dependencies.actor(request, session), name)
     except Invalid as error:
@@ -64,7 +64,7 @@ async def create_project(request: Request, db: Db, session: CurrentSession, name
 
 @router.post("/projects/select")
 async def select_project(request: Request, db: Db, session: CurrentSession, project_id: Text = "") -> Response:
-    """Work in another project."""
+    """Open another project."""
     inside = await dependencies.enter_project(request, session, project_id)
     await sessions.select_project(db, session, inside, inside.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
@@ -72,7 +72,7 @@ async def select_project(request: Request, db: Db, session: CurrentSession, proj
 
 @router.post("/projects/{project_id}/archive")
 async def archive_project(db: Db, keeper: OwnedProject) -> Response:
-    """Put a project away."""
+    """Archive a project."""
     await projects.archive(db, keeper)
     return RedirectResponse("/projects?done=archived", 303)
 
@@ -81,7 +81,7 @@ async def archive_project(db: Db, keeper: OwnedProject) -> Response:
 async def rename_project(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, name: Text = ""
 ) -> Response:
-    """Give the active project another name."""
+    """Rename the active project."""
     doing = projects.rename(db, await scope.require_owner(db, inside), name)
     return await page.run_action(request, session, doing, "renamed")
 
@@ -90,7 +90,7 @@ async def rename_project(
 async def add_member(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
 ) -> Response:
-    """Let somebody into the active project."""
+    """Add a member to the active project."""
     return await page.run_action(
         request, session, members.add(db, await scope.require_owner(db, inside), username), "member"
     )
@@ -100,6 +100,6 @@ async def add_member(
 async def remove_member(
     request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
 ) -> Response:
-    """Let a member of the active project go."""
+    """Remove a member from the active project."""
     doing = members.remove(db, await scope.require_owner(db, inside), username)
     return await page.run_action(request, session, doing, "member_removed")

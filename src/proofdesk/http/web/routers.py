@@ -1,4 +1,4 @@
-"""All pages. Not in `__init__`: who starts a server looks at the files of the pages before anything needs the pages."""
+"""The routers of all pages. Not in `__init__`: `proofdesk up` checks the built files before it imports the pages."""
 
 from proofdesk.http.web import (
     accounts,

@@ -1,4 +1,4 @@
-"""How runs and schedules look on a page."""
+"""How runs and schedules look on a page: plain values for templates."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ CADENCES = (60, 300, 900, 1200, 3600, 21_600, 86_400)
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs are shown."""
+    """Which runs to list."""
 
     job_type: str
     status: str
@@ -28,22 +28,22 @@ class RunFilter:
 
     @classmethod
     def parse(cls, job_type: str, status: str, page: str) -> "RunFilter":
-        """What a query string asks for; nonsense asks for everything."""
+        """Return the filter that the query string contains; invalid values are ignored."""
         known = job_type if catalog.find(job_type) else "", status if status in STATUSES else ""
         return cls(*known, layout.parse_page_number(page))
 
     def type_choices(self) -> list[Choice]:
-        """The chips of job types; the value of each is where it leads."""
+        """Return the chips of job types; the value of each is its address."""
         chips = [("", "All jobs"), *((job.name, job.label) for job in catalog.ALL)]
         return [Choice(replace(self, job_type=v).url(), text, v == self.job_type) for v, text in chips]
 
     def status_choices(self) -> list[Choice]:
-        """The chips of statuses."""
+        """Return the chips of statuses."""
         chips = [("", "Any status"), ("ok", "Ok"), ("failed", "Failed"), ("cancelled", "Cancelled")]
         return [Choice(replace(self, status=v).url(), text, v == self.status) for v, text in chips]
 
     def url(self, page: int = 1) -> str:
-        """The page that shows them."""
+        """Return the address of the list."""
         fields = {"job_type": self.job_type, "status": self.status, "page": page if page > 1 else ""}
         query = urlencode({name: value for name, value in fields.items() if value})
         return "/jobs" + (f"?{query}" if query else "")
@@ -70,7 +70,7 @@ class RunCard:
 
 @dataclass(frozen=True)
 class RunDetail:
-    """A run alone, with everything that is known of it."""
+    """A run on its own page."""
 
     card: RunCard
     facts: list[tuple[str, str]]
@@ -81,7 +81,7 @@ class RunDetail:
 
 @dataclass(frozen=True)
 class DayCard:
-    """What was done on a day."""
+    """The work of a day."""
 
     at: view_models.DisplayTime
     messages: int
@@ -106,13 +106,13 @@ class JobCard:
 
 
 def day_card(found: DailyWork) -> DayCard:
-    """A day as a row of the plot."""
+    """Return a day as a row of the plot."""
     at = view_models.DisplayTime(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
     return DayCard(at, found.messages_read, found.chunks_embedded, bool(found.messages_read or found.chunks_embedded))
 
 
 def run_card(run: Run, now: datetime | None = None) -> RunCard:
-    """A run as it stands."""
+    """Return a run in its current state."""
     now = now or datetime.now(UTC)
     began = run.started_at or run.created_at
     progress = run.progress or {}
@@ -123,7 +123,9 @@ def run_card(run: Run, now: datetime | None = None) -> RunCard:
         status=run.status,
         trigger=TRIGGERS[run.trigger] + (f", attempt {run.attempt}" if run.attempt > 1 else ""),
         started=view_models.display_time(began),
-        duration=view_models.format_duration(((run.finished_at or now) - began).total_seconds()) if run.started_at else "",
+        duration=view_models.format_duration(((run.finished_at or now) - began).total_seconds())
+        if run.started_at
+        else "",
         processed=view_models.format_count(run.processed_count, _unit(run.job_type)) if is_over else "",
         error=run.error or "",
         runbook=runbook_url(run.job_type, run.error_details) if run.status == "failed" else "",
@@ -135,7 +137,7 @@ def run_card(run: Run, now: datetime | None = None) -> RunCard:
 
 
 def run_detail(run: Run) -> RunDetail:
-    """A run with its cause and its counts."""
+    """Return a run with its error and its result."""
     told = dict(run.error_details or {})
     upstream = told.pop("upstream", None) or {}
     result = run.meta.get("result") or {}
@@ -159,7 +161,7 @@ def run_detail(run: Run) -> RunDetail:
 
 
 def schedule_cards(jobs: list[Schedule]) -> list[JobCard]:
-    """Jobs as they are scheduled, in the order of the flow."""
+    """Return the schedules in the order of the pipeline."""
     order = [job.name for job in catalog.ALL]
     return [_job(job) for job in sorted(jobs, key=lambda j: order.index(j.job_type) if j.job_type in order else 99)]
 
@@ -182,7 +184,7 @@ def _job(job: Schedule) -> JobCard:
 
 
 def format_cadence(job: Schedule) -> str:
-    """How often a job runs."""
+    """Return how often a job runs."""
     return _every(job.cadence_seconds)
 
 

@@ -1,4 +1,4 @@
-"""Pages: incidents, and the checks that name their cause. Looking changes nothing; a fix is what the product does."""
+"""Pages: runbooks and the checks that find a cause. Checks change nothing."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,12 +19,12 @@ from proofdesk.runbooks.findings import Fix, RunbookResult
 router = APIRouter(route_class=Route)
 
 MESSAGE_RUNBOOK = "outbound-blocked"
-"""The runbook that can be about one message."""
+"""The runbook that can check a single message."""
 
 
 @dataclass(frozen=True)
 class FixAction:
-    """A fix as it is offered: a form of ours with a button, or a link to where it is done, or words and a command."""
+    """A fix: a form with a button, a link to the page where it is done, or a command."""
 
     label: str
     action: str
@@ -34,14 +34,14 @@ class FixAction:
 
 @router.get("/runbooks")
 async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Response:
-    """Every incident, by what people notice."""
+    """Show all runbooks with their symptoms."""
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(request, "runbooks/page.html", {"runbooks": registry.list_runbooks()}, frame=frame)
 
 
 @router.get("/runbooks/{slug}")
 async def show_runbook(request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: str = "") -> Response:
-    """One incident, before its checks have run."""
+    """Show a runbook before its checks have run."""
     values = _values(slug, _id(outbound_id)) | {"found": None}
     return layout.render_page(
         request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session)
@@ -52,7 +52,7 @@ async def show_runbook(request: Request, db: Db, session: CurrentSession, slug: 
 async def run(
     request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: Annotated[str, Form()] = ""
 ) -> Response:
-    """The cause, what was looked at, and what to do."""
+    """Run the checks and show the cause, the results and the fixes."""
     message = _id(outbound_id)
     values = _values(slug, message)
     case = await runbook_context.build_context(request, session, message)
@@ -94,7 +94,7 @@ def _diagnosis_values(request: Request, diagnosis: RunbookResult, message: UUID 
 
 
 def _fix_action(fix: Fix, ours: set[str], message: UUID | None) -> FixAction:
-    """A button needs a form of ours at the very address of the fix; all else is a link to the page where it is done."""
+    """Return a button if a page route accepts the fix, else a link to the page where it is done."""
     path = fix.path or ""
     action = path if fix.method == "POST" and path in ours and not fix.body else ""
     return FixAction(fix.label, action, "" if action else _page_of_fix(path, message), fix.command or "")

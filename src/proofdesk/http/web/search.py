@@ -1,4 +1,4 @@
-"""Page: search. Its state is in the address, so it works without scripts and can be shared."""
+"""Page: search. Its state is in the address, so that it works without scripts and can be shared."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ FIXES = {
     "sync_pending": ["sync"],
     "embeddings_missing": ["embed"],
 }
-"""What a button can do about an empty answer."""
+"""The buttons for each cause of an empty result."""
 KEYWORD_FALLBACK = ("embeddings_missing", "provider_not_configured")
 
 FilledIn = Annotated[SearchForm, Depends(filters.parse_form)]
@@ -40,7 +40,7 @@ FilledIn = Annotated[SearchForm, Depends(filters.parse_form)]
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What came of a question: an answer, or the reason why there is none."""
+    """The result of a search, or the error that prevented it."""
 
     answer: SearchResults | None = None
     error: str = ""
@@ -49,7 +49,7 @@ class SearchOutcome:
 
 @router.get("/search")
 async def show_search(request: Request, opened: Resources, session: CurrentSession, filled: FilledIn) -> Response:
-    """The form and, when something is asked, the evidence; only the latter for htmx."""
+    """Show the form and the results; only the results for htmx."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
@@ -66,7 +66,7 @@ async def show_search(request: Request, opened: Resources, session: CurrentSessi
 
 
 async def _open_thread(request: Request, opened: Resources, scope: Scope, filled: SearchForm) -> dict[str, Any] | None:
-    """The thread that is open beside the results, when the address names one of its messages."""
+    """Return the conversation that is open beside the results, if the address names one of its messages."""
     if not filled.open:
         return None
     try:

@@ -1,6 +1,6 @@
-"""Page: settings. One's own password and sessions; the active project; for the owner users and Telegram.
+"""Page: settings. Your own password and sessions, the active project and, for the owner, users and Telegram.
 
-The forms post to `web.people`, `web.projects` and, for Telegram, to this file.
+The forms post to `web.accounts`, `web.projects` and, for Telegram, to this file.
 """
 
 from collections.abc import Coroutine
@@ -41,12 +41,12 @@ DONE = {
 
 @router.get("")
 async def show_settings(request: Request, session: CurrentSession, done: str = "") -> Response:
-    """What is set, and how to change it."""
+    """Show the settings."""
     return await render_settings(request, session, said=DONE.get(done, ""))
 
 
 async def run_action(request: Request, session: ActiveSession, doing: Coroutine[Any, Any, Any], done: str) -> Response:
-    """Do it, and show the page with what was done or with what is wrong."""
+    """Run an action, then show the page with a toast or with the error."""
     try:
         await doing
     except (Invalid, NotFound, Conflict, Denied) as error:
@@ -57,7 +57,7 @@ async def run_action(request: Request, session: ActiveSession, doing: Coroutine[
 async def render_settings(
     request: Request, session: ActiveSession, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
 ) -> Response:
-    """The whole page. `said` tells what was done, `wrong` what was not, `code` is a new one for /bind."""
+    """Return the whole page. `said` is the toast, `wrong` the error, `code` a new bind code."""
     db, settings = request.state.resources.db, request.state.resources.settings
     inside = dependencies.active_scope(request, session)
     values = {
@@ -84,7 +84,7 @@ async def make_bind_code(request: Request, db: Db, settings: Config, session: Ow
 
 @router.post("/telegram/unbind")
 async def unbind(request: Request, db: Db, session: Owner) -> Response:
-    """Undo the binding."""
+    """Unbind the Telegram account."""
     await telegram.unbind(db, dependencies.actor(request, session))
     return RedirectResponse("/settings", 303)
 

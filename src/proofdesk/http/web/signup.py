@@ -1,4 +1,4 @@
-"""Pages: ask for an account on the login page, and confirm it with the PIN."""
+"""Pages: request an account on the login page, and confirm it with the PIN."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ async def start(
     username: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
 ) -> Response:
-    """Send the PIN and ask for it; or the form again with what is wrong."""
+    """Send the PIN to the owner and show the form for it, or show the form again with the error."""
     check_same_site(request, held.settings)
     wish = SignupApplication(username, password, client_address(request), request_id())
     try:
@@ -49,7 +49,7 @@ async def confirm(
     signup_request_id: Annotated[str, Form()] = "",
     pin: Annotated[str, Form()] = "",
 ) -> Response:
-    """Go in; or the form again with what is wrong: that of the PIN while it can still be the right one."""
+    """Create the account and sign in, or show a form again: that of the PIN while another attempt is possible."""
     check_same_site(request, settings)
     token = session_token(request)
     given = SignupConfirmation(signup_request_id, pin, client_address(request), token, request_id())

@@ -1,4 +1,4 @@
-"""Part of a project's card: what it reads and holds, and how fresh that is; its sources are bound and let go here."""
+"""Part of a project's card: its sources and imported data; forms bind and unbind sources."""
 
 from collections.abc import Coroutine
 from typing import Any
@@ -25,7 +25,7 @@ DONE = {"bound": "Source bound. The next sync imports it.", "unbound": sources.U
 
 @router.get("")
 async def show_sources(request: Request, session: CurrentSession, inside: NamedProject, done: str = "") -> Response:
-    """Sources and imported data."""
+    """Show the sources and the imported data of the project."""
     return await _shown(request, session, inside, said=DONE.get(done, ""))
 
 
@@ -33,7 +33,7 @@ async def show_sources(request: Request, session: CurrentSession, inside: NamedP
 async def bind_source(
     request: Request, db: Db, session: CurrentSession, inside: NamedProject, external_id: Text = ""
 ) -> Response:
-    """Read an account (`7`) or an inbox (`7:2`)."""
+    """Bind an account (`7`) or an inbox (`7:2`)."""
     kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
     return await _after(request, session, inside, sources.bind(db, inside, kind, external_id), "bound")
 
@@ -42,7 +42,7 @@ async def bind_source(
 async def unbind_source(
     request: Request, db: Db, session: CurrentSession, inside: NamedProject, source_id: Text = ""
 ) -> Response:
-    """Stop reading a source."""
+    """Unbind a source."""
     wanted = projects.parse_id(source_id)
     if wanted is None:
         raise sources.SourceNotFound("This project has no such source.")

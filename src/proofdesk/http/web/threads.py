@@ -18,12 +18,12 @@ from proofdesk.settings import Settings
 router = APIRouter(route_class=Route)
 
 CONTEXT_MESSAGES = 15
-"""Messages shown before and after the cited one, until the whole thread is asked for."""
+"""The number of messages before and after the cited one, unless the whole conversation is requested."""
 
 
 @dataclass(frozen=True)
 class ThreadWindow:
-    """The part of a thread that is shown, and how much is left out before and after it."""
+    """The messages that are shown, and how many are left out before and after them."""
 
     lines: list[view_models.ThreadMessage]
     before: int
@@ -41,7 +41,7 @@ async def show_thread(
     hit: str = "",
     all: str = "",
 ) -> Response:
-    """The messages around `hit`, or all of them; as a part for htmx."""
+    """Show the messages around `hit`, or all; as a part for htmx."""
     thread = await conversations.get_conversation(db, scope, conversation_id)
     if layout.wants_partial(request):
         return layout.render_partial(
@@ -55,7 +55,7 @@ async def show_thread(
 async def show_message_thread(
     request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectReader, message_id: str
 ) -> Response:
-    """The same, for whoever knows the message only."""
+    """Show the conversation of a message."""
     thread = await conversations.get_conversation_of_message(db, scope, message_id)
     shown = {"beside": thread_values(settings, scope, thread, message_id)}
     if layout.wants_partial(request):
@@ -66,7 +66,7 @@ async def show_message_thread(
 def thread_values(
     settings: Settings, scope: Scope, thread: ConversationDetails, hit: str, whole: bool = False, closes: str = ""
 ) -> dict[str, Any]:
-    """What the template of a thread shows. `closes` is the address without it, where it stands beside something."""
+    """Return the values of the template. `closes` is the address of the page without the conversation."""
     window = _window(scope, thread, hit, whole=whole)
     found = thread.conversation
     of = ids.conversation(scope.project_id, found.account_id, found.conversation_id)

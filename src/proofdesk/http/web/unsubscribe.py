@@ -1,4 +1,4 @@
-"""Pages: the link of a letter. Whoever opens it has no account; mail programs post to it by themselves (RFC 8058)."""
+"""Pages: the unsubscribe link of an e-mail. Recipients have no account; mail programs may post to it (RFC 8058)."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/webhooks/unsubscribe", route_class=Route)
 
 @router.get("/{token}")
 async def show(request: Request, held: Resources, token: str) -> Response:
-    """The button. Opening the page changes nothing: scanners of mail open links."""
+    """Show the button. A GET changes nothing, because mail scanners open links."""
     try:
         named = await held.links.read(token)
     except LinkNotFound as error:
@@ -25,7 +25,7 @@ async def show(request: Request, held: Resources, token: str) -> Response:
 
 @router.post("/{token}")
 async def opt_out(request: Request, db: Db, held: Resources, token: str) -> Response:
-    """What the button and the mail program ask for."""
+    """Opt the recipient out, for the button and for mail programs."""
     try:
         named = await unsubscribe.apply_unsubscribe(db, held.links, token, request_id())
     except LinkNotFound as error:

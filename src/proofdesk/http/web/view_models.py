@@ -1,4 +1,4 @@
-"""How things look on a page: plain values for templates, made of what the rooms give."""
+"""How data looks on a page: plain values for templates."""
 
 import json
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ KINDS = {
     "note": "Private note",
     "deleted": "Deleted",
 }
-"""What a message is called that is no ordinary one."""
+"""The label of each kind of message, except ordinary ones."""
 ROLES = {"contact": "Contact", "agent": "Agent", "bot": "Bot", "system": "System"}
 
 
 @dataclass(frozen=True)
 class DisplayTime:
-    """A time: for machines, and for people."""
+    """A time as an ISO string and as text."""
 
     iso: str
     text: str
@@ -42,7 +42,7 @@ class DisplayTime:
 
 @dataclass(frozen=True)
 class SnippetPart:
-    """A piece of a snippet, marked when it matches the question."""
+    """A part of a snippet; `is_match` marks a match of the query."""
 
     text: str
     is_match: bool
@@ -50,7 +50,7 @@ class SnippetPart:
 
 @dataclass(frozen=True)
 class EvidenceCard:
-    """A piece of evidence, and how to get at it."""
+    """A hit of a search, with links to its message."""
 
     message: str
     author: str
@@ -67,7 +67,7 @@ class EvidenceCard:
 
 @dataclass(frozen=True)
 class ConversationHits:
-    """What was found in one conversation."""
+    """The hits in one conversation."""
 
     conversation: int
     contact: str
@@ -105,7 +105,7 @@ class ContactView:
 
 @dataclass(frozen=True)
 class ThreadMessage:
-    """A message of a thread. `note` is set for what is not an ordinary message, `failed` for what was not delivered."""
+    """A message of a conversation. `note` names an unusual kind; `failed` is why it was not delivered."""
 
     author: str
     role: str
@@ -119,7 +119,7 @@ class ThreadMessage:
 
 
 def group_hits(hits: list[Hit]) -> list[ConversationHits]:
-    """Hits by conversation, the best conversation first."""
+    """Group hits by conversation, the best conversation first."""
     found: dict[str, ConversationHits] = {}
     for hit in hits:
         inbox = hit.inbox_name or f"Inbox {hit.inbox_id}"
@@ -129,7 +129,7 @@ def group_hits(hits: list[Hit]) -> list[ConversationHits]:
 
 
 def conversation_view(project_id: UUID, found: ConversationRow) -> ConversationView:
-    """A conversation as a row of a list."""
+    """Return a conversation as a row of a list."""
     return ConversationView(
         number=found.conversation_id,
         url=thread_url(ids.conversation(project_id, found.account_id, found.conversation_id)),
@@ -144,7 +144,7 @@ def conversation_view(project_id: UUID, found: ConversationRow) -> ConversationV
 
 
 def contact_view(project_id: UUID, found: ContactRow) -> ContactView:
-    """A contact as a row of a list."""
+    """Return a contact as a row of a list."""
     return ContactView(
         name=found.name or "Without a name",
         url=contact_url(project_id, found.account_id, found.contact_id),
@@ -156,7 +156,7 @@ def contact_view(project_id: UUID, found: ContactRow) -> ContactView:
 
 
 def evidence_card(hit: Hit) -> EvidenceCard:
-    """A hit as evidence."""
+    """Return a hit as a card."""
     author = hit.sender_name or (hit.contact["name"] if hit.sender_type == "contact" else None)
     role = ROLES.get(hit.sender_type, hit.sender_type.title())
     return EvidenceCard(
@@ -175,29 +175,29 @@ def evidence_card(hit: Hit) -> EvidenceCard:
 
 
 def thread_url(conversation_id: str, message_id: str = "") -> str:
-    """The page of a conversation, at a message."""
+    """Return the address of a conversation, at a message."""
     return f"/conversations/{quote(conversation_id)}/thread" + (f"?hit={quote(message_id)}" if message_id else "")
 
 
 def contact_url(project_id: UUID, account_id: int, contact_id: int | None) -> str:
-    """The page of a contact; nothing when it is not known."""
+    """Return the address of a contact's page, or an empty string when the contact is unknown."""
     found = ids.contact(project_id, account_id, contact_id)
     return f"/contacts/{quote(found)}" if found else ""
 
 
 def chatwoot_url(settings: Settings, account_id: int, conversation_id: int) -> str:
-    """A conversation in Chatwoot; nothing when no Chatwoot is set."""
+    """Return the address of a conversation in Chatwoot, or an empty string when no Chatwoot is configured."""
     base = (settings.chatwoot_links or "").rstrip("/")
     return f"{base}/app/accounts/{account_id}/conversations/{conversation_id}" if base else ""
 
 
 def compose_url(evidence: str) -> str:
-    """The page that writes a message with that as its evidence."""
+    """Return the address of the form that writes a message with this evidence."""
     return f"/outbound?compose=1&evidence={quote(evidence, safe='')}"
 
 
 def thread_message(message: ConversationMessage, cited: bool) -> ThreadMessage:
-    """A message as a line of its thread."""
+    """Return a message of a conversation."""
     role = ROLES.get(message.sender_type, message.sender_type.title())
     return ThreadMessage(
         author=message.sender_name or role,
@@ -213,7 +213,7 @@ def thread_message(message: ConversationMessage, cited: bool) -> ThreadMessage:
 
 
 def project_data(held: ProjectContents, offered: AvailableSources | None = None) -> dict[str, Any]:
-    """What a project reads and holds, for a page; names are those of Chatwoot where it told them, or of the mirror."""
+    """Return the sources and counts of a project. Names come from Chatwoot, or else from the imported inboxes."""
     told = offered or AvailableSources()
     names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes} | told.inboxes
     return {
@@ -248,7 +248,7 @@ def _source_name(source: Source, names: dict[tuple[int, int], str], told: Availa
 
 
 def split_snippet(snippet: str) -> list[SnippetPart]:
-    """A snippet cut at `[[` and `]]`; what stands between them is marked."""
+    """Split a snippet at `[[` and `]]`; the text between them is a match."""
     found: list[SnippetPart] = []
     for number, piece in enumerate(snippet.split("[[")):
         marked, close, rest = piece.partition("]]")
@@ -260,7 +260,7 @@ def split_snippet(snippet: str) -> list[SnippetPart]:
 
 
 def display_time(time: datetime) -> DisplayTime:
-    """A time in UTC."""
+    """Return a time in UTC."""
     time = time.astimezone(UTC)
     return DisplayTime(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y, %H:%M} UTC")
 
@@ -283,12 +283,12 @@ def format_duration(seconds: float) -> str:
 
 
 def format_name(name: str) -> str:
-    """The name of a field as words."""
+    """Return the name of a field as words."""
     return name.replace("_", " ")
 
 
 def format_value(value: Any) -> str:
-    """What a field holds, in a line; numbers as they are, since they may be ids."""
+    """Return the value of a field as one line. Numbers stay as they are, because they may be ids."""
     if isinstance(value, dict):
         return ", ".join(f"{format_name(name)} {format_value(inner)}" for name, inner in value.items())
     if isinstance(value, list):
