@@ -202,7 +202,7 @@ async def test_silence_leaves_delivery_unknown_but_refused_connection_does_not(
 async def test_closed_or_missing_conversation_is_reported(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
-    with pytest.raises(SendFailed, match="sees no conversation") as failed:
+    with pytest.raises(SendFailed, match="no longer has a conversation") as failed:
         await channel.send(to_conversation(999))
     assert failed.value.permanent
     conversation.can_reply = False
@@ -226,7 +226,7 @@ async def test_contact_is_answered_in_the_latest_open_conversation(
     # Somebody writes elsewhere before the lost answer is looked into: it is found all the same.
     simulator.append_message(older.id, "newer now", at=now + 120)
     assert await channel.find(message) == receipt
-    with pytest.raises(SendFailed, match="sees no conversation") as failed:
+    with pytest.raises(SendFailed, match="no longer has a conversation") as failed:
         await channel.send(to_contact(4321))
     assert failed.value.permanent
 
@@ -235,10 +235,10 @@ async def test_contact_is_answered_only_in_inboxes_of_the_project(
     channel: ChatwootChannel, simulator: ChatwootSimulator, conversation: Conversation
 ):
     message = replace(to_contact(conversation.contact.id), inbox_ids=frozenset({77}))
-    with pytest.raises(SendFailed, match="sees no conversation"):
+    with pytest.raises(SendFailed, match="no longer has a conversation"):
         await channel.send(message)
     own = replace(to_conversation(conversation.id), inbox_ids=frozenset({77}))
-    with pytest.raises(SendFailed, match="sees no conversation"):
+    with pytest.raises(SendFailed, match="no longer has a conversation"):
         await channel.send(own)
     await channel.send(replace(message, inbox_ids=frozenset({1, 77})))
     assert len(outgoing(conversation)) == 1

@@ -300,7 +300,7 @@ async def test_headers_have_no_directional_formatting(relay: SmtpSimulator, mail
 
 
 async def test_relay_that_ignores_quit_keeps_no_connection(certificate: Path, monkeypatch: pytest.MonkeyPatch):
-    """A gentle end of TLS would wait for it, half a minute for each letter."""
+    """A graceful close of TLS would wait half a minute for each e-mail."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, str(certificate) + ".key")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -318,7 +318,7 @@ async def test_relay_that_ignores_quit_keeps_no_connection(certificate: Path, mo
 
 
 def _serve_without_quit(listening: socket.socket, context: ssl.SSLContext, served: threading.Event) -> None:
-    """A relay for one letter, which after its last answer neither reads nor closes."""
+    """Serve one e-mail, and neither read nor close after the last reply."""
     answers = {b"EHLO": b"250", b"MAIL": b"250", b"RCPT": b"250", b"DATA": b"354", b"QUIT": b"221"}
     plain, _ = listening.accept()
     with context.wrap_socket(plain, server_side=True) as talking, talking.makefile("rwb") as lines:

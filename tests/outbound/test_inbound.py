@@ -114,7 +114,7 @@ async def test_disguised_word_above_quoted_mail_counts_and_is_kept(
     owner_conn: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(opt_outs, "_PAGE", 2)
+    monkeypatch.setattr(opt_outs, "_PAGE_SIZE", 2)
     said = "\u200bＳｔ\u00adop! 🙏\n\nVon meinem iPhone gesendet\n\nAm Montag schrieb Studio:\n> Hallo"
     talk = simulator.create_conversation(1, content=said, contact_name="Ada")
     for text in (

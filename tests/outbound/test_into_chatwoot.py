@@ -75,5 +75,5 @@ async def test_nothing_is_sent_to_an_unbound_account(
     await sources.unbind(resources.db, project, bound.id)
     for recipient in (f"cw:{project.project_id}:1:{talk.id}", f"cwc:{project.project_id}:1:{talk.contact.id}"):
         kept = await fetch_sent(resources, project, recipient)
-        assert kept.status == "failed" and "sees no conversation" in (kept.last_error or "")
+        assert kept.status == "failed" and "no longer has a conversation" in (kept.last_error or "")
     assert len(talk.messages) == 1

@@ -91,13 +91,13 @@ def test_other_forms_of_a_word_count(said: str):
 @settings(max_examples=25, deadline=None)
 def test_invisible_text_cannot_be_drafted(channel: str, field: str, said: str):
     recipient = {"chatwoot": "cw:4a1e5a0e-0000-4000-8000-000000000000:1:2", "email": "a@b.example", "telegram": "7"}
-    with pytest.raises(InvalidPayload, match="must show something"):
+    with pytest.raises(InvalidPayload, match="must not be empty"):
         registry.check_message(channel, recipient[channel], {field: said})
 
 
 @pytest.mark.parametrize("name", ["subject", "html"])
 def test_invisible_part_of_an_email_is_refused(name: str):
-    with pytest.raises(InvalidPayload, match="must show something"):
+    with pytest.raises(InvalidPayload, match="must not be empty"):
         registry.check_message("email", "a@b.example", {"text": "Hello", name: "\u2800\u3164\u200b"})
 
 

@@ -116,7 +116,7 @@ async def test_cancelled_delivery_waits_for_running_calls(desk: OutboundDesk):
 
 
 async def test_cancelled_delivery_waits_for_its_grace_period_only(desk: OutboundDesk):
-    desk.options = replace(desk.options, landing=0.2)
+    desk.options = replace(desk.options, shutdown_grace=0.2)
     desk.mail.behave = lambda m: 600.0 if m.recipient_ref == "0@example.com" else 0.05
     made = [await desk.approve_new(f"{n}@example.com") for n in range(3)]
     sending = asyncio.create_task(desk.process())

@@ -210,7 +210,7 @@ async def test_attempt_cut_off_before_a_session_is_not_delivered(limited: tuple[
         async with asyncio.timeout(0.5):
             await channel.send(to)
 
-    with pytest.raises(SendFailed, match="before the mail relay had a session") as failed:
+    with pytest.raises(SendFailed, match="before a session with the mail relay") as failed:
         await second(message("b@example.com"))
     assert failed.value.channel_wide and not failed.value.delivery_unknown
     await first
@@ -223,8 +223,8 @@ async def test_200_mails_arrive_through_a_real_relay_with_limits(desk: OutboundD
         tally = await deliver(desk, [connect(relay.url), connect(relay.url)], 200)
         assert all_sent(desk) == [("sent", 0, 200)], relay.log()[-2000:]
         assert (tally.sent, tally.failed) == (200, 0)
-        letters = relay.wait_for(200)
-        assert sorted(Counter(letter["Envelope-To"] for letter in letters).values()) == [1] * 200
+        emails = relay.wait_for(200)
+        assert sorted(Counter(email["Envelope-To"] for email in emails).values()) == [1] * 200
         assert "too many" in relay.log().lower()
 
 
@@ -239,12 +239,12 @@ async def test_real_relay_receives_every_email_unchanged(connect: Connect):
         with pytest.raises(SendFailed, match="550") as failed:
             await channel.send(message("nobody@example.com"))
         assert failed.value.permanent
-        letters = relay.wait_for(2)
-        found = {letter["Envelope-To"]: letter for letter in letters}
+        emails = relay.wait_for(2)
+        found = {email["Envelope-To"]: email for email in emails}
         assert set(found) == {"юля@xn--80a1acny.xn--p1ai", "ada@example.com"}
         assert found["юля@xn--80a1acny.xn--p1ai"]["Subject"] == subject
-        for letter in letters:
-            body = letter.get_body(("plain",))
+        for email in emails:
+            body = email.get_body(("plain",))
             assert body is not None
             assert body.get_content().splitlines() == text.splitlines()
         assert all(len(line) <= 998 for raw in relay.raw() for line in raw.split(b"\n"))

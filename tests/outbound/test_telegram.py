@@ -1,5 +1,6 @@
-"""Messages of the bot, over the simulated Bot API."""
+"""Messages of the bot, sent to the simulated Bot API."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk_simulators.telegram import TelegramSimulator
 
 ADA = 4711
+GROUP, MOVED_GROUP = -42, -1001557912345
 
 
 @pytest.fixture
@@ -98,6 +100,12 @@ async def test_delivery_is_unknown_without_an_answer_of_telegram(
     assert len(simulator.sent) == arrived
 
 
+async def _wait_for_calls(simulator: TelegramSimulator, number: int) -> None:
+    async with asyncio.timeout(20):
+        while len(simulator.calls) < number:
+            await asyncio.sleep(0.05)
+
+
 async def test_silence_leaves_delivery_unknown(
     simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str]
 ):
@@ -108,6 +116,7 @@ async def test_silence_leaves_delivery_unknown(
         await TelegramChannel(impatient, ChatMovesInMemory()).send(message())
     assert failed.value.delivery_unknown
     await impatient.aclose()
+    await _wait_for_calls(simulator, 1)  # so that this call does not end during the next test
 
 
 async def test_refused_connection_is_certainly_not_delivered(simulator: TelegramSimulator):
@@ -130,21 +139,37 @@ async def test_wrong_token_costs_no_retry(telegram_server: tuple[TelegramSimulat
 async def test_moved_group_receives_messages_under_its_new_id(
     bot: Bot, simulator: TelegramSimulator, db: Database, project: Scope
 ):
-    simulator.upgrade(-42, -1001557912345)
-    async with db.scoped(project) as conn:
-        await policies.ensure_policies(conn, project, [("telegram", "-42")])
-    await policies.change_policy(db, project, "-42", "telegram", PolicyUpdate(opted_out=True))
+    simulator.upgrade(GROUP, MOVED_GROUP)
     for text in ("One", "Two"):
-        recipient, payload = TelegramChannel.check("-42", {"text": text})
-        await TelegramChannel(bot, StoredChatMoves(db)).send(
-            ChannelMessage(uuid4(), project.project_id, recipient, payload)
-        )
-    assert [(m.chat_id, m.text) for m in simulator.sent] == [(-1001557912345, "One"), (-1001557912345, "Two")]
-    assert len(simulator.calls) == 3, "the new number is kept"
-    found, _ = await policies.list_policies(
-        db, project, PolicyFilter("-1001557912345", "telegram", opted_out=True), 5, 0
-    )
-    assert len(found) == 1, "whoever opted out is out under either number"
+        recipient, payload = TelegramChannel.check(str(GROUP), {"text": text})
+        message = ChannelMessage(uuid4(), project.project_id, recipient, payload)
+        await TelegramChannel(bot, StoredChatMoves(db)).send(message)
+    assert [(m.chat_id, m.text) for m in simulator.sent] == [(MOVED_GROUP, "One"), (MOVED_GROUP, "Two")]
+    assert len(simulator.calls) == 3, "the second message goes to the new id at once"
+
+
+@pytest.mark.parametrize("opted_out", [GROUP, MOVED_GROUP])
+@pytest.mark.parametrize("new_id_has_a_policy", [False, True])
+async def test_opt_out_of_a_moved_group_holds_for_both_ids(
+    db: Database, project: Scope, opted_out: int, new_id_has_a_policy: bool
+):
+    if opted_out == MOVED_GROUP and not new_id_has_a_policy:
+        pytest.skip("the new id has no policy that could be opted out")
+    async with db.scoped(project) as conn:
+        ids = [GROUP, MOVED_GROUP] if new_id_has_a_policy else [GROUP]
+        await policies.ensure_policies(conn, project, [("telegram", str(chat_id)) for chat_id in ids])
+    await policies.change_policy(db, project, str(opted_out), "telegram", PolicyUpdate(opted_out=True))
+    await StoredChatMoves(db).record_move(project.project_id, GROUP, MOVED_GROUP)
+    for chat_id in (GROUP, MOVED_GROUP):
+        policy_filter = PolicyFilter(str(chat_id), "telegram", opted_out=True)
+        assert (await policies.list_policies(db, project, policy_filter, 5, 0))[1] == 1
+
+
+async def test_move_to_an_invalid_id_is_refused(simulator: TelegramSimulator, bot: Bot):
+    simulator.upgrade(GROUP, -(10**30))
+    recipient, payload = TelegramChannel.check(str(GROUP), {"text": "Hello"})
+    with pytest.raises(SendFailed, match="upgraded"):
+        await TelegramChannel(bot, ChatMovesInMemory()).send(ChannelMessage(uuid4(), uuid4(), recipient, payload))
 
 
 @pytest.mark.parametrize(
@@ -175,15 +200,15 @@ async def test_limit_of_the_bot_delays_all_its_messages(bot: Bot, simulator: Tel
 
 async def test_text_length_is_counted_in_utf16_code_units(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
-    await TelegramChannel(bot, ChatMovesInMemory()).send(message("😀" * 4096))
-    assert simulator.sent[0].text == "😀" * 4096
-    with pytest.raises(InvalidPayload, match="at most 4096"):
-        message("😀" * 4097)
+    await TelegramChannel(bot, ChatMovesInMemory()).send(message("😀" * 2048))
+    assert simulator.sent[0].text == "😀" * 2048
+    with pytest.raises(InvalidPayload, match="at most 4096 characters; it has 4098"):
+        message("😀" * 2049)
 
 
 @pytest.mark.parametrize("recipient", ["", "ada", "@ada", "0", "-0", "1.5", "+1", "٣٤", "1" * 17, "1 2"])
 def test_recipient_must_be_a_chat_id(recipient: str):
-    with pytest.raises(InvalidRecipient, match="number of a chat"):
+    with pytest.raises(InvalidRecipient, match="numeric id of a chat"):
         TelegramChannel.check(recipient, {"text": "Hello"})
 
 

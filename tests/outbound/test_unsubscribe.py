@@ -55,7 +55,7 @@ async def test_link_opens_a_page_whose_button_opts_out(
     assert opted_out(owner_conn) == []  # opening is not asking
 
     done = await anyone.post(path, data=ONE_CLICK, headers=HTML)
-    assert done.status_code == 200 and "gets no more mail" in done.text
+    assert done.status_code == 200 and "will receive no more e-mail" in done.text
     assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
     event = owner_conn.execute(
         "SELECT project_id, actor_username, request_id, evidence_refs, payload FROM audit_events"
@@ -105,7 +105,7 @@ async def test_invalid_link_shows_a_helpful_page(
     assert gone is not None
     for wrong in (path[:-3], path + "x", "/webhooks/unsubscribe/nonsense", gone.removeprefix("https://d.example")):
         page = await anyone.post(wrong, data=ONE_CLICK, headers=HTML)
-        assert page.status_code == 404 and "answer the email" in page.text
+        assert page.status_code == 404 and "reply to the e-mail" in page.text
         told = await anyone.post(wrong)
         assert (told.status_code, told.json()["error"]) == (404, "unsubscribe_link_invalid")
     assert (await anyone.get(path[:-3], headers=HTML)).status_code == 404

@@ -1,4 +1,4 @@
-"""What a running process holds: the pool and the clients, opened together and closed together."""
+"""The resources of a process: the connection pool and the clients, opened and closed together."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -20,9 +20,9 @@ from proofdesk.settings import Settings
 
 @dataclass(frozen=True)
 class Resources:
-    """Each is open for as long as the process runs. Clients are None while not configured.
+    """What stays open for as long as the process runs. Clients that are not configured are None.
 
-    `outbound` holds the channels that are configured, by name.
+    `outbound` has the configured channels, by name.
     """
 
     settings: Settings
@@ -36,15 +36,15 @@ class Resources:
 
     @property
     def owner_url(self) -> str:
-        """The database as its owner: for what the application's role may not do."""
-        assert self.settings.database_url is not None, "whoever starts a process says where the database is"
+        """The URL of the database as its owner, for what the application role may not do."""
+        assert self.settings.database_url is not None, "the caller sets DATABASE_URL"
         return self.settings.database_url.get_secret_value()
 
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open everything for the migrated database of `settings.database_url`."""
-    assert settings.database_url is not None, "whoever starts a process says where the database is"
+    """Open the resources for the migrated database of `settings.database_url`."""
+    assert settings.database_url is not None, "the caller sets DATABASE_URL"
     async with AsyncExitStack() as stack:
         url = settings.database_url.get_secret_value()
         db = await stack.enter_async_context(open_database(url, settings.database_pool_size))
@@ -86,4 +86,4 @@ def _provider(settings: Settings) -> EmbeddingProvider | None:
     try:
         return embeddings.open_provider(settings)
     except Unavailable:
-        return None  # search answers from text and the job says what is missing
+        return None  # Search uses keywords only, and the job says which setting is missing.

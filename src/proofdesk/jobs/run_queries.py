@@ -18,7 +18,7 @@ RunTrigger = Literal["manual", "schedule", "webhook", "cli"]
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a job. `meta["result"]` is what it returned, `error_details` the cause when it failed."""
+    """One run of a job. `meta["result"]` is what its handler returned, `error_details` the cause of a failure."""
 
     id: UUID
     job_type: str
@@ -73,7 +73,7 @@ async def insert_run(
 
 
 async def active_run(conn: Conn, scope: Scope, job_type: str) -> Run | None:
-    """The queued or running run of that type."""
+    """Return the queued or running run of a job type."""
     return await fetch_optional(
         conn,
         Run,
@@ -89,7 +89,7 @@ async def active_run(conn: Conn, scope: Scope, job_type: str) -> Run | None:
 
 
 async def run_by_id(conn: Conn, scope: Scope, run_id: UUID) -> Run | None:
-    """One run of the project."""
+    """Return a run of the project."""
     return await fetch_optional(
         conn,
         Run,
@@ -104,7 +104,7 @@ async def run_by_id(conn: Conn, scope: Scope, run_id: UUID) -> Run | None:
 
 
 async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
-    """The newest run of each job type."""
+    """Return the newest run of each job type."""
     return await fetch_all(
         conn,
         Run,
@@ -121,7 +121,7 @@ async def latest_runs(conn: Conn, scope: Scope) -> list[Run]:
 
 
 async def changed_runs(conn: Conn, scope: Scope, run_ids: list[UUID], *, with_latest: bool) -> list[Run]:
-    """Those runs, and with them the newest of each job type if wanted; in the order in which they were made."""
+    """Return these runs, and the newest of each job type with `with_latest`, in the order of their creation."""
     return await fetch_all(
         conn,
         Run,
@@ -145,14 +145,14 @@ async def changed_runs(conn: Conn, scope: Scope, run_ids: list[UUID], *, with_la
 
 
 async def listen(conn: Conn) -> None:
-    """From now on the connection hears which run of which project changed."""
+    """Let the connection receive a notification for each run that changes, of any project."""
     await execute(conn, "LISTEN proofdesk_runs")
 
 
 async def run_history(
     conn: Conn, scope: Scope, job_type: str | None, status: str | None, limit: int, offset: int
 ) -> list[Run]:
-    """Runs, newest first."""
+    """Return runs, newest first."""
     return await fetch_all(
         conn,
         Run,
@@ -174,7 +174,7 @@ async def run_history(
 
 
 async def count_runs(conn: Conn, scope: Scope, job_type: str | None, status: str | None) -> int:
-    """How many runs `run_history` has in all."""
+    """Return the number of runs of `run_history` without its limit."""
     return await fetch_value(
         conn,
         """
@@ -189,7 +189,7 @@ async def count_runs(conn: Conn, scope: Scope, job_type: str | None, status: str
 
 
 async def claim_run(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run | None:
-    """Take a queued run; None when somebody else has it or it is over. One that was handed on is no new attempt."""
+    """Take a queued run. Return None when it is not queued any more. A run that was queued again is no new attempt."""
     return await fetch_optional(
         conn,
         Run,
@@ -238,7 +238,7 @@ async def finish_run(
     details: dict[str, Any] | None = None,
     meta: dict[str, Any] | None = None,
 ) -> bool:
-    """End a run that `runner` has, or that nobody has; False when it is over already or another's by now."""
+    """End a run that `runner` has, or that is queued. Return False when it is over or another process has it."""
     return bool(
         await execute(
             conn,
@@ -272,7 +272,7 @@ async def requeue_run(
     progress: dict[str, Any] | None,
     meta: dict[str, Any],
 ) -> bool:
-    """Queue a running run again, with what it did so far; False when it is another's by now."""
+    """Queue a running run again with what it did so far. Return False when another process has it."""
     return bool(
         await execute(
             conn,
@@ -292,7 +292,7 @@ async def requeue_run(
 
 
 async def request_again(conn: Conn, scope: Scope, run_id: UUID) -> bool:
-    """Ask a running run to do its work once more before it ends; False when it is not running."""
+    """Ask a running run to do its work once more before it ends. Return False when it is not running."""
     return bool(
         await execute(
             conn,
@@ -333,7 +333,7 @@ async def is_cancel_requested(conn: Conn, scope: Scope, run_id: UUID) -> bool:
 
 
 async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
-    """Ask whoever has the run to stop; False when nobody has it."""
+    """Write that the run is to be cancelled. Return False when it is not running."""
     return bool(
         await execute(
             conn,
@@ -347,7 +347,7 @@ async def request_cancel(conn: Conn, scope: Scope, run_id: UUID) -> bool:
 
 
 async def delete_old_runs(conn: Conn, scope: Scope, days: int) -> int:
-    """Remove runs that ended so long ago, but of each job type the last one that ended; how many."""
+    """Delete runs that ended so long ago, but not the last one of each job type. Return how many."""
     return await execute(
         conn,
         """

@@ -14,7 +14,7 @@ ScheduleStatus = Literal["active", "paused"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a job of the project runs. `failures` are in a row; `paused_cause` is None when a person paused it."""
+    """When a job of the project runs. `failures` counts those in a row; `paused_cause` is None when a person paused it."""
 
     id: UUID
     job_type: str
@@ -40,7 +40,7 @@ class DueJob:
 
 
 async def list_schedules(conn: Conn, scope: Scope) -> list[Schedule]:
-    """Every job of the project."""
+    """Return the schedules of the project, by job type."""
     return await fetch_all(
         conn,
         Schedule,
@@ -53,7 +53,7 @@ async def list_schedules(conn: Conn, scope: Scope) -> list[Schedule]:
 
 
 async def lock_schedule(conn: Conn, scope: Scope, job_type: str) -> Schedule | None:
-    """The schedule of one job, which nobody else changes until the transaction ends."""
+    """Return the schedule of a job and lock it until the transaction ends."""
     return await fetch_optional(
         conn,
         Schedule,
@@ -69,12 +69,12 @@ async def lock_schedule(conn: Conn, scope: Scope, job_type: str) -> Schedule | N
 async def change_schedule(
     conn: Conn, scope: Scope, job_type: str, job_status: str | None, cadence_seconds: int | None
 ) -> Schedule | None:
-    """Pause, resume or pace a job; it is then due a cadence after it last ran. A person's pause has no cause."""
+    """Change the status or the cadence of a job. It is due one cadence after its last run. A pause by a person has no cause."""
     return await fetch_optional(
         conn,
         Schedule,
         """
-        WITH wanted AS (
+        WITH changed AS (
             SELECT coalesce(%(status)s, status) AS status, coalesce(%(cadence)s, cadence_seconds) AS cadence_seconds
             FROM scheduled_jobs WHERE project_id = %(project)s AND job_type = %(job_type)s)
         UPDATE scheduled_jobs j
@@ -82,7 +82,7 @@ async def change_schedule(
             failures = CASE WHEN %(status)s = 'active' THEN 0 ELSE failures END,
             paused_cause = CASE WHEN %(status)s::text IS NULL THEN paused_cause END,
             next_run_at = coalesce(last_run_at + make_interval(secs => w.cadence_seconds), next_run_at)
-        FROM wanted w WHERE j.project_id = %(project)s AND j.job_type = %(job_type)s
+        FROM changed w WHERE j.project_id = %(project)s AND j.job_type = %(job_type)s
         RETURNING id, job_type, j.status, j.cadence_seconds, next_run_at, last_run_at, last_status, last_error, payload,
                   failures, paused_cause""",
         project=scope.project_id,
@@ -103,9 +103,9 @@ async def record_outcome(
     delay: float,
     pause_for: str | None,
 ) -> None:
-    """Note how the job's last run ended, and when the next one is due, in seconds from now.
+    """Write how the last run of the job ended, and that the next one is due in `delay` seconds.
 
-    With `pause_for` it pauses itself for that cause. A run that went well ends such a pause; a person's stays.
+    With `pause_for` the job pauses itself for that cause. A successful run ends such a pause, but not a pause by a person.
     """
     await execute(
         conn,

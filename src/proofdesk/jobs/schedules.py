@@ -1,7 +1,7 @@
 """Schedules: when each job of a project runs next, and what makes it wait.
 
-After a success a job is due a cadence later, after a failure sooner or later than that, by `delay`. A job that cannot
-work before somebody acts pauses itself, and resumes by itself when that was done; a person's pause stays.
+After a success a job is due one cadence later, after a failure by `next_delay`. A job that cannot work before somebody acts
+pauses itself, and the tick resumes it when that was done. A pause by a person stays.
 """
 
 import random
@@ -15,20 +15,20 @@ from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.projects.scope import Scope
 
 MIN_CADENCE, MAX_CADENCE = 30, 86_400  # seconds
-MIN_RETRY_DELAY, MAX_RETRY_DELAY = 60.0, 3600.0  # seconds from a failure to the next try
+MIN_RETRY_DELAY, MAX_RETRY_DELAY = 60.0, 3600.0  # seconds from a failure to the next attempt
 
 
 class JobTypeNotFound(NotFound):
-    """There is no job of that type."""
+    """The project has no job of that type."""
 
     code = "job_type_not_found"
 
 
 def next_delay(failures: int, cadence: float, chance: float) -> float:
-    """Seconds to the next run after so many failures in a row: the cadence after none.
+    """Return the seconds to the next run after so many failures in a row: the cadence after none.
 
-    Doubles from a minute to an hour. `chance`, from 0 to 1, spreads what failed together, so that it does not come
-    back together.
+    The delay doubles from a minute to an hour. `chance`, from 0 to 1, adds jitter, so that jobs that failed together do
+    not return together.
     """
     if failures == 0:
         return cadence
@@ -37,7 +37,7 @@ def next_delay(failures: int, cadence: float, chance: float) -> float:
 
 
 async def list_schedules(db: Database, scope: Scope) -> list[Schedule]:
-    """Every job of the project, by type."""
+    """Return the schedules of the project, by job type."""
     async with db.scoped(scope) as conn:
         return await queries.list_schedules(conn, scope)
 

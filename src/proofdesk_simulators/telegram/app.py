@@ -32,11 +32,12 @@ def create_app(simulator: TelegramSimulator) -> ASGIApp:
 
     async def call(request: Request) -> Response:
         method = request.path_params["method"]
+        calls = simulator.calls  # a call that ends after a reset belongs to what was before it
         try:
             answer = await _answer(simulator, request, method)
         except TelegramRefusal as refusal:
             answer = _refused(refusal)
-        simulator.calls.append((method, answer.status_code))
+        calls.append((method, answer.status_code))
         return answer
 
     async def unknown(request: Request, error: Exception) -> Response:
