@@ -69,7 +69,7 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "source_kind": lambda _: "chatwoot_inbox",
     # Runbooks and pages of the documentation belong to no project. The ids of "another project" do not exist.
     "slug": lambda w: "nonsense" if w.word == "bramble" else "search-returns-no-results",
-    "topic": lambda w: "nonsense" if w.word == "bramble" else "index",
+    "path": lambda w: "nonsense" if w.word == "bramble" else "index.html",
     "client_time": lambda _: None,
     "signup_request_id": lambda w: str(w.run_id),
     "pin": lambda _: "000000",
@@ -206,11 +206,12 @@ async def test_own_ids_are_found(ari: Person, owner_conn: psycopg.Connection, ou
     }  # fmt: skip
 
 
-async def _send(person: Person, call: Call, aim: World, **instead: str) -> tuple[httpx2.Response, str]:
+async def _send(person: Person, call: Call, target: World, **instead: str) -> tuple[httpx2.Response, str]:
     path = call.path
     for name in call.in_path:
-        path = path.replace("{" + name + "}", instead.get(name) or _value(call, name, aim))
-    query, body = _filled(call, call.in_query, aim), _filled(call, call.in_body, aim)
+        value = instead.get(name) or _value(call, name, target)
+        path = path.replace("{" + name + "}", value).replace("{" + name + ":path}", value)
+    query, body = _fill(call, call.in_query, target), _fill(call, call.in_body, target)
     options: dict[str, Any] = {"params": query, "headers": {"accept": "text/html"} if call.is_page else {}}
     if call.method != "GET":
         options["data" if call.is_page else "json"] = body | ({"csrf_token": person.csrf} if call.is_page else {})
@@ -227,13 +228,13 @@ def _text(answer: httpx2.Response, body: bytes) -> str:
         return "".join(archive.read(name).decode() for name in archive.namelist())
 
 
-def _filled(call: Call, names: list[str], aim: World) -> dict[str, Any]:
-    values = {name: _value(call, name, aim) for name in names}
+def _fill(call: Call, names: list[str], target: World) -> dict[str, Any]:
+    values = {name: _value(call, name, target) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _value(call: Call, name: str, aim: World) -> Any:
-    return (FIELDS.get(f"{call.path}.{name}") or FIELDS[name])(aim)
+def _value(call: Call, name: str, target: World) -> Any:
+    return (FIELDS.get(f"{call.path}.{name}") or FIELDS[name])(target)
 
 
 def _restore(conn: psycopg.Connection, person: Person) -> None:

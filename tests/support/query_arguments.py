@@ -153,6 +153,7 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "inbox_id": _always(1),
     "inbox_ids": _always(None),
     "inboxes": _always(None),
+    "listed": _always([1]),
     "contact_ids": _always([11, 12, 77]),
     "conversation_id": _always(101),
     "conversation_ids": _always([101, 102, 999]),
