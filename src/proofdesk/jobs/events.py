@@ -2,8 +2,8 @@
 
 worker_runs ──trigger, NOTIFY──▶ one listening connection per process ──▶ one read per project ──▶ every viewer of it
 
-A notification carries ids only. The changes are read inside the project, once for all its viewers. A slow viewer gets the
-newest state of each run. After any error the feed connects again and shows every viewer the current state.
+A notification carries ids only. The changes are read inside the project, once for all its viewers. A slow viewer gets
+the newest state of each run. After any error the feed connects again and shows every viewer the current state.
 """
 
 import asyncio
@@ -147,7 +147,7 @@ class RunFeed:
                 await self._update(list(self._viewers.get(project_id, ())), changed[project_id])
 
     async def _update(self, viewers: list["_Viewer"], changed: set[UUID]) -> None:
-        """Read the changes once for all viewers of a project. One read follows another, so none returns an older state."""
+        """Read the changes once for all viewers of a project. Reads never overlap, so none returns an older state."""
         newcomers = [viewer for viewer in viewers if viewer.is_new]
         if not viewers or not (changed or newcomers):
             return

@@ -14,7 +14,7 @@ ScheduleStatus = Literal["active", "paused"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a job of the project runs. `failures` counts those in a row; `paused_cause` is None when a person paused it."""
+    """When a job of the project runs. `failures` are in a row. `paused_cause` is None when a person paused it."""
 
     id: UUID
     job_type: str
@@ -69,7 +69,7 @@ async def lock_schedule(conn: Conn, scope: Scope, job_type: str) -> Schedule | N
 async def change_schedule(
     conn: Conn, scope: Scope, job_type: str, job_status: str | None, cadence_seconds: int | None
 ) -> Schedule | None:
-    """Change the status or the cadence of a job. It is due one cadence after its last run. A pause by a person has no cause."""
+    """Change the status or the cadence of a job. It is then due one cadence after its last run."""
     return await fetch_optional(
         conn,
         Schedule,
@@ -105,7 +105,7 @@ async def record_outcome(
 ) -> None:
     """Write how the last run of the job ended, and that the next one is due in `delay` seconds.
 
-    With `pause_for` the job pauses itself for that cause. A successful run ends such a pause, but not a pause by a person.
+    With `pause_for` the job pauses itself for that cause. A successful run ends such a pause, but no pause by a person.
     """
     await execute(
         conn,

@@ -1,7 +1,7 @@
 """Schedules: when each job of a project runs next, and what makes it wait.
 
-After a success a job is due one cadence later, after a failure by `next_delay`. A job that cannot work before somebody acts
-pauses itself, and the tick resumes it when that was done. A pause by a person stays.
+After a success a job is due one cadence later, after a failure by `next_delay`. A job that cannot work before somebody
+acts pauses itself, and the tick resumes it when that was done. A pause by a person stays.
 """
 
 import random
@@ -45,13 +45,13 @@ async def list_schedules(db: Database, scope: Scope) -> list[Schedule]:
 async def change(
     db: Database, scope: Scope, job_type: str, *, status: str | None = None, cadence_seconds: int | None = None
 ) -> Schedule:
-    """Pause or resume a job, or give it another cadence (30 to 86,400). Raises `JobTypeNotFound`."""
+    """Pause or resume a job, or change its cadence (30 to 86,400 seconds). Raises `JobTypeNotFound`."""
     async with db.scoped(scope) as conn:
         before = await queries.lock_schedule(conn, scope, job_type)
         if before is None:
-            raise JobTypeNotFound("There is no scheduled job of that type.")
+            raise JobTypeNotFound("This project has no job of that type.")
         after = await queries.change_schedule(conn, scope, job_type, status, cadence_seconds)
-        assert after is not None, "it is locked"
+        assert after is not None, "the schedule is locked"
         changed = {
             name: {"from": getattr(before, name), "to": getattr(after, name)}
             for name in ("status", "cadence_seconds", "paused_cause")
@@ -67,7 +67,7 @@ async def change(
 async def record_outcome(
     conn: Conn, scope: Scope, before: Schedule, outcome: str, error: str | None, pause_for: str | None
 ) -> None:
-    """Note how a run ended on the schedule that `before` holds locked. A run that was cancelled is no failure."""
+    """Write how a run ended to its schedule, which the caller has locked. A cancelled run is no failure."""
     failures = {"ok": 0, "failed": before.failures + 1}.get(outcome, before.failures)
     seconds = next_delay(failures if outcome == "failed" else 0, before.cadence_seconds, random.random())  # noqa: S311
     await queries.record_outcome(
