@@ -1582,19 +1582,8 @@ COMMENT ON TABLE worker_runs IS 'Runs of jobs, with progress, result and error.'
 COMMENT ON COLUMN worker_runs.trigger IS 'manual, schedule, webhook or cli.';
 COMMENT ON COLUMN worker_runs.error_details IS 'The error code, and the failed request when a service caused the error.';
 COMMENT ON COLUMN worker_runs.runner IS 'The process that executes the run.';
-COMMENT ON COLUMN worker_runs.heartbeat_at IS 'The last sign of life. A run without one for long is marked as lost.';
-COMMENT ON COLUMN worker_runs.cancel_requested_at IS 'When somebody cancelled it. Its process stops at the next heartbeat.';
-
-CREATE TABLE workers (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    runner text NOT NULL,
-    started_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_heartbeat_at timestamp with time zone DEFAULT now() NOT NULL
-);
-ALTER TABLE ONLY workers
-    ADD CONSTRAINT workers_pkey PRIMARY KEY (id);
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE workers TO proofdesk_app;
-COMMENT ON TABLE workers IS 'Worker processes that are running.';
+COMMENT ON COLUMN worker_runs.heartbeat_at IS 'When its process last wrote the progress.';
+COMMENT ON COLUMN worker_runs.cancel_requested_at IS 'When somebody cancelled it. The queue tells its worker to stop.';
 
 CREATE TABLE run_totals (
     job_type text NOT NULL,

@@ -22,7 +22,7 @@ async def _sign_in(db: Database, password: str, username: str = "owner") -> str:
     return (await sessions.sign_in(db, _settings(), LoginAttempt(username, password, "127.0.0.1"))).token
 
 
-async def test_without_a_password_the_owner_gets_one_that_is_shown_once(db: Database):
+async def test_owner_password_is_generated_and_returned_once(db: Database):
     shown = await accounts.ensure_owner(db, _settings())
     assert shown and len(shown) >= 16
     assert await sessions.load_session(db, await _sign_in(db, shown))
@@ -30,12 +30,12 @@ async def test_without_a_password_the_owner_gets_one_that_is_shown_once(db: Data
     assert await _sign_in(db, shown)
 
 
-async def test_a_given_password_is_not_shown(db: Database):
+async def test_configured_password_is_not_returned(db: Database):
     assert await accounts.ensure_owner(db, _settings("given by me")) is None
     assert await _sign_in(db, "given by me")
 
 
-async def test_a_changed_password_replaces_the_old_one_and_ends_sessions(db: Database):
+async def test_changed_owner_password_ends_sessions(db: Database):
     await accounts.ensure_owner(db, _settings("the first one"))
     token = await _sign_in(db, "the first one")
     await accounts.ensure_owner(db, _settings("the second one"))
@@ -45,7 +45,7 @@ async def test_a_changed_password_replaces_the_old_one_and_ends_sessions(db: Dat
     assert await _sign_in(db, "the second one")
 
 
-async def test_an_unchanged_password_changes_nothing(db: Database, owner_conn: psycopg.Connection):
+async def test_unchanged_owner_password_changes_nothing(db: Database, owner_conn: psycopg.Connection):
     await accounts.ensure_owner(db, _settings("the same one"))
     token = await _sign_in(db, "the same one")
     before = owner_conn.execute("SELECT password_hash FROM app_users").fetchone()
@@ -54,19 +54,19 @@ async def test_an_unchanged_password_changes_nothing(db: Database, owner_conn: p
     assert await sessions.load_session(db, token)
 
 
-async def test_a_changed_username_renames_the_owner(db: Database):
+async def test_changed_username_renames_the_owner(db: Database):
     await accounts.ensure_owner(db, _settings("unchanged pw"))
     await accounts.ensure_owner(db, _settings("unchanged pw", "Boss"))
     assert [a.username for a in await accounts.list_accounts(db)] == ["Boss"]
 
 
-async def test_the_owner_cannot_take_the_name_of_somebody_else(db: Database):
+async def test_owner_cannot_take_the_username_of_another_user(db: Database):
     await accounts.create(db, "amina", "long enough pw")
     with pytest.raises(accounts.UsernameTaken):
         await accounts.ensure_owner(db, _settings("pw of owner", "amina"))
 
 
-async def test_processes_that_start_at_once_make_one_owner(db: Database):
+async def test_simultaneous_starts_create_one_owner(db: Database):
     shown = await asyncio.gather(*(accounts.ensure_owner(db, _settings()) for _ in range(4)))
     assert sum(password is not None for password in shown) == 1
     assert len(await accounts.list_accounts(db)) == 1
@@ -82,20 +82,20 @@ async def test_processes_that_start_at_once_make_one_owner(db: Database):
         ("amina", "x" * 129, "invalid_password"),
     ],
 )
-async def test_names_and_passwords_have_their_form(db: Database, username: str, password: str, code: str):
+async def test_invalid_usernames_and_passwords_are_refused(db: Database, username: str, password: str, code: str):
     with pytest.raises(Invalid) as refused:
         await accounts.create(db, username, password)
     assert refused.value.code == code
 
 
-async def test_a_name_is_given_once(db: Database):
+async def test_username_is_unique(db: Database):
     account = await accounts.create(db, "Amina", "long enough pw")
     assert isinstance(account, UserAccount) and account.username == "amina"
     with pytest.raises(accounts.UsernameTaken):
         await accounts.create(db, "amina", "long enough pw")
 
 
-async def test_another_password_ends_the_sessions_of_its_account(db: Database):
+async def test_new_password_ends_sessions(db: Database):
     await accounts.create(db, "amina", "long enough pw")
     token = await _sign_in(db, "long enough pw", "amina")
     await accounts.set_password(db, "amina", "another long one")
@@ -103,7 +103,7 @@ async def test_another_password_ends_the_sessions_of_its_account(db: Database):
     assert await _sign_in(db, "another long one", "amina")
 
 
-async def test_a_password_is_compared_even_when_nobody_has_it():
+async def test_password_is_hashed_even_without_an_account():
     assert not await passwords.verify_password(None, "proofdesk-nobody")
     assert not await passwords.verify_password("not a hash", "anything")
     assert not await passwords.verify_password(await passwords.hash_password("right"), "x" * 5000)

@@ -25,7 +25,7 @@ async def _login(client: httpx2.AsyncClient, body: Any = RIGHT, **options: Any) 
     return await client.post("/auth/login", json=body, **options)
 
 
-async def test_login_sets_both_cookies_and_says_who_one_is(anyone: httpx2.AsyncClient, db: Database):
+async def test_login_sets_both_cookies(anyone: httpx2.AsyncClient, db: Database):
     await _account(db)
     answer = await _login(anyone)
     assert answer.status_code == 200
@@ -44,7 +44,7 @@ async def test_login_sets_both_cookies_and_says_who_one_is(anyone: httpx2.AsyncC
     assert me["authenticated"] and me["username"] == "amina" and me["created_at"].endswith("Z")
 
 
-async def test_a_session_works_in_every_process(anyone: httpx2.AsyncClient, db: Database):
+async def test_session_works_in_every_process(anyone: httpx2.AsyncClient, db: Database):
     await _account(db)
     await _login(anyone)
     for _ in range(8):
@@ -52,7 +52,7 @@ async def test_a_session_works_in_every_process(anyone: httpx2.AsyncClient, db: 
             assert (await another.get("/auth/me")).json()["authenticated"]
 
 
-async def test_nothing_to_sign_in_with_is_told_apart_from_the_wrong_thing(anyone: httpx2.AsyncClient, db: Database):
+async def test_missing_credentials_differ_from_invalid_ones(anyone: httpx2.AsyncClient, db: Database):
     await _account(db)
     for body in ({}, {"username": "amina"}, {"username": " ", "password": "x"}, {"username": None, "password": None}):
         answer = await _login(anyone, body)
@@ -63,7 +63,7 @@ async def test_nothing_to_sign_in_with_is_told_apart_from_the_wrong_thing(anyone
         assert "set-cookie" not in answer.headers
 
 
-async def test_login_makes_a_new_session_and_ends_the_old_one(anyone: httpx2.AsyncClient, db: Database):
+async def test_login_replaces_an_earlier_session(anyone: httpx2.AsyncClient, db: Database):
     await _account(db)
     first = (await _login(anyone)).cookies["sid"]
     second = (await _login(anyone)).cookies["sid"]
@@ -72,7 +72,7 @@ async def test_login_makes_a_new_session_and_ends_the_old_one(anyone: httpx2.Asy
     assert await sessions.load_session(db, second) is not None
 
 
-async def test_logout_ends_the_session_and_takes_the_cookies_back(anyone: httpx2.AsyncClient, db: Database):
+async def test_logout_ends_the_session_and_clears_cookies(anyone: httpx2.AsyncClient, db: Database):
     await _account(db)
     token = (await _login(anyone)).cookies["sid"]
     answer = await anyone.post("/auth/logout")
@@ -82,20 +82,20 @@ async def test_logout_ends_the_session_and_takes_the_cookies_back(anyone: httpx2
     assert (await anyone.post("/auth/logout")).json()["ok"]
 
 
-async def test_cookies_of_a_session_that_ended_are_taken_back(anyone: httpx2.AsyncClient):
+async def test_cookies_of_an_ended_session_are_cleared(anyone: httpx2.AsyncClient):
     for path, status in (("/auth/me", 200), ("/projects", 401)):
         answer = await anyone.get(path, headers={"cookie": "sid=not-a-session"})
         assert answer.status_code == status
         assert any(c.startswith('sid=""') for c in answer.headers.get_list("set-cookie")), path
 
 
-async def test_the_only_project_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
+async def test_only_project_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
     actor = await _account(db)
     made = await new_projects.create(db, actor, "Only one")
     assert (await _login(anyone)).json()["active_project_id"] == str(made.id)
 
 
-async def test_the_project_worked_in_last_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
+async def test_last_used_project_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
     actor = await _account(db)
     await new_projects.create(db, actor, "First")
     second = await new_projects.create(db, actor, "Second")
@@ -106,7 +106,7 @@ async def test_the_project_worked_in_last_is_active_after_login(anyone: httpx2.A
     assert (await _login(anyone)).json()["active_project_id"] == str(second.id)
 
 
-async def test_too_many_failures_from_an_address_close_it_for_everybody_there(anyone: httpx2.AsyncClient, db: Database):
+async def test_too_many_failures_block_the_address(anyone: httpx2.AsyncClient, db: Database):
     await _account(db)
     for number in range(3):
         assert (await _login(anyone, WRONG | {"username": f"guess{number}"})).status_code == 401
@@ -121,7 +121,7 @@ async def test_successful_logins_do_not_count(anyone: httpx2.AsyncClient, db: Da
         assert (await _login(anyone)).status_code == 200
 
 
-async def test_failures_of_others_do_not_lock_a_person_out(
+async def test_failures_from_other_addresses_do_not_lock_a_user_out(
     anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection
 ):
     await _account(db)
@@ -132,7 +132,7 @@ async def test_failures_of_others_do_not_lock_a_person_out(
     assert (await _login(anyone)).status_code == 200
 
 
-async def test_a_window_that_is_over_counts_anew(
+async def test_expired_rate_limit_window_restarts(
     anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection
 ):
     await _account(db)
@@ -143,13 +143,13 @@ async def test_a_window_that_is_over_counts_anew(
     assert (await _login(anyone)).status_code == 200
 
 
-async def test_usernames_that_were_tried_are_not_stored(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection):
+async def test_attempted_usernames_are_not_stored(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection):
     await _login(anyone, {"username": "my password by mistake", "password": "x"})
     stored = owner_conn.execute("SELECT string_agg(subject, ' ') FROM rate_limits").fetchone()
     assert stored is not None and "mistake" not in stored[0]
 
 
-async def test_a_page_of_another_site_cannot_sign_somebody_in(anyone: httpx2.AsyncClient, db: Database):
+async def test_other_site_cannot_sign_a_user_in(anyone: httpx2.AsyncClient, db: Database):
     await _account(db)
     foreign = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
     answer = await _login(anyone, headers=foreign)
@@ -167,7 +167,7 @@ async def test_stored_sessions_and_passwords_cannot_be_used(
     assert token not in stored[0] and RIGHT["password"] not in stored[0] and "$argon2id$" in stored[0]
 
 
-async def test_somebody_whose_account_is_disabled_is_out(
+async def test_disabled_account_loses_its_sessions(
     server: str, anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection
 ):
     person = sign_up(server, owner_conn, "leaver")
@@ -177,6 +177,6 @@ async def test_somebody_whose_account_is_disabled_is_out(
         assert (await _login(anyone, {"username": "leaver", "password": PASSWORD})).status_code == 401
 
 
-def test_cookies_are_secure_where_people_come_over_https():
+def test_cookies_are_secure_over_https():
     assert not Settings().secure_cookies
     assert Settings(public_url="https://proofdesk.example.com").secure_cookies

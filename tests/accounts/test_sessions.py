@@ -25,14 +25,14 @@ async def token(db: Database) -> str:
     ["expires_at = now()", "last_seen_at = now() - interval '3 days'"],
     ids=["after 14 days", "after 3 idle days"],
 )
-async def test_a_session_ends(db: Database, owner_conn: psycopg.Connection, token: str, ended: str):
+async def test_session_ends(db: Database, owner_conn: psycopg.Connection, token: str, ended: str):
     owner_conn.execute(f"UPDATE sessions SET {ended}".encode())
     assert await sessions.load_session(db, token) is None
     await sessions.sign_in(db, SETTINGS, LOGIN)
     assert owner_conn.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
-async def test_being_seen_is_noted_once_a_minute(db: Database, owner_conn: psycopg.Connection, token: str):
+async def test_last_use_is_stored_once_a_minute(db: Database, owner_conn: psycopg.Connection, token: str):
     before = owner_conn.execute("SELECT last_seen_at, xmin FROM sessions").fetchone()
     await sessions.load_session(db, token)
     assert owner_conn.execute("SELECT last_seen_at, xmin FROM sessions").fetchone() == before
@@ -42,7 +42,7 @@ async def test_being_seen_is_noted_once_a_minute(db: Database, owner_conn: psyco
     assert fresh == (True,)
 
 
-async def test_tries_made_at_once_cannot_slip_through_together(db: Database, token: str):
+async def test_simultaneous_attempts_are_all_counted(db: Database, token: str):
     tries = [sessions.sign_in(db, SETTINGS, LoginAttempt("amina", f"guess {n}", "203.0.113.7")) for n in range(10)]
     ended = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(error, InvalidCredentials) for error in ended) == 3
@@ -55,7 +55,7 @@ async def test_addresses_of_one_ipv6_network_count_together():
     assert limits.rate_limit_subjects("unknown", "a").address == "unknown"
 
 
-async def test_counters_are_cleared_after_a_day(db: Database, owner_conn: psycopg.Connection, token: str):
+async def test_counters_are_deleted_after_a_day(db: Database, owner_conn: psycopg.Connection, token: str):
     owner_conn.execute("UPDATE rate_limits SET window_started_at = now() - interval '25 hours'")
     async with db.transaction() as conn:
         await queries.delete_ended_sessions(conn)

@@ -83,7 +83,7 @@ def _wrong(pin: str, number: int = 1) -> str:
     return f"{(int(pin) + number) % 1_000_000:06}"
 
 
-async def test_the_pin_goes_to_the_owner_and_makes_an_account(desk: Desk):
+async def test_pin_is_sent_to_the_owner_and_creates_an_account(desk: Desk):
     started, pin = await desk.start("Amina", "192.0.2.77")
     message = desk.simulator.sent[-1]
     assert message.chat_id == OWNER and "amina" in message.text and "192.0.2.77" in message.text
@@ -93,21 +93,21 @@ async def test_the_pin_goes_to_the_owner_and_makes_an_account(desk: Desk):
     assert await sessions.sign_in(desk.db, desk.settings, LoginAttempt("amina", PASSWORD, "192.0.2.1"))
 
 
-async def test_a_pin_is_used_once(desk: Desk):
+async def test_pin_works_once(desk: Desk):
     started, pin = await desk.start()
     await desk.confirm(started.signup_request_id, pin)
     with pytest.raises(SignupRequestInvalid):
         await desk.confirm(started.signup_request_id, pin)
 
 
-async def test_confirmations_at_the_same_instant_make_one_account(desk: Desk):
+async def test_simultaneous_confirmations_create_one_account(desk: Desk):
     started, pin = await desk.start()
     outcomes = await asyncio.gather(*(desk.outcome(started.signup_request_id, pin) for _ in range(6)))
     assert Counter(outcomes)["in"] == 1 and set(outcomes) <= {"in", "signup_request_invalid"}
     assert await desk.usernames() == ["amina"]
 
 
-async def test_two_requests_for_one_name_make_one_account(desk: Desk):
+async def test_two_requests_for_one_username_create_one_account(desk: Desk):
     (first, pin), (second, other) = await desk.start(), await desk.start()
     outcomes = await asyncio.gather(
         desk.outcome(first.signup_request_id, pin), desk.outcome(second.signup_request_id, other)
@@ -115,7 +115,7 @@ async def test_two_requests_for_one_name_make_one_account(desk: Desk):
     assert sorted(outcomes) == ["in", "username_taken"]
 
 
-async def test_guesses_at_once_never_exceed_the_limit(desk: Desk, owner_conn: psycopg.Connection):
+async def test_simultaneous_guesses_never_exceed_the_limit(desk: Desk, owner_conn: psycopg.Connection):
     started, pin = await desk.start()
     guesses = [desk.outcome(started.signup_request_id, _wrong(pin, n), f"192.0.2.{n}") for n in range(1, 31)]
     outcomes = Counter(await asyncio.gather(*guesses))
@@ -127,7 +127,7 @@ async def test_guesses_at_once_never_exceed_the_limit(desk: Desk, owner_conn: ps
     assert owner_conn.execute("SELECT attempts FROM signup_requests").fetchone() == (most,)
 
 
-async def test_a_new_start_gives_no_fresh_tries_without_end(desk: Desk):
+async def test_restarts_give_no_unlimited_attempts(desk: Desk):
     tried, address = 0, "192.0.2.9"
     for number in range(quotas.STARTS_OF_ADDRESS.max_hits):
         started, pin = await desk.start(f"guess{number}", address)
@@ -139,7 +139,7 @@ async def test_a_new_start_gives_no_fresh_tries_without_end(desk: Desk):
     assert limited.value.status == 429 and 0 < (limited.value.retry_after or 0) <= 15 * 60
 
 
-async def test_signups_from_everywhere_are_limited_too(desk: Desk):
+async def test_signups_of_all_addresses_are_limited(desk: Desk):
     most = quotas.STARTS.max_hits
 
     async def outcome(number: int) -> str:
@@ -166,7 +166,7 @@ async def test_addresses_of_one_ipv6_network_count_as_one(desk: Desk):
     assert await desk.outcome(uuid4(), "000000", "2001:db8:1::1") == "signup_request_invalid"
 
 
-async def test_a_pin_expires(desk: Desk, owner_conn: psycopg.Connection):
+async def test_pin_expires(desk: Desk, owner_conn: psycopg.Connection):
     started, pin = await desk.start()
     owner_conn.execute("UPDATE signup_requests SET expires_at = now()")
     with pytest.raises(PinExpired):
@@ -174,14 +174,14 @@ async def test_a_pin_expires(desk: Desk, owner_conn: psycopg.Connection):
     assert await desk.usernames() == []
 
 
-async def test_expired_requests_are_purged(desk: Desk, owner_conn: psycopg.Connection):
+async def test_expired_requests_are_deleted(desk: Desk, owner_conn: psycopg.Connection):
     await desk.start("early")
     owner_conn.execute("UPDATE signup_requests SET expires_at = now() - interval '61 minutes'")
     await desk.start("later")
     assert owner_conn.execute("SELECT username FROM signup_requests").fetchall() == [("later",)]
 
 
-async def test_nothing_stored_tells_pin_or_password(desk: Desk, owner_conn: psycopg.Connection):
+async def test_stored_data_reveals_no_pin_and_no_password(desk: Desk, owner_conn: psycopg.Connection):
     _, pin = await desk.start()
     row = owner_conn.execute("SELECT s::text || a::text FROM signup_requests s, audit_events a").fetchone()
     assert row is not None and PASSWORD not in row[0] and "$argon2id$" in row[0]
@@ -189,7 +189,7 @@ async def test_nothing_stored_tells_pin_or_password(desk: Desk, owner_conn: psyc
     assert pin not in words
 
 
-def test_a_pin_is_hashed_under_a_key_that_the_database_does_not_hold():
+def test_pin_hash_uses_a_key_outside_the_database():
     request_id = uuid4()
     keys = (
         SETTINGS,
@@ -202,7 +202,7 @@ def test_a_pin_is_hashed_under_a_key_that_the_database_does_not_hold():
 
 
 @pytest.mark.parametrize("username", ["Boss", "boss", "BOSS"])
-async def test_nobody_takes_the_owners_name(desk: Desk, username: str):
+async def test_username_of_the_owner_is_reserved(desk: Desk, username: str):
     await accounts.ensure_owner(desk.db, Settings(auth_username="Boss", auth_password=SecretStr(PASSWORD)))
     with pytest.raises(UsernameTaken):
         await desk.start(username)
@@ -212,7 +212,7 @@ async def test_nobody_takes_the_owners_name(desk: Desk, username: str):
     assert not desk.simulator.sent
 
 
-async def test_a_name_that_was_taken_meanwhile_is_not_taken_again(desk: Desk):
+async def test_username_taken_meanwhile_is_refused(desk: Desk):
     started, pin = await desk.start()
     await accounts.create(desk.db, "amina", "another long one")
     assert await desk.outcome(started.signup_request_id, pin) == "username_taken"
@@ -225,14 +225,14 @@ async def test_a_name_that_was_taken_meanwhile_is_not_taken_again(desk: Desk):
     ("username", "password", "code"),
     [("ab", PASSWORD, "invalid_username"), ("a b c", PASSWORD, "invalid_username"), ("amina", "x", "invalid_password")],
 )
-async def test_names_and_passwords_have_their_form(desk: Desk, username: str, password: str, code: str):
+async def test_invalid_usernames_and_passwords_are_refused(desk: Desk, username: str, password: str, code: str):
     with pytest.raises(Invalid) as refused:
         await signup.start(desk.db, desk.settings, desk.bot, SignupApplication(username, password, "192.0.2.1"))
     assert refused.value.code == code and not desk.simulator.sent
 
 
 @pytest.mark.parametrize("kind", ["blocked", "chat_not_found", "unauthorized", "server_error", "cut", "page"])
-async def test_a_pin_that_could_not_be_sent_is_void(desk: Desk, owner_conn: psycopg.Connection, kind: str):
+async def test_unsent_pin_is_void(desk: Desk, owner_conn: psycopg.Connection, kind: str):
     desk.simulator.fail(kind)
     with pytest.raises(TelegramError) as failed:
         await desk.start()
@@ -240,7 +240,7 @@ async def test_a_pin_that_could_not_be_sent_is_void(desk: Desk, owner_conn: psyc
     assert owner_conn.execute("SELECT count(*) FROM signup_requests").fetchone() == (0,)
 
 
-async def test_no_connection_is_held_while_telegram_answers(desk: Desk):
+async def test_no_connection_is_held_during_a_telegram_call(desk: Desk):
     fault = desk.simulator.fail("delay", delay=60.0)
     starting = [asyncio.create_task(desk.start(f"guest{n}", f"192.0.2.{n}")) for n in range(9)]
     try:
@@ -255,7 +255,7 @@ async def test_no_connection_is_held_while_telegram_answers(desk: Desk):
         await asyncio.gather(*starting, return_exceptions=True)
 
 
-async def test_moving_or_undoing_the_binding_voids_pins_under_way(desk: Desk):
+async def test_changed_binding_voids_open_pins(desk: Desk):
     started, pin = await desk.start()
     async with desk.db.transaction() as conn:
         await signup_queries.replace_code(conn, telegram._hash("AAAA-BBBB-CCCC"), 15)
@@ -267,7 +267,7 @@ async def test_moving_or_undoing_the_binding_voids_pins_under_way(desk: Desk):
     assert await desk.outcome(started.signup_request_id, pin) == "signup_request_invalid"
 
 
-async def test_what_is_missing_is_told_exactly(desk: Desk):
+async def test_missing_parts_of_signup_are_named(desk: Desk):
     async def told(settings: Settings, bot: Bot | None, error: type[ProofdeskError] | None) -> tuple[Any, ...]:
         if error is not None:
             with pytest.raises(error):
@@ -284,7 +284,7 @@ async def test_what_is_missing_is_told_exactly(desk: Desk):
     assert await told(Settings(), None, TelegramNotConfigured) == (False, False, False, both)
 
 
-async def test_every_step_is_in_the_audit_trail(desk: Desk, owner_conn: psycopg.Connection):
+async def test_every_step_is_audited(desk: Desk, owner_conn: psycopg.Connection):
     started, pin = await desk.start()
     with pytest.raises(InvalidPin):
         await desk.confirm(started.signup_request_id, _wrong(pin))

@@ -102,12 +102,12 @@ def _actions(conn: psycopg.Connection) -> list[tuple[str, str]]:
         ("", "", ""),
     ],
 )
-def test_commands_are_read(simulator: TelegramSimulator, text: str, command: str, argument: str):
+def test_commands_are_parsed(simulator: TelegramSimulator, text: str, command: str, argument: str):
     said = commands.parse_command(simulator.update(ADA, text or " ")["message"], proven=True)
     assert said is not None and (said.command, said.argument) == (command, argument)
 
 
-def test_only_people_in_private_chats_are_heard(simulator: TelegramSimulator):
+def test_only_users_in_private_chats_are_heard(simulator: TelegramSimulator):
     message = simulator.update(ADA, "/bind")["message"]
     for kind in ("group", "supergroup", "channel", None, 1, []):
         assert commands.parse_command(message | {"chat": {"id": ADA, "type": kind}}, proven=True) is None
@@ -139,7 +139,7 @@ def test_every_case_of_bind_is_decided(simulator: TelegramSimulator):
     assert act(EVE, "/unbind", ADA, None) == act(ADA, "hello", ADA, None) == "answer"
 
 
-async def test_the_owner_named_by_his_id_is_bound_and_nobody_else(by_id: Hearing, owner_conn: psycopg.Connection):
+async def test_only_the_configured_owner_is_bound(by_id: Hearing, owner_conn: psycopg.Connection):
     assert not await by_id.hear(EVE, "/bind")
     assert await by_id.bound() is None
     assert await by_id.hear(ADA, "/bind")
@@ -151,13 +151,13 @@ async def test_the_owner_named_by_his_id_is_bound_and_nobody_else(by_id: Hearing
     assert _actions(owner_conn) == [refused, ("auth.telegram_bind", ""), refused]
 
 
-async def test_without_an_id_a_plain_bind_is_told_how_to_get_a_code(by_code: Hearing):
+async def test_bind_without_a_code_explains_how_to_get_one(by_code: Hearing):
     assert not await by_code.hear(EVE, "/bind")
     assert await by_code.bound() is None
     assert "proofdesk telegram bind-code" in by_code.answers[0][1] and "settings page" in by_code.answers[0][1]
 
 
-async def test_a_code_binds_once_and_a_stranger_cannot_take_over(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_code_binds_once_and_strangers_cannot_take_over(by_code: Hearing, owner_conn: psycopg.Connection):
     code = await by_code.code()
     assert not await by_code.hear(EVE, "/bind 0000-0000-0000")
     assert await by_code.hear(ADA, f"/bind {code.lower().replace('-', ' ')}")
@@ -173,33 +173,33 @@ async def test_a_code_binds_once_and_a_stranger_cannot_take_over(by_code: Hearin
     ]
 
 
-async def test_the_owner_moves_the_binding_with_a_new_code(by_code: Hearing):
+async def test_owner_moves_the_binding_with_a_new_code(by_code: Hearing):
     assert await by_code.hear(ADA, f"/bind {await by_code.code()}")
     assert await by_code.hear(EVE, f"/bind {await by_code.code()}")
     assert await by_code.bound() == EVE
 
 
-async def test_a_newer_code_voids_the_one_before(by_code: Hearing):
+async def test_new_code_voids_the_previous_one(by_code: Hearing):
     older, newer = await by_code.code(), await by_code.code()
     assert not await by_code.hear(ADA, f"/bind {older}")
     assert await by_code.hear(ADA, f"/bind {newer}")
 
 
-async def test_a_code_works_for_fifteen_minutes(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_code_is_valid_for_fifteen_minutes(by_code: Hearing, owner_conn: psycopg.Connection):
     code = await by_code.code()
     age = "UPDATE telegram_bind_codes SET expires_at = expires_at - interval '15 minutes'"
     owner_conn.execute(age)
     assert not await by_code.hear(ADA, f"/bind {code}")
-    assert "too old" in by_code.answers[-1][1]
+    assert "expired" in by_code.answers[-1][1]
 
 
-async def test_a_code_is_stored_only_hashed(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_code_is_stored_as_a_hash(by_code: Hearing, owner_conn: psycopg.Connection):
     code = await by_code.code()
     stored = owner_conn.execute("SELECT t::text || a::text FROM telegram_bind_codes t, audit_events a").fetchone()
     assert stored is not None and code not in stored[0] and code.replace("-", "") not in stored[0]
 
 
-async def test_many_who_send_the_same_code_at_once_bind_one(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_simultaneous_uses_of_a_code_bind_one_account(by_code: Hearing, owner_conn: psycopg.Connection):
     code = await by_code.code()
     done = await asyncio.gather(*(by_code.hear(ADA + n, f"/bind {code}") for n in range(8)))
     assert done.count(True) == 1
@@ -207,7 +207,7 @@ async def test_many_who_send_the_same_code_at_once_bind_one(by_code: Hearing, ow
     assert _actions(owner_conn).count(("auth.telegram_bind", "")) == 1
 
 
-async def test_an_update_that_comes_again_does_nothing(by_code: Hearing):
+async def test_repeated_update_does_nothing(by_code: Hearing):
     code = await by_code.code()
     update = by_code.simulator.update(ADA, f"/bind {code}")
     done = await asyncio.gather(*(by_code.post(update) for _ in range(6)))
@@ -223,7 +223,7 @@ async def test_groups_and_channels_are_ignored(by_id: Hearing):
     assert await by_id.bound() is None and by_id.answers == []
 
 
-async def test_the_bot_tells_who_one_is_and_what_it_can(by_id: Hearing):
+async def test_bot_replies_to_whoami_and_help(by_id: Hearing):
     await by_id.hear(ADA, "/bind")
     for sender, text in (
         (ADA, "/whoami"),
@@ -238,7 +238,7 @@ async def test_the_bot_tells_who_one_is_and_what_it_can(by_id: Hearing):
     assert all("/bind" in text and "/whoami" in text for text in told[2:])
 
 
-async def test_a_name_reorders_nothing_of_the_answer(by_id: Hearing):
+async def test_name_does_not_reorder_the_reply(by_id: Hearing):
     update = by_id.simulator.update(EVE, "/whoami")
     update["message"]["from"] |= {"first_name": "Eve\u202e", "last_name": "\u2067gpj.exe", "username": "eve"}
     await by_id.post(update)
@@ -246,25 +246,25 @@ async def test_a_name_reorders_nothing_of_the_answer(by_id: Hearing):
     assert told.startswith(f"\u2068Eve gpj.exe @eve\u2069, Telegram id {EVE}: not the owner")
 
 
-async def test_what_cannot_be_answered_is_done_all_the_same(by_id: Hearing):
+async def test_failed_reply_does_not_undo_the_command(by_id: Hearing):
     by_id.simulator.fail("bad_gateway")
     assert await by_id.hear(ADA, "/bind")
     assert await by_id.bound() == ADA
 
 
-async def test_a_binding_of_somebody_else_than_the_id_names_does_not_hold(by_code: Hearing, by_id: Hearing):
+async def test_binding_of_another_than_the_configured_owner_is_ignored(by_code: Hearing, by_id: Hearing):
     assert await by_code.hear(EVE, f"/bind {await by_code.code()}")
     assert await by_code.bound() == EVE and await by_id.bound() is None
     assert not await by_id.hear(EVE, "/bind")
     assert await by_id.hear(ADA, "/bind") and await by_id.bound() == ADA
 
 
-async def test_a_forged_bind_cannot_divert_the_pins(by_id: Hearing, owner_conn: psycopg.Connection):
+async def test_forged_bind_cannot_divert_pins(by_id: Hearing, owner_conn: psycopg.Connection):
     await by_id.hear(ADA, "/bind", proven=False, chat={"id": EVE, "type": "private"})
     assert owner_conn.execute("SELECT user_id, chat_id FROM telegram_owner").fetchone() == (ADA, ADA)
 
 
-async def test_undoing_the_binding_voids_the_code_too(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_unbinding_voids_the_code(by_code: Hearing, owner_conn: psycopg.Connection):
     await by_code.hear(ADA, f"/bind {await by_code.code()}")
     code = await by_code.code()
     assert await telegram.unbind(by_code.db, system_actor()) and not await telegram.unbind(by_code.db, system_actor())
@@ -273,14 +273,14 @@ async def test_undoing_the_binding_voids_the_code_too(by_code: Hearing, owner_co
     assert _actions(owner_conn).count(("auth.telegram_unbind", "")) == 1
 
 
-async def test_a_code_is_not_made_where_it_would_be_of_no_use(db: Database):
+async def test_code_without_effect_is_not_created(db: Database):
     with pytest.raises(OwnerSetByOperator, match="TELEGRAM_OWNER_ID"):
         await telegram.create_bind_code(db, _settings(telegram_owner_id=ADA), system_actor())
     with pytest.raises(TelegramNotConfigured, match="TELEGRAM_BOT_TOKEN"):
         await telegram.create_bind_code(db, Settings(), system_actor())
 
 
-async def test_who_writes_too_much_is_not_answered_any_more(by_code: Hearing):
+async def test_sender_of_too_many_messages_gets_no_reply(by_code: Hearing):
     for _ in range(quotas.MESSAGES_OF_SENDER.max_hits + 5):
         await by_code.hear(EVE, "/bind")
     assert len(by_code.answers) == quotas.MESSAGES_OF_SENDER.max_hits
@@ -288,7 +288,7 @@ async def test_who_writes_too_much_is_not_answered_any_more(by_code: Hearing):
     assert by_code.answers[-1][0] == ADA
 
 
-async def test_a_wrong_secret_is_refused_and_the_right_one_is_let_in(db: Database):
+async def test_only_calls_with_the_secret_are_admitted(db: Database):
     settings = _settings(telegram_webhook_secret=SecretStr("right"))
     for presented in ((None, None), ("wrong", None), (None, ""), ("righ", "right "), ("rïght", "right\0")):
         with pytest.raises(InvalidWebhookSecret):
@@ -298,7 +298,7 @@ async def test_a_wrong_secret_is_refused_and_the_right_one_is_let_in(db: Databas
     assert not await telegram.admit_webhook_call(db, _settings(), "192.0.2.1", "anything", None)
 
 
-async def test_a_flood_of_wrong_calls_does_not_keep_telegram_out(db: Database):
+async def test_flood_of_wrong_calls_does_not_block_telegram(db: Database):
     settings = _settings(telegram_webhook_secret=SecretStr("right"))
 
     async def call(secret: str) -> str:
@@ -314,7 +314,7 @@ async def test_a_flood_of_wrong_calls_does_not_keep_telegram_out(db: Database):
     assert await call("right") == "in"
 
 
-async def test_the_webhook_is_registered(bot: Bot, simulator: TelegramSimulator):
+async def test_webhook_is_registered(bot: Bot, simulator: TelegramSimulator):
     settings = _settings(telegram_webhook_secret=SecretStr("s3cret"), public_url="https://desk.example.com/")
     assert await telegram.register_webhook(settings, bot, None) == "https://desk.example.com/auth/telegram/webhook"
     hook = simulator.hook
@@ -332,7 +332,7 @@ async def test_the_webhook_is_registered(bot: Bot, simulator: TelegramSimulator)
         await telegram.register_webhook(settings, bot, "http://plain.example.com")
 
 
-async def test_the_token_is_in_no_log_line(
+async def test_token_is_in_no_log_line(
     by_id: Hearing, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ):
     with caplog.at_level(logging.DEBUG):

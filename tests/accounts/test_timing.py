@@ -12,7 +12,7 @@ from proofdesk.settings import Settings
 TRIES = 9
 
 
-async def test_an_unknown_name_takes_as_long_as_a_known_one(db: Database):
+async def test_unknown_username_takes_as_long_as_a_known_one(db: Database):
     await accounts.create(db, "somebody", "a long enough password")
     settings = Settings(login_rate_limit_max_attempts=1000)
     took: dict[str, list[float]] = {"somebody": [], "nobody-here": []}

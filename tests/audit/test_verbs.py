@@ -118,9 +118,8 @@ async def test_run_records_its_request_and_its_end(
 
 async def test_lost_run_is_recorded_before_the_next(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await start_run(db, project, "chatwoot_sync", "cli")
-    owner_conn.execute("UPDATE worker_runs SET heartbeat_at = now() - interval '2 minutes'")
-    await runs.request(db, project, "chatwoot_sync", "manual", {})
-    assert actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.requested"]
+    assert await runs.claim(db, project, "chatwoot_sync") is not None
+    assert actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.retried"]
 
 
 async def test_retry_of_failed_chunks_is_recorded_if_there_are_any(

@@ -21,20 +21,20 @@ async def refusal(client: ChatwootClient) -> ChatwootError:
     return raised.value
 
 
-async def test_the_time_that_a_proxy_asks_for_is_waited(simulator: ChatwootSimulator, connect: Connect):
+async def test_client_waits_as_long_as_a_proxy_asks(simulator: ChatwootSimulator, connect: Connect):
     simulator.faults.add("429", times=1, retry_after=1)
     started = time.monotonic()
     await connect(simulator).inboxes(1)
     assert time.monotonic() - started >= 1
 
 
-async def test_more_time_than_there_is_patience_is_told_at_once(simulator: ChatwootSimulator, connect: Connect):
+async def test_too_long_wait_is_reported_at_once(simulator: ChatwootSimulator, connect: Connect):
     simulator.faults.add("503", retry_after=3600)
     error = await refusal(connect(simulator))
     assert "It asks to wait for 3600 seconds." in error.message and simulator.journal.count() == 1
 
 
-async def test_an_answer_without_an_end_is_not_kept(simulator: ChatwootSimulator):
+async def test_too_large_response_is_refused(simulator: ChatwootSimulator):
     fill(simulator, 20)
     with running(create_app(simulator)) as url:
         client = ChatwootClient(url, simulator.admin_token, retry_timeout=0.1, max_bytes=10_000)
@@ -44,7 +44,7 @@ async def test_an_answer_without_an_end_is_not_kept(simulator: ChatwootSimulator
         await client.aclose()
 
 
-async def test_a_token_that_comes_back_in_a_refusal_is_not_told(
+async def test_token_repeated_in_a_refusal_is_masked(
     simulator: ChatwootSimulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ):
     echo = ErrorResponse(422, {"error": f"Bad header: {simulator.admin_token}"})
@@ -54,7 +54,7 @@ async def test_a_token_that_comes_back_in_a_refusal_is_not_told(
     assert "Bad header: ***" in error.message and simulator.admin_token not in f"{error.message}{error.details}"
 
 
-async def test_only_chatwoots_own_404_means_that_something_is_gone(simulator: ChatwootSimulator, connect: Connect):
+async def test_only_chatwoots_own_404_means_deleted(simulator: ChatwootSimulator, connect: Connect):
     client = connect(simulator)
     assert await client.conversation(1, 77) is None and await client.messages(1, 77, 0, 100) is None
     simulator.faults.add("404_page")
@@ -72,7 +72,7 @@ async def test_all_conversations_of_a_contact_are_listed(simulator: ChatwootSimu
     assert await connect(simulator).contact_conversations(1, 999_999) == []
 
 
-async def test_a_filter_that_repeats_its_first_page_ends(simulator: ChatwootSimulator, connect: Connect):
+async def test_filter_that_repeats_its_first_page_ends(simulator: ChatwootSimulator, connect: Connect):
     first = simulator.create_conversation(1, content="First")
     for _ in range(30):
         simulator.create_conversation(1, first.contact.id, content="More")

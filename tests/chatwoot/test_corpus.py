@@ -37,7 +37,7 @@ def peak_of(command: list[str], environment: dict[str, str]) -> int:
 
 @pytest.mark.long
 @pytest.mark.skipif(not CORPUS.exists(), reason="the support corpus is not beside the repository")
-async def test_the_whole_corpus_comes_in_within_the_memory_of_a_small_machine(
+async def test_whole_corpus_is_imported_within_200_megabytes(
     project: Scope, database_url: str, owner_conn: psycopg.Connection, capsys: pytest.CaptureFixture[str]
 ):
     simulator = build(CORPUS / "conversations.jsonl.gz")

@@ -228,7 +228,7 @@ async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
         ({"created_at": 10**400}, "too large"),
     ],
 )
-def test_refused_message_says_why(wrong: dict[str, Any], reason: str):
+def test_rejected_message_names_the_reason(wrong: dict[str, Any], reason: str):
     message = {"id": 7, "conversation_id": 1, "inbox_id": 1, "message_type": 0, "content": "x", "created_at": 10**9}
     parsed = parsing.parse_messages([message | wrong, message | {"id": 8}], 1)
     assert [row["message_id"] for row in parsed.rows] == [8]
@@ -251,7 +251,7 @@ def test_one_hostile_value_leaves_the_rest_of_an_answer_readable():
         ("DO $$ BEGIN RAISE 'planted' USING ERRCODE = '57P03'; END $$", "starting up"),
     ],
 )
-async def test_database_that_cannot_work_is_named_as_what_it_is(db: Database, statement: str, told: str):
+async def test_database_failures_are_named(db: Database, statement: str, told: str):
     with pytest.raises(Unavailable, match=told):
         async with db.transaction() as conn:
             await conn.execute("SET LOCAL statement_timeout = 50")
@@ -260,7 +260,7 @@ async def test_database_that_cannot_work_is_named_as_what_it_is(db: Database, st
             await conn.execute(statement.encode())
 
 
-async def test_value_that_is_refused_is_no_failure_of_the_database(db: Database, project: Scope):
+async def test_refused_value_is_not_a_database_failure(db: Database, project: Scope):
     for statement in ("SELECT 1/0", "SELECT '1e999999'::jsonb", "SELECT repeat('x', 2000000)::tsvector"):
         with pytest.raises(psycopg.Error) as refused:
             async with db.scoped(project) as conn:

@@ -56,7 +56,7 @@ async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
         assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_an_import_below_what_is_there_hides_nothing_and_costs_nothing(
+async def test_back_dated_import_hides_no_message(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 1009)
@@ -83,7 +83,7 @@ async def test_ten_thousand_messages_in_reversed_order_are_all_read(
     assert simulator.journal.count(path="*/messages") <= 25
 
 
-async def test_a_new_message_in_a_conversation_of_twelve_thousand_costs_two_requests(
+async def test_new_message_in_a_long_conversation_costs_two_requests(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 12_000)
@@ -98,7 +98,7 @@ async def test_a_new_message_in_a_conversation_of_twelve_thousand_costs_two_requ
     assert simulator.journal.count(path="*/messages") == 2, "from the cursor on, and the end once more"
 
 
-async def test_a_deletion_among_the_last_hundred_is_noticed_at_once(
+async def test_deletion_among_the_last_hundred_is_noticed_at_once(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 400)
@@ -110,7 +110,7 @@ async def test_a_deletion_among_the_last_hundred_is_noticed_at_once(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_a_page_that_lacks_a_message_removes_nothing(
+async def test_page_that_lacks_a_message_removes_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 40)
@@ -125,7 +125,7 @@ async def test_a_page_that_lacks_a_message_removes_nothing(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_every_second_message_that_vanished_is_removed_and_no_other(
+async def test_only_deleted_messages_are_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 60)
@@ -140,7 +140,7 @@ async def test_every_second_message_that_vanished_is_removed_and_no_other(
     assert simulator.journal.count(path="*/messages") <= 4
 
 
-async def test_a_server_that_ignores_windows_has_nothing_removed(
+async def test_server_that_ignores_windows_causes_no_removal(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 60)
@@ -153,7 +153,7 @@ async def test_a_server_that_ignores_windows_has_nothing_removed(
     assert theirs(simulator)[1] <= ours(owner_conn)[1]
 
 
-async def test_a_server_that_cuts_windows_early_is_named(
+async def test_server_that_cuts_windows_early_is_named(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 1, 60)

@@ -48,7 +48,7 @@ def kill_after(process: "subprocess.Popen[bytes]", simulator: ChatwootSimulator,
 
 
 @pytest.mark.long
-async def test_twenty_kills_at_random_points_end_with_exactly_what_chatwoot_has(
+async def test_twenty_killed_runs_lose_and_double_nothing(
     project: Scope, database_url: str, owner_conn: psycopg.Connection, simulator: ChatwootSimulator
 ):
     seed = random.randrange(10**6)

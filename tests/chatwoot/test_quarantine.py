@@ -14,7 +14,7 @@ OPTIONS = sync.SyncOptions(default_account_id=1)
 
 
 @pytest.mark.parametrize(("content", "reason"), [("before\x00after", "NUL"), ("half an emoji \ud83d", "surrogate")])
-async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_goes_on(
+async def test_unstorable_message_is_quarantined_alone(
     db: Database,
     project: Scope,
     owner_conn: psycopg.Connection,
@@ -36,7 +36,7 @@ async def test_a_message_that_cannot_be_stored_waits_in_quarantine_and_the_rest_
 
 
 @pytest.mark.parametrize("wrong", [{"created_at": 10**14}, {"created_at": "yesterday"}, {"message_type": "odd"}])
-async def test_a_message_mended_over_there_leaves_the_quarantine(
+async def test_repaired_message_leaves_the_quarantine(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, wrong: dict
 ):
     # The oldest of many, so that nothing but the quarantine leads back to it.
@@ -50,7 +50,7 @@ async def test_a_message_mended_over_there_leaves_the_quarantine(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_a_conversation_that_cannot_be_read_waits_and_is_tried_again(
+async def test_unreadable_conversation_is_quarantined_and_retried(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     # Made long ago on the simulator's clock, so that nothing but the quarantine leads back to it.
@@ -66,7 +66,7 @@ async def test_a_conversation_that_cannot_be_read_waits_and_is_tried_again(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_a_contact_that_cannot_be_read_waits_while_its_conversation_is_stored(
+async def test_unreadable_contact_does_not_block_its_conversation(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     simulator.clock.freeze(simulator.clock.now() - 86_400)
@@ -83,7 +83,7 @@ async def test_a_contact_that_cannot_be_read_waits_while_its_conversation_is_sto
     assert stored == ("whole name",)
 
 
-async def test_what_is_gone_over_there_leaves_the_quarantine(
+async def test_deleted_items_leave_the_quarantine(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     first, second = fill(simulator, 2)
@@ -99,7 +99,7 @@ async def test_what_is_gone_over_there_leaves_the_quarantine(
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
 
 
-async def test_a_conversation_refused_to_the_token_does_not_stop_the_rest(
+async def test_refused_conversation_is_quarantined_alone(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 5)

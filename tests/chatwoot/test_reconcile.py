@@ -15,7 +15,7 @@ OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
 
 
-async def test_a_complete_mirror_is_proven_complete(db: Database, project: Scope, studio: ChatwootSimulator, connect):
+async def test_complete_import_is_proven_complete(db: Database, project: Scope, studio: ChatwootSimulator, connect):
     client = connect(studio)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
@@ -30,7 +30,7 @@ async def test_a_complete_mirror_is_proven_complete(db: Database, project: Scope
         assert (proof.missing, proof.removed) == (0, 0)
 
 
-async def test_a_deletion_that_sync_cannot_see_is_taken_over(
+async def test_deletion_that_sync_cannot_see_is_found(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 4)
@@ -43,7 +43,7 @@ async def test_a_deletion_that_sync_cannot_see_is_taken_over(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_a_conversation_deleted_there_is_removed_here(
+async def test_deleted_conversation_is_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 4)
@@ -55,7 +55,7 @@ async def test_a_conversation_deleted_there_is_removed_here(
     assert (found.complete, found.inboxes[0].removed) == (True, 3)
 
 
-async def test_a_message_that_vanished_there_is_removed_here(
+async def test_deleted_message_is_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 2)
@@ -67,7 +67,7 @@ async def test_a_message_that_vanished_there_is_removed_here(
     assert (found.complete, found.inboxes[0].removed, found.inboxes[0].missing) == (True, 1, 0)
 
 
-async def test_what_was_lost_here_is_read_again_and_counted(
+async def test_lost_rows_are_read_again_and_counted(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 6)
@@ -80,7 +80,7 @@ async def test_what_was_lost_here_is_read_again_and_counted(
     assert (found.complete, found.inboxes[0].missing) == (True, 4)
 
 
-async def test_a_renamed_contact_and_a_merged_one_are_noticed(
+async def test_renamed_and_merged_contacts_are_updated(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     first = simulator.create_conversation(1, content="Hello", contact_name="Ana")
@@ -95,7 +95,7 @@ async def test_a_renamed_contact_and_a_merged_one_are_noticed(
     assert owner_conn.execute("SELECT contact_id, name FROM cw_contacts").fetchall() == [(kept, "Ana Lima")]
 
 
-async def test_a_failed_run_goes_on_where_it_stopped(
+async def test_failed_run_is_resumed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 80)
@@ -112,7 +112,7 @@ async def test_a_failed_run_goes_on_where_it_stopped(
     assert simulator.journal.count(path="*/messages") < 80
 
 
-async def test_a_page_that_fails_deletes_nothing(
+async def test_failed_page_removes_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 10)
@@ -125,7 +125,7 @@ async def test_a_page_that_fails_deletes_nothing(
     assert ours(owner_conn) == before
 
 
-async def test_the_pace_is_kept(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
+async def test_rate_limit_is_kept(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
     fill(simulator, 10)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
@@ -135,7 +135,7 @@ async def test_the_pace_is_kept(db: Database, project: Scope, simulator: Chatwoo
     assert max(asked) - min(asked) >= (len(asked) - 1) / 40 * 0.9
 
 
-async def test_a_reconcile_that_leaves_off_goes_on_and_walks_no_source_twice(
+async def test_stopped_reconcile_resumes_and_walks_no_source_twice(
     db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 60, 1)

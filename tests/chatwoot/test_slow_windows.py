@@ -76,7 +76,7 @@ async def test_reconcile_keeps_a_stored_message_that_cannot_be_shown(
     assert before[1] < ours(owner_conn)[1] == theirs(simulator)[1]
 
 
-async def test_chatwoot_that_shows_no_messages_at_all_fails_the_run(
+async def test_run_fails_if_chatwoot_shows_no_messages(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 20)

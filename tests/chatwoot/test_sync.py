@@ -29,7 +29,7 @@ def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
     ).fetchall()
 
 
-async def test_the_whole_studio_is_stored_as_it_is(
+async def test_whole_sample_is_stored(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     synced = await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
@@ -38,7 +38,7 @@ async def test_the_whole_studio_is_stored_as_it_is(
     assert (synced.counts.messages,) == stored, "pages are taken at the same time, and each is counted"
 
 
-async def test_contacts_and_inboxes_come_along(
+async def test_contacts_and_inboxes_are_stored(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
@@ -48,7 +48,7 @@ async def test_contacts_and_inboxes_come_along(
     assert inboxes == (len(studio.account(1).inboxes),)
 
 
-async def test_a_second_full_pass_changes_no_row(
+async def test_second_full_sync_changes_no_row(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     client = connect(studio)
@@ -60,7 +60,7 @@ async def test_a_second_full_pass_changes_no_row(
     assert (again.counts.conversations, again.counts.messages) == (0, 0)
 
 
-async def test_a_conversation_of_many_pages_is_read_to_its_first_message(
+async def test_long_conversation_is_read_to_its_first_message(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 1, 457)
@@ -68,7 +68,7 @@ async def test_a_conversation_of_many_pages_is_read_to_its_first_message(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_nothing_new_costs_at_most_five_requests(
+async def test_sync_without_changes_costs_at_most_five_requests(
     db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 60)
@@ -79,7 +79,7 @@ async def test_nothing_new_costs_at_most_five_requests(
     assert simulator.journal.count() <= 5
 
 
-async def test_a_new_message_is_read_from_the_cursor_on(
+async def test_new_message_is_read_from_the_cursor_on(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 30, 40)
@@ -107,7 +107,7 @@ async def test_status_labels_and_assignee_are_noticed(
     assert ours(owner_conn) == theirs(studio)
 
 
-async def test_a_message_deleted_lately_is_taken_over(
+async def test_recently_deleted_message_is_updated(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     made = simulator.create_conversation(1, content="The password is hunter2")
@@ -122,7 +122,7 @@ async def test_a_message_deleted_lately_is_taken_over(
     assert owner_conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%hunter2%'").fetchone() == (0,)
 
 
-async def test_a_smaller_id_that_appears_later_is_read(
+async def test_smaller_id_that_appears_later_is_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1, 30)
@@ -137,7 +137,7 @@ async def test_a_smaller_id_that_appears_later_is_read(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_a_second_message_in_the_same_second_is_noticed(
+async def test_second_message_in_the_same_second_is_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1)
@@ -151,7 +151,7 @@ async def test_a_second_message_in_the_same_second_is_noticed(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_pages_that_shift_while_they_are_read_lose_nothing(
+async def test_pages_that_shift_during_a_walk_lose_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 160)
@@ -172,7 +172,7 @@ async def test_pages_that_shift_while_they_are_read_lose_nothing(
     assert there[1] <= stored[1]
 
 
-async def test_after_a_long_pause_an_unpaged_list_that_times_out_is_read_by_pages(
+async def test_too_slow_list_of_changes_is_read_by_pages(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 60)
@@ -191,7 +191,7 @@ async def test_after_a_long_pause_an_unpaged_list_that_times_out_is_read_by_page
     assert before and after and after[0] > before[0] and after[1] == {"phase": "live"}
 
 
-async def test_every_seventh_request_may_fail(
+async def test_sync_completes_although_every_seventh_request_fails(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 60)
@@ -206,7 +206,7 @@ async def test_every_seventh_request_may_fail(
     ("fault", "status", "hint"),
     [("401_unknown_token", 401, "CHATWOOT_API_TOKEN"), ("404", 404, "CHATWOOT_ACCOUNT_ID")],
 )
-async def test_a_refusal_names_endpoint_account_and_what_to_check(
+async def test_refusal_names_endpoint_account_and_fix(
     db: Database, project: Scope, simulator: ChatwootSimulator, connect, fault: str, status: int, hint: str
 ):
     simulator.faults.add(fault)
@@ -217,14 +217,14 @@ async def test_a_refusal_names_endpoint_account_and_what_to_check(
     assert caught.value.details["account_id"] == 1
 
 
-async def test_an_inbox_that_is_gone_is_named(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
+async def test_missing_inbox_is_named(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
     await sources.bind(db, project, "chatwoot_inbox", "1:77")
     with pytest.raises(sync.SourceBindingError, match="1:77") as caught:
         await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
     assert caught.value.details["inbox_id"] == 77
 
 
-async def test_a_project_with_inboxes_imports_only_those(
+async def test_project_with_inbox_sources_imports_only_those(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     inbox = next(iter(studio.account(1).inboxes.values())).id
@@ -237,7 +237,7 @@ async def test_a_project_with_inboxes_imports_only_those(
     assert count == (expected["messages"],)
 
 
-async def test_an_inbox_bound_later_is_read_from_its_beginning(
+async def test_inbox_bound_later_is_read_completely(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     first, second, *_ = (i.id for i in studio.account(1).inboxes.values())
@@ -251,14 +251,14 @@ async def test_an_inbox_bound_later_is_read_from_its_beginning(
     assert stored == {first: wanted[first], second: wanted[second]}
 
 
-async def test_without_a_source_and_a_default_account_the_sync_says_what_to_do(
+async def test_sync_without_a_source_explains_the_fix(
     db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
     with pytest.raises(sync.SourceBindingError, match="CHATWOOT_ACCOUNT_ID"):
         await sync.run(db, connect(simulator), project, sync.SyncOptions(), ignore_progress)
 
 
-async def test_an_account_of_another_project_is_not_taken(
+async def test_account_of_another_project_is_not_bound(
     db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
     await sources.bind(db, await new_project(db, "Other"), "chatwoot_account", "1")
@@ -266,7 +266,7 @@ async def test_an_account_of_another_project_is_not_taken(
         await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
 
 
-async def test_only_what_was_active_within_the_lookback_is_read(
+async def test_only_conversations_within_the_lookback_are_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     old = simulator.create_conversation(1, content="Long ago", at=int(simulator.clock.now()) - 40 * 86400)
@@ -278,7 +278,7 @@ async def test_only_what_was_active_within_the_lookback_is_read(
     assert old.id not in stored
 
 
-async def test_a_first_reading_that_leaves_off_goes_on_at_its_page(
+async def test_stopped_first_sync_resumes_at_its_page(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     asked = 0

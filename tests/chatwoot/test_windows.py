@@ -67,13 +67,13 @@ def test_every_message_is_read_in_a_bounded_number_of_requests(kind: str, count:
     assert conversation.requests <= 1 + 2 * count // 480
 
 
-def test_an_ordered_conversation_costs_a_request_for_nine_hundred_messages():
+def test_ordered_conversation_costs_one_request_per_900_messages():
     conversation = order("rising", 12_000)
     conversation.read(known_id=max(conversation.times))
     assert conversation.requests <= 18
 
 
-def test_a_new_message_costs_one_request():
+def test_new_message_costs_one_request():
     conversation = order("rising", 12_000)
     cursor = conversation.read().cursor
     newest = max(conversation.times) + 10
@@ -102,12 +102,12 @@ def test_ids_of_any_density_and_times_of_any_order_are_all_read(
     assert conversation.requests <= 40 + len(times) // 20
 
 
-def test_a_full_answer_without_ids_ends_the_reading():
+def test_full_answer_without_ids_ends_the_reading():
     with pytest.raises(UnsplittableWindow):
         ConversationReading.starting_at(1, 0, 0).after_page([{"id": "odd"}] * MAX_ROWS)
 
 
-def test_the_cursor_stays_thirty_messages_below_the_last_complete_window():
+def test_cursor_stays_thirty_messages_below_the_newest():
     conversation = order("rising", 2_000)
     ids = sorted(conversation.times)
     reading = ConversationReading.starting_at(1, 0, ids[-1])

@@ -15,17 +15,17 @@ def test_formatting_is_removed_and_letters_keep_their_order():
     assert bidi.without_formatting(f"invoice{FORMATTING}gpj.exe") == "invoicegpj.exe"
 
 
-def test_marks_and_the_letters_of_people_stay():
+def test_marks_and_letters_of_names_stay():
     name = "\u200fדנה\u200e (נייד) \u061cليلى"
     assert bidi.without_formatting(name) == name
 
 
 @pytest.mark.parametrize("cut", range(5))
-def test_a_text_that_is_cut_has_nothing_left_open(cut: int):
+def test_cut_text_has_no_open_formatting(cut: int):
     assert not set(bidi.without_formatting("\u202eab\u202c"[cut:])) & set(FORMATTING)
 
 
-def test_an_isolated_name_is_closed_whatever_it_holds():
+def test_isolated_name_is_always_closed():
     assert bidi.isolated("\u202eEve\u2066") == "\u2068Eve\u2069"
 
 
@@ -35,7 +35,7 @@ def test_json_for_programs_keeps_every_character(capsys: pytest.CaptureFixture[s
     assert not set(printed) & set(FORMATTING) and json.loads(printed) == {"name": f"Eve{FORMATTING}"}
 
 
-def test_a_terminal_gets_no_control_and_no_markup(capsys: pytest.CaptureFixture[str]):
+def test_terminal_gets_no_control_characters_and_no_markup(capsys: pytest.CaptureFixture[str]):
     output.print_table(["Name"], [["\u202eEve\x1b[2J\x9b1m [/bold]"]])
     output.print_line("\u2067Eve\x07")
     output.print_note("\u202dEve\x1b]0;title")

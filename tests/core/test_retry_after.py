@@ -22,10 +22,10 @@ from proofdesk.core import retry_after
         ({"retry-after-ms": "soon"}, None),
     ],
 )
-def test_the_time_is_read_from_headers(headers: dict[str, str], seconds: float | None):
+def test_wait_is_read_from_headers(headers: dict[str, str], seconds: float | None):
     assert retry_after.seconds(httpx2.Headers(headers)) == seconds
 
 
-def test_a_moment_is_counted_from_now():
+def test_point_in_time_is_converted_to_seconds():
     moment = email.utils.formatdate(time.time() + 90, usegmt=True)
     assert 60 < (retry_after.seconds({"retry-after": moment}) or 0) <= 90

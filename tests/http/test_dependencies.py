@@ -1,4 +1,4 @@
-"""What every request passes and asks for."""
+"""Dependencies of handlers, and the framework's telemetry."""
 
 import gc
 import inspect
@@ -27,19 +27,19 @@ def _called(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 
 
 def test_no_request_is_handled_in_a_thread():
-    called = {call for route in ROUTES for call in _called(route.dependant)}
-    assert len(called) > len(ROUTES) / 2
-    assert [c for c in called if not (inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c))] == []
+    functions = {call for route in ROUTES for call in _called(route.dependant)}
+    assert len(functions) > len(ROUTES) / 2
+    assert [c for c in functions if not (inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c))] == []
 
 
 async def test_telemetry_of_the_framework_is_off(monkeypatch: pytest.MonkeyPatch):
     app = http_app.create_app(Settings(embedding_provider="local"), "postgresql://nowhere/none")
-    asked: list[str] = []
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: asked.append("tracing"))
-    monkeypatch.setattr(metrics, "get_meter_provider", lambda: asked.append("metrics"))
+    calls: list[str] = []
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: calls.append("tracing"))
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: calls.append("metrics"))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://here") as client:
         assert (await client.get("/health")).status_code == 200
-    assert asked == []
+    assert calls == []
 
 
 async def test_objects_of_a_started_server_are_frozen(database_url: str):

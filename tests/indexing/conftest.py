@@ -12,7 +12,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import OpenAISimulator, create_app
 from proofdesk_simulators.serving import running
 from tests.support.embedding import LIMITS, settings
-from tests.support.transcripts import Line, tell
+from tests.support.transcripts import Line, store_messages
 
 
 @pytest.fixture
@@ -42,6 +42,6 @@ async def ten(db: Database, project: Scope) -> list[str]:
     """Ten chunks of one message each, waiting for vectors; their texts, oldest first."""
     texts = [f"Question number {n}: does the blue coat come in size {n + 40}?" for n in range(10)]
     for n, text in enumerate(texts):
-        await tell(db, project, Line(text), conversation_id=n + 1)
+        await store_messages(db, project, Line(text), conversation_id=n + 1)
     await index_conversations(db, project, LIMITS)
     return texts

@@ -10,7 +10,7 @@ from proofdesk.indexing.incremental import IndexingTotals, index_conversations
 from proofdesk.projects.scope import Scope
 from tests.support.embedding import LIMITS
 from tests.support.projects import new_project
-from tests.support.transcripts import Line, agent, rewrite, rows, tell
+from tests.support.transcripts import Line, agent, rewrite, rows, store_messages
 
 LONG = "Hello, I ordered the blue coat last week and it has not come yet."
 REPLY = "I am sorry to hear that, Ivan. It left our house on Monday."
@@ -21,7 +21,7 @@ async def texts(db: Database, scope: Scope) -> list[str]:
 
 
 async def test_a_conversation_is_cut_into_chunks_that_wait_for_vectors(db: Database, project: Scope):
-    await tell(db, project, Line(LONG), agent(REPLY), Line("Thanks!"))
+    await store_messages(db, project, Line(LONG), agent(REPLY), Line("Thanks!"))
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 2, 0)
     found = await rows(
         db, project, "SELECT message_id, covers, sender_type, sender_types, embedding_status FROM rag_chunks ORDER BY 1"
@@ -33,7 +33,7 @@ async def test_a_conversation_is_cut_into_chunks_that_wait_for_vectors(db: Datab
 
 
 async def test_notes_activity_lines_templates_and_deleted_messages_make_no_chunks(db: Database, project: Scope):
-    await tell(
+    await store_messages(
         db,
         project,
         Line(LONG),
@@ -49,7 +49,7 @@ async def test_notes_activity_lines_templates_and_deleted_messages_make_no_chunk
 async def test_the_comment_in_a_survey_is_the_words_of_the_contact(db: Database, project: Scope):
     survey = {"submitted_values": {"csat_survey_response": {"rating": 5, "feedback_message": "Very fast, thank you!"}}}
     rate = Line("Please rate us", "system", None, "template", "input_csat", content_attributes=survey)
-    await tell(db, project, rate)
+    await store_messages(db, project, rate)
     await index_conversations(db, project, LIMITS)
     assert await rows(db, project, "SELECT text, sender_type FROM rag_chunks") == [("Very fast, thank you!", "contact")]
 
@@ -63,7 +63,7 @@ async def test_of_an_e_mail_only_the_new_part_is_cut(db: Database, project: Scop
     plain = mail(quoted, subject="Return", text_content={"reply": quoted, "quoted": new})
     html = mail(quoted, text_content={"quoted": " "}, html_content={"quoted": new})
     neither = mail(quoted, text_content={}, html_content={})
-    await tell(db, project, plain, html, neither)
+    await store_messages(db, project, plain, html, neither)
     await index_conversations(db, project, LIMITS)
     assert await texts(db, project) == [new, new, quoted]
     ((context,),) = await rows(db, project, "SELECT context FROM rag_chunks WHERE message_id = 100")
@@ -71,24 +71,24 @@ async def test_of_an_e_mail_only_the_new_part_is_cut(db: Database, project: Scop
 
 
 async def test_a_message_that_came_late_takes_its_place_in_time(db: Database, project: Scope):
-    await tell(db, project, agent(REPLY), Line("Yes"), first_id=200)
-    await tell(db, project, Line(LONG), first_id=110)
+    await store_messages(db, project, agent(REPLY), Line("Yes"), first_id=200)
+    await store_messages(db, project, Line(LONG), first_id=110)
     await index_conversations(db, project, LIMITS)
     assert await texts(db, project) == [LONG, f"{REPLY}\nYes"]
 
 
 async def test_a_second_cut_changes_nothing(db: Database, project: Scope):
-    await tell(db, project, Line(LONG), agent(REPLY))
+    await store_messages(db, project, Line(LONG), agent(REPLY))
     await index_conversations(db, project, LIMITS)
     before = await rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id")
     assert await index_conversations(db, project, LIMITS) == IndexingTotals()
-    await tell(db, project)  # a new version of the same content
+    await store_messages(db, project)  # a new version of the same content
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 0, 0)
     assert await rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id") == before
 
 
 async def test_a_changed_text_waits_again_and_the_others_do_not(db: Database, project: Scope, owner_conn):
-    await tell(db, project, Line(LONG), Line(LONG + " Order 17."))
+    await store_messages(db, project, Line(LONG), Line(LONG + " Order 17."))
     await index_conversations(db, project, LIMITS)
     owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'ready', embedding_model = 'm'")
     await rewrite(db, project, 101, LONG + " Order 18.")
@@ -98,7 +98,7 @@ async def test_a_changed_text_waits_again_and_the_others_do_not(db: Database, pr
 
 
 async def test_a_deleted_message_loses_its_chunks(db: Database, project: Scope):
-    await tell(db, project, Line(" ".join([LONG] * 40)), agent(REPLY))
+    await store_messages(db, project, Line(" ".join([LONG] * 40)), agent(REPLY))
     await index_conversations(db, project, LIMITS)
     await rewrite(db, project, 100, "This message was deleted", deleted=True)
     cut = await index_conversations(db, project, LIMITS)
@@ -107,14 +107,14 @@ async def test_a_deleted_message_loses_its_chunks(db: Database, project: Scope):
 
 
 async def test_a_shorter_text_loses_the_chunks_it_no_longer_needs(db: Database, project: Scope):
-    await tell(db, project, Line(" ".join([LONG] * 40)))
+    await store_messages(db, project, Line(" ".join([LONG] * 40)))
     await index_conversations(db, project, LIMITS)
     await rewrite(db, project, 100, LONG)
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 2)
 
 
 async def test_other_limits_cut_every_conversation_anew(db: Database, project: Scope):
-    await tell(db, project, Line(" ".join([LONG] * 10)))
+    await store_messages(db, project, Line(" ".join([LONG] * 10)))
     await index_conversations(db, project, LIMITS)
     assert len(await texts(db, project)) == 1
     await index_conversations(db, project, ChunkLimits(200, 30))
@@ -124,30 +124,30 @@ async def test_other_limits_cut_every_conversation_anew(db: Database, project: S
 async def test_two_workers_share_the_conversations(db: Database, project: Scope, monkeypatch):
     monkeypatch.setattr(incremental, "BATCH", 5)
     for number in range(1, 41):
-        await tell(db, project, Line(LONG), conversation_id=number)
+        await store_messages(db, project, Line(LONG), conversation_id=number)
     cuts = await asyncio.gather(*[index_conversations(db, project, LIMITS) for _ in range(2)])
     assert sum(cut.conversations for cut in cuts) == sum(cut.stored for cut in cuts) == 40
     assert len(await texts(db, project)) == 40
 
 
 async def test_a_version_that_came_while_cutting_is_cut_again(db: Database, project: Scope):
-    await tell(db, project, Line(LONG))
+    await store_messages(db, project, Line(LONG))
     await index_conversations(db, project, LIMITS)
-    await tell(db, project, agent(REPLY), first_id=101)
+    await store_messages(db, project, agent(REPLY), first_id=101)
     assert (await index_conversations(db, project, LIMITS)).conversations == 1
     assert await texts(db, project) == [LONG, REPLY]
 
 
 async def test_the_progress_counts_conversations(db: Database, project: Scope):
     reports = []
-    await tell(db, project, Line(LONG))
+    await store_messages(db, project, Line(LONG))
     await index_conversations(db, project, LIMITS, lambda *report: reports.append(report))
     assert reports == [(1, 1, "conversations indexed")]
 
 
 async def test_a_file_name_that_no_database_can_hold_stops_nothing(db: Database, project: Scope):
     odd = {"file_size": 3, "data_url": "https://files.example.com/invoice%00of%ff%20" + "may" * 10 + ".pdf"}
-    await tell(db, project, Line(None, attachments=[odd]), Line(LONG))
+    await store_messages(db, project, Line(None, attachments=[odd]), Line(LONG))
     await index_conversations(db, project, LIMITS)
     assert any(text.startswith("invoiceof") for text in await texts(db, project))
 
@@ -155,7 +155,7 @@ async def test_a_file_name_that_no_database_can_hold_stops_nothing(db: Database,
 async def test_a_failing_batch_stops_the_one_beside_it(db: Database, project: Scope, monkeypatch):
     monkeypatch.setattr(incremental, "BATCH", 1)
     for number in range(1, 41):
-        await tell(db, project, Line(LONG), conversation_id=number)
+        await store_messages(db, project, Line(LONG), conversation_id=number)
 
     def break_off(done: int, *_: object) -> None:
         if done == 3:
@@ -170,7 +170,7 @@ async def test_a_failing_batch_stops_the_one_beside_it(db: Database, project: Sc
 
 async def test_another_project_is_left_alone(db: Database, project: Scope):
     other = await new_project(db, "Other")
-    await tell(db, other, Line(LONG))
+    await store_messages(db, other, Line(LONG))
     assert await index_conversations(db, project, LIMITS) == IndexingTotals()
     await index_conversations(db, other, LIMITS)
     assert await texts(db, project) == []

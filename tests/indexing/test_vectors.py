@@ -17,7 +17,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import LIMITS, OPTIONS
 from tests.support.projects import new_project
-from tests.support.transcripts import Line, rewrite, rows, tell
+from tests.support.transcripts import Line, rewrite, rows, store_messages
 
 MODEL = "openai:text-embedding-3-small@256"
 
@@ -241,7 +241,7 @@ async def test_a_cancelled_run_gives_its_claims_back(db: Database, project: Scop
 
 async def test_another_project_is_left_alone(db: Database, project: Scope, provider, simulator, ten):
     other = await new_project(db, "Other")
-    await tell(db, other, Line("A secret question about a red coat in size thirty-eight."))
+    await store_messages(db, other, Line("A secret question about a red coat in size thirty-eight."))
     await index_conversations(db, other, LIMITS)
     await embed(db, project, provider)
     assert await vectors.count_chunks(db, other) == ChunkCounts(1, 0, 0, 0)
@@ -288,7 +288,7 @@ async def test_some_thousand_chunks_are_a_matter_of_seconds(db: Database, projec
         Line(f"Question number {n}: when does the coat that I ordered in week {n % 52} arrive?") for n in range(50)
     ]
     for number in range(count // len(story)):
-        await tell(db, project, *story, conversation_id=number + 1)
+        await store_messages(db, project, *story, conversation_id=number + 1)
     started = time.perf_counter()
     cut = await index_conversations(db, project, LIMITS)
     was_cut = time.perf_counter()

@@ -11,7 +11,7 @@ import pytest
 from proofdesk.database.pool import NO_SETTINGS, Database, ScopeLike
 from proofdesk.database.rows import Conn
 from proofdesk.jobs import run_queries, runs
-from proofdesk.jobs.events import KEPT, RunFeed
+from proofdesk.jobs.events import MAX_WAITING, RunFeed
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 from tests.support.jobs import start_run
@@ -125,17 +125,17 @@ async def test_of_too_many_runs_a_viewer_misses_the_oldest_news(
     async with aclosing(feed.follow(project, 0.2)) as following:
         assert await _next(following) is None
         with owner_conn.transaction():
-            for number in range(KEPT + 10):
+            for number in range(MAX_WAITING + 10):
                 owner_conn.execute(
                     "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, created_at)"
                     " VALUES (%s, %s, %s, 'manual', now() + make_interval(secs => %s))",
                     [project.project_id, project.account_scope_id, f"{number}", number],
                 )
         seen: list[Any] = []
-        while len(seen) < KEPT:
+        while len(seen) < MAX_WAITING:
             run = await _next(following)
             seen += [int(run.job_type)] if run else []
-        assert seen == list(range(10, KEPT + 10))
+        assert seen == list(range(10, MAX_WAITING + 10))
 
 
 async def test_a_heartbeat_without_progress_is_no_news(

@@ -206,7 +206,7 @@ async def test_closed_or_missing_conversation_is_reported(
         await channel.send(to_conversation(999))
     assert failed.value.permanent
     conversation.can_reply = False
-    with pytest.raises(SendFailed, match="takes no answer any more") as failed:
+    with pytest.raises(SendFailed, match="accepts no more messages") as failed:
         await channel.send(to_conversation(conversation.id))
     assert failed.value.permanent and not failed.value.delivery_unknown
     assert outgoing(conversation) == []

@@ -7,7 +7,7 @@ from proofdesk.search import results
 from proofdesk.search.query import SearchQuery
 from proofdesk.search.results import Hit
 from tests.support.embedding import LIMITS, settings
-from tests.support.transcripts import Line, agent, rows, tell
+from tests.support.transcripts import Line, agent, rows, store_messages
 
 ASKED = "Where is the turquoise raincoat that I ordered in February?"
 ANSWER = "We have sent it today, and it will be with you before Friday."
@@ -22,7 +22,7 @@ async def found(db: Database, scope: Scope, text: str) -> list[Hit]:
 
 
 async def test_quote_of_an_agent_is_found_at_the_contacts_message(db: Database, project: Scope):
-    await tell(db, project, Line(ASKED, name="Ivan Petrov"), agent(REPLY))
+    await store_messages(db, project, Line(ASKED, name="Ivan Petrov"), agent(REPLY))
     [hit] = await found(db, project, "turquoise raincoat")
     assert (hit.sender_type, hit.sender_name, hit.text) == ("contact", "Ivan Petrov", ASKED)
     terms = "SELECT tf FROM search_postings WHERE term LIKE '%%turquois%%'"
@@ -30,7 +30,7 @@ async def test_quote_of_an_agent_is_found_at_the_contacts_message(db: Database, 
 
 
 async def test_quoted_only_text_is_attributed_to_the_contact(db: Database, project: Scope):
-    await tell(db, project, agent(REPLY))
+    await store_messages(db, project, agent(REPLY))
     [hit] = await found(db, project, "turquoise raincoat")
     assert (hit.sender_type, hit.sender_name, hit.text) == ("contact", "Ivan Petrov", ASKED)
     [answered] = await found(db, project, "sent today")
@@ -42,7 +42,7 @@ async def test_text_quoted_by_a_contact_is_attributed_to_the_agent(db: Database,
     head = "Am Mo., 2. März 2026 um 10:00 Uhr schrieb Kestrel Studio <hello@example.com>:"
     whole = f"{ASKED}\n\n{head}\n> Our marmalade offer ends on Sunday."
     email = {"email": {"subject": "Coat", "text_content": {"reply": whole, "quoted": ASKED}}}
-    await tell(db, project, Line(whole, content_type="incoming_email", content_attributes=email))
+    await store_messages(db, project, Line(whole, content_type="incoming_email", content_attributes=email))
     [hit] = await found(db, project, "marmalade offer")
     assert (hit.sender_type, hit.sender_name) == ("agent", "Kestrel Studio")
     [asked] = await found(db, project, "turquoise raincoat")
@@ -50,15 +50,15 @@ async def test_text_quoted_by_a_contact_is_attributed_to_the_agent(db: Database,
 
 
 async def test_hand_marked_line_stays_with_its_author(db: Database, project: Scope):
-    await tell(db, project, agent("> marzipan is sold out until Easter\nWould nougat do instead, perhaps?"))
+    await store_messages(db, project, agent("> marzipan is sold out until Easter\nWould nougat do instead, perhaps?"))
     [hit] = await found(db, project, "> marzipan")
     assert (hit.sender_type, hit.sender_name) == ("agent", "Anna")
 
 
 async def test_quotation_is_replaced_when_its_message_arrives(db: Database, project: Scope):
-    await tell(db, project, agent(REPLY), first_id=200)
+    await store_messages(db, project, agent(REPLY), first_id=200)
     assert [hit.message_global_id[-3:] for hit in await found(db, project, "turquoise raincoat")] == ["200"]
-    await tell(db, project, Line(ASKED, name="Ivan Petrov"), first_id=110)
+    await store_messages(db, project, Line(ASKED, name="Ivan Petrov"), first_id=110)
     assert [hit.message_global_id[-3:] for hit in await found(db, project, "turquoise raincoat")] == ["110"]
     stored = "SELECT message_id, chunk_index, sender_type, quoted_from FROM rag_chunks ORDER BY 1, 2"
     assert await rows(db, project, stored) == [(110, 0, "contact", None), (200, 0, "agent", None)]

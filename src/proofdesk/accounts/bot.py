@@ -132,7 +132,7 @@ class Bot:
             raise TelegramError(message, method, None, request_sent=request_sent) from None
         try:
             body = _object(response.json())
-        except ValueError:
+        except (ValueError, RecursionError):
             body = {}
         if response.status_code != 200 or body.get("ok") is not True:
             raise self._refusal(method, response.status_code, body)

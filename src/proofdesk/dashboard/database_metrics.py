@@ -1,4 +1,4 @@
-"""What the database holds, in numbers of the whole installation, so that workers on any machine are covered."""
+"""Metrics from the database, for the whole installation, with the workers on all machines."""
 
 import asyncio
 import time
@@ -14,14 +14,14 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.settings import Settings
 
-MAX_AGE_SECONDS = 10.0  # however often and by however many it is asked for
+MAX_AGE_SECONDS = 10.0  # for any number of scrapes
 _TIMEOUT_SECONDS = 5.0
 _STATUSES = ("pending", "processing", "ready", "failed")
 
 
 @dataclass(frozen=True)
 class DatabaseFigures:
-    """One reading."""
+    """The figures of one moment."""
 
     totals: list[RunTotal]
     active_runs: list[ActiveRuns]
@@ -33,7 +33,7 @@ class DatabaseFigures:
 
 
 class MetricsCache:
-    """The last reading, made anew when it is old."""
+    """The last figures, which are read again when they are old."""
 
     def __init__(self, db: Database, settings: Settings):
         self._db = db
@@ -43,7 +43,7 @@ class MetricsCache:
         self._figures: DatabaseFigures | None = None
 
     async def read(self) -> DatabaseFigures | None:
-        """The figures, some seconds old at most; None while the database does not answer."""
+        """Return the figures, ten seconds old at most, or None while the database does not answer."""
         async with self._lock:
             if time.monotonic() - self._read_at > MAX_AGE_SECONDS:
                 self._figures = await _read(self._db, self._settings)
@@ -70,13 +70,13 @@ async def _read(db: Database, settings: Settings) -> DatabaseFigures | None:
 
 
 class DatabaseCollector(Collector):
-    """A reading as Prometheus takes it."""
+    """The figures in the form of Prometheus."""
 
     def __init__(self, figures: DatabaseFigures | None):
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
-        """The figures, and whether there are any."""
+        """Yield the figures, and whether the database answered."""
         yield _gauge("proofdesk_database_up", "Whether the database answers.", int(self._figures is not None))
         if self._figures is not None:
             yield from _runs(self._figures)
@@ -88,24 +88,24 @@ def _runs(figures: DatabaseFigures) -> Iterator[Metric]:
     for total in figures.totals:
         totals.add_metric([total.job_type, total.outcome], total.runs)
     yield totals
-    under_way = GaugeMetricFamily(
+    active = GaugeMetricFamily(
         "proofdesk_runs_under_way", "Runs that are queued or running, by type.", labels=["job_type", "status"]
     )
-    for found in figures.active_runs:
-        under_way.add_metric([found.job_type, found.status], found.runs)
-    yield under_way
+    for row in figures.active_runs:
+        active.add_metric([row.job_type, row.status], row.runs)
+    yield active
     yield _gauge("proofdesk_queue_depth", "Jobs that wait for a worker.", figures.queue_depth)
-    yield _gauge("proofdesk_workers", "Workers that were heard of lately.", figures.workers)
+    yield _gauge("proofdesk_workers", "Workers with a recent heartbeat.", figures.workers)
 
 
 def _stored(figures: DatabaseFigures) -> Iterator[Metric]:
     if figures.sync_lag is not None:
-        text = "Seconds since the source that waits longest was read to the end."
+        text = "Seconds since the last full sync of the source that is furthest behind."
         yield _gauge("proofdesk_sync_lag_seconds", text, figures.sync_lag)
     chunks = GaugeMetricFamily("proofdesk_chunks", "Chunks, by status of their embedding.", labels=["status"])
-    found = {c.status: c.chunks for c in figures.chunks}
+    counts = {c.status: c.chunks for c in figures.chunks}
     for name in _STATUSES:
-        chunks.add_metric([name], found.get(name, 0))
+        chunks.add_metric([name], counts.get(name, 0))
     yield chunks
     outbound = GaugeMetricFamily(
         "proofdesk_outbound_messages", "Outbound messages, by channel and status.", labels=["channel", "status"]

@@ -1,4 +1,4 @@
-"""Everything that is watched, as Prometheus reads it."""
+"""The metrics, as Prometheus reads them."""
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
@@ -9,7 +9,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
 async def render(board: MetricsCache) -> bytes:
-    """All metrics in Prometheus's text format; those of the database are left out while that is away."""
+    """Return all metrics in the text format of Prometheus. Those of the database are absent while it is away."""
     registry = CollectorRegistry()
     registry.register(ProcessCollector())
     registry.register(DatabaseCollector(await board.read()))

@@ -1,4 +1,4 @@
-"""SQL of what is watched: numbers of the whole installation, through functions that give nothing but numbers."""
+"""SQL of the metrics: numbers of the whole installation, through functions that return nothing but numbers."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from proofdesk.database.rows import Conn, fetch_all, fetch_value
 
 @dataclass(frozen=True)
 class RunTotal:
-    """How many runs of a type ended in one way, ever."""
+    """The number of runs of a job type that ever ended with an outcome."""
 
     job_type: str
     outcome: str
@@ -16,7 +16,7 @@ class RunTotal:
 
 @dataclass(frozen=True)
 class ActiveRuns:
-    """How many runs of a type are queued or running."""
+    """The number of queued or running runs of a job type."""
 
     job_type: str
     status: str
@@ -25,7 +25,7 @@ class ActiveRuns:
 
 @dataclass(frozen=True)
 class ChunkCount:
-    """How many chunks have a status."""
+    """The number of chunks with a status."""
 
     status: str
     chunks: int
@@ -33,7 +33,7 @@ class ChunkCount:
 
 @dataclass(frozen=True)
 class OutboundCount:
-    """How many messages of a channel have a status."""
+    """The number of messages of a channel with a status."""
 
     channel: str
     status: str
@@ -41,7 +41,7 @@ class OutboundCount:
 
 
 async def run_totals(conn: Conn) -> list[RunTotal]:
-    """Ended runs, by type and outcome."""
+    """Return the number of ended runs, by job type and outcome."""
     return await fetch_all(
         conn,
         RunTotal,
@@ -50,27 +50,27 @@ async def run_totals(conn: Conn) -> list[RunTotal]:
 
 
 async def active_runs(conn: Conn) -> list[ActiveRuns]:
-    """Runs that are queued or running."""
+    """Return the number of queued and running runs, by job type."""
     return await fetch_all(conn, ActiveRuns, "SELECT job_type, status, runs FROM runs_under_way() ORDER BY 1, 2")
 
 
 async def queue_depth(conn: Conn) -> int:
-    """Jobs that wait for a worker."""
+    """Return the number of jobs that wait for a worker."""
     return await fetch_value(conn, "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")
 
 
 async def sync_lag(conn: Conn) -> float | None:
-    """Seconds since the source that waits longest was read to the end; None when none is read by schedule."""
+    """Return the seconds since the last full sync of the source that is furthest behind, or None without schedules."""
     return await fetch_value(conn, "SELECT sync_lag()")
 
 
 async def chunks_by_status(conn: Conn) -> list[ChunkCount]:
-    """Chunks of all projects."""
+    """Return the number of chunks of all projects, by status."""
     return await fetch_all(conn, ChunkCount, "SELECT status, chunks FROM chunks_by_status() ORDER BY 1")
 
 
 async def outbound_by_status(conn: Conn) -> list[OutboundCount]:
-    """Messages of all projects."""
+    """Return the number of messages of all projects, by channel and status."""
     return await fetch_all(
         conn, OutboundCount, "SELECT channel, status, messages FROM outbound_by_status() ORDER BY 1, 2"
     )

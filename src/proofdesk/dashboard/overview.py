@@ -1,4 +1,4 @@
-"""How the active project is doing, on one page: what it holds, how fresh that is, and what went wrong last."""
+"""The overview of a project: its contents, how recent they are, and the last failures."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ MAX_FAILURES = 5
 
 @dataclass(frozen=True)
 class ProjectContents:
-    """What a project reads and holds. `synced_at` is when a sync last went well."""
+    """The sources and the contents of a project. `synced_at` is the end of the last successful sync."""
 
     entities: EntityCounts
     chunks: chunk_queries.ChunkCounts
@@ -36,7 +36,7 @@ class ProjectContents:
 
 @dataclass(frozen=True)
 class Overview:
-    """The whole page. `latest` is the newest run of each job, `failures` the newest that failed."""
+    """The whole overview. `latest` has the newest run of each job, `failures` the newest failed runs."""
 
     held: ProjectContents
     latest: list[Run]
@@ -46,7 +46,7 @@ class Overview:
 
 
 async def load_overview(db: Database, scope: Scope, silence: float) -> Overview:
-    """The overview; a worker that was not heard of for `silence` seconds counts as gone."""
+    """Return the overview. A worker without a heartbeat for `silence` seconds counts as gone."""
     held = await load_contents(db, scope)
     async with db.scoped(scope) as conn:
         return Overview(
@@ -59,7 +59,7 @@ async def load_overview(db: Database, scope: Scope, silence: float) -> Overview:
 
 
 async def load_contents(db: Database, scope: Scope) -> ProjectContents:
-    """What a project reads and holds."""
+    """Return the sources and the contents of a project."""
     async with db.scoped(scope) as conn:
         return ProjectContents(
             entities=await totals_queries.count_entities(conn, scope),

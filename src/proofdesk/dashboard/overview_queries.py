@@ -10,7 +10,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class DailyMessages:
-    """How many messages came and went on a day (UTC)."""
+    """The number of messages that were received and sent on a day, in UTC."""
 
     day: datetime
     received: int
@@ -18,9 +18,9 @@ class DailyMessages:
 
 
 async def messages_by_day(conn: Conn, scope: Scope, most: int) -> list[DailyMessages]:
-    """Messages of the last `most` days up to the newest one, days without any included.
+    """Return the messages of the last `most` days up to the newest message, including days without any.
 
-    The newest message, not today, is where it ends: a project that was not read for a month still shows something.
+    It ends with the newest message, not today: so a project that was not synced for a month still shows something.
     """
     return await fetch_all(
         conn,
@@ -33,7 +33,7 @@ async def messages_by_day(conn: Conn, scope: Scope, most: int) -> list[DailyMess
             SELECT day - make_interval(hours => 24 * back) AS day FROM newest, generate_series(0, %(most)s - 1) back)
         SELECT d.day, c.received, c.sent
         FROM days d CROSS JOIN LATERAL (
-            -- A range for each day: from where they all begin is not known to the planner, which would read everything.
+            -- One range for each day: the planner does not know the first day, and would read everything.
             SELECT count(*) FILTER (WHERE m.message_type = 'incoming') AS received,
                    count(*) FILTER (WHERE m.message_type IN ('outgoing', 'template') AND NOT m.private) AS sent
             FROM cw_messages m
@@ -46,7 +46,7 @@ async def messages_by_day(conn: Conn, scope: Scope, most: int) -> list[DailyMess
 
 
 async def last_synced_at(conn: Conn, scope: Scope) -> datetime | None:
-    """When a sync last went well."""
+    """Return the end of the last successful sync."""
     return await fetch_value(
         conn,
         """

@@ -1,4 +1,4 @@
-"""How a project stands: its runs, what it holds, what waits, and whether anybody works."""
+"""The status of a project: its jobs, its contents, what waits, and whether a worker is alive."""
 
 import importlib.resources
 import time
@@ -30,7 +30,7 @@ FIELDS: dict[str, Any] = {
     "worker": WorkerStatus,
     "backlog": dict[str, int],
 }
-"""What `read` gives, by name."""
+"""The fields of `read_status`, by name."""
 
 SIZES_MAX_AGE = 30.0  # seconds
 
@@ -38,7 +38,7 @@ _measured: WeakKeyDictionary[Database, dict[UUID, tuple[float, StorageSizes]]] =
 
 
 async def read_status(db: Database, scope: Scope, settings: Settings) -> dict[str, Any]:
-    """All of it, as the fields of `FIELDS`. Sizes are up to half a minute old, `scoped_logical_bytes` an estimate."""
+    """Return the fields of `FIELDS`. Sizes are up to 30 seconds old, and `scoped_logical_bytes` is an estimate."""
     async with db.scoped(scope) as conn:
         rag_counts = await embedding_queries.count_by_status(conn, scope)
         latest = await run_queries.latest_runs(conn, scope)
@@ -59,40 +59,40 @@ async def read_status(db: Database, scope: Scope, settings: Settings) -> dict[st
 
 
 async def daily_work(db: Database, scope: Scope, days: int) -> list[DailyWork]:
-    """What jobs did on each of the last days, in UTC, the oldest first."""
+    """Return what jobs did on each of the last days, in UTC, oldest first."""
     async with db.scoped(scope) as conn:
         return await queries.daily_work(conn, scope, days)
 
 
 async def check_workers(db: Database, settings: Settings) -> WorkerStatus:
-    """The workers. Raises `Unavailable` (`worker_silent`) unless one was heard of lately."""
-    working = await read_workers(db, settings)
-    if not working.alive:
+    """Return the status of the workers. Raises `Unavailable` (`worker_silent`) when none has a recent heartbeat."""
+    workers = await read_workers(db, settings)
+    if not workers.alive:
         seconds = worker_timeout(settings).total_seconds()
-        message = f"No worker was heard of within {seconds:g} seconds. Start one: `proofdesk worker`."
+        message = f"No worker has sent a heartbeat for {seconds:g} seconds. Start one: `proofdesk worker`."
         raise Unavailable(message, code="worker_silent", configured=False)
-    return working
+    return workers
 
 
 async def read_workers(db: Database, settings: Settings) -> WorkerStatus:
-    """Whether anybody works for the projects of this database, on whatever machine."""
+    """Return the status of the workers of this database, on all machines."""
     async with db.transaction() as conn:
         return await queries.worker_status(conn, worker_timeout(settings).total_seconds())
 
 
 async def check_ready(db: Database) -> None:
-    """Raises `Unavailable` unless the database answers and has every migration that this version was shipped with."""
+    """Raise `Unavailable` unless the database answers and has every migration of this version."""
     async with db.transaction() as conn:
         applied = set(await queries.applied_migrations(conn))
     folder = importlib.resources.files("proofdesk.database") / "migrations"
     missing = sorted({f.name for f in folder.iterdir() if f.name.endswith(".sql")} - applied)
     if missing:
-        message = f"The database lacks {len(missing)} migrations, {missing[0]} first. Run `proofdesk migrate`."
+        message = f"{len(missing)} migrations are missing, {missing[0]} first. Run `proofdesk migrate`."
         raise Unavailable(message, code="database_not_migrated", configured=False)
 
 
 def worker_timeout(settings: Settings) -> timedelta:
-    """How long a worker may be silent: one that missed two of its looks at the schedule is counted as gone."""
+    """Return how old the heartbeat of a living worker may be."""
     return timedelta(seconds=max(60, 2.5 * settings.worker_interval_seconds))
 
 
@@ -112,7 +112,7 @@ def _job(run: Run) -> dict[str, Any]:
 
 
 async def _sizes(db: Database, conn: Conn, scope: Scope) -> StorageSizes:
-    # Measuring asks the file system about every file of the database.
+    # PostgreSQL asks the file system about each file of the database.
     measured = _measured.setdefault(db, {})
     at, sizes = measured.get(scope.project_id, (0.0, None))
     if sizes is None or time.monotonic() - at > SIZES_MAX_AGE:

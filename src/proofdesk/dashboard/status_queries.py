@@ -1,4 +1,4 @@
-"""SQL of how a project stands."""
+"""SQL of the status of a project."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from proofdesk.projects.scope import Scope
 
 @dataclass(frozen=True)
 class StorageSizes:
-    """Bytes of the whole database and of its tables, and the mean bytes of a row of the project."""
+    """The bytes of the whole database and of its tables, and the mean bytes of the rows of a project."""
 
     database_bytes: int
     table_bytes: dict[str, int]
@@ -35,7 +35,7 @@ class Watermark:
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """Whether anybody works."""
+    """The number of workers with a recent heartbeat, and the newest heartbeat."""
 
     alive: bool
     last_heartbeat_at: datetime | None
@@ -44,7 +44,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What is due."""
+    """The number of due items that wait."""
 
     sync_due: int
     outbound_due: int
@@ -52,7 +52,7 @@ class Backlog:
 
 @dataclass(frozen=True)
 class DailyWork:
-    """What jobs did on a day, in UTC."""
+    """What jobs processed on a day, in UTC."""
 
     day: date
     messages_read: int
@@ -65,7 +65,7 @@ class _Migration:
 
 
 async def storage_sizes(conn: Conn, scope: Scope) -> StorageSizes:
-    """Bytes on disk, and the mean size of the project's rows over a thousand of each kind. Looks at every file."""
+    """Return the bytes on disk, and the mean size of a thousand rows of each kind. Reads the size of every file."""
     return await fetch_one(
         conn,
         StorageSizes,
@@ -100,7 +100,7 @@ async def storage_sizes(conn: Conn, scope: Scope) -> StorageSizes:
 
 
 async def watermarks(conn: Conn, scope: Scope) -> list[Watermark]:
-    """How far each source has been read."""
+    """Return how far each source has been read."""
     return await fetch_all(
         conn,
         Watermark,
@@ -126,7 +126,7 @@ async def worker_status(conn: Conn, timeout_seconds: float) -> WorkerStatus:
 
 
 async def backlog(conn: Conn, scope: Scope) -> Backlog:
-    """What is due and does not run yet."""
+    """Return the number of due syncs and messages."""
     return await fetch_one(
         conn,
         Backlog,
@@ -141,12 +141,12 @@ async def backlog(conn: Conn, scope: Scope) -> Backlog:
 
 
 async def applied_migrations(conn: Conn) -> list[str]:
-    """Names of the migrations that the database has."""
+    """Return the names of the applied migrations."""
     return [m.name for m in await fetch_all(conn, _Migration, "SELECT name FROM schema_migrations")]
 
 
 async def daily_work(conn: Conn, scope: Scope, days: int) -> list[DailyWork]:
-    """What was done on each of the last days, the oldest first, today among them."""
+    """Return what was processed on each of the last days, oldest first, including today."""
     return await fetch_all(
         conn,
         DailyWork,

@@ -141,27 +141,27 @@ async def cancel(db: Database, scope: Scope, run_id: UUID) -> Run:
 
 
 async def wait(db: Database, scope: Scope, run_id: UUID, seconds: float, report: ReportProgress | None = None) -> Run:
-    """Wait until the run is over, at most so long; the run as it is then."""
-    until = time.monotonic() + seconds
+    """Wait until the run is over, at most so many seconds. Return it as it is then."""
+    deadline = time.monotonic() + seconds
     pause = 0.05
     while True:
         run = await get(db, scope, run_id)
         if report and run.progress:
             report(run.progress["done"], run.progress["total"], run.progress["unit"])
-        if run.status not in ACTIVE or time.monotonic() >= until:
+        if run.status not in ACTIVE or time.monotonic() >= deadline:
             return run
-        await asyncio.sleep(min(pause, max(0, until - time.monotonic())))
+        await asyncio.sleep(min(pause, max(0, deadline - time.monotonic())))
         pause = min(pause * 1.5, 1.0)
 
 
 async def get(db: Database, scope: Scope, run_id: UUID) -> Run:
-    """One run. Raises `RunNotFound`."""
+    """Return a run. Raises `RunNotFound`."""
     async with db.scoped(scope) as conn:
         return await _get(conn, scope, run_id)
 
 
 async def list_latest(db: Database, scope: Scope) -> list[Run]:
-    """The newest run of each job type."""
+    """Return the newest run of each job type."""
     async with db.scoped(scope) as conn:
         return await run_queries.latest_runs(conn, scope)
 
@@ -169,14 +169,14 @@ async def list_latest(db: Database, scope: Scope) -> list[Run]:
 async def list_history(
     db: Database, scope: Scope, job_type: str | None, status: str | None, limit: int, offset: int
 ) -> tuple[list[Run], int]:
-    """Runs, newest first, and how many there are in all."""
+    """Return runs, newest first, and their total number."""
     async with db.scoped(scope) as conn:
         runs = await run_queries.run_history(conn, scope, job_type, status, limit, offset)
         return runs, await run_queries.count_runs(conn, scope, job_type, status)
 
 
 async def delete_old(db: Database, scope: Scope, days: int) -> int:
-    """Remove runs that ended so many days ago, but the last of each job type; how many."""
+    """Delete runs that ended so many days ago, but not the last of each job type. Return how many."""
     async with db.scoped(scope) as conn:
         return await run_queries.delete_old_runs(conn, scope, days)
 

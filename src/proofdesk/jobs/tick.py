@@ -1,4 +1,4 @@
-"""A tick: take what is due, of all projects or of one, and queue a run of each; then wait for the results."""
+"""The tick: queues a run for each due job, of all projects or of one, and waits for the results."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ DEFAULT_DUE_JOBS, MAX_DUE_JOBS = 10, 100
 
 @dataclass(frozen=True)
 class TickSummary:
-    """What became of the jobs that a tick started; those that are neither ok nor failed are under way."""
+    """The results of the jobs that a tick started. Those that are neither ok nor failed are not over yet."""
 
     processed: int
     ok: int
@@ -32,7 +32,7 @@ class TickSummary:
     details: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
-        """As the contract spells it."""
+        """Return the summary as JSON shows it."""
         return asdict(self)
 
 
@@ -69,23 +69,23 @@ async def start_due(
 async def wait_for_results(
     db: Database, actor: Actor, started: Sequence[StartedRun], seconds: float, report: ReportProgress = ignore_progress
 ) -> TickSummary:
-    """Wait for the runs, all of them together at most so long; how each stands then."""
-    projects = {project: await scope.enter(db, actor, project) for project in {s.project_id for s in started}}
+    """Wait for all of these runs, at most so many seconds. Return the status of each."""
+    scopes = {project: await scope.enter(db, actor, project) for project in {s.project_id for s in started}}
     over = 0
 
-    async def ending(job: StartedRun) -> Run:
+    async def wait_for(job: StartedRun) -> Run:
         nonlocal over
-        run = await runs.wait(db, projects[job.project_id], job.run_id, seconds)
+        run = await runs.wait(db, scopes[job.project_id], job.run_id, seconds)
         over += run.status not in runs.ACTIVE
         report(over, len(started), "jobs")
         return run
 
-    ended = await asyncio.gather(*map(ending, started))
+    results = await asyncio.gather(*map(wait_for, started))
     return TickSummary(
-        processed=len(ended),
-        ok=sum(run.status == "ok" for run in ended),
-        failed=sum(run.status in ("failed", "cancelled") for run in ended),
-        details=[_detail(s.project_id, run) for s, run in zip(started, ended, strict=True)],
+        processed=len(results),
+        ok=sum(run.status == "ok" for run in results),
+        failed=sum(run.status in ("failed", "cancelled") for run in results),
+        details=[_detail(s.project_id, run) for s, run in zip(started, results, strict=True)],
     )
 
 
@@ -99,9 +99,9 @@ def _requested_event(run: StartedRun) -> tuple[StartedRun, BulkEvent]:
 
 
 def _detail(project_id: UUID, run: Run) -> dict[str, Any]:
-    told = {"job_type": run.job_type, "status": run.status, "run_id": run.id, "project_id": project_id}
+    detail = {"job_type": run.job_type, "status": run.status, "run_id": run.id, "project_id": project_id}
     if run.status == "ok":
-        return told | {"details": run.meta.get("result")}
+        return detail | {"details": run.meta.get("result")}
     if run.status in runs.ACTIVE:
-        return told
-    return told | {"error": run.error, "details": run.error_details}
+        return detail
+    return detail | {"error": run.error, "details": run.error_details}

@@ -1,4 +1,4 @@
-"""The application itself, without a server: when its database is away, and when something breaks."""
+"""The application without a server: without a database, and with unexpected errors."""
 
 import asyncio
 from typing import Any
@@ -51,7 +51,7 @@ async def test_with_a_missing_migration_the_server_is_not_ready(
 
 async def test_an_unexpected_error_reveals_nothing():
     app = http_app.create_app(Settings(auth_password=SecretStr("secret")), NOWHERE)
-    async with _client(app, {}) as client:  # nothing was opened, so every use of the database breaks
+    async with _client(app, {}) as client:  # no resources are open, so every use of the database fails
         answer = await client.get("/projects", headers={"cookie": "sid=x", "x-request-id": "broken-1"})
         assert answer.status_code == 500
         assert answer.json() == {

@@ -1,4 +1,4 @@
-"""What an attacker would try, as bytes where a client would tidy them up, and what he gets."""
+"""Attacks on the HTTP server, sent as raw bytes where a client would correct them."""
 
 import asyncio
 import socket
@@ -19,14 +19,14 @@ HTML = {"accept": "text/html"}
 
 
 async def _raw(server: str, start: bytes, *headers: bytes, body: bytes = b"") -> bytes:
-    """The answer to a request made of exactly these bytes."""
+    """Return the response to a request of exactly these bytes."""
     if not any(header.lower().startswith(b"host:") for header in headers):
         headers = (b"Host: x", *headers)
     content = b"\r\n".join([start + b" HTTP/1.1", *headers, b"Connection: close", b"", body])
-    return await asyncio.to_thread(_say, server, content)
+    return await asyncio.to_thread(_exchange, server, content)
 
 
-def _say(server: str, content: bytes) -> bytes:
+def _exchange(server: str, content: bytes) -> bytes:
     place, answer = urlsplit(server), b""
     with socket.create_connection((place.hostname or "", place.port or 0), timeout=20) as connection:
         connection.sendall(content)
@@ -63,7 +63,7 @@ async def test_signing_in_ends_the_presented_session(cast: Cast, db: Database):
 async def test_a_form_of_another_site_changes_nothing(
     cast: Cast, server: str, owner_conn: psycopg.Connection, kind: str
 ):
-    """A form can send these three kinds anywhere without asking, and a text that happens to be JSON."""
+    """A form can send these three content types to any site, with a text that is also JSON."""
     for path in ("/projects", "/v1/projects", "/jobs/embeddings/retry-failed", "/settings/password"):
         body = b'{"name": "Made by a form", "x": "="}'
         headers = (_cookie(cast.member), f"Content-Type: {kind}".encode(), f"Content-Length: {len(body)}".encode())
@@ -103,11 +103,11 @@ async def test_get_and_head_change_nothing(cast: Cast, owner_conn: psycopg.Conne
 
 async def test_head_and_get_have_the_same_headers(cast: Cast):
     for path in ("/projects", "/search", "/static/proofdesk.css", "/nowhere"):
-        whole = await cast.member.client.get(path, headers=HTML)
+        get = await cast.member.client.get(path, headers=HTML)
         head = await cast.member.client.head(path, headers=HTML)
-        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert (head.status_code, head.content) == (get.status_code, b"")
         for name in ("content-type", "cache-control", "content-security-policy"):
-            assert head.headers[name] == whole.headers[name], path
+            assert head.headers[name] == get.headers[name], path
 
 
 async def test_no_path_leaves_the_static_folder(server: str):
@@ -130,9 +130,9 @@ async def test_a_forged_host_is_not_repeated(cast: Cast, server: str):
 
 
 async def test_a_request_id_cannot_carry_a_header_or_markup(server: str):
-    for given in (b"a\rSet-Cookie: x=y", b"a\x0bb", b"a\x00b", b"a\x7fb", b"\x1b[31m"):
-        answer = await _raw(server, b"GET /health", b"X-Request-Id: " + given)
-        assert b"set-cookie" not in answer.lower() and given not in answer
+    for request_id in (b"a\rSet-Cookie: x=y", b"a\x0bb", b"a\x00b", b"a\x7fb", b"\x1b[31m"):
+        answer = await _raw(server, b"GET /health", b"X-Request-Id: " + request_id)
+        assert b"set-cookie" not in answer.lower() and request_id not in answer
     page = await _raw(server, b"GET /nowhere", b"X-Request-Id: <script>alert(1)</script>", b"Accept: text/html")
     assert b"<script>alert" not in page.partition(b"\r\n\r\n")[2]
 
@@ -167,8 +167,8 @@ async def test_sign_in_does_not_redirect_to_another_site(cast: Cast, server: str
 
 
 def test_a_url_in_a_query_is_not_another_site():
-    for kept in ("/search?q=https://example.com//x", "/search#//x", "/conversations/cw:a:1:2/thread?hit=b"):
-        assert layout.safe_path(kept) == kept
+    for path in ("/search?q=https://example.com//x", "/search#//x", "/conversations/cw:a:1:2/thread?hit=b"):
+        assert layout.safe_path(path) == path
 
 
 async def test_responses_are_not_cached(cast: Cast):

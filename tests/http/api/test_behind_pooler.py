@@ -1,4 +1,4 @@
-"""The server behind PgBouncer: it serves in session mode, and says by name when sessions are shared."""
+"""The server behind PgBouncer. It needs session mode, and reports other modes by name."""
 
 import time
 from pathlib import Path
@@ -20,16 +20,16 @@ def test_ready_names_a_pooler_that_shares_sessions(tidy_url: str, tmp_path: Path
         ) as bouncer,
         serving(bouncer.url, tmp_path / "log") as address,
     ):
-        # No worker is alive, but the database is well.
+        # No worker is alive, but the database responds.
         assert httpx2.get(f"{address}/ready").json()["error"] == "worker_silent"
         bouncer.set_mode("transaction")
-        # Another client takes whichever server session is free: it was the server's.
+        # Another client takes the free server session, which the server used before.
         with httpx2.Client(base_url=address, timeout=10) as client, psycopg.connect(bouncer.url) as other:
             client.get("/ready")
             other.execute("SELECT 1")
             deadline = time.monotonic() + 20
-            while "pool_mode = session" not in (said := client.get("/ready").text):
-                assert time.monotonic() < deadline, said
+            while "pool_mode = session" not in (text := client.get("/ready").text):
+                assert time.monotonic() < deadline, text
                 time.sleep(0.2)
             answer = client.get("/ready")
             assert (answer.status_code, answer.json()["error"]) == (503, "database_unavailable")
@@ -48,5 +48,5 @@ def test_commands_refuse_shared_sessions_by_name(tidy_url: str, command: list[st
 
 def test_doctor_names_the_pooler(tidy_url: str):
     with pgbouncer.running(tidy_url, "session", "default_pool_size = 50") as bouncer:
-        told = proofdesk("doctor", "scheduler-worker-failing", DATABASE_URL=bouncer.url)
-    assert "behind a connection pooler in session mode, as proofdesk_app" in " ".join(told.stdout.split())
+        done = proofdesk("doctor", "scheduler-worker-failing", DATABASE_URL=bouncer.url)
+    assert "behind a connection pooler in session mode, as proofdesk_app" in " ".join(done.stdout.split())

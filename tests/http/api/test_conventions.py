@@ -1,4 +1,4 @@
-"""What holds for every answer."""
+"""Conventions of every response."""
 
 import asyncio
 import contextlib
@@ -31,13 +31,13 @@ async def test_every_error_has_the_envelope(anyone: httpx2.AsyncClient):
         ("OPTIONS", "/projects", 405, "method_not_allowed"),
         ("GET", "/projects", 401, "unauthorized"),
     ):
-        answer = await anyone.request(method, path, headers={"x-request-id": "asked by a test"})
+        answer = await anyone.request(method, path, headers={"x-request-id": "from a test"})
         assert answer.status_code == status, path
-        assert answer.headers["x-request-id"] == "asked by a test"
-        told = answer.json()
-        assert told.keys() - {"details"} == {"ok", "error", "message", "request_id"}
-        assert told.get("details") == ({"runbook": "auth-loop"} if status == 401 else None)
-        assert (told["ok"], told["error"], told["request_id"]) == (False, code, "asked by a test")
+        assert answer.headers["x-request-id"] == "from a test"
+        body = answer.json()
+        assert body.keys() - {"details"} == {"ok", "error", "message", "request_id"}
+        assert body.get("details") == ({"runbook": "auth-loop"} if status == 401 else None)
+        assert (body["ok"], body["error"], body["request_id"]) == (False, code, "from a test")
 
 
 async def test_invalid_fields_are_named(cast: Cast):
@@ -47,9 +47,9 @@ async def test_invalid_fields_are_named(cast: Cast):
 
 
 async def test_an_unprintable_request_id_is_replaced(anyone: httpx2.AsyncClient):
-    for given in ("x" * 129, "tab\there", "caf\u00e9", ""):
-        answer = await anyone.get("/health", headers=[(b"x-request-id", given.encode("latin-1"))])
-        assert answer.headers["x-request-id"] not in ("", given)
+    for request_id in ("x" * 129, "tab\there", "caf\u00e9", ""):
+        answer = await anyone.get("/health", headers=[(b"x-request-id", request_id.encode("latin-1"))])
+        assert answer.headers["x-request-id"] not in ("", request_id)
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
@@ -109,17 +109,24 @@ async def test_numbers_out_of_range_in_a_query_string_are_clamped(cast: Cast):
 
 
 async def test_only_configured_origins_get_cors_headers(anyone: httpx2.AsyncClient):
-    asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
-    allowed = await anyone.options("/projects", headers=asked)
-    assert allowed.status_code == 204
+    preflight = {
+        "origin": ORIGIN,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type,x-csrf-token,x-request-id",
+    }
+    allowed = await anyone.options("/projects", headers=preflight)
+    assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == ORIGIN
     assert allowed.headers["access-control-allow-credentials"] == "true"
     assert "x-csrf-token" in allowed.headers["access-control-allow-headers"]
-    answered = await anyone.get("/projects", headers={"origin": ORIGIN})
-    assert answered.status_code == 401 and answered.headers["access-control-allow-origin"] == ORIGIN
-    assert "Origin" in answered.headers["vary"]
+    answer = await anyone.get("/projects", headers={"origin": ORIGIN})
+    assert answer.status_code == 401 and answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-allow-credentials"] == "true" and "Origin" in answer.headers["vary"]
+    unknown = await anyone.options("/projects", headers=preflight | {"access-control-request-headers": "x-other"})
+    assert (unknown.status_code, unknown.json()["error"]) == (400, "invalid_request")
+    assert "x-other" not in unknown.headers["access-control-allow-headers"]
     for origin in ("https://evil.example", "null", ORIGIN + ".evil.example", ""):
-        refused = await anyone.options("/projects", headers=asked | {"origin": origin})
+        refused = await anyone.options("/projects", headers=preflight | {"origin": origin})
         assert refused.status_code == 405
         assert not any(name.startswith("access-control") for name in refused.headers)
 
@@ -132,8 +139,8 @@ async def test_readiness_needs_a_worker_heartbeat(anyone: httpx2.AsyncClient, ow
     owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '10 minutes')")
     assert (await anyone.get("/ready")).json()["error"] == "worker_silent"
     owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
-    told = (await anyone.get("/ready")).json()
-    assert told["status"] == "ready" and told["worker"]["alive"] and told["worker"]["workers"] == 1
+    body = (await anyone.get("/ready")).json()
+    assert body["status"] == "ready" and body["worker"]["alive"] and body["worker"]["workers"] == 1
 
 
 async def test_pages_are_for_requests_that_accept_html(cast: Cast):
@@ -151,11 +158,11 @@ async def test_a_request_that_is_not_http_does_no_harm(anyone: httpx2.AsyncClien
     host = urlsplit(str(anyone.base_url))
     cut_off = b"POST /auth/login HTTP/1.1\r\n"
     for nonsense in (b"\x00\x01\x02\r\n\r\n", b"GET /\xff%zz HTTP/1.1\r\nHost: x\r\n\r\n", cut_off):
-        await asyncio.to_thread(_say, host.hostname or "", host.port or 0, nonsense)
+        await asyncio.to_thread(_send, host.hostname or "", host.port or 0, nonsense)
     assert (await anyone.get("/health")).status_code == 200
 
 
-def _say(host: str, port: int, content: bytes) -> None:
+def _send(host: str, port: int, content: bytes) -> None:
     # The server may hang up at once.
     with socket.create_connection((host, port), timeout=5) as connection, contextlib.suppress(OSError):
         connection.sendall(content)

@@ -1,4 +1,4 @@
-"""Runs as they change, watched from outside: through real servers of two processes each."""
+"""The stream of run updates, from real servers with two processes each."""
 
 import asyncio
 import contextlib
@@ -28,38 +28,38 @@ from proofdesk.projects import scope
 from tests.support.jobs import start_run
 from tests.support.server import Cast, Person, client_of, serving, sign_up
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 @dataclass
 class Watcher:
-    """What somebody saw of the runs."""
+    """The events that a client received."""
 
-    told: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
     over: bool = False
 
-    async def sees(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first run told of for which that holds."""
-        await until(lambda: any(map(condition, self.told)))
-        return next(filter(condition, self.told))
+    async def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the first received run for which the condition holds."""
+        await until(lambda: any(map(condition, self.received)))
+        return next(filter(condition, self.received))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    async with asyncio.timeout(PATIENCE):
+    """Wait until the condition holds."""
+    async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
 async def watching(person: Person, path: str = "/jobs/events") -> AsyncIterator[Watcher]:
-    """Watch over a connection of one's own, which with two processes may be either's."""
+    """Stream over a new connection, which either of the two processes may accept."""
     watcher = Watcher()
     started = asyncio.Event()
     task = asyncio.create_task(_watch(person, path, watcher, started))
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await started.wait()
         yield watcher
     finally:
@@ -69,7 +69,7 @@ async def watching(person: Person, path: str = "/jobs/events") -> AsyncIterator[
 
 
 async def _watch(person: Person, path: str, watcher: Watcher, started: asyncio.Event) -> None:
-    client = client_of(str(person.client.base_url), cookies={"sid": person.token}, timeout=PATIENCE)
+    client = client_of(str(person.client.base_url), cookies={"sid": person.token}, timeout=TIMEOUT)
     async with client, client.stream("GET", path, headers={"accept": "text/event-stream"}) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -78,61 +78,61 @@ async def _watch(person: Person, path: str, watcher: Watcher, started: asyncio.E
             async for line in answer.aiter_lines():
                 watcher.raw.append(line)
                 if line.startswith("data: "):
-                    watcher.told.append(json.loads(line.removeprefix("data: ")))
+                    watcher.received.append(json.loads(line.removeprefix("data: ")))
         watcher.over = True
 
 
-async def _work(db: Database, person: Person, work: Callable[[ReportProgress], Awaitable[None]]) -> Run:
-    """A run in the person's project, carried out here."""
+async def _run_job(db: Database, person: Person, work: Callable[[ReportProgress], Awaitable[None]]) -> Run:
+    """Execute a run in the person's project."""
     assert person.project_id is not None
-    inside = await scope.enter(db, system_actor(), person.project_id)
+    project_scope = await scope.enter(db, system_actor(), person.project_id)
 
-    async def carried(_: Any, __: Run, report: ReportProgress) -> RunOutcome:
+    async def handler(_: Any, __: Run, report: ReportProgress) -> RunOutcome:
         await work(report)
         return RunOutcome(7, {"messages": 7})
 
-    asked = await start_run(db, inside, "chatwoot_sync", "manual")
-    return await runs.execute(db, inside, asked.run, carried)
+    requested = await start_run(db, project_scope, "chatwoot_sync", "manual")
+    return await runs.execute(db, project_scope, requested.run, handler)
 
 
-async def _nothing(_: ReportProgress) -> None:
-    """A run that ends at once."""
+async def _do_nothing(_: ReportProgress) -> None:
+    """Let a run end at once."""
 
 
 async def test_viewers_receive_start_progress_and_end_of_a_run(cast: Cast, db: Database):
     await cast.owner.client.post(f"/projects/{cast.member.project_id}/select")
-    async with watching(cast.member) as one, watching(cast.owner, "/api/v1/jobs/events") as other:
+    async with watching(cast.member) as first, watching(cast.owner, "/api/v1/jobs/events") as second:
 
         async def work(report: ReportProgress) -> None:
             report(3, 10, "conversations")
-            for watcher in (one, other):
-                seen = await watcher.sees(lambda run: run["progress"] is not None)
-                assert seen["progress"] == {"done": 3, "total": 10, "unit": "conversations"}
+            for watcher in (first, second):
+                in_progress = await watcher.wait_for(lambda run: run["progress"] is not None)
+                assert in_progress["progress"] == {"done": 3, "total": 10, "unit": "conversations"}
 
-        run = await _work(db, cast.member, work)
-        for watcher in (one, other):
-            ended = await watcher.sees(lambda told: told["status"] == "ok")
+        run = await _run_job(db, cast.member, work)
+        for watcher in (first, second):
+            ended = await watcher.wait_for(lambda received: received["status"] == "ok")
             assert ended == (await cast.member.client.get(f"/jobs/runs/{run.id}")).json()["run"]
-            assert watcher.told[0]["status"] == "running"
+            assert watcher.received[0]["status"] == "running"
             assert {"event: run", f"id: {run.id}", "retry: 2000"} <= set(watcher.raw)
 
 
 async def test_a_new_stream_starts_with_the_current_state(cast: Cast, db: Database):
-    await _work(db, cast.member, _nothing)
-    last = await _work(db, cast.member, _nothing)
-    for _ in ("at first", "and again"):
+    await _run_job(db, cast.member, _do_nothing)
+    last = await _run_job(db, cast.member, _do_nothing)
+    for _ in range(2):
         async with watching(cast.member) as watcher:
-            await watcher.sees(lambda run: run["status"] == "ok")
-            assert [run["id"] for run in watcher.told] == [str(last.id)]
+            await watcher.wait_for(lambda run: run["status"] == "ok")
+            assert [run["id"] for run in watcher.received] == [str(last.id)]
 
 
 async def test_a_stream_has_no_runs_of_another_project(cast: Cast, db: Database):
     async with watching(cast.stranger) as stranger, watching(cast.member) as member:
-        theirs = await _work(db, cast.member, _nothing)
-        await member.sees(lambda run: run["status"] == "ok")
-        ours = await _work(db, cast.stranger, _nothing)
-        await stranger.sees(lambda run: run["status"] == "ok")
-        assert {run["id"] for run in stranger.told} == {str(ours.id)}
+        theirs = await _run_job(db, cast.member, _do_nothing)
+        await member.wait_for(lambda run: run["status"] == "ok")
+        ours = await _run_job(db, cast.stranger, _do_nothing)
+        await stranger.wait_for(lambda run: run["status"] == "ok")
+        assert {run["id"] for run in stranger.received} == {str(ours.id)}
         assert str(theirs.id) not in "".join(stranger.raw)
 
 
@@ -141,11 +141,11 @@ async def test_fifty_viewers_of_two_processes_need_two_connections(
 ):
     async with contextlib.AsyncExitStack() as stack:
         watchers = [await stack.enter_async_context(watching(cast.member)) for _ in range(50)]
-        # Each connection is taken by whichever process is faster; with fifty, both have some.
+        # The faster process accepts a connection. Of fifty, each process accepts some.
         await until(lambda: _connections(owner_conn, "proofdesk events") == 2)
-        run = await _work(db, cast.member, _nothing)
+        run = await _run_job(db, cast.member, _do_nothing)
         for watcher in watchers:
-            assert (await watcher.sees(lambda told: told["status"] == "ok"))["id"] == str(run.id)
+            assert (await watcher.wait_for(lambda received: received["status"] == "ok"))["id"] == str(run.id)
         assert _connections(owner_conn, "proofdesk events") == 2
         assert _connections(owner_conn, "proofdesk") <= 2 * 4 + 8  # the pools of the two processes and of this test
 
@@ -157,16 +157,16 @@ async def test_a_stream_that_cannot_start_returns_an_error(cast: Cast, anyone: h
 
 
 async def test_a_head_request_of_a_stream_ends(cast: Cast):
-    answer = await cast.member.client.head("/jobs/events", timeout=PATIENCE)
+    answer = await cast.member.client.head("/jobs/events", timeout=TIMEOUT)
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-# A server and a database of its own -------------------------------------------------------------------------------
+# A server with its own database -------------------------------------------------------------------------------
 
 
 @dataclass
-class Private:
-    """A server with short pauses, on a database that may be stopped."""
+class PrivateServer:
+    """A server with a short keep-alive, on a database that can be stopped."""
 
     home: Path
     url: str
@@ -174,11 +174,11 @@ class Private:
 
     @contextlib.contextmanager
     def outage(self) -> Iterator[None]:
-        """The database is away in the block."""
+        """Stop the database during the block."""
         pid = int((self.home / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGQUIT)
-        until = time.monotonic() + PATIENCE
-        while _lives(pid) and time.monotonic() < until:
+        until = time.monotonic() + TIMEOUT
+        while _is_alive(pid) and time.monotonic() < until:
             time.sleep(0.02)
         try:
             yield
@@ -188,19 +188,21 @@ class Private:
 
 
 @pytest.fixture(scope="module")
-def private() -> Iterator[Private]:
-    # Not among pytest's own folders: every run closes those to other users, and run by root the database is one.
+def private() -> Iterator[PrivateServer]:
+    # Not in pytest's folder, which only its user may enter: as root, the database runs as another user.
     with tempfile.TemporaryDirectory(prefix="proofdesk-private-") as name:
         folder = Path(name)
         with embedded.running_server(folder) as database_url:
             migrate.migrate(database_url)
-            with serving(database_url, folder / "server.log", "tests.api.hasty:from_environment") as url:
-                yield Private(folder, url, database_url)
+            with serving(
+                database_url, folder / "server.log", "tests.http.api.short_keep_alive:from_environment"
+            ) as url:
+                yield PrivateServer(folder, url, database_url)
 
 
 @pytest.fixture
-async def watched(private: Private) -> AsyncIterator[tuple[Person, Database]]:
-    """Somebody with a project on the private server."""
+async def watched(private: PrivateServer) -> AsyncIterator[tuple[Person, Database]]:
+    """A user with a project on the private server."""
     async with open_database(private.database_url, 4) as db:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
             person = sign_up(private.url, conn, f"watcher{time.monotonic_ns()}", is_owner=False)
@@ -211,25 +213,27 @@ async def watched(private: Private) -> AsyncIterator[tuple[Person, Database]]:
         await person.client.aclose()
 
 
-async def test_a_stream_continues_after_the_database_was_restarted(private: Private, watched: tuple[Person, Database]):
+async def test_a_stream_continues_after_the_database_was_restarted(
+    private: PrivateServer, watched: tuple[Person, Database]
+):
     person, db = watched
-    before = await _work(db, person, _nothing)
+    before = await _run_job(db, person, _do_nothing)
     async with watching(person) as watcher:
-        await watcher.sees(lambda run: run["id"] == str(before.id))
+        await watcher.wait_for(lambda run: run["id"] == str(before.id))
         with private.outage():
-            quiet = watcher.raw.count(": quiet")
-            await until(lambda: watcher.raw.count(": quiet") >= quiet + 2)
+            quiet = watcher.raw.count(": idle")
+            await until(lambda: watcher.raw.count(": idle") >= quiet + 2)
         async with open_database(private.database_url, 2) as again:
-            after = await _work(again, person, _nothing)
-        ended = await watcher.sees(lambda run: run["id"] == str(after.id) and run["status"] == "ok")
+            after = await _run_job(again, person, _do_nothing)
+        ended = await watcher.wait_for(lambda run: run["id"] == str(after.id) and run["status"] == "ok")
         assert ended["processed_count"] == 7 and not watcher.over
 
 
 async def test_a_stream_ends_with_its_session(watched: tuple[Person, Database]):
     person, db = watched
     async with watching(person) as watcher:
-        await _work(db, person, _nothing)
-        await watcher.sees(lambda run: run["status"] == "ok")
+        await _run_job(db, person, _do_nothing)
+        await watcher.wait_for(lambda run: run["status"] == "ok")
         await person.client.post("/auth/logout")
         await until(lambda: watcher.over)
 
@@ -242,7 +246,9 @@ async def test_a_stream_ends_when_another_project_becomes_active(watched: tuple[
         await until(lambda: watcher.over)
 
 
-async def test_a_stream_ends_when_its_user_is_removed_from_the_project(private: Private, watched: tuple[Person, Database]):
+async def test_a_stream_ends_when_its_user_is_removed_from_the_project(
+    private: PrivateServer, watched: tuple[Person, Database]
+):
     person, _ = watched
     async with watching(person) as watcher:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
@@ -250,19 +256,19 @@ async def test_a_stream_ends_when_its_user_is_removed_from_the_project(private: 
         await until(lambda: watcher.over)
 
 
-async def test_an_open_stream_does_not_extend_its_session(private: Private, watched: tuple[Person, Database]):
+async def test_an_open_stream_does_not_extend_its_session(private: PrivateServer, watched: tuple[Person, Database]):
     person, _ = watched
     with psycopg.connect(private.database_url, autocommit=True) as conn:
         async with watching(person) as watcher:
             conn.execute("UPDATE sessions SET last_seen_at = now() - interval '1 hour' WHERE user_id = %s", [person.id])
-            await until(lambda: watcher.raw.count(": quiet") >= 3)
+            await until(lambda: watcher.raw.count(": idle") >= 3)
         old = conn.execute(
             "SELECT now() - last_seen_at > interval '59 minutes' FROM sessions WHERE user_id = %s", [person.id]
         ).fetchone()
     assert old == (True,)
 
 
-async def test_a_stopping_server_closes_its_streams_at_once(private: Private, tmp_path: Path):
+async def test_a_stopping_server_closes_its_streams_at_once(private: PrivateServer, tmp_path: Path):
     with serving(private.database_url, tmp_path / "server.log") as url:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
             person = sign_up(url, conn, "last")
@@ -280,10 +286,10 @@ def _stop(url: str) -> None:
     for process in psutil.Process().children():
         if str(port) in process.cmdline():
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The examples of docs/reference/api.md do what they say, one after the other, as a shell runs them."""
+"""The examples of docs/reference/api.md, run one after the other by a shell."""
 
 import asyncio
 import json
@@ -21,17 +21,19 @@ async def test_every_example_of_the_reference_succeeds(server: str, cast: Cast, 
     await desk.ready(embed=False)
     conversation = f"cw:{cast.member.project_id}:1:1"
     draft = {"channel": "email", "recipient_ref": "eve@example.com", "idempotency_key": "e"}
-    made = await cast.member.client.post("/outbound/draft", json=draft | {"payload": {"subject": "Hi", "text": "Hi"}})
+    created = await cast.member.client.post(
+        "/outbound/draft", json=draft | {"payload": {"subject": "Hi", "text": "Hi"}}
+    )
     values = {"AUTH_PASSWORD": PASSWORD, "PROJECT": str(cast.member.project_id), "CONVERSATION": conversation}
-    values["OUTBOUND"] = made.json()["outbound"]["id"]
+    values["OUTBOUND"] = created.json()["outbound"]["id"]
     script = "; echo;\n".join(block.strip() for block in blocks).replace("http://127.0.0.1:8080", server)
     done = await asyncio.to_thread(_run, script, tmp_path, values)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines() if line]
     assert len(answers) == len(blocks) - 1 >= 15
     assert [a for a in answers if not a["ok"]] == []
-    found = next(a for a in answers if "results" in a)
-    assert found["results"][0]["conversation_global_id"] == conversation
+    search = next(a for a in answers if "results" in a)
+    assert search["results"][0]["conversation_global_id"] == conversation
     assert next(a for a in answers if "gates" in a)["gates"]
 
 

@@ -1,4 +1,4 @@
-"""Jobs asked for over HTTP. No worker runs here: the test itself does the work, or leaves it."""
+"""Jobs over HTTP. No worker runs here: the tests execute the runs."""
 
 import asyncio
 from typing import Any
@@ -18,39 +18,36 @@ from tests.support.server import Cast
 SYNC = "/jobs/chatwoot/sync"
 
 
-async def _work(db: Database, cast: Cast, job_type: str, outcome: RunOutcome | ProofdeskError) -> None:
-    """Wait for a queued run of the member's project and carry it out."""
+async def _execute_next(db: Database, cast: Cast, job_type: str, outcome: RunOutcome | ProofdeskError) -> None:
+    """Wait for a queued run of the member's project and execute it with this outcome."""
     assert cast.member.project_id is not None
-    inside = await scope.enter(db, system_actor(), cast.member.project_id)
+    project_scope = await scope.enter(db, system_actor(), cast.member.project_id)
 
-    async def work(*_: Any) -> RunOutcome:
+    async def handler(*_: Any) -> RunOutcome:
         if isinstance(outcome, ProofdeskError):
             raise outcome
         return outcome
 
-    while True:
-        for run in await runs.list_latest(db, inside):
-            if run.job_type == job_type and (mine := await runs.claim(db, inside, run.id)):
-                await runs.execute(db, inside, mine, work)
-                return
+    while (run := await runs.claim(db, project_scope, job_type)) is None:
         await asyncio.sleep(0.05)
+    await runs.execute(db, project_scope, run, handler)
 
 
-async def _ended(db: Database, cast: Cast, path: str, job_type: str, outcome: RunOutcome | ProofdeskError) -> Any:
-    working = asyncio.create_task(_work(db, cast, job_type, outcome))
+async def _run_job(db: Database, cast: Cast, path: str, job_type: str, outcome: RunOutcome | ProofdeskError) -> Any:
+    working = asyncio.create_task(_execute_next(db, cast, job_type, outcome))
     answer = await cast.member.client.post(path)
     await working
     return answer
 
 
 async def test_a_job_that_finishes_in_time_returns_its_result(cast: Cast, db: Database):
-    answer = await _ended(db, cast, f"{SYNC}?wait=20", "chatwoot_sync", RunOutcome(5, {"messages": 5}))
+    answer = await _run_job(db, cast, f"{SYNC}?wait=20", "chatwoot_sync", RunOutcome(5, {"messages": 5}))
     assert answer.status_code == 200
-    told = answer.json()
-    assert (told["result"], told["joined"]) == ({"messages": 5}, False)
-    run = told["run"]
+    body = answer.json()
+    assert (body["result"], body["joined"]) == ({"messages": 5}, False)
+    run = body["run"]
     assert (run["status"], run["trigger"], run["processed_count"]) == ("ok", "manual", 5)
-    assert run["request_id"] == told["request_id"] and run["finished_at"].endswith("Z")
+    assert run["request_id"] == body["request_id"] and run["finished_at"].endswith("Z")
     assert (await cast.member.client.get(f"/jobs/runs/{run['id']}")).json()["run"] == run
 
 
@@ -87,12 +84,12 @@ def _unset(code: str) -> Unavailable:
 async def test_a_failed_job_returns_its_cause(
     cast: Cast, db: Database, path: str, job_type: str, error: ProofdeskError, status: int, code: str
 ):
-    answer = await _ended(db, cast, f"{path}?wait=20", job_type, error)
-    told = answer.json()
-    assert (answer.status_code, told["error"], told["message"]) == (status, code, error.message)
-    assert UUID(told["details"]["run_id"])
+    answer = await _run_job(db, cast, f"{path}?wait=20", job_type, error)
+    body = answer.json()
+    assert (answer.status_code, body["error"], body["message"]) == (status, code, error.message)
+    assert UUID(body["details"]["run_id"])
     if error.details:
-        assert told["details"]["upstream"] == UPSTREAM
+        assert body["details"]["upstream"] == UPSTREAM
 
 
 async def test_runs_are_listed_and_filtered(cast: Cast):
@@ -120,15 +117,15 @@ async def test_failed_chunks_can_be_retried(cast: Cast):
 
 async def test_the_status_has_every_part(cast: Cast):
     await cast.member.client.post(SYNC, json={"wait": 0})
-    told = (await cast.member.client.get("/jobs/status")).json()
-    assert [(j["job_name"], j["status"]) for j in told["jobs"]] == [("chatwoot_sync", "queued")]
-    assert told["rag_counts"] == {"pending": 0, "processing": 0, "ready": 0, "failed": 0}
-    assert told["entities"] == {"contacts": 0, "conversations": 0, "messages": 0, "rag_chunks": 0}
-    assert told["storage"]["database_bytes"] > 0 and told["storage"]["scoped_logical_bytes"] == 0
-    assert told["storage"]["budget_bytes"] == 20 * 1024**3 and "cw_messages" in told["storage"]["table_bytes"]
-    assert told["watermarks"] == []
-    assert told["worker"] == {"alive": False, "last_heartbeat_at": None, "workers": 0}
-    assert told["backlog"] == {"sync_due": 1, "embeddings_pending": 0, "outbound_due": 0}
+    body = (await cast.member.client.get("/jobs/status")).json()
+    assert [(j["job_name"], j["status"]) for j in body["jobs"]] == [("chatwoot_sync", "queued")]
+    assert body["rag_counts"] == {"pending": 0, "processing": 0, "ready": 0, "failed": 0}
+    assert body["entities"] == {"contacts": 0, "conversations": 0, "messages": 0, "rag_chunks": 0}
+    assert body["storage"]["database_bytes"] > 0 and body["storage"]["scoped_logical_bytes"] == 0
+    assert body["storage"]["budget_bytes"] == 20 * 1024**3 and "cw_messages" in body["storage"]["table_bytes"]
+    assert body["watermarks"] == []
+    assert body["worker"] == {"alive": False, "last_heartbeat_at": None, "workers": 0}
+    assert body["backlog"] == {"sync_due": 1, "embeddings_pending": 0, "outbound_due": 0}
 
 
 async def test_a_worker_with_a_recent_heartbeat_is_alive(cast: Cast, owner_conn: psycopg.Connection):

@@ -1,4 +1,4 @@
-"""What the server writes down: JSON lines that say which request caused them, and nothing that is nobody's business."""
+"""The log: JSON lines that name their request, without secrets and message texts."""
 
 import asyncio
 import json
@@ -16,18 +16,18 @@ from proofdesk_simulators.serving import running
 from tests.support import stories
 from tests.support.server import PASSWORD, Cast
 
-SAID = "the parcel never reached my grandmother"
+TEXT = "the parcel never reached my grandmother"
 
 
-def lines_of(log: Path, start: int, requests: int) -> str:
-    """What was written since `start`, once it tells of so many requests: a line follows its answer by a moment."""
+def read_log(log: Path, start: int, requests: int) -> str:
+    """Return the log since `start`, once it has that many request lines. A line follows its response."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         written = log.read_bytes()[start:].decode()
         if written.endswith("\n") and written.count('"event":"request"') >= requests:
             return written
         time.sleep(0.02)
-    raise AssertionError("the server did not write of every request")
+    raise AssertionError("the log lacks a request")
 
 
 async def test_log_lines_are_json_without_secrets_or_message_texts(
@@ -35,22 +35,22 @@ async def test_log_lines_are_json_without_secrets_or_message_texts(
 ):
     assert cast.member.project_id is not None
     stories.tell(owner_conn, cast.member.project_id)
-    owner_conn.execute("UPDATE cw_messages SET content = %s", [SAID])
+    owner_conn.execute("UPDATE cw_messages SET content = %s", [TEXT])
     already = await asyncio.to_thread(lambda: len(server_log.read_bytes()))
     member = cast.member.client
     traced = {"x-request-id": "a-request-to-follow"}
     assert (await anyone.post("/auth/login", json={"username": "member", "password": PASSWORD})).status_code == 200
     assert (await anyone.post("/auth/login", json={"username": "member", "password": "wrong one"})).status_code == 401
-    found = await member.post("/search", json={"query": SAID, "mode": "text"}, headers=traced)
+    found = await member.post("/search", json={"query": TEXT, "mode": "text"}, headers=traced)
     assert found.status_code == 200
     assert (await member.get("/messages")).json()["messages"]
     assert (await member.post("/jobs/chatwoot/sync?wait=0", json={})).status_code == 202
-    written = await asyncio.to_thread(lines_of, server_log, already, 5)
+    written = await asyncio.to_thread(read_log, server_log, already, 5)
     requests = [line for line in map(json.loads, written.splitlines()) if line["event"] == "request"]
     assert len(requests) == 5
     assert all(line["request_id"] for line in requests)
     assert "a-request-to-follow" in {line["request_id"] for line in requests}
-    for secret in (SAID, "grandmother", PASSWORD, "wrong one", cast.member.token, cast.member.csrf):
+    for secret in (TEXT, "grandmother", PASSWORD, "wrong one", cast.member.token, cast.member.csrf):
         assert secret not in written
 
 
@@ -63,7 +63,7 @@ async def test_worker_log_lines_name_the_request_and_contain_no_secret(
         for token in (studio.admin_token, "a-token-that-is-refused"):
             asked = await member.post("/jobs/chatwoot/sync?wait=0", headers={"x-request-id": f"for-{token[:7]}"})
             assert asked.status_code == 202
-            written += await asyncio.to_thread(_work, database_url, address, token)
+            written += await asyncio.to_thread(_run_worker, database_url, address, token)
     studio.close()
     texts = owner_conn.execute("SELECT content FROM cw_messages WHERE length(content) > 20").fetchall()
     assert len(texts) > 50 and not any(text in written for (text,) in texts)
@@ -72,9 +72,9 @@ async def test_worker_log_lines_name_the_request_and_contain_no_secret(
     assert [line["request_id"] for line in lines if line["event"] == "run failed"] == ["for-a-token"]
 
 
-def _work(database_url: str, chatwoot: str, token: str) -> str:
-    """Carry out what is queued, in a worker of its own; what it logs."""
-    ours = {
+def _run_worker(database_url: str, chatwoot: str, token: str) -> str:
+    """Execute queued jobs in a worker process. Return its log."""
+    variables = {
         "DATABASE_URL": database_url,
         "LOG_FORMAT": "json",
         "EMBEDDING_PROVIDER": "local",
@@ -87,6 +87,6 @@ def _work(database_url: str, chatwoot: str, token: str) -> str:
     }
     command = [sys.executable, "-m", "proofdesk", "worker", "--drain"]
     done = subprocess.run(
-        command, env=ours | {"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=True
+        command, env=variables | {"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=True
     )
     return done.stderr

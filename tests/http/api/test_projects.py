@@ -5,13 +5,13 @@ from tests.support.server import Cast
 
 async def test_a_project_is_created_selected_and_listed(cast: Cast):
     client = cast.member.client
-    made = (await client.post("/projects", json={"name": "  Second   one "})).json()["project"]
-    assert made["name"] == "Second one" and made["created_at"].endswith("Z")
-    selected = await client.post(f"/projects/{made['id']}/select")
-    assert selected.json()["active_project_id"] == made["id"] and selected.json()["project"] == made
+    project = (await client.post("/projects", json={"name": "  Second   one "})).json()["project"]
+    assert project["name"] == "Second one" and project["created_at"].endswith("Z")
+    selected = await client.post(f"/projects/{project['id']}/select")
+    assert selected.json()["active_project_id"] == project["id"] and selected.json()["project"] == project
     listed = (await client.get("/projects")).json()
     assert [p["name"] for p in listed["projects"]] == ["Project A", "Second one"]
-    assert (listed["active_project_id"], listed["account_scope_id"]) == (made["id"], made["account_scope_id"])
+    assert (listed["active_project_id"], listed["account_scope_id"]) == (project["id"], project["account_scope_id"])
 
 
 async def test_a_name_has_2_to_160_characters(cast: Cast):
@@ -45,8 +45,8 @@ async def test_a_source_belongs_to_one_project(cast: Cast):
     body = {"source_kind": "chatwoot_account", "external_id": "7"}
     assert (await cast.member.client.post(f"/projects/{cast.member.project_id}/sources", json=body)).status_code == 201
     other = f"/projects/{cast.stranger.project_id}/sources"
-    taken = await cast.stranger.client.post(other, json=body)
-    assert (taken.status_code, taken.json()["error"]) == (409, "source_already_bound")
+    second = await cast.stranger.client.post(other, json=body)
+    assert (second.status_code, second.json()["error"]) == (409, "source_already_bound")
 
 
 async def test_a_source_id_of_another_form_is_refused(cast: Cast):

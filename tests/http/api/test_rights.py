@@ -1,4 +1,4 @@
-"""Who may do what: which routes are public, what a stranger sees, and that changes carry a token."""
+"""Rights: public routes, isolation of projects, and CSRF tokens."""
 
 import httpx2
 import psycopg
@@ -38,7 +38,7 @@ ROUTES = [r for router in (*JSON_ROUTERS, *routers.ROUTERS) for r in router.rout
 
 
 def _calls() -> list[tuple[str, str]]:
-    """Every protected route as method and path."""
+    """Return every protected route as method and path."""
     every = [(method, route.path) for route in ROUTES for method in sorted(route.methods or ())]
     return [call for call in every if call not in PUBLIC]
 
@@ -82,9 +82,9 @@ async def test_every_change_needs_the_csrf_token(cast: Cast):
 
 
 async def test_rows_of_another_project_do_not_exist(cast: Cast):
-    named = [call for call in _calls() if "{" in call[1]]
-    assert len(named) >= 6
-    for method, path in named:
+    parametrized = [call for call in _calls() if "{" in call[1]]
+    assert len(parametrized) >= 6
+    for method, path in parametrized:
         headers = _kind(method, path)
         is_json = method == "POST" and not headers
         body = {"source_kind": "chatwoot_account", "external_id": "9"} if is_json else None
@@ -94,7 +94,7 @@ async def test_rows_of_another_project_do_not_exist(cast: Cast):
 
 
 def _kind(method: str, path: str) -> dict[str, str]:
-    """The headers that lead to a page, for those that have one."""
+    """Return the headers that select a page, for routes that have one."""
     if path.startswith("/v1"):
         return {}
     return {"accept": "text/html"} if method == "GET" else {"content-type": "application/x-www-form-urlencoded"}

@@ -1,4 +1,4 @@
-"""The API against its own description: examples made from it, each answer held against it."""
+"""Requests generated from the OpenAPI document, whose responses must match it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ EACH = settings(
 
 @pytest.fixture
 def person(server: str, owner_conn: psycopg.Connection, tidy_url: str) -> Iterator[Person]:
-    """A member of a project with conversations, which is active."""
+    """A member whose active project has conversations."""
     somebody = sign_up(server, owner_conn, "tester")
     row = owner_conn.execute(
         "WITH made AS (INSERT INTO account_scopes (scope_key, name) VALUES ('a', 'a') RETURNING id)"

@@ -1,4 +1,4 @@
-"""Search, over HTTP: what the JSON looks like. How well it finds is tested with the room."""
+"""The JSON of search. The quality of its results is tested in tests/search."""
 
 import psycopg
 import pytest
@@ -9,21 +9,21 @@ from tests.support.server import Cast
 
 
 @pytest.fixture
-async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
+async def searchable(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
     assert cast.member.project_id is not None
     stories.tell(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
     return cast
 
 
-async def test_a_search_answer_has_every_field(told: Cast):
-    answer = await told.member.client.post("/search", json={"query": "refund", "mode": "text", "topK": 3})
-    found, project = answer.json(), told.member.project_id
-    assert answer.status_code == 200 and "diagnosis" not in found and "degraded" not in found
-    assert (found["query"], found["topK"], found["mode"]) == ("refund", 3, "text")
-    assert found["project_id"] == str(project) and found["account_scope_id"] and "embedding_model" in found
-    assert found["search_config"] and found["took_ms"].keys() == {"embed", "query", "total"}
-    first = found["results"][0]
+async def test_a_search_answer_has_every_field(searchable: Cast):
+    answer = await searchable.member.client.post("/search", json={"query": "refund", "mode": "text", "topK": 3})
+    content, project = answer.json(), searchable.member.project_id
+    assert answer.status_code == 200 and "diagnosis" not in content and "degraded" not in content
+    assert (content["query"], content["topK"], content["mode"]) == ("refund", 3, "text")
+    assert content["project_id"] == str(project) and content["account_scope_id"] and "embedding_model" in content
+    assert content["search_config"] and content["took_ms"].keys() == {"embed", "query", "total"}
+    first = content["results"][0]
     assert first.keys() >= {
         "id", "conversation_global_id", "message_global_id", "chunk_index", "text", "snippet", "created_at", "distance",
         "score", "ranks", "sender_type", "contact", "inbox_id", "source_url", "evidence_ref",
@@ -33,18 +33,25 @@ async def test_a_search_answer_has_every_field(told: Cast):
     assert first["contact"] == {"id": f"cwc:{project}:7:11", "name": "Amina Okafor"}
 
 
-async def test_filters_narrow_the_search(told: Cast):
-    async def found(**filters: object) -> set[str]:
+async def test_filters_narrow_the_search(searchable: Cast):
+    async def conversation_ids(**filters: object) -> set[str]:
         body = {"query": "delivery refund password", "mode": "text", "topK": 50, "filters": filters}
-        answer = await told.member.client.post("/search", json=body)
+        answer = await searchable.member.client.post("/search", json=body)
         assert answer.status_code == 200, answer.text
         return {hit["conversation_global_id"].rsplit(":")[-1] for hit in answer.json()["results"]}
 
-    assert await found() == {"101", "102"}
-    assert await found(inbox_ids=[2]) == await found(status="resolved") == await found(labels=["login"]) == {"102"}
-    assert await found(conversation_global_id=f"cw:{told.member.project_id}:7:101") == {"101"}
-    assert await found(to="2026-03-03") == {"101"} and await found(**{"from": "2026-03-05"}) == set()
-    assert await found(conversation_global_id=f"cw:{told.stranger.project_id}:7:101") == set()
+    assert await conversation_ids() == {"101", "102"}
+    assert (
+        await conversation_ids(inbox_ids=[2])
+        == await conversation_ids(status="resolved")
+        == await conversation_ids(labels=["login"])
+        == {"102"}
+    )
+    assert await conversation_ids(conversation_global_id=f"cw:{searchable.member.project_id}:7:101") == {"101"}
+    assert (
+        await conversation_ids(to="2026-03-03") == {"101"} and await conversation_ids(**{"from": "2026-03-05"}) == set()
+    )
+    assert await conversation_ids(conversation_global_id=f"cw:{searchable.stranger.project_id}:7:101") == set()
 
 
 async def test_a_query_has_1_to_4000_characters(cast: Cast):
@@ -56,14 +63,14 @@ async def test_a_query_has_1_to_4000_characters(cast: Cast):
 
 async def test_unknown_modes_and_limits_out_of_range_are_refused(cast: Cast):
     filters = ({"sender": "bot"}, {"contact_global_id": "cw:1"})
-    for wrong in ({"topK": 51}, {"mode": "magic"}, *({"filters": one} for one in filters)):
+    for wrong in ({"topK": 51}, {"mode": "magic"}, *({"filters": value} for value in filters)):
         answer = await cast.member.client.post("/search", json={"query": "x"} | wrong)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), wrong
 
 
-async def test_an_empty_answer_has_a_diagnosis(told: Cast):
-    empty = (await told.stranger.client.post("/search", json={"query": "refund", "mode": "text"})).json()
+async def test_an_empty_answer_has_a_diagnosis(searchable: Cast):
+    empty = (await searchable.stranger.client.post("/search", json={"query": "refund", "mode": "text"})).json()
     assert (empty["results"], empty["diagnosis"]["code"]) == ([], "no_project_data")
     assert empty["diagnosis"].keys() == {"code", "message", "runbook", "counts"}
-    missed = (await told.member.client.post("/search", json={"query": "xylophone", "mode": "text"})).json()
+    missed = (await searchable.member.client.post("/search", json={"query": "xylophone", "mode": "text"})).json()
     assert missed["diagnosis"]["code"] == "no_match"

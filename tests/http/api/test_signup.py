@@ -1,4 +1,4 @@
-"""Signup and the bot over HTTP and on pages: a person, the owner, Telegram and a stranger."""
+"""Signup and the Telegram bot, over HTTP and on pages."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast, client_of
 
 OWNER, EVE = 4711, 6666
-WANTED = {"username": "amina", "password": "a long enough password"}
+ACCOUNT = {"username": "amina", "password": "a long enough password"}
 HTML = {"accept": "text/html"}
 HOOK = "/auth/telegram/webhook"
 SECRET = {"x-telegram-bot-api-secret-token": WEBHOOK_SECRET}
@@ -28,7 +28,7 @@ SECRET = {"x-telegram-bot-api-secret-token": WEBHOOK_SECRET}
 
 @pytest.fixture
 def simulator(server: str, telegram_server: tuple[TelegramSimulator, str]) -> Iterator[TelegramSimulator]:
-    """Telegram, whose webhook is the server's."""
+    """The simulated Telegram, with the webhook of the server."""
     simulator = telegram_server[0]
     simulator.reset()
     simulator.hook.url, simulator.hook.secret_token = server + HOOK, WEBHOOK_SECRET
@@ -47,12 +47,12 @@ async def _write(simulator: TelegramSimulator, sender: int, text: str, **about: 
 
 
 def _pin(simulator: TelegramSimulator) -> str:
-    found = re.search(r"\b\d{6}\b", simulator.sent[-1].text)
-    assert found and simulator.sent[-1].chat_id == OWNER
-    return found[0]
+    match = re.search(r"\b\d{6}\b", simulator.sent[-1].text)
+    assert match and simulator.sent[-1].chat_id == OWNER
+    return match[0]
 
 
-async def _start(client: httpx2.AsyncClient, body: Any = WANTED, **options: Any) -> httpx2.Response:
+async def _start(client: httpx2.AsyncClient, body: Any = ACCOUNT, **options: Any) -> httpx2.Response:
     return await client.post("/auth/signup/start", json=body, **options)
 
 
@@ -66,7 +66,7 @@ async def test_signup_ends_with_a_session(
 ):
     status = (await anyone.get("/auth/signup/status")).json()
     assert (status["enabled"], status["has_telegram_token"], status["owner_bound"]) == (True, True, True)
-    started = await _start(anyone, WANTED | {"username": "Amina"})
+    started = await _start(anyone, ACCOUNT | {"username": "Amina"})
     assert started.status_code == 200 and "set-cookie" not in started.headers
     body = started.json()
     assert body["message"] == "pin_sent" and body["expires_at"].endswith("Z") and body["signup_request_id"]
@@ -82,7 +82,7 @@ async def test_signup_ends_with_a_session(
     assert (await anyone.get("/auth/me")).json()["username"] == "amina"
     logged = await asyncio.to_thread(server_log.read_text)
     assert "signup" in logged
-    for hidden in (simulator.token, WEBHOOK_SECRET, PIN_SECRET, WANTED["password"]):
+    for hidden in (simulator.token, WEBHOOK_SECRET, PIN_SECRET, ACCOUNT["password"]):
         assert hidden not in logged
     assert f'"{pin}"' not in logged and f" {pin}" not in logged
 
@@ -115,36 +115,36 @@ async def test_a_right_pin_among_many_guesses_does_not_lift_the_limit(
 async def test_every_refusal_has_its_code(
     anyone: httpx2.AsyncClient, simulator: TelegramSimulator, db: Database, owner_conn: psycopg.Connection
 ):
-    def told(answer: httpx2.Response) -> tuple[int, str]:
+    def outcome(answer: httpx2.Response) -> tuple[int, str]:
         return answer.status_code, answer.json()["error"]
 
-    assert told(await _start(anyone)) == (409, "telegram_owner_not_bound")
+    assert outcome(await _start(anyone)) == (409, "telegram_owner_not_bound")
     code, _ = await telegram.create_bind_code(db, Settings(telegram_bot_token="1:x"), system_actor())  # type: ignore[arg-type]
     await _write(simulator, OWNER, f"/bind {code}")
     for body, expected in (
         ({}, "invalid_username"),
-        (WANTED | {"username": "no spaces"}, "invalid_username"),
-        (WANTED | {"password": "short"}, "invalid_password"),
+        (ACCOUNT | {"username": "no spaces"}, "invalid_username"),
+        (ACCOUNT | {"password": "short"}, "invalid_password"),
         ({"username": "amina"}, "invalid_password"),
-        (WANTED | {"username": ["a"]}, "invalid_request"),
+        (ACCOUNT | {"username": ["a"]}, "invalid_request"),
     ):
-        assert told(await _start(anyone, body)) == (400, expected)
+        assert outcome(await _start(anyone, body)) == (400, expected)
     simulator.people[OWNER].blocks = True
     answer = await _start(anyone)
-    assert told(answer) == (502, "telegram_send_failed")
+    assert outcome(answer) == (502, "telegram_send_failed")
     assert answer.json()["details"]["upstream"]["status"] == 403 and simulator.token not in answer.text
     simulator.people[OWNER].blocks = False
     for request_id in ("", "x", "00000000-0000-0000-0000-000000000000"):
-        assert told(await _confirm(anyone, request_id, "123456")) == (400, "signup_request_invalid")
+        assert outcome(await _confirm(anyone, request_id, "123456")) == (400, "signup_request_invalid")
     request_id = (await _start(anyone)).json()["signup_request_id"]
     owner_conn.execute("UPDATE signup_requests SET expires_at = now()")
-    assert told(await _confirm(anyone, request_id, _pin(simulator))) == (400, "pin_expired")
+    assert outcome(await _confirm(anyone, request_id, _pin(simulator))) == (400, "pin_expired")
     request_id = (await _start(anyone)).json()["signup_request_id"]
     await _confirm(anyone, request_id, _pin(simulator))
-    assert told(await _start(anyone)) == (409, "username_taken")
+    assert outcome(await _start(anyone)) == (409, "username_taken")
     for _ in range(10):
-        answer = await _start(anyone, WANTED | {"username": secrets.token_hex(6)})
-    assert told(answer) == (429, "signup_rate_limited") and int(answer.headers["retry-after"]) > 0
+        answer = await _start(anyone, ACCOUNT | {"username": secrets.token_hex(6)})
+    assert outcome(answer) == (429, "signup_rate_limited") and int(answer.headers["retry-after"]) > 0
 
 
 async def test_a_page_of_another_site_cannot_sign_up(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
@@ -196,12 +196,14 @@ async def test_an_update_sent_many_times_is_handled_once(simulator: TelegramSimu
     assert len(simulator.sent) == 4
 
 
-async def test_a_user_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None):
+async def test_a_user_signs_up_on_the_login_page(
+    anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None
+):
     page = (await anyone.get("/login", headers=HTML)).text
     assert 'action="/auth/signup/start"' in page and "Not possible yet" not in page
     refused = await anyone.post("/auth/signup/start", data={"username": "amina", "password": "x"})
     assert refused.status_code == 400 and 'role="alert"' in refused.text and 'value="amina"' in refused.text
-    sent = await anyone.post("/auth/signup/start", data=WANTED)
+    sent = await anyone.post("/auth/signup/start", data=ACCOUNT)
     assert sent.status_code == 303 and sent.headers["location"].startswith("/login?signup=")
     form = (await anyone.get(sent.headers["location"], headers=HTML)).text
     hidden = re.search(r'name="signup_request_id" value="([^"]+)"', form)
@@ -218,7 +220,7 @@ async def test_a_user_signs_up_on_the_login_page(anyone: httpx2.AsyncClient, sim
 
 async def test_the_login_page_says_why_signup_is_disabled(anyone: httpx2.AsyncClient, simulator: TelegramSimulator):
     page = (await anyone.get("/login", headers=HTML)).text
-    assert "Not possible yet" in page and "/bind" in page and 'action="/auth/signup/start"' not in page
+    assert "Accounts cannot be created yet" in page and "/bind" in page and 'action="/auth/signup/start"' not in page
     for nonsense in ('"><script>x', "x" * 300):
         page = (await anyone.get("/login", params={"signup": nonsense}, headers=HTML)).text
         assert "<script>x" not in page

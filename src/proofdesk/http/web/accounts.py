@@ -19,22 +19,22 @@ async def change_password(
 ) -> Response:
     """Change the password of the signed-in user."""
     by, address = dependencies.actor(request, session), client_address(request)
-    doing = accounts.change_own_password(db, settings, session, current, new, by, address)
-    return await page.run_action(request, session, doing, "password")
+    action = accounts.change_own_password(db, settings, session, current, new, by, address)
+    return await page.run_action(request, session, action, "password")
 
 
 @router.post("/sessions/end")
 async def end_other_sessions(request: Request, db: Db, session: CurrentSession) -> Response:
     """End all other sessions of the signed-in user."""
-    doing = sessions.end_other_sessions(db, session, request.scope.get(dependencies.REQUEST_ID))
-    return await page.run_action(request, session, doing, "sessions")
+    action = sessions.end_other_sessions(db, session, request.scope.get(dependencies.REQUEST_ID))
+    return await page.run_action(request, session, action, "sessions")
 
 
 @router.post("/users")
 async def create_user(request: Request, db: Db, owner: Owner, username: Text = "", password: Text = "") -> Response:
     """Create a user."""
-    doing = accounts.create(db, username, password, dependencies.actor(request, owner))
-    return await page.run_action(request, owner, doing, "user")
+    action = accounts.create(db, username, password, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, action, "user")
 
 
 @router.post("/users/password")
@@ -42,26 +42,26 @@ async def set_user_password(
     request: Request, db: Db, owner: Owner, username: Text = "", password: Text = ""
 ) -> Response:
     """Set the password of a user."""
-    doing = accounts.set_password(db, username, password, dependencies.actor(request, owner))
-    return await page.run_action(request, owner, doing, "user_password")
+    action = accounts.set_password(db, username, password, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, action, "user_password")
 
 
 @router.post("/users/disable")
 async def disable_user(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
     """Disable a user."""
-    doing = accounts.disable(db, username, dependencies.actor(request, owner))
-    return await page.run_action(request, owner, doing, "user_disabled")
+    action = accounts.disable(db, username, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, action, "user_disabled")
 
 
 @router.post("/users/enable")
 async def enable_user(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
     """Enable a disabled user."""
-    doing = accounts.enable(db, username, dependencies.actor(request, owner))
-    return await page.run_action(request, owner, doing, "user_enabled")
+    action = accounts.enable(db, username, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, action, "user_enabled")
 
 
 @router.post("/users/end-sessions")
 async def end_user_sessions(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
     """End all sessions of a user."""
-    doing = accounts.end_sessions(db, username, dependencies.actor(request, owner))
-    return await page.run_action(request, owner, doing, "user_sessions")
+    action = accounts.end_sessions(db, username, dependencies.actor(request, owner))
+    return await page.run_action(request, owner, action, "user_sessions")

@@ -51,22 +51,22 @@ class AuditRow:
 
 @router.get("/audit")
 async def show_audit(
-    request: Request, db: Db, session: CurrentSession, which: EventFilter, page: str = "1"
+    request: Request, db: Db, session: CurrentSession, event_filter: EventFilter, page: str = "1"
 ) -> Response:
     """Show a page of events, newest first."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     number = layout.parse_page_number(page)
-    events = await chain.list_events(db, scope, scope.actor, which, PAGE_SIZE, (number - 1) * PAGE_SIZE)
+    events = await chain.list_events(db, scope, scope.actor, event_filter, PAGE_SIZE, (number - 1) * PAGE_SIZE)
     events = await references.add_snippets(db, scope, events)
-    total = await chain.count_events(db, scope, scope.actor, which)
+    total = await chain.count_events(db, scope, scope.actor, event_filter)
     values = {
         "rows": [_row(e) for e in events],
         "total": view_models.format_count(total, "event"),
-        "form": _form(which),
-        "newer_url": _url(which, number - 1) if number > 1 else "",
-        "older_url": _url(which, number + 1) if number * PAGE_SIZE < total else "",
+        "form": _form(event_filter),
+        "newer_url": _url(event_filter, number - 1) if number > 1 else "",
+        "older_url": _url(event_filter, number + 1) if number * PAGE_SIZE < total else "",
     }
     return layout.render_page(request, "audit/page.html", values, frame=await layout.load_frame(request, db, session))
 
@@ -91,14 +91,14 @@ def _row(event: AuditEvent) -> AuditRow:
         for name, value in event.payload.items()
         if value not in ({}, [], None)
     ]
-    this = AuditFilter(entity_type=event.entity_type, entity_id=event.entity_id)
+    same_entity = AuditFilter(entity_type=event.entity_type, entity_id=event.entity_id)
     return AuditRow(
         id=event.id,
         action=event.action,
         actor=event.actor_username,
         status=event.status,
         entity=view_models.format_name(event.entity_type),
-        entity_url=_url(this, 1) if event.entity_id else "",
+        entity_url=_url(same_entity, 1) if event.entity_id else "",
         request_id=event.request_id or "",
         details=facts,
         refs=[_ref(ref) for ref in event.evidence_refs],
@@ -116,21 +116,21 @@ def _ref(ref: dict[str, Any]) -> dict[str, str]:
     return {"ref": name, "snippet": str(ref.get("snippet") or ""), "url": url}
 
 
-def _form(which: AuditFilter) -> dict[str, Any]:
-    chosen = which.action or ""
-    families = FAMILIES if chosen in FAMILIES else {**FAMILIES, chosen: chosen}
+def _form(event_filter: AuditFilter) -> dict[str, Any]:
+    action = event_filter.action or ""
+    families = FAMILIES if action in FAMILIES else {**FAMILIES, action: action}
     return {
-        "action": chosen,
+        "action": action,
         "families": [
-            Choice(_url(replace(which, action=value or None), 1), label, value == chosen)
+            Choice(_url(replace(event_filter, action=value or None), 1), label, value == action)
             for value, label in families.items()
         ],
-        "entity_type": which.entity_type or "",
-        "entity_id": which.entity_id or "",
-        "is_set": which != AuditFilter(),
+        "entity_type": event_filter.entity_type or "",
+        "entity_id": event_filter.entity_id or "",
+        "is_set": event_filter != AuditFilter(),
     }
 
 
-def _url(which: AuditFilter, page: int) -> str:
-    fields = {name: value for name, value in vars(which).items() if value} | ({"page": page} if page > 1 else {})
+def _url(event_filter: AuditFilter, page: int) -> str:
+    fields = {name: value for name, value in vars(event_filter).items() if value} | ({"page": page} if page > 1 else {})
     return "/audit" + (f"?{urlencode(fields)}" if fields else "")

@@ -61,8 +61,8 @@ class DraftForm:
 
 def prefilled_form(channel: str, to: str, refs: list[str]) -> DraftForm:
     """Return a form that contains only what the link to it names."""
-    fits = channel if channel in outbound_views.CHANNELS else "email" if "@" in to else "chatwoot"
-    return DraftForm(fits, to=to[:500], evidence=refs)
+    default_channel = channel if channel in outbound_views.CHANNELS else "email" if "@" in to else "chatwoot"
+    return DraftForm(default_channel, to=to[:500], evidence=refs)
 
 
 @router.get("/recipients")
@@ -76,8 +76,8 @@ async def find_recipients(
     to: str = "",
 ) -> Response:
     """Return the contacts that match `find` on the channel, and the chosen one, as a part for htmx."""
-    offered = await _recipient_choices(db, scope, channel, find[:200], to[:500])
-    return layout.render_partial(request, "outbound/_recipients.html", offered)
+    choices = await _recipient_choices(db, scope, channel, find[:200], to[:500])
+    return layout.render_partial(request, "outbound/_recipients.html", choices)
 
 
 @router.post("/draft")
@@ -97,45 +97,45 @@ async def draft(
     preview: Text = "",
 ) -> Response:
     """Create a draft and go to its page. With `preview`, only show what the draft would be."""
-    written = text.replace("\r\n", "\n")
-    sheet = DraftForm(channel, to, find, subject, written, scheduled_at, evidence_refs or [], idempotency_key)
+    content = text.replace("\r\n", "\n")
+    sheet = DraftForm(channel, to, find, subject, content, scheduled_at, evidence_refs or [], idempotency_key)
     if preview and layout.wants_partial(request):
         return layout.render_partial(request, "outbound/_preview.html", {"preview": _preview(sheet)})
     if preview:
         return await render_composer(request, session, scope, sheet)
     try:
-        made, _ = await drafts.create(db, scope, _draft_request(sheet))
+        message, _ = await drafts.create(db, scope, _draft_request(sheet))
     except (Invalid, Conflict) as error:
         return await render_composer(request, session, scope, sheet, wrong=error)
     return RedirectResponse(f"{outbound_views.message_url(made)}?done=draft", 303)
 
 
 async def render_composer(
-    request: Request, session: UserSession, scope: Scope, sheet: DraftForm, *, wrong: ProofdeskError | None = None
+    request: Request, session: UserSession, scope: Scope, sheet: DraftForm, *, error: ProofdeskError | None = None
 ) -> Response:
     """Return the page with the form. `wrong` is shown at the field that it is about."""
     db = request.state.resources.db
-    faults = {_field(wrong): wrong.message} if wrong else {}
+    faults = {_field(error): error.message} if error else {}
     try:
-        quoted = await references.load_cited(db, scope, [_reference(ref) for ref in sheet.evidence])
-    except InvalidEvidenceRef as error:
-        quoted, faults = [], faults | {"evidence": f"{error.message} It is left out."}
-    if quoted and not sheet.recipient:
-        sheet = replace(sheet, to=_replied_conversation(scope, quoted))
-    if isinstance(wrong, drafts.IdempotencyConflict):
+        evidence = await references.load_cited(db, scope, [_reference(ref) for ref in sheet.evidence])
+    except InvalidEvidenceRef as reference_error:
+        evidence, faults = [], faults | {"evidence": f"{reference_error.message} This reference was removed."}
+    if evidence and not sheet.recipient:
+        sheet = replace(sheet, to=_replied_conversation(scope, evidence))
+    if isinstance(error, drafts.IdempotencyConflict):
         sheet = replace(sheet, key=uuid.uuid4().hex)  # the changed form is another message
     values = {
-        "sheet": sheet,
+        "form": sheet,
         "max_subject_length": MAX_SUBJECT_LENGTH,
-        "faults": dict.fromkeys(FIELDS, "") | faults,
-        "other_url": f"/outbound/{wrong.details['id']}" if wrong and "id" in wrong.details else "",
+        "errors": dict.fromkeys(FIELDS, "") | faults,
+        "other_url": f"/outbound/{wrong.details['id']}" if error and "id" in error.details else "",
         "channels": [Choice(c, name, c == sheet.channel) for c, name in outbound_views.CHANNELS.items()],
-        "quoted": [outbound_views.cited_evidence(r.source, r.ref, c.text or "") for r, c in quoted],
+        "cited_evidence": [outbound_views.cited_evidence(r.source, r.ref, c.text or "") for r, c in evidence],
         "preview": _preview(sheet) if sheet.text else None,
         **await _recipient_choices(db, scope, sheet.channel, sheet.find, sheet.to),
     }
     frame = await layout.load_frame(request, db, session)
-    return layout.render_page(request, "outbound/compose.html", values, frame=frame, status=layout.error_status(wrong))
+    return layout.render_page(request, "outbound/compose.html", values, frame=frame, status=layout.error_status(error))
 
 
 def _draft_request(sheet: DraftForm) -> DraftRequest:
@@ -155,9 +155,9 @@ def _reference(ref: str) -> dict[str, str]:
     return {"source": source, "ref": ref}
 
 
-def _replied_conversation(scope: Scope, quoted: list[tuple[EvidenceReference, CitedRow]]) -> str:
+def _replied_conversation(scope: Scope, evidence: list[tuple[EvidenceReference, CitedRow]]) -> str:
     """Return the conversation that the evidence comes from: usually its contact is the recipient."""
-    cited = next((c for _, c in quoted if c.account_id and c.conversation_id), None)
+    cited = next((c for _, c in evidence if c.account_id and c.conversation_id), None)
     if cited is None or cited.account_id is None or cited.conversation_id is None:
         return ""
     return ids.conversation(scope.project_id, cited.account_id, cited.conversation_id)
@@ -177,10 +177,10 @@ def _preview(sheet: DraftForm) -> dict[str, Any]:
         # Errors of the recipient are shown at its own field.
         checked = registry.CHANNELS[registry.check_channel(sheet.channel)].check(_ANYBODY[sheet.channel], sheet.payload)
     except Invalid as error:
-        return {"wrong": error.message if sheet.text.strip() else "", "subject": "", "text": "", "channel": ""}
+        return {"error": error.message if sheet.text.strip() else "", "subject": "", "text": "", "channel": ""}
     payload = checked[1]
     return {
-        "wrong": "",
+        "error": "",
         "subject": payload.get("subject", ""),
         "text": payload["text"],
         "channel": outbound_views.CHANNELS[sheet.channel],
@@ -192,17 +192,17 @@ _ANYBODY = {"chatwoot": f"cw:{uuid.UUID(int=0)}:1:1", "email": "somebody@example
 
 async def _recipient_choices(db: Database, scope: Scope, channel: str, find: str, to: str) -> dict[str, Any]:
     """Return the choices of recipients, the chosen one first."""
-    found = await recipients.find_reachable(db, scope, channel, find, MAX_CHOICES) if find.strip() or not to else []
-    known = await recipients.load_contacts(db, scope, [to] if to else [])
-    chosen = [Choice(to, known[to].name if to in known else "", True)] if to else []
+    contacts = await recipients.find_reachable(db, scope, channel, find, MAX_CHOICES) if find.strip() or not to else []
+    names = await recipients.load_contacts(db, scope, [to] if to else [])
+    chosen = [Choice(to, names[to].name if to in names else "", True)] if to else []
     offers = [
         Choice(ref, c.name or "Without a name")
-        for c in found
+        for c in contacts
         if (ref := _channel_address(scope, channel, c)) != to and ref
     ]
     return {
-        "offers": [(o, outbound_views.format_recipient(o.value)) for o in [*chosen, *offers]],
-        "sought": find.strip(),
+        "choices": [(o, outbound_views.format_recipient(o.value)) for o in [*chosen, *offers]],
+        "query": find.strip(),
     }
 
 

@@ -28,13 +28,13 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
         return await projects.render_projects(request, session)
     number = layout.parse_page_number(page)
     first = (number - 1) * PAGE_SIZE
-    found = await contacts.list_contacts(db, scope, q, PAGE_SIZE + 1, first)
+    rows = await contacts.list_contacts(db, scope, q, PAGE_SIZE + 1, first)
     values: dict[str, Any] = {
-        "people": [view_models.contact_view(scope.project_id, c) for c in found[:PAGE_SIZE]],
+        "contacts": [view_models.contact_view(scope.project_id, c) for c in rows[:PAGE_SIZE]],
         "q": q[:200],
-        "said": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if found else "",
+        "range_text": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if rows else "",
         "newer_url": _url(q, number - 1) if number > 1 else "",
-        "older_url": _url(q, number + 1) if len(found) > PAGE_SIZE else "",
+        "older_url": _url(q, number + 1) if len(rows) > PAGE_SIZE else "",
     }
     if layout.wants_partial(request):
         return layout.render_partial(request, "contacts/_list.html", values)
@@ -48,25 +48,25 @@ async def show_contact(
     request: Request, db: Db, session: CurrentSession, scope: ProjectReader, contact_id: str, done: str = ""
 ) -> Response:
     """Show a contact with their latest conversations, their policies, and the latest outbound messages."""
-    known = await contacts.get_contact(db, scope, contact_id)
-    allowed, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), PAGE_SIZE, 0)
-    written = await recipients.list_messages(db, scope, contact_id.lower(), MOST_WRITTEN)
-    named = await recipients.load_contacts(db, scope, {m.recipient_ref for m in written} | {contact_id.lower()})
-    here = view_models.contact_url(scope.project_id, known.contact.account_id, known.contact.contact_id)
+    details = await contacts.get_contact(db, scope, contact_id)
+    contact_policies, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), PAGE_SIZE, 0)
+    sent_messages = await recipients.list_messages(db, scope, contact_id.lower(), MOST_WRITTEN)
+    names = await recipients.load_contacts(db, scope, {m.recipient_ref for m in sent_messages} | {contact_id.lower()})
+    page_url = view_models.contact_url(scope.project_id, details.contact.account_id, details.contact.contact_id)
     values = {
-        "who": view_models.contact_view(scope.project_id, known.contact),
-        "number": known.contact.contact_id,
-        "talks": [view_models.conversation_view(scope.project_id, c) for c in known.conversations],
+        "contact": view_models.contact_view(scope.project_id, details.contact),
+        "number": details.contact.contact_id,
+        "conversations": [view_models.conversation_view(scope.project_id, c) for c in details.conversations],
         "most": contacts.MAX_CONVERSATIONS,
-        "policies": [outbound_views.policy_view(p, named) for p in allowed],
-        "rows": [outbound_views.message_row(m, named) for m in written],
+        "policies": [outbound_views.policy_view(p, names) for p in contact_policies],
+        "rows": [outbound_views.message_row(m, names) for m in sent_messages],
         "most_written": MOST_WRITTEN,
         "back": f"{here}?done=policy",
         "compose_url": f"/outbound?{urlencode({'compose': 1, 'to': contact_id.lower()})}",
     }
     frame = await layout.load_frame(request, db, session)
-    said = CHANGED if done == "policy" else ""
-    return layout.render_page(request, "contacts/contact.html", values, frame=frame, toast=said)
+    notice = CHANGED if done == "policy" else ""
+    return layout.render_page(request, "contacts/contact.html", values, frame=frame, toast=notice)
 
 
 def _url(q: str, page: int) -> str:

@@ -40,39 +40,57 @@ async def parse_filter(inbox_id: str = "", status: str = "", page: str = "1") ->
 
 @router.get("/conversations")
 async def list_conversations(
-    request: Request, db: Db, session: CurrentSession, which: Annotated[ConversationFilter, Depends(parse_filter)]
+    request: Request,
+    db: Db,
+    session: CurrentSession,
+    conversation_filter: Annotated[ConversationFilter, Depends(parse_filter)],
 ) -> Response:
     """Show a page of conversations."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
-    inbox, first = int(which.inbox) if which.inbox else None, (which.page - 1) * PAGE_SIZE
-    found = await conversations.list_conversations(db, scope, inbox, which.status or None, PAGE_SIZE + 1, first)
+    inbox, first = (
+        int(conversation_filter.inbox) if conversation_filter.inbox else None,
+        (conversation_filter.page - 1) * PAGE_SIZE,
+    )
+    rows = await conversations.list_conversations(
+        db, scope, inbox, conversation_filter.status or None, PAGE_SIZE + 1, first
+    )
     values = {
-        "talks": [view_models.conversation_view(scope.project_id, c) for c in found[:PAGE_SIZE]],
-        "statuses": [_choice(which, status, label) for status, label in STATUSES.items()],
-        "inboxes": _inboxes(which, await totals.list_inboxes(db, scope)),
-        "status": which.status,
-        "is_set": bool(which.inbox or which.status),
-        "said": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if found else "",
-        "newer_url": _url(replace(which, page=which.page - 1)) if which.page > 1 else "",
-        "older_url": _url(replace(which, page=which.page + 1)) if len(found) > PAGE_SIZE else "",
+        "conversations": [view_models.conversation_view(scope.project_id, c) for c in rows[:PAGE_SIZE]],
+        "statuses": [_choice(conversation_filter, status, label) for status, label in STATUSES.items()],
+        "inboxes": _inboxes(conversation_filter, await totals.list_inboxes(db, scope)),
+        "status": conversation_filter.status,
+        "is_set": bool(conversation_filter.inbox or conversation_filter.status),
+        "range_text": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if rows else "",
+        "newer_url": _url(replace(conversation_filter, page=conversation_filter.page - 1))
+        if conversation_filter.page > 1
+        else "",
+        "older_url": _url(replace(conversation_filter, page=conversation_filter.page + 1))
+        if len(rows) > PAGE_SIZE
+        else "",
     }
     return layout.render_page(
         request, "conversations/page.html", values, frame=await layout.load_frame(request, db, session)
     )
 
 
-def _choice(which: ConversationFilter, status: str, label: str) -> Choice:
-    return Choice(_url(replace(which, status=status, page=1)), label, which.status == status)
+def _choice(conversation_filter: ConversationFilter, status: str, label: str) -> Choice:
+    return Choice(
+        _url(replace(conversation_filter, status=status, page=1)), label, conversation_filter.status == status
+    )
 
 
-def _inboxes(which: ConversationFilter, found: list[InboxRow]) -> list[Choice]:
-    names = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in found}
-    return [Choice(value, label, value == which.inbox) for value, label in names.items()]
+def _inboxes(conversation_filter: ConversationFilter, inboxes: list[InboxRow]) -> list[Choice]:
+    names = {"": "Any inbox"} | {str(i.inbox_id): i.name for i in inboxes}
+    return [Choice(value, label, value == conversation_filter.inbox) for value, label in names.items()]
 
 
-def _url(which: ConversationFilter) -> str:
-    fields = {"inbox_id": which.inbox, "status": which.status, "page": which.page if which.page > 1 else ""}
+def _url(conversation_filter: ConversationFilter) -> str:
+    fields = {
+        "inbox_id": conversation_filter.inbox,
+        "status": conversation_filter.status,
+        "page": conversation_filter.page if conversation_filter.page > 1 else "",
+    }
     query = urlencode({name: value for name, value in fields.items() if value})
     return "/conversations" + (f"?{query}" if query else "")

@@ -37,79 +37,79 @@ class SearchForm:
 
 async def parse_form(request: Request) -> SearchForm:
     """Return the form that the address contains; a field with an invalid value is empty."""
-    given = {name: value.strip() for name, value in request.query_params.items()}
-    inbox = given.get("inbox", "")
+    values = {name: value.strip() for name, value in request.query_params.items()}
+    inbox = values.get("inbox", "")
     return SearchForm(
-        q=given.get("q", "")[: MAX_QUERY_LENGTH + 1],
-        mode=_one_of(MODES, given.get("mode"), "hybrid"),
+        q=values.get("q", "")[: MAX_QUERY_LENGTH + 1],
+        mode=_one_of(MODES, values.get("mode"), "hybrid"),
         inbox=inbox if inbox.isascii() and inbox.isdigit() and int(inbox[:20]) < 2**63 and len(inbox) < 20 else "",
-        sender=_one_of(SENDERS, given.get("sender"), ""),
-        status=_one_of(STATUSES, given.get("status"), ""),
-        label=given.get("label", "")[:200],
-        from_=given.get("from", "")[:10],
-        to=given.get("to", "")[:10],
-        k=MAX_RESULTS if given.get("k") == str(MAX_RESULTS) else 10,
-        open=given.get("open", "")[:200],
+        sender=_one_of(SENDERS, values.get("sender"), ""),
+        status=_one_of(STATUSES, values.get("status"), ""),
+        label=values.get("label", "")[:200],
+        from_=values.get("from", "")[:10],
+        to=values.get("to", "")[:10],
+        k=MAX_RESULTS if values.get("k") == str(MAX_RESULTS) else 10,
+        open=values.get("open", "")[:200],
     )
 
 
-def build_query(filled: SearchForm) -> SearchQuery:
+def build_query(form: SearchForm) -> SearchQuery:
     """Return the query of the form. Raises `Invalid` for a long text or an invalid day."""
-    if len(filled.q) > MAX_QUERY_LENGTH:
+    if len(form.q) > MAX_QUERY_LENGTH:
         raise QueryRequired(f"A question has at most {MAX_QUERY_LENGTH} characters.")
-    to = _day("To", filled.to)
+    to = _day("To", form.to)
     return SearchQuery(
-        text=filled.q,
-        top_k=filled.k,
-        mode=cast(Any, filled.mode),
+        text=form.q,
+        top_k=form.k,
+        mode=cast(Any, form.mode),
         filters=SearchFilters(
-            from_=_day("From", filled.from_),
+            from_=_day("From", form.from_),
             to=to and to + timedelta(days=1, microseconds=-1),
-            inbox_ids=[int(filled.inbox)] if filled.inbox else None,
-            sender=cast(Any, filled.sender or None),
-            labels=[filled.label] if filled.label else None,
-            status=filled.status or None,
+            inbox_ids=[int(form.inbox)] if form.inbox else None,
+            sender=cast(Any, form.sender or None),
+            labels=[form.label] if form.label else None,
+            status=form.status or None,
         ),
     )
 
 
-def form_values(filled: SearchForm, inboxes: list[InboxRow], labels: list[str]) -> dict[str, Any]:
+def form_values(form: SearchForm, inboxes: list[InboxRow], labels: list[str]) -> dict[str, Any]:
     """Return the values and options of the fields for the template."""
     return {
-        "q": filled.q,
+        "q": form.q,
         "longest": MAX_QUERY_LENGTH,
-        "modes": _choices(MODES, filled.mode),
-        "inboxes": _choices({"": "Any inbox"} | {str(i.inbox_id): i.name for i in inboxes}, filled.inbox),
-        "senders": _choices(SENDERS, filled.sender),
-        "statuses": _choices(STATUSES, filled.status),
-        "labels": _choices({"": "Any label"} | {label: label for label in labels}, filled.label),
-        "from": filled.from_,
-        "to": filled.to,
+        "modes": _choices(MODES, form.mode),
+        "inboxes": _choices({"": "Any inbox"} | {str(i.inbox_id): i.name for i in inboxes}, form.inbox),
+        "senders": _choices(SENDERS, form.sender),
+        "statuses": _choices(STATUSES, form.status),
+        "labels": _choices({"": "Any label"} | {label: label for label in labels}, form.label),
+        "from": form.from_,
+        "to": form.to,
     }
 
 
-def filter_chips(filled: SearchForm, inboxes: list[InboxRow]) -> list[dict[str, str]]:
+def filter_chips(form: SearchForm, inboxes: list[InboxRow]) -> list[dict[str, str]]:
     """Return the active filters, each with the address of the search without it."""
     names = {str(i.inbox_id): i.name for i in inboxes}
-    said = {
+    labels = {
         "inbox": f"in {names.get(filled.inbox, 'inbox ' + filled.inbox)}",
         "sender": f"by {SENDERS[filled.sender].lower()}",
-        "status": STATUSES[filled.status].lower(),
+        "status": STATUSES[form.status].lower(),
         "label": f"label {filled.label}",
         "from_": f"from {filled.from_}",
         "to": f"to {filled.to}",
     }
     return [
-        {"label": label, "url": search_url(replace(filled, **{name: ""}, open=""))}
-        for name, label in said.items()
-        if getattr(filled, name)
+        {"label": label, "url": search_url(replace(form, **{name: ""}, open=""))}
+        for name, label in labels.items()
+        if getattr(form, name)
     ]
 
 
-def search_url(filled: SearchForm) -> str:
+def search_url(form: SearchForm) -> str:
     """Return the address of a search."""
     plain = asdict(SearchForm())
-    fields = {name.rstrip("_"): value for name, value in asdict(filled).items() if value != plain[name]}
+    fields = {name.rstrip("_"): value for name, value in asdict(form).items() if value != plain[name]}
     return "/search" + (f"?{urlencode(fields)}" if fields else "")
 
 
@@ -117,8 +117,8 @@ def _choices(options: dict[str, str], chosen: str) -> list[Choice]:
     return [Choice(value, label, value == chosen) for value, label in options.items()]
 
 
-def _one_of(options: dict[str, str], given: str | None, otherwise: str) -> str:
-    return given if given in options else otherwise
+def _one_of(options: dict[str, str], value: str | None, default: str) -> str:
+    return value if value in options else default
 
 
 def _day(name: str, text: str) -> datetime | None:

@@ -35,11 +35,14 @@ async def show_jobs(
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
-    which = run_views.RunFilter.parse(job_type, status, page)
+    run_filter = run_views.RunFilter.parse(job_type, status, page)
     if layout.wants_partial(request):
-        return layout.render_partial(request, "jobs/_live.html", await _live_values(db, settings, scope, which))
+        return layout.render_partial(request, "jobs/_live.html", await _live_values(db, settings, scope, run_filter))
     days = [run_views.day_card(d) for d in await standing.daily_work(db, scope, DAYS)]
-    values = await _live_values(db, settings, scope, which) | {"days": days, "has_days": any(d.has_work for d in days)}
+    values = await _live_values(db, settings, scope, run_filter) | {
+        "days": days,
+        "has_days": any(d.has_work for d in days),
+    }
     return layout.render_page(request, "jobs/page.html", values, frame=await layout.load_frame(request, db, session))
 
 
@@ -55,8 +58,8 @@ async def show_run(request: Request, db: Db, session: CurrentSession, scope: Pro
 @router.post("/jobs/runs/{run_id}/cancel")
 async def cancel(request: Request, db: Db, scope: ProjectEditor, run_id: str) -> Response:
     """Cancel a run."""
-    ended = await runs.cancel(db, scope, _id(run_id))
-    return _respond(request, "Cancelled." if ended.status == "cancelled" else "It stops at the next page or batch.")
+    run = await runs.cancel(db, scope, _id(run_id))
+    return _respond(request, "Cancelled." if run.status == "cancelled" else "It stops at the next page or batch.")
 
 
 @router.post("/jobs/scheduler/{job_type}")
@@ -69,8 +72,8 @@ async def reschedule(
     cadence_seconds: Annotated[int | None, Form(ge=30, le=86_400)] = None,
 ) -> Response:
     """Pause or resume a job, or change its cadence."""
-    wanted = status if status in ("active", "paused") else None
-    job = await schedules.change(db, scope, job_type, status=wanted, cadence_seconds=cadence_seconds)
+    new_status = status if status in ("active", "paused") else None
+    job = await schedules.change(db, scope, job_type, status=new_status, cadence_seconds=cadence_seconds)
     label = catalog.get_label(job.job_type)
     return _respond(
         request, f"{label} is paused." if job.status == "paused" else f"{label} runs {run_views.format_cadence(job)}."
@@ -88,9 +91,9 @@ async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Respon
 def _request_route(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor], Awaitable[Response]]:
     @router.post(path)
     async def ask(request: Request, db: Db, scope: ProjectEditor) -> Response:
-        asked = await runs.request(db, scope, job_type, "manual", {})
+        request_result = await runs.request(db, scope, job_type, "manual", {})
         label = catalog.get_label(job_type)
-        return _respond(request, f"{label} is already running." if asked.joined else f"{label} started.")
+        return _respond(request, f"{label} is already running." if request_result.joined else f"{label} started.")
 
     return ask
 
@@ -100,35 +103,39 @@ embed = _request_route("/jobs/embeddings/run", catalog.EMBED.name)
 reconcile = _request_route("/jobs/chatwoot/reconcile", catalog.RECONCILE.name)
 
 
-async def _live_values(db: Db, settings: Config, scope: ProjectReader, which: run_views.RunFilter) -> dict[str, Any]:
+async def _live_values(
+    db: Db, settings: Config, scope: ProjectReader, run_filter: run_views.RunFilter
+) -> dict[str, Any]:
     """Return the values of the part that is updated while the page is open."""
-    offset = (which.page - 1) * PAGE_SIZE
-    ran, total = await runs.list_history(db, scope, which.job_type or None, which.status or None, PAGE_SIZE, offset)
+    offset = (run_filter.page - 1) * PAGE_SIZE
+    history, total = await runs.list_history(
+        db, scope, run_filter.job_type or None, run_filter.status or None, PAGE_SIZE, offset
+    )
     return {
         "active": [run_views.run_card(run) for run in await runs.list_latest(db, scope) if run.status in runs.ACTIVE],
         "jobs": run_views.schedule_cards(await schedules.list_schedules(db, scope)),
         "worker": await standing.read_workers(db, settings),
         "chunks": await vectors.count_chunks(db, scope),
-        "ran": [run_views.run_card(run) for run in ran],
-        "which": which,
-        "types": which.type_choices(),
-        "statuses": which.status_choices(),
+        "runs": [run_views.run_card(run) for run in history],
+        "run_filter": run_filter,
+        "types": run_filter.type_choices(),
+        "statuses": run_filter.status_choices(),
         "total": view_models.format_count(total, "run"),
-        "here_url": which.url(),
-        "newer_url": which.url(page=which.page - 1) if which.page > 1 else "",
-        "older_url": which.url(page=which.page + 1) if offset + PAGE_SIZE < total else "",
+        "here_url": run_filter.url(),
+        "newer_url": run_filter.url(page=run_filter.page - 1) if run_filter.page > 1 else "",
+        "older_url": run_filter.url(page=run_filter.page + 1) if offset + PAGE_SIZE < total else "",
     }
 
 
 def _id(run_id: str) -> UUID:
-    wanted = rooms.parse_id(run_id)
-    if wanted is None:
+    parsed = rooms.parse_id(run_id)
+    if parsed is None:
         raise runs.RunNotFound("This project has no such run.")
-    return wanted
+    return parsed
 
 
-def _respond(request: Request, said: str) -> Response:
+def _respond(request: Request, notice: str) -> Response:
     """Show a toast and keep the page; without htmx, go back to the page of the form."""
     if "hx-request" in request.headers:
-        return layout.toast_response(said)
+        return layout.toast_response(notice)
     return RedirectResponse(layout.referring_path(request), 303)

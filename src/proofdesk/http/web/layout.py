@@ -123,8 +123,8 @@ def _toast(text: str, tone: str) -> dict[str, str]:
 
 def referring_path(request: Request) -> str:
     """Return the path of the page that sent the form, as the browser reports it."""
-    told = urlsplit(request.headers.get("referer", ""))
-    return safe_path(f"{told.path}?{told.query}" if told.query else told.path)
+    referrer = urlsplit(request.headers.get("referer", ""))
+    return safe_path(f"{told.path}?{told.query}" if referrer.query else referrer.path)
 
 
 async def load_frame(request: Request, db: Database, session: UserSession) -> Frame:
@@ -168,17 +168,17 @@ def redirect_to_login(request: Request) -> Response:
     target = f"{url.path}?{url.query}" if url.query else url.path
     login = f"/login?next={quote(target, safe='/')}" if request.method == "GET" else "/login"
     if "hx-request" in request.headers:
-        answer: Response = Response(status_code=401, headers={"hx-redirect": "/login"})
+        response: Response = Response(status_code=401, headers={"hx-redirect": "/login"})
     else:
-        answer = RedirectResponse(login, 303)
+        response = RedirectResponse(login, 303)
     if session_token(request):
-        clear_session_cookies(answer, request.state.resources.settings)
-    return answer
+        clear_session_cookies(response, request.state.resources.settings)
+    return response
 
 
 async def render_error(request: Request, failure: ErrorResponse) -> HTMLResponse:
     """Return an error as a page, or as a notice where htmx requested a part. It links to the runbook of the error."""
-    told = {
+    values = {
         "status": failure.status,
         "code": failure.code,
         "message": failure.message,
@@ -187,9 +187,11 @@ async def render_error(request: Request, failure: ErrorResponse) -> HTMLResponse
         "request_id": request.scope.get(dependencies.REQUEST_ID, ""),
     }
     if wants_partial(request):
-        return render_partial(request, "errors/_notice.html", told, failure.status)
-    around = None if failure.code == "database_unavailable" else await _load_frame_if_possible(request)
-    return render_page(request, "errors/page.html", told, frame=around, status=failure.status, headers=failure.headers)
+        return render_partial(request, "errors/_notice.html", values, failure.status)
+    page_frame = None if failure.code == "database_unavailable" else await _load_frame_if_possible(request)
+    return render_page(
+        request, "errors/page.html", values, frame=page_frame, status=failure.status, headers=failure.headers
+    )
 
 
 async def _load_frame_if_possible(request: Request) -> Frame | None:
@@ -228,7 +230,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
 
 @cache
 def _templates() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("proofdesk.http.web"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -236,13 +238,13 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"format_code": format_code, "as_written": as_written, "initial": initial}
-    made.globals |= {
+    environment.filters |= {"format_code": format_code, "as_written": as_written, "initial": initial}
+    environment.globals |= {
         "asset": asset,
         "format_number": view_models.format_number,
         "format_count": view_models.format_count,
     }
-    return made
+    return environment
 
 
 def format_code(text: str) -> Markup:
@@ -261,5 +263,5 @@ def initial(name: str) -> str:
 
 
 def _theme(request: Request) -> str:
-    chosen = request.cookies.get("theme", "")
-    return chosen if chosen in ("light", "dark") else "auto"
+    theme = request.cookies.get("theme", "")
+    return theme if theme in ("light", "dark") else "auto"

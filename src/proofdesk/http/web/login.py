@@ -32,7 +32,9 @@ async def show_login(
     """Show the forms, or redirect a signed-in user. With `signup`, show the form for the PIN."""
     if session is not None:
         return RedirectResponse(layout.safe_path(next), 303)
-    return await render_login(request, next=next, signup_request_id=signup, wanted="" if create is not None else None)
+    return await render_login(
+        request, next=next, signup_request_id=signup, new_username="" if create is not None else None
+    )
 
 
 @router.post("/login")
@@ -46,12 +48,12 @@ async def login(
 ) -> Response:
     """Sign in and go to the requested page, or show the form again with the error."""
     try:
-        opened = await sessions.sign_in(db, settings, login_request(request, settings, username, password))
+        new_session = await sessions.sign_in(db, settings, login_request(request, settings, username, password))
     except (Denied, Invalid) as error:
         return await render_login(request, next=next, username=username, error=error)
-    answer = RedirectResponse(layout.safe_path(next), 303)
-    set_session_cookies(answer, settings, opened)
-    return answer
+    response = RedirectResponse(layout.safe_path(next), 303)
+    set_session_cookies(response, settings, new_session)
+    return response
 
 
 @router.post("/logout")
@@ -59,20 +61,20 @@ async def logout(request: Request, db: Db, settings: Config, session: CurrentSes
     """End the session."""
     if token := session_token(request):
         await sessions.sign_out(db, token, request.scope.get(dependencies.REQUEST_ID))
-    answer = RedirectResponse("/login", 303)
-    clear_session_cookies(answer, settings)
-    return answer
+    response = RedirectResponse("/login", 303)
+    clear_session_cookies(response, settings)
+    return response
 
 
 @router.post("/auth/check")
 async def check(request: Request, session: OptionalSession, next: Annotated[str, Form()] = "") -> Response:
     """Run the runbook `auth-loop` on this request: why does this browser not stay signed in?"""
-    found = await registry.run_checks(
+    diagnosis = await registry.run_checks(
         await runbook_context.build_context(request, session), registry.get_runbook("auth-loop")
     )
     if layout.wants_partial(request):
-        return layout.render_partial(request, "login/_check.html", {"found": found, "next": next})
-    return await render_login(request, next=next, found=found)
+        return layout.render_partial(request, "login/_check.html", {"diagnosis": diagnosis, "next": next})
+    return await render_login(request, next=next, diagnosis=diagnosis)
 
 
 async def render_login(
@@ -81,35 +83,35 @@ async def render_login(
     next: str = "",
     username: str = "",
     error: ProofdeskError | None = None,
-    wanted: str | None = None,
+    new_username: str | None = None,
     signup_request_id: str = "",
-    wrong: ProofdeskError | None = None,
-    found: RunbookResult | None = None,
+    signup_error: ProofdeskError | None = None,
+    diagnosis: RunbookResult | None = None,
 ) -> Response:
     """Return the login page. `error` is about signing in, `wrong` about signing up, `wanted` is the requested username.
 
     `found` is the result of the browser check, if it ran.
     """
-    held = request.state.resources
-    refused = error or wrong
-    status = await signup.status(held.db, held.settings)
+    resources = request.state.resources
+    refused = error or signup_error
+    status = await signup.status(resources.db, resources.settings)
     values = {
         "next": next,
         "username": username,
         "error": error.message if error else "",
         "locked_out": isinstance(error, limits.LoginRateLimited),
-        "found": found,
+        "diagnosis": diagnosis,
         "signup": status,
         "fix": FIXES.get(status.missing[0], "") if status.missing else "",
         "signup_request_id": signup_request_id,
-        "wanted": wanted or "",
-        "wrong": wrong.message if wrong else "",
-        "open": wanted is not None or wrong is not None,
-        "minutes": held.settings.signup_pin_ttl_minutes,
+        "new_username": new_username or "",
+        "signup_error": signup_error.message if signup_error else "",
+        "is_open": new_username is not None or signup_error is not None,
+        "minutes": resources.settings.signup_pin_ttl_minutes,
     }
     headers = errors.describe_error(refused).headers if refused else None
-    answer = layout.render_page(
+    response = layout.render_page(
         request, "login/page.html", values, status=layout.error_status(refused), headers=headers
     )
-    set_probe_cookie(answer, held.settings)
-    return answer
+    set_probe_cookie(response, resources.settings)
+    return response

@@ -61,9 +61,9 @@ async def show_outbound(
         return await composer.render_composer(
             request, session, scope, composer.prefilled_form(channel, to, evidence or [])
         )
-    asked = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
-    asked["delivery"] = "failed" if delivery == "failed" else ""
-    values = await _listed(request, scope, asked, layout.parse_page_number(page))
+    query = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
+    query["delivery"] = "failed" if delivery == "failed" else ""
+    values = await _listed(request, scope, query, layout.parse_page_number(page))
     if layout.wants_partial(request):
         return layout.render_partial(request, "outbound/_list.html", values)
     frame = await layout.load_frame(request, request.state.resources.db, session)
@@ -75,7 +75,7 @@ async def show_message(
     request: Request, session: CurrentSession, scope: ProjectReader, outbound_id: str, done: str = ""
 ) -> Response:
     """Show a message with its history, gates, evidence and policy."""
-    return await _shown(request, session, scope, _id(outbound_id), said=DONE.get(done, ""))
+    return await _shown(request, session, scope, _id(outbound_id), notice=DONE.get(done, ""))
 
 
 @router.post("/{outbound_id}/approve")
@@ -83,33 +83,35 @@ async def approve(
     request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
     """Approve a draft."""
-    wanted = _id(outbound_id)
-    doing = approval.approve(db, scope, wanted, four_eyes=settings.outbound_four_eyes)
-    return await _after(request, session, scope, wanted, doing, "approve")
+    message_id = _id(outbound_id)
+    action = approval.approve(db, scope, message_id, four_eyes=settings.outbound_four_eyes)
+    return await _after(request, session, scope, message_id, action, "approve")
 
 
 @router.post("/{outbound_id}/send")
 async def send(
-    request: Request, held: Resources, session: CurrentSession, scope: ProjectEditor, outbound_id: str
+    request: Request, resources: Resources, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
     """Send a message now; it must pass all gates."""
-    wanted = _id(outbound_id)
-    doing = delivery.send_now(held.db, scope, held.outbound, DeliveryOptions.from_settings(held.settings), wanted)
-    return await _after(request, session, scope, wanted, doing, "send")
+    message_id = _id(outbound_id)
+    action = delivery.send_now(
+        resources.db, scope, resources.outbound, DeliveryOptions.from_settings(resources.settings), message_id
+    )
+    return await _after(request, session, scope, message_id, action, "send")
 
 
 @router.post("/{outbound_id}/cancel")
 async def cancel(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Cancel a message."""
-    wanted = _id(outbound_id)
-    return await _after(request, session, scope, wanted, approval.cancel(db, scope, wanted), "cancel")
+    message_id = _id(outbound_id)
+    return await _after(request, session, scope, message_id, approval.cancel(db, scope, message_id), "cancel")
 
 
 @router.post("/{outbound_id}/retry")
 async def retry(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Retry a failed message."""
-    wanted = _id(outbound_id)
-    return await _after(request, session, scope, wanted, approval.retry(db, scope, wanted), "retry")
+    message_id = _id(outbound_id)
+    return await _after(request, session, scope, message_id, approval.retry(db, scope, message_id), "retry")
 
 
 @router.post("/{outbound_id}/redraft")
@@ -117,18 +119,18 @@ async def redraft(
     request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
     """Return a message to draft."""
-    wanted = _id(outbound_id)
-    return await _after(request, session, scope, wanted, approval.redraft(db, scope, wanted), "redraft")
+    message_id = _id(outbound_id)
+    return await _after(request, session, scope, message_id, approval.redraft(db, scope, message_id), "redraft")
 
 
 async def _after(
-    request: Request, session: UserSession, scope: Scope, wanted: UUID, doing: Coroutine[Any, Any, Any], done: str
+    request: Request, session: UserSession, scope: Scope, message_id: UUID, action: Coroutine[Any, Any, Any], done: str
 ) -> Response:
     """Run an action, then show the message with a toast or with the error."""
     try:
-        await doing
+        await action
     except (Invalid, Conflict, Denied, Unavailable) as error:
-        return await _shown(request, session, scope, wanted, wrong=error)
+        return await _shown(request, session, scope, message_id, error=error)
     return RedirectResponse(f"/outbound/{wanted}?done={done}", 303)
 
 
@@ -136,81 +138,81 @@ async def _shown(
     request: Request,
     session: UserSession,
     scope: Scope,
-    wanted: UUID,
+    message_id: UUID,
     *,
-    said: str = "",
-    wrong: ProofdeskError | None = None,
+    notice: str = "",
+    error: ProofdeskError | None = None,
 ) -> Response:
-    held = request.state.resources
-    found = await messages.get_details(held.db, scope, wanted)
-    gates = await preflight.check_gates(held.db, scope, held.outbound, wanted)
-    who = [found.outbound.recipient_ref, *([found.policy.contact_global_id] if found.policy else [])]
-    known = await recipients.load_contacts(held.db, scope, who)
-    values = _values(found, gates) | {
-        "row": outbound_views.message_row(found.outbound, known),
-        "policy": outbound_views.policy_view(found.policy, known) if found.policy else None,
+    resources = request.state.resources
+    details = await messages.get_details(resources.db, scope, message_id)
+    gates = await preflight.check_gates(resources.db, scope, resources.outbound, message_id)
+    refs = [details.outbound.recipient_ref, *([details.policy.contact_global_id] if details.policy else [])]
+    contacts = await recipients.load_contacts(resources.db, scope, refs)
+    values = _values(details, gates) | {
+        "row": outbound_views.message_row(details.outbound, contacts),
+        "policy": outbound_views.policy_view(details.policy, contacts) if details.policy else None,
         "back": f"/outbound/{wanted}?done=policy",
-        "wrong": wrong.message if wrong else "",
+        "error": error.message if error else "",
     }
-    frame = await layout.load_frame(request, held.db, session)
+    frame = await layout.load_frame(request, resources.db, session)
     return layout.render_page(
-        request, "outbound/message.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+        request, "outbound/message.html", values, frame=frame, status=layout.error_status(error), toast=notice
     )
 
 
-def _values(found: MessageDetails, gates: Preflight) -> dict[str, Any]:
-    message = found.outbound
-    waits = message.status in GATED
-    sendable = gates.sendable_at if waits else None
+def _values(details: MessageDetails, gates: Preflight) -> dict[str, Any]:
+    message = details.outbound
+    is_gated = message.status in GATED
+    sendable = gates.sendable_at if is_gated else None
     return {
         "message": message,
         "content": {"subject": "", "html": ""} | message.payload,
-        "evidence": outbound_views.message_evidence(message.evidence_refs, found.history),
-        "lights": outbound_views.gate_lights(gates.gates, message) if waits else [],
+        "evidence": outbound_views.message_evidence(message.evidence_refs, details.history),
+        "lights": outbound_views.gate_lights(gates.gates, message) if is_gated else [],
         "sendable": view_models.display_time(sendable) if sendable else None,
-        "now": sendable is not None and all(g.passes for g in gates.gates),
-        "may": _allowed(found),
+        "is_due": sendable is not None and all(g.passes for g in gates.gates),
+        "actions": _allowed(details),
         "unknown": message.last_error == DELIVERY_UNKNOWN,
-        "moments": outbound_views.message_history(found.history, found.attempts),
+        "history": outbound_views.message_history(details.history, details.attempts),
         "scheduled": view_models.display_time(message.scheduled_at) if message.scheduled_at else None,
         "approved": view_models.display_time(message.approved_at) if message.approved_at else None,
         "sent": view_models.display_time(message.sent_at) if message.sent_at else None,
     }
 
 
-def _allowed(found: MessageDetails) -> set[str]:
+def _allowed(details: MessageDetails) -> set[str]:
     """Return the actions that the state of a message allows."""
-    message, opted_out = found.outbound, found.policy is not None and found.policy.opted_out
-    may = {
+    message, opted_out = details.outbound, details.policy is not None and details.policy.opted_out
+    actions = {
         "draft": {"approve", "cancel"},
         "approved": {"cancel"},
         "failed": {"retry", "redraft", "cancel"},
         "blocked_opt_out": set() if opted_out else {"redraft"},
         "cancelled": {"redraft"},
     }.get(message.status, set())
-    waits = message.scheduled_at is not None and message.scheduled_at > datetime.now(UTC)
-    goes_out = message.status in ("approved", "failed") and message.next_attempt_at is not None
-    return may | ({"send"} if goes_out and not waits else set())
+    is_scheduled = message.scheduled_at is not None and message.scheduled_at > datetime.now(UTC)
+    is_due = message.status in ("approved", "failed") and message.next_attempt_at is not None
+    return actions | ({"send"} if is_due and not is_scheduled else set())
 
 
-async def _listed(request: Request, scope: Scope, asked: dict[str, str], number: int) -> dict[str, Any]:
+async def _listed(request: Request, scope: Scope, query: dict[str, str], number: int) -> dict[str, Any]:
     db = request.state.resources.db
     first = (number - 1) * PAGE_SIZE
-    channel, q = asked["channel"] or None, asked["q"]
-    wanted = messages.build_filter(asked["status"], channel, q, asked["delivery"])
-    found, total = await messages.list_messages(db, scope, wanted, PAGE_SIZE, first)
+    channel, q = query["channel"] or None, query["q"]
+    message_filter = messages.build_filter(query["status"], channel, q, query["delivery"])
+    rows, total = await messages.list_messages(db, scope, message_filter, PAGE_SIZE, first)
     counts = await messages.count_by_state(db, scope, channel, q)
     failed = await messages.count_undelivered(db, scope, channel)
-    known = await recipients.load_contacts(db, scope, (m.recipient_ref for m in found))
+    contacts = await recipients.load_contacts(db, scope, (m.recipient_ref for m in rows))
     states = {"": "All"} | outbound_views.STATES
-    return asked | {
-        "rows": [outbound_views.message_row(m, known) for m in found],
+    return query | {
+        "rows": [outbound_views.message_row(m, contacts) for m in rows],
         "states": [
             (
                 Choice(
-                    _url(asked | {"status": state, "delivery": ""}),
+                    _url(query | {"status": state, "delivery": ""}),
                     label,
-                    state == asked["status"] and not asked["delivery"],
+                    state == query["status"] and not query["delivery"],
                 ),
                 _count(counts, state),
             )
@@ -218,15 +220,15 @@ async def _listed(request: Request, scope: Scope, asked: dict[str, str], number:
         ]
         + [
             (
-                Choice(_url(asked | {"status": "", "delivery": "failed"}), "Not delivered", bool(asked["delivery"])),
+                Choice(_url(query | {"status": "", "delivery": "failed"}), "Not delivered", bool(query["delivery"])),
                 failed,
             )
         ],
         "channels": [Choice(c, n, c == channel) for c, n in ({"": "Any channel"} | outbound_views.CHANNELS).items()],
-        "is_set": any(asked.values()),
-        "said": f"{first + 1} to {first + len(found)} of {view_models.format_number(total)}" if found else "",
-        "newer_url": _url(asked, number - 1) if number > 1 else "",
-        "older_url": _url(asked, number + 1) if first + len(found) < total else "",
+        "is_set": any(query.values()),
+        "range_text": f"{first + 1} to {first + len(found)} of {view_models.format_number(total)}" if rows else "",
+        "newer_url": _url(query, number - 1) if number > 1 else "",
+        "older_url": _url(query, number + 1) if first + len(rows) < total else "",
     }
 
 
@@ -234,13 +236,13 @@ def _count(counts: dict[str, int], state: str) -> str:
     return view_models.format_number(counts[state] if state else sum(counts.values()))
 
 
-def _url(asked: dict[str, str], page: int = 1) -> str:
-    fields = {name: value for name, value in asked.items() if value} | ({"page": str(page)} if page > 1 else {})
+def _url(query: dict[str, str], page: int = 1) -> str:
+    fields = {name: value for name, value in query.items() if value} | ({"page": str(page)} if page > 1 else {})
     return "/outbound" + (f"?{urlencode(fields)}" if fields else "")
 
 
 def _id(text: str) -> UUID:
-    wanted = rooms.parse_id(text)
-    if wanted is None:
+    message_id = rooms.parse_id(text)
+    if message_id is None:
         raise OutboundNotFound("This project has no such message.")
-    return wanted
+    return message_id

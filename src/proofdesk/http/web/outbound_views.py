@@ -106,40 +106,40 @@ class PolicyView:
     max_reason_length: int = MAX_REASON_LENGTH
 
 
-def message_row(found: OutboundMessage, known: dict[str, RecipientContact]) -> MessageRow:
+def message_row(message: OutboundMessage, contacts: dict[str, RecipientContact]) -> MessageRow:
     """Return a message as a row of a list."""
-    contact = known.get(found.recipient_ref)
-    waits = found.next_attempt_at if found.status in ("approved", "failed") else None
+    contact = contacts.get(message.recipient_ref)
+    next_attempt = message.next_attempt_at if message.status in ("approved", "failed") else None
     return MessageRow(
-        url=message_url(found),
-        recipient=contact.name or format_recipient(found.recipient_ref)
+        url=message_url(message),
+        recipient=contact.name or format_recipient(message.recipient_ref)
         if contact
-        else format_recipient(found.recipient_ref),
-        address=format_recipient(found.recipient_ref) if contact and contact.name else "",
-        channel=CHANNELS[found.channel],
-        text=_beginning(found.payload.get("subject") or found.payload["text"]),
-        status=found.status,
-        error=explain_error(found.last_error) if found.status != "sent" else "",
-        report=found.delivery.sentence if found.delivery else "",
-        undelivered=found.delivery is not None and found.delivery.status == "failed",
-        next_attempt=view_models.display_time(waits) if waits else None,
-        drafted_by=found.created_by,
-        approved_by=found.approved_by or "",
-        created=view_models.display_time(found.created_at),
+        else format_recipient(message.recipient_ref),
+        address=format_recipient(message.recipient_ref) if contact and contact.name else "",
+        channel=CHANNELS[message.channel],
+        text=_beginning(message.payload.get("subject") or message.payload["text"]),
+        status=message.status,
+        error=explain_error(message.last_error) if message.status != "sent" else "",
+        report=message.delivery.sentence if message.delivery else "",
+        undelivered=message.delivery is not None and message.delivery.status == "failed",
+        next_attempt=view_models.display_time(next_attempt) if next_attempt else None,
+        drafted_by=message.created_by,
+        approved_by=message.approved_by or "",
+        created=view_models.display_time(message.created_at),
     )
 
 
-def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyView:
+def policy_view(policy: Policy, contacts: dict[str, RecipientContact]) -> PolicyView:
     """Return a policy with the values of its form."""
-    who = policy.contact_global_id
-    contact = known.get(who)
+    ref = policy.contact_global_id
+    contact = contacts.get(ref)
     return PolicyView(
         id=str(policy.id),
-        contact=contact.name or format_recipient(who) if contact else format_recipient(who),
+        contact=contact.name or format_recipient(ref) if contact else format_recipient(ref),
         contact_url=view_models.contact_url(policy.project_id, contact.account_id, contact.contact_id)
         if contact
         else "",
-        contact_id=who,
+        contact_id=ref,
         channel=CHANNELS[policy.channel],
         channel_id=policy.channel,
         opted_out=policy.opted_out,
@@ -153,7 +153,7 @@ def policy_view(policy: Policy, known: dict[str, RecipientContact]) -> PolicyVie
     )
 
 
-def message_url(found: OutboundMessage) -> str:
+def message_url(message: OutboundMessage) -> str:
     """Return the address of a message's page."""
     return f"/outbound/{found.id}"
 
@@ -171,13 +171,13 @@ def explain_error(last_error: str | None) -> str:
     return ERROR_TEXTS.get(last_error, last_error.removeprefix("provider_error: "))
 
 
-def gate_lights(gates: Iterable[GateCheck], found: OutboundMessage) -> list[dict[str, Any]]:
+def gate_lights(gates: Iterable[GateCheck], message: OutboundMessage) -> list[dict[str, Any]]:
     """Return the gates as lights. A gate that only needs time or an approval is a warning."""
-    waits = {"frequency_cap"} | ({"state"} if found.status in ("draft", "approved") else set())
+    waiting = {"frequency_cap"} | ({"state"} if message.status in ("draft", "approved") else set())
     return [
         {
             "title": GATES[g.gate],
-            "status": "pass" if g.passes else "warn" if g.gate in waits else "fail",
+            "status": "pass" if g.passes else "warn" if g.gate in waiting else "fail",
             "detail": format_times(g.detail),
         }
         for g in gates
@@ -212,12 +212,12 @@ def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
 
 
 def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
-    ended, tone = ATTEMPT_OUTCOMES.get(attempt.outcome or "", ("under way", "warn"))
-    took = f"{view_models.format_number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
+    outcome, tone = ATTEMPT_OUTCOMES.get(attempt.outcome or "", ("under way", "warn"))
+    duration = f"{view_models.format_number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
     receipt = f"receipt {attempt.provider_message_id}" if attempt.provider_message_id else ""
     return attempt.started_at, {
         "title": f"Attempt {attempt.number}: {ended}",
-        "detail": " · ".join(filter(None, (explain_error(attempt.error), receipt, took))),
+        "detail": " · ".join(filter(None, (explain_error(attempt.error), receipt, duration))),
         "tone": tone,
         "at": view_models.display_time(attempt.started_at),
     }
@@ -225,15 +225,15 @@ def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
 
 def message_evidence(refs: Iterable[dict[str, Any]], history: Iterable[AuditEvent]) -> list[dict[str, str]]:
     """Return the evidence of a message, with the snippets that the audit log keeps."""
-    kept = {r.get("ref"): str(r.get("snippet") or "") for event in history for r in event.evidence_refs}
-    return [cited_evidence(str(r["source"]), str(r["ref"]), kept.get(r["ref"], "")) for r in refs]
+    snippets = {r.get("ref"): str(r.get("snippet") or "") for event in history for r in event.evidence_refs}
+    return [cited_evidence(str(r["source"]), str(r["ref"]), snippets.get(r["ref"], "")) for r in refs]
 
 
 def cited_evidence(source: str, ref: str, text: str) -> dict[str, str]:
     """Return a piece of evidence with a link to it."""
     message = ref.partition("#")[0] if source in ("cw_messages", "rag_chunks") else ""
-    there = f"/messages/{quote(message)}/thread" if message else ""
-    return {"ref": ref, "snippet": text, "url": view_models.thread_url(ref) if source == "cw_conversations" else there}
+    url = f"/messages/{quote(message)}/thread" if message else ""
+    return {"ref": ref, "snippet": text, "url": view_models.thread_url(ref) if source == "cw_conversations" else url}
 
 
 def _beginning(text: str) -> str:

@@ -27,26 +27,29 @@ async def show_overview(request: Request, db: Db, settings: Config, session: Cur
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
-    found = await overview.load_overview(db, scope, status.worker_timeout(settings).total_seconds())
+    project_overview = await overview.load_overview(db, scope, status.worker_timeout(settings).total_seconds())
     frame = await layout.load_frame(request, db, session)
-    values = _values(found) | {"funnel": _funnel(await messages.count_by_state(db, scope))}
+    values = _values(project_overview) | {"funnel": _funnel(await messages.count_by_state(db, scope))}
     return layout.render_page(request, "overview/page.html", values, frame=frame)
 
 
-def _values(found: Overview) -> dict[str, Any]:
-    held = found.held
+def _values(project_overview: Overview) -> dict[str, Any]:
+    data = project_overview.held
     return {
         "longest": MAX_QUERY_LENGTH,
-        "empty": held.entities.messages == 0,
-        "held": view_models.project_data(held),
-        "stale": held.synced_at is None or datetime.now(UTC) - held.synced_at > STALE_AFTER,
+        "empty": data.entities.messages == 0,
+        "data": view_models.project_data(data),
+        "stale": data.synced_at is None or datetime.now(UTC) - data.synced_at > STALE_AFTER,
         "has_runbooks": layout.has_page("/runbooks"),
-        "workers": found.workers.workers,
-        "latest": [_job(run) for run in found.latest],
-        "failures": [_failure(run) for run in found.failures],
-        "days": [{"at": view_models.display_time(d.day), "received": d.received, "sent": d.sent} for d in found.days],
-        "received": view_models.format_number(sum(d.received for d in found.days)),
-        "sent": view_models.format_number(sum(d.sent for d in found.days)),
+        "workers": project_overview.workers.workers,
+        "latest": [_job(run) for run in project_overview.latest],
+        "failures": [_failure(run) for run in project_overview.failures],
+        "days": [
+            {"at": view_models.display_time(d.day), "received": d.received, "sent": d.sent}
+            for d in project_overview.days
+        ],
+        "received": view_models.format_number(sum(d.received for d in project_overview.days)),
+        "sent": view_models.format_number(sum(d.sent for d in project_overview.days)),
     }
 
 

@@ -38,9 +38,11 @@ async def list_policies(
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
-    asked = PolicyFilter(contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None)
-    said = CHANGED if done == "policy" else ""
-    return await _shown(request, session, scope, asked, number=layout.parse_page_number(page), said=said)
+    policy_filter = PolicyFilter(
+        contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None
+    )
+    notice = CHANGED if done == "policy" else ""
+    return await _shown(request, session, scope, policy_filter, number=layout.parse_page_number(page), notice=notice)
 
 
 @router.post("/opt-out")
@@ -70,7 +72,7 @@ async def change_policy(
             raise policies.InvalidOptOut("Enter a reason: who asked for it, and where.")
         await policies.change_policy(db, scope, contact_global_id, channel, update, reason=reason)
     except Invalid as error:
-        return await _shown(request, session, scope, PolicyFilter(contact_global_id, channel), wrong=error)
+        return await _shown(request, session, scope, PolicyFilter(contact_global_id, channel), error=error)
     return RedirectResponse(layout.safe_path(next) if next else "/outbound/policies?done=policy", 303)
 
 
@@ -78,45 +80,47 @@ async def _shown(
     request: Request,
     session: UserSession,
     scope: Scope,
-    asked: PolicyFilter,
+    policy_filter: PolicyFilter,
     *,
     number: int = 1,
-    said: str = "",
-    wrong: ProofdeskError | None = None,
+    notice: str = "",
+    error: ProofdeskError | None = None,
 ) -> Response:
     db = request.state.resources.db
-    found, total = await policies.list_policies(db, scope, asked, PAGE_SIZE, (number - 1) * PAGE_SIZE)
-    known = await recipients.load_contacts(db, scope, (p.contact_global_id for p in found))
+    rows, total = await policies.list_policies(db, scope, policy_filter, PAGE_SIZE, (number - 1) * PAGE_SIZE)
+    contacts = await recipients.load_contacts(db, scope, (p.contact_global_id for p in rows))
     first = (number - 1) * PAGE_SIZE
     values: dict[str, Any] = {
-        "policies": [outbound_views.policy_view(p, known) for p in found],
-        "chips": [Choice(_url(PolicyFilter(None, None, o)), name, asked.opted_out is o) for o, name in _WHICH.items()],
-        "one": asked.contact is not None,
-        "back": _url(asked, done="policy"),
-        "wrong": wrong.message if wrong else "",
-        "said": f"{first + 1} to {first + len(found)} of {total}" if found else "",
-        "newer_url": _url(asked, number - 1) if number > 1 else "",
-        "older_url": _url(asked, number + 1) if first + len(found) < total else "",
+        "policies": [outbound_views.policy_view(p, contacts) for p in rows],
+        "chips": [
+            Choice(_url(PolicyFilter(None, None, o)), name, policy_filter.opted_out is o) for o, name in _WHICH.items()
+        ],
+        "is_single": policy_filter.contact is not None,
+        "back": _url(policy_filter, done="policy"),
+        "error": error.message if error else "",
+        "range_text": f"{first + 1} to {first + len(found)} of {total}" if rows else "",
+        "newer_url": _url(policy_filter, number - 1) if number > 1 else "",
+        "older_url": _url(policy_filter, number + 1) if first + len(rows) < total else "",
     }
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(
-        request, "policies/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+        request, "policies/page.html", values, frame=frame, status=layout.error_status(error), toast=notice
     )
 
 
 _WHICH: dict[bool | None, str] = {None: "All contacts", True: "Opted out"}
 
 
-def _url(asked: PolicyFilter, page: int = 1, done: str = "") -> str:
+def _url(policy_filter: PolicyFilter, page: int = 1, done: str = "") -> str:
     fields = {
-        "contact_global_id": asked.contact,
-        "channel": asked.channel,
-        "opted_out": "true" if asked.opted_out else "",
+        "contact_global_id": policy_filter.contact,
+        "channel": policy_filter.channel,
+        "opted_out": "true" if policy_filter.opted_out else "",
         "page": page if page > 1 else "",
         "done": done,
     }
-    kept = {name: value for name, value in fields.items() if value}
-    return "/outbound/policies" + (f"?{urlencode(kept)}" if kept else "")
+    parameters = {name: value for name, value in fields.items() if value}
+    return "/outbound/policies" + (f"?{urlencode(kept)}" if parameters else "")
 
 
 def _parse_choice(text: str) -> bool | None:

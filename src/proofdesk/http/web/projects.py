@@ -22,17 +22,17 @@ DONE = {"archived": "Project archived. Its data stays. Other projects can bind i
 @router.get("/projects")
 async def show_projects(request: Request, session: CurrentSession, done: str = "") -> Response:
     """Show the projects that the user may open."""
-    return await render_projects(request, session, said=DONE.get(done, ""))
+    return await render_projects(request, session, notice=DONE.get(done, ""))
 
 
 async def render_projects(
-    request: Request, session: UserSession, *, name: str = "", wrong: ProofdeskError | None = None, said: str = ""
+    request: Request, session: UserSession, *, name: str = "", error: ProofdeskError | None = None, notice: str = ""
 ) -> Response:
     """Return the page on which a project is opened or created. Pages that need a project show it as well."""
     db = request.state.resources.db
     visible = await projects.list_visible(db, dependencies.actor(request, session))
     values = {
-        "found": [
+        "projects": [
             {
                 "id": str(p.id),
                 "name": p.name,
@@ -42,11 +42,11 @@ async def render_projects(
             for p in visible
         ],
         "name": name,
-        "wrong": wrong.message if wrong else "",
+        "error": error.message if error else "",
     }
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(
-        request, "projects/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+        request, "projects/page.html", values, frame=frame, status=layout.error_status(error), toast=notice
     )
 
 
@@ -56,17 +56,17 @@ async def create_project(request: Request, db: Db, session: CurrentSession, name
     try:
         project = await new_projects.create(db, dependencies.actor(request, session), name)
     except Invalid as error:
-        return await render_projects(request, session, name=name, wrong=error)
-    inside = await dependencies.enter_project(request, session, str(project.id))
-    await sessions.select_project(db, session, inside, inside.actor.request_id)
+        return await render_projects(request, session, name=name, error=error)
+    project_scope = await dependencies.enter_project(request, session, str(project.id))
+    await sessions.select_project(db, session, project_scope, project_scope.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
 
 @router.post("/projects/select")
 async def select_project(request: Request, db: Db, session: CurrentSession, project_id: Text = "") -> Response:
     """Open another project."""
-    inside = await dependencies.enter_project(request, session, project_id)
-    await sessions.select_project(db, session, inside, inside.actor.request_id)
+    project_scope = await dependencies.enter_project(request, session, project_id)
+    await sessions.select_project(db, session, project_scope, project_scope.actor.request_id)
     return RedirectResponse(layout.HOME, 303)
 
 
@@ -79,27 +79,27 @@ async def archive_project(db: Db, keeper: OwnedProject) -> Response:
 
 @router.post("/settings/project/rename")
 async def rename_project(
-    request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, name: Text = ""
+    request: Request, db: Db, session: CurrentSession, project_scope: ProjectEditor, name: Text = ""
 ) -> Response:
     """Rename the active project."""
-    doing = projects.rename(db, await scope.require_owner(db, inside), name)
-    return await page.run_action(request, session, doing, "renamed")
+    action = projects.rename(db, await scope.require_owner(db, project_scope), name)
+    return await page.run_action(request, session, action, "renamed")
 
 
 @router.post("/settings/members")
 async def add_member(
-    request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
+    request: Request, db: Db, session: CurrentSession, project_scope: ProjectEditor, username: Text = ""
 ) -> Response:
     """Add a member to the active project."""
     return await page.run_action(
-        request, session, members.add(db, await scope.require_owner(db, inside), username), "member"
+        request, session, members.add(db, await scope.require_owner(db, project_scope), username), "member"
     )
 
 
 @router.post("/settings/members/remove")
 async def remove_member(
-    request: Request, db: Db, session: CurrentSession, inside: ProjectEditor, username: Text = ""
+    request: Request, db: Db, session: CurrentSession, project_scope: ProjectEditor, username: Text = ""
 ) -> Response:
     """Remove a member from the active project."""
-    doing = members.remove(db, await scope.require_owner(db, inside), username)
-    return await page.run_action(request, session, doing, "member_removed")
+    action = members.remove(db, await scope.require_owner(db, project_scope), username)
+    return await page.run_action(request, session, action, "member_removed")

@@ -29,8 +29,8 @@ class RunFilter:
     @classmethod
     def parse(cls, job_type: str, status: str, page: str) -> "RunFilter":
         """Return the filter that the query string contains; invalid values are ignored."""
-        known = job_type if catalog.find(job_type) else "", status if status in STATUSES else ""
-        return cls(*known, layout.parse_page_number(page))
+        values = job_type if catalog.find(job_type) else "", status if status in STATUSES else ""
+        return cls(*values, layout.parse_page_number(page))
 
     def type_choices(self) -> list[Choice]:
         """Return the chips of job types; the value of each is its address."""
@@ -105,16 +105,16 @@ class JobCard:
     cadences: list[Choice]
 
 
-def day_card(found: DailyWork) -> DayCard:
+def day_card(work: DailyWork) -> DayCard:
     """Return a day as a row of the plot."""
     at = view_models.DisplayTime(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
-    return DayCard(at, found.messages_read, found.chunks_embedded, bool(found.messages_read or found.chunks_embedded))
+    return DayCard(at, work.messages_read, work.chunks_embedded, bool(work.messages_read or work.chunks_embedded))
 
 
 def run_card(run: Run, now: datetime | None = None) -> RunCard:
     """Return a run in its current state."""
     now = now or datetime.now(UTC)
-    began = run.started_at or run.created_at
+    started = run.started_at or run.created_at
     progress = run.progress or {}
     is_over = run.finished_at is not None
     return RunCard(
@@ -122,8 +122,8 @@ def run_card(run: Run, now: datetime | None = None) -> RunCard:
         label=catalog.get_label(run.job_type),
         status=run.status,
         trigger=TRIGGERS[run.trigger] + (f", attempt {run.attempt}" if run.attempt > 1 else ""),
-        started=view_models.display_time(began),
-        duration=view_models.format_duration(((run.finished_at or now) - began).total_seconds())
+        started=view_models.display_time(started),
+        duration=view_models.format_duration(((run.finished_at or now) - started).total_seconds())
         if run.started_at
         else "",
         processed=view_models.format_count(run.processed_count, _unit(run.job_type)) if is_over else "",
@@ -138,14 +138,14 @@ def run_card(run: Run, now: datetime | None = None) -> RunCard:
 
 def run_detail(run: Run) -> RunDetail:
     """Return a run with its error and its result."""
-    told = dict(run.error_details or {})
-    upstream = told.pop("upstream", None) or {}
+    details = dict(run.error_details or {})
+    upstream = details.pop("upstream", None) or {}
     result = run.meta.get("result") or {}
     return RunDetail(
         card=run_card(run),
         facts=[
             (view_models.format_name(n), view_models.format_value(v))
-            for n, v in told.items()
+            for n, v in details.items()
             if v not in (None, "", [], {})
         ],
         upstream=[
@@ -167,12 +167,12 @@ def schedule_cards(jobs: list[Schedule]) -> list[JobCard]:
 
 
 def _job(job: Schedule) -> JobCard:
-    known = catalog.find(job.job_type)
+    job_type = catalog.find(job.job_type)
     seconds = sorted({*CADENCES, job.cadence_seconds})
     return JobCard(
         job_type=job.job_type,
         label=catalog.get_label(job.job_type),
-        about=known.description if known else "",
+        about=job_type.description if job_type else "",
         status=job.status,
         next_run=view_models.display_time(job.next_run_at) if job.status == "active" else None,
         last_run=view_models.display_time(job.last_run_at) if job.last_run_at else None,

@@ -42,7 +42,7 @@ async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Re
 @router.get("/runbooks/{slug}")
 async def show_runbook(request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: str = "") -> Response:
     """Show a runbook before its checks have run."""
-    values = _values(slug, _id(outbound_id)) | {"found": None}
+    values = _values(slug, _id(outbound_id)) | {"diagnosis": None}
     return layout.render_page(
         request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session)
     )
@@ -56,7 +56,7 @@ async def run(
     message = _id(outbound_id)
     values = _values(slug, message)
     case = await runbook_context.build_context(request, session, message)
-    values["found"] = _diagnosis_values(request, await registry.run_checks(case, values["runbook"]), message)
+    values["diagnosis"] = _diagnosis_values(request, await registry.run_checks(case, values["runbook"]), message)
     if layout.wants_partial(request):
         return layout.render_partial(request, "runbooks/_found.html", values)
     return layout.render_page(
@@ -82,21 +82,21 @@ def _id(text: str) -> UUID | None:
 
 
 def _diagnosis_values(request: Request, diagnosis: RunbookResult, message: UUID | None) -> dict[str, Any]:
-    ours = {
+    form_paths = {
         route.path for route in request.app.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())
     }
     return {
         "cause": diagnosis.cause.message if diagnosis.cause else "",
         "checks": diagnosis.checks,
-        "deeds": [_fix_action(fix, ours, message) for fix in diagnosis.fixes],
+        "fixes": [_fix_action(fix, form_paths, message) for fix in diagnosis.fixes],
         "passed": sum(check.status == "ok" for check in diagnosis.checks),
     }
 
 
-def _fix_action(fix: Fix, ours: set[str], message: UUID | None) -> FixAction:
+def _fix_action(fix: Fix, form_paths: set[str], message: UUID | None) -> FixAction:
     """Return a button if a page route accepts the fix, else a link to the page where it is done."""
     path = fix.path or ""
-    action = path if fix.method == "POST" and path in ours and not fix.body else ""
+    action = path if fix.method == "POST" and path in form_paths and not fix.body else ""
     return FixAction(fix.label, action, "" if action else _page_of_fix(path, message), fix.command or "")
 
 

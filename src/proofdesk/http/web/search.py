@@ -48,90 +48,92 @@ class SearchOutcome:
 
 
 @router.get("/search")
-async def show_search(request: Request, opened: Resources, session: CurrentSession, filled: FilledIn) -> Response:
+async def show_search(request: Request, resources: Resources, session: CurrentSession, form: FilledIn) -> Response:
     """Show the form and the results; only the results for htmx."""
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
-    outcome = await _search(opened, scope, filled)
-    inboxes = await totals.list_inboxes(opened.db, scope)
-    found = _results(filled, outcome, inboxes) | {"beside": await _open_thread(request, opened, scope, filled)}
+    outcome = await _search(resources, scope, form)
+    inboxes = await totals.list_inboxes(resources.db, scope)
+    result_values = _results(form, outcome, inboxes) | {"thread": await _open_thread(request, resources, scope, form)}
     if layout.wants_partial(request):
-        return layout.render_partial(request, "search/_results.html", found, outcome.status)
-    first = await _start_values(opened, scope) if not filled.q else None
-    form = filters.form_values(filled, inboxes, await totals.list_labels(opened.db, scope))
-    values = {**found, "form": form, "first": first}
-    frame = await layout.load_frame(request, opened.db, session)
+        return layout.render_partial(request, "search/_results.html", result_values, outcome.status)
+    start = await _start_values(resources, scope) if not form.q else None
+    fields = filters.form_values(form, inboxes, await totals.list_labels(resources.db, scope))
+    values = {**result_values, "form": fields, "start": start}
+    frame = await layout.load_frame(request, resources.db, session)
     return layout.render_page(request, "search/page.html", values, frame=frame, status=outcome.status)
 
 
-async def _open_thread(request: Request, opened: Resources, scope: Scope, filled: SearchForm) -> dict[str, Any] | None:
+async def _open_thread(request: Request, resources: Resources, scope: Scope, form: SearchForm) -> dict[str, Any] | None:
     """Return the conversation that is open beside the results, if the address names one of its messages."""
-    if not filled.open:
+    if not form.open:
         return None
     try:
-        thread = await conversations.get_conversation_of_message(opened.db, scope, filled.open)
+        thread = await conversations.get_conversation_of_message(resources.db, scope, form.open)
     except (Invalid, NotFound):
         return None
     return threads.thread_values(
-        opened.settings, scope, thread, filled.open, closes=filters.search_url(replace(filled, open=""))
+        resources.settings, scope, thread, form.open, closes=filters.search_url(replace(form, open=""))
     )
 
 
-async def _search(opened: Resources, scope: Scope, filled: SearchForm) -> SearchOutcome:
-    if not filled.q:
+async def _search(resources: Resources, scope: Scope, form: SearchForm) -> SearchOutcome:
+    if not form.q:
         return SearchOutcome()
     try:
-        question = filters.build_query(filled)
-        return SearchOutcome(await results.search(opened.db, scope, opened.provider, opened.settings, question))
+        question = filters.build_query(form)
+        return SearchOutcome(
+            await results.search(resources.db, scope, resources.provider, resources.settings, question)
+        )
     except (Invalid, Unavailable) as error:
         return SearchOutcome(error=error.message, status=errors.describe_error(error).status)
 
 
-def _results(filled: SearchForm, outcome: SearchOutcome, inboxes: list[InboxRow]) -> dict[str, Any]:
+def _results(form: SearchForm, outcome: SearchOutcome, inboxes: list[InboxRow]) -> dict[str, Any]:
     answer = outcome.answer
-    found = answer.results if answer else []
-    opening = {h.message_global_id: filters.search_url(replace(filled, open=h.message_global_id)) for h in found}
+    hits = answer.results if answer else []
+    opening = {h.message_global_id: filters.search_url(replace(form, open=h.message_global_id)) for h in hits}
     return {
-        "asked": bool(filled.q),
-        "refused": outcome.error,
-        "groups": view_models.group_hits(found),
+        "has_query": bool(form.q),
+        "error": outcome.error,
+        "groups": view_models.group_hits(hits),
         "opening": opening,
-        "open": filled.open,
-        "passages": len(found),
+        "open": form.open,
+        "hit_count": len(hits),
         "took_ms": round(answer.took_ms["total"]) if answer else 0,
         "degraded": bool(answer and answer.degraded),
-        "diagnosis": _diagnosis(filled, answer),
-        "chips": filters.filter_chips(filled, inboxes),
-        "more_url": filters.search_url(replace(filled, k=filters.MAX_RESULTS, open=""))
-        if len(found) == filled.k and filled.k < filters.MAX_RESULTS
+        "diagnosis": _diagnosis(form, answer),
+        "chips": filters.filter_chips(form, inboxes),
+        "more_url": filters.search_url(replace(form, k=filters.MAX_RESULTS, open=""))
+        if len(hits) == form.k and form.k < filters.MAX_RESULTS
         else "",
         "can_compose": layout.has_page("/outbound"),
     }
 
 
-def _diagnosis(filled: SearchForm, answer: SearchResults | None) -> dict[str, Any] | None:
+def _diagnosis(form: SearchForm, answer: SearchResults | None) -> dict[str, Any] | None:
     if answer is None or answer.diagnosis is None:
         return None
     why = answer.diagnosis
-    in_words = replace(filled, mode="text", open="")
+    in_words = replace(form, mode="text", open="")
     return {
         "code": why.code,
         "title": TITLES.get(why.code, "No match"),
         "message": why.message,
         "fixes": FIXES.get(why.code, []),
-        "words_url": filters.search_url(in_words) if filled.mode != "text" and why.code in KEYWORD_FALLBACK else "",
-        "clear_url": filters.search_url(SearchForm(q=filled.q, mode=filled.mode)) if why.code == "no_match" else "",
+        "words_url": filters.search_url(in_words) if form.mode != "text" and why.code in KEYWORD_FALLBACK else "",
+        "clear_url": filters.search_url(SearchForm(q=form.q, mode=form.mode)) if why.code == "no_match" else "",
         "runbook_url": f"/runbooks/{why.runbook}" if layout.has_page("/runbooks") else "",
         "counts": {name.replace("_", " "): view_models.format_number(count) for name, count in why.counts.items()},
     }
 
 
-async def _start_values(opened: Resources, scope: Scope) -> dict[str, Any]:
-    held = await totals.count_entities(opened.db, scope)
+async def _start_values(resources: Resources, scope: Scope) -> dict[str, Any]:
+    counts = await totals.count_entities(resources.db, scope)
     return {
-        "empty": held.messages == 0,
-        "conversations": view_models.format_number(held.conversations),
-        "messages": view_models.format_number(held.messages),
-        "ready": view_models.format_number((await vectors.count_chunks(opened.db, scope)).ready),
+        "empty": counts.messages == 0,
+        "conversations": view_models.format_number(counts.conversations),
+        "messages": view_models.format_number(counts.messages),
+        "ready": view_models.format_number((await vectors.count_chunks(resources.db, scope)).ready),
     }

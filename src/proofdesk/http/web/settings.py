@@ -42,36 +42,36 @@ DONE = {
 @router.get("")
 async def show_settings(request: Request, session: CurrentSession, done: str = "") -> Response:
     """Show the settings."""
-    return await render_settings(request, session, said=DONE.get(done, ""))
+    return await render_settings(request, session, notice=DONE.get(done, ""))
 
 
-async def run_action(request: Request, session: ActiveSession, doing: Coroutine[Any, Any, Any], done: str) -> Response:
+async def run_action(request: Request, session: ActiveSession, action: Coroutine[Any, Any, Any], done: str) -> Response:
     """Run an action, then show the page with a toast or with the error."""
     try:
-        await doing
+        await action
     except (Invalid, NotFound, Conflict, Denied) as error:
-        return await render_settings(request, session, wrong=error)
+        return await render_settings(request, session, error=error)
     return RedirectResponse(f"/settings?done={done}", 303)
 
 
 async def render_settings(
-    request: Request, session: ActiveSession, *, said: str = "", wrong: ProofdeskError | None = None, code: str = ""
+    request: Request, session: ActiveSession, *, notice: str = "", error: ProofdeskError | None = None, code: str = ""
 ) -> Response:
     """Return the whole page. `said` is the toast, `wrong` the error, `code` a new bind code."""
     db, settings = request.state.resources.db, request.state.resources.settings
-    inside = dependencies.active_scope(request, session)
+    project_scope = dependencies.active_scope(request, session)
     values = {
-        "said": said,
-        "wrong": wrong.message if wrong else "",
-        "own": await _own(db, settings, session),
-        "project": await _project(db, inside) if inside else None,
+        "notice": notice,
+        "error": error.message if error else "",
+        "account": await _own(db, settings, session),
+        "project": await _project(db, project_scope) if project_scope else None,
         "users": await _users(db) if session.is_owner else None,
         "configuration": _configuration(settings) if session.is_owner else None,
         **(await _telegram(db, settings, code) if session.is_owner else {}),
     }
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(
-        request, "settings/page.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+        request, "settings/page.html", values, frame=frame, status=layout.error_status(error), toast=notice
     )
 
 
@@ -115,14 +115,14 @@ async def _own(db: Database, settings: Settings, session: UserSession) -> dict[s
     }
 
 
-async def _project(db: Database, inside: Scope) -> dict[str, Any]:
-    visible = await projects.list_visible(db, inside.actor)
+async def _project(db: Database, project_scope: Scope) -> dict[str, Any]:
+    visible = await projects.list_visible(db, project_scope.actor)
     return {
-        "name": next((p.name for p in visible if p.id == inside.project_id), ""),
-        "kept": await scope.is_project_owner(db, inside),
+        "name": next((p.name for p in visible if p.id == project_scope.project_id), ""),
+        "kept": await scope.is_project_owner(db, project_scope),
         "members": [
             {"username": m.username, "added": view_models.display_time(m.added_at)}
-            for m in await members.list_members(db, inside)
+            for m in await members.list_members(db, project_scope)
         ],
     }
 

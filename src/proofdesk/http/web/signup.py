@@ -27,17 +27,17 @@ router = APIRouter(prefix="/auth/signup", route_class=Route)
 async def start(
     request: Request,
     db: Db,
-    held: Resources,
+    resources: Resources,
     username: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
 ) -> Response:
     """Send the PIN to the owner and show the form for it, or show the form again with the error."""
-    check_same_site(request, held.settings)
+    check_same_site(request, resources.settings)
     wish = SignupApplication(username, password, client_address(request), request_id())
     try:
-        started = await signup.start(db, held.settings, held.bot, wish)
+        started = await signup.start(db, resources.settings, resources.bot, wish)
     except (Denied, Invalid, Conflict, Unavailable) as error:
-        return await login.render_login(request, wanted=username, wrong=error)
+        return await login.render_login(request, new_username=username, signup_error=error)
     return RedirectResponse(f"/login?signup={started.signup_request_id}", 303)
 
 
@@ -52,13 +52,13 @@ async def confirm(
     """Create the account and sign in, or show a form again: that of the PIN while another attempt is possible."""
     check_same_site(request, settings)
     token = session_token(request)
-    given = SignupConfirmation(signup_request_id, pin, client_address(request), token, request_id())
+    confirmation = SignupConfirmation(signup_request_id, pin, client_address(request), token, request_id())
     try:
-        opened = await signup.confirm(db, settings, given)
+        new_session = await signup.confirm(db, settings, confirmation)
     except (SignupRequestInvalid, PinExpired, PinAttemptsExceeded, Conflict) as error:
-        return await login.render_login(request, wrong=error)
+        return await login.render_login(request, signup_error=error)
     except (Denied, Invalid) as error:
-        return await login.render_login(request, signup_request_id=signup_request_id, wrong=error)
-    answer = RedirectResponse(layout.HOME, 303)
-    set_session_cookies(answer, settings, opened)
-    return answer
+        return await login.render_login(request, signup_request_id=signup_request_id, signup_error=error)
+    response = RedirectResponse(layout.HOME, 303)
+    set_session_cookies(response, settings, new_session)
+    return response

@@ -24,78 +24,87 @@ DONE = {"bound": "Source bound. The next sync imports it.", "unbound": sources.U
 
 
 @router.get("")
-async def show_sources(request: Request, session: CurrentSession, inside: NamedProject, done: str = "") -> Response:
+async def show_sources(
+    request: Request, session: CurrentSession, project_scope: NamedProject, done: str = ""
+) -> Response:
     """Show the sources and the imported data of the project."""
-    return await _shown(request, session, inside, said=DONE.get(done, ""))
+    return await _shown(request, session, project_scope, notice=DONE.get(done, ""))
 
 
 @router.post("")
 async def bind_source(
-    request: Request, db: Db, session: CurrentSession, inside: NamedProject, external_id: Text = ""
+    request: Request, db: Db, session: CurrentSession, project_scope: NamedProject, external_id: Text = ""
 ) -> Response:
     """Bind an account (`7`) or an inbox (`7:2`)."""
     kind = "chatwoot_inbox" if ":" in external_id else "chatwoot_account"
-    return await _after(request, session, inside, sources.bind(db, inside, kind, external_id), "bound")
+    return await _after(request, session, project_scope, sources.bind(db, project_scope, kind, external_id), "bound")
 
 
 @router.post("/unbind")
 async def unbind_source(
-    request: Request, db: Db, session: CurrentSession, inside: NamedProject, source_id: Text = ""
+    request: Request, db: Db, session: CurrentSession, project_scope: NamedProject, source_id: Text = ""
 ) -> Response:
     """Unbind a source."""
-    wanted = projects.parse_id(source_id)
-    if wanted is None:
+    parsed_id = projects.parse_id(source_id)
+    if parsed_id is None:
         raise sources.SourceNotFound("This project has no such source.")
-    return await _after(request, session, inside, sources.unbind(db, inside, wanted), "unbound")
+    return await _after(request, session, project_scope, sources.unbind(db, project_scope, parsed_id), "unbound")
 
 
 async def _after(
-    request: Request, session: CurrentSession, inside: Scope, doing: Coroutine[Any, Any, Source], done: str
+    request: Request, session: CurrentSession, project_scope: Scope, action: Coroutine[Any, Any, Source], done: str
 ) -> Response:
     try:
-        await doing
+        await action
     except (Invalid, NotFound, Conflict) as error:
-        return await _shown(request, session, inside, wrong=error)
+        return await _shown(request, session, project_scope, error=error)
     if layout.wants_partial(request):
-        return await _shown(request, session, inside, said=DONE[done])
+        return await _shown(request, session, project_scope, notice=DONE[done])
     return RedirectResponse(f"/projects/{inside.project_id}/sources?done={done}", 303)
 
 
 async def _shown(
-    request: Request, session: CurrentSession, inside: Scope, *, said: str = "", wrong: ProofdeskError | None = None
+    request: Request,
+    session: CurrentSession,
+    project_scope: Scope,
+    *,
+    notice: str = "",
+    error: ProofdeskError | None = None,
 ) -> Response:
     db = request.state.resources.db
-    offered = await available_sources.load_available_sources(request.state.resources.chatwoot)
-    visible = await projects.list_visible(db, inside.actor)
+    available = await available_sources.load_available_sources(request.state.resources.chatwoot)
+    visible = await projects.list_visible(db, project_scope.actor)
     values = {
-        "id": str(inside.project_id),
-        "name": next((p.name for p in visible if p.id == inside.project_id), ""),
-        "active": inside.project_id == session.active_project_id,
-        "kept": await scope.is_project_owner(db, inside),
-        "wrong": wrong.message if wrong else "",
-        **_holdings(await overview.load_contents(db, inside), offered),
+        "id": str(project_scope.project_id),
+        "name": next((p.name for p in visible if p.id == project_scope.project_id), ""),
+        "active": project_scope.project_id == session.active_project_id,
+        "can_manage": await scope.is_project_owner(db, project_scope),
+        "error": error.message if error else "",
+        **_holdings(await overview.load_contents(db, project_scope), available),
     }
     if layout.wants_partial(request):
-        return layout.render_partial(request, "projects/_holdings.html", values, layout.error_status(wrong), toast=said)
+        return layout.render_partial(
+            request, "projects/_holdings.html", values, layout.error_status(error), toast=notice
+        )
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(
-        request, "projects/holdings.html", values, frame=frame, status=layout.error_status(wrong), toast=said
+        request, "projects/holdings.html", values, frame=frame, status=layout.error_status(error), toast=notice
     )
 
 
-def _holdings(held: overview.ProjectContents, offered: AvailableSources) -> dict[str, Any]:
-    shown = view_models.project_data(held, offered)
-    bound = {source["external_id"] for source in shown["sources"]}
+def _holdings(data: overview.ProjectContents, available: AvailableSources) -> dict[str, Any]:
+    view = view_models.project_data(data, available)
+    bound = {source["external_id"] for source in view["sources"]}
     choices = [
         choice
-        for account, name in offered.accounts.items()
-        for choice in _of_account(account, name or f"Account {account}", offered)
+        for account, name in available.accounts.items()
+        for choice in _of_account(account, name or f"Account {account}", available)
         if choice.value not in bound
     ]
-    return {"held": shown, "choices": choices, "problem": offered.problem}
+    return {"data": view, "choices": choices, "problem": available.problem}
 
 
-def _of_account(account: int, name: str, offered: AvailableSources) -> list[Choice]:
-    of_it = {inbox: named for (of, inbox), named in offered.inboxes.items() if of == account}
+def _of_account(account: int, name: str, available: AvailableSources) -> list[Choice]:
+    inboxes = {inbox: inbox_name for (owner, inbox), inbox_name in available.inboxes.items() if owner == account}
     whole = Choice(str(account), f"{name}: all inboxes")
-    return [whole, *(Choice(f"{account}:{inbox}", f"{name}: {named}") for inbox, named in of_it.items())]
+    return [whole, *(Choice(f"{account}:{inbox}", f"{name}: {named}") for inbox, inbox_name in inboxes.items())]

@@ -45,10 +45,10 @@ async def show_thread(
     thread = await conversations.get_conversation(db, scope, conversation_id)
     if layout.wants_partial(request):
         return layout.render_partial(
-            request, "thread/_thread.html", {"beside": thread_values(settings, scope, thread, hit, bool(all))}
+            request, "thread/_thread.html", {"thread": thread_values(settings, scope, thread, hit, bool(all))}
         )
-    shown = {"beside": thread_values(settings, scope, thread, hit, bool(all) or not hit)}
-    return layout.render_page(request, "thread/page.html", shown, frame=await layout.load_frame(request, db, session))
+    context = {"thread": thread_values(settings, scope, thread, hit, bool(all) or not hit)}
+    return layout.render_page(request, "thread/page.html", context, frame=await layout.load_frame(request, db, session))
 
 
 @router.get("/messages/{message_id}/thread")
@@ -57,10 +57,10 @@ async def show_message_thread(
 ) -> Response:
     """Show the conversation of a message."""
     thread = await conversations.get_conversation_of_message(db, scope, message_id)
-    shown = {"beside": thread_values(settings, scope, thread, message_id)}
+    context = {"thread": thread_values(settings, scope, thread, message_id)}
     if layout.wants_partial(request):
-        return layout.render_partial(request, "thread/_thread.html", shown)
-    return layout.render_page(request, "thread/page.html", shown, frame=await layout.load_frame(request, db, session))
+        return layout.render_partial(request, "thread/_thread.html", context)
+    return layout.render_page(request, "thread/page.html", context, frame=await layout.load_frame(request, db, session))
 
 
 def thread_values(
@@ -68,34 +68,34 @@ def thread_values(
 ) -> dict[str, Any]:
     """Return the values of the template. `closes` is the address of the page without the conversation."""
     window = _window(scope, thread, hit, whole=whole)
-    found = thread.conversation
-    of = ids.conversation(scope.project_id, found.account_id, found.conversation_id)
+    conversation = thread.conversation
+    conversation_id = ids.conversation(scope.project_id, conversation.account_id, conversation.conversation_id)
     return {
-        "number": found.conversation_id,
-        "contact": found.contact_name or "",
-        "contact_url": view_models.contact_url(scope.project_id, found.account_id, found.contact_id),
-        "inbox": found.inbox_name or f"Inbox {found.inbox_id}",
-        "status": found.status,
-        "labels": found.labels,
-        "assignee": found.assignee_name or "",
+        "number": conversation.conversation_id,
+        "contact": conversation.contact_name or "",
+        "contact_url": view_models.contact_url(scope.project_id, conversation.account_id, conversation.contact_id),
+        "inbox": conversation.inbox_name or f"Inbox {found.inbox_id}",
+        "status": conversation.status,
+        "labels": conversation.labels,
+        "assignee": conversation.assignee_name or "",
         "lines": window.lines,
         "before": window.before,
         "after": window.after,
         "whole_url": f"{view_models.thread_url(of)}?all=1&hit={quote(hit)}",
-        "page_url": view_models.thread_url(of, hit),
-        "source_url": view_models.chatwoot_url(settings, found.account_id, found.conversation_id),
+        "page_url": view_models.thread_url(conversation_id, hit),
+        "source_url": view_models.chatwoot_url(settings, conversation.account_id, conversation.conversation_id),
         "closes": closes,
     }
 
 
 def _window(scope: Scope, thread: ConversationDetails, hit: str, *, whole: bool) -> ThreadWindow:
-    of = [ids.message(scope.project_id, m.account_id, m.message_id) for m in thread.messages]
-    cited = of.index(hit) if hit in of else None
+    message_ids = [ids.message(scope.project_id, m.account_id, m.message_id) for m in thread.messages]
+    cited = message_ids.index(hit) if hit in message_ids else None
     first = 0 if whole or cited is None else max(0, cited - CONTEXT_MESSAGES)
     last = (
-        len(of)
+        len(message_ids)
         if whole
-        else min(len(of), (cited or 0) + CONTEXT_MESSAGES + 1 if cited is not None else 2 * CONTEXT_MESSAGES)
+        else min(len(message_ids), (cited or 0) + CONTEXT_MESSAGES + 1 if cited is not None else 2 * CONTEXT_MESSAGES)
     )
     lines = [view_models.thread_message(m, n == cited) for n, m in enumerate(thread.messages)][first:last]
-    return ThreadWindow(lines, first, len(of) - last)
+    return ThreadWindow(lines, first, len(message_ids) - last)

@@ -14,32 +14,32 @@ router = APIRouter(prefix="/webhooks/unsubscribe", route_class=Route)
 
 
 @router.get("/{token}")
-async def show(request: Request, held: Resources, token: str) -> Response:
+async def show(request: Request, resources: Resources, token: str) -> Response:
     """Show the button. A GET changes nothing, because mail scanners open links."""
     try:
-        named = await held.links.read(token)
+        link = await resources.links.read(token)
     except LinkNotFound as error:
-        return _page(request, wrong=error)
-    return _page(request, recipient=named.recipient)
+        return _page(request, error=error)
+    return _page(request, recipient=link.recipient)
 
 
 @router.post("/{token}")
-async def opt_out(request: Request, db: Db, held: Resources, token: str) -> Response:
+async def opt_out(request: Request, db: Db, resources: Resources, token: str) -> Response:
     """Opt the recipient out, for the button and for mail programs."""
     try:
-        named = await unsubscribe.apply_unsubscribe(db, held.links, token, request_id())
+        link = await unsubscribe.apply_unsubscribe(db, resources.links, token, request_id())
     except LinkNotFound as error:
-        return _page(request, wrong=error)
-    return _page(request, recipient=named.recipient, done=True)
+        return _page(request, error=error)
+    return _page(request, recipient=link.recipient, done=True)
 
 
-def _page(request: Request, *, recipient: str = "", done: bool = False, wrong: LinkNotFound | None = None) -> Response:
+def _page(request: Request, *, recipient: str = "", done: bool = False, error: LinkNotFound | None = None) -> Response:
     values = {
         "recipient": recipient,
-        "done": done,
-        "wrong": wrong.message if wrong else "",
+        "is_done": done,
+        "error": error.message if error else "",
         "action": request.scope["path"],
         "sender": request.state.resources.settings.smtp_from or "",
         "request_id": request.scope.get(dependencies.REQUEST_ID, ""),
     }
-    return layout.render_page(request, "unsubscribe/page.html", values, status=layout.error_status(wrong))
+    return layout.render_page(request, "unsubscribe/page.html", values, status=layout.error_status(error))

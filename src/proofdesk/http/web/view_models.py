@@ -120,38 +120,38 @@ class ThreadMessage:
 
 def group_hits(hits: list[Hit]) -> list[ConversationHits]:
     """Group hits by conversation, the best conversation first."""
-    found: dict[str, ConversationHits] = {}
+    groups: dict[str, ConversationHits] = {}
     for hit in hits:
         inbox = hit.inbox_name or f"Inbox {hit.inbox_id}"
         group = ConversationHits(hit.conversation_id, hit.contact["name"] or "", inbox, hit.conversation_status, [])
-        found.setdefault(hit.conversation_global_id, group).cards.append(evidence_card(hit))
-    return list(found.values())
+        groups.setdefault(hit.conversation_global_id, group).cards.append(evidence_card(hit))
+    return list(groups.values())
 
 
-def conversation_view(project_id: UUID, found: ConversationRow) -> ConversationView:
+def conversation_view(project_id: UUID, conversation: ConversationRow) -> ConversationView:
     """Return a conversation as a row of a list."""
     return ConversationView(
-        number=found.conversation_id,
-        url=thread_url(ids.conversation(project_id, found.account_id, found.conversation_id)),
-        contact=found.contact_name or "Unknown contact",
-        contact_url=contact_url(project_id, found.account_id, found.contact_id),
-        inbox=found.inbox_name or f"Inbox {found.inbox_id}",
-        status=found.status,
-        assignee=found.assignee_name or "",
-        labels=found.labels,
-        active=display_time(found.last_activity_at),
+        number=conversation.conversation_id,
+        url=thread_url(ids.conversation(project_id, conversation.account_id, conversation.conversation_id)),
+        contact=conversation.contact_name or "Unknown contact",
+        contact_url=contact_url(project_id, conversation.account_id, conversation.contact_id),
+        inbox=conversation.inbox_name or f"Inbox {found.inbox_id}",
+        status=conversation.status,
+        assignee=conversation.assignee_name or "",
+        labels=conversation.labels,
+        active=display_time(conversation.last_activity_at),
     )
 
 
-def contact_view(project_id: UUID, found: ContactRow) -> ContactView:
+def contact_view(project_id: UUID, contact: ContactRow) -> ContactView:
     """Return a contact as a row of a list."""
     return ContactView(
-        name=found.name or "Without a name",
-        url=contact_url(project_id, found.account_id, found.contact_id),
-        email=found.email or "",
-        phone=found.phone_number or "",
-        identifier=found.identifier or "",
-        updated=display_time(found.updated_at),
+        name=contact.name or "Without a name",
+        url=contact_url(project_id, contact.account_id, contact.contact_id),
+        email=contact.email or "",
+        phone=contact.phone_number or "",
+        identifier=contact.identifier or "",
+        updated=display_time(contact.updated_at),
     )
 
 
@@ -181,8 +181,8 @@ def thread_url(conversation_id: str, message_id: str = "") -> str:
 
 def contact_url(project_id: UUID, account_id: int, contact_id: int | None) -> str:
     """Return the address of a contact's page, or an empty string when the contact is unknown."""
-    found = ids.contact(project_id, account_id, contact_id)
-    return f"/contacts/{quote(found)}" if found else ""
+    contact = ids.contact(project_id, account_id, contact_id)
+    return f"/contacts/{quote(found)}" if contact else ""
 
 
 def chatwoot_url(settings: Settings, account_id: int, conversation_id: int) -> str:
@@ -212,51 +212,51 @@ def thread_message(message: ConversationMessage, cited: bool) -> ThreadMessage:
     )
 
 
-def project_data(held: ProjectContents, offered: AvailableSources | None = None) -> dict[str, Any]:
+def project_data(overview: ProjectContents, available: AvailableSources | None = None) -> dict[str, Any]:
     """Return the sources and counts of a project. Names come from Chatwoot, or else from the imported inboxes."""
-    told = offered or AvailableSources()
-    names = {(i.account_id, i.inbox_id): i.name for i in held.inboxes} | told.inboxes
+    sources = available or AvailableSources()
+    names = {(i.account_id, i.inbox_id): i.name for i in overview.inboxes} | sources.inboxes
     return {
-        "counts": held.entities,
+        "counts": overview.entities,
         "chunks": [
-            ("ready", held.chunks.ready, "good"),
-            ("processing", held.chunks.processing, "info"),
-            ("pending", held.chunks.pending, "warn"),
-            ("failed", held.chunks.failed, "bad"),
+            ("ready", overview.chunks.ready, "good"),
+            ("processing", overview.chunks.processing, "info"),
+            ("pending", overview.chunks.pending, "warn"),
+            ("failed", overview.chunks.failed, "bad"),
         ],
-        "failed": held.chunks.failed,
-        "pending": held.chunks.pending,
+        "failed": overview.chunks.failed,
+        "pending": overview.chunks.pending,
         "sources": [
             {
                 "id": str(source.id),
                 "external_id": source.external_id,
-                "name": _source_name(source, names, told),
+                "name": _source_name(source, names, sources),
                 "whole": source.inbox_id is None,
                 "inboxes": [n for (account, _), n in names.items() if account == source.account_id],
                 "bound": display_time(source.created_at),
             }
-            for source in held.sources
+            for source in overview.sources
         ],
-        "synced": display_time(held.synced_at) if held.synced_at else None,
+        "synced": display_time(overview.synced_at) if overview.synced_at else None,
     }
 
 
-def _source_name(source: Source, names: dict[tuple[int, int], str], told: AvailableSources) -> str:
+def _source_name(source: Source, names: dict[tuple[int, int], str], available: AvailableSources) -> str:
     if source.inbox_id is None:
-        return told.accounts.get(source.account_id) or f"Account {source.account_id}"
+        return available.accounts.get(source.account_id) or f"Account {source.account_id}"
     return names.get((source.account_id, source.inbox_id)) or f"Inbox {source.inbox_id}"
 
 
 def split_snippet(snippet: str) -> list[SnippetPart]:
     """Split a snippet at `[[` and `]]`; the text between them is a match."""
-    found: list[SnippetPart] = []
+    parts: list[SnippetPart] = []
     for number, piece in enumerate(snippet.split("[[")):
         marked, close, rest = piece.partition("]]")
         if number and close:
-            found += [SnippetPart(marked, True), SnippetPart(rest, False)]
+            parts += [SnippetPart(marked, True), SnippetPart(rest, False)]
         else:
-            found.append(SnippetPart(("[[" if number else "") + piece, False))
-    return [part for part in found if part.text]
+            parts.append(SnippetPart(("[[" if number else "") + piece, False))
+    return [part for part in parts if part.text]
 
 
 def display_time(time: datetime) -> DisplayTime:

@@ -22,7 +22,7 @@ def quarantined(conn: psycopg.Connection) -> int:
 
 
 @pytest.mark.parametrize("kind", PAGES)
-async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
+async def test_proxy_page_for_messages_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, kind: str
 ):
     fill(simulator, 10)
@@ -38,7 +38,7 @@ async def test_messages_behind_a_proxy_fail_the_run_and_quarantine_nothing(
 
 @pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize("path", ["*/messages", "*/conversations", "*/conversations/*", "*/contacts"])
-async def test_a_proxy_in_the_middle_of_a_reconcile_removes_nothing(
+async def test_proxy_page_during_reconcile_removes_nothing(
     db: Database,
     project: Scope,
     owner_conn: psycopg.Connection,
@@ -58,7 +58,7 @@ async def test_a_proxy_in_the_middle_of_a_reconcile_removes_nothing(
     assert theirs(simulator)[1] <= ours(owner_conn)[1] <= before[1]
 
 
-async def test_a_token_that_loses_its_rights_in_the_middle_fails_the_run(
+async def test_token_that_loses_its_rights_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 60)
@@ -71,7 +71,7 @@ async def test_a_token_that_loses_its_rights_in_the_middle_fails_the_run(
     assert ours(owner_conn) == theirs(simulator)
 
 
-async def test_a_user_who_sees_no_inbox_any_more_fails_the_run(
+async def test_user_who_sees_no_inbox_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     (conversation,) = fill(simulator, 1)
@@ -90,7 +90,7 @@ async def test_a_user_who_sees_no_inbox_any_more_fails_the_run(
     assert ours(owner_conn) == before
 
 
-async def test_an_account_that_is_gone_in_the_middle_takes_nothing_away(
+async def test_account_deleted_during_reconcile_removes_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     fill(simulator, 4)
@@ -103,7 +103,7 @@ async def test_an_account_that_is_gone_in_the_middle_takes_nothing_away(
     assert ours(owner_conn) == before
 
 
-async def test_one_conversation_that_stays_refused_stops_no_later_run(
+async def test_refused_conversation_stops_no_later_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
     ids = fill(simulator, 5)

@@ -1,4 +1,4 @@
-"""The server with short pauses, for tests of streams."""
+"""The server with a short keep-alive, for tests of streams."""
 
 from fastapi import FastAPI
 
@@ -6,6 +6,6 @@ from proofdesk.http import app, events
 
 
 def from_environment() -> FastAPI:
-    """The application, whose open streams look twice a second whether they may go on."""
+    """Return the application. Its streams check twice a second whether they may continue."""
     events.KEEP_ALIVE = 0.5
     return app.from_environment()
