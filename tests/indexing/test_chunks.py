@@ -10,20 +10,20 @@ from proofdesk.indexing.incremental import IndexingTotals, index_conversations
 from proofdesk.projects.scope import Scope
 from tests.support.embedding import LIMITS
 from tests.support.projects import new_project
-from tests.support.transcripts import Line, agent, rewrite, rows, store_messages
+from tests.support.transcripts import Line, agent, edit_message, fetch_rows, store_messages
 
 LONG = "Hello, I ordered the blue coat last week and it has not come yet."
 REPLY = "I am sorry to hear that, Ivan. It left our house on Monday."
 
 
 async def texts(db: Database, scope: Scope) -> list[str]:
-    return [text for (text,) in await rows(db, scope, "SELECT text FROM rag_chunks ORDER BY created_at, chunk_index")]
+    return [text for (text,) in await fetch_rows(db, scope, "SELECT text FROM rag_chunks ORDER BY created_at, chunk_index")]
 
 
 async def test_a_conversation_is_cut_into_chunks_that_wait_for_vectors(db: Database, project: Scope):
     await store_messages(db, project, Line(LONG), agent(REPLY), Line("Thanks!"))
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 2, 0)
-    found = await rows(
+    found = await fetch_rows(
         db, project, "SELECT message_id, covers, sender_type, sender_types, embedding_status FROM rag_chunks ORDER BY 1"
     )
     assert found == [
@@ -51,7 +51,7 @@ async def test_the_comment_in_a_survey_is_the_words_of_the_contact(db: Database,
     rate = Line("Please rate us", "system", None, "template", "input_csat", content_attributes=survey)
     await store_messages(db, project, rate)
     await index_conversations(db, project, LIMITS)
-    assert await rows(db, project, "SELECT text, sender_type FROM rag_chunks") == [("Very fast, thank you!", "contact")]
+    assert await fetch_rows(db, project, "SELECT text, sender_type FROM rag_chunks") == [("Very fast, thank you!", "contact")]
 
 
 async def test_of_an_e_mail_only_the_new_part_is_cut(db: Database, project: Scope):
@@ -66,7 +66,7 @@ async def test_of_an_e_mail_only_the_new_part_is_cut(db: Database, project: Scop
     await store_messages(db, project, plain, html, neither)
     await index_conversations(db, project, LIMITS)
     assert await texts(db, project) == [new, new, quoted]
-    ((context,),) = await rows(db, project, "SELECT context FROM rag_chunks WHERE message_id = 100")
+    ((context,),) = await fetch_rows(db, project, "SELECT context FROM rag_chunks WHERE message_id = 100")
     assert "Return" in context
 
 
@@ -80,27 +80,27 @@ async def test_a_message_that_came_late_takes_its_place_in_time(db: Database, pr
 async def test_a_second_cut_changes_nothing(db: Database, project: Scope):
     await store_messages(db, project, Line(LONG), agent(REPLY))
     await index_conversations(db, project, LIMITS)
-    before = await rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id")
+    before = await fetch_rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id")
     assert await index_conversations(db, project, LIMITS) == IndexingTotals()
     await store_messages(db, project)  # a new version of the same content
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 0, 0)
-    assert await rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id") == before
+    assert await fetch_rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id") == before
 
 
 async def test_a_changed_text_waits_again_and_the_others_do_not(db: Database, project: Scope, owner_conn):
     await store_messages(db, project, Line(LONG), Line(LONG + " Order 17."))
     await index_conversations(db, project, LIMITS)
     owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'ready', embedding_model = 'm'")
-    await rewrite(db, project, 101, LONG + " Order 18.")
+    await edit_message(db, project, 101, LONG + " Order 18.")
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 0)
-    found = await rows(db, project, "SELECT message_id, embedding_status FROM rag_chunks ORDER BY 1")
+    found = await fetch_rows(db, project, "SELECT message_id, embedding_status FROM rag_chunks ORDER BY 1")
     assert found == [(100, "ready"), (101, "pending")]
 
 
 async def test_a_deleted_message_loses_its_chunks(db: Database, project: Scope):
     await store_messages(db, project, Line(" ".join([LONG] * 40)), agent(REPLY))
     await index_conversations(db, project, LIMITS)
-    await rewrite(db, project, 100, "This message was deleted", deleted=True)
+    await edit_message(db, project, 100, "This message was deleted", deleted=True)
     cut = await index_conversations(db, project, LIMITS)
     assert cut.removed == 3
     assert await texts(db, project) == [REPLY]
@@ -109,7 +109,7 @@ async def test_a_deleted_message_loses_its_chunks(db: Database, project: Scope):
 async def test_a_shorter_text_loses_the_chunks_it_no_longer_needs(db: Database, project: Scope):
     await store_messages(db, project, Line(" ".join([LONG] * 40)))
     await index_conversations(db, project, LIMITS)
-    await rewrite(db, project, 100, LONG)
+    await edit_message(db, project, 100, LONG)
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 2)
 
 

@@ -12,7 +12,7 @@ from proofdesk.indexing.incremental import IndexingTotals, index_conversations
 from proofdesk.indexing.transcript_queries import StaleConversation
 from proofdesk.projects.scope import Scope
 from tests.support.embedding import LIMITS
-from tests.support.transcripts import Line, agent, rewrite, rows, store_messages
+from tests.support.transcripts import Line, agent, edit_message, fetch_rows, store_messages
 
 QUESTION = "Where is the turquoise raincoat that I ordered in February?"
 ANSWER = "We have sent it today, and it will be with you before Friday."
@@ -37,7 +37,7 @@ async def test_chunks_and_terms_share_one_read(db: Database, project: Scope, rea
     await store_messages(db, project, Line(QUESTION), agent(ANSWER))
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 2, 0)
     assert reads == [[1]]
-    assert await rows(db, project, "SELECT count(*) FROM search_postings WHERE term LIKE 'turquois%%'") == [(1,)]
+    assert await fetch_rows(db, project, "SELECT count(*) FROM search_postings WHERE term LIKE 'turquois%%'") == [(1,)]
     assert await index_conversations(db, project, LIMITS) == IndexingTotals()
     assert reads == [[1]]
 
@@ -45,21 +45,21 @@ async def test_chunks_and_terms_share_one_read(db: Database, project: Scope, rea
 async def test_new_rules_of_terms_leave_chunks_alone(db: Database, project: Scope, monkeypatch: pytest.MonkeyPatch):
     await store_messages(db, project, Line(QUESTION))
     await index_conversations(db, project, LIMITS)
-    chunks = await rows(db, project, CHUNKS)
+    chunks = await fetch_rows(db, project, CHUNKS)
     version = "SELECT content_version = indexed_version, content_version = chunked_version FROM cw_conversations"
     monkeypatch.setattr(terms, "VERSION", terms.VERSION + 1)
     assert (await index_conversations(db, project, LIMITS)).conversations == 1
-    assert await rows(db, project, CHUNKS) == chunks
-    assert await rows(db, project, version) == [(True, True)]
+    assert await fetch_rows(db, project, CHUNKS) == chunks
+    assert await fetch_rows(db, project, version) == [(True, True)]
 
 
 async def test_a_growing_conversation_keeps_its_rows(db: Database, project: Scope):
     await store_messages(db, project, *[Line(f"{QUESTION} Number {n}.") for n in range(30)])
     await index_conversations(db, project, LIMITS)
-    chunks = await rows(db, project, CHUNKS)
+    chunks = await fetch_rows(db, project, CHUNKS)
     await store_messages(db, project, agent("Marmalade is sold out until Easter, would nougat do instead?"), first_id=200)
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 0)
-    assert (await rows(db, project, CHUNKS))[:30] == chunks
+    assert (await fetch_rows(db, project, CHUNKS))[:30] == chunks
 
 
 async def test_memory_is_bounded_by_messages(
@@ -90,7 +90,7 @@ async def test_an_unreadable_conversation_is_quarantined_alone(
     with monkeypatch.context() as patch:
         patch.setattr(transcript_queries, "public_messages", refuse_third)
         assert (await index_conversations(db, project, LIMITS)).set_aside == 1
-    assert await rows(db, project, "SELECT DISTINCT conversation_id FROM rag_chunks WHERE conversation_id = 3") == []
+    assert await fetch_rows(db, project, "SELECT DISTINCT conversation_id FROM rag_chunks WHERE conversation_id = 3") == []
     quarantined = await sync.summarize_quarantine(db, project)
     assert {(item.entity, item.conversation_id) for item in quarantined.longest} == {("chunks", 3), ("terms", 3)}
     assert (await index_conversations(db, project, LIMITS)).conversations == 1
@@ -101,5 +101,5 @@ async def test_an_edit_in_a_long_conversation_stores_one_chunk(db: Database, pro
     await store_messages(db, project, *[Line(f"{QUESTION} Number {n}.") for n in range(3000)])
     totals = await index_conversations(db, project, LIMITS)
     assert (totals.conversations, totals.stored) == (1, 3000)
-    await rewrite(db, project, 2000, ANSWER)
+    await edit_message(db, project, 2000, ANSWER)
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 0)

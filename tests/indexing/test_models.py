@@ -7,7 +7,7 @@ from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.projects.scope import Scope
 from tests.support.embedding import OPTIONS, settings
-from tests.support.transcripts import rows
+from tests.support.transcripts import fetch_rows
 
 MODEL = "openai:text-embedding-3-small@256"
 
@@ -22,7 +22,7 @@ async def serving(db: Database, scope: Scope, configured: str) -> str:
 
 
 async def models(db: Database, scope: Scope) -> dict[str, int]:
-    return dict(await rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
+    return dict(await fetch_rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
 
 
 async def test_the_old_model_answers_until_the_new_one_is_complete(db: Database, project: Scope, provider, ten):
@@ -35,7 +35,7 @@ async def test_the_old_model_answers_until_the_new_one_is_complete(db: Database,
     await embed(db, project, provider)
     assert await serving(db, project, MODEL) == MODEL
     assert await models(db, project) == {MODEL: 10}
-    assert await rows(db, project, "SELECT model FROM rag_models") == [(MODEL,)]
+    assert await fetch_rows(db, project, "SELECT model FROM rag_models") == [(MODEL,)]
 
 
 async def test_a_new_model_that_refuses_everything_leaves_the_old_one(
@@ -58,7 +58,7 @@ async def test_another_dimension_is_another_model(db: Database, project: Scope, 
     await embed(db, project, provider)
     whole = factory.open_provider(settings(openai_api_key="k", openai_base_url=url))
     await embed(db, project, whole)
-    assert await rows(db, project, "SELECT model, vector_dims(embedding) FROM rag_vectors GROUP BY 1, 2") == [
+    assert await fetch_rows(db, project, "SELECT model, vector_dims(embedding) FROM rag_vectors GROUP BY 1, 2") == [
         ("openai:text-embedding-3-small", 1536)
     ]
     await whole.aclose()

@@ -17,7 +17,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import LIMITS, OPTIONS
 from tests.support.projects import new_project
-from tests.support.transcripts import Line, rewrite, rows, store_messages
+from tests.support.transcripts import Line, edit_message, fetch_rows, store_messages
 
 MODEL = "openai:text-embedding-3-small@256"
 
@@ -27,7 +27,7 @@ async def embed(db: Database, scope: Scope, provider: EmbeddingProvider, **value
 
 
 async def models(db: Database, scope: Scope) -> dict[str, int]:
-    return dict(await rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
+    return dict(await fetch_rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
 
 
 async def test_everything_that_waits_is_embedded(db: Database, project: Scope, provider, simulator, ten):
@@ -42,9 +42,9 @@ async def test_everything_that_waits_is_embedded(db: Database, project: Scope, p
 
 async def test_the_nearest_vector_is_that_of_the_text_asked_for(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider)
-    ((context,),) = await rows(db, project, "SELECT context FROM rag_chunks WHERE conversation_id = 7")
+    ((context,),) = await fetch_rows(db, project, "SELECT context FROM rag_chunks WHERE conversation_id = 7")
     asked = HalfVector(list(await provider.embed_query(f"{context}\n{ten[6]}")))
-    (nearest, *_) = await rows(
+    (nearest, *_) = await fetch_rows(
         db,
         project,
         "SELECT message_id, embedding <=> %s::halfvec FROM rag_vectors ORDER BY 2",
@@ -56,7 +56,7 @@ async def test_the_nearest_vector_is_that_of_the_text_asked_for(db: Database, pr
 async def test_a_limit_takes_the_newest(db: Database, project: Scope, provider, ten):
     done = await embed(db, project, provider, limit=5)
     assert (done.processed, done.status) == (5, "pending")
-    ready = await rows(
+    ready = await fetch_rows(
         db, project, "SELECT conversation_id FROM rag_chunks WHERE embedding_status = 'ready' ORDER BY 1"
     )
     assert [number for (number,) in ready] == [6, 7, 8, 9, 10]
@@ -90,7 +90,7 @@ async def test_a_chunk_that_outlives_worker_after_worker_is_given_up(
         " WHERE conversation_id = 1"
     )
     await embed(db, project, provider)
-    ((error,),) = await rows(db, project, "SELECT error FROM rag_chunks WHERE embedding_status = 'failed'")
+    ((error,),) = await fetch_rows(db, project, "SELECT error FROM rag_chunks WHERE embedding_status = 'failed'")
     assert "3 times" in error
     assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 9, 1)
 
@@ -116,7 +116,7 @@ async def test_a_text_that_changes_while_it_is_embedded_waits_again(
     changed = "A different question: do you have gloves that go with it?"
 
     async def change() -> None:
-        await rewrite(db, project, 1000, changed)
+        await edit_message(db, project, 1000, changed)
         await index_conversations(db, project, LIMITS)
 
     def once(texts: list[str]) -> None:  # runs in the server's thread, while the batch waits for its answer
@@ -127,17 +127,17 @@ async def test_a_text_that_changes_while_it_is_embedded_waits_again(
     done = await embed(db, project, provider, limit=4)
     assert done.processed == 3
     assert await vectors.count_chunks(db, project) == ChunkCounts(7, 0, 3, 0)
-    assert 1000 not in [number for (number,) in await rows(db, project, "SELECT message_id FROM rag_vectors")]
+    assert 1000 not in [number for (number,) in await fetch_rows(db, project, "SELECT message_id FROM rag_vectors")]
     await embed(db, project, provider)
     assert any(text.endswith(changed) for text in simulator.embedded)
 
 
 async def test_a_bad_text_alone_fails_with_its_reason(db: Database, project: Scope, provider, simulator, ten):
-    await rewrite(db, project, 300, "This text has [[refuse]] in it, which the provider does not take.")
+    await edit_message(db, project, 300, "This text has [[refuse]] in it, which the provider does not take.")
     await index_conversations(db, project, LIMITS)
     done = await embed(db, project, provider)
     assert (done.processed, done.failed, done.status) == (9, 1, "ok")
-    found = await rows(db, project, "SELECT message_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
+    found = await fetch_rows(db, project, "SELECT message_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
     assert [number for number, _ in found] == [300] and "(400)" in found[0][1]
 
 
@@ -196,7 +196,7 @@ async def test_a_long_outage_stops_the_run_and_loses_nothing(
         await embed(db, project, provider)
     assert raised.value.details["batch_size"] == 4
     assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
-    assert await rows(db, project, "SELECT DISTINCT attempts FROM rag_chunks") == [(0,)]
+    assert await fetch_rows(db, project, "SELECT DISTINCT attempts FROM rag_chunks") == [(0,)]
     simulator.reset_controls()
     assert (await embed(db, project, provider)).processed == 10
 
@@ -251,7 +251,7 @@ async def test_another_project_is_left_alone(db: Database, project: Scope, provi
 
 async def test_vectors_of_a_deleted_message_are_gone(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider)
-    await rewrite(db, project, 300, "This message was deleted", deleted=True)
+    await edit_message(db, project, 300, "This message was deleted", deleted=True)
     await index_conversations(db, project, LIMITS)
     assert await models(db, project) == {MODEL: 9}
 
@@ -270,7 +270,7 @@ async def test_cutting_and_embedding_at_once_do_not_get_in_each_others_way(db: D
         for turn in range(8):
             for conversation in range(1, 11):
                 text = f"Worker {worker} in turn {turn} says that this is a question."
-                await rewrite(db, project, conversation * 100, text)
+                await edit_message(db, project, conversation * 100, text)
             await index_conversations(db, project, LIMITS)
 
     async def keep_embedding() -> None:

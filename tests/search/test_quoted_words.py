@@ -7,7 +7,7 @@ from proofdesk.search import results
 from proofdesk.search.query import SearchQuery
 from proofdesk.search.results import Hit
 from tests.support.embedding import LIMITS, settings
-from tests.support.transcripts import Line, agent, rows, store_messages
+from tests.support.transcripts import Line, agent, fetch_rows, store_messages
 
 ASKED = "Where is the turquoise raincoat that I ordered in February?"
 ANSWER = "We have sent it today, and it will be with you before Friday."
@@ -26,7 +26,7 @@ async def test_quote_of_an_agent_is_found_at_the_contacts_message(db: Database, 
     [hit] = await found(db, project, "turquoise raincoat")
     assert (hit.sender_type, hit.sender_name, hit.text) == ("contact", "Ivan Petrov", ASKED)
     terms = "SELECT tf FROM search_postings WHERE term LIKE '%%turquois%%'"
-    assert await rows(db, project, terms) == [(20,)], "once, as the opening words of the contact"
+    assert await fetch_rows(db, project, terms) == [(20,)], "once, as the opening words of the contact"
 
 
 async def test_quoted_only_text_is_attributed_to_the_contact(db: Database, project: Scope):
@@ -61,4 +61,4 @@ async def test_quotation_is_replaced_when_its_message_arrives(db: Database, proj
     await store_messages(db, project, Line(ASKED, name="Ivan Petrov"), first_id=110)
     assert [hit.message_global_id[-3:] for hit in await found(db, project, "turquoise raincoat")] == ["110"]
     stored = "SELECT message_id, chunk_index, sender_type, quoted_from FROM rag_chunks ORDER BY 1, 2"
-    assert await rows(db, project, stored) == [(110, 0, "contact", None), (200, 0, "agent", None)]
+    assert await fetch_rows(db, project, stored) == [(110, 0, "contact", None), (200, 0, "agent", None)]

@@ -84,7 +84,7 @@ def _row(line: Line, number: int) -> dict[str, Any]:
     }
 
 
-async def rewrite(db: Database, scope: Scope, message_id: int, content: str, *, deleted: bool = False) -> None:
+async def edit_message(db: Database, scope: Scope, message_id: int, content: str, *, deleted: bool = False) -> None:
     """Change a message as synchronisation would."""
     async with db.scoped(scope) as conn:
         await conn.execute(
@@ -98,7 +98,7 @@ async def rewrite(db: Database, scope: Scope, message_id: int, content: str, *, 
         )
 
 
-async def rows(db: Database, scope: Scope, query: Any, *values: Any) -> list[tuple[Any, ...]]:
+async def fetch_rows(db: Database, scope: Scope, query: Any, *values: Any) -> list[tuple[Any, ...]]:
     """What a query inside the project gives."""
     async with db.scoped(scope) as conn:
         return await (await conn.execute(query, values)).fetchall()
