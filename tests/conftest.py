@@ -24,7 +24,12 @@ from proofdesk_simulators.telegram import TelegramSimulator, create_app
 from tests.support.databases import copy_database, empty
 from tests.support.projects import new_project
 
-pytest_plugins = ("tests.support.browser", "tests.support.server", "tests.support.worlds")
+pytest_plugins = (
+    "tests.support.browser",
+    "tests.support.server",
+    "tests.support.terminal",
+    "tests.support.worlds",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

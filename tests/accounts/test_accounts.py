@@ -1,4 +1,4 @@
-"""The owner's account and those of other people."""
+"""The owner's account and those of other users."""
 
 import asyncio
 
@@ -23,16 +23,16 @@ async def _sign_in(db: Database, password: str, username: str = "owner") -> str:
 
 
 async def test_owner_password_is_generated_and_returned_once(db: Database):
-    shown = await accounts.ensure_owner(db, _settings())
-    assert shown and len(shown) >= 16
-    assert await sessions.load_session(db, await _sign_in(db, shown))
+    password = await accounts.ensure_owner(db, _settings())
+    assert password and len(password) >= 16
+    assert await sessions.load_session(db, await _sign_in(db, password))
     assert await accounts.ensure_owner(db, _settings()) is None
-    assert await _sign_in(db, shown)
+    assert await _sign_in(db, password)
 
 
 async def test_configured_password_is_not_returned(db: Database):
-    assert await accounts.ensure_owner(db, _settings("given by me")) is None
-    assert await _sign_in(db, "given by me")
+    assert await accounts.ensure_owner(db, _settings("my own password")) is None
+    assert await _sign_in(db, "my own password")
 
 
 async def test_changed_owner_password_ends_sessions(db: Database):
@@ -67,8 +67,8 @@ async def test_owner_cannot_take_the_username_of_another_user(db: Database):
 
 
 async def test_simultaneous_starts_create_one_owner(db: Database):
-    shown = await asyncio.gather(*(accounts.ensure_owner(db, _settings()) for _ in range(4)))
-    assert sum(password is not None for password in shown) == 1
+    passwords_returned = await asyncio.gather(*(accounts.ensure_owner(db, _settings()) for _ in range(4)))
+    assert sum(password is not None for password in passwords_returned) == 1
     assert len(await accounts.list_accounts(db)) == 1
 
 

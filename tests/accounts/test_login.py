@@ -91,8 +91,8 @@ async def test_cookies_of_an_ended_session_are_cleared(anyone: httpx2.AsyncClien
 
 async def test_only_project_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
     actor = await _account(db)
-    made = await new_projects.create(db, actor, "Only one")
-    assert (await _login(anyone)).json()["active_project_id"] == str(made.id)
+    project = await new_projects.create(db, actor, "Only one")
+    assert (await _login(anyone)).json()["active_project_id"] == str(project.id)
 
 
 async def test_last_used_project_is_active_after_login(anyone: httpx2.AsyncClient, db: Database):
@@ -170,8 +170,8 @@ async def test_stored_sessions_and_passwords_cannot_be_used(
 async def test_disabled_account_loses_its_sessions(
     server: str, anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection
 ):
-    person = sign_up(server, owner_conn, "leaver")
-    async with person.client as client:
+    leaver = sign_up(server, owner_conn, "leaver")
+    async with leaver.client as client:
         owner_conn.execute("UPDATE app_users SET disabled_at = now()")
         assert (await client.get("/projects")).status_code == 401
         assert (await _login(anyone, {"username": "leaver", "password": PASSWORD})).status_code == 401

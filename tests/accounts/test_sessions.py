@@ -1,4 +1,4 @@
-"""How long a session lasts, and what reading one costs."""
+"""How long a session lasts, and how its use is stored."""
 
 import asyncio
 
@@ -43,15 +43,15 @@ async def test_last_use_is_stored_once_a_minute(db: Database, owner_conn: psycop
 
 
 async def test_simultaneous_attempts_are_all_counted(db: Database, token: str):
-    tries = [sessions.sign_in(db, SETTINGS, LoginAttempt("amina", f"guess {n}", "203.0.113.7")) for n in range(10)]
-    ended = await asyncio.gather(*tries, return_exceptions=True)
-    assert sum(isinstance(error, InvalidCredentials) for error in ended) == 3
-    assert sum(isinstance(error, limits.LoginRateLimited) for error in ended) == 7
+    attempts = [sessions.sign_in(db, SETTINGS, LoginAttempt("amina", f"guess {n}", "203.0.113.7")) for n in range(10)]
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert sum(isinstance(error, InvalidCredentials) for error in results) == 3
+    assert sum(isinstance(error, limits.LoginRateLimited) for error in results) == 7
 
 
 async def test_addresses_of_one_ipv6_network_count_together():
-    one, other = limits.rate_limit_subjects("2001:db8::1", "a"), limits.rate_limit_subjects("2001:db8::ffff:1", "A")
-    assert one == other
+    first, second = limits.rate_limit_subjects("2001:db8::1", "a"), limits.rate_limit_subjects("2001:db8::ffff:1", "A")
+    assert first == second
     assert limits.rate_limit_subjects("unknown", "a").address == "unknown"
 
 

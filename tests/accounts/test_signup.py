@@ -1,4 +1,4 @@
-"""Accounts by PIN: sent to the owner, guessed by nobody, used once."""
+"""Signup by PIN: the PIN goes to the owner, cannot be guessed, and works once."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ SETTINGS = Settings(telegram_bot_token=SecretStr("7000000001:token"), signup_pin
 
 
 class Desk:
-    """The room, with its owner bound."""
+    """Signup with a bound owner."""
 
     def __init__(self, db: Database, bot: Bot, simulator: TelegramSimulator):
         self.db, self.bot, self.simulator, self.settings = db, bot, simulator, SETTINGS
@@ -64,7 +64,7 @@ class Desk:
         return "in"
 
     async def usernames(self) -> list[str]:
-        return [person.username for person in await accounts.list_accounts(self.db)]
+        return [account.username for account in await accounts.list_accounts(self.db)]
 
 
 @pytest.fixture
@@ -268,20 +268,20 @@ async def test_changed_binding_voids_open_pins(desk: Desk):
 
 
 async def test_missing_parts_of_signup_are_named(desk: Desk):
-    async def told(settings: Settings, bot: Bot | None, error: type[ProofdeskError] | None) -> tuple[Any, ...]:
+    async def problem(settings: Settings, bot: Bot | None, error: type[ProofdeskError] | None) -> tuple[Any, ...]:
         if error is not None:
             with pytest.raises(error):
                 await signup.start(desk.db, settings, bot, SignupApplication("amina", PASSWORD, "192.0.2.1"))
         found = await signup.status(desk.db, settings)
         return found.enabled, found.has_telegram_token, found.owner_bound, found.missing
 
-    assert await told(SETTINGS, desk.bot, None) == (True, True, True, [])
+    assert await problem(SETTINGS, desk.bot, None) == (True, True, True, [])
     elsewhere = SETTINGS.model_copy(update={"telegram_owner_id": OWNER + 1})
-    assert await told(elsewhere, desk.bot, OwnerNotBound) == (False, True, False, ["telegram_owner_not_bound"])
-    assert await told(Settings(), None, TelegramNotConfigured) == (False, False, True, ["telegram_not_configured"])
+    assert await problem(elsewhere, desk.bot, OwnerNotBound) == (False, True, False, ["telegram_owner_not_bound"])
+    assert await problem(Settings(), None, TelegramNotConfigured) == (False, False, True, ["telegram_not_configured"])
     await telegram.unbind(desk.db, system_actor())
     both = ["telegram_not_configured", "telegram_owner_not_bound"]
-    assert await told(Settings(), None, TelegramNotConfigured) == (False, False, False, both)
+    assert await problem(Settings(), None, TelegramNotConfigured) == (False, False, False, both)
 
 
 async def test_every_step_is_audited(desk: Desk, owner_conn: psycopg.Connection):

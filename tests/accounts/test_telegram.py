@@ -1,4 +1,4 @@
-"""What the bot makes of messages, and that nobody but the owner gets bound."""
+"""The bot executes commands, and binds no account but the owner's."""
 
 import asyncio
 import logging
@@ -42,24 +42,24 @@ def simulator(telegram_server: tuple[TelegramSimulator, str]) -> TelegramSimulat
 
 @pytest.fixture
 async def bot(telegram_server: tuple[TelegramSimulator, str]) -> AsyncIterator[Bot]:
-    made = Bot(telegram_server[1], telegram_server[0].token)
-    yield made
-    await made.aclose()
+    bot = Bot(telegram_server[1], telegram_server[0].token)
+    yield bot
+    await bot.aclose()
 
 
-class Hearing:
-    """Hands what people write to the room, as the webhook would."""
+class BotConversation:
+    """Sends messages of users to the bot, as the webhook does."""
 
     def __init__(self, db: Database, bot: Bot, simulator: TelegramSimulator, settings: Settings | None = None):
         self.db, self.bot, self.simulator, self.settings = db, bot, simulator, settings or _settings()
 
-    async def hear(self, sender: int, text: str, *, proven: bool = True, **about: Any) -> bool:
+    async def send(self, sender: int, text: str, *, proven: bool = True, **about: Any) -> bool:
         update = self.simulator.update(sender, text, **about)
         return await self.post(update, proven=proven)
 
     async def post(self, update: dict[str, Any], *, proven: bool = True) -> bool:
-        posted = TelegramUpdate(update["update_id"], update["message"], proven)
-        return await telegram.handle_update(self.db, self.settings, self.bot, posted)
+        telegram_update = TelegramUpdate(update["update_id"], update["message"], proven)
+        return await telegram.handle_update(self.db, self.settings, self.bot, telegram_update)
 
     async def code(self) -> str:
         return (await telegram.create_bind_code(self.db, self.settings, system_actor()))[0]
@@ -69,18 +69,18 @@ class Hearing:
         return found and found.user_id
 
     @property
-    def answers(self) -> list[tuple[int, str]]:
+    def replies_sent(self) -> list[tuple[int, str]]:
         return [(m.chat_id, m.text) for m in self.simulator.sent]
 
 
 @pytest.fixture
-def by_code(db: Database, bot: Bot, simulator: TelegramSimulator) -> Hearing:
-    return Hearing(db, bot, simulator)
+def by_code(db: Database, bot: Bot, simulator: TelegramSimulator) -> BotConversation:
+    return BotConversation(db, bot, simulator)
 
 
 @pytest.fixture
-def by_id(db: Database, bot: Bot, simulator: TelegramSimulator) -> Hearing:
-    return Hearing(db, bot, simulator, _settings(telegram_owner_id=ADA))
+def by_id(db: Database, bot: Bot, simulator: TelegramSimulator) -> BotConversation:
+    return BotConversation(db, bot, simulator, _settings(telegram_owner_id=ADA))
 
 
 def _actions(conn: psycopg.Connection) -> list[tuple[str, str]]:
@@ -103,8 +103,8 @@ def _actions(conn: psycopg.Connection) -> list[tuple[str, str]]:
     ],
 )
 def test_commands_are_parsed(simulator: TelegramSimulator, text: str, command: str, argument: str):
-    said = commands.parse_command(simulator.update(ADA, text or " ")["message"], proven=True)
-    assert said is not None and (said.command, said.argument) == (command, argument)
+    parsed = commands.parse_command(simulator.update(ADA, text or " ")["message"], proven=True)
+    assert parsed is not None and (parsed.command, parsed.argument) == (command, argument)
 
 
 def test_only_users_in_private_chats_are_heard(simulator: TelegramSimulator):
@@ -120,10 +120,10 @@ def test_only_users_in_private_chats_are_heard(simulator: TelegramSimulator):
 
 def test_every_case_of_bind_is_decided(simulator: TelegramSimulator):
     def act(sender: int, text: str, bound_to: int | None, owner_id: int | None) -> str:
-        said = commands.parse_command(simulator.update(sender, text)["message"], proven=True)
-        assert said is not None
-        held = None if bound_to is None else TelegramBinding(bound_to, bound_to, "x", datetime.now(UTC))
-        return commands.decide(said, held, owner_id).action
+        command = commands.parse_command(simulator.update(sender, text)["message"], proven=True)
+        assert command is not None
+        binding = None if bound_to is None else TelegramBinding(bound_to, bound_to, "x", datetime.now(UTC))
+        return commands.decide(command, binding, owner_id).action
 
     assert act(ADA, "/bind", None, ADA) == "bind"
     assert act(ADA, "/bind", ADA, ADA) == "keep"
@@ -139,30 +139,32 @@ def test_every_case_of_bind_is_decided(simulator: TelegramSimulator):
     assert act(EVE, "/unbind", ADA, None) == act(ADA, "hello", ADA, None) == "answer"
 
 
-async def test_only_the_configured_owner_is_bound(by_id: Hearing, owner_conn: psycopg.Connection):
-    assert not await by_id.hear(EVE, "/bind")
+async def test_only_the_configured_owner_is_bound(by_id: BotConversation, owner_conn: psycopg.Connection):
+    assert not await by_id.send(EVE, "/bind")
     assert await by_id.bound() is None
-    assert await by_id.hear(ADA, "/bind")
-    assert await by_id.hear(ADA, "/bind@proofdesk_bot")
-    assert not await by_id.hear(EVE, "/bind")
+    assert await by_id.send(ADA, "/bind")
+    assert await by_id.send(ADA, "/bind@proofdesk_bot")
+    assert not await by_id.send(EVE, "/bind")
     assert await by_id.bound() == ADA
-    assert [chat for chat, _ in by_id.answers] == [EVE, ADA, ADA, EVE]
+    assert [chat for chat, _ in by_id.replies_sent] == [EVE, ADA, ADA, EVE]
     refused = ("auth.telegram_bind_refused", "not_the_owner")
     assert _actions(owner_conn) == [refused, ("auth.telegram_bind", ""), refused]
 
 
-async def test_bind_without_a_code_explains_how_to_get_one(by_code: Hearing):
-    assert not await by_code.hear(EVE, "/bind")
+async def test_bind_without_a_code_explains_how_to_get_one(by_code: BotConversation):
+    assert not await by_code.send(EVE, "/bind")
     assert await by_code.bound() is None
-    assert "proofdesk telegram bind-code" in by_code.answers[0][1] and "settings page" in by_code.answers[0][1]
+    assert (
+        "proofdesk telegram bind-code" in by_code.replies_sent[0][1] and "settings page" in by_code.replies_sent[0][1]
+    )
 
 
-async def test_code_binds_once_and_strangers_cannot_take_over(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_code_binds_once_and_strangers_cannot_take_over(by_code: BotConversation, owner_conn: psycopg.Connection):
     code = await by_code.code()
-    assert not await by_code.hear(EVE, "/bind 0000-0000-0000")
-    assert await by_code.hear(ADA, f"/bind {code.lower().replace('-', ' ')}")
+    assert not await by_code.send(EVE, "/bind 0000-0000-0000")
+    assert await by_code.send(ADA, f"/bind {code.lower().replace('-', ' ')}")
     for attempt in ("/bind", f"/bind {code}", "/bind@proofdesk_bot"):
-        assert not await by_code.hear(EVE, attempt)
+        assert not await by_code.send(EVE, attempt)
     assert await by_code.bound() == ADA
     assert _actions(owner_conn)[1:] == [
         ("auth.telegram_bind_refused", "wrong_code"),
@@ -173,58 +175,58 @@ async def test_code_binds_once_and_strangers_cannot_take_over(by_code: Hearing, 
     ]
 
 
-async def test_owner_moves_the_binding_with_a_new_code(by_code: Hearing):
-    assert await by_code.hear(ADA, f"/bind {await by_code.code()}")
-    assert await by_code.hear(EVE, f"/bind {await by_code.code()}")
+async def test_owner_moves_the_binding_with_a_new_code(by_code: BotConversation):
+    assert await by_code.send(ADA, f"/bind {await by_code.code()}")
+    assert await by_code.send(EVE, f"/bind {await by_code.code()}")
     assert await by_code.bound() == EVE
 
 
-async def test_new_code_voids_the_previous_one(by_code: Hearing):
+async def test_new_code_voids_the_previous_one(by_code: BotConversation):
     older, newer = await by_code.code(), await by_code.code()
-    assert not await by_code.hear(ADA, f"/bind {older}")
-    assert await by_code.hear(ADA, f"/bind {newer}")
+    assert not await by_code.send(ADA, f"/bind {older}")
+    assert await by_code.send(ADA, f"/bind {newer}")
 
 
-async def test_code_is_valid_for_fifteen_minutes(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_code_is_valid_for_fifteen_minutes(by_code: BotConversation, owner_conn: psycopg.Connection):
     code = await by_code.code()
     age = "UPDATE telegram_bind_codes SET expires_at = expires_at - interval '15 minutes'"
     owner_conn.execute(age)
-    assert not await by_code.hear(ADA, f"/bind {code}")
-    assert "expired" in by_code.answers[-1][1]
+    assert not await by_code.send(ADA, f"/bind {code}")
+    assert "expired" in by_code.replies_sent[-1][1]
 
 
-async def test_code_is_stored_as_a_hash(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_code_is_stored_as_a_hash(by_code: BotConversation, owner_conn: psycopg.Connection):
     code = await by_code.code()
     stored = owner_conn.execute("SELECT t::text || a::text FROM telegram_bind_codes t, audit_events a").fetchone()
     assert stored is not None and code not in stored[0] and code.replace("-", "") not in stored[0]
 
 
-async def test_simultaneous_uses_of_a_code_bind_one_account(by_code: Hearing, owner_conn: psycopg.Connection):
+async def test_simultaneous_uses_of_a_code_bind_one_account(by_code: BotConversation, owner_conn: psycopg.Connection):
     code = await by_code.code()
-    done = await asyncio.gather(*(by_code.hear(ADA + n, f"/bind {code}") for n in range(8)))
+    done = await asyncio.gather(*(by_code.send(ADA + n, f"/bind {code}") for n in range(8)))
     assert done.count(True) == 1
     assert await by_code.bound() == ADA + done.index(True)
     assert _actions(owner_conn).count(("auth.telegram_bind", "")) == 1
 
 
-async def test_repeated_update_does_nothing(by_code: Hearing):
+async def test_repeated_update_does_nothing(by_code: BotConversation):
     code = await by_code.code()
     update = by_code.simulator.update(ADA, f"/bind {code}")
     done = await asyncio.gather(*(by_code.post(update) for _ in range(6)))
-    assert done.count(True) == 1 and len(by_code.answers) == 1
+    assert done.count(True) == 1 and len(by_code.replies_sent) == 1
     await telegram.unbind(by_code.db, system_actor())
     assert not await by_code.post(update)
-    assert await by_code.bound() is None and len(by_code.answers) == 1
+    assert await by_code.bound() is None and len(by_code.replies_sent) == 1
 
 
-async def test_groups_and_channels_are_ignored(by_id: Hearing):
+async def test_groups_and_channels_are_ignored(by_id: BotConversation):
     for kind in ("group", "supergroup", "channel"):
-        assert not await by_id.hear(ADA, "/bind", chat=GROUP | {"type": kind})
-    assert await by_id.bound() is None and by_id.answers == []
+        assert not await by_id.send(ADA, "/bind", chat=GROUP | {"type": kind})
+    assert await by_id.bound() is None and by_id.replies_sent == []
 
 
-async def test_bot_replies_to_whoami_and_help(by_id: Hearing):
-    await by_id.hear(ADA, "/bind")
+async def test_bot_replies_to_whoami_and_help(by_id: BotConversation):
+    await by_id.send(ADA, "/bind")
     for sender, text in (
         (ADA, "/whoami"),
         (EVE, "/whoami@proofdesk_bot"),
@@ -232,43 +234,45 @@ async def test_bot_replies_to_whoami_and_help(by_id: Hearing):
         (EVE, "/help"),
         (EVE, "hm"),
     ):
-        await by_id.hear(sender, text)
-    told = [text for _, text in by_id.answers[1:]]
-    assert f"{ADA}: the owner" in told[0] and f"{EVE}: not the owner" in told[1]
-    assert all("/bind" in text and "/whoami" in text for text in told[2:])
+        await by_id.send(sender, text)
+    replies = [text for _, text in by_id.replies_sent[1:]]
+    assert f"{ADA}: the owner" in replies[0] and f"{EVE}: not the owner" in replies[1]
+    assert all("/bind" in text and "/whoami" in text for text in replies[2:])
 
 
-async def test_name_does_not_reorder_the_reply(by_id: Hearing):
+async def test_name_does_not_reorder_the_reply(by_id: BotConversation):
     update = by_id.simulator.update(EVE, "/whoami")
     update["message"]["from"] |= {"first_name": "Eve\u202e", "last_name": "\u2067gpj.exe", "username": "eve"}
     await by_id.post(update)
-    told = by_id.answers[0][1]
-    assert told.startswith(f"\u2068Eve gpj.exe @eve\u2069, Telegram id {EVE}: not the owner")
+    reply = by_id.replies_sent[0][1]
+    assert reply.startswith(f"\u2068Eve gpj.exe @eve\u2069, Telegram id {EVE}: not the owner")
 
 
-async def test_failed_reply_does_not_undo_the_command(by_id: Hearing):
+async def test_failed_reply_does_not_undo_the_command(by_id: BotConversation):
     by_id.simulator.fail("bad_gateway")
-    assert await by_id.hear(ADA, "/bind")
+    assert await by_id.send(ADA, "/bind")
     assert await by_id.bound() == ADA
 
 
-async def test_binding_of_another_than_the_configured_owner_is_ignored(by_code: Hearing, by_id: Hearing):
-    assert await by_code.hear(EVE, f"/bind {await by_code.code()}")
+async def test_binding_of_another_than_the_configured_owner_is_ignored(
+    by_code: BotConversation, by_id: BotConversation
+):
+    assert await by_code.send(EVE, f"/bind {await by_code.code()}")
     assert await by_code.bound() == EVE and await by_id.bound() is None
-    assert not await by_id.hear(EVE, "/bind")
-    assert await by_id.hear(ADA, "/bind") and await by_id.bound() == ADA
+    assert not await by_id.send(EVE, "/bind")
+    assert await by_id.send(ADA, "/bind") and await by_id.bound() == ADA
 
 
-async def test_forged_bind_cannot_divert_pins(by_id: Hearing, owner_conn: psycopg.Connection):
-    await by_id.hear(ADA, "/bind", proven=False, chat={"id": EVE, "type": "private"})
+async def test_forged_bind_cannot_divert_pins(by_id: BotConversation, owner_conn: psycopg.Connection):
+    await by_id.send(ADA, "/bind", proven=False, chat={"id": EVE, "type": "private"})
     assert owner_conn.execute("SELECT user_id, chat_id FROM telegram_owner").fetchone() == (ADA, ADA)
 
 
-async def test_unbinding_voids_the_code(by_code: Hearing, owner_conn: psycopg.Connection):
-    await by_code.hear(ADA, f"/bind {await by_code.code()}")
+async def test_unbinding_voids_the_code(by_code: BotConversation, owner_conn: psycopg.Connection):
+    await by_code.send(ADA, f"/bind {await by_code.code()}")
     code = await by_code.code()
     assert await telegram.unbind(by_code.db, system_actor()) and not await telegram.unbind(by_code.db, system_actor())
-    assert not await by_code.hear(ADA, f"/bind {code}")
+    assert not await by_code.send(ADA, f"/bind {code}")
     assert await by_code.bound() is None
     assert _actions(owner_conn).count(("auth.telegram_unbind", "")) == 1
 
@@ -280,12 +284,12 @@ async def test_code_without_effect_is_not_created(db: Database):
         await telegram.create_bind_code(db, Settings(), system_actor())
 
 
-async def test_sender_of_too_many_messages_gets_no_reply(by_code: Hearing):
+async def test_sender_of_too_many_messages_gets_no_reply(by_code: BotConversation):
     for _ in range(quotas.MESSAGES_OF_SENDER.max_hits + 5):
-        await by_code.hear(EVE, "/bind")
-    assert len(by_code.answers) == quotas.MESSAGES_OF_SENDER.max_hits
-    await by_code.hear(ADA, "/help")
-    assert by_code.answers[-1][0] == ADA
+        await by_code.send(EVE, "/bind")
+    assert len(by_code.replies_sent) == quotas.MESSAGES_OF_SENDER.max_hits
+    await by_code.send(ADA, "/help")
+    assert by_code.replies_sent[-1][0] == ADA
 
 
 async def test_only_calls_with_the_secret_are_admitted(db: Database):
@@ -321,24 +325,24 @@ async def test_webhook_is_registered(bot: Bot, simulator: TelegramSimulator):
     assert (hook.url, hook.secret_token, hook.allowed_updates) == (
         "https://desk.example.com/auth/telegram/webhook", "s3cret", ["message"],
     )  # fmt: skip
-    given = "https://other.example.com/api/v1/auth/telegram/webhook"
-    assert await telegram.register_webhook(settings, bot, given) == given
+    url = "https://other.example.com/api/v1/auth/telegram/webhook"
+    assert await telegram.register_webhook(settings, bot, url) == url
     with pytest.raises(Invalid, match="PUBLIC_URL"):
         await telegram.register_webhook(_settings(), bot, None)
     with pytest.raises(Invalid, match="TELEGRAM_WEBHOOK_SECRET") as refused:
-        await telegram.register_webhook(_settings(telegram_webhook_secret=SecretStr("not allowed!")), bot, given)
+        await telegram.register_webhook(_settings(telegram_webhook_secret=SecretStr("not allowed!")), bot, url)
     assert "not allowed!" not in refused.value.message
     with pytest.raises(TelegramError, match="HTTPS"):
         await telegram.register_webhook(settings, bot, "http://plain.example.com")
 
 
 async def test_token_is_in_no_log_line(
-    by_id: Hearing, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    by_id: BotConversation, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ):
     with caplog.at_level(logging.DEBUG):
         for kind in ("unauthorized", "cut", "bad_gateway"):
             by_id.simulator.fail(kind, times=1)
-            await by_id.hear(ADA, "/help")
+            await by_id.send(ADA, "/help")
     ours, _ = capsys.readouterr()
     assert ours.count("telegram answer not sent") == 3
     assert "/bot…/sendMessage" in caplog.text

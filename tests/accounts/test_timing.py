@@ -1,4 +1,4 @@
-"""How long a refused login takes does not tell whether the account exists."""
+"""The duration of a refused login does not reveal whether the account exists."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""The client alone: how long it waits, how much it reads, and what it does not tell."""
+"""The client: waits, limits, masked tokens, and lists of a contact."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The whole support corpus through the real sync, where it lies beside the repository."""
+"""The whole support corpus through the real sync, if it lies beside the repository."""
 
 import asyncio
 import os
@@ -21,9 +21,9 @@ MEGABYTES = 200
 
 
 def peak_of(command: list[str], environment: dict[str, str]) -> int:
-    """Run a command to its good end; the most memory that it held, in megabytes.
+    """Run a command and return its peak memory in megabytes.
 
-    Read from the process itself: what its parent is told of it counts the parent's memory at the fork as well.
+    It is read from the process itself: the resource usage of a child includes the parent's memory at the fork.
     """
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     peak = 0

@@ -1,4 +1,4 @@
-"""Hostile values in every field of every answer that a sync reads: no run stops, and no other item is lost."""
+"""Hostile values in every field of every response that a sync reads: no run stops, and no other item is lost."""
 
 import json
 import random
@@ -204,16 +204,16 @@ async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
     first, second = fill(simulator, 2)
     await _run(db, project, simulator, {})
     before = owner_conn.execute("SELECT message_id, conversation_id, content FROM cw_messages").fetchall()
-    taken = min(message for message, conversation, _ in before if conversation == first)
-    added = simulator.append_message(second, "I claim an id that is taken")
-    synced = await _run(db, project, simulator, {("message", added.id): ("id", str(taken).encode())})
+    stored_id = min(message for message, conversation, _ in before if conversation == first)
+    added = simulator.append_message(second, "I claim the id of another message")
+    synced = await _run(db, project, simulator, {("message", added.id): ("id", str(stored_id).encode())})
     assert set(owner_conn.execute("SELECT message_id, conversation_id, content FROM cw_messages")) >= set(before)
     assert synced.in_quarantine == 1
     (item,) = synced.waiting
-    assert (item.entity, item.entity_id, item.conversation_id) == ("message", str(taken), second)
+    assert (item.entity, item.entity_id, item.conversation_id) == ("message", str(stored_id), second)
     assert f"is stored in conversation {first}" in item.reason
     async with db.scoped(project) as conn:
-        rows = [{"message_id": taken, "conversation_id": second}]
+        rows = [{"message_id": stored_id, "conversation_id": second}]
         assert [m.conversation_id for m in await cursor_queries.find_stored_elsewhere(conn, project, 1, rows)] == [
             first
         ]
@@ -242,7 +242,7 @@ def test_one_hostile_value_leaves_the_rest_of_an_answer_readable():
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "reason"),
     [
         ("SELECT pg_sleep(5)", "statement_timeout"),
         ("CREATE TABLE x ()", "read-only"),
@@ -251,11 +251,11 @@ def test_one_hostile_value_leaves_the_rest_of_an_answer_readable():
         ("DO $$ BEGIN RAISE 'planted' USING ERRCODE = '57P03'; END $$", "starting up"),
     ],
 )
-async def test_database_failures_are_named(db: Database, statement: str, told: str):
-    with pytest.raises(Unavailable, match=told):
+async def test_database_failures_are_named(db: Database, statement: str, reason: str):
+    with pytest.raises(Unavailable, match=reason):
         async with db.transaction() as conn:
             await conn.execute("SET LOCAL statement_timeout = 50")
-            if told == "read-only":
+            if reason == "read-only":
                 await conn.execute("SET TRANSACTION READ ONLY")
             await conn.execute(statement.encode())
 

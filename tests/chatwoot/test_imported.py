@@ -1,4 +1,4 @@
-"""Imported history: ids and times disagree. Sync and reconcile end with exactly Chatwoot's rows, whatever the order."""
+"""Imported history, in which ids and times disagree: sync and reconcile end with exactly the rows of Chatwoot."""
 
 import random
 
@@ -21,8 +21,8 @@ def import_history(simulator: ChatwootSimulator, conversation: int, times: list[
     simulator.import_messages(conversation, [(float(at), f"Imported {n}") for n, at in enumerate(times)])
 
 
-def disturb(simulator: ChatwootSimulator, chance: random.Random, ids: list[int], held: list[int]) -> None:
-    """Some of what makes ids and times disagree, or moves no time at all."""
+def disturb(simulator: ChatwootSimulator, chance: random.Random, ids: list[int], uncommitted: list[int]) -> None:
+    """Make some changes after which ids and times disagree, or that move no time."""
     now, ago = int(simulator.clock.now()), 40 * 86_400
     simulator.switches.tie_order = chance.choice(("ascending", "descending", "alternating"))
     for _ in range(4):
@@ -30,14 +30,18 @@ def disturb(simulator: ChatwootSimulator, chance: random.Random, ids: list[int],
         times = [now - ago + n for n in range(chance.choice((3, 90, 1010)))]
         act = chance.choice(("reversed", "shuffled", "equal", "dated", "held", "release", "delete", "live"))
         if act in ("reversed", "shuffled", "equal"):
-            made = {"reversed": times[::-1], "shuffled": chance.sample(times, len(times)), "equal": [now] * len(times)}
-            import_history(simulator, conversation, made[act])
+            orders = {
+                "reversed": times[::-1],
+                "shuffled": chance.sample(times, len(times)),
+                "equal": [now] * len(times),
+            }
+            import_history(simulator, conversation, orders[act])
         elif act == "dated":
             simulator.append_message(conversation, "Dated back", at=now - ago)
         elif act == "held":
-            held.append(simulator.append_message(conversation, "Committed late", held=True).id)
-        elif act == "release" and held:
-            simulator.release_message(held.pop(0))
+            uncommitted.append(simulator.append_message(conversation, "Committed late", held=True).id)
+        elif act == "release" and uncommitted:
+            simulator.release_message(uncommitted.pop(0))
         elif act == "delete" and (rows := simulator.conversation(conversation).messages):
             simulator.remove_message(chance.choice(rows).id)
         simulator.append_message(conversation, "Live")
@@ -47,10 +51,10 @@ def disturb(simulator: ChatwootSimulator, chance: random.Random, ids: list[int],
 async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, seed: int
 ):
-    chance, held = random.Random(seed), list[int]()
+    chance, uncommitted = random.Random(seed), list[int]()
     ids, client = fill(simulator, 4, 40), connect(simulator)
     for _ in range(3):
-        disturb(simulator, chance, ids, held)
+        disturb(simulator, chance, ids, uncommitted)
         await sync.run(db, client, project, OPTIONS, ignore_progress)
         assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
         assert ours(owner_conn) == theirs(simulator)
@@ -95,7 +99,7 @@ async def test_new_message_in_a_long_conversation_costs_two_requests(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
     assert first <= 25
-    assert simulator.journal.count(path="*/messages") == 2, "from the cursor on, and the end once more"
+    assert simulator.journal.count(path="*/messages") == 2, "one from the cursor on, one to recheck the end"
 
 
 async def test_deletion_among_the_last_hundred_is_noticed_at_once(
@@ -118,7 +122,7 @@ async def test_page_that_lacks_a_message_removes_nothing(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     rows = simulator.conversation(conversation).messages
     hidden = rows.pop(10)
-    # It is back before the second reading, as from a copy of the database that lagged behind.
+    # It is back before the second reading, as with a replica of the database that lagged behind.
     simulator.shift(lambda: rows.insert(10, hidden), path="*/messages", times=1)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (False, 0)

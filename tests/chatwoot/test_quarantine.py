@@ -1,4 +1,4 @@
-"""What cannot be stored waits in quarantine with its reason; the rest goes on, and each run tries again."""
+"""An item that cannot be stored is quarantined with its reason, the rest is stored, and each run retries."""
 
 import psycopg
 import pytest
@@ -39,7 +39,7 @@ async def test_unstorable_message_is_quarantined_alone(
 async def test_repaired_message_leaves_the_quarantine(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, wrong: dict
 ):
-    # The oldest of many, so that nothing but the quarantine leads back to it.
+    # The oldest of many, so that only the quarantine leads to it.
     oldest, *_ = fill(simulator, 60)
     message = next(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == oldest)
     simulator.break_message(message, wrong)
@@ -53,7 +53,7 @@ async def test_repaired_message_leaves_the_quarantine(
 async def test_unreadable_conversation_is_quarantined_and_retried(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    # Made long ago on the simulator's clock, so that nothing but the quarantine leads back to it.
+    # Created long ago on the simulator's clock, so that only the quarantine leads to it.
     simulator.clock.freeze(simulator.clock.now() - 86_400)
     ids = fill(simulator, 60)
     simulator.clock.run()

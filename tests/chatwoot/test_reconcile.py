@@ -1,4 +1,4 @@
-"""Reconcile: finds what polling cannot, repairs it, and proves the result."""
+"""Reconcile finds what sync cannot see, repairs it, and proves the result."""
 
 import psycopg
 import pytest
@@ -22,11 +22,11 @@ async def test_complete_import_is_proven_complete(db: Database, project: Scope, 
     there = {i["inbox_id"]: i for i in studio.truth(rows=False)["by_inbox"]}
     assert found.complete
     for proof in found.inboxes:
-        wanted = there[proof.inbox_id]
+        expected = there[proof.inbox_id]
         assert proof.theirs == proof.ours
-        assert proof.theirs["conversations"] == wanted["conversations"]
-        assert proof.theirs["messages"] == wanted["messages"]
-        assert proof.theirs["highest_message_id"] == wanted["highest_message_id"]
+        assert proof.theirs["conversations"] == expected["conversations"]
+        assert proof.theirs["messages"] == expected["messages"]
+        assert proof.theirs["highest_message_id"] == expected["highest_message_id"]
         assert (proof.missing, proof.removed) == (0, 0)
 
 
@@ -131,8 +131,8 @@ async def test_rate_limit_is_kept(db: Database, project: Scope, simulator: Chatw
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.journal.clear()
     await reconcile.run(db, client, project, OPTIONS, 60 * 40, ignore_progress)
-    asked = [entry.at for entry in simulator.journal.find()]
-    assert max(asked) - min(asked) >= (len(asked) - 1) / 40 * 0.9
+    times = [entry.at for entry in simulator.journal.find()]
+    assert max(times) - min(times) >= (len(times) - 1) / 40 * 0.9
 
 
 async def test_stopped_reconcile_resumes_and_walks_no_source_twice(
@@ -156,5 +156,5 @@ async def test_stopped_reconcile_resumes_and_walks_no_source_twice(
 
 
 async def always() -> bool:
-    """Leave off."""
+    """Ask to stop."""
     return True

@@ -1,4 +1,4 @@
-"""Sync: loses nothing, reads nothing twice, notices what changed."""
+"""Sync loses nothing, reads nothing twice, and finds changes."""
 
 import dataclasses
 from datetime import timedelta
@@ -20,7 +20,7 @@ OPTIONS = sync.SyncOptions(default_account_id=1)
 
 
 def fingerprint(conn: psycopg.Connection) -> list[tuple[str, ...]]:
-    """Every row version of the mirror: it differs as soon as a row was written, even with the same values."""
+    """Return every row version: it differs as soon as a row was written, even with the same values."""
     return conn.execute(
         "SELECT 'c', xmin::text, conversation_id::text FROM cw_conversations UNION ALL"
         " SELECT 'm', xmin::text, message_id::text FROM cw_messages UNION ALL"
@@ -35,7 +35,7 @@ async def test_whole_sample_is_stored(
     synced = await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(studio)
     stored = owner_conn.execute("SELECT count(*) FROM cw_messages").fetchone()
-    assert (synced.counts.messages,) == stored, "pages are taken at the same time, and each is counted"
+    assert (synced.counts.messages,) == stored, "pages are imported concurrently, and each is counted"
 
 
 async def test_contacts_and_inboxes_are_stored(
@@ -110,12 +110,12 @@ async def test_status_labels_and_assignee_are_noticed(
 async def test_recently_deleted_message_is_updated(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    made = simulator.create_conversation(1, content="The password is hunter2")
+    conversation = simulator.create_conversation(1, content="The password is hunter2")
     # The list shows the newest message; that an older one was deleted it does not show.
-    simulator.append_message(made.id, "Got it, thank you", message_type="outgoing")
+    simulator.append_message(conversation.id, "Got it, thank you", message_type="outgoing")
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    message = min(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == made.id)
+    message = min(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == conversation.id)
     simulator.delete_message(message)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
@@ -127,11 +127,11 @@ async def test_smaller_id_that_appears_later_is_read(
 ):
     (conversation,) = fill(simulator, 1, 30)
     client = connect(simulator)
-    held = simulator.append_message(conversation, "Committed late", held=True)
+    uncommitted = simulator.append_message(conversation, "Committed late", held=True)
     simulator.append_message(conversation, "Committed at once")
     options = dataclasses.replace(OPTIONS, recheck=timedelta())
     await sync.run(db, client, project, options, ignore_progress)
-    simulator.release_message(held.id)
+    simulator.release_message(uncommitted.id)
     simulator.append_message(conversation, "Afterwards")
     await sync.run(db, client, project, options, ignore_progress)
     assert ours(owner_conn) == theirs(simulator)
@@ -167,7 +167,7 @@ async def test_pages_that_shift_during_a_walk_lose_nothing(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     stored, there = ours(owner_conn), theirs(simulator)
-    # A conversation deleted after it was read is the reconcile job's to find; nothing that exists may be missing.
+    # Reconcile finds a conversation that was deleted after it was read; nothing that exists may be missing.
     assert there[0] <= stored[0]
     assert there[1] <= stored[1]
 
@@ -246,9 +246,9 @@ async def test_inbox_bound_later_is_read_completely(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     await sources.bind(db, project, "chatwoot_inbox", f"1:{second}")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    wanted = {i["inbox_id"]: i["messages"] for i in studio.truth(rows=False)["by_inbox"]}
+    expected = {i["inbox_id"]: i["messages"] for i in studio.truth(rows=False)["by_inbox"]}
     stored = dict(owner_conn.execute("SELECT inbox_id, count(*) FROM cw_messages GROUP BY 1").fetchall())
-    assert stored == {first: wanted[first], second: wanted[second]}
+    assert stored == {first: expected[first], second: expected[second]}
 
 
 async def test_sync_without_a_source_explains_the_fix(
@@ -281,19 +281,19 @@ async def test_only_conversations_within_the_lookback_are_read(
 async def test_stopped_first_sync_resumes_at_its_page(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    asked = 0
+    calls = 0
 
     async def every_second_page() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked % 2 == 0
+        nonlocal calls
+        calls += 1
+        return calls % 2 == 0
 
     fill(simulator, 60, 1)
     client = connect(simulator)
     finished = [
         (await sync.run(db, client, project, OPTIONS, ignore_progress, every_second_page)).finished for _ in range(3)
     ]
-    # Pages 1 and 2; then, going on a page earlier, 2 and 3; then 3 and what comes after the last.
+    # Pages 1 and 2; then, one page earlier, 2 and 3; then 3 and the empty page after it.
     assert finished == [False, False, True]
     assert ours(owner_conn) == theirs(simulator)
-    assert simulator.journal.count(path="*/messages") <= 60 + 25, "what was stored is not read again"
+    assert simulator.journal.count(path="*/messages") <= 60 + 25, "stored conversations are not read again"

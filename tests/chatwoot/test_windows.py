@@ -1,4 +1,4 @@
-"""Complete windows of ids: whatever the order of the times, every message is read, in a bounded number of requests."""
+"""Complete windows of ids read every message in any order of times, with a bounded number of requests."""
 
 import random
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Row = dict[str, int]
 
 @dataclass
 class Conversation:
-    """Messages as Chatwoot selects them: by id, ordered and cut by time, equal times in any order."""
+    """Messages as Chatwoot selects them: by id, ordered and cut by time, with equal times in any order."""
 
     times: dict[int, int]
     requests: int = 0
@@ -40,7 +40,7 @@ class Conversation:
 
 
 def order(kind: str, count: int, seed: int = 1) -> Conversation:
-    """Ids some apart, with times in the named order."""
+    """Make sparse ids with times in the named order."""
     chance = random.Random(seed)
     ids = sorted(chance.sample(range(5_000_000, 5_000_000 + count * 20), count))
     times = {

@@ -11,7 +11,7 @@ import pytest
 from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.serving import running
 from tests.support.audit_events import tamper
-from tests.support.commands import Terminal
+from tests.support.terminal import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

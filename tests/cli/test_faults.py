@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Terminal
 from tests.support.people import Person, user
+from tests.support.terminal import Terminal
 
 SECRET = "Tr1ck-y-pass"
 URL = f"postgresql://desk:{SECRET}@127.0.0.1"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from proofdesk_simulators.smtp import SmtpSimulator
-from tests.support.commands import Terminal
+from tests.support.terminal import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 import httpx2
 import pytest
 
-from tests.support.commands import Terminal
 from tests.support.server import PLAIN, free_port
+from tests.support.terminal import Terminal
 
 PASSWORD = "a long enough password"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from proofdesk_simulators.telegram import TelegramSimulator
-from tests.support.commands import Terminal
+from tests.support.terminal import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -1,4 +1,4 @@
-"""Directional formatting in names: what is taken out, what stays, and what programs get."""
+"""Directional formatting in names: what is removed, what stays, and what programs receive."""
 
 import json
 

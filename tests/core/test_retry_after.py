@@ -1,4 +1,4 @@
-"""How long an upstream asks to be left alone, in every form in which it may say so."""
+"""The wait that a service asks for, in every form of the header."""
 
 import email.utils
 import time

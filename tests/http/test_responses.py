@@ -33,20 +33,20 @@ def test_rows_are_objects_times_are_utc_and_ids_are_strings():
     with logging.bind_context(request_id="one"):
         response = success(row=Row(UUID(int=7), at, {"tier": "vip"}))
     expected = {"id": str(UUID(int=7)), "at": "2026-03-02T09:00:00.120000Z", "attributes": {"tier": "vip"}}
-    assert json.loads(response.body) == {"ok": True, "row": expected | {"note": None}, "request_id": "one"}
+    assert json.loads(bytes(response.body)) == {"ok": True, "row": expected | {"note": None}, "request_id": "one"}
     assert response.headers["content-type"] == "application/json"
 
 
 def test_long_numbers_in_attributes_keep_every_digit():
     response = success(attributes={"card": 12345678901234567890123})
-    assert json.loads(response.body)["attributes"]["card"] == 12345678901234567890123
+    assert json.loads(bytes(response.body))["attributes"]["card"] == 12345678901234567890123
 
 
 def test_a_failure_names_its_runbook_and_the_request():
     with logging.bind_context(request_id='with "quotes"'):
-        content = json.loads(failure(401, "unauthorized", "Sign in first.").body)
+        content = json.loads(bytes(failure(401, "unauthorized", "Sign in first.").body))
     assert content["details"] == {"runbook": "auth-loop"} and content["request_id"] == 'with "quotes"'
-    assert "details" not in json.loads(failure(400, "invalid_json", "The body is not JSON.").body)
+    assert "details" not in json.loads(bytes(failure(400, "invalid_json", "The body is not JSON.").body))
 
 
 def test_a_schema_has_the_required_fields_of_its_row():

@@ -38,20 +38,20 @@ def refuses(*bad: str) -> Callable[[Sequence[str]], EmbeddingError | None]:
     return lambda texts: TextsRefused("no") if set(bad) & set(texts) else None
 
 
-async def test_a_batch_is_halved_until_the_bad_texts_are_alone():
+async def test_a_refused_batch_is_halved_down_to_the_bad_texts():
     provider = Scripted(refuses("c", "h"))
     outcomes = await BatchEmbedder(provider, QUICK).embed(list("abcdefgh"))
     assert [outcome.reason for outcome in outcomes] == [None, None, "no", None, None, None, None, "no"]
     assert all((outcome.vector is None) == (outcome.reason is not None) for outcome in outcomes)
 
 
-async def test_too_many_texts_for_one_request_are_all_embedded_in_smaller_ones():
+async def test_too_many_texts_are_embedded_in_smaller_requests():
     provider = Scripted(lambda texts: TextsRefused("too many") if len(texts) > 3 else None)
     outcomes = await BatchEmbedder(provider, QUICK).embed(list("abcdefgh"))
     assert all(outcome.vector for outcome in outcomes)
 
 
-async def test_how_many_texts_a_request_may_have_is_learnt_from_good_texts_only():
+async def test_the_text_limit_is_learnt_from_good_texts_only():
     batches = BatchEmbedder(Scripted(lambda texts: TextsRefused("too many") if len(texts) > 3 else None), QUICK)
     assert batches.lowered_to is None
     await batches.embed(list("abcdefgh"))
@@ -61,14 +61,14 @@ async def test_how_many_texts_a_request_may_have_is_learnt_from_good_texts_only(
     assert one_is_bad.lowered_to is None
 
 
-async def test_a_plain_sentence_decides_whether_texts_are_at_fault():
+async def test_a_refused_plain_sentence_fails_the_run():
     provider = Scripted(lambda texts: TextsRefused("unknown parameter"))
     with pytest.raises(ProviderFailed, match="unknown parameter It refuses any text"):
         await BatchEmbedder(provider, QUICK).embed(["a", "b"])
     assert provider.asked == [["a", "b"], [PROBE]]
 
 
-async def test_a_provider_that_took_texts_in_this_run_needs_no_proof():
+async def test_no_probe_follows_a_successful_batch():
     provider = Scripted(refuses("b"))
     batches = BatchEmbedder(provider, QUICK)
     await batches.embed(["a"])
@@ -76,19 +76,19 @@ async def test_a_provider_that_took_texts_in_this_run_needs_no_proof():
     assert [PROBE] not in provider.asked
 
 
-async def test_what_throttles_is_never_the_fault_of_a_text():
+async def test_throttling_stops_the_run_without_a_probe():
     provider = Scripted(lambda texts: ProviderBusy("slow down", throttled=True) if texts != [PROBE] else None)
     with pytest.raises(ProviderBusy, match="Tried 3 times"):
         await BatchEmbedder(provider, QUICK).embed(["a"])
     assert len(provider.asked) == 3
 
 
-async def test_a_text_on_which_the_provider_breaks_is_found():
+async def test_a_text_that_crashes_the_provider_fails_alone():
     provider = Scripted(lambda texts: ProviderBusy("500") if "bad" in texts else None)
     good, bad = await BatchEmbedder(provider, QUICK).embed(["good", "bad"])
     assert good.vector and bad.reason == "500 Tried 3 times."
 
 
-async def test_a_vector_that_is_no_number_is_not_stored():
+async def test_a_vector_with_nan_is_not_stored():
     good, bad = await BatchEmbedder(Scripted(refuses()), QUICK).embed(["good", "nan"])
     assert good.vector and good.vector == HalfVector([1, 2]) and bad.reason

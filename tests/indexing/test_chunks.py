@@ -20,7 +20,7 @@ async def texts(db: Database, scope: Scope) -> list[str]:
     return [text for (text,) in await fetch_rows(db, scope, "SELECT text FROM rag_chunks ORDER BY created_at, chunk_index")]
 
 
-async def test_a_conversation_is_cut_into_chunks_that_wait_for_vectors(db: Database, project: Scope):
+async def test_new_chunks_are_pending(db: Database, project: Scope):
     await store_messages(db, project, Line(LONG), agent(REPLY), Line("Thanks!"))
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 2, 0)
     found = await fetch_rows(
@@ -32,7 +32,7 @@ async def test_a_conversation_is_cut_into_chunks_that_wait_for_vectors(db: Datab
     ]
 
 
-async def test_notes_activity_lines_templates_and_deleted_messages_make_no_chunks(db: Database, project: Scope):
+async def test_only_public_messages_make_chunks(db: Database, project: Scope):
     await store_messages(
         db,
         project,
@@ -46,7 +46,7 @@ async def test_notes_activity_lines_templates_and_deleted_messages_make_no_chunk
     assert await texts(db, project) == [LONG]
 
 
-async def test_the_comment_in_a_survey_is_the_words_of_the_contact(db: Database, project: Scope):
+async def test_a_survey_comment_is_attributed_to_the_contact(db: Database, project: Scope):
     survey = {"submitted_values": {"csat_survey_response": {"rating": 5, "feedback_message": "Very fast, thank you!"}}}
     rate = Line("Please rate us", "system", None, "template", "input_csat", content_attributes=survey)
     await store_messages(db, project, rate)
@@ -54,7 +54,7 @@ async def test_the_comment_in_a_survey_is_the_words_of_the_contact(db: Database,
     assert await fetch_rows(db, project, "SELECT text, sender_type FROM rag_chunks") == [("Very fast, thank you!", "contact")]
 
 
-async def test_of_an_e_mail_only_the_new_part_is_cut(db: Database, project: Scope):
+async def test_only_the_new_part_of_an_email_makes_chunks(db: Database, project: Scope):
     def mail(content: str, **email: object) -> Line:
         return Line(content, content_type="incoming_email", content_attributes={"email": email})
 
@@ -70,14 +70,14 @@ async def test_of_an_e_mail_only_the_new_part_is_cut(db: Database, project: Scop
     assert "Return" in context
 
 
-async def test_a_message_that_came_late_takes_its_place_in_time(db: Database, project: Scope):
+async def test_a_late_message_is_ordered_by_its_time(db: Database, project: Scope):
     await store_messages(db, project, agent(REPLY), Line("Yes"), first_id=200)
     await store_messages(db, project, Line(LONG), first_id=110)
     await index_conversations(db, project, LIMITS)
     assert await texts(db, project) == [LONG, f"{REPLY}\nYes"]
 
 
-async def test_a_second_cut_changes_nothing(db: Database, project: Scope):
+async def test_indexing_again_changes_no_rows(db: Database, project: Scope):
     await store_messages(db, project, Line(LONG), agent(REPLY))
     await index_conversations(db, project, LIMITS)
     before = await fetch_rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id")
@@ -87,7 +87,7 @@ async def test_a_second_cut_changes_nothing(db: Database, project: Scope):
     assert await fetch_rows(db, project, "SELECT ctid, xmin, * FROM rag_chunks ORDER BY message_id") == before
 
 
-async def test_a_changed_text_waits_again_and_the_others_do_not(db: Database, project: Scope, owner_conn):
+async def test_only_changed_chunks_become_pending(db: Database, project: Scope, owner_conn):
     await store_messages(db, project, Line(LONG), Line(LONG + " Order 17."))
     await index_conversations(db, project, LIMITS)
     owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'ready', embedding_model = 'm'")
@@ -97,7 +97,7 @@ async def test_a_changed_text_waits_again_and_the_others_do_not(db: Database, pr
     assert found == [(100, "ready"), (101, "pending")]
 
 
-async def test_a_deleted_message_loses_its_chunks(db: Database, project: Scope):
+async def test_chunks_of_a_deleted_message_are_deleted(db: Database, project: Scope):
     await store_messages(db, project, Line(" ".join([LONG] * 40)), agent(REPLY))
     await index_conversations(db, project, LIMITS)
     await edit_message(db, project, 100, "This message was deleted", deleted=True)
@@ -106,14 +106,14 @@ async def test_a_deleted_message_loses_its_chunks(db: Database, project: Scope):
     assert await texts(db, project) == [REPLY]
 
 
-async def test_a_shorter_text_loses_the_chunks_it_no_longer_needs(db: Database, project: Scope):
+async def test_a_shorter_text_deletes_surplus_chunks(db: Database, project: Scope):
     await store_messages(db, project, Line(" ".join([LONG] * 40)))
     await index_conversations(db, project, LIMITS)
     await edit_message(db, project, 100, LONG)
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 2)
 
 
-async def test_other_limits_cut_every_conversation_anew(db: Database, project: Scope):
+async def test_other_limits_rebuild_all_chunks(db: Database, project: Scope):
     await store_messages(db, project, Line(" ".join([LONG] * 10)))
     await index_conversations(db, project, LIMITS)
     assert len(await texts(db, project)) == 1
@@ -130,7 +130,7 @@ async def test_two_workers_share_the_conversations(db: Database, project: Scope,
     assert len(await texts(db, project)) == 40
 
 
-async def test_a_version_that_came_while_cutting_is_cut_again(db: Database, project: Scope):
+async def test_a_new_version_is_indexed_again(db: Database, project: Scope):
     await store_messages(db, project, Line(LONG))
     await index_conversations(db, project, LIMITS)
     await store_messages(db, project, agent(REPLY), first_id=101)
@@ -138,21 +138,21 @@ async def test_a_version_that_came_while_cutting_is_cut_again(db: Database, proj
     assert await texts(db, project) == [LONG, REPLY]
 
 
-async def test_the_progress_counts_conversations(db: Database, project: Scope):
+async def test_progress_counts_conversations(db: Database, project: Scope):
     reports = []
     await store_messages(db, project, Line(LONG))
     await index_conversations(db, project, LIMITS, lambda *report: reports.append(report))
     assert reports == [(1, 1, "conversations indexed")]
 
 
-async def test_a_file_name_that_no_database_can_hold_stops_nothing(db: Database, project: Scope):
+async def test_a_file_name_with_a_nul_is_indexed(db: Database, project: Scope):
     odd = {"file_size": 3, "data_url": "https://files.example.com/invoice%00of%ff%20" + "may" * 10 + ".pdf"}
     await store_messages(db, project, Line(None, attachments=[odd]), Line(LONG))
     await index_conversations(db, project, LIMITS)
     assert any(text.startswith("invoiceof") for text in await texts(db, project))
 
 
-async def test_a_failing_batch_stops_the_one_beside_it(db: Database, project: Scope, monkeypatch):
+async def test_a_failing_batch_stops_the_concurrent_one(db: Database, project: Scope, monkeypatch):
     monkeypatch.setattr(incremental, "BATCH", 1)
     for number in range(1, 41):
         await store_messages(db, project, Line(LONG), conversation_id=number)
@@ -168,7 +168,7 @@ async def test_a_failing_batch_stops_the_one_beside_it(db: Database, project: Sc
     assert (await index_conversations(db, project, LIMITS)).conversations == 40 - stored
 
 
-async def test_another_project_is_left_alone(db: Database, project: Scope):
+async def test_other_projects_are_not_touched(db: Database, project: Scope):
     other = await new_project(db, "Other")
     await store_messages(db, other, Line(LONG))
     assert await index_conversations(db, project, LIMITS) == IndexingTotals()

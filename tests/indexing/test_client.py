@@ -23,7 +23,7 @@ async def refusal(provider: EmbeddingProvider) -> EmbeddingError:
     return raised.value
 
 
-async def test_openai_gives_one_vector_for_each_text_in_their_order(
+async def test_vectors_follow_the_order_of_texts(
     provider: EmbeddingProvider, simulator: OpenAISimulator
 ):
     vectors = await provider.embed_documents(["blue coat", "red shoes"])
@@ -32,7 +32,7 @@ async def test_openai_gives_one_vector_for_each_text_in_their_order(
     assert len(simulator.requests) == 2
 
 
-async def test_a_server_that_knows_floats_only_is_understood(provider: EmbeddingProvider, simulator: OpenAISimulator):
+async def test_vectors_as_floats_are_parsed(provider: EmbeddingProvider, simulator: OpenAISimulator):
     as_base64 = await provider.embed_query("blue coat")
     simulator.switches.base64 = False
     assert await provider.embed_query("blue coat") == pytest.approx(as_base64, abs=1e-6)
@@ -57,7 +57,7 @@ async def test_a_server_that_knows_floats_only_is_understood(provider: Embedding
         ("half", ProviderBusy, None),
     ],
 )
-async def test_each_failure_tells_what_was_asked_and_what_came_back(
+async def test_each_error_describes_request_and_response(
     provider: EmbeddingProvider, simulator: OpenAISimulator, kind: str, expected: type, status: int | None
 ):
     simulator.fail(kind)
@@ -71,27 +71,27 @@ async def test_each_failure_tells_what_was_asked_and_what_came_back(
     assert "sk-test" not in error.message and error.code == "embeddings_job_failed"
 
 
-async def test_the_time_that_openai_asks_for_is_kept(provider: EmbeddingProvider, simulator: OpenAISimulator):
+async def test_retry_after_is_read(provider: EmbeddingProvider, simulator: OpenAISimulator):
     simulator.fail("rate_limit", retry_after=7)
     error = await refusal(provider)
     assert isinstance(error, ProviderBusy) and error.retry_after == 7 and error.throttled
 
 
-async def test_an_answer_that_takes_too_long_is_not_waited_for(url: str, simulator: OpenAISimulator):
+async def test_a_slow_response_times_out(url: str, simulator: OpenAISimulator):
     simulator.fail("delay", delay=0.3)
     provider = factory.open_provider(settings(openai_api_key="k", openai_base_url=url, openai_timeout_ms=100))
     assert isinstance(await refusal(provider), ProviderBusy)
     await provider.aclose()
 
 
-async def test_nobody_at_the_address_is_an_outage():
+async def test_a_refused_connection_is_an_outage():
     provider = factory.open_provider(settings(openai_base_url="http://127.0.0.1:1/v1", embedding_provider="openai"))
     error = await refusal(provider)
     assert isinstance(error, ProviderBusy) and "cannot be reached" in error.message
     await provider.aclose()
 
 
-async def test_an_unknown_model_is_a_failure_for_good(url: str):
+async def test_an_unknown_model_is_a_permanent_failure(url: str):
     provider = factory.open_provider(
         settings(openai_base_url=url, embedding_provider="openai", embedding_model="bge-m3", embedding_dim=1024)
     )
@@ -100,7 +100,7 @@ async def test_an_unknown_model_is_a_failure_for_good(url: str):
     await provider.aclose()
 
 
-async def test_prefixes_are_put_before_queries_and_texts(url: str, simulator: OpenAISimulator):
+async def test_prefixes_precede_queries_and_texts(url: str, simulator: OpenAISimulator):
     provider = factory.open_provider(
         settings(
             openai_base_url=url,
@@ -116,7 +116,7 @@ async def test_prefixes_are_put_before_queries_and_texts(url: str, simulator: Op
     await provider.aclose()
 
 
-async def test_the_local_model_finds_what_is_meant_without_network():
+async def test_the_local_model_needs_no_network():
     provider = factory.open_provider(settings())
     assert (provider.name, provider.dimension) == ("local:wordllama-l2-256", 256)
     query = await provider.embed_query("when does my parcel arrive")
@@ -143,13 +143,13 @@ def test_openai_without_a_key_is_not_configured():
         ({"openai_api_key": "k", "embedding_model": "bge-m3", "embedding_dim": 1024}, "openai:bge-m3@1024", 1024),
     ],
 )
-def test_vectors_are_named_after_all_that_makes_them_differ(values: dict, name: str, dimension: int):
+def test_model_names_contain_all_that_changes_vectors(values: dict, name: str, dimension: int):
     made = settings(**values)
     assert (factory.model_name(made), factory.model_dimension(made)) == (name, dimension)
     assert factory.open_provider(made).name == name
 
 
-def test_the_provider_of_stored_vectors_can_be_opened_while_another_is_configured():
+def test_the_provider_of_stored_vectors_can_be_opened():
     made = settings(openai_api_key=SecretStr("k"), embedding_document_prefix="passage: ")
     assert factory.open_provider(made, "local:wordllama-l2-256").dimension == 256
     assert factory.open_provider(made, "openai:text-embedding-3-large@512").dimension == 512
@@ -157,6 +157,6 @@ def test_the_provider_of_stored_vectors_can_be_opened_while_another_is_configure
         factory.open_provider(made, "elsewhere:model")
 
 
-def test_a_model_of_unknown_dimension_needs_one_to_be_set():
+def test_an_unknown_dimension_must_be_configured():
     with pytest.raises(Invalid, match="set EMBEDDING_DIM"):
         factory.model_dimension(settings(openai_api_key="k", embedding_model="bge-m3"))

@@ -68,7 +68,7 @@ def asked(simulator: OpenAISimulator, name: str) -> list[Any]:
     ],
     ids=str,
 )
-async def test_the_vectors_are_those_of_the_texts(url: str, simulator: OpenAISimulator, habit: dict[str, Any]):
+async def test_vectors_match_texts_in_every_response_shape(url: str, simulator: OpenAISimulator, habit: dict[str, Any]):
     expected = await right(url)
     for name, value in habit.items():
         setattr(simulator.switches, name, value)
@@ -84,7 +84,7 @@ async def test_the_vectors_are_those_of_the_texts(url: str, simulator: OpenAISim
 
 
 @pytest.mark.parametrize("encoding", ["named", "unknown", "unnamed"])
-async def test_base64_is_asked_for_once_when_it_is_refused(url: str, simulator: OpenAISimulator, encoding: str):
+async def test_refused_base64_is_requested_once(url: str, simulator: OpenAISimulator, encoding: str):
     simulator.switches.encoding = encoding
     async with opened(url) as provider, opened(url) as another:
         await asyncio.gather(*[provider.embed_documents(TEXTS) for _ in range(5)])
@@ -92,7 +92,7 @@ async def test_base64_is_asked_for_once_when_it_is_refused(url: str, simulator: 
     assert asked(simulator, "encoding_format") == ["base64", *[None] * 6]
 
 
-async def test_a_refused_text_does_not_make_a_server_one_without_base64(url: str, simulator: OpenAISimulator):
+async def test_a_refused_text_does_not_disable_base64(url: str, simulator: OpenAISimulator):
     async with opened(url) as provider:
         with pytest.raises(EmbeddingError):
             await provider.embed_documents(["[[refuse]]"])
@@ -113,7 +113,7 @@ async def test_a_refused_text_does_not_make_a_server_one_without_base64(url: str
         ("text-embedding-ada-002", {"embedding_dim": None}, None),
     ],
 )
-async def test_dimensions_are_sent_for_models_that_know_them(
+async def test_dimensions_are_sent_to_models_that_support_them(
     url: str, simulator: OpenAISimulator, model: str, values: dict[str, Any], sent: int | None
 ):
     simulator.models[model] = {"large": 3072, "small": 1536}.get(model.rpartition("-")[2], 1536)
@@ -123,7 +123,7 @@ async def test_dimensions_are_sent_for_models_that_know_them(
 
 
 @pytest.mark.parametrize("habit", ["vllm", "litellm"])
-async def test_vectors_are_cut_by_us_where_the_server_refuses_to(url: str, simulator: OpenAISimulator, habit: str):
+async def test_vectors_are_shortened_when_the_server_refuses(url: str, simulator: OpenAISimulator, habit: str):
     simulator.switches.dimensions = habit
     async with opened(url) as provider:
         vector = await provider.embed_query("coat")
@@ -132,7 +132,7 @@ async def test_vectors_are_cut_by_us_where_the_server_refuses_to(url: str, simul
     assert asked(simulator, "dimensions") == [256, None, None]
 
 
-async def test_a_model_of_another_maker_is_asked_to_shorten_when_it_is_too_long(url: str, simulator: OpenAISimulator):
+async def test_dimensions_are_requested_after_too_long_vectors(url: str, simulator: OpenAISimulator):
     simulator.models["gemini-embedding-001"] = 3072
     async with opened(url, embedding_model="gemini-embedding-001", embedding_dim=768) as provider:
         assert len(await provider.embed_query("coat")) == 768
@@ -140,7 +140,7 @@ async def test_a_model_of_another_maker_is_asked_to_shorten_when_it_is_too_long(
     assert asked(simulator, "dimensions") == [None, 768, 768]
 
 
-async def test_vectors_that_may_not_be_cut_are_a_wrong_dimension(url: str, simulator: OpenAISimulator):
+async def test_vectors_of_other_models_are_never_cut(url: str, simulator: OpenAISimulator):
     simulator.models["bge-m3"] = 1024
     async with opened(url, embedding_model="bge-m3", embedding_dim=512) as provider:
         error = await refusal(provider)
@@ -152,7 +152,7 @@ async def test_vectors_that_may_not_be_cut_are_a_wrong_dimension(url: str, simul
 
 @pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[zero]]", "[[null]]", "[[empty]]"])
 @pytest.mark.parametrize("base64", [True, False])
-async def test_only_the_text_without_a_usable_vector_fails(
+async def test_a_text_without_a_usable_vector_fails_alone(
     url: str, simulator: OpenAISimulator, mark: str, base64: bool
 ):
     simulator.switches.base64 = base64
@@ -164,14 +164,14 @@ async def test_only_the_text_without_a_usable_vector_fails(
 
 
 @pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[null]]"])
-async def test_a_question_without_a_usable_vector_is_named(url: str, mark: str):
+async def test_a_query_without_a_usable_vector_is_an_error(url: str, mark: str):
     async with opened(url) as provider:
         with pytest.raises(ProviderFailed, match="unusable vector for the query"):
             await provider.embed_query(f"coat {mark}")
 
 
 @pytest.mark.parametrize("scale", [1e-6, 5.0, 1e6])
-async def test_vectors_of_any_length_are_stored_and_found(
+async def test_vectors_of_any_norm_are_stored_and_found(
     db: Database, project: Scope, url: str, simulator: OpenAISimulator, ten: list[str], scale: float
 ):
     simulator.switches.scale = scale
@@ -196,7 +196,7 @@ LIMITED = [
 
 
 @pytest.mark.parametrize(("wording", "numbered"), LIMITED)
-async def test_how_many_texts_a_server_takes_is_learnt_once(
+async def test_the_text_limit_of_a_server_is_learnt_once(
     url: str, simulator: OpenAISimulator, wording: str, numbered: bool
 ):
     simulator.switches.most_texts, simulator.switches.wording = 3, wording
@@ -209,7 +209,7 @@ async def test_how_many_texts_a_server_takes_is_learnt_once(
     assert provider.learned_max_texts == another.learned_max_texts == 3
 
 
-async def test_several_batches_at_once_learn_from_one(url: str, simulator: OpenAISimulator):
+async def test_concurrent_batches_share_a_learnt_limit(url: str, simulator: OpenAISimulator):
     simulator.switches.most_texts, simulator.switches.wording = 2, "mistral"
     async with opened(url) as provider:
         batches = BatchEmbedder(provider, QUICK)
@@ -220,14 +220,14 @@ async def test_several_batches_at_once_learn_from_one(url: str, simulator: OpenA
 
 
 @pytest.mark.parametrize("wording", ["openai", "mistral"])
-async def test_too_many_tokens_for_one_request_are_sent_in_several(url: str, simulator: OpenAISimulator, wording: str):
+async def test_too_many_tokens_are_split_over_requests(url: str, simulator: OpenAISimulator, wording: str):
     simulator.switches.max_tokens_a_request, simulator.switches.wording = 35, wording
     async with opened(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes)
 
 
-async def test_a_server_that_breaks_on_batches_costs_few_requests(url: str, simulator: OpenAISimulator):
+async def test_a_server_that_fails_on_batches_costs_few_requests(url: str, simulator: OpenAISimulator):
     simulator.fail("server_error", beyond=1)
     async with opened(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS * 10)
@@ -237,7 +237,7 @@ async def test_a_server_that_breaks_on_batches_costs_few_requests(url: str, simu
     assert broken == [100, 100, 100, 50, 25, 13, 7, 4, 2]
 
 
-async def test_a_server_that_breaks_on_every_text_ends_the_run(url: str, simulator: OpenAISimulator):
+async def test_a_server_that_fails_on_every_text_ends_the_run(url: str, simulator: OpenAISimulator):
     simulator.fail("server_error", containing="coat")
     async with opened(url) as provider:
         error = await refusal(provider, TEXTS * 10)
@@ -245,7 +245,7 @@ async def test_a_server_that_breaks_on_every_text_ends_the_run(url: str, simulat
     assert PROBE in simulator.embedded and len(simulator.requests) < 120
 
 
-async def test_a_server_that_dies_while_a_batch_is_halved_fails_no_text(url: str, simulator: OpenAISimulator):
+async def test_an_outage_during_halving_fails_no_text(url: str, simulator: OpenAISimulator):
     simulator.fail("server_error", containing="coat number 7")
     simulator.fail("unavailable", skip=5)
     async with opened(url) as provider:
@@ -279,21 +279,21 @@ async def test_errors_name_the_cause(
 
 
 @pytest.mark.parametrize("kind", ["error_in_200", "empty", "short", "rate_limit", "wait_in_words", "server_error"])
-async def test_what_goes_wrong_once_is_tried_again(url: str, simulator: OpenAISimulator, kind: str):
+async def test_a_single_failure_is_retried(url: str, simulator: OpenAISimulator, kind: str):
     simulator.fail(kind, times=1)
     async with opened(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes) and len(simulator.requests) == 2
 
 
-async def test_a_refusal_that_asks_to_be_tried_again_is(url: str, simulator: OpenAISimulator):
+async def test_should_retry_overrides_the_status(url: str, simulator: OpenAISimulator):
     simulator.fail("bad_request", times=1, should_retry=True)
     async with opened(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes) and asked(simulator, "texts") == [10, 10]
 
 
-async def test_the_time_to_wait_is_read_from_words_too(url: str, simulator: OpenAISimulator):
+async def test_the_wait_is_read_from_the_message(url: str, simulator: OpenAISimulator):
     simulator.fail("wait_in_words")
     async with opened(url) as provider:
         with pytest.raises(ProviderBusy) as raised:
@@ -304,7 +304,7 @@ async def test_the_time_to_wait_is_read_from_words_too(url: str, simulator: Open
 AZURE = "/openai/deployments/text-embedding-3-small?api-version=2024-10-21"
 
 
-async def test_azure_is_asked_as_it_wants_to_be(url: str, simulator: OpenAISimulator):
+async def test_azure_deployments_are_supported(url: str, simulator: OpenAISimulator):
     simulator.switches.azure, simulator.switches.key = True, "sk-test"
     async with opened(url.removesuffix("/v1") + AZURE) as provider:
         assert len(await provider.embed_query("coat")) == 256
@@ -315,12 +315,12 @@ async def test_azure_is_asked_as_it_wants_to_be(url: str, simulator: OpenAISimul
 
 
 @pytest.mark.parametrize("end", ["", "/", "/embeddings", "/embeddings/"])
-async def test_the_address_may_be_that_of_embeddings_itself(url: str, end: str):
+async def test_the_base_url_may_end_with_embeddings(url: str, end: str):
     async with opened(url + end) as provider:
         assert len(await provider.embed_query("coat")) == 256
 
 
-async def test_a_server_without_keys_is_used_when_it_is_named(url: str, simulator: OpenAISimulator):
+async def test_a_server_without_keys_needs_no_key(url: str, simulator: OpenAISimulator):
     simulator.switches.key = ""
     chosen = settings(openai_base_url=url)
     assert (chosen.provider, factory.model_name(chosen)) == ("openai", "openai:text-embedding-3-small")
@@ -329,14 +329,14 @@ async def test_a_server_without_keys_is_used_when_it_is_named(url: str, simulato
     assert settings(openai_base_url=url, embedding_provider="local").provider == "local"
 
 
-async def test_messages_are_not_masked_by_a_key_that_is_none(url: str, simulator: OpenAISimulator):
+async def test_messages_are_not_masked_without_a_key(url: str, simulator: OpenAISimulator):
     simulator.switches.key = ""
     async with opened(url, openai_api_key=None, embedding_model="none-such") as provider:
         assert "`none-such` does not exist" in (await refusal(provider)).message
 
 
 @pytest.mark.parametrize("address", ["localhost:11434/v1", "ftp://host/v1", "http://", "/v1"])
-def test_an_address_without_scheme_or_host_is_refused_at_the_start(address: str):
+def test_a_base_url_needs_scheme_and_host(address: str):
     with pytest.raises(ValidationError, match="begin with http:// or https://"):
         settings(openai_base_url=address)
 
@@ -344,7 +344,7 @@ def test_an_address_without_scheme_or_host_is_refused_at_the_start(address: str)
 @pytest.mark.parametrize(
     "habit", [{"index": "omit_zero"}, {"encoding": "named"}, {"most_texts": 2, "wording": "gemini"}], ids=str
 )
-async def test_a_run_and_a_search_work_with_such_a_server(
+async def test_runs_and_searches_work_with_deviating_servers(
     db: Database, project: Scope, url: str, simulator: OpenAISimulator, ten: list[str], habit: dict[str, Any]
 ):
     for name, value in habit.items():

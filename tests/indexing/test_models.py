@@ -25,7 +25,7 @@ async def models(db: Database, scope: Scope) -> dict[str, int]:
     return dict(await fetch_rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
 
 
-async def test_the_old_model_answers_until_the_new_one_is_complete(db: Database, project: Scope, provider, ten):
+async def test_search_uses_the_old_model_until_the_new_one_is_complete(db: Database, project: Scope, provider, ten):
     local = LocalModel()
     await embed(db, project, local)
     assert await serving(db, project, local.name) == local.name
@@ -38,7 +38,7 @@ async def test_the_old_model_answers_until_the_new_one_is_complete(db: Database,
     assert await fetch_rows(db, project, "SELECT model FROM rag_models") == [(MODEL,)]
 
 
-async def test_a_new_model_that_refuses_everything_leaves_the_old_one(
+async def test_a_model_that_refuses_everything_keeps_the_old_one(
     db: Database, project: Scope, provider, simulator, ten
 ):
     local = LocalModel()
@@ -49,7 +49,7 @@ async def test_a_new_model_that_refuses_everything_leaves_the_old_one(
     assert await models(db, project) == {local.name: 10}
 
 
-async def test_before_any_model_is_complete_the_configured_one_is_searched(db: Database, project: Scope, provider, ten):
+async def test_search_uses_the_configured_model_before_any_is_complete(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider, limit=2)
     assert await serving(db, project, MODEL) == MODEL
 

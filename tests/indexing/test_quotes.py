@@ -51,7 +51,7 @@ def marked(text: str) -> str:
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("way", ["marked", "plain", "header marked too"])
-def test_a_mail_program_says_who_wrote_what_follows(name: str, way: str):
+def test_headers_of_mail_programs_name_the_author(name: str, way: str):
     if way != "marked" and name == "a language that is not known":
         return
     quoted = marked(ASKED) if way == "marked" else ASKED
@@ -74,18 +74,18 @@ def test_a_mail_program_says_who_wrote_what_follows(name: str, way: str):
         "Original message",
     ],
 )
-def test_what_somebody_typed_stays_theirs(text: str):
+def test_typed_text_is_no_quote(text: str):
     assert split_quotes(text) == (text, [])
 
 
-def test_answers_between_quoted_lines_stay_with_who_answered():
+def test_answers_between_quoted_lines_belong_to_the_sender():
     text = f"{HEADERS['Gmail']}\n> Is it blue?\n\nYes, it is.\n\n> Is it warm?\n\nVery warm."
     own, [quote] = split_quotes(text)
     assert " ".join(own.split()) == "Yes, it is. Very warm."
     assert quote.text.split("\n")[0] == "Is it blue?" and "Is it warm?" in quote.text
 
 
-def test_a_quotation_in_a_quotation_has_its_own_author():
+def test_a_nested_quote_has_its_own_author():
     inner = f"{HEADERS['Gmail'].replace('Ivan Petrov', 'Anna Berg')}\n> First words."
     own, found = split_quotes(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(f'{ASKED}{chr(10)}{inner}')}")
     assert own == OWN
@@ -113,7 +113,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_time_grows_with_the_length_of_the_text(name: str):
+def test_splitting_quotes_takes_linear_time(name: str):
     conversation = messages(Line(HOSTILE[name]), agent(HOSTILE[name]))
     started = time.perf_counter()
     attribute_quotes(conversation)
@@ -131,12 +131,12 @@ def by_sender(*lines: Line) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_agent_s_chunk_holds_only_the_words_of_the_agent(name: str):
+def test_chunks_of_an_agent_contain_no_quotes(name: str):
     reply = agent(f"{OWN}\n\n{ALL[name]}\n\n{marked(ASKED) if name in HEADERS else ASKED}")
     assert by_sender(Line(ASKED, name="Ivan Petrov"), reply) == [(1, "contact", ASKED), (2, "agent", OWN)]
 
 
-def test_words_that_stand_nowhere_else_are_those_of_who_wrote_them():
+def test_a_new_quote_becomes_a_chunk_of_its_author():
     reply = agent(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
     again = agent(f"Once more: it was sent, and should be with you now.\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
     chunks = chunker.split_transcript(transcript(reply, again), "Shop", LIMITS)
@@ -148,14 +148,14 @@ def test_words_that_stand_nowhere_else_are_those_of_who_wrote_them():
     assert chunks[1].text == ASKED and chunks[1].covers == [1]
 
 
-def test_a_contact_s_mail_that_quotes_an_agent_names_the_agent():
+def test_a_quoted_agent_is_the_author_of_the_quote():
     head = HEADERS["Gmail, German"].replace("Ivan Petrov <ivan@example.org>", "Anna <desk@example.com>")
     mail = Line(f"{ASKED}\n\n{head}\n{marked('An offer that is not stored: coats at half the price.')}")
     found = by_sender(mail, agent("Thank you for your interest in our coats, Ivan."))
     assert found[1][1:] == ("agent", "An offer that is not stored: coats at half the price.")
 
 
-def test_what_a_contact_forwards_stays_on_the_side_of_the_contact():
+def test_forwarded_text_stays_on_the_side_of_the_contact():
     mail = Line(
         f"Please look.\n\n---------- Forwarded message ---------\n{BLOCKS['Outlook']}\n\nThe parcel was lost at sea."
     )
@@ -163,6 +163,6 @@ def test_what_a_contact_forwards_stays_on_the_side_of_the_contact():
     assert (chunk.anchor.sender_type, chunk.anchor.quoted_from) == ("contact", "Ivan")
 
 
-def test_lines_that_were_wrapped_anew_are_the_same_words():
+def test_rewrapped_quotes_are_recognized():
     wrapped = ASKED.replace(" that", "\n> that")
     assert by_sender(Line(ASKED), agent(f"{OWN}\n\n{HEADERS['Gmail']}\n> {wrapped}"))[1:] == [(2, "agent", OWN)]

@@ -20,7 +20,7 @@ PROSE = st.lists(
 
 
 @given(PROSE | st.text(max_size=400), st.integers(40, 200), st.integers(0, 20), st.integers(0, 30))
-def test_nothing_is_lost_and_no_piece_is_too_long(text: str, size: int, shortest: int, reserved: int):
+def test_pieces_lose_nothing_and_fit_the_size(text: str, size: int, shortest: int, reserved: int):
     pieces = sentences.pack(text, size, shortest=shortest, reserved=reserved)
     assert squeezed("".join(pieces)) == squeezed(text)
     assert all(0 < len(piece) <= size for piece in pieces)
@@ -28,7 +28,7 @@ def test_nothing_is_lost_and_no_piece_is_too_long(text: str, size: int, shortest
 
 
 @given(st.text("aé👩🏽‍🔧", min_size=50, max_size=300), st.integers(40, 90))
-def test_characters_as_people_see_them_stay_whole(text: str, size: int):
+def test_grapheme_clusters_are_not_split(text: str, size: int):
     for piece in sentences.pack(text, size)[1:]:
         assert not unicodedata.category(piece[0]).startswith("M")
         assert piece[0] not in "\u200d\ufe0f🏽"
@@ -46,11 +46,11 @@ def test_characters_as_people_see_them_stay_whole(text: str, size: int):
         "外套是蓝色的。|有四十二码吗？|谢谢",
     ],
 )
-def test_sentences_of_several_languages_are_told_apart(marked: str):
+def test_sentences_are_split_in_several_languages(marked: str):
     assert list(sentences.split_sentences(marked.replace("|", ""))) == marked.split("|")
 
 
-def test_a_last_piece_that_is_too_short_takes_a_sentence_from_the_one_before():
+def test_a_short_last_piece_takes_a_sentence():
     text = "The first sentence is here. The second one is here too. Yes."
     assert sentences.pack(text, 56, shortest=10) == ["The first sentence is here.", "The second one is here too. Yes."]
 

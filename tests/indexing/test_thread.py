@@ -22,7 +22,7 @@ LINES = st.lists(
 
 
 @given(LINES, st.builds(ChunkLimits, st.integers(100, 300), st.integers(0, 1000)))
-def test_nothing_is_lost_nothing_is_too_long_and_the_order_is_kept(lines: list[Line], limits: ChunkLimits):
+def test_chunks_lose_nothing_and_keep_the_order(lines: list[Line], limits: ChunkLimits):
     conversation = messages(*lines)
     made = chunker.split_transcript(conversation, "Shop", limits)
     assert "".join("".join(chunk.text.split()) for chunk in made) == "".join(
@@ -37,7 +37,7 @@ def test_nothing_is_lost_nothing_is_too_long_and_the_order_is_kept(lines: list[L
     assert all(chunk.anchor.message_id in chunk.covers for chunk in made)
 
 
-def test_a_short_answer_is_joined_to_what_it_answers():
+def test_a_short_answer_joins_its_question():
     (chunk,) = chunker.split_transcript(transcript(agent(QUESTION), Line("42, Norway")), "Shop", LIMITS)
     assert chunk.text == f"{QUESTION}\n42, Norway"
     assert chunk.covers == [1, 2]
@@ -45,12 +45,12 @@ def test_a_short_answer_is_joined_to_what_it_answers():
     assert chunk.sender_types == ["agent", "contact"]
 
 
-def test_a_greeting_is_joined_to_the_message_after_it_and_the_chunk_points_at_that():
+def test_a_greeting_joins_the_message_after_it():
     (chunk,) = chunker.split_transcript(transcript(Line("Hi"), Line(QUESTION)), "Shop", LIMITS)
     assert (chunk.text, chunk.covers, chunk.anchor.message_id) == (f"Hi\n{QUESTION}", [1, 2], 2)
 
 
-def test_a_conversation_of_one_short_message_is_a_chunk():
+def test_a_single_short_message_is_a_chunk():
     (chunk,) = chunker.split_transcript(transcript(Line("Help!")), "Shop", LIMITS)
     assert chunk.text == "Help!"
 
@@ -61,25 +61,25 @@ def test_a_chat_of_short_lines_makes_several_chunks():
     assert all(30 <= len(chunk.text) < 400 for chunk in made)
 
 
-def test_a_message_of_some_length_is_shown_as_it_is():
+def test_a_longer_message_is_a_chunk_of_its_own():
     made = chunker.split_transcript(transcript(Line(QUESTION), agent(QUESTION + " Again.")), "Shop", LIMITS)
     assert [chunk.text for chunk in made] == [QUESTION, QUESTION + " Again."]
 
 
-def test_what_is_embedded_tells_who_speaks_where_and_what_was_asked_before():
+def test_the_context_names_role_inbox_and_previous_message():
     answer = "I need it in size forty-two, and I live in the north of Norway."
     _, chunk = chunker.split_transcript(transcript(agent(QUESTION), Line(answer)), "Shop", LIMITS)
     assert chunk.context == f"contact, Shop\nagent: {QUESTION}"
 
 
-def test_a_long_message_is_cut_at_sentences_and_each_piece_has_the_context():
+def test_a_long_message_is_split_at_sentences():
     text = " ".join(f"This is sentence number {n} of a long letter." for n in range(60))
     made = chunker.split_transcript(transcript(agent(QUESTION), Line(text)), "Shop", LIMITS)[1:]
     assert [chunk.index for chunk in made] == [0, 1, 2]
     assert all(chunk.text.endswith(".") and QUESTION in chunk.context for chunk in made)
 
 
-def test_a_new_message_leaves_the_chunks_before_it_as_they_are():
+def test_a_new_message_keeps_the_chunks_before_it():
     lines = [agent(QUESTION), Line("42"), Line(QUESTION), agent("Thanks for telling us all of this, Ivan.")]
     before = chunker.split_transcript(transcript(*lines), "Shop", LIMITS)
     after = chunker.split_transcript(
@@ -88,7 +88,7 @@ def test_a_new_message_leaves_the_chunks_before_it_as_they_are():
     assert [c.content_hash for c in after[: len(before)]] == [c.content_hash for c in before]
 
 
-def test_a_file_alone_is_found_by_its_name_and_a_voice_message_by_its_words():
+def test_attachments_have_a_text():
     stored = {"file_size": 10, "data_url": "https://chat.example.org/rails/blobs/x/size%20chart.pdf"}
     spoken = {"file_size": 10, "data_url": "https://x/a.ogg", "transcribed_text": "Please call me back"}
     place = {"fallback_title": "Bergen harbour", "data_url": "https://maps.example.org/?q=1"}

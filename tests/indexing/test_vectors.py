@@ -30,7 +30,7 @@ async def models(db: Database, scope: Scope) -> dict[str, int]:
     return dict(await fetch_rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
 
 
-async def test_everything_that_waits_is_embedded(db: Database, project: Scope, provider, simulator, ten):
+async def test_all_pending_chunks_are_embedded(db: Database, project: Scope, provider, simulator, ten):
     reports = []
     done = await embed(db, project, provider, report=lambda *report: reports.append(report))
     assert (done.processed, done.failed, done.model, done.status) == (10, 0, MODEL, "ok")
@@ -40,7 +40,7 @@ async def test_everything_that_waits_is_embedded(db: Database, project: Scope, p
     assert [entry.texts for entry in simulator.requests] == [4, 4, 2]
 
 
-async def test_the_nearest_vector_is_that_of_the_text_asked_for(db: Database, project: Scope, provider, ten):
+async def test_the_nearest_vector_is_that_of_the_query(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider)
     ((context,),) = await fetch_rows(db, project, "SELECT context FROM rag_chunks WHERE conversation_id = 7")
     asked = HalfVector(list(await provider.embed_query(f"{context}\n{ten[6]}")))
@@ -53,7 +53,7 @@ async def test_the_nearest_vector_is_that_of_the_text_asked_for(db: Database, pr
     assert nearest[0] == 700 and nearest[1] == pytest.approx(0, abs=1e-3)
 
 
-async def test_a_limit_takes_the_newest(db: Database, project: Scope, provider, ten):
+async def test_a_limit_embeds_the_newest_chunks(db: Database, project: Scope, provider, ten):
     done = await embed(db, project, provider, limit=5)
     assert (done.processed, done.status) == (5, "pending")
     ready = await fetch_rows(
@@ -62,7 +62,7 @@ async def test_a_limit_takes_the_newest(db: Database, project: Scope, provider, 
     assert [number for (number,) in ready] == [6, 7, 8, 9, 10]
 
 
-async def test_nothing_to_do_is_no_failure(db: Database, project: Scope, provider, simulator):
+async def test_a_run_without_chunks_succeeds(db: Database, project: Scope, provider, simulator):
     assert (await embed(db, project, provider)).status == "ok"
     assert not simulator.requests
 
@@ -73,7 +73,7 @@ async def test_two_workers_embed_each_chunk_once(db: Database, project: Scope, p
     assert sorted(simulator.embedded.values()) == [1] * 10
 
 
-async def test_what_a_lost_worker_had_is_taken_back(db: Database, project: Scope, provider, owner_conn, ten):
+async def test_claims_of_a_lost_worker_are_requeued(db: Database, project: Scope, provider, owner_conn, ten):
     async with db.scoped(project) as conn:
         assert len(await vector_queries.claim_chunks(conn, project, 3)) == 3
     assert (await embed(db, project, provider)).processed == 7
@@ -82,7 +82,7 @@ async def test_what_a_lost_worker_had_is_taken_back(db: Database, project: Scope
     assert (await embed(db, project, provider)).processed == 3
 
 
-async def test_a_chunk_that_outlives_worker_after_worker_is_given_up(
+async def test_a_chunk_fails_after_too_many_lost_claims(
     db: Database, project: Scope, provider, owner_conn, ten
 ):
     owner_conn.execute(
@@ -95,7 +95,7 @@ async def test_a_chunk_that_outlives_worker_after_worker_is_given_up(
     assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 9, 1)
 
 
-async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, project: Scope, provider, owner_conn, ten):
+async def test_a_late_worker_changes_nothing(db: Database, project: Scope, provider, owner_conn, ten):
     async with db.scoped(project) as conn:
         late = await vector_queries.claim_chunks(conn, project, 2)
     owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '1 day' WHERE claimed_at IS NOT NULL")
@@ -109,7 +109,7 @@ async def test_a_worker_that_comes_back_late_changes_nothing(db: Database, proje
     assert await models(db, project) == {MODEL: 10}
 
 
-async def test_a_text_that_changes_while_it_is_embedded_waits_again(
+async def test_a_text_that_changes_during_embedding_is_pending(
     db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
 ):
     loop = asyncio.get_running_loop()
@@ -132,7 +132,7 @@ async def test_a_text_that_changes_while_it_is_embedded_waits_again(
     assert any(text.endswith(changed) for text in simulator.embedded)
 
 
-async def test_a_bad_text_alone_fails_with_its_reason(db: Database, project: Scope, provider, simulator, ten):
+async def test_a_refused_text_fails_with_its_reason(db: Database, project: Scope, provider, simulator, ten):
     await edit_message(db, project, 300, "This text has [[refuse]] in it, which the provider does not take.")
     await index_conversations(db, project, LIMITS)
     done = await embed(db, project, provider)
@@ -141,7 +141,7 @@ async def test_a_bad_text_alone_fails_with_its_reason(db: Database, project: Sco
     assert [number for number, _ in found] == [300] and "(400)" in found[0][1]
 
 
-async def test_failed_chunks_are_tried_again_when_asked(db: Database, project: Scope, provider, simulator, ten):
+async def test_failed_chunks_are_retried_on_request(db: Database, project: Scope, provider, simulator, ten):
     simulator.switches.bad_text = "number 3"
     await embed(db, project, provider)
     simulator.switches.bad_text = ""
@@ -150,7 +150,7 @@ async def test_failed_chunks_are_tried_again_when_asked(db: Database, project: S
     assert (await embed(db, project, provider)).processed == 1
 
 
-async def test_a_wrong_setting_does_not_turn_every_chunk_to_failed(
+async def test_a_wrong_setting_fails_no_chunk(
     db: Database, project: Scope, provider, simulator, ten
 ):
     simulator.fail("bad_request")
@@ -160,14 +160,14 @@ async def test_a_wrong_setting_does_not_turn_every_chunk_to_failed(
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
-async def test_a_short_outage_is_waited_out(
+async def test_a_short_outage_is_retried(
     db: Database, project: Scope, provider, simulator: OpenAISimulator, ten, kind
 ):
     simulator.fail(kind, times=2)
     assert (await embed(db, project, provider)).processed == 10
 
 
-async def test_the_time_a_provider_asks_for_is_waited(
+async def test_the_run_waits_as_long_as_the_provider_asks(
     db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
 ):
     simulator.fail("rate_limit", times=1, retry_after=0.2)
@@ -178,7 +178,7 @@ async def test_the_time_a_provider_asks_for_is_waited(
     assert second.at - first.at >= 0.2
 
 
-async def test_a_provider_that_asks_for_too_much_time_stops_the_run(
+async def test_too_long_a_wait_stops_the_run(
     db: Database, project: Scope, provider, simulator, ten
 ):
     simulator.fail("rate_limit", retry_after=3600)
@@ -188,7 +188,7 @@ async def test_a_provider_that_asks_for_too_much_time_stops_the_run(
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
-async def test_a_long_outage_stops_the_run_and_loses_nothing(
+async def test_a_long_outage_stops_the_run(
     db: Database, project: Scope, provider, simulator, ten, kind
 ):
     simulator.fail(kind)
@@ -201,7 +201,7 @@ async def test_a_long_outage_stops_the_run_and_loses_nothing(
     assert (await embed(db, project, provider)).processed == 10
 
 
-async def test_a_text_on_which_the_provider_breaks_does_not_stop_the_others(
+async def test_a_text_that_crashes_the_provider_stops_no_other(
     db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
 ):
     simulator.fail("server_error", containing="number 3")
@@ -210,7 +210,7 @@ async def test_a_text_on_which_the_provider_breaks_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize("kind", ["insufficient_quota", "invalid_api_key", "forbidden", "page"])
-async def test_what_only_a_person_can_mend_stops_the_run_at_once(
+async def test_permanent_failures_stop_the_run_at_once(
     db: Database, project: Scope, provider, simulator, ten, kind
 ):
     simulator.fail(kind, skip=1)
@@ -227,7 +227,7 @@ async def test_vectors_of_another_length_stop_the_run(db: Database, project: Sco
     assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
-async def test_a_cancelled_run_gives_its_claims_back(db: Database, project: Scope, provider, simulator, ten):
+async def test_a_cancelled_run_releases_its_claims(db: Database, project: Scope, provider, simulator, ten):
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     simulator.fail("delay", delay=0.3)
     simulator.on_request = lambda texts: loop.call_soon_threadsafe(asked.set)
@@ -239,7 +239,7 @@ async def test_a_cancelled_run_gives_its_claims_back(db: Database, project: Scop
     assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
-async def test_another_project_is_left_alone(db: Database, project: Scope, provider, simulator, ten):
+async def test_other_projects_are_not_touched(db: Database, project: Scope, provider, simulator, ten):
     other = await new_project(db, "Other")
     await store_messages(db, other, Line("A secret question about a red coat in size thirty-eight."))
     await index_conversations(db, other, LIMITS)
@@ -249,7 +249,7 @@ async def test_another_project_is_left_alone(db: Database, project: Scope, provi
     assert await vectors.retry_failed(db, other) == 0
 
 
-async def test_vectors_of_a_deleted_message_are_gone(db: Database, project: Scope, provider, ten):
+async def test_vectors_of_a_deleted_message_are_deleted(db: Database, project: Scope, provider, ten):
     await embed(db, project, provider)
     await edit_message(db, project, 300, "This message was deleted", deleted=True)
     await index_conversations(db, project, LIMITS)
@@ -265,7 +265,7 @@ async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten):
     assert (done.processed, done.failed) == (0, 10)
 
 
-async def test_cutting_and_embedding_at_once_do_not_get_in_each_others_way(db: Database, project: Scope, ten):
+async def test_indexing_and_embedding_run_concurrently(db: Database, project: Scope, ten):
     async def keep_changing(worker: int) -> None:
         for turn in range(8):
             for conversation in range(1, 11):
@@ -282,7 +282,7 @@ async def test_cutting_and_embedding_at_once_do_not_get_in_each_others_way(db: D
     assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 10, 0)
 
 
-async def test_some_thousand_chunks_are_a_matter_of_seconds(db: Database, project: Scope, capsys):
+async def test_thousands_of_chunks_take_seconds(db: Database, project: Scope, capsys):
     count = 2000
     story = [
         Line(f"Question number {n}: when does the coat that I ordered in week {n % 52} arrive?") for n in range(50)

@@ -2,11 +2,9 @@
 
 import io
 import json
-import os
 import subprocess
-import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -18,6 +16,7 @@ from proofdesk.http.api import openapi
 from proofdesk.runbooks import registry
 from tests.support.response_schemas import app
 from tests.support.server import ORIGIN, Cast
+from tests.support.terminal import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SLUGS = [
@@ -127,15 +126,9 @@ def test_every_error_code_has_a_runbook_or_needs_none():
 
 
 @pytest.fixture
-def doctor(tidy_url: str) -> Iterator[Command]:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "DATABASE_URL": tidy_url}
-    environment |= {"AUTH_PASSWORD": "a long enough password", "EMBEDDING_PROVIDER": "local"}
-
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "proofdesk", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-    yield run
+def doctor(tidy_url: str, terminal: Terminal) -> Command:
+    environment = {"DATABASE_URL": tidy_url, "AUTH_PASSWORD": "a long enough password", "EMBEDDING_PROVIDER": "local"}
+    return lambda *arguments: terminal(arguments, environment)
 
 
 def test_doctor_command(doctor: Command, tmp_path: Path):

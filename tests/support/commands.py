@@ -3,10 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-
-Terminal = Callable[[tuple[str, ...], Mapping[str, str]], "subprocess.CompletedProcess[str]"]
 
 
 def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":

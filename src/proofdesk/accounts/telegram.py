@@ -1,6 +1,6 @@
 """The Telegram bot: it executes each update once and replies to it, and binds the owner's Telegram account.
 
-Signup PINs go to the bound account, so whoever could bind an account of their own could create users.
+Signup PINs go to the bound account, so a person who can bind their own account can create users.
 """
 
 import hashlib

@@ -259,8 +259,8 @@ async def list_links(conn: Conn, project_id: UUID | None, after: int, limit: int
                previous_hash, hash
         FROM audit_events
         WHERE (project_id = %(project)s OR (project_id IS NULL AND %(project)s::uuid IS NULL)) AND id > %(after)s
-        ORDER BY id LIMIT %(most)s""",
+        ORDER BY id LIMIT %(limit)s""",
         project=project_id,
         after=after,
-        most=limit,
+        limit=limit,
     )

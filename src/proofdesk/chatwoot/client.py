@@ -106,7 +106,7 @@ class ChatwootClient:
         return self._clock.now()
 
     async def server_info(self) -> ChatwootResponse:
-        """Fetch what the server tells without a token, such as its `version`. One attempt."""
+        """Fetch public information about the server, such as its `version`. One attempt."""
         return await self._attempt(ChatwootRequest(None, "/api", {}))
 
     async def profile(self) -> ChatwootResponse:
@@ -161,7 +161,7 @@ class ChatwootClient:
     async def post_message(self, account_id: int, conversation_id: int, body: dict[str, Any]) -> dict[str, Any]:
         """Store a message for delivery and return it as stored. One attempt: a second would store another (C-21).
 
-        Raises `ChatwootError`; its `outcome_unknown` tells whether the message may be stored all the same.
+        Raises `ChatwootError`; its `outcome_unknown` tells whether the message may be stored nevertheless.
         """
         endpoint = f"/api/v1/accounts/{account_id}/conversations/{conversation_id}/messages"
         async with self._slots:

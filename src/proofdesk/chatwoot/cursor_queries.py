@@ -251,7 +251,7 @@ async def release_items(
 async def release_unseen(
     conn: Conn, scope: Scope, account_id: int, conversation_ids: list[int], entity_ids: list[str], since: datetime
 ) -> None:
-    """Release messages of these conversations that were not quarantined again after `since`: mended or deleted."""
+    """Release messages of these conversations that were not quarantined again after `since`: repaired or deleted."""
     await execute(
         conn,
         """

@@ -1,4 +1,4 @@
-"""Tell a record that the token may not see from a token that lost its rights."""
+"""Distinguish a record that the token may not see from a token that lost its rights."""
 
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.responses import ChatwootError

@@ -13,7 +13,7 @@ _SLOW_ATTEMPTS = 2  # of an item that Chatwoot cannot show; the next run tries a
 
 
 async def retry_quarantined(importer: AccountImporter) -> None:
-    """Read the items again that wait longest. Items that are mended or deleted leave the quarantine."""
+    """Read the items again that wait longest. Items that are repaired or deleted leave the quarantine."""
     importer = replace(importer, client=importer.client.with_max_slow_attempts(_SLOW_ATTEMPTS))
     async with importer.db.scoped(importer.scope) as conn:
         quarantined = await cursor_queries.list_quarantined(

@@ -202,8 +202,9 @@ async def list_messages(
     before_id: int | None,
     limit: int,
 ) -> list[MessageRow]:
-    """Return messages of one conversation or of all, newest first: older than a time, or than message `before_id` of that
-    time.
+    """Return messages of one conversation or of all, newest first.
+
+    They are older than the time `before`, or of that time and with an id below `before_id`.
     """
     return await fetch_all(
         conn,

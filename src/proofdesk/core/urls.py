@@ -86,7 +86,7 @@ def _check_database_url(text: str) -> None:
         what = "drivers such as +psycopg are not named here; " if "+" in scheme else ""
         raise ValueError(f"{what}begin it with postgresql://")
     if " " in text:
-        raise ValueError("a space is in it; write %20 where it is meant")
+        raise ValueError("a space is in it; write it as %20")
     if _BAD_ESCAPE.search(text):
         raise ValueError(f"a % is not followed by two hexadecimal digits; {_ESCAPES}")
     known = {option.keyword.decode() for option in _options()} | {"ssl", "requiressl"}

@@ -173,12 +173,12 @@ def _require_known(manifest: BackupManifest) -> None:
 
 def _fill(conn: psycopg.Connection, reader: BackupReader) -> None:
     """Copy every table, without triggers and foreign keys: their effects are in the rows already."""
-    known = _tables(conn)
-    names = sql.SQL(", ").join(sql.SQL("public.{}").format(sql.Identifier(n)) for n in known if n != _RECORD)
+    columns = _tables(conn)
+    names = sql.SQL(", ").join(sql.SQL("public.{}").format(sql.Identifier(n)) for n in columns if n != _RECORD)
     with _without_triggers(conn):
         conn.execute(sql.SQL("TRUNCATE {}").format(names))  # migrations may have inserted rows
         for table in reader.manifest.tables:
-            if unknown := sorted(set(table.columns) - set(known.get(table.name, []))):
+            if unknown := sorted(set(table.columns) - set(columns.get(table.name, []))):
                 raise NewerBackup(
                     f"The backup has {table.name}.{unknown[0]}, unknown to this version. Install a newer version."
                 )

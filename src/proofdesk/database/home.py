@@ -121,7 +121,7 @@ def _check_owner(home: Path, owner: int, data_owner: int | None) -> None:
         if owner == me:
             command = shlex.join(["sudo", "chown", "-R", f"{_name(me)}:", str(home)])
             raise HomeUnavailable(
-                f"The database in {display_path(home)} was taken by {_name(data_owner)}. Run `{command}`."
+                f"The database in {display_path(home)} now belongs to {_name(data_owner)}. Run `{command}`."
             )
         raise _wrong_owner(home, 0 if data_owner == _system_uid() else data_owner)
 

@@ -143,16 +143,16 @@ def connect_as_owner(url: str) -> psycopg.Connection:
 
     Sets the same settings except the role. Raises `WrongSession` or `psycopg.Error`.
     """
-    bare, known = (
+    bare, parameters = (
         _without_options(url),
         dict[str, Any](autocommit=True, connect_timeout=10, application_name="proofdesk"),
     )
     try:
-        conn = psycopg.connect(bare, options=_startup_options(url, {}), **known)
+        conn = psycopg.connect(bare, options=_startup_options(url, {}), **parameters)
     except psycopg.OperationalError as error:
         if _NO_OPTIONS not in str(error):
             raise
-        conn = psycopg.connect(bare, **known)
+        conn = psycopg.connect(bare, **parameters)
     try:
         if conn.execute(_BACKEND).fetchone() != (conn.info.backend_pid,):
             poolers.require_session_mode_sync(bare)
@@ -166,13 +166,13 @@ def connect_as_owner(url: str) -> psycopg.Connection:
 
 async def connect_as_owner_async(url: str, name: str) -> AsyncConnection[Any]:
     """Connect as `connect_as_owner` does, for asynchronous use. `name` is the application name of the session."""
-    bare, known = _without_options(url), dict[str, Any](autocommit=True, connect_timeout=10, application_name=name)
+    bare, parameters = _without_options(url), dict[str, Any](autocommit=True, connect_timeout=10, application_name=name)
     try:
-        conn = await AsyncConnection.connect(bare, options=_startup_options(url, {}), **known)
+        conn = await AsyncConnection.connect(bare, options=_startup_options(url, {}), **parameters)
     except psycopg.OperationalError as error:
         if _NO_OPTIONS not in str(error):
             raise
-        conn = await AsyncConnection.connect(bare, **known)
+        conn = await AsyncConnection.connect(bare, **parameters)
     try:
         await _backend(conn, bare)
         await conn.execute(_set(REQUIRED_SETTINGS | _limits(url, conn.info.server_version)))

@@ -133,10 +133,10 @@ async def search_items(conn: Conn, scope: Scope, query: str, limit: int) -> list
         """
         SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
                contact_id, snippet, payload, created_at
-        FROM find_evidence(%(question)s, %(most)s) WHERE project_id = %(project)s""",
+        FROM find_evidence(%(question)s, %(limit)s) WHERE project_id = %(project)s""",
         project=scope.project_id,
         question=query,
-        most=limit,
+        limit=limit,
     )
 
 
@@ -148,9 +148,9 @@ async def list_latest_items(conn: Conn, scope: Scope, limit: int) -> list[Eviden
         """
         SELECT id, project_id, source_type, source_table, source_pk, account_id, conversation_id, message_id,
                contact_id, snippet, payload, created_at
-        FROM evidence_items WHERE project_id = %(project)s ORDER BY id DESC LIMIT %(most)s""",
+        FROM evidence_items WHERE project_id = %(project)s ORDER BY id DESC LIMIT %(limit)s""",
         project=scope.project_id,
-        most=limit,
+        limit=limit,
     )
 
 

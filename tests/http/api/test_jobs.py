@@ -28,7 +28,7 @@ async def _execute_next(db: Database, cast: Cast, job_type: str, outcome: RunOut
             raise outcome
         return outcome
 
-    while (run := await runs.claim(db, project_scope, job_type)) is None:
+    while (run := await runs.claim(db, project_scope, job_type)) is None:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await runs.execute(db, project_scope, run, handler)
 

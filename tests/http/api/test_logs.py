@@ -61,8 +61,8 @@ async def test_worker_log_lines_name_the_request_and_contain_no_secret(
     written = ""
     with running(create_app(studio)) as address:
         for token in (studio.admin_token, "a-token-that-is-refused"):
-            asked = await member.post("/jobs/chatwoot/sync?wait=0", headers={"x-request-id": f"for-{token[:7]}"})
-            assert asked.status_code == 202
+            response = await member.post("/jobs/chatwoot/sync?wait=0", headers={"x-request-id": f"for-{token[:7]}"})
+            assert response.status_code == 202
             written += await asyncio.to_thread(_run_worker, database_url, address, token)
     studio.close()
     texts = owner_conn.execute("SELECT content FROM cw_messages WHERE length(content) > 20").fetchall()

@@ -121,7 +121,7 @@ async def test_requests_are_counted_by_route_over_all_processes(served: str, tid
             ):
                 assert after.of(name, **labels) - before.of(name, **labels) == count
             labels = {dict(labels).get("route", "") for _, labels in after.samples}
-            assert not any(re.search(r"\d{2}|nothing", label) for label in labels), "no address that was asked for"
+            assert not any(re.search(r"\d{2}|nothing", label) for label in labels), "no path of a request"
             assert {dict(labels).get("method") for _, labels in after.samples} <= {None, "GET", "HEAD", "other"}
         async with asyncio.timeout(PATIENCE):  # each process looks every few seconds
             while (await scraped(client)).of("proofdesk_pool_connections", state="idle") < 2:  # noqa: ASYNC110
@@ -177,8 +177,8 @@ async def test_the_monitoring_page_names_every_metric(served: str, tidy_url: str
     named = set(re.findall(r"^\| `(proofdesk_\w+)`", PAGE.read_text("utf-8"), re.MULTILINE))
     always = found.names | {"proofdesk_sync_lag_seconds"}  # left out where nothing is read by schedule
     assert named == always
-    told = set(re.findall(r"\bproofdesk_\w+", PAGE.read_text("utf-8")))
-    assert told - named == set(), "alerts are about what there is"
+    documented = set(re.findall(r"\bproofdesk_\w+", PAGE.read_text("utf-8")))
+    assert documented - named == set(), "alerts use existing metrics"
 
 
 async def test_metrics_contain_no_personal_data(served: str, cast: Cast, owner_conn: psycopg.Connection):

@@ -34,24 +34,19 @@ async def test_a_search_answer_has_every_field(searchable: Cast):
 
 
 async def test_filters_narrow_the_search(searchable: Cast):
-    async def conversation_ids(**filters: object) -> set[str]:
+    async def matches(**filters: object) -> set[str]:
         body = {"query": "delivery refund password", "mode": "text", "topK": 50, "filters": filters}
         answer = await searchable.member.client.post("/search", json=body)
         assert answer.status_code == 200, answer.text
         return {hit["conversation_global_id"].rsplit(":")[-1] for hit in answer.json()["results"]}
 
-    assert await conversation_ids() == {"101", "102"}
+    assert await matches() == {"101", "102"}
     assert (
-        await conversation_ids(inbox_ids=[2])
-        == await conversation_ids(status="resolved")
-        == await conversation_ids(labels=["login"])
-        == {"102"}
+        await matches(inbox_ids=[2]) == await matches(status="resolved") == await matches(labels=["login"]) == {"102"}
     )
-    assert await conversation_ids(conversation_global_id=f"cw:{searchable.member.project_id}:7:101") == {"101"}
-    assert (
-        await conversation_ids(to="2026-03-03") == {"101"} and await conversation_ids(**{"from": "2026-03-05"}) == set()
-    )
-    assert await conversation_ids(conversation_global_id=f"cw:{searchable.stranger.project_id}:7:101") == set()
+    assert await matches(conversation_global_id=f"cw:{searchable.member.project_id}:7:101") == {"101"}
+    assert await matches(to="2026-03-03") == {"101"} and await matches(**{"from": "2026-03-05"}) == set()
+    assert await matches(conversation_global_id=f"cw:{searchable.stranger.project_id}:7:101") == set()
 
 
 async def test_a_query_has_1_to_4000_characters(cast: Cast):

@@ -200,7 +200,7 @@ async def test_a_user_signs_up_on_the_login_page(
     anyone: httpx2.AsyncClient, simulator: TelegramSimulator, owner_bound: None
 ):
     page = (await anyone.get("/login", headers=HTML)).text
-    assert 'action="/auth/signup/start"' in page and "Not possible yet" not in page
+    assert 'action="/auth/signup/start"' in page and "Accounts cannot be created yet" not in page
     refused = await anyone.post("/auth/signup/start", data={"username": "amina", "password": "x"})
     assert refused.status_code == 400 and 'role="alert"' in refused.text and 'value="amina"' in refused.text
     sent = await anyone.post("/auth/signup/start", data=ACCOUNT)

@@ -106,8 +106,8 @@ async def draft(
     try:
         message, _ = await drafts.create(db, scope, _draft_request(sheet))
     except (Invalid, Conflict) as error:
-        return await render_composer(request, session, scope, sheet, wrong=error)
-    return RedirectResponse(f"{outbound_views.message_url(made)}?done=draft", 303)
+        return await render_composer(request, session, scope, sheet, error=error)
+    return RedirectResponse(f"{outbound_views.message_url(message)}?done=draft", 303)
 
 
 async def render_composer(
@@ -128,7 +128,7 @@ async def render_composer(
         "form": sheet,
         "max_subject_length": MAX_SUBJECT_LENGTH,
         "errors": dict.fromkeys(FIELDS, "") | faults,
-        "other_url": f"/outbound/{wrong.details['id']}" if error and "id" in error.details else "",
+        "other_url": f"/outbound/{error.details['id']}" if error and "id" in error.details else "",
         "channels": [Choice(c, name, c == sheet.channel) for c, name in outbound_views.CHANNELS.items()],
         "cited_evidence": [outbound_views.cited_evidence(r.source, r.ref, c.text or "") for r, c in evidence],
         "preview": _preview(sheet) if sheet.text else None,

@@ -32,7 +32,7 @@ async def list_contacts(request: Request, db: Db, session: CurrentSession, q: st
     values: dict[str, Any] = {
         "contacts": [view_models.contact_view(scope.project_id, c) for c in rows[:PAGE_SIZE]],
         "q": q[:200],
-        "range_text": f"{first + 1} to {first + len(found[:PAGE_SIZE])}" if rows else "",
+        "range_text": f"{first + 1} to {first + len(rows[:PAGE_SIZE])}" if rows else "",
         "newer_url": _url(q, number - 1) if number > 1 else "",
         "older_url": _url(q, number + 1) if len(rows) > PAGE_SIZE else "",
     }
@@ -61,7 +61,7 @@ async def show_contact(
         "policies": [outbound_views.policy_view(p, names) for p in contact_policies],
         "rows": [outbound_views.message_row(m, names) for m in sent_messages],
         "most_written": MOST_WRITTEN,
-        "back": f"{here}?done=policy",
+        "back": f"{page_url}?done=policy",
         "compose_url": f"/outbound?{urlencode({'compose': 1, 'to': contact_id.lower()})}",
     }
     frame = await layout.load_frame(request, db, session)

@@ -92,12 +92,12 @@ def filter_chips(form: SearchForm, inboxes: list[InboxRow]) -> list[dict[str, st
     """Return the active filters, each with the address of the search without it."""
     names = {str(i.inbox_id): i.name for i in inboxes}
     labels = {
-        "inbox": f"in {names.get(filled.inbox, 'inbox ' + filled.inbox)}",
-        "sender": f"by {SENDERS[filled.sender].lower()}",
+        "inbox": f"in {names.get(form.inbox, 'inbox ' + form.inbox)}",
+        "sender": f"by {SENDERS[form.sender].lower()}",
         "status": STATUSES[form.status].lower(),
-        "label": f"label {filled.label}",
-        "from_": f"from {filled.from_}",
-        "to": f"to {filled.to}",
+        "label": f"label {form.label}",
+        "from_": f"from {form.from_}",
+        "to": f"to {form.to}",
     }
     return [
         {"label": label, "url": search_url(replace(form, **{name: ""}, open=""))}

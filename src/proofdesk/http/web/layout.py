@@ -124,7 +124,7 @@ def _toast(text: str, tone: str) -> dict[str, str]:
 def referring_path(request: Request) -> str:
     """Return the path of the page that sent the form, as the browser reports it."""
     referrer = urlsplit(request.headers.get("referer", ""))
-    return safe_path(f"{told.path}?{told.query}" if referrer.query else referrer.path)
+    return safe_path(f"{referrer.path}?{referrer.query}" if referrer.query else referrer.path)
 
 
 async def load_frame(request: Request, db: Database, session: UserSession) -> Frame:

@@ -131,7 +131,7 @@ async def _after(
         await action
     except (Invalid, Conflict, Denied, Unavailable) as error:
         return await _shown(request, session, scope, message_id, error=error)
-    return RedirectResponse(f"/outbound/{wanted}?done={done}", 303)
+    return RedirectResponse(f"/outbound/{message_id}?done={done}", 303)
 
 
 async def _shown(
@@ -151,7 +151,7 @@ async def _shown(
     values = _values(details, gates) | {
         "row": outbound_views.message_row(details.outbound, contacts),
         "policy": outbound_views.policy_view(details.policy, contacts) if details.policy else None,
-        "back": f"/outbound/{wanted}?done=policy",
+        "back": f"/outbound/{message_id}?done=policy",
         "error": error.message if error else "",
     }
     frame = await layout.load_frame(request, resources.db, session)
@@ -226,7 +226,7 @@ async def _listed(request: Request, scope: Scope, query: dict[str, str], number:
         ],
         "channels": [Choice(c, n, c == channel) for c, n in ({"": "Any channel"} | outbound_views.CHANNELS).items()],
         "is_set": any(query.values()),
-        "range_text": f"{first + 1} to {first + len(found)} of {view_models.format_number(total)}" if rows else "",
+        "range_text": f"{first + 1} to {first + len(rows)} of {view_models.format_number(total)}" if rows else "",
         "newer_url": _url(query, number - 1) if number > 1 else "",
         "older_url": _url(query, number + 1) if first + len(rows) < total else "",
     }

@@ -149,13 +149,13 @@ def policy_view(policy: Policy, contacts: dict[str, RecipientContact]) -> Policy
         sent=policy.sent_in_window,
         last_message=view_models.display_time(policy.last_outbound_at) if policy.last_outbound_at else None,
         last_reply=view_models.display_time(policy.last_inbound_at) if policy.last_inbound_at else None,
-        url=f"/outbound/policies?contact_global_id={quote(who, safe='')}&channel={policy.channel}",
+        url=f"/outbound/policies?contact_global_id={quote(ref, safe='')}&channel={policy.channel}",
     )
 
 
 def message_url(message: OutboundMessage) -> str:
     """Return the address of a message's page."""
-    return f"/outbound/{found.id}"
+    return f"/outbound/{message.id}"
 
 
 def format_recipient(recipient: str) -> str:
@@ -216,7 +216,7 @@ def _attempt(attempt: DeliveryAttempt) -> tuple[Any, dict[str, Any]]:
     duration = f"{view_models.format_number(attempt.duration_ms)} ms" if attempt.duration_ms is not None else ""
     receipt = f"receipt {attempt.provider_message_id}" if attempt.provider_message_id else ""
     return attempt.started_at, {
-        "title": f"Attempt {attempt.number}: {ended}",
+        "title": f"Attempt {attempt.number}: {outcome}",
         "detail": " · ".join(filter(None, (explain_error(attempt.error), receipt, duration))),
         "tone": tone,
         "at": view_models.display_time(attempt.started_at),

@@ -98,7 +98,7 @@ async def _shown(
         "is_single": policy_filter.contact is not None,
         "back": _url(policy_filter, done="policy"),
         "error": error.message if error else "",
-        "range_text": f"{first + 1} to {first + len(found)} of {total}" if rows else "",
+        "range_text": f"{first + 1} to {first + len(rows)} of {total}" if rows else "",
         "newer_url": _url(policy_filter, number - 1) if number > 1 else "",
         "older_url": _url(policy_filter, number + 1) if first + len(rows) < total else "",
     }
@@ -120,7 +120,7 @@ def _url(policy_filter: PolicyFilter, page: int = 1, done: str = "") -> str:
         "done": done,
     }
     parameters = {name: value for name, value in fields.items() if value}
-    return "/outbound/policies" + (f"?{urlencode(kept)}" if parameters else "")
+    return "/outbound/policies" + (f"?{urlencode(parameters)}" if parameters else "")
 
 
 def _parse_choice(text: str) -> bool | None:

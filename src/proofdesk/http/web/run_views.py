@@ -107,7 +107,7 @@ class JobCard:
 
 def day_card(work: DailyWork) -> DayCard:
     """Return a day as a row of the plot."""
-    at = view_models.DisplayTime(f"{found.day.isoformat()}T00:00:00Z", f"{found.day.day} {found.day:%b}")
+    at = view_models.DisplayTime(f"{work.day.isoformat()}T00:00:00Z", f"{work.day.day} {work.day:%b}")
     return DayCard(at, work.messages_read, work.chunks_embedded, bool(work.messages_read or work.chunks_embedded))
 
 

@@ -60,7 +60,7 @@ async def _after(
         return await _shown(request, session, project_scope, error=error)
     if layout.wants_partial(request):
         return await _shown(request, session, project_scope, notice=DONE[done])
-    return RedirectResponse(f"/projects/{inside.project_id}/sources?done={done}", 303)
+    return RedirectResponse(f"/projects/{project_scope.project_id}/sources?done={done}", 303)
 
 
 async def _shown(
@@ -107,4 +107,4 @@ def _holdings(data: overview.ProjectContents, available: AvailableSources) -> di
 def _of_account(account: int, name: str, available: AvailableSources) -> list[Choice]:
     inboxes = {inbox: inbox_name for (owner, inbox), inbox_name in available.inboxes.items() if owner == account}
     whole = Choice(str(account), f"{name}: all inboxes")
-    return [whole, *(Choice(f"{account}:{inbox}", f"{name}: {named}") for inbox, inbox_name in inboxes.items())]
+    return [whole, *(Choice(f"{account}:{inbox}", f"{name}: {inbox_name}") for inbox, inbox_name in inboxes.items())]

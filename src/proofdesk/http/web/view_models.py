@@ -135,7 +135,7 @@ def conversation_view(project_id: UUID, conversation: ConversationRow) -> Conver
         url=thread_url(ids.conversation(project_id, conversation.account_id, conversation.conversation_id)),
         contact=conversation.contact_name or "Unknown contact",
         contact_url=contact_url(project_id, conversation.account_id, conversation.contact_id),
-        inbox=conversation.inbox_name or f"Inbox {found.inbox_id}",
+        inbox=conversation.inbox_name or f"Inbox {conversation.inbox_id}",
         status=conversation.status,
         assignee=conversation.assignee_name or "",
         labels=conversation.labels,
@@ -182,7 +182,7 @@ def thread_url(conversation_id: str, message_id: str = "") -> str:
 def contact_url(project_id: UUID, account_id: int, contact_id: int | None) -> str:
     """Return the address of a contact's page, or an empty string when the contact is unknown."""
     contact = ids.contact(project_id, account_id, contact_id)
-    return f"/contacts/{quote(found)}" if contact else ""
+    return f"/contacts/{quote(contact)}" if contact else ""
 
 
 def chatwoot_url(settings: Settings, account_id: int, conversation_id: int) -> str:
