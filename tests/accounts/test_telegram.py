@@ -254,9 +254,7 @@ async def test_failed_reply_does_not_undo_the_command(by_id: BotConversation):
     assert await by_id.bound() == ADA
 
 
-async def test_binding_of_another_than_the_configured_owner_is_ignored(
-    by_code: BotConversation, by_id: BotConversation
-):
+async def test_binding_of_another_user_is_ignored(by_code: BotConversation, by_id: BotConversation):
     assert await by_code.send(EVE, f"/bind {await by_code.code()}")
     assert await by_code.bound() == EVE and await by_id.bound() is None
     assert not await by_id.send(EVE, "/bind")

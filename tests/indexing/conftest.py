@@ -1,4 +1,4 @@
-"""A simulated OpenAI on a port, the client that the product uses for it, and chunks to embed."""
+"""A simulated OpenAI server, a provider that uses it, and pending chunks."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -30,16 +30,16 @@ def url(simulator: OpenAISimulator) -> Iterator[str]:
 @pytest.fixture
 async def provider(url: str) -> AsyncIterator[EmbeddingProvider]:
     """OpenAI's small model, shortened to 256 numbers."""
-    opened = factory.open_provider(
+    provider = factory.open_provider(
         settings(openai_api_key="sk-test", openai_base_url=url, embedding_dim=256, openai_timeout_ms=2000)
     )
-    yield opened
-    await opened.aclose()
+    yield provider
+    await provider.aclose()
 
 
 @pytest.fixture
-async def ten(db: Database, project: Scope) -> list[str]:
-    """Ten chunks of one message each, waiting for vectors; their texts, oldest first."""
+async def ten_texts(db: Database, project: Scope) -> list[str]:
+    """Store ten pending chunks of one message each, and return their texts, oldest first."""
     texts = [f"Question number {n}: does the blue coat come in size {n + 40}?" for n in range(10)]
     for n, text in enumerate(texts):
         await store_messages(db, project, Line(text), conversation_id=n + 1)

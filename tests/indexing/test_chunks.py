@@ -17,16 +17,18 @@ REPLY = "I am sorry to hear that, Ivan. It left our house on Monday."
 
 
 async def texts(db: Database, scope: Scope) -> list[str]:
-    return [text for (text,) in await fetch_rows(db, scope, "SELECT text FROM rag_chunks ORDER BY created_at, chunk_index")]
+    return [
+        text for (text,) in await fetch_rows(db, scope, "SELECT text FROM rag_chunks ORDER BY created_at, chunk_index")
+    ]
 
 
 async def test_new_chunks_are_pending(db: Database, project: Scope):
     await store_messages(db, project, Line(LONG), agent(REPLY), Line("Thanks!"))
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 2, 0)
-    found = await fetch_rows(
+    stored = await fetch_rows(
         db, project, "SELECT message_id, covers, sender_type, sender_types, embedding_status FROM rag_chunks ORDER BY 1"
     )
-    assert found == [
+    assert stored == [
         (100, [100], "contact", ["contact"], "pending"),
         (101, [101, 102], "agent", ["agent", "contact"], "pending"),
     ]
@@ -37,7 +39,7 @@ async def test_only_public_messages_make_chunks(db: Database, project: Scope):
         db,
         project,
         Line(LONG),
-        agent("He is right, the parcel was lost. Do not tell him.", private=True),
+        agent("They are right, the parcel was lost. Do not tell them.", private=True),
         Line("Anna assigned this conversation to herself today.", "system", None, "activity"),
         Line("Thank you for your message, we will answer soon.", "system", None, "template"),
         Line("This message was deleted, says Chatwoot in its place.", deleted=True),
@@ -51,7 +53,9 @@ async def test_a_survey_comment_is_attributed_to_the_contact(db: Database, proje
     rate = Line("Please rate us", "system", None, "template", "input_csat", content_attributes=survey)
     await store_messages(db, project, rate)
     await index_conversations(db, project, LIMITS)
-    assert await fetch_rows(db, project, "SELECT text, sender_type FROM rag_chunks") == [("Very fast, thank you!", "contact")]
+    assert await fetch_rows(db, project, "SELECT text, sender_type FROM rag_chunks") == [
+        ("Very fast, thank you!", "contact")
+    ]
 
 
 async def test_only_the_new_part_of_an_email_makes_chunks(db: Database, project: Scope):
@@ -93,16 +97,16 @@ async def test_only_changed_chunks_become_pending(db: Database, project: Scope, 
     owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'ready', embedding_model = 'm'")
     await edit_message(db, project, 101, LONG + " Order 18.")
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 0)
-    found = await fetch_rows(db, project, "SELECT message_id, embedding_status FROM rag_chunks ORDER BY 1")
-    assert found == [(100, "ready"), (101, "pending")]
+    stored = await fetch_rows(db, project, "SELECT message_id, embedding_status FROM rag_chunks ORDER BY 1")
+    assert stored == [(100, "ready"), (101, "pending")]
 
 
 async def test_chunks_of_a_deleted_message_are_deleted(db: Database, project: Scope):
     await store_messages(db, project, Line(" ".join([LONG] * 40)), agent(REPLY))
     await index_conversations(db, project, LIMITS)
     await edit_message(db, project, 100, "This message was deleted", deleted=True)
-    cut = await index_conversations(db, project, LIMITS)
-    assert cut.removed == 3
+    totals = await index_conversations(db, project, LIMITS)
+    assert totals.removed == 3
     assert await texts(db, project) == [REPLY]
 
 
@@ -125,8 +129,8 @@ async def test_two_workers_share_the_conversations(db: Database, project: Scope,
     monkeypatch.setattr(incremental, "BATCH", 5)
     for number in range(1, 41):
         await store_messages(db, project, Line(LONG), conversation_id=number)
-    cuts = await asyncio.gather(*[index_conversations(db, project, LIMITS) for _ in range(2)])
-    assert sum(cut.conversations for cut in cuts) == sum(cut.stored for cut in cuts) == 40
+    totals = await asyncio.gather(*[index_conversations(db, project, LIMITS) for _ in range(2)])
+    assert sum(t.conversations for t in totals) == sum(t.stored for t in totals) == 40
     assert len(await texts(db, project)) == 40
 
 
@@ -157,15 +161,15 @@ async def test_a_failing_batch_stops_the_concurrent_one(db: Database, project: S
     for number in range(1, 41):
         await store_messages(db, project, Line(LONG), conversation_id=number)
 
-    def break_off(done: int, *_: object) -> None:
+    def fail_third(done: int, *_: object) -> None:
         if done == 3:
             raise Unavailable("The disk is full.")
 
     with pytest.raises(Unavailable, match="disk is full"):
-        await index_conversations(db, project, LIMITS, break_off)
-    stored = len(await texts(db, project))
-    assert 3 <= stored <= 4, "what the other had under way may be stored, and no more"
-    assert (await index_conversations(db, project, LIMITS)).conversations == 40 - stored
+        await index_conversations(db, project, LIMITS, fail_third)
+    count = len(await texts(db, project))
+    assert 3 <= count <= 4, "the concurrent batch may be stored, and no more"
+    assert (await index_conversations(db, project, LIMITS)).conversations == 40 - count
 
 
 async def test_other_projects_are_not_touched(db: Database, project: Scope):

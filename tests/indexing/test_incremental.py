@@ -57,7 +57,9 @@ async def test_a_growing_conversation_keeps_its_rows(db: Database, project: Scop
     await store_messages(db, project, *[Line(f"{QUESTION} Number {n}.") for n in range(30)])
     await index_conversations(db, project, LIMITS)
     chunks = await fetch_rows(db, project, CHUNKS)
-    await store_messages(db, project, agent("Marmalade is sold out until Easter, would nougat do instead?"), first_id=200)
+    await store_messages(
+        db, project, agent("Marmalade is sold out until Easter, would nougat do instead?"), first_id=200
+    )
     assert await index_conversations(db, project, LIMITS) == IndexingTotals(1, 1, 0)
     assert (await fetch_rows(db, project, CHUNKS))[:30] == chunks
 
@@ -90,7 +92,9 @@ async def test_an_unreadable_conversation_is_quarantined_alone(
     with monkeypatch.context() as patch:
         patch.setattr(transcript_queries, "public_messages", refuse_third)
         assert (await index_conversations(db, project, LIMITS)).set_aside == 1
-    assert await fetch_rows(db, project, "SELECT DISTINCT conversation_id FROM rag_chunks WHERE conversation_id = 3") == []
+    assert (
+        await fetch_rows(db, project, "SELECT DISTINCT conversation_id FROM rag_chunks WHERE conversation_id = 3") == []
+    )
     quarantined = await sync.summarize_quarantine(db, project)
     assert {(item.entity, item.conversation_id) for item in quarantined.longest} == {("chunks", 3), ("terms", 3)}
     assert (await index_conversations(db, project, LIMITS)).conversations == 1

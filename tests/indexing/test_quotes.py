@@ -1,4 +1,4 @@
-"""Quoted words: what mail programs write above them, and what stays with whoever typed it."""
+"""Quotes: the headers of mail programs, and text that is no quote."""
 
 import time
 
@@ -11,7 +11,7 @@ from proofdesk.indexing.chunking.chunker import ChunkLimits
 from tests.support.transcripts import Line, agent, messages, transcript
 
 OWN = "We have sent it today, and it will be there soon."
-ASKED = "Where is the blue coat that I ordered in February?"
+QUESTION = "Where is the blue coat that I ordered in February?"
 FROM = "Ivan Petrov <ivan@example.org>"
 OUTLOOK = f"Von: {FROM}\nGesendet: Montag, 2. März 2026 10:00\nAn: Desk <desk@example.com>\nBetreff: AW: Mantel"
 HEADERS = {
@@ -50,16 +50,16 @@ def marked(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("way", ["marked", "plain", "header marked too"])
-def test_headers_of_mail_programs_name_the_author(name: str, way: str):
-    if way != "marked" and name == "a language that is not known":
+@pytest.mark.parametrize("style", ["marked", "plain", "header marked too"])
+def test_headers_of_mail_programs_name_the_author(name: str, style: str):
+    if style != "marked" and name == "a language that is not known":
         return
-    quoted = marked(ASKED) if way == "marked" else ASKED
-    below = marked(f"{ALL[name]}\n\n{ASKED}") if way == "header marked too" else f"{ALL[name]}\n{quoted}"
-    if name in BLOCKS and way == "marked":
-        below = f"{ALL[name]}\n\n{ASKED}"
-    own, found = split_quotes(f"{OWN}\n\n{below}")
-    assert (own, [(q.author, q.text) for q in found]) == (OWN, [("Ivan Petrov", ASKED)])
+    quoted = marked(QUESTION) if style == "marked" else QUESTION
+    below = marked(f"{ALL[name]}\n\n{QUESTION}") if style == "header marked too" else f"{ALL[name]}\n{quoted}"
+    if name in BLOCKS and style == "marked":
+        below = f"{ALL[name]}\n\n{QUESTION}"
+    own, quotes = split_quotes(f"{OWN}\n\n{below}")
+    assert (own, [(q.author, q.text) for q in quotes]) == (OWN, [("Ivan Petrov", QUESTION)])
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_headers_of_mail_programs_name_the_author(name: str, way: str):
         "You said:\n> we send it on Monday\nand it is Friday now.",
         "We travel like this:\nFrom: Oslo\nTo: Bergen\nDate: 3 May\nPlease book it.",
         "Yesterday your colleague wrote:\nwe will refund you",
-        "I called 2 days ago and he wrote down the following:\n- blue\n- size 42",
+        "I called 2 days ago and they wrote down the following:\n- blue\n- size 42",
         "Note: a thing -- and another: thing",
         "Original message",
     ],
@@ -87,9 +87,12 @@ def test_answers_between_quoted_lines_belong_to_the_sender():
 
 def test_a_nested_quote_has_its_own_author():
     inner = f"{HEADERS['Gmail'].replace('Ivan Petrov', 'Anna Berg')}\n> First words."
-    own, found = split_quotes(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(f'{ASKED}{chr(10)}{inner}')}")
+    own, quotes = split_quotes(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(f'{QUESTION}{chr(10)}{inner}')}")
     assert own == OWN
-    assert [(q.author, q.text, q.depth) for q in found] == [("Ivan Petrov", ASKED, 0), ("Anna Berg", "First words.", 1)]
+    assert [(q.author, q.text, q.depth) for q in quotes] == [
+        ("Ivan Petrov", QUESTION, 0),
+        ("Anna Berg", "First words.", 1),
+    ]
 
 
 HOSTILE = {
@@ -132,27 +135,27 @@ def by_sender(*lines: Line) -> list[tuple[int, str, str]]:
 
 @pytest.mark.parametrize("name", ALL)
 def test_chunks_of_an_agent_contain_no_quotes(name: str):
-    reply = agent(f"{OWN}\n\n{ALL[name]}\n\n{marked(ASKED) if name in HEADERS else ASKED}")
-    assert by_sender(Line(ASKED, name="Ivan Petrov"), reply) == [(1, "contact", ASKED), (2, "agent", OWN)]
+    reply = agent(f"{OWN}\n\n{ALL[name]}\n\n{marked(QUESTION) if name in HEADERS else QUESTION}")
+    assert by_sender(Line(QUESTION, name="Ivan Petrov"), reply) == [(1, "contact", QUESTION), (2, "agent", OWN)]
 
 
 def test_a_new_quote_becomes_a_chunk_of_its_author():
-    reply = agent(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
-    again = agent(f"Once more: it was sent, and should be with you now.\n\n{HEADERS['Gmail']}\n{marked(ASKED)}")
+    reply = agent(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(QUESTION)}")
+    again = agent(f"Once more: it was sent, and should be with you now.\n\n{HEADERS['Gmail']}\n{marked(QUESTION)}")
     chunks = chunker.split_transcript(transcript(reply, again), "Shop", LIMITS)
     assert [(c.anchor.sender_type, c.anchor.quoted_from, c.index) for c in chunks] == [
         ("agent", None, 0),
         ("contact", "Ivan Petrov", 1),
         ("agent", None, 0),
     ]
-    assert chunks[1].text == ASKED and chunks[1].covers == [1]
+    assert chunks[1].text == QUESTION and chunks[1].covers == [1]
 
 
 def test_a_quoted_agent_is_the_author_of_the_quote():
     head = HEADERS["Gmail, German"].replace("Ivan Petrov <ivan@example.org>", "Anna <desk@example.com>")
-    mail = Line(f"{ASKED}\n\n{head}\n{marked('An offer that is not stored: coats at half the price.')}")
-    found = by_sender(mail, agent("Thank you for your interest in our coats, Ivan."))
-    assert found[1][1:] == ("agent", "An offer that is not stored: coats at half the price.")
+    mail = Line(f"{QUESTION}\n\n{head}\n{marked('An offer that is not stored: coats at half the price.')}")
+    chunks = by_sender(mail, agent("Thank you for your interest in our coats, Ivan."))
+    assert chunks[1][1:] == ("agent", "An offer that is not stored: coats at half the price.")
 
 
 def test_forwarded_text_stays_on_the_side_of_the_contact():
@@ -164,5 +167,5 @@ def test_forwarded_text_stays_on_the_side_of_the_contact():
 
 
 def test_rewrapped_quotes_are_recognized():
-    wrapped = ASKED.replace(" that", "\n> that")
-    assert by_sender(Line(ASKED), agent(f"{OWN}\n\n{HEADERS['Gmail']}\n> {wrapped}"))[1:] == [(2, "agent", OWN)]
+    wrapped = QUESTION.replace(" that", "\n> that")
+    assert by_sender(Line(QUESTION), agent(f"{OWN}\n\n{HEADERS['Gmail']}\n> {wrapped}"))[1:] == [(2, "agent", OWN)]

@@ -30,7 +30,7 @@ async def models(db: Database, scope: Scope) -> dict[str, int]:
     return dict(await fetch_rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
 
 
-async def test_all_pending_chunks_are_embedded(db: Database, project: Scope, provider, simulator, ten):
+async def test_all_pending_chunks_are_embedded(db: Database, project: Scope, provider, simulator, ten_texts):
     reports = []
     done = await embed(db, project, provider, report=lambda *report: reports.append(report))
     assert (done.processed, done.failed, done.model, done.status) == (10, 0, MODEL, "ok")
@@ -40,20 +40,20 @@ async def test_all_pending_chunks_are_embedded(db: Database, project: Scope, pro
     assert [entry.texts for entry in simulator.requests] == [4, 4, 2]
 
 
-async def test_the_nearest_vector_is_that_of_the_query(db: Database, project: Scope, provider, ten):
+async def test_the_nearest_vector_is_that_of_the_query(db: Database, project: Scope, provider, ten_texts):
     await embed(db, project, provider)
     ((context,),) = await fetch_rows(db, project, "SELECT context FROM rag_chunks WHERE conversation_id = 7")
-    asked = HalfVector(list(await provider.embed_query(f"{context}\n{ten[6]}")))
+    query = HalfVector(list(await provider.embed_query(f"{context}\n{ten_texts[6]}")))
     (nearest, *_) = await fetch_rows(
         db,
         project,
         "SELECT message_id, embedding <=> %s::halfvec FROM rag_vectors ORDER BY 2",
-        asked,
+        query,
     )
     assert nearest[0] == 700 and nearest[1] == pytest.approx(0, abs=1e-3)
 
 
-async def test_a_limit_embeds_the_newest_chunks(db: Database, project: Scope, provider, ten):
+async def test_a_limit_embeds_the_newest_chunks(db: Database, project: Scope, provider, ten_texts):
     done = await embed(db, project, provider, limit=5)
     assert (done.processed, done.status) == (5, "pending")
     ready = await fetch_rows(
@@ -67,13 +67,13 @@ async def test_a_run_without_chunks_succeeds(db: Database, project: Scope, provi
     assert not simulator.requests
 
 
-async def test_two_workers_embed_each_chunk_once(db: Database, project: Scope, provider, simulator, ten):
+async def test_two_workers_embed_each_chunk_once(db: Database, project: Scope, provider, simulator, ten_texts):
     done = await asyncio.gather(*[embed(db, project, provider) for _ in range(2)])
     assert sum(each.processed for each in done) == 10
     assert sorted(simulator.embedded.values()) == [1] * 10
 
 
-async def test_claims_of_a_lost_worker_are_requeued(db: Database, project: Scope, provider, owner_conn, ten):
+async def test_claims_of_a_lost_worker_are_requeued(db: Database, project: Scope, provider, owner_conn, ten_texts):
     async with db.scoped(project) as conn:
         assert len(await vector_queries.claim_chunks(conn, project, 3)) == 3
     assert (await embed(db, project, provider)).processed == 7
@@ -82,9 +82,7 @@ async def test_claims_of_a_lost_worker_are_requeued(db: Database, project: Scope
     assert (await embed(db, project, provider)).processed == 3
 
 
-async def test_a_chunk_fails_after_too_many_lost_claims(
-    db: Database, project: Scope, provider, owner_conn, ten
-):
+async def test_a_chunk_fails_after_too_many_lost_claims(db: Database, project: Scope, provider, owner_conn, ten_texts):
     owner_conn.execute(
         "UPDATE rag_chunks SET embedding_status = 'processing', attempts = 3, claimed_at = now() - interval '1 day'"
         " WHERE conversation_id = 1"
@@ -95,7 +93,7 @@ async def test_a_chunk_fails_after_too_many_lost_claims(
     assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 9, 1)
 
 
-async def test_a_late_worker_changes_nothing(db: Database, project: Scope, provider, owner_conn, ten):
+async def test_a_late_worker_changes_nothing(db: Database, project: Scope, provider, owner_conn, ten_texts):
     async with db.scoped(project) as conn:
         late = await vector_queries.claim_chunks(conn, project, 2)
     owner_conn.execute("UPDATE rag_chunks SET claimed_at = claimed_at - interval '1 day' WHERE claimed_at IS NOT NULL")
@@ -110,7 +108,7 @@ async def test_a_late_worker_changes_nothing(db: Database, project: Scope, provi
 
 
 async def test_a_text_that_changes_during_embedding_is_pending(
-    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten_texts
 ):
     loop = asyncio.get_running_loop()
     changed = "A different question: do you have gloves that go with it?"
@@ -132,16 +130,16 @@ async def test_a_text_that_changes_during_embedding_is_pending(
     assert any(text.endswith(changed) for text in simulator.embedded)
 
 
-async def test_a_refused_text_fails_with_its_reason(db: Database, project: Scope, provider, simulator, ten):
+async def test_a_refused_text_fails_with_its_reason(db: Database, project: Scope, provider, simulator, ten_texts):
     await edit_message(db, project, 300, "This text has [[refuse]] in it, which the provider does not take.")
     await index_conversations(db, project, LIMITS)
     done = await embed(db, project, provider)
     assert (done.processed, done.failed, done.status) == (9, 1, "ok")
-    found = await fetch_rows(db, project, "SELECT message_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
-    assert [number for number, _ in found] == [300] and "(400)" in found[0][1]
+    failed = await fetch_rows(db, project, "SELECT message_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
+    assert [number for number, _ in failed] == [300] and "(400)" in failed[0][1]
 
 
-async def test_failed_chunks_are_retried_on_request(db: Database, project: Scope, provider, simulator, ten):
+async def test_failed_chunks_are_retried_on_request(db: Database, project: Scope, provider, simulator, ten_texts):
     simulator.switches.bad_text = "number 3"
     await embed(db, project, provider)
     simulator.switches.bad_text = ""
@@ -150,9 +148,7 @@ async def test_failed_chunks_are_retried_on_request(db: Database, project: Scope
     assert (await embed(db, project, provider)).processed == 1
 
 
-async def test_a_wrong_setting_fails_no_chunk(
-    db: Database, project: Scope, provider, simulator, ten
-):
+async def test_a_wrong_setting_fails_no_chunk(db: Database, project: Scope, provider, simulator, ten_texts):
     simulator.fail("bad_request")
     with pytest.raises(ProviderFailed, match="refuses any text"):
         await embed(db, project, provider)
@@ -161,14 +157,14 @@ async def test_a_wrong_setting_fails_no_chunk(
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
 async def test_a_short_outage_is_retried(
-    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten, kind
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten_texts, kind
 ):
     simulator.fail(kind, times=2)
     assert (await embed(db, project, provider)).processed == 10
 
 
 async def test_the_run_waits_as_long_as_the_provider_asks(
-    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten_texts
 ):
     simulator.fail("rate_limit", times=1, retry_after=0.2)
     await vectors.embed_pending(
@@ -178,9 +174,7 @@ async def test_the_run_waits_as_long_as_the_provider_asks(
     assert second.at - first.at >= 0.2
 
 
-async def test_too_long_a_wait_stops_the_run(
-    db: Database, project: Scope, provider, simulator, ten
-):
+async def test_too_long_a_wait_stops_the_run(db: Database, project: Scope, provider, simulator, ten_texts):
     simulator.fail("rate_limit", retry_after=3600)
     with pytest.raises(ProviderBusy, match="wait for 3600 seconds"):
         await embed(db, project, provider)
@@ -188,9 +182,7 @@ async def test_too_long_a_wait_stops_the_run(
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "server_error", "cut"])
-async def test_a_long_outage_stops_the_run(
-    db: Database, project: Scope, provider, simulator, ten, kind
-):
+async def test_a_long_outage_stops_the_run(db: Database, project: Scope, provider, simulator, ten_texts, kind):
     simulator.fail(kind)
     with pytest.raises(ProviderBusy, match="Tried 3 times") as raised:
         await embed(db, project, provider)
@@ -202,7 +194,7 @@ async def test_a_long_outage_stops_the_run(
 
 
 async def test_a_text_that_crashes_the_provider_stops_no_other(
-    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten
+    db: Database, project: Scope, provider, simulator: OpenAISimulator, ten_texts
 ):
     simulator.fail("server_error", containing="number 3")
     done = await embed(db, project, provider)
@@ -211,7 +203,7 @@ async def test_a_text_that_crashes_the_provider_stops_no_other(
 
 @pytest.mark.parametrize("kind", ["insufficient_quota", "invalid_api_key", "forbidden", "page"])
 async def test_permanent_failures_stop_the_run_at_once(
-    db: Database, project: Scope, provider, simulator, ten, kind
+    db: Database, project: Scope, provider, simulator, ten_texts, kind
 ):
     simulator.fail(kind, skip=1)
     with pytest.raises(ProviderFailed):
@@ -220,26 +212,26 @@ async def test_permanent_failures_stop_the_run_at_once(
     assert await vectors.count_chunks(db, project) == ChunkCounts(6, 0, 4, 0)
 
 
-async def test_vectors_of_another_length_stop_the_run(db: Database, project: Scope, provider, simulator, ten):
+async def test_vectors_of_another_length_stop_the_run(db: Database, project: Scope, provider, simulator, ten_texts):
     simulator.switches.dimension = 128
     with pytest.raises(ProviderFailed, match="vectors of 128 numbers, 256 are expected"):
         await embed(db, project, provider)
     assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
-async def test_a_cancelled_run_releases_its_claims(db: Database, project: Scope, provider, simulator, ten):
-    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+async def test_a_cancelled_run_releases_its_claims(db: Database, project: Scope, provider, simulator, ten_texts):
+    loop, requested = asyncio.get_running_loop(), asyncio.Event()
     simulator.fail("delay", delay=0.3)
-    simulator.on_request = lambda texts: loop.call_soon_threadsafe(asked.set)
+    simulator.on_request = lambda texts: loop.call_soon_threadsafe(requested.set)
     run = asyncio.create_task(embed(db, project, provider))
-    await asked.wait()
+    await requested.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
     assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
 
 
-async def test_other_projects_are_not_touched(db: Database, project: Scope, provider, simulator, ten):
+async def test_other_projects_are_not_touched(db: Database, project: Scope, provider, simulator, ten_texts):
     other = await new_project(db, "Other")
     await store_messages(db, other, Line("A secret question about a red coat in size thirty-eight."))
     await index_conversations(db, other, LIMITS)
@@ -249,14 +241,14 @@ async def test_other_projects_are_not_touched(db: Database, project: Scope, prov
     assert await vectors.retry_failed(db, other) == 0
 
 
-async def test_vectors_of_a_deleted_message_are_deleted(db: Database, project: Scope, provider, ten):
+async def test_vectors_of_a_deleted_message_are_deleted(db: Database, project: Scope, provider, ten_texts):
     await embed(db, project, provider)
     await edit_message(db, project, 300, "This message was deleted", deleted=True)
     await index_conversations(db, project, LIMITS)
     assert await models(db, project) == {MODEL: 9}
 
 
-async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten):
+async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten_texts):
     class Zeros(LocalModel):
         async def embed_documents(self, texts):
             return [[0.0] * 256 for _ in texts]
@@ -265,11 +257,11 @@ async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten):
     assert (done.processed, done.failed) == (0, 10)
 
 
-async def test_indexing_and_embedding_run_concurrently(db: Database, project: Scope, ten):
-    async def keep_changing(worker: int) -> None:
+async def test_indexing_and_embedding_run_concurrently(db: Database, project: Scope, ten_texts):
+    async def keep_editing(worker: int) -> None:
         for turn in range(8):
             for conversation in range(1, 11):
-                text = f"Worker {worker} in turn {turn} says that this is a question."
+                text = f"Worker {worker} in round {turn} says that this is a question."
                 await edit_message(db, project, conversation * 100, text)
             await index_conversations(db, project, LIMITS)
 
@@ -277,25 +269,25 @@ async def test_indexing_and_embedding_run_concurrently(db: Database, project: Sc
         for _ in range(8):
             await vectors.embed_pending(db, project, LocalModel(), OPTIONS)
 
-    await asyncio.gather(keep_changing(1), keep_changing(2), keep_embedding(), keep_embedding())
+    await asyncio.gather(keep_editing(1), keep_editing(2), keep_embedding(), keep_embedding())
     await vectors.embed_pending(db, project, LocalModel(), OPTIONS)
     assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 10, 0)
 
 
 async def test_thousands_of_chunks_take_seconds(db: Database, project: Scope, capsys):
     count = 2000
-    story = [
+    lines = [
         Line(f"Question number {n}: when does the coat that I ordered in week {n % 52} arrive?") for n in range(50)
     ]
-    for number in range(count // len(story)):
-        await store_messages(db, project, *story, conversation_id=number + 1)
+    for number in range(count // len(lines)):
+        await store_messages(db, project, *lines, conversation_id=number + 1)
     started = time.perf_counter()
-    cut = await index_conversations(db, project, LIMITS)
-    was_cut = time.perf_counter()
+    indexed = await index_conversations(db, project, LIMITS)
+    indexed_at = time.perf_counter()
     done = await vectors.embed_pending(db, project, LocalModel(), vectors.EmbeddingOptions())
     ended = time.perf_counter()
     with capsys.disabled():
-        rates = count / (was_cut - started), count / (ended - was_cut)
-        print("\nchunks a second: {:.0f} cut, {:.0f} embedded".format(*rates))  # noqa: T201 - a measurement
-    assert cut.stored == done.processed == count
+        rates = count / (indexed_at - started), count / (ended - indexed_at)
+        print("\nchunks per second: {:.0f} indexed, {:.0f} embedded".format(*rates))  # noqa: T201 - a measurement
+    assert indexed.stored == done.processed == count
     assert ended - started < 30

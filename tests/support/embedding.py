@@ -1,4 +1,4 @@
-"""Settings and limits of embedding that owe nothing to the environment."""
+"""Settings and limits of embedding for tests, independent of the environment."""
 
 from typing import Any
 
@@ -8,15 +8,13 @@ from proofdesk.indexing.vectors import EmbeddingOptions
 from proofdesk.settings import Settings
 
 DIMENSION = 256
-
-
 LIMITS = ChunkLimits(1000, 30)
-
-
 OPTIONS = EmbeddingOptions(batch_size=4, concurrency=2, retry_policy=RetryPolicy(3, 0.01, 1.0))
 
 
 def settings(**values: Any) -> Settings:
-    """Settings that owe nothing to the environment."""
-    plain: dict[str, Any] = dict.fromkeys(["openai_api_key", "openai_base_url", "embedding_provider", "embedding_dim"])
-    return Settings(**(plain | values))
+    """Return settings that do not depend on the environment."""
+    defaults: dict[str, Any] = dict.fromkeys(
+        ["openai_api_key", "openai_base_url", "embedding_provider", "embedding_dim"]
+    )
+    return Settings(**(defaults | values))

@@ -1,4 +1,4 @@
-"""Conversations for tests, written straight into the mirror of Chatwoot."""
+"""Conversations for tests, written into the tables of Chatwoot data."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Line:
-    """A message. `by` is the kind of sender, `name` who it is."""
+    """A message. `by` is the type of its sender, `name` the name."""
 
     content: str | None
     by: str = "contact"
@@ -29,8 +29,9 @@ class Line:
 
 
 def agent(content: str | None, **values: Any) -> Line:
-    mine: dict[str, Any] = {"by": "agent", "name": "Anna", "message_type": "outgoing"}
-    return Line(content, **(mine | values))
+    """Return a message of the agent Anna."""
+    defaults: dict[str, Any] = {"by": "agent", "name": "Anna", "message_type": "outgoing"}
+    return Line(content, **(defaults | values))
 
 
 def transcript(*lines: Line) -> list[TranscriptMessage]:
@@ -87,7 +88,7 @@ def _row(line: Line, number: int) -> dict[str, Any]:
 
 
 async def edit_message(db: Database, scope: Scope, message_id: int, content: str, *, deleted: bool = False) -> None:
-    """Change a message as synchronisation would."""
+    """Change a message as a sync does."""
     async with db.scoped(scope) as conn:
         await conn.execute(
             "UPDATE cw_messages SET content = %s, deleted = %s WHERE project_id = %s AND message_id = %s",
@@ -101,6 +102,6 @@ async def edit_message(db: Database, scope: Scope, message_id: int, content: str
 
 
 async def fetch_rows(db: Database, scope: Scope, query: Any, *values: Any) -> list[tuple[Any, ...]]:
-    """What a query inside the project gives."""
+    """Return the rows of a query inside the project."""
     async with db.scoped(scope) as conn:
         return await (await conn.execute(query, values)).fetchall()

@@ -14,7 +14,7 @@ from proofdesk.indexing.embeddings.provider import (
 from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import settings
 
-PAGES = ("page", "bad_gateway")  # of a proxy, which numbers nothing
+PAGES = ("page", "bad_gateway")  # of a proxy, which sends no request id
 
 
 async def refusal(provider: EmbeddingProvider) -> EmbeddingError:
@@ -23,9 +23,7 @@ async def refusal(provider: EmbeddingProvider) -> EmbeddingError:
     return raised.value
 
 
-async def test_vectors_follow_the_order_of_texts(
-    provider: EmbeddingProvider, simulator: OpenAISimulator
-):
+async def test_vectors_follow_the_order_of_texts(provider: EmbeddingProvider, simulator: OpenAISimulator):
     vectors = await provider.embed_documents(["blue coat", "red shoes"])
     assert [len(vector) for vector in vectors] == [256, 256]
     assert vectors[0] == await provider.embed_query("blue coat")
@@ -144,17 +142,17 @@ def test_openai_without_a_key_is_not_configured():
     ],
 )
 def test_model_names_contain_all_that_changes_vectors(values: dict, name: str, dimension: int):
-    made = settings(**values)
-    assert (factory.model_name(made), factory.model_dimension(made)) == (name, dimension)
-    assert factory.open_provider(made).name == name
+    configured = settings(**values)
+    assert (factory.model_name(configured), factory.model_dimension(configured)) == (name, dimension)
+    assert factory.open_provider(configured).name == name
 
 
 def test_the_provider_of_stored_vectors_can_be_opened():
-    made = settings(openai_api_key=SecretStr("k"), embedding_document_prefix="passage: ")
-    assert factory.open_provider(made, "local:wordllama-l2-256").dimension == 256
-    assert factory.open_provider(made, "openai:text-embedding-3-large@512").dimension == 512
+    configured = settings(openai_api_key=SecretStr("k"), embedding_document_prefix="passage: ")
+    assert factory.open_provider(configured, "local:wordllama-l2-256").dimension == 256
+    assert factory.open_provider(configured, "openai:text-embedding-3-large@512").dimension == 512
     with pytest.raises(Invalid):
-        factory.open_provider(made, "elsewhere:model")
+        factory.open_provider(configured, "elsewhere:model")
 
 
 def test_an_unknown_dimension_must_be_configured():

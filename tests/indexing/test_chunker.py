@@ -24,17 +24,17 @@ LINES = st.lists(
 @given(LINES, st.builds(ChunkLimits, st.integers(100, 300), st.integers(0, 1000)))
 def test_chunks_lose_nothing_and_keep_the_order(lines: list[Line], limits: ChunkLimits):
     conversation = messages(*lines)
-    made = chunker.split_transcript(conversation, "Shop", limits)
-    assert "".join("".join(chunk.text.split()) for chunk in made) == "".join(
+    chunks = chunker.split_transcript(conversation, "Shop", limits)
+    assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join(
         "".join(message_text(message).split()) for message in conversation
     )
-    assert all(0 < len(chunk.text) <= limits.chunk_size for chunk in made)
-    covered = list(dict.fromkeys(number for chunk in made for number in chunk.covers))
+    assert all(0 < len(chunk.text) <= limits.chunk_size for chunk in chunks)
+    covered = list(dict.fromkeys(number for chunk in chunks for number in chunk.covers))
     assert covered == [m.message_id for m in conversation if message_text(m)]
-    assert all(a.covers[-1] <= b.covers[0] for a, b in pairwise(made))
-    keys = [(chunk.anchor.message_id, chunk.index) for chunk in made]
+    assert all(a.covers[-1] <= b.covers[0] for a, b in pairwise(chunks))
+    keys = [(chunk.anchor.message_id, chunk.index) for chunk in chunks]
     assert len(set(keys)) == len(keys)
-    assert all(chunk.anchor.message_id in chunk.covers for chunk in made)
+    assert all(chunk.anchor.message_id in chunk.covers for chunk in chunks)
 
 
 def test_a_short_answer_joins_its_question():
@@ -56,14 +56,14 @@ def test_a_single_short_message_is_a_chunk():
 
 
 def test_a_chat_of_short_lines_makes_several_chunks():
-    made = chunker.split_transcript(transcript(*[Line(f"short line number {n}") for n in range(60)]), "Shop", LIMITS)
-    assert len(made) > 3
-    assert all(30 <= len(chunk.text) < 400 for chunk in made)
+    chunks = chunker.split_transcript(transcript(*[Line(f"short line number {n}") for n in range(60)]), "Shop", LIMITS)
+    assert len(chunks) > 3
+    assert all(30 <= len(chunk.text) < 400 for chunk in chunks)
 
 
 def test_a_longer_message_is_a_chunk_of_its_own():
-    made = chunker.split_transcript(transcript(Line(QUESTION), agent(QUESTION + " Again.")), "Shop", LIMITS)
-    assert [chunk.text for chunk in made] == [QUESTION, QUESTION + " Again."]
+    chunks = chunker.split_transcript(transcript(Line(QUESTION), agent(QUESTION + " Again.")), "Shop", LIMITS)
+    assert [chunk.text for chunk in chunks] == [QUESTION, QUESTION + " Again."]
 
 
 def test_the_context_names_role_inbox_and_previous_message():
@@ -74,9 +74,9 @@ def test_the_context_names_role_inbox_and_previous_message():
 
 def test_a_long_message_is_split_at_sentences():
     text = " ".join(f"This is sentence number {n} of a long letter." for n in range(60))
-    made = chunker.split_transcript(transcript(agent(QUESTION), Line(text)), "Shop", LIMITS)[1:]
-    assert [chunk.index for chunk in made] == [0, 1, 2]
-    assert all(chunk.text.endswith(".") and QUESTION in chunk.context for chunk in made)
+    chunks = chunker.split_transcript(transcript(agent(QUESTION), Line(text)), "Shop", LIMITS)[1:]
+    assert [chunk.index for chunk in chunks] == [0, 1, 2]
+    assert all(chunk.text.endswith(".") and QUESTION in chunk.context for chunk in chunks)
 
 
 def test_a_new_message_keeps_the_chunks_before_it():

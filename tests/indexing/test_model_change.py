@@ -1,4 +1,4 @@
-"""Changing the model: the old vectors answer until the new ones are complete."""
+"""A change of the embedding model: search uses the old vectors until the new ones are complete."""
 
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries, vectors
@@ -25,7 +25,9 @@ async def models(db: Database, scope: Scope) -> dict[str, int]:
     return dict(await fetch_rows(db, scope, "SELECT model, count(*) FROM rag_vectors GROUP BY 1"))
 
 
-async def test_search_uses_the_old_model_until_the_new_one_is_complete(db: Database, project: Scope, provider, ten):
+async def test_search_uses_the_old_model_until_the_new_one_is_complete(
+    db: Database, project: Scope, provider, ten_texts
+):
     local = LocalModel()
     await embed(db, project, local)
     assert await serving(db, project, local.name) == local.name
@@ -39,7 +41,7 @@ async def test_search_uses_the_old_model_until_the_new_one_is_complete(db: Datab
 
 
 async def test_a_model_that_refuses_everything_keeps_the_old_one(
-    db: Database, project: Scope, provider, simulator, ten
+    db: Database, project: Scope, provider, simulator, ten_texts
 ):
     local = LocalModel()
     await embed(db, project, local)
@@ -49,16 +51,18 @@ async def test_a_model_that_refuses_everything_keeps_the_old_one(
     assert await models(db, project) == {local.name: 10}
 
 
-async def test_search_uses_the_configured_model_before_any_is_complete(db: Database, project: Scope, provider, ten):
+async def test_search_uses_the_configured_model_before_any_is_complete(
+    db: Database, project: Scope, provider, ten_texts
+):
     await embed(db, project, provider, limit=2)
     assert await serving(db, project, MODEL) == MODEL
 
 
-async def test_another_dimension_is_another_model(db: Database, project: Scope, provider, url, ten):
+async def test_another_dimension_is_another_model(db: Database, project: Scope, provider, url, ten_texts):
     await embed(db, project, provider)
-    whole = factory.open_provider(settings(openai_api_key="k", openai_base_url=url))
-    await embed(db, project, whole)
+    full = factory.open_provider(settings(openai_api_key="k", openai_base_url=url))
+    await embed(db, project, full)
     assert await fetch_rows(db, project, "SELECT model, vector_dims(embedding) FROM rag_vectors GROUP BY 1, 2") == [
         ("openai:text-embedding-3-small", 1536)
     ]
-    await whole.aclose()
+    await full.aclose()

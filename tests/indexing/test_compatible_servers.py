@@ -1,4 +1,4 @@
-"""Servers that call themselves compatible with OpenAI, and are not quite: what is learnt, and what is said."""
+"""Servers that deviate from OpenAI's protocol: what the provider learns, and which errors it raises."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,20 +20,20 @@ from proofdesk_simulators.openai import OpenAISimulator
 from tests.support.embedding import OPTIONS, settings
 
 QUICK = RetryPolicy(3, 0.01, 1.0)
-TEXTS = [f"Is the coat number {n} still to be had?" for n in range(10)]
+TEXTS = [f"Is the coat number {n} still available?" for n in range(10)]
 
 
 @asynccontextmanager
-async def opened(url: str, **values: Any) -> AsyncIterator[EmbeddingProvider]:
-    wanted: dict[str, Any] = {"openai_api_key": "sk-test", "openai_base_url": url, "embedding_dim": 256}
-    provider = factory.open_provider(settings(**(wanted | values)))
+async def open_provider(url: str, **values: Any) -> AsyncIterator[EmbeddingProvider]:
+    defaults: dict[str, Any] = {"openai_api_key": "sk-test", "openai_base_url": url, "embedding_dim": 256}
+    provider = factory.open_provider(settings(**(defaults | values)))
     yield provider
     await provider.aclose()
 
 
-async def right(url: str) -> list[Any]:
-    """The vectors of the texts as OpenAI gives them."""
-    async with opened(url) as provider:
+async def openai_vectors(url: str) -> list[Any]:
+    """Return the vectors of the texts as OpenAI computes them."""
+    async with open_provider(url) as provider:
         return list(await provider.embed_documents(TEXTS))
 
 
@@ -43,12 +43,12 @@ async def refusal(provider: EmbeddingProvider, texts: list[str] = TEXTS) -> Embe
     return raised.value
 
 
-def asked(simulator: OpenAISimulator, name: str) -> list[Any]:
+def request_values(simulator: OpenAISimulator, name: str) -> list[Any]:
     return [getattr(entry, name) for entry in simulator.requests]
 
 
 @pytest.mark.parametrize(
-    "habit",
+    "deviation",
     [
         {"index": "omit_zero"},
         {"index": "omit_zero", "order": "reversed"},
@@ -68,39 +68,41 @@ def asked(simulator: OpenAISimulator, name: str) -> list[Any]:
     ],
     ids=str,
 )
-async def test_vectors_match_texts_in_every_response_shape(url: str, simulator: OpenAISimulator, habit: dict[str, Any]):
-    expected = await right(url)
-    for name, value in habit.items():
+async def test_vectors_match_texts_in_every_response_shape(
+    url: str, simulator: OpenAISimulator, deviation: dict[str, Any]
+):
+    expected = await openai_vectors(url)
+    for name, value in deviation.items():
         setattr(simulator.switches, name, value)
     capabilities.reset_capabilities()
-    async with opened(url) as provider:
-        made = await provider.embed_documents(TEXTS)
-        one = await provider.embed_query(TEXTS[3])
-    assert len(made) == 10
-    if "dimension" not in habit:
-        assert [list(vector) for vector in made] == [pytest.approx(list(vector), abs=1e-6) for vector in expected]
-    assert list(one) == pytest.approx(list(made[3]), abs=1e-6)
-    assert sum(number * number for number in one) == pytest.approx(1, abs=1e-3)
+    async with open_provider(url) as provider:
+        documents = await provider.embed_documents(TEXTS)
+        query = await provider.embed_query(TEXTS[3])
+    assert len(documents) == 10
+    if "dimension" not in deviation:
+        assert [list(vector) for vector in documents] == [pytest.approx(list(vector), abs=1e-6) for vector in expected]
+    assert list(query) == pytest.approx(list(documents[3]), abs=1e-6)
+    assert sum(number * number for number in query) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("encoding", ["named", "unknown", "unnamed"])
 async def test_refused_base64_is_requested_once(url: str, simulator: OpenAISimulator, encoding: str):
     simulator.switches.encoding = encoding
-    async with opened(url) as provider, opened(url) as another:
+    async with open_provider(url) as provider, open_provider(url) as another:
         await asyncio.gather(*[provider.embed_documents(TEXTS) for _ in range(5)])
         await another.embed_query("coat")
-    assert asked(simulator, "encoding_format") == ["base64", *[None] * 6]
+    assert request_values(simulator, "encoding_format") == ["base64", *[None] * 6]
 
 
 async def test_a_refused_text_does_not_disable_base64(url: str, simulator: OpenAISimulator):
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         with pytest.raises(EmbeddingError):
             await provider.embed_documents(["[[refuse]]"])
         await provider.embed_documents(TEXTS)
         with pytest.raises(EmbeddingError):
             await provider.embed_documents(["[[refuse]]"])
         await provider.embed_documents(TEXTS)
-    assert set(asked(simulator, "encoding_format")) == {"base64"}
+    assert set(request_values(simulator, "encoding_format")) == {"base64"}
 
 
 @pytest.mark.parametrize(
@@ -117,32 +119,32 @@ async def test_dimensions_are_sent_to_models_that_support_them(
     url: str, simulator: OpenAISimulator, model: str, values: dict[str, Any], sent: int | None
 ):
     simulator.models[model] = {"large": 3072, "small": 1536}.get(model.rpartition("-")[2], 1536)
-    async with opened(url, embedding_model=model, **values) as provider:
+    async with open_provider(url, embedding_model=model, **values) as provider:
         assert len(await provider.embed_query("coat")) == (sent or simulator.models[model])
-    assert asked(simulator, "dimensions") == [sent]
+    assert request_values(simulator, "dimensions") == [sent]
 
 
-@pytest.mark.parametrize("habit", ["vllm", "litellm"])
-async def test_vectors_are_shortened_when_the_server_refuses(url: str, simulator: OpenAISimulator, habit: str):
-    simulator.switches.dimensions = habit
-    async with opened(url) as provider:
+@pytest.mark.parametrize("deviation", ["vllm", "litellm"])
+async def test_vectors_are_shortened_when_the_server_refuses(url: str, simulator: OpenAISimulator, deviation: str):
+    simulator.switches.dimensions = deviation
+    async with open_provider(url) as provider:
         vector = await provider.embed_query("coat")
         await provider.embed_query("coat")
     assert len(vector) == 256 and sum(n * n for n in vector) == pytest.approx(1, abs=1e-3)
-    assert asked(simulator, "dimensions") == [256, None, None]
+    assert request_values(simulator, "dimensions") == [256, None, None]
 
 
 async def test_dimensions_are_requested_after_too_long_vectors(url: str, simulator: OpenAISimulator):
     simulator.models["gemini-embedding-001"] = 3072
-    async with opened(url, embedding_model="gemini-embedding-001", embedding_dim=768) as provider:
+    async with open_provider(url, embedding_model="gemini-embedding-001", embedding_dim=768) as provider:
         assert len(await provider.embed_query("coat")) == 768
         await provider.embed_query("coat")
-    assert asked(simulator, "dimensions") == [None, 768, 768]
+    assert request_values(simulator, "dimensions") == [None, 768, 768]
 
 
 async def test_vectors_of_other_models_are_never_cut(url: str, simulator: OpenAISimulator):
     simulator.models["bge-m3"] = 1024
-    async with opened(url, embedding_model="bge-m3", embedding_dim=512) as provider:
+    async with open_provider(url, embedding_model="bge-m3", embedding_dim=512) as provider:
         error = await refusal(provider)
     assert (
         isinstance(error, ProviderFailed)
@@ -156,7 +158,7 @@ async def test_a_text_without_a_usable_vector_fails_alone(
     url: str, simulator: OpenAISimulator, mark: str, base64: bool
 ):
     simulator.switches.base64 = base64
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed([*TEXTS[:3], f"A coat {mark}", *TEXTS[3:]])
     assert [outcome.vector is None for outcome in outcomes] == [n == 3 for n in range(11)]
     assert "no usable vector" in str(outcomes[3].reason)
@@ -165,21 +167,23 @@ async def test_a_text_without_a_usable_vector_fails_alone(
 
 @pytest.mark.parametrize("mark", ["[[nan]]", "[[inf]]", "[[null]]"])
 async def test_a_query_without_a_usable_vector_is_an_error(url: str, mark: str):
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         with pytest.raises(ProviderFailed, match="unusable vector for the query"):
             await provider.embed_query(f"coat {mark}")
 
 
 @pytest.mark.parametrize("scale", [1e-6, 5.0, 1e6])
 async def test_vectors_of_any_norm_are_stored_and_found(
-    db: Database, project: Scope, url: str, simulator: OpenAISimulator, ten: list[str], scale: float
+    db: Database, project: Scope, url: str, simulator: OpenAISimulator, ten_texts: list[str], scale: float
 ):
     simulator.switches.scale = scale
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         done = await vectors.embed_pending(db, project, provider, OPTIONS)
         assert (done.processed, done.failed) == (10, 0)
-        answer = await results.search(db, project, provider, settings(), SearchQuery(ten[4], mode="vector", top_k=1))
-    assert ten[4] in answer.results[0].text
+        answer = await results.search(
+            db, project, provider, settings(), SearchQuery(ten_texts[4], mode="vector", top_k=1)
+        )
+    assert ten_texts[4] in answer.results[0].text
 
 
 LIMITED = [
@@ -200,7 +204,7 @@ async def test_the_text_limit_of_a_server_is_learnt_once(
     url: str, simulator: OpenAISimulator, wording: str, numbered: bool
 ):
     simulator.switches.most_texts, simulator.switches.wording = 3, wording
-    async with opened(url) as provider, opened(url) as another:
+    async with open_provider(url) as provider, open_provider(url) as another:
         for each in (provider, provider, another):
             outcomes = await BatchEmbedder(each, QUICK).embed(TEXTS)
             assert all(outcome.vector for outcome in outcomes)
@@ -211,10 +215,10 @@ async def test_the_text_limit_of_a_server_is_learnt_once(
 
 async def test_concurrent_batches_share_a_learnt_limit(url: str, simulator: OpenAISimulator):
     simulator.switches.most_texts, simulator.switches.wording = 2, "mistral"
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         batches = BatchEmbedder(provider, QUICK)
-        made = await asyncio.gather(*[batches.embed(TEXTS) for _ in range(4)])
-    assert all(outcome.vector for outcomes in made for outcome in outcomes)
+        outcome_lists = await asyncio.gather(*[batches.embed(TEXTS) for _ in range(4)])
+    assert all(outcome.vector for outcomes in outcome_lists for outcome in outcomes)
     refused = sorted(entry.texts for entry in simulator.requests if entry.status >= 400)
     assert refused == [3, 5, 10, 10, 10, 10]
 
@@ -222,24 +226,24 @@ async def test_concurrent_batches_share_a_learnt_limit(url: str, simulator: Open
 @pytest.mark.parametrize("wording", ["openai", "mistral"])
 async def test_too_many_tokens_are_split_over_requests(url: str, simulator: OpenAISimulator, wording: str):
     simulator.switches.max_tokens_a_request, simulator.switches.wording = 35, wording
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes)
 
 
 async def test_a_server_that_fails_on_batches_costs_few_requests(url: str, simulator: OpenAISimulator):
     simulator.fail("server_error", beyond=1)
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS * 10)
         outcomes += await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes)
-    broken = [entry.texts for entry in simulator.requests if entry.status == 500]
-    assert broken == [100, 100, 100, 50, 25, 13, 7, 4, 2]
+    failed = [entry.texts for entry in simulator.requests if entry.status == 500]
+    assert failed == [100, 100, 100, 50, 25, 13, 7, 4, 2]
 
 
 async def test_a_server_that_fails_on_every_text_ends_the_run(url: str, simulator: OpenAISimulator):
     simulator.fail("server_error", containing="coat")
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         error = await refusal(provider, TEXTS * 10)
     assert isinstance(error, ProviderBusy) and "failed on 20 texts in a row" in error.message
     assert PROBE in simulator.embedded and len(simulator.requests) < 120
@@ -248,7 +252,7 @@ async def test_a_server_that_fails_on_every_text_ends_the_run(url: str, simulato
 async def test_an_outage_during_halving_fails_no_text(url: str, simulator: OpenAISimulator):
     simulator.fail("server_error", containing="coat number 7")
     simulator.fail("unavailable", skip=5)
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         error = await refusal(provider)
     assert isinstance(error, ProviderBusy) and "Nothing is lost" in error.message
 
@@ -274,28 +278,28 @@ async def test_errors_name_the_cause(
     url: str, simulator: OpenAISimulator, kind: str, values: dict[str, Any], says: str
 ):
     simulator.fail(kind, **values)
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         assert says in (await refusal(provider)).message
 
 
 @pytest.mark.parametrize("kind", ["error_in_200", "empty", "short", "rate_limit", "wait_in_words", "server_error"])
 async def test_a_single_failure_is_retried(url: str, simulator: OpenAISimulator, kind: str):
     simulator.fail(kind, times=1)
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
     assert all(outcome.vector for outcome in outcomes) and len(simulator.requests) == 2
 
 
 async def test_should_retry_overrides_the_status(url: str, simulator: OpenAISimulator):
     simulator.fail("bad_request", times=1, should_retry=True)
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         outcomes = await BatchEmbedder(provider, QUICK).embed(TEXTS)
-    assert all(outcome.vector for outcome in outcomes) and asked(simulator, "texts") == [10, 10]
+    assert all(outcome.vector for outcome in outcomes) and request_values(simulator, "texts") == [10, 10]
 
 
 async def test_the_wait_is_read_from_the_message(url: str, simulator: OpenAISimulator):
     simulator.fail("wait_in_words")
-    async with opened(url) as provider:
+    async with open_provider(url) as provider:
         with pytest.raises(ProviderBusy) as raised:
             await provider.embed_query("coat")
     assert raised.value.retry_after == 0.02 and raised.value.throttled
@@ -306,17 +310,17 @@ AZURE = "/openai/deployments/text-embedding-3-small?api-version=2024-10-21"
 
 async def test_azure_deployments_are_supported(url: str, simulator: OpenAISimulator):
     simulator.switches.azure, simulator.switches.key = True, "sk-test"
-    async with opened(url.removesuffix("/v1") + AZURE) as provider:
+    async with open_provider(url.removesuffix("/v1") + AZURE) as provider:
         assert len(await provider.embed_query("coat")) == 256
-    async with opened(url.removesuffix("/v1") + AZURE.partition("?")[0]) as provider:
+    async with open_provider(url.removesuffix("/v1") + AZURE.partition("?")[0]) as provider:
         assert "for Azure that of the deployment, with ?api-version=" in (await refusal(provider)).message
-    async with opened(url.removesuffix("/v1") + AZURE, openai_api_key="sk-wrong") as provider:
+    async with open_provider(url.removesuffix("/v1") + AZURE, openai_api_key="sk-wrong") as provider:
         assert "Check OPENAI_API_KEY" in (await refusal(provider)).message
 
 
 @pytest.mark.parametrize("end", ["", "/", "/embeddings", "/embeddings/"])
 async def test_the_base_url_may_end_with_embeddings(url: str, end: str):
-    async with opened(url + end) as provider:
+    async with open_provider(url + end) as provider:
         assert len(await provider.embed_query("coat")) == 256
 
 
@@ -324,14 +328,14 @@ async def test_a_server_without_keys_needs_no_key(url: str, simulator: OpenAISim
     simulator.switches.key = ""
     chosen = settings(openai_base_url=url)
     assert (chosen.provider, factory.model_name(chosen)) == ("openai", "openai:text-embedding-3-small")
-    async with opened(url, openai_api_key=None) as provider:
+    async with open_provider(url, openai_api_key=None) as provider:
         assert len(await provider.embed_query("coat")) == 256
     assert settings(openai_base_url=url, embedding_provider="local").provider == "local"
 
 
 async def test_messages_are_not_masked_without_a_key(url: str, simulator: OpenAISimulator):
     simulator.switches.key = ""
-    async with opened(url, openai_api_key=None, embedding_model="none-such") as provider:
+    async with open_provider(url, openai_api_key=None, embedding_model="none-such") as provider:
         assert "`none-such` does not exist" in (await refusal(provider)).message
 
 
@@ -342,17 +346,19 @@ def test_a_base_url_needs_scheme_and_host(address: str):
 
 
 @pytest.mark.parametrize(
-    "habit", [{"index": "omit_zero"}, {"encoding": "named"}, {"most_texts": 2, "wording": "gemini"}], ids=str
+    "deviation", [{"index": "omit_zero"}, {"encoding": "named"}, {"most_texts": 2, "wording": "gemini"}], ids=str
 )
 async def test_runs_and_searches_work_with_deviating_servers(
-    db: Database, project: Scope, url: str, simulator: OpenAISimulator, ten: list[str], habit: dict[str, Any]
+    db: Database, project: Scope, url: str, simulator: OpenAISimulator, ten_texts: list[str], deviation: dict[str, Any]
 ):
-    for name, value in habit.items():
+    for name, value in deviation.items():
         setattr(simulator.switches, name, value)
-    async with opened(url) as provider:
-        for wanted in ("first", "second"):
+    async with open_provider(url) as provider:
+        for run in ("first", "second"):
             done = await vectors.embed_pending(db, project, provider, OPTIONS)
-            assert (done.failed, done.pending, done.lowered_to) == (0, 0, habit.get("most_texts")), wanted
-        answer = await results.search(db, project, provider, settings(), SearchQuery(ten[7], mode="vector", top_k=1))
-    assert ten[7] in answer.results[0].text and answer.degraded is None
+            assert (done.failed, done.pending, done.lowered_to) == (0, 0, deviation.get("most_texts")), run
+        answer = await results.search(
+            db, project, provider, settings(), SearchQuery(ten_texts[7], mode="vector", top_k=1)
+        )
+    assert ten_texts[7] in answer.results[0].text and answer.degraded is None
     assert sum(entry.status >= 400 for entry in simulator.requests) <= 2
