@@ -1,6 +1,7 @@
-"""The whole support corpus through the real sync, if it lies beside the repository."""
+"""Every third conversation of the support corpus through the real sync, if it lies beside the repository."""
 
 import asyncio
+import gzip
 import os
 import re
 import subprocess
@@ -17,7 +18,9 @@ from proofdesk_simulators.serving import running
 from tests.support.chatwoot import ours, theirs
 
 CORPUS = Path(os.environ.get("PROOFDESK_CORPUS_DIR", Path(__file__).parents[3] / "shared" / "data" / "support"))
-MEGABYTES = 200
+# A third of the corpus costs a third of the time. The limit is lower in return: 200 MB for all of it, and a leak of
+# half a kilobyte per message exceeds both.
+SHARE, MEGABYTES = 3, 150
 
 
 def peak_of(command: list[str], environment: dict[str, str]) -> int:
@@ -37,10 +40,14 @@ def peak_of(command: list[str], environment: dict[str, str]) -> int:
 
 @pytest.mark.long
 @pytest.mark.skipif(not CORPUS.exists(), reason="the support corpus is not beside the repository")
-async def test_whole_corpus_is_imported_within_200_megabytes(
-    project: Scope, database_url: str, owner_conn: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+async def test_corpus_is_imported_within_150_megabytes(
+    project: Scope,
+    database_url: str,
+    owner_conn: psycopg.Connection,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ):
-    simulator = build(CORPUS / "conversations.jsonl.gz")
+    simulator = build(_write_share(tmp_path / "share.jsonl"))
     with running(create_app(simulator)) as chatwoot_url:
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -57,3 +64,9 @@ async def test_whole_corpus_is_imported_within_200_megabytes(
         sys.stdout.write(f"\n{counts['conversations']} conversations, {counts['messages']} messages in; {peak} MB\n")
     assert peak < MEGABYTES
     simulator.close()
+
+
+def _write_share(path: Path) -> Path:
+    with gzip.open(CORPUS / "conversations.jsonl.gz", "rt", encoding="utf-8") as lines:
+        path.write_text("".join(line for number, line in enumerate(lines) if number % SHARE == 0), "utf-8")
+    return path

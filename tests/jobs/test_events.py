@@ -68,7 +68,7 @@ async def _report(conn: psycopg.Connection, run: Run, steps: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_slow_viewer_finds_the_newest_state_and_nobody_waits_for_him(
+async def test_slow_viewer_gets_the_newest_state_and_delays_nobody(
     feed: RunFeed, db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     run = await _begun(db, project)
@@ -104,7 +104,7 @@ async def test_a_burst_is_read_once_for_all_viewers(
     assert counted.readings - before <= 3, "not once a viewer, and not once a run"
 
 
-async def test_what_nobody_watches_is_not_read(
+async def test_runs_without_viewers_are_not_read(
     feed: RunFeed, counted: Counted, db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")
@@ -119,7 +119,7 @@ async def test_what_nobody_watches_is_not_read(
         assert counted.readings - before <= 2
 
 
-async def test_of_too_many_runs_a_viewer_misses_the_oldest_news(
+async def test_viewer_with_too_many_changes_misses_the_oldest(
     feed: RunFeed, project: Scope, owner_conn: psycopg.Connection
 ):
     async with aclosing(feed.follow(project, 0.2)) as following:
@@ -138,7 +138,7 @@ async def test_of_too_many_runs_a_viewer_misses_the_oldest_news(
         assert seen == list(range(10, MAX_WAITING + 10))
 
 
-async def test_a_heartbeat_without_progress_is_no_news(
+async def test_heartbeat_without_progress_sends_no_change(
     feed: RunFeed, db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     run = await _begun(db, project)
@@ -148,7 +148,7 @@ async def test_a_heartbeat_without_progress_is_no_news(
         assert await _next(following) is None
 
 
-async def test_who_follows_a_feed_that_closes_is_let_go(feed: RunFeed, project: Scope):
+async def test_closing_the_feed_ends_its_viewers(feed: RunFeed, project: Scope):
     async with aclosing(feed.follow(project, PATIENCE)) as following:
         waiting = asyncio.create_task(_next(following))
         await asyncio.sleep(0.05)
@@ -159,7 +159,7 @@ async def test_who_follows_a_feed_that_closes_is_let_go(feed: RunFeed, project: 
         await _next(feed.follow(project, PATIENCE))
 
 
-async def test_ended_runs_are_counted_for_good(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_ended_runs_stay_counted_after_deletion(db: Database, project: Scope, owner_conn: psycopg.Connection):
     for status in ("ok", "ok", "failed"):
         run = await _begun(db, project)
         async with db.scoped(project) as conn:

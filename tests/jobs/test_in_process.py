@@ -75,7 +75,7 @@ async def test_command_that_is_interrupted_cancels_its_run(
     assert queue_length(owner_conn) == 0
 
 
-async def test_jobs_of_a_command_are_started_by_the_tick_too(db: Database, project: Scope, held: Resources):
+async def test_tick_does_not_start_a_job_that_a_command_just_ran(db: Database, project: Scope, held: Resources):
     await in_process.execute(held, project, catalog.OUTBOUND.name, None, ignore_progress)
     started = await tick.start_due(db, held.settings, 25)
     assert catalog.OUTBOUND.name not in [run.job_type for run in started], "it ran just now"

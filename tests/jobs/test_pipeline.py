@@ -17,7 +17,7 @@ from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.jobs import start_run
 
 
-async def test_a_worker_turns_a_request_into_findable_evidence(
+async def test_worker_makes_messages_searchable(
     db: Database, project: Scope, held: Resources, studio: ChatwootSimulator
 ):
     asked = await runs.request(db, project, catalog.SYNC.name, "manual")
@@ -32,7 +32,7 @@ async def test_a_worker_turns_a_request_into_findable_evidence(
     assert answer.results[0].source_url
 
 
-async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: Scope, held: Resources):
+async def test_sync_without_chatwoot_names_the_settings(db: Database, project: Scope, held: Resources):
     alone = dataclasses.replace(held, chatwoot=None)
     asked = await start_run(db, project, catalog.SYNC.name, "cli")
     ended = await runs.execute(db, project, asked.run, catalog.bind_handler(alone, catalog.SYNC.name))
@@ -41,7 +41,7 @@ async def test_a_sync_without_chatwoot_says_what_to_set(db: Database, project: S
     assert "CHATWOOT_BASE_URL" in (ended.error or "")
 
 
-async def test_the_failure_of_chatwoot_ends_up_in_the_run_with_what_was_asked(
+async def test_chatwoot_failure_is_stored_with_its_request(
     db: Database, project: Scope, held: Resources, studio: ChatwootSimulator
 ):
     studio.faults.add("401_unknown_token")
@@ -54,7 +54,7 @@ async def test_the_failure_of_chatwoot_ends_up_in_the_run_with_what_was_asked(
     assert studio.admin_token not in f"{ended.error}{details}"
 
 
-async def test_reconcile_gives_its_proof_as_the_result(
+async def test_reconcile_returns_its_proof(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     for job in (catalog.SYNC.name, catalog.RECONCILE.name):
@@ -66,7 +66,7 @@ async def test_reconcile_gives_its_proof_as_the_result(
         assert proof["theirs"] == proof["ours"]
 
 
-async def test_a_worker_sends_what_was_approved_into_the_conversation(
+async def test_worker_sends_approved_messages(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     asked = await start_run(db, project, catalog.SYNC.name, "cli")
@@ -95,7 +95,7 @@ async def test_a_worker_sends_what_was_approved_into_the_conversation(
 
 
 @pytest.mark.parametrize("job", [catalog.SYNC.name, catalog.EMBED.name, catalog.RECONCILE.name, catalog.OUTBOUND.name])
-async def test_every_job_may_run_twice_and_change_nothing_the_second_time(
+async def test_second_run_of_a_job_changes_nothing(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, job: str
 ):
     for step in (catalog.SYNC.name, catalog.EMBED.name, job):

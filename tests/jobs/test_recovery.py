@@ -145,7 +145,7 @@ async def test_job_whose_end_was_not_written_does_not_block_the_next(
     assert (await runs.get(db, project, requested.run.id)).status == "ok"
 
 
-async def test_stalled_job_gives_way_to_one_that_waits(
+async def test_stalled_job_gives_way_to_a_waiting_one(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     await runs.request(db, project, JOB, "manual")

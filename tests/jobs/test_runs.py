@@ -24,14 +24,14 @@ async def quick(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
     return RunOutcome(3, {"stored": 3})
 
 
-async def test_a_run_that_went_well_keeps_its_result(db: Database, project: Scope):
+async def test_successful_run_keeps_its_result(db: Database, project: Scope):
     asked = await start_run(db, project, JOB, "cli")
     ended = await runs.execute(db, project, asked.run, quick)
     assert (ended.status, ended.processed_count, ended.meta["result"]) == ("ok", 3, {"stored": 3})
     assert ended.finished_at is not None
 
 
-async def test_a_run_that_failed_keeps_the_cause(db: Database, project: Scope):
+async def test_failed_run_keeps_the_cause(db: Database, project: Scope):
     async def failing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise Unavailable("Chatwoot answered 401.", code="chatwoot_sync_failed", details={"account_id": 7})
 
@@ -41,7 +41,7 @@ async def test_a_run_that_failed_keeps_the_cause(db: Database, project: Scope):
     assert ended.error_details == {"code": "chatwoot_sync_failed", "account_id": 7}
 
 
-async def test_a_crash_is_told_without_its_secrets(db: Database, project: Scope):
+async def test_crash_is_stored_without_secrets(db: Database, project: Scope):
     async def crashing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise RuntimeError("password=hunter2")
 
@@ -51,13 +51,13 @@ async def test_a_crash_is_told_without_its_secrets(db: Database, project: Scope)
     assert "hunter2" not in f"{ended.error}{ended.error_details}"
 
 
-async def test_a_second_request_joins_the_run_in_progress(db: Database, project: Scope):
+async def test_second_request_joins_the_open_run(db: Database, project: Scope):
     first = await start_run(db, project, JOB, "cli")
     second = await runs.request(db, project, JOB, "manual")
     assert (second.joined, second.run.id) == (True, first.run.id)
 
 
-async def test_work_that_comes_while_a_run_ends_is_done_by_that_run(db: Database, project: Scope):
+async def test_work_that_arrives_while_a_run_ends_is_done_by_that_run(db: Database, project: Scope):
     statuses: list[str] = []
 
     async def late(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
@@ -75,7 +75,7 @@ async def test_work_that_comes_while_a_run_ends_is_done_by_that_run(db: Database
     assert (ended.processed_count, ended.attempt, ended.meta["result"]) == (2, 1, {"stored": 2})
 
 
-async def test_requests_at_the_same_instant_make_one_run(db: Database, project: Scope):
+async def test_concurrent_requests_create_one_run(db: Database, project: Scope):
     asked = await asyncio.gather(*(runs.request(db, project, JOB, "manual") for _ in range(6)))
     assert len({a.run.id for a in asked}) == 1
     assert sum(not a.joined for a in asked) == 1
@@ -89,14 +89,14 @@ async def test_projects_do_not_wait_for_each_other(db: Database, project: Scope)
     assert first.run.id != second.run.id
 
 
-async def test_the_run_of_another_project_does_not_exist(db: Database, project: Scope):
+async def test_run_of_another_project_is_not_found(db: Database, project: Scope):
     other = await new_project(db, "Other")
     asked = await start_run(db, other, JOB, "cli")
     with pytest.raises(runs.RunNotFound):
         await runs.get(db, project, asked.run.id)
 
 
-async def test_whoever_holds_the_lock_replaces_a_run_without_a_process(db: Database, project: Scope):
+async def test_claim_replaces_a_run_without_a_process(db: Database, project: Scope):
     first = await start_run(db, project, JOB, "cli")
     second = await runs.claim(db, project, JOB)
     assert second is not None and second.id != first.run.id
@@ -104,7 +104,7 @@ async def test_whoever_holds_the_lock_replaces_a_run_without_a_process(db: Datab
     assert (lost.status, (lost.error_details or {})["code"]) == ("failed", "worker_lost")
 
 
-async def test_at_most_one_job_of_a_project_and_type_waits_and_one_runs(
+async def test_one_job_of_a_project_and_type_waits_in_the_queue(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     for _ in range(2):  # a job that waits for a cancelled run serves the next one
@@ -117,7 +117,7 @@ async def test_at_most_one_job_of_a_project_and_type_waits_and_one_runs(
     assert rows == [(lock, lock, {"project_id": str(project.project_id), "job_type": JOB})]
 
 
-async def test_waiting_returns_when_the_run_is_over_or_the_time_is_up(db: Database, project: Scope):
+async def test_wait_returns_when_the_run_or_the_time_is_over(db: Database, project: Scope):
     asked = await start_run(db, project, JOB, "cli")
     assert (await runs.wait(db, project, asked.run.id, 0.1)).status == "running"
     waiting = asyncio.create_task(runs.wait(db, project, asked.run.id, 10))
@@ -125,7 +125,7 @@ async def test_waiting_returns_when_the_run_is_over_or_the_time_is_up(db: Databa
     assert (await waiting).status == "ok"
 
 
-async def test_a_command_that_is_stopped_ends_its_run(db: Database, project: Scope):
+async def test_interrupted_command_ends_its_run(db: Database, project: Scope):
     began = asyncio.Event()
 
     async def endless(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
@@ -142,7 +142,7 @@ async def test_a_command_that_is_stopped_ends_its_run(db: Database, project: Sco
     assert (await runs.get(db, project, asked.run.id)).status == "cancelled"
 
 
-async def test_the_schedule_learns_how_the_run_ended(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_schedule_records_how_the_run_ended(db: Database, project: Scope, owner_conn: psycopg.Connection):
     asked = await start_run(db, project, JOB, "cli")
     await runs.execute(db, project, asked.run, quick)
     row = owner_conn.execute(

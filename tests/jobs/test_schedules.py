@@ -39,7 +39,7 @@ BOTH = Settings(chatwoot_base_url="http://127.0.0.1:9", chatwoot_api_token="t", 
         (1000, 2700, 3600),
     ],
 )
-def test_pauses_between_tries_double_from_a_minute_to_an_hour(failures: int, least: float, most: float):
+def test_retry_delay_doubles_from_a_minute_to_an_hour(failures: int, least: float, most: float):
     assert schedules.next_delay(failures, 900, 0.0) == least
     assert schedules.next_delay(failures, 900, 1.0) == most
     assert schedules.next_delay(failures, 900, 0.5) == (least + most) / 2
@@ -69,7 +69,7 @@ def until_next(schedule: Schedule) -> float:
     return (schedule.next_run_at - schedule.last_run_at).total_seconds()
 
 
-async def test_after_failures_it_is_tried_sooner_and_then_ever_later_until_it_goes_well(db: Database, project: Scope):
+async def test_failed_job_is_retried_with_backoff_until_it_succeeds(db: Database, project: Scope):
     assert 60 <= until_next(await ended(db, project, Unavailable("No."))) <= 120
     again = await ended(db, project, Unavailable("Still no."))
     assert 120 <= until_next(again) <= 240
@@ -79,7 +79,7 @@ async def test_after_failures_it_is_tried_sooner_and_then_ever_later_until_it_go
     assert (well.failures, well.last_status, well.last_error) == (0, "ok", None)
 
 
-async def test_a_run_that_was_cancelled_is_no_failure(db: Database, project: Scope):
+async def test_cancelled_run_is_no_failure(db: Database, project: Scope):
     asked = await runs.request(db, project, JOB, "manual")
     await runs.cancel(db, project, asked.run.id)
     schedule = await found(db, project)
@@ -97,13 +97,13 @@ async def test_job_without_a_source_pauses_until_one_is_bound(db: Database, proj
     assert (resumed.status, resumed.paused_cause) == ("active", None)
 
 
-async def test_without_chatwoot_a_job_pauses_and_goes_on_when_chatwoot_is_configured(db: Database, project: Scope):
+async def test_job_without_chatwoot_pauses_until_it_is_configured(db: Database, project: Scope):
     assert (await ended(db, project, UNSET)).paused_cause == "chatwoot_not_configured"
     assert JOB not in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
     assert JOB in [s.job_type for s in await tick.start_due(db, BOTH, 25)]
 
 
-async def test_a_job_goes_on_when_the_default_account_can_be_bound(db: Database, project: Scope):
+async def test_job_resumes_when_the_default_account_is_free(db: Database, project: Scope):
     other = await new_project(db, "Other")
     taken = await sources.bind(db, other, "chatwoot_inbox", "1:5")
     await ended(db, project, UNBOUND)
@@ -112,14 +112,14 @@ async def test_a_job_goes_on_when_the_default_account_can_be_bound(db: Database,
     assert JOB in [s.job_type for s in await tick.start_due(db, BOTH, 25, project)]
 
 
-async def test_a_job_that_paused_itself_goes_on_after_a_run_that_went_well(db: Database, project: Scope):
+async def test_job_that_paused_itself_resumes_after_a_successful_run(db: Database, project: Scope):
     await ended(db, project, UNBOUND)
     well = await ended(db, project)
     assert (well.status, well.paused_cause) == ("active", None)
 
 
 @pytest.mark.parametrize("error", [None, UNBOUND, UNSET])
-async def test_a_pause_by_a_person_stays(db: Database, project: Scope, error: ProofdeskError | None):
+async def test_pause_by_a_person_stays(db: Database, project: Scope, error: ProofdeskError | None):
     await schedules.change(db, project, JOB, status="paused")
     still = await ended(db, project, error)
     assert (still.status, still.paused_cause) == ("paused", None)
@@ -128,7 +128,7 @@ async def test_a_pause_by_a_person_stays(db: Database, project: Scope, error: Pr
     assert (await found(db, project)).status == "paused"
 
 
-async def test_a_person_may_make_a_pause_his_own(db: Database, project: Scope):
+async def test_person_can_take_over_a_pause(db: Database, project: Scope):
     await ended(db, project, UNBOUND)
     mine = await schedules.change(db, project, JOB, status="paused")
     assert (mine.status, mine.paused_cause) == ("paused", None)
@@ -137,19 +137,19 @@ async def test_a_person_may_make_a_pause_his_own(db: Database, project: Scope):
     assert (await found(db, project)).status == "paused"
 
 
-async def test_a_job_that_is_resumed_is_due_a_cadence_after_it_last_ran(db: Database, project: Scope):
+async def test_resumed_job_is_due_a_cadence_after_its_last_run(db: Database, project: Scope):
     await ended(db, project, Unavailable("No."))
     await schedules.change(db, project, JOB, status="paused")
     resumed = await schedules.change(db, project, JOB, status="active")
     assert (until_next(resumed), resumed.failures) == (900, 0)
 
 
-async def test_another_cadence_counts_from_the_last_run(db: Database, project: Scope):
+async def test_changed_cadence_counts_from_the_last_run(db: Database, project: Scope):
     await ended(db, project)
     assert until_next(await schedules.change(db, project, JOB, cadence_seconds=30)) == 30
 
 
-async def test_a_change_is_told_with_what_it_was_before_and_none_is_not_told(
+async def test_change_of_a_schedule_records_the_old_value(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     await schedules.change(db, project, JOB, cadence_seconds=60)
@@ -160,12 +160,12 @@ async def test_a_change_is_told_with_what_it_was_before_and_none_is_not_told(
     assert last(owner_conn)["payload"] == {"job_type": JOB, "cadence_seconds": {"from": 900, "to": 60}}
 
 
-async def test_an_unknown_job_cannot_be_changed(db: Database, project: Scope):
+async def test_unknown_job_cannot_be_changed(db: Database, project: Scope):
     with pytest.raises(schedules.JobTypeNotFound):
         await schedules.change(db, project, "nonsense", status="paused")
 
 
-async def test_schedules_of_a_newer_version_are_added_to_every_project(
+async def test_missing_schedules_are_added_to_every_project(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")

@@ -44,19 +44,19 @@ async def test_due_jobs_of_all_projects_are_queued(db: Database, project: Scope,
     assert queued(owner_conn) == locks(started)
 
 
-async def test_a_tick_may_be_for_one_project(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_tick_can_be_for_one_project(db: Database, project: Scope, owner_conn: psycopg.Connection):
     other = await new_project(db, "Other")
     started = await tick.start_due(db, SETTINGS, 25, project)
     assert {s.project_id for s in started} == {project.project_id}
     assert {s.project_id for s in await tick.start_due(db, SETTINGS, 25)} == {other.project_id}
 
 
-async def test_what_was_started_is_not_due_again(db: Database, project: Scope):
+async def test_started_jobs_are_not_due_again(db: Database, project: Scope):
     await tick.start_due(db, SETTINGS, 25)
     assert await tick.start_due(db, SETTINGS, 25) == []
 
 
-async def test_eight_ticks_at_once_start_each_of_forty_jobs_once(
+async def test_eight_concurrent_ticks_start_forty_jobs_once_each(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     for number in range(9):
@@ -74,7 +74,7 @@ async def test_eight_ticks_at_once_start_each_of_forty_jobs_once(
     assert Counter(made) == dict.fromkeys(due, 1)
 
 
-async def test_ticks_and_ends_of_runs_at_once_do_not_get_in_each_others_way(
+async def test_concurrent_ticks_and_ends_of_runs_do_not_deadlock(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     async def quick(*_: Any) -> RunOutcome:
@@ -90,7 +90,7 @@ async def test_ticks_and_ends_of_runs_at_once_do_not_get_in_each_others_way(
                 await runs.cancel(db, project, run.id)
 
 
-async def test_a_tick_that_is_cut_off_has_changed_nothing(
+async def test_interrupted_tick_changes_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     async def cut_off(*_: Any) -> None:
@@ -105,14 +105,14 @@ async def test_a_tick_that_is_cut_off_has_changed_nothing(
     assert len(await tick.start_due(db, SETTINGS, 25)) > 0
 
 
-async def test_a_run_that_is_under_way_is_joined(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_tick_joins_an_open_run(db: Database, project: Scope, owner_conn: psycopg.Connection):
     asked = await start_run(db, project, "chatwoot_sync", "cli")
     [joined] = [s for s in await tick.start_due(db, SETTINGS, 25) if s.job_type == "chatwoot_sync"]
     assert (joined.run_id, joined.joined) == (asked.run.id, True)
     assert not any(JOB in lock for lock in queued(owner_conn))
 
 
-async def test_each_run_is_told_of_in_the_chain_of_its_project(
+async def test_tick_records_each_run_in_the_chain_of_its_project(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")
@@ -128,21 +128,21 @@ async def test_each_run_is_told_of_in_the_chain_of_its_project(
         assert {row[1:] for row in rows} == {("system", "schedule")}
 
 
-async def test_a_paused_job_is_left_alone(db: Database, project: Scope, owner_conn: psycopg.Connection):
+async def test_paused_job_is_not_started(db: Database, project: Scope, owner_conn: psycopg.Connection):
     owner_conn.execute("UPDATE scheduled_jobs SET status = 'paused' WHERE job_type <> 'chatwoot_sync'")
     assert [s.job_type for s in await tick.start_due(db, SETTINGS, 25)] == ["chatwoot_sync"]
 
 
-async def test_jobs_of_an_archived_project_are_left_alone(db: Database, project: Scope):
+async def test_jobs_of_an_archived_project_are_not_started(db: Database, project: Scope):
     await projects.archive(db, await scope.require_owner(db, project))
     assert await tick.start_due(db, SETTINGS, 25) == []
 
 
-async def test_no_more_than_asked_for_are_started(db: Database, project: Scope):
+async def test_tick_starts_no_more_jobs_than_its_limit(db: Database, project: Scope):
     assert len(await tick.start_due(db, SETTINGS, 1)) == 1
 
 
-async def test_the_results_say_how_each_run_went_and_which_are_under_way(
+async def test_results_have_the_status_of_each_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
     async def ends(*_: Any) -> RunOutcome:

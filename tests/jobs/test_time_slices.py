@@ -43,7 +43,7 @@ class Counting:
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
-async def test_small_projects_are_done_while_a_great_one_goes_on(
+async def test_small_projects_finish_while_a_large_one_runs(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, concurrency: int
 ):
     model = Counting()
@@ -73,7 +73,7 @@ async def test_small_projects_are_done_while_a_great_one_goes_on(
     assert len(await runs.list_latest(db, project)) == 1, "a run is one row of history, however many turns it had"
 
 
-async def test_who_is_alone_is_not_interrupted(
+async def test_only_project_is_not_interrupted(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     _write(owner_conn, project.project_id, "great", 3 * MIN_STEPS)

@@ -81,7 +81,7 @@ async def finished(db: Database, project: Scope, held: Resources, studio: Chatwo
     return (await runs.list_history(db, project, catalog.SYNC.name, None, 10, 0))[0]
 
 
-async def test_a_worker_that_is_told_to_stop_hands_its_run_to_another(
+async def test_stopped_worker_leaves_its_run_to_another(
     db: Database, project: Scope, held: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
     async with reading(db, project, held, studio) as (process, run):
@@ -132,7 +132,7 @@ async def test_job_of_a_worker_that_died_before_it_began_goes_to_another(
     assert (await runs.get(db, project, requested.run.id)).status == "ok"
 
 
-async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
+async def test_scheduled_run_embeds_the_chunks_of_a_killed_worker(
     db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
 ):
     for job in (catalog.SYNC.name, catalog.EMBED.name):
@@ -157,7 +157,7 @@ async def test_chunks_of_a_killed_worker_are_embedded_by_the_scheduled_run(
     await asyncio.wait_for(working, STOPS_WITHIN)
 
 
-async def test_a_worker_waits_for_its_database_and_goes_on(tmp_path: Path):
+async def test_worker_waits_for_its_database_and_continues(tmp_path: Path):
     with embedded.running_server(tmp_path) as url:
         migrate.migrate(url)
         settings = Settings(database_url=url, embedding_provider="local", worker_interval_seconds=1)  # type: ignore[arg-type]

@@ -122,7 +122,11 @@ class RunFeed:
         conn = await DatabaseSession.connect(
             self._url, application_name="proofdesk events", connect_timeout=10, **_KEEPALIVE
         )
-        await run_queries.listen(conn)
+        try:
+            await run_queries.listen(conn)
+        except BaseException:
+            await conn.close()
+            raise
         # Changes before this moment are in the current state.
         for viewer in self._all_viewers():
             viewer.is_new = True

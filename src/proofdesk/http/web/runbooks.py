@@ -58,7 +58,7 @@ async def run(
     case = await runbook_context.build_context(request, session, message)
     values["diagnosis"] = _diagnosis_values(request, await registry.run_checks(case, values["runbook"]), message)
     if layout.wants_partial(request):
-        return layout.render_partial(request, "runbooks/_found.html", values)
+        return layout.render_partial(request, "runbooks/_diagnosis.html", values)
     return layout.render_page(
         request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session)
     )

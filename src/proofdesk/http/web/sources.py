@@ -84,11 +84,11 @@ async def _shown(
     }
     if layout.wants_partial(request):
         return layout.render_partial(
-            request, "projects/_holdings.html", values, layout.error_status(error), toast=notice
+            request, "projects/_data.html", values, layout.error_status(error), toast=notice
         )
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(
-        request, "projects/holdings.html", values, frame=frame, status=layout.error_status(error), toast=notice
+        request, "projects/data.html", values, frame=frame, status=layout.error_status(error), toast=notice
     )
 
 
